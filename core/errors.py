@@ -1,0 +1,133 @@
+"""Every error a user can meet, in one hierarchy.
+
+::
+
+    ServiceError                 exit 1
+    ├── UsageError               exit 2   the call cannot mean anything
+    │   └── SettingsError                 a variable's value is not allowed
+    ├── SourceError              exit 1   a source cannot be read
+    │   ├── UnknownFormat                 nothing we know looks like this
+    │   └── SourceDamaged                 cut short, wrong checksum, impossible length
+    ├── TooManyRejects           exit 3   more rejects than --max-reject-ratio allows
+    ├── ConservationBroken       exit 1   the numbers of a run do not add up
+    ├── TotalTooLarge            exit 1   a total does not fit int64
+    ├── Interrupted              exit 128 + signal number
+    └── StoreError               exit 1
+        ├── StoreUnavailable              unwritable, full, or down
+        ├── StoreTooNew                   written by a newer version of this program
+        ├── RunHeld                       another run is under way
+        ├── MeaningMismatch               the store's numbers mean something else
+        └── PublicationLost               another run published first
+
+Each error knows the one sentence and the hint that a user sees; the edge (command line, HTTP, task) turns it into an
+exit code, a problem document or a delivery status, once.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """Base of all errors that are shown to a user.
+
+    :param sentence: what happened, one sentence without a final full stop.
+    :param hint: what the user can do about it, or an empty string.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, sentence: str, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.hint = hint
+
+
+class UsageError(ServiceError):
+    """The call cannot mean anything: wrong options, or options that contradict one another."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting's value is not allowed; the sentence names the variable, what was found and what is allowed."""
+
+
+class SourceError(ServiceError):
+    """A source cannot be read: it is missing, lacks the collection or a column, or may not be opened."""
+
+
+class UnknownFormat(SourceError):
+    """The content is none of the formats the program reads."""
+
+
+class SourceDamaged(SourceError):
+    """A source that is cut short, has a wrong checksum or a length that cannot be. Always fails the run.
+
+    :param source: the name of the file or stream.
+    :param offset: where, in bytes from the beginning of the uncompressed content.
+    :param reason: what is wrong there.
+    """
+
+    def __init__(self, source: str, offset: int, reason: str) -> None:
+        super().__init__(
+            f"{source} is damaged at byte {offset}: {reason}",
+            "Nothing was published. Export the data again, or copy the file again and compare its checksum.",
+        )
+        self.source = source
+        self.offset = offset
+        self.reason = reason
+
+
+class TooManyRejects(ServiceError):
+    """More documents were rejected than the run allows; nothing was published."""
+
+    exit_code = 3
+
+
+class ConservationBroken(ServiceError):
+    """The numbers of a run do not add up: a defect of this program, caught before anything was published."""
+
+
+class TotalTooLarge(ServiceError):
+    """The total of a merchant and period does not fit a signed 64-bit integer."""
+
+
+class Interrupted(ServiceError):
+    """A signal asked the run to stop; nothing was published.
+
+    :param signal_number: the signal's number, such as 2 for SIGINT.
+    """
+
+    def __init__(self, signal_number: int, name: str) -> None:
+        super().__init__(f"stopped by {name}, nothing was published", "Run the same command again; it starts afresh.")
+        self.signal_number = signal_number
+
+
+class StoreError(ServiceError):
+    """The store cannot do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is unwritable, full, or down."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer version of this program, whose schema this one does not know."""
+
+
+class RunHeld(StoreError):
+    """Another run is under way; the sentence says which, and who holds it."""
+
+
+class MeaningMismatch(StoreError):
+    """The store's numbers mean something else: another time zone, calendar, field or filter."""
+
+
+class PublicationLost(StoreError):
+    """Another run published the generation that this one had prepared."""
+
+
+def exit_code_of(error: ServiceError) -> int:
+    """The exit code of the command line for `error`: 1, 2, 3, or 128 + the signal's number."""
+    return 128 + error.signal_number if isinstance(error, Interrupted) else error.exit_code

@@ -1,0 +1,144 @@
+"""The interface of the run ledger: one row a run, whose numbers add up, and the rule that lets one run at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, Protocol
+
+from core.errors import ConservationBroken
+from core.stores.summaries import Meaning
+
+HEARTBEAT_LIMIT_S: Final = 120.0
+"""A run whose heartbeat is older than this may be taken over, wherever its process is."""
+
+
+class RunStatus(StrEnum):
+    """How a run stands. `RUNNING` is the only one that is not final."""
+
+    RUNNING = "running"
+    PUBLISHED = "published"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    DIED = "died"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the documents of a run. Conservation: read = counted + rejected + filtered + out_of_range."""
+
+    read: int = 0
+    counted: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    out_of_range: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.read + other.read,
+            self.counted + other.counted,
+            self.rejected + other.rejected,
+            self.filtered + other.filtered,
+            self.out_of_range + other.out_of_range,
+        )
+
+    def require_conservation(self) -> None:
+        """Raise unless every document that was read is accounted for.
+
+        :raises ConservationBroken: the numbers, in words.
+        """
+        if self.read != self.counted + self.rejected + self.filtered + self.out_of_range:
+            raise ConservationBroken(
+                f"{self.read} documents were read, but {self.counted} counted + {self.rejected} rejected + "
+                f"{self.filtered} filtered out + {self.out_of_range} out of range were accounted for",
+                "Nothing was published. This is a defect of the program: please report it with the command used.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a run.
+
+    :param host: its host's name.
+    :param process_id: its process id on that host.
+    :param process_started_ms: when that process began, which tells it from a later one with the same id.
+    """
+
+    host: str
+    process_id: int
+    process_started_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of the ledger.
+
+    :param id: 1, 2, 3, … in the order in which runs began.
+    :param command: what was run, such as ``rebuild --truncate dump.archive``.
+    :param holder: the process that runs it; only that process writes the row while it is alive.
+    :param sources: the names of what was read.
+    :param meaning: what its numbers mean.
+    :param phase: what it was last known to do: ``reading``, ``checking``, ``publishing``, ``done``.
+    :param rejects_by_reason: number of rejects for each ``field: reason``.
+    :param generation: the generation it published, or None.
+    :param first_day_key: the first day that was replaced, or None for everything; likewise `last_day_key`.
+    :param quarantine: path of the file that holds its rejects, or None when there were none.
+    :param error: the sentence that a failed run ended with, or None.
+    """
+
+    id: int
+    command: str
+    status: RunStatus
+    holder: Holder
+    started_at_ms: int
+    heartbeat_at_ms: int
+    sources: tuple[str, ...]
+    meaning: Meaning
+    ended_at_ms: int | None = None
+    phase: str = "reading"
+    counts: Counts = field(default_factory=Counts)
+    rejects_by_reason: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    generation: int | None = None
+    first_day_key: str | None = None
+    last_day_key: str | None = None
+    quarantine: str | None = None
+    error: str | None = None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the run published although it had rejected documents."""
+        return self.status is RunStatus.PUBLISHED and self.counts.rejected > 0
+
+    def ended(self, status: RunStatus, at_ms: int, error: str | None = None) -> Run:
+        """This run with its final `status`."""
+        return replace(self, status=status, ended_at_ms=at_ms, heartbeat_at_ms=at_ms, error=error)
+
+
+class RunLedger(Protocol):
+    """Where runs are kept. One instance belongs to one thread of one process unless a backend says otherwise."""
+
+    def begin(self, draft: Run) -> Run:
+        """Insert `draft` as the next run, when no other is under way.
+
+        The run before must have ended, or its process on this host be dead, or its heartbeat be older than
+        `HEARTBEAT_LIMIT_S`. Of two that begin at once, one inserts the number and the other fails. A run before that
+        had not ended is closed first: as published when a publication bears its id, else as died.
+
+        :param draft: its `id` is ignored.
+        :returns: the run with the number it got.
+        :raises RunHeld: another run is under way; says which, where, since when.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def update(self, run: Run) -> None:
+        """Replace the row of ``run.id`` with `run`; durable when it returns.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def get(self, run_id: int) -> Run | None:
+        """The run of that number, or None."""
+
+    def recent(self, limit: int) -> list[Run]:
+        """At most `limit` runs, the latest first."""

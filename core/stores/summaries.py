@@ -1,0 +1,143 @@
+"""The interface of the summary store: what is published, and how the next state replaces it.
+
+Readers see exactly one published state, the one before a publication or the one after it, on every backend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+
+from core.calendar.periods import Mode
+from core.errors import MeaningMismatch
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Measure = Literal["amount", "count"]
+"""What a series shows: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
+
+SUMMARY_COLUMNS: Final = ("mode", "key", "merchant_id", "amount", "count", "period_start", "period_end")
+"""The columns of a frame of summaries, in this order.
+
+``mode`` and ``key`` are String; ``merchant_id`` is String, null for all merchants together; ``amount`` and ``count``
+are Int64; ``period_start`` and ``period_end`` are Datetime("ms", "UTC"), half-open.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The fingerprint of what a store's numbers mean; totals of two meanings never mix.
+
+    :param time_zone: IANA name, such as ``Asia/Tehran``.
+    :param calendar: ``jalali`` or ``gregorian``.
+    :param merchant_field: path of the merchant in a raw document; likewise `amount_field` and `time_field`.
+    :param where: equality filters as (field path, value) pairs, sorted.
+    """
+
+    time_zone: str
+    calendar: str
+    merchant_field: str
+    amount_field: str
+    time_field: str
+    where: tuple[tuple[str, str], ...] = ()
+
+    def require_same(self, other: Meaning) -> None:
+        """Refuse to mix: raise unless `other` (what the store holds) means the same as this one.
+
+        :raises MeaningMismatch: names every part that differs.
+        """
+        differing = [
+            f"{name} is {getattr(other, name)!r} in the store and {getattr(self, name)!r} now"
+            for name in ("time_zone", "calendar", "merchant_field", "amount_field", "time_field", "where")
+            if getattr(self, name) != getattr(other, name)
+        ]
+        if differing:
+            raise MeaningMismatch(
+                "the store's numbers mean something else: " + "; ".join(differing),
+                "Use the same settings as before, or --truncate to replace everything.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One published state of the summaries.
+
+    :param generation: 1, 2, 3, …; the highest is in force.
+    :param run_id: the run that published it.
+    :param published_at_ms: when, milliseconds since 1970 UTC.
+    :param meaning: what its numbers mean.
+    :param rows: number of summaries of all modes.
+    :param first_day_key: key of the earliest daily summary, or None when there are no summaries.
+    :param last_day_key: key of the latest daily summary, or None.
+    :param total_amount: sum of all amounts; may exceed int64.
+    :param total_count: number of transactions counted.
+    """
+
+    generation: int
+    run_id: int
+    published_at_ms: int
+    meaning: Meaning
+    rows: int
+    first_day_key: str | None
+    last_day_key: str | None
+    total_amount: int
+    total_count: int
+
+
+class SeriesPoint(NamedTuple):
+    """One value of a series: the period's key and an exact integer."""
+
+    key: str
+    value: int
+
+
+class SummaryStore(Protocol):
+    """Where summaries are kept. One instance belongs to one thread of one process unless a backend says otherwise."""
+
+    def published(self) -> Publication | None:
+        """The publication in force, or None when nothing was published yet.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def daily(self) -> pl.DataFrame:
+        """The daily rows of single merchants (``merchant_id`` not null) of the publication in force.
+
+        :returns: a frame of `SUMMARY_COLUMNS` in no promised order; empty when nothing was published yet.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def publish(self, publication: Publication, rows: pl.DataFrame) -> None:
+        """Replace everything that is published with `rows`, atomically.
+
+        :param publication: its `generation` must be one more than the one in force (1 for the first).
+        :param rows: a frame of `SUMMARY_COLUMNS` with ``publication.rows`` rows: all modes, single merchants and the
+            overall rows.
+        :raises PublicationLost: another run published that generation first; nothing of this one is visible.
+        :raises StoreUnavailable: the store could not be written; the state before is still published.
+        """
+
+    def series(
+        self,
+        mode: Mode,
+        measure: Measure,
+        merchant_id: str | None,
+        first_key: str | None = None,
+        last_key: str | None = None,
+    ) -> list[SeriesPoint]:
+        """One merchant's values (None: all merchants together), ascending by key.
+
+        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
+        :returns: only periods that hold transactions; empty when there are none or nothing was published yet.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def has_merchant(self, merchant_id: str) -> bool:
+        """Whether the publication in force holds summaries of `merchant_id`.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def close(self) -> None:
+        """Release connections; the instance is of no use afterwards."""
