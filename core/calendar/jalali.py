@@ -1,0 +1,56 @@
+"""The Jalali (Solar Hijri) calendar, in which Iran keeps its books."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar
+
+from core.calendar.periods import Mode
+from core.calendar.solar import SATURDAY, KeyForm, SolarCalendar, day_number, gregorian_date
+
+
+class JalaliCalendar(SolarCalendar):
+    """Jalali days ``1403/04/04``, weeks ``1403/W15`` from Saturday to Friday, and months ``1403/04``.
+
+    A week bears the Jalali year of its Friday, the CLDR rule for fa_IR (first day Saturday, minimal days 1):
+    2024-03-16 to 22 is ``1403/W01``. jdatetime converts the dates; its week numbers are not used, they split the week
+    of Nowruz.
+
+    The years 1200 to 1501 are named. There the 33-year rule of jdatetime agrees with every version of ICU; further on
+    ICU 78 knows that the equinox makes 1503 a leap year and not 1502, while jdatetime and ICU 72 say the opposite.
+
+    >>> calendar = JalaliCalendar()
+    >>> calendar.parse(Mode.WEEKLY, "۱۴۰۳/W۰۱")
+    Period(mode=<Mode.WEEKLY: 'weekly'>, key='1403/W01', first_day=19798, last_day=19804)
+    >>> calendar.period_of(Mode.DAILY, 19804).key
+    '1403/01/03'
+    """
+
+    name = "jalali"
+    first_day = day_number(date(1821, 3, 21))
+    last_day = day_number(date(2123, 3, 20))
+    _week_begins = SATURDAY
+    _minimal_days = 1
+    _forms: ClassVar = {
+        Mode.DAILY: KeyForm("{:04}/{:02}/{:02}", "([0-9]{4})/([0-9]{2})/([0-9]{2})", "1403/04/04"),
+        Mode.WEEKLY: KeyForm("{:04}/W{:02}", "([0-9]{4})/W([0-9]{2})", "1403/W15"),
+        Mode.MONTHLY: KeyForm("{:04}/{:02}", "([0-9]{4})/([0-9]{2})", "1403/04"),
+    }
+
+    # jdatetime is imported where it is used, so that who reckons in the Gregorian calendar does not load it.
+
+    def date_of(self, day: int) -> tuple[int, int, int]:
+        """The Jalali year, month (1 to 12) and day of the month (from 1) of `day` (days since 1970-01-01)."""
+        import jdatetime
+
+        jalali = jdatetime.date.fromgregorian(date=gregorian_date(day))
+        return jalali.year, jalali.month, jalali.day
+
+    def day_of(self, year: int, month: int, day: int) -> int:
+        """The days since 1970-01-01 of a Jalali date.
+
+        :raises ValueError: there is no such date.
+        """
+        import jdatetime
+
+        return day_number(jdatetime.date(year, month, day).togregorian())
