@@ -1,0 +1,77 @@
+"""Where summaries and the run ledger are kept: one call opens either backend.
+
+::
+
+    with open_stores("sqlite:///summaries.db", timeout_s=30) as stores:
+        stores.summaries.series(Mode.MONTHLY, "amount", None)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from core.errors import SettingsError
+from core.stores.holders import Clock, current_holder, wall_clock_ms
+from core.stores.runs import RunLedger
+from core.stores.summaries import SummaryStore
+
+__all__ = ["Clock", "Stores", "current_holder", "open_stores", "wall_clock_ms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores behind one ``STORE_URL``, as a context manager that closes them.
+
+    Threads may share an instance; processes may not, so open after forking. On SQLite the two stores have a connection
+    each: a heartbeat to `runs` from another thread does not wait for a publication under way in `summaries`, except
+    for the moments in which a batch is written.
+    """
+
+    summaries: SummaryStore
+    runs: RunLedger
+    close: Callable[[], None]
+    """Releases all connections; the stores are of no use afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_stores(store_url: str, *, timeout_s: float, clock: Clock = wall_clock_ms, create: bool = True) -> Stores:
+    """Open the stores at `store_url`.
+
+    :param store_url: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``mongodb://host/database`` or
+        ``mongodb+srv://host/database``.
+    :param timeout_s: seconds to wait for a server that does not answer, or for another writer.
+    :param clock: judges the age of heartbeats.
+    :param create: whether to make what is not there yet; False suits readers, who then create nothing.
+    :raises SettingsError: `store_url` is none of these.
+    :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
+    :raises StoreTooNew: a newer version of this program wrote it; nothing was changed.
+    """
+    scheme, separator, path = store_url.partition(":///")
+    if scheme == "sqlite" and separator and path not in ("", ":memory:"):
+        from core.stores import sqlite
+
+        summaries, runs, close = sqlite.open_both(path, timeout_s=timeout_s, clock=clock, create=create)
+        return Stores(summaries, runs, close)
+    if store_url.startswith(("mongodb://", "mongodb+srv://")):
+        from core.stores import mongo
+
+        return Stores(*mongo.open_both(store_url, timeout_s=timeout_s, clock=clock, create=create))
+    raise _unknown_url(store_url)
+
+
+def _unknown_url(store_url: str) -> SettingsError:
+    # Only the scheme is shown: the rest may hold a password.
+    scheme = re.match(r"[a-z][a-z0-9+.-]*:/{0,3}", store_url, re.IGNORECASE)
+    found = f"begins with {scheme[0]!r}" if scheme else "is not a URL"
+    return SettingsError(
+        f"STORE_URL {found}: it must be sqlite:///path.db or mongodb://host/database",
+        "A relative path has three slashes (sqlite:///summaries.db), an absolute one has four (sqlite:////srv/s.db).",
+    )

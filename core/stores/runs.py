@@ -114,9 +114,17 @@ class Run:
         """This run with its final `status`."""
         return replace(self, status=status, ended_at_ms=at_ms, heartbeat_at_ms=at_ms, error=error)
 
+    def taken_over(self, at_ms: int, generation: int | None) -> Run:
+        """This run as the next one closes it, whose process is gone: the last heartbeat stays what it was.
+
+        :param generation: the generation that bears its id, or None: then it died without publishing.
+        """
+        status = RunStatus.DIED if generation is None else RunStatus.PUBLISHED
+        return replace(self, status=status, ended_at_ms=at_ms, generation=generation)
+
 
 class RunLedger(Protocol):
-    """Where runs are kept. One instance belongs to one thread of one process unless a backend says otherwise."""
+    """Where runs are kept. Threads may share an instance, and take turns; processes may not."""
 
     def begin(self, draft: Run) -> Run:
         """Insert `draft` as the next run, when no other is under way.
@@ -134,6 +142,7 @@ class RunLedger(Protocol):
     def update(self, run: Run) -> None:
         """Replace the row of ``run.id`` with `run`; durable when it returns.
 
+        :raises LookupError: the ledger has no such run.
         :raises StoreUnavailable: the store does not answer.
         """
 

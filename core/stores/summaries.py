@@ -93,7 +93,10 @@ class SeriesPoint(NamedTuple):
 
 
 class SummaryStore(Protocol):
-    """Where summaries are kept. One instance belongs to one thread of one process unless a backend says otherwise."""
+    """Where summaries are kept. Threads may share an instance, and take turns; processes may not.
+
+    Each call sees one published state. Two calls may see two: compare `published` before and after where that matters.
+    """
 
     def published(self) -> Publication | None:
         """The publication in force, or None when nothing was published yet.
@@ -115,7 +118,9 @@ class SummaryStore(Protocol):
         :param rows: a frame of `SUMMARY_COLUMNS` with ``publication.rows`` rows: all modes, single merchants and the
             overall rows.
         :raises PublicationLost: another run published that generation first; nothing of this one is visible.
-        :raises StoreUnavailable: the store could not be written; the state before is still published.
+        :raises ConservationBroken: `rows` are not as many as announced, or hold a mode, key and merchant twice.
+        :raises StoreUnavailable: the store could not be written; the state before is still published. Only when the
+            connection to a server broke at the very moment of publishing, the sentence says that it is not known.
         """
 
     def series(

@@ -1,0 +1,71 @@
+"""What every backend asks of a publication, and the names under which generations are prepared."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from core.errors import ConservationBroken, PublicationLost
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from core.stores.summaries import Publication
+
+SUMMARIES: Final = "summary_transaction"
+"""The table or view by which everyone finds the published summaries."""
+
+_GENERATION_NAME: Final = re.compile(rf"{SUMMARIES}_(\d{{6,}})_run_(\d{{6,}})")
+
+
+def generation_name(generation: int, run_id: int) -> str:
+    """The table or collection that run `run_id` fills for `generation`.
+
+    It bears both numbers, so that two runs which prepare the same generation never write into one another's rows.
+
+    >>> generation_name(42, 7)
+    'summary_transaction_000042_run_000007'
+    """
+    return f"{SUMMARIES}_{generation:06d}_run_{run_id:06d}"
+
+
+def parse_generation_name(name: str) -> tuple[int, int] | None:
+    """The (generation, run id) that `generation_name` made `name` from, or None when it did not.
+
+    >>> parse_generation_name("summary_transaction_000042_run_000007")
+    (42, 7)
+    """
+    found = _GENERATION_NAME.fullmatch(name)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def require_publishable(publication: Publication, rows: pl.DataFrame) -> None:
+    """Raise unless `rows` are as many as `publication` says and hold each mode, key and merchant once.
+
+    :raises ConservationBroken: they are not; nothing was written.
+    """
+    hint = "Nothing was published. This is a defect of the program: please report it with the command used."
+    if rows.height != publication.rows:
+        raise ConservationBroken(
+            f"{publication.rows} summaries were to be published, but {rows.height} were handed over", hint
+        )
+    distinct = rows.select("mode", "key", "merchant_id").n_unique()
+    if distinct != rows.height:
+        raise ConservationBroken(f"{rows.height - distinct} summaries have the period and merchant of another", hint)
+
+
+def require_next(publication: Publication, in_force: int) -> None:
+    """Raise unless `publication` comes right after the generation `in_force` (0: nothing was published yet).
+
+    :raises PublicationLost: it does not.
+    """
+    if publication.generation != in_force + 1:
+        raise publication_lost(publication, f"generation {in_force} is in force by now")
+
+
+def publication_lost(publication: Publication, reason: str) -> PublicationLost:
+    """The error of a run whose generation cannot be published any more."""
+    return PublicationLost(
+        f"run {publication.run_id} prepared generation {publication.generation}, but {reason}",
+        "Nothing of this run was published. Run the same command again; it starts from what is published now.",
+    )

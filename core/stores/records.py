@@ -1,0 +1,124 @@
+"""Publications and runs as flat records, the form that every backend keeps.
+
+A record holds text, integers, None, and lists of texts or of flat records; instants are integers whose name ends in
+``_ms``. A backend stores lists and instants in its own way and hands back an equal record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from core.stores.runs import Counts, Holder, Run, RunStatus
+from core.stores.summaries import Meaning, Publication
+
+Record = dict[str, Any]
+
+_COUNTS = tuple(field.name for field in fields(Counts))
+
+
+def publication_to_record(publication: Publication) -> Record:
+    """`publication` as a record, its meaning spread over it."""
+    return {
+        "generation": publication.generation,
+        "run_id": publication.run_id,
+        "published_at_ms": publication.published_at_ms,
+        **_meaning_to_record(publication.meaning),
+        "rows": publication.rows,
+        "first_day_key": publication.first_day_key,
+        "last_day_key": publication.last_day_key,
+        "total_amount": str(publication.total_amount),
+        "total_count": publication.total_count,
+    }
+
+
+def publication_from_record(record: Record) -> Publication:
+    """The publication that `publication_to_record` made `record` from; other entries are ignored."""
+    return Publication(
+        generation=record["generation"],
+        run_id=record["run_id"],
+        published_at_ms=record["published_at_ms"],
+        meaning=_meaning_from_record(record),
+        rows=record["rows"],
+        first_day_key=record["first_day_key"],
+        last_day_key=record["last_day_key"],
+        total_amount=int(record["total_amount"]),
+        total_count=record["total_count"],
+    )
+
+
+def run_to_record(run: Run) -> Record:
+    """`run` as a record, its holder, meaning and counts spread over it."""
+    return {
+        "id": run.id,
+        "command": _storable(run.command),
+        "status": run.status.value,
+        "phase": run.phase,
+        "host": run.holder.host,
+        "process_id": run.holder.process_id,
+        "process_started_ms": run.holder.process_started_ms,
+        "started_at_ms": run.started_at_ms,
+        "heartbeat_at_ms": run.heartbeat_at_ms,
+        "ended_at_ms": run.ended_at_ms,
+        "sources": [_storable(source) for source in run.sources],
+        **_meaning_to_record(run.meaning),
+        **{name: getattr(run.counts, name) for name in _COUNTS},
+        "rejects_by_reason": [{"reason": reason, "count": n} for reason, n in run.rejects_by_reason.items()],
+        "warnings": [_storable(warning) for warning in run.warnings],
+        "generation": run.generation,
+        "first_day_key": run.first_day_key,
+        "last_day_key": run.last_day_key,
+        "quarantine": None if run.quarantine is None else _storable(run.quarantine),
+        "error": None if run.error is None else _storable(run.error),
+    }
+
+
+def run_from_record(record: Record) -> Run:
+    """The run that `run_to_record` made `record` from; other entries are ignored."""
+    return Run(
+        id=record["id"],
+        command=record["command"],
+        status=RunStatus(record["status"]),
+        phase=record["phase"],
+        holder=Holder(record["host"], record["process_id"], record["process_started_ms"]),
+        started_at_ms=record["started_at_ms"],
+        heartbeat_at_ms=record["heartbeat_at_ms"],
+        ended_at_ms=record["ended_at_ms"],
+        sources=tuple(record["sources"]),
+        meaning=_meaning_from_record(record),
+        counts=Counts(**{name: record[name] for name in _COUNTS}),
+        rejects_by_reason={reject["reason"]: reject["count"] for reject in record["rejects_by_reason"]},
+        warnings=tuple(record["warnings"]),
+        generation=record["generation"],
+        first_day_key=record["first_day_key"],
+        last_day_key=record["last_day_key"],
+        quarantine=record["quarantine"],
+        error=record["error"],
+    )
+
+
+def _meaning_to_record(meaning: Meaning) -> Record:
+    return {
+        "time_zone": meaning.time_zone,
+        "calendar": meaning.calendar,
+        "merchant_field": meaning.merchant_field,
+        "amount_field": meaning.amount_field,
+        "time_field": meaning.time_field,
+        "where_filters": [{"field": field, "value": value} for field, value in meaning.where],
+    }
+
+
+def _meaning_from_record(record: Record) -> Meaning:
+    return Meaning(
+        time_zone=record["time_zone"],
+        calendar=record["calendar"],
+        merchant_field=record["merchant_field"],
+        amount_field=record["amount_field"],
+        time_field=record["time_field"],
+        where=tuple((item["field"], item["value"]) for item in record["where_filters"]),
+    )
+
+
+def _storable(text: str) -> str:
+    """`text` with what UTF-8 cannot hold spelled out: a file's name may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,122 @@
+"""One connection to an SQLite file: transactions, and every failure as an error that a user understands."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from core.errors import StoreUnavailable
+from core.stores.refusals import no_store
+
+_REASONS: Final = {
+    sqlite3.SQLITE_BUSY: (
+        "another process has been writing to it for {timeout_s:g} s",
+        "Wait until the other process is done, or raise STORE_TIMEOUT_S.",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        "this user may not write to it",
+        "Change the permissions of the file and its folder, or STORE_URL.",
+    ),
+    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; what was published before is still published."),
+    sqlite3.SQLITE_IOERR: (
+        "reading or writing failed ({error})",
+        "Check for free space, a file size limit and the health of the disk; what was published before is still "
+        "published.",
+    ),
+    sqlite3.SQLITE_NOTADB: ("it is not an SQLite database", "Move that file away, or change STORE_URL."),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged ({error})", "Move the file away and build the summaries again."),
+}
+"""What a primary result code means to a user: (reason, hint)."""
+
+
+class Database:
+    """One connection to the file at `path`. Threads may share it: their transactions take turns.
+
+    :param timeout_s: seconds to wait for another writer.
+    :param create: whether to make the file when there is none.
+    :raises StoreUnavailable: it cannot be opened, or is not there and `create` is False.
+    """
+
+    def __init__(self, path: Path, *, timeout_s: float, create: bool) -> None:
+        self.path = path
+        self.timeout_s = timeout_s
+        self._lock = threading.RLock()
+        if not create and not path.exists():
+            raise no_store(str(path))
+        with self._explained():
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+                uri=True,
+                timeout=timeout_s,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        self._connection.row_factory = sqlite3.Row
+        try:
+            # A power cut must not take back a publication that a reader has seen: WAL with less would allow that.
+            # Views of analysts must keep their text when a table is renamed, and not follow the retired one.
+            for pragma in ("synchronous = FULL", "legacy_alter_table = ON"):
+                with self._explained():
+                    self._connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for single statements: each is a transaction of its own, so a SELECT is one snapshot.
+
+        :raises StoreUnavailable: SQLite failed.
+        """
+        with self._lock, self._explained():
+            yield self._connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection inside a transaction that writes: committed at the end, rolled back on any exception.
+
+        :raises StoreUnavailable: SQLite failed; nothing was written.
+        """
+        with self.connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connection; closing again does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest refines the primary code
+        if code == sqlite3.SQLITE_CANTOPEN:
+            reason, hint = self._why_not_opened()
+        else:
+            reason, hint = _REASONS.get(code, ("{error}", ""))
+        return StoreUnavailable(
+            f"the store at {self.path} cannot be used: {reason.format(error=error, timeout_s=self.timeout_s)}", hint
+        )
+
+    def _why_not_opened(self) -> tuple[str, str]:
+        folder = self.path.absolute().parent
+        if self.path.is_dir():
+            return "it is a folder", "Let STORE_URL name a file in it."
+        if not folder.is_dir():
+            return f"there is no folder {self.path.parent}", "Make the folder, or change STORE_URL."
+        return "this user may not open it, or not write in its folder", "Change the permissions, or STORE_URL."

@@ -1,0 +1,41 @@
+"""Records as rows of an SQLite table whose columns bear the names of the record's entries; lists are JSON text."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any, Final
+
+from core.stores.records import Record
+
+_LISTS: Final = ("sources", "where_filters", "rejects_by_reason", "warnings")
+
+
+def insert(connection: sqlite3.Connection, table: str, record: Record) -> None:
+    """Insert `record` into `table`."""
+    columns = ", ".join(record)
+    places = ", ".join(f":{name}" for name in record)
+    connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", _to_parameters(record))
+
+
+def update(connection: sqlite3.Connection, table: str, record: Record) -> bool:
+    """Replace the row of `table` that has the ``id`` of `record`; whether there was one."""
+    assignments = ", ".join(f"{name} = :{name}" for name in record)
+    cursor = connection.execute(f"UPDATE {table} SET {assignments} WHERE id = :id", _to_parameters(record))
+    return cursor.rowcount == 1
+
+
+def from_row(row: sqlite3.Row) -> Record:
+    """The record that `row` was made from."""
+    record = dict(row)
+    for name in _LISTS:
+        if name in record:
+            record[name] = json.loads(record[name])
+    return record
+
+
+def _to_parameters(record: Record) -> dict[str, Any]:
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        for name, value in record.items()
+    }

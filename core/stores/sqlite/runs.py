@@ -1,0 +1,65 @@
+"""The run ledger on SQLite: the table ``summary_runs``."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+
+from core.stores.holders import Clock, require_free
+from core.stores.records import run_from_record, run_to_record
+from core.stores.runs import Run, RunStatus
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.rows import from_row, insert, update
+
+
+class SqliteRunLedger:
+    """`core.stores.runs.RunLedger` over `database`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def begin(self, draft: Run) -> Run:
+        """Insert `draft` as the next run, when no other is under way."""
+        with self._database.transaction() as connection:
+            before = connection.execute("SELECT * FROM summary_runs ORDER BY id DESC LIMIT 1").fetchone()
+            if before is None:
+                run = replace(draft, id=1)
+            else:
+                predecessor = run_from_record(from_row(before))
+                require_free(predecessor, self._clock())
+                if predecessor.status is RunStatus.RUNNING:
+                    self._close(connection, predecessor)
+                run = replace(draft, id=predecessor.id + 1)
+            insert(connection, "summary_runs", run_to_record(run))
+        return run
+
+    def update(self, run: Run) -> None:
+        """Replace the row of ``run.id``; durable when it returns."""
+        with self._database.transaction() as connection:
+            _replace(connection, run)
+
+    def get(self, run_id: int) -> Run | None:
+        """The run of that number, or None."""
+        with self._database.connection() as connection:
+            row = connection.execute("SELECT * FROM summary_runs WHERE id = ?", (run_id,)).fetchone()
+        return None if row is None else run_from_record(from_row(row))
+
+    def recent(self, limit: int) -> list[Run]:
+        """At most `limit` runs, the latest first."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT * FROM summary_runs ORDER BY id DESC LIMIT ?", (max(limit, 0),)
+            ).fetchall()
+        return [run_from_record(from_row(row)) for row in rows]
+
+    def _close(self, connection: sqlite3.Connection, run: Run) -> None:
+        published = connection.execute(
+            "SELECT max(generation) FROM summary_publications WHERE run_id = ?", (run.id,)
+        ).fetchone()[0]
+        _replace(connection, run.taken_over(self._clock(), published))
+
+
+def _replace(connection: sqlite3.Connection, run: Run) -> None:
+    if not update(connection, "summary_runs", run_to_record(run)):
+        raise LookupError(f"the ledger has no run {run.id}")

@@ -1,0 +1,87 @@
+"""The schema of an SQLite store: the numbered files of ``sql/schema``, applied in order, each once.
+
+``PRAGMA user_version`` is the number of the last file that was applied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from core.stores.generations import SUMMARIES
+from core.stores.refusals import no_store, too_new
+from core.stores.sqlite.database import Database
+
+SCHEMA: Final = Path(__file__).parents[3] / "sql" / "schema"
+
+
+def prepare(database: Database, *, create: bool, schema: Path = SCHEMA) -> None:
+    """Bring `database` to the newest schema, and the file to WAL mode.
+
+    :param create: whether to make the tables when there are none yet.
+    :param schema: the folder of ``0001_….sql``, ``0002_….sql``, … and ``generation.sql``.
+    :raises StoreTooNew: its schema is newer than this program; nothing was changed.
+    :raises StoreUnavailable: it cannot be written, or holds no store and `create` is False.
+    """
+    scripts = sorted(schema.glob("[0-9]*.sql"))
+    with database.connection() as connection:
+        version = _version(connection)
+        if version > len(scripts):
+            raise too_new(str(database.path), version, len(scripts))
+        if version == 0 and not create:
+            raise no_store(str(database.path))
+        _use_wal(connection, database.timeout_s)
+    if version < len(scripts):
+        _migrate(database, scripts, schema)
+
+
+def create_generation(connection: sqlite3.Connection, table: str, schema: Path = SCHEMA) -> None:
+    """Make an empty table of summaries named `table`, with its indexes, inside the transaction under way."""
+    _execute(connection, (schema / "generation.sql").read_text("utf-8").replace("{table}", table))
+
+
+def _migrate(database: Database, scripts: list[Path], schema: Path) -> None:
+    with database.transaction() as connection:
+        version = _version(connection)  # another process may have been faster
+        if version > len(scripts):
+            raise too_new(str(database.path), version, len(scripts))
+        for script in scripts[version:]:
+            _execute(connection, script.read_text("utf-8"))
+        if version == 0:
+            create_generation(connection, SUMMARIES, schema)
+        connection.execute(f"PRAGMA user_version = {len(scripts)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """Switch to WAL, waiting for others: SQLite does not apply the busy timeout to this one statement."""
+    deadline = time.monotonic() + timeout_s
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _execute(connection: sqlite3.Connection, script: str) -> None:
+    """Run the statements of `script` inside the transaction under way, which ``executescript`` would end."""
+    for statement in _statements(script):
+        connection.execute(statement)
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,100 @@
+"""The compiled pre-aggregation: sums and counts by merchant and day, added to one row at a time.
+
+A sum is kept in two halves, so that it cannot wrap and needs no branch: an amount a is high * 2**32 + low with
+-2**31 <= high < 2**31 and 0 <= low < 2**32; after n additions both halves are below n * 2**32 in size, which fits
+int64 for every n up to `MAX_ROWS`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from jobs.decode.jit import Int, Int32s, Int64s, helper, kernel
+
+MAX_ROWS: Final = 2**30
+"""The most rows that may be added to one table."""
+EMPTY: Final = 0
+KEY: Final = 0
+COUNT: Final = 1
+HIGH: Final = 2
+LOW: Final = 3
+
+_DAY_MS: Final = 86_400_000
+_DAY_ZERO: Final = 2**31  # added to days, so that keys of days before 1970 are positive too
+_LOW_HALF: Final = 0xFFFFFFFF
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def codes_and_days(keys: Int64s) -> tuple[Int64s, Int64s]:
+    """Merchant codes and days of the keys of filled cells."""
+    return keys >> 32, (keys & _LOW_HALF) - _DAY_ZERO
+
+
+@helper
+def _bucket(key: Int, mask: np.uint64) -> np.uint64:
+    hash_ = np.uint64(key) * _MIX
+    return (hash_ >> np.uint64(32)) & mask
+
+
+@helper
+def _find_cell(cells: Int64s, key: Int) -> Int:
+    """The cell of `key`, or the empty one where it belongs."""
+    mask = np.uint64(cells.shape[0] - 1)
+    bucket = _bucket(key, mask)
+    while cells[bucket, KEY] != EMPTY and cells[bucket, KEY] != key:
+        bucket = (bucket + np.uint64(1)) & mask
+    return np.int64(bucket)
+
+
+@kernel
+def add_rows(
+    first: Int,
+    codes: Int32s,
+    amounts: Int64s,
+    instants: Int64s,
+    starts_ms: Int64s,
+    days: Int64s,
+    cells: Int64s,
+    room: Int,
+) -> tuple[Int, Int]:
+    """Add rows from `first` on: (how many rows were added, how many cells became used).
+
+    It stops early when a row needs a new cell and `room` of them have become used.
+
+    :param starts_ms: ascending; row i says that from this instant on the local day is ``days[i]``. All instants lie
+        in the table.
+    :param cells: a hash table of shape (power of two, 4): `KEY`, `COUNT`, `HIGH`, `LOW`.
+    """
+    used = 0
+    last = starts_ms.size - 1
+    for row in range(first, codes.size):
+        instant = instants[row]
+        segment = min(max((instant - starts_ms[0]) // _DAY_MS, 0), last)
+        while starts_ms[segment] > instant:
+            segment -= 1
+        while segment < last and starts_ms[segment + 1] <= instant:
+            segment += 1
+        key = np.int64(codes[row]) << 32 | (days[segment] + _DAY_ZERO)
+        cell = _find_cell(cells, key)
+        if cells[cell, KEY] == EMPTY:
+            if used == room:
+                return row - first, used
+            used += 1
+            cells[cell, KEY] = key
+        amount = amounts[row]
+        cells[cell, COUNT] += 1
+        cells[cell, HIGH] += amount >> 32
+        cells[cell, LOW] += amount & _LOW_HALF
+    return codes.size - first, used
+
+
+@kernel
+def move_cells(old: Int64s, new: Int64s) -> None:
+    """Copy every used cell of `old` into the larger, empty table `new`."""
+    for i in range(old.shape[0]):
+        if old[i, KEY] != EMPTY:
+            cell = _find_cell(new, old[i, KEY])
+            for column in range(4):
+                new[cell, column] = old[i, column]

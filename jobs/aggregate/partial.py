@@ -1,0 +1,90 @@
+"""Partial summaries: what one worker has added up so far, in memory that depends on merchants times days only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from core.calendar.days import DayTable, LocalDays
+from jobs.aggregate.groups import COUNT, HIGH, KEY, LOW, MAX_ROWS, add_rows, codes_and_days, move_cells
+from jobs.decode.batch import Batch
+from jobs.decode.jit import Int64s
+from jobs.decode.merchants import MerchantTable
+
+PARTIAL_SCHEMA: Final = pl.Schema({"merchant_id": pl.String, "day": pl.Int64, "amount": pl.Int128, "count": pl.Int64})
+"""One row for each merchant and local day; partials of several workers may repeat a pair."""
+_FIRST_CELLS: Final = 8192
+
+
+class Partial:
+    """Adds up the batches of one decoder; belongs to one thread.
+
+    :param merchants: the table that the batches' merchant codes refer to.
+    :param local_days: the time zone whose days transactions belong to.
+    """
+
+    def __init__(self, merchants: MerchantTable, local_days: LocalDays) -> None:
+        self._merchants = merchants
+        self._local_days = local_days
+        self._table: DayTable | None = None
+        self._spilled: list[pl.DataFrame] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self._cells = np.zeros((_FIRST_CELLS, 4), np.int64)
+        self._used = 0
+        self._rows = 0
+
+    def add(self, batch: Batch) -> None:
+        """Add the transactions of `batch`."""
+        rows = batch.rows
+        if rows.num_rows == 0:
+            return
+        if self._rows + rows.num_rows > MAX_ROWS:
+            self._spilled.append(self._cells_as_frame())
+            self._clear()
+        self._rows += rows.num_rows
+        codes = rows.column("merchant").indices.to_numpy()
+        amounts = rows.column("amount").to_numpy()
+        instants = rows.column("instant").view("int64").to_numpy()
+        days = self._days_around(int(instants.min()), int(instants.max()))
+        first = 0
+        while first < rows.num_rows:
+            room = self._cells.shape[0] // 2 - self._used
+            added, used = add_rows(first, codes, amounts, instants, days.starts_ms, days.days, self._cells, room)
+            first += added
+            self._used += used
+            if first < rows.num_rows:
+                larger = np.zeros((2 * self._cells.shape[0], 4), np.int64)
+                move_cells(self._cells, larger)
+                self._cells = larger
+
+    def _days_around(self, first_ms: int, last_ms: int) -> DayTable:
+        table = self._table
+        if table is None or first_ms < table.starts_ms[0] or last_ms >= table.end_ms:
+            if table is not None:
+                first_ms = min(first_ms, int(table.starts_ms[0]))
+                last_ms = max(last_ms, table.end_ms - 1)
+            table = self._table = self._local_days.table(first_ms, last_ms)
+        return table
+
+    def _cells_as_frame(self) -> pl.DataFrame:
+        cells: Int64s = self._cells[self._cells[:, KEY] != 0]
+        codes, days = codes_and_days(cells[:, KEY])
+        texts = pl.Series(self._merchants.texts().take(codes), dtype=pl.String)
+        frame = pl.DataFrame(
+            {"merchant_id": texts, "day": days, "high": cells[:, HIGH], "low": cells[:, LOW], "count": cells[:, COUNT]}
+        )
+        amount = pl.col("high").cast(pl.Int128) * 2**32 + pl.col("low").cast(pl.Int128)
+        return frame.select("merchant_id", "day", amount.alias("amount"), "count").cast(PARTIAL_SCHEMA)
+
+    def frame(self) -> pl.DataFrame:
+        """What was added up so far, in the schema `PARTIAL_SCHEMA`."""
+        return pl.concat([*self._spilled, self._cells_as_frame()])
+
+    def merchant_kinds(self) -> pl.DataFrame:
+        """Every merchant met, whether counted or not: ``merchant_id`` and ``kind`` (of `jobs.decode.merchants`)."""
+        texts = pl.Series(self._merchants.texts(), dtype=pl.String)
+        return pl.DataFrame({"merchant_id": texts, "kind": self._merchants.kinds()})

@@ -1,0 +1,113 @@
+"""From partial sums to summaries: merging, weeks and months from days, and the checks before anything is published."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from core.calendar.days import LocalDays
+from core.calendar.period_table import period_table
+from core.calendar.periods import Calendar, Mode
+from core.errors import ConservationBroken, TotalTooLarge
+from core.stores.summaries import SUMMARY_COLUMNS
+
+INT64_MIN = -(2**63)
+INT64_MAX = 2**63 - 1
+
+
+def merge(partials: list[pl.DataFrame]) -> pl.DataFrame:
+    """One row for each merchant and day of `partials`.
+
+    :param partials: frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`.
+    :returns: a frame of the same schema in which no pair repeats; sums are Int128 and cannot wrap.
+    """
+    return (
+        pl.concat(partials)
+        .lazy()
+        .group_by("merchant_id", "day")
+        .agg(pl.col("amount").sum(), pl.col("count").sum())
+        .collect()
+    )
+
+
+def mixed_type_merchants(kinds: list[pl.DataFrame]) -> list[str]:
+    """Merchants seen in more than one type, such as 42 and "42"; each is one merchant in the summaries.
+
+    :param kinds: frames of ``merchant_id`` and ``kind``, one a worker.
+    """
+    mixed = pl.concat(kinds).unique().group_by("merchant_id").len().filter(pl.col("len") > 1)
+    return mixed["merchant_id"].sort().to_list()
+
+
+def summarise(daily: pl.DataFrame, calendar: Calendar, local_days: LocalDays) -> pl.DataFrame:
+    """The summaries of all modes, of each merchant and of all together.
+
+    :param daily: frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row a merchant and day.
+    :returns: a frame of `core.stores.summaries.SUMMARY_COLUMNS`, ordered by mode, merchant (overall first), key.
+    :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
+    """
+    periods = period_table(calendar, local_days, daily["day"].unique().sort().to_numpy())
+    dated = daily.lazy().join(periods.lazy(), on="day", how="inner", validate="m:1")
+    totals = [pl.col("amount").sum(), pl.col("count").sum()]
+    frames: list[pl.LazyFrame] = []
+    for mode in Mode:
+        period = [
+            pl.col(f"{mode}_key").alias("key"),
+            pl.col(f"{mode}_start").alias("period_start"),
+            pl.col(f"{mode}_end").alias("period_end"),
+        ]
+        by_merchant = dated.group_by("merchant_id", *period).agg(totals)
+        overall = by_merchant.group_by("key", "period_start", "period_end").agg(totals)
+        frames += [
+            part.with_columns(pl.lit(str(mode)).alias("mode"))
+            for part in (overall.with_columns(pl.lit(None, pl.String).alias("merchant_id")), by_merchant)
+        ]
+    columns = ["mode", "key", "merchant_id", "amount", "count", "period_start", "period_end"]
+    rows = (
+        pl.concat([frame.select(columns) for frame in frames])
+        .sort("mode", "merchant_id", "key", nulls_last=False)
+        .collect()
+    )
+    _require_int64(rows)
+    return rows.with_columns(pl.col("amount").cast(pl.Int64)).select(SUMMARY_COLUMNS)
+
+
+def _require_int64(rows: pl.DataFrame) -> None:
+    beyond = rows.filter(~pl.col("amount").is_between(pl.lit(INT64_MIN, pl.Int128), pl.lit(INT64_MAX, pl.Int128)))
+    for row in beyond.head(1).iter_rows(named=True):
+        merchant = "all merchants together" if row["merchant_id"] is None else f"merchant {row['merchant_id']}"
+        raise TotalTooLarge(
+            f"the {row['mode']} total of {merchant} in {row['key']} is {row['amount']}, which does not fit a signed "
+            "64-bit integer",
+            "Nothing was published. Check the amounts of that period, or store them in a larger unit.",
+        )
+
+
+def require_conservation(rows: pl.DataFrame, daily: pl.DataFrame) -> tuple[int, int]:
+    """Raise unless `rows` say the same in every mode: the check between aggregation and publication.
+
+    For each merchant the daily, weekly and monthly totals are equal, the merchants add up to the overall rows, and
+    both equal `daily`, what was added up.
+
+    :returns: the total amount (which may exceed int64) and the number of transactions.
+    :raises ConservationBroken: names a merchant and the numbers that differ.
+    """
+    wide = [pl.col("amount").cast(pl.Int128).sum(), pl.col("count").sum()]
+    by_mode = rows.group_by("mode", "merchant_id").agg(wide)
+    base = daily.group_by("merchant_id").agg(wide)
+    overall = base.select(pl.lit(None, pl.String).alias("merchant_id"), *wide)
+    expected = pl.concat([base, overall]) if len(base) else base
+    for mode in Mode:
+        found = by_mode.filter(pl.col("mode") == str(mode)).drop("mode")
+        both = expected.join(found, on="merchant_id", how="full", suffix="_found", nulls_equal=True)
+        wrong = both.filter(
+            pl.col("amount").ne_missing(pl.col("amount_found")) | pl.col("count").ne_missing(pl.col("count_found"))
+        )
+        for row in wrong.head(1).iter_rows(named=True):
+            raise ConservationBroken(
+                f"the {mode} summaries of merchant {row['merchant_id']} add up to {row['amount_found']} in "
+                f"{row['count_found']} transactions, but {row['amount']} in {row['count']} were added up",
+                "Nothing was published. This is a defect of the program: please report it with the command used.",
+            )
+    if not len(base):
+        return 0, 0
+    return int(overall["amount"].item()), int(overall["count"].item())

@@ -1,0 +1,77 @@
+"""What a person sees while a rebuild runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from jobs.reading import Totals
+from jobs.rebuild import Watcher
+from jobs.sources.feed import Source
+
+
+class Silent(Watcher):
+    """Shows nothing; as a context manager like `Bar`.
+
+    :param on_published: called as soon as the publication is made.
+    """
+
+    def __init__(self, on_published: Callable[[], None]) -> None:
+        self._on_published = on_published
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to take down."""
+
+    def phase(self, name: str) -> None:
+        """See `Watcher.phase`."""
+        if name == "published":
+            self._on_published()
+
+
+class Bar(Silent):
+    """A progress bar on standard error: bytes, documents a second, time left."""
+
+    def __init__(self, on_published: Callable[[], None]) -> None:
+        super().__init__(on_published)
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("starting", total=None, rate="")
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def reading(self, source: Source, totals: Totals) -> None:
+        """See `Watcher.reading`."""
+        done, total = source.progress()
+        elapsed = max(time.monotonic() - self._began, 0.001)
+        rate = f"{totals.counts.read:,} documents, {totals.counts.read / elapsed:,.0f}/s"
+        self._progress.update(self._task, description=f"reading {source.name}", completed=done, total=total, rate=rate)
+
+    def phase(self, name: str) -> None:
+        """See `Watcher.phase`."""
+        super().phase(name)
+        self._progress.update(self._task, description=name)

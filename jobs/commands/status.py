@@ -1,0 +1,97 @@
+"""``status``: what is published, and the ledger of runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+from core.errors import UsageError
+from core.stores.runs import Run
+from core.stores.summaries import Publication
+from jobs.commands.context import publication_as_json, run_as_json, settings_and_store
+from jobs.commands.edge import edge, print_json
+
+
+def run(number: int | None, limit: int, store_url: str | None, as_json: bool) -> None:
+    """Show the store's state, or all about one run."""
+    with edge(as_json):
+        _, stores = settings_and_store(store_url, create=False)
+        with stores:
+            publication = stores.summaries.published()
+            if number is None:
+                runs = stores.runs.recent(limit)
+            else:
+                found = stores.runs.get(number)
+                if found is None:
+                    raise UsageError(f"there is no run {number}", "status without a number lists the runs.")
+                runs = [found]
+        if as_json:
+            shown: Any = {"published": publication_as_json(publication), "runs": [run_as_json(r) for r in runs]}
+            print_json(shown if number is None else run_as_json(runs[0]))
+        elif number is None:
+            _print_state(publication, runs)
+        else:
+            _print_run(runs[0])
+
+
+def _print_state(publication: Publication | None, runs: list[Run]) -> None:
+    if publication is None:
+        typer.echo("Nothing is published yet.")
+    else:
+        meaning = publication.meaning
+        typer.echo(f"Published: generation {publication.generation} by run {publication.run_id}, ", nl=False)
+        typer.echo(f"{_instant(publication.published_at_ms)}")
+        typer.echo(f"  days       {publication.first_day_key or '-'} to {publication.last_day_key or '-'}")
+        typer.echo(f"  summaries  {publication.rows:,}")
+        typer.echo(f"  total      {publication.total_count:,} transactions, amount {publication.total_amount:,}")
+        filters = ", ".join(f"{path}={value}" for path, value in meaning.where) or "none"
+        typer.echo(f"  meaning    {meaning.calendar} calendar, {meaning.time_zone}, filters: {filters}")
+        if any(r.id == publication.run_id and r.degraded for r in runs):
+            typer.secho("  degraded   its run rejected documents; see below", fg="yellow")
+    typer.echo("")
+    typer.echo(f"{'run':>5}  {'status':<11}  {'began':<20}  {'read':>13}  {'counted':>13}  {'rejected':>9}  command")
+    for r in runs:
+        status = "degraded" if r.degraded else str(r.status)
+        typer.echo(
+            f"{r.id:>5}  {status:<11}  {_instant(r.started_at_ms):<20}  {r.counts.read:>13,}  "
+            f"{r.counts.counted:>13,}  {r.counts.rejected:>9,}  {r.command}"
+        )
+        if r.error:
+            typer.echo(f"       {r.error}")
+
+
+def _print_run(r: Run) -> None:
+    counts = r.counts
+    days = f"{r.first_day_key or 'the first day'} to {r.last_day_key or 'the last day'}"
+    lines = {
+        "run": str(r.id),
+        "status": ("degraded: published with rejects" if r.degraded else str(r.status)),
+        "command": r.command,
+        "sources": ", ".join(r.sources),
+        "process": f"{r.holder.process_id} on {r.holder.host}",
+        "began": _instant(r.started_at_ms),
+        "ended": "-" if r.ended_at_ms is None else _instant(r.ended_at_ms),
+        "last sign": _instant(r.heartbeat_at_ms),
+        "phase": r.phase,
+        "replaced": "everything" if r.first_day_key is None and r.last_day_key is None else days,
+        "read": f"{counts.read:,}",
+        "counted": f"{counts.counted:,}",
+        "rejected": f"{counts.rejected:,}",
+        "filtered": f"{counts.filtered:,}",
+        "off range": f"{counts.out_of_range:,}",
+        "generation": "-" if r.generation is None else str(r.generation),
+        "quarantine": r.quarantine or "-",
+        "error": r.error or "-",
+    }
+    for name, value in lines.items():
+        typer.echo(f"{name:<11} {value}")
+    for reason, count in sorted(r.rejects_by_reason.items()):
+        typer.echo(f"reject      {count:,} {reason}")
+    for warning in r.warnings:
+        typer.echo(f"warning     {warning}")
+
+
+def _instant(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"

@@ -1,0 +1,70 @@
+"""``summary``: what the API would answer, on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import get_args
+
+import typer
+
+from core.calendar import calendar_named
+from core.calendar.periods import Mode
+from core.errors import ServiceError, UsageError
+from core.stores.summaries import Measure, SeriesPoint
+from jobs.commands.context import settings_and_store
+from jobs.commands.edge import edge
+
+
+def run(
+    mode_name: str,
+    measure_name: str,
+    merchant_id: str | None,
+    first: str | None,
+    last: str | None,
+    form: str,
+    store_url: str | None,
+) -> None:
+    """Print a series as a table, JSON or CSV."""
+    with edge(form == "json"):
+        mode = Mode(mode_name)
+        measure: Measure = next(name for name in get_args(Measure) if name == measure_name)
+        settings, stores = settings_and_store(store_url, create=False)
+        with stores:
+            publication = stores.summaries.published()
+            if publication is None:
+                raise ServiceError("nothing is published yet", "Run rebuild first.")
+            calendar = calendar_named(publication.meaning.calendar)
+            try:
+                first_key = None if first is None else calendar.parse(mode, first).key
+                last_key = None if last is None else calendar.parse(mode, last).key
+            except ValueError as error:
+                raise UsageError(str(error), f"--from and --to are {mode} keys.") from None
+            if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
+                raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
+            points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)
+        typer.echo(_FORMS[form](points, measure if measure == "count" else f"amount {settings.currency}"), nl=False)
+
+
+def _table(points: list[SeriesPoint], heading: str) -> str:
+    width = max([len(heading), *(len(f"{point.value:,}") for point in points)])
+    key_width = max([len("period"), *(len(point.key) for point in points)])
+    lines = [f"{'period':<{key_width}}  {heading:>{width}}"]
+    lines += [f"{point.key:<{key_width}}  {point.value:>{width},}" for point in points]
+    return "\n".join(lines) + "\n"
+
+
+def _json(points: list[SeriesPoint], heading: str) -> str:
+    return json.dumps([point._asdict() for point in points]) + "\n"
+
+
+def _csv(points: list[SeriesPoint], heading: str) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(SeriesPoint._fields)
+    writer.writerows(points)
+    return out.getvalue()
+
+
+_FORMS = {"table": _table, "json": _json, "csv": _csv}

@@ -1,0 +1,80 @@
+"""What decoding gives: Arrow rows, counts, and the documents that were rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+
+from core.stores.runs import Counts
+from jobs.decode.jit import Bytes
+from jobs.decode.merchants import MerchantTable
+
+ROW_SCHEMA: Final = pa.schema(
+    [
+        pa.field("merchant", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("amount", pa.int64(), nullable=False),
+        pa.field("instant", pa.timestamp("ms", "UTC"), nullable=False),
+    ]
+)
+"""The schema of decoded transactions. All batches of one decoder share the codes of its merchants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole documents in memory, ready to be decoded.
+
+    :param source: name of the file or stream they came from.
+    :param data: bytes with `jobs.decode.jit.PADDING` more after `end`; not changed while the chunk is decoded.
+    :param start: where the first document begins in `data`; `end` is where the last one ends.
+    :param position: position of ``data[0]`` in the uncompressed source, in bytes.
+    """
+
+    source: str
+    data: Bytes
+    start: int
+    end: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One document that cannot be counted.
+
+    :param source: name of the file or stream.
+    :param position: byte in the uncompressed source where it begins, or, when `unit` is ``row``, its row from 1.
+    :param unit: ``byte`` or ``row``.
+    :param field: ``document``, ``time``, ``merchant`` or ``amount``.
+    :param reason: one of `jobs.decode.reasons.REASON_NAMES`.
+    :param document: gives the whole document as `bson` types; called once, when the reject is written down.
+    """
+
+    source: str
+    position: int
+    unit: str
+    field: str
+    reason: str
+    document: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some decoded transactions, in the schema `ROW_SCHEMA`, and what became of the documents between them."""
+
+    rows: pa.RecordBatch
+    counts: Counts
+    rejects: list[Reject]
+
+
+class Decoder(Protocol):
+    """Turns chunks of one format into batches. One instance belongs to one thread."""
+
+    merchants: MerchantTable
+
+    def batches(self, chunk: Any) -> Iterator[Batch]:
+        """The transactions of `chunk`, in order, in batches of bounded size.
+
+        :raises SourceDamaged: the content breaks the format's rules; names the position.
+        """

@@ -1,0 +1,189 @@
+"""Decoders: the compiled walkers behind the interface of `jobs.decode.batch.Decoder`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from core.errors import SourceDamaged
+from core.stores.runs import Counts
+from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, Reject
+from jobs.decode.bson_kernel import DONE, MERCHANTS_FULL, decode_bson, new_templates, new_walk
+from jobs.decode.documents import bson_document, json_document
+from jobs.decode.jit import PADDING, Int64s
+from jobs.decode.json_kernel import DAMAGED, SCRATCH_FULL, decode_json, new_room
+from jobs.decode.judge import Window, rules_for
+from jobs.decode.merchants import MerchantTable
+from jobs.decode.plan import Fields, plan_paths
+from jobs.decode.reasons import describe
+from jobs.decode.slots import new_slots
+
+ROWS: Final = 32_768
+"""The most transactions in one batch."""
+REJECTS: Final = 4096
+"""The most rejects in one batch."""
+_FIRST_SCRATCH: Final = 4096
+
+C = TypeVar("C")
+
+
+class Outputs:
+    """The arrays that a kernel fills for one batch."""
+
+    def __init__(self, rows: int, rejects: int) -> None:
+        self.codes = np.empty(rows, np.int32)
+        self.amounts = np.empty(rows, np.int64)
+        self.instants = np.empty(rows, np.int64)
+        self.rejects = np.empty((rejects, 3), np.int64)
+        self.tally = np.zeros(5, np.int64)
+
+    def batch(self, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
+        """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
+        read, counted, rejected, filtered, out_of_range = (int(n) for n in self.tally)
+        codes = pa.array(self.codes[:counted])
+        instants = pa.array(self.instants[:counted]).view(ROW_SCHEMA.field("instant").type)
+        rows = pa.RecordBatch.from_arrays(
+            [
+                pa.DictionaryArray.from_arrays(codes, merchants.texts(), safe=False),
+                pa.array(self.amounts[:counted]),
+                instants,
+            ],
+            schema=ROW_SCHEMA,
+        )
+        counts = Counts(read, counted, rejected, filtered, out_of_range)
+        return Batch(rows, counts, [reject(row) for row in self.rejects[:rejected]])
+
+
+class CompiledDecoder(ABC, Generic[C]):
+    """What the decoders share: room that grows on demand, and batches of bounded size."""
+
+    def __init__(self, fields: Fields, window: Window) -> None:
+        self.merchants = MerchantTable()
+        self._paths = fields.paths()
+        self._rules = rules_for(fields, window)
+        self._slots = new_slots(len(self._paths))
+        self._scratch = np.zeros(_FIRST_SCRATCH, np.uint8)
+
+    def batches(self, chunk: C) -> Iterator[Batch]:
+        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
+        at, end = self._extent(chunk)
+        while at < end:
+            outputs = Outputs(min(ROWS, end - at), min(REJECTS, end - at))
+            status, at = self._run(chunk, at, end, outputs)
+            while status in (MERCHANTS_FULL, SCRATCH_FULL):
+                if status == MERCHANTS_FULL:
+                    self.merchants.grow(end - at)
+                else:
+                    self._scratch = np.zeros(end - at + 2 * PADDING, np.uint8)
+                status, at = self._run(chunk, at, end, outputs)
+            if status == DAMAGED:
+                self._raise_damage(chunk, at)
+            yield outputs.batch(self.merchants, lambda row: self._reject(chunk, row))
+            if status == DONE:
+                return
+
+    @abstractmethod
+    def _extent(self, chunk: C) -> tuple[int, int]: ...
+
+    @abstractmethod
+    def _run(self, chunk: C, at: int, end: int, outputs: Outputs) -> tuple[int, int]: ...
+
+    @abstractmethod
+    def _reject(self, chunk: C, row: Int64s) -> Reject: ...
+
+    def _raise_damage(self, chunk: C, at: int) -> None:
+        raise AssertionError(f"this format has no damage inside documents, yet byte {at} is said to be damaged")
+
+
+class _TextDecoder(CompiledDecoder[Chunk]):
+    """Decodes chunks of bytes.
+
+    :param document: makes a document of the bytes of a reject.
+    """
+
+    def __init__(self, fields: Fields, window: Window, document: Callable[[bytes], Any]) -> None:
+        super().__init__(fields, window)
+        self._document = document
+
+    def _extent(self, chunk: Chunk) -> tuple[int, int]:
+        return chunk.start, chunk.end
+
+    def _reject(self, chunk: Chunk, row: Int64s) -> Reject:
+        verdict, start, end = (int(n) for n in row)
+        raw = chunk.data[start:end].tobytes()
+        document = self._document
+        return Reject(chunk.source, chunk.position + start, "byte", *describe(verdict), lambda: document(raw))
+
+
+class BsonDecoder(_TextDecoder):
+    """Decodes chunks of BSON documents whose outer lengths have been checked."""
+
+    def __init__(self, fields: Fields, window: Window) -> None:
+        super().__init__(fields, window, bson_document)
+        self._plan = plan_paths(self._paths, b"\0")
+        self._walk = new_walk(len(self._paths))
+        self._templates = new_templates(len(self._paths))
+
+    def _run(self, chunk: Chunk, at: int, end: int, outputs: Outputs) -> tuple[int, int]:
+        status, at = decode_bson(
+            chunk.data,
+            at,
+            end,
+            self._plan,
+            self._rules,
+            self._walk,
+            self._templates,
+            self._slots,
+            self._scratch,
+            self.merchants.state,
+            outputs.codes,
+            outputs.amounts,
+            outputs.instants,
+            outputs.rejects,
+            outputs.tally,
+        )
+        return status, at
+
+
+class JsonDecoder(_TextDecoder):
+    """Decodes chunks of JSON documents.
+
+    :param one_line: every document stands on a line of its own; a document cut in two by a newline is then damage.
+    """
+
+    def __init__(self, fields: Fields, window: Window, *, one_line: bool) -> None:
+        super().__init__(fields, window, json_document)
+        self._plan = plan_paths(self._paths, b'"')
+        self._room = new_room()
+        self._one_line = one_line
+
+    def _run(self, chunk: Chunk, at: int, end: int, outputs: Outputs) -> tuple[int, int]:
+        status, at = decode_json(
+            chunk.data,
+            at,
+            end,
+            self._one_line,
+            self._plan,
+            self._rules,
+            self._room,
+            self._slots,
+            self._scratch,
+            self.merchants.state,
+            outputs.codes,
+            outputs.amounts,
+            outputs.instants,
+            outputs.rejects,
+            outputs.tally,
+        )
+        return status, at
+
+    def _raise_damage(self, chunk: Chunk, at: int) -> None:
+        position = chunk.position + at
+        if at >= chunk.end or (self._one_line and chunk.data[at] == 0x0A):
+            raise SourceDamaged(chunk.source, position, "a JSON document ends in the middle")
+        found = chunk.data[at : min(at + 20, chunk.end)].tobytes().decode(errors="replace")
+        raise SourceDamaged(chunk.source, position, f"this is no valid JSON document, from {found!r} on")

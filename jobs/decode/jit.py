@@ -1,0 +1,148 @@
+"""How the decoders are compiled: one decorator, and the few machine operations that Numba does not offer.
+
+Compiled code is cached beside the sources (or in ``NUMBA_CACHE_DIR``), in a folder named for the sources' content:
+Numba alone looks only at the file of the function it loads, and would go on using a stale copy of what that calls.
+
+``NUMBA_DISABLE_JIT=1`` runs everything as plain Python (for coverage), ``NUMBA_BOUNDSCHECK=1`` checks every index;
+under either, the operations on memory are written with ordinary indexing, so that these checks see them too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_config: Any = numba.config  # its attributes are made at run time
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Bytes = npt.NDArray[np.uint8]
+Int64s = npt.NDArray[np.int64]
+Int32s = npt.NDArray[np.int32]
+Uint64s = npt.NDArray[np.uint64]
+
+Int: TypeAlias = Any
+"""An integer in a kernel: int64 when compiled, int or NumPy's scalars otherwise, a tower that types cannot express."""
+Bool: TypeAlias = Any
+"""A truth value in a kernel, likewise."""
+
+PADDING: Final = 64
+"""Every buffer handed to a kernel has at least this many readable bytes after its content, so that a word may be loaded
+at any position of it."""
+
+CHECKED: Final = bool(_config.DISABLE_JIT or _config.BOUNDSCHECK)
+
+
+def _cache_dir() -> str:
+    packages = (Path(__file__).parent, Path(__file__).parent.parent / "aggregate")
+    digest = hashlib.sha256()
+    for source in sorted(path for package in packages for path in package.glob("*.py")):
+        digest.update(source.read_bytes())
+    digest.update(b"checked" if CHECKED else b"")
+    base = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parent / "__pycache__")
+    return str(Path(base) / f"numba-{digest.hexdigest()[:16]}")
+
+
+_config.CACHE_DIR = _cache_dir()
+
+
+# Without Numba's reference counting (no array is made or dropped inside the kernels), a call that hands arrays on costs
+# no atomic operations: ten times as fast. The checked variant of `double_of_bits` makes one.
+_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": CHECKED}
+
+
+def kernel(function: F) -> F:
+    """Compile `function` with Numba: no Python objects, no GIL while it runs, cached on disk."""
+    compiled: F = numba.njit(cache=True, **_OPTIONS)(function)
+    return compiled
+
+
+def helper(function: F) -> F:
+    """Compile `function` into the kernels that call it; it is not cached on its own."""
+    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return compiled
+
+
+if TYPE_CHECKING or CHECKED:
+
+    @helper
+    def load_u64(data: Bytes, at: Int) -> np.uint64:
+        """Read the 8 bytes at `at` as a little-endian unsigned integer; `at` needs no alignment."""
+        word = np.uint64(0)
+        for i in range(8):
+            word |= np.uint64(data[at + i]) << np.uint64(8 * i)
+        return word
+
+    @helper
+    def load_u32(data: Bytes, at: Int) -> np.uint32:
+        """Read the 4 bytes at `at` as a little-endian unsigned integer; `at` needs no alignment."""
+        word = np.uint32(0)
+        for i in range(4):
+            word |= np.uint32(data[at + i]) << np.uint32(8 * i)
+        return word
+
+    @helper
+    def trailing_zeros(word: np.uint64) -> Int:
+        """Count the zero bits below the lowest set bit of `word`, which must not be 0."""
+        count = 0
+        while (word >> np.uint64(count)) & np.uint64(1) == np.uint64(0):
+            count += 1
+        return count
+
+    @helper
+    def double_of_bits(word: np.uint64) -> float:
+        """Read the bits of `word` as an IEEE 754 double."""
+        return np.full(1, word).view(np.float64)[0]
+
+else:
+
+    def _loader(bits: int, result: Any) -> Any:
+        def load(typing_context: Any, data: Any, at: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0])
+                address = builder.gep(array.data, [arguments[1]])
+                return builder.load(builder.bitcast(address, ir.IntType(bits).as_pointer()), align=1)
+
+            return result(data, types.intp), generate
+
+        return intrinsic(load)
+
+    load_u64 = _loader(64, types.uint64)
+    load_u32 = _loader(32, types.uint32)
+
+    @intrinsic
+    def trailing_zeros(typing_context, word):
+        def generate(context, builder, signature, arguments):
+            return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+        return types.int64(types.uint64), generate
+
+    @intrinsic
+    def double_of_bits(typing_context, word):
+        def generate(context, builder, signature, arguments):
+            return builder.bitcast(arguments[0], ir.DoubleType())
+
+        return types.float64(types.uint64), generate
+
+
+@helper
+def load_i32(data: Bytes, at: Int) -> Int:
+    """Read the 4 bytes at `at` as a little-endian signed integer."""
+    return np.int64(np.int32(load_u32(data, at)))
+
+
+@helper
+def load_i64(data: Bytes, at: Int) -> Int:
+    """Read the 8 bytes at `at` as a little-endian signed integer."""
+    return np.int64(load_u64(data, at))

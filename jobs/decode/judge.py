@@ -1,0 +1,208 @@
+"""The one place where a document is counted, left out or rejected, whatever format it came in.
+
+Order of judgement: filter, time, requested range, merchant, amount; the first that fails decides.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from jobs.decode import reasons as why
+from jobs.decode import slots as kinds
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, Uint64s, helper
+from jobs.decode.merchants import (
+    FULL,
+    NOT_TEXT,
+    MerchantState,
+    intern_integer,
+    intern_object_id,
+    intern_string,
+)
+from jobs.decode.plan import Fields
+from jobs.decode.slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which instants can be named, and which are wanted; all half-open, milliseconds since 1970 UTC.
+
+    :param named_first_ms: the first instant that the calendar can name; `named_end_ms` the first it no longer can.
+    :param wanted_first_ms: the first instant of the requested range; `wanted_end_ms` the first after it.
+    """
+
+    named_first_ms: int
+    named_end_ms: int
+    wanted_first_ms: int
+    wanted_end_ms: int
+
+
+class Rules(NamedTuple):
+    """Filters and window as arrays.
+
+    ``roles`` are the slots of time, merchant and amount; ``bounds`` the window's four instants. Filter i looks at
+    ``filter_slot[i]`` for the text at ``text_start[i]``, and for what else that text may stand for: ``number`` where
+    ``is_number``, ``boolean`` (-1: none), null where ``is_null``, the ObjectId of ``first`` and ``second`` where
+    ``is_object_id``.
+    """
+
+    roles: Int64s
+    bounds: Int64s
+    filter_slot: Int64s
+    text_start: Int64s
+    text_length: Int64s
+    texts: Bytes
+    is_number: Bytes
+    number: Int64s
+    boolean: Int64s
+    is_null: Bytes
+    is_object_id: Bytes
+    first: Uint64s
+    second: Uint64s
+
+
+_INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_OBJECT_ID: Final = re.compile(r"[0-9a-fA-F]{24}")
+
+
+def rules_for(fields: Fields, window: Window) -> Rules:
+    """The arrays of `fields.where` and `window`; slots are numbered as in `fields.paths()`."""
+    slot_of = {path: slot for slot, path in enumerate(fields.paths())}
+    values = [value for _, value in fields.where]
+    encoded = [value.encode() for value in values]
+    numbers = [int(v) if _INTEGER.fullmatch(v) and -(2**63) <= int(v) < 2**63 else None for v in values]
+    object_ids = [bytes.fromhex(v) if _OBJECT_ID.fullmatch(v) else None for v in values]
+    return Rules(
+        np.array([slot_of[fields.time], slot_of[fields.merchant], slot_of[fields.amount]], np.int64),
+        np.array(
+            [window.named_first_ms, window.named_end_ms, window.wanted_first_ms, window.wanted_end_ms],
+            np.int64,
+        ),
+        np.array([slot_of[path] for path, _ in fields.where], np.int64),
+        np.array([sum(map(len, encoded[:i])) for i in range(len(encoded))], np.int64),
+        np.array([len(text) for text in encoded], np.int64),
+        np.frombuffer(b"".join(encoded) + bytes(PADDING), np.uint8),
+        np.array([n is not None for n in numbers], np.uint8),
+        np.array([n or 0 for n in numbers], np.int64),
+        np.array([{"true": 1, "false": 0}.get(v, -1) for v in values], np.int64),
+        np.array([v == "null" for v in values], np.uint8),
+        np.array([o is not None for o in object_ids], np.uint8),
+        np.array([int.from_bytes(o[:8], "little") if o else 0 for o in object_ids], np.uint64),
+        np.array([int.from_bytes(o[8:], "little") if o else 0 for o in object_ids], np.uint64),
+    )
+
+
+@helper
+def _text_is(data: Bytes, start: Int, length: Int, rules: Rules, i: Int) -> Bool:
+    if length != rules.text_length[i]:
+        return False
+    at = rules.text_start[i]
+    for k in range(length):
+        if data[start + k] != rules.texts[at + k]:
+            return False
+    return True
+
+
+@helper
+def _filter_holds(slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, i: Int) -> Bool:
+    slot = rules.filter_slot[i]
+    kind = slots.kind[slot]
+    if kind == kinds.STRING:
+        return _text_is(data, slots.start[slot], slots.length[slot], rules, i)
+    if kind == kinds.UNESCAPED:
+        return _text_is(scratch, slots.start[slot], slots.length[slot], rules, i)
+    if kind == kinds.INTEGER:
+        return rules.is_number[i] != 0 and slots.number[slot] == rules.number[i]
+    if kind == kinds.DOUBLE or kind == kinds.DECIMAL:
+        return rules.is_number[i] != 0 and slots.extra[slot] == 0 and slots.number[slot] == rules.number[i]
+    if kind == kinds.BOOLEAN:
+        return slots.number[slot] == rules.boolean[i]
+    if kind == kinds.NULL:
+        return rules.is_null[i] != 0
+    if kind == kinds.OBJECT_ID:
+        return (
+            rules.is_object_id[i] != 0
+            and np.uint64(slots.number[slot]) == rules.first[i]
+            and np.uint64(slots.extra[slot]) == rules.second[i]
+        )
+    return False
+
+
+@helper
+def _reason_by_kind(kind: Int) -> Int:
+    """Why a value of this kind is no time, merchant or amount."""
+    if kind == kinds.MISSING:
+        return why.MISSING_VALUE
+    if kind == kinds.NULL:
+        return why.NULL_VALUE
+    if kind == kinds.BOOLEAN:
+        return why.BOOLEAN_VALUE
+    if kind == kinds.STRING or kind == kinds.UNESCAPED:
+        return why.TEXT
+    if kind == kinds.UNREADABLE:
+        return why.UNREADABLE_VALUE
+    return why.WRONG_TYPE
+
+
+@helper
+def _judge_merchant(slots: Slots, slot: Int) -> Int:
+    """0, or the reason why the slot holds no merchant; whether a string is UTF-8 is left to the merchant table."""
+    kind = slots.kind[slot]
+    if kind == kinds.OBJECT_ID or kind == kinds.INTEGER:
+        return 0
+    if kind == kinds.STRING or kind == kinds.UNESCAPED:
+        return why.EMPTY if slots.length[slot] == 0 else 0
+    return _reason_by_kind(kind)
+
+
+@helper
+def _intern(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, merchants: MerchantState) -> Int:
+    kind = slots.kind[slot]
+    if kind == kinds.OBJECT_ID:
+        return intern_object_id(merchants, np.uint64(slots.number[slot]), np.uint64(slots.extra[slot]))
+    if kind == kinds.INTEGER:
+        return intern_integer(merchants, slots.number[slot])
+    if kind == kinds.STRING:
+        return intern_string(merchants, data, slots.start[slot], slots.length[slot])
+    return intern_string(merchants, scratch, slots.start[slot], slots.length[slot])
+
+
+@helper
+def judge(
+    slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, merchants: MerchantState
+) -> tuple[Int, Int, Int, Int]:
+    """Judge the document whose values are in `slots`: (verdict, merchant code, amount, instant).
+
+    The verdict is one of `jobs.decode.reasons`; the other three say something only when it is `COUNTED`.
+    """
+    for i in range(rules.filter_slot.size):
+        if not _filter_holds(slots, data, scratch, rules, i):
+            return why.FILTERED, 0, 0, 0
+    time = rules.roles[0]
+    if slots.kind[time] != kinds.DATE:
+        return why.FIELD_TIME * why.VERDICT_BASE + _reason_by_kind(slots.kind[time]), 0, 0, 0
+    instant = slots.number[time]
+    if instant < rules.bounds[0] or instant >= rules.bounds[1]:
+        return why.FIELD_TIME * why.VERDICT_BASE + why.OUT_OF_CALENDAR, 0, 0, 0
+    if instant < rules.bounds[2] or instant >= rules.bounds[3]:
+        return why.OUT_OF_RANGE, 0, 0, 0
+    merchant = rules.roles[1]
+    reason = _judge_merchant(slots, merchant)
+    if reason != 0:
+        return why.FIELD_MERCHANT * why.VERDICT_BASE + reason, 0, 0, 0
+    code = _intern(slots, merchant, data, scratch, merchants)
+    if code == FULL:
+        return why.NO_ROOM, 0, 0, 0
+    if code == NOT_TEXT:
+        return why.FIELD_MERCHANT * why.VERDICT_BASE + why.NOT_UTF8, 0, 0, 0
+    amount = rules.roles[2]
+    kind = slots.kind[amount]
+    if kind != kinds.INTEGER:
+        if kind != kinds.DOUBLE and kind != kinds.DECIMAL:
+            return why.FIELD_AMOUNT * why.VERDICT_BASE + _reason_by_kind(kind), 0, 0, 0
+        if slots.extra[amount] != 0:
+            return why.FIELD_AMOUNT * why.VERDICT_BASE + slots.extra[amount], 0, 0, 0
+    return why.COUNTED, code, slots.number[amount], instant

@@ -1,0 +1,323 @@
+"""Numbers and instants from their textual and binary forms, exactly: nothing is rounded, nothing wraps.
+
+The reasons of `jobs.decode.reasons` say why a value is no 64-bit integer; 0 means that it is one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper
+from jobs.decode.reasons import FRACTION, INFINITY, NAN, TOO_LARGE, UNREADABLE_VALUE
+
+INT64_MAX: Final = 2**63 - 1
+EXACT_DOUBLE: Final = 2**53
+"""Doubles above this size skip integers, so that they no longer tell which one was meant."""
+
+_ZERO: Final = 0x30
+_MINUS: Final = 0x2D
+_PLUS: Final = 0x2B
+_POINT: Final = 0x2E
+_DAY_MS: Final = 86_400_000
+_ROOM_FOR_A_DIGIT: Final = np.uint64((2**64 - 10) // 10)
+_MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
+
+
+@helper
+def integer_of_double(value: float) -> tuple[Int, Int]:
+    """The integer that a double holds: (integer, 0), or (0, reason)."""
+    if value != value:
+        return 0, NAN
+    if value == np.inf or value == -np.inf:
+        return 0, INFINITY
+    if value > EXACT_DOUBLE or value < -EXACT_DOUBLE:
+        return 0, TOO_LARGE
+    integer = np.int64(value)
+    if np.float64(integer) != value:
+        return 0, FRACTION
+    return integer, 0
+
+
+@helper
+def _times_power_of_ten(magnitude: np.uint64, power: Int, negative: Bool) -> tuple[Int, Int]:
+    limit = np.uint64(INT64_MAX) + (np.uint64(1) if negative else np.uint64(0))
+    if magnitude == np.uint64(0):
+        return 0, 0
+    for _ in range(min(power, 20)):
+        if magnitude > limit // np.uint64(10):
+            return 0, TOO_LARGE
+        magnitude *= np.uint64(10)
+    if magnitude > limit:
+        return 0, TOO_LARGE
+    if negative:
+        return -np.int64(magnitude - np.uint64(1)) - 1, 0
+    return np.int64(magnitude), 0
+
+
+@helper
+def integer_of_decimal128(low: np.uint64, high: np.uint64) -> tuple[Int, Int]:
+    """The integer that an IEEE 754 decimal128 (binary integer significand) holds: (integer, 0), or (0, reason).
+
+    Significands of more than 34 digits are not canonical and count as unreadable.
+    """
+    negative = (high >> np.uint64(63)) == np.uint64(1)
+    top = (high >> np.uint64(58)) & np.uint64(0x1F)
+    if top == np.uint64(0x1F):
+        return 0, NAN
+    if top == np.uint64(0x1E):
+        return 0, INFINITY
+    if (top >> np.uint64(3)) == np.uint64(3):
+        return 0, UNREADABLE_VALUE
+    exponent = np.int64((high >> np.uint64(49)) & np.uint64(0x3FFF)) - 6176
+    high &= np.uint64(0x1FFFFFFFFFFFF)
+    if high > np.uint64(0x1ED09BEAD87C0) or (
+        high == np.uint64(0x1ED09BEAD87C0) and low > np.uint64(0x378D8E63FFFFFFFF)
+    ):
+        return 0, UNREADABLE_VALUE
+    mask = np.uint64(0xFFFFFFFF)
+    ten = np.uint64(10)
+    shift = np.uint64(32)
+    while exponent < 0 and (high != np.uint64(0) or low != np.uint64(0)):
+        quotient_high = high // ten
+        middle = ((high % ten) << shift) | (low >> shift)
+        bottom = ((middle % ten) << shift) | (low & mask)
+        if bottom % ten != np.uint64(0):
+            return 0, FRACTION
+        low = ((middle // ten) << shift) | (bottom // ten)
+        high = quotient_high
+        exponent += 1
+    if high != np.uint64(0):
+        return 0, TOO_LARGE
+    return _times_power_of_ten(low, max(exponent, 0), negative)
+
+
+@helper
+def _is_word(text: Bytes, start: Int, end: Int, word: Bytes) -> Bool:
+    """Whether the text is `word` (lower case), whatever its own case."""
+    if end - start != word.size:
+        return False
+    for i in range(word.size):
+        if (text[start + i] | np.uint8(0x20)) != word[i]:
+            return False
+    return True
+
+
+_NAN_WORD: Final = np.frombuffer(b"nan", np.uint8)
+_INF_WORD: Final = np.frombuffer(b"inf", np.uint8)
+_INFINITY_WORD: Final = np.frombuffer(b"infinity", np.uint8)
+
+
+@helper
+def _short_integer(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
+    """The common case, up to 18 digits with or without a minus: (integer, whether the text is that)."""
+    negative = start < end and text[start] == _MINUS
+    at = start + 1 if negative else start
+    if at == end or end - at > 18:
+        return 0, False
+    number = np.int64(0)
+    while at < end:
+        digit = np.int64(text[at]) - _ZERO
+        if digit < 0 or digit > 9:
+            return 0, False
+        number = number * 10 + digit
+        at += 1
+    return (-number if negative else number), True
+
+
+@helper
+def integer_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
+    """The integer that a numeral such as ``-12``, ``1.50E+2`` or ``NaN`` holds: (integer, 0), or (0, reason)."""
+    number, short = _short_integer(text, start, end)
+    if short:
+        return number, 0
+    at = start
+    negative = False
+    if at < end and (text[at] == _MINUS or text[at] == _PLUS):
+        negative = text[at] == _MINUS
+        at += 1
+    if _is_word(text, at, end, _NAN_WORD):
+        return 0, NAN
+    if _is_word(text, at, end, _INF_WORD) or _is_word(text, at, end, _INFINITY_WORD):
+        return 0, INFINITY
+    magnitude = np.uint64(0)
+    held_zeros = 0  # zeros since the last other digit: multiplied in only when another digit follows
+    digits = 0
+    scale = 0
+    overflow: Bool = False
+    point = False
+    while at < end:
+        c = np.int64(text[at])
+        if c == _POINT and not point:
+            point = True
+        elif 0x30 <= c <= 0x39:
+            digits += 1
+            if point:
+                scale -= 1
+            if c == _ZERO:
+                held_zeros += 1
+            else:
+                if magnitude != np.uint64(0):
+                    for _ in range(min(held_zeros + 1, 20)):
+                        overflow = overflow or magnitude > _ROOM_FOR_A_DIGIT
+                        if not overflow:
+                            magnitude *= np.uint64(10)
+                held_zeros = 0
+                if not overflow:
+                    magnitude += np.uint64(c - _ZERO)
+        else:
+            break
+        at += 1
+    scale += held_zeros
+    if digits == 0:
+        return 0, UNREADABLE_VALUE
+    if at < end:
+        if (text[at] | np.uint8(0x20)) != np.uint8(0x65):
+            return 0, UNREADABLE_VALUE
+        at += 1
+        sign = 1
+        if at < end and (text[at] == _MINUS or text[at] == _PLUS):
+            sign = -1 if text[at] == _MINUS else 1
+            at += 1
+        if at == end:
+            return 0, UNREADABLE_VALUE
+        exponent: Int = 0
+        while at < end:
+            c = np.int64(text[at])
+            if c < 0x30 or c > 0x39:
+                return 0, UNREADABLE_VALUE
+            exponent = min(exponent * 10 + c - _ZERO, 1_000_000_000)
+            at += 1
+        scale += sign * exponent
+    if magnitude == np.uint64(0):
+        return 0, 0
+    # The magnitude ends in a digit other than 0, so that a negative scale always leaves a fraction.
+    if scale < 0:
+        return 0, FRACTION
+    if overflow:
+        return 0, TOO_LARGE
+    return _times_power_of_ten(magnitude, scale, negative)
+
+
+@helper
+def _two_digits(text: Bytes, at: Int) -> Int:
+    tens = np.int64(text[at]) - _ZERO
+    ones = np.int64(text[at + 1]) - _ZERO
+    if tens < 0 or tens > 9 or ones < 0 or ones > 9:
+        return -1
+    return tens * 10 + ones
+
+
+@helper
+def _days_before_year(year: Int) -> Int:
+    previous = year - 1
+    return previous * 365 + previous // 4 - previous // 100 + previous // 400
+
+
+@helper
+def days_from_civil(year: Int, month: Int, day: Int) -> Int:
+    """Days since 1970-01-01 of a Gregorian date of the years 0 to 9999, or -10_000_000 when there is no such date."""
+    if month < 1 or month > 12 or day < 1:
+        return -10_000_000
+    leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
+    length = _MONTH_DAYS[month - 1] + (1 if leap and month == 2 else 0)
+    if day > length:
+        return -10_000_000
+    before = (367 * month - 362) // 12  # days before the month, February counted as 30
+    if month > 2:
+        before -= 1 if leap else 2
+    return _days_before_year(year) - 719_162 + before + day - 1
+
+
+@helper
+def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
+    """The instant of a text such as ``2022-03-23T06:59:59.286Z`` (ISO 8601): (ms since 1970 UTC, whether valid).
+
+    A space may stand for the T; the zone is Z or an offset (``+03:30``, ``+0330``, ``+03``) and must be there; digits
+    below the millisecond are cut off, towards the past.
+    """
+    if end - start < 20 or text[start + 4] != _MINUS or text[start + 7] != _MINUS:
+        return 0, False
+    separator = text[start + 10]
+    if (separator != 0x54 and separator != 0x20) or text[start + 13] != 0x3A or text[start + 16] != 0x3A:
+        return 0, False
+    century = _two_digits(text, start)
+    year = _two_digits(text, start + 2)
+    month = _two_digits(text, start + 5)
+    day = _two_digits(text, start + 8)
+    hour = _two_digits(text, start + 11)
+    minute = _two_digits(text, start + 14)
+    second = _two_digits(text, start + 17)
+    if century < 0 or year < 0 or hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
+        return 0, False
+    days = days_from_civil(century * 100 + year, month, day)
+    if days == -10_000_000:
+        return 0, False
+    at = start + 19
+    milliseconds: Int = 0
+    if text[at] == _POINT:
+        at += 1
+        weight = 100
+        first = at
+        while at < end and 0x30 <= text[at] <= 0x39:
+            milliseconds += weight * (np.int64(text[at]) - _ZERO)
+            weight //= 10
+            at += 1
+        if at == first:
+            return 0, False
+    offset_minutes, valid = _offset_minutes(text, at, end)
+    instant = days * _DAY_MS + ((hour * 60 + minute - offset_minutes) * 60 + second) * 1000 + milliseconds
+    return instant, valid
+
+
+@helper
+def _offset_minutes(text: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
+    if at >= end:
+        return 0, False
+    mark = text[at]
+    if mark == 0x5A:
+        return 0, at + 1 == end
+    if mark != _PLUS and mark != _MINUS:
+        return 0, False
+    length = end - at
+    if length != 3 and length != 5 and not (length == 6 and text[at + 3] == 0x3A):
+        return 0, False
+    hours = _two_digits(text, at + 1)
+    minutes = 0 if length == 3 else _two_digits(text, end - 2)
+    if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
+        return 0, False
+    total = hours * 60 + minutes
+    return (-total if mark == _MINUS else total), True
+
+
+def _hex_values() -> Int64s:
+    values = np.full(256, -1, np.int64)
+    for digit in "0123456789abcdefABCDEF":
+        values[ord(digit)] = int(digit, 16)
+    return values
+
+
+# A table and not comparisons: the digits of an id are random, and a branch on each would be mispredicted half the time.
+_HEX: Final = _hex_values()
+
+
+@helper
+def object_id_of_hex(text: Bytes, start: Int, end: Int, out: Uint64s) -> Bool:
+    """Read 24 hex digits into ``out[0]`` (first 8 bytes, little-endian) and ``out[1]`` (last 4); whether they are."""
+    if end - start != 24:
+        return False
+    first = np.uint64(0)
+    second = np.uint64(0)
+    bad = np.int64(0)
+    for i in range(8):
+        byte = _HEX[text[start + 2 * i]] << 4 | _HEX[text[start + 2 * i + 1]]
+        bad |= byte
+        first |= np.uint64(byte & 0xFF) << np.uint64(8 * i)
+    for i in range(4):
+        byte = _HEX[text[start + 16 + 2 * i]] << 4 | _HEX[text[start + 17 + 2 * i]]
+        bad |= byte
+        second |= np.uint64(byte & 0xFF) << np.uint64(8 * i)
+    out[0] = first
+    out[1] = second
+    return bad >= 0

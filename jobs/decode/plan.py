@@ -1,0 +1,153 @@
+"""Which fields are wanted, as arrays that the compiled walkers search.
+
+Field paths form a tree: ``card.pan`` and ``card.tags`` share the node ``card``. An *edge* leads from a node by a field
+name; it ends in a slot (the value is wanted), in another node (something inside is wanted), or both. A path goes into
+embedded documents, not into arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from core.errors import UsageError
+from jobs.decode.jit import PADDING, Bytes, Int, Int64s, Uint64s, helper, load_u64
+
+NO_SLOT: Final = -1
+NO_NODE: Final = -1
+MAX_DEPTH: Final = 16
+"""The most names a field path may have."""
+_MAX_SLOTS: Final = 62
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What is read of a raw transaction.
+
+    :param merchant: field path of the merchant; dots lead into embedded documents. Likewise `amount` and `time`.
+    :param where: equality filters as (field path, value) pairs. A value matches the string of that text, the integer
+        (of any numeric type) of those digits, the ObjectId of those hex digits, ``true``, ``false`` and ``null``.
+    """
+
+    merchant: str = "merchantId"
+    amount: str = "amount"
+    time: str = "createdAt"
+    where: tuple[tuple[str, str], ...] = ()
+
+    def paths(self) -> tuple[str, ...]:
+        """Every distinct path, in the order of slots: time, merchant, amount, then those of filters."""
+        return tuple(dict.fromkeys((self.time, self.merchant, self.amount, *(path for path, _ in self.where))))
+
+
+class Plan(NamedTuple):
+    """The tree of wanted paths. The edges of a node are those from ``node_edges[node]`` to ``node_edges[node + 1]``.
+
+    ``head`` and ``head_mask`` hold the first 8 bytes of an edge's name including its terminator (NUL in BSON, a
+    quotation mark in JSON), so that one masked comparison of a word settles short names; whole names stand in ``names``
+    from ``name_start[edge]``, ``name_length[edge]`` bytes with the terminator. ``below`` is the set of slots at or
+    under an edge, one bit a slot.
+    """
+
+    node_edges: Int64s
+    head: Uint64s
+    head_mask: Uint64s
+    name_start: Int64s
+    name_length: Int64s
+    names: Bytes
+    slot: Int64s
+    node: Int64s
+    below: Uint64s
+
+
+@dataclass(slots=True)
+class _Node:
+    edges: dict[str, _Edge] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Edge:
+    slot: int = NO_SLOT
+    node: _Node | None = None
+    below: int = 0
+
+
+def _tree(paths: tuple[str, ...]) -> _Node:
+    root = _Node()
+    for slot, path in enumerate(paths):
+        parts = path.split(".")
+        if not all(parts) or len(parts) > MAX_DEPTH or "\0" in path:
+            raise UsageError(
+                f"{path!r} is not a field path",
+                f"A path is one to {MAX_DEPTH} field names separated by dots, such as amount or payment.amount.",
+            )
+        node = root
+        for depth, part in enumerate(parts):
+            edge = node.edges.setdefault(part, _Edge())
+            edge.below |= 1 << slot
+            if depth == len(parts) - 1:
+                edge.slot = slot
+            else:
+                edge.node = edge.node or _Node()
+                node = edge.node
+    return root
+
+
+def plan_paths(paths: tuple[str, ...], terminator: bytes) -> Plan:
+    """The plan for `paths`; slot i holds the value at ``paths[i]``.
+
+    :param terminator: the byte that ends a field name in the format: NUL for BSON, a quotation mark for JSON.
+    :raises UsageError: a path is not one, or there are too many.
+    """
+    if len(paths) > _MAX_SLOTS:
+        raise UsageError(f"{len(paths)} different fields are wanted, more than {_MAX_SLOTS}", "Use fewer filters.")
+    nodes = [_tree(paths)]
+    node_edges, head, mask, starts, lengths, slots, children, below = [0], [], [], [], [], [], [], []
+    names = b""
+    position = 0
+    while position < len(nodes):
+        for name, edge in nodes[position].edges.items():
+            encoded = name.encode() + terminator
+            head.append(int.from_bytes(encoded[:8], "little"))
+            mask.append((1 << 8 * min(len(encoded), 8)) - 1)
+            starts.append(len(names))
+            lengths.append(len(encoded))
+            names += encoded
+            slots.append(edge.slot)
+            below.append(edge.below)
+            children.append(NO_NODE if edge.node is None else len(nodes))
+            if edge.node is not None:
+                nodes.append(edge.node)
+        node_edges.append(len(head))
+        position += 1
+    return Plan(
+        np.array(node_edges, np.int64),
+        np.array(head, np.uint64),
+        np.array(mask, np.uint64),
+        np.array(starts, np.int64),
+        np.array(lengths, np.int64),
+        np.frombuffer(names + bytes(PADDING), np.uint8),
+        np.array(slots, np.int64),
+        np.array(children, np.int64),
+        np.array(below, np.uint64),
+    )
+
+
+@helper
+def find_edge(data: Bytes, name: Int, stop: Int, node: Int, plan: Plan) -> Int:
+    """The edge of `node` whose name stands at `name`, or -1."""
+    word = load_u64(data, name)
+    for edge in range(plan.node_edges[node], plan.node_edges[node + 1]):
+        if (word ^ plan.head[edge]) & plan.head_mask[edge] == np.uint64(0):
+            length = plan.name_length[edge]
+            if name + length > stop:
+                continue
+            same = True
+            for i in range(8, length):
+                if data[name + i] != plan.names[plan.name_start[edge] + i]:
+                    same = False
+                    break
+            if same:
+                return edge
+    return -1

@@ -1,0 +1,86 @@
+"""The quarantine file: every rejected document, whole, one line each of MongoDB canonical Extended JSON.
+
+`bson.json_util.loads` reads a line back. Its fields: ``source``, ``position`` (``{"byte": n}`` or ``{"row": n}``),
+``_id`` (null where there is none), ``field``, ``reason``, ``document`` (a `bson.Binary` of the raw bytes where decoding
+them would lose anything). Rejected documents may hold what customers entrusted to the company, so only the owner may
+read the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
+
+from core.errors import ServiceError
+from jobs.decode.batch import Reject
+
+
+class Quarantine:
+    """Writes the rejects of one run; makes the file with the first of them.
+
+    :param path: the file; it must not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+        self.by_reason: Counter[str] = Counter()
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None while there was nothing to write."""
+        return self._path if self.by_reason else None
+
+    def write(self, rejects: Iterable[Reject]) -> None:
+        """Append `rejects`.
+
+        :raises ServiceError: the file cannot be written.
+        """
+        for reject in rejects:
+            document = reject.document()
+            line = {
+                "source": reject.source,
+                "position": {reject.unit: reject.position},
+                "_id": document.get("_id") if isinstance(document, dict) else None,
+                "field": reject.field,
+                "reason": reject.reason,
+                "document": document,
+            }
+            try:
+                if self._file is None:
+                    self._file = self._create()
+                self._file.write(dumps(line, json_options=CANONICAL_JSON_OPTIONS, ensure_ascii=False) + "\n")
+            except OSError as error:
+                raise self._unwritable(error) from None
+            self.by_reason[f"{reject.field}: {reject.reason}"] += 1
+
+    def _create(self) -> TextIO:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass")
+
+    def close(self) -> None:
+        """Bring the file to disk.
+
+        :raises ServiceError: that failed.
+        """
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            with file:
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> ServiceError:
+        return ServiceError(
+            f"the quarantine file {self._path} cannot be written: {error.strerror or error}",
+            "Nothing was published. Make room, or set QUARANTINE_DIR to a folder that can be written.",
+        )

@@ -1,0 +1,144 @@
+"""Reading a source with several threads: one hands out chunks at a time, all decode and add up.
+
+The decoders release the GIL, so that threads run side by side. Every thread holds one chunk, which bounds memory
+whatever the size of the source.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from core.calendar.days import LocalDays
+from core.stores.runs import Counts
+from jobs.aggregate.partial import Partial
+from jobs.decode.batch import Reject
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.sources.feed import Buffer, Source
+
+_TICK_S: Final = 0.1
+_STOP_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was read so far, over all sources of a run.
+
+    :param partials: frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`.
+    :param kinds: frames of ``merchant_id`` and ``kind``.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    partials: list[pl.DataFrame] = field(default_factory=list)
+    kinds: list[pl.DataFrame] = field(default_factory=list)
+
+
+class SourceReader:
+    """Reads one source to its end.
+
+    :param rejected: takes the rejects, in the order of the source, from one thread at a time.
+    :param threads: how many threads decode.
+    :param totals: what is read is added to it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        fields: Fields,
+        window: Window,
+        local_days: LocalDays,
+        rejected: Callable[[list[Reject]], None],
+        threads: int,
+        totals: Totals,
+    ) -> None:
+        self._source = source
+        self._fields = fields
+        self._window = window
+        self._local_days = local_days
+        self._rejected = rejected
+        self._threads = threads
+        self._totals = totals
+        self._reading = threading.Lock()
+        self._delivering = threading.Lock()
+        self._stop = threading.Event()
+        self._next_chunk = 0
+        self._next_delivery = 0
+        self._finished: dict[int, tuple[Counts, list[Reject]]] = {}
+        self._failure: tuple[int, BaseException] | None = None
+
+    def read(self, tick: Callable[[], None]) -> None:
+        """Read everything.
+
+        :param tick: called on the calling thread some times a second; what it raises ends the reading.
+        :raises SourceDamaged: the earliest damage of the source.
+        :raises SourceError: it cannot be read.
+        """
+        workers = [threading.Thread(target=self._work, name=f"decode-{i}", daemon=True) for i in range(self._threads)]
+        for worker in workers:
+            worker.start()
+        try:
+            for worker in workers:
+                worker.join(_TICK_S)
+                while worker.is_alive():
+                    tick()
+                    worker.join(_TICK_S)
+        except BaseException:
+            self._stop.set()
+            # Daemon threads: one that waits for a silent pipe must not hold up the end of the program.
+            for worker in workers:
+                worker.join(_STOP_S / len(workers))
+            raise
+        tick()
+        if self._failure is not None:
+            raise self._failure[1]
+
+    def _work(self) -> None:
+        number = -1
+        try:
+            decoder = self._source.decoder(self._fields, self._window)
+            partial = Partial(decoder.merchants, self._local_days)
+            buffer = Buffer(0)
+            while True:
+                with self._reading:
+                    number = self._next_chunk
+                    if self._stop.is_set():
+                        break
+                    chunk = self._source.feed.next(buffer)
+                    if chunk is None:
+                        self._stop.set()
+                        break
+                    self._next_chunk += 1
+                counts = Counts()
+                rejects: list[Reject] = []
+                for batch in decoder.batches(chunk):
+                    partial.add(batch)
+                    counts += batch.counts
+                    rejects += batch.rejects
+                self._deliver(number, counts, rejects)
+            with self._delivering:
+                self._totals.partials.append(partial.frame())
+                self._totals.kinds.append(partial.merchant_kinds())
+        except BaseException as error:
+            self._fail(number, error)
+
+    def _deliver(self, number: int, counts: Counts, rejects: list[Reject]) -> None:
+        """Hand on what chunk `number` gave as soon as all chunks before it have been handed on."""
+        with self._delivering:
+            self._finished[number] = (counts, rejects)
+            while self._next_delivery in self._finished:
+                counts, rejects = self._finished.pop(self._next_delivery)
+                self._totals.counts += counts
+                if rejects:
+                    self._rejected(rejects)
+                self._next_delivery += 1
+
+    def _fail(self, number: int, error: BaseException) -> None:
+        self._stop.set()
+        with self._delivering:
+            if self._failure is None or number < self._failure[0]:
+                self._failure = (number, error)

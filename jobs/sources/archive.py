@@ -1,0 +1,185 @@
+"""mongodump archives (``--archive``): collections interleaved in segments, each with an end marker and a checksum.
+
+The format (mongo-tools, ``common/archive``): a magic number; a *prelude* of BSON documents, the first about the
+archive, then one for each collection; the terminator (an int32 of -1). Then *segments*: a header document that names a
+collection, its documents, the terminator. A header with ``EOF: true`` marks the end of its collection and holds the
+CRC-64 of all its documents; no documents follow it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import bson
+import numpy as np
+from bson.errors import BSONError
+
+from core.errors import SourceDamaged
+from jobs.decode.batch import Chunk
+from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, SMALLEST_DOCUMENT, end_of_documents
+from jobs.decode.crc64 import crc64
+from jobs.decode.jit import PADDING
+from jobs.sources.bson_file import describe_trouble
+from jobs.sources.collections import Namespace, choose
+from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
+
+MAGIC: Final = bytes.fromhex("6de29981")
+_TERMINATOR: Final = b"\xff\xff\xff\xff"
+_VERSION: Final = "0.1"
+
+
+@dataclass(slots=True)
+class _Collection:
+    """What is known of a collection of the archive while it is read."""
+
+    has_documents: bool
+    checksum: int = 0
+    ended: bool = False
+
+
+class ArchiveFeed:
+    """Chunks of the one collection of an archive that holds transactions; all others are read past and verified.
+
+    :param collection: the collection wanted, or None for ``transaction`` or ``transactions``.
+    :raises SourceDamaged: the archive's beginning is broken.
+    :raises SourceError: it does not hold the collection; lists what it holds.
+    """
+
+    def __init__(self, stream: Stream, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._stream = stream
+        self._window = Buffer(chunk_bytes)
+        self._position = stream.position
+        self._start = 0
+        self._end = 0
+        self._collections: dict[Namespace, _Collection] = {}
+        self._current: Namespace | None = None
+        self._read_prelude()
+        self.namespace = choose(stream.name, list(self._collections), collection)
+
+    def next(self, buffer: Buffer) -> Chunk | None:
+        """The next chunk of the wanted collection; see `jobs.sources.feed.Feed.next`."""
+        while True:
+            if self._current is None:
+                if not self._open_segment():
+                    return None
+                continue
+            size = self._step_over_documents(self._current)
+            if self._current == self.namespace and size:
+                start = self._start - size
+                buffer.grow(size, 0)
+                buffer.data[:size] = self._window.data[start : self._start]
+                buffer.data[size : size + PADDING] = 0
+                return Chunk(self._stream.name, buffer.data, 0, size, self._position + start)
+
+    def _read_prelude(self) -> None:
+        if self._take(4, "the archive's magic number") != MAGIC:
+            self._damaged("this is no mongodump archive", 4)
+        header = self._document("the archive's header")
+        if header.get("version") != _VERSION:
+            self._damaged(f"the archive has version {header.get('version')!r}, and only {_VERSION!r} is known", 0)
+        while not self._at_terminator():
+            entry = self._document("a collection of the archive's prelude")
+            namespace = self._namespace(entry)
+            self._collections[namespace] = _Collection(has_documents=entry.get("type") != "view")
+
+    def _open_segment(self) -> bool:
+        """Read the next segment's header; False at the end of the archive."""
+        if self._available(1) == 0:
+            self._require_all_ended()
+            return False
+        header = self._document("a segment's header")
+        namespace = self._namespace(header)
+        known = self._collections.setdefault(namespace, _Collection(has_documents=True))
+        if known.ended:
+            self._damaged(f"{namespace} goes on after its end marker", 0)
+        if not header.get("EOF"):
+            self._current = namespace
+            return True
+        known.ended = True
+        if header.get("CRC") != known.checksum:
+            self._damaged(f"the checksum of {namespace} does not match its documents", 0)
+        if not self._at_terminator():
+            self._damaged(f"documents follow the end marker of {namespace}", 0)
+        return True
+
+    def _step_over_documents(self, current: Namespace) -> int:
+        """Move past the whole documents at hand, adding them to the checksum: how many bytes, 0 at the end."""
+        if self._at_terminator():
+            self._current = None
+            return 0
+        window = self._window
+        end, count, trouble = end_of_documents(window.data, self._start, self._end, MAX_DOCUMENT_BYTES)
+        if trouble == IMPOSSIBLE_LENGTH and window.data[end : end + 4].tobytes() == _TERMINATOR:
+            trouble = 0
+        if trouble:
+            self._damaged(describe_trouble(window.data, end, trouble), end - self._start, ahead=True)
+        if count == 0:
+            self._length("a document")
+            return 0
+        known = self._collections[current]
+        known.checksum = int(crc64(np.int64(known.checksum), window.data, self._start, end))
+        size = int(end) - self._start
+        self._start = int(end)
+        return size
+
+    def _require_all_ended(self) -> None:
+        open_ = [str(name) for name, known in self._collections.items() if known.has_documents and not known.ended]
+        if open_:
+            self._damaged(f"the archive is cut short: there is no end marker of {', '.join(open_)}", 0)
+
+    def _available(self, wanted: int) -> int:
+        """Read on until `wanted` bytes are at hand, or all that are left; how many there are."""
+        if self._end - self._start < wanted:
+            window = self._window
+            left = self._end - self._start
+            window.data[:left] = window.data[self._start : self._end].copy()
+            self._position += self._start
+            self._start, self._end = 0, left
+            window.grow(wanted, left)
+            self._end += self._stream.readinto(window.view[left : window.capacity])
+            window.data[self._end : self._end + PADDING] = 0
+        return self._end - self._start
+
+    def _take(self, size: int, what: str) -> bytes:
+        left = self._available(size)
+        if left < size:
+            self._damaged(f"the archive is cut short in {what}", left, ahead=True)
+        taken = self._window.data[self._start : self._start + size].tobytes()
+        self._start += size
+        return taken
+
+    def _at_terminator(self) -> bool:
+        """Whether the terminator comes next; if so, moves past it."""
+        if self._available(4) >= 4 and self._window.data[self._start : self._start + 4].tobytes() != _TERMINATOR:
+            return False
+        self._take(4, "a terminator")
+        return True
+
+    def _length(self, what: str) -> int:
+        if self._available(4) < 4:
+            self._take(4, what)
+        length = int.from_bytes(self._window.data[self._start : self._start + 4].tobytes(), "little", signed=True)
+        if not SMALLEST_DOCUMENT <= length <= MAX_DOCUMENT_BYTES:
+            self._damaged(describe_trouble(self._window.data, self._start, IMPOSSIBLE_LENGTH), 0, ahead=True)
+        if self._available(length) < length:
+            self._take(length, what)
+        return length
+
+    def _document(self, what: str) -> dict[str, Any]:
+        length = self._length(what)
+        try:
+            return bson.decode(self._take(length, what))
+        except (BSONError, ValueError, OverflowError) as error:
+            self._damaged(f"{what} is no valid BSON ({error})", length)
+
+    def _namespace(self, header: dict[str, Any]) -> Namespace:
+        database, collection = header.get("db"), header.get("collection")
+        if not isinstance(database, str) or not isinstance(collection, str):
+            self._damaged("a header names no collection", 0)
+        return Namespace(database, collection)
+
+    def _damaged(self, reason: str, distance: int, *, ahead: bool = False) -> NoReturn:
+        """Raise about what lies `distance` bytes before the position (or `ahead` of it)."""
+        position = self._position + self._start + (distance if ahead else -distance)
+        raise SourceDamaged(self._stream.name, position, reason)

@@ -1,0 +1,60 @@
+"""JSON as ``mongoexport`` writes it: a document a line, or an array (also pretty), relaxed or canonical."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.errors import SourceDamaged
+from jobs.decode.jit import Bytes
+from jobs.decode.json_kernel import BEFORE_FIRST, CLOSED, end_of_json_documents
+from jobs.sources.feed import CHUNK_BYTES, MAX_TEXT_BYTES, Stream, WholeDocuments
+
+_NEWLINE = b"\n"
+
+
+class JsonLinesFeed(WholeDocuments):
+    """Chunks of whole lines; the last one needs no newline."""
+
+    def __init__(self, stream: Stream, chunk_bytes: int = CHUNK_BYTES) -> None:
+        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES)
+
+    def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
+        if at_end:
+            return used
+        newlines = np.flatnonzero(data[max(0, used - 65_536) : used] == _NEWLINE[0])
+        if newlines.size:
+            return max(0, used - 65_536) + int(newlines[-1]) + 1
+        return data[:used].tobytes().rfind(_NEWLINE) + 1
+
+
+class JsonStreamFeed(WholeDocuments):
+    """Chunks of documents that spread over lines: the elements of one array, or one document after another.
+
+    :param array: the first character is the bracket that opens the array.
+    """
+
+    def __init__(self, stream: Stream, *, array: bool, chunk_bytes: int = CHUNK_BYTES) -> None:
+        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES)
+        self._array = array
+        self._state = np.array([BEFORE_FIRST], np.int64)
+        self._opened = not array
+
+    def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
+        if not self._opened:
+            # The bracket becomes white space, so that chunks hold nothing but documents, commas and space.
+            bracket = data[:used].tobytes().index(b"[")
+            data[bracket] = 0x20
+            self._opened = True
+        end = int(end_of_json_documents(data, 0, used, self._array, self._state))
+        if end < 0:
+            self._damaged(-1 - end, "here something else than the next document or the end of the array is written")
+        if at_end and end < used and data[end:used].tobytes().strip():
+            self._damaged(used, "the file ends in the middle of a JSON document")
+        if at_end and self._array and self._state[0] != CLOSED:
+            self._damaged(used, "the file ends before the array does")
+        if self._state[0] == CLOSED and end > 0 and data[end - 1] == 0x5D:
+            data[end - 1] = 0x20
+        return used if at_end else end
+
+    def _damaged(self, at: int, reason: str) -> None:
+        raise SourceDamaged(self._stream.name, self._position + at, reason)

@@ -1,0 +1,130 @@
+"""What a source is, told by its content; the name only chooses the file of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from core.errors import SourceError, UnknownFormat, UsageError
+from jobs.decode.columns import TableDecoder
+from jobs.decode.decoder import BsonDecoder, JsonDecoder
+from jobs.decode.jit import PADDING
+from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.sources.archive import MAGIC, ArchiveFeed
+from jobs.sources.bson_file import BsonFeed
+from jobs.sources.csv_text import CsvFeed
+from jobs.sources.dump_folder import collection_file
+from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Source
+from jobs.sources.json_text import JsonLinesFeed, JsonStreamFeed
+from jobs.sources.parquet_file import ParquetFeed
+from jobs.sources.streams import STANDARD_INPUT, ByteStream, open_stream
+
+_PARQUET_MAGIC: Final = b"PAR1"
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_FORMATS: Final = "BSON, mongodump archive, mongoexport JSON or CSV, Parquet; each plain or gzipped"
+
+
+def open_source(argument: str, fields: Fields, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> Source:
+    """Open a file, a mongodump folder, or standard input (``-``) and recognise what it holds.
+
+    :param collection: the collection wanted of a dump that holds several, or None for the default names.
+    :raises SourceError: it cannot be read, or lacks the collection or a column.
+    :raises UnknownFormat: the content is nothing that is read.
+    :raises SourceDamaged: its beginning is broken already.
+    """
+    if argument.startswith(("mongodb://", "mongodb+srv://")):
+        raise UsageError(
+            "a live collection cannot be read yet", "Export it with mongodump --archive, and give the archive."
+        )
+    folder = Path(argument)
+    inside_dump = argument != STANDARD_INPUT and folder.is_dir()
+    stream = open_stream(str(collection_file(folder, collection)) if inside_dump else argument)
+    try:
+        return _recognise(stream, fields, collection, chunk_bytes, inside_dump)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _recognise(
+    stream: ByteStream, fields: Fields, collection: str | None, chunk_bytes: int, inside_dump: bool
+) -> Source:
+    head = stream.peek()
+    if not head and not (inside_dump and stream.compressed):
+        raise SourceError(f"{stream.name} is empty (0 bytes)", "Export the data again.")
+    if head.startswith(_UTF8_MARK):
+        stream.readinto(bytearray(len(_UTF8_MARK)))
+        head = head[len(_UTF8_MARK) :]
+    if head.startswith(MAGIC):
+        archive = ArchiveFeed(stream, collection, chunk_bytes)
+        return _source(stream, "mongodump archive", archive, BsonDecoder)
+    if head.startswith(_PARQUET_MAGIC):
+        parquet = ParquetFeed(stream, fields)
+        return _source(stream, "Parquet", parquet, TableDecoder)
+    if inside_dump or _looks_like_bson(head):
+        return _source(stream, "BSON", BsonFeed(stream, chunk_bytes), BsonDecoder)
+    text = head.lstrip()
+    if text[:1] in (b"{", b"["):
+        return _json(stream, head, chunk_bytes)
+    if _looks_like_csv(head):
+        return _source(stream, "CSV", CsvFeed(stream, fields, chunk_bytes), TableDecoder)
+    raise UnknownFormat(
+        f"{stream.name} is in no format that is read; it begins with {head[:16]!r}", f"These are read: {_FORMATS}."
+    )
+
+
+def _source(stream: ByteStream, form: str, feed: Any, decoder: Any) -> Source:
+    def close() -> None:
+        if isinstance(feed, ParquetFeed):
+            feed.close()
+        stream.close()
+
+    return Source(
+        stream.name,
+        form + (", gzip" if stream.compressed else ""),
+        feed,
+        decoder,
+        lambda: (stream.consumed_bytes, stream.stored_bytes),
+        close,
+    )
+
+
+def _looks_like_bson(head: bytes) -> bool:
+    length = int.from_bytes(head[:4], "little", signed=True)
+    return b"\0" in head[:4] and 5 <= length <= MAX_DOCUMENT_BYTES and len(head) > 4
+
+
+def _looks_like_csv(head: bytes) -> bool:
+    first_line = head.split(b"\n", 1)[0]
+    return b"\0" not in first_line and b"," in first_line
+
+
+def _json(stream: ByteStream, head: bytes, chunk_bytes: int) -> Source:
+    array = head.lstrip().startswith(b"[")
+    if not array and _is_one_line(head):
+
+        def decode_lines(fields: Fields, window: Window) -> JsonDecoder:
+            return JsonDecoder(fields, window, one_line=True)
+
+        return _source(stream, "JSON lines", JsonLinesFeed(stream, chunk_bytes), decode_lines)
+
+    def decode_stream(fields: Fields, window: Window) -> JsonDecoder:
+        return JsonDecoder(fields, window, one_line=False)
+
+    form = "JSON array" if array else "JSON documents"
+    return _source(stream, form, JsonStreamFeed(stream, array=array, chunk_bytes=chunk_bytes), decode_stream)
+
+
+def _is_one_line(head: bytes) -> bool:
+    """Whether the first document stands on one line, as far as can be seen."""
+    data = np.frombuffer(head + bytes(PADDING), np.uint8)
+    end = int(end_of_json_documents(data, 0, len(head), False, np.array([BEFORE_FIRST], np.int64)))
+    first = head.lstrip()
+    if end <= 0:
+        return b"\n" not in first
+    newline = first.find(b"\n")
+    return newline < 0 or first[:newline].rstrip().endswith(b"}")

@@ -1,0 +1,138 @@
+"""Bytes from files, standard input and gzip, with a look ahead, and damage told as such."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+from isal import igzip, isal_zlib
+
+from core.errors import SourceDamaged, SourceError
+
+STANDARD_INPUT: Final = "-"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_BUFFER_BYTES: Final = 256 * 1024
+_CORRUPT: Final[Any] = (EOFError, gzip.BadGzipFile, isal_zlib.error)
+
+T = TypeVar("T")
+
+
+class ByteStream(io.RawIOBase):
+    """The uncompressed bytes of one file or of standard input, read forward once.
+
+    :param name: what messages call it.
+    :param opened: the bytes as they are stored.
+    :param stored_bytes: how many bytes are stored, or None when that is not known.
+    """
+
+    def __init__(self, name: str, opened: IO[bytes], stored_bytes: int | None) -> None:
+        super().__init__()
+        self.name = name
+        self.stored_bytes = stored_bytes
+        self.position = 0
+        self.last_byte: int | None = None
+        self._counted = _Counted(opened)
+        stored = io.BufferedReader(self._counted, _BUFFER_BYTES)
+        self._stored = stored
+        self.compressed = stored.peek(2)[:2] == _GZIP_MAGIC
+        self._content: io.BufferedReader[Any] = (
+            io.BufferedReader(_unzipped(stored), _BUFFER_BYTES) if self.compressed else stored
+        )
+
+    @property
+    def consumed_bytes(self) -> int:
+        """How many stored (compressed) bytes have been read so far."""
+        return self._counted.count
+
+    def peek(self) -> bytes:
+        """The next bytes, up to a few thousand, without consuming them; empty at the end.
+
+        :raises SourceDamaged: the compressed data is corrupt or cut short.
+        """
+        return self._guarded(lambda: self._content.peek(4096))
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+        """Fill `buffer` as far as the content goes; 0 at the end.
+
+        :raises SourceDamaged: the compressed data is corrupt or cut short.
+        """
+        view = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(view):
+            rest = view[filled:]
+            count = self._guarded(partial(self._content.readinto, rest))
+            if not count:
+                break
+            filled += count
+            self.position += count
+        if filled:
+            self.last_byte = view[filled - 1]
+        return filled
+
+    def _guarded(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except _CORRUPT as error:
+            cut = isinstance(error, EOFError)
+            reason = "the gzip data is cut short" if cut else f"the gzip data is corrupt ({error})"
+            raise SourceDamaged(self.name, self.position, reason) from None
+        except OSError as error:
+            raise SourceError(f"{self.name} cannot be read: {error.strerror or error}") from None
+
+    def close(self) -> None:
+        """Close the file; standard input is left open."""
+        if not self.closed:
+            self._content.close()
+            self._stored.close()
+        super().close()
+
+
+class _Counted(io.RawIOBase):
+    """Counts the bytes that are read through it."""
+
+    def __init__(self, opened: IO[bytes]) -> None:
+        super().__init__()
+        self._opened = opened
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = self._opened.readinto(buffer) or 0  # type: ignore[attr-defined]
+        self.count += count
+        return count
+
+    def close(self) -> None:
+        if self._opened is not sys.stdin.buffer:
+            self._opened.close()
+        super().close()
+
+
+def _unzipped(stored: io.BufferedReader[Any]) -> io.RawIOBase:
+    return igzip.IGzipFile(fileobj=stored, mode="rb")  # type: ignore[no-untyped-call, return-value]
+
+
+def open_stream(argument: str) -> ByteStream:
+    """Open a file, or standard input for ``-``; gzip is recognised by content and undone.
+
+    :raises SourceError: the file does not exist or may not be read.
+    """
+    if argument == STANDARD_INPUT:
+        return ByteStream("standard input", sys.stdin.buffer, None)
+    path = Path(argument)
+    try:
+        return ByteStream(argument, path.open("rb", buffering=0), path.stat().st_size)
+    except OSError as error:
+        raise SourceError(
+            f"{argument} cannot be read: {error.strerror or error}", "Check the path and its permissions."
+        ) from None

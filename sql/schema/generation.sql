@@ -1,0 +1,18 @@
+-- One generation of summaries, filled under the name that replaces {table}; publishing renames it to
+-- summary_transaction. One row a mode, key and merchant; merchant_id is null for all merchants together. Instants are
+-- milliseconds since 1970 UTC, half-open.
+CREATE TABLE {table} (
+    mode         TEXT    NOT NULL CHECK (mode IN ('daily', 'weekly', 'monthly')),
+    key          TEXT    NOT NULL,
+    merchant_id  TEXT    CHECK (merchant_id <> ''),
+    amount       INTEGER NOT NULL,
+    count        INTEGER NOT NULL,
+    period_start INTEGER NOT NULL,
+    period_end   INTEGER NOT NULL
+);
+
+-- Serves every series lookup, and forbids a second row of a merchant and period.
+CREATE UNIQUE INDEX {table}_series ON {table} (mode, merchant_id, key);
+
+-- Forbids a second overall row of a period: the index above cannot, because a null is not equal to itself there.
+CREATE UNIQUE INDEX {table}_overall ON {table} (mode, key) WHERE merchant_id IS NULL;

@@ -1,0 +1,121 @@
+"""Fixtures that several areas share: a real server of the MongoDB protocol, and empty stores on every backend."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+_SOURCES = Path(__file__).parent / "ferretdb"
+_BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
+_BUILD_TIMEOUT_S = 600
+_START_TIMEOUT_S = 30
+
+
+@pytest.fixture(scope="session")
+def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server of the MongoDB protocol: ``MONGO_URL``, or else a FerretDB of this session."""
+    if url := os.environ.get("MONGO_URL"):
+        yield url
+    else:
+        with _running_ferretdb(_built_ferretdb(), tmp_path_factory.mktemp("ferretdb")) as (url, _):
+            yield url
+
+
+@pytest.fixture
+def mortal_server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The URL and the process of a FerretDB of this test alone, which may kill it."""
+    with _running_ferretdb(_built_ferretdb(), tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def mongo_database_url(mongo_url: str) -> Iterator[str]:
+    """The URL of a database of this test alone, dropped after it."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield urlsplit(mongo_url)._replace(path=f"/{name}").geturl()
+    client: MongoClient[dict[str, Any]]
+    with MongoClient(mongo_url) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "mongo"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store that is not there yet; a test that asks for it runs on every backend."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'summaries.db'}"
+    return str(request.getfixturevalue("mongo_database_url"))
+
+
+def _built_ferretdb() -> Path:
+    """The FerretDB binary, built when it is missing or older than its sources."""
+    _BINARY.parent.mkdir(parents=True, exist_ok=True)
+    with (_BINARY.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one builds and the others wait
+        changed_at = max((_SOURCES / name).stat().st_mtime for name in ("main.go", "go.mod", "go.sum"))
+        if not _BINARY.exists() or _BINARY.stat().st_mtime < changed_at:
+            if shutil.which("go") is None:
+                _missing("Go is not installed: it builds FerretDB, which the tests of the MongoDB backend need")
+            command = ["go", "build", "-o", str(_BINARY), "."]
+            build = subprocess.run(
+                command, cwd=_SOURCES, timeout=_BUILD_TIMEOUT_S, capture_output=True, text=True, check=False
+            )
+            if build.returncode != 0:
+                pytest.fail(f"FerretDB was not built:\n{build.stderr}")
+            _BINARY.touch()  # go leaves a binary alone that is up to date
+    return _BINARY
+
+
+@contextmanager
+def _running_ferretdb(binary: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    data = folder / "data"
+    data.mkdir()
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([binary, f"127.0.0.1:{port}", data], stdout=output, stderr=subprocess.STDOUT)
+    try:
+        url = f"mongodb://127.0.0.1:{port}/"
+        _wait_until_it_answers(url, process, log)
+        yield url, process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    client: MongoClient[dict[str, Any]]
+    with MongoClient(url, serverSelectionTimeoutMS=500) as client:
+        while True:
+            try:
+                client.admin.command("ping")
+                return
+            except PyMongoError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"FerretDB did not start:\n{log.read_text()[-2000:]}")
+
+
+def _missing(what: str) -> NoReturn:
+    """Skip, or under ``CI=true`` fail, because the machine lacks something."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)

@@ -1,0 +1,221 @@
+"""What every run ledger promises, held against every backend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+from examples import MEANING, NOW_MS, frame, publication, run, start_script
+
+from core.errors import RunHeld
+from core.stores import Stores, current_holder, open_stores
+from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Holder, RunStatus
+
+ELSEWHERE = Holder("another-host", 4242, NOW_MS - 5_000)
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def stores(store_url: str, clock: Clock) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def dead_holder() -> Holder:
+    """The holder of a process of this host that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return replace(current_holder(), process_id=process.pid)
+
+
+def test_the_ledger_is_empty_at_first(stores: Stores) -> None:
+    assert stores.runs.get(1) is None
+    assert stores.runs.recent(10) == []
+
+
+def test_a_run_gets_the_next_number(stores: Stores) -> None:
+    draft = run()
+    first = stores.runs.begin(draft)
+    assert first == replace(draft, id=1)
+    assert stores.runs.get(1) == first
+    stores.runs.update(first.ended(RunStatus.FAILED, NOW_MS + 1, "it failed"))
+    assert stores.runs.begin(draft).id == 2
+
+
+def test_a_run_is_read_back_exactly(stores: Stores) -> None:
+    begun = stores.runs.begin(run())
+    full = replace(
+        begun,
+        status=RunStatus.PUBLISHED,
+        phase="done",
+        heartbeat_at_ms=NOW_MS + 1,
+        ended_at_ms=NOW_MS + 2,
+        sources=("داده/خرید\u200cها.bson", "b.gz"),
+        counts=Counts(2**62, 2**61, 2**60, 2**60, 0),
+        rejects_by_reason={"customer.$amount: a fraction": 2**40, "time: null": 1},
+        warnings=("merchant 42 is both a number and text",),
+        generation=7,
+        first_day_key="1403/04/04",
+        last_day_key="1403/04/31",
+        quarantine="quarantine/run-1.jsonl",
+        error="«نشد»",
+    )
+    stores.runs.update(full)
+    assert stores.runs.get(1) == full
+    assert stores.runs.recent(1) == [full]
+
+
+def test_names_that_are_no_utf_8_are_spelled_out(stores: Stores) -> None:
+    begun = stores.runs.begin(replace(run(), command="rebuild a\udcff", sources=("a\udcff",)))
+    found = stores.runs.get(begun.id)
+    assert found is not None
+    assert (found.command, found.sources) == ("rebuild a\\udcff", ("a\\udcff",))
+
+
+def test_a_run_that_is_not_there_cannot_be_updated(stores: Stores) -> None:
+    with pytest.raises(LookupError, match="no run 9"):
+        stores.runs.update(replace(run(), id=9))
+    assert stores.runs.recent(10) == []
+
+
+def test_recent_gives_the_latest_first(stores: Stores) -> None:
+    for _ in range(12):
+        stores.runs.update(stores.runs.begin(run()).ended(RunStatus.INTERRUPTED, NOW_MS))
+    assert [found.id for found in stores.runs.recent(3)] == [12, 11, 10]
+    assert [found.id for found in stores.runs.recent(100)] == list(range(12, 0, -1))
+    assert stores.runs.recent(0) == []
+
+
+def test_a_live_run_holds_the_ledger(stores: Stores, clock: Clock) -> None:
+    begun = stores.runs.begin(run())
+    clock.now_ms += 30_000
+    with pytest.raises(RunHeld) as caught:
+        stores.runs.begin(run())
+    holder = begun.holder
+    assert caught.value.sentence == (
+        f"run 1 (rebuild --truncate dump.archive) is under way in process {holder.process_id} on {holder.host} "
+        "since 2024-06-24 12:00:00 UTC; its last heartbeat was 30 s ago"
+    )
+    assert "120 s" in caught.value.hint
+    assert stores.runs.recent(10) == [begun]
+
+
+def test_a_run_whose_process_died_is_taken_over(stores: Stores, dead_holder: Holder) -> None:
+    begun = stores.runs.begin(run(dead_holder))
+    assert stores.runs.begin(run()).id == 2
+    assert stores.runs.get(1) == replace(begun, status=RunStatus.DIED, ended_at_ms=NOW_MS)
+
+
+def test_a_later_process_of_the_same_id_does_not_hold_the_run(stores: Stores) -> None:
+    started_ms = current_holder().process_started_ms
+    stores.runs.begin(run(replace(current_holder(), process_started_ms=started_ms - 60_000)))
+    assert stores.runs.begin(run()).id == 2
+
+
+def test_a_clock_that_was_set_a_little_does_not_free_a_run(stores: Stores) -> None:
+    started_ms = current_holder().process_started_ms
+    stores.runs.begin(run(replace(current_holder(), process_started_ms=started_ms - 1_000)))
+    with pytest.raises(RunHeld):
+        stores.runs.begin(run())
+
+
+def test_a_run_elsewhere_holds_the_ledger_until_its_heartbeat_is_too_old(stores: Stores, clock: Clock) -> None:
+    begun = stores.runs.begin(run(ELSEWHERE))
+    clock.now_ms = NOW_MS + int(HEARTBEAT_LIMIT_S * 1000)
+    with pytest.raises(RunHeld, match="process 4242 on another-host"):
+        stores.runs.begin(run())
+    stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 1_000))
+    clock.now_ms += 1_000
+    with pytest.raises(RunHeld):
+        stores.runs.begin(run())
+    clock.now_ms += 1
+    assert stores.runs.begin(run()).id == 2
+    found = stores.runs.get(1)
+    assert found is not None
+    assert (found.status, found.ended_at_ms) == (RunStatus.DIED, clock.now_ms)
+
+
+def test_a_run_that_had_published_before_it_died_is_closed_as_published(stores: Stores, dead_holder: Holder) -> None:
+    begun = stores.runs.begin(run(dead_holder))
+    rows = frame([])
+    stores.summaries.publish(publication(1, rows, run_id=begun.id), rows)
+    stores.runs.begin(run())
+    found = stores.runs.get(begun.id)
+    assert found is not None
+    assert (found.status, found.generation) == (RunStatus.PUBLISHED, 1)
+
+
+def test_a_run_that_ended_is_not_closed_again(stores: Stores) -> None:
+    ended = stores.runs.begin(run()).ended(RunStatus.FAILED, NOW_MS, "it failed")
+    stores.runs.update(ended)
+    stores.runs.begin(run())
+    assert stores.runs.get(1) == ended
+
+
+def test_of_threads_that_begin_at_once_one_wins(stores: Stores, store_url: str) -> None:
+    outcomes: list[int | RunHeld] = []
+    barrier = threading.Barrier(6)
+
+    def begin(own: Stores) -> None:
+        barrier.wait()
+        try:
+            outcomes.append(own.runs.begin(run()).id)
+        except RunHeld as error:
+            outcomes.append(error)
+
+    with ExitStack() as stack:
+        own_stores = [stack.enter_context(open_stores(store_url, timeout_s=10, clock=Clock())) for _ in range(6)]
+        threads = [threading.Thread(target=begin, args=(own,)) for own in own_stores]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(outcomes) == 6
+    assert [outcome for outcome in outcomes if not isinstance(outcome, RunHeld)] == [1]
+    assert [found.id for found in stores.runs.recent(10)] == [1]
+
+
+def test_of_processes_that_make_a_store_and_begin_at_once_one_wins(store_url: str) -> None:
+    with ExitStack() as stack:
+        processes = [stack.enter_context(start_script("beginner.py", store_url)) for _ in range(4)]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("begin\n")
+            process.stdin.flush()
+        outcomes = [process.stdout.readline() for process in processes if process.stdout is not None]
+        for process in processes:
+            process.communicate("end\n", timeout=30)
+    assert outcomes.count("began 1\n") == 1
+    assert sum(outcome.startswith("held: run 1 ") for outcome in outcomes) == 3
+
+
+def test_a_heartbeat_from_another_thread_is_kept(stores: Stores) -> None:
+    begun = stores.runs.begin(run())
+    beat = replace(begun, heartbeat_at_ms=NOW_MS + 1, meaning=MEANING, phase="checking")
+    thread = threading.Thread(target=stores.runs.update, args=(beat,))
+    thread.start()
+    thread.join()
+    assert stores.runs.get(begun.id) == beat

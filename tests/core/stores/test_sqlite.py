@@ -1,0 +1,336 @@
+"""What is particular to the SQLite backend: the file, its schema, crashes, and what outsiders do with it."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from examples import publication, run, start_script, uniform
+
+from core.calendar.periods import Mode
+from core.errors import PublicationLost, StoreTooNew, StoreUnavailable
+from core.stores import Stores, open_stores
+from core.stores.generations import generation_name
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.schema import SCHEMA, prepare
+from core.stores.sqlite.summaries import SqliteSummaryStore
+
+KILLS = 10
+NOBODY = 65534
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "summaries.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def stores(url: str) -> Iterator[Stores]:
+    with open_stores(url, timeout_s=10) as opened:
+        yield opened
+
+
+def publish(stores: Stores, generation: int, run_id: int | None = None) -> None:
+    rows = uniform(generation)
+    stores.summaries.publish(publication(generation, rows, run_id), rows)
+
+
+def amounts(stores: Stores) -> set[int]:
+    return {point.value for point in stores.summaries.series(Mode.DAILY, "amount", None)}
+
+
+def tables(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def execute(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(sql).fetchall()
+
+
+OWN_TABLES = {"summary_transaction", "summary_publications", "summary_runs"}
+
+
+def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(url: str, path: Path) -> None:
+    chance = random.Random(20240624)
+    for _ in range(KILLS):
+        with start_script("publisher.py", url) as process:
+            assert process.stdout is not None
+            acknowledged = int(process.stdout.readline())
+            time.sleep(chance.uniform(0, 0.08))
+            process.kill()
+            acknowledged = max([acknowledged, *(int(line) for line in process.stdout if line.endswith("\n"))])
+        with open_stores(url, timeout_s=10, create=False) as stores:
+            found = stores.summaries.published()
+            assert found is not None
+            assert found.generation in (acknowledged, acknowledged + 1)
+            assert amounts(stores) == {found.generation}
+            assert set(stores.summaries.daily()["amount"]) == {found.generation}
+            assert stores.summaries.daily().height == found.rows - 10
+            publish(stores, found.generation + 1)
+            assert amounts(stores) == {found.generation + 1}
+        assert tables(path) == OWN_TABLES
+    assert execute(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_full_disk_leaves_the_old_state(url: str, path: Path) -> None:
+    with open_stores(url, timeout_s=10) as stores:
+        publish(stores, 1)
+    with start_script("filler.py", url) as process:
+        printed, _ = process.communicate(timeout=60)
+    sentence, hint, read = printed.splitlines()
+    assert sentence.startswith(f"the store at {path} cannot be used: ")
+    assert "space" in hint
+    assert read == "{1}"
+    with open_stores(url, timeout_s=10) as stores:
+        assert amounts(stores) == {1}
+        publish(stores, 2)
+    assert tables(path) == OWN_TABLES
+
+
+def test_what_crashed_runs_left_is_cleared_by_the_next(stores: Stores, path: Path) -> None:
+    publish(stores, 1, run_id=3)
+    for name in (generation_name(1, 2), generation_name(2, 4), generation_name(0, 0)):
+        execute(path, f"CREATE TABLE {name} (mode TEXT)")
+    publish(stores, 2, run_id=5)
+    assert tables(path) == OWN_TABLES
+
+
+def test_the_table_of_a_later_run_is_left_alone(stores: Stores, path: Path) -> None:
+    later = generation_name(2, 9)
+    execute(path, f"CREATE TABLE {later} (mode TEXT)")
+    publish(stores, 1, run_id=5)
+    assert tables(path) == OWN_TABLES | {later}
+
+
+def test_a_run_that_was_taken_over_before_it_published_fails(stores: Stores, path: Path) -> None:
+    rows = uniform(7)
+    prepared, table = publication(1, rows, run_id=1), generation_name(1, 1)
+    with closing(SqliteSummaryStore(Database(path, timeout_s=1, create=False))) as stalled:
+        stalled._fill(prepared, table, rows)
+        publish(stores, 1, run_id=2)
+        with pytest.raises(PublicationLost, match="run 1 prepared generation 1, but"):
+            stalled._swap(prepared, table)
+    assert amounts(stores) == {1}
+    assert tables(path) == OWN_TABLES
+
+
+def test_a_run_whose_table_was_cleared_while_it_filled_it_fails(stores: Stores, path: Path) -> None:
+    rows = uniform(7)
+    prepared, table = publication(1, rows, run_id=1), generation_name(1, 1)
+    with closing(SqliteSummaryStore(Database(path, timeout_s=1, create=False))) as stalled:
+        stalled._fill(prepared, table, rows)
+        stores.summaries._clear(run_id=2)  # type: ignore[attr-defined]
+        with pytest.raises(PublicationLost, match="a later run has taken over"):
+            stalled._swap(prepared, table)
+    assert stores.summaries.published() is None
+
+
+def test_a_table_that_lost_rows_is_not_published(stores: Stores, path: Path) -> None:
+    rows = uniform(7)
+    prepared, table = publication(1, rows), generation_name(1, 1)
+    with closing(SqliteSummaryStore(Database(path, timeout_s=1, create=False))) as store:
+        store._fill(prepared, table, rows)
+        execute(path, f"DELETE FROM {table} WHERE merchant_id IS NULL")
+        with pytest.raises(PublicationLost, match="only 200 of its 210 rows are left"):
+            store._swap(prepared, table)
+    assert stores.summaries.published() is None
+    assert amounts(stores) == set()
+
+
+def test_views_of_analysts_outlive_publications(stores: Stores, path: Path) -> None:
+    execute(path, "CREATE VIEW overall AS SELECT key, amount FROM summary_transaction WHERE merchant_id IS NULL")
+    publish(stores, 1)
+    publish(stores, 2)
+    assert set(execute(path, "SELECT amount FROM overall")) == {(2,)}
+
+
+def test_a_series_is_found_by_index(stores: Stores, path: Path) -> None:
+    publish(stores, 1)
+    for merchant in ("= 'm0001'", "IS 'm0001'", "IS NULL"):
+        plan = execute(
+            path,
+            "EXPLAIN QUERY PLAN SELECT key, amount FROM summary_transaction "
+            f"WHERE mode = 'daily' AND merchant_id {merchant} AND key BETWEEN '1403' AND '1404' ORDER BY key",
+        )
+        assert len(plan) == 1, "no sorting"
+        assert "USING INDEX" in str(plan[0][3])
+
+
+def test_analysts_see_the_numbers_of_a_run_in_columns(stores: Stores, path: Path) -> None:
+    stores.runs.begin(run())
+    found = execute(
+        path,
+        "SELECT id, status, phase, read, counted, rejected, filtered, out_of_range, json_extract(sources, '$[0]') "
+        "FROM summary_runs",
+    )
+    assert found == [(1, "running", "reading", 0, 0, 0, 0, 0, "dump.archive")]
+
+
+def test_a_store_is_written_so_that_it_survives_a_power_cut(url: str, path: Path) -> None:
+    open_stores(url, timeout_s=1).close()
+    database = Database(path, timeout_s=1, create=False)
+    with closing(database), database.connection() as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_a_reader_creates_no_file(tmp_path: Path, url: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        open_stores(url, timeout_s=1, create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_is_no_store_to_a_reader(url: str, path: Path) -> None:
+    path.touch()
+    with pytest.raises(StoreUnavailable, match="there is no store at"):
+        open_stores(url, timeout_s=1, create=False)
+    assert path.stat().st_size == 0
+
+
+def test_a_relative_path_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_stores("sqlite:///100% of?it #1.db", timeout_s=1):
+        pass
+    assert [found.name for found in tmp_path.iterdir()] == ["100% of?it #1.db"]
+
+
+def test_a_newer_schema_is_refused_and_nothing_is_changed(url: str, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    for create in (True, False):
+        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 1"):
+            open_stores(url, timeout_s=1, create=create)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path) -> None:
+    with open_stores(url, timeout_s=1) as stores:
+        publish(stores, 1)
+    newer = tmp_path / "schema"
+    shutil.copytree(SCHEMA, newer)
+    (newer / "0002_notes.sql").write_text("-- A note; more.\nCREATE TABLE note (text TEXT DEFAULT ';');\n", "utf-8")
+    with closing(Database(path, timeout_s=1, create=False)) as database:
+        prepare(database, create=False, schema=newer)
+    assert tables(path) == OWN_TABLES | {"note"}
+    assert execute(path, "PRAGMA user_version") == [(2,)]
+    assert execute(path, "SELECT max(amount) FROM summary_transaction") == [(1,)]
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, url: str, path: Path) -> None:
+    open_stores(url, timeout_s=1).close()
+    newer = tmp_path / "schema"
+    shutil.copytree(SCHEMA, newer)
+    (newer / "0002_broken.sql").write_text("CREATE TABLE note (text TEXT);\nCREATE TABLE note (text TEXT);\n", "utf-8")
+    with closing(Database(path, timeout_s=1, create=False)) as database, pytest.raises(StoreUnavailable):
+        prepare(database, create=False, schema=newer)
+    assert tables(path) == OWN_TABLES
+    assert execute(path, "PRAGMA user_version") == [(1,)]
+
+
+def test_a_file_that_is_no_database_is_refused(url: str, path: Path) -> None:
+    path.write_text("a shopping list, long enough to be taken for the header of a file\n" * 10)
+    with pytest.raises(StoreUnavailable, match="it is not an SQLite database") as caught:
+        open_stores(url, timeout_s=1)
+    assert caught.value.hint
+
+
+def test_a_folder_is_refused(url: str, path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StoreUnavailable, match="it is a folder"):
+        open_stores(url, timeout_s=1)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=f"there is no folder {tmp_path / 'no'}"):
+        open_stores(f"sqlite:///{tmp_path / 'no' / 'summaries.db'}", timeout_s=1)
+
+
+def test_a_writer_that_stays_is_waited_for_and_then_named(stores: Stores, url: str, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer, open_stores(url, timeout_s=0.2) as waiting:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match=r"another process has been writing to it for 0\.2 s"):
+            waiting.runs.begin(run())
+        writer.execute("ROLLBACK")
+        assert waiting.runs.begin(run()).id == 1
+    assert len(stores.runs.recent(10)) == 1
+
+
+def test_a_closed_store_says_so(url: str) -> None:
+    stores = open_stores(url, timeout_s=1)
+    stores.close()
+    stores.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        stores.summaries.published()
+
+
+def test_reading_a_series_imports_neither_polars_nor_pymongo(stores: Stores, url: str) -> None:
+    publish(stores, 1)
+    program = (
+        "import sys; from core.stores import open_stores; from core.calendar.periods import Mode\n"
+        f"with open_stores({url!r}, timeout_s=1, create=False) as stores:\n"
+        "    assert stores.summaries.series(Mode.DAILY, 'amount', None)\n"
+        "print(sorted({'polars', 'pymongo', 'pyarrow', 'numpy'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[3]
+    found = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+@contextmanager
+def as_a_user_without_rights() -> Iterator[None]:
+    """Root may write anywhere, so become nobody for a while; everyone else has no rights where they took them away."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def test_a_file_that_may_only_be_read_is_read(open_folder: Path) -> None:
+    path = open_folder / "summaries.db"
+    with open_stores(f"sqlite:///{path}", timeout_s=1) as stores:
+        publish(stores, 1)
+    open_folder.chmod(0o777)
+    path.chmod(0o444)
+    with as_a_user_without_rights(), open_stores(f"sqlite:///{path}", timeout_s=1) as stores:
+        assert amounts(stores) == {1}
+        with pytest.raises(StoreUnavailable, match="this user may not write to it") as caught:
+            stores.runs.begin(run())
+    assert "permissions" in caught.value.hint
+
+
+def test_a_folder_that_may_not_be_written_is_named(open_folder: Path) -> None:
+    open_folder.chmod(0o555)
+    path = open_folder / "summaries.db"
+    with as_a_user_without_rights(), pytest.raises(StoreUnavailable, match="not write in its folder"):
+        open_stores(f"sqlite:///{path}", timeout_s=1)
+    open_folder.chmod(0o755)

@@ -1,0 +1,234 @@
+"""What every summary store promises, held against every backend."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+from examples import DAY_MS, frame, publication, row, start_script, uniform
+from polars.testing import assert_frame_equal
+
+from core.calendar.periods import Mode
+from core.errors import ConservationBroken, PublicationLost, StoreUnavailable
+from core.stores import Stores, open_stores
+from core.stores.summaries import Measure, SeriesPoint
+
+PERSIAN = "فروشگاه\u200cهای تهران"
+LARGEST, SMALLEST = 2**63 - 1, -(2**63)
+EXTREMES = frame(
+    [
+        row("daily", "1403/04/03", PERSIAN, LARGEST, 2**62, start_ms=-99_999 * DAY_MS),
+        row("daily", "1403/04/04", PERSIAN, SMALLEST, start_ms=99_999 * DAY_MS),
+        row("daily", "1403/04/05", PERSIAN, 0),
+        row("daily", "1403/04/04", "a\x00b", -7),
+        row("daily", "1403/04/04", None, LARGEST),
+        row("weekly", "1403/W15", PERSIAN, 15),
+        row("monthly", "1403/04", PERSIAN, 4, 2),
+        row("monthly", "1403/04", None, 44, 3),
+    ]
+)
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def test_nothing_is_published_at_first(stores: Stores) -> None:
+    store = stores.summaries
+    assert store.published() is None
+    assert store.series(Mode.DAILY, "amount", None) == []
+    assert not store.has_merchant("m0001")
+    assert_frame_equal(store.daily(), frame([]))
+
+
+def test_a_publication_is_read_back_exactly(stores: Stores) -> None:
+    published = publication(1, EXTREMES)
+    stores.summaries.publish(published, EXTREMES)
+    assert stores.summaries.published() == published
+
+
+def test_a_total_beyond_64_bits_is_read_back_exactly(stores: Stores) -> None:
+    rows = frame([row("daily", f"1403/04/{day:02d}", None, LARGEST) for day in range(1, 31)])
+    stores.summaries.publish(publication(1, rows), rows)
+    found = stores.summaries.published()
+    assert found is not None
+    assert found.total_amount == 30 * LARGEST
+
+
+def test_an_empty_publication_is_one(stores: Stores) -> None:
+    stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
+    nothing = frame([])
+    stores.summaries.publish(publication(2, nothing), nothing)
+    assert stores.summaries.published() == publication(2, nothing)
+    assert stores.summaries.series(Mode.DAILY, "amount", PERSIAN) == []
+
+
+def test_daily_gives_the_days_of_single_merchants(stores: Stores) -> None:
+    stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
+    expected = EXTREMES.filter(pl.col("mode") == "daily", pl.col("merchant_id").is_not_null())
+    assert_frame_equal(stores.summaries.daily(), expected, check_row_order=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "measure", "merchant_id", "expected"),
+    [
+        (Mode.DAILY, "amount", PERSIAN, [("1403/04/03", LARGEST), ("1403/04/04", SMALLEST), ("1403/04/05", 0)]),
+        (Mode.DAILY, "count", PERSIAN, [("1403/04/03", 2**62), ("1403/04/04", 1), ("1403/04/05", 1)]),
+        (Mode.DAILY, "amount", "a\x00b", [("1403/04/04", -7)]),
+        (Mode.DAILY, "amount", None, [("1403/04/04", LARGEST)]),
+        (Mode.WEEKLY, "amount", PERSIAN, [("1403/W15", 15)]),
+        (Mode.WEEKLY, "amount", None, []),
+        (Mode.MONTHLY, "count", None, [("1403/04", 3)]),
+        (Mode.DAILY, "amount", "nobody", []),
+    ],
+)
+def test_a_series_is_one_merchant_by_key(
+    stores: Stores, mode: Mode, measure: Measure, merchant_id: str | None, expected: list[tuple[str, int]]
+) -> None:
+    stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
+    series = stores.summaries.series(mode, measure, merchant_id)
+    assert series == [SeriesPoint(*point) for point in expected]
+    assert all(type(point.value) is int for point in series)
+
+
+@pytest.mark.parametrize(
+    ("first_key", "last_key", "expected"),
+    [
+        (None, None, [2, 3, 4, 5]),
+        ("1403/04/03", None, [3, 4, 5]),
+        (None, "1403/04/04", [2, 3, 4]),
+        ("1403/04/03", "1403/04/04", [3, 4]),
+        ("1403/04/04", "1403/04/04", [4]),
+        ("1403/04/05", "1403/04/02", []),
+        ("1404/01/01", None, []),
+    ],
+)
+def test_the_bounds_of_a_series_are_inclusive(
+    stores: Stores, first_key: str | None, last_key: str | None, expected: list[int]
+) -> None:
+    rows = frame([row("daily", f"1403/04/{day:02d}", "m", day) for day in (5, 3, 2, 4)])
+    stores.summaries.publish(publication(1, rows), rows)
+    series = stores.summaries.series(Mode.DAILY, "amount", "m", first_key, last_key)
+    assert [point.value for point in series] == expected
+
+
+def test_it_knows_whom_it_holds_summaries_of(stores: Stores) -> None:
+    stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
+    assert stores.summaries.has_merchant(PERSIAN)
+    assert not stores.summaries.has_merchant(PERSIAN.replace("\u200c", " "))
+    assert not stores.summaries.has_merchant("")
+
+
+def test_a_publication_replaces_everything(stores: Stores) -> None:
+    stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
+    rows = uniform(2)
+    stores.summaries.publish(publication(2, rows), rows)
+    assert stores.summaries.published() == publication(2, rows)
+    assert not stores.summaries.has_merchant(PERSIAN)
+    assert_frame_equal(
+        stores.summaries.daily(), rows.filter(pl.col("merchant_id").is_not_null()), check_row_order=False
+    )
+
+
+def test_many_publications_follow_one_another(stores: Stores, store_url: str) -> None:
+    for generation in range(1, 6):
+        rows = uniform(generation, merchants=3)
+        stores.summaries.publish(publication(generation, rows), rows)
+    with open_stores(store_url, timeout_s=10, create=False) as others:
+        assert {point.value for point in others.summaries.series(Mode.DAILY, "amount", None)} == {5}
+
+
+@pytest.mark.parametrize("generation", [1, 3])
+def test_a_generation_that_is_not_the_next_is_refused(stores: Stores, generation: int) -> None:
+    rows = uniform(1)
+    stores.summaries.publish(publication(1, rows), rows)
+    late = uniform(9)
+    with pytest.raises(PublicationLost, match="run 9 prepared generation"):
+        stores.summaries.publish(publication(generation, late, run_id=9), late)
+    assert stores.summaries.published() == publication(1, rows)
+    assert {point.value for point in stores.summaries.series(Mode.DAILY, "amount", None)} == {1}
+
+
+def test_of_two_runs_that_prepared_the_same_generation_one_is_published(stores: Stores, store_url: str) -> None:
+    for generation in range(1, 6):
+        barrier = threading.Barrier(2)
+        lost: list[int] = []
+
+        def publish(run_id: int) -> None:
+            rows = uniform(run_id)
+            with open_stores(store_url, timeout_s=10) as own:
+                barrier.wait()  # noqa: B023 - the threads end with the turn
+                try:
+                    own.summaries.publish(publication(generation, rows, run_id), rows)  # noqa: B023
+                except PublicationLost:
+                    lost.append(run_id)  # noqa: B023
+
+        run_ids = {2 * generation, 2 * generation + 1}
+        threads = [threading.Thread(target=publish, args=(run_id,)) for run_id in run_ids]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = stores.summaries.published()
+        assert found is not None
+        assert found.generation == generation
+        assert {found.run_id, *lost} == run_ids
+        assert set(stores.summaries.daily()["amount"]) == {found.run_id}
+        assert stores.summaries.daily().height == found.rows - 10
+
+
+def test_more_or_fewer_rows_than_announced_are_refused(stores: Stores) -> None:
+    with pytest.raises(ConservationBroken, match="8 summaries were to be published, but 7 were handed over"):
+        stores.summaries.publish(publication(1, EXTREMES), EXTREMES.head(7))
+    assert stores.summaries.published() is None
+
+
+@pytest.mark.parametrize("merchant_id", ["m", None])
+def test_a_second_row_of_a_period_is_refused(stores: Stores, merchant_id: str | None) -> None:
+    rows = frame([row("daily", "1403/04/04", merchant_id, amount) for amount in (1, 2)])
+    with pytest.raises(ConservationBroken, match="1 summaries have the period and merchant of another"):
+        stores.summaries.publish(publication(1, rows), rows)
+    assert stores.summaries.published() is None
+
+
+def test_a_reader_in_another_process_never_sees_a_mix(stores: Stores, store_url: str) -> None:
+    with start_script("reader.py", store_url) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        rows = uniform(1)
+        stores.summaries.publish(publication(1, rows), rows)
+        reader.stdin.write("begin\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == "reading\n"
+        generations = itertools.count(2)
+        ends_at = time.monotonic() + 1.5
+        while time.monotonic() < ends_at:
+            generation = next(generations)
+            rows = uniform(generation)
+            stores.summaries.publish(publication(generation, rows), rows)
+        found, _ = reader.communicate("end\n", timeout=30)
+    seen = [[int(amount) for amount in line.split()] for line in found.splitlines()]
+    assert all(len(set(amounts)) == 1 and len(amounts) in (10, 200) for amounts in seen)
+    read = [amounts[0] for amounts in seen]
+    assert read == sorted(read)
+    assert len(set(read)) > 3, "the reader must have read while publications were made"
+
+
+def test_a_reader_without_a_store_is_told_so(store_url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="there is no store at") as caught:
+        open_stores(store_url, timeout_s=10, create=False)
+    assert "rebuild" in caught.value.hint
+
+
+def test_a_store_is_kept(store_url: str) -> None:
+    with open_stores(store_url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
+    for create in (True, False):
+        with open_stores(store_url, timeout_s=10, create=create) as stores:
+            assert stores.summaries.published() == publication(1, EXTREMES)
