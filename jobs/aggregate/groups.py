@@ -24,6 +24,7 @@ LOW: Final = 3
 _DAY_MS: Final = 86_400_000
 _DAY_ZERO: Final = 2**31  # added to days, so that keys of days before 1970 are positive too
 _LOW_HALF: Final = 0xFFFFFFFF
+_END_OF_TIME: Final = 2**63 - 1
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -69,13 +70,20 @@ def add_rows(
     """
     used = 0
     last = starts_ms.size - 1
+    segment = 0
+    segment_start = starts_ms[0]
+    segment_end = segment_start  # empty, so that the first row searches
     for row in range(first, codes.size):
         instant = instants[row]
-        segment = min(max((instant - starts_ms[0]) // _DAY_MS, 0), last)
-        while starts_ms[segment] > instant:
-            segment -= 1
-        while segment < last and starts_ms[segment + 1] <= instant:
-            segment += 1
+        # Transactions mostly come in the order of time: the day of one is the day of the next.
+        if instant < segment_start or instant >= segment_end:
+            segment = min(max((instant - starts_ms[0]) // _DAY_MS, 0), last)
+            while starts_ms[segment] > instant:
+                segment -= 1
+            while segment < last and starts_ms[segment + 1] <= instant:
+                segment += 1
+            segment_start = starts_ms[segment]
+            segment_end = starts_ms[segment + 1] if segment < last else _END_OF_TIME
         key = np.int64(codes[row]) << 32 | (days[segment] + _DAY_ZERO)
         cell = _find_cell(cells, key)
         if cells[cell, KEY] == EMPTY:

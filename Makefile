@@ -1,0 +1,78 @@
+# Two commands: `make demo` and `make test`. `make help` lists all.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))) python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+# The least coverage of branches and lines, in percent, that `make test` accepts for core/ and jobs/.
+COVERAGE_FLOOR := 90
+
+DEMO := demo
+DEMO_STORE := sqlite:///$(DEMO)/summaries.db
+
+.PHONY: help
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: demo
+demo: $(VENV)/run.stamp ## Write a sample mongodump archive, rebuild the summaries from it, show some
+	@mkdir -p $(DEMO)
+	@echo "The first run compiles the decoders, which takes half a minute or so."
+	$(BIN)/python -m jobs sample $(DEMO)/sample.archive.gz --transactions 500000 --force
+	$(BIN)/python -m jobs rebuild $(DEMO)/sample.archive.gz --truncate --store $(DEMO_STORE)
+	$(BIN)/python -m jobs summary --mode monthly --type amount --store $(DEMO_STORE)
+	$(BIN)/python -m jobs status --store $(DEMO_STORE)
+	@echo
+	@echo "Try: STORE_URL=$(DEMO_STORE) $(BIN)/python -m jobs summary --mode weekly --type count"
+
+.PHONY: test
+test: lint cover ## Run every check and every test
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp ## Check format, style, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: cover
+cover: $(VENV)/dev.stamp ## Run the tests, compiled and then uncompiled, and require the coverage floor
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n $(WORKERS)
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -n $(WORKERS) tests/jobs/decode tests/jobs/sources tests/jobs/aggregate
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=$(COVERAGE_FLOOR)
+
+.PHONY: bench
+bench: $(VENV)/bench.stamp ## Measure this program beside its peers; writes bench/RESULTS.md
+	$(BIN)/python -m bench
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## Format the sources and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: clean
+clean: ## Remove what was made: the virtual environment, caches, the demo
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* $(DEMO)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bench.stamp: requirements-bench.txt requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@ $(VENV)/run.stamp
