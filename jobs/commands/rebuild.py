@@ -18,6 +18,7 @@ from core.stores import wall_clock_ms
 from jobs.commands.context import publication_as_json, run_as_json, settings_and_store
 from jobs.commands.edge import edge, ignore_signals, print_json, signals_as_errors
 from jobs.commands.progress import Bar, Silent
+from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields
 from jobs.rebuild import Outcome, Rebuild, Request
 
@@ -47,6 +48,8 @@ def run(options: Options) -> None:
     with edge(options.as_json), signals_as_errors():
         request_fields = _fields(options)
         settings, stores = settings_and_store(options.store, create=True)
+        if not is_compiled():
+            typer.echo("Compiling the decoders, which happens once and takes half a minute or so.", err=True)
         with stores:
             job = Rebuild(
                 stores,

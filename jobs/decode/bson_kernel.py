@@ -31,6 +31,7 @@ from jobs.decode.jit import (
     load_i64,
     load_u32,
     load_u64,
+    outlined,
     trailing_zeros,
 )
 from jobs.decode.judge import Rules, judge
@@ -319,7 +320,7 @@ def _matches(data: Bytes, start: Int, length: Int, i: Int, templates: Templates)
     return difference == np.uint64(0)
 
 
-@helper
+@outlined
 def _learn(data: Bytes, start: Int, length: Int, i: Int, walk: Walk, templates: Templates) -> None:
     templates.length[i] = length
     for word in range((length + 7) >> 3):

@@ -57,6 +57,11 @@ def _cache_dir() -> str:
 _config.CACHE_DIR = _cache_dir()
 
 
+def is_compiled() -> bool:
+    """Whether some compiled code is cached; if not, the first run takes half a minute longer."""
+    return Path(_config.CACHE_DIR).is_dir()
+
+
 # Without Numba's reference counting (no array is made or dropped inside the kernels), a call that hands arrays on costs
 # no atomic operations: ten times as fast. The checked variant of `double_of_bits` makes one.
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": CHECKED}
@@ -69,8 +74,14 @@ def kernel(function: F) -> F:
 
 
 def helper(function: F) -> F:
-    """Compile `function` into the kernels that call it; it is not cached on its own."""
+    """Compile `function` into the kernels that call it: a call would have to hand over seven words for each array."""
     compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return compiled
+
+
+def outlined(function: F) -> F:
+    """Compile `function` beside the kernels that call it: for what is rare, or called from many places."""
+    compiled: F = numba.njit(**_OPTIONS)(function)
     return compiled
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from jobs.decode.jit import Bool, Bytes, Int, helper, load_u32, load_u64, trailing_zeros
+from jobs.decode.jit import Bool, Bytes, Int, helper, load_u32, load_u64, outlined, trailing_zeros
 
 TAB: Final = 0x09
 NEWLINE: Final = 0x0A
@@ -133,7 +133,7 @@ def _code_unit(data: Bytes, at: Int) -> Int:
     return unit
 
 
-@helper
+@outlined
 def unescape(data: Bytes, at: Int, end: Int, scratch: Bytes, out: Int) -> Int:
     """Write the string from `at` to `end` (inside the quotation marks, valid) to `scratch` as UTF-8; its end there.
 
@@ -193,7 +193,7 @@ def _after_digits(data: Bytes, at: Int, end: Int) -> Int:
     return at if at > first else failed(at)
 
 
-@helper
+@outlined
 def end_of_number(data: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
     """(Position after the number at `at`, whether it is written as an integer)."""
     if data[at] == MINUS:
@@ -237,7 +237,7 @@ def end_of_word(data: Bytes, at: Int, end: Int) -> Int:
     return after if after <= end else failed(end)
 
 
-@helper
+@outlined
 def end_of_scalar(data: Bytes, at: Int, end: Int) -> Int:
     """The position after a string, number or word."""
     c = data[at]
@@ -267,7 +267,7 @@ def _after_name(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
     return after_colon(data, at, end, one_line) if at >= 0 else at
 
 
-@helper
+@outlined
 def end_of_value(data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes) -> Int:
     """The position after any value; `nesting` is room for `MAX_NESTING` open brackets."""
     depth = 0

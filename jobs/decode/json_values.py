@@ -11,7 +11,7 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
-from jobs.decode.jit import Bool, Bytes, Int, Uint64s, helper, load_u64
+from jobs.decode.jit import Bool, Bytes, Int, Uint64s, helper, load_u64, outlined
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
     MINUS,
@@ -117,7 +117,7 @@ def read_number(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> Int:
     return after
 
 
-@helper
+@outlined
 def _date_of_number(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, slots: Slots) -> Int:
     """Read what ``$date`` holds where it is no text: milliseconds, bare or as ``{"$numberLong": "…"}``."""
     wrapped = data[at] == OPEN_BRACE
@@ -141,7 +141,7 @@ def _date_of_number(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, s
     return after
 
 
-@helper
+@outlined
 def _read_number_text(data: Bytes, at: Int, end: Int, which: Int, slot: Int, slots: Slots) -> Int:
     """Read a number, in quotation marks or bare, as the wrapper's type; the position after it."""
     if data[at] == QUOTE:
@@ -185,7 +185,7 @@ def _read_text(data: Bytes, at: Int, end: Int, which: Int, slot: Int, slots: Slo
     return after
 
 
-@helper
+@outlined
 def read_extended(
     data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, slots: Slots, words: Uint64s
 ) -> tuple[Int, Bool]:

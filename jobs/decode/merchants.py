@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from jobs.decode.jit import Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel, load_u64
+from jobs.decode.jit import Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel, load_u64, outlined
 
 KIND_OBJECT_ID: Final = 1
 KIND_INTEGER: Final = 2
@@ -69,7 +69,7 @@ def _hash_bytes(data: Bytes, start: Int, length: Int, seed: np.uint64) -> np.uin
     return hash_ * _FINISH
 
 
-@helper
+@outlined
 def _is_utf8(data: Bytes, start: Int, end: Int) -> Bool:
     """Whether the bytes are well-formed UTF-8 (Unicode 15, table 3-7)."""
     at = start
@@ -159,7 +159,7 @@ def intern_object_id(state: MerchantState, first: np.uint64, second: np.uint64) 
     return _append(state, bucket, KIND_OBJECT_ID, first, second, 24)
 
 
-@helper
+@outlined
 def intern_integer(state: MerchantState, value: Int) -> Int:
     """The code of an integer, or `FULL`."""
     first = np.uint64(value)
@@ -190,7 +190,7 @@ def intern_integer(state: MerchantState, value: Int) -> Int:
     return _append(state, bucket, KIND_INTEGER, first, np.uint64(0), length)
 
 
-@helper
+@outlined
 def intern_string(state: MerchantState, data: Bytes, start: Int, length: Int) -> Int:
     """The code of the string of `length` bytes at `start`, or `FULL`, or `NOT_TEXT`."""
     hash_ = _hash_bytes(data, start, length, state.seed[0])

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, outlined
 from jobs.decode.reasons import FRACTION, INFINITY, NAN, TOO_LARGE, UNREADABLE_VALUE
 
 INT64_MAX: Final = 2**63 - 1
@@ -56,7 +56,7 @@ def _times_power_of_ten(magnitude: np.uint64, power: Int, negative: Bool) -> tup
     return np.int64(magnitude), 0
 
 
-@helper
+@outlined
 def integer_of_decimal128(low: np.uint64, high: np.uint64) -> tuple[Int, Int]:
     """The integer that an IEEE 754 decimal128 (binary integer significand) holds: (integer, 0), or (0, reason).
 
@@ -132,6 +132,12 @@ def integer_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
     number, short = _short_integer(text, start, end)
     if short:
         return number, 0
+    return _integer_of_numeral(text, start, end)
+
+
+@outlined
+def _integer_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
+    """Any numeral: digits with a sign, a point, an exponent; or a word for what is no number."""
     at = start
     negative = False
     if at < end and (text[at] == _MINUS or text[at] == _PLUS):
@@ -230,7 +236,7 @@ def days_from_civil(year: Int, month: Int, day: Int) -> Int:
     return _days_before_year(year) - 719_162 + before + day - 1
 
 
-@helper
+@outlined
 def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
     """The instant of a text such as ``2022-03-23T06:59:59.286Z`` (ISO 8601): (ms since 1970 UTC, whether valid).
 
