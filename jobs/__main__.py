@@ -20,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain text: brackets stay, logs hold no boxes, and help need not load Rich
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -110,7 +111,7 @@ def status(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is published, and the runs with their counts and rejects."""
+    """Show what is published, and the latest runs."""
     from jobs.commands import status as command
 
     command.run(run, limit, store, as_json)
@@ -144,7 +145,10 @@ def sample(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a sample export of one Jalali year in real mongodump format."""
+    """Write a sample export of one Jalali year.
+
+    It is in the format of mongodump or mongoexport, whichever the name of the file asks for.
+    """
     from jobs.commands import sample as command
 
     command.run(out, transactions, merchants, seed, force, as_json)

@@ -2,8 +2,8 @@
 
 `bson.json_util.loads` reads a line back. Its fields: ``source``, ``position`` (``{"byte": n}`` or ``{"row": n}``),
 ``_id`` (null where there is none), ``field``, ``reason``, ``document`` (a `bson.Binary` of the raw bytes where decoding
-them would lose anything). Rejected documents may hold what customers entrusted to the company, so only the owner may
-read the file.
+them, or reading the line back, would lose anything). Rejected documents may hold what customers entrusted to the
+company, so only the owner may read the file.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from bson import Binary, encode
+from bson.datetime_ms import DatetimeMS
+from bson.errors import InvalidBSON
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 
 from core.errors import ServiceError
@@ -43,10 +46,13 @@ class Quarantine:
         """
         for reject in rejects:
             document = reject.document()
+            document_id = document.get("_id") if isinstance(document, dict) else None
+            if not _comes_back(document):
+                document = Binary(encode(document))
             line = {
                 "source": reject.source,
                 "position": {reject.unit: reject.position},
-                "_id": document.get("_id") if isinstance(document, dict) else None,
+                "_id": document_id if _comes_back(document_id) else None,
                 "field": reject.field,
                 "reason": reject.reason,
                 "document": document,
@@ -84,3 +90,20 @@ class Quarantine:
             f"the quarantine file {self._path} cannot be written: {error.strerror or error}",
             "Nothing was published. Make room, or set QUARANTINE_DIR to a folder that can be written.",
         )
+
+
+def _comes_back(value: Any) -> bool:
+    """Whether `bson.json_util.loads` reads `value` back as it is.
+
+    It takes names that begin with a dollar sign for types of Extended JSON, and refuses dates that Python cannot hold.
+    """
+    if isinstance(value, dict):
+        return not any(name.startswith("$") for name in value) and all(map(_comes_back, value.values()))
+    if isinstance(value, list):
+        return all(map(_comes_back, value))
+    if isinstance(value, DatetimeMS):
+        try:
+            value.as_datetime()
+        except InvalidBSON:
+            return False
+    return True

@@ -6,10 +6,13 @@ whatever the size of the source.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -22,7 +25,29 @@ from jobs.decode.plan import Fields
 from jobs.sources.feed import Buffer, Source
 
 _TICK_S: Final = 0.1
-_STOP_S: Final = 5.0
+_STOP_S: Final = 1.0
+
+
+T = TypeVar("T")
+
+
+def in_background(call: Callable[[], T]) -> T:
+    """What `call` returns or raises, called on another thread.
+
+    A signal is thus heard at once also while `call` waits for a pipe that says nothing.
+    """
+    outcome: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, name="opening", daemon=True).start()
+    while True:
+        with contextlib.suppress(FutureTimeoutError):
+            return outcome.result(_TICK_S)
 
 
 @dataclass(slots=True)
@@ -70,6 +95,14 @@ class SourceReader:
         self._next_delivery = 0
         self._finished: dict[int, tuple[Counts, list[Reject]]] = {}
         self._failure: tuple[int, BaseException] | None = None
+        self._workers = [
+            threading.Thread(target=self._work, name=f"decode-{i}", daemon=True) for i in range(self._threads)
+        ]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread still waits for the source: then closing that would wait as well."""
+        return any(worker.is_alive() for worker in self._workers)
 
     def read(self, tick: Callable[[], None]) -> None:
         """Read everything.
@@ -78,7 +111,7 @@ class SourceReader:
         :raises SourceDamaged: the earliest damage of the source.
         :raises SourceError: it cannot be read.
         """
-        workers = [threading.Thread(target=self._work, name=f"decode-{i}", daemon=True) for i in range(self._threads)]
+        workers = self._workers
         for worker in workers:
             worker.start()
         try:

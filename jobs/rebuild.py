@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,7 @@ from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.keeper import RunKeeper
 from jobs.quarantine import Quarantine
-from jobs.reading import SourceReader, Totals
+from jobs.reading import SourceReader, Totals, in_background
 from jobs.sources.feed import CHUNK_BYTES, Source
 from jobs.sources.recognise import open_source
 from jobs.sources.streams import STANDARD_INPUT
@@ -125,8 +126,9 @@ class Rebuild:
             last_day_key=request.last_key and self._calendar.period_of(Mode.DAILY, last_day).key,
         )
         with RunKeeper(self._stores.runs, self._stores.runs.begin(draft), self._clock) as keeper:
-            # Again, now that no other run can publish in between.
-            self._require_allowed(request, meaning)
+            # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
+            # what is published now is taken, and this run fails at the fence instead of publishing over it.
+            before = self._require_allowed(request, meaning)
             totals, forms = self._read(request, window, keeper, watcher)
             watcher.phase("checking")
             daily, warnings = self._check(request, totals, keeper)
@@ -136,7 +138,7 @@ class Rebuild:
             total_amount, total_count = require_conservation(rows, daily)
             keeper.update(phase="publishing", warnings=warnings)
             watcher.phase("publishing")
-            publication = self._publication(keeper.run, meaning, rows, total_amount, total_count)
+            publication = self._publication(keeper.run, before, rows, total_amount, total_count)
             try:
                 self._stores.summaries.publish(publication, rows)
                 watcher.phase("published")
@@ -177,16 +179,18 @@ class Rebuild:
             tuple(sorted(fields.where)),
         )
 
-    def _require_allowed(self, request: Request, meaning: Meaning) -> None:
+    def _require_allowed(self, request: Request, meaning: Meaning) -> Publication | None:
+        """What is published, which `request` may replace."""
         published = self._stores.summaries.published()
         if published is None or request.truncate:
-            return
+            return published
         if not request.is_partial:
             raise UsageError(
                 f"the store already holds {published.rows} summaries of {published.total_count} transactions",
                 "Choose: --truncate to replace everything, or --from DAY --to DAY to replace only those days.",
             )
         meaning.require_same(published.meaning)
+        return published
 
     def _read(
         self, request: Request, window: Window, keeper: RunKeeper, watcher: Watcher
@@ -197,15 +201,18 @@ class Rebuild:
         forms = []
         try:
             for argument in request.sources:
-                source = open_source(argument, request.fields, request.collection, request.chunk_bytes)
+                source = in_background(
+                    partial(open_source, argument, request.fields, request.collection, request.chunk_bytes)
+                )
                 forms.append(source.form)
+                reader = SourceReader(
+                    source, request.fields, window, self._local_days, quarantine.write, request.threads, totals
+                )
                 try:
-                    reader = SourceReader(
-                        source, request.fields, window, self._local_days, quarantine.write, request.threads, totals
-                    )
                     reader.read(lambda source=source: watcher.reading(source, totals))  # type: ignore[misc]
                 finally:
-                    source.close()
+                    if not reader.is_busy:
+                        source.close()
         finally:
             quarantine.close()
             keeper.update(
@@ -253,15 +260,14 @@ class Rebuild:
         return pl.concat([daily, others])
 
     def _publication(
-        self, run: Run, meaning: Meaning, rows: pl.DataFrame, total_amount: int, total_count: int
+        self, run: Run, before: Publication | None, rows: pl.DataFrame, total_amount: int, total_count: int
     ) -> Publication:
-        published = self._stores.summaries.published()
         daily_keys = rows.filter(pl.col("mode") == str(Mode.DAILY))["key"]
         return Publication(
-            generation=1 if published is None else published.generation + 1,
+            generation=1 if before is None else before.generation + 1,
             run_id=run.id,
             published_at_ms=self._clock(),
-            meaning=meaning,
+            meaning=run.meaning,
             rows=len(rows),
             first_day_key=daily_keys.min(),  # type: ignore[arg-type]
             last_day_key=daily_keys.max(),  # type: ignore[arg-type]

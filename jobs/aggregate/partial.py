@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from core.calendar.days import DayTable, LocalDays
 from jobs.aggregate.groups import COUNT, HIGH, KEY, LOW, MAX_ROWS, add_rows, codes_and_days, move_cells
@@ -13,9 +14,16 @@ from jobs.decode.batch import Batch
 from jobs.decode.jit import Int64s
 from jobs.decode.merchants import MerchantTable
 
-PARTIAL_SCHEMA: Final = pl.Schema({"merchant_id": pl.String, "day": pl.Int64, "amount": pl.Int128, "count": pl.Int64})
+PARTIAL_SCHEMA: Final = pl.Schema(
+    [("merchant_id", pl.Categorical()), ("day", pl.Int64()), ("amount", pl.Int128()), ("count", pl.Int64())]
+)
 """One row for each merchant and local day; partials of several workers may repeat a pair."""
 _FIRST_CELLS: Final = 8192
+
+
+def _values(column: pa.Array, kind: Any) -> Any:
+    """The values of a column without nulls, not copied. ``to_numpy`` imports pandas where that is there."""
+    return np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
 
 
 class Partial:
@@ -46,9 +54,9 @@ class Partial:
             self._spilled.append(self._cells_as_frame())
             self._clear()
         self._rows += rows.num_rows
-        codes = rows.column("merchant").indices.to_numpy()
-        amounts = rows.column("amount").to_numpy()
-        instants = rows.column("instant").view("int64").to_numpy()
+        codes = _values(rows.column("merchant").indices, np.int32)
+        amounts = _values(rows.column("amount"), np.int64)
+        instants = _values(rows.column("instant"), np.int64)
         days = self._days_around(int(instants.min()), int(instants.max()))
         first = 0
         while first < rows.num_rows:
@@ -73,9 +81,15 @@ class Partial:
     def _cells_as_frame(self) -> pl.DataFrame:
         cells: Int64s = self._cells[self._cells[:, KEY] != 0]
         codes, days = codes_and_days(cells[:, KEY])
-        texts = pl.Series(self._merchants.texts().take(codes), dtype=pl.String)
+        merchants = pl.Series(self._merchants.texts(), dtype=pl.String).cast(pl.Categorical).gather(codes)
         frame = pl.DataFrame(
-            {"merchant_id": texts, "day": days, "high": cells[:, HIGH], "low": cells[:, LOW], "count": cells[:, COUNT]}
+            {
+                "merchant_id": merchants,
+                "day": days,
+                "high": cells[:, HIGH],
+                "low": cells[:, LOW],
+                "count": cells[:, COUNT],
+            }
         )
         amount = pl.col("high").cast(pl.Int128) * 2**32 + pl.col("low").cast(pl.Int128)
         return frame.select("merchant_id", "day", amount.alias("amount"), "count").cast(PARTIAL_SCHEMA)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from core.calendar.days import LocalDays
@@ -18,13 +20,14 @@ def merge(partials: list[pl.DataFrame]) -> pl.DataFrame:
     """One row for each merchant and day of `partials`.
 
     :param partials: frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`.
-    :returns: a frame of the same schema in which no pair repeats; sums are Int128 and cannot wrap.
+    :returns: the same columns with ``merchant_id`` as String, no pair twice; sums are Int128 and cannot wrap.
     """
     return (
         pl.concat(partials)
         .lazy()
         .group_by("merchant_id", "day")
         .agg(pl.col("amount").sum(), pl.col("count").sum())
+        .with_columns(pl.col("merchant_id").cast(pl.String))
         .collect()
     )
 
@@ -71,12 +74,15 @@ def summarise(daily: pl.DataFrame, calendar: Calendar, local_days: LocalDays) ->
     return rows.with_columns(pl.col("amount").cast(pl.Int64)).select(SUMMARY_COLUMNS)
 
 
+def _whose(row: dict[str, Any]) -> str:
+    return "all merchants together" if row["merchant_id"] is None else f"merchant {row['merchant_id']}"
+
+
 def _require_int64(rows: pl.DataFrame) -> None:
     beyond = rows.filter(~pl.col("amount").is_between(pl.lit(INT64_MIN, pl.Int128), pl.lit(INT64_MAX, pl.Int128)))
     for row in beyond.head(1).iter_rows(named=True):
-        merchant = "all merchants together" if row["merchant_id"] is None else f"merchant {row['merchant_id']}"
         raise TotalTooLarge(
-            f"the {row['mode']} total of {merchant} in {row['key']} is {row['amount']}, which does not fit a signed "
+            f"the {row['mode']} total of {_whose(row)} in {row['key']} is {row['amount']}, which does not fit a signed "
             "64-bit integer",
             "Nothing was published. Check the amounts of that period, or store them in a larger unit.",
         )
@@ -98,14 +104,15 @@ def require_conservation(rows: pl.DataFrame, daily: pl.DataFrame) -> tuple[int, 
     expected = pl.concat([base, overall]) if len(base) else base
     for mode in Mode:
         found = by_mode.filter(pl.col("mode") == str(mode)).drop("mode")
-        both = expected.join(found, on="merchant_id", how="full", suffix="_found", nulls_equal=True)
+        both = expected.join(found, on="merchant_id", how="full", suffix="_found", nulls_equal=True, coalesce=True)
         wrong = both.filter(
             pl.col("amount").ne_missing(pl.col("amount_found")) | pl.col("count").ne_missing(pl.col("count_found"))
         )
         for row in wrong.head(1).iter_rows(named=True):
             raise ConservationBroken(
-                f"the {mode} summaries of merchant {row['merchant_id']} add up to {row['amount_found']} in "
-                f"{row['count_found']} transactions, but {row['amount']} in {row['count']} were added up",
+                f"the {mode} summaries of {_whose(row)} add up to {row['amount_found'] or 0} in "
+                f"{row['count_found'] or 0} transactions, but {row['amount'] or 0} in {row['count'] or 0} were "
+                "added up",
                 "Nothing was published. This is a defect of the program: please report it with the command used.",
             )
     if not len(base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
@@ -27,7 +28,7 @@ def edge(as_json: bool = False) -> Iterator[None]:
         _fail(error, as_json)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does; there is nobody left to tell.
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is still to be flushed
         raise typer.Exit(1) from None
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -60,7 +61,9 @@ def signals_as_errors() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Where signals are ignored by now, they stay so: the program is about to end, with its own exit code.
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, handler)
 
 
 def ignore_signals() -> None:
@@ -70,5 +73,9 @@ def ignore_signals() -> None:
 
 
 def print_json(content: Any) -> None:
-    """Print `content` as JSON on standard output."""
-    typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
+    """Print `content` as JSON on standard output.
+
+    Names of files may be any bytes; what is no UTF-8 in them is written as JSON escapes.
+    """
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    typer.echo(text.encode("utf-8", "backslashreplace"))

@@ -19,7 +19,7 @@ from jobs.commands.context import publication_as_json, run_as_json, settings_and
 from jobs.commands.edge import edge, ignore_signals, print_json, signals_as_errors
 from jobs.commands.progress import Bar, Silent
 from jobs.decode.jit import is_compiled
-from jobs.decode.plan import Fields
+from jobs.decode.plan import Fields, plan_paths
 from jobs.rebuild import Outcome, Rebuild, Request
 
 
@@ -79,6 +79,7 @@ def _fields(options: Options) -> Fields:
     fields = Fields(options.merchant_field, options.amount_field, options.time_field, tuple(where.items()))
     if len({fields.merchant, fields.amount, fields.time}) < 3:
         raise UsageError("merchant, amount and time must be three different fields", "Change one of the options.")
+    plan_paths(fields.paths(), b"\0")  # refuses what is no path before a run begins
     return fields
 
 

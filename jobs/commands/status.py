@@ -20,6 +20,7 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
         _, stores = settings_and_store(store_url, create=False)
         with stores:
             publication = stores.summaries.published()
+            publisher = None if publication is None else stores.runs.get(publication.run_id)
             if number is None:
                 runs = stores.runs.recent(limit)
             else:
@@ -31,12 +32,12 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
             shown: Any = {"published": publication_as_json(publication), "runs": [run_as_json(r) for r in runs]}
             print_json(shown if number is None else run_as_json(runs[0]))
         elif number is None:
-            _print_state(publication, runs)
+            _print_state(publication, publisher, runs)
         else:
             _print_run(runs[0])
 
 
-def _print_state(publication: Publication | None, runs: list[Run]) -> None:
+def _print_state(publication: Publication | None, publisher: Run | None, runs: list[Run]) -> None:
     if publication is None:
         typer.echo("Nothing is published yet.")
     else:
@@ -48,8 +49,11 @@ def _print_state(publication: Publication | None, runs: list[Run]) -> None:
         typer.echo(f"  total      {publication.total_count:,} transactions, amount {publication.total_amount:,}")
         filters = ", ".join(f"{path}={value}" for path, value in meaning.where) or "none"
         typer.echo(f"  meaning    {meaning.calendar} calendar, {meaning.time_zone}, filters: {filters}")
-        if any(r.id == publication.run_id and r.degraded for r in runs):
-            typer.secho("  degraded   its run rejected documents; see below", fg="yellow")
+        if publisher is not None and publisher.degraded:
+            typer.secho(
+                f"  degraded   {publisher.counts.rejected:,} documents were rejected; see status {publisher.id}",
+                fg="yellow",
+            )
     typer.echo("")
     typer.echo(f"{'run':>5}  {'status':<11}  {'began':<20}  {'read':>13}  {'counted':>13}  {'rejected':>9}  command")
     for r in runs:

@@ -15,7 +15,10 @@ from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, Reject
 from jobs.decode.bson_kernel import DONE, MERCHANTS_FULL, decode_bson, new_templates, new_walk
 from jobs.decode.documents import bson_document, json_document
 from jobs.decode.jit import PADDING, Int64s
-from jobs.decode.json_kernel import DAMAGED, SCRATCH_FULL, decode_json, new_room
+from jobs.decode.json_kernel import DAMAGED, SCRATCH_FULL, decode_json
+from jobs.decode.json_templates import new_json_templates
+from jobs.decode.json_values import new_found
+from jobs.decode.json_walk import new_room
 from jobs.decode.judge import Window, rules_for
 from jobs.decode.merchants import MerchantTable
 from jobs.decode.plan import Fields, plan_paths
@@ -31,6 +34,11 @@ _FIRST_SCRATCH: Final = 4096
 C = TypeVar("C")
 
 
+def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
+    """The first `count` values, not copied. `pyarrow.array` would do, but imports pandas where that is there."""
+    return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(values)])
+
+
 class Outputs:
     """The arrays that a kernel fills for one batch."""
 
@@ -44,13 +52,12 @@ class Outputs:
     def batch(self, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
         """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
         read, counted, rejected, filtered, out_of_range = (int(n) for n in self.tally)
-        codes = pa.array(self.codes[:counted])
-        instants = pa.array(self.instants[:counted]).view(ROW_SCHEMA.field("instant").type)
+        codes = _arrow(pa.int32(), self.codes, counted)
         rows = pa.RecordBatch.from_arrays(
             [
                 pa.DictionaryArray.from_arrays(codes, merchants.texts(), safe=False),
-                pa.array(self.amounts[:counted]),
-                instants,
+                _arrow(pa.int64(), self.amounts, counted),
+                _arrow(ROW_SCHEMA.field("instant").type, self.instants, counted),
             ],
             schema=ROW_SCHEMA,
         )
@@ -159,6 +166,10 @@ class JsonDecoder(_TextDecoder):
         super().__init__(fields, window, json_document)
         self._plan = plan_paths(self._paths, b'"')
         self._room = new_room()
+        self._templates = new_json_templates(len(self._paths))
+        self._found = new_found(len(self._paths))
+        self._words = np.zeros(2, np.uint64)
+        self._minute = np.zeros(3, np.int64)
         self._one_line = one_line
 
     def _run(self, chunk: Chunk, at: int, end: int, outputs: Outputs) -> tuple[int, int]:
@@ -170,6 +181,10 @@ class JsonDecoder(_TextDecoder):
             self._plan,
             self._rules,
             self._room,
+            self._templates,
+            self._found,
+            self._words,
+            self._minute,
             self._slots,
             self._scratch,
             self.merchants.state,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
-from bson import Binary, CodecOptions, decode, encode
+import pyarrow as pa
+from bson import Binary, CodecOptions, Decimal128, decode, encode
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from bson.json_util import JSONOptions, loads
 
 _AS_WRITTEN: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _JSON_AS_WRITTEN = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+_NOT_BSON: Final = (BSONError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What `bson` raises about values that it cannot make or hold."""
 
 
 def bson_document(raw: bytes) -> Any:
@@ -23,19 +27,46 @@ def bson_document(raw: bytes) -> Any:
         document = decode(raw, _AS_WRITTEN)
         if encode(document, codec_options=_AS_WRITTEN) == raw:
             return document
-    except (BSONError, ValueError, OverflowError, RecursionError):
+    except _NOT_BSON:
         pass
     return Binary(raw)
 
 
 def json_document(raw: bytes) -> Any:
-    """The document of a JSON text, or the text itself where it holds what BSON cannot, such as a huge integer."""
-    text = raw.decode(errors="replace")
+    """The document of a JSON text, or the text itself where it holds what BSON cannot, such as a huge integer.
+
+    Bytes that are not UTF-8 come out as binary.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return Binary(raw)
     try:
         pairs: list[int] = []
         json.loads(text, object_pairs_hook=lambda items: pairs.append(len(items) - len({k for k, _ in items})))
         document = loads(text, json_options=_JSON_AS_WRITTEN)
         encode(document, codec_options=_AS_WRITTEN)
-    except (BSONError, ValueError, TypeError, OverflowError, RecursionError):
+    except _NOT_BSON:
         return text
     return text if any(pairs) else document
+
+
+def row_document(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
+    """A row of a table. What BSON has no type for comes out as text, text that is not UTF-8 as binary."""
+    return {name: _bson_value(column[row]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+
+
+def _bson_value(value: pa.Scalar) -> Any:
+    try:
+        plain = value.as_py()
+        plain = Decimal128(plain) if isinstance(plain, Decimal) else plain
+        encode({"": plain}, codec_options=_AS_WRITTEN)
+        return plain
+    except _NOT_BSON:
+        pass
+    try:
+        return value.cast(pa.string()).as_py()
+    except UnicodeDecodeError:
+        return Binary(value.as_buffer().to_pybytes())
+    except pa.ArrowException:
+        return str(value)

@@ -1,37 +1,70 @@
-"""The values of MongoDB Extended JSON, read into slots.
+"""The values of MongoDB Extended JSON: found where they stand, then read into slots.
 
 Source: https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/ (v2, and the ``$date`` forms of v1).
+
+Finding a value settles which *reader* its text needs; reading needs no more than that and the text's position.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
-from jobs.decode.jit import Bool, Bytes, Int, Uint64s, helper, load_u64, outlined
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, Uint64s, helper, load_u64, outlined
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
     MINUS,
     OPEN_BRACE,
+    OPEN_BRACKET,
     QUOTE,
     after_colon,
     end_of_number,
     end_of_string,
+    end_of_value,
+    end_of_word,
     failed,
     skip_space,
+    unescape,
 )
-from jobs.decode.numbers import EXACT_DOUBLE, instant_of_text, integer_of_text, object_id_of_hex
+from jobs.decode.numbers import EXACT_DOUBLE, instant_of_similar_text, integer_of_text, object_id_of_hex
 from jobs.decode.slots import Slots
 
-_NO_WRAPPER: Final = 0
-_OID: Final = 1
-_DATE: Final = 2
-_INTEGER: Final = 3
-_DOUBLE: Final = 4
-_DECIMAL: Final = 5
+READ_NOTHING: Final = 0
+READ_STRING: Final = 1
+READ_INTEGER: Final = 2
+READ_DOUBLE: Final = 3
+READ_OBJECT_ID: Final = 4
+READ_DATE: Final = 5
+READ_DATE_NUMBER: Final = 6
+READ_WRAPPED_INTEGER: Final = 7
+READ_WRAPPED_DOUBLE: Final = 8
+READ_WRAPPED_DECIMAL: Final = 9
+LAST_OF_TEXT: Final = 9
+"""The readers up to this one look at a text without escapes; those after it need none, but for the first."""
+READ_ESCAPED: Final = 10
+READ_NULL: Final = 11
+READ_TRUE: Final = 12
+READ_FALSE: Final = 13
+READ_OTHER: Final = 14
+READ_UNREADABLE: Final = 15
+READ_NAN: Final = 16
+READ_INFINITY: Final = 17
+
+
+class Found(NamedTuple):
+    """Where the value of each slot stands: its reader, and the position and length of its text."""
+
+    reader: Bytes
+    at: Int64s
+    length: Int64s
+
+
+def new_found(slot_count: int) -> Found:
+    """Nothing found yet, for `slot_count` slots."""
+    return Found(np.zeros(slot_count, np.uint8), np.zeros(slot_count, np.int64), np.zeros(slot_count, np.int64))
 
 
 def _head(text: bytes) -> tuple[np.uint64, np.uint64]:
@@ -48,25 +81,120 @@ _DECIMAL_NAME, _ = _head(b'Decimal"')
 
 
 @helper
+def _put(found: Found, slot: Int, reader: Int, at: Int, end: Int) -> None:
+    found.reader[slot] = reader
+    found.at[slot] = at
+    found.length[slot] = end - at
+
+
+@helper
 def _wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
-    """Which wrapper the name at `name` (after its quotation mark) is, and the position after its closing one."""
+    """The reader that the name at `name` (after its quotation mark) asks for, and the position after the name."""
     word = load_u64(data, name)
     if word & _OID_MASK == _OID_NAME:
-        return _OID, name + 5
+        return READ_OBJECT_ID, name + 5
     if word & _DATE_MASK == _DATE_NAME:
-        return _DATE, name + 6
+        return READ_DATE, name + 6
     if word & _NUMBER_MASK == _NUMBER_NAME:
         name += 7
         word = load_u64(data, name)
         if word & _LONG_MASK == _LONG_NAME:
-            return _INTEGER, name + 5
+            return READ_WRAPPED_INTEGER, name + 5
         if word & _INT_MASK == _INT_NAME:
-            return _INTEGER, name + 4
+            return READ_WRAPPED_INTEGER, name + 4
         if word & _DOUBLE_MASK == _DOUBLE_NAME:
-            return _DOUBLE, name + 7
+            return READ_WRAPPED_DOUBLE, name + 7
         if word == _DECIMAL_NAME:
-            return _DECIMAL, name + 8
-    return _NO_WRAPPER, name
+            return READ_WRAPPED_DECIMAL, name + 8
+    return READ_NOTHING, name
+
+
+@helper
+def _find_text(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, found: Found) -> Int:
+    """Find the text of a wrapper, in quotation marks or (numbers) bare; the position after it."""
+    if data[at] == QUOTE:
+        after, escaped = end_of_string(data, at + 1, end)
+        if after < 0 or escaped:
+            return failed(at)
+        _put(found, slot, reader, at + 1, after - 1)
+        return after
+    if reader == READ_OBJECT_ID or reader == READ_DATE:
+        return failed(at)
+    after, _ = end_of_number(data, at, end)
+    if after >= 0:
+        _put(found, slot, reader, at, after)
+    return after
+
+
+@helper
+def _close(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
+    at = skip_space(data, at, end, one_line)
+    return at + 1 if at < end and data[at] == CLOSE_BRACE else failed(at)
+
+
+@outlined
+def _find_extended(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, found: Found) -> tuple[Int, Bool]:
+    """Find the value of the wrapper at `at`: (the position after it or a failure, whether it began as one).
+
+    A failure is no damage yet: the object may be well-formed and only be no such value.
+    """
+    at = skip_space(data, at + 1, end, one_line)
+    if at >= end or data[at] != QUOTE:
+        return failed(at), False
+    reader, after = _wrapper(data, at + 1)
+    if reader == READ_NOTHING:
+        return failed(at), False
+    at = after_colon(data, after, end, one_line)
+    if at < 0 or at >= end:
+        return failed(end), True
+    if reader == READ_DATE and data[at] != QUOTE:
+        inner = data[at] == OPEN_BRACE
+        if inner:
+            at = skip_space(data, at + 1, end, one_line)
+            reader, after = _wrapper(data, at + 1)
+            if data[at] != QUOTE or reader != READ_WRAPPED_INTEGER:
+                return failed(at), True
+            at = after_colon(data, after, end, one_line)
+            if at < 0 or at >= end:
+                return failed(end), True
+        after = _find_text(data, at, end, READ_DATE_NUMBER, slot, found)
+        if inner and after >= 0:
+            after = _close(data, after, end, one_line)
+    else:
+        after = _find_text(data, at, end, reader, slot, found)
+    return (_close(data, after, end, one_line) if after >= 0 else after), True
+
+
+@helper
+def find_value(data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes, slot: Int, found: Found) -> Int:
+    """Find the value at `at` for `slot`; the position after it, or a failure."""
+    if at >= end:
+        return failed(end)
+    c = data[at]
+    if c == QUOTE:
+        after, escaped = end_of_string(data, at + 1, end)
+        _put(found, slot, READ_ESCAPED if escaped else READ_STRING, at + 1, after - 1)
+        return after
+    if c == MINUS or 0x30 <= c <= 0x39:
+        after, integer = end_of_number(data, at, end)
+        _put(found, slot, READ_INTEGER if integer else READ_DOUBLE, at, after)
+        return after
+    if c == OPEN_BRACE:
+        after, extended = _find_extended(data, at, end, one_line, slot, found)
+        if after >= 0:
+            return after
+        found.reader[slot] = READ_UNREADABLE if extended else READ_OTHER
+        return end_of_value(data, at, end, one_line, nesting)
+    if c == OPEN_BRACKET:
+        found.reader[slot] = READ_OTHER
+        return end_of_value(data, at, end, one_line, nesting)
+    if c == 0x6E:
+        found.reader[slot] = READ_NULL
+    elif c == 0x74 or c == 0x66:
+        found.reader[slot] = READ_TRUE if c == 0x74 else READ_FALSE
+    else:
+        found.reader[slot] = READ_NAN if c == 0x4E else READ_INFINITY
+    return end_of_word(data, at, end)
 
 
 @helper
@@ -105,112 +233,85 @@ def set_integer(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None
 
 
 @helper
-def read_number(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> Int:
-    """Read a bare number into `slot`; the position after it."""
-    after, integer = end_of_number(data, at, end)
-    if after < 0:
-        return after
-    if integer:
-        set_integer(data, at, after, slot, slots)
-    else:
-        set_double(data, at, after, slot, slots)
-    return after
-
-
-@outlined
-def _date_of_number(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, slots: Slots) -> Int:
-    """Read what ``$date`` holds where it is no text: milliseconds, bare or as ``{"$numberLong": "…"}``."""
-    wrapped = data[at] == OPEN_BRACE
-    if wrapped:
-        at = skip_space(data, at + 1, end, one_line)
-        which, after = _wrapper(data, at + 1)
-        if data[at] != QUOTE or which != _INTEGER:
-            return failed(at)
-        at = after_colon(data, after, end, one_line)
-        if at < 0:
-            return at
-    after = _read_number_text(data, at, end, _INTEGER, slot, slots)
-    if after < 0:
-        return after
-    slots.kind[slot] = kinds.DATE if slots.kind[slot] == kinds.INTEGER else kinds.UNREADABLE
-    if wrapped:
-        after = skip_space(data, after, end, one_line)
-        if after >= end or data[after] != CLOSE_BRACE:
-            return failed(after)
-        after += 1
-    return after
-
-
-@outlined
-def _read_number_text(data: Bytes, at: Int, end: Int, which: Int, slot: Int, slots: Slots) -> Int:
-    """Read a number, in quotation marks or bare, as the wrapper's type; the position after it."""
-    if data[at] == QUOTE:
-        after, escaped = end_of_string(data, at + 1, end)
-        first, last = at + 1, after - 1
-        if escaped:
-            return failed(at)
-    else:
-        after, _ = end_of_number(data, at, end)
-        first, last = at, after
-    if after < 0:
-        return after
-    if which == _DOUBLE:
-        set_double(data, first, last, slot, slots)
-    elif which == _DECIMAL:
-        set_integer(data, first, last, slot, slots)
-    elif _is_plain_integer(data, first, last):
-        set_integer(data, first, last, slot, slots)
-    else:
-        slots.kind[slot] = kinds.UNREADABLE
-    return after
+def set_decimal(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
+    """Read the text of a decimal into `slot`."""
+    set_integer(data, at, end, slot, slots)
+    if slots.kind[slot] == kinds.INTEGER:
+        slots.kind[slot] = kinds.DECIMAL  # an amount, but no merchant
 
 
 @helper
-def _read_text(data: Bytes, at: Int, end: Int, which: Int, slot: Int, slots: Slots, words: Uint64s) -> Int:
-    """Read the text of ``$oid`` or ``$date``; the position after it."""
-    after, escaped = end_of_string(data, at + 1, end)
-    if after < 0 or escaped:
-        return failed(at)
-    slots.kind[slot] = kinds.UNREADABLE
-    if which == _OID:
-        if object_id_of_hex(data, at + 1, after - 1, words):
-            slots.kind[slot] = kinds.OBJECT_ID
-            slots.number[slot] = np.int64(words[0])
-            slots.extra[slot] = np.int64(words[1])
+def _set_wrapped_integer(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
+    if _is_plain_integer(data, at, end):
+        set_integer(data, at, end, slot, slots)
     else:
-        instant, valid = instant_of_text(data, at + 1, after - 1)
-        if valid:
-            slots.kind[slot] = kinds.DATE
-            slots.number[slot] = instant
-    return after
+        slots.kind[slot] = kinds.UNREADABLE
 
 
 @outlined
-def read_extended(
-    data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, slots: Slots, words: Uint64s
-) -> tuple[Int, Bool]:
-    """Read the object at `at` as an Extended JSON value: (the position after it or a failure, whether it began as one).
-
-    A failure is no damage yet: the object may be well-formed and only be no such value.
-    """
-    at = skip_space(data, at + 1, end, one_line)
-    if at >= end or data[at] != QUOTE:
-        return failed(at), False
-    which, after = _wrapper(data, at + 1)
-    if which == _NO_WRAPPER:
-        return failed(at), False
-    at = after_colon(data, after, end, one_line)
-    if at < 0 or at >= end:
-        return failed(end), True
-    if which == _DATE and data[at] != QUOTE:
-        after = _date_of_number(data, at, end, one_line, slot, slots)
-    elif which == _OID or which == _DATE:
-        after = _read_text(data, at, end, which, slot, slots, words) if data[at] == QUOTE else failed(at)
+def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots) -> None:
+    """Read what relaxed exports of sound collections seldom or never hold."""
+    if reader == READ_WRAPPED_INTEGER:
+        _set_wrapped_integer(data, at, end, slot, slots)
+    elif reader == READ_DATE_NUMBER:
+        _set_wrapped_integer(data, at, end, slot, slots)
+        slots.kind[slot] = kinds.DATE if slots.kind[slot] == kinds.INTEGER else kinds.UNREADABLE
+    elif reader == READ_DOUBLE or reader == READ_WRAPPED_DOUBLE:
+        set_double(data, at, end, slot, slots)
+    elif reader == READ_WRAPPED_DECIMAL:
+        set_decimal(data, at, end, slot, slots)
+    elif reader == READ_NOTHING:
+        slots.kind[slot] = kinds.MISSING
+    elif reader == READ_NULL:
+        slots.kind[slot] = kinds.NULL
+    elif reader == READ_TRUE or reader == READ_FALSE:
+        slots.kind[slot] = kinds.BOOLEAN
+        slots.number[slot] = 1 if reader == READ_TRUE else 0
+    elif reader == READ_OTHER:
+        slots.kind[slot] = kinds.OTHER
+    elif reader == READ_UNREADABLE:
+        slots.kind[slot] = kinds.UNREADABLE
     else:
-        after = _read_number_text(data, at, end, which, slot, slots)
-    if after < 0:
-        return after, True
-    after = skip_space(data, after, end, one_line)
-    if after >= end or data[after] != CLOSE_BRACE:
-        return failed(after), True
-    return after + 1, True
+        slots.kind[slot] = kinds.DOUBLE
+        slots.extra[slot] = why.NAN if reader == READ_NAN else why.INFINITY
+
+
+@helper
+def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: Uint64s, minute: Int64s) -> Bool:
+    """Read everything that was found into the slots; False when `scratch` has no room for the escaped strings.
+
+    :param words: room for the two words of an ObjectId.
+    :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
+    """
+    used = 0
+    for slot in range(slots.kind.size):
+        reader = found.reader[slot]
+        at = found.at[slot]
+        end = at + found.length[slot]
+        if reader == READ_INTEGER:
+            set_integer(data, at, end, slot, slots)
+        elif reader == READ_OBJECT_ID:
+            slots.kind[slot] = kinds.UNREADABLE
+            if object_id_of_hex(data, at, end, words):
+                slots.kind[slot] = kinds.OBJECT_ID
+                slots.number[slot] = np.int64(words[0])
+                slots.extra[slot] = np.int64(words[1])
+        elif reader == READ_DATE:
+            instant, valid = instant_of_similar_text(data, at, end, minute)
+            slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
+            slots.number[slot] = instant
+        elif reader == READ_STRING:
+            slots.kind[slot] = kinds.STRING
+            slots.start[slot] = at
+            slots.length[slot] = end - at
+        elif reader == READ_ESCAPED:
+            if used + end - at > scratch.size - PADDING:
+                return False
+            last = unescape(data, at, end, scratch, used)
+            slots.kind[slot] = kinds.UNESCAPED
+            slots.start[slot] = used
+            slots.length[slot] = last - used
+            used = last
+        else:
+            _read_rare(data, at, end, np.int64(reader), slot, slots)
+    return True

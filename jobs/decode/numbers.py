@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, outlined
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, load_i64, outlined
 from jobs.decode.reasons import FRACTION, INFINITY, NAN, TOO_LARGE, UNREADABLE_VALUE
 
 INT64_MAX: Final = 2**63 - 1
@@ -275,6 +275,37 @@ def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
     offset_minutes, valid = _offset_minutes(text, at, end)
     instant = days * _DAY_MS + ((hour * 60 + minute - offset_minutes) * 60 + second) * 1000 + milliseconds
     return instant, valid
+
+
+@helper
+def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> tuple[Int, Bool]:
+    """As `instant_of_text`, quicker where one text after another names the same minute in UTC, as in a log.
+
+    :param last: in and out, the 16 bytes of the last minute as two integers, and its instant; zeros at first.
+    """
+    length = end - start
+    if (length != 20 and length != 24) or text[end - 1] != 0x5A or text[start + 16] != 0x3A:
+        return instant_of_text(text, start, end)
+    date = load_i64(text, start)
+    minute = load_i64(text, start + 8)
+    second = _two_digits(text, start + 17)
+    milliseconds: Int = 0
+    if length == 24:
+        hundredths = _two_digits(text, start + 20)
+        thousandth = np.int64(text[start + 22]) - _ZERO
+        milliseconds = hundredths * 10 + thousandth
+        if text[start + 19] != _POINT or hundredths < 0 or thousandth < 0 or thousandth > 9:
+            return instant_of_text(text, start, end)
+    if second < 0 or second > 59:
+        return 0, False
+    if date != last[0] or minute != last[1]:
+        instant, valid = instant_of_text(text, start, end)
+        if not valid:
+            return 0, False
+        last[0] = date
+        last[1] = minute
+        last[2] = instant - second * 1000 - milliseconds
+    return last[2] + second * 1000 + milliseconds, True
 
 
 @helper

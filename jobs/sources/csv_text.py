@@ -16,6 +16,7 @@ import pyarrow.csv as pacsv
 from core.errors import SourceDamaged, SourceError
 from jobs.decode import slots as kinds
 from jobs.decode.columns import TableChunk, read_text_amounts, read_text_ids, read_text_times
+from jobs.decode.documents import row_document
 from jobs.decode.jit import PADDING, Bytes
 from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots
@@ -57,10 +58,10 @@ class CsvFeed:
         block = max(chunk_bytes, 1024)
         self._reader = self._guarded(lambda: self._open(block))
         names = self._reader.schema.names
-        missing = [path for path in fields.paths() if path not in names]
+        missing = [path for path in fields.paths() if names.count(path) != 1]
         if missing:
             raise SourceError(
-                f"{stream.name} has no column {', '.join(missing)}: it has {', '.join(names)}",
+                f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(names)}",
                 "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
             )
 
@@ -92,7 +93,7 @@ class CsvFeed:
                 read_text_amounts(text, column, False)
             else:
                 read_text_ids(text, column, words)
-        chunk = TableChunk(self._stream.name, columns, text, self._row, lambda row: batch.slice(row, 1).to_pylist()[0])
+        chunk = TableChunk(self._stream.name, columns, text, self._row, lambda row: row_document(batch, row))
         self._row += batch.num_rows
         return chunk
 
@@ -107,7 +108,7 @@ class CsvFeed:
     def _guarded(self, read: Callable[[], Any]) -> Any:
         try:
             return read()
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise SourceDamaged(self._stream.name, self._stream.position, f"this is no valid CSV ({error})") from None
 
 

@@ -10,6 +10,7 @@ from jobs.decode.json_kernel import BEFORE_FIRST, CLOSED, end_of_json_documents
 from jobs.sources.feed import CHUNK_BYTES, MAX_TEXT_BYTES, Stream, WholeDocuments
 
 _NEWLINE = b"\n"
+_TAIL_BYTES = 4096
 
 
 class JsonLinesFeed(WholeDocuments):
@@ -21,10 +22,12 @@ class JsonLinesFeed(WholeDocuments):
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         if at_end:
             return used
-        newlines = np.flatnonzero(data[max(0, used - 65_536) : used] == _NEWLINE[0])
-        if newlines.size:
-            return max(0, used - 65_536) + int(newlines[-1]) + 1
-        return data[:used].tobytes().rfind(_NEWLINE) + 1
+        for tail_bytes in (_TAIL_BYTES, used):
+            first = max(0, used - tail_bytes)
+            newline = data[first:used].tobytes().rfind(_NEWLINE)
+            if newline >= 0:
+                return first + newline + 1
+        return 0
 
 
 class JsonStreamFeed(WholeDocuments):
@@ -42,7 +45,9 @@ class JsonStreamFeed(WholeDocuments):
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         if not self._opened:
             # The bracket becomes white space, so that chunks hold nothing but documents, commas and space.
-            bracket = data[:used].tobytes().index(b"[")
+            bracket = data[:used].tobytes().find(b"[")
+            if bracket < 0 and not at_end:
+                return 0
             data[bracket] = 0x20
             self._opened = True
         end = int(end_of_json_documents(data, 0, used, self._array, self._state))

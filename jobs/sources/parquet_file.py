@@ -21,6 +21,7 @@ from core.errors import SourceDamaged, SourceError
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
 from jobs.decode.columns import TableChunk, read_text_amounts
+from jobs.decode.documents import row_document
 from jobs.decode.numbers import EXACT_DOUBLE
 from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots
@@ -66,10 +67,10 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _find(batch: pa.RecordBatch, path: str) -> pa.Array | None:
-    if path in batch.schema.names:
+    if batch.schema.names.count(path) == 1:
         return _plain(batch.column(path))
     names = path.split(".")
-    column = batch.column(names[0]) if names[0] in batch.schema.names else None
+    column = batch.column(names[0]) if batch.schema.names.count(names[0]) == 1 else None
     for name in names[1:]:
         if column is None or not pa.types.is_struct(column.type) or column.type.get_field_index(name) < 0:
             return None
@@ -154,9 +155,13 @@ class ParquetFeed:
         self._file = _seekable(stream)
         try:
             self._parquet = pq.ParquetFile(self._file, buffer_size=_COPY_BYTES, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
+            self._check(fields)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            self._file.close()
             raise SourceDamaged(self._name, 0, f"this is no whole Parquet file ({error})") from None
-        self._check(fields)
+        except SourceError:
+            self.close()
+            raise
         self._batches = self._parquet.iter_batches(batch_size=_ROWS)
 
     def _check(self, fields: Fields) -> None:
@@ -169,7 +174,7 @@ class ParquetFeed:
             accepts, wanted = _ACCEPTED[role]
             if column is None:
                 raise SourceError(
-                    f"{self._name} has no column {path}: it has {', '.join(schema.names)}",
+                    f"{self._name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
                     "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
                 )
             if not accepts(column.type):
@@ -197,7 +202,7 @@ class ParquetFeed:
                 read_text_amounts(text, column, True)
             slots[i] = column
         complete = [column for column in slots if column is not None]
-        chunk = TableChunk(self._name, complete, text, self._row, lambda row: batch.slice(row, 1).to_pylist()[0])
+        chunk = TableChunk(self._name, complete, text, self._row, lambda row: row_document(batch, row))
         self._row += batch.num_rows
         return chunk
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from core.errors import SourceError, UnknownFormat, UsageError
-from jobs.decode.columns import TableDecoder
 from jobs.decode.decoder import BsonDecoder, JsonDecoder
 from jobs.decode.jit import PADDING
 from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
@@ -16,11 +17,9 @@ from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.archive import MAGIC, ArchiveFeed
 from jobs.sources.bson_file import BsonFeed
-from jobs.sources.csv_text import CsvFeed
 from jobs.sources.dump_folder import collection_file
 from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Source
 from jobs.sources.json_text import JsonLinesFeed, JsonStreamFeed
-from jobs.sources.parquet_file import ParquetFeed
 from jobs.sources.streams import STANDARD_INPUT, ByteStream, open_stream
 
 _PARQUET_MAGIC: Final = b"PAR1"
@@ -40,9 +39,8 @@ def open_source(argument: str, fields: Fields, collection: str | None, chunk_byt
         raise UsageError(
             "a live collection cannot be read yet", "Export it with mongodump --archive, and give the archive."
         )
-    folder = Path(argument)
-    inside_dump = argument != STANDARD_INPUT and folder.is_dir()
-    stream = open_stream(str(collection_file(folder, collection)) if inside_dump else argument)
+    inside_dump = argument != STANDARD_INPUT and os.path.isdir(argument)  # noqa: PTH112 - Path raises for long names
+    stream = open_stream(str(collection_file(Path(argument), collection)) if inside_dump else argument)
     try:
         return _recognise(stream, fields, collection, chunk_bytes, inside_dump)
     except BaseException:
@@ -63,24 +61,43 @@ def _recognise(
         archive = ArchiveFeed(stream, collection, chunk_bytes)
         return _source(stream, "mongodump archive", archive, BsonDecoder)
     if head.startswith(_PARQUET_MAGIC):
-        parquet = ParquetFeed(stream, fields)
-        return _source(stream, "Parquet", parquet, TableDecoder)
+        return _parquet(stream, fields)
     if inside_dump or _looks_like_bson(head):
         return _source(stream, "BSON", BsonFeed(stream, chunk_bytes), BsonDecoder)
     text = head.lstrip()
     if text[:1] in (b"{", b"["):
         return _json(stream, head, chunk_bytes)
     if _looks_like_csv(head):
-        return _source(stream, "CSV", CsvFeed(stream, fields, chunk_bytes), TableDecoder)
+        return _csv(stream, fields, chunk_bytes)
     raise UnknownFormat(
         f"{stream.name} is in no format that is read; it begins with {head[:16]!r}", f"These are read: {_FORMATS}."
     )
 
 
-def _source(stream: ByteStream, form: str, feed: Any, decoder: Any) -> Source:
+# The two formats whose readers take a while to import do so when they are met.
+
+
+def _parquet(stream: ByteStream, fields: Fields) -> Source:
+    from jobs.decode.columns import TableDecoder
+    from jobs.sources.parquet_file import ParquetFeed
+
+    feed = ParquetFeed(stream, fields)
+    return _source(stream, "Parquet", feed, TableDecoder, feed.close)
+
+
+def _csv(stream: ByteStream, fields: Fields, chunk_bytes: int) -> Source:
+    from jobs.decode.columns import TableDecoder
+    from jobs.sources.csv_text import CsvFeed
+
+    return _source(stream, "CSV", CsvFeed(stream, fields, chunk_bytes), TableDecoder)
+
+
+def _source(
+    stream: ByteStream, form: str, feed: Any, decoder: Any, close_feed: Callable[[], None] | None = None
+) -> Source:
     def close() -> None:
-        if isinstance(feed, ParquetFeed):
-            feed.close()
+        if close_feed is not None:
+            close_feed()
         stream.close()
 
     return Source(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from core.errors import SourceDamaged, SourceError
 STANDARD_INPUT: Final = "-"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BUFFER_BYTES: Final = 256 * 1024
+_HEAD_BYTES: Final = 4096
 _CORRUPT: Final[Any] = (EOFError, gzip.BadGzipFile, isal_zlib.error)
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class ByteStream(io.RawIOBase):
 
         :raises SourceDamaged: the compressed data is corrupt or cut short.
         """
-        return self._guarded(lambda: self._content.peek(4096))
+        return self._guarded(lambda: self._content.peek(_HEAD_BYTES))
 
     def readable(self) -> bool:
         """Whether it can be read: always."""
@@ -82,8 +82,8 @@ class ByteStream(io.RawIOBase):
         try:
             return read()
         except _CORRUPT as error:
-            cut = isinstance(error, EOFError)
-            reason = "the gzip data is cut short" if cut else f"the gzip data is corrupt ({error})"
+            found = "is cut short" if isinstance(error, EOFError) else f"is corrupt ({error})"
+            reason = f"the gzip data {found}, as far as {self.consumed_bytes} compressed bytes show"
             raise SourceDamaged(self.name, self.position, reason) from None
         except OSError as error:
             raise SourceError(f"{self.name} cannot be read: {error.strerror or error}") from None
@@ -108,13 +108,17 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = self._opened.readinto(buffer) or 0  # type: ignore[attr-defined]
-        self.count += count
-        return count
+        count = 0
+        while True:
+            more = self._opened.readinto(buffer[count:]) or 0  # type: ignore[attr-defined]
+            count += more
+            self.count += more
+            # A format is told by its beginning, of which a pipe may at first hand out a byte.
+            if not more or self.count >= _HEAD_BYTES or count == len(buffer):
+                return count
 
     def close(self) -> None:
-        if self._opened is not sys.stdin.buffer:
-            self._opened.close()
+        self._opened.close()
         super().close()
 
 
@@ -127,12 +131,14 @@ def open_stream(argument: str) -> ByteStream:
 
     :raises SourceError: the file does not exist or may not be read.
     """
-    if argument == STANDARD_INPUT:
-        return ByteStream("standard input", sys.stdin.buffer, None)
     path = Path(argument)
     try:
+        if argument == STANDARD_INPUT:
+            # Not through sys.stdin: that waits until a whole buffer is full, and Python cannot end while it does.
+            return ByteStream("standard input", open(0, "rb", buffering=0, closefd=False), None)
         return ByteStream(argument, path.open("rb", buffering=0), path.stat().st_size)
     except OSError as error:
+        name = "standard input" if argument == STANDARD_INPUT else argument
         raise SourceError(
-            f"{argument} cannot be read: {error.strerror or error}", "Check the path and its permissions."
+            f"{name} cannot be read: {error.strerror or error}", "Check the path and its permissions."
         ) from None

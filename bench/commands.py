@@ -1,0 +1,55 @@
+"""Whole commands as a user starts them, each time in a new process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.data import Data
+
+_REAL_TRANSACTIONS: Final = 21_850
+_REAL_MERCHANTS: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: what results and the report call it, and what follows the interpreter on its command line."""
+
+    name: str
+    label: str
+    arguments: tuple[str, ...]
+
+
+def commands(data: Data, scratch: Path, real: Path | None) -> tuple[Command, ...]:
+    """The commands to measure.
+
+    :param scratch: folder for their stores.
+    :param real: an export of somebody's to rebuild from as well.
+    """
+    archive = data.archive(_REAL_TRANSACTIONS, _REAL_MERCHANTS)
+    chosen = [
+        Command("help", "`python -m jobs --help`", ("-m", "jobs", "--help")),
+        Command("imports", "only importing what `rebuild` needs", ("-c", "import jobs.commands.rebuild")),
+        _rebuild("rebuild", f"`rebuild --truncate` of a sample archive, {_REAL_TRANSACTIONS:,}", archive, scratch),
+    ]
+    if real is not None:
+        label = "`rebuild --truncate` of the archive given with `--real`"
+        chosen.append(_rebuild("rebuild-real", label, real.resolve(), scratch))
+    return tuple(chosen)
+
+
+def _rebuild(name: str, label: str, archive: Path, scratch: Path) -> Command:
+    store = f"sqlite:///{scratch / name}.db"
+    return Command(name, label, ("-m", "jobs", "rebuild", str(archive), "--truncate", "--store", store))
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """What the commands find in theirs: the settings' defaults, whatever the caller's are."""
+    return os.environ | {
+        "TIME_ZONE": "Asia/Tehran",
+        "CALENDAR": "jalali",
+        "THREADS": "0",
+        "QUARANTINE_DIR": str(scratch / "quarantine"),
+    }

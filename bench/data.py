@@ -1,0 +1,65 @@
+"""The files that are measured on: made once with ``python -m jobs sample``, kept under a name that says how."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+MERCHANTS: Final = 200
+SEED: Final = 1403
+WARM_UP_TRANSACTIONS: Final = 20_000
+_TIMEOUT_S: Final = 1800
+_BUFFER_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A folder of sample exports; those of another version of `jobs.sample` are removed from it.
+
+    :param transactions: how many a program gets at scale 1.
+    """
+
+    folder: Path
+    transactions: int
+
+    def file(self, form: str, scale: int = 1) -> Path:
+        """The export to measure on, in the form of that suffix; every form holds the same documents."""
+        return self._made(form, self.transactions * scale, MERCHANTS)
+
+    def warm_up(self, form: str) -> Path:
+        """A small export of the same kind."""
+        return self._made(form, WARM_UP_TRANSACTIONS, MERCHANTS)
+
+    def archive(self, transactions: int, merchants: int) -> Path:
+        """A gzipped mongodump archive."""
+        return self._made(".archive.gz", transactions, merchants)
+
+    def _made(self, form: str, transactions: int, merchants: int) -> Path:
+        version = hashlib.sha256((ROOT / "jobs" / "sample.py").read_bytes()).hexdigest()[:12]
+        path = self.folder / f"sample-{version}-{transactions}-of-{merchants}-seed-{SEED}{form}"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for stale in self.folder.glob("sample-*"):
+                if not stale.name.startswith(f"sample-{version}-"):
+                    stale.unlink()
+            print(f"writing {path.name}", file=sys.stderr, flush=True)
+            options = ["--transactions", str(transactions), "--merchants", str(merchants), "--seed", str(SEED)]
+            # In a process of its own: what this one has in memory, the kernel counts as the peak of its children too.
+            subprocess.run(
+                [sys.executable, "-m", "jobs", "sample", str(path.resolve()), *options],
+                cwd=ROOT, stdout=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=True,
+            )  # fmt: skip
+        return path.resolve()
+
+
+def into_page_cache(path: Path) -> None:
+    """Read the file once, so that no program finds it on the disk that the next finds in memory."""
+    buffer = bytearray(_BUFFER_BYTES)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass

@@ -1,0 +1,93 @@
+"""The figures to reach: a table of quotients, and what was measured of them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from bench.measure import Measurement
+
+
+class Quantity(StrEnum):
+    """What of a measurement a figure is made of, by its unit."""
+
+    SECONDS = "s"
+    MEGABYTES = "MB"
+
+
+class Bound(StrEnum):
+    """On which side of its limit a figure shall lie."""
+
+    AT_LEAST = "at least"
+    AT_MOST = "at most"
+    UNDER = "under"
+
+
+_Measure: TypeAlias = Callable[[Measurement], float]
+_MEDIAN: Final[dict[Quantity, _Measure]] = {
+    Quantity.SECONDS: lambda result: result.median_s,
+    Quantity.MEGABYTES: lambda result: result.peak_mb,
+}
+_BEST: Final = _MEDIAN | {Quantity.SECONDS: lambda result: result.best_s}
+_HOLDS: Final[dict[Bound, Callable[[float, float], bool]]] = {
+    Bound.AT_LEAST: operator.ge,
+    Bound.AT_MOST: operator.le,
+    Bound.UNDER: operator.lt,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: a quantity of `over`, divided by that of `under` if there is one."""
+
+    what: str
+    bound: Bound
+    limit: float
+    over: str
+    under: str | None = None
+    quantity: Quantity = Quantity.SECONDS
+
+    def value(self, results: Mapping[str, Measurement]) -> float | None:
+        """The figure, made of medians, or None where it was not measured."""
+        return self._quotient(results, _MEDIAN[self.quantity])
+
+    def best(self, results: Mapping[str, Measurement]) -> float | None:
+        """The same made of the best times; it decides nothing, but shows what noise does to the figure."""
+        return self._quotient(results, _BEST[self.quantity])
+
+    def _quotient(self, results: Mapping[str, Measurement], measure: _Measure) -> float | None:
+        if self.over not in results or (self.under is not None and self.under not in results):
+            return None
+        value = measure(results[self.over])
+        return value if self.under is None else value / measure(results[self.under])
+
+    def met(self, value: float) -> bool:
+        """Whether `value` lies where it shall."""
+        return _HOLDS[self.bound](value, self.limit)
+
+    @property
+    def unit(self) -> str:
+        """``x`` for a quotient."""
+        return self.quantity if self.under is None else "x"
+
+
+MB: Final = Quantity.MEGABYTES
+AT_LEAST, AT_MOST, UNDER = Bound.AT_LEAST, Bound.AT_MOST, Bound.UNDER
+
+FIGURES: Final = (
+    Figure("BSON: ours over the pymongo loop", AT_LEAST, 50, "pymongo", "ours-bson"),
+    Figure("BSON: ours over pymongoarrow + Polars", AT_LEAST, 6, "pymongoarrow", "ours-bson"),
+    Figure("BSON: ours over DuckDB on the JSON lines of the same documents", AT_LEAST, 4, "duckdb", "ours-bson"),
+    Figure("BSON: ours over ClickHouse on the same dump", AT_LEAST, 4, "clickhouse", "ours-bson"),
+    Figure("BSON: our time over reading the bytes once", AT_MOST, 8, "ours-bson", "reading"),
+    Figure("JSON lines: ours over DuckDB on the same file", AT_LEAST, 2, "duckdb", "ours-jsonl"),
+    Figure("gzipped BSON: our time over only decompressing it", AT_MOST, 1.4, "ours-gzip", "gunzip"),
+    Figure("peak memory at 4 times the transactions", AT_MOST, 600, "ours-bson-large", quantity=MB),
+    Figure("… over that at the usual size", AT_MOST, 1.1, "ours-bson-large", "ours-bson", MB),
+    Figure("`rebuild` of a sample archive of 21,850 transactions, whole", UNDER, 2, "rebuild"),
+    Figure("`rebuild` of the real archive, whole", UNDER, 2, "rebuild-real"),
+    Figure("`--help`, whole", UNDER, 0.5, "help"),
+)

@@ -1,0 +1,54 @@
+"""On what it was measured, without naming whose it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+_LIBRARIES: Final = (
+    "numba", "numpy", "polars", "pyarrow", "pymongo", "pymongoarrow", "duckdb", "chdb", "chdb-core", "isal",
+)  # fmt: skip
+
+
+def describe() -> dict[str, str]:
+    """Name and value of what matters to speed: processor, memory, system, versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": f"{_processor()}, {cores} cores",
+        "memory": f"{memory_bytes / 1e9:.1f} GB",
+        "system": f"{_system()}, {platform.system()} {platform.release()} {platform.machine()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "libraries": ", ".join(f"{name} {version}" for name in _LIBRARIES if (version := _version(name))),
+    }
+
+
+def load_average() -> float:
+    """How many processes wanted to run in the last minute: what else the machine was doing."""
+    return os.getloadavg()[0]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.platform(aliased=True, terse=True)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,88 @@
+"""What is measured: a table of programs, each a function in a module of its own.
+
+A program takes the path of a file and brings about totals for each merchant and local day. It returns a function that
+lists them as rows of (merchant in 24 hex digits, days since 1970-01-01, sum of amounts, count); this is called when the
+clock has stopped, so that each may end in the form natural to it. Programs without totals list nothing.
+
+All data lies in 1403, a year without daylight saving in Tehran: the peers may add +03:30 where ours follows the time
+zone, which favours them. Their modules are imported in the process that runs them, so that none bears another's memory.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+Row: TypeAlias = tuple[str, int, int, int]
+"""Merchant, day, sum of amounts, count."""
+Totals: TypeAlias = Callable[[], Iterable[Row]]
+Run: TypeAlias = Callable[[Path], Totals]
+
+THREADS: Final = 2
+"""Of everything that can be told how many to use."""
+TEHRAN_MS: Final = 12_600_000
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program of the table.
+
+    :param name: what ``--only`` and results call it.
+    :param label: what the report calls it.
+    :param form: the file it reads, by suffix.
+    :param function: ``module:function`` in this package.
+    :param needs: what must be installed for it.
+    :param has_totals: whether it adds up; otherwise it is a yardstick that only reads.
+    :param scale: how many times the usual number of transactions it is given.
+    :param most_rounds: how often it is measured at most.
+    """
+
+    name: str
+    label: str
+    form: str
+    function: str
+    needs: str
+    has_totals: bool = True
+    scale: int = 1
+    most_rounds: int = 99
+
+    @property
+    def installed(self) -> bool:
+        """Whether what it needs is there."""
+        return importlib.util.find_spec(self.needs) is not None
+
+    def load(self) -> Run:
+        """Its function; imports what it needs."""
+        module, function = self.function.split(":")
+        run: Run = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+        return run
+
+
+PROGRAMS: Final = (
+    Program("ours-bson", "ours, BSON", ".bson", "ours:daily_totals", "numba"),
+    Program("ours-bson-checked", "ours, BSON, with weeks, months, checks", ".bson", "ours:checked_totals", "numba"),
+    Program("ours-bson-large", "ours, BSON, 4 times the size", ".bson", "ours:daily_totals", "numba", scale=4),
+    Program("ours-jsonl", "ours, JSON lines", ".jsonl", "ours:daily_totals", "numba"),
+    Program("ours-gzip", "ours, gzipped BSON", ".bson.gz", "ours:daily_totals", "numba"),
+    Program("clickhouse", "ClickHouse (chdb), BSON", ".bson", "clickhouse:totals", "chdb"),
+    Program("pymongoarrow", "pymongoarrow + Polars, BSON", ".bson", "pymongoarrow_polars:totals", "pymongoarrow"),
+    Program("pymongo", "loop over bson.decode_file_iter, BSON", ".bson", "pymongo_loop:totals", "bson", most_rounds=3),
+    Program("duckdb", "DuckDB, JSON lines", ".jsonl", "duckdb_json:totals", "duckdb"),
+    Program("polars", "Polars scan_ndjson, JSON lines", ".jsonl", "polars_json:totals", "polars"),
+    Program("reading", "only reading the bytes, BSON", ".bson", "yardsticks:read", "io", has_totals=False),
+    Program("gunzip", "only decompressing (isal)", ".bson.gz", "yardsticks:decompress", "isal", has_totals=False),
+)
+"""In the order of the report."""
+
+
+def program_named(name: str) -> Program:
+    """The program of this name.
+
+    :raises KeyError: there is none.
+    """
+    return {program.name: program for program in PROGRAMS}[name]

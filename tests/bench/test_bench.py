@@ -1,0 +1,33 @@
+"""The bench on little data: that it runs and that all programs agree, not how fast they are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.data import ROOT
+from bench.programs import PROGRAMS
+
+TRANSACTIONS = 4000
+INSTALLED = [program for program in PROGRAMS if program.installed]
+
+
+@pytest.mark.timeout(600)
+def test_every_installed_program_has_the_same_totals(tmp_path: Path) -> None:
+    only = [option for program in INSTALLED for option in ("--only", program.name)]
+    files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "bench", "--quick", "--transactions", str(TRANSACTIONS), *files, *only]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    measurements = json.loads((tmp_path / "results.json").read_text())["measurements"]
+    assert measurements.keys() == {program.name for program in INSTALLED}
+    digests = {
+        measurements[program.name]["digest"] for program in INSTALLED if program.has_totals and program.scale == 1
+    }
+    assert len(digests) == 1
+    assert "" not in digests
+    assert "ours over the pymongo loop" in (tmp_path / "RESULTS.md").read_text()
