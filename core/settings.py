@@ -30,7 +30,9 @@ class Settings(BaseSettings):
     currency: str = Field(default="IRR", description="ISO 4217 code of the unit of amounts, for display only.")
     quarantine_dir: Path = Field(default=Path("quarantine"), description="Folder for the files of rejected documents.")
     threads: int = Field(default=0, ge=0, le=256, description="Decoding threads; 0 means one for each usable core.")
-    store_timeout_s: float = Field(default=30.0, gt=0, description="Seconds to wait for a store that does not answer.")
+    store_timeout_s: float = Field(
+        default=30.0, gt=0, allow_inf_nan=False, description="Seconds to wait for a store that does not answer."
+    )
 
     @field_validator("time_zone")
     @classmethod

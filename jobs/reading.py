@@ -6,11 +6,9 @@ whatever the size of the source.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -44,10 +42,11 @@ def in_background(call: Callable[[], T]) -> T:
         except BaseException as error:
             outcome.set_exception(error)
 
-    threading.Thread(target=work, name="opening", daemon=True).start()
-    while True:
-        with contextlib.suppress(FutureTimeoutError):
-            return outcome.result(_TICK_S)
+    thread = threading.Thread(target=work, name="opening", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_TICK_S)
+    return outcome.result()
 
 
 @dataclass(slots=True)

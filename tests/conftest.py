@@ -25,6 +25,12 @@ _BUILD_TIMEOUT_S = 600
 _START_TIMEOUT_S = 30
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let numbers wrap without a warning where compiled code runs as Python: there they are meant to."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        config.addinivalue_line("filterwarnings", "ignore:overflow encountered:RuntimeWarning")
+
+
 @pytest.fixture(scope="session")
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server of the MongoDB protocol: ``MONGO_URL``, or else a FerretDB of this session."""

@@ -61,15 +61,15 @@ def signals_as_errors() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            # Where signals are ignored by now, they stay so: the program is about to end, with its own exit code.
-            if signal.getsignal(number) is interrupt:
-                signal.signal(number, handler)
+            # Where signals change nothing by now, it stays so: the program is about to end, with its own exit code.
+            signal.signal(number, handler if signal.getsignal(number) is interrupt else signal.SIG_IGN)
 
 
 def ignore_signals() -> None:
     """From here on signals change nothing: what is under way is short and must end."""
     for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        # Not SIG_IGN: Python prints a traceback when a signal that has just arrived finds that instead of a handler.
+        signal.signal(number, lambda number, frame: None)
 
 
 def print_json(content: Any) -> None:

@@ -146,6 +146,18 @@ def _slot_at(found: Found, at: Int) -> Int:
 
 
 @helper
+def _share_a_value(found: Found) -> Bool:
+    """Whether one text is the value of two slots, as of ``a`` and ``a.$oid``; a gap can be only for one."""
+    for slot in range(found.reader.size):
+        if found.reader[slot] != READ_NOTHING and found.reader[slot] <= LAST_OF_TEXT:
+            for other in range(slot):
+                if found.reader[other] != READ_NOTHING and found.reader[other] <= LAST_OF_TEXT:
+                    if found.at[other] == found.at[slot]:
+                        return True
+    return False
+
+
+@helper
 def _next_gap(data: Bytes, at: Int, end: Int) -> tuple[Int, Int, Bool]:
     """The next variable value of a valid document: (its first byte, the byte after it, whether it is a string).
 
@@ -178,6 +190,8 @@ def learn_template(data: Bytes, start: Int, end: Int, templates: JsonTemplates, 
     t = templates.tally[_NEXT]
     templates.tally[_NEXT] = (t + 1) % _TEMPLATES
     templates.pieces[t] = 0
+    if _share_a_value(found):
+        return
     used: Int = 0
     at = start
     for piece in range(_GAPS + 1):

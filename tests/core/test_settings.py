@@ -1,0 +1,96 @@
+"""Settings from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.errors import SettingsError
+from core.settings import Settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_defaults() -> None:
+    assert read_settings() == Settings(
+        store_url="sqlite:///summaries.db",
+        time_zone="Asia/Tehran",
+        calendar="jalali",
+        currency="IRR",
+        quarantine_dir=Path("quarantine"),
+        threads=0,
+        store_timeout_s=30.0,
+    )
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_variables_bear_the_name_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "STORE_URL": "mongodb://db/x",
+        "TIME_ZONE": "Europe/Berlin",
+        "CALENDAR": "gregorian",
+        "CURRENCY": "EUR",
+        "QUARANTINE_DIR": "/srv/q",
+        "THREADS": "3",
+        "STORE_TIMEOUT_S": "1.5",
+        "NOT_OURS": "x",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings() == Settings(
+        store_url="mongodb://db/x",
+        time_zone="Europe/Berlin",
+        calendar="gregorian",
+        currency="EUR",
+        quarantine_dir=Path("/srv/q"),
+        threads=3,
+        store_timeout_s=1.5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("TIME_ZONE", "Tehran", "an IANA time zone such as Asia/Tehran"),
+        ("TIME_ZONE", "", "an IANA time zone such as Asia/Tehran"),
+        ("TIME_ZONE", "../../etc/passwd", "an IANA time zone such as Asia/Tehran"),
+        ("TIME_ZONE", "Asia", "an IANA time zone such as Asia/Tehran"),
+        ("CALENDAR", "persian", "'jalali' or 'gregorian'"),
+        ("THREADS", "many", "integer"),
+        ("THREADS", "-1", "0"),
+        ("THREADS", "257", "256"),
+        ("STORE_TIMEOUT_S", "0", "greater than 0"),
+        ("STORE_TIMEOUT_S", "inf", "finite"),
+        ("STORE_TIMEOUT_S", "nan", "finite"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named_with_what_is(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refusal:
+        read_settings()
+    assert refusal.value.sentence.startswith(f"{name} is {value!r}: ")
+    assert allowed in refusal.value.sentence
+    assert "environment variable" in refusal.value.hint
+
+
+def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALENDAR", "persian")
+    monkeypatch.setenv("THREADS", "many")
+    with pytest.raises(SettingsError, match=r"^CALENDAR is 'persian': .*; THREADS is 'many': "):
+        read_settings()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        read_settings().threads = 5  # type: ignore[misc]

@@ -1,0 +1,193 @@
+"""Stores, settings and sources that are wrong: one sentence, a hint, and the store still answers as before."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from transactions import bson_of, published_rows, spread, summaries_of, write_bson
+
+from core.stores import open_stores
+
+GOOD = spread(["a", "b"], days=20)
+LARGE = spread([f"merchant {number}" for number in range(10)], days=300)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> CommandLine:
+    """A command line whose store holds `GOOD`."""
+    write_bson(tmp_path / "good.bson", GOOD)
+    write_bson(tmp_path / "large.bson", LARGE)
+    jobs = CommandLine(tmp_path, STORE_TIMEOUT_S="2")
+    assert jobs("rebuild", "good.bson").code == 0
+    return jobs
+
+
+def require_unchanged(jobs: CommandLine) -> None:
+    """The store answers as before, and the next run succeeds."""
+    with open_stores(f"sqlite:///{jobs.folder}/summaries.db", timeout_s=10, create=False) as stores:
+        assert published_rows(stores) == summaries_of(GOOD)
+    assert jobs("rebuild", "good.bson", "--truncate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "sentence"),
+    [
+        ("sqlite:///nowhere/s.db", 1, "there is no folder nowhere"),
+        ("sqlite:////", 1, "it is a folder"),
+        ("sqlite://s.db", 2, "STORE_URL begins with 'sqlite://': it must be sqlite:///path.db or mongodb://"),
+        ("summaries.db", 2, "STORE_URL is not a URL"),
+        ("postgres://user:secret@host/db", 2, "STORE_URL begins with 'postgres://'"),
+        ("mongodb://127.0.0.1:1", 2, "STORE_URL is not a valid MongoDB URL with a database"),
+        ("mongodb://user:se/cret@127.0.0.1/db", 2, "STORE_URL is not a valid MongoDB URL"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["rebuild", "status"])
+def test_a_store_url_that_leads_nowhere(jobs: CommandLine, url: str, code: int, sentence: str, verb: str) -> None:
+    arguments = ["good.bson"] if verb == "rebuild" else []
+    if verb == "status" and code == 1:
+        sentence = "the store at" if "////" in url else "there is no store at nowhere/s.db"
+    err = jobs(verb, *arguments, STORE_URL=url).require_failure(code, sentence)
+    assert "secret" not in err
+    assert "se/cret" not in err
+
+
+def test_a_file_that_is_no_database(jobs: CommandLine) -> None:
+    (jobs.folder / "notes.db").write_bytes(b"these are my notes\n" * 500)
+    for verb in (["rebuild", "good.bson"], ["status"]):
+        jobs(*verb, STORE_URL="sqlite:///notes.db").require_failure(1, "it is not an SQLite database")
+    assert (jobs.folder / "notes.db").read_bytes() == b"these are my notes\n" * 500
+
+
+def test_a_store_of_a_newer_schema_is_not_touched(jobs: CommandLine) -> None:
+    path = jobs.folder / "summaries.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    for verb in (["rebuild", "good.bson", "--truncate"], ["status"]):
+        jobs(*verb).require_failure(1, "has schema version 99, but this program knows versions up to 1")
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    require_unchanged(jobs)
+
+
+def test_a_store_on_a_server_of_a_newer_schema_is_not_touched(
+    tmp_path: Path, mongo_database_url: str, mongo_url: str
+) -> None:
+    from pymongo import MongoClient
+
+    jobs = CommandLine(tmp_path, STORE_URL=mongo_database_url)
+    write_bson(tmp_path / "good.bson", GOOD)
+    with MongoClient[dict[str, object]](mongo_url) as client:
+        database = client[mongo_database_url.rpartition("/")[2]]
+        database["summary_meta"].insert_one({"_id": "schema", "version": 99})
+        jobs("rebuild", "good.bson").require_failure(1, "has schema version 99")
+        assert database.list_collection_names() == ["summary_meta"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write to everything")
+def test_a_store_that_may_not_be_written(jobs: CommandLine) -> None:
+    path = jobs.folder / "summaries.db"
+    path.chmod(0o400)
+    jobs("rebuild", "good.bson", "--truncate").require_failure(1, "this user may not")
+    path.chmod(0o600)
+    require_unchanged(jobs)
+
+
+def test_a_store_that_another_process_keeps_busy(jobs: CommandLine) -> None:
+    with sqlite3.connect(jobs.folder / "summaries.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        said = jobs("rebuild", "large.bson", "--truncate", STORE_TIMEOUT_S="0.1")
+        said.require_failure(1, "another process has been writing to it for 0.1 s")
+        assert jobs("status").code == 0
+        other.execute("ROLLBACK")
+    other.close()
+    require_unchanged(jobs)
+
+
+@pytest.mark.parametrize("room", [0, 4_096, 60_000, 200_000])
+def test_a_full_disk_leaves_the_store_as_it_was(jobs: CommandLine, room: int) -> None:
+    limit = (jobs.folder / "summaries.db").stat().st_size + room
+    said = jobs("rebuild", "large.bson", "--truncate", file_size_limit=limit)
+    err = said.require_failure(1, "the store at summaries.db cannot be used: ")
+    assert "disk is full" in err or "free space" in err
+    require_unchanged(jobs)
+
+
+def test_a_full_disk_of_the_quarantine(jobs: CommandLine) -> None:
+    bad = [one.document() | {"amount": "x", "note": "n" * 100_000} for one in GOOD]
+    write_bson(jobs.folder / "bad.bson", bad)
+    said = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", file_size_limit=1_000_000)
+    said.require_failure(1, "the quarantine file quarantine/run-000002-")
+    assert "QUARANTINE_DIR" in said.err
+    require_unchanged(jobs)
+
+
+def test_a_quarantine_that_is_no_folder(jobs: CommandLine) -> None:
+    write_bson(jobs.folder / "bad.bson", [{"_id": 1}])
+    said = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", QUARANTINE_DIR="good.bson")
+    said.require_failure(1, "the quarantine file good.bson/run-000002-")
+    require_unchanged(jobs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("TIME_ZONE", "Tehran", "it must be an IANA time zone such as Asia/Tehran"),
+        ("CALENDAR", "persian", "'jalali' or 'gregorian'"),
+        ("THREADS", "two", "a valid integer"),
+        ("THREADS", "999", "less than or equal to 256"),
+        ("STORE_TIMEOUT_S", "-1", "greater than 0"),
+    ],
+)
+def test_a_wrong_setting_names_the_variable_its_value_and_what_is_allowed(
+    jobs: CommandLine, name: str, value: str, allowed: str
+) -> None:
+    for verb in (["rebuild", "good.bson", "--truncate"], ["status"]):
+        err = jobs(*verb, **{name: value}).require_failure(2, f"{name} is '{value}'")
+        assert allowed in err
+    assert len(jobs("status", "--json").json["runs"]) == 1
+
+
+def test_a_server_that_is_down(jobs: CommandLine, mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
+    url, server = mortal_server
+    there = CommandLine(jobs.folder, STORE_URL=f"{url}shop", STORE_TIMEOUT_S="0.5")
+    assert there("rebuild", "good.bson").code == 0
+    server.kill()
+    server.wait()
+    for verb in (["rebuild", "good.bson"], ["status"], ["summary", "--mode", "daily", "--type", "count"]):
+        err = there(*verb).require_failure(1, f"the store at {url}shop does not answer: ")
+        assert "Check that the server runs" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.bson", b"", "empty.bson is empty (0 bytes)"),
+        ("noise.bson", bytes(range(255, 100, -1)), "noise.bson is in no format that is read"),
+        ("cut.bson", bson_of(GOOD)[:-1], "cut.bson is damaged at byte "),
+        ("long.bson", b"\xff\xff\xff\x00" + bytes(100), "long.bson"),
+        ("cut.jsonl", b'{"merchantId":"a","amount":1,"createdAt":{"$da', "cut.jsonl is damaged at byte "),
+        ("no.csv", b"merchantId,createdAt\na,2024-01-01T00:00:00Z\n", "amount"),
+        ("cut.gz", b"\x1f\x8b\x08\x00\x00", "cut.gz is damaged at byte 0: the gzip data is cut short"),
+    ],
+)
+def test_a_source_that_cannot_be_used(jobs: CommandLine, name: str, content: bytes, sentence: str) -> None:
+    (jobs.folder / name).write_bytes(content)
+    jobs("rebuild", name, "--truncate").require_failure(1, sentence)
+    require_unchanged(jobs)
+
+
+def test_a_source_that_may_not_or_cannot_be_opened(jobs: CommandLine) -> None:
+    (jobs.folder / "folder").mkdir()
+    (jobs.folder / "folder" / "users.bson").write_bytes(b"")
+    err = jobs("rebuild", "folder", "--truncate").require_failure(1, "no collection transaction or transactions")
+    assert "it holds folder.users" in err
+    jobs("rebuild", "mongodb://host/db", "--truncate").require_failure(2, "a live collection cannot be read yet")
+    jobs("rebuild", "good.bson/x", "--truncate").require_failure(1, "good.bson/x cannot be read: Not a directory")
+    require_unchanged(jobs)

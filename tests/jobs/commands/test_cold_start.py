@@ -1,0 +1,59 @@
+"""``python -m jobs`` as it is really started: what it loads, and that it works from nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from command_line import ROOT, CommandLine
+from transactions import spread, write_bson
+
+HEAVY = ("numba", "polars", "pyarrow", "pymongo", "rich", "pandas", "numpy", "pydantic")
+
+
+def test_the_command_line_itself_loads_nothing_heavy() -> None:
+    """Else ``--help`` and every misspelt option would take a second."""
+    script = f"import jobs.__main__, sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_help_loads_nothing_heavy_either() -> None:
+    script = (
+        "import sys, jobs.__main__ as m\n"
+        "sys.argv = ['jobs', 'rebuild', '--help']\n"
+        "try: m.app()\n"
+        f"finally: print(*[n for n in {HEAVY} if n in sys.modules and n != 'pydantic'], file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--truncate" in run.stdout
+    assert "[default: STORE_URL]" in " ".join(run.stdout.split())
+    assert run.stderr.split() == []
+
+
+def test_help_lists_every_verb(tmp_path: Path) -> None:
+    jobs = CommandLine(tmp_path)
+    shown = jobs.cold("--help")
+    assert shown.code == 0
+    for verb in ("rebuild", "status", "summary", "sample"):
+        assert f" {verb} " in shown.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rebuild_from_nothing_with_all_defaults(tmp_path: Path) -> None:
+    jobs = CommandLine(tmp_path)
+    write_bson(tmp_path / "shop.bson", spread(["a"], days=3))
+    rebuilt = jobs.cold("rebuild", "shop.bson")
+    assert (rebuilt.code, rebuilt.err) == (0, "")
+    assert "Counted 3, rejected 0" in rebuilt.out
+    assert (tmp_path / "summaries.db").exists()
+    shown = jobs.cold("summary", "--mode", "daily", "--type", "count", "--json")
+    assert [point["value"] for point in json.loads(shown.out)] == [1, 1, 1]
+
+
+def test_a_failure_ends_the_process_with_its_exit_code(tmp_path: Path) -> None:
+    jobs = CommandLine(tmp_path)
+    jobs.cold("rebuild", "missing.bson").require_failure(1, "missing.bson cannot be read: No such file")
+    assert jobs.cold("rebuild").code == 2

@@ -1,0 +1,152 @@
+"""``kill -9`` at any moment: afterwards exactly the old or exactly the new state, and the next run succeeds."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, wait_until
+from transactions import bson_of, published_rows, spread, summaries_of, write_bson
+
+from core.stores import Stores, open_stores
+from core.stores.runs import Run, RunStatus
+
+STATES = {"one": spread(["one", "a"], days=20), "two": spread(["two", "b"], days=20)}
+LARGE = {name: spread([f"{name}{i}" for i in range(20)], days=250) for name in STATES}
+_RANDOM = random.Random(1403)
+
+
+@pytest.fixture
+def jobs(store_url: str, tmp_path: Path) -> CommandLine:
+    """A command line whose store holds the first state."""
+    for name, transactions in STATES.items():
+        write_bson(tmp_path / f"{name}.bson", transactions)
+    jobs = CommandLine(tmp_path, STORE_URL=store_url)
+    assert jobs("rebuild", "one.bson").code == 0
+    return jobs
+
+
+@pytest.fixture
+def stores(jobs: CommandLine, store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10, create=False) as opened:
+        yield opened
+
+
+def of_store(store_url: str, sqlite: int, mongo: int) -> int:
+    """How much is tried on which backend."""
+    return sqlite if store_url.startswith("sqlite") else mongo
+
+
+def require_closed(stores: Stores, killed: Run, succeeded: Run) -> None:
+    """The run that was killed is closed in the ledger as what it did, and the next one published."""
+    assert succeeded.id == killed.id + 1
+    assert succeeded.status is RunStatus.PUBLISHED
+    closed = stores.runs.get(killed.id)
+    assert closed is not None
+    assert closed.ended_at_ms is not None
+    assert closed.status is (RunStatus.DIED if closed.generation is None else RunStatus.PUBLISHED)
+
+
+def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stores, store_url: str) -> None:
+    """Every boundary between two statements (SQLite) or messages (MongoDB) of a whole run, from opening to the end."""
+    expected = {name: summaries_of(transactions) for name, transactions in STATES.items()}
+    phases, outcomes, kills = set(), set(), 0
+    in_force = "one"
+    for calls in range(1, 1000, of_store(store_url, 1, 2)):
+        wanted = "two" if in_force == "one" else "one"
+        before = stores.runs.recent(1)[0]
+        said = jobs("rebuild", f"{wanted}.bson", "--truncate", die_after=calls)
+        if said.code == 0:
+            break
+        kills += 1
+        assert said.code == -signal.SIGKILL, said
+        rows = published_rows(stores)
+        assert rows in (expected[in_force], expected[wanted]), f"killed after {calls} calls"
+        killed = stores.runs.recent(1)[0]
+        if killed.id > before.id:
+            phases.add(killed.phase)
+            outcomes.add("new" if rows == expected[wanted] else "old")
+        if rows == expected[wanted]:
+            in_force = wanted
+        if kills % 4 == 0:
+            wanted = "two" if in_force == "one" else "one"
+            assert jobs("rebuild", f"{wanted}.bson", "--truncate").code == 0
+            assert published_rows(stores) == expected[wanted]
+            in_force = wanted
+            if killed.id > before.id:
+                require_closed(stores, killed, stores.runs.recent(1)[0])
+    assert kills >= of_store(store_url, 40, 10)
+    assert phases >= {"reading", "publishing"}
+    assert outcomes == {"old", "new"}
+    assert published_rows(stores) == expected[wanted]
+    assert all(run.status is not RunStatus.RUNNING for run in stores.runs.recent(1000))
+
+
+def test_killed_at_random_moments(jobs: CommandLine, stores: Stores, store_url: str, tmp_path: Path) -> None:
+    """Also inside a statement: while pages are written, while a commit is under way."""
+    large = store_url.startswith("sqlite")
+    states = LARGE if large else STATES
+    expected = {name: summaries_of(transactions) for name, transactions in states.items()}
+    for name, transactions in states.items():
+        write_bson(tmp_path / f"{name}.bson", transactions)
+    began = time.monotonic()
+    assert jobs("rebuild", "one.bson", "--truncate").code == 0
+    run_s = time.monotonic() - began
+    in_force = "one"
+    for _ in range(of_store(store_url, 24, 6)):
+        wanted = "two" if in_force == "one" else "one"
+        running = jobs.start("rebuild", f"{wanted}.bson", "--truncate")
+        time.sleep(_RANDOM.uniform(0.2, 1.0) * run_s)
+        running.send(signal.SIGKILL)
+        assert running.wait().code in (-signal.SIGKILL, 0)
+        rows = published_rows(stores)
+        assert rows in expected.values()
+        in_force = "one" if rows == expected["one"] else "two"
+    wanted = "two" if in_force == "one" else "one"
+    assert jobs("rebuild", f"{wanted}.bson", "--truncate").code == 0
+    assert published_rows(stores) == expected[wanted]
+    assert all(run.status is not RunStatus.RUNNING for run in stores.runs.recent(1000))
+
+
+def test_killed_while_reading(jobs: CommandLine, stores: Stores) -> None:
+    before = stores.summaries.published()
+    for number in range(2, 6):
+        read_end, write_end = os.pipe()
+        running = jobs.start("rebuild", "-", "--truncate", stdin=read_end)
+        os.close(read_end)
+        os.write(write_end, bson_of(STATES["two"]))
+        wait_until(lambda number=number: stores.runs.get(number))  # type: ignore[misc]
+        running.send(signal.SIGKILL)
+        os.close(write_end)
+        assert running.wait().code == -signal.SIGKILL
+        killed = stores.runs.get(number)
+        assert killed is not None
+        assert (killed.status, killed.phase) == (RunStatus.RUNNING, "reading")
+        assert stores.summaries.published() == before
+    assert jobs("rebuild", "two.bson", "--truncate").code == 0
+    assert published_rows(stores) == summaries_of(STATES["two"])
+    statuses = [run.status for run in stores.runs.recent(9)]
+    assert statuses == [RunStatus.PUBLISHED, *[RunStatus.DIED] * 4, RunStatus.PUBLISHED]
+
+
+def test_what_a_killed_run_left_behind_is_cleared(jobs: CommandLine, tmp_path: Path, store_url: str) -> None:
+    """Half-filled tables would pile up in the file."""
+    if not store_url.startswith("sqlite"):
+        pytest.skip("the tests of the MongoDB store look for this")
+    import sqlite3
+
+    write_bson(tmp_path / "large.bson", LARGE["one"])
+    running = jobs.start("rebuild", "large.bson", "--truncate")
+    with sqlite3.connect(tmp_path / "summaries.db") as connection:
+        tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'summary_transaction%'"
+        wait_until(lambda: connection.execute(tables).fetchone()[0] > 1)
+        running.send(signal.SIGKILL)
+        running.wait()
+        assert jobs("rebuild", "two.bson", "--truncate").code == 0
+        assert connection.execute(tables).fetchone()[0] == 1
+    connection.close()

@@ -1,0 +1,95 @@
+"""The progress bar: there for a person at a terminal, not for a log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import threading
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, Said, wait_until
+from transactions import spread, write_bson
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> CommandLine:
+    write_bson(tmp_path / "shop.bson", spread(["a", "b"], days=30))
+    return CommandLine(tmp_path)
+
+
+class Terminal:
+    """A terminal as the standard error of one process, and everything that it showed."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+        self._shown = b""
+        self._watcher = threading.Thread(target=self._watch)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        with contextlib.suppress(OSError):  # the other side is closed
+            while content := os.read(self._ours, 65_536):
+                self._shown += content
+
+    @property
+    def shown(self) -> str:
+        """What was shown so far."""
+        return self._shown.decode(errors="replace")
+
+    def close(self) -> None:
+        """Wait until the process has let go of it."""
+        self._watcher.join()
+        os.close(self._ours)
+
+
+def on_a_terminal(jobs: CommandLine, *arguments: str) -> tuple[Said, str]:
+    """What it said on standard output, and on a terminal as standard error."""
+    terminal = Terminal()
+    running = jobs.start(*arguments, stderr=terminal.theirs, COLUMNS="120")
+    os.close(terminal.theirs)
+    said = running.wait()
+    terminal.close()
+    return said, terminal.shown
+
+
+def test_a_terminal_shows_bytes_and_documents(jobs: CommandLine) -> None:
+    said, shown = on_a_terminal(jobs, "rebuild", "shop.bson")
+    assert said.code == 0
+    size_kb = (jobs.folder / "shop.bson").stat().st_size / 1000
+    assert f"{size_kb:.1f}/{size_kb:.1f} kB" in shown
+    assert "60 documents, " in shown
+    assert "Read 60 documents" in said.out
+
+
+def test_the_bar_moves_while_a_slow_source_is_read(jobs: CommandLine) -> None:
+    terminal = Terminal()
+    read_end, write_end = os.pipe()
+    running = jobs.start("rebuild", "-", stdin=read_end, stderr=terminal.theirs, COLUMNS="120")
+    os.close(terminal.theirs)
+    os.close(read_end)
+    os.write(write_end, (jobs.folder / "shop.bson").read_bytes())
+    wait_until(lambda: "reading standard input" in terminal.shown)
+    os.close(write_end)
+    assert running.wait().code == 0
+    terminal.close()
+
+
+def test_the_bar_is_taken_down_before_an_error_is_told(jobs: CommandLine) -> None:
+    (jobs.folder / "cut.bson").write_bytes((jobs.folder / "shop.bson").read_bytes()[:-1])
+    said, shown = on_a_terminal(jobs, "rebuild", "cut.bson")
+    assert said.code == 1
+    error = shown.index("Error: cut.bson is damaged at byte")
+    assert "\x1b[2K" in shown[:error], "its line is cleared"
+    assert shown.rindex("\x1b[?25h") < error, "the cursor is shown again"
+
+
+def test_no_terminal_no_bar(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "shop.bson").err == ""
+
+
+def test_machines_get_no_bar_even_on_a_terminal(jobs: CommandLine) -> None:
+    said, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--json")
+    assert said.json["run"]["status"] == "published"
+    assert shown == ""

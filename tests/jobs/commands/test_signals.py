@@ -1,0 +1,164 @@
+"""Ctrl-C and SIGTERM: the run ends soon, says so, and has published all or nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import ROOT, CommandLine, Running, wait_until
+from transactions import bson_of, published_rows, spread, summaries_of, write_bson
+
+from core.errors import StoreError
+from core.stores import Stores, open_stores
+from core.stores.runs import RunStatus
+
+OLD = spread(["old", "a"], days=50)
+NEW = spread(["new", "a", "b"], days=100)
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@pytest.fixture
+def jobs(store_url: str, tmp_path: Path) -> CommandLine:
+    """A command line whose store holds `OLD`."""
+    jobs = CommandLine(tmp_path, STORE_URL=store_url)
+    write_bson(tmp_path / "old.bson", OLD)
+    write_bson(tmp_path / "new.bson", NEW)
+    assert jobs("rebuild", "old.bson").code == 0
+    return jobs
+
+
+@pytest.fixture
+def stores(jobs: CommandLine, store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10, create=False) as opened:
+        yield opened
+
+
+class Pipe:
+    """Standard input of a rebuild, which goes on reading as long as it is open."""
+
+    def __init__(self, jobs: CommandLine, *arguments: str) -> None:
+        read_end, self.write_end = os.pipe()
+        self.running = jobs.start("rebuild", "-", *arguments, stdin=read_end)
+        os.close(read_end)
+        os.write(self.write_end, bson_of(NEW[:50]))
+
+    def close(self) -> None:
+        os.close(self.write_end)
+
+
+@pytest.fixture
+def reading(jobs: CommandLine, stores: Stores) -> Iterator[Running]:
+    """A rebuild that is surely reading."""
+    pipe = Pipe(jobs, "--truncate")
+    wait_until(lambda: stores.runs.get(2))
+    time.sleep(0.1)
+    yield pipe.running
+    pipe.close()
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_while_reading_stops_the_run(
+    jobs: CommandLine, stores: Stores, reading: Running, number: signal.Signals
+) -> None:
+    before = stores.summaries.published()
+    began = time.monotonic()
+    reading.send(number)
+    said = reading.wait()
+    assert time.monotonic() - began < 10
+    err = said.require_failure(CODES[number], f"stopped by {number.name}, nothing was published")
+    assert "Run the same command again" in err
+    run = stores.runs.get(2)
+    assert run is not None
+    assert (run.status, run.phase) == (RunStatus.INTERRUPTED, "reading")
+    assert run.error == f"stopped by {number.name}, nothing was published"
+    assert stores.summaries.published() == before
+    assert published_rows(stores) == summaries_of(OLD)
+    assert jobs("rebuild", "new.bson", "--truncate").code == 0
+    assert published_rows(stores) == summaries_of(NEW)
+
+
+def test_a_second_signal_does_not_spoil_the_tidying_up(stores: Stores, reading: Running) -> None:
+    for _ in range(20):
+        reading.send(signal.SIGINT)
+        reading.send(signal.SIGTERM)
+        time.sleep(0.001)
+    said = reading.wait()
+    assert said.code in CODES.values()
+    said.require_failure(said.code, "stopped by SIG")
+    assert [run.status for run in stores.runs.recent(1)] == [RunStatus.INTERRUPTED]
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_while_publishing_leaves_the_old_state_or_the_new_one(
+    jobs: CommandLine, stores: Stores, number: signal.Signals
+) -> None:
+    old, new = summaries_of(OLD), summaries_of(NEW)
+    for delay_s in (0.0, 0.02, 0.06):
+        running = jobs.start("rebuild", "new.bson", "--truncate")
+        latest = stores.runs.recent(1)[0].id
+        wait_until(lambda latest=latest: _is_publishing(stores, latest))  # type: ignore[misc]
+        time.sleep(delay_s)
+        running.send(number)
+        said = running.wait()
+        run = stores.runs.recent(1)[0]
+        assert "Traceback" not in said.err
+        if said.code == 0:
+            assert run.status is RunStatus.PUBLISHED
+            assert published_rows(stores) == new
+            assert jobs("rebuild", "old.bson", "--truncate").code == 0
+        else:
+            said.require_failure(CODES[number], f"stopped by {number.name}")
+            assert run.status is RunStatus.INTERRUPTED
+            assert run.generation is None
+            assert published_rows(stores) == old
+    assert jobs("rebuild", "new.bson", "--truncate").code == 0
+    assert published_rows(stores) == new
+
+
+def _is_publishing(stores: Stores, after_run: int) -> bool:
+    run = stores.runs.recent(1)[0]
+    return run.id > after_run and run.phase in ("publishing", "done")
+
+
+def test_ctrl_c_at_any_moment_of_a_cold_start_is_no_traceback(tmp_path: Path) -> None:
+    """Also while it is still importing; only before Python itself has begun is it Python that answers."""
+    write_bson(tmp_path / "new.bson", NEW)
+    for delay_s in (0.15, 0.25, 0.4, 0.6, 0.8, 1.2):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobs", "rebuild", "new.bson", "--truncate"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert "Traceback" not in err
+        assert process.returncode in (0, 130, -signal.SIGINT), err
+        assert (process.returncode == 0) == out.startswith("Read 300 documents")
+
+
+def test_a_store_that_dies_while_it_is_written_is_an_error(
+    mortal_server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    url, server = mortal_server
+    jobs = CommandLine(tmp_path, STORE_URL=f"{url}shop", STORE_TIMEOUT_S="1")
+    write_bson(tmp_path / "old.bson", OLD)
+    assert jobs("rebuild", "old.bson").code == 0
+    with open_stores(f"{url}shop", timeout_s=1) as stores:
+        pipe = Pipe(jobs, "--truncate")
+        wait_until(lambda: stores.runs.get(2))
+        server.kill()
+        server.wait()
+        pipe.close()
+        pipe.running.wait().require_failure(1, "the store at mongodb://127.0.0.1")
+        with pytest.raises(StoreError):
+            stores.summaries.published()

@@ -1,0 +1,80 @@
+"""Standard input, and other sources that come bit by bit."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from transactions import bson_of, published_rows, spread, summaries_of
+
+from core.stores import open_stores
+
+TRANSACTIONS = spread(["a", "b"], days=100)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path)
+
+
+def drip(path_or_descriptor: Path | int, content: bytes) -> threading.Thread:
+    """Write the first bytes one by one and slowly, then the rest."""
+
+    def write() -> None:
+        descriptor = os.open(path_or_descriptor, os.O_WRONLY) if isinstance(path_or_descriptor, Path) else None
+        out = path_or_descriptor if descriptor is None else descriptor
+        assert isinstance(out, int)
+        for i in range(6):
+            os.write(out, content[i : i + 1])
+            time.sleep(0.01)
+        rest = memoryview(content)[6:]
+        while rest:
+            rest = rest[os.write(out, rest) :]
+        os.close(out)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_pipe_that_begins_byte_by_byte_is_recognised(jobs: CommandLine, compressed: bool) -> None:
+    content = bson_of(TRANSACTIONS)
+    read_end, write_end = os.pipe()
+    running = jobs.start("rebuild", "-", stdin=read_end)
+    os.close(read_end)
+    writer = drip(write_end, gzip.compress(content) if compressed else content)
+    assert running.wait().code == 0
+    writer.join()
+    with open_stores(f"sqlite:///{jobs.folder}/summaries.db", timeout_s=10) as stores:
+        assert published_rows(stores) == summaries_of(TRANSACTIONS)
+
+
+def test_a_named_pipe_is_a_source_too(jobs: CommandLine) -> None:
+    os.mkfifo(jobs.folder / "fifo")
+    running = jobs.start("rebuild", "fifo")
+    writer = drip(jobs.folder / "fifo", gzip.compress(bson_of(TRANSACTIONS)))
+    said = running.wait()
+    writer.join()
+    assert said.code == 0
+    assert "source(s): BSON, gzip." in said.out
+
+
+def test_standard_input_that_is_cut_short_is_named(jobs: CommandLine) -> None:
+    content = bson_of(TRANSACTIONS)
+    jobs("rebuild", "-", stdin=content[:-1]).require_failure(1, "standard input is damaged at byte ")
+
+
+def test_standard_input_that_is_no_export_is_named(jobs: CommandLine) -> None:
+    jobs("rebuild", "-", stdin=b"hello\n").require_failure(1, "standard input is in no format that is read")
+
+
+def test_a_standard_input_that_cannot_be_read_is_an_error(jobs: CommandLine) -> None:
+    descriptor = os.open(jobs.folder / "written", os.O_WRONLY | os.O_CREAT)
+    jobs("rebuild", "-", stdin=descriptor).require_failure(1, "standard input cannot be read: Bad file descriptor")
+    os.close(descriptor)

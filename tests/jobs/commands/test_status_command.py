@@ -1,0 +1,99 @@
+"""``status`` as a user calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from transactions import spread, write_bson
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> CommandLine:
+    write_bson(tmp_path / "shop.bson", spread(["a", "b"], days=12))
+    return CommandLine(tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "1"], ["summary", "--mode", "daily", "--type", "count"]])
+def test_a_reader_of_a_missing_store_creates_nothing(tmp_path: Path, arguments: list[str]) -> None:
+    err = CommandLine(tmp_path)(*arguments).require_failure(1, "there is no store at summaries.db")
+    assert "rebuild" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_of_a_missing_store_on_a_server_creates_nothing(
+    tmp_path: Path, mongo_database_url: str, mongo_url: str
+) -> None:
+    from pymongo import MongoClient
+
+    CommandLine(tmp_path, STORE_URL=mongo_database_url)("status").require_failure(1, "there is no store at mongodb://")
+    with MongoClient[dict[str, object]](mongo_url) as client:
+        assert mongo_database_url.rpartition("/")[2] not in client.list_database_names()
+
+
+def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "shop.bson").code == 0
+    assert jobs("rebuild", "missing.bson", "--truncate").code == 1
+    said = jobs("status")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0].startswith("Published: generation 1 by run 1, 20")
+    assert lines[1:5] == [
+        "  days       1402/12/26 to 1403/01/08",
+        "  summaries  48",
+        "  total      24 transactions, amount 24,936",
+        "  meaning    jalali calendar, Asia/Tehran, filters: none",
+    ]
+    assert lines[6].split() == ["run", "status", "began", "read", "counted", "rejected", "command"]
+    assert lines[7].split()[:2] == ["2", "failed"]
+    assert lines[8].strip() == "missing.bson cannot be read: No such file or directory"
+    assert lines[9].split()[:2] == ["1", "published"]
+    assert lines[9].endswith("24             24          0  rebuild shop.bson")
+
+
+def test_it_lists_as_many_runs_as_are_asked_for(jobs: CommandLine) -> None:
+    for _ in range(3):
+        jobs("rebuild", "missing.bson")
+    assert [run["id"] for run in jobs("status", "--limit", "2", "--json").json["runs"]] == [3, 2]
+
+
+def test_all_about_one_run(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "shop.bson", "--to", "1403/01/01").code == 0
+    shown = dict(line.split(None, 1) for line in jobs("status", "1").out.splitlines())
+    assert shown["status"] == "published"
+    assert shown["command"] == "rebuild shop.bson --to 1403/01/01"
+    assert shown["phase"] == "done"
+    assert (shown["read"], shown["counted"]) == ("24", "10")
+    assert shown["replaced"] == "the first day to 1403/01/01"
+    assert shown["error"] == "-"
+
+
+def test_a_run_that_is_not_there(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "shop.bson").code == 0
+    jobs("status", "7").require_failure(2, "there is no run 7")
+    assert jobs("status", "7", "--json").json["error"]["type"] == "UsageError"
+
+
+def test_json_for_machines(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "shop.bson").code == 0
+    everything = jobs("status", "--json").json
+    assert everything["published"]["generation"] == 1
+    assert everything["published"]["meaning"]["time_zone"] == "Asia/Tehran"
+    assert everything["runs"][0] == jobs("status", "1", "--json").json
+    assert everything["runs"][0]["degraded"] is False
+
+
+def test_a_store_of_which_nothing_is_published(jobs: CommandLine) -> None:
+    jobs("rebuild", "missing.bson")
+    said = jobs("status")
+    assert said.code == 0
+    assert said.out.startswith("Nothing is published yet.")
+    assert jobs("status", "--json").json["published"] is None
+
+
+def test_a_store_given_by_option_goes_before_the_environment(jobs: CommandLine, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/other.db"
+    assert jobs("rebuild", "shop.bson", "--store", url, STORE_URL="sqlite:///nowhere/x.db").code == 0
+    assert jobs("status", STORE_URL=url).code == 0
+    assert not (tmp_path / "summaries.db").exists()

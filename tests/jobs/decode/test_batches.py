@@ -1,0 +1,73 @@
+"""Batches of bounded size, and what is left between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import bson
+import pytest
+from bson.datetime_ms import DatetimeMS
+from bson.json_util import dumps
+from decoded import read_as_file
+
+from jobs.decode import decoder
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+
+COUNT = 900
+DOCUMENTS = [
+    {
+        "merchantId": f"merchant {i}",
+        "amount": i if i % 3 else None,
+        "createdAt": DatetimeMS(i),
+        "status": "new"[: i % 4],
+    }
+    for i in range(COUNT)
+]
+
+
+def as_bson() -> bytes:
+    return b"".join(map(bson.encode, DOCUMENTS))
+
+
+def as_json_lines() -> bytes:
+    return "\n".join(map(dumps, DOCUMENTS)).encode()
+
+
+def as_json_array() -> bytes:
+    return f"[{','.join(map(dumps, DOCUMENTS))}]".encode()
+
+
+def as_csv() -> bytes:
+    rows = [
+        f"{d['merchantId']},{'' if d['amount'] is None else d['amount']},1970-01-01T00:00:00.{i:03d}Z,{d['status']}\n"
+        for i, d in enumerate(DOCUMENTS)
+    ]
+    return ("merchantId,amount,createdAt,status\n" + "".join(rows)).encode()
+
+
+FORMATS = pytest.mark.parametrize("write", [as_bson, as_json_lines, as_json_array, as_csv])
+
+
+@FORMATS
+@pytest.mark.parametrize(("rows", "rejects"), [(1, 4096), (7, 4096), (32_768, 1), (10, 10)])
+def test_the_size_of_batches_changes_nothing(
+    write: Callable[[], bytes], rows: int, rejects: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_as_file(write())
+    monkeypatch.setattr(decoder, "ROWS", rows)
+    monkeypatch.setattr(decoder, "REJECTS", rejects)
+    found = read_as_file(write())
+    assert found.rows == whole.rows == [(f"merchant {i}", i, i) for i in range(COUNT) if i % 3]
+    assert found.counts == whole.counts
+    assert [(r.position, r.unit) for r in found.rejects] == [(r.position, r.unit) for r in whole.rejects]
+    assert len(found.rejects) == COUNT // 3
+
+
+@FORMATS
+def test_what_is_filtered_out_or_out_of_range_is_counted(write: Callable[[], bytes]) -> None:
+    found = read_as_file(write(), Fields(where=(("status", "ne"),)), window=Window(0, 2**40, 100, 500))
+    chosen = range(2, COUNT, 4)
+    assert found.counts.filtered == COUNT - len(chosen)
+    assert found.counts.out_of_range == len([i for i in chosen if not 100 <= i < 500])
+    assert [amount for _, amount, _ in found.rows] == [i for i in chosen if 100 <= i < 500 and i % 3]

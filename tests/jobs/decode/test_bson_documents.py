@@ -1,0 +1,127 @@
+"""BSON documents of every kind against the plain reference."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from bson.datetime_ms import DatetimeMS
+from decoded import EVER, read_bson
+from effort import tries
+from hypothesis import example, given
+from hypothesis import strategies as st
+from made_up import FIELDS, Nested, Raw, documents, frame, raws, to_bson, windows
+from reference import outcome_of_bson
+
+from jobs.decode.batch import Chunk
+from jobs.decode.decoder import BsonDecoder
+from jobs.decode.jit import PADDING
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+
+
+def require_agreement(documents_: list[bytes], fields: Fields, window: Window, chunk_bytes: int) -> None:
+    """What the decoder makes of the documents is what the reference makes of each."""
+    expected = [outcome_of_bson(raw, fields, window) for raw in documents_]
+    found = read_bson(b"".join(documents_), fields, window, chunk_bytes)
+    counted = [o for o in expected if o.verdict == "counted"]
+    assert found.rows == [(o.merchant, o.amount, o.instant) for o in counted]
+    positions = [sum(map(len, documents_[:i])) for i in range(len(documents_))]
+    rejected = [(at, o.field, o.reason) for at, o in zip(positions, expected, strict=True) if o.field]
+    assert [(r.position, r.field, r.reason) for r in found.rejects] == rejected
+    verdicts = [o.verdict for o in expected]
+    assert found.counts.read == len(documents_)
+    assert found.counts.filtered == verdicts.count("filtered")
+    assert found.counts.out_of_range == verdicts.count("out of range")
+
+
+@tries(300)
+@given(st.data(), st.sampled_from(FIELDS), windows, st.sampled_from([1, 7, 100, 100_000]))
+def test_every_document_becomes_what_the_reference_says(
+    data: st.DataObject, fields: Fields, window: Window, chunk_bytes: int
+) -> None:
+    made_up = data.draw(st.lists(documents(fields, raw=True), max_size=6))
+    require_agreement([to_bson(document) for document in made_up], fields, window, chunk_bytes)
+
+
+@tries(150)
+@given(st.data(), st.sampled_from(FIELDS), st.randoms(use_true_random=False))
+def test_documents_that_look_alike_are_not_taken_for_one_another(
+    data: st.DataObject, fields: Fields, chance: random.Random
+) -> None:
+    alike = [bytearray(to_bson(document)) for document in data.draw(st.lists(documents(fields, raw=False), min_size=1))]
+    changed = []
+    for _ in range(60):
+        document = bytearray(chance.choice(alike))
+        for _ in range(chance.choice([0, 0, 1, 1, 2])):
+            if len(document) > 5:
+                document[chance.randrange(4, len(document) - 1)] = chance.choice(
+                    [0, 1, 2, 7, 16, 255, chance.randrange(256)]
+                )
+        changed.append(bytes(document))
+        alike.append(document)
+    require_agreement(changed, fields, EVER, 100_000)
+
+
+@tries(200)
+@given(raws, st.sampled_from(["merchantId", "amount", "createdAt"]))
+def test_values_that_no_encoder_writes_are_judged_like_the_reference(value: Raw, name: str) -> None:
+    good = [("merchantId", "a"), ("amount", 5), ("createdAt", DatetimeMS(0))]
+    document = to_bson([(n, value if n == name else v) for n, v in good])
+    require_agreement([document, document], Fields(), EVER, 100_000)
+
+
+@tries(150)
+@given(st.binary(max_size=60))
+@example(b"\x02amount\0\xff\xff\xff\x7f")
+@example(b"\x05amount\0\xfb\xff\xff\x7f\0")
+@example(b"\x0camount\0\xf0\xff\xff\x7f\0")
+@example(b"\x0famount\0\xff\xff\xff\x7f\0")
+@example(b"\x03amount\0\x05\0\0\0\0\0")
+@example(b"\x0ba\0b")
+@example(b"\x10amount")
+def test_any_bytes_inside_a_document_are_judged_like_the_reference(inside: bytes) -> None:
+    require_agreement([frame(inside)], Fields(), EVER, 1)
+
+
+@pytest.mark.parametrize("after", [b"\0", b"\xff", b"\x10amount\0\1\0\0\0"])
+def test_what_lies_after_a_chunk_does_not_change_it(after: bytes) -> None:
+    raw = to_bson([("merchantId", 7), ("amount", 5), ("createdAt", DatetimeMS(9))])
+    memory = np.array(bytearray(raw + (after * PADDING)[:PADDING]))
+    batches = list(BsonDecoder(Fields(), EVER).batches(Chunk("made up", memory, 0, len(raw), 0)))
+    assert [batch.rows.to_pylist() for batch in batches] == [
+        [{"merchant": "7", "amount": 5, "instant": datetime(1970, 1, 1, 0, 0, 0, 9000, UTC)}]
+    ]
+
+
+def test_the_last_of_a_repeated_name_counts() -> None:
+    raw = to_bson([("merchantId", 7), ("amount", 5), ("amount", "x"), ("amount", 6), ("createdAt", DatetimeMS(99))])
+    assert read_bson(raw, Fields()).rows == [("7", 6, 99)]
+
+
+def test_a_repeated_parent_hides_what_was_inside_the_first() -> None:
+    fields = Fields("m.id", "m.amount", "t")
+    first, second = Nested([("id", "a"), ("amount", 1)]), Nested([("id", "b")])
+    raw = to_bson([("m", first), ("m", second), ("t", DatetimeMS(0))])
+    assert read_bson(raw, fields).reasons == [("amount", "missing")]
+
+
+def test_a_path_does_not_lead_into_arrays() -> None:
+    fields = Fields("m.0", "amount", "t")
+    raw = to_bson([("m", ["a"]), ("amount", 1), ("t", DatetimeMS(0))])
+    assert read_bson(raw, fields).reasons == [("merchant", "missing")]
+
+
+def test_documents_longer_than_a_template_are_read_again_and_again() -> None:
+    long = to_bson([("note", "x" * 600), ("merchantId", 7), ("amount", 5), ("createdAt", DatetimeMS(0))])
+    assert read_bson(long * 5, Fields()).rows == [("7", 5, 0)] * 5
+
+
+def test_a_document_of_the_largest_size_is_read() -> None:
+    small = [("merchantId", 7), ("amount", 5), ("createdAt", DatetimeMS(0))]
+    filler = 16 * 1024 * 1024 - len(to_bson([("x", b""), *small]))
+    document = to_bson([("x", bytes(filler)), *small])
+    assert len(document) == 16 * 1024 * 1024
+    assert read_bson(document + document, Fields()).rows == [("7", 5, 0)] * 2

@@ -1,0 +1,105 @@
+"""Merchants and their codes."""
+
+from __future__ import annotations
+
+import pytest
+from bson import Int64, ObjectId
+from bson.datetime_ms import DatetimeMS
+from decoded import EVER, read_bson
+from effort import CHECKED, COMPILED, tries
+from hypothesis import example, given
+from hypothesis import strategies as st
+from made_up import merchants, to_bson
+
+from jobs.decode.batch import Chunk
+from jobs.decode.decoder import BsonDecoder
+from jobs.decode.merchants import KIND_INTEGER, KIND_STRING, MerchantTable
+from jobs.decode.plan import Fields
+from jobs.sources.feed import Buffer
+
+MANY = 100_000 if COMPILED and not CHECKED else 1_500
+
+
+def chunk_of(content: bytes) -> Chunk:
+    buffer = Buffer(0)
+    end = buffer.put(content)
+    return Chunk("made up", buffer.data, 0, end, 0)
+
+
+def transactions(of: list[object]) -> bytes:
+    return b"".join(to_bson([("createdAt", DatetimeMS(0)), ("merchantId", m), ("amount", 1)]) for m in of)
+
+
+@pytest.mark.parametrize("kind", ["ObjectId", "mixed"])
+def test_very_many_merchants_keep_their_codes_and_texts(kind: str) -> None:
+    ids = [ObjectId(i.to_bytes(12, "big")) for i in range(MANY)]
+    numbers = [Int64((-1) ** i * i * 10**10) for i in range(MANY)]
+    texts = [f"فروشگاه {i}" for i in range(MANY)]
+    kinds: dict[str, list[object]] = {
+        "ObjectId": [*ids],
+        "mixed": [ids[0], *texts[::3], *numbers[::3], *ids[1::3]],
+    }
+    of = kinds[kind]
+    expected = [str(merchant) for merchant in of]
+    decoder = BsonDecoder(Fields(), EVER)
+    content = transactions(of)
+    found = [
+        text for batch in decoder.batches(chunk_of(content + content)) for text in batch.rows["merchant"].to_pylist()
+    ]
+    assert found == expected + expected
+    assert len(decoder.merchants) == len(of)
+    assert decoder.merchants.texts().to_pylist() == expected
+
+
+@tries(150)
+@given(st.lists(merchants, max_size=30))
+def test_a_merchant_has_one_code_for_every_type_it_is_seen_in(of: list[object]) -> None:
+    valid = [merchant for merchant in of if merchant != ""]
+    decoder = BsonDecoder(Fields(), EVER)
+    batches = list(decoder.batches(chunk_of(transactions(valid))))
+    assert [text for batch in batches for text in batch.rows["merchant"].to_pylist()] == [str(m) for m in valid]
+    assert len(decoder.merchants) == len({(type(m), m) for m in valid})
+
+
+def test_42_as_a_number_and_as_text_are_told_apart_by_kind() -> None:
+    decoder = BsonDecoder(Fields(), EVER)
+    list(decoder.batches(chunk_of(transactions([42, "42", Int64(42)]))))
+    assert decoder.merchants.texts().to_pylist() == ["42", "42"]
+    assert decoder.merchants.kinds().tolist() == [KIND_INTEGER, KIND_STRING]
+
+
+def test_a_batch_keeps_its_merchants_when_the_table_grows_after_it() -> None:
+    decoder = BsonDecoder(Fields(), EVER)
+    (first,) = decoder.batches(chunk_of(transactions(["a", "b"])))
+    list(decoder.batches(chunk_of(transactions([f"merchant {i}" for i in range(2000)]))))
+    assert first.rows["merchant"].to_pylist() == ["a", "b"]
+
+
+def test_a_name_longer_than_the_table_makes_it_grow() -> None:
+    name = "x" * 200_000
+    assert read_bson(transactions([name, "y", name]), Fields()).rows == [(name, 1, 0), ("y", 1, 0), (name, 1, 0)]
+
+
+@tries(200)
+@given(st.binary(min_size=1, max_size=6))
+@example(b"\xe2\x82")
+@example(b"\xc0\x80")
+@example(b"\xf4\x90\x80\x80")
+@example(b"\xf0\x9f\x98\x80")
+def test_text_is_taken_where_python_takes_it_for_utf_8(content: bytes) -> None:
+    raw = to_bson([("createdAt", DatetimeMS(0)), ("amount", 1), ("merchantId", "x" * len(content))])
+    found = read_bson(raw.replace(b"x" * len(content) + b"\0", content + b"\0"), Fields())
+    try:
+        assert found.rows == [(content.decode(), 1, 0)]
+    except UnicodeDecodeError:
+        assert found.reasons == [("merchant", "not UTF-8")]
+
+
+def test_a_table_that_would_pass_2_gib_of_names_refuses_to_grow() -> None:
+    table = MerchantTable()
+    with pytest.raises(MemoryError, match="2 GiB"):
+        table.grow(2**31)
+
+
+def test_hashes_differ_from_table_to_table_so_that_nobody_can_make_names_collide() -> None:
+    assert len({int(MerchantTable().state.seed[0]) for _ in range(4)}) == 4

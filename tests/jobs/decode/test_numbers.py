@@ -1,0 +1,215 @@
+"""Numbers and instants against Python's int, Decimal and datetime."""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from bson import Decimal128
+from effort import tries
+from hypothesis import example, given
+from hypothesis import strategies as st
+from made_up import decimals, doubles
+from reference import decimal_of_bytes, integer_of_decimal
+from reference import integer_of_double as plain_integer_of_double
+
+from jobs.decode.crc64 import crc64
+from jobs.decode.jit import PADDING, Bytes
+from jobs.decode.numbers import (
+    days_from_civil,
+    instant_of_text,
+    integer_of_decimal128,
+    integer_of_double,
+    integer_of_text,
+    object_id_of_hex,
+)
+from jobs.decode.reasons import REASON_NAMES
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_SUCH_DATE = -10_000_000
+
+
+def memory(content: bytes) -> Bytes:
+    """`content` behind some other bytes, as a kernel finds it."""
+    return np.array(bytearray(b"9" + content + bytes(PADDING)))
+
+
+def parsed(text: str) -> tuple[int, str]:
+    number, reason = integer_of_text(memory(text.encode()), 1, 1 + len(text.encode()))
+    return int(number), REASON_NAMES[reason] if reason else ""
+
+
+def instant(text: str) -> int | None:
+    found, valid = instant_of_text(memory(text.encode()), 1, 1 + len(text.encode()))
+    return int(found) if valid else None
+
+
+numerals = st.one_of(
+    st.integers(-(2**65), 2**65).map(str),
+    st.integers(-(10**40), 10**40).map(str),
+    st.floats().map(repr),
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30).map(str),
+    st.builds(
+        lambda d, z, e: f"{d}{'0' * z}e{e}", st.integers(-(2**64), 2**64), st.integers(0, 30), st.integers(-50, 50)
+    ),
+    st.from_regex(r"[+-]?[0-9]{0,22}(\.[0-9]{0,22})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.from_regex(r"[+-]?0{0,20}\.0{0,20}[0-9]{0,3}e[0-9]{1,2}", fullmatch=True),
+)
+
+
+@tries(800, 300)
+@given(numerals)
+@example("9223372036854775807")
+@example("9223372036854775808")
+@example("-9223372036854775808")
+@example("-9223372036854775809")
+@example("1" + "0" * 400 + "e-400")
+@example("0." + "0" * 400 + "1e401")
+@example("922337203685477580.70e1")
+@example("999999999999999999")
+@example("1000000000000000000")
+def test_a_numeral_is_the_integer_that_decimal_says(text: str) -> None:
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        assert parsed(text) == (0, "unreadable")
+        return
+    if number.adjusted() < -3000 and number:
+        assert parsed(text) == (0, "fraction")
+    else:
+        assert parsed(text) == integer_of_decimal(number)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0e999999999999999999999", (0, "")),
+        ("1e999999999999999999999", (0, "too large")),
+        ("-1e-999999999999999999999", (0, "fraction")),
+    ],
+)
+def test_exponents_that_even_decimal_refuses_are_judged(text: str, expected: tuple[int, str]) -> None:
+    assert parsed(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "+", ".", "e5", "1e", "1e+", "1.2.3", "1 ", " 1", "0x10", "1_000", "--1", "١", "nano"]
+)
+def test_what_is_no_numeral_is_unreadable(text: str) -> None:
+    assert parsed(text) == (0, "unreadable")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("NaN", "NaN"), ("-nan", "NaN"), ("Infinity", "infinity"), ("+INF", "infinity"), ("-Infinity", "infinity")],
+)
+def test_words_for_what_is_no_number_are_known(text: str, reason: str) -> None:
+    assert parsed(text) == (0, reason)
+
+
+@tries(600)
+@given(doubles)
+@example(float("nan"))
+@example(float("-inf"))
+def test_a_double_is_an_integer_only_where_it_is_exact(number: float) -> None:
+    found, reason = integer_of_double(np.float64(number))
+    assert (int(found), REASON_NAMES[reason] if reason else "") == plain_integer_of_double(number)
+
+
+@tries(800, 100)
+@given(st.one_of(decimals.map(lambda d: d.bid), st.binary(min_size=16, max_size=16)))
+@example(struct.pack("<QQ", 0x378D8E6400000000, 0x3040_0000_0000_0000 | 0x1ED09BEAD87C0))  # 10 ** 34, one too many
+@example(struct.pack("<QQ", 0x378D8E63FFFFFFFF, 0x3040_0000_0000_0000 | 0x1ED09BEAD87C0))
+@example(Decimal128("1" + "0" * 33 + "E-33").bid)
+@example(Decimal128("922337203685477580.8E1").bid)
+def test_a_decimal128_is_the_integer_that_bson_says(content: bytes) -> None:
+    low, high = struct.unpack("<QQ", content)
+    found, reason = integer_of_decimal128(np.uint64(low), np.uint64(high))
+    assert (int(found), REASON_NAMES[reason] if reason else "") == integer_of_decimal(decimal_of_bytes(content))
+
+
+@tries(600)
+@given(
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),
+    st.integers(-23 * 60 - 59, 23 * 60 + 59),
+    st.sampled_from(["T", " "]),
+    st.integers(0, 9),
+)
+def test_an_instant_is_what_datetime_says(local: datetime, offset_minutes: int, separator: str, digits: int) -> None:
+    zone = timezone(timedelta(minutes=offset_minutes))
+    fraction = f".{local.microsecond:06d}000"[: digits + 1] if digits else ""
+    sign, (hours, minutes) = "-" if offset_minutes < 0 else "+", divmod(abs(offset_minutes), 60)
+    written = f"{local:%m-%d}{separator}{local:%H:%M:%S}{fraction}"
+    milliseconds = int(f"{fraction[1:]:0<3}"[:3]) if digits else 0
+    exact = local.replace(microsecond=milliseconds * 1000, tzinfo=zone)
+    expected = (exact - EPOCH) // timedelta(milliseconds=1)
+    offsets = [f"{sign}{hours:02d}:{minutes:02d}", f"{sign}{hours:02d}{minutes:02d}"]
+    offsets += [f"{sign}{hours:02d}"] if minutes == 0 else []
+    offsets += ["Z"] if offset_minutes == 0 else []
+    for end in offsets:
+        assert instant(f"{local.year:04d}-{written}{end}") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "2024-06-24", "2024-06-24T00:00:00",
+        "2024-06-24T00:00:00.Z", "2024-06-24t00:00:00Z", "2024-06-24T24:00:00Z",
+        "2024-06-24T00:60:00Z", "2024-06-24T00:00:60Z", "2024-00-24T00:00:00Z", "2024-13-24T00:00:00Z",
+        "2024-06-31T00:00:00Z", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2024-06-00T00:00:00Z",
+        "2024-06-24T00:00:00ZZ", "2024-06-24T00:00:00+3", "2024-06-24T00:00:00+03:3", "2024-06-24T00:00:00+24:00",
+        "2024-06-24T00:00:00+03:60", "2024-06-24T00:00:00+03x30", "2024-06-24T00:00:00*03:30", "2024/06/24T00:00:00Z",
+        "2024-06-24T00-00:00Z", "2024-06-24T00:00.00Z", "x024-06-24T00:00:00Z", "20x4-06-24T00:00:00Z",
+        "2024-06-24Tx0:00:00Z", "2024-06-24T00:00:00.123", "2024-06-24T00:00:00.1x3Z", "+2024-06-24T00:00:00Z",
+    ],
+)  # fmt: skip
+def test_what_is_no_instant_is_not_taken_for_one(text: str) -> None:
+    assert instant(text) is None
+
+
+@tries(600)
+@given(st.dates())
+@example(date(1, 1, 1))
+@example(date(9999, 12, 31))
+@example(date(2000, 2, 29))
+@example(date(1900, 3, 1))
+def test_days_are_counted_as_date_counts_them(day: date) -> None:
+    assert days_from_civil(day.year, day.month, day.day) == day.toordinal() - date(1970, 1, 1).toordinal()
+
+
+@pytest.mark.parametrize(
+    "fields", [(1900, 2, 29), (2023, 4, 31), (2023, 0, 1), (2023, 13, 1), (2023, 1, 0), (2023, 1, 32)]
+)
+def test_a_date_that_is_not_in_the_calendar_has_no_day(fields: tuple[int, int, int]) -> None:
+    assert days_from_civil(*fields) == NO_SUCH_DATE
+
+
+@tries(200)
+@given(st.binary(min_size=12, max_size=12), st.booleans())
+def test_hex_digits_are_the_words_of_an_object_id(id_: bytes, upper: bool) -> None:
+    text = id_.hex().upper() if upper else id_.hex()
+    words = np.zeros(2, np.uint64)
+    assert object_id_of_hex(memory(text.encode()), 1, 25, words)
+    assert words.tobytes()[:12] == id_
+
+
+@pytest.mark.parametrize("text", ["", "0" * 23, "0" * 25, "0" * 23 + "g", "/" + "0" * 23, "0" * 12 + ":" + "0" * 11])
+def test_anything_but_24_hex_digits_is_no_object_id(text: str) -> None:
+    assert not object_id_of_hex(memory(text.encode()), 1, 1 + len(text), np.zeros(2, np.uint64))
+
+
+def test_the_checksum_of_the_known_answer_is_that_of_crc_64_xz() -> None:
+    assert int(crc64(np.int64(0), memory(b"123456789"), 1, 10)) & (2**64 - 1) == 0x995DC9BBDF1939FA
+
+
+@tries(100)
+@given(st.binary(max_size=60), st.integers(0, 60))
+def test_a_checksum_goes_on_from_any_place(content: bytes, cut: int) -> None:
+    cut = min(cut, len(content))
+    first = crc64(np.int64(0), memory(content), 1, 1 + cut)
+    assert crc64(np.int64(first), memory(content), 1 + cut, 1 + len(content)) == crc64(
+        np.int64(0), memory(content), 1, 1 + len(content)
+    )

@@ -1,0 +1,72 @@
+"""mongodump archives built by hand, segment by segment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import bson
+import numpy as np
+
+from jobs.decode.crc64 import crc64
+from jobs.decode.jit import PADDING
+
+MAGIC: Final = bytes.fromhex("6de29981")
+TERMINATOR: Final = b"\xff\xff\xff\xff"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some documents of a collection, named with its database: ``shop.transaction``."""
+
+    name: str
+    documents: Sequence[bytes]
+
+
+def checksum(content: bytes) -> int:
+    """The CRC-64 of an archive, signed."""
+    return int(crc64(np.int64(0), np.array(bytearray(content + bytes(PADDING))), 0, len(content)))
+
+
+def header(name: str, **more: Any) -> bytes:
+    """A document that names a collection."""
+    database, collection = name.split(".", 1)
+    return bson.encode({"db": database, "collection": collection, **more})
+
+
+def prelude(names: Sequence[str], *, views: Sequence[str] = (), version: str = "0.1") -> bytes:
+    """All up to the first segment."""
+    about = {"concurrent_collections": 4, "version": version, "server_version": "7.0.0", "tool_version": "100.9"}
+    entries = [
+        header(name, metadata=json.dumps({"indexes": []}), size=0, type="view" if name in views else "collection")
+        for name in (*names, *views)
+    ]
+    return MAGIC + bson.encode(about) + b"".join(entries) + TERMINATOR
+
+
+def segment(part: Segment) -> bytes:
+    """A header, documents, the terminator."""
+    return header(part.name, EOF=False, CRC=bson.Int64(0)) + b"".join(part.documents) + TERMINATOR
+
+
+def end_marker(name: str, content: bytes) -> bytes:
+    """The end of a collection that consists of `content`."""
+    return header(name, EOF=True, CRC=bson.Int64(checksum(content))) + TERMINATOR
+
+
+def archive(segments: Sequence[Segment], *, empty: Sequence[str] = (), views: Sequence[str] = ()) -> bytes:
+    """A whole archive: `segments` as they stand, each collection ended after the last of its own.
+
+    :param empty: collections without documents; `views` are named in the prelude only.
+    """
+    names = list(dict.fromkeys([*empty, *(part.name for part in segments)]))
+    parts = [prelude(names, views=views), *(end_marker(name, b"") for name in empty)]
+    for i, part in enumerate(segments):
+        parts.append(segment(part))
+        if part.name not in [later.name for later in segments[i + 1 :]]:
+            parts.append(
+                end_marker(part.name, b"".join(d for s in segments if s.name == part.name for d in s.documents))
+            )
+    return b"".join(parts)

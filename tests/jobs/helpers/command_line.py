@@ -1,0 +1,212 @@
+"""The command line as processes of their own: started, watched, signalled, and what they said."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[3]
+_TIMEOUT_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call of the command line, see `warm_server`.
+
+    :param die_after: kill it when so many statements or messages have gone to its store.
+    :param file_size_limit: no file of it may become larger, bytes; how a full disk is made here.
+    """
+
+    arguments: tuple[str, ...]
+    folder: str
+    env: Mapping[str, str]
+    die_after: int | None = None
+    file_size_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a process ended with.
+
+    :param code: its exit code; the negative number of the signal that killed it.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output, parsed."""
+        return json.loads(self.out)
+
+    def require_failure(self, code: int, sentence: str = "") -> str:
+        """What it said on standard error: the exit code, one sentence that has `sentence` in it, and a hint."""
+        assert self.code == code, self
+        assert sentence in self.err
+        assert "Traceback" not in self.err
+        first, *hint = self.err.rstrip("\n").split("\n")
+        assert first.startswith("Error: ")
+        assert first.endswith(".")
+        assert len(hint) == 1, self.err
+        assert hint[0].endswith(".")
+        return self.err
+
+
+@dataclass(slots=True)
+class Running:
+    """A process of the command line that has been started."""
+
+    pid: int
+    _reports: IO[str]
+    _out: IO[bytes] | None
+    _err: IO[bytes] | None
+    _ended: Said | None = field(default=None, init=False)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait(self) -> Said:
+        """Wait for its end; what it said."""
+        if self._ended is None:
+            status = int(self._reports.readline())
+            self._reports.close()
+            self._ended = Said(os.waitstatus_to_exitcode(status), _content(self._out), _content(self._err))
+        return self._ended
+
+
+class CommandLine:
+    """Calls ``python -m jobs`` with a store and settings of its own.
+
+    :param folder: its working folder.
+    :param settings: environment variables, beside the few that every process needs.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self._settings = settings
+
+    def __call__(self, *arguments: str | Path, **options: Any) -> Said:
+        """Call it and wait; see `start`."""
+        return self.start(*arguments, **options).wait()
+
+    def start(
+        self,
+        *arguments: str | Path,
+        stdin: IO[bytes] | int | bytes = b"",
+        stdout: int | None = None,
+        stderr: int | None = None,
+        die_after: int | None = None,
+        file_size_limit: int | None = None,
+        **settings: str,
+    ) -> Running:
+        """Call it and do not wait.
+
+        :param stdin: a file or descriptor, or the bytes that it shall read.
+        :param stdout: a descriptor instead of a file; likewise `stderr`.
+        """
+        request = Request(
+            tuple(map(str, arguments)),
+            str(self.folder),
+            _environment() | self._settings | settings,
+            die_after,
+            file_size_limit,
+        )
+        out = tempfile.TemporaryFile() if stdout is None else None  # noqa: SIM115
+        err = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
+        with contextlib.ExitStack() as stack:
+            if isinstance(stdin, bytes):
+                content = stack.enter_context(tempfile.TemporaryFile())
+                content.write(stdin)
+                content.seek(0)
+                stdin = content
+            read_end, write_end = os.pipe()
+            given = [stdin if isinstance(stdin, int) else stdin.fileno()]
+            given += [out.fileno() if out is not None else stdout or 1]
+            given += [err.fileno() if err is not None else stderr or 2, write_end]
+            socket.send_fds(_warm_server(), [json.dumps(asdict(request)).encode()], given)
+            os.close(write_end)
+        reports = os.fdopen(read_end)
+        return Running(int(reports.readline()), reports, out, err)
+
+    def cold(self, *arguments: str | Path, **settings: str) -> Said:
+        """Call ``python -m jobs`` itself, with nothing prepared, and wait."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "jobs", *map(str, arguments)],
+            cwd=self.folder,
+            env=_environment() | self._settings | settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+        return Said(ended.returncode, ended.stdout, ended.stderr)
+
+
+def wait_until(holds: Callable[[], object], timeout_s: float = 20) -> None:
+    """Wait until `holds()` is true; fail when that takes too long."""
+    import time
+
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            pytest.fail(f"this did not come true in {timeout_s:g} s: {holds}")
+        time.sleep(0.002)
+
+
+def _environment() -> dict[str, str]:
+    passed_on = (
+        "PATH",
+        "HOME",
+        "NUMBA_CACHE_DIR",
+        "COVERAGE_PROCESS_START",
+        "COVERAGE_PROCESS_CONFIG",
+        "COVERAGE_FILE",
+    )
+    kept = {name: os.environ[name] for name in passed_on if name in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "LANG": "C.UTF-8"}
+
+
+def _content(file: IO[bytes] | None) -> str:
+    if file is None:
+        return ""
+    with file:
+        file.seek(0)
+        return file.read().decode("utf-8", "surrogateescape")
+
+
+@functools.cache
+def _warm_server() -> socket.socket:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("warm_server.py")), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def stop() -> None:
+        ours.close()
+        process.wait(timeout=10)
+
+    atexit.register(stop)
+    return ours

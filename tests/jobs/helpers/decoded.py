@@ -1,0 +1,116 @@
+"""Sources read to their end through the real feeds and decoders, as plain Python values."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from core.errors import ServiceError
+from core.stores.runs import Counts
+from jobs.decode.batch import Decoder, Reject
+from jobs.decode.decoder import BsonDecoder, JsonDecoder
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.sources.bson_file import BsonFeed
+from jobs.sources.feed import CHUNK_BYTES, Buffer, Feed
+from jobs.sources.json_text import JsonLinesFeed, JsonStreamFeed
+from jobs.sources.recognise import open_source
+from jobs.sources.streams import ByteStream
+
+EVER: Final = Window(-(2**62), 2**62, -(2**62), 2**62)
+"""Every instant can be named and is wanted."""
+
+
+@dataclass
+class Decoded:
+    """What a source gave: rows of (merchant, amount, instant), counts, and rejects in the order of the source."""
+
+    rows: list[tuple[str, int, int]] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    rejects: list[Reject] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """Field and reason of each reject."""
+        return [(reject.field, reject.reason) for reject in self.rejects]
+
+
+def drain(feed: Feed, decoder: Decoder) -> Decoded:
+    """All that `feed` holds."""
+    decoded = Decoded()
+    buffer = Buffer(0)
+    while (chunk := feed.next(buffer)) is not None:
+        for batch in decoder.batches(chunk):
+            batch.rows.validate(full=True)
+            merchants, amounts, instants = (batch.rows.column(name) for name in ("merchant", "amount", "instant"))
+            decoded.rows += zip(
+                merchants.to_pylist(), amounts.to_pylist(), instants.view("int64").to_pylist(), strict=True
+            )
+            decoded.counts += batch.counts
+            decoded.rejects += batch.rejects
+    decoded.counts.require_conservation()
+    return decoded
+
+
+def stream_of(content: bytes) -> ByteStream:
+    """`content` as a stream."""
+    return ByteStream("made up", io.BytesIO(content), len(content))
+
+
+def read_bson(content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES) -> Decoded:
+    """BSON documents one after another."""
+    return drain(BsonFeed(stream_of(content), chunk_bytes), BsonDecoder(fields, window))
+
+
+def read_json_lines(content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES) -> Decoded:
+    """JSON documents, one a line."""
+    return drain(JsonLinesFeed(stream_of(content), chunk_bytes), JsonDecoder(fields, window, one_line=True))
+
+
+def read_json_stream(
+    content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES, *, array: bool
+) -> Decoded:
+    """JSON documents that may spread over lines."""
+    feed = JsonStreamFeed(stream_of(content), array=array, chunk_bytes=chunk_bytes)
+    return drain(feed, JsonDecoder(fields, window, one_line=False))
+
+
+def read_file(
+    path: Path | str,
+    fields: Fields | None = None,
+    window: Window = EVER,
+    collection: str | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Decoded:
+    """A file or folder, recognised by its content."""
+    fields = fields or Fields()
+    source = open_source(str(path), fields, collection, chunk_bytes)
+    try:
+        return drain(source.feed, source.decoder(fields, window))
+    finally:
+        source.close()
+
+
+def read_as_file(content: bytes, fields: Fields | None = None, **options: Any) -> Decoded:
+    """The same for `content`, put into a file without an ending."""
+    with tempfile.NamedTemporaryFile(prefix="source-") as file:
+        file.write(content)
+        file.flush()
+        return read_file(file.name, fields, **options)
+
+
+def attempted(read: Callable[[], Decoded]) -> tuple[Decoded | None, str]:
+    """What `read` gives, or None and the sentence of the error that a user sees; any other exception is passed on."""
+    try:
+        return read(), ""
+    except ServiceError as error:
+        return None, error.sentence
+
+
+def read_one_json(text: str, fields: Fields | None = None) -> Decoded:
+    """One JSON document, or what stands in its place; by default of the fields m, a and t."""
+    return read_json_lines(text.encode(errors="surrogateescape"), fields or Fields("m", "a", "t"))

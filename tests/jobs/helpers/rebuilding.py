@@ -1,0 +1,48 @@
+"""Rebuilds inside the process of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from core.calendar import calendar_named
+from core.calendar.days import LocalDays
+from core.stores import Stores, wall_clock_ms
+from jobs.rebuild import Outcome, Rebuild, Request, Watcher
+
+
+class Workshop:
+    """Runs rebuilds into one store.
+
+    :param folder: gets the quarantine files.
+    :param clock: what the rebuild takes for the time; the ledger has a clock of its own.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        folder: Path,
+        calendar: str = "jalali",
+        zone: str = "Asia/Tehran",
+        clock: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self.stores = stores
+        self.quarantine = folder / "quarantine"
+        self._job = Rebuild(stores, calendar_named(calendar), LocalDays(zone), self.quarantine, clock)
+
+    def rebuild(self, request: Request, watcher: Watcher | None = None) -> Outcome:
+        """Do what `request` says."""
+        return self._job.run(request, watcher or Watcher())
+
+
+class AtPhase(Watcher):
+    """Does something once, when the run goes over to the phase `name`."""
+
+    def __init__(self, name: str, act: Callable[[], object]) -> None:
+        self._name = name
+        self._act = act
+
+    def phase(self, name: str) -> None:
+        """See `Watcher.phase`."""
+        if name == self._name:
+            self._act()

@@ -1,0 +1,238 @@
+"""Parquet tables: column types, nulls, structs, rejects."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bson import Binary, Decimal128
+from bson.json_util import CANONICAL_JSON_OPTIONS, dumps, loads
+from changes import changed
+from decoded import Decoded, attempted, read_as_file
+from effort import COMPILED, tries
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongoarrow.types import ObjectIdType
+
+from core.errors import SourceError
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+
+ID = "0123456789abcdef01234567"
+EPOCH = pa.array([0], pa.timestamp("ms"))
+
+
+def written(table: pa.Table, **options: Any) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, **options)
+    return file.getvalue()
+
+
+def read(columns: dict[str, Any], fields: Fields | None = None) -> Decoded:
+    return read_as_file(written(pa.table(columns)), fields)
+
+
+def amounts(column: pa.Array) -> tuple[list[int], list[str]]:
+    """The amounts of a column, and the reasons of those that are none."""
+    count = len(column)
+    times = pa.array([0] * count, pa.timestamp("us", "Asia/Tehran"))
+    found = read({"merchantId": ["a"] * count, "amount": column, "createdAt": times})
+    return [amount for _, amount, _ in found.rows], [reason for _, reason in found.reasons]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([1, -128, None], pa.int8()), ([1, -128], ["null"])),
+        (pa.array([1, None, -(2**31)], pa.int32()), ([1, -(2**31)], ["null"])),
+        (pa.array([2**63 - 1, -(2**63), None]), ([2**63 - 1, -(2**63)], ["null"])),
+        (pa.array([2**63 - 1, 2**63, 2**64 - 1, None], pa.uint64()), ([2**63 - 1], ["too large"] * 2 + ["null"])),
+        (pa.array([1.0, 1.5, float("nan"), float("-inf"), None]), ([1], ["fraction", "NaN", "infinity", "null"])),
+        (pa.array([2.0**53, 2.0**53 + 2, -(2.0**53), -0.0]), ([2**53, -(2**53), 0], ["too large"])),
+        (pa.array([2.0**24, 0.5], pa.float32()), ([2**24], ["fraction"])),
+        (pa.array([Decimal("1.00"), Decimal("1.01"), None], pa.decimal128(20, 2)), ([1], ["fraction", "null"])),
+        (pa.array([Decimal(2**63), Decimal(-(2**63))], pa.decimal256(60, 0)), ([-(2**63)], ["too large"])),
+        (pa.array([Decimal("-9223372036854775808.000")], pa.decimal128(30, 3)), ([-(2**63)], [])),
+        (pa.array([1, 2, None, 1]).dictionary_encode(), ([1, 2, 1], ["null"])),
+    ],
+)
+def test_an_amount_of_every_numeric_type_is_exact(column: pa.Array, expected: tuple[list[int], list[str]]) -> None:
+    assert amounts(column) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array(["a", "", None]), (["a"], ["empty", "null"])),
+        (pa.array(["a", "فروشگاه"], pa.large_string()), (["a", "فروشگاه"], [])),
+        (pa.array(["a", None, "a"]).dictionary_encode(), (["a", "a"], ["null"])),
+        (pa.array(["a", "longer than inlined", None], pa.string_view()), (["a", "longer than inlined"], ["null"])),
+        (pa.array([42, -1, None]), (["42", "-1"], ["null"])),
+        (pa.array([2**64 - 1, 7], pa.uint64()), (["7"], ["wrong type"])),
+        (pa.array([bytes.fromhex("0123456789abcdef01234567"), None], pa.binary(12)), ([ID], ["null"])),
+    ],
+)  # fmt: skip
+def test_a_merchant_of_every_type_is_its_text(column: pa.Array, expected: tuple[list[str], list[str]]) -> None:
+    times = pa.array([0] * len(column), pa.timestamp("ms"))
+    found = read({"merchantId": column, "amount": [1] * len(column), "createdAt": times})
+    assert ([merchant for merchant, _, _ in found.rows], [reason for _, reason in found.reasons]) == expected
+
+
+def test_an_object_id_of_pymongoarrow_is_its_hex_digits() -> None:
+    ids = pa.ExtensionArray.from_storage(ObjectIdType(), pa.array([bytes.fromhex(ID)], pa.binary(12)))
+    assert read({"merchantId": ids, "amount": [1], "createdAt": EPOCH}).rows == [(ID, 1, 0)]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tehran"])
+def test_an_instant_of_every_unit_is_cut_to_the_millisecond_towards_the_past(unit: str, zone: str | None) -> None:
+    per_ms = {"ms": 1, "us": 1000, "ns": 1_000_000}[unit]
+    stored = [5 * per_ms, -5 * per_ms, per_ms - 1 if per_ms > 1 else 0, -1, None]
+    found = read({"merchantId": ["a"] * 5, "amount": [1] * 5, "createdAt": pa.array(stored, pa.timestamp(unit, zone))})
+    assert [instant for _, _, instant in found.rows] == [5, -5, 0, -1]
+    assert found.reasons == [("time", "null")]
+
+
+def test_an_instant_beyond_every_calendar_is_rejected_and_does_not_wrap() -> None:
+    stored = pa.array([2**63 - 1, -(2**63)], pa.timestamp("ms"))
+    table = pa.table({"merchantId": ["a"] * 2, "amount": [1] * 2, "createdAt": stored})
+    found = read_as_file(written(table), window=Window(-(10**14), 10**14, -(10**14), 10**14))
+    assert found.reasons == [("time", "outside the calendar")] * 2
+    for reject in found.rejects:
+        loads(dumps(reject.document(), json_options=CANONICAL_JSON_OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("createdAt", ["1970-01-01"]),
+        ("createdAt", [0]),
+        ("createdAt", pa.array([0], pa.date32())),
+        ("merchantId", [1.5]),
+        ("merchantId", [True]),
+        ("merchantId", [b"bytes"]),
+        ("merchantId", [Decimal(5)]),
+        ("amount", ["5"]),
+        ("amount", [True]),
+        ("amount", [[5]]),
+    ],
+)
+def test_a_column_whose_type_cannot_hold_such_values_is_refused(name: str, column: Any) -> None:
+    good = {"merchantId": ["a"], "amount": [1], "createdAt": EPOCH}
+    with pytest.raises(SourceError, match=rf"column {name} of .* has type .*; a (time|merchant|amount) column is"):
+        read(good | {name: column})
+
+
+def test_a_column_that_is_missing_is_refused_with_a_list() -> None:
+    with pytest.raises(SourceError, match=r"has no column amount, or more than one: it has merchantId, createdAt"):
+        read({"merchantId": ["a"], "createdAt": EPOCH})
+    with pytest.raises(SourceError, match=r"has no column merchantId.x"):
+        read({"merchantId": ["a"], "amount": [1], "createdAt": EPOCH}, Fields(merchant="merchantId.x"))
+
+
+def test_a_column_that_is_there_twice_is_refused() -> None:
+    table = pa.table([["a"], [1], [2], EPOCH], names=["merchantId", "amount", "amount", "createdAt"])
+    with pytest.raises(SourceError, match="has no column amount"):
+        read_as_file(written(table))
+
+
+def test_a_path_leads_into_structs_and_a_null_struct_holds_nulls() -> None:
+    shop = pa.array(
+        [{"id": "a", "pay": {"amount": 5}}, None, {"id": "b", "pay": None}, {"id": None, "pay": {"amount": 7}}]
+    )
+    times = pa.array([0] * 4, pa.timestamp("ms"))
+    found = read({"shop": shop, "createdAt": times}, Fields("shop.id", "shop.pay.amount", "createdAt"))
+    assert found.rows == [("a", 5, 0)]
+    assert found.reasons == [("merchant", "null"), ("amount", "null"), ("merchant", "null")]
+
+
+def test_a_column_with_a_dot_in_its_name_is_found_before_a_path() -> None:
+    found = read({"merchantId": ["a"], "pay.amount": [5], "createdAt": EPOCH}, Fields(amount="pay.amount"))
+    assert found.rows == [("a", 5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "passed"),
+    [
+        (["paid", "failed", None], "paid", 1),
+        ([1, 2, None], "1", 1),
+        ([1.0, 1.5, None], "1", 1),
+        ([Decimal("1.0"), Decimal("1.5"), None], "1", 1),
+        ([True, False, None], "true", 1),
+        ([True, False, None], "null", 1),
+        (pa.array([bytes(12), b"x" * 12, None], pa.binary(12)), "0" * 24, 1),
+    ],
+)
+def test_a_filter_looks_at_a_column_of_every_type(column: Any, text: str, passed: int) -> None:
+    times = pa.array([0] * 3, pa.timestamp("ms"))
+    columns = {"merchantId": ["a"] * 3, "amount": [1] * 3, "createdAt": times, "x": column}
+    found = read(columns, Fields(where=(("x", text),)))
+    assert (found.counts.counted, found.counts.filtered) == (passed, 3 - passed)
+
+
+def test_the_rows_of_many_groups_and_batches_are_all_read() -> None:
+    count = 70_000 if COMPILED else 34_000
+    times = pa.array(range(count), pa.timestamp("ms"))
+    table = pa.table({"merchantId": ["a", "b"] * (count // 2), "amount": range(count), "createdAt": times})
+    for content in (written(table, row_group_size=20_000), gzip.compress(written(table), 1)):
+        found = read_as_file(content)
+        assert found.rows == [("ab"[i % 2], i, i) for i in range(count)]
+
+
+def test_the_position_of_a_reject_is_its_row() -> None:
+    count = 40_000 if COMPILED else 33_000
+    good = pa.array([0] * count, pa.timestamp("ms"))
+    found = read({"merchantId": ["a"] * count, "amount": [*range(count - 1), None], "createdAt": good})
+    assert [(reject.position, reject.unit) for reject in found.rejects] == [(count, "row")]
+
+
+def test_a_rejected_row_can_be_read_back_whatever_its_columns() -> None:
+    columns = {
+        "merchantId": [None],
+        "amount": [1],
+        "createdAt": pa.array([1], pa.timestamp("ns")),
+        "price": pa.array([Decimal("1.50")], pa.decimal128(5, 2)),
+        "huge": pa.array([Decimal(10**60 + 1)], pa.decimal256(70, 0)),
+        "day": pa.array([1], pa.date32()),
+        "clock": pa.array([1], pa.time64("us")),
+        "span": pa.array([1], pa.duration("us")),
+        "unsigned": pa.array([2**64 - 1], pa.uint64()),
+        "bytes": [b"\xff"],
+        "struct": [{"a": [{"b": Decimal(1)}]}],
+        "nested": [{"a": [1, None]}],
+        "half": pa.array([1.5], pa.float16()),
+        "text": pa.array([b"\xff"], pa.binary()).cast(pa.string(), safe=False),
+        "far": pa.array([2**62], pa.timestamp("ms")),
+    }
+    columns["merchantId"] = pa.array([None], pa.string())
+    (reject,) = read(columns).rejects
+    document = loads(dumps(reject.document(), json_options=CANONICAL_JSON_OPTIONS, ensure_ascii=False))
+    assert document.keys() == columns.keys()
+    assert document["price"] == Decimal128("1.50")
+    assert document["huge"] == str(10**60 + 1)
+    assert document["day"] == "1970-01-02"
+    assert document["unsigned"] == str(2**64 - 1)
+    assert document["bytes"] == b"\xff"
+    assert document["text"] == Binary(b"\xff") or document["text"] == b"\xff"
+    assert document["nested"] == {"a": [1, None]}
+    assert "Decimal" in document["struct"] or "1" in document["struct"]
+
+
+@tries(80, 20)
+@given(st.randoms(use_true_random=False), st.sampled_from(["none", "snappy"]))
+def test_a_changed_parquet_file_gives_a_result_or_an_error(chance: Any, compression: str) -> None:
+    times = pa.array([datetime(2024, 1, 1, tzinfo=UTC)] * 50, pa.timestamp("ms"))
+    table = pa.table(
+        {"merchantId": ["a", None] * 25, "amount": range(50), "createdAt": times, "d": [date(2024, 1, 1)] * 50}
+    )
+    found, sentence = attempted(lambda: read_as_file(changed(written(table, compression=compression), chance)))
+    assert found or sentence
+    if found:
+        for reject in found.rejects:
+            reject.document()

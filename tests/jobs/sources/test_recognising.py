@@ -1,0 +1,166 @@
+"""Opening sources: files, folders and standard input, recognised by their content."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from pathlib import Path
+
+import bson
+import pytest
+from bson.datetime_ms import DatetimeMS
+from decoded import read_as_file, read_file
+
+from core.errors import SourceDamaged, SourceError, UnknownFormat, UsageError
+from jobs.decode.plan import Fields
+from jobs.sources.recognise import open_source
+
+SHOP = Path(__file__).parents[2] / "data" / "shop"
+RAW = bson.encode({"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(0)})
+LINE = b'{"merchantId":"a","amount":1,"createdAt":{"$date":0}}'
+CSV = b"merchantId,amount,createdAt\na,1,1970-01-01T00:00:00Z\n"
+ROWS = [("a", 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        (RAW, "BSON"),
+        (LINE, "JSON lines"),
+        (b"\n " + LINE + b"\r\n", "JSON lines"),
+        (b"\xef\xbb\xbf" + LINE + b"\n", "JSON lines"),
+        (b"[" + LINE + b"]", "JSON array"),
+        (b"\xef\xbb\xbf \n[\n" + LINE + b"\n]\n", "JSON array"),
+        (LINE.replace(b",", b",\n"), "JSON documents"),
+        (LINE.replace(b"{", b"{\n", 1) + b"\n", "JSON documents"),
+        (CSV, "CSV"),
+        (b"\xef\xbb\xbf" + CSV, "CSV"),
+        (CSV.replace(b"\n", b"\r\n"), "CSV"),
+        (b'"merchantId","amount","createdAt"\n"a","1",1970-01-01T00:00:00Z\n', "CSV"),
+        (gzip.compress(RAW), "BSON, gzip"),
+        (gzip.compress(LINE) + gzip.compress(b"\n"), "JSON lines, gzip"),
+    ],
+)
+def test_a_file_is_recognised_by_its_content(tmp_path: Path, content: bytes, form: str) -> None:
+    path = tmp_path / "export.parquet"
+    path.write_bytes(content)
+    source = open_source(str(path), Fields(), None)
+    source.close()
+    assert source.form == form
+    for chunk_bytes in (1, 1 << 20):
+        assert read_file(path, chunk_bytes=chunk_bytes).rows == ROWS
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\0\0\0\0", b"\x89PNG\r\n", b"a\nb\n", b" \n ", b"\xff" * 100])
+def test_what_is_in_no_known_format_is_refused_with_the_formats_there_are(content: bytes) -> None:
+    with pytest.raises(UnknownFormat, match="in no format that is read") as caught:
+        read_as_file(content)
+    assert "mongodump archive" in caught.value.hint
+
+
+def test_an_empty_file_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"is empty \(0 bytes\)"):
+        read_as_file(b"")
+    with pytest.raises(SourceError, match="is empty"):
+        read_as_file(gzip.compress(b""))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere cannot be read: No such file"):
+        read_file(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("url", ["mongodb://host/db", "mongodb+srv://host/db"])
+def test_a_live_collection_is_refused_with_what_to_do_instead(url: str) -> None:
+    with pytest.raises(UsageError, match="live collection") as caught:
+        read_file(url)
+    assert "mongodump" in caught.value.hint
+
+
+def test_standard_input_is_read_and_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "export"
+    path.write_bytes(gzip.compress(RAW))
+    saved = os.dup(0)
+    try:
+        with path.open("rb") as file:
+            os.dup2(file.fileno(), 0)
+        assert read_file("-").rows == ROWS
+        assert os.fstat(0).st_size == path.stat().st_size
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+
+
+def test_progress_counts_the_stored_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "export"
+    path.write_bytes(gzip.compress(RAW * 1000))
+    source = open_source(str(path), Fields(), None)
+    try:
+        assert source.progress() == (path.stat().st_size, path.stat().st_size)
+    finally:
+        source.close()
+
+
+def dump(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(RAW) if name.endswith(".gz") else RAW)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["transaction.bson", "shop/transactions.bson", "shop/transaction.bson.gz"])
+def test_a_dump_folder_is_read_from_above_or_within_its_database(tmp_path: Path, name: str) -> None:
+    assert read_file(dump(tmp_path, name, "shop/users.bson", "oplog.bson")).rows == ROWS
+
+
+def test_a_folder_without_the_collection_is_refused_with_a_list_of_what_it_holds(tmp_path: Path) -> None:
+    dump(tmp_path, "shop/users.bson", "log/audit.bson.gz", "shop/users.metadata.json", "oplog.bson")
+    with pytest.raises(SourceError, match=r"no collection transaction or transactions: it holds log.audit, shop.users"):
+        read_file(tmp_path)
+    assert read_file(tmp_path, collection="audit").rows == ROWS
+
+
+def test_an_empty_folder_holds_no_collection(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="it holds no collection"):
+        read_file(tmp_path)
+
+
+def test_collections_named_alike_are_told_apart_by_their_databases(tmp_path: Path) -> None:
+    dump(tmp_path, "a/transaction.bson", "b/transaction.bson", "b/transactions.bson")
+    with pytest.raises(SourceError, match=r"more than one collection .*: a.transaction, b.transaction, b.transactions"):
+        read_file(tmp_path)
+    assert read_file(tmp_path, collection="b.transaction").rows == ROWS
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_collection_has_the_name_that_its_metadata_says(tmp_path: Path, compress: bool) -> None:
+    dump(tmp_path, "shop/trans%24ccut.bson", "shop/pay%2Fments.bson")
+    metadata = json.dumps({"collectionName": "transaction"}).encode()
+    name = "trans%24ccut.metadata.json" + (".gz" if compress else "")
+    (tmp_path / "shop" / name).write_bytes(gzip.compress(metadata) if compress else metadata)
+    (tmp_path / "shop" / "pay%2Fments.metadata.json").write_bytes(b"[damaged")
+    assert read_file(tmp_path).rows == ROWS
+    assert read_file(tmp_path, collection="pay/ments").rows == ROWS
+
+
+def test_an_empty_collection_of_a_dump_has_no_transactions(tmp_path: Path) -> None:
+    (tmp_path / "transaction.bson.gz").write_bytes(gzip.compress(b""))
+    assert read_file(tmp_path).counts.read == 0
+
+
+def test_a_damaged_file_of_a_dump_is_named(tmp_path: Path) -> None:
+    shutil.copytree(SHOP / "dump", tmp_path / "dump")
+    path = tmp_path / "dump" / "shop" / "transaction.bson.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(
+        SourceDamaged, match=r"transaction.bson.gz is damaged at byte [0-9]+: the gzip data is cut short"
+    ):
+        read_file(tmp_path / "dump")
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be read: File name too long"):
+        read_file(tmp_path / ("x" * 300))

@@ -1,0 +1,118 @@
+"""The keeper of the ledger's row of a run."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import jobs.keeper
+from core.errors import Interrupted, SourceError, StoreUnavailable
+from core.stores import Stores, current_holder, open_stores
+from core.stores.runs import Run, RunStatus
+from core.stores.summaries import Meaning
+from jobs.keeper import RunKeeper
+
+MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+BEGAN_MS = 1_719_230_400_000
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def keeper(stores: Stores) -> RunKeeper:
+    """The keeper of a new run; every look at its clock is a millisecond later."""
+    draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), BEGAN_MS, BEGAN_MS, ("x",), MEANING)
+    return RunKeeper(stores.runs, stores.runs.begin(draft), itertools.count(BEGAN_MS + 1).__next__)
+
+
+def latest(stores: Stores) -> Run:
+    """The row of the last run."""
+    return stores.runs.recent(1)[0]
+
+
+def test_a_run_that_ends_well_is_recorded_as_published(stores: Stores) -> None:
+    with keeper(stores) as kept:
+        kept.update(phase="publishing", warnings=("w",))
+        assert latest(stores) == kept.run
+    run = latest(stores)
+    assert run == kept.run
+    assert (run.status, run.phase, run.warnings, run.error) == (RunStatus.PUBLISHED, "done", ("w",), None)
+    assert run.ended_at_ms == run.heartbeat_at_ms == BEGAN_MS + 2
+
+
+def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: Stores) -> None:
+    kept = keeper(stores)
+    kept.update(phase="checking")
+    with pytest.raises(SourceError), kept:
+        raise SourceError("x cannot be read", "Look at it.")
+    run = latest(stores)
+    assert (run.status, run.phase, run.error) == (RunStatus.FAILED, "checking", "x cannot be read")
+
+
+def test_a_defect_is_recorded_with_its_type(stores: Stores) -> None:
+    with pytest.raises(ZeroDivisionError), keeper(stores):
+        raise ZeroDivisionError("that was not expected")
+    assert latest(stores).error == "ZeroDivisionError: that was not expected"
+
+
+def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
+    with pytest.raises(Interrupted), keeper(stores):
+        raise Interrupted(15, "SIGTERM")
+    run = latest(stores)
+    assert (run.status, run.error) == (RunStatus.INTERRUPTED, "stopped by SIGTERM, nothing was published")
+
+
+def test_the_heartbeat_is_renewed_while_the_run_is_busy(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.keeper, "HEARTBEAT_S", 0.01)
+    with keeper(stores):
+        deadline = time.monotonic() + 10
+        while latest(stores).heartbeat_at_ms < BEGAN_MS + 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    ended = latest(stores)
+    assert ended.heartbeat_at_ms > BEGAN_MS + 3
+    time.sleep(0.05)
+    assert latest(stores) == ended, "no heartbeat follows the end"
+
+
+def test_a_ledger_that_cannot_be_written_does_not_hide_the_first_error(tmp_path: Path) -> None:
+    path = tmp_path / "summaries.db"
+    with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
+        kept = keeper(stores)
+        _spoil(path)
+        with pytest.raises(SourceError, match=r"^this came first$"), kept:
+            raise SourceError("this came first")
+        with pytest.raises(StoreUnavailable):
+            latest(stores)
+
+
+def test_a_heartbeat_that_fails_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.keeper, "HEARTBEAT_S", 0.01)
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    with open_stores(url, timeout_s=0.02) as stores:
+        with keeper(stores) as kept:
+            with sqlite3.connect(tmp_path / "summaries.db") as other:
+                other.execute("BEGIN IMMEDIATE")  # nobody else can write meanwhile
+                time.sleep(0.2)
+                other.rollback()
+            other.close()
+            before = latest(stores).heartbeat_at_ms
+            deadline = time.monotonic() + 10
+            while latest(stores).heartbeat_at_ms <= before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert latest(stores).heartbeat_at_ms > before
+        assert latest(stores) == kept.run
+
+
+def _spoil(path: Path) -> None:
+    """Take the table of runs away."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE summary_runs")
+    connection.close()
