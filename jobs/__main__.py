@@ -106,8 +106,10 @@ def rebuild(
 
 @app.command()
 def status(
-    run: Annotated[int | None, typer.Argument(metavar="[RUN]", help="Number of a run, for all about it.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many runs to list.")] = 10,
+    run: Annotated[
+        int | None, typer.Argument(metavar="[RUN]", min=1, max=2**63 - 1, help="A run's number: all about it.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many runs to list.")] = 10,
     store: Store = None,
     as_json: Json = False,
 ) -> None:

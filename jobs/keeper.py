@@ -38,7 +38,12 @@ class RunKeeper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._end(RunStatus.PUBLISHED, None)
+            try:
+                self._end(RunStatus.PUBLISHED, None)
+            except ServiceError as failure:
+                # Published it is all the same, and the next run finds that out and closes the row.
+                warning = f"the ledger could not be written after the publication: {failure.sentence}"
+                self.run = replace(self.run, warnings=(*self.run.warnings, warning))
             return
         sentence = error.sentence if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
         status = RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED
@@ -54,6 +59,11 @@ class RunKeeper:
         with self._lock:
             self.run = replace(self.run, heartbeat_at_ms=self._clock(), **changes)
             self._ledger.update(self.run)
+
+    def published(self, generation: int) -> None:
+        """Note what was published; written down when the run ends."""
+        with self._lock:
+            self.run = replace(self.run, generation=generation)
 
     def _end(self, status: RunStatus, error: str | None) -> None:
         self._ended.set()

@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from bson import Binary, encode
 from bson.datetime_ms import DatetimeMS
@@ -21,6 +21,9 @@ from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 
 from core.errors import ServiceError
 from jobs.decode.batch import Reject
+
+_MAX_LEVELS: Final = 100
+"""How deep MongoDB lets documents be nested."""
 
 
 class Quarantine:
@@ -92,15 +95,19 @@ class Quarantine:
         )
 
 
-def _comes_back(value: Any) -> bool:
-    """Whether `bson.json_util.loads` reads `value` back as it is.
+def _comes_back(value: Any, levels: int = _MAX_LEVELS) -> bool:
+    """Whether `bson.json_util` writes `value` and reads it back as it is.
 
-    It takes names that begin with a dollar sign for types of Extended JSON, and refuses dates that Python cannot hold.
+    It takes names that begin with a dollar sign for types of Extended JSON, refuses dates that Python cannot hold, and
+    goes into documents by recursion.
     """
+    if levels == 0:
+        return False
     if isinstance(value, dict):
-        return not any(name.startswith("$") for name in value) and all(map(_comes_back, value.values()))
+        named = not any(name.startswith("$") for name in value)
+        return named and all(_comes_back(inner, levels - 1) for inner in value.values())
     if isinstance(value, list):
-        return all(map(_comes_back, value))
+        return all(_comes_back(inner, levels - 1) for inner in value)
     if isinstance(value, DatetimeMS):
         try:
             value.as_datetime()

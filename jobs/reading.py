@@ -16,7 +16,8 @@ import polars as pl
 
 from core.calendar.days import LocalDays
 from core.stores.runs import Counts
-from jobs.aggregate.partial import Partial
+from jobs.aggregate.partial import PARTIAL_SCHEMA, Partial
+from jobs.aggregate.summaries import merge
 from jobs.decode.batch import Reject
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
@@ -61,6 +62,11 @@ class Totals:
     partials: list[pl.DataFrame] = field(default_factory=list)
     kinds: list[pl.DataFrame] = field(default_factory=list)
 
+    def fold(self) -> None:
+        """Merge what several workers or sources gave, so that memory does not grow with their number."""
+        self.partials = [merge(self.partials).cast(PARTIAL_SCHEMA)]
+        self.kinds = [pl.concat(self.kinds).unique()]
+
 
 class SourceReader:
     """Reads one source to its end.
@@ -94,14 +100,15 @@ class SourceReader:
         self._next_delivery = 0
         self._finished: dict[int, tuple[Counts, list[Reject]]] = {}
         self._failure: tuple[int, BaseException] | None = None
-        self._workers = [
-            threading.Thread(target=self._work, name=f"decode-{i}", daemon=True) for i in range(self._threads)
-        ]
+        self._at_work = threads
 
     @property
     def is_busy(self) -> bool:
-        """Whether a thread still waits for the source: then closing that would wait as well."""
-        return any(worker.is_alive() for worker in self._workers)
+        """Whether a thread still waits for the source: then closing that would wait as well.
+
+        Counted here, because a signal during `Thread.join` makes `Thread.is_alive` tell lies (bpo-45274).
+        """
+        return self._at_work > 0
 
     def read(self, tick: Callable[[], None]) -> None:
         """Read everything.
@@ -110,7 +117,7 @@ class SourceReader:
         :raises SourceDamaged: the earliest damage of the source.
         :raises SourceError: it cannot be read.
         """
-        workers = self._workers
+        workers = [threading.Thread(target=self._work, name=f"decode-{i}", daemon=True) for i in range(self._threads)]
         for worker in workers:
             worker.start()
         try:
@@ -157,6 +164,9 @@ class SourceReader:
                 self._totals.kinds.append(partial.merchant_kinds())
         except BaseException as error:
             self._fail(number, error)
+        finally:
+            with self._delivering:
+                self._at_work -= 1
 
     def _deliver(self, number: int, counts: Counts, rejects: list[Reject]) -> None:
         """Hand on what chunk `number` gave as soon as all chunks before it have been handed on."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar, Mode
-from core.errors import ConservationBroken, Interrupted, TooManyRejects, UsageError
+from core.errors import ConservationBroken, Interrupted, ServiceError, TooManyRejects, UsageError
 from core.stores import Stores, current_holder
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Meaning, Publication
@@ -22,11 +23,13 @@ from jobs.decode.plan import Fields
 from jobs.keeper import RunKeeper
 from jobs.quarantine import Quarantine
 from jobs.reading import SourceReader, Totals, in_background
+from jobs.sources.dump_folder import collection_file
 from jobs.sources.feed import CHUNK_BYTES, Source
 from jobs.sources.recognise import open_source
 from jobs.sources.streams import STANDARD_INPUT
 
-_NAMED_MERCHANTS = 5
+_NAMED_MERCHANTS: Final = 5
+_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Rebuild:
         :raises ServiceError: see `core.errors`; nothing was published.
         """
         window, first_day, last_day = self._window(request)
-        _require_distinct(request.sources)
+        _require_distinct(request)
         meaning = self._meaning(request.fields)
         self._require_allowed(request, meaning)
         now = self._clock()
@@ -146,7 +149,7 @@ class Rebuild:
                 # The signal may have come when the publication was made already; the store knows.
                 if self._stores.summaries.published() != publication:
                     raise
-            keeper.run = replace(keeper.run, generation=publication.generation)
+            keeper.published(publication.generation)
         return Outcome(keeper.run, publication, forms)
 
     def _window(self, request: Request) -> tuple[Window, int, int]:
@@ -167,7 +170,20 @@ class Rebuild:
         if first_day > last_day:
             raise UsageError(f"--from {request.first_key} is after --to {request.last_key}", "Exchange them.")
         named = self._local_days.named_range_ms(calendar)
-        return Window(*named, *self._local_days.period_bounds_ms(first_day, last_day)), first_day, last_day
+        wanted = self._local_days.period_bounds_ms(first_day, last_day)
+        for instant in wanted if request.is_partial else ():
+            self._require_clean_cut(instant, first_day, last_day, wanted)
+        return Window(*named, *wanted), first_day, last_day
+
+    def _require_clean_cut(self, instant: int, first_day: int, last_day: int, wanted: tuple[int, int]) -> None:
+        """Raise where the clocks went back across midnight at `instant`: days are then no span of time there."""
+        table = self._local_days.table(instant - _DAY_MS, instant + _DAY_MS)
+        is_wanted = (table.starts_ms >= wanted[0]) & (table.starts_ms < wanted[1])
+        if (is_wanted != ((table.days >= first_day) & (table.days <= last_day))).any():
+            raise UsageError(
+                "the clocks went back across midnight at an end of these days, which cannot be replaced by themselves",
+                "Begin a day earlier or end a day later.",
+            )
 
     def _meaning(self, fields: Fields) -> Meaning:
         return Meaning(
@@ -182,7 +198,7 @@ class Rebuild:
     def _require_allowed(self, request: Request, meaning: Meaning) -> Publication | None:
         """What is published, which `request` may replace."""
         published = self._stores.summaries.published()
-        if published is None or request.truncate:
+        if published is None or published.rows == 0 or request.truncate:
             return published
         if not request.is_partial:
             raise UsageError(
@@ -196,7 +212,9 @@ class Rebuild:
         self, request: Request, window: Window, keeper: RunKeeper, watcher: Watcher
     ) -> tuple[Totals, tuple[str, ...]]:
         started = datetime.fromtimestamp(keeper.run.started_at_ms / 1000, UTC)
-        quarantine = Quarantine(self._quarantine_dir / f"run-{keeper.run.id:06d}-{started:%Y%m%dT%H%M%SZ}.jsonl")
+        # Stores that share the folder number their runs alike; the process tells them apart.
+        name = f"run-{keeper.run.id:06d}-{started:%Y%m%dT%H%M%SZ}-{keeper.run.holder.process_id}.jsonl"
+        quarantine = Quarantine(self._quarantine_dir / name)
         totals = Totals()
         forms = []
         try:
@@ -213,6 +231,7 @@ class Rebuild:
                 finally:
                     if not reader.is_busy:
                         source.close()
+                totals.fold()
         finally:
             quarantine.close()
             keeper.update(
@@ -276,13 +295,25 @@ class Rebuild:
         )
 
 
-def _require_distinct(sources: tuple[str, ...]) -> None:
-    seen: set[str] = set()
-    for argument in sources:
-        place = argument if argument == STANDARD_INPUT else str(Path(argument).resolve())
-        if place in seen:
+def _require_distinct(request: Request) -> None:
+    """Raise when two sources are one file, whatever they are called."""
+    seen: set[object] = set()
+    for argument in request.sources:
+        try:
+            file: object = _file_of(argument, request.collection)
+        except (ServiceError, OSError):
+            continue  # told about when it is opened
+        if file in seen:
             raise UsageError(f"{argument} is given twice", "Its transactions would be counted twice; name it once.")
-        seen.add(place)
+        seen.add(file)
+
+
+def _file_of(argument: str, collection: str | None) -> object:
+    if argument == STANDARD_INPUT:
+        return argument
+    path = Path(argument)
+    status = (collection_file(path, collection) if path.is_dir() else path).stat()
+    return status.st_dev, status.st_ino
 
 
 def _warnings(totals: Totals) -> tuple[str, ...]:

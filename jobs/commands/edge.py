@@ -33,7 +33,7 @@ def edge(as_json: bool = False) -> Iterator[None]:
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
-        hint = f"Nothing was published. This is a defect of the program ({place}): please report it with the command."
+        hint = f"This is a defect of the program ({place}): please report it. status tells what is published."
         _fail(ServiceError(f"unexpected {type(error).__name__}: {error}", hint), as_json)
 
 

@@ -94,8 +94,27 @@ def _request(options: Options, settings: Settings, fields: Fields) -> Request:
         collection=options.collection,
         max_reject_ratio=options.max_reject_ratio,
         threads=options.threads or settings.threads or usable_cores,
-        command=shlex.join(["rebuild", *sys.argv[2:]]),
+        command=_command(options),
     )
+
+
+def _command(options: Options) -> str:
+    """What the ledger calls the run: all that decides what is counted. The store's URL may hold a password."""
+    words = ["rebuild", *options.sources]
+    if options.truncate:
+        words.append("--truncate")
+    given = {"--from": options.first, "--to": options.last, "--collection": options.collection}
+    fields = {
+        "--merchant-field": (options.merchant_field, Fields().merchant),
+        "--amount-field": (options.amount_field, Fields().amount),
+        "--time-field": (options.time_field, Fields().time),
+    }
+    given |= {name: value for name, (value, default) in fields.items() if value != default}
+    words += [word for name, value in given.items() if value is not None for word in (name, value)]
+    words += [word for condition in options.where for word in ("--where", condition)]
+    if options.max_reject_ratio:
+        words += ["--max-reject-ratio", f"{options.max_reject_ratio:g}"]
+    return shlex.join(words)
 
 
 def _watcher(options: Options) -> Silent:

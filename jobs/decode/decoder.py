@@ -83,7 +83,7 @@ class CompiledDecoder(ABC, Generic[C]):
             status, at = self._run(chunk, at, end, outputs)
             while status in (MERCHANTS_FULL, SCRATCH_FULL):
                 if status == MERCHANTS_FULL:
-                    self.merchants.grow(end - at)
+                    self.merchants.grow()
                 else:
                     self._scratch = np.zeros(end - at + 2 * PADDING, np.uint8)
                 status, at = self._run(chunk, at, end, outputs)

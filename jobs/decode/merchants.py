@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from core.errors import ServiceError
 from jobs.decode.jit import Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel, load_u64, outlined
 
 KIND_OBJECT_ID: Final = 1
@@ -23,6 +24,9 @@ FULL: Final = -1
 NOT_TEXT: Final = -2
 """The bytes are not UTF-8."""
 
+MAX_TEXT_BYTES: Final = 2**31 - 1
+"""Arrow counts the bytes of a string column in 32 bits."""
+
 _LONGEST_NUMERAL: Final = 20
 _EMPTY: Final = -1
 
@@ -30,9 +34,10 @@ _EMPTY: Final = -1
 class MerchantState(NamedTuple):
     """The table as arrays, the form in which kernels take it.
 
-    ``buckets`` (codes, -1 empty; a power of two) is searched linearly from the hash; ``kind``, ``first``, ``second``
-    hold the key by code: the words of an ObjectId, the integer, or the hash and length of a string, whose bytes stand
-    in ``text`` from ``offsets[code]`` to ``offsets[code + 1]``. ``size[0]`` is the number of codes.
+    ``buckets`` (codes, -1 empty; a power of two, twice as many as codes fit) is searched linearly from the hash;
+    ``kind``, ``first``, ``second`` hold the key by code: the words of an ObjectId, the integer, or the hash and length
+    of a string, whose bytes stand in ``text`` from ``offsets[code]`` to ``offsets[code + 1]``. ``size[0]`` is the
+    number of codes, ``size[1]`` the length of the last text that room was looked for.
     """
 
     buckets: Int32s
@@ -105,11 +110,8 @@ def _is_utf8(data: Bytes, start: Int, end: Int) -> Bool:
 @helper
 def _has_room(state: MerchantState, text_length: Int) -> Bool:
     size = state.size[0]
-    return (
-        size + 1 < state.kind.size
-        and 2 * (size + 1) <= state.buckets.size
-        and np.int64(state.offsets[size]) + text_length <= state.text.size
-    )
+    state.size[1] = text_length
+    return size + 1 < state.kind.size and np.int64(state.offsets[size]) + text_length <= state.text.size
 
 
 @helper
@@ -251,38 +253,47 @@ class MerchantTable:
             np.zeros(512, np.uint64),
             np.zeros(513, np.int32),
             np.zeros(16_384, np.uint8),
-            np.zeros(1, np.int64),
+            np.zeros(2, np.int64),
             np.array([secrets.randbits(64)], np.uint64),
         )
 
     def __len__(self) -> int:
         return int(self.state.size[0])
 
-    def grow(self, text_bytes: int) -> None:
-        """Make room for at least as many merchants again, and for a text of `text_bytes` more.
+    def grow(self) -> None:
+        """Make room for the merchant that did not fit: for twice the number, for twice the text, or for both.
 
         Arrays handed out by `texts` before stay valid: they keep the old memory.
-        """
-        old = self.state
-        size = len(self)
-        text_size = max(2 * old.text.size, int(old.offsets[size]) + text_bytes)
-        if text_size >= 2**31:
-            raise MemoryError("the names of all merchants together exceed 2 GiB")
 
-        def longer(array: Any, count: int) -> Any:
+        :raises ServiceError: the texts of all merchants together would pass `MAX_TEXT_BYTES`.
+        """
+        size = len(self)
+        used = int(self.state.offsets[size])
+        needed = used + int(self.state.size[1])
+        if needed > MAX_TEXT_BYTES:
+            raise ServiceError(
+                "the names of the merchants together are longer than 2 GiB", "Check that --merchant-field is right."
+            )
+
+        def longer(array: Any, filled: int, count: int) -> Any:
             grown = np.zeros(count, array.dtype)
-            grown[: array.size] = array
+            grown[:filled] = array[:filled]
             return grown
 
-        self.state = old._replace(
-            buckets=np.full(2 * old.buckets.size, _EMPTY, np.int32),
-            kind=longer(old.kind, 2 * old.kind.size),
-            first=longer(old.first, 2 * old.first.size),
-            second=longer(old.second, 2 * old.second.size),
-            offsets=longer(old.offsets, 2 * old.kind.size + 1),
-            text=longer(old.text, text_size),
-        )
-        _rehash(self.state)
+        if needed > self.state.text.size:
+            text_size = min(max(2 * self.state.text.size, needed), MAX_TEXT_BYTES)
+            self.state = self.state._replace(text=longer(self.state.text, used, text_size))
+        old = self.state
+        capacity = old.kind.size
+        if size + 1 >= capacity:
+            self.state = old._replace(
+                buckets=np.full(2 * old.buckets.size, _EMPTY, np.int32),
+                kind=longer(old.kind, size, 2 * capacity),
+                first=longer(old.first, size, 2 * capacity),
+                second=longer(old.second, size, 2 * capacity),
+                offsets=longer(old.offsets, size + 1, 2 * capacity + 1),
+            )
+            _rehash(self.state)
 
     def texts(self) -> pa.StringArray:
         """The text of every code so far, without copying."""

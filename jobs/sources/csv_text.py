@@ -6,8 +6,9 @@ nested values are text. What is written is taken as it stands: `jobs.decode.colu
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,9 @@ from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots
 from jobs.sources.feed import CHUNK_BYTES, Buffer
 from jobs.sources.streams import ByteStream
+
+_HEADER_STEP_BYTES: Final = 4096
+_LONGEST_HEADER_BYTES: Final = 1024 * 1024
 
 
 def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
@@ -44,6 +48,43 @@ def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
     return slots, np.frombuffer(b"".join(parts) + bytes(PADDING), np.uint8)
 
 
+class _Text(io.RawIOBase):
+    """The bytes of a CSV file as Arrow reads them, with what can be told about the whole by looking at each of them.
+
+    ``header`` is the first line, without its end.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        super().__init__()
+        self._stream = stream
+        self._ahead = b""
+        block = bytearray(_HEADER_STEP_BYTES)
+        while b"\n" not in self._ahead and len(self._ahead) < _LONGEST_HEADER_BYTES:
+            count = stream.readinto(block)
+            if not count:
+                break
+            self._ahead += block[:count]
+        self.header = self._ahead.split(b"\n", 1)[0]
+        self.last_byte: int | None = None
+        self.quotes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        if self._ahead:
+            count = min(len(view), len(self._ahead))
+            view[:count] = self._ahead[:count]
+            self._ahead = self._ahead[count:]
+        else:
+            count = self._stream.readinto(view)
+        if count:
+            self.last_byte = view[count - 1]
+            self.quotes += bytes(view[:count]).count(b'"')
+        return count
+
+
 class CsvFeed:
     """Chunks of the rows of a CSV file.
 
@@ -55,8 +96,8 @@ class CsvFeed:
         self._stream = stream
         self._fields = fields
         self._row = 1
-        block = max(chunk_bytes, 1024)
-        self._reader = self._guarded(lambda: self._open(block))
+        self._text = _Text(stream)
+        self._reader = self._guarded(lambda: self._open(max(chunk_bytes, len(self._text.header) + 1024)))
         names = self._reader.schema.names
         missing = [path for path in fields.paths() if names.count(path) != 1]
         if missing:
@@ -66,9 +107,9 @@ class CsvFeed:
             )
 
     def _open(self, block: int) -> pacsv.CSVStreamingReader:
-        names = _header(self._stream)
+        names = pacsv.read_csv(pa.py_buffer(self._text.header + b"\n")).schema.names
         return pacsv.open_csv(
-            self._stream,
+            self._text,
             read_options=pacsv.ReadOptions(use_threads=False, block_size=block),
             parse_options=pacsv.ParseOptions(newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(
@@ -81,7 +122,7 @@ class CsvFeed:
         try:
             batch = self._guarded(self._reader.read_next_batch)
         except StopIteration:
-            self._require_last_newline()
+            self._require_whole()
             return None
         paths = self._fields.paths()
         columns, text = text_slots([batch.column(path) for path in paths])
@@ -97,22 +138,17 @@ class CsvFeed:
         self._row += batch.num_rows
         return chunk
 
-    def _require_last_newline(self) -> None:
-        if self._stream.last_byte not in (0x0A, 0x0D):
-            raise SourceDamaged(
-                self._stream.name,
-                self._stream.position,
-                "the last line has no end, so that it may have been cut short (mongoexport ends every line)",
-            )
+    def _require_whole(self) -> None:
+        reason = ""
+        if self._text.quotes % 2:
+            reason = "the file ends inside quotation marks"
+        elif self._text.last_byte not in (0x0A, 0x0D):
+            reason = "the last line has no end, so that it may have been cut short (mongoexport ends every line)"
+        if reason:
+            raise SourceDamaged(self._stream.name, self._stream.position, reason)
 
     def _guarded(self, read: Callable[[], Any]) -> Any:
         try:
             return read()
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise SourceDamaged(self._stream.name, self._stream.position, f"this is no valid CSV ({error})") from None
-
-
-def _header(stream: ByteStream) -> list[str]:
-    """The column names, read ahead."""
-    first_line = stream.peek().split(b"\n", 1)[0]
-    return pacsv.read_csv(pa.py_buffer(first_line + b"\n")).schema.names  # type: ignore[no-any-return]

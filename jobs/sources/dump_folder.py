@@ -47,5 +47,5 @@ def collection_file(folder: Path, collection: str | None) -> Path:
         stem = _stem(path)
         if stem is None or not path.is_file() or (path.parent == folder and stem in _NO_COLLECTIONS):
             continue
-        files[Namespace(unquote(path.parent.name), _collection_name(path, stem))] = path
+        files[Namespace(unquote(path.parent.resolve().name), _collection_name(path, stem))] = path
     return files[choose(str(folder), list(files), collection)]

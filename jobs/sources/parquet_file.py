@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
@@ -214,9 +213,8 @@ class ParquetFeed:
 
 def _seekable(stream: ByteStream) -> IO[bytes]:
     """The content as a file that can be read anywhere, as Parquet begins at its end: itself, or a temporary copy."""
-    path = Path(stream.name)
-    if path.is_file() and not stream.compressed:
-        return path.open("rb")
+    if stream.path is not None and stream.path.is_file() and not stream.compressed:
+        return stream.path.open("rb")
     file = tempfile.TemporaryFile(prefix="parquet-")  # noqa: SIM115 - the feed closes it
     block = memoryview(bytearray(_COPY_BYTES))
     while count := stream.readinto(block):

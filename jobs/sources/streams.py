@@ -28,14 +28,15 @@ class ByteStream(io.RawIOBase):
     :param name: what messages call it.
     :param opened: the bytes as they are stored.
     :param stored_bytes: how many bytes are stored, or None when that is not known.
+    :param path: where the file is, or None for standard input.
     """
 
-    def __init__(self, name: str, opened: IO[bytes], stored_bytes: int | None) -> None:
+    def __init__(self, name: str, opened: IO[bytes], stored_bytes: int | None, path: Path | None) -> None:
         super().__init__()
         self.name = name
+        self.path = path
         self.stored_bytes = stored_bytes
         self.position = 0
-        self.last_byte: int | None = None
         self._counted = _Counted(opened)
         stored = io.BufferedReader(self._counted, _BUFFER_BYTES)
         self._stored = stored
@@ -74,8 +75,6 @@ class ByteStream(io.RawIOBase):
                 break
             filled += count
             self.position += count
-        if filled:
-            self.last_byte = view[filled - 1]
         return filled
 
     def _guarded(self, read: Callable[[], T]) -> T:
@@ -135,8 +134,8 @@ def open_stream(argument: str) -> ByteStream:
     try:
         if argument == STANDARD_INPUT:
             # Not through sys.stdin: that waits until a whole buffer is full, and Python cannot end while it does.
-            return ByteStream("standard input", open(0, "rb", buffering=0, closefd=False), None)
-        return ByteStream(argument, path.open("rb", buffering=0), path.stat().st_size)
+            return ByteStream("standard input", open(0, "rb", buffering=0, closefd=False), None, None)
+        return ByteStream(argument, path.open("rb", buffering=0), path.stat().st_size, path)
     except OSError as error:
         name = "standard input" if argument == STANDARD_INPUT else argument
         raise SourceError(

@@ -101,8 +101,16 @@ def bad_documents() -> list[dict[str, Any]]:
         good | {"createdAt": bson.datetime_ms.DatetimeMS(2**60)},
         good | {"amount": 1.5, "far": bson.datetime_ms.DatetimeMS(-(2**62))},
         good | {"amount": 1.5, "escaped": [{"$numberInt": "5"}, {"$date": "never"}]},
+        good | {"amount": 1.5, "deep": _nested(400)},
         {"_id": 7, "amount": 1},
     ]
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for _ in range(levels):
+        document = {"a": document}
+    return document
 
 
 def test_any_reject_stops_a_run_that_allows_none(workshop: Workshop, tmp_path: Path) -> None:
@@ -110,16 +118,16 @@ def test_any_reject_stops_a_run_that_allows_none(workshop: Workshop, tmp_path: P
     with pytest.raises(TooManyRejects) as refusal:
         workshop.rebuild(Request((source,)))
     assert exit_code_of(refusal.value) == 3
-    assert refusal.value.sentence.startswith("11 of 71 documents were rejected (1 amount: NaN, 1 amount: boolean, ")
+    assert refusal.value.sentence.startswith("12 of 72 documents were rejected (1 amount: NaN, 1 amount: boolean, ")
     assert workshop.stores.summaries.published() is None
     (run,) = workshop.stores.runs.recent(1)
     assert run.status is RunStatus.FAILED
     assert run.error == refusal.value.sentence
-    assert run.counts == Counts(read=71, counted=60, rejected=11)
+    assert run.counts == Counts(read=72, counted=60, rejected=12)
     assert run.rejects_by_reason == {
         "amount: NaN": 1,
         "amount: boolean": 1,
-        "amount: fraction": 4,
+        "amount: fraction": 5,
         "amount: text": 1,
         "merchant: empty": 1,
         "time: missing": 1,
@@ -144,13 +152,13 @@ def test_the_quarantine_file_holds_every_reject_whole_and_in_order(
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     lines = [loads(line) for line in path.read_text("utf-8").splitlines()]
     written = [line["document"] for line in lines]
-    assert [one if isinstance(one, bytes) else bson.encode(one) for one in written] == encoded[60:71]
-    # Dates that Python cannot hold and keys that Extended JSON takes for types would not be read back.
-    assert [number for number, one in enumerate(written) if isinstance(one, bytes)] == [7, 8, 9]
+    assert [one if isinstance(one, bytes) else bson.encode(one) for one in written] == encoded[60:72]
+    # Dates that Python cannot hold, names that Extended JSON takes for types, and documents in documents in documents.
+    assert [number for number, one in enumerate(written) if isinstance(one, bytes)] == [7, 8, 9, 10]
     assert [line["_id"] for line in lines][-1] == 7
     assert {line["source"] for line in lines} == {str(source)}
     assert [line["position"] for line in lines] == [
-        {"byte": sum(map(len, encoded[:number]))} for number in range(60, 71)
+        {"byte": sum(map(len, encoded[:number]))} for number in range(60, 72)
     ]
     assert (lines[0]["field"], lines[0]["reason"]) == ("amount", "fraction")
 
@@ -168,7 +176,7 @@ def test_a_document_that_cannot_be_decoded_is_quarantined_as_its_bytes(workshop:
 
 def test_a_run_with_allowed_rejects_publishes_and_is_degraded(workshop: Workshop, tmp_path: Path) -> None:
     source = write_bson(tmp_path / "bad.bson", [*GOOD, *bad_documents()])
-    outcome = workshop.rebuild(Request((source,), max_reject_ratio=11 / 71))
+    outcome = workshop.rebuild(Request((source,), max_reject_ratio=12 / 72))
     assert published_rows(workshop.stores) == summaries_of(GOOD)
     assert outcome.run.degraded
     assert workshop.stores.runs.recent(1) == [outcome.run]
@@ -176,8 +184,8 @@ def test_a_run_with_allowed_rejects_publishes_and_is_degraded(workshop: Workshop
 
 def test_one_reject_more_than_the_ratio_allows_stops_the_run(workshop: Workshop, tmp_path: Path) -> None:
     source = write_bson(tmp_path / "bad.bson", [*GOOD, *bad_documents()])
-    with pytest.raises(TooManyRejects, match=r"--max-reject-ratio 0\.15 allows 10$"):
-        workshop.rebuild(Request((source,), max_reject_ratio=0.15))
+    with pytest.raises(TooManyRejects, match=r"--max-reject-ratio 0\.16 allows 11$"):
+        workshop.rebuild(Request((source,), max_reject_ratio=0.16))
 
 
 def test_a_run_without_rejects_leaves_no_quarantine_file(workshop: Workshop, tmp_path: Path) -> None:
@@ -198,7 +206,7 @@ def test_a_damaged_source_fails_whatever_the_ratio_and_keeps_its_rejects(worksho
     assert workshop.stores.summaries.published() is None
     (run,) = workshop.stores.runs.recent(1)
     assert run.status is RunStatus.FAILED
-    assert len(Path(run.quarantine or "").read_text("utf-8").splitlines()) == run.counts.rejected == 11
+    assert len(Path(run.quarantine or "").read_text("utf-8").splitlines()) == run.counts.rejected == 12
 
 
 def test_merchants_of_more_than_one_type_count_as_one_and_are_warned_about(workshop: Workshop, tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ publication, so that whoever was reading it can finish. Nothing here needs a tra
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -84,7 +87,7 @@ def _fill(db: Database[Document], name: str, publication: Publication, rows: pl.
 def _announce(db: Database[Document], name: str, publication: Publication) -> None:
     document = to_document({**publication_to_record(publication), "collection": name}, "generation")
     try:
-        db[_PUBLICATIONS].insert_one(document)
+        _to_its_end(lambda: db[_PUBLICATIONS].insert_one(document))
     except DuplicateKeyError:
         winner = db[_PUBLICATIONS].find_one({"_id": publication.generation}) or {}
         # A driver that lost the answer and asked again is told that its own document is there.
@@ -98,6 +101,35 @@ def _announce(db: Database[Document], name: str, publication: Publication) -> No
             f"whether it did is not known: {reason_of(error)}",
             "See with: python -m jobs status. If the generation is not in force, run the same command again.",
         ) from error
+
+
+def _to_its_end(call: Callable[[], object]) -> None:
+    """Make `call` on another thread and wait until it has ended, whatever is raised here meanwhile.
+
+    A signal that is raised as an exception would else break the connection and leave open what the server does.
+    """
+    outcome: Future[None] = Future()
+    wanted = threading.Event()  # what is raised before it is set leaves the call unmade
+
+    def work() -> None:
+        wanted.wait()
+        try:
+            call()
+            outcome.set_result(None)
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, name="announcing", daemon=True).start()
+    raised: BaseException | None = None
+    while not outcome.done():
+        try:
+            wanted.set()
+            wait([outcome])
+        except BaseException as error:
+            raised = error
+    if raised is not None:
+        raise raised
+    outcome.result()
 
 
 def _move_view(db: Database[Document]) -> None:

@@ -82,8 +82,8 @@ class Database:
         :raises StoreUnavailable: SQLite failed; nothing was written.
         """
         with self.connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")  # inside: a signal may be raised as soon as it returns
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:

@@ -53,14 +53,14 @@ def require_closed(stores: Stores, killed: Run, succeeded: Run) -> None:
 
 
 def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stores, store_url: str) -> None:
-    """Every boundary between two statements (SQLite) or messages (MongoDB) of a whole run, from opening to the end."""
+    """At every second statement (SQLite) or third message (MongoDB) of a whole run, from opening to the end."""
     expected = {name: summaries_of(transactions) for name, transactions in STATES.items()}
     phases, outcomes, kills = set(), set(), 0
     in_force = "one"
-    for calls in range(1, 1000, of_store(store_url, 1, 2)):
+    for calls in range(1, 1000, of_store(store_url, 2, 3)):
         wanted = "two" if in_force == "one" else "one"
         before = stores.runs.recent(1)[0]
-        said = jobs("rebuild", f"{wanted}.bson", "--truncate", die_after=calls)
+        said = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls)
         if said.code == 0:
             break
         kills += 1
@@ -73,14 +73,14 @@ def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stor
             outcomes.add("new" if rows == expected[wanted] else "old")
         if rows == expected[wanted]:
             in_force = wanted
-        if kills % 4 == 0:
+        if kills % 6 == 0:
             wanted = "two" if in_force == "one" else "one"
             assert jobs("rebuild", f"{wanted}.bson", "--truncate").code == 0
             assert published_rows(stores) == expected[wanted]
             in_force = wanted
             if killed.id > before.id:
                 require_closed(stores, killed, stores.runs.recent(1)[0])
-    assert kills >= of_store(store_url, 40, 10)
+    assert kills >= of_store(store_url, 20, 6)
     assert phases >= {"reading", "publishing"}
     assert outcomes == {"old", "new"}
     assert published_rows(stores) == expected[wanted]
@@ -98,7 +98,7 @@ def test_killed_at_random_moments(jobs: CommandLine, stores: Stores, store_url: 
     assert jobs("rebuild", "one.bson", "--truncate").code == 0
     run_s = time.monotonic() - began
     in_force = "one"
-    for _ in range(of_store(store_url, 24, 6)):
+    for _ in range(of_store(store_url, 20, 5)):
         wanted = "two" if in_force == "one" else "one"
         running = jobs.start("rebuild", f"{wanted}.bson", "--truncate")
         time.sleep(_RANDOM.uniform(0.2, 1.0) * run_s)

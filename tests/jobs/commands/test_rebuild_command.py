@@ -220,7 +220,7 @@ def test_json_says_everything_exactly(jobs: CommandLine) -> None:
     assert said.json["published"]["total_amount"] == 3 * exact
     assert said.json["run"]["status"] == "published"
     assert said.json["run"]["forms"] == ["BSON"]
-    assert said.json["run"]["command"] == "rebuild exact.bson --json"
+    assert said.json["run"]["command"] == "rebuild exact.bson"
     assert said.json["run"]["sources"] == ["exact.bson"]
 
 
@@ -241,6 +241,14 @@ def test_json_of_a_failure(jobs: CommandLine, arguments: list[str], code: int, k
     problem = said.json["error"]
     assert (problem["type"], problem["exit_code"]) == (kind, code)
     assert err == f"Error: {problem['message']}.\n{problem['hint']}\n"
+
+
+def test_the_ledger_does_not_hold_the_url_of_the_store(jobs: CommandLine) -> None:
+    """It may bear a password."""
+    url = f"sqlite:///{jobs.folder}/elsewhere.db"
+    assert jobs("rebuild", "first.bson", "--truncate", "--store", url).code == 0
+    (run,) = jobs("status", "--json", "--store", url).json["runs"]
+    assert run["command"] == "rebuild first.bson --truncate"
 
 
 def test_a_name_that_is_no_utf_8_is_read_and_recorded(jobs: CommandLine) -> None:

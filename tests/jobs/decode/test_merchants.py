@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up import merchants, to_bson
 
+from core.errors import ServiceError
 from jobs.decode.batch import Chunk
 from jobs.decode.decoder import BsonDecoder
 from jobs.decode.merchants import KIND_INTEGER, KIND_STRING, MerchantTable
@@ -97,8 +98,16 @@ def test_text_is_taken_where_python_takes_it_for_utf_8(content: bytes) -> None:
 
 def test_a_table_that_would_pass_2_gib_of_names_refuses_to_grow() -> None:
     table = MerchantTable()
-    with pytest.raises(MemoryError, match="2 GiB"):
-        table.grow(2**31)
+    table.state.size[1] = 2**31
+    with pytest.raises(ServiceError, match="2 GiB"):
+        table.grow()
+
+
+def test_the_memory_of_a_table_follows_its_merchants() -> None:
+    decoder = BsonDecoder(Fields(), EVER)
+    list(decoder.batches(chunk_of(transactions(list(range(100_000))))))
+    held = sum(array.nbytes for array in decoder.merchants.state)
+    assert held < 100 * len(decoder.merchants)
 
 
 def test_hashes_differ_from_table_to_table_so_that_nobody_can_make_names_collide() -> None:

@@ -27,14 +27,15 @@ _TIMEOUT_S: Final = 60
 class Request:
     """A call of the command line, see `warm_server`.
 
-    :param die_after: kill it when so many statements or messages have gone to its store.
+    :param signal_after: send it `signal` when so many statements or messages have gone to its store.
     :param file_size_limit: no file of it may become larger, bytes; how a full disk is made here.
     """
 
     arguments: tuple[str, ...]
     folder: str
     env: Mapping[str, str]
-    die_after: int | None = None
+    signal_after: int | None = None
+    signal: int = signal.SIGKILL
     file_size_limit: int | None = None
 
 
@@ -112,7 +113,8 @@ class CommandLine:
         stdin: IO[bytes] | int | bytes = b"",
         stdout: int | None = None,
         stderr: int | None = None,
-        die_after: int | None = None,
+        signal_after: int | None = None,
+        number: signal.Signals = signal.SIGKILL,
         file_size_limit: int | None = None,
         **settings: str,
     ) -> Running:
@@ -125,7 +127,8 @@ class CommandLine:
             tuple(map(str, arguments)),
             str(self.folder),
             _environment() | self._settings | settings,
-            die_after,
+            signal_after,
+            number,
             file_size_limit,
         )
         out = tempfile.TemporaryFile() if stdout is None else None  # noqa: SIM115

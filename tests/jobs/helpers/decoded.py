@@ -58,7 +58,7 @@ def drain(feed: Feed, decoder: Decoder) -> Decoded:
 
 def stream_of(content: bytes) -> ByteStream:
     """`content` as a stream."""
-    return ByteStream("made up", io.BytesIO(content), len(content))
+    return ByteStream("made up", io.BytesIO(content), len(content), None)
 
 
 def read_bson(content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES) -> Decoded:
