@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 # The least coverage of branches and lines, in percent, that `make test` accepts for core/ and jobs/.
-COVERAGE_FLOOR := 90
+COVERAGE_FLOOR := 95
 
 DEMO := demo
 DEMO_STORE := sqlite:///$(DEMO)/summaries.db
@@ -44,7 +44,9 @@ cover: $(VENV)/dev.stamp ## Run the tests, compiled and then uncompiled, and req
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n $(WORKERS)
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -n $(WORKERS) tests/jobs/decode tests/jobs/sources tests/jobs/aggregate
-	$(BIN)/coverage combine --quiet
+	@# Processes that the tests kill leave broken data files behind, about which combine would warn.
+	$(BIN)/python -W ignore -m coverage combine --quiet
+	@rm -f .coverage.*
 	$(BIN)/coverage report --fail-under=$(COVERAGE_FLOOR)
 
 .PHONY: bench
