@@ -21,7 +21,6 @@ from jobs.decode.jit import (
     Bool,
     Bytes,
     Int,
-    Int32s,
     Int64s,
     Uint64s,
     double_of_bits,
@@ -37,13 +36,9 @@ from jobs.decode.jit import (
 from jobs.decode.judge import Rules, judge
 from jobs.decode.merchants import MerchantState
 from jobs.decode.numbers import integer_of_decimal128, integer_of_double
+from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full
 from jobs.decode.plan import MAX_DEPTH, NO_NODE, NO_SLOT, Plan, find_edge
 from jobs.decode.slots import Slots
-
-DONE: Final = 0
-ROWS_FULL: Final = 1
-REJECTS_FULL: Final = 2
-MERCHANTS_FULL: Final = 3
 
 IMPOSSIBLE_LENGTH: Final = 1
 NO_TERMINATOR: Final = 2
@@ -370,50 +365,25 @@ def decode_bson(
     slots: Slots,
     scratch: Bytes,
     merchants: MerchantState,
-    codes: Int32s,
-    amounts: Int64s,
-    instants: Int64s,
-    rejects: Int64s,
-    tally: Int64s,
+    outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the documents from `start` to `end`, whose outer lengths have been checked: (status, where it stopped).
 
-    :param codes: out, the merchant codes of counted documents; likewise `amounts` and `instants`.
-    :param rejects: out, a row (verdict, start, end) for each reject; shape (n, 3).
-    :param tally: out, added to: read, counted, rejected, filtered, out of range; [1] and [2] say how many rows of the
-        outputs are filled.
+    :param outputs: out, what became of them.
     """
     at = start
     while at < end:
-        if tally[1] == codes.size:
-            return ROWS_FULL, at
-        if tally[2] == rejects.shape[0]:
-            return REJECTS_FULL, at
+        full = what_is_full(outputs)
+        if full != DONE:
+            return full, at
         length = load_i32(data, at)
         code, amount, instant = 0, 0, 0
         if _read_slots(data, at, length, plan, walk, templates, slots) != 0:
             verdict = why.FIELD_DOCUMENT * why.VERDICT_BASE + why.MALFORMED
         else:
             verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants)
-        if verdict == why.COUNTED:
-            row = tally[1]
-            codes[row] = code
-            amounts[row] = amount
-            instants[row] = instant
-            tally[1] += 1
-        elif verdict == why.FILTERED:
-            tally[3] += 1
-        elif verdict == why.OUT_OF_RANGE:
-            tally[4] += 1
-        elif verdict == why.NO_ROOM:
+        if not record(verdict, code, amount, instant, at, at + length, outputs):
             return MERCHANTS_FULL, at
-        else:
-            reject = tally[2]
-            rejects[reject, 0] = verdict
-            rejects[reject, 1] = at
-            rejects[reject, 2] = at + length
-            tally[2] += 1
-        tally[0] += 1
         at += length
     return DONE, at
 

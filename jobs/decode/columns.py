@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Reject
-from jobs.decode.bson_kernel import DONE, MERCHANTS_FULL, REJECTS_FULL, ROWS_FULL
-from jobs.decode.decoder import CompiledDecoder, Outputs
-from jobs.decode.jit import Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel
+from jobs.decode.decoder import CompiledDecoder
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
 from jobs.decode.json_values import set_double, set_integer
 from jobs.decode.judge import Rules, judge
 from jobs.decode.merchants import MerchantState
 from jobs.decode.numbers import instant_of_text, object_id_of_hex
+from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full
 from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots
 
@@ -118,22 +117,17 @@ def decode_rows(
     rules: Rules,
     slots: Slots,
     merchants: MerchantState,
-    codes: Int32s,
-    amounts: Int64s,
-    instants: Int64s,
-    rejects: Int64s,
-    tally: Int64s,
+    outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the rows from `first` on: (status, where it stopped).
 
     :param table: arrays of shape (rows, slots).
-    :param codes: out, as for `jobs.decode.bson_kernel.decode_bson`; likewise the parameters after it.
+    :param outputs: out, what became of them.
     """
     for row in range(first, table.kind.shape[0]):
-        if tally[1] == codes.size:
-            return ROWS_FULL, row
-        if tally[2] == rejects.shape[0]:
-            return REJECTS_FULL, row
+        full = what_is_full(outputs)
+        if full != DONE:
+            return full, row
         for slot in range(slots.kind.size):
             slots.kind[slot] = table.kind[row, slot]
             slots.number[slot] = table.number[row, slot]
@@ -141,25 +135,8 @@ def decode_rows(
             slots.start[slot] = table.start[row, slot]
             slots.length[slot] = table.length[row, slot]
         verdict, code, amount, instant = judge(slots, text, text, rules, merchants)
-        if verdict == why.COUNTED:
-            filled = tally[1]
-            codes[filled] = code
-            amounts[filled] = amount
-            instants[filled] = instant
-            tally[1] += 1
-        elif verdict == why.FILTERED:
-            tally[3] += 1
-        elif verdict == why.OUT_OF_RANGE:
-            tally[4] += 1
-        elif verdict == why.NO_ROOM:
+        if not record(verdict, code, amount, instant, row, row + 1, outputs):
             return MERCHANTS_FULL, row
-        else:
-            reject = tally[2]
-            rejects[reject, 0] = verdict
-            rejects[reject, 1] = row
-            rejects[reject, 2] = row + 1
-            tally[2] += 1
-        tally[0] += 1
     return DONE, table.kind.shape[0]
 
 
@@ -185,11 +162,7 @@ class TableDecoder(CompiledDecoder[TableChunk]):
             self._rules,
             self._slots,
             self.merchants.state,
-            outputs.codes,
-            outputs.amounts,
-            outputs.instants,
-            outputs.rejects,
-            outputs.tally,
+            outputs,
         )
         return status, at
 

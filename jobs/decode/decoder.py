@@ -12,15 +12,16 @@ import pyarrow as pa
 from core.errors import SourceDamaged
 from core.stores.runs import Counts
 from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, Reject
-from jobs.decode.bson_kernel import DONE, MERCHANTS_FULL, decode_bson, new_templates, new_walk
+from jobs.decode.bson_kernel import decode_bson, new_templates, new_walk
 from jobs.decode.documents import bson_document, json_document
 from jobs.decode.jit import PADDING, Int64s
-from jobs.decode.json_kernel import DAMAGED, SCRATCH_FULL, decode_json
+from jobs.decode.json_kernel import decode_json
 from jobs.decode.json_templates import new_json_templates
 from jobs.decode.json_values import new_found
 from jobs.decode.json_walk import new_room
 from jobs.decode.judge import Window, rules_for
 from jobs.decode.merchants import MerchantTable
+from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, SCRATCH_FULL, Outputs, new_outputs
 from jobs.decode.plan import Fields, plan_paths
 from jobs.decode.reasons import describe
 from jobs.decode.slots import new_slots
@@ -39,30 +40,20 @@ def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
     return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(values)])
 
 
-class Outputs:
-    """The arrays that a kernel fills for one batch."""
-
-    def __init__(self, rows: int, rejects: int) -> None:
-        self.codes = np.empty(rows, np.int32)
-        self.amounts = np.empty(rows, np.int64)
-        self.instants = np.empty(rows, np.int64)
-        self.rejects = np.empty((rejects, 3), np.int64)
-        self.tally = np.zeros(5, np.int64)
-
-    def batch(self, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
-        """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
-        read, counted, rejected, filtered, out_of_range = (int(n) for n in self.tally)
-        codes = _arrow(pa.int32(), self.codes, counted)
-        rows = pa.RecordBatch.from_arrays(
-            [
-                pa.DictionaryArray.from_arrays(codes, merchants.texts(), safe=False),
-                _arrow(pa.int64(), self.amounts, counted),
-                _arrow(ROW_SCHEMA.field("instant").type, self.instants, counted),
-            ],
-            schema=ROW_SCHEMA,
-        )
-        counts = Counts(read, counted, rejected, filtered, out_of_range)
-        return Batch(rows, counts, [reject(row) for row in self.rejects[:rejected]])
+def _batch(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
+    """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
+    read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.tally)
+    codes = _arrow(pa.int32(), outputs.codes, counted)
+    rows = pa.RecordBatch.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(codes, merchants.texts(), safe=False),
+            _arrow(pa.int64(), outputs.amounts, counted),
+            _arrow(ROW_SCHEMA.field("instant").type, outputs.instants, counted),
+        ],
+        schema=ROW_SCHEMA,
+    )
+    counts = Counts(read, counted, rejected, filtered, out_of_range)
+    return Batch(rows, counts, [reject(row) for row in outputs.rejects[:rejected]])
 
 
 class CompiledDecoder(ABC, Generic[C]):
@@ -79,7 +70,7 @@ class CompiledDecoder(ABC, Generic[C]):
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
         at, end = self._extent(chunk)
         while at < end:
-            outputs = Outputs(min(ROWS, end - at), min(REJECTS, end - at))
+            outputs = new_outputs(min(ROWS, end - at), min(REJECTS, end - at))
             status, at = self._run(chunk, at, end, outputs)
             while status in (MERCHANTS_FULL, SCRATCH_FULL):
                 if status == MERCHANTS_FULL:
@@ -89,7 +80,7 @@ class CompiledDecoder(ABC, Generic[C]):
                 status, at = self._run(chunk, at, end, outputs)
             if status == DAMAGED:
                 self._raise_damage(chunk, at)
-            yield outputs.batch(self.merchants, lambda row: self._reject(chunk, row))
+            yield _batch(outputs, self.merchants, lambda row: self._reject(chunk, row))
             if status == DONE:
                 return
 
@@ -147,11 +138,7 @@ class BsonDecoder(_TextDecoder):
             self._slots,
             self._scratch,
             self.merchants.state,
-            outputs.codes,
-            outputs.amounts,
-            outputs.instants,
-            outputs.rejects,
-            outputs.tally,
+            outputs,
         )
         return status, at
 
@@ -188,11 +175,7 @@ class JsonDecoder(_TextDecoder):
             self._slots,
             self._scratch,
             self.merchants.state,
-            outputs.codes,
-            outputs.amounts,
-            outputs.instants,
-            outputs.rejects,
-            outputs.tally,
+            outputs,
         )
         return status, at
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobs.decode import reasons as why
-from jobs.decode.bson_kernel import DONE, MERCHANTS_FULL, REJECTS_FULL, ROWS_FULL
-from jobs.decode.jit import Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
     CLOSE_BRACKET,
@@ -28,11 +26,9 @@ from jobs.decode.json_values import Found, read_slots
 from jobs.decode.json_walk import Room, walk_json
 from jobs.decode.judge import Rules, judge
 from jobs.decode.merchants import MerchantState
+from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, SCRATCH_FULL, Outputs, record, what_is_full
 from jobs.decode.plan import Plan
 from jobs.decode.slots import Slots
-
-DAMAGED: Final = 4
-SCRATCH_FULL: Final = 5
 
 BEFORE_FIRST: Final = 0
 AFTER_DOCUMENT: Final = 1
@@ -56,11 +52,7 @@ def decode_json(
     slots: Slots,
     scratch: Bytes,
     merchants: MerchantState,
-    codes: Int32s,
-    amounts: Int64s,
-    instants: Int64s,
-    rejects: Int64s,
-    tally: Int64s,
+    outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the documents from `start` to `end`: (status, where it stopped, or what is damaged).
 
@@ -68,7 +60,7 @@ def decode_json(
         commas, whose places have been checked.
     :param words: room for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
-    :param codes: out, as for `jobs.decode.bson_kernel.decode_bson`; likewise the parameters after it.
+    :param outputs: out, what became of them.
     """
     at = start
     while True:
@@ -78,10 +70,9 @@ def decode_json(
             at += 1
         if at >= end:
             return DONE, at
-        if tally[1] == codes.size:
-            return ROWS_FULL, at
-        if tally[2] == rejects.shape[0]:
-            return REJECTS_FULL, at
+        full = what_is_full(outputs)
+        if full != DONE:
+            return full, at
         if data[at] != OPEN_BRACE:
             return DAMAGED, at
         after = match_template(data, at, end, templates, found)
@@ -99,25 +90,8 @@ def decode_json(
             if rest < end and data[rest] != NEWLINE:
                 return DAMAGED, rest
         verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants)
-        if verdict == why.COUNTED:
-            row = tally[1]
-            codes[row] = code
-            amounts[row] = amount
-            instants[row] = instant
-            tally[1] += 1
-        elif verdict == why.FILTERED:
-            tally[3] += 1
-        elif verdict == why.OUT_OF_RANGE:
-            tally[4] += 1
-        elif verdict == why.NO_ROOM:
+        if not record(verdict, code, amount, instant, at, after, outputs):
             return MERCHANTS_FULL, at
-        else:
-            reject = tally[2]
-            rejects[reject, 0] = verdict
-            rejects[reject, 1] = at
-            rejects[reject, 2] = after
-            tally[2] += 1
-        tally[0] += 1
         at = after
 
 

@@ -1,0 +1,87 @@
+"""What the compiled decoders leave behind: the arrays of one batch, and why a decoder stopped."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from jobs.decode import reasons as why
+from jobs.decode.jit import Bool, Int, Int32s, Int64s, helper
+
+DONE: Final = 0
+ROWS_FULL: Final = 1
+REJECTS_FULL: Final = 2
+MERCHANTS_FULL: Final = 3
+DAMAGED: Final = 4
+SCRATCH_FULL: Final = 5
+
+READ: Final = 0
+COUNTED: Final = 1
+REJECTED: Final = 2
+FILTERED: Final = 3
+OUT_OF_RANGE: Final = 4
+
+
+class Outputs(NamedTuple):
+    """The arrays that a decoder fills for one batch.
+
+    ``codes``, ``amounts`` and ``instants`` are those of the counted documents; ``rejects`` has a row (verdict, start,
+    end) for each reject. ``tally`` is added to: `READ`, `COUNTED`, `REJECTED`, `FILTERED`,
+    `OUT_OF_RANGE`; the second and third say how many rows of the other arrays are filled.
+    """
+
+    codes: Int32s
+    amounts: Int64s
+    instants: Int64s
+    rejects: Int64s
+    tally: Int64s
+
+
+def new_outputs(rows: int, rejects: int) -> Outputs:
+    """Room for so many counted documents and rejects."""
+    return Outputs(
+        np.empty(rows, np.int32),
+        np.empty(rows, np.int64),
+        np.empty(rows, np.int64),
+        np.empty((rejects, 3), np.int64),
+        np.zeros(5, np.int64),
+    )
+
+
+@helper
+def what_is_full(outputs: Outputs) -> Int:
+    """`ROWS_FULL` or `REJECTS_FULL` where no further document fits, else `DONE`."""
+    if outputs.tally[COUNTED] == outputs.codes.size:
+        return ROWS_FULL
+    if outputs.tally[REJECTED] == outputs.rejects.shape[0]:
+        return REJECTS_FULL
+    return DONE
+
+
+@helper
+def record(verdict: Int, code: Int, amount: Int, instant: Int, start: Int, end: Int, outputs: Outputs) -> Bool:
+    """Record what `jobs.decode.judge.judge` said of the document from `start` to `end`.
+
+    False, with nothing recorded, where the merchant table must grow before the document can be judged.
+    """
+    if verdict == why.NO_ROOM:
+        return False
+    if verdict == why.COUNTED:
+        row = outputs.tally[COUNTED]
+        outputs.codes[row] = code
+        outputs.amounts[row] = amount
+        outputs.instants[row] = instant
+        outputs.tally[COUNTED] += 1
+    elif verdict == why.FILTERED:
+        outputs.tally[FILTERED] += 1
+    elif verdict == why.OUT_OF_RANGE:
+        outputs.tally[OUT_OF_RANGE] += 1
+    else:
+        reject = outputs.tally[REJECTED]
+        outputs.rejects[reject, 0] = verdict
+        outputs.rejects[reject, 1] = start
+        outputs.rejects[reject, 2] = end
+        outputs.tally[REJECTED] += 1
+    outputs.tally[READ] += 1
+    return True
