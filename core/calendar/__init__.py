@@ -6,9 +6,9 @@ periods; they load NumPy and Polars and are imported by name.
 
 from core.calendar.gregorian import GregorianCalendar
 from core.calendar.jalali import JalaliCalendar
-from core.calendar.periods import Calendar, Mode, Period
+from core.calendar.periods import Calendar, Locale, Mode, Period
 
-__all__ = ["Calendar", "GregorianCalendar", "JalaliCalendar", "Mode", "Period", "calendar_named"]
+__all__ = ["Calendar", "GregorianCalendar", "JalaliCalendar", "Locale", "Mode", "Period", "calendar_named"]
 
 _CALENDARS: dict[str, Calendar] = {calendar.name: calendar for calendar in (JalaliCalendar(), GregorianCalendar())}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import ClassVar
 
+from core.calendar.key_forms import KeyForm
 from core.calendar.periods import Mode
-from core.calendar.solar import MONDAY, KeyForm, SolarCalendar, day_number, gregorian_date
+from core.calendar.solar import MONDAY, SolarCalendar, day_number, gregorian_date
 
 
 class GregorianCalendar(SolarCalendar):
@@ -27,6 +28,38 @@ class GregorianCalendar(SolarCalendar):
         Mode.DAILY: KeyForm("{:04}-{:02}-{:02}", "([0-9]{4})-([0-9]{2})-([0-9]{2})", "2024-06-24"),
         Mode.WEEKLY: KeyForm("{:04}-W{:02}", "([0-9]{4})-W([0-9]{2})", "2024-W26"),
         Mode.MONTHLY: KeyForm("{:04}-{:02}", "([0-9]{4})-([0-9]{2})", "2024-06"),
+    }
+
+    # The Persian names end in an ezafe where they can, as CLDR has them before a year.
+    _month_names: ClassVar = {
+        "fa": (
+            "ژانویهٔ",
+            "فوریهٔ",
+            "مارس",
+            "آوریل",
+            "مهٔ",
+            "ژوئن",
+            "ژوئیهٔ",
+            "اوت",
+            "سپتامبر",
+            "اکتبر",
+            "نوامبر",
+            "دسامبر",
+        ),
+        "en": (
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ),
     }
 
     def date_of(self, day: int) -> tuple[int, int, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import ClassVar
 
+from core.calendar.key_forms import KeyForm
 from core.calendar.periods import Mode
-from core.calendar.solar import SATURDAY, KeyForm, SolarCalendar, day_number, gregorian_date
+from core.calendar.solar import SATURDAY, SolarCalendar, day_number, gregorian_date
 
 
 class JalaliCalendar(SolarCalendar):
@@ -35,6 +36,37 @@ class JalaliCalendar(SolarCalendar):
         Mode.DAILY: KeyForm("{:04}/{:02}/{:02}", "([0-9]{4})/([0-9]{2})/([0-9]{2})", "1403/04/04"),
         Mode.WEEKLY: KeyForm("{:04}/W{:02}", "([0-9]{4})/W([0-9]{2})", "1403/W15"),
         Mode.MONTHLY: KeyForm("{:04}/{:02}", "([0-9]{4})/([0-9]{2})", "1403/04"),
+    }
+
+    _month_names: ClassVar = {
+        "fa": (
+            "فروردین",
+            "اردیبهشت",
+            "خرداد",
+            "تیر",
+            "مرداد",
+            "شهریور",
+            "مهر",
+            "آبان",
+            "آذر",
+            "دی",
+            "بهمن",
+            "اسفند",
+        ),
+        "en": (
+            "Farvardin",
+            "Ordibehesht",
+            "Khordad",
+            "Tir",
+            "Mordad",
+            "Shahrivar",
+            "Mehr",
+            "Aban",
+            "Azar",
+            "Dey",
+            "Bahman",
+            "Esfand",
+        ),
     }
 
     # jdatetime is imported where it is used, so that who reckons in the Gregorian calendar does not load it.

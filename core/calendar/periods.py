@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
+
+Locale = Literal["fa", "en"]
+"""The languages in which periods are labelled; Persian ones have Persian digits."""
 
 
 class Mode(StrEnum):
@@ -52,6 +55,23 @@ class Calendar(Protocol):
         """The period of `mode` that `day` belongs to.
 
         :raises ValueError: `day` is before `first_day` or after `last_day`.
+        """
+
+    def periods(self, mode: Mode, first_day: int, last_day: int) -> list[Period]:
+        """Every period of `mode` that holds a day from `first_day` to `last_day`, both inclusive, ascending.
+
+        The first may begin before `first_day`, and the last end after `last_day`: weeks and months are whole.
+
+        :returns: none when `last_day` is before `first_day`.
+        :raises ValueError: one of the days is before the `first_day` of this calendar or after its `last_day`.
+        """
+
+    def label(self, period: Period, locale: Locale) -> str:
+        """What people call `period`, one of this calendar, such as ``۴ تیر ۱۴۰۳`` or ``1403 week 15``.
+
+        Labels of one mode and locale are distinct. They do not sort in the order of time; keys do.
+
+        :raises ValueError: `period` is not one of this calendar.
         """
 
     def parse(self, mode: Mode, key: str) -> Period:

@@ -7,20 +7,20 @@ With minimal days 1 a week bears the year of its last day, with 4 (ISO 8601) tha
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
-from core.calendar.periods import Mode, Period
+from core.calendar.digits import ascii_digits
+from core.calendar.key_forms import KeyForm
+from core.calendar.labels import label
+from core.calendar.periods import Locale, Mode, Period
 
 MONDAY, SATURDAY = 0, 5
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_ASCII_DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "0123456789" * 2)
 _LONGEST_QUOTE = 40
 
 
@@ -32,29 +32,6 @@ def gregorian_date(day: int) -> date:
 def day_number(gregorian: date) -> int:
     """The days since 1970-01-01 of a proleptic Gregorian date."""
     return gregorian.toordinal() - _EPOCH_ORDINAL
-
-
-@dataclass(frozen=True, slots=True)
-class KeyForm:
-    """How the keys of one mode are written.
-
-    :param template: `str.format` template that takes the numbers of a key: its year, and month and day, week or month.
-    :param pattern: a regular expression with one group of ASCII digits for each of these numbers.
-    :param example: a key of this form, shown to users.
-    """
-
-    template: str
-    pattern: str
-    example: str
-
-    def write(self, *numbers: int) -> str:
-        """The key made of `numbers`."""
-        return self.template.format(*numbers)
-
-    def read(self, key: str) -> tuple[int, ...] | None:
-        """The numbers in `key`, or None when it is not of this form."""
-        found = re.fullmatch(self.pattern, key)
-        return tuple(map(int, found.groups())) if found else None
 
 
 class SolarCalendar(ABC):
@@ -70,6 +47,7 @@ class SolarCalendar(ABC):
     _week_begins: ClassVar[int]
     _minimal_days: ClassVar[int]
     _forms: ClassVar[Mapping[Mode, KeyForm]]
+    _month_names: ClassVar[Mapping[Locale, tuple[str, ...]]]
 
     @abstractmethod
     def date_of(self, day: int) -> tuple[int, int, int]:
@@ -87,30 +65,50 @@ class SolarCalendar(ABC):
 
         :raises ValueError: `day` is before `first_day` or after `last_day`.
         """
-        if not self.first_day <= day <= self.last_day:
-            raise ValueError(
-                f"day {day} since 1970-01-01 is outside the {self.name} calendar ({self._range_of(Mode.DAILY)})"
-            )
+        self._require_named(day)
         match mode:
             case Mode.DAILY:
                 return self._period(mode, day, day, *self.date_of(day))
             case Mode.WEEKLY:
-                first = self._week_start(day)
-                deciding = first + self._deciding
-                year = self.date_of(deciding)[0]
-                week = (deciding - self.day_of(year, 1, 1)) // 7 + 1
-                return self._period(mode, first, first + 6, year, week)
+                return next(self._weeks(day, day))
             case Mode.MONTHLY:
-                year, month, _ = self.date_of(day)
-                following = self.day_of(year + month // 12, month % 12 + 1, 1)
-                return self._period(mode, self.day_of(year, month, 1), following - 1, year, month)
+                return next(self._months(day, day))
+
+    def periods(self, mode: Mode, first_day: int, last_day: int) -> list[Period]:
+        """Every period of `mode` that holds a day from `first_day` to `last_day`, both inclusive, ascending.
+
+        Dates are converted once a month, or once a year for weeks: a year of days takes about a millisecond.
+
+        :raises ValueError: one of the days is before the `first_day` of this calendar or after its `last_day`.
+        """
+        self._require_named(first_day)
+        self._require_named(last_day)
+        if last_day < first_day:
+            return []
+        match mode:
+            case Mode.DAILY:
+                return list(self._days(first_day, last_day))
+            case Mode.WEEKLY:
+                return list(self._weeks(first_day, last_day))
+            case Mode.MONTHLY:
+                return list(self._months(first_day, last_day))
+
+    def label(self, period: Period, locale: Locale) -> str:
+        """What people call `period`, one of this calendar, such as ``۴ تیر ۱۴۰۳`` or ``1403 week 15``.
+
+        :raises ValueError: `period` is not one of this calendar.
+        """
+        numbers = self._forms[period.mode].read(period.key)
+        if numbers is None:
+            raise ValueError(f"{period.key!r} is not a {period.mode} key of the {self.name} calendar")
+        return label(period.mode, numbers, self._month_names[locale], locale)
 
     def parse(self, mode: Mode, key: str) -> Period:
         """The period of `mode` whose key is `key`. Persian (۰-۹) and Arabic (٠-٩) digits are understood.
 
         :raises ValueError: `key` names no period of `mode`; the message says what a key looks like.
         """
-        text = key.translate(_ASCII_DIGITS)
+        text = ascii_digits(key)
         if numbers := self._forms[mode].read(text):
             with suppress(ValueError):
                 day = self._day_named(mode, numbers)
@@ -131,11 +129,47 @@ class SolarCalendar(ABC):
             case Mode.DAILY:
                 return self.day_of(year, rest[0], rest[1])
             case Mode.WEEKLY:
-                first_of_year = self.day_of(year, 1, 1)
-                week_1 = self._week_start(first_of_year + 6 - self._deciding)
-                return week_1 + 7 * (rest[0] - 1)
+                return self._week_1_of(year) + 7 * (rest[0] - 1)
             case Mode.MONTHLY:
                 return self.day_of(year, rest[0], 1)
+
+    def _days(self, first_day: int, last_day: int) -> Iterator[Period]:
+        for year, month, first_of_month, following in self._month_bounds(first_day, last_day):
+            for day in range(max(first_day, first_of_month), min(last_day + 1, following)):
+                yield self._period(Mode.DAILY, day, day, year, month, day - first_of_month + 1)
+
+    def _weeks(self, first_day: int, last_day: int) -> Iterator[Period]:
+        week_start = self._week_start(first_day)
+        year = self.date_of(week_start + self._deciding)[0]
+        while week_start <= last_day:
+            week_1, following_week_1 = self._week_1_of(year), self._week_1_of(year + 1)
+            for start in range(week_start, min(last_day + 1, following_week_1), 7):
+                yield self._period(Mode.WEEKLY, start, start + 6, year, (start - week_1) // 7 + 1)
+            year, week_start = year + 1, following_week_1
+
+    def _months(self, first_day: int, last_day: int) -> Iterator[Period]:
+        for year, month, first_of_month, following in self._month_bounds(first_day, last_day):
+            yield self._period(Mode.MONTHLY, first_of_month, following - 1, year, month)
+
+    def _month_bounds(self, first_day: int, last_day: int) -> Iterator[tuple[int, int, int, int]]:
+        """The months that hold a day of the range: year, month, its first day, and the first day of the following."""
+        year, month, _ = self.date_of(first_day)
+        first_of_month = self.day_of(year, month, 1)
+        while first_of_month <= last_day:
+            following_year, following_month = year + month // 12, month % 12 + 1
+            following = self.day_of(following_year, following_month, 1)
+            yield year, month, first_of_month, following
+            year, month, first_of_month = following_year, following_month, following
+
+    def _week_1_of(self, year: int) -> int:
+        """The first day of week 1 of `year`."""
+        return self._week_start(self.day_of(year, 1, 1) + 6 - self._deciding)
+
+    def _require_named(self, day: int) -> None:
+        if not self.first_day <= day <= self.last_day:
+            raise ValueError(
+                f"day {day} since 1970-01-01 is outside the {self.name} calendar ({self._range_of(Mode.DAILY)})"
+            )
 
     def _period(self, mode: Mode, first_day: int, last_day: int, *numbers: int) -> Period:
         return Period(mode, self._forms[mode].write(*numbers), first_day, last_day)

@@ -1,4 +1,4 @@
-"""Writes the golden files beside it from ICU: Jalali dates and weeks, and local dates around changes of clocks.
+"""Writes the golden files beside it from ICU: Jalali dates and weeks, labels, and local dates around changes of clocks.
 
 Needs PyICU 2.17 (`apt-get install libicu-dev pkg-config g++`, then `pip install PyICU==2.17`), which the tests do not.
 PyICU takes and gives instants in seconds.
@@ -20,6 +20,8 @@ FIELD = icu.UCalendarDateFields
 
 FIRST_YEAR, LAST_YEAR = 1200, 1501
 FIRST_DAILY_YEAR, LAST_DAILY_YEAR = 1380, 1420
+FIRST_LABELLED, LAST_LABELLED, LABELLED_EVERY_DAYS = date(2020, 1, 1), date(2025, 12, 31), 9
+LOCALES = {"fa": "fa_IR", "en": "en_US"}
 ZONES = (
     "Africa/Cairo",
     "America/Sao_Paulo",
@@ -78,6 +80,23 @@ def jalali_years(calendar: PersianCalendar) -> Iterator[str]:
         yield ",".join(map(str, (year, date.fromordinal(first_day + EPOCH), length, week_year, week)))
 
 
+def labels() -> Iterator[str]:
+    """One line for each calendar, locale and every ninth day: the day and its month in words."""
+    yield "calendar,locale,gregorian,daily,monthly"
+    for calendar, icu_calendar in (("jalali", "persian"), ("gregorian", "gregorian")):
+        for locale, icu_locale in LOCALES.items():
+            formats = [
+                icu.SimpleDateFormat(pattern, icu.Locale(f"{icu_locale}@calendar={icu_calendar}"))
+                for pattern in ("d MMMM y", "MMMM y")
+            ]
+            for form in formats:
+                form.setTimeZone(icu.TimeZone.getGMT())
+            for day in range(FIRST_LABELLED.toordinal(), LAST_LABELLED.toordinal() + 1, LABELLED_EVERY_DAYS):
+                instant_s = float((day - EPOCH) * DAY_S + DAY_S // 2)
+                texts = (form.format(instant_s) for form in formats)
+                yield ",".join((calendar, locale, str(date.fromordinal(day)), *texts))
+
+
 def local_dates() -> Iterator[str]:
     """One line for each instant near a change of clocks: around the change itself, and around the midnights near it."""
     yield "zone,instant_ms,local_date"
@@ -115,5 +134,6 @@ if __name__ == "__main__":
     persian = PersianCalendar()
     write("jalali_days.csv.gz", jalali_days(persian))
     write("jalali_years.csv.gz", jalali_years(persian))
+    write("labels.csv.gz", labels())
     write("local_dates.csv.gz", local_dates())
     print(f"made with ICU {icu.ICU_VERSION}")
