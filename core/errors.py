@@ -14,6 +14,7 @@
     ├── Interrupted              exit 128 + signal number
     └── StoreError               exit 1
         ├── StoreUnavailable              unwritable, full, or down
+        │   └── StoreMissing              nothing was built there yet
         ├── StoreTooNew                   written by a newer version of this program
         ├── RunHeld                       another run is under way
         ├── MeaningMismatch               the store's numbers mean something else
@@ -110,6 +111,10 @@ class StoreError(ServiceError):
 
 class StoreUnavailable(StoreError):
     """The store is unwritable, full, or down."""
+
+
+class StoreMissing(StoreUnavailable):
+    """There is no store yet at the place where one was looked for."""
 
 
 class StoreTooNew(StoreError):

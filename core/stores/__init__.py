@@ -1,4 +1,4 @@
-"""Where summaries and the run ledger are kept: one call opens either backend.
+"""Where summaries, the run ledger and API keys are kept: one call opens either backend.
 
 ::
 
@@ -15,6 +15,7 @@ from typing import Self
 
 from core.errors import SettingsError
 from core.stores.holders import Clock, current_holder, wall_clock_ms
+from core.stores.keys import ApiKeyStore
 from core.stores.runs import RunLedger
 from core.stores.summaries import SummaryStore
 
@@ -25,13 +26,14 @@ __all__ = ["Clock", "Stores", "current_holder", "open_stores", "wall_clock_ms"]
 class Stores:
     """The stores behind one ``STORE_URL``, as a context manager that closes them.
 
-    Threads may share an instance; processes may not, so open after forking. On SQLite the two stores have a connection
+    Threads may share an instance; processes may not, so open after forking. On SQLite the stores have a connection
     each: a heartbeat to `runs` from another thread does not wait for a publication under way in `summaries`, except
     for the moments in which a batch is written.
     """
 
     summaries: SummaryStore
     runs: RunLedger
+    keys: ApiKeyStore
     close: Callable[[], None]
     """Releases all connections; the stores are of no use afterwards."""
 
@@ -58,12 +60,11 @@ def open_stores(store_url: str, *, timeout_s: float, clock: Clock = wall_clock_m
     if scheme == "sqlite" and separator and path not in ("", ":memory:"):
         from core.stores import sqlite
 
-        summaries, runs, close = sqlite.open_both(path, timeout_s=timeout_s, clock=clock, create=create)
-        return Stores(summaries, runs, close)
+        return Stores(*sqlite.open_all(path, timeout_s=timeout_s, clock=clock, create=create))
     if store_url.startswith(("mongodb://", "mongodb+srv://")):
         from core.stores import mongo
 
-        return Stores(*mongo.open_both(store_url, timeout_s=timeout_s, clock=clock, create=create))
+        return Stores(*mongo.open_all(store_url, timeout_s=timeout_s, clock=clock, create=create))
     raise _unknown_url(store_url)
 
 

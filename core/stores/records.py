@@ -1,4 +1,4 @@
-"""Publications and runs as flat records, the form that every backend keeps.
+"""Publications, runs and API keys as flat records, the form that every backend keeps.
 
 A record holds text, integers, None, and lists of texts or of flat records; instants are integers whose name ends in
 ``_ms``. A backend stores lists and instants in its own way and hands back an equal record.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from core.stores.keys import ApiKey, Scope
 from core.stores.runs import Counts, Holder, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
 
@@ -94,6 +95,32 @@ def run_from_record(record: Record) -> Run:
         last_day_key=record["last_day_key"],
         quarantine=record["quarantine"],
         error=record["error"],
+    )
+
+
+def key_to_record(key: ApiKey) -> Record:
+    """`key` as a record, its digest in hexadecimal."""
+    return {
+        "id": key.id,
+        "name": _storable(key.name),
+        "digest": key.digest.hex(),
+        "scopes": sorted(scope.value for scope in key.scopes),
+        "merchants": sorted(_storable(merchant) for merchant in key.merchants),
+        "created_at_ms": key.created_at_ms,
+        "revoked_at_ms": key.revoked_at_ms,
+    }
+
+
+def key_from_record(record: Record) -> ApiKey:
+    """The key that `key_to_record` made `record` from; other entries are ignored."""
+    return ApiKey(
+        id=record["id"],
+        name=record["name"],
+        digest=bytes.fromhex(record["digest"]),
+        scopes=frozenset(map(Scope, record["scopes"])),
+        merchants=frozenset(record["merchants"]),
+        created_at_ms=record["created_at_ms"],
+        revoked_at_ms=record["revoked_at_ms"],
     )
 
 

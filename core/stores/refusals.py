@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from core.errors import StoreTooNew, StoreUnavailable
+from core.errors import StoreMissing, StoreTooNew
 
 
-def no_store(place: str) -> StoreUnavailable:
+def no_store(place: str) -> StoreMissing:
     """The error of a reader who finds nothing at `place`."""
-    return StoreUnavailable(
+    return StoreMissing(
         f"there is no store at {place}", "Build one first with: python -m jobs rebuild SOURCE. Or change STORE_URL."
     )
 

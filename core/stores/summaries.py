@@ -92,6 +92,14 @@ class SeriesPoint(NamedTuple):
     value: int
 
 
+class MerchantTotals(NamedTuple):
+    """What one merchant comes to over a range of months: exact integers, which may exceed int64."""
+
+    merchant_id: str
+    amount: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+
+
 class SummaryStore(Protocol):
     """Where summaries are kept. Threads may share an instance, and take turns; processes may not.
 
@@ -101,7 +109,8 @@ class SummaryStore(Protocol):
     def published(self) -> Publication | None:
         """The publication in force, or None when nothing was published yet.
 
-        :raises StoreUnavailable: the store does not answer.
+        :raises StoreUnavailable: the store does not answer; or, on SQLite, its file was removed or replaced since it
+            was opened: then close the stores and open them again.
         """
 
     def daily(self) -> pl.DataFrame:
@@ -141,6 +150,14 @@ class SummaryStore(Protocol):
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`.
 
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def merchants(self, first_month_key: str | None = None, last_month_key: str | None = None) -> list[MerchantTotals]:
+        """What each merchant's monthly summaries add up to, ascending by merchant (by code points).
+
+        :param first_month_key: the earliest month wanted, inclusive; None for no bound. Likewise `last_month_key`.
+        :returns: only merchants with a summary in that range; empty when nothing was published yet.
         :raises StoreUnavailable: the store does not answer.
         """
 

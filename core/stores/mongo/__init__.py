@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 from core.stores.holders import Clock
 from core.stores.mongo.database import Database
+from core.stores.mongo.keys import MongoApiKeyStore
 from core.stores.mongo.runs import MongoRunLedger
 from core.stores.mongo.schema import prepare
 from core.stores.mongo.summaries import MongoSummaryStore
 
 
-def open_both(
+def open_all(
     url: str, *, timeout_s: float, clock: Clock, create: bool
-) -> tuple[MongoSummaryStore, MongoRunLedger, Callable[[], None]]:
+) -> tuple[MongoSummaryStore, MongoRunLedger, MongoApiKeyStore, Callable[[], None]]:
     """The stores of the database that `url` names, over one client, and the function that closes it.
 
     :raises SettingsError: `url` is not valid, or names no database.
@@ -26,4 +27,4 @@ def open_both(
     except BaseException:
         database.close()
         raise
-    return MongoSummaryStore(database), MongoRunLedger(database, clock), database.close
+    return MongoSummaryStore(database), MongoRunLedger(database, clock), MongoApiKeyStore(database), database.close

@@ -10,7 +10,15 @@ from bson.datetime_ms import DatetimeMS
 from core.stores.mongo.database import Document
 from core.stores.records import Record
 
-_INSTANTS: Final = ("process_started", "started_at", "heartbeat_at", "ended_at", "published_at")
+_INSTANTS: Final = (
+    "process_started",
+    "started_at",
+    "heartbeat_at",
+    "ended_at",
+    "published_at",
+    "created_at",
+    "revoked_at",
+)
 
 
 def to_document(record: Record, number: str) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,7 +17,7 @@ from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
 from core.stores.mongo.publishing import in_force, publish
 from core.stores.records import publication_from_record
-from core.stores.summaries import SUMMARY_COLUMNS, Measure, Publication, SeriesPoint
+from core.stores.summaries import SUMMARY_COLUMNS, Measure, MerchantTotals, Publication, SeriesPoint
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,10 +63,7 @@ class MongoSummaryStore:
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
         """One merchant's values (None: all merchants together), ascending by key."""
-        query: Document = {"mode": mode.value, "merchant_id": merchant_id}
-        bounds = {"$gte": first_key, "$lte": last_key}
-        if wanted := {operator: key for operator, key in bounds.items() if key is not None}:
-            query["key"] = wanted
+        query = {"mode": mode.value, "merchant_id": merchant_id, **_bounds(first_key, last_key)}
 
         def read(summaries: Collection[Document]) -> list[SeriesPoint]:
             documents = summaries.find(query, {"_id": False, "key": True, measure: True}).sort("key", ASCENDING)
@@ -77,6 +75,25 @@ class MongoSummaryStore:
         """Whether the publication in force holds summaries of `merchant_id`."""
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}
         return self._read(lambda summaries: summaries.find_one(query, {"_id": True}) is not None) or False
+
+    def merchants(self, first_month_key: str | None = None, last_month_key: str | None = None) -> list[MerchantTotals]:
+        """What each merchant's monthly summaries add up to, ascending by merchant."""
+        query = {"mode": Mode.MONTHLY.value, "merchant_id": {"$ne": None}, **_bounds(first_month_key, last_month_key)}
+        wanted = {"_id": False, "merchant_id": True, "amount": True, "count": True}
+
+        # Added up here: beyond int64 the server's $sum goes on in floating point.
+        def read(summaries: Collection[Document]) -> list[MerchantTotals]:
+            amounts: defaultdict[str, int] = defaultdict(int)
+            counts: defaultdict[str, int] = defaultdict(int)
+            for document in summaries.find(query, wanted, batch_size=_BATCH_ROWS):
+                amounts[document["merchant_id"]] += document["amount"]
+                counts[document["merchant_id"]] += document["count"]
+            return [
+                MerchantTotals(merchant_id, amounts[merchant_id], counts[merchant_id])
+                for merchant_id in sorted(amounts)
+            ]
+
+        return self._read(read) or []
 
     def publish(self, publication: Publication, rows: pl.DataFrame) -> None:
         """Replace everything that is published with `rows`, atomically."""
@@ -108,6 +125,13 @@ class MongoSummaryStore:
                     raise failure
                 return found
         return None
+
+
+def _bounds(first_key: str | None, last_key: str | None) -> Document:
+    """The part of a query that asks for keys from `first_key` to `last_key`, both inclusive, None for no bound."""
+    bounds = {"$gte": first_key, "$lte": last_key}
+    wanted = {operator: key for operator, key in bounds.items() if key is not None}
+    return {"key": wanted} if wanted else {}
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[SummaryTuple]]:

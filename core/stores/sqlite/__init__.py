@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from core.stores.holders import Clock
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.keys import SqliteApiKeyStore
 from core.stores.sqlite.runs import SqliteRunLedger
 from core.stores.sqlite.schema import prepare
 from core.stores.sqlite.summaries import SqliteSummaryStore
 
 
-def open_both(
+def open_all(
     path: str, *, timeout_s: float, clock: Clock, create: bool
-) -> tuple[SqliteSummaryStore, SqliteRunLedger, Callable[[], None]]:
-    """The stores of the file at `path`, each on a connection of its own, and the function that closes both.
+) -> tuple[SqliteSummaryStore, SqliteRunLedger, SqliteApiKeyStore, Callable[[], None]]:
+    """The stores of the file at `path`, each on a connection of its own, and the function that closes them.
 
     :raises StoreUnavailable: it cannot be opened, or is not there and `create` is False.
     :raises StoreTooNew: a newer version of this program wrote it; nothing was changed.
     """
-    of_summaries = Database(Path(path), timeout_s=timeout_s, create=create)
-    try:
+    with ExitStack() as opened:
+
+        def connect(*, create: bool) -> Database:
+            database = Database(Path(path), timeout_s=timeout_s, create=create)
+            opened.callback(database.close)
+            return database
+
+        of_summaries = connect(create=create)
         prepare(of_summaries, create=create)
-        of_runs = Database(Path(path), timeout_s=timeout_s, create=False)
-    except BaseException:
-        of_summaries.close()
-        raise
-
-    def close() -> None:
-        of_runs.close()
-        of_summaries.close()
-
-    return SqliteSummaryStore(of_summaries), SqliteRunLedger(of_runs, clock), close
+        return (
+            SqliteSummaryStore(of_summaries),
+            SqliteRunLedger(connect(create=False), clock),
+            SqliteApiKeyStore(connect(create=False)),
+            opened.pop_all().close,
+        )

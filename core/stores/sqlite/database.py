@@ -5,13 +5,19 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from core.errors import StoreUnavailable
 from core.stores.refusals import no_store
 
+_CHECKPOINT_TIMEOUT_MS: Final = 200  # how long closing waits for readers in the middle of a statement
+
+_MOVED: Final = (
+    "its file was removed or replaced while it was open",
+    "Put the file back, or open the new one by starting the program again; the API does so by itself.",
+)
 _REASONS: Final = {
     sqlite3.SQLITE_BUSY: (
         "another process has been writing to it for {timeout_s:g} s",
@@ -47,14 +53,17 @@ class Database:
         self._lock = threading.RLock()
         if not create and not path.exists():
             raise no_store(str(path))
+        self._file = path.absolute()  # whatever the working directory becomes
+        found = _identity(self._file)  # first: a file that is replaced while it is opened must be noticed later
         with self._explained():
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+                f"{self._file.as_uri()}?mode={'rwc' if create else 'rw'}",
                 uri=True,
                 timeout=timeout_s,
                 isolation_level=None,
                 check_same_thread=False,
             )
+        self._identity = found or _identity(self._file)
         self._connection.row_factory = sqlite3.Row
         try:
             # A power cut must not take back a publication that a reader has seen: WAL with less would allow that.
@@ -65,6 +74,14 @@ class Database:
         except BaseException:
             self._connection.close()
             raise
+
+    def require_in_place(self) -> None:
+        """Raise unless the path still leads to the file that was opened; costs one ``stat``.
+
+        :raises StoreUnavailable: the file was removed or replaced, and what is read here is no longer what is there.
+        """
+        if self._identity is None or _identity(self._file) != self._identity:
+            raise self._refused(*_MOVED)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -79,11 +96,12 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The connection inside a transaction that writes: committed at the end, rolled back on any exception.
 
-        :raises StoreUnavailable: SQLite failed; nothing was written.
+        :raises StoreUnavailable: SQLite failed, or the file was removed or replaced; nothing was written.
         """
         with self.connection() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")  # inside: a signal may be raised as soon as it returns
+                self.require_in_place()  # SQLite would go on writing to a file that nobody can open any more
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -92,8 +110,17 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Close the connection; closing again does nothing."""
+        """Close the connection; closing again does nothing.
+
+        One that wrote moves what it can from the write-ahead log to the file: SQLite itself would leave that to the
+        last connection, and a service may have the file open for months. Then the file alone, without the log, is
+        whole: it can be copied, or replaced by another.
+        """
         with self._lock:
+            with suppress(sqlite3.Error):  # closed, or moved away, or not writable any more: what was written is safe
+                if self._connection.total_changes:
+                    self._connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_TIMEOUT_MS}")
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._connection.close()
 
     @contextmanager
@@ -109,9 +136,10 @@ class Database:
             reason, hint = self._why_not_opened()
         else:
             reason, hint = _REASONS.get(code, ("{error}", ""))
-        return StoreUnavailable(
-            f"the store at {self.path} cannot be used: {reason.format(error=error, timeout_s=self.timeout_s)}", hint
-        )
+        return self._refused(reason.format(error=error, timeout_s=self.timeout_s), hint)
+
+    def _refused(self, reason: str, hint: str) -> StoreUnavailable:
+        return StoreUnavailable(f"the store at {self.path} cannot be used: {reason}", hint)
 
     def _why_not_opened(self) -> tuple[str, str]:
         folder = self.path.absolute().parent
@@ -120,3 +148,12 @@ class Database:
         if not folder.is_dir():
             return f"there is no folder {self.path.parent}", "Make the folder, or change STORE_URL."
         return "this user may not open it, or not write in its folder", "Change the permissions, or STORE_URL."
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells the file at `path` from every other: device and inode; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -21,7 +21,7 @@ from core.stores.records import publication_from_record, publication_to_record
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert
 from core.stores.sqlite.schema import create_generation
-from core.stores.summaries import SUMMARY_COLUMNS, Measure, Publication, SeriesPoint
+from core.stores.summaries import SUMMARY_COLUMNS, Measure, MerchantTotals, Publication, SeriesPoint
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,6 +40,12 @@ _SERIES: Final = {
     for measure in get_args(Measure)
 }
 _DAILY: Final = f"SELECT {', '.join(SUMMARY_COLUMNS)} FROM {SUMMARIES} WHERE mode = ? AND merchant_id IS NOT NULL"
+# sum() fails beyond int64, so the upper and the lower 32 bits are summed apart; >> keeps the sign.
+_MERCHANTS: Final = (
+    "SELECT merchant_id, sum(amount >> 32), sum(amount & 0xFFFFFFFF), sum(count >> 32), sum(count & 0xFFFFFFFF) "
+    f"FROM {SUMMARIES} WHERE mode = ? AND merchant_id IS NOT NULL AND key BETWEEN ? AND ? "
+    "GROUP BY merchant_id ORDER BY merchant_id"
+)
 _HAS_MERCHANT: Final = f"SELECT 1 FROM {SUMMARIES} WHERE mode IN (?, ?, ?) AND merchant_id = ? LIMIT 1"
 
 
@@ -51,6 +57,7 @@ class SqliteSummaryStore:
 
     def published(self) -> Publication | None:
         """The publication in force, or None when nothing was published yet."""
+        self._database.require_in_place()
         with self._database.connection() as connection:
             row = connection.execute(_IN_FORCE).fetchone()
         return None if row is None else publication_from_record(from_row(row))
@@ -73,15 +80,23 @@ class SqliteSummaryStore:
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
         """One merchant's values (None: all merchants together), ascending by key."""
-        bounds = (first_key or "", _LAST_TEXT if last_key is None else last_key)
         with self._database.connection() as connection:
-            rows = connection.execute(_SERIES[measure], (mode, merchant_id, *bounds)).fetchall()
+            rows = connection.execute(_SERIES[measure], (mode, merchant_id, *_bounds(first_key, last_key))).fetchall()
         return [SeriesPoint(*row) for row in rows]
 
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`."""
         with self._database.connection() as connection:
             return connection.execute(_HAS_MERCHANT, (*Mode, merchant_id)).fetchone() is not None
+
+    def merchants(self, first_month_key: str | None = None, last_month_key: str | None = None) -> list[MerchantTotals]:
+        """What each merchant's monthly summaries add up to, ascending by merchant."""
+        with self._database.connection() as connection:
+            rows = connection.execute(_MERCHANTS, (Mode.MONTHLY, *_bounds(first_month_key, last_month_key))).fetchall()
+        return [
+            MerchantTotals(merchant_id, (amount_high << 32) + amount_low, (count_high << 32) + count_low)
+            for merchant_id, amount_high, amount_low, count_high, count_low in rows
+        ]
 
     def publish(self, publication: Publication, rows: pl.DataFrame) -> None:
         """Replace everything that is published with `rows`, atomically."""
@@ -145,6 +160,10 @@ class SqliteSummaryStore:
     def _drop(self, table: str) -> None:
         with self._database.connection() as connection:
             connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _bounds(first_key: str | None, last_key: str | None) -> tuple[str, str]:
+    return first_key or "", _LAST_TEXT if last_key is None else last_key
 
 
 def _generation_in_force(connection: sqlite3.Connection) -> int:

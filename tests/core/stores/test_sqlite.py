@@ -15,12 +15,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from examples import publication, run, start_script, uniform
+from examples import NOW_MS, publication, run, start_script, uniform
 
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, StoreTooNew, StoreUnavailable
 from core.stores import Stores, open_stores
 from core.stores.generations import generation_name
+from core.stores.keys import ApiKey, Scope
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.schema import SCHEMA, prepare
 from core.stores.sqlite.summaries import SqliteSummaryStore
@@ -64,7 +65,7 @@ def execute(path: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-OWN_TABLES = {"summary_transaction", "summary_publications", "summary_runs"}
+OWN_TABLES = {"summary_transaction", "summary_publications", "summary_runs", "api_keys"}
 
 
 def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(url: str, path: Path) -> None:
@@ -204,6 +205,77 @@ def test_an_empty_file_is_no_store_to_a_reader(url: str, path: Path) -> None:
     assert path.stat().st_size == 0
 
 
+def test_an_empty_database_is_no_store_to_a_reader(url: str, path: Path) -> None:
+    execute(path, "VACUUM")
+    execute(path, "CREATE TABLE shopping (item TEXT)")
+    with pytest.raises(StoreUnavailable, match="there is no store at"):
+        open_stores(url, timeout_s=1, create=False)
+    assert tables(path) == {"shopping"}
+
+
+def test_a_removed_file_is_noticed(stores: Stores, path: Path) -> None:
+    publish(stores, 1)
+    path.unlink()
+    with pytest.raises(StoreUnavailable, match="its file was removed or replaced while it was open") as caught:
+        stores.summaries.published()
+    assert str(path) in caught.value.sentence
+    assert caught.value.hint
+
+
+def test_a_replaced_file_is_noticed_and_read_once_it_is_opened_again(url: str, path: Path, tmp_path: Path) -> None:
+    with open_stores(url, timeout_s=1) as writing, open_stores(url, timeout_s=1, create=False) as reading:
+        publish(writing, 1)
+        writing.close()
+        assert amounts(reading) == {1}
+        with open_stores(f"sqlite:///{tmp_path / 'other.db'}", timeout_s=1) as others:
+            publish(others, 1)
+            publish(others, 2)
+        (tmp_path / "other.db").replace(path)
+        with pytest.raises(StoreUnavailable, match="removed or replaced"):
+            reading.summaries.published()
+    with open_stores(url, timeout_s=1, create=False) as again:
+        assert amounts(again) == {2}
+
+
+def test_the_file_alone_is_whole_once_its_writer_closed_although_others_read_it(
+    url: str, path: Path, tmp_path: Path
+) -> None:
+    with open_stores(url, timeout_s=1) as writing, open_stores(url, timeout_s=1, create=False) as reading:
+        publish(writing, 1)
+        assert amounts(reading) == {1}
+        writing.close()
+        shutil.copyfile(path, tmp_path / "copy.db")
+        assert amounts(reading) == {1}
+    with open_stores(f"sqlite:///{tmp_path / 'copy.db'}", timeout_s=1, create=False) as copied:
+        assert amounts(copied) == {1}
+        assert copied.summaries.published() == publication(1, uniform(1))
+
+
+def test_a_file_that_is_put_back_works_again(stores: Stores, path: Path, tmp_path: Path) -> None:
+    publish(stores, 1)
+    path.rename(tmp_path / "aside.db")
+    with pytest.raises(StoreUnavailable, match="removed or replaced"):
+        stores.summaries.published()
+    (tmp_path / "aside.db").rename(path)
+    assert stores.summaries.published() == publication(1, uniform(1))
+    publish(stores, 2)
+    assert amounts(stores) == {2}
+
+
+def test_nothing_is_written_to_a_file_that_was_removed(stores: Stores, path: Path) -> None:
+    publish(stores, 1)
+    path.unlink()
+    with pytest.raises(StoreUnavailable, match="removed or replaced"):
+        publish(stores, 2)
+
+
+def test_a_working_directory_that_changes_is_no_removed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_stores("sqlite:///summaries.db", timeout_s=1) as stores:
+        monkeypatch.chdir("/")
+        assert stores.summaries.published() is None
+
+
 def test_a_relative_path_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_stores("sqlite:///100% of?it #1.db", timeout_s=1):
@@ -216,10 +288,27 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(url: str, path: Path) 
         connection.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     for create in (True, False):
-        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 1"):
+        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 2"):
             open_stores(url, timeout_s=1, create=create)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_store_from_before_there_were_keys_keeps_its_data_and_takes_keys(url: str, path: Path) -> None:
+    with open_stores(url, timeout_s=1) as stores:
+        publish(stores, 1)
+        begun = stores.runs.begin(run())
+    execute(path, "DROP TABLE api_keys")
+    execute(path, "PRAGMA user_version = 1")
+    with open_stores(url, timeout_s=1, create=False) as stores:
+        assert stores.summaries.published() == publication(1, uniform(1))
+        assert amounts(stores) == {1}
+        assert stores.runs.recent(10) == [begun]
+        assert not stores.keys.ever_made()
+        key = ApiKey("k1", "a till", bytes(32), frozenset({Scope.OPERATE}), frozenset(), NOW_MS)
+        stores.keys.add(key)
+        assert stores.keys.all() == [key]
+    assert execute(path, "PRAGMA user_version") == [(2,)]
 
 
 def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path) -> None:
@@ -227,11 +316,11 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path
         publish(stores, 1)
     newer = tmp_path / "schema"
     shutil.copytree(SCHEMA, newer)
-    (newer / "0002_notes.sql").write_text("-- A note; more.\nCREATE TABLE note (text TEXT DEFAULT ';');\n", "utf-8")
+    (newer / "0003_notes.sql").write_text("-- A note; more.\nCREATE TABLE note (text TEXT DEFAULT ';');\n", "utf-8")
     with closing(Database(path, timeout_s=1, create=False)) as database:
         prepare(database, create=False, schema=newer)
     assert tables(path) == OWN_TABLES | {"note"}
-    assert execute(path, "PRAGMA user_version") == [(2,)]
+    assert execute(path, "PRAGMA user_version") == [(3,)]
     assert execute(path, "SELECT max(amount) FROM summary_transaction") == [(1,)]
 
 
@@ -239,17 +328,18 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, url: str, path: 
     open_stores(url, timeout_s=1).close()
     newer = tmp_path / "schema"
     shutil.copytree(SCHEMA, newer)
-    (newer / "0002_broken.sql").write_text("CREATE TABLE note (text TEXT);\nCREATE TABLE note (text TEXT);\n", "utf-8")
+    (newer / "0003_broken.sql").write_text("CREATE TABLE note (text TEXT);\nCREATE TABLE note (text TEXT);\n", "utf-8")
     with closing(Database(path, timeout_s=1, create=False)) as database, pytest.raises(StoreUnavailable):
         prepare(database, create=False, schema=newer)
     assert tables(path) == OWN_TABLES
-    assert execute(path, "PRAGMA user_version") == [(1,)]
+    assert execute(path, "PRAGMA user_version") == [(2,)]
 
 
-def test_a_file_that_is_no_database_is_refused(url: str, path: Path) -> None:
+@pytest.mark.parametrize("create", [True, False])
+def test_a_file_that_is_no_database_is_refused(url: str, path: Path, create: bool) -> None:
     path.write_text("a shopping list, long enough to be taken for the header of a file\n" * 10)
     with pytest.raises(StoreUnavailable, match="it is not an SQLite database") as caught:
-        open_stores(url, timeout_s=1)
+        open_stores(url, timeout_s=1, create=create)
     assert caught.value.hint
 
 

@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from polars.testing import assert_frame_equal
 from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreUnavailable
 from core.stores import Stores, open_stores
-from core.stores.summaries import Measure, SeriesPoint
+from core.stores.summaries import Measure, MerchantTotals, SeriesPoint
 
 PERSIAN = "فروشگاه\u200cهای تهران"
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
@@ -44,6 +45,7 @@ def test_nothing_is_published_at_first(stores: Stores) -> None:
     assert store.published() is None
     assert store.series(Mode.DAILY, "amount", None) == []
     assert not store.has_merchant("m0001")
+    assert store.merchants() == []
     assert_frame_equal(store.daily(), frame([]))
 
 
@@ -123,6 +125,71 @@ def test_it_knows_whom_it_holds_summaries_of(stores: Stores) -> None:
     assert stores.summaries.has_merchant(PERSIAN)
     assert not stores.summaries.has_merchant(PERSIAN.replace("\u200c", " "))
     assert not stores.summaries.has_merchant("")
+
+
+MONTHS = frame(
+    [
+        row("monthly", f"1403/{month:02d}", merchant_id, amount, count)
+        for month, merchant_id, amount, count in (
+            (1, "b", 10, 1),
+            (2, "b", 20, 2),
+            (3, "b", 40, 4),
+            (2, "a", -5, 1),
+            (3, "a", 5, 1),
+            (3, PERSIAN, 2**33 + 7, 2**33 + 3),
+            (1, "\U0001f600", -(2**33) - 7, 1),
+            (1, None, 1000, 100),
+            (3, None, 1000, 100),
+        )
+    ]
+    + [row("daily", "1403/02/01", "b", 9000, 900), row("weekly", "1403/W06", "only weekly", 9000, 900)]
+)
+
+
+@pytest.mark.parametrize(
+    ("first_key", "last_key", "expected"),
+    [
+        (
+            None,
+            None,
+            [("a", 0, 2), ("b", 70, 7), (PERSIAN, 2**33 + 7, 2**33 + 3), ("\U0001f600", -(2**33) - 7, 1)],
+        ),
+        ("1403/02", None, [("a", 0, 2), ("b", 60, 6), (PERSIAN, 2**33 + 7, 2**33 + 3)]),
+        (None, "1403/02", [("a", -5, 1), ("b", 30, 3), ("\U0001f600", -(2**33) - 7, 1)]),
+        ("1403/02", "1403/02", [("a", -5, 1), ("b", 20, 2)]),
+        ("1403/03", "1403/01", []),
+        ("1404/01", None, []),
+    ],
+)
+def test_merchants_are_listed_with_the_totals_of_the_months_wanted(
+    stores: Stores, first_key: str | None, last_key: str | None, expected: list[tuple[str, int, int]]
+) -> None:
+    stores.summaries.publish(publication(1, MONTHS), MONTHS)
+    found = stores.summaries.merchants(first_key, last_key)
+    assert found == [MerchantTotals(*totals) for totals in expected]
+    assert all(type(totals.amount) is type(totals.count) is int for totals in found)
+
+
+def test_totals_of_merchants_beyond_64_bits_are_exact(stores: Stores) -> None:
+    months = [f"1403/{month:02d}" for month in range(1, 13)]
+    rows = frame(
+        [row("monthly", key, "gains", LARGEST, LARGEST) for key in months]
+        + [row("monthly", key, "loses", SMALLEST) for key in months]
+        + [row("monthly", key, "swings", (LARGEST, SMALLEST)[number % 2]) for number, key in enumerate(months)]
+    )
+    stores.summaries.publish(replace(publication(1, rows), total_count=0), rows)
+    assert stores.summaries.merchants() == [
+        MerchantTotals("gains", 12 * LARGEST, 12 * LARGEST),
+        MerchantTotals("loses", 12 * SMALLEST, 12),
+        MerchantTotals("swings", -6, 12),
+    ]
+
+
+def test_merchants_are_those_of_the_publication_in_force(stores: Stores) -> None:
+    stores.summaries.publish(publication(1, MONTHS), MONTHS)
+    rows = frame([row("monthly", "1403/01", "c", 1)])
+    stores.summaries.publish(publication(2, rows), rows)
+    assert stores.summaries.merchants() == [MerchantTotals("c", 1, 1)]
 
 
 def test_a_publication_replaces_everything(stores: Stores) -> None:

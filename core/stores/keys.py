@@ -1,0 +1,74 @@
+"""The interface of the store of API keys: who may ask for what, and since when no longer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Scope(StrEnum):
+    """What a key may be allowed beside the summaries of single merchants."""
+
+    SUMMARIES = "summaries"
+    NOTIFICATIONS = "notifications"
+    OPERATE = "operate"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key, without its secret, which nobody keeps.
+
+    :param id: the part of the token by which the key is found.
+    :param name: what people call it.
+    :param digest: SHA-256 of the whole token, 32 bytes; not shown by `repr`.
+    :param scopes: what it allows; `Scope.SUMMARIES` means those of all merchants.
+    :param merchants: the merchants whose summaries it allows.
+    :param created_at_ms: when it was made, milliseconds since 1970 UTC.
+    :param revoked_at_ms: since when it is of no use, or None while it is.
+    """
+
+    id: str
+    name: str
+    digest: bytes = field(repr=False)
+    scopes: frozenset[Scope]
+    merchants: frozenset[str]
+    created_at_ms: int
+    revoked_at_ms: int | None = None
+
+
+class ApiKeyStore(Protocol):
+    """Where API keys are kept, for ever. Threads may share an instance, and take turns; processes may not."""
+
+    def add(self, key: ApiKey) -> None:
+        """Keep `key`; durable when it returns.
+
+        :raises ValueError: there is a key of that id; it stays as it is.
+        :raises StoreUnavailable: the store could not be written.
+        """
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """The key of that id, also a revoked one, or None.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def all(self) -> list[ApiKey]:
+        """Every key, also the revoked ones, by the instant of creation, then by id.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def revoke(self, key_id: str, at_ms: int) -> ApiKey:
+        """Make the key of no use from `at_ms` (milliseconds since 1970 UTC) on; durable when it returns.
+
+        :returns: the key as it is now: one that was revoked before keeps the instant of that.
+        :raises LookupError: there is no such key.
+        :raises StoreUnavailable: the store could not be written.
+        """
+
+    def ever_made(self) -> bool:
+        """Whether a key was ever added; revoked ones count.
+
+        :raises StoreUnavailable: the store does not answer.
+        """

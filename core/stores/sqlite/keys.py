@@ -1,0 +1,50 @@
+"""The store of API keys on SQLite: the table ``api_keys``."""
+
+from __future__ import annotations
+
+from core.stores.keys import ApiKey
+from core.stores.records import key_from_record, key_to_record
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.rows import from_row, insert
+
+
+class SqliteApiKeyStore:
+    """`core.stores.keys.ApiKeyStore` over `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, key: ApiKey) -> None:
+        """Keep `key`; durable when it returns."""
+        with self._database.transaction() as connection:
+            if connection.execute("SELECT 1 FROM api_keys WHERE id = ?", (key.id,)).fetchone():
+                raise ValueError(f"there is a key {key.id} already")
+            insert(connection, "api_keys", key_to_record(key))
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """The key of that id, also a revoked one, or None."""
+        with self._database.connection() as connection:
+            row = connection.execute("SELECT * FROM api_keys WHERE id = ?", (key_id,)).fetchone()
+        return None if row is None else key_from_record(from_row(row))
+
+    def all(self) -> list[ApiKey]:
+        """Every key, also the revoked ones, by the instant of creation, then by id."""
+        with self._database.connection() as connection:
+            rows = connection.execute("SELECT * FROM api_keys ORDER BY created_at_ms, id").fetchall()
+        return [key_from_record(from_row(row)) for row in rows]
+
+    def revoke(self, key_id: str, at_ms: int) -> ApiKey:
+        """Make the key of no use from `at_ms` on; durable when it returns."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE api_keys SET revoked_at_ms = ? WHERE id = ? AND revoked_at_ms IS NULL", (at_ms, key_id)
+            )
+            key = self.get(key_id)
+        if key is None:
+            raise LookupError(f"there is no key {key_id}")
+        return key
+
+    def ever_made(self) -> bool:
+        """Whether a key was ever added; revoked ones count."""
+        with self._database.connection() as connection:
+            return connection.execute("SELECT 1 FROM api_keys LIMIT 1").fetchone() is not None
