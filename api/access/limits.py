@@ -1,0 +1,94 @@
+"""How much a caller may ask: the rate per key or address, and the size of a body."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Final
+
+import falcon
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+from api.problems import Problem, ProblemKind
+from core.errors import SettingsError
+
+_log = logging.getLogger(__name__)
+
+_STORAGE_TIMEOUT_S: Final = 1.0
+
+
+class RateLimit:
+    """Counts requests in windows of fixed length.
+
+    :param rate: such as ``6000/minute``.
+    :param storage_url: ``memory://`` counts in this process, ``redis://…`` in all processes together.
+    :raises SettingsError: there is no such storage.
+    """
+
+    def __init__(self, rate: str, storage_url: str) -> None:
+        self._rate: RateLimitItem = parse(rate)
+        self._limiter = FixedWindowRateLimiter(_storage(storage_url))
+
+    def count_key(self, key_id: str) -> None:
+        """Count a request with the key.
+
+        :raises Problem: too many requests.
+        """
+        self._count("key", key_id)
+
+    def count_address(self, address: str | None) -> None:
+        """Count a request without a valid key.
+
+        :raises Problem: too many requests.
+        """
+        self._count("address", address or "unknown")
+
+    def _count(self, kind: str, caller: str) -> None:
+        try:
+            if self._limiter.hit(self._rate, kind, caller):
+                return
+            reset_s = self._limiter.get_window_stats(self._rate, kind, caller).reset_time - time.time()
+        except StorageError:
+            # Better to serve uncounted for a while than not at all.
+            _log.warning("the storage of API_RATE_LIMIT_STORAGE does not answer; requests are not counted")
+            return
+        detail = f"The limit is {self._rate}, and it is used up."
+        raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, retry_after_s=max(reset_s, 0.0))
+
+
+def _storage(storage_url: str) -> Any:
+    timeouts: dict[str, Any] = {}
+    if storage_url.startswith(("redis://", "rediss://")):
+        timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
+    try:
+        return storage_from_string(storage_url, wrap_exceptions=True, **timeouts)
+    except Exception as error:  # limits and the drivers behind it have an exception each for what is wrong with a URL
+        # Only the scheme is shown: the rest may hold a password.
+        raise SettingsError(
+            f"API_RATE_LIMIT_STORAGE begins with {storage_url.partition('://')[0]!r}: "
+            "it must be memory:// or redis://host:6379/2",
+            "Change the environment variable, or unset it for its default.",
+        ) from error
+
+
+class BodyLimit:
+    """Middleware that refuses a body that is too large, or of unknown length, before reading any of it.
+
+    :param max_bytes: the largest body.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Look at the announced length.
+
+        :raises Problem: the body is too large, or its length is not announced.
+        """
+        if req.get_header("Transfer-Encoding") is not None:
+            raise Problem(ProblemKind.LENGTH_REQUIRED, "A body in chunks is not taken.")
+        if (req.content_length or 0) > self._max_bytes:
+            raise Problem(ProblemKind.BODY_TOO_LARGE, f"A body may have {self._max_bytes:,} bytes.")

@@ -1,0 +1,63 @@
+"""The caller of a request, and what the scopes of a key allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from api.problems import Problem, ProblemKind
+from core.stores.keys import ApiKey, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever is asking.
+
+    :param key_id: the id of the key, or None for a program on this host while no key was ever made.
+    :param name: what the operator called the key.
+    :param scopes: what the key allows beside `merchants`.
+    :param merchants: the merchants whose summaries it may read even without the scope ``summaries``.
+    """
+
+    key_id: str | None
+    name: str | None
+    scopes: frozenset[Scope]
+    merchants: frozenset[str]
+
+    def require_scope(self, scope: Scope) -> None:
+        """Raise unless this caller has `scope`.
+
+        :raises Problem: out of scope; names the scope.
+        """
+        if scope not in self.scopes:
+            raise Problem(ProblemKind.OUT_OF_SCOPE, f"This needs the scope {scope}.")
+
+    def require_merchant(self, merchant_id: str | None) -> None:
+        """Raise unless this caller may read the summaries of `merchant_id` (None: of all merchants together).
+
+        :raises Problem: out of scope, whether or not there is such a merchant.
+        """
+        if Scope.SUMMARIES in self.scopes or merchant_id in self.merchants:
+            return
+        what = "all merchants together" if merchant_id is None else "this merchant"
+        raise Problem(ProblemKind.OUT_OF_SCOPE, f"The key does not allow the summaries of {what}.")
+
+    def visible_merchants(self) -> frozenset[str] | None:
+        """The only merchants this caller may know of, or None for all.
+
+        :raises Problem: out of scope: the key allows no merchant's summaries.
+        """
+        if Scope.SUMMARIES in self.scopes:
+            return None
+        if not self.merchants:
+            raise Problem(ProblemKind.OUT_OF_SCOPE, f"This needs the scope {Scope.SUMMARIES}, or that of a merchant.")
+        return self.merchants
+
+
+LOCAL: Final = Principal(key_id=None, name=None, scopes=frozenset(Scope), merchants=frozenset())
+"""A program on this host while no key was ever made: it may do everything."""
+
+
+def principal_of(key: ApiKey) -> Principal:
+    """The caller that `key` stands for."""
+    return Principal(key.id, key.name, key.scopes, key.merchants)

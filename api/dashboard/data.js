@@ -1,0 +1,78 @@
+/** The series of a publication, fetched once each and never mixed with those of another. */
+
+import { ApiError, address, get, getArray, getDocument } from "./api.js";
+
+const ATTEMPTS = 3;
+const SUMMARY = "/api/transactions/summary";
+
+export class Series {
+  constructor() {
+    this.forget();
+  }
+
+  /** Start over, as with another key. */
+  forget() {
+    this.version = null;
+    /** Whole series of `version` by address. */
+    this.known = new Map();
+  }
+
+  /**
+   * Who asks and what is published, with the whole series of one merchant that the state needs.
+   * @returns {Promise<{ me: object, merchant: string | null | undefined, data: import("./report.js").Data | null }>}
+   *   data is null when nothing is published or nothing may be seen; merchant is undefined when none may be seen
+   */
+  async load(state, language, signal) {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const me = await getDocument("/api/me", signal);
+      const merchant = merchantFor(me, state.merchant);
+      if (me.published === null || merchant === undefined) return { me, merchant, data: null };
+      if (this.version !== me.published.version) {
+        this.forget();
+        this.version = me.published.version;
+      }
+      const wanted = {
+        amount: seriesAddress(merchant, state.mode, "amount", language),
+        count: seriesAddress(merchant, state.mode, "count", language),
+        days: seriesAddress(merchant, "daily", state.type, language),
+      };
+      const missing = [...new Set(Object.values(wanted))].filter((url) => !this.known.has(url));
+      const fetched = await Promise.all(missing.map(async (url) => [url, await getArray(url, signal)]));
+      if (fetched.length === 0 || (await publishedVersion(signal)) === me.published.version) {
+        for (const [url, points] of fetched) this.known.set(url, points);
+        const series = Object.entries(wanted).map(([name, url]) => [name, this.known.get(url)]);
+        return { me, merchant, data: Object.fromEntries(series) };
+      }
+    }
+    throw new ApiError(503); // published anew during each attempt
+  }
+}
+
+const publishedVersion = async (signal) => (await getDocument("/api/me", signal)).published?.version;
+
+/** The merchant to show: the one asked for, all (null) where that is allowed, else the first allowed; undefined: none. */
+function merchantFor(me, asked) {
+  if (asked !== null) return asked;
+  return me.scopes.includes("summaries") ? null : me.merchants[0];
+}
+
+/** A period for every key: so all series have the same positions. */
+function seriesAddress(merchant, mode, type, language) {
+  return address(SUMMARY, { mode, type, merchant_id: merchant, fill: "zero", locale: language });
+}
+
+/** The address of the CSV file of what is shown. */
+export function csvAddress(state, merchant, points, language) {
+  const range = { from: points[0].key, to: points.at(-1).key, fill: "zero" };
+  return address(SUMMARY, { mode: state.mode, type: state.type, merchant_id: merchant, ...range, locale: language, format: "csv" });
+}
+
+/** Save the file at `url` although it needs the key, which a link cannot carry. */
+export async function download(url, name) {
+  const file = URL.createObjectURL(await (await get(url)).blob());
+  const link = document.createElement("a");
+  link.href = file;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(file);
+}

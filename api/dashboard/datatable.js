@@ -1,0 +1,41 @@
+/** The same figures as a drawing, as a table that a button opens. */
+
+import { byId, h } from "./dom.js";
+
+export class DataTable {
+  /** @param {string} name the prefix of the ids of the button and of the table's place */
+  constructor(name) {
+    this.button = byId(`${name}-toggle`);
+    this.place = byId(`${name}-table`);
+    this.rows = [];
+    this.button.addEventListener("click", () => this.open(this.place.hidden));
+  }
+
+  /**
+   * @param {string} caption
+   * @param {string[]} heads one for each column
+   * @param {string[][]} rows their cells; the first cell of a row is its name
+   */
+  show(caption, heads, rows, locale) {
+    Object.assign(this, { caption, heads, rows, locale });
+    this.open(!this.place.hidden);
+  }
+
+  /** Thousands of rows are built only when somebody wants to see them. */
+  open(wanted) {
+    this.place.hidden = !wanted;
+    this.button.setAttribute("aria-expanded", String(wanted));
+    this.button.textContent = this.locale.t(wanted ? "hideTable" : "asTable");
+    this.place.replaceChildren(...(wanted ? [this.table()] : []));
+  }
+
+  table() {
+    const head = h("tr", {}, ...this.heads.map((text) => h("th", { scope: "col" }, text)));
+    const rows = this.rows.map(([name, ...cells]) =>
+      h("tr", {}, h("th", { scope: "row" }, name), ...cells.map((text) => h("td", {}, text))),
+    );
+    const caption = h("caption", { class: "unseen" }, this.caption);
+    const table = h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...rows));
+    return h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": this.caption }, table);
+  }
+}

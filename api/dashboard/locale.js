@@ -1,0 +1,89 @@
+/** How one language says things: texts, numbers, times. Integers are BigInt and are written exactly. */
+
+import { MESSAGES } from "./messages.js";
+
+const TAGS = { en: "en-US", fa: "fa-IR" };
+const AGES = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+
+export class Locale {
+  /**
+   * @param {"en" | "fa"} language
+   * @param {string} currency the code of the unit of amounts
+   * @param {string} timeZone IANA name
+   */
+  constructor(language, currency, timeZone) {
+    const tag = TAGS[language];
+    this.language = language;
+    this.rtl = language === "fa";
+    this.messages = MESSAGES[language];
+    this.currency = this.messages.currencies[currency] ?? currency;
+    this.numbers = new Intl.NumberFormat(tag);
+    this.rounded = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 1 });
+    this.percents = new Intl.NumberFormat(tag, { style: "percent", minimumFractionDigits: 1, signDisplay: "exceptZero" });
+    this.ages = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
+    this.times = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short", timeZone });
+    this.weekdays = new Intl.DateTimeFormat(tag, { weekday: this.rtl ? "narrow" : "short", timeZone: "UTC" });
+  }
+
+  /** The text `name` with `values` in its places. */
+  t(name, values = {}) {
+    return this.messages[name].replace(/\{(\w+)\}/g, (_, place) => String(values[place]));
+  }
+
+  /** @param {bigint} value */
+  integer(value) {
+    return this.numbers.format(value);
+  }
+
+  /** Short, for axes only. @param {number} value */
+  compact(value) {
+    return this.rounded.format(value);
+  }
+
+  /** @param {bigint} permille with its sign */
+  percent(permille) {
+    return this.percents.format(Number(permille) / 1000);
+  }
+
+  /** `text` with the digits of the language, for keys. */
+  digits(text) {
+    return this.rtl ? text.replace(/\d/g, (digit) => String.fromCodePoint(0x06f0 + Number(digit))) : text;
+  }
+
+  /** An exact value with its unit. @param {bigint} value */
+  figure(value, type) {
+    return type === "amount" ? `${this.integer(value)} ${this.currency}` : this.integer(value);
+  }
+
+  /** What is measured: the amount with its unit, or the count. */
+  measure(type) {
+    return type === "amount" ? `${this.t("amount")} (${this.currency})` : this.t("count");
+  }
+
+  /** How long ago: such as "3 hours ago". @param {string} instant ISO 8601 */
+  ago(instant) {
+    const seconds = Math.max(0, (Date.now() - Date.parse(instant)) / 1000);
+    const [unit, length] = AGES.find(([, one]) => seconds >= one) ?? AGES.at(-1);
+    return this.ages.format(-Math.floor(seconds / length), unit);
+  }
+
+  /** @param {string} instant ISO 8601 */
+  time(instant) {
+    return this.times.format(new Date(instant));
+  }
+
+  /** @param {Date} date at UTC midnight */
+  weekday(date) {
+    return this.weekdays.format(date);
+  }
+}
+
+/** Put the texts of `locale` into every element that names one. */
+export function translate(locale) {
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = locale.t(element.dataset.t);
+  for (const element of document.querySelectorAll("[data-t-label]")) {
+    element.setAttribute("aria-label", locale.t(element.dataset.tLabel));
+  }
+  document.title = locale.t("title");
+  document.documentElement.dataset.translated = locale.language;
+}

@@ -1,0 +1,89 @@
+/**
+ * Which periods a range covers, and which days, weeks and months those are.
+ *
+ * Keys of one mode sort as text, and a series filled with zeros has every period from the first published to the last:
+ * positions are enough, and no calendar is needed beside the keys and the date of the first day.
+ */
+
+import { PRESETS } from "./state.js";
+
+const DAY_MS = 86_400_000;
+const MONTH_LENGTH = 7; // of 1403/04 and of 2024-06
+const YEAR_LENGTH = 4;
+
+/** Latin digits for Persian and Arabic ones; what people type around a key goes. */
+export function plainKey(text) {
+  const digit = (character) => String((character.codePointAt(0) - 0x0660) % 0x90);
+  return text.replace(/[\u0660-\u0669\u06f0-\u06f9]/g, digit).trim().toUpperCase();
+}
+
+/**
+ * The positions that a range covers in the ascending `keys`.
+ * @returns {{ first: number, last: number } | null} null when it covers none
+ */
+export function positions(range, keys) {
+  const end = keys.length - 1;
+  if (range.kind === "all") return { first: 0, last: end };
+  if (range.kind === "last") return { first: Math.max(0, keys.length - range.periods), last: end };
+  if (range.kind === "year") {
+    const year = keys[end].slice(0, YEAR_LENGTH);
+    return { first: keys.findIndex((key) => key.startsWith(year)), last: end };
+  }
+  const first = keys.findIndex((key) => key >= range.from);
+  const last = keys.findLastIndex((key) => key <= range.to);
+  return first === -1 || last < first ? null : { first, last };
+}
+
+/** The published days: their keys, their dates, and how they fall into weeks and months. */
+export class Days {
+  /**
+   * @param {string[]} keys of all published days
+   * @param {string} firstDate the date of the first, such as 2024-03-20
+   * @param {"jalali" | "gregorian"} calendar
+   */
+  constructor(keys, firstDate, calendar) {
+    this.keys = keys;
+    this.calendar = calendar;
+    this.start = Date.parse(`${firstDate}T00:00:00Z`);
+    this.offset = this.weekday(0);
+  }
+
+  /** The date at UTC midnight. */
+  date(day) {
+    return new Date(this.start + day * DAY_MS);
+  }
+
+  /** 0 to 6, from Saturday in the Jalali calendar and from Monday in the Gregorian. */
+  weekday(day) {
+    return (this.date(day).getUTCDay() + (this.calendar === "jalali" ? 1 : 6)) % 7;
+  }
+
+  /** The number of the day's week, counted from the week of the first day. */
+  week(day) {
+    return Math.floor((day + this.offset) / 7);
+  }
+
+  month(day) {
+    return this.keys[day].slice(0, MONTH_LENGTH);
+  }
+
+  /** The days that the periods from `first` to `last` of `mode` cover, as far as they are published. */
+  covered(mode, keys, { first, last }) {
+    if (mode === "daily") return { first, last };
+    const end = this.keys.length - 1;
+    if (mode === "weekly") {
+      return { first: Math.max(0, first * 7 - this.offset), last: Math.min(end, last * 7 + 6 - this.offset) };
+    }
+    return {
+      first: this.keys.findIndex((_, day) => this.month(day) >= keys[first]),
+      last: this.keys.findLastIndex((_, day) => this.month(day) <= keys[last]),
+    };
+  }
+
+  /** The keys of the first and last period of `mode` that the days from `first` to `last` touch. */
+  touched(mode, keys, { first, last }) {
+    const key = { daily: (day) => this.keys[day], weekly: (day) => keys[this.week(day)], monthly: (day) => this.month(day) };
+    return { from: key[mode](first), to: key[mode](last) };
+  }
+}
+

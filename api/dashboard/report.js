@@ -1,0 +1,69 @@
+/**
+ * The figures of a page, computed exactly from series.
+ *
+ * @typedef {{ key: string, label: string, value: bigint }} Point
+ * @typedef {{ amount: Point[], count: Point[], days: Point[] }} Data the whole published series of one merchant
+ */
+
+import { positions } from "./periods.js";
+
+/** @param {Point[]} points */
+export const sum = (points) => points.reduce((total, { value }) => total + value, 0n);
+
+/** `numerator / denominator` rounded to the nearest integer, halves away from zero. The denominator is positive. */
+export function rounded(numerator, denominator) {
+  const size = numerator < 0n ? -numerator : numerator;
+  const quotient = (2n * size + denominator) / (2n * denominator);
+  return numerator < 0n ? -quotient : quotient;
+}
+
+/** The change from `before` to `now` in permille of the size of `before`, or null when that is zero. */
+export function changePermille(now, before) {
+  if (before === 0n) return null;
+  return rounded((now - before) * 1000n, before < 0n ? -before : before);
+}
+
+/**
+ * Everything the panels show of the chosen range.
+ * @param {Data} data
+ * @param {import("./state.js").State} state
+ * @param {import("./periods.js").Days} days
+ * @returns {object | null} null when the range covers no period
+ */
+export function makeReport(data, state, days) {
+  const series = data[state.type];
+  const keys = series.map(({ key }) => key);
+  const covered = positions(state.range, keys);
+  if (covered === null) return null;
+  const { first, last } = covered;
+  const length = last - first + 1;
+  const points = series.slice(first, last + 1);
+  const before = first >= length ? series.slice(first - length, first) : null;
+  const total = sum(points);
+  const count = sum(data.count.slice(first, last + 1));
+  const totalBefore = before && sum(before);
+  const daysCovered = days.covered(state.mode, keys, covered);
+  return {
+    points,
+    before,
+    total,
+    totalBefore,
+    change: before && changePermille(total, totalBefore),
+    count,
+    average: count > 0n ? rounded(sum(data.amount.slice(first, last + 1)), count) : null,
+    best: points.reduce((best, point) => (point.value > best.value ? point : best)),
+    daysCovered,
+    days: data.days.slice(daysCovered.first, daysCovered.last + 1),
+    months: [days.month(daysCovered.first), days.month(daysCovered.last)],
+  };
+}
+
+/** The words of a day's label without its day: the month and year. */
+export const monthOf = (label) => label.split(" ").slice(1).join(" ");
+
+/** A label short enough for an axis: days and weeks without their year. */
+export function shortLabel(mode, label) {
+  const words = label.split(" ");
+  if (mode === "daily") return words.slice(0, -1).join(" ");
+  return mode === "weekly" ? words.slice(1).join(" ") : label;
+}

@@ -1,0 +1,72 @@
+/** The state of the service: what is published, whether its numbers add up, what was rejected, what failed or runs. */
+
+import { getDocument } from "./api.js";
+import { byId, h } from "./dom.js";
+
+const PARTS = {
+  read: "transactionsRead",
+  counted: "transactionsCounted",
+  rejected: "transactionsRejected",
+  filtered: "transactionsFiltered",
+  out_of_range: "transactionsOutOfRange",
+};
+
+export async function showStatus(me, locale, signal) {
+  const body = byId("status-body");
+  if (!me.scopes.includes("operate")) {
+    body.replaceChildren(h("p", { class: "muted" }, locale.t("statusNotAllowed")));
+    return;
+  }
+  try {
+    const status = await getDocument("/api/status", signal);
+    if (!signal.aborted) body.replaceChildren(...parts(status, locale));
+  } catch {
+    if (!signal.aborted) body.replaceChildren(h("p", { class: "muted" }, locale.t("statusFailed")));
+  }
+}
+
+function parts(status, locale) {
+  const shown = [h("p", { class: `state ${status.state}` }, locale.t(`state_${status.state}`))];
+  if (status.running) shown.push(running(status.running, locale));
+  if (status.last_failure) shown.push(failure(status.last_failure, locale));
+  if (status.published) shown.push(published(status.published, locale));
+  if (status.conservation) shown.push(...conservation(status.conservation, locale));
+  if (status.rejects) shown.push(...rejects(status.rejects, locale));
+  return shown;
+}
+
+function running(run, locale) {
+  const counted = locale.integer(run.counted ?? 0n);
+  return h("p", { class: "small" }, locale.t("running", { run: locale.digits(String(run.run_id)), phase: run.phase, counted }));
+}
+
+function failure(run, locale) {
+  const values = { run: locale.digits(String(run.run_id)), ago: run.ended_at ? locale.ago(run.ended_at) : "", error: run.error ?? "" };
+  return h("p", { class: "small warning" }, locale.t("lastFailure", values));
+}
+
+function published(one, locale) {
+  const days = locale.t("between", { from: locale.digits(one.first_day_key ?? ""), to: locale.digits(one.last_day_key ?? "") });
+  const facts = [
+    [locale.t("publishedAt"), `${locale.time(one.published_at)} (${locale.ago(one.published_at)})`],
+    [locale.t("runNumber"), locale.digits(String(one.run_id))],
+    [locale.t("daysCovered"), one.first_day_key ? days : "—"],
+    ...one.filters.map(({ field, value }) => [locale.t("filters"), `${field} = ${value}`]),
+  ];
+  return list(facts);
+}
+
+function conservation(numbers, locale) {
+  const facts = Object.entries(PARTS).map(([name, text]) => [locale.t(text), locale.integer(numbers[name])]);
+  const verdict = numbers.holds ? ["small holds", "holds"] : ["small warning", "broken"];
+  return [list(facts), h("p", { class: verdict[0] }, locale.t(verdict[1]))];
+}
+
+function rejects({ count, by_reason: byReason }, locale) {
+  if (count === 0n) return [h("p", { class: "small muted" }, locale.t("noRejects"))];
+  const facts = Object.entries(byReason).map(([reason, number]) => [reason, locale.integer(number)]);
+  return [h("h3", {}, locale.t("rejects")), list(facts)];
+}
+
+const list = (facts) =>
+  h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));

@@ -1,0 +1,1 @@
+"""Request ids, the request log and the metrics."""

@@ -1,0 +1,149 @@
+"""What Prometheus scrapes: requests, latencies, the cache, and the age of what is published.
+
+Under gunicorn (``PROMETHEUS_MULTIPROC_DIR`` is set, see `api.observing.worker_files`) every worker writes its numbers
+to files of its own, and whichever worker is scraped adds all of them up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from falcon.constants import COMBINED_METHODS
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+UNMATCHED: Final = "unmatched"
+"""The route of a request that no route matches: one value, so that made-up paths make no new series."""
+
+_PREFIX: Final = "transaction_summary"
+_BUCKETS_S: Final = (.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)  # fmt: skip
+_METHODS: Final = frozenset(COMBINED_METHODS)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What the store says at the time of a scrape.
+
+    :param up: whether it answers.
+    :param generation: number of the published generation, or None when nothing is published or the store is down.
+    :param published_at_ms: when that was published, milliseconds since 1970 UTC.
+    :param age_s: seconds since then.
+    """
+
+    up: bool
+    generation: int | None = None
+    published_at_ms: int | None = None
+    age_s: float | None = None
+
+
+class Metrics:
+    """The counters of one process; independent of any other instance in it, unless they share files of workers."""
+
+    def __init__(self) -> None:
+        # The library chooses between memory and files when it is imported, by this same variable.
+        self._workers = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._registry = CollectorRegistry(auto_describe=False)
+        registry = None if self._workers else self._registry
+        self._requests = Counter(
+            f"{_PREFIX}_http_requests", "HTTP requests answered.", ["route", "method", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            f"{_PREFIX}_http_request_duration_seconds",
+            "Seconds from the arrival of a request to its answer.",
+            ["route"],
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self._cache = Counter(
+            f"{_PREFIX}_cache_requests",
+            "Answers by what the cache did: hit, miss, not-modified.",
+            ["result"],
+            registry=registry,
+        )
+        self._in_progress = Gauge(
+            f"{_PREFIX}_http_requests_in_progress",
+            "HTTP requests being answered now.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        # Looking a series up by its labels costs as much as all else; there are few, so they are kept.
+        self._request_series: dict[tuple[str, str, int], Counter] = {}
+        self._second_series: dict[str, Histogram] = {}
+        self._cache_series = {result: self._cache.labels(result) for result in ("hit", "miss", "not-modified")}
+
+    def request_began(self) -> None:
+        """A request has come; `request_ended` must follow."""
+        self._in_progress.inc()
+
+    def request_ended(self, route: str, method: str, status: int, duration_s: float, cache: str | None) -> None:
+        """A request was answered.
+
+        :param route: template of its route, or `UNMATCHED`.
+        :param status: the HTTP status.
+        :param cache: ``hit``, ``miss``, ``not-modified``, or None where no cache has a part.
+        """
+        self._in_progress.dec()
+        series = self._request_series.get((route, method, status))
+        if series is None:
+            known_method = method if method in _METHODS else "other"
+            series = self._requests.labels(route, known_method, str(status))
+            if known_method == method:
+                self._request_series[route, method, status] = series
+        series.inc()
+        seconds = self._second_series.get(route)
+        if seconds is None:
+            seconds = self._second_series[route] = self._seconds.labels(route)
+        seconds.observe(duration_s)
+        if cache in self._cache_series:
+            self._cache_series[cache].inc()
+
+    def exposition(self, accept: str, store: StoreFacts) -> tuple[bytes, str]:
+        """All metrics of all workers, with those of the store.
+
+        :param accept: the header ``Accept`` of the scrape.
+        :returns: the body and its content type: OpenMetrics where `accept` asks for it, else Prometheus text 0.0.4.
+        """
+        try:
+            encode, content_type = choose_encoder(accept)
+        except ValueError:  # a version that is no version
+            encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+        return encode(_Together(self._requests_of_all(), store)), content_type
+
+    def _requests_of_all(self) -> Collector:
+        return MultiProcessCollector(None) if self._workers else self._registry  # type: ignore[no-untyped-call]
+
+
+class _Together(Collector):
+    """The metrics of requests, then those of the store."""
+
+    def __init__(self, requests: Collector, store: StoreFacts) -> None:
+        self._requests = requests
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._requests.collect()
+        yield from _store_metrics(self._store)
+
+
+def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
+    yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 when the store answers, else 0.", value=float(store.up))
+    if store.generation is None or store.published_at_ms is None or store.age_s is None:
+        return
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_published_generation", "Number of the published generation.", value=store.generation
+    )
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_published_timestamp_seconds",
+        "When the summaries were published, seconds since 1970.",
+        value=store.published_at_ms / 1000,
+    )
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_published_age_seconds", "Seconds since the summaries were published.", value=store.age_s
+    )

@@ -1,0 +1,129 @@
+"""Falcon middleware that names every request and, when it is answered, logs and counts it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+import falcon
+
+from api.observing.log_lines import Sink, iso_time, lines_to, log_line, looks_like_key
+from api.observing.metrics import UNMATCHED, Metrics
+from core.stores.holders import Clock, wall_clock_ms
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_PATH, _MAX_QUERY, _MAX_AGENT, _MAX_TRACEBACK = 512, 1024, 256, 16_384
+_BODILESS: Final = frozenset({204, 304})
+
+
+class RequestLog:
+    """The outermost middleware: its place is the first of the application's list.
+
+    It sets ``req.context.request_id`` and the header ``X-Request-Id``, and writes one line of JSON a request::
+
+        {"time":"2026-11-23T22:50:41.007Z","level":"info","event":"request","request_id":"5f0c…","method":"GET",
+         "path":"/api/merchants","route":"/api/merchants","query":"limit=5","status":200,"duration_ms":0.412,
+         "bytes":311,"key_id":"b7k…","remote":"127.0.0.1","cache":"hit","user_agent":"curl/8.14"}
+
+    It reads, where others have set them, ``req.context.principal.key_id`` and ``req.context.cache`` (``hit``, ``miss``
+    or ``not-modified``). No key is ever logged: the header ``Authorization`` is not looked at, and what looks like one
+    elsewhere is replaced.
+
+    :param metrics: is told of every request.
+    :param sink: takes the lines; standard output by default.
+    :param clock: milliseconds since 1970 UTC, for ``time``.
+    :param monotonic_ns: nanoseconds, for ``duration_ms``.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        sink: Sink | None = None,
+        clock: Clock = wall_clock_ms,
+        monotonic_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._metrics = metrics
+        self._sink = sink or lines_to(sys.stdout.buffer)
+        self._clock = clock
+        self._monotonic_ns = monotonic_ns
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Name the request and start its time."""
+        req.context.started_ns = self._monotonic_ns()
+        request_id = _named_by_client(req) or secrets.token_hex(8)
+        req.context.request_id = request_id
+        resp.set_header("X-Request-Id", request_id)
+        self._metrics.request_began()
+
+    def process_response(self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
+        """Count and log the request, now that its answer is known."""
+        size = _body_bytes(req, resp)  # renders the body, which is part of the time
+        duration_ns = self._monotonic_ns() - req.context.started_ns
+        status = resp.status_code
+        cache = getattr(req.context, "cache", None)
+        self._metrics.request_ended(req.uri_template or UNMATCHED, req.method, status, duration_ns / 1e9, cache)
+        self._sink(
+            log_line(
+                {
+                    "time": iso_time(self._clock()),
+                    "level": "error" if status >= 500 else "info",
+                    "event": "request",
+                    "request_id": req.context.request_id,
+                    "method": req.method,
+                    "path": req.path[:_MAX_PATH],
+                    "route": req.uri_template,
+                    "query": req.query_string[:_MAX_QUERY],
+                    "status": status,
+                    "duration_ms": round(duration_ns / 1e6, 3),
+                    "bytes": size,
+                    "key_id": _key_id(req),
+                    "remote": req.remote_addr,
+                    "cache": cache,
+                    "user_agent": (req.user_agent or "")[:_MAX_AGENT],
+                }
+            )
+        )
+
+    def log_exception(self, req: falcon.Request, ex: BaseException) -> None:
+        """Log an exception that nobody expected, with its traceback; the client is told its request id only."""
+        self._sink(
+            log_line(
+                {
+                    "time": iso_time(self._clock()),
+                    "level": "error",
+                    "event": "exception",
+                    "request_id": getattr(req.context, "request_id", None),
+                    "method": req.method,
+                    "path": req.path[:_MAX_PATH],
+                    "route": req.uri_template,
+                    "key_id": _key_id(req),
+                    "error": type(ex).__name__,
+                    # The end of a traceback is what tells most.
+                    "traceback": "".join(traceback.format_exception(ex))[-_MAX_TRACEBACK:],
+                }
+            )
+        )
+
+
+def _named_by_client(req: falcon.Request) -> str | None:
+    name = req.get_header("X-Request-Id")
+    return name if name and _REQUEST_ID.fullmatch(name) and not looks_like_key(name) else None
+
+
+def _key_id(req: falcon.Request) -> str | None:
+    return getattr(getattr(req.context, "principal", None), "key_id", None)
+
+
+def _body_bytes(req: falcon.Request, resp: falcon.Response) -> int | None:
+    """Bytes of the body, encoded as it is sent; None for a stream of unknown length."""
+    if req.method == "HEAD" or resp.status_code in _BODILESS:
+        return 0
+    if resp.stream is None:
+        return len(resp.render_body() or b"")
+    return int(resp.content_length) if resp.content_length else None

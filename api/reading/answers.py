@@ -1,0 +1,127 @@
+"""Answers as they go over the wire: a body in one encoding, its headers and its strong ETag."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final, Literal
+
+import brotli
+import falcon
+
+Encoding = Literal["identity", "gzip", "br"]
+
+_PREFERRED: Final[tuple[Encoding, ...]] = ("br", "gzip", "identity")
+_LEAST_BYTES: Final = 512  # what fits in one packet anyway gains nothing
+_GZIP_LEVEL: Final = 6
+_BROTLI_QUALITY: Final = 5
+_OVERHEAD_BYTES: Final = 1024  # of the objects that hold an answer and its query, about
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A body, ready to be sent.
+
+    :param etag: strong, with its quotes; two encodings of a body have two.
+    :param link: the value of the header Link, or None when there is no next page.
+    :param filename: what a browser shall call the body when it saves it, or None.
+    """
+
+    body: bytes
+    content_type: str
+    etag: str
+    encoding: Encoding = "identity"
+    link: str | None = None
+    filename: str | None = None
+
+    @property
+    def size(self) -> int:
+        """What keeping it costs, in bytes."""
+        return len(self.body) + _OVERHEAD_BYTES
+
+    def encoded(self, encoding: Encoding) -> Answer:
+        """This answer, which must not be encoded yet, in `encoding`; a short one stays as it is."""
+        if encoding == "identity" or len(self.body) < _LEAST_BYTES:
+            return self
+        body = (
+            gzip.compress(self.body, _GZIP_LEVEL, mtime=0)
+            if encoding == "gzip"
+            else brotli.compress(self.body, mode=brotli.MODE_TEXT, quality=_BROTLI_QUALITY)
+        )
+        return replace(self, body=body, encoding=encoding, etag=f'{self.etag[:-1]}-{encoding}"')
+
+    def send(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Make it the response to `req`: 304 without the body when the client has it already."""
+        resp.set_header("ETag", self.etag)
+        resp.set_header("Cache-Control", "private, no-cache")
+        resp.append_header("Vary", "Accept-Encoding, Authorization")
+        if self.link is not None:
+            resp.set_header("Link", self.link)
+        if _matches(req.get_header("If-None-Match"), self.etag):
+            resp.status = 304
+            req.context.cache = "not-modified"
+            return
+        resp.content_type = self.content_type
+        if self.encoding != "identity":
+            resp.set_header("Content-Encoding", self.encoding)
+        if self.filename is not None:
+            resp.set_header("Content-Disposition", f'attachment; filename="{self.filename}"')
+        resp.data = self.body
+
+
+def etag_of(version: str, query: Hashable, body: bytes) -> str:
+    """The strong ETag of `body`, unencoded, with which `query` is answered in the published state `version`.
+
+    The body is part of it so that another release of this program, which may write the same numbers differently, has
+    ETags of its own.
+
+    :param query: its `repr` must tell it from any other query.
+    """
+    return f'"{version}-{hashlib.blake2b(repr(query).encode() + body, digest_size=8).hexdigest()}"'
+
+
+@lru_cache(maxsize=256)
+def preferred_encoding(accept_encoding: str | None) -> Encoding:
+    """The best of the encodings that the header Accept-Encoding accepts; equal ones in the order br, gzip, identity.
+
+    Where it accepts none that we have, unencoded is better than nothing (RFC 9110, 12.5.3).
+
+    >>> preferred_encoding("gzip, deflate, br;q=0.5")
+    'gzip'
+    """
+    weights = _weights(accept_encoding or "")
+    if not weights:
+        return "identity"
+    others = weights.get("*", 0.0)
+    # Whatever is not named nor covered by a star is not acceptable, but for identity, which is the last resort.
+    by_encoding = {encoding: weights.get(encoding, others) for encoding in _PREFERRED}
+    by_encoding["identity"] = max(by_encoding["identity"], 1e-6)
+    return max(_PREFERRED, key=by_encoding.__getitem__)
+
+
+def _weights(accept_encoding: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for part in accept_encoding.lower().split(","):
+        name, _, parameter = part.partition(";")
+        key, _, weight = parameter.partition("=")
+        if name.strip():
+            weights[name.strip()] = _weight(weight) if key.strip() == "q" else 1.0
+    return weights
+
+
+def _weight(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """Whether the header If-None-Match names `etag`; weakly, as RFC 9110 (13.1.2) has it."""
+    if if_none_match is None:
+        return False
+    named = [part.strip().removeprefix("W/") for part in if_none_match.split(",")]
+    return "*" in named or etag in named

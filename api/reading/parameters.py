@@ -1,0 +1,128 @@
+"""Query strings into checked models, with everything that is wrong told at once and in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from api.problems import ParameterError, Problem, ProblemKind
+
+_MOST_FIELDS: Final = 50
+_LONGEST_QUOTE: Final = 60
+
+
+class Parameters(BaseModel):
+    """The parameters of a request; a subclass names them. Others are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, str_max_length=2048)
+
+
+ParametersT = TypeVar("ParametersT", bound=Parameters)
+
+
+class Findings:
+    """What was found wrong with the parameters of a request."""
+
+    def __init__(self) -> None:
+        self._errors: list[ParameterError] = []
+
+    def add(self, parameter: str, detail: str) -> None:
+        """Note that `parameter` is wrong."""
+        self._errors.append(ParameterError(parameter, detail))
+
+    def __contains__(self, parameter: str) -> bool:
+        return any(error.parameter == parameter for error in self._errors)
+
+    def raise_if_any(self) -> None:
+        """Raise when something was found.
+
+        :raises Problem: bad parameter, with all that was found.
+        """
+        if self._errors:
+            names = ", ".join(dict.fromkeys(error.parameter for error in self._errors))
+            raise Problem(ProblemKind.BAD_PARAMETER, f"Wrong: {names}.", errors=self._errors)
+
+
+def fields_of(query_string: str, findings: Findings) -> dict[str, str]:
+    """The fields of a query string, decoded; repeated ones are findings.
+
+    :raises Problem: it is not percent-encoded UTF-8, or has very many fields.
+    """
+    try:
+        pairs = parse_qsl(
+            query_string, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS, separator="&"
+        )
+    except ValueError as error:
+        raise Problem(
+            ProblemKind.BAD_REQUEST,
+            f"The query is not percent-encoded UTF-8 of at most {_MOST_FIELDS} parameters.",
+        ) from error
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name in fields and name not in findings:
+            findings.add(name, "is given more than once")
+        fields[name] = value
+    return fields
+
+
+def checked(model: type[ParametersT], fields: Mapping[str, str], findings: Findings) -> ParametersT | None:
+    """`fields` as a `model`, or None when they are none and `findings` say why."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        for detail in error.errors():
+            name = str(detail["loc"][0]) if detail["loc"] else ""
+            findings.add(quoted(name, ""), _in_words(detail, model))
+        return None
+
+
+def quoted(text: str, mark: str = "'") -> str:
+    """`text` in quotation marks, cut to a length that fits a sentence."""
+    shown = text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"
+    return f"{mark}{shown}{mark}"
+
+
+def names_of(model: type[Parameters]) -> list[str]:
+    """The names of the parameters of `model`, as a client writes them."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _in_words(error: ErrorDetails, model: type[Parameters]) -> str:
+    words = _WORDS.get(error["type"])
+    if words is not None:
+        return words(error, model)
+    return f"{quoted(str(error['input']))} is not allowed: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _choice(error: ErrorDetails, model: type[Parameters]) -> str:
+    return f"{quoted(str(error['input']))} is not one of {_context(error)['expected']}"
+
+
+def _bound(error: ErrorDetails, model: type[Parameters]) -> str:
+    context = _context(error)
+    limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
+    return f"{quoted(str(error['input']))} is not allowed: it must be {limit}"
+
+
+def _context(error: ErrorDetails) -> dict[str, Any]:
+    return error.get("ctx", {})
+
+
+_WORDS: Final[dict[str, Callable[[ErrorDetails, type[Parameters]], str]]] = {
+    "missing": lambda error, model: "is needed",
+    "extra_forbidden": lambda error, model: f"is not known here; known are {', '.join(names_of(model))}",
+    "literal_error": _choice,
+    "enum": _choice,
+    "int_parsing": lambda error, model: f"{quoted(str(error['input']))} is not a whole number",
+    "int_parsing_size": lambda error, model: f"{quoted(str(error['input']))} is too large",
+    "int_from_float": lambda error, model: f"{quoted(str(error['input']))} is not a whole number",
+    "greater_than_equal": _bound,
+    "less_than_equal": _bound,
+    "string_too_short": lambda error, model: "is empty",
+    "string_too_long": lambda error, model: f"is longer than {_context(error)['max_length']} characters",
+}
+"""How pydantic's types of error are told, with the words of `pydantic_core` for all others."""

@@ -1,0 +1,1 @@
+"""One module a resource: HTTP in, a call of `api.reading`, HTTP out."""

@@ -1,0 +1,53 @@
+"""``GET /healthz`` and ``GET /readyz``: whether the process runs, and whether it can serve."""
+
+from __future__ import annotations
+
+import falcon
+
+from api.access.principal import Principal
+from api.problems import Problem, ProblemKind
+from api.reading.store_access import StoreAccess
+from core.errors import StoreError
+from core.stores.keys import Scope
+
+
+class HealthResource:
+    """The process answers. It says nothing about the store."""
+
+    public = True
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Always 200."""
+        resp.set_header("Cache-Control", "no-store")
+        resp.media = {"status": "ok"}
+
+    on_head = on_get
+
+
+class ReadyResource:
+    """The store answers, and something is published. Anyone may ask whether; why not is for the scope ``operate``.
+
+    :param access: the stores.
+    """
+
+    public = True
+
+    def __init__(self, access: StoreAccess) -> None:
+        self._access = access
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """200 when summaries can be served, else 503."""
+        resp.set_header("Cache-Control", "no-store")
+        caller: Principal | None = req.context.principal
+        may_know = caller is not None and Scope.OPERATE in caller.scopes
+        published = None
+        try:
+            published = self._access.published()
+            kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
+        except StoreError as error:
+            kind, detail = ProblemKind.STORE_UNAVAILABLE, f"{error.sentence}."
+        if published is None:
+            raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._access.freshness_s)
+        resp.media = {"status": "ready"} | ({"version": published.version} if may_know else {})
+
+    on_head = on_get

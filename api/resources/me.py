@@ -1,0 +1,68 @@
+"""``GET /api/me``: who is asking, and what a program must know to ask on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+import orjson
+
+from api.access.principal import Principal
+from api.instants import iso_instant
+from api.reading.published import Published
+from api.reading.store_access import StoreAccess
+from core.calendar import Mode
+from core.calendar.solar import gregorian_date
+
+
+class MeResource:
+    """The caller, the meaning of keys and amounts, and the days that are published.
+
+    :param access: the stores.
+    :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.
+    :param currency: the unit of amounts.
+    """
+
+    def __init__(self, access: StoreAccess, *, calendar: str, time_zone: str, currency: str) -> None:
+        self._access = access
+        self._calendar = calendar
+        self._time_zone = time_zone
+        self._currency = currency
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The caller's scopes, and what is published."""
+        caller: Principal = req.context.principal
+        published = self._access.published()
+        meaning = published.publication.meaning if published else None
+        resp.set_header("Cache-Control", "no-store")
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = orjson.dumps(
+            {
+                "open": caller.key_id is None,
+                "key": None if caller.key_id is None else {"id": caller.key_id, "name": caller.name},
+                "scopes": sorted(caller.scopes),
+                "merchants": sorted(caller.merchants),
+                "calendar": meaning.calendar if meaning else self._calendar,
+                "time_zone": meaning.time_zone if meaning else self._time_zone,
+                "currency": self._currency,
+                "published": None if published is None else _what_is_published(published),
+            }
+        )
+
+    on_head = on_get
+
+
+def _what_is_published(published: Published) -> dict[str, Any]:
+    publication, calendar = published.publication, published.calendar
+    first, last = (
+        None if key is None else calendar.parse(Mode.DAILY, key)
+        for key in (publication.first_day_key, publication.last_day_key)
+    )
+    return {
+        "version": published.version,
+        "published_at": iso_instant(publication.published_at_ms),
+        "first_day_key": first and first.key,
+        "last_day_key": last and last.key,
+        "first_day_date": first and gregorian_date(first.first_day).isoformat(),
+        "last_day_date": last and gregorian_date(last.first_day).isoformat(),
+    }

@@ -1,0 +1,31 @@
+"""``GET /api/transactions/summary``: the series of one merchant, or of all together."""
+
+from __future__ import annotations
+
+import falcon
+
+from api.reading.reader import Reader
+from api.reading.series import answer_series, read_query
+
+
+class SummaryResource:
+    """Daily, weekly or monthly summaries.
+
+    :param reader: what is published.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Summaries of one merchant, or of all together, ascending by key."""
+        self._reader.respond(
+            req,
+            resp,
+            question=("summary", req.query_string),
+            parse=lambda calendar, version: read_query(req.query_string, calendar, version),
+            allow=lambda query: req.context.principal.require_merchant(query.merchant_id),
+            answer=answer_series,
+        )
+
+    on_head = on_get
