@@ -94,3 +94,12 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         read_settings().threads = 5  # type: ignore[misc]
+
+
+def test_a_wrong_url_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_RATE_LIMIT_STORAGE", "rediss2://user:s3cret@host/2")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert "s3cret" not in str(caught.value)
+    assert "API_RATE_LIMIT_STORAGE" in str(caught.value)
+    assert "memory:// or redis://host:6379/2" in str(caught.value)

@@ -1,0 +1,78 @@
+"""The settings of the API."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+_RATE: Final = re.compile(r"[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)")
+_ORIGIN: Final = re.compile(r"https?://[^/\s*?#@]+")
+
+
+class ApiSettings(BaseSettings):
+    """What the API listens on, what it waits for, and what it allows."""
+
+    api_bind: str = Field(default="127.0.0.1:8000", description="Address and port that the API listens on.")
+    api_workers: int = Field(default=2, ge=1, le=256, description="Processes that serve the API.")
+    api_threads: int = Field(default=4, ge=1, le=256, description="Threads of each of these processes.")
+    api_store_timeout_s: float = Field(
+        default=3.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that the API waits for the store before it gives up.",
+    )
+    api_freshness_s: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after which the API looks again whether something new was published or a key revoked.",
+    )
+    api_cache_mb: int = Field(default=64, ge=0, le=65_536, description="Megabytes of answers that each process keeps.")
+    api_rate_limit: str = Field(
+        default="6000/minute", description="Requests allowed per key, or per address without one, such as 100/second."
+    )
+    api_rate_limit_storage: str = Field(
+        default="memory://",
+        description="Where requests are counted: memory:// (each process by itself) or redis://host:6379/2 (together).",
+    )
+    api_max_body_kb: int = Field(default=64, ge=1, le=16_384, description="Largest body of a request, in KiB.")
+    api_request_timeout_s: float = Field(
+        default=10.0, gt=0, allow_inf_nan=False, description="Seconds that a client may take to send its request."
+    )
+    cors_origins: str = Field(
+        default="",
+        description="Origins whose pages may call the API, comma separated, such as https://app.example; none without.",
+    )
+
+    @field_validator("api_rate_limit")
+    @classmethod
+    def _known_rate(cls, rate: str) -> str:
+        if not _RATE.fullmatch(rate):
+            raise ValueError("it must be a number of requests and a time, such as 100/second or 6000/minute")
+        return rate
+
+    @field_validator("api_rate_limit_storage")
+    @classmethod
+    def _known_storage(cls, url: str) -> str:
+        if url != "memory://" and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("it must be memory:// or redis://host:6379/2")
+        return url
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _known_origins(cls, origins: str) -> str:
+        if unknown := [origin for origin in _split(origins) if not _ORIGIN.fullmatch(origin)]:
+            raise ValueError(f"{unknown[0]!r} is not an origin such as https://app.example")
+        return origins
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """`cors_origins` as a list."""
+        return _split(self.cors_origins)
+
+
+def _split(listed: str) -> list[str]:
+    return [part.strip() for part in listed.split(",") if part.strip()]

@@ -1,0 +1,132 @@
+"""The settings of the notifier."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings
+
+_PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[^\s=,]+")
+_RATE_PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)")
+
+
+class NotifierSettings(BaseSettings):
+    """The broker, the delivery rules, and the gateways."""
+
+    celery_broker_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"), description="Redis database of the queue."
+    )
+    celery_result_backend: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/1"), description="Redis database of results."
+    )
+    notify_senders: str = Field(
+        default="sms=print,email=print,telegram=print,webhook=print",
+        description="The channels and what sends over each: print, smtp, kavenegar, telegram, webhook, or the dotted "
+        "path of a class, such as sms=kavenegar,email=smtp.",
+    )
+    notify_rate_limits: str = Field(
+        default="",
+        description="How much all workers together send over a channel, such as sms=10/second,email=100/minute.",
+    )
+    notify_max_attempts: int = Field(
+        default=8, ge=1, le=100, description="Attempts over a channel before it is given up."
+    )
+    notify_backoff_s: float = Field(
+        default=10.0, gt=0, le=86_400, description="Seconds until the second attempt; doubled for each further one."
+    )
+    notify_backoff_max_s: float = Field(
+        default=3600.0,
+        gt=0,
+        le=604_800,
+        description="Most seconds between two attempts, unless the gateway asks for more.",
+    )
+    notify_send_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Seconds that a gateway may take to answer."
+    )
+    notify_lease_s: float = Field(
+        default=120.0,
+        gt=0,
+        le=86_400,
+        description="Seconds after which an attempt without outcome counts as broken off; more than a task may take.",
+    )
+    notify_sweep_s: float = Field(default=5.0, gt=0, le=3600, description="Seconds between two looks for what is due.")
+    notify_metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Port of this host on which a worker tells Prometheus its numbers; 0 for none.",
+    )
+    notify_settling_s: float = Field(
+        default=3600.0,
+        ge=0,
+        le=604_800,
+        description="Seconds from the end of a period until subscribers are told of it.",
+    )
+    notify_not_after_s: float = Field(
+        default=172_800.0,
+        gt=0,
+        description="Seconds from the end of a period after which subscribers are not told of it.",
+    )
+    smtp_host: str = Field(default="", description="Mail server.")
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="Its port.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the connection to it is protected; none only on this host."
+    )
+    smtp_user: str = Field(default="", description="User of the mail server; empty for none.")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="Password of that user.")
+    smtp_from: str = Field(
+        default="", description="Address that mail is from, such as Summaries <no-reply@shop.example>."
+    )
+    kavenegar_url: str = Field(default="https://api.kavenegar.com", description="Base address of the SMS gateway.")
+    kavenegar_api_key: SecretStr = Field(default=SecretStr(""), description="Key of the SMS gateway.")
+    kavenegar_sender: str = Field(default="", description="Line that SMS are sent from; empty for the account's own.")
+    telegram_url: str = Field(default="https://api.telegram.org", description="Base address of the Telegram Bot API.")
+    telegram_bot_token: SecretStr = Field(default=SecretStr(""), description="Token of the Telegram bot.")
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="Secret with which webhooks are signed (HMAC-SHA256)."
+    )
+    webhook_allow_private: bool = Field(
+        default=False, description="Whether webhooks may go to private and loopback addresses."
+    )
+
+    @field_validator("notify_senders")
+    @classmethod
+    def _known_pairs(cls, listed: str) -> str:
+        return _checked(listed, _PAIR, "sms=print,email=smtp")
+
+    @field_validator("notify_rate_limits")
+    @classmethod
+    def _known_rates(cls, listed: str) -> str:
+        return _checked(listed, _RATE_PAIR, "sms=10/second,email=100/minute")
+
+    @field_validator("notify_lease_s")
+    @classmethod
+    def _long_enough(cls, lease_s: float, info: ValidationInfo) -> float:
+        send_s = info.data.get("notify_send_timeout_s", 0.0)
+        # A task begins no send after a quarter of the lease, and is told to end at three quarters of it.
+        if lease_s < 4 * send_s:
+            raise ValueError(f"it must be at least four times NOTIFY_SEND_TIMEOUT_S, which is {send_s:g}")
+        return lease_s
+
+    @property
+    def senders(self) -> dict[str, str]:
+        """What sends over each channel: the name of a sender, or the dotted path of its class."""
+        return _pairs(self.notify_senders)
+
+    @property
+    def rate_limits(self) -> dict[str, str]:
+        """The limit of each channel that has one."""
+        return _pairs(self.notify_rate_limits)
+
+
+def _pairs(listed: str) -> dict[str, str]:
+    return dict(part.strip().split("=", 1) for part in listed.split(",") if part.strip())
+
+
+def _checked(listed: str, form: re.Pattern[str], example: str) -> str:
+    parts = [part.strip() for part in listed.split(",") if part.strip()]
+    if any(not form.fullmatch(part) for part in parts) or len(_pairs(listed)) < len(parts):
+        raise ValueError(f"it must name each channel once, such as {example}")
+    return listed

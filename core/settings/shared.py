@@ -1,0 +1,37 @@
+"""The settings that every part of the program reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+
+class SharedSettings(BaseSettings):
+    """Where the summaries are, and what they mean."""
+
+    store_url: str = Field(
+        default="sqlite:///summaries.db", description="Where summaries are kept: sqlite:///path or mongodb://host/db."
+    )
+    time_zone: str = Field(default="Asia/Tehran", description="IANA time zone whose local days transactions belong to.")
+    calendar: Literal["jalali", "gregorian"] = Field(
+        default="jalali", description="Calendar that names days, weeks and months."
+    )
+    currency: str = Field(default="IRR", description="ISO 4217 code of the unit of amounts, for display only.")
+    quarantine_dir: Path = Field(default=Path("quarantine"), description="Folder for the files of rejected documents.")
+    threads: int = Field(default=0, ge=0, le=256, description="Decoding threads; 0 means one for each usable core.")
+    store_timeout_s: float = Field(
+        default=30.0, gt=0, allow_inf_nan=False, description="Seconds to wait for a store that does not answer."
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("it must be an IANA time zone such as Asia/Tehran") from error
+        return name
