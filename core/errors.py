@@ -11,9 +11,11 @@
     ├── TooManyRejects           exit 3   more rejects than --max-reject-ratio allows
     ├── ConservationBroken       exit 1   the numbers of a run do not add up
     ├── TotalTooLarge            exit 1   a total does not fit int64
+    ├── MaybeSent                exit 3   the gateway may have a message, and did not say so
     ├── Interrupted              exit 128 + signal number
     └── StoreError               exit 1
         ├── StoreUnavailable              unwritable, full, or down
+        │   ├── StoreBusy                 others kept writing to it
         │   └── StoreMissing              nothing was built there yet
         ├── StoreTooNew                   written by a newer version of this program
         ├── RunHeld                       another run is under way
@@ -94,6 +96,12 @@ class TotalTooLarge(ServiceError):
     """The total of a merchant and period does not fit a signed 64-bit integer."""
 
 
+class MaybeSent(ServiceError):
+    """The gateway may have taken a message: sending it again may be once too often."""
+
+    exit_code = 3
+
+
 class Interrupted(ServiceError):
     """A signal asked the run to stop; nothing was published.
 
@@ -111,6 +119,10 @@ class StoreError(ServiceError):
 
 class StoreUnavailable(StoreError):
     """The store is unwritable, full, or down."""
+
+
+class StoreBusy(StoreUnavailable):
+    """Others kept writing to the store for as long as one waits; it is well otherwise."""
 
 
 class StoreMissing(StoreUnavailable):

@@ -1,7 +1,7 @@
-"""The folder in which the workers of one gunicorn keep their metrics, from its start to its end.
+"""The folder in which the processes of one server or worker keep their metrics, from its start to its end.
 
-prometheus_client reads ``PROMETHEUS_MULTIPROC_DIR`` when it is imported, so the master makes the folder before it forks
-the first worker, and imports nothing before that which imports the library.
+prometheus_client reads ``PROMETHEUS_MULTIPROC_DIR`` when it is imported, so the folder is made before the first process
+is forked, and nothing that is imported until then imports the library.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def begin() -> None:
     os.environ[_VARIABLE] = _mine
 
 
-def worker_died(pid: int) -> None:
-    """What the worker was busy with is over; what it had counted stays, as counters must not go down."""
+def process_died(pid: int) -> None:
+    """What the process was busy with is over; what it had counted stays, as counters must not go down."""
     if _mine is not None:
         from prometheus_client.multiprocess import mark_process_dead
 

@@ -1,4 +1,4 @@
-"""Where summaries, the run ledger and API keys are kept: one call opens either backend.
+"""Where summaries, the run ledger, API keys and notifications are kept: one call opens either backend.
 
 ::
 
@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from core.errors import SettingsError
+from core.stores.contacts import ContactStore
 from core.stores.holders import Clock, current_holder, wall_clock_ms
 from core.stores.keys import ApiKeyStore
+from core.stores.notifications import NotificationStore
 from core.stores.runs import RunLedger
+from core.stores.subscriptions import SubscriptionStore
 from core.stores.summaries import SummaryStore
 
 __all__ = ["Clock", "Stores", "current_holder", "open_stores", "wall_clock_ms"]
@@ -34,6 +37,9 @@ class Stores:
     summaries: SummaryStore
     runs: RunLedger
     keys: ApiKeyStore
+    notifications: NotificationStore
+    contacts: ContactStore
+    subscriptions: SubscriptionStore
     close: Callable[[], None]
     """Releases all connections; the stores are of no use afterwards."""
 
@@ -60,11 +66,11 @@ def open_stores(store_url: str, *, timeout_s: float, clock: Clock = wall_clock_m
     if scheme == "sqlite" and separator and path not in ("", ":memory:"):
         from core.stores import sqlite
 
-        return Stores(*sqlite.open_all(path, timeout_s=timeout_s, clock=clock, create=create))
+        return sqlite.open_all(path, timeout_s=timeout_s, clock=clock, create=create)
     if store_url.startswith(("mongodb://", "mongodb+srv://")):
         from core.stores import mongo
 
-        return Stores(*mongo.open_all(store_url, timeout_s=timeout_s, clock=clock, create=create))
+        return mongo.open_all(store_url, timeout_s=timeout_s, clock=clock, create=create)
     raise _unknown_url(store_url)
 
 

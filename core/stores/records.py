@@ -52,7 +52,7 @@ def run_to_record(run: Run) -> Record:
     """`run` as a record, its holder, meaning and counts spread over it."""
     return {
         "id": run.id,
-        "command": _storable(run.command),
+        "command": storable(run.command),
         "status": run.status.value,
         "phase": run.phase,
         "host": run.holder.host,
@@ -61,16 +61,16 @@ def run_to_record(run: Run) -> Record:
         "started_at_ms": run.started_at_ms,
         "heartbeat_at_ms": run.heartbeat_at_ms,
         "ended_at_ms": run.ended_at_ms,
-        "sources": [_storable(source) for source in run.sources],
+        "sources": [storable(source) for source in run.sources],
         **_meaning_to_record(run.meaning),
         **{name: getattr(run.counts, name) for name in _COUNTS},
         "rejects_by_reason": [{"reason": reason, "count": n} for reason, n in run.rejects_by_reason.items()],
-        "warnings": [_storable(warning) for warning in run.warnings],
+        "warnings": [storable(warning) for warning in run.warnings],
         "generation": run.generation,
         "first_day_key": run.first_day_key,
         "last_day_key": run.last_day_key,
-        "quarantine": None if run.quarantine is None else _storable(run.quarantine),
-        "error": None if run.error is None else _storable(run.error),
+        "quarantine": None if run.quarantine is None else storable(run.quarantine),
+        "error": None if run.error is None else storable(run.error),
     }
 
 
@@ -102,10 +102,10 @@ def key_to_record(key: ApiKey) -> Record:
     """`key` as a record, its digest in hexadecimal."""
     return {
         "id": key.id,
-        "name": _storable(key.name),
+        "name": storable(key.name),
         "digest": key.digest.hex(),
         "scopes": sorted(scope.value for scope in key.scopes),
-        "merchants": sorted(_storable(merchant) for merchant in key.merchants),
+        "merchants": sorted(storable(merchant) for merchant in key.merchants),
         "created_at_ms": key.created_at_ms,
         "revoked_at_ms": key.revoked_at_ms,
     }
@@ -146,6 +146,6 @@ def _meaning_from_record(record: Record) -> Meaning:
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """`text` with what UTF-8 cannot hold spelled out: a file's name may be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

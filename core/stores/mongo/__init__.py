@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from core.stores import Stores
 from core.stores.holders import Clock
+from core.stores.mongo.contacts import MongoContactStore
 from core.stores.mongo.database import Database
 from core.stores.mongo.keys import MongoApiKeyStore
+from core.stores.mongo.notifications import MongoNotificationStore
 from core.stores.mongo.runs import MongoRunLedger
 from core.stores.mongo.schema import prepare
+from core.stores.mongo.subscriptions import MongoSubscriptionStore
 from core.stores.mongo.summaries import MongoSummaryStore
 
 
-def open_all(
-    url: str, *, timeout_s: float, clock: Clock, create: bool
-) -> tuple[MongoSummaryStore, MongoRunLedger, MongoApiKeyStore, Callable[[], None]]:
-    """The stores of the database that `url` names, over one client, and the function that closes it.
+def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:
+    """The stores of the database that `url` names, over one client.
 
     :raises SettingsError: `url` is not valid, or names no database.
     :raises StoreUnavailable: the server does not answer, or holds no store and `create` is False.
@@ -27,4 +27,12 @@ def open_all(
     except BaseException:
         database.close()
         raise
-    return MongoSummaryStore(database), MongoRunLedger(database, clock), MongoApiKeyStore(database), database.close
+    return Stores(
+        summaries=MongoSummaryStore(database),
+        runs=MongoRunLedger(database, clock),
+        keys=MongoApiKeyStore(database),
+        notifications=MongoNotificationStore(database),
+        contacts=MongoContactStore(database),
+        subscriptions=MongoSubscriptionStore(database),
+        close=database.close,
+    )

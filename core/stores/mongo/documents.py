@@ -18,6 +18,13 @@ _INSTANTS: Final = (
     "published_at",
     "created_at",
     "revoked_at",
+    "expires_at",
+    "last_attempt_at",
+    "finished_at",
+    "due_at",
+    "queue_at",
+    "at",
+    "until",
 )
 
 

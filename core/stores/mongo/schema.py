@@ -1,20 +1,33 @@
-"""The schema version of a MongoDB store: one document of ``summary_meta``."""
+"""The schema version of a MongoDB store, which is one document of ``summary_meta``, and its indexes."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Final
 
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError
 
-from core.stores.mongo.database import Database
+from core.stores.mongo.database import Database, Document
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+
+_NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
+_INDEXES: Final = (
+    IndexModel([("queue_at", ASCENDING), ("_id", ASCENDING)]),
+    IndexModel([("due_at", ASCENDING)]),
+    IndexModel(_NEWEST),
+    IndexModel([("user_id", ASCENDING), *_NEWEST]),
+    IndexModel([("status", ASCENDING), *_NEWEST]),
+    IndexModel([("standing", ASCENDING)]),
+)
+"""Of ``notifications``: what is due, the pages of lists, and the counts."""
 
 
 def prepare(database: Database, *, create: bool) -> None:
-    """See that `database` holds a store of a schema that this program knows.
+    """Bring `database` to the newest schema.
 
     :param create: whether to make one when there is none.
     :raises StoreTooNew: its schema is newer than this program; nothing was changed.
@@ -25,7 +38,18 @@ def prepare(database: Database, *, create: bool) -> None:
         if found is None:
             if not create:
                 raise no_store(database.place)
+            _index(db)
             with suppress(DuplicateKeyError):  # another process made it meanwhile
                 db["summary_meta"].insert_one({"_id": "schema", "version": SCHEMA_VERSION})
         elif found["version"] > SCHEMA_VERSION:
             raise too_new(database.place, found["version"], SCHEMA_VERSION)
+        elif found["version"] < SCHEMA_VERSION:
+            _index(db)
+            db["summary_meta"].update_one(
+                {"_id": "schema", "version": found["version"]}, {"$set": {"version": SCHEMA_VERSION}}
+            )
+
+
+def _index(db: PyMongoDatabase[Document]) -> None:
+    for index in _INDEXES:  # one at a time: FerretDB fails when several of a call are there already
+        db["notifications"].create_indexes([index])

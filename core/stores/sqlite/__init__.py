@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from core.stores import Stores
 from core.stores.holders import Clock
+from core.stores.sqlite.contacts import SqliteContactStore
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.keys import SqliteApiKeyStore
+from core.stores.sqlite.notifications import SqliteNotificationStore
 from core.stores.sqlite.runs import SqliteRunLedger
 from core.stores.sqlite.schema import prepare
+from core.stores.sqlite.subscriptions import SqliteSubscriptionStore
 from core.stores.sqlite.summaries import SqliteSummaryStore
 
 
-def open_all(
-    path: str, *, timeout_s: float, clock: Clock, create: bool
-) -> tuple[SqliteSummaryStore, SqliteRunLedger, SqliteApiKeyStore, Callable[[], None]]:
-    """The stores of the file at `path`, each on a connection of its own, and the function that closes them.
+def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:
+    """The stores of the file at `path`, each on a connection of its own.
 
     :raises StoreUnavailable: it cannot be opened, or is not there and `create` is False.
     :raises StoreTooNew: a newer version of this program wrote it; nothing was changed.
@@ -31,9 +32,12 @@ def open_all(
 
         of_summaries = connect(create=create)
         prepare(of_summaries, create=create)
-        return (
-            SqliteSummaryStore(of_summaries),
-            SqliteRunLedger(connect(create=False), clock),
-            SqliteApiKeyStore(connect(create=False)),
-            opened.pop_all().close,
+        return Stores(
+            summaries=SqliteSummaryStore(of_summaries),
+            runs=SqliteRunLedger(connect(create=False), clock),
+            keys=SqliteApiKeyStore(connect(create=False)),
+            notifications=SqliteNotificationStore(connect(create=False)),
+            contacts=SqliteContactStore(connect(create=False)),
+            subscriptions=SqliteSubscriptionStore(connect(create=False)),
+            close=opened.pop_all().close,
         )

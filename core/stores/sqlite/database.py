@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from core.errors import StoreUnavailable
+from core.errors import StoreBusy, StoreUnavailable
 from core.stores.refusals import no_store
 
+BREATH_S: Final = 0.01
+"""How long whoever writes much lets others write, now and then."""
+
+_POLL_S: Final = 0.002
 _CHECKPOINT_TIMEOUT_MS: Final = 200  # how long closing waits for readers in the middle of a statement
 
 _MOVED: Final = (
@@ -100,7 +105,7 @@ class Database:
         """
         with self.connection() as connection:
             try:
-                connection.execute("BEGIN IMMEDIATE")  # inside: a signal may be raised as soon as it returns
+                self._begin(connection)  # inside: a signal may be raised as soon as it returns
                 self.require_in_place()  # SQLite would go on writing to a file that nobody can open any more
                 yield connection
                 connection.execute("COMMIT")
@@ -108,6 +113,26 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin to write, as soon as others let it.
+
+        Polled here: SQLite itself looks ever more seldom, up to ten times a second, and so a waiting writer would miss
+        the moments between the batches of a publication.
+        """
+        deadline = time.monotonic() + self.timeout_s
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                        raise
+                time.sleep(_POLL_S)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(self.timeout_s * 1000)}")
 
     def close(self) -> None:
         """Close the connection; closing again does nothing.
@@ -136,7 +161,8 @@ class Database:
             reason, hint = self._why_not_opened()
         else:
             reason, hint = _REASONS.get(code, ("{error}", ""))
-        return self._refused(reason.format(error=error, timeout_s=self.timeout_s), hint)
+        refused = self._refused(reason.format(error=error, timeout_s=self.timeout_s), hint)
+        return StoreBusy(refused.sentence, refused.hint) if code == sqlite3.SQLITE_BUSY else refused
 
     def _refused(self, reason: str, hint: str) -> StoreUnavailable:
         return StoreUnavailable(f"the store at {self.path} cannot be used: {reason}", hint)

@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from core.stores.records import Record
 
-_LISTS: Final = ("sources", "where_filters", "rejects_by_reason", "warnings", "scopes", "merchants")
+_LISTS: Final = (
+    "sources",
+    "where_filters",
+    "rejects_by_reason",
+    "warnings",
+    "scopes",
+    "merchants",
+    "channels",
+    "modes",
+)
 
 
 def insert(connection: sqlite3.Connection, table: str, record: Record) -> None:

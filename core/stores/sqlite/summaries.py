@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, get_args
@@ -18,7 +19,7 @@ from core.stores.generations import (
     require_publishable,
 )
 from core.stores.records import publication_from_record, publication_to_record
-from core.stores.sqlite.database import Database
+from core.stores.sqlite.database import BREATH_S, Database
 from core.stores.sqlite.rows import from_row, insert
 from core.stores.sqlite.schema import create_generation
 from core.stores.summaries import SUMMARY_COLUMNS, Measure, MerchantTotals, Publication, SeriesPoint
@@ -81,8 +82,10 @@ class SqliteSummaryStore:
     ) -> list[SeriesPoint]:
         """One merchant's values (None: all merchants together), ascending by key."""
         with self._database.connection() as connection:
-            rows = connection.execute(_SERIES[measure], (mode, merchant_id, *_bounds(first_key, last_key))).fetchall()
-        return [SeriesPoint(*row) for row in rows]
+            cursor = connection.cursor()
+            cursor.row_factory = None
+            rows = cursor.execute(_SERIES[measure], (mode, merchant_id, *_bounds(first_key, last_key))).fetchall()
+        return list(map(SeriesPoint._make, rows))
 
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`."""
@@ -129,6 +132,7 @@ class SqliteSummaryStore:
             with self._database.transaction() as connection:
                 _require_table(connection, publication, table)
                 connection.executemany(f"INSERT INTO {table} VALUES ({places})", batch)
+            time.sleep(BREATH_S)
 
     def _swap(self, publication: Publication, table: str) -> None:
         """The moment of publication: one short transaction, which the fence and the count of rows guard."""

@@ -155,9 +155,25 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(
 ) -> None:
     db["summary_meta"].insert_one({"_id": "schema", "version": 99})
     for create in (True, False):
-        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 1"):
+        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 2"):
             open_stores(mongo_database_url, timeout_s=10, create=create)
     assert db.list_collection_names() == ["summary_meta"]
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_store_of_the_first_schema_keeps_its_data_and_gets_what_is_new(
+    mongo_database_url: str, db: PyMongoDatabase[Document], create: bool
+) -> None:
+    with open_stores(mongo_database_url, timeout_s=10) as stores:
+        publish(stores, 1)
+    db["notifications"].drop()
+    db["summary_meta"].update_one({"_id": "schema"}, {"$set": {"version": 1}})
+    with open_stores(mongo_database_url, timeout_s=10, create=create) as stores:
+        assert stores.summaries.published() == publication(1, uniform(1, merchants=3))
+        assert stores.summaries.series(Mode.DAILY, "amount", "m0000")
+        assert not stores.keys.ever_made()
+    assert db["summary_meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": 2}
+    assert len(db["notifications"].index_information()) > 1
 
 
 def test_a_reader_creates_nothing(mongo_database_url: str, db: PyMongoDatabase[Document]) -> None:

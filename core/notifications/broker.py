@@ -1,0 +1,115 @@
+"""The Celery application, and the names of its tasks. Every setting has its reason beside it.
+
+Tasks are named, not imported, so that whoever queues one needs none of the packages that run it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from celery import Celery
+
+from core.settings import Settings
+
+SEND: Final = "notifier.tasks.send_notification_task"
+SWEEP: Final = "notifier.tasks.sweep_task"
+ANNOUNCE: Final = "notifier.tasks.announce_task"
+
+DELIVERIES: Final = "notifications"
+UPKEEP: Final = "upkeep"
+"""The queue of the sweep and the like: a worker takes from both in turns, so a backlog of one does not stop it."""
+
+_ANNOUNCE_EVERY_S: Final = 60.0
+_CONNECT_TIMEOUT_S: Final = 2.0
+_SOCKET_TIMEOUT_S: Final = 5.0
+_SOFT_SHARE, _HARD_SHARE = 0.75, 0.9  # of the lease: who holds one is dead before it runs out
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The application over the Redis databases that `settings` name; connects to nothing yet."""
+    app = Celery("notifier", include=["notifier.tasks"])
+    app.conf.update(
+        broker_url=settings.celery_broker_url.get_secret_value(),
+        result_backend=settings.celery_result_backend.get_secret_value(),
+        # Nothing but JSON is read: a pickle would run whatever it says.
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        enable_utc=True,
+        timezone="UTC",
+        task_queues={name: {"exchange": name, "routing_key": name} for name in (DELIVERIES, UPKEEP)},
+        task_default_queue=DELIVERIES,
+        task_routes={SWEEP: {"queue": UPKEEP}, ANNOUNCE: {"queue": UPKEEP}},
+        # A message is gone only when its task has ended; one that was running when its worker died comes back.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        # A task is never run again because it raised: the sweep queues what is still due.
+        task_acks_on_failure_or_timeout=True,
+        # No worker reserves what another could be sending.
+        worker_prefetch_multiplier=1,
+        # The store tells what came of it; nobody reads results.
+        task_ignore_result=True,
+        # A gateway that hangs is ended in the task; what hangs deeper is ended with its process.
+        task_soft_time_limit=settings.notify_lease_s * _SOFT_SHARE,
+        task_time_limit=settings.notify_lease_s * _HARD_SHARE,
+        broker_transport_options={
+            # Longer than the longest task, or it would be given to a second worker while the first is at it.
+            "visibility_timeout": settings.notify_lease_s,
+            # Look each second for messages of dead workers; by default it is every hundred.
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            # A Redis that accepts and says nothing must not stop whoever asks it, nor one that went without a word.
+            "socket_timeout": _SOCKET_TIMEOUT_S,
+            "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            # Whoever queues is told at once that Redis is away; by default it would be tried for ever.
+            "max_retries": 1,
+            "interval_start": 0,
+        },
+        broker_connection_timeout=_CONNECT_TIMEOUT_S,
+        redis_socket_timeout=_SOCKET_TIMEOUT_S,
+        redis_socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        # Workers may be started before Redis, and outlive it.
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # An SMS that is being sent is not cut off because Redis has gone; its message coming back does no harm.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # Log lines are ours, one JSON object each, and written by ourselves.
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+        beat_schedule={
+            "sweep": {
+                "task": SWEEP,
+                "schedule": settings.notify_sweep_s,
+                # One that waits behind others is of no use any more: the next is there already.
+                "options": {"expires": max(settings.notify_sweep_s, 1.0), "ignore_result": True},
+            },
+            "announce": {
+                "task": ANNOUNCE,
+                "schedule": _ANNOUNCE_EVERY_S,
+                "options": {"expires": _ANNOUNCE_EVERY_S, "ignore_result": True},
+            },
+        },
+        # The schedule is all in the lines above; a file of when it last ran would only be one more thing to lose.
+        beat_scheduler="celery.beat:Scheduler",
+    )
+    return app
+
+
+def queue_delivery(app: Celery, notification_id: str) -> None:
+    """Queue a notification for delivery.
+
+    :raises kombu.exceptions.OperationalError: the broker does not take it.
+    """
+    # Without being told so it would first ask the database of results to be told of this one.
+    app.send_task(SEND, args=(notification_id,), retry=False, ignore_result=True)
+
+
+def queue_length(app: Celery) -> int:
+    """How many notifications wait in the queue.
+
+    :raises kombu.exceptions.OperationalError: the broker does not answer.
+    """
+    with app.connection_for_read() as connection:
+        return int(connection.default_channel.client.llen(DELIVERIES))

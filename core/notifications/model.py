@@ -1,0 +1,94 @@
+"""Notifications: what shall be delivered to whom, over which channels."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from core.calendar.periods import Locale
+from core.notifications.events import OPEN, LogStatus
+
+_ID_BYTES: Final = 16  # which are 26 characters of base32
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message to a user. It never changes once it is kept; how its delivery stands is told by its logs.
+
+    :param id: 26 letters and digits, see `new_id` and `derived_id`.
+    :param channels: over which it goes, one or more, each once, in the order of the request.
+    :param locale: the language it is written in.
+    :param created_at_ms: milliseconds since 1970 UTC, likewise `expires_at_ms`: from then on it is not sent any more.
+    :param sender_key_id: the API key it came with, or None: a program on this host, or a subscription.
+    :param request_digest: tells the request that made it from another under the same id, see `digest_of`.
+    """
+
+    id: str
+    user_id: str
+    title: str
+    body: str
+    channels: tuple[str, ...]
+    locale: Locale
+    created_at_ms: int
+    expires_at_ms: int | None = None
+    sender_key_id: str | None = None
+    request_digest: str = ""
+
+    def log_id(self, channel: str) -> str:
+        """The id of the log of `channel`: the same for ever, so that a gateway recognises a repetition by it."""
+        return f"{self.id}:{channel}"
+
+
+class NotificationStatus(StrEnum):
+    """How a notification stands as a whole."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+def status_of(logs: Collection[LogStatus]) -> NotificationStatus:
+    """How the notification stands whose logs, one or more, stand so.
+
+    `SENT` only when all succeeded; `CANCELLED` when all were cancelled; `FAILED` when none is open and one did not
+    succeed.
+    """
+    statuses = set(logs)
+    if statuses & OPEN:
+        return NotificationStatus.PENDING
+    if statuses == {LogStatus.SUCCESS}:
+        return NotificationStatus.SENT
+    if statuses == {LogStatus.CANCELLED}:
+        return NotificationStatus.CANCELLED
+    return NotificationStatus.FAILED
+
+
+def new_id() -> str:
+    """An id that nothing has had before."""
+    return _text_of(secrets.token_bytes(_ID_BYTES))
+
+
+def derived_id(*parts: str) -> str:
+    """The id of whatever `parts` name: the same each time, so that it can be made only once."""
+    return _text_of(_digest(parts, _ID_BYTES))
+
+
+def digest_of(*parts: str) -> str:
+    """What tells `parts` from any others, such as a request from another under the same id: 64 hexadecimal digits."""
+    return _digest(parts, 32).hex()
+
+
+def _digest(parts: Iterable[str], size: int) -> bytes:
+    # Each part with its length: else the same text, cut in another place, would have the same digest.
+    framed = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=size).digest()
+
+
+def _text_of(digest: bytes) -> str:
+    return base64.b32encode(digest).decode("ascii").rstrip("=").lower()

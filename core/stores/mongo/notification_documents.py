@@ -1,0 +1,113 @@
+"""Notifications as MongoDB documents, each with copies of its logs, by which it is listed and found when it is due."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bson import Int64
+from bson.datetime_ms import DatetimeMS
+
+from core.notifications.events import Event, LogState
+from core.notifications.model import Notification
+from core.stores.mongo.database import Document
+from core.stores.mongo.documents import from_document, to_document
+from core.stores.notification_records import (
+    event_from_record,
+    event_to_record,
+    notification_from_record,
+    notification_to_record,
+    state_to_record,
+)
+from core.stores.notifications import Kept, Log
+
+
+@dataclass(frozen=True, slots=True)
+class Queueing:
+    """From when a log is to be given by ``due``, so long as nothing happens to it.
+
+    :param number: the number of its last event.
+    :param not_before_ms: not before this, milliseconds since 1970 UTC; None for never, when it is not open.
+    """
+
+    number: int
+    not_before_ms: int | None
+
+
+KEEP: Final[Mapping[str, Queueing]] = {}
+"""Leave each log queued as it is, unless something has happened to it: then it is given when it is due."""
+
+
+def new_document(kept: Kept, queue_at_ms: int) -> Document:
+    """The document of a notification that is not kept yet."""
+    queued = {log.channel: Queueing(log.state.number, queue_at_ms) for log in kept.logs}
+    document = to_document(notification_to_record(kept.notification), "id")
+    return {**document, **copies(kept, {"logs": []}, queued), "revision": Int64(0)}
+
+
+def notification_of(document: Document) -> Notification:
+    """The notification that `document` is of; its copies are not needed for it."""
+    return notification_from_record(from_document(document, "id"))
+
+
+def copied_events(document: Document) -> dict[str, list[Event]]:
+    """The events of each log, in the order of the channels, as far as the copies know them."""
+    return {log["channel"]: [event_of(event) for event in log["events"]] for log in document["logs"]}
+
+
+def event_document(log_id: str, event: Event) -> Document:
+    """The document whose insertion lets `event` happen; its claim tells it from an equal one of somebody else."""
+    record = {"id": event_id(log_id, event.number), **event_to_record(event), "claim": secrets.token_hex(8)}
+    return to_document(record, "id")
+
+
+def event_id(log_id: str, number: int) -> str:
+    """The id of an event, which exists once."""
+    return f"{log_id}:{number}"
+
+
+def event_of(document: Document) -> Event:
+    """The event that `document` holds."""
+    return event_from_record(from_document(document, "id"))
+
+
+def copies(kept: Kept, document: Document, queueing: Mapping[str, Queueing]) -> Document:
+    """The part of the document of `kept` that shows how its logs stand.
+
+    :param document: what it is now.
+    :param queueing: from when its logs are given, by channel; see `KEEP` for the others.
+    """
+    known = {log["channel"]: log for log in document["logs"]}
+    logs = [_log_document(log, known.get(log.channel), queueing.get(log.channel)) for log in kept.logs]
+    return {
+        "status": kept.status.value,
+        "standing": ",".join(sorted(f"{log['channel']}:{log['status']}" for log in logs)),
+        "due_at": _earliest([log["due_at"] for log in logs]),
+        **with_queue(logs),
+    }
+
+
+def with_queue(logs: list[Document]) -> Document:
+    """`logs` as part of a document, with the instant from when the first of them is given."""
+    return {"logs": logs, "queue_at": _earliest([log["queue_at"] for log in logs])}
+
+
+def _log_document(log: Log, copy: Document | None, queueing: Queueing | None) -> Document:
+    record = {"channel": log.channel, **state_to_record(log.state), "queue_at_ms": _queue_at(log.state, copy, queueing)}
+    return {**to_document(record, "id"), "events": [to_document(event_to_record(event), "id") for event in log.events]}
+
+
+def _queue_at(state: LogState, copy: Document | None, queueing: Queueing | None) -> int | None:
+    if queueing is not None and queueing.number == state.number:
+        if state.due_at_ms is None:
+            return queueing.not_before_ms
+        return max(state.due_at_ms, queueing.not_before_ms or state.due_at_ms)
+    if copy is not None and copy["number"] == state.number:
+        return None if copy["queue_at"] is None else int(copy["queue_at"])
+    return state.due_at_ms
+
+
+def _earliest(instants: list[DatetimeMS | None]) -> DatetimeMS | None:
+    return min((instant for instant in instants if instant is not None), key=int, default=None)

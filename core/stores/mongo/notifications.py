@@ -1,0 +1,211 @@
+"""The store of notifications on MongoDB: the collections ``notifications`` and ``notification_events``.
+
+A notification is one document, so it is there as a whole or not at all; its copies of the logs are in it too. An event
+is one document under an id that exists once. The copies are written after it, and then compared with the events until
+they agree: so they are right in the end even where updates are not atomic and one is lost to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from bson import Int64
+from bson.datetime_ms import DatetimeMS
+from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo.database import Database as PyMongoDatabase
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from core.notifications.events import Event, LogState, LogStatus, after, fold
+from core.notifications.model import Notification, NotificationStatus
+from core.stores.mongo.database import Database, Document
+from core.stores.mongo.notification_documents import (
+    KEEP,
+    Queueing,
+    copied_events,
+    copies,
+    event_document,
+    event_id,
+    event_of,
+    new_document,
+    notification_of,
+    with_queue,
+)
+from core.stores.notification_records import (
+    event_from_record,
+    event_to_record,
+    notification_from_record,
+    notification_to_record,
+)
+from core.stores.notifications import ChannelCounts, Kept, Listed, Log, newly_kept
+from core.stores.records import storable
+
+_NOTIFICATIONS: Final = "notifications"
+_EVENTS: Final = "notification_events"
+_MOST_ROUNDS: Final = 100  # of writing copies, each lost to another writer: then they stay behind until they are mended
+
+
+class MongoNotificationStore:
+    """`core.stores.notifications.NotificationStore` over `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, notification: Notification, queue_at_ms: int) -> Kept:
+        """Keep `notification` with a pending log for each channel, unless one of its id is kept already."""
+        kept = newly_kept(notification_from_record(notification_to_record(notification)))
+        while True:
+            with self._database.answering() as db, suppress(DuplicateKeyError):
+                db[_NOTIFICATIONS].insert_one(new_document(kept, queue_at_ms))
+                return kept
+            if found := self.get(notification.id):
+                return found
+
+    def get(self, notification_id: str) -> Kept | None:
+        """The notification and its logs, folded from their events; None when there is none of that id."""
+        with self._database.answering() as db:
+            document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
+            return None if document is None else _kept(db, document)
+
+    def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
+        """Let `event` happen to the log of `channel`, unless another has since it stood as `state`."""
+        event = event_from_record(event_to_record(event))
+        then = after(state, event)
+        with self._database.answering() as db:
+            if not state.is_open:
+                # First: a log whose copy is not open nobody would look at when this process dies after the event.
+                _settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)})
+            if not _insert(db, event_document(notification.log_id(channel), event)):
+                return None
+            with suppress(PyMongoError):  # it has happened: a copy that is behind is mended when it is due
+                _settle(db, notification.id, KEEP)
+        return then
+
+    def mend(self, kept: Kept, queue_at_ms: int | None = None) -> None:
+        """See that the copies are right, and that logs are given when they are due, but not before `queue_at_ms`."""
+        states = {log.channel: log.state for log in kept.logs}
+        queueing = {
+            channel: Queueing(state.number, queue_at_ms if state.is_open else None) for channel, state in states.items()
+        }
+        with self._database.answering() as db:
+            _settle(db, kept.notification.id, queueing)
+
+    def due(self, now_ms: int, limit: int) -> list[str]:
+        """The ids of notifications with a log to be queued by `now_ms`, the longest waiting first."""
+        if limit <= 0:  # which MongoDB takes for no limit
+            return []
+        query = {"queue_at": {"$lte": DatetimeMS(now_ms)}}
+        order = [("queue_at", ASCENDING), ("_id", ASCENDING)]
+        with self._database.answering() as db:
+            return [found["_id"] for found in db[_NOTIFICATIONS].find(query, {"_id": True}).sort(order).limit(limit)]
+
+    def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
+        """Give none of those logs of these notifications that `due` gives by `now_ms` again before `until_ms`."""
+        query = {"_id": {"$in": list(notification_ids)}, "queue_at": {"$lte": DatetimeMS(now_ms)}}
+        with self._database.answering() as db:
+            found = db[_NOTIFICATIONS].find(query, {"logs": True, "revision": True})
+            postponed = [_update(document, _postponed(document["logs"], now_ms, until_ms)) for document in found]
+            if postponed:
+                db[_NOTIFICATIONS].bulk_write(postponed, ordered=False)
+
+    def listed(
+        self,
+        *,
+        user_id: str | None = None,
+        status: NotificationStatus | None = None,
+        after: tuple[int, str] | None = None,
+        limit: int,
+    ) -> list[Listed]:
+        """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
+        if limit <= 0:
+            return []
+        query: Document = {}
+        if user_id is not None:
+            query["user_id"] = storable(user_id)
+        if status is not None:
+            query["status"] = status.value
+        if after is not None:
+            created_at = DatetimeMS(after[0])
+            query["created_at"] = {"$lte": created_at}
+            query["$or"] = [{"created_at": {"$lt": created_at}}, {"_id": {"$lt": after[1]}}]
+        order = [("created_at", DESCENDING), ("_id", DESCENDING)]
+        with self._database.answering() as db:
+            documents = list(db[_NOTIFICATIONS].find(query, {"logs": False}).sort(order).limit(limit))
+        return [Listed(notification_of(document), NotificationStatus(document["status"])) for document in documents]
+
+    def counts(self) -> list[ChannelCounts]:
+        """How many logs there are of each channel and status that any has."""
+        counted: dict[tuple[str, str], int] = {}
+        # The condition holds for all: with it the index has all that is needed.
+        pipeline: list[Document] = [
+            {"$match": {"standing": {"$gt": ""}}},
+            {"$group": {"_id": "$standing", "count": {"$sum": 1}}},
+        ]
+        with self._database.answering() as db:
+            for found in db[_NOTIFICATIONS].aggregate(pipeline):
+                for standing in found["_id"].split(","):
+                    channel, _, status = standing.partition(":")
+                    counted[channel, status] = counted.get((channel, status), 0) + int(found["count"])
+        return [
+            ChannelCounts(channel, LogStatus(status), count) for (channel, status), count in sorted(counted.items())
+        ]
+
+    def oldest_due_ms(self, now_ms: int) -> int | None:
+        """Since when the open log has been due that has been longest of all by `now_ms`."""
+        query = {"due_at": {"$lte": DatetimeMS(now_ms)}}
+        with self._database.answering() as db:
+            found = db[_NOTIFICATIONS].find_one(query, {"due_at": True}, sort=[("due_at", ASCENDING)])
+        return None if found is None else int(found["due_at"])
+
+
+def _kept(db: PyMongoDatabase[Document], document: Document) -> Kept:
+    """What `document` is of, with the events that its copies know and those that came after."""
+    notification = notification_of(document)
+    logs: list[Log] = []
+    for channel, events in copied_events(document).items():
+        log_id = notification.log_id(channel)
+        while (found := db[_EVENTS].find_one({"_id": event_id(log_id, len(events) + 1)})) is not None:
+            events.append(event_of(found))
+        logs.append(Log(channel, tuple(events), fold(notification.created_at_ms, events)))
+    return Kept(notification, tuple(logs))
+
+
+def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
+    """Insert `event`; whether it was the first under its id."""
+    try:
+        db[_EVENTS].insert_one(event)
+    except DuplicateKeyError:
+        # A driver that lost the answer and asked again is told that its own event is there.
+        return db[_EVENTS].find_one({"_id": event["_id"], "claim": event["claim"]}) is not None
+    return True
+
+
+def _settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> None:
+    """Write the copies until they agree with the events, also after somebody else has overwritten them."""
+    for _ in range(_MOST_ROUNDS):
+        document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
+        if document is None:
+            return
+        wanted = copies(_kept(db, document), document, queueing)
+        if wanted == {name: document.get(name) for name in wanted}:
+            return
+        db[_NOTIFICATIONS].bulk_write([_update(document, wanted)])
+
+
+def _update(document: Document, wanted: Document) -> UpdateOne:
+    """Set `wanted` unless another has written since `document` was read."""
+    revision = document["revision"]
+    return UpdateOne(
+        {"_id": document["_id"], "revision": revision}, {"$set": {**wanted, "revision": Int64(revision + 1)}}
+    )
+
+
+def _postponed(logs: list[Document], now_ms: int, until_ms: int) -> Document:
+    until = DatetimeMS(until_ms)
+    return with_queue(
+        [
+            {**log, "queue_at": until} if log["queue_at"] is not None and int(log["queue_at"]) <= now_ms else log
+            for log in logs
+        ]
+    )

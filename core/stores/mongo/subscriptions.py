@@ -1,0 +1,66 @@
+"""The store of subscriptions on MongoDB: the collection ``subscriptions``, whose ``_id`` is the id of each."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from bson.datetime_ms import DatetimeMS
+from pymongo import ASCENDING
+from pymongo.errors import DuplicateKeyError
+
+from core.stores.mongo.database import Database, Document
+from core.stores.mongo.documents import from_document, to_document
+from core.stores.notification_records import subscription_from_record, subscription_to_record
+from core.stores.records import storable
+from core.stores.subscriptions import Subscription
+
+
+class MongoSubscriptionStore:
+    """`core.stores.subscriptions.SubscriptionStore` over `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, subscription: Subscription) -> Subscription:
+        """Keep `subscription`, unless one of its id is kept already; durable when it returns."""
+        document = to_document(subscription_to_record(subscription), "id")
+        with self._database.answering() as db, suppress(DuplicateKeyError):
+            db["subscriptions"].insert_one(document)
+        return self._present(subscription.id)
+
+    def get(self, subscription_id: str) -> Subscription | None:
+        """The subscription of that id, also an ended one, or None."""
+        with self._database.answering() as db:
+            document = db["subscriptions"].find_one({"_id": subscription_id})
+        return None if document is None else _from_document(document)
+
+    def all(self, *, user_id: str | None = None, in_force: bool = False) -> list[Subscription]:
+        """Subscriptions by the instant of creation, then by id."""
+        query: Document = {} if user_id is None else {"user_id": storable(user_id)}
+        if in_force:
+            query["ended_at"] = None
+        with self._database.answering() as db:
+            documents = list(db["subscriptions"].find(query).sort([("created_at", ASCENDING), ("_id", ASCENDING)]))
+        return [_from_document(document) for document in documents]
+
+    def end(self, subscription_id: str, at_ms: int) -> Subscription:
+        """Let the subscription end at `at_ms`; durable when it returns.
+
+        Where updates are not atomic, of two that end it at the same moment either may set the instant: nothing ever
+        takes an end back.
+        """
+        with self._database.answering() as db:
+            db["subscriptions"].update_one(
+                {"_id": subscription_id, "ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}}
+            )
+        return self._present(subscription_id)
+
+    def _present(self, subscription_id: str) -> Subscription:
+        subscription = self.get(subscription_id)
+        if subscription is None:
+            raise LookupError(f"there is no subscription {subscription_id}")
+        return subscription
+
+
+def _from_document(document: Document) -> Subscription:
+    return subscription_from_record(from_document(document, "id"))

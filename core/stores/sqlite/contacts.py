@@ -1,0 +1,33 @@
+"""The store of contacts on SQLite: the table ``contacts``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.stores.records import storable
+from core.stores.sqlite.database import Database
+
+
+class SqliteContactStore:
+    """`core.stores.contacts.ContactStore` over `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def replace(self, user_id: str, addresses: Mapping[str, str]) -> None:
+        """Let the user be reached at `addresses`, by channel, and nowhere else; durable when it returns."""
+        user_id = storable(user_id)
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM contacts WHERE user_id = ?", (user_id,))
+            connection.executemany(
+                "INSERT INTO contacts (user_id, channel, address) VALUES (?, ?, ?)",
+                [(user_id, channel, storable(address)) for channel, address in addresses.items()],
+            )
+
+    def get(self, user_id: str) -> dict[str, str]:
+        """The addresses of the user by channel; empty when nothing is known of them."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT channel, address FROM contacts WHERE user_id = ? ORDER BY channel", (storable(user_id),)
+            ).fetchall()
+        return {row["channel"]: row["address"] for row in rows}

@@ -1,0 +1,179 @@
+"""The store of notifications on SQLite: the tables ``notifications``, ``notification_events``, ``notification_logs``.
+
+Whatever happens is one transaction, in which the copies are written too: here they are never behind.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Final
+
+from core.notifications.events import Event, LogState, LogStatus, after, fold
+from core.notifications.model import Notification, NotificationStatus, status_of
+from core.stores.notification_records import (
+    event_from_record,
+    event_to_record,
+    notification_from_record,
+    notification_to_record,
+    state_to_record,
+)
+from core.stores.notifications import ChannelCounts, Kept, Listed, Log, newly_kept
+from core.stores.records import storable
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.rows import from_row, insert
+
+_EVENTS: Final = "SELECT * FROM notification_events WHERE notification_id = ? ORDER BY channel, number"
+_COPY: Final = (
+    "UPDATE notification_logs SET status = :status, number = :number, attempts = :attempts, "
+    "last_attempt_at_ms = :last_attempt_at_ms, error_message = :error_message, reference = :reference, "
+    "finished_at_ms = :finished_at_ms, due_at_ms = :due_at_ms, queue_at_ms = :due_at_ms "
+    "WHERE notification_id = :notification_id AND channel = :channel AND number = :number - 1"
+)
+_DUE: Final = (
+    "SELECT notification_id FROM notification_logs WHERE queue_at_ms <= ? ORDER BY queue_at_ms, notification_id"
+)
+_OLDEST_DUE: Final = "SELECT min(due_at_ms) FROM notification_logs WHERE due_at_ms <= ?"
+
+
+class SqliteNotificationStore:
+    """`core.stores.notifications.NotificationStore` over `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, notification: Notification, queue_at_ms: int) -> Kept:
+        """Keep `notification` with a pending log for each channel, unless one of its id is kept already."""
+        record = notification_to_record(notification)
+        kept = newly_kept(notification_from_record(record))
+        with self._database.transaction() as connection:
+            if (found := _get(connection, notification.id)) is not None:
+                return found
+            insert(connection, "notifications", {**record, "status": kept.status.value})
+            for log in kept.logs:
+                copy = {"notification_id": notification.id, "channel": log.channel, **state_to_record(log.state)}
+                insert(connection, "notification_logs", {**copy, "queue_at_ms": queue_at_ms})
+        return kept
+
+    def get(self, notification_id: str) -> Kept | None:
+        """The notification and its logs, folded from their events; None when there is none of that id."""
+        with self._database.connection() as connection:
+            return _get(connection, notification_id)
+
+    def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
+        """Let `event` happen to the log of `channel`, unless another has since it stood as `state`."""
+        record = event_to_record(event)
+        then = after(state, event_from_record(record))
+        log = {"notification_id": notification.id, "channel": channel}
+        with self._database.transaction() as connection:
+            if not connection.execute(_COPY, {**state_to_record(then), **log}).rowcount:
+                return None
+            insert(connection, "notification_events", {**log, **record})
+            if not (state.is_open and then.is_open):
+                _copy_status(connection, notification.id)
+        return then
+
+    def mend(self, kept: Kept, queue_at_ms: int | None = None) -> None:
+        """See that the logs of ``kept.notification`` are given when they are due, but not before `queue_at_ms`."""
+        logs = [
+            (_later(log.state.due_at_ms, queue_at_ms), kept.notification.id, log.channel, log.state.number)
+            for log in kept.logs
+            if log.state.due_at_ms is not None
+        ]
+        if logs:
+            with self._database.transaction() as connection:
+                connection.executemany(
+                    "UPDATE notification_logs SET queue_at_ms = ?1 "
+                    "WHERE notification_id = ?2 AND channel = ?3 AND number = ?4 AND queue_at_ms <> ?1",
+                    logs,
+                )
+
+    def due(self, now_ms: int, limit: int) -> list[str]:
+        """The ids of notifications with a log to be queued by `now_ms`, the longest waiting first."""
+        found: dict[str, None] = {}
+        # Several logs of a notification may be due, so the rows that are needed are as many as turn out.
+        with self._database.connection() as connection, closing(connection.execute(_DUE, (now_ms,))) as rows:
+            while len(found) < limit and (row := rows.fetchone()) is not None:
+                found[row["notification_id"]] = None
+        return list(found)
+
+    def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
+        """Give none of those logs of these notifications that `due` gives by `now_ms` again before `until_ms`."""
+        if notification_ids:
+            with self._database.transaction() as connection:
+                connection.executemany(
+                    "UPDATE notification_logs SET queue_at_ms = ? WHERE notification_id = ? AND queue_at_ms <= ?",
+                    [(until_ms, notification_id, now_ms) for notification_id in notification_ids],
+                )
+
+    def listed(
+        self,
+        *,
+        user_id: str | None = None,
+        status: NotificationStatus | None = None,
+        after: tuple[int, str] | None = None,
+        limit: int,
+    ) -> list[Listed]:
+        """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
+        conditions, values = _conditions(user_id, status, after)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
+        with self._database.connection() as connection:
+            rows = connection.execute(query, (*values, max(limit, 0))).fetchall()
+        return [Listed(notification_from_record(from_row(row)), NotificationStatus(row["status"])) for row in rows]
+
+    def counts(self) -> list[ChannelCounts]:
+        """How many logs there are of each channel and status that any has."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT channel, status, count FROM notification_counts WHERE count > 0 ORDER BY channel, status"
+            ).fetchall()
+        return [ChannelCounts(channel, LogStatus(status), count) for channel, status, count in rows]
+
+    def oldest_due_ms(self, now_ms: int) -> int | None:
+        """Since when the open log has been due that has been longest of all by `now_ms`."""
+        with self._database.connection() as connection:
+            oldest: int | None = connection.execute(_OLDEST_DUE, (now_ms,)).fetchone()[0]
+        return oldest
+
+
+def _get(connection: sqlite3.Connection, notification_id: str) -> Kept | None:
+    row = connection.execute("SELECT * FROM notifications WHERE id = ?", (notification_id,)).fetchone()
+    if row is None:
+        return None
+    notification = notification_from_record(from_row(row))
+    events: dict[str, list[Event]] = {channel: [] for channel in notification.channels}
+    for found in connection.execute(_EVENTS, (notification_id,)):
+        events[found["channel"]].append(event_from_record(dict(found)))
+    created_at_ms = notification.created_at_ms
+    return Kept(
+        notification,
+        tuple(Log(channel, tuple(happened), fold(created_at_ms, happened)) for channel, happened in events.items()),
+    )
+
+
+def _copy_status(connection: sqlite3.Connection, notification_id: str) -> None:
+    logs = connection.execute("SELECT status FROM notification_logs WHERE notification_id = ?", (notification_id,))
+    status = status_of([LogStatus(row["status"]) for row in logs])
+    connection.execute(
+        "UPDATE notifications SET status = ?1 WHERE id = ?2 AND status <> ?1", (status.value, notification_id)
+    )
+
+
+def _later(due_at_ms: int | None, queue_at_ms: int | None) -> int:
+    return max(due_at_ms or 0, queue_at_ms or 0)
+
+
+def _conditions(
+    user_id: str | None, status: NotificationStatus | None, after: tuple[int, str] | None
+) -> tuple[list[str], list[int | str]]:
+    parts: list[tuple[str, Sequence[int | str]]] = []
+    if user_id is not None:
+        parts.append(("user_id = ?", (storable(user_id),)))
+    if status is not None:
+        # The unary plus hides the index of statuses: a user has few notifications, a status has many.
+        parts.append(("status = ?" if user_id is None else "+status = ?", (status.value,)))
+    if after is not None:
+        parts.append(("(created_at_ms, id) < (?, ?)", after))
+    return [condition for condition, _ in parts], [value for _, values in parts for value in values]

@@ -1,0 +1,62 @@
+"""The interface of the store of subscriptions: who is told of which summaries, once a period has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.calendar.periods import Locale, Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription, which never changes but for its end.
+
+    :param id: 26 letters and digits, see `core.notifications.model.new_id`.
+    :param merchant_id: whose summaries, or None: of all merchants together.
+    :param modes: the lengths of periods, in the order daily, weekly, monthly.
+    :param created_at_ms: periods that ended before are not told of; milliseconds since 1970 UTC.
+    :param ended_at_ms: since when nothing is told any more, likewise, or None while it is in force.
+    """
+
+    id: str
+    merchant_id: str | None
+    user_id: str
+    modes: tuple[Mode, ...]
+    channels: tuple[str, ...]
+    locale: Locale
+    created_at_ms: int
+    ended_at_ms: int | None = None
+
+
+class SubscriptionStore(Protocol):
+    """Where subscriptions are kept. Threads may share an instance, and take turns; processes may not."""
+
+    def add(self, subscription: Subscription) -> Subscription:
+        """Keep `subscription`; durable when it returns. Where one of that id is kept already it stays.
+
+        :returns: what is kept under the id now.
+        :raises StoreUnavailable: the store could not be written.
+        """
+
+    def get(self, subscription_id: str) -> Subscription | None:
+        """The subscription of that id, also an ended one, or None.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def all(self, *, user_id: str | None = None, in_force: bool = False) -> list[Subscription]:
+        """Subscriptions by the instant of creation, then by id.
+
+        :param user_id: only those of this user.
+        :param in_force: only those that have not ended.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def end(self, subscription_id: str, at_ms: int) -> Subscription:
+        """Let the subscription end at `at_ms`; durable when it returns.
+
+        :returns: it as it is now: one that ended before keeps the instant of that.
+        :raises LookupError: there is no such subscription.
+        :raises StoreUnavailable: the store could not be written.
+        """

@@ -1,0 +1,231 @@
+"""How a log stands after its events: every status with every kind of event, and random histories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.notifications.events import (
+    OPEN,
+    Event,
+    EventKind,
+    LogState,
+    LogStatus,
+    NotPossible,
+    after,
+    fold,
+    initial,
+    is_possible,
+)
+
+CREATED_AT_MS = 1_719_230_400_000
+TIMED = (EventKind.ATTEMPT, EventKind.FAILED)
+
+
+def event(number: int, kind: EventKind, error: str | None = None, reference: str | None = None) -> Event:
+    """The event of that number, a second after the one before; what it is until is a minute later."""
+    at_ms = CREATED_AT_MS + number * 1000
+    return Event(number, kind, at_ms, at_ms + 60_000 if kind in TIMED else None, error, reference)
+
+
+def history(*kinds: EventKind) -> list[Event]:
+    return [event(number, kind) for number, kind in enumerate(kinds, 1)]
+
+
+A, S, F, D, U, C, R = (
+    EventKind.ATTEMPT,
+    EventKind.SUCCESS,
+    EventKind.FAILED,
+    EventKind.DEAD,
+    EventKind.UNKNOWN,
+    EventKind.CANCEL,
+    EventKind.RETRY,
+)
+WAYS = {
+    "pending": (),
+    "retried": (A, D, R),
+    "sending": (A,),
+    "cancelling": (A, C),
+    "failed": (A, F),
+    "success": (A, S),
+    "dead": (A, D),
+    "unknown": (A, U),
+    "cancelled": (C,),
+}
+"""A way to each status."""
+
+NEXT: dict[str, dict[EventKind, LogStatus]] = {
+    "pending": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
+    "retried": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
+    "sending": {
+        S: LogStatus.SUCCESS,
+        F: LogStatus.FAILED,
+        D: LogStatus.DEAD,
+        U: LogStatus.UNKNOWN,
+        C: LogStatus.SENDING,
+    },
+    "cancelling": {S: LogStatus.SUCCESS, F: LogStatus.CANCELLED, D: LogStatus.DEAD, U: LogStatus.UNKNOWN},
+    "failed": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
+    "success": {},
+    "dead": {R: LogStatus.PENDING},
+    "unknown": {S: LogStatus.SUCCESS, D: LogStatus.DEAD, R: LogStatus.PENDING},
+    "cancelled": {},
+}
+"""What each event leads to; what is not here is not possible."""
+
+
+@pytest.mark.parametrize("kind", EventKind)
+@pytest.mark.parametrize("standing", WAYS)
+def test_each_event_leads_where_the_table_says_or_is_refused(standing: str, kind: EventKind) -> None:
+    state = fold(CREATED_AT_MS, history(*WAYS[standing]))
+    wanted = NEXT[standing].get(kind)
+    assert is_possible(state, kind) == (wanted is not None)
+    if wanted is None:
+        with pytest.raises(NotPossible, match=f"event {state.number + 1}, {kind}, cannot follow"):
+            after(state, event(state.number + 1, kind))
+    else:
+        assert after(state, event(state.number + 1, kind)).status is wanted
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1, 3])
+def test_only_the_next_number_can_follow(number: int) -> None:
+    sending = fold(CREATED_AT_MS, history(A))
+    with pytest.raises(NotPossible):
+        after(sending, event(number, S))
+
+
+def test_a_new_log_is_due_when_it_was_created() -> None:
+    state = initial(CREATED_AT_MS)
+    assert (state.status, state.number, state.attempts) == (LogStatus.PENDING, 0, 0)
+    assert state.due_at_ms == CREATED_AT_MS
+
+
+def test_an_attempt_is_due_when_its_lease_ends_and_a_failure_when_the_next_attempt_is() -> None:
+    attempt = Event(1, A, 5, until_ms=100, worker="host:1")
+    sending = after(initial(0), attempt)
+    assert (sending.due_at_ms, sending.last_attempt_at_ms) == (100, 5)
+    failed = after(sending, Event(2, F, 20, until_ms=400, error="busy"))
+    assert (failed.due_at_ms, failed.error_message) == (400, "busy")
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_an_event_that_lacks_its_instant_or_has_one_too_many_cannot_be_made(kind: EventKind) -> None:
+    with pytest.raises(ValueError, match="until_ms"):
+        Event(1, kind, 0, until_ms=None if kind in TIMED else 1)
+
+
+def test_the_error_of_the_last_event_that_had_one_is_shown_until_it_succeeds() -> None:
+    failed = fold(0, [event(1, A), event(2, F, "busy")])
+    assert failed.error_message == "busy"
+    sending = after(failed, event(3, A))
+    assert sending.error_message == "busy", "while it is tried again"
+    assert after(sending, event(4, F)).error_message == "busy"
+    assert after(sending, event(4, D, "no such number")).error_message == "no such number"
+    assert after(sending, event(4, S)).error_message is None
+    assert after(failed, event(3, C)).error_message == "busy"
+
+
+def test_an_attempt_that_fails_after_it_was_cancelled_is_not_repeated() -> None:
+    state = fold(0, [event(1, A), event(2, C)])
+    assert state.cancelling
+    assert state.due_at_ms == event(1, A).until_ms, "its lease still runs"
+    cancelled = after(state, event(3, F, "busy"))
+    assert (cancelled.status, cancelled.cancelling, cancelled.error_message) == (LogStatus.CANCELLED, False, "busy")
+
+
+def test_retrying_starts_the_count_anew_and_forgets_what_went_wrong() -> None:
+    dead = fold(0, [event(1, A), event(2, F, "busy"), event(3, A), event(4, D, "gone", "r1")])
+    assert (dead.attempts, dead.attempts_since_retry, dead.reference) == (2, 2, "r1")
+    retried = after(dead, event(5, R))
+    assert (retried.attempts, retried.attempts_since_retry) == (2, 0)
+    assert (retried.error_message, retried.reference, retried.finished_at_ms) == (None, None, None)
+    assert retried.due_at_ms == event(5, R).at_ms
+    assert after(retried, event(6, A)).attempts == 3
+
+
+def test_the_reference_is_that_of_the_last_attempt() -> None:
+    failed = fold(0, [event(1, A), event(2, F, reference="r1")])
+    assert failed.reference == "r1"
+    sending = after(failed, event(3, A))
+    assert sending.reference is None
+    unknown = after(sending, event(4, U, reference="r2"))
+    assert after(unknown, event(5, S)).reference == "r2"
+
+
+def test_a_log_is_finished_since_its_last_event() -> None:
+    unknown = fold(0, history(A, U))
+    assert unknown.finished_at_ms == event(2, U).at_ms
+    assert after(unknown, event(3, S)).finished_at_ms == event(3, S).at_ms
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """Events that can follow one another, at instants in any order: the clocks of hosts differ."""
+    state, events = initial(CREATED_AT_MS), list[Event]()
+    for number in range(1, draw(st.integers(0, 30)) + 1):
+        possible = [kind for kind in EventKind if is_possible(state, kind)]
+        if not possible:
+            break
+        kind = draw(st.sampled_from(possible))
+        at_ms = CREATED_AT_MS + draw(st.integers(-10_000, 10_000_000))
+        until_ms = at_ms + draw(st.integers(0, 100_000)) if kind in TIMED else None
+        texts = st.none() | st.text(max_size=5)
+        events.append(Event(number, kind, at_ms, until_ms, draw(texts), draw(texts), draw(texts)))
+        state = after(state, events[-1])
+    return events
+
+
+def states(events: list[Event]) -> Iterator[tuple[LogState, list[Event]]]:
+    for number in range(len(events) + 1):
+        yield fold(CREATED_AT_MS, events[:number]), events[:number]
+
+
+@given(histories())
+def test_every_history_folds_to_a_state_that_agrees_with_it(events: list[Event]) -> None:
+    for state, happened in states(events):
+        kinds = [found.kind for found in happened]
+        retried_at = max((number for number, kind in enumerate(kinds) if kind is R), default=-1)
+        attempts_ms = [found.at_ms for found in happened if found.kind is A]
+        assert state.number == len(happened)
+        assert state.attempts == kinds.count(A)
+        assert state.attempts_since_retry == kinds[retried_at + 1 :].count(A)
+        assert state.last_attempt_at_ms == (attempts_ms[-1] if attempts_ms else None)
+        assert state.is_open == (state.status in OPEN)
+        assert state.is_open == (state.due_at_ms is not None)
+        assert state.is_open == (state.finished_at_ms is None)
+        assert (state.status is LogStatus.SENDING) or not state.cancelling
+        if state.status is LogStatus.SUCCESS:
+            assert state.error_message is None
+
+
+@given(histories())
+def test_each_attempt_has_at_most_one_outcome_and_begins_after_that_of_the_one_before(events: list[Event]) -> None:
+    waiting = False
+    for found in events:
+        if found.kind is A:
+            assert not waiting
+            waiting = True
+        elif found.kind in (S, F, U) or (found.kind is D and waiting):
+            assert waiting or found.kind is S, "only a success comes later, after an outcome that nobody knew"
+            waiting = False
+
+
+@given(histories())
+def test_what_succeeded_or_was_cancelled_stays_so(events: list[Event]) -> None:
+    for state, happened in states(events):
+        if state.status in (LogStatus.SUCCESS, LogStatus.CANCELLED):
+            assert happened == events
+
+
+@given(histories(), st.integers(0, 30))
+def test_a_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
+    if gap < len(events) - 1:
+        with pytest.raises(NotPossible):
+            fold(CREATED_AT_MS, events[:gap] + events[gap + 1 :])
+    elif events:
+        with pytest.raises(NotPossible):
+            fold(CREATED_AT_MS, [*events, replace(events[-1])])

@@ -1,0 +1,64 @@
+"""What every store of contacts promises, held against every backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from core.stores import Stores, open_stores
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def test_nothing_is_known_of_a_user_at_first(stores: Stores) -> None:
+    assert stores.contacts.get("u1") == {}
+
+
+def test_addresses_are_read_back_exactly_by_whoever_opens_the_store(stores: Stores, store_url: str) -> None:
+    addresses = {"sms": "+989123456789", "email": "علی@نمونه.ایران", "webhook": "https://shop.example/" + "a" * 2000}
+    stores.contacts.replace("کاربر ۱", addresses)
+    stores.contacts.replace("u2", {"sms": "+989123456780"})
+    with open_stores(store_url, timeout_s=10, create=False) as others:
+        assert others.contacts.get("کاربر ۱") == addresses
+        assert others.contacts.get("u2") == {"sms": "+989123456780"}
+
+
+def test_a_user_is_found_by_the_exact_id_only(stores: Stores) -> None:
+    stores.contacts.replace("User", {"sms": "1"})
+    assert [stores.contacts.get(wrong) for wrong in ("user", "User ", "Use", "")] == [{}] * 4
+
+
+def test_replacing_leaves_nothing_of_what_was_before(stores: Stores) -> None:
+    stores.contacts.replace("u1", {"sms": "1", "email": "a@shop.example"})
+    stores.contacts.replace("u1", {"telegram": "42", "sms": "2"})
+    assert stores.contacts.get("u1") == {"telegram": "42", "sms": "2"}
+    stores.contacts.replace("u1", {})
+    assert stores.contacts.get("u1") == {}
+
+
+def test_text_that_utf_8_cannot_hold_is_spelled_out(stores: Stores) -> None:
+    stores.contacts.replace("u\ud800", {"sms": "\udcff"})
+    assert stores.contacts.get("u\ud800") == {"sms": "\\udcff"}
+
+
+def test_of_many_that_replace_at_once_one_is_kept_whole(stores: Stores, store_url: str) -> None:
+    barrier = threading.Barrier(4)
+    written = [{"sms": str(number), "email": str(number)} for number in range(4)]
+
+    def replace(addresses: dict[str, str]) -> None:
+        with open_stores(store_url, timeout_s=20) as own:
+            barrier.wait(timeout=30)
+            own.contacts.replace("u1", addresses)
+
+    threads = [threading.Thread(target=replace, args=(addresses,)) for addresses in written]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert stores.contacts.get("u1") in written

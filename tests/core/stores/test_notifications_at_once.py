@@ -1,0 +1,180 @@
+"""What every store of notifications promises when many use it at once, and when processes are killed in the middle."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import pytest
+from examples import start_script
+from notification_examples import FAR_MS, NOW_MS, event, happen, notification
+from notification_hammer import CHANNELS, SHARED
+
+from core.notifications.events import EventKind, LogStatus
+from core.notifications.model import NotificationStatus
+from core.stores import Stores, open_stores
+from core.stores.notifications import Kept, NotificationStore
+
+T = TypeVar("T")
+
+A, S, F = EventKind.ATTEMPT, EventKind.SUCCESS, EventKind.FAILED
+
+
+@pytest.fixture
+def is_slow(store_url: str) -> bool:
+    """Whether one thing takes milliseconds, so that fewer must do."""
+    return store_url.startswith("mongodb")
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[NotificationStore]:
+    with open_stores(store_url, timeout_s=20) as opened:
+        yield opened.notifications
+
+
+@contextmanager
+def each_with_its_own(store_url: str, count: int) -> Iterator[list[Stores]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(open_stores(store_url, timeout_s=20)) for _ in range(count)]
+
+
+def at_once(calls: list[Callable[[], T]]) -> list[T]:
+    """What all `calls` give, made at the same moment, each on a thread."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        barrier.wait(timeout=60)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result(timeout=60) for future in [pool.submit(run, call) for call in calls]]
+
+
+def test_of_many_that_add_different_notifications_under_one_id_one_does(
+    store: NotificationStore, store_url: str, is_slow: bool
+) -> None:
+    rounds = 3 if is_slow else 20
+    with each_with_its_own(store_url, 4) as own:
+        for number in range(rounds):
+            drafts = [
+                replace(notification(number, *channels), body=channels[0])
+                for channels in (("sms", "email"), ("telegram",), ("email", "sms", "webhook"), ("webhook",))
+            ]
+            answers = at_once(
+                [partial(one.notifications.add, draft, NOW_MS) for one, draft in zip(own, drafts, strict=True)]
+            )
+            (winner,) = {answer.notification.body: answer for answer in answers}.values()
+            assert winner.notification in drafts
+            assert store.get(winner.notification.id) == winner
+            assert tuple(log.channel for log in winner.logs) == winner.notification.channels
+    listed = store.listed(limit=100)
+    assert len(listed) == rounds
+    assert sorted(store.due(FAR_MS, 100)) == sorted(found.notification.id for found in listed)
+    expected = Counter(channel for found in listed for channel in found.notification.channels)
+    assert {found.channel: found.count for found in store.counts()} == expected
+
+
+def test_of_many_that_append_the_same_number_one_does(store: NotificationStore, store_url: str, is_slow: bool) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    with each_with_its_own(store_url, 8) as own:
+        for number in range(1, 5 if is_slow else 31):
+            kept = store.get(one.id)
+            assert kept is not None
+            happening = event(number, A if number % 2 else F)
+            before = kept.logs[0].state
+            answers = at_once([partial(each.notifications.append, one, "sms", before, happening) for each in own])
+            after = store.get(one.id)
+            assert after is not None
+            assert [answer for answer in answers if answer is not None] == [after.logs[0].state]
+            assert after.logs[0].events == (*kept.logs[0].events, happening)
+
+
+def test_threads_may_share_a_store(store: NotificationStore, is_slow: bool) -> None:
+    ones = [store.add(notification(number), NOW_MS).notification for number in range(4)]
+    at_once([partial(happen, store, one, *[A, F] * (1 if is_slow else 10), A, S) for one in ones])
+    assert {found.status for found in store.listed(limit=10)} == {NotificationStatus.SENT}
+
+
+def test_the_status_in_lists_is_right_when_two_logs_end_at_once(
+    store: NotificationStore, store_url: str, is_slow: bool
+) -> None:
+    rounds = 5 if is_slow else 30
+    with each_with_its_own(store_url, 2) as own:
+        for number in range(rounds):
+            one = store.add(notification(number, "sms", "email"), NOW_MS).notification
+            for channel in one.channels:
+                happen(store, one, A, channel=channel)
+            at_once(
+                [
+                    partial(happen, each.notifications, one, S, channel=channel)
+                    for each, channel in zip(own, one.channels, strict=True)
+                ]
+            )
+    assert {found.status for found in store.listed(limit=100)} == {NotificationStatus.SENT}
+    assert {(found.status, found.count) for found in store.counts()} == {(LogStatus.SUCCESS, rounds)}
+    assert store.due(FAR_MS, 100) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_processes_that_are_killed_lose_nothing_and_claim_nothing_twice(
+    store: NotificationStore, store_url: str, seed: int
+) -> None:
+    store.add(replace(notification(0, *CHANNELS), id=SHARED), NOW_MS)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(start_script("notification_hammer.py", store_url, f"{seed}{n}")) for n in "abc"
+        ]
+        outputs = [process.stdout for process in processes if process.stdout is not None]
+        lines = [output.readline() for output in outputs]
+        time.sleep(random.Random(seed).uniform(0.2, 0.7))
+        for process in processes:
+            process.kill()
+        for output in outputs:
+            lines += output.readlines()
+    told = [line.split() for line in lines if line.endswith("\n")]
+    assert len(told) == len({tuple(words) for words in told}), "two processes made the same event"
+    kept = settled(store)
+    for words in told:
+        if words[0] == "added":
+            assert tuple(log.channel for log in kept[words[1]].logs) == CHANNELS
+        else:
+            assert len(kept[words[0]].log(words[1]).events) >= int(words[2])
+    made = sum(len(log.events) for one in kept.values() for log in one.logs)
+    acknowledged = sum(len(words) == 3 for words in told)
+    assert acknowledged <= made <= acknowledged + len(processes)
+    require_right_once_mended(store, kept)
+
+
+def settled(store: NotificationStore) -> dict[str, Kept]:
+    """Everything, once a server has done what the processes had asked for when they were killed."""
+    found: dict[str, Kept] = {}
+    while (before := found) != (found := everything(store)) or not before:
+        time.sleep(0.2)
+    return found
+
+
+def everything(store: NotificationStore) -> dict[str, Kept]:
+    kept = {found.notification.id: store.get(found.notification.id) for found in store.listed(limit=100_000)}
+    assert None not in kept.values()
+    return kept  # type: ignore[return-value]
+
+
+def require_right_once_mended(store: NotificationStore, kept: dict[str, Kept]) -> None:
+    given = store.due(FAR_MS, 100_000)
+    open_ones = {one.notification.id for one in kept.values() if one.status is NotificationStatus.PENDING}
+    assert open_ones <= set(given), "whatever is open is found"
+    for notification_id in given:
+        store.mend(kept[notification_id])
+    assert set(store.due(FAR_MS, 100_000)) == open_ones
+    statuses = {found.notification.id: found.status for found in store.listed(limit=100_000)}
+    assert statuses == {notification_id: one.status for notification_id, one in kept.items()}
+    counted = {(found.channel, found.status): found.count for found in store.counts()}
+    assert counted == Counter((log.channel, log.state.status) for one in kept.values() for log in one.logs)

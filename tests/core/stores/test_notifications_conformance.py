@@ -1,0 +1,317 @@
+"""What every store of notifications promises, held against every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
+
+from core.notifications.events import Event, EventKind, LogStatus, NotPossible, initial
+from core.notifications.model import Notification, NotificationStatus
+from core.stores import Stores, open_stores
+from core.stores.notifications import ChannelCounts, Kept, Listed, Log, NotificationStore
+
+A, S, F, D, U, C, R = (
+    EventKind.ATTEMPT,
+    EventKind.SUCCESS,
+    EventKind.FAILED,
+    EventKind.DEAD,
+    EventKind.UNKNOWN,
+    EventKind.CANCEL,
+    EventKind.RETRY,
+)
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(stores: Stores) -> NotificationStore:
+    return stores.notifications
+
+
+def kept_of(store: NotificationStore, wanted: Notification) -> Kept:
+    found = store.get(wanted.id)
+    assert found is not None
+    return found
+
+
+def status_in_list(store: NotificationStore, wanted: Notification) -> NotificationStatus:
+    return next(found.status for found in store.listed(limit=100) if found.notification.id == wanted.id)
+
+
+def test_at_first_there_is_nothing(store: NotificationStore) -> None:
+    assert store.get("n1") is None
+    assert store.due(FAR_MS, 10) == []
+    assert store.listed(limit=10) == []
+    assert store.counts() == []
+    assert store.oldest_due_ms(FAR_MS) is None
+    store.postpone([], NOW_MS, FAR_MS)
+
+
+def test_a_notification_is_kept_exactly_with_a_pending_log_for_each_channel(
+    store: NotificationStore, store_url: str
+) -> None:
+    full = Notification(
+        id="a" * 26,
+        user_id='کاربر\u200c۱"',
+        title="خلاصهٔ فروش",
+        body="«سلام»\nb\x00c 😀" + "م" * 20_000,
+        channels=("telegram", "sms", "email"),
+        locale="fa",
+        created_at_ms=-1,
+        expires_at_ms=FAR_MS,
+        sender_key_id="k1",
+        request_digest="0" * 64,
+    )
+    added = [store.add(one, NOW_MS) for one in (full, notification())]
+    assert added[0] == Kept(full, tuple(Log(channel, (), initial(-1)) for channel in full.channels))
+    with open_stores(store_url, timeout_s=10, create=False) as others:
+        assert [others.notifications.get(one.notification.id) for one in added] == added
+        assert others.notifications.listed(limit=10) == [
+            Listed(one.notification, NotificationStatus.PENDING) for one in reversed(added)
+        ]
+
+
+def test_text_that_utf_8_cannot_hold_is_spelled_out(store: NotificationStore) -> None:
+    broken = replace(notification(), user_id="u\ud800", title="t\ud800", body="\udcff")
+    added = store.add(broken, NOW_MS)
+    assert (added.notification.user_id, added.notification.body) == ("u\\ud800", "\\udcff")
+    assert store.get(broken.id) == added
+    assert [found.notification for found in store.listed(user_id="u\ud800", limit=1)] == [added.notification]
+    failed = Event(1, A, NOW_MS, NOW_MS, error="\ud800", reference="\ud801", worker="\ud802")
+    state = store.append(broken, "sms", added.log("sms").state, failed)
+    assert kept_of(store, broken).log("sms").state == state
+
+
+def test_of_two_notifications_under_one_id_the_first_stays_as_it_is(store: NotificationStore) -> None:
+    first = notification(1, "sms", "email")
+    store.add(first, NOW_MS)
+    happen(store, first, A, channel="email")
+    before = kept_of(store, first)
+    for second in (first, replace(first, body="other", channels=("telegram",), request_digest="d")):
+        assert store.add(second, NOW_MS - 1) == before
+    assert kept_of(store, first) == before
+    assert len(store.listed(limit=10)) == 1
+    assert {(found.channel, found.count) for found in store.counts()} == {("sms", 1), ("email", 1)}
+    assert store.due(NOW_MS - 1, 10) == []
+
+
+def test_events_are_read_back_exactly(store: NotificationStore) -> None:
+    one = notification(1, "sms", "email")
+    state = store.add(one, NOW_MS).log("sms").state
+    events = (
+        Event(1, A, NOW_MS, NOW_MS + 1, worker="میزبان:1234"),
+        Event(2, F, -1, FAR_MS, error="«مشغول» a\x00b\n" + "خطا" * 10_000, reference="r\x001"),
+        Event(3, A, 0, 0),
+        Event(4, C, 0),
+        Event(5, U, 2**40, error="", reference="r2"),
+        Event(6, R, 2**40),
+    )
+    for happened in events:
+        then = store.append(one, "sms", state, happened)
+        assert then is not None
+        state = then
+    kept = kept_of(store, one)
+    assert kept.logs == (Log("sms", events, state), Log("email", (), initial(NOW_MS)))
+
+
+def test_more_events_than_nine_are_in_the_order_of_their_numbers(store: NotificationStore) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    happen(store, one, *[A, F] * 6, A, S)
+    log = kept_of(store, one).log("sms")
+    assert [found.number for found in log.events] == list(range(1, 15))
+    assert (log.state.status, log.state.attempts) == (LogStatus.SUCCESS, 7)
+
+
+def test_an_event_that_comes_too_late_changes_nothing(store: NotificationStore) -> None:
+    one = notification()
+    pending = store.add(one, NOW_MS).log("sms").state
+    claim = event(1, A)
+    state = store.append(one, "sms", pending, claim)
+    for late in (claim, event(1, D), event(1, C)):
+        assert store.append(one, "sms", pending, late) is None
+    assert kept_of(store, one).logs == (Log("sms", (claim,), state),)  # type: ignore[arg-type]
+    assert status_in_list(store, one) is NotificationStatus.PENDING
+
+
+def test_an_event_that_cannot_follow_is_refused(store: NotificationStore) -> None:
+    one = notification()
+    kept = store.add(one, NOW_MS)
+    for wrong in (event(1, S), event(2, A), event(1, R)):
+        with pytest.raises(NotPossible):
+            store.append(one, "sms", kept.log("sms").state, wrong)
+    assert kept_of(store, one) == kept
+
+
+def test_the_status_in_lists_follows_the_logs(store: NotificationStore) -> None:
+    one = store.add(notification(1, "sms", "email"), NOW_MS).notification
+    steps = [
+        ("sms", A, NotificationStatus.PENDING),
+        ("sms", S, NotificationStatus.PENDING),
+        ("email", A, NotificationStatus.PENDING),
+        ("email", U, NotificationStatus.FAILED),
+        ("email", R, NotificationStatus.PENDING),
+        ("email", A, NotificationStatus.PENDING),
+        ("email", U, NotificationStatus.FAILED),
+        ("email", S, NotificationStatus.SENT),
+    ]
+    for channel, kind, status in steps:
+        happen(store, one, kind, channel=channel)
+        assert status_in_list(store, one) is kept_of(store, one).status is status
+        assert [found.notification for found in store.listed(status=status, limit=2)] == [one]
+    other = store.add(notification(2), NOW_MS).notification
+    happen(store, other, C)
+    assert status_in_list(store, other) is NotificationStatus.CANCELLED
+
+
+def test_what_is_due_is_given_in_the_order_of_waiting_each_once(store: NotificationStore) -> None:
+    ids = {}
+    for number, queue_at_ms in enumerate((30, 10, 20, 40, 20), 1):
+        one = notification(number, "sms", "email")
+        store.add(one, NOW_MS + queue_at_ms)
+        ids[number] = one.id
+    tied = sorted((ids[3], ids[5]))
+    assert store.due(NOW_MS + 9, 10) == []
+    assert store.due(NOW_MS + 10, 10) == [ids[2]]
+    assert store.due(NOW_MS + 30, 10) == [ids[2], *tied, ids[1]]
+    assert store.due(NOW_MS + 40, 3) == [ids[2], *tied]
+    assert store.due(NOW_MS + 40, 0) == []
+
+
+def test_a_log_is_due_when_its_lease_or_its_wait_has_ended_and_not_once_it_is_finished(
+    store: NotificationStore,
+) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    for kind in (A, F):
+        due_at_ms = happen(store, one, kind).due_at_ms
+        assert due_at_ms == NOW_MS + LEASE_MS
+        assert store.due(due_at_ms - 1, 10) == []
+        assert store.due(due_at_ms, 10) == [one.id]
+    happen(store, one, A, D)
+    assert store.due(FAR_MS, 10) == []
+    happen(store, one, R, at_ms=NOW_MS + 5)
+    assert store.due(NOW_MS + 4, 10) == []
+    assert store.due(NOW_MS + 5, 10) == [one.id]
+    happen(store, one, A, S)
+    assert store.due(FAR_MS, 10) == []
+
+
+def test_only_logs_that_are_due_are_postponed(store: NotificationStore) -> None:
+    one, other = notification(1, "sms", "email"), notification(2)
+    for each in (one, other):
+        store.add(each, NOW_MS)
+    happen(store, one, A, channel="email")
+    store.postpone([one.id], NOW_MS, FAR_MS)
+    assert store.due(NOW_MS, 10) == [other.id]
+    assert store.due(NOW_MS + LEASE_MS - 1, 10) == [other.id]
+    assert store.due(NOW_MS + LEASE_MS, 10) == [other.id, one.id], "the lease of its other log ends"
+    store.postpone([one.id, other.id], NOW_MS + LEASE_MS, FAR_MS)
+    assert store.due(FAR_MS - 1, 10) == []
+    assert store.due(FAR_MS, 10) == sorted([one.id, other.id])
+
+
+def test_a_postponed_log_to_which_something_happens_is_given_when_it_is_due(store: NotificationStore) -> None:
+    one = store.add(notification(1, "sms", "email"), NOW_MS).notification
+    store.postpone([one.id], NOW_MS, FAR_MS)
+    happen(store, one, A)
+    assert store.due(NOW_MS + LEASE_MS, 10) == [one.id]
+    happen(store, one, S)
+    assert store.due(FAR_MS - 1, 10) == [], "the other log stays postponed"
+    assert store.due(FAR_MS, 10) == [one.id]
+
+
+def test_mending_gives_logs_when_they_are_due_but_none_before_the_given_instant(store: NotificationStore) -> None:
+    one = store.add(notification(1, "sms", "email", "telegram"), FAR_MS).notification
+    happen(store, one, A, F, channel="email")
+    happen(store, one, A, S, channel="telegram")
+    store.mend(kept_of(store, one))
+    assert store.due(NOW_MS, 10) == [one.id]
+    store.mend(kept_of(store, one), NOW_MS + 1000)
+    assert store.due(NOW_MS + 999, 10) == []
+    assert store.due(NOW_MS + 1000, 10) == [one.id]
+    happen(store, one, C)
+    assert store.due(NOW_MS + LEASE_MS - 1, 10) == []
+    assert store.due(NOW_MS + LEASE_MS, 10) == [one.id], "the failure waits no shorter than it did"
+    store.mend(kept_of(store, one), FAR_MS)
+    happen(store, one, C, channel="email")
+    store.mend(kept_of(store, one), NOW_MS)
+    assert store.due(FAR_MS, 10) == [], "nothing is open"
+
+
+def test_mending_with_what_was_read_long_ago_does_no_harm(store: NotificationStore) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    old = kept_of(store, one)
+    happen(store, one, A)
+    store.mend(old, FAR_MS)
+    assert store.due(NOW_MS + LEASE_MS, 10) == [one.id]
+    happen(store, one, S)
+    store.mend(old)
+    assert store.due(FAR_MS, 10) == []
+    assert status_in_list(store, one) is NotificationStatus.SENT
+
+
+def test_pages_hold_each_notification_once_also_when_others_come_in_between(store: NotificationStore) -> None:
+    expected = []
+    for number in range(12):
+        one = notification(number, user_id=f"u{number % 2}", created_at_ms=NOW_MS + number // 4)
+        store.add(one, NOW_MS)
+        if number % 3 == 0:
+            happen(store, one, A, S)
+        expected.append(one)
+    expected.sort(key=lambda one: (one.created_at_ms, one.id), reverse=True)
+
+    def pages(user_id: str | None, status: NotificationStatus | None) -> list[Notification]:
+        seen: list[Notification] = []
+        after: tuple[int, str] | None = None
+        while page := store.listed(user_id=user_id, status=status, after=after, limit=2):
+            assert all(status in (None, found.status) for found in page)
+            seen += [found.notification for found in page]
+            after = (seen[-1].created_at_ms, seen[-1].id)
+            newer = notification(len(seen) * 1000, user_id=user_id or "u0", created_at_ms=NOW_MS + 1000)
+            store.add(newer, NOW_MS)
+        return [one for one in seen if one in expected]
+
+    sent = {expected[at].id for at in range(12) if int(expected[at].title.split()[1]) % 3 == 0}
+    assert pages(None, None) == expected
+    assert pages("u1", None) == [one for one in expected if one.user_id == "u1"]
+    assert pages(None, NotificationStatus.SENT) == [one for one in expected if one.id in sent]
+    assert pages("u0", NotificationStatus.PENDING) == [
+        one for one in expected if one.user_id == "u0" and one.id not in sent
+    ]
+    assert store.listed(limit=0) == []
+    assert store.listed(user_id="nobody", limit=5) == []
+
+
+def test_logs_are_counted_by_channel_and_status(store: NotificationStore) -> None:
+    ones = [store.add(notification(number, "sms", "email"), NOW_MS).notification for number in range(4)]
+    happen(store, ones[0], A, S)
+    happen(store, ones[1], A, S)
+    happen(store, ones[2], A)
+    happen(store, ones[3], A, D, R, channel="email")
+    assert store.counts() == [
+        ChannelCounts("email", LogStatus.PENDING, 4),
+        ChannelCounts("sms", LogStatus.PENDING, 1),
+        ChannelCounts("sms", LogStatus.SENDING, 1),
+        ChannelCounts("sms", LogStatus.SUCCESS, 2),
+    ]
+
+
+def test_the_oldest_due_is_counted_from_when_it_was_due_whenever_it_is_queued(store: NotificationStore) -> None:
+    one = store.add(notification(1, "sms", "email"), NOW_MS + 500).notification
+    other = store.add(notification(2, created_at_ms=NOW_MS + 100), NOW_MS).notification
+    assert store.oldest_due_ms(NOW_MS - 1) is None
+    assert store.oldest_due_ms(NOW_MS) == NOW_MS
+    store.postpone([one.id, other.id], NOW_MS + 500, FAR_MS)
+    assert store.oldest_due_ms(NOW_MS + 600) == NOW_MS
+    happen(store, one, A)
+    happen(store, one, A, S, channel="email")
+    assert store.oldest_due_ms(NOW_MS + 600) == NOW_MS + 100
+    happen(store, other, C)
+    assert store.oldest_due_ms(NOW_MS + 600) is None
+    assert store.oldest_due_ms(NOW_MS + LEASE_MS) == NOW_MS + LEASE_MS

@@ -1,0 +1,203 @@
+"""What is particular to notifications on MongoDB: copies that are behind, and servers and processes that die."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from typing import Any
+
+import pytest
+from examples import start_script
+from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
+from pymongo import MongoClient
+from pymongo.database import Database as PyMongoDatabase
+
+from core.errors import StoreUnavailable
+from core.notifications.events import EventKind
+from core.notifications.model import Notification, NotificationStatus
+from core.stores import Stores, open_stores
+from core.stores.mongo.notification_documents import event_document
+from core.stores.mongo.notifications import _insert, _update
+from core.stores.notifications import Kept, NotificationStore
+
+A, S, F, D, U, C, R = (
+    EventKind.ATTEMPT,
+    EventKind.SUCCESS,
+    EventKind.FAILED,
+    EventKind.DEAD,
+    EventKind.UNKNOWN,
+    EventKind.CANCEL,
+    EventKind.RETRY,
+)
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def store(mongo_database_url: str) -> Iterator[NotificationStore]:
+    with open_stores(mongo_database_url, timeout_s=10) as stores:
+        yield stores.notifications
+
+
+@pytest.fixture
+def db(mongo_database_url: str) -> Iterator[PyMongoDatabase[Document]]:
+    client: MongoClient[Document]
+    with MongoClient(mongo_database_url) as client:
+        yield client.get_default_database()
+
+
+def kept_of(store: NotificationStore, wanted: Notification) -> Kept:
+    found = store.get(wanted.id)
+    assert found is not None
+    return found
+
+
+def test_a_copy_that_is_behind_is_due_when_it_was_and_is_mended(
+    store: NotificationStore, db: PyMongoDatabase[Document]
+) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    happen(store, one, A)
+    _insert(db, event_document(one.log_id("sms"), event(2, S)))
+    kept = kept_of(store, one)
+    assert kept.status is NotificationStatus.SENT
+    assert store.listed(limit=1)[0].status is NotificationStatus.PENDING
+    assert store.due(NOW_MS + LEASE_MS, 10) == [one.id]
+    store.mend(kept)
+    assert store.listed(limit=1)[0].status is NotificationStatus.SENT
+    assert store.due(FAR_MS, 10) == []
+    assert store.get(one.id) == kept
+
+
+def test_a_copy_that_an_update_overwrote_is_made_right_by_the_next_event(
+    store: NotificationStore, db: PyMongoDatabase[Document]
+) -> None:
+    one = store.add(notification(1, "sms", "email"), NOW_MS).notification
+    before = db["notifications"].find_one() or {}
+    happen(store, one, A, S)
+    happen(store, one, A, channel="email")
+    db["notifications"].replace_one({"_id": one.id}, before)
+    happen(store, one, S, channel="email")
+    assert store.listed(limit=1)[0].status is NotificationStatus.SENT
+    assert store.due(FAR_MS, 10) == []
+
+
+CRASHES: tuple[tuple[tuple[EventKind, ...], EventKind, int, int], ...] = (
+    ((), A, 1, 1),
+    ((A,), S, 1, 1),
+    ((A, D), R, 1, 0),
+    ((A, D), R, 2, 1),
+    ((A, U), S, 1, 0),
+    ((A, U), S, 2, 1),
+)
+"""The way to where a log stood, the event, the write after which the process died, how many events it made."""
+
+
+def test_whatever_write_a_process_dies_after_its_log_is_found_and_its_copy_never_ahead(
+    store: NotificationStore, mongo_database_url: str, db: PyMongoDatabase[Document]
+) -> None:
+    ones = [store.add(notification(number), NOW_MS).notification for number in range(len(CRASHES))]
+    with ExitStack() as stack:
+        for one, (way, kind, writes, _) in zip(ones, CRASHES, strict=True):
+            happen(store, one, *way)
+            arguments = (mongo_database_url, one.id, kind.value, str(writes))
+            stack.enter_context(start_script("notification_crasher.py", *arguments))
+    kept = [kept_of(store, one) for one in ones]
+    copied = [(db["notifications"].find_one({"_id": one.id}) or {})["logs"][0]["number"] for one in ones]
+    assert [len(found.logs[0].events) for found in kept] == [len(way) + made for way, _, _, made in CRASHES]
+    assert copied == [len(way) for way, *_ in CRASHES]
+    assert set(store.due(FAR_MS, 10)) == {one.id for one in ones}
+    for found in kept:
+        store.mend(found)
+    still_open = {found.notification.id for found in kept if found.status is NotificationStatus.PENDING}
+    assert set(store.due(FAR_MS, 10)) == still_open
+    assert {found.notification.id: found.status for found in store.listed(limit=10)} == {
+        found.notification.id: found.status for found in kept
+    }
+
+
+def test_a_copy_that_changed_since_it_was_read_is_not_overwritten(
+    store: NotificationStore, db: PyMongoDatabase[Document]
+) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    read = db["notifications"].find_one() or {}
+    happen(store, one, A)
+    db["notifications"].bulk_write([_update(read, {"queue_at": None})])
+    assert store.due(NOW_MS + LEASE_MS, 10) == [one.id]
+    db["notifications"].bulk_write([_update(db["notifications"].find_one() or {}, {"queue_at": None})])
+    assert store.due(FAR_MS, 10) == []
+
+
+def test_a_driver_that_asks_again_is_told_that_its_event_is_there(db: PyMongoDatabase[Document]) -> None:
+    claim = event_document("n1:sms", event(1, A))
+    assert _insert(db, claim)
+    assert _insert(db, claim)
+    assert not _insert(db, event_document("n1:sms", event(1, A)))
+
+
+def test_when_the_server_dies_looking_again_tells_what_became_of_an_event(
+    mortal_server: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    url, process = mortal_server
+    one = notification()
+    with open_stores(f"{url}shop", timeout_s=1) as stores:
+        stores.notifications.add(one, NOW_MS)
+        killer = threading.Timer(0.3, process.kill)
+        killer.start()
+        acknowledged = attempt_until_it_fails(stores, one)
+        killer.join()
+        with pytest.raises(StoreUnavailable):
+            stores.notifications.get(one.id)
+        with pytest.raises(StoreUnavailable):
+            stores.notifications.add(one, NOW_MS)
+    process.wait(timeout=10)
+    with subprocess.Popen(process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as again:
+        try:
+            with open_stores(f"{url}shop", timeout_s=30) as stores:
+                events = kept_of(stores.notifications, one).log("sms").events
+                assert len(events) in (acknowledged, acknowledged + 1)
+                happen(stores.notifications, one, F if len(events) % 2 else A)
+                assert kept_of(stores.notifications, one).log("sms").state.number == len(events) + 1
+        finally:
+            again.kill()
+
+
+def attempt_until_it_fails(stores: Stores, one: Notification) -> int:
+    """How many events were acknowledged until the store became unavailable."""
+    state = kept_of(stores.notifications, one).log("sms").state
+    for number in count(1):
+        try:
+            then = stores.notifications.append(one, "sms", state, event(number, A if number % 2 else F))
+        except StoreUnavailable:
+            return number - 1
+        assert then is not None
+        state = then
+    raise AssertionError
+
+
+def test_a_store_from_before_there_were_notifications_takes_them_and_finds_them_by_index(
+    mongo_database_url: str, db: PyMongoDatabase[Document]
+) -> None:
+    db["summary_meta"].insert_one({"_id": "schema", "version": 1})
+    for _ in range(2):
+        with open_stores(mongo_database_url, timeout_s=10, create=False) as stores:
+            stores.notifications.add(notification(), NOW_MS)
+    assert db["summary_meta"].find_one() == {"_id": "schema", "version": 2}
+    indexed = [index["key"] for index in db["notifications"].index_information().values()]
+    assert [("queue_at", 1), ("_id", 1)] in indexed
+    assert len(indexed) == 7
+
+
+def test_instants_are_dates_and_the_copy_of_a_log_shows_how_it_stands(
+    store: NotificationStore, db: PyMongoDatabase[Document]
+) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    happen(store, one, A, F)
+    found = db["notifications"].find_one() or {}
+    assert found["created_at"].isoformat() == "2024-06-24T12:00:00"
+    assert found["queue_at"] == found["due_at"] == found["logs"][0]["due_at"]
+    assert found["due_at"].isoformat() == "2024-06-24T12:01:00"
+    assert (found["logs"][0]["status"], found["logs"][0]["attempts"]) == ("failed", 1)
+    assert (db["notification_events"].find_one({"_id": f"{one.id}:sms:2"}) or {})["kind"] == "failed"

@@ -1,0 +1,45 @@
+"""Writers of one SQLite file take turns: a large publication lets the others in between its batches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from examples import publication, uniform
+
+from core.errors import StoreBusy
+from core.stores import open_stores
+from core.stores.sqlite.database import Database
+
+
+def test_small_writes_get_in_during_a_large_publication(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    rows = uniform(1, 7_000, 28)
+    waits_s: list[float] = []
+    with open_stores(url, timeout_s=30) as publishing, open_stores(url, timeout_s=30) as writing:
+        publisher = threading.Thread(target=publishing.summaries.publish, args=(publication(1, rows), rows))
+        publisher.start()
+        while publisher.is_alive():
+            began = time.monotonic()
+            writing.contacts.replace("sara", {"sms": "+989121234567"})
+            waits_s.append(time.monotonic() - began)
+            time.sleep(0.02)
+        publisher.join(timeout=60)
+        published = writing.summaries.published()
+    assert published is not None
+    assert len(waits_s) > rows.height // 20_000  # about one a batch at least: nobody waited for all of it
+
+
+def test_who_waits_for_too_long_is_told_that_the_store_is_busy(tmp_path: Path) -> None:
+    holder = Database(tmp_path / "a.db", timeout_s=5, create=True)
+    waiter = Database(tmp_path / "a.db", timeout_s=0.1, create=False)
+    began = time.monotonic()
+    with holder.transaction(), pytest.raises(StoreBusy, match=r"writing to it for 0\.1 s"), waiter.transaction():
+        pass
+    assert time.monotonic() - began < 3
+    with waiter.transaction():  # it is well otherwise
+        pass
+    waiter.close()
+    holder.close()

@@ -1,0 +1,118 @@
+"""What every store of subscriptions promises, held against every backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from notification_examples import FAR_MS, NOW_MS
+
+from core.calendar.periods import Mode
+from core.stores import Stores, open_stores
+from core.stores.subscriptions import Subscription
+
+
+def subscription(subscription_id: str = "s1", user_id: str = "u1", created_at_ms: int = NOW_MS) -> Subscription:
+    return Subscription(
+        id=subscription_id,
+        merchant_id="m0001",
+        user_id=user_id,
+        modes=(Mode.DAILY,),
+        channels=("sms",),
+        locale="fa",
+        created_at_ms=created_at_ms,
+    )
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def test_at_first_there_is_nothing(stores: Stores) -> None:
+    assert stores.subscriptions.all() == []
+    assert stores.subscriptions.get("s1") is None
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        subscription("s1"),
+        replace(subscription("s2"), merchant_id=None, modes=tuple(Mode), channels=("telegram", "email"), locale="en"),
+        replace(subscription("s3"), merchant_id="فروشگاه\u200c«۱»", user_id="کاربر", modes=()),
+        replace(subscription("s4"), created_at_ms=-1, ended_at_ms=FAR_MS),
+    ],
+    ids=lambda kept: kept.id,
+)
+def test_a_subscription_is_read_back_exactly(stores: Stores, kept: Subscription) -> None:
+    assert stores.subscriptions.add(kept) == kept
+    assert stores.subscriptions.get(kept.id) == kept
+    assert stores.subscriptions.all() == [kept]
+
+
+def test_modes_are_kept_in_their_order(stores: Stores) -> None:
+    kept = stores.subscriptions.add(replace(subscription(), modes=(Mode.MONTHLY, Mode.DAILY)))
+    assert kept.modes == (Mode.DAILY, Mode.MONTHLY)
+    assert stores.subscriptions.get(kept.id) == kept
+
+
+def test_of_two_under_one_id_the_first_stays(stores: Stores) -> None:
+    first = stores.subscriptions.add(subscription())
+    assert stores.subscriptions.add(replace(subscription(), user_id="u2")) == first
+    assert stores.subscriptions.all() == [first]
+
+
+def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url: str) -> None:
+    barrier = threading.Barrier(4)
+    answers: list[Subscription] = []
+
+    def add(user_id: str) -> None:
+        with open_stores(store_url, timeout_s=20) as own:
+            barrier.wait(timeout=30)
+            answers.append(own.subscriptions.add(subscription(user_id=user_id)))
+
+    threads = [threading.Thread(target=add, args=(f"u{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert answers == stores.subscriptions.all() * 4
+
+
+def test_they_are_listed_by_creation_and_then_by_id(stores: Stores) -> None:
+    for subscription_id, created_at_ms in (("c", 2), ("b", 1), ("a", 2), ("d", 0)):
+        stores.subscriptions.add(subscription(subscription_id, created_at_ms=created_at_ms))
+    assert [found.id for found in stores.subscriptions.all()] == ["d", "b", "a", "c"]
+
+
+def test_they_are_listed_by_user_and_by_whether_they_are_in_force(stores: Stores) -> None:
+    for subscription_id, user_id in (("s1", "u1"), ("s2", "u2"), ("s3", "u1"), ("s4", "u2")):
+        stores.subscriptions.add(subscription(subscription_id, user_id))
+    for subscription_id in ("s1", "s2"):
+        stores.subscriptions.end(subscription_id, NOW_MS)
+
+    def listed(user_id: str | None, in_force: bool) -> list[str]:
+        return [found.id for found in stores.subscriptions.all(user_id=user_id, in_force=in_force)]
+
+    assert listed("u1", False) == ["s1", "s3"]
+    assert listed("u1", True) == ["s3"]
+    assert listed(None, True) == ["s3", "s4"]
+    assert listed(None, False) == ["s1", "s2", "s3", "s4"]
+    assert listed("u", False) == []
+
+
+def test_one_that_ended_stays_with_the_instant_of_its_first_end(stores: Stores) -> None:
+    kept = stores.subscriptions.add(subscription())
+    ended = replace(kept, ended_at_ms=NOW_MS + 5)
+    for at_ms in (NOW_MS + 5, NOW_MS, FAR_MS):
+        assert stores.subscriptions.end(kept.id, at_ms) == ended
+    assert stores.subscriptions.add(kept) == ended
+    assert stores.subscriptions.get(kept.id) == ended
+
+
+def test_one_that_is_not_there_cannot_end(stores: Stores) -> None:
+    with pytest.raises(LookupError, match="there is no subscription s2"):
+        stores.subscriptions.end("s2", NOW_MS)
