@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import falcon
+    from celery import Celery
+
+    from core.settings import Settings
 
 
 def get_app() -> falcon.App[falcon.Request, falcon.Response]:
@@ -13,12 +18,28 @@ def get_app() -> falcon.App[falcon.Request, falcon.Response]:
 
     :raises SettingsError: a variable's value is not allowed.
     """
-    from functools import partial
-
     from api.app import create_app
+    from core.notifications.queueing import BackgroundQueue
     from core.settings import read_settings
     from core.stores import open_stores
 
     settings = read_settings()
     opening = partial(open_stores, settings.store_url, timeout_s=settings.api_store_timeout_s, create=False)
-    return create_app(settings, opening)
+    return create_app(settings, opening, queue=BackgroundQueue(_queueing(settings)).offer)
+
+
+def _queueing(settings: Settings) -> Callable[[str], None]:
+    """Queues a notification of the given id; raises what the driver of the broker raises."""
+
+    @cache
+    def celery() -> Celery:
+        from core.notifications.broker import make_celery  # with the first notification, for it takes a while
+
+        return make_celery(settings)
+
+    def queue(notification_id: str) -> None:
+        from core.notifications.broker import queue_delivery
+
+        queue_delivery(celery(), notification_id)
+
+    return queue

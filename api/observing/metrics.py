@@ -1,6 +1,6 @@
 """What Prometheus scrapes: requests, latencies, the cache, and the age of what is published.
 
-Under gunicorn (``PROMETHEUS_MULTIPROC_DIR`` is set, see `api.observing.worker_files`) every worker writes its numbers
+Under gunicorn (``PROMETHEUS_MULTIPROC_DIR`` is set, see `core.metric_files`) every worker writes its numbers
 to files of its own, and whichever worker is scraped adds all of them up.
 """
 

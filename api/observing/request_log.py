@@ -12,8 +12,8 @@ from typing import Final
 
 import falcon
 
-from api.observing.log_lines import Sink, iso_time, lines_to, log_line, looks_like_key
 from api.observing.metrics import UNMATCHED, Metrics
+from core.log_lines import Sink, iso_time, lines_to, log_line, looks_like_key, redacted
 from core.stores.holders import Clock, wall_clock_ms
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -105,7 +105,8 @@ class RequestLog:
                     "key_id": _key_id(req),
                     "error": type(ex).__name__,
                     # The end of a traceback is what tells most.
-                    "traceback": "".join(traceback.format_exception(ex))[-_MAX_TRACEBACK:],
+                    # Redacted before it is cut, or the end of a key would be left.
+                    "traceback": redacted("".join(traceback.format_exception(ex)))[-_MAX_TRACEBACK:],
                 }
             )
         )

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import select
 import socket
 from collections import deque
+from itertools import islice
 from typing import Any, Final, Self
 
 _READ_BYTES: Final = 65_536
+_PARTS_AT_ONCE: Final = 64
 
 
 class ClientSocket(socket.socket):
-    """The socket of a client; never blocks, but where `recv` says so.
+    """The socket of a client. No call blocks: gunicorn's own calls, which would, are redefined."""
 
-    :param patience_s: how long `recv` waits for the client.
-    """
-
-    patience_s: float
+    sent_bytes: int
+    """How much the client has taken so far."""
     _unsent: deque[memoryview]
 
     @classmethod
-    def of(cls, accepted: socket.socket, patience_s: float) -> Self:
+    def of(cls, accepted: socket.socket) -> Self:
         """The same connection as `accepted`, which is of no use afterwards."""
         client = cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-        client.settimeout(0)
-        client.patience_s = patience_s
+        socket.socket.setblocking(client, False)
+        client.sent_bytes = 0
         client._unsent = deque()
         return client
 
     def setblocking(self, flag: bool) -> None:
         """Do nothing: gunicorn asks for a blocking socket before each request."""
+
+    def settimeout(self, value: float | None) -> None:
+        """Do nothing: gunicorn asks for time-outs around what it takes for reads."""
 
     def read_now(self) -> bytes | None:
         """What has come: None when nothing has, empty when the client has ended.
@@ -42,38 +44,34 @@ class ClientSocket(socket.socket):
             return None
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Read, and wait for the client: only for bodies so large that they were not read beforehand.
+        """Refuse: the event loop reads, and a thread has all that it may see of a request.
 
-        :raises TimeoutError: nothing came in `patience_s`.
+        :raises TimeoutError: always, as if the client were too slow.
         """
-        poller = select.poll()
-        poller.register(self, select.POLLIN)
-        if not poller.poll(self.patience_s * 1000):
-            raise TimeoutError("the client sends nothing more")
-        return super().recv(bufsize, flags)
+        raise TimeoutError("more was asked for than the request has")
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send what the client takes now, and keep the rest for `send_unsent`.
-
-        :raises OSError: the connection is broken.
-        """
+        """Keep `data` for `send_unsent`, so that head and body of an answer leave in one packet."""
         self._unsent.append(memoryview(data))
-        if len(self._unsent) == 1:
-            self.send_unsent()
+
+    def send_instead(self, data: Any) -> None:
+        """Keep `data` in place of what was not sent yet."""
+        self._unsent.clear()
+        self.sendall(data)
 
     def send_unsent(self) -> bool:
-        """Send more of what was kept; whether nothing is left.
+        """Send as much of what was kept as the client takes now; whether nothing is left.
 
         :raises OSError: the connection is broken.
         """
         while self._unsent:
-            data = self._unsent[0]
             try:
-                sent = self.send(data)
+                sent = self.sendmsg(list(islice(self._unsent, _PARTS_AT_ONCE)))
             except BlockingIOError:
                 return False
-            if sent < len(data):
-                self._unsent[0] = data[sent:]
-                return False
-            self._unsent.popleft()
+            self.sent_bytes += sent
+            while self._unsent and sent >= len(self._unsent[0]):
+                sent -= len(self._unsent.popleft())
+            if sent:
+                self._unsent[0] = self._unsent[0][sent:]
         return True

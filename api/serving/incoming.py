@@ -11,7 +11,8 @@ HEAD_LIMIT_BYTES: Final = 32_768
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
-_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
+_MOST_DIGITS: Final = 18  # of a length that is turned into a number at all
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _ASKS_FIRST: Final = re.compile(
     rb" HTTP/1\.1\r\n(?:.*\r\n)?expect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE | re.DOTALL
@@ -78,10 +79,12 @@ class Incoming:
 
     def _head_came(self, body_at: int) -> Progress:
         head = bytes(self._bytes[:body_at])
-        length = _CONTENT_LENGTH.search(head)
-        body_bytes = int(length[1]) if length else 0
-        if body_bytes > self._max_body_bytes or _CHUNKED.search(head):
+        found = _CONTENT_LENGTH.search(head)
+        digits = found[1] if found else b"0"
+        too_large = len(digits) > _MOST_DIGITS or int(digits) > self._max_body_bytes
+        if too_large or _CHUNKED.search(head):
             return Progress.HEAD_ONLY
+        body_bytes = int(digits)
         self._whole_at = body_at + body_bytes
         progress = self._progress_of_body()
         return Progress.ASKS_FIRST if progress is Progress.PART and _ASKS_FIRST.search(head) else progress

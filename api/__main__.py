@@ -1,0 +1,102 @@
+"""The command line: ``python -m api [VERB …]``; without a verb it serves.
+
+Exit codes: 0 done or stopped, 1 failed, 2 usage. A failure is one sentence and a hint on standard error; with
+``--json`` also an object on standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="python -m api",
+    help="Summaries over HTTP, and a dashboard. Without a command: serve.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # as in python -m jobs
+    context_settings=_HELP,
+)
+keys = typer.Typer(
+    help="Make, list and revoke the keys of clients.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings=_HELP,
+)
+app.add_typer(keys, name="keys")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+Store = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
+]
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port. [default: that of API_BIND, 8000]")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Address to listen at; 0.0.0.0 for all. [default: that of API_BIND]"),
+    ] = None,
+    store: Store = None,
+) -> None:
+    """Serve summaries and the dashboard, as gunicorn does in production."""
+    from api.commands import serve as command
+
+    command.run(host, port, store)
+
+
+@keys.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The person or program that will use it.")],
+    merchant: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Allow this merchant's summaries; may be repeated.")
+    ] = None,
+    summaries: Annotated[bool, typer.Option("--summaries", help="Allow the summaries of all merchants.")] = False,
+    notifications: Annotated[bool, typer.Option("--notifications", help="Allow sending notifications.")] = False,
+    operate: Annotated[bool, typer.Option("--operate", help="Allow status and metrics.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key. Its token is printed once, alone on standard output."""
+    from api.commands import keys as command
+    from core.stores.keys import Scope
+
+    asked = {Scope.SUMMARIES: summaries, Scope.NOTIFICATIONS: notifications, Scope.OPERATE: operate}
+    scopes = frozenset(scope for scope, wanted in asked.items() if wanted)
+    command.add(name, merchant or (), scopes, store, as_json)
+
+
+@keys.command("list")
+def list_keys(store: Store = None, as_json: Json = False) -> None:
+    """List all keys, also the revoked ones, and what they allow."""
+    from api.commands import keys as command
+
+    command.show(store, as_json)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as keys list shows it.")],
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key of no use, for ever."""
+    from api.commands import keys as command
+
+    command.revoke(key, store, as_json)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command that `arguments` name; options alone are those of ``serve``."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _HELP["help_option_names"]):
+        arguments = ["serve", *arguments]
+    app(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

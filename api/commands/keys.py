@@ -1,0 +1,150 @@
+"""``keys``: who may ask for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import typer
+
+from api.access.keys import digest_of, id_in, new_token
+from core.command_line import edge, print_json, settings_and_store
+from core.errors import ServiceError, UsageError
+from core.instants import iso_instant, to_the_second
+from core.log_lines import looks_like_key, redacted
+from core.settings import Settings
+from core.stores import Stores, wall_clock_ms
+from core.stores.keys import ApiKey, Scope
+
+_LONGEST_NAME: Final = 100
+_LONGEST_MERCHANT: Final = 1000
+
+
+def add(name: str, merchants: Sequence[str], scopes: frozenset[Scope], store_url: str | None, as_json: bool) -> None:
+    """Make a key and print its token, which nothing shows again."""
+    with edge(as_json):
+        _require_name(name)
+        _require_scope(merchants, scopes)
+        key_id, token = new_token()
+        key = ApiKey(key_id, name.strip(), digest_of(token), scopes, frozenset(merchants), wall_clock_ms())
+        with _opened(store_url, create=True) as (settings, stores):
+            first = not stores.keys.ever_made()
+            unknown = _unknown_merchants(stores, key)
+            stores.keys.add(key)
+        if as_json:
+            print_json({"token": token, **_as_json(key)})
+        else:
+            typer.echo(token)
+        _tell(f"Key {key.id} ({key.name}) allows: {_allowed(key)}.")
+        _tell("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
+        for merchant_id in unknown:
+            _tell(f"Warning: there are no summaries of a merchant {merchant_id!r} yet.")
+        if first:
+            _tell("This is the first key: from now on the server answers nobody without one, for ever.")
+        _tell_when(settings)
+
+
+def show(store_url: str | None, as_json: bool) -> None:
+    """List all keys, also the revoked ones."""
+    with edge(as_json):
+        with _opened(store_url) as (_, stores):
+            keys = stores.keys.all()
+        if as_json:
+            print_json({"keys": [_as_json(key) for key in keys]})
+            return
+        if not keys:
+            typer.echo("No key was made yet: the server answers programs on its own host only.")
+            return
+        width = max(len("name"), *(len(key.name) for key in keys))
+        typer.echo(f"{'id':<10}  {'name':<{width}}  {'made':<20}  {'revoked':<20}  allows")
+        for key in keys:
+            revoked = "-" if key.revoked_at_ms is None else to_the_second(key.revoked_at_ms)
+            typer.echo(
+                f"{key.id:<10}  {key.name:<{width}}  {to_the_second(key.created_at_ms):<20}  {revoked:<20}  "
+                f"{_allowed(key)}"
+            )
+
+
+def revoke(key: str, store_url: str | None, as_json: bool) -> None:
+    """Make a key of no use, for ever.
+
+    :param key: its id, or the whole token.
+    """
+    with edge(as_json):
+        key_id = id_in(key) or key
+        with _opened(store_url) as (settings, stores):
+            now_ms = wall_clock_ms()
+            try:
+                revoked = stores.keys.revoke(key_id, now_ms)
+            except LookupError:
+                raise ServiceError(
+                    f"there is no key {redacted(key_id)}", "python -m api keys list shows the ids of all keys."
+                ) from None
+            left = sum(other.revoked_at_ms is None for other in stores.keys.all())
+        if as_json:
+            print_json(_as_json(revoked))
+        already = revoked.revoked_at_ms != now_ms
+        _tell(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
+        if not left:
+            _tell("No key is left in force, and the server stays closed: make another with keys add.")
+        _tell_when(settings)
+
+
+@contextmanager
+def _opened(store_url: str | None, *, create: bool = False) -> Iterator[tuple[Settings, Stores]]:
+    settings, stores = settings_and_store(store_url, create=create)
+    with stores:
+        yield settings, stores
+
+
+def _require_name(name: str) -> None:
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise UsageError(
+            f"NAME must have 1 to {_LONGEST_NAME} characters, none of them a control character",
+            "Name the person or program that will use the key, such as: python -m api keys add till-7 --summaries.",
+        )
+    if looks_like_key(name):
+        raise UsageError("NAME is a token", "Name the person or program that will use the key instead.")
+
+
+def _require_scope(merchants: Sequence[str], scopes: frozenset[Scope]) -> None:
+    if not merchants and not scopes:
+        raise UsageError(
+            "a key that allows nothing is of no use",
+            "Give at least one of --merchant ID, --summaries, --notifications, --operate.",
+        )
+    if any(not merchant_id or len(merchant_id) > _LONGEST_MERCHANT for merchant_id in merchants):
+        raise UsageError(
+            f"a merchant id has 1 to {_LONGEST_MERCHANT} characters", "Name merchants as the source names them."
+        )
+
+
+def _unknown_merchants(stores: Stores, key: ApiKey) -> list[str]:
+    if stores.summaries.published() is None:
+        return []
+    return [merchant_id for merchant_id in sorted(key.merchants) if not stores.summaries.has_merchant(merchant_id)]
+
+
+def _allowed(key: ApiKey) -> str:
+    merchants = [f"merchant {merchant_id}" for merchant_id in sorted(key.merchants)]
+    return ", ".join([*(scope.value for scope in Scope if scope in key.scopes), *merchants])
+
+
+def _as_json(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": [scope.value for scope in Scope if scope in key.scopes],
+        "merchants": sorted(key.merchants),
+        "created_at": iso_instant(key.created_at_ms),
+        "revoked_at": None if key.revoked_at_ms is None else iso_instant(key.revoked_at_ms),
+    }
+
+
+def _tell_when(settings: Settings) -> None:
+    _tell(f"A running server notices within {settings.api_freshness_s:g} s (API_FRESHNESS_S).")
+
+
+def _tell(sentence: str) -> None:
+    typer.echo(sentence, err=True)

@@ -1,0 +1,86 @@
+"""``serve``: gunicorn as in production, and a person told where to look."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from typing import Any
+
+import typer
+from gunicorn.app.base import BaseApplication
+
+from api.serving.address import Address, parse_address
+from api.serving.outlook import Outlook, look
+from core.command_line import edge
+from core.errors import ServiceError
+from core.settings import read_settings
+
+
+def run(host: str | None, port: int | None, store_url: str | None) -> None:
+    """Serve until SIGINT or SIGTERM, and end with 0."""
+    with edge():
+        # The options are variables to gunicorn's configuration and to the workers, as everything else is.
+        if store_url is not None:
+            os.environ["STORE_URL"] = store_url
+        address = parse_address(read_settings().api_bind)
+        if host is not None or port is not None:
+            address = _changed(address, host, port)
+            os.environ["API_BIND"] = address.bind
+        outlook = look(read_settings())
+        _require_free(address)
+    _Server(outlook).run()
+
+
+def _changed(address: Address, host: str | None, port: int | None) -> Address:
+    tcp = address if address.port is not None else Address("127.0.0.1", 8000)
+    named = replace(tcp, host=host or tcp.host, port=tcp.port if port is None else port)
+    return parse_address(named.bind)
+
+
+def _require_free(address: Address) -> None:
+    """Raise what would otherwise be a page of gunicorn's log.
+
+    :raises ServiceError: nothing can listen at `address`.
+    """
+    if address.port is None:
+        return
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        socket.create_server((address.host, address.port), family=family).close()
+    except OSError as error:
+        reason = (error.strerror or "it is not possible").partition(" (")[0].lower()  # what follows repeats the address
+        raise ServiceError(
+            f"nothing can listen at {address.bind}: {reason}",
+            "Choose another port with --port, or another address with --host (or API_BIND).",
+        ) from None
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with `api.gunicorn_conf`, whose own messages are left out unless something is wrong."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        self._outlook = outlook
+        super().__init__()
+
+    def load_config(self) -> None:
+        from api import gunicorn_conf
+
+        for name, value in vars(gunicorn_conf).items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+        self.cfg.set("loglevel", "warning")
+        self.cfg.set("when_ready", self._when_ready)
+
+    def load(self) -> Any:
+        from api import get_app
+
+        return get_app()
+
+    def _when_ready(self, server: Any) -> None:
+        from api import gunicorn_conf
+
+        for line in self._outlook.lines(gunicorn_conf.address_of(server)):
+            typer.echo(line, err=True)
+        typer.echo("Ctrl-C stops.", err=True)
+        gunicorn_conf.begin(server)

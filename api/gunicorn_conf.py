@@ -1,0 +1,92 @@
+"""How gunicorn serves the API: ``gunicorn -c api/gunicorn_conf.py 'api:get_app()'`` from the folder above this one.
+
+Everything that differs between installations is an environment variable, see `core.settings`.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from api.serving.address import Address, parse_address
+from api.serving.outlook import look
+from api.serving.server_log import ServerLog
+from api.serving.worker import Worker
+from core import metric_files
+from core.errors import ServiceError, exit_code_of
+from core.settings import read_settings
+
+_FILES_BESIDE_CLIENTS = 100
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+def _stop(error: ServiceError) -> NoReturn:
+    print(f"Error: {error.sentence}.\n{error.hint}", file=sys.stderr)
+    sys.exit(exit_code_of(error))
+
+
+try:
+    _settings = read_settings()
+    _address = parse_address(_settings.api_bind)
+except ServiceError as _error:
+    _stop(_error)
+
+bind = [_address.bind]
+workers = _settings.api_workers
+threads = _settings.api_threads
+worker_class = Worker
+Worker.patience_s = _settings.api_request_timeout_s
+Worker.max_body_bytes = _settings.api_max_body_kb * 1024
+# Of each worker; whoever comes beyond that takes the place of the one who has waited longest.
+worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _FILES_BESIDE_CLIENTS))
+backlog = 1024
+keepalive = 30
+timeout = 30  # for a worker that is stuck; no client can make it so
+graceful_timeout = math.ceil(_settings.api_request_timeout_s) + 5
+limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 8190
+forwarder_headers = ""  # no client names the path under which it was called
+control_socket_disable = True
+preload_app = False  # each worker opens the store, and its files of metrics, for itself
+worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None  # heartbeats must not wait for a disk
+proc_name = "transaction-summary-api"
+accesslog = None  # api.observing.request_log writes it
+errorlog = "-"
+logger_class = ServerLog
+
+
+def when_ready(server: Any) -> None:
+    """Tell what will be served, and begin."""
+    try:
+        outlook = look(_settings)
+    except ServiceError as error:
+        _stop(error)
+    for line in outlook.lines(address_of(server)):
+        server.log.info("%s", line)
+    begin(server)
+
+
+def begin(server: Any) -> None:
+    """Prepare the master for its workers, of which none has been made yet."""
+    server.handle_int = server.handle_term  # Ctrl-C lets requests in flight finish; pressed again, it does not
+    metric_files.begin()
+
+
+def address_of(server: Any) -> Address:
+    """Where `server` listens, with the port that it was given for 0."""
+    name = server.LISTENERS[0].getsockname()
+    return Address(name[0], name[1]) if isinstance(name, tuple) else _address
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A worker has ended, in whichever way."""
+    metric_files.process_died(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """The master ends."""
+    metric_files.end()

@@ -1,0 +1,52 @@
+"""What gunicorn, and any library, has to say: JSON lines like those of the request log."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Any, Final, TextIO
+
+from gunicorn.glogging import Logger
+
+from core.log_lines import iso_time, log_line, redacted
+
+_MAX_TRACEBACK: Final = 16_384
+
+
+class JsonLines(logging.Formatter):
+    """One line a record, like those of the request log.
+
+    ::
+
+        {"time":"2026-11-23T22:50:41.007Z","level":"info","event":"server","message":"Listening at: …","pid":812}
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """`record` as a line, without its newline."""
+        fields: dict[str, object] = {
+            "time": iso_time(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "event": "server",
+            "message": record.getMessage(),
+            "pid": record.process,
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["error"] = type(record.exc_info[1]).__name__
+            # Redacted before it is cut, or the end of a key would be left.
+            fields["traceback"] = redacted("".join(traceback.format_exception(record.exc_info[1])))[-_MAX_TRACEBACK:]
+        return log_line(fields).decode().rstrip("\n")
+
+
+class ServerLog(Logger):  # type: ignore[misc]
+    """gunicorn's log on standard error, which takes the warnings of all libraries as well."""
+
+    def setup(self, cfg: Any) -> None:
+        """Follow the configuration."""
+        super().setup(cfg)
+        self._set_handler(logging.getLogger(), cfg.errorlog, None)
+        logging.captureWarnings(True)
+
+    def _set_handler(
+        self, log: logging.Logger, output: str, fmt: logging.Formatter | None, stream: TextIO | None = None
+    ) -> None:
+        super()._set_handler(log, output, JsonLines(), stream)

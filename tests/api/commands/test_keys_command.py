@@ -1,0 +1,147 @@
+"""``python -m api keys``, as a process of its own each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sales import publish
+from serving_server import ROOT, environment, sqlite_url
+
+from api.access.keys import id_in
+from core.stores import open_stores
+from core.stores.keys import ApiKey, Scope
+
+Ended = subprocess.CompletedProcess[str]
+
+
+def keys(folder: Path, *arguments: str, **settings: str) -> Ended:
+    """Call it; its store is in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "api", "keys", *arguments],
+        cwd=ROOT,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def kept(folder: Path) -> list[ApiKey]:
+    """The keys of the store."""
+    with open_stores(sqlite_url(folder), timeout_s=10, create=False) as stores:
+        return stores.keys.all()
+
+
+def failure(ended: Ended, code: int) -> str:
+    """The sentence of a failure, which has one, and a hint."""
+    assert ended.returncode == code, ended
+    sentence, hint = ended.stderr.splitlines()
+    assert sentence.startswith("Error: ")
+    assert hint.endswith(".")
+    return sentence
+
+
+def test_a_key_is_made_before_anything_was_built_and_its_token_is_alone_on_standard_output(tmp_path: Path) -> None:
+    ended = keys(tmp_path, "add", "till-7", "--merchant", "m1", "--merchant", "فروش", "--operate", "--notifications")
+    assert ended.returncode == 0
+    token = ended.stdout.removesuffix("\n")
+    (key,) = kept(tmp_path)
+    assert key.id == id_in(token)
+    assert key.digest == hashlib.sha256(token.encode()).digest()
+    assert (key.name, key.revoked_at_ms) == ("till-7", None)
+    assert key.scopes == frozenset({Scope.OPERATE, Scope.NOTIFICATIONS})
+    assert key.merchants == frozenset({"m1", "فروش"})
+    assert token not in ended.stderr
+    assert "This is the first key" in ended.stderr
+    assert "API_FRESHNESS_S" in ended.stderr
+
+
+def test_only_the_first_key_is_called_the_first_and_every_token_differs(tmp_path: Path) -> None:
+    first = keys(tmp_path, "add", "a", "--summaries", "--json")
+    second = keys(tmp_path, "add", "a", "--summaries", "--json")
+    assert "first key" in first.stderr
+    assert "first key" not in second.stderr
+    made = [json.loads(ended.stdout) for ended in (first, second)]
+    assert made[0]["token"] != made[1]["token"]
+    assert made[1]["scopes"] == ["summaries"]
+    assert made[1]["id"] == id_in(made[1]["token"])
+
+
+def test_a_merchant_without_summaries_is_warned_of(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    ended = keys(tmp_path, "add", "a", "--merchant", "shop-1", "--merchant", "shop-none")
+    assert ended.returncode == 0
+    assert "'shop-none'" in ended.stderr
+    assert "'shop-1'" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("a",),
+        ("", "--summaries"),
+        ("  ", "--summaries"),
+        ("a\nb", "--summaries"),
+        ("a" * 101, "--summaries"),
+        ("tss_abcdefghij_" + "x" * 43, "--summaries"),
+        ("a", "--merchant", ""),
+    ],
+    ids=lambda arguments: str(arguments)[:30],
+)
+def test_a_key_without_a_proper_name_or_any_use_is_refused_and_nothing_is_made(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ended = keys(tmp_path, "add", *arguments)
+    assert failure(ended, 2)
+    assert ended.stdout == ""
+    assert not (tmp_path / "summaries.db").exists()
+
+
+def test_the_list_shows_who_may_what_and_never_a_token(tmp_path: Path) -> None:
+    token = keys(tmp_path, "add", "till-7", "--merchant", "m1").stdout.strip()
+    keys(tmp_path, "add", "office", "--summaries")
+    keys(tmp_path, "revoke", kept(tmp_path)[0].id)
+    text, listed = keys(tmp_path, "list").stdout, json.loads(keys(tmp_path, "list", "--json").stdout)
+    assert [(key["name"], key["merchants"], key["scopes"]) for key in listed["keys"]] == [
+        ("till-7", ["m1"], []), ("office", [], ["summaries"]),
+    ]  # fmt: skip
+    assert [key["revoked_at"] is None for key in listed["keys"]] == [False, True]
+    assert all(key.id in text and key.name in text for key in kept(tmp_path))
+    assert "merchant m1" in text
+    secret = token[-43:]
+    digest = kept(tmp_path)[0].digest.hex()
+    assert not any(hidden in text + json.dumps(listed) for hidden in (secret, digest))
+
+
+def test_a_key_is_revoked_by_its_id_or_its_token_and_once_only(tmp_path: Path) -> None:
+    token = keys(tmp_path, "add", "till-7", "--summaries").stdout.strip()
+    by_token = keys(tmp_path, "revoke", token)
+    assert by_token.returncode == 0
+    assert "the server stays closed" in by_token.stderr
+    assert token not in by_token.stdout + by_token.stderr
+    (revoked,) = kept(tmp_path)
+    assert revoked.revoked_at_ms is not None
+    again = keys(tmp_path, "revoke", revoked.id, "--json")
+    assert again.returncode == 0
+    assert "was revoked before" in again.stderr
+    assert json.loads(again.stdout)["id"] == revoked.id
+    assert kept(tmp_path) == [revoked]
+
+
+def test_revoking_what_is_no_key_fails_in_one_sentence(tmp_path: Path) -> None:
+    keys(tmp_path, "add", "till-7", "--summaries")
+    assert failure(keys(tmp_path, "revoke", "nosuchkey1"), 1) == "Error: there is no key nosuchkey1."
+    ended = keys(tmp_path, "revoke", "nosuchkey1", "--json")
+    assert json.loads(ended.stdout)["error"]["exit_code"] == ended.returncode == 1
+
+
+@pytest.mark.parametrize("verb", [("list",), ("revoke", "nosuchkey1")])
+def test_only_add_makes_a_store(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    assert "there is no store" in failure(keys(tmp_path, *verb), 1)
+    assert not (tmp_path / "summaries.db").exists()

@@ -1,0 +1,293 @@
+"""What the worker makes of clients that are slow, odd or hostile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sales import publish
+from serving_server import PATIENCE_S, Answer, Server, eventually, request, serving, sqlite_url
+
+SOON_S = PATIENCE_S + 2.5
+"""Within which a client is closed that is too slow: the event loop looks once a second, on a noisy machine."""
+AT_ONCE_S = PATIENCE_S * 0.8
+"""Less than any waiting for a client would take."""
+
+LARGE = "/api/transactions/summary?mode=daily&type=amount&fill=zero&from=1340/01/01&to=1440/01/01"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("worker")
+    publish(sqlite_url(folder))
+    # One worker of two threads: what holds up two requests holds up everything.
+    with serving(folder, API_THREADS="2") as running:
+        eventually(lambda: running.workers() and running.ask().status == 200)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _the_same_worker_goes_on(server: Server) -> Iterator[None]:
+    before = server.workers()
+    yield
+    assert server.workers() == before
+    assert server.ask().status == 200
+
+
+def problem(answer: Answer) -> str:
+    """The slug of the problem document that `answer` must be."""
+    assert answer.header("Content-Type") == "application/problem+json"
+    assert answer.json["status"] == answer.status
+    return str(answer.json["type"].removeprefix("/problems/"))
+
+
+def test_a_kept_connection_serves_one_request_after_another(server: Server) -> None:
+    with server.client() as client:
+        for _ in range(3):
+            answer = client.send(request()).answer()
+            assert (answer.status, answer.header("Connection")) == (200, "keep-alive")
+
+
+def test_requests_sent_ahead_are_answered_in_their_order(server: Server) -> None:
+    paths = ["/healthz", "/nowhere", LARGE, "/healthz", "/readyz"]
+    with server.client() as client:
+        client.send(b"".join(map(request, paths)))
+        assert [client.answer().status for _ in paths] == [200, 404, 200, 200, 200]
+
+
+def test_a_request_ahead_of_which_only_a_part_was_sent_is_answered_when_the_rest_comes(server: Server) -> None:
+    whole = request()
+    with server.client() as client:
+        client.send(whole + whole[:20])
+        assert client.answer().status == 200
+        assert client.send(whole[20:]).answer().status == 200
+
+
+def test_a_request_may_come_byte_by_byte(server: Server) -> None:
+    with server.client() as client:
+        for byte in request("/readyz"):
+            client.send(bytes([byte]))
+        assert client.answer().status == 200
+
+
+def test_http_1_0_is_answered_and_closed(server: Server) -> None:
+    with server.client() as client:
+        answer = client.send(request(version="HTTP/1.0")).answer()
+        assert (answer.status, answer.header("Connection")) == (200, "close")
+        assert client.is_closed()
+
+
+def test_a_client_that_says_close_is_closed(server: Server) -> None:
+    with server.client() as client:
+        assert client.send(request("/healthz", "Connection: close")).answer().header("Connection") == "close"
+        assert client.is_closed()
+
+
+def test_a_client_that_sends_no_more_is_answered_still(server: Server) -> None:
+    with server.client() as client:
+        client.send(request(LARGE))
+        client.socket.shutdown(1)
+        assert len(client.answer().json) > 30_000
+        assert client.is_closed()
+
+
+def test_no_answer_names_the_software(server: Server) -> None:
+    with server.client() as client:
+        answers = [client.send(request()).answer(), client.send(b"nonsense\r\n\r\n").answer()]
+    assert [answer.header("Server") for answer in answers] == [None, None]
+
+
+def test_a_body_that_is_announced_is_asked_for(server: Server) -> None:
+    head = ("Content-Length: 5", "Expect: 100-continue", "Content-Type: application/json")
+    with server.client() as client:
+        assert client.send(request("/healthz", *head, method="POST")).answer().status == 100
+        assert client.send(b"[1,2]").answer().status == 405
+        assert client.send(request()).answer().status == 200
+
+
+def test_a_body_too_large_is_refused_and_never_asked_for(server: Server) -> None:
+    head = ("Content-Length: 104857600", "Expect: 100-continue")
+    with server.client() as client:
+        assert problem(client.send(request("/healthz", *head, method="POST")).answer()) == "body-too-large"
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize("length", ["104857600", "9" * 18, "9" * 20, "9" * 4000])
+def test_a_body_too_large_is_refused_at_once(server: Server, length: str) -> None:
+    began = time.monotonic()
+    with server.client() as client:
+        head = request("/healthz", f"Content-Length: {length}", method="POST")
+        answer = client.send(head + b"x" * 100_000).answer()
+        assert (answer.status, problem(answer)) == (413, "body-too-large")
+        assert client.is_closed()
+    assert time.monotonic() - began < AT_ONCE_S
+
+
+def test_a_length_beyond_all_numbers_is_refused(server: Server) -> None:
+    with server.client() as client:
+        answer = client.send(request("/healthz", f"Content-Length: {'9' * 5000}", method="POST")).answer()
+        assert (answer.status, problem(answer)) == (400, "bad-request")
+
+
+def test_a_client_that_goes_on_sending_a_body_too_large_sees_the_answer(server: Server) -> None:
+    with server.client() as client:
+        client.send(request("/healthz", "Content-Length: 104857600", method="POST"))
+        for _ in range(40):
+            client.send(b"x" * 100_000)
+        assert client.answer().status == 413
+
+
+def test_a_body_in_chunks_is_refused(server: Server) -> None:
+    with server.client() as client:
+        head = request("/healthz", "Transfer-Encoding: chunked", method="POST")
+        answer = client.send(head + b"5\r\n[1,2]\r\n0\r\n\r\n").answer()
+        assert (answer.status, problem(answer)) == (411, "length-required")
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\nHost: 127.0.0.1\n\n", 400),
+        (b"GET /healthz HTTP/9.9\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"\r\n\r\n", 400),
+        (request("/a b"), 400),
+        (request("/healthz", "Content-Length: -5"), 400),
+        (request("/healthz", "Content-Length: 5", "Content-Length: 6") + b"123456", 400),
+        (request("/healthz", "Content-Length: 5", "Transfer-Encoding: chunked"), 400),
+        (request("/healthz", "Transfer-Encoding: gzip, unheard-of"), 501),
+        (request("/healthz", "Expect: miracles"), 417),
+        (request("/healthz", "X: a", " folded"), 400),
+        (request("/" + "a" * 8200), 414),
+        (b"GET /" + b"a" * 40_000, 414),
+        (request("/healthz", "X: " + "a" * 8200), 431),
+        (request("/healthz", *["X: a"] * 100), 431),
+        (request("/healthz", *["X: " + "a" * 8000] * 5), 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 40_000, 431),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_no_valid_request_is_refused_with_a_problem_document(server: Server, sent: bytes, status: int) -> None:
+    with server.client() as client:
+        answer = client.send(sent).answer()
+        assert (answer.status, problem(answer)) == (status, "bad-request")
+        assert client.is_closed()
+
+
+def test_clients_that_send_a_byte_now_and_then_keep_nobody_else_waiting(server: Server) -> None:
+    slow = [server.client() for _ in range(60)]
+    waited_s = []
+    for sent in b"GET /hea":
+        for client in slow:
+            client.send(bytes([sent]))
+        began = time.monotonic()
+        assert server.ask("/readyz").status == 200
+        waited_s.append(time.monotonic() - began)
+    assert max(waited_s) < AT_ONCE_S
+    for client in slow:
+        client.close()
+
+
+def test_a_client_too_slow_with_its_request_is_told_and_closed(server: Server) -> None:
+    began = time.monotonic()
+    with server.client() as client:
+        answer = client.send(request()[:-1]).answer()
+        assert (answer.status, problem(answer)) == (408, "bad-request")
+        assert client.is_closed()
+    assert PATIENCE_S <= time.monotonic() - began < SOON_S
+
+
+def test_a_client_too_slow_with_its_body_is_told_and_closed(server: Server) -> None:
+    with server.client() as client:
+        assert client.send(request("/healthz", "Content-Length: 5", method="POST") + b"[1").answer().status == 408
+        assert client.is_closed()
+
+
+def test_a_client_that_says_nothing_is_closed_without_a_word(server: Server) -> None:
+    began = time.monotonic()
+    with server.client() as client:
+        assert client.is_closed()
+    assert PATIENCE_S <= time.monotonic() - began < SOON_S
+
+
+def test_clients_that_never_read_keep_nobody_else_waiting_and_are_closed(server: Server) -> None:
+    deaf = [server.client(receive_buffer=4096) for _ in range(4)]
+    for client in deaf:
+        client.send(request(LARGE) * 12)  # more than the system keeps for a connection
+    began = time.monotonic()
+    assert server.ask("/readyz").status == 200
+    assert time.monotonic() - began < AT_ONCE_S
+    eventually(lambda: _connections(server) == 0, SOON_S + 2)
+    for client in deaf:
+        client.close()
+
+
+def test_a_client_that_reads_slowly_but_steadily_gets_all_of_a_large_answer(server: Server) -> None:
+    began = time.monotonic()
+    with server.client(receive_buffer=4096) as client:
+        client.send(request(LARGE) * 8)
+        for _ in range(8):
+            assert len(client.answer().json) > 30_000
+            time.sleep(PATIENCE_S / 4)
+    assert time.monotonic() - began > PATIENCE_S
+
+
+def test_clients_that_break_off_leave_nothing_behind(server: Server) -> None:
+    def break_off() -> None:
+        for sent in (
+            b"",
+            b"GET",
+            request(),
+            request(LARGE) * 3,
+            b"nonsense\r\n\r\n",
+            request("/healthz", "Content-Length: 5", "Expect: 100-continue", method="POST"),
+            request("/healthz", "Content-Length: 104857600", method="POST") + b"x" * 1000,
+        ):
+            server.client().send(sent).reset()
+            server.client().send(sent).close()
+
+    break_off()
+    eventually(lambda: _connections(server) == 0)
+    before = _open_files(server)
+    for _ in range(10):
+        break_off()
+    eventually(lambda: _connections(server) == 0)
+    assert _open_files(server) == before
+
+
+def test_a_server_that_nobody_asks_rests(server: Server) -> None:
+    with server.client() as kept, server.client() as half_closed:
+        assert kept.send(request()).answer().status == 200
+        half_closed.send(b"GET /").socket.shutdown(1)
+        before_s = _processor_seconds(server)
+        time.sleep(0.5)
+        assert _processor_seconds(server) - before_s <= 0.05
+
+
+def _connections(server: Server) -> int:
+    """How many connections of clients the worker has."""
+    return sum(name.startswith("socket:") for name in _open_files(server)) - _LISTENERS
+
+
+_LISTENERS = 1
+
+
+def _open_files(server: Server) -> list[str]:
+    (worker,) = server.workers()
+    names = []
+    for descriptor in Path(f"/proc/{worker}/fd").iterdir():
+        try:
+            names.append(str(descriptor.readlink()))
+        except FileNotFoundError:  # closed just now
+            continue
+    return sorted(name.partition("[")[0] if name.startswith("socket:") else name for name in names)
+
+
+def _processor_seconds(server: Server) -> float:
+    (worker,) = server.workers()
+    fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
