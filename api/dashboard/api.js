@@ -4,6 +4,8 @@ import { parseExact } from "./exact.js";
 
 const KEY = "key";
 const TIMEOUT_MS = 20_000;
+/** After these waits all processes of the server know what was published before the first attempt. */
+const WAITS_MS = [100, 300, 700, 1500, 3000];
 
 /** A request that got no good answer. `status` is 0 when no answer came at all. */
 export class ApiError extends Error {
@@ -37,12 +39,26 @@ export function address(path, parameters = {}) {
  * @returns {Promise<Response>}
  * @throws {ApiError}
  */
-export async function get(url, signal) {
-  const headers = key.get() ? { Authorization: `Bearer ${key.get()}` } : {};
+export function get(url, signal) {
+  return ask(url, {}, signal);
+}
+
+/**
+ * The answer to POST with `body` as JSON.
+ * @returns {Promise<Response>}
+ * @throws {ApiError} with status 0, the server may have done it all the same
+ */
+export function post(url, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return ask(url, { method: "POST", headers, body: JSON.stringify(body) }, signal);
+}
+
+async function ask(url, request, signal) {
+  const headers = { ...request.headers, ...(key.get() && { Authorization: `Bearer ${key.get()}` }) };
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   let response;
   try {
-    response = await fetch(url, { headers, signal: signal ? AbortSignal.any([signal, limit]) : limit });
+    response = await fetch(url, { ...request, headers, signal: signal ? AbortSignal.any([signal, limit]) : limit });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0);
@@ -52,18 +68,53 @@ export async function get(url, signal) {
   throw new ApiError(response.status, problem, Number(response.headers.get("Retry-After")) || null);
 }
 
-/** The document at `url`; its integers are BigInt. */
-export async function getDocument(url, signal) {
-  return parseExact(await (await get(url, signal)).text());
+/** An answer of another publication than the one asked for: each process of the server learns of a new one by itself. */
+export class OtherVersion extends Error {}
+
+/** The document at `url`; its integers are BigInt. With a version, only an answer of that. */
+export async function getDocument(url, signal, version = null) {
+  const response = await get(url, signal);
+  requireVersion(response, version);
+  return parseExact(await response.text());
 }
 
-/** The array at `url`, all its pages together. */
-export async function getArray(url, signal) {
+/** The array at `url`, all its pages together, only of the publication `version`. */
+export async function getArray(url, signal, version) {
   const all = [];
-  for (let next = url; next; ) {
+  for (let next = url; next;) {
     const response = await get(next, signal);
+    requireVersion(response, version);
     all.push(...parseExact(await response.text()));
-    next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+    next = nextPage(response);
   }
   return all;
+}
+
+/** The address of the page after this answer; null after the last. @param {Response} response */
+export function nextPage(response) {
+  return /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+}
+
+function requireVersion(response, version) {
+  // ETags begin with the version.
+  if (version !== null && !response.headers.get("ETag")?.startsWith(`"${version}-`)) throw new OtherVersion();
+}
+
+/**
+ * What `attempt` gives, tried again while it meets answers of another publication.
+ * @template T
+ * @param {() => Promise<T>} attempt
+ * @returns {Promise<T>}
+ */
+export async function ofOneVersion(attempt, signal) {
+  for (const waitMs of WAITS_MS) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const other = error instanceof OtherVersion || (error instanceof ApiError && error.slug === "stale-cursor");
+      if (!other || signal?.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+  throw new ApiError(503); // published anew during each attempt
 }

@@ -2,6 +2,8 @@
 
 import { byId, h } from "./dom.js";
 
+const LONG = 20; // characters, of which more do not fit a line in large type
+
 export function showCards(report, state, locale) {
   const { points, total, count, average, best } = report;
   const periods = locale.t(`inPeriods_${state.mode}`, { n: locale.integer(BigInt(points.length)) });
@@ -24,6 +26,12 @@ function changeCard({ points, before, totalBefore, change }, locale, type) {
 }
 
 function card(name, value, ...notes) {
-  return h("div", { class: "card" }, h("dt", {}, name), h("dd", { class: "card-value" }, value),
-    ...notes.filter(Boolean).map((note) => h("dd", { class: "card-note muted" }, note)));
+  const long = typeof value === "string" && value.length > LONG;
+  return h(
+    "div",
+    { class: "card" },
+    h("dt", {}, name),
+    h("dd", { class: long ? "card-value long" : "card-value" }, value),
+    ...notes.filter(Boolean).map((note) => h("dd", { class: "card-note muted" }, note)),
+  );
 }

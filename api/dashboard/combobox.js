@@ -119,7 +119,7 @@ export class MerchantChoice {
       const found = await getDocument(address("/api/merchants", { search: text || null, limit: SHOWN }), signal);
       if (!signal.aborted) this.fill(found, text);
     } catch (error) {
-      if (!signal.aborted) this.more.textContent = error.message || this.locale.t("error_network");
+      if (!signal.aborted) this.more.textContent = this.locale.t(error.status ? "error_other" : "error_network");
     }
   }
 

@@ -1,8 +1,7 @@
 /** The series of a publication, fetched once each and never mixed with those of another. */
 
-import { ApiError, address, get, getArray, getDocument } from "./api.js";
+import { address, get, getArray, getDocument, ofOneVersion } from "./api.js";
 
-const ATTEMPTS = 3;
 const SUMMARY = "/api/transactions/summary";
 
 export class Series {
@@ -18,18 +17,21 @@ export class Series {
   }
 
   /**
-   * Who asks and what is published, with the whole series of one merchant that the state needs.
+   * What is published, with the whole series of one merchant that the state needs.
+   * @param {(me: object, merchant: string | null | undefined) => void} meet is told who asks, as soon as that is known
    * @returns {Promise<{ me: object, merchant: string | null | undefined, data: import("./report.js").Data | null }>}
    *   data is null when nothing is published or nothing may be seen; merchant is undefined when none may be seen
    */
-  async load(state, language, signal) {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+  load(state, language, signal, meet) {
+    return ofOneVersion(async () => {
       const me = await getDocument("/api/me", signal);
       const merchant = merchantFor(me, state.merchant);
+      if (!signal.aborted) meet(me, merchant);
       if (me.published === null || merchant === undefined) return { me, merchant, data: null };
-      if (this.version !== me.published.version) {
+      const { version } = me.published;
+      if (this.version !== version) {
         this.forget();
-        this.version = me.published.version;
+        this.version = version;
       }
       const wanted = {
         amount: seriesAddress(merchant, state.mode, "amount", language),
@@ -37,20 +39,17 @@ export class Series {
         days: seriesAddress(merchant, "daily", state.type, language),
       };
       const missing = [...new Set(Object.values(wanted))].filter((url) => !this.known.has(url));
-      const fetched = await Promise.all(missing.map(async (url) => [url, await getArray(url, signal)]));
-      if (fetched.length === 0 || (await publishedVersion(signal)) === me.published.version) {
-        for (const [url, points] of fetched) this.known.set(url, points);
-        const series = Object.entries(wanted).map(([name, url]) => [name, this.known.get(url)]);
-        return { me, merchant, data: Object.fromEntries(series) };
-      }
-    }
-    throw new ApiError(503); // published anew during each attempt
+      const fetched = await Promise.all(missing.map(async (url) => [url, await getArray(url, signal, version)]));
+      const found = new Map([...this.known, ...fetched]);
+      // Another load may have met another version meanwhile.
+      if (this.version === version) this.known = found;
+      const series = Object.entries(wanted).map(([name, url]) => [name, found.get(url)]);
+      return { me, merchant, data: Object.fromEntries(series) };
+    }, signal);
   }
 }
 
-const publishedVersion = async (signal) => (await getDocument("/api/me", signal)).published?.version;
-
-/** The merchant to show: the one asked for, all (null) where that is allowed, else the first allowed; undefined: none. */
+/** The merchant to show: the one asked for, else all (null) where that is allowed, else the first allowed, if any. */
 function merchantFor(me, asked) {
   if (asked !== null) return asked;
   return me.scopes.includes("summaries") ? null : me.merchants[0];
@@ -64,7 +63,14 @@ function seriesAddress(merchant, mode, type, language) {
 /** The address of the CSV file of what is shown. */
 export function csvAddress(state, merchant, points, language) {
   const range = { from: points[0].key, to: points.at(-1).key, fill: "zero" };
-  return address(SUMMARY, { mode: state.mode, type: state.type, merchant_id: merchant, ...range, locale: language, format: "csv" });
+  return address(SUMMARY, {
+    mode: state.mode,
+    type: state.type,
+    merchant_id: merchant,
+    ...range,
+    locale: language,
+    format: "csv",
+  });
 }
 
 /** Save the file at `url` although it needs the key, which a link cannot carry. */

@@ -1,31 +1,41 @@
-/** The calendar of days: a column a week, a row a weekday, the darker the more. A strip a year when there are several. */
+/** The calendar of days, the darker the more: a leaf for each of some months, or a strip of weeks for each year. */
 
 import { byId, h } from "./dom.js";
+import { levelBounds, levelOf } from "./levels.js";
 import { Reader } from "./reader.js";
-import { monthOf } from "./report.js";
+import { dayOf, monthOf } from "./report.js";
 
-const ONE_STRIP_DAYS = 371;
+const LEAVES_DAYS = 186;
+const STRIP_DAYS = 371;
 const LEVELS = 5;
-const NAMED_WEEKDAYS = [0, 2, 4, 6];
+const WEEKDAYS = [0, 1, 2, 3, 4, 5, 6];
+const MONTH_NAME_WEEKS = 4; // the room for the name of a month
 
 export class HeatMap {
   constructor() {
     this.element = byId("days-map");
     this.cells = [];
-    this.reader = new Reader(this.element, (event) => this.cells.indexOf(event.target));
+    this.reader = new Reader(this.element, (event) => this.cells.indexOf(event.target.closest(".cell")));
   }
 
   /** @param {import("./periods.js").Days} days */
   show(report, state, days, locale) {
     const { first, last } = report.daysCovered;
-    const bounds = levelBounds(report.days);
-    this.cells = report.days.map(({ value }) => h("i", { class: `cell ${levelOf(value, bounds)}` }));
+    const bounds = levelBounds(
+      report.days.map(({ value }) => value),
+      LEVELS,
+    );
+    const leaves = last - first < LEAVES_DAYS;
+    this.cells = report.days.map(({ value, label }) =>
+      h("span", { class: `cell ${levelOf(value, bounds)}` }, ...(leaves ? [dayOf(label)] : [])),
+    );
+    const drawing = { days, locale, cells: this.cells, points: report.days, offset: first };
     this.element.replaceChildren(
-      ...strips(days, first, last).map((strip) => this.strip(strip, first, report, days, locale)),
+      ...(leaves ? [monthLeaves(drawing, first, last)] : yearStrips(drawing, first, last)),
       legend(report.days, locale),
     );
     for (const strip of this.element.querySelectorAll(".strip-scroll")) strip.scrollLeft = locale.rtl ? -1e6 : 1e6;
-    const next = locale.rtl ? -7 : 7;
+    byId("panel-days").classList.toggle("wide", !leaves);
     this.reader.show({
       summary: locale.t("daysSummary", {
         figure: locale.measure(state.type),
@@ -33,32 +43,11 @@ export class HeatMap {
         to: report.days.at(-1).label,
       }),
       length: this.cells.length,
-      steps: { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -next, ArrowRight: next },
+      steps: steps(leaves ? 1 : 7, leaves ? 7 : 1, locale.rtl),
       lines: (position) => [report.days[position].label, locale.figure(report.days[position].value, state.type)],
       place: (position) => this.cells[position].getBoundingClientRect(),
       mark: (position) => this.mark(position),
     });
-  }
-
-  strip([first, last], offset, report, days, locale) {
-    const week = days.week(first);
-    const grid = h("div", { class: "strip" });
-    grid.style.setProperty("--weeks", String(days.week(last) - week + 1));
-    for (const weekday of NAMED_WEEKDAYS) {
-      const name = h("span", { class: "weekday" }, locale.weekday(days.date(weekday - days.weekday(0))));
-      grid.append(at(name, 1, weekday + 2));
-    }
-    let named = -Infinity;
-    for (let day = first; day <= last; day += 1) {
-      const column = days.week(day) - week + 2;
-      const starts = day === first || days.month(day) !== days.month(day - 1);
-      if (starts && column - named >= 3) {
-        grid.append(at(h("span", { class: "month" }, monthOf(report.days[day - offset].label)), column, 1));
-        named = column;
-      }
-      grid.append(at(this.cells[day - offset], column, days.weekday(day) + 2));
-    }
-    return h("div", { class: "strip-scroll" }, grid);
   }
 
   mark(position) {
@@ -69,41 +58,97 @@ export class HeatMap {
   }
 }
 
+/** How many days the arrow keys go: `across` in the direction of writing, and `down`. */
+function steps(across, down, rtl) {
+  const right = rtl ? -across : across;
+  return { ArrowUp: -down, ArrowDown: down, ArrowLeft: -right, ArrowRight: right };
+}
+
+/** A leaf for each month: a row a week, a column a weekday. */
+function monthLeaves({ days, locale, cells, points, offset }, first, last) {
+  const heads = WEEKDAYS.map((weekday) => h("span", { class: "weekday" }, weekdayName(days, weekday, locale)));
+  const leaves = runs(first, last, (day) => days.month(day)).map(([from, to]) => {
+    const grid = h("div", { class: "leaf-days" }, ...heads.map((head) => head.cloneNode(true)));
+    for (let day = from; day <= to; day += 1) {
+      const row = days.week(day) - days.week(from) + 2;
+      grid.append(at(cells[day - offset], days.weekday(day) + 1, row));
+    }
+    return h("div", { class: "leaf" }, h("span", { class: "leaf-name" }, monthOf(points[from - offset].label)), grid);
+  });
+  return h("div", { class: "leaves", "aria-hidden": "true" }, ...leaves);
+}
+
+/** A strip for all days, or one for each year with the latest first: a column a week, a row a weekday. */
+function yearStrips(drawing, first, last) {
+  if (last - first < STRIP_DAYS) return [strip(drawing, first, last)];
+  const years = runs(first, last, (day) => drawing.days.year(day)).reverse();
+  return years.flatMap(([from, to]) => {
+    const year = drawing.locale.digits(drawing.days.year(from));
+    return [h("p", { class: "strip-year", "aria-hidden": "true" }, year), strip(drawing, from, to)];
+  });
+}
+
+function strip({ days, locale, cells, points, offset }, first, last) {
+  const week = days.week(first);
+  const grid = h("div", { class: "strip" });
+  const weeks = days.week(last) - week + 1;
+  grid.style.setProperty("--weeks", String(weeks));
+  for (const weekday of WEEKDAYS) {
+    const name = weekday % 2 === 0 ? weekdayName(days, weekday, locale) : "";
+    grid.append(at(h("span", { class: "weekday" }, name), 1, weekday + 2));
+  }
+  let named = -Infinity;
+  for (let day = first; day <= last; day += 1) {
+    const column = days.week(day) - week + 2;
+    const begins = day === first || days.month(day) !== days.month(day - 1);
+    if (begins && column - named >= MONTH_NAME_WEEKS) {
+      const [name] = monthOf(points[day - offset].label).split(" ");
+      grid.append(
+        at(
+          h("span", { class: "month" }, name),
+          `${column} / span ${Math.min(MONTH_NAME_WEEKS, weeks + 2 - column)}`,
+          1,
+        ),
+      );
+      named = column;
+    }
+    grid.append(at(cells[day - offset], column, days.weekday(day) + 2));
+  }
+  return h("div", { class: "strip-scroll", "aria-hidden": "true" }, grid);
+}
+
+function weekdayName(days, weekday, locale) {
+  return locale.weekday(days.date(weekday - days.weekday(0)));
+}
+
 function at(element, column, row) {
   element.style.gridColumn = String(column);
   element.style.gridRow = String(row);
   return element;
 }
 
-/** First and last day of each strip: one for all, or one for each year, the latest first. */
-function strips(days, first, last) {
-  if (last - first < ONE_STRIP_DAYS) return [[first, last]];
-  const year = (day) => days.keys[day].slice(0, 4);
+/** First and last of each run of days for which `name` is the same. */
+function runs(first, last, name) {
   const found = [];
   for (let day = first; day <= last; day += 1) {
-    if (day === first || year(day) !== year(day - 1)) found.unshift([day, day]);
-    else found[0][1] = day;
+    if (day === first || name(day) !== name(day - 1)) found.push([day, day]);
+    else found.at(-1)[1] = day;
   }
   return found;
 }
 
-/** The values above which the next level begins: each level has about as many days. */
-function levelBounds(points) {
-  const values = points.map(({ value }) => value).filter((value) => value > 0n);
-  values.sort((one, other) => (one < other ? -1 : one > other ? 1 : 0));
-  return Array.from({ length: LEVELS - 1 }, (_, level) => values[Math.floor(((level + 1) * values.length) / LEVELS)]);
-}
-
-function levelOf(value, bounds) {
-  if (value < 0n) return "below";
-  return value === 0n ? "none" : `level-${1 + bounds.filter((bound) => value >= bound).length}`;
-}
-
 function legend(points, locale) {
-  const levels = Array.from({ length: LEVELS }, (_, level) => h("i", { class: `cell level-${level + 1}` }));
+  const levels = Array.from({ length: LEVELS }, (_, level) => h("span", { class: `cell level-${level + 1}` }));
   const below = points.some(({ value }) => value < 0n)
-    ? [h("i", { class: "cell below" }), h("span", {}, locale.t("negative"))]
+    ? [h("span", { class: "cell below" }), h("span", {}, locale.t("negative"))]
     : [];
-  return h("p", { class: "levels", "aria-hidden": "true" }, locale.t("less"), h("i", { class: "cell none" }), ...levels,
-    locale.t("more"), ...below);
+  return h(
+    "p",
+    { class: "levels", "aria-hidden": "true" },
+    h("span", {}, locale.t("less")),
+    h("span", { class: "cell none" }),
+    ...levels,
+    h("span", {}, locale.t("more")),
+    ...below,
+  );
 }

@@ -3,7 +3,12 @@
 import { MESSAGES } from "./messages.js";
 
 const TAGS = { en: "en-US", fa: "fa-IR" };
-const AGES = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+const AGES = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+  ["second", 1],
+];
 
 export class Locale {
   /**
@@ -19,9 +24,14 @@ export class Locale {
     this.currency = this.messages.currencies[currency] ?? currency;
     this.numbers = new Intl.NumberFormat(tag);
     this.rounded = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 1 });
-    this.percents = new Intl.NumberFormat(tag, { style: "percent", minimumFractionDigits: 1, signDisplay: "exceptZero" });
+    this.percents = new Intl.NumberFormat(tag, {
+      style: "percent",
+      minimumFractionDigits: 1,
+      signDisplay: "exceptZero",
+    });
     this.ages = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
     this.times = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short", timeZone });
+    this.moments = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "medium", timeZone });
     this.weekdays = new Intl.DateTimeFormat(tag, { weekday: this.rtl ? "narrow" : "short", timeZone: "UTC" });
   }
 
@@ -50,6 +60,16 @@ export class Locale {
     return this.rtl ? text.replace(/\d/g, (digit) => String.fromCodePoint(0x06f0 + Number(digit))) : text;
   }
 
+  /** `text` in the direction of the language, also where what surrounds it has another. */
+  isolated(text) {
+    return `${this.rtl ? "\u2067" : "\u2066"}${text}\u2069`;
+  }
+
+  /** `text` in its own direction, whatever that is: for what others wrote, within a sentence of ours. */
+  apart(text) {
+    return `\u2068${text}\u2069`;
+  }
+
   /** An exact value with its unit. @param {bigint} value */
   figure(value, type) {
     return type === "amount" ? `${this.integer(value)} ${this.currency}` : this.integer(value);
@@ -62,14 +82,28 @@ export class Locale {
 
   /** How long ago: such as "3 hours ago". @param {string} instant ISO 8601 */
   ago(instant) {
-    const seconds = Math.max(0, (Date.now() - Date.parse(instant)) / 1000);
+    return this.distance(Math.max(0, Date.now() - Date.parse(instant)), -1);
+  }
+
+  /** How far ahead: such as "in 3 hours"; what is past is now. @param {string} instant ISO 8601 */
+  ahead(instant) {
+    return this.distance(Math.max(0, Date.parse(instant) - Date.now()), 1);
+  }
+
+  distance(milliseconds, direction) {
+    const seconds = milliseconds / 1000;
     const [unit, length] = AGES.find(([, one]) => seconds >= one) ?? AGES.at(-1);
-    return this.ages.format(-Math.floor(seconds / length), unit);
+    return this.ages.format(direction * Math.floor(seconds / length), unit);
   }
 
   /** @param {string} instant ISO 8601 */
   time(instant) {
     return this.times.format(new Date(instant));
+  }
+
+  /** To the second. @param {string} instant ISO 8601 */
+  moment(instant) {
+    return this.moments.format(new Date(instant));
   }
 
   /** @param {Date} date at UTC midnight */
@@ -84,6 +118,5 @@ export function translate(locale) {
   for (const element of document.querySelectorAll("[data-t-label]")) {
     element.setAttribute("aria-label", locale.t(element.dataset.tLabel));
   }
-  document.title = locale.t("title");
   document.documentElement.dataset.translated = locale.language;
 }

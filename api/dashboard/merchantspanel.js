@@ -1,20 +1,24 @@
 /** The merchants with the highest totals in the months that the range touches. */
 
-import { address, getDocument } from "./api.js";
+import { address, getDocument, ofOneVersion } from "./api.js";
 import { byId, h } from "./dom.js";
 import { monthOf } from "./report.js";
 
 const SHOWN = 10;
 
-/** @param {(merchant: string) => void} onChoose */
-export async function showMerchants(report, state, merchant, locale, signal, onChoose) {
+/**
+ * @param {string} version of the publication that the report is of
+ * @param {(merchant: string) => void} onChoose
+ */
+export async function showMerchants(report, version, state, merchant, locale, signal, onChoose) {
   const [from, to] = report.months;
   const first = monthOf(report.days[0].label);
   const names = { figure: locale.measure(state.type), from: first, to: monthOf(report.days.at(-1).label) };
   byId("merchants-note").textContent = locale.t(from === to ? "topOne" : "topNote", names);
   const body = byId("merchants-body");
   try {
-    const found = await getDocument(address("/api/merchants", { from, to, sort: state.type, limit: SHOWN }), signal);
+    const url = address("/api/merchants", { from, to, sort: state.type, limit: SHOWN });
+    const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
     if (!signal.aborted) body.replaceChildren(...list(found, state.type, merchant, locale, onChoose));
   } catch {
     if (!signal.aborted) body.replaceChildren(h("p", { class: "muted" }, locale.t("topFailed")));
@@ -27,9 +31,13 @@ function list({ merchants, total }, type, chosen, locale, onChoose) {
     const bar = h("span", { class: "bar", "aria-hidden": "true" });
     // Drawn only; the exact value stands beside it.
     bar.style.inlineSize = `${Math.max(0, (Number(one[type]) / Number(most)) * 100)}%`;
-    const name = h("bdi", { class: "bar-name" }, one.merchant_id);
+    const name = h("span", { class: "bar-name", dir: "auto" }, one.merchant_id);
     const value = h("span", { class: "bar-value" }, locale.integer(one[type]));
-    const attributes = { type: "button", class: "bar-row", title: locale.t("chooseMerchant", { merchant: one.merchant_id }) };
+    const attributes = {
+      type: "button",
+      class: "bar-row",
+      title: locale.t("chooseMerchant", { merchant: one.merchant_id }),
+    };
     const button = h("button", { ...attributes, "aria-pressed": String(one.merchant_id === chosen) }, name, value, bar);
     button.addEventListener("click", () => onChoose(one.merchant_id));
     return h("li", {}, button);

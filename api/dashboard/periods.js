@@ -14,7 +14,10 @@ const YEAR_LENGTH = 4;
 /** Latin digits for Persian and Arabic ones; what people type around a key goes. */
 export function plainKey(text) {
   const digit = (character) => String((character.codePointAt(0) - 0x0660) % 0x90);
-  return text.replace(/[\u0660-\u0669\u06f0-\u06f9]/g, digit).trim().toUpperCase();
+  return text
+    .replace(/[\u0660-\u0669\u06f0-\u06f9]/g, digit)
+    .trim()
+    .toUpperCase();
 }
 
 /**
@@ -67,6 +70,10 @@ export class Days {
     return this.keys[day].slice(0, MONTH_LENGTH);
   }
 
+  year(day) {
+    return this.keys[day].slice(0, YEAR_LENGTH);
+  }
+
   /** The days that the periods from `first` to `last` of `mode` cover, as far as they are published. */
   covered(mode, keys, { first, last }) {
     if (mode === "daily") return { first, last };
@@ -82,8 +89,11 @@ export class Days {
 
   /** The keys of the first and last period of `mode` that the days from `first` to `last` touch. */
   touched(mode, keys, { first, last }) {
-    const key = { daily: (day) => this.keys[day], weekly: (day) => keys[this.week(day)], monthly: (day) => this.month(day) };
+    const key = {
+      daily: (day) => this.keys[day],
+      weekly: (day) => keys[this.week(day)],
+      monthly: (day) => this.month(day),
+    };
     return { from: key[mode](first), to: key[mode](last) };
   }
 }
-

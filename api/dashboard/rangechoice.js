@@ -34,7 +34,8 @@ export class RangeChoice {
     this.select.value = custom ? CUSTOM : rangeText(range);
     this.fields.hidden = !custom;
     this.say("");
-    if (range.kind === CUSTOM) this.write(range.from, range.to);
+    // What somebody is typing stays.
+    if (range.kind === CUSTOM && !this.fields.contains(document.activeElement)) this.write(range.from, range.to);
   }
 
   write(from, to) {
@@ -65,15 +66,20 @@ export class RangeChoice {
       this.say("");
       this.onChoose(range);
     } else {
-      const [example, first, last] = [this.keys.at(-1), this.keys[0], this.keys.at(-1)].map((key) => this.locale.digits(key));
+      const [example, first, last] = [this.keys.at(-1), this.keys[0], this.keys.at(-1)].map((key) =>
+        this.locale.digits(key),
+      );
       this.say(this.locale.t("rangeWrong", { example, first, last }));
       this.from.focus();
     }
   }
 
+  /** All keys from the first to the last published are known; beyond those the form alone can be judged. */
   isRight(range) {
-    const form = new RegExp(`^${this.keys[0].replace(/\d/g, "\\d")}$`);
-    return form.test(range.from) && form.test(range.to) && positions(range, this.keys) !== null;
+    const [first, last] = [this.keys[0], this.keys.at(-1)];
+    const form = new RegExp(`^${first.replace(/\d/g, "\\d")}$`);
+    const exists = (key) => form.test(key) && (key < first || key > last || this.keys.includes(key));
+    return exists(range.from) && exists(range.to) && positions(range, this.keys) !== null;
   }
 
   say(error) {

@@ -17,8 +17,9 @@ export class Reader {
     this.element = element;
     this.tip = byId("tip");
     this.values = null;
-    element.addEventListener("pointermove", (event) => this.read(find(event)));
-    element.addEventListener("pointerdown", (event) => this.read(find(event)));
+    for (const name of ["pointermove", "pointerdown"]) {
+      element.addEventListener(name, (event) => this.values && this.read(find(event)));
+    }
     element.addEventListener("pointerleave", () => this.read(-1));
     element.addEventListener("blur", () => this.read(-1));
     element.addEventListener("focus", () => {

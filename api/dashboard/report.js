@@ -28,13 +28,12 @@ export function changePermille(now, before) {
  * @param {Data} data
  * @param {import("./state.js").State} state
  * @param {import("./periods.js").Days} days
- * @returns {object | null} null when the range covers no period
+ *   whose range covers a period
  */
 export function makeReport(data, state, days) {
   const series = data[state.type];
   const keys = series.map(({ key }) => key);
   const covered = positions(state.range, keys);
-  if (covered === null) return null;
   const { first, last } = covered;
   const length = last - first + 1;
   const points = series.slice(first, last + 1);
@@ -58,12 +57,19 @@ export function makeReport(data, state, days) {
   };
 }
 
+/** The number of the day in its label. */
+export const dayOf = (label) => label.split(" ")[0];
+
 /** The words of a day's label without its day: the month and year. */
 export const monthOf = (label) => label.split(" ").slice(1).join(" ");
 
-/** A label short enough for an axis: days and weeks without their year. */
-export function shortLabel(mode, label) {
-  const words = label.split(" ");
-  if (mode === "daily") return words.slice(0, -1).join(" ");
-  return mode === "weekly" ? words.slice(1).join(" ") : label;
+/**
+ * Labels short enough for an axis: without their year, unless they are months of several years.
+ * @param {Point[]} points
+ */
+export function shortLabels(mode, points) {
+  const year = ({ key }) => key.slice(0, 4);
+  if (mode === "monthly" && year(points[0]) !== year(points.at(-1))) return points.map(({ label }) => label);
+  const [first, last] = mode === "weekly" ? [1, undefined] : [0, -1]; // the week's label alone begins with its year
+  return points.map(({ label }) => label.split(" ").slice(first, last).join(" "));
 }

@@ -1,17 +1,18 @@
-/** The chart of a series with the periods before it behind: Vega-Lite, without evaluating code (the policy forbids it). */
+/** The chart of a series before the periods that precede it: Vega-Lite, evaluating no code (the policy forbids it). */
 
 import { byId, h } from "./dom.js";
 import { Reader } from "./reader.js";
-import { shortLabel } from "./report.js";
+import { shortLabels } from "./report.js";
 
-const HEIGHT = 260;
-const BARS_AT_MOST = 62;
-const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 104 };
+const BAR_ROOM = 11; // a period, below which bars would be hairs; all lengths in px
+const WIDEST_STEP = 96;
+const AXIS_WIDTH = 60; // about
+const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 96 };
 
 export class SeriesChart {
   constructor() {
     this.element = byId("series-chart");
-    this.drawing = h("div", { class: "drawing" });
+    this.drawing = h("div", { class: "drawing", "aria-hidden": "true" });
     this.rule = h("div", { class: "rule", hidden: true });
     this.element.append(this.drawing, this.rule);
     this.reader = new Reader(this.element, (event) => this.find(event));
@@ -19,14 +20,11 @@ export class SeriesChart {
     new ResizeObserver(() => this.resize()).observe(this.element);
   }
 
-  /** @returns {Promise<boolean>} whether it was drawn; false also when a later drawing overtook this one */
+  /** Draw these figures; when others overtake them meanwhile, only those. */
   async show(report, state, locale) {
     const turn = ++this.latest;
-    Object.assign(this, { report, state, locale });
-    const embed = await chartLibrary();
-    if (turn !== this.latest) return true;
-    this.embed = embed;
-    await this.draw();
+    this.embed = await chartLibrary();
+    if (turn !== this.latest || !(await this.draw({ report, state, locale }))) return;
     this.reader.show({
       summary: this.summary(),
       length: report.points.length,
@@ -35,51 +33,62 @@ export class SeriesChart {
       place: (position) => this.place(position),
       mark: (position) => this.mark(position),
     });
-    return true;
   }
 
-  async draw() {
+  /** @returns {Promise<boolean>} whether it was drawn: false when a later drawing overtook it */
+  async draw(figures) {
     const turn = ++this.latest;
-    const width = this.element.clientWidth;
+    const { clientWidth: width, clientHeight: height } = this.element;
+    const { locale } = figures;
     const holder = h("div");
-    const { view } = await this.embed(holder, specification(this.report, this.state, this.locale, width), {
+    const { view } = await this.embed(holder, specification(figures, this.room(width, height)), {
       mode: "vega-lite",
       ast: true,
       actions: false,
       defaultStyle: false,
       tooltip: false,
       renderer: "svg",
-      expressionFunctions: { compact: (value) => this.locale.compact(value) },
+      expressionFunctions: { compact: (value) => locale.isolated(locale.compact(value)) },
     });
     if (turn !== this.latest) {
       view.finalize();
-      return;
+      return false;
     }
     this.view?.finalize();
     this.view = view;
-    this.width = width;
+    this.figures = figures; // what is read is what is seen, also while others are on their way
+    this.size = [width, height].join();
     this.drawing.replaceChildren(holder);
+    return true;
   }
 
   resize() {
-    if (this.view && this.width !== this.element.clientWidth) this.draw();
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (this.view && width > 0 && this.size !== [width, height].join()) this.draw(this.figures);
+  }
+
+  /** Where and in which type it is drawn; the library must know the font by name to measure labels. */
+  room(width, height) {
+    return { width, height, font: getComputedStyle(this.element).fontFamily };
   }
 
   summary() {
-    const { points, total, best } = this.report;
-    return this.locale.t("seriesSummary", {
-      figure: this.locale.measure(this.state.type),
+    const { report, state, locale } = this.figures;
+    const { points, total, best } = report;
+    return locale.t("seriesSummary", {
+      figure: locale.measure(state.type),
       from: points[0].label,
       to: points.at(-1).label,
-      total: this.locale.integer(total),
-      best: this.locale.integer(best.value),
+      total: locale.integer(total),
+      best: locale.integer(best.value),
       bestLabel: best.label,
     });
   }
 
   lines(position) {
-    const { points, before } = this.report;
-    const say = ({ label, value }) => [label, this.locale.figure(value, this.state.type)];
+    const { report, state, locale } = this.figures;
+    const { points, before } = report;
+    const say = ({ label, value }) => [label, locale.figure(value, state.type)];
     const [label, value] = say(points[position]);
     return before ? [label, value, say(before[position]).join(": ")] : [label, value];
   }
@@ -92,17 +101,17 @@ export class SeriesChart {
   }
 
   place(position) {
-    const { value } = this.report.points[position];
+    const { value } = this.figures.report.points[position];
     const top = this.drawing.getBoundingClientRect().top + this.view.origin()[1] + this.view.scale("y")(Number(value));
     return new DOMRect(this.middle(position), top, 0, 0);
   }
 
   find(event) {
     const first = this.middle(0);
-    const last = this.middle(this.report.points.length - 1);
+    const last = this.middle(this.figures.report.points.length - 1);
     if (first === last) return 0;
     const along = (event.clientX - first) / (last - first);
-    const end = this.report.points.length - 1;
+    const end = this.figures.report.points.length - 1;
     return Math.min(end, Math.max(0, Math.round(along * end)));
   }
 
@@ -125,26 +134,33 @@ async function chartLibrary() {
   return (await loading).vegaEmbed;
 }
 
-function specification({ points, before }, { mode }, locale, width) {
+function specification({ report, state, locale }, { width, height, font }) {
+  const { points, before } = report;
+  const { mode } = state;
   const length = points.length;
-  const values = points.map(({ value }, i) => ({ i, now: Number(value), before: before ? Number(before[i].value) : null }));
+  const step = (width - AXIS_WIDTH) / length;
+  const values = points.map(({ value }, i) => ({
+    i,
+    now: Number(value),
+    before: before ? Number(before[i].value) : null,
+  }));
   const every = Math.max(1, Math.ceil((length * LABEL_WIDTH[mode]) / width));
   const ticks = values.map(({ i }) => i).filter((i) => (length - 1 - i) % every === 0);
   return {
     width,
-    height: HEIGHT,
+    height,
     autosize: { type: "fit", contains: "padding" },
     padding: { left: 0, right: 0, top: 8, bottom: 0 },
     background: null,
     data: { values },
-    params: [{ name: "labels", value: points.map(({ label }) => shortLabel(mode, label)) }],
+    params: [{ name: "labels", value: shortLabels(mode, points).map((label) => locale.isolated(label)) }],
     encoding: { x: xAxis(ticks, locale), y: { type: "quantitative", axis: yAxis(locale), title: null } },
-    layer: length <= BARS_AT_MOST ? bars(before !== null) : lines(before !== null),
+    layer: step >= BAR_ROOM ? bars(before !== null, step) : lines(before !== null),
     config: {
       aria: false,
       view: { stroke: null },
-      font: "inherit",
-      axis: { labelColor: "var(--muted)", labelFontSize: 12, labelFont: "inherit" },
+      font,
+      axis: { labelColor: "var(--muted)", labelFontSize: 12, labelFont: font },
     },
   };
 }
@@ -181,8 +197,13 @@ function yAxis(locale) {
   };
 }
 
-function bars(withBefore) {
-  const bar = (color, band) => ({ type: "bar", color, cornerRadiusEnd: 2, width: { band } });
+function bars(withBefore, step) {
+  const bar = (color, share) => ({
+    type: "bar",
+    color,
+    cornerRadiusEnd: 2,
+    width: share * Math.min(step, WIDEST_STEP),
+  });
   const layers = [{ mark: bar("var(--accent)", 0.5), encoding: { y: { field: "now" } } }];
   if (withBefore) layers.unshift({ mark: bar("var(--before)", 0.86), encoding: { y: { field: "before" } } });
   return layers;

@@ -1,7 +1,8 @@
 /**
  * What the page shows, kept in the address after `#`, so that a link shows the same to another person.
  *
- * @typedef {{ merchant: string | null, mode: "daily" | "weekly" | "monthly", type: "amount" | "count", range: Range }} State
+ * @typedef {"daily" | "weekly" | "monthly"} Mode
+ * @typedef {{ merchant: string | null, mode: Mode, type: "amount" | "count", range: Range }} State
  * @typedef {{ kind: "last", periods: number } | { kind: "year" } | { kind: "all" }
  *   | { kind: "custom", from: string, to: string }
  *   | { kind: "days", from: string, to: string }} Range keys of the mode (custom) or of days, which become keys of the
@@ -28,12 +29,15 @@ export function readState() {
   };
 }
 
-/** @param {State} state */
-export function writeState(state) {
+/**
+ * @param {State} state
+ * @param {"push" | "replace"} how whether the way back leads to the state before
+ */
+export function writeState(state, how) {
   const said = new URLSearchParams({ mode: state.mode, type: state.type, range: rangeText(state.range) });
   if (state.merchant !== null) said.set("merchant", state.merchant);
   const hash = `#${said}`;
-  if (hash !== location.hash) history.pushState(null, "", hash);
+  if (hash !== location.hash) history[`${how}State`](null, "", hash);
 }
 
 /**

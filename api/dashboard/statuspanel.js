@@ -14,7 +14,7 @@ const PARTS = {
 export async function showStatus(me, locale, signal) {
   const body = byId("status-body");
   if (!me.scopes.includes("operate")) {
-    body.replaceChildren(h("p", { class: "muted" }, locale.t("statusNotAllowed")));
+    body.replaceChildren();
     return;
   }
   try {
@@ -37,21 +37,32 @@ function parts(status, locale) {
 
 function running(run, locale) {
   const counted = locale.integer(run.counted ?? 0n);
-  return h("p", { class: "small" }, locale.t("running", { run: locale.digits(String(run.run_id)), phase: run.phase, counted }));
+  return h(
+    "p",
+    { class: "small" },
+    locale.t("running", { run: locale.digits(String(run.run_id)), phase: locale.t(`phase_${run.phase}`), counted }),
+  );
 }
 
 function failure(run, locale) {
-  const values = { run: locale.digits(String(run.run_id)), ago: run.ended_at ? locale.ago(run.ended_at) : "", error: run.error ?? "" };
+  const values = {
+    run: locale.digits(String(run.run_id)),
+    ago: run.ended_at ? locale.ago(run.ended_at) : "",
+    error: locale.apart(run.error ?? ""),
+  };
   return h("p", { class: "small warning" }, locale.t("lastFailure", values));
 }
 
 function published(one, locale) {
-  const days = locale.t("between", { from: locale.digits(one.first_day_key ?? ""), to: locale.digits(one.last_day_key ?? "") });
+  const days = locale.t("between", {
+    from: locale.digits(one.first_day_key ?? ""),
+    to: locale.digits(one.last_day_key ?? ""),
+  });
   const facts = [
     [locale.t("publishedAt"), `${locale.time(one.published_at)} (${locale.ago(one.published_at)})`],
     [locale.t("runNumber"), locale.digits(String(one.run_id))],
     [locale.t("daysCovered"), one.first_day_key ? days : "—"],
-    ...one.filters.map(({ field, value }) => [locale.t("filters"), `${field} = ${value}`]),
+    ...one.filters.map(({ field, value }) => [locale.t("filters"), h("bdi", { dir: "ltr" }, `${field} = ${value}`)]),
   ];
   return list(facts);
 }
@@ -64,7 +75,7 @@ function conservation(numbers, locale) {
 
 function rejects({ count, by_reason: byReason }, locale) {
   if (count === 0n) return [h("p", { class: "small muted" }, locale.t("noRejects"))];
-  const facts = Object.entries(byReason).map(([reason, number]) => [reason, locale.integer(number)]);
+  const facts = Object.entries(byReason).map(([reason, number]) => [h("bdi", {}, reason), locale.integer(number)]);
   return [h("h3", {}, locale.t("rejects")), list(facts)];
 }
 

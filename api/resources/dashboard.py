@@ -1,4 +1,4 @@
-"""``GET /`` and ``GET /assets/{name}``: the dashboard's page and its files."""
+"""``GET /``, ``GET /notifications`` and ``GET /assets/{name}``: the pages of the dashboard and their files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import Final
 
 import falcon
 
-from api.dashboard.bundle import ChartBundle
+from api.dashboard.bundle import CHARTS, ChartBundle
 from api.dashboard.encodings import Encoded, encode
 from api.pages import PAGE_HEADERS
 from api.problems import Problem, ProblemKind
+from api.reading.answers import preferred_encoding
 
 _FOLDER: Final = Path(__file__).parents[1] / "dashboard"
-_PAGE: Final = "index.html"
+_SUMMARIES: Final = "index.html"
+_NOTIFICATIONS: Final = "notifications.html"
 _CHARTS_PLACE: Final = "{charts}"
 _JAVASCRIPT: Final = "text/javascript; charset=utf-8"
+_HTML: Final = "text/html; charset=utf-8"
 _CONTENT_TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
+    ".html": _HTML,
     ".css": "text/css; charset=utf-8",
     ".js": _JAVASCRIPT,
     ".svg": "image/svg+xml",
@@ -34,30 +37,35 @@ class _File:
 
 
 class DashboardResource:
-    """The page and its files, read and encoded once, when this is made.
+    """The pages and their files, read and encoded once, when this is made.
 
-    A name is looked up among the files read, so that no name leads out of the folder. The page holds no data: it asks
+    A name is looked up among the files read, so that no name leads out of the folder. The pages hold no data: they ask
     the API for it as any client does.
     """
 
     public = True
 
-    def __init__(self, charts: ChartBundle | None = None) -> None:
-        self._charts = charts or ChartBundle()
+    def __init__(self, charts: ChartBundle = CHARTS) -> None:
+        self._charts = charts
         files = {path.name: path for path in sorted(_FOLDER.iterdir()) if path.suffix in _CONTENT_TYPES}
-        page = files.pop(_PAGE)
-        html = page.read_text(encoding="utf-8").replace(_CHARTS_PLACE, self._charts.name)
-        self._page = _File(encode(html.encode()), _CONTENT_TYPES[page.suffix])
+        html = files.pop(_SUMMARIES).read_text(encoding="utf-8").replace(_CHARTS_PLACE, self._charts.name)
+        self._summaries = _File(encode(html.encode()), _HTML)
+        self._notifications = _File(encode(files.pop(_NOTIFICATIONS).read_bytes()), _HTML)
         self._assets = {
             name: _File(encode(path.read_bytes()), _CONTENT_TYPES[path.suffix]) for name, path in files.items()
         }
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """The page."""
-        _send(req, resp, self._page, _REVALIDATED)
+        """The page of summaries; its chart library is made meanwhile."""
+        self._charts.start()
+        _send(req, resp, self._summaries, _REVALIDATED)
+
+    def on_get_notifications(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The page of notifications."""
+        _send(req, resp, self._notifications, _REVALIDATED)
 
     def on_get_asset(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        """A file of the page; the chart library, whose name tells its content, may be kept forever."""
+        """A file of the pages; the chart library, whose name tells its content, may be kept forever."""
         if name == self._charts.name:
             _send(req, resp, _File(self._charts.encoded(), _JAVASCRIPT), _FOREVER)
         elif name in self._assets:
@@ -66,12 +74,13 @@ class DashboardResource:
             raise Problem(ProblemKind.NOT_FOUND, f"The dashboard has no file {name!r}.")
 
     on_head = on_get
+    on_head_notifications = on_get_notifications
     on_head_asset = on_get_asset
 
 
 def _send(req: falcon.Request, resp: falcon.Response, file: _File, cache_control: str) -> None:
-    body, encoding = file.body.best(req.get_header("Accept-Encoding") or "")
-    etag = falcon.ETag(f"{file.body.digest}-{encoding or 'plain'}")
+    encoding = preferred_encoding(req.get_header("Accept-Encoding"))
+    etag = falcon.ETag(f"{file.body.digest}-{encoding}")
     resp.set_headers(dict(PAGE_HEADERS))
     resp.set_header("Cache-Control", cache_control)
     resp.set_header("Vary", "Accept-Encoding")
@@ -80,6 +89,6 @@ def _send(req: falcon.Request, resp: falcon.Response, file: _File, cache_control
         resp.status = falcon.HTTP_304
         return
     resp.content_type = file.content_type
-    resp.data = body
-    if encoding:
+    resp.data = file.body.bodies[encoding]
+    if encoding != "identity":
         resp.set_header("Content-Encoding", encoding)

@@ -1,0 +1,62 @@
+/** What the page says instead of figures, or above them: what failed and what comes next. */
+
+import { byId } from "./dom.js";
+
+/** After how many seconds to try again where the server does not say, and at the earliest where it does. */
+export const RETRY_S = 5;
+const SOONEST_S = 2;
+
+/** The texts for each kind of problem, what the button says, and whether the page tries again by itself. */
+export const KINDS = {
+  "no-key": { name: "key", button: "keyEnter", again: false },
+  "bad-key": { name: "key", button: "keyEnter", again: false },
+  "out-of-scope": { name: "scope", button: "startOver", again: false },
+  "unknown-merchant": { name: "merchant", button: "startOver", again: false },
+  "too-many-requests": { name: "rate", button: "retry", again: true },
+  "store-unavailable": { name: "store", button: "retry", again: true },
+  // Said of a store that was there: its figures are still shown.
+  "not-built-yet": { name: "store", button: "retry", again: true },
+  network: { name: "network", button: "retry", again: true },
+};
+
+/**
+ * Show what `error` means, in the language of the page.
+ * @param {import("./api.js").ApiError} error
+ * @param {typeof KINDS} kinds where a page has texts of its own
+ * @returns {{ afterS: number | null, startOver: boolean }} after how many seconds to try again by itself, if at all;
+ *   and whether the button shall lead away from what was asked for
+ */
+export function showNotice(error, locale, kinds = KINDS) {
+  const kind = kinds[error.status === 0 ? "network" : error.slug];
+  const again = kind ? kind.again : error.status >= 500;
+  const retryS = again ? Math.max(error.retryAfterS ?? RETRY_S, SOONEST_S) : null;
+  byId("notice-title").textContent = locale.t(kind ? `error_${kind.name}` : "error_other");
+  byId("notice-text").textContent = kind
+    ? locale.t(`error_${kind.name}Text`, { seconds: locale.integer(BigInt(retryS ?? 0)) })
+    : [error.message, error.hint].filter(Boolean).join(" ");
+  byId("retry").textContent = locale.t(kind?.button ?? "retry");
+  byId("notice").hidden = false;
+  return { afterS: retryS, startOver: kind?.button === "startOver" };
+}
+
+export function hideNotice() {
+  byId("notice").hidden = true;
+}
+
+/**
+ * Show why there are no figures, although nothing failed.
+ * @param {"empty" | "noAccess"} why
+ * @param {boolean} operates whether the reader may be the one who builds summaries
+ */
+export function showEmpty(why, operates, locale) {
+  const builds = why === "empty" && operates;
+  byId("empty-title").textContent = locale.t(`${why}Title`);
+  byId("empty-text").textContent = locale.t(why === "empty" && !operates ? "emptyWait" : `${why}Text`);
+  byId("empty-note").textContent = why === "empty" ? locale.t("emptyNote") : "";
+  byId("empty-command").hidden = !builds;
+  byId("empty").hidden = false;
+}
+
+export function hideEmpty() {
+  byId("empty").hidden = true;
+}

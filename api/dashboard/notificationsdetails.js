@@ -1,0 +1,127 @@
+/** One notification: what it says, how it stands over each channel, and all that happened to it. */
+
+import { byId, h } from "./dom.js";
+import { timeline } from "./notificationshistory.js";
+import { hashOf } from "./notificationsstate.js";
+import { badge, channelName, factList, instant, theirs } from "./notificationswords.js";
+import { renew } from "./renew.js";
+
+const OPEN = ["pending", "sending", "failed"];
+const RETRIED = ["dead", "unknown"];
+
+export const isOpen = (log) => OPEN.includes(log.status);
+
+/** The logs that somebody may have sent again. */
+export function retriable(notification) {
+  return isPast(notification.expires_at) ? [] : notification.logs.filter(({ status }) => RETRIED.includes(status));
+}
+
+/** The logs that somebody may cancel. */
+export function cancellable(notification) {
+  return notification.logs.filter((log) => isOpen(log) && !log.cancelling);
+}
+
+export class DetailsPanel {
+  /**
+   * @param {(channel: string | null) => void} onRetry of one channel, or of all
+   * @param {() => void} onCancel
+   */
+  constructor(onRetry, onCancel) {
+    this.place = byId("details");
+    this.place.addEventListener("click", (event) => {
+      const { key } = event.target.closest("button[data-key]")?.dataset ?? {};
+      if (key === "cancel") onCancel();
+      else if (key) onRetry(key === "retry" ? null : key.slice("retry:".length));
+    });
+  }
+
+  /** @param {object | null | undefined} one the notification; null when there is none of that id, undefined on the way */
+  show(one, state, locale) {
+    this.place.hidden = state.id === null;
+    const close = h("a", { class: "link close", href: hashOf({ ...state, id: null }) }, locale.t("close"));
+    if (this.place.hidden) renew(this.place, []);
+    else if (one) renew(this.place, [close, ...parts(one, state, locale)]);
+    else renew(this.place, [close, h("h2", { id: "details-title", tabindex: "-1" }, locale.t(one === null ? "gone" : "loading"))]);
+  }
+
+  focus() {
+    byId("details-title").focus();
+  }
+}
+
+function parts(one, state, locale) {
+  const lang = { lang: one.locale, dir: "auto" };
+  return [
+    h("header", {}, badge("notification", one.status, locale), h("h2", { id: "details-title", tabindex: "-1" }, theirs(one.title, { lang: one.locale }))),
+    h("p", { class: "message", ...lang }, one.body),
+    actions(one, locale),
+    factList(facts(one, state, locale)),
+    ...one.logs.map((log) => logPart(one, log, locale)),
+  ];
+}
+
+function actions(one, locale) {
+  const button = (key, text) => h("button", { type: "button", class: "button", "data-key": key }, locale.t(text));
+  const again = retriable(one).length > 1 ? [button("retry", "retryAll")] : [];
+  const cancel = cancellable(one).length > 0 ? [button("cancel", "cancel")] : [];
+  return h("div", { class: "actions" }, ...again, ...cancel);
+}
+
+function facts(one, state, locale) {
+  const user = { href: hashOf({ ...state, user: one.user_id, cursor: null }), "aria-describedby": "details-user-note" };
+  const note = h("span", { id: "details-user-note", class: "unseen" }, locale.t("allOfUser"));
+  const expired = isPast(one.expires_at);
+  return [
+    [locale.t("user"), h("span", {}, h("a", user, theirs(one.user_id)), note)],
+    [locale.t("createdAt"), when(one.created_at, locale.ago(one.created_at), locale)],
+    [locale.t(expired ? "expiredAt" : "expiresAt"), one.expires_at && when(one.expires_at, expired ? locale.ago(one.expires_at) : locale.ahead(one.expires_at), locale)],
+    [locale.t("identity"), theirs(one.id, { class: "code", dir: "ltr" })],
+  ];
+}
+
+function logPart(one, log, locale) {
+  const title = `log-${log.channel}`;
+  const name = channelName(log.channel, locale);
+  const again = { type: "button", class: "button small", "data-key": `retry:${log.channel}` };
+  return h(
+    "section",
+    { class: "log", "aria-labelledby": title },
+    h(
+      "header",
+      {},
+      h("h3", { id: title }, theirs(name)),
+      badge("log", log.status, locale),
+      ...(retriable(one).includes(log) ? [h("button", again, locale.t("retryOne", { channel: locale.apart(name) }))] : []),
+    ),
+    ...note(log, locale),
+    ...(log.error_message ? [h("p", { class: "error", dir: "auto" }, log.error_message)] : []),
+    factList(logFacts(log, locale)),
+    h("h4", { class: "unseen" }, locale.t("history")),
+    timeline(log.history, locale),
+  );
+}
+
+function note(log, locale) {
+  const name = log.cancelling ? "logNote_cancelling" : { dead: "logNote_dead", unknown: "logNote_unknown" }[log.status];
+  return name ? [h("p", { class: "small muted" }, locale.t(name))] : [];
+}
+
+function logFacts(log, locale) {
+  const ahead = (at) => (isPast(at) ? locale.t("dueNow") : locale.ahead(at));
+  const due = log.status === "sending" ? "attemptEnds" : "nextAttempt";
+  return [
+    [locale.t("attempts"), locale.integer(log.attempts)],
+    [locale.t("lastAttempt"), log.last_attempt_at && when(log.last_attempt_at, locale.ago(log.last_attempt_at), locale)],
+    [locale.t(due), log.due_at && when(log.due_at, ahead(log.due_at), locale)],
+    [locale.t("endedAt"), log.finished_at && when(log.finished_at, locale.ago(log.finished_at), locale)],
+    [locale.t("reference"), log.reference && theirs(log.reference, { class: "code" })],
+  ];
+}
+
+function when(at, distance, locale) {
+  return h("span", {}, instant(at, locale.time(at), locale), h("span", { class: "muted" }, ` (${distance})`));
+}
+
+function isPast(at) {
+  return at !== null && Date.parse(at) <= Date.now();
+}

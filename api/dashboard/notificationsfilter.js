@@ -1,0 +1,28 @@
+/** Which notifications the list shows. */
+
+import { byId } from "./dom.js";
+
+export class Filter {
+  /** @param {(filter: { status: string | null, user: string | null }) => void} onChoose */
+  constructor(onChoose) {
+    this.form = byId("filter");
+    this.user = byId("user");
+    const choose = () => onChoose({ status: this.form.elements.status.value || null, user: this.user.value.trim() || null });
+    this.form.addEventListener("change", choose);
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      choose();
+    });
+    byId("user-clear").addEventListener("click", () => {
+      this.user.value = "";
+      this.user.focus();
+      choose();
+    });
+  }
+
+  show({ status, user }) {
+    this.form.elements.status.value = status ?? "";
+    byId("user-clear").hidden = user === null;
+    if (this.user !== document.activeElement || user !== null) this.user.value = user ?? "";
+  }
+}

@@ -1,0 +1,31 @@
+/** The small parts of which the list and the details are made. */
+
+import { h } from "./dom.js";
+
+const CHANNELS = ["sms", "email", "telegram", "webhook"];
+
+/** A channel by its name; that of a plug-in is called what the operator called it. */
+export function channelName(channel, locale) {
+  return CHANNELS.includes(channel) ? locale.t(`channel_${channel}`) : channel;
+}
+
+/** @param {"notification" | "log"} kind */
+export function badge(kind, status, locale) {
+  return h("span", { class: `badge ${kind}-${status}` }, locale.t(`${kind}_${status}`));
+}
+
+/** Text that others wrote, which must neither become markup nor turn the order of what stands beside it. */
+export function theirs(text, attributes = {}) {
+  return h("bdi", attributes, text);
+}
+
+/** An instant as `text`, with all of it to see where the pointer rests. */
+export function instant(at, text, locale) {
+  return h("time", { datetime: at, title: locale.moment(at) }, text);
+}
+
+/** Names with their values; those without a value are left out. @param {[string, Node | string | null][]} facts */
+export function factList(facts) {
+  const known = facts.filter(([, value]) => value !== null);
+  return h("dl", { class: "facts" }, ...known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}

@@ -1,0 +1,235 @@
+/** The page as a whole: what is chosen, what is loaded for it, and what is shown of that. */
+
+import { ApiError, address, getDocument, key } from "./api.js";
+import { showCards } from "./cards.js";
+import { Choices } from "./choices.js";
+import { Series, csvAddress, download } from "./data.js";
+import { announce, byId } from "./dom.js";
+import { KeyDialog } from "./keydialog.js";
+import { Locale, translate } from "./locale.js";
+import { showMerchants } from "./merchantspanel.js";
+import { RETRY_S, hideEmpty, hideNotice, showEmpty, showNotice } from "./notices.js";
+import { DaysPanel, SeriesPanel } from "./panels.js";
+import { Days, positions } from "./periods.js";
+import { language } from "./preferences.js";
+import { makeReport } from "./report.js";
+import { readState, writeState } from "./state.js";
+import { showStatus } from "./statuspanel.js";
+import { Tools } from "./tools.js";
+
+const LOOK_MS = 15_000;
+const UNKNOWN = { currency: "IRR", time_zone: "UTC" };
+
+export class Page {
+  constructor() {
+    this.state = readState();
+    this.me = null;
+    this.report = null;
+    this.series = new Series();
+    this.loading = new AbortController();
+    this.choices = new Choices((state) => this.choose(state));
+    this.seriesPanel = new SeriesPanel();
+    this.daysPanel = new DaysPanel();
+    this.tools = new Tools(() => this.changeLanguage());
+    this.keyDialog = new KeyDialog(() => this.load());
+  }
+
+  start() {
+    byId("retry").addEventListener("click", () =>
+      this.startsOver ? this.choose({ ...this.state, merchant: null }) : this.load(),
+    );
+    byId("export").addEventListener("click", () => this.exportCsv());
+    addEventListener("popstate", () => this.choose(readState()));
+    addEventListener("online", () => this.load());
+    document.addEventListener("visibilitychange", () => document.hidden || this.look());
+    setInterval(() => document.hidden || this.look(), LOOK_MS);
+    this.speak();
+    this.load();
+  }
+
+  /** Show `state`, which somebody chose. */
+  choose(state) {
+    this.state = state;
+    writeState(state, "push");
+    this.choices.translate(state, this.locale);
+    this.load();
+  }
+
+  /** Use the language of the page and the meaning of figures, as far as they are known. */
+  speak() {
+    const { currency, time_zone: timeZone } = this.me ?? UNKNOWN;
+    this.locale = new Locale(language(), currency, timeZone);
+    translate(this.locale);
+    this.tools.show(this.locale, this.me);
+    this.choices.translate(this.state, this.locale);
+  }
+
+  /** Load what the state needs, and show it or what went wrong. The latest load alone does. */
+  async load() {
+    clearTimeout(this.again);
+    this.loading.abort();
+    this.loading = new AbortController();
+    const { signal } = this.loading;
+    byId("panels").setAttribute("aria-busy", "true");
+    try {
+      const meet = (me, merchant) => this.meet(me, merchant);
+      const { merchant, data } = await this.series.load(this.state, language(), signal, meet);
+      if (!signal.aborted) await this.show(merchant, data, signal);
+    } catch (error) {
+      if (!signal.aborted) this.fail(error);
+    }
+  }
+
+  /** Offer what the caller may choose, also where the figures of what was asked for do not come. */
+  meet(me, merchant) {
+    this.me = me;
+    this.speak();
+    this.choices.meet(me, merchant);
+  }
+
+  async show(merchant, data, signal) {
+    const { me } = this;
+    hideNotice();
+    if (data === null || data.days.length === 0) {
+      this.showNothing(merchant === undefined ? "noAccess" : "empty");
+      return;
+    }
+    const days = new Days(
+      data.days.map(({ key: one }) => one),
+      me.published.first_day_date,
+      me.calendar,
+    );
+    const keys = data[this.state.type].map(({ key: one }) => one);
+    this.state = inKeys(this.state, days, keys);
+    if (positions(this.state.range, keys) === null) this.state = { ...this.state, range: { kind: "all" } };
+    writeState(this.state, "replace");
+    this.report = makeReport(data, this.state, days);
+    this.exported = { state: this.state, merchant };
+    this.choices.show(this.state, { keys, days, report: this.report });
+    hideEmpty();
+    this.view("figures");
+    this.lastDay = data.days.at(-1).label;
+    this.showPublished();
+    await this.showFigures(days, merchant, signal);
+  }
+
+  async showFigures(days, merchant, signal) {
+    const { report, state, locale, me } = this;
+    showCards(report, state, locale);
+    this.daysPanel.show(report, state, days, locale);
+    byId("panel-merchants").hidden = !me.scopes.includes("summaries") && me.merchants.length < 2;
+    byId("panel-status").hidden = !me.scopes.includes("operate");
+    byId("panels").setAttribute("aria-busy", "false");
+    await Promise.all([
+      this.seriesPanel.show(report, state, locale),
+      showMerchants(report, me.published.version, state, merchant, locale, signal, (one) =>
+        this.choose({ ...this.state, merchant: one }),
+      ),
+      showStatus(me, locale, signal),
+    ]);
+    if (signal.aborted) return;
+    const [from, to] = [report.points[0].label, report.points.at(-1).label];
+    const named = merchant ?? locale.t("allMerchants");
+    announce(
+      locale.t("shown", {
+        figure: locale.t(state.type),
+        merchant: named,
+        from,
+        to,
+        total: locale.figure(report.total, state.type),
+      }),
+    );
+  }
+
+  showNothing(why) {
+    this.report = null;
+    byId("published").textContent = "";
+    this.choices.show(this.state, null);
+    showEmpty(why, this.me?.scopes.includes("operate") ?? true, this.locale);
+    this.view("empty");
+  }
+
+  showPublished() {
+    if (this.report === null) return;
+    const values = { day: this.lastDay, ago: this.locale.ago(this.me.published.published_at) };
+    byId("published").textContent = this.locale.t("publishedLine", values);
+  }
+
+  /** @param {"loading" | "figures" | "empty" | "failed"} name what the page consists of; base.css hides the rest */
+  view(name) {
+    document.body.dataset.view = name;
+  }
+
+  /** Say what went wrong. Figures that are shown stay: they were right when they came. */
+  fail(error) {
+    if (!(error instanceof ApiError)) throw error;
+    byId("panels").setAttribute("aria-busy", "false");
+    if (error.slug === "not-built-yet" && this.report === null) {
+      hideNotice();
+      this.showNothing("empty");
+      this.again = setTimeout(() => this.load(), RETRY_S * 1000);
+      return;
+    }
+    hideEmpty();
+    const { afterS, startOver } = showNotice(error, this.locale);
+    this.startsOver = startOver;
+    if (afterS === null) this.report = null;
+    this.view(this.report === null ? "failed" : "figures");
+    if (error.status === 401) {
+      const refused = key.get() !== null;
+      key.forget();
+      this.me = null;
+      this.series.forget();
+      this.tools.show(this.locale, null);
+      this.keyDialog.ask(this.locale, refused);
+    }
+    if (afterS !== null) this.again = setTimeout(() => this.load(), afterS * 1000);
+  }
+
+  /** See whether something else is published than what is shown. */
+  async look() {
+    if (!this.me || !byId("notice").hidden) return;
+    try {
+      const { published } = await getDocument("/api/me");
+      if ((published?.version ?? null) === (this.me.published?.version ?? null)) {
+        this.showPublished();
+        return;
+      }
+      await this.load();
+      announce(this.locale.t("newFigures"));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  changeLanguage() {
+    this.speak();
+    this.load();
+  }
+
+  async exportCsv() {
+    if (!this.report) return;
+    const { state, merchant } = this.exported; // what is shown, which may no longer be what is chosen
+    try {
+      await download(
+        csvAddress(state, merchant, this.report.points, language()),
+        `summary-${state.mode}-${state.type}.csv`,
+      );
+      announce(this.locale.t("exported"));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
+
+/** The state with a range of days turned into keys of its mode. */
+function inKeys(state, days, keys) {
+  if (state.range.kind !== "days") return state;
+  const first = days.keys.indexOf(state.range.from);
+  const last = days.keys.indexOf(state.range.to);
+  const known = first !== -1 && last !== -1;
+  return {
+    ...state,
+    range: known ? { kind: "custom", ...days.touched(state.mode, keys, { first, last }) } : { kind: "all" },
+  };
+}

@@ -1,0 +1,78 @@
+/** The panels of the series and of the days: headings, legend, drawing, and the table of the same figures. */
+
+import { DataTable } from "./datatable.js";
+import { byId, h } from "./dom.js";
+import { HeatMap } from "./heatmap.js";
+import { SeriesChart } from "./serieschart.js";
+
+export class SeriesPanel {
+  constructor() {
+    this.chart = new SeriesChart();
+    this.table = new DataTable("series");
+  }
+
+  async show(report, state, locale) {
+    const { points, before } = report;
+    byId("series-title").textContent = `${locale.t(state.type)} ${locale.t(`series_${state.mode}`)}`;
+    byId("series-note").textContent = span(points, locale);
+    const n = locale.integer(BigInt(points.length));
+    const legend = [
+      ["now", locale.t("thisPeriod"), points],
+      ["before", locale.t(`before_${state.mode}`, { n }), before],
+    ];
+    byId("series-legend").hidden = before === null;
+    byId("series-legend").replaceChildren(
+      ...legend
+        .filter(([, , shown]) => shown)
+        .map(([name, text, shown]) =>
+          h(
+            "li",
+            {},
+            h("i", { class: `swatch ${name}` }),
+            h("span", {}, text, " ", h("bdi", { class: "muted" }, span(shown, locale))),
+          ),
+        ),
+    );
+    const heads = [locale.t("period"), locale.measure(state.type)];
+    const figure = ({ value }) => locale.integer(value);
+    const rows = points.map((point, at) =>
+      before ? [point.label, figure(point), before[at].label, figure(before[at])] : [point.label, figure(point)],
+    );
+    this.table.show(
+      byId("series-title").textContent,
+      before ? [...heads, locale.t("periodBefore"), locale.t("valueBefore")] : heads,
+      rows,
+      locale,
+    );
+    byId("series-chart").hidden = false;
+    try {
+      await this.chart.show(report, state, locale);
+    } catch {
+      // Without the library the same figures still stand in the table.
+      byId("series-chart").hidden = true;
+      byId("series-note").textContent = locale.t("chartFailed");
+      this.table.open(true);
+    }
+  }
+}
+
+export class DaysPanel {
+  constructor() {
+    this.map = new HeatMap();
+    this.table = new DataTable("days");
+  }
+
+  show(report, state, days, locale) {
+    byId("days-title").textContent = locale.t("days");
+    byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${span(report.days, locale)}`;
+    const rows = report.days.map(({ label, value }) => [label, locale.integer(value)]);
+    this.table.show(locale.t("days"), [locale.t("date"), locale.measure(state.type)], rows, locale);
+    this.map.show(report, state, days, locale);
+  }
+}
+
+/** First and last period in words. */
+function span(points, locale) {
+  const [from, to] = [points[0].label, points.at(-1).label];
+  return from === to ? from : locale.t("between", { from, to });
+}

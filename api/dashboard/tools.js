@@ -1,0 +1,38 @@
+/** The tools in the head of every page: the language, the theme, and forgetting the key. */
+
+import { key } from "./api.js";
+import { byId } from "./dom.js";
+import { language, switchLanguage, switchTheme, theme } from "./preferences.js";
+
+export class Tools {
+  /** @param {() => void} onLanguage the other language was chosen */
+  constructor(onLanguage) {
+    byId("language").addEventListener("click", () => {
+      switchLanguage();
+      onLanguage();
+    });
+    byId("theme").addEventListener("click", () => {
+      switchTheme();
+      this.showTheme();
+    });
+    byId("forget").addEventListener("click", () => {
+      key.forget();
+      location.reload(); // which forgets also whatever was shown to whoever had it
+    });
+  }
+
+  /** @param {object | null} me the caller, as far as that is known */
+  show(locale, me) {
+    this.locale = locale;
+    byId("language").textContent = locale.t("otherLanguage");
+    byId("language").lang = language() === "fa" ? "en" : "fa";
+    const name = me?.key?.name;
+    byId("forget").hidden = !name;
+    if (name) byId("forget").textContent = locale.t("keyForget", { name });
+    this.showTheme();
+  }
+
+  showTheme() {
+    byId("theme").textContent = this.locale.t(`theme_${theme()}`);
+  }
+}

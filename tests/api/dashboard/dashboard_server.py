@@ -1,0 +1,65 @@
+"""A real server of the API for a browser to open, as production runs it, with one worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FRESHNESS_S = 0.2
+"""After how long the server sees that the store or a key has changed."""
+
+_ROOT = Path(__file__).parents[3]
+_START_TIMEOUT_S = 30
+_STOP_TIMEOUT_S = 20
+
+
+@contextmanager
+def running_server(store_url: str, folder: Path) -> Iterator[str]:
+    """The origin of a server on `store_url`, such as http://127.0.0.1:34567; its log goes into `folder`."""
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    settings = {
+        "STORE_URL": store_url,
+        "API_BIND": f"127.0.0.1:{port}",
+        "API_WORKERS": "1",
+        "API_FRESHNESS_S": str(FRESHNESS_S),
+        "API_REQUEST_TIMEOUT_S": "2",
+    }
+    log = folder / f"server-{port}.log"
+    command = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=_ROOT, env=os.environ | settings, stdout=output, stderr=subprocess.STDOUT
+        )
+    origin = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_it_answers(f"{origin}/healthz", process, log)
+        yield origin
+    finally:
+        process.send_signal(signal.SIGQUIT)  # at once: the browser keeps its connections
+        try:
+            process.wait(timeout=_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the server did not start:\n{log.read_text()[-2000:]}") from None
+            time.sleep(0.05)

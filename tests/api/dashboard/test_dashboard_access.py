@@ -1,0 +1,100 @@
+"""The dashboard and keys: asked for, refused, forgotten, and what each allows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from asking import add_key, revoke
+from dashboard_sales import DAYS, LARGEST, total
+from dashboard_server import FRESHNESS_S
+from dashboard_tabs import Tabs
+from playwright.sync_api import expect
+
+from core.stores.keys import Scope
+
+pytest_plugins = ["dashboard_fixtures"]
+
+MONTH = DAYS[-30:]
+
+
+@pytest.fixture
+def store(store_file: Path) -> str:
+    return f"sqlite:///{store_file}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed(store_file: Path) -> None:
+    """A key was made, so that the server is open to nobody."""
+    add_key(f"sqlite:///{store_file}")
+
+
+def test_a_key_is_asked_for_refused_taken_and_forgotten_with_the_tab(tabs: Tabs, store: str) -> None:
+    token = add_key(store, [Scope.SUMMARIES], name="books")
+    tab = tabs().open("range=last-30")
+    field = tab.page.get_by_label("Key", exact=True)
+    expect(field).to_be_focused()
+    field.fill("tss_mistyped")
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#key-error")).to_have_text("This key is not valid: it is mistyped, unknown or revoked.")
+    field.fill(f"  {token}\n")
+    tab.page.get_by_role("button", name="Use this key").click()
+    tab.loaded()
+    expect(tab.at("dialog")).to_be_hidden()
+    tab.page.reload()
+    tab.loaded()
+    assert not any(token in url for url in tab.requested)
+    assert token not in tab.page.url
+    beside = tabs.beside(tab.page.context).open()
+    expect(beside.at("dialog")).to_be_visible()
+    tab.page.get_by_role("button", name="Forget key “books”").click()
+    expect(tab.at("dialog")).to_be_visible()
+    expect(tab.at("#panels")).to_be_hidden()
+    assert tab.page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_key_that_is_revoked_while_it_is_used_is_asked_for_again(tabs: Tabs, store: str) -> None:
+    token = add_key(store, [Scope.SUMMARIES])
+    tab = tabs(language="fa", key=token).figures()
+    revoke(store, token)
+    time.sleep(2 * FRESHNESS_S)
+    tab.page.get_by_text("ماه", exact=True).click()
+    expect(tab.at("#key-error")).to_have_text("این کلید معتبر نیست: نادرست نوشته شده، ناشناخته یا باطل است.")
+    assert {"401"} == set(tab.refusals)
+
+
+def test_a_merchants_key_shows_that_merchant_alone(tabs: Tabs, store: str) -> None:
+    tab = tabs(key=add_key(store, merchants=[LARGEST])).figures("range=last-30")
+    expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
+    tab.page.get_by_role("combobox", name="Merchant").click()
+    expect(tab.at("#merchant-list [role=option]")).to_have_text([LARGEST])
+    expect(tab.at("#panel-merchants")).to_be_hidden()
+    expect(tab.at("#panel-status")).to_be_hidden()
+    assert tab.refusals == []
+
+
+def test_a_merchant_that_the_key_does_not_allow_is_told_and_left(tabs: Tabs, store: str) -> None:
+    tab = tabs(key=add_key(store, merchants=[LARGEST])).open("merchant=shop-2&range=last-30")
+    expect(tab.at("#notice-title")).to_have_text("The key does not allow this")
+    tab.page.get_by_role("button", name="Start over").click()
+    expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
+
+
+def test_the_status_is_for_operators(tabs: Tabs, store: str) -> None:
+    tab = tabs(key=add_key(store, [Scope.SUMMARIES, Scope.OPERATE])).figures()
+    expect(tab.at("#panel-status")).to_contain_text("Needs a look")
+
+
+def test_a_key_that_shows_no_summaries_says_so(tabs: Tabs, store: str) -> None:
+    tab = tabs(key=add_key(store, [Scope.NOTIFICATIONS])).open()
+    expect(tab.at("#empty-title")).to_have_text("This key shows no summaries")
+    expect(tab.at("#empty-command")).to_be_hidden()
+    expect(tab.at("#panels")).to_be_hidden()
+
+
+def test_the_csv_file_is_saved_with_the_key(tabs: Tabs, store: str) -> None:
+    tab = tabs(key=add_key(store, [Scope.SUMMARIES])).figures("range=last-30&mode=monthly&type=count")
+    with tab.page.expect_download() as saving:
+        tab.page.get_by_role("button", name="Export CSV").click()
+    assert saving.value.path().read_text(encoding="utf-8").startswith("key,value,label\n1402/12,")

@@ -1,0 +1,191 @@
+"""What a person reads on the dashboard, in both languages, and how they choose it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, total
+from dashboard_tabs import Language, Tab, Tabs
+from playwright.sync_api import expect
+
+pytest_plugins = ["dashboard_fixtures"]
+
+ALL: Sequence[str] = (LARGEST, "shop-2", PERSIAN)
+MONTH = DAYS[-30:]
+_PERSIAN_DIGITS = str.maketrans("0123456789,", "۰۱۲۳۴۵۶۷۸۹٬")
+
+
+def persian(number: int) -> str:
+    return f"{number:,}".translate(_PERSIAN_DIGITS)
+
+
+def test_a_sum_beyond_two_to_the_53_is_shown_exactly(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    exact = total(ALL, MONTH)
+    assert int(float(exact)) != exact
+    expect(tab.card(0)).to_have_text(f"{exact:,} IRR")
+
+
+def test_in_persian_the_page_runs_right_to_left_with_persian_digits(tabs: Tabs) -> None:
+    tab = tabs(language="fa").figures("range=last-30")
+    expect(tab.at("html")).to_have_attribute("dir", "rtl")
+    expect(tab.at("html")).to_have_attribute("lang", "fa")
+    expect(tab.at("h1")).to_have_text("خلاصهٔ تراکنش‌ها")
+    expect(tab.card(0)).to_have_text(f"{persian(total(ALL, MONTH))} ریال")
+    expect(tab.at(".leaf-name").last).to_have_text("تیر ۱۴۰۳")
+    expect(tab.at("#series-chart svg")).to_contain_text("۲۰ تیر")
+    tab.page.get_by_role("button", name="English").wait_for()
+    latin = tab.at("main").inner_text().replace(LARGEST, "").replace("shop-2", "")
+    assert re.findall(r"[0-9]", latin) == []
+
+
+def test_the_other_language_is_a_click_away_and_remembered(tabs: Tabs) -> None:
+    tab = tabs().figures()
+    tab.page.get_by_role("button", name="فارسی").click()
+    expect(tab.at("#merchants-title")).to_have_text("پذیرنده‌های برتر")
+    tab.page.reload()
+    expect(tab.at("html")).to_have_attribute("dir", "rtl")
+
+
+def test_a_merchant_is_chosen_by_keyboard_alone(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    tab.page.get_by_role("combobox", name="Merchant").focus()
+    tab.page.keyboard.press("ArrowDown")
+    expect(tab.page.get_by_role("option", name=LARGEST)).to_be_visible()
+    tab.page.keyboard.type("SHOP-2")
+    expect(tab.at("#merchant-list [role=option]")).to_have_text(["shop-2"])
+    tab.page.keyboard.press("Enter")
+    expect(tab.card(0)).to_have_text(f"{total(['shop-2'], MONTH):,} IRR")
+    expect(tab.page.get_by_role("combobox", name="Merchant")).to_have_value("shop-2")
+    assert "merchant=shop-2" in tab.page.url
+
+
+def test_escape_leaves_the_merchant_as_it_was(tabs: Tabs) -> None:
+    tab = tabs().figures()
+    merchant = tab.page.get_by_role("combobox", name="Merchant")
+    merchant.fill("nobody")
+    expect(tab.at("#merchant-more")).to_have_text("No merchant has this in its name")
+    tab.page.keyboard.press("Escape")
+    expect(merchant).to_have_value("All merchants")
+
+
+def test_a_top_merchant_is_chosen_by_a_click(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    top = tab.page.get_by_role("button", name=LARGEST)
+    expect(top).to_contain_text(f"{total([LARGEST], [day for day in DAYS if day[:7] in ('1403/03', '1403/04')]):,}")
+    top.click()
+    expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
+
+
+def test_mode_figure_and_range_are_chosen_and_the_address_keeps_them(tabs: Tabs) -> None:
+    tab = tabs().figures()
+    tab.page.get_by_text("Month", exact=True).click()
+    tab.page.get_by_text("Count", exact=True).click()
+    tab.page.get_by_label("Range").select_option(label="Everything")
+    expect(tab.at("#series-title")).to_have_text("Count per month")
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    other = tabs.beside(tab.page.context)
+    other.page.goto(tab.page.url)
+    expect(other.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    tab.page.go_back()
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    tab.page.go_back()
+    expect(tab.at("#series-title")).to_have_text("Amount per month")
+
+
+def test_a_range_of_ones_own_understands_persian_digits_and_refuses_nonsense(tabs: Tabs) -> None:
+    tab = tabs().figures()
+    tab.page.get_by_label("Range").select_option(label="From … to …")
+    tab.page.get_by_label("From", exact=True).fill("۱۴۰۳/۰۲/۰۱")
+    tab.page.get_by_label("To", exact=True).fill("1403/02/32")
+    tab.page.get_by_role("button", name="Apply").click()
+    expect(tab.at("#range-error")).to_contain_text("from 1402/12/01 to 1403/04/20")
+    tab.page.get_by_label("To", exact=True).fill("1403/02/05")
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#series-note")).to_have_text("1 Ordibehesht 1403 – 5 Ordibehesht 1403")
+
+
+def test_the_period_before_is_compared_where_all_of_it_is_published(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    before = total(ALL, DAYS[-60:-30])
+    expect(tab.at(".card").last).to_contain_text(f"before: {before:,} IRR")
+    expect(tab.at("#series-legend li")).to_have_count(2)
+    tab.figures("range=all")
+    expect(tab.at(".card").last).to_contain_text("are not all published")
+    expect(tab.at("#series-legend")).to_be_hidden()
+
+
+def test_the_calendar_has_a_cell_for_each_day_the_darkest_for_the_highest(tabs: Tabs) -> None:
+    tab = tabs().figures(f"merchant={PERSIAN}&range=last-30")
+    cells = tab.at(".leaf .cell")
+    expect(cells).to_have_count(30)
+    expect(cells.last).to_have_class(re.compile("level-5"))
+    expect(tab.at(".leaf .cell.below")).to_have_count(len([day for day in MONTH if total([PERSIAN], [day]) < 0]))
+    expect(tab.at(".leaf-name")).to_have_text(["Khordad 1403", "Tir 1403"])
+
+
+def test_arrow_keys_read_the_values_of_both_drawings(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    expect(tab.at("#series-chart svg")).to_be_visible()
+    for drawing, key in (("#series-chart", "ArrowLeft"), ("#days-map", "ArrowUp")):
+        tab.at(drawing).focus()
+        tab.page.keyboard.press("End")
+        tab.page.keyboard.press(key)
+        day = DAYS[-2] if drawing == "#series-chart" else DAYS[-8]
+        expect(tab.at(drawing)).to_have_attribute("aria-valuetext", re.compile(f"{total(ALL, [day]):,}"))
+        expect(tab.at("#tip")).to_contain_text(f"{total(ALL, [day]):,} IRR")
+
+
+def test_the_tables_hold_every_value_exactly(tabs: Tabs) -> None:
+    tab = tabs().figures(f"merchant={LARGEST}&range=last-30")
+    toggle = tab.page.get_by_role("button", name="Show as table").first
+    toggle.click()
+    values = tab.at("#series-table tbody td:nth-child(2)")
+    expect(values).to_have_text([f"{total([LARGEST], [day]):,}" for day in MONTH])
+    expect(tab.at("#series-toggle")).to_have_attribute("aria-expanded", "true")
+
+
+def test_the_status_tells_rejects_the_balance_and_the_last_failure(tabs: Tabs) -> None:
+    status = tabs().figures().at("#panel-status")
+    expect(status).to_contain_text("Needs a look")
+    expect(status).to_contain_text("The numbers add up")
+    expect(status).to_contain_text(REASON)
+    expect(status).to_contain_text(FAILURE)
+
+
+def test_the_csv_file_holds_what_is_shown(tabs: Tabs) -> None:
+    tab = tabs().figures(f"merchant={LARGEST}&range=last-30")
+    with tab.page.expect_download() as saving:
+        tab.page.get_by_role("button", name="Export CSV").click()
+    assert saving.value.suggested_filename == "summary-daily-amount.csv"
+    lines = saving.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "key,value,label"
+    assert lines[1:] == [f"{day},{total([LARGEST], [day])},{_label(day)}" for day in MONTH]
+
+
+@pytest.mark.parametrize("language", ["en", "fa"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(tabs: Tabs, language: Language) -> None:
+    tab = tabs(language=language, width=360)
+    for chosen in ("range=last-30", "range=all&mode=weekly&type=count"):
+        tab.figures(chosen)
+        expect(tab.at("#series-chart svg")).to_be_visible()
+        tab.at("#series-toggle").click()
+        _nothing_wider_than_the_screen(tab)
+        tab.at("#series-toggle").click()
+
+
+def _nothing_wider_than_the_screen(tab: Tab) -> None:
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 360
+    outside = """() => [...document.querySelectorAll('.panel, .card, .controls > *, button, select, input')]
+        .filter((one) => one.checkVisibility() && !one.closest('.segments'))
+        .map((one) => [one.id || one.className, one.getBoundingClientRect()])
+        .filter(([, box]) => box.left < 0 || box.right > 360).map(([name]) => name)"""
+    assert tab.page.evaluate(outside) == []
+
+
+def _label(key: str) -> str:
+    months = {"03": "Khordad", "04": "Tir", "02": "Ordibehesht"}
+    year, month, day = key.split("/")
+    return f"{int(day)} {months[month]} {year}"

@@ -1,0 +1,117 @@
+"""The dashboard while something is amiss: no summaries yet, no store, no network, no chart library."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dashboard_sales import DAYS, SHOP_SALES, fill, total
+from dashboard_server import FRESHNESS_S, running_server
+from dashboard_tabs import People, Tab, Tabs
+from playwright.sync_api import Route, expect
+
+pytest_plugins = ["dashboard_fixtures"]
+
+TRIED_AGAIN_MS = 20_000
+
+
+@contextmanager
+def gone(store_file: Path) -> Iterator[None]:
+    """Move the store's file away for a while, and wait until the server has noticed."""
+    elsewhere = store_file.rename(store_file.with_suffix(".away"))
+    try:
+        time.sleep(2 * FRESHNESS_S)
+        yield
+    finally:
+        elsewhere.rename(store_file)
+    time.sleep(2 * FRESHNESS_S)
+
+
+def test_figures_stay_while_the_store_is_gone_and_it_recovers_by_itself(tabs: Tabs, store_file: Path) -> None:
+    tab = tabs().figures("range=last-30")
+    shown = tab.card(0).inner_text()
+    with gone(store_file):
+        tab.page.get_by_text("Month", exact=True).click()
+        expect(tab.at("#notice-title")).to_have_text("The store does not answer")
+        expect(tab.card(0)).to_have_text(shown)
+    expect(tab.at("#notice")).to_be_hidden(timeout=TRIED_AGAIN_MS)
+    expect(tab.at("#series-title")).to_have_text("Amount per month")
+    assert set(tab.refusals) == {"503"}
+
+
+def test_a_retry_is_a_click_away(tabs: Tabs, store_file: Path) -> None:
+    tab = tabs(language="fa").figures()
+    with gone(store_file):
+        tab.page.get_by_text("هفته", exact=True).click()
+        expect(tab.at("#notice-title")).to_have_text("انبار داده پاسخ نمی‌دهد")
+    tab.page.get_by_role("button", name="تلاش دوباره").click()
+    expect(tab.at("#notice")).to_be_hidden(timeout=4_000)  # before it tries by itself
+
+
+def test_it_says_when_the_server_cannot_be_reached(tabs: Tabs) -> None:
+    tab = tabs().figures()
+    tab.page.context.set_offline(True)
+    tab.page.get_by_text("Count", exact=True).click()
+    expect(tab.at("#notice-title")).to_have_text("The server cannot be reached")
+    tab.page.context.set_offline(False)  # which the browser tells the page
+    expect(tab.at("#series-title")).to_have_text("Count per day")
+    expect(tab.at("#notice")).to_be_hidden()
+
+
+def test_an_unknown_merchant_is_told_and_another_chosen(tabs: Tabs) -> None:
+    tab = tabs().open("merchant=nobody&range=last-30")
+    expect(tab.at("#notice-title")).to_have_text("There is no such merchant")
+    tab.page.get_by_role("combobox", name="Merchant").click()
+    tab.page.get_by_role("option", name="shop-2").click()
+    expect(tab.card(0)).to_have_text(f"{total(['shop-2'], DAYS[-30:]):,} IRR")
+    expect(tab.at("#notice")).to_be_hidden()
+
+
+def test_without_the_chart_library_the_table_stands_in(tabs: Tabs) -> None:
+    tab = tabs()
+    tab.page.route("**/assets/charts-*", lambda route: route.fulfill(status=500))
+    tab.figures("range=last-30")
+    expect(tab.at("#series-note")).to_have_text("The chart cannot be drawn; here is the table.")
+    expect(tab.at("#series-table tbody tr")).to_have_count(30)
+    tab.faults.clear()
+
+
+def test_an_empty_store_says_how_to_fill_it_and_notices_when_it_is(people: People, tmp_path: Path) -> None:
+    store = tmp_path / "new.db"
+    with running_server(f"sqlite:///{store}", tmp_path) as origin:
+        tabs = Tabs(people, origin)
+        try:
+            tab = _empty(tabs())
+            fill(f"sqlite:///{store}")
+            expect(tab.at("body")).to_have_attribute("data-view", "figures", timeout=TRIED_AGAIN_MS)
+            assert tab.faults == []
+        finally:
+            tabs.close()
+
+
+def _empty(tab: Tab) -> Tab:
+    tab.open("range=last-30")
+    expect(tab.at("#empty-title")).to_have_text("Nothing is published yet")
+    expect(tab.at("#empty-command")).to_contain_text("python -m jobs rebuild")
+    return tab
+
+
+def test_an_answer_of_another_publication_is_asked_for_again_and_not_shown(tabs: Tabs) -> None:
+    tab = tabs()
+    stale: list[str] = []
+
+    def of_the_publication_before_at_first(route: Route) -> None:
+        answer = route.fetch()
+        if len(stale) < 2:
+            stale.append(route.request.url)
+            route.fulfill(response=answer, headers=answer.headers | {"etag": '"0-0-0"'}, body="[]")
+        else:
+            route.fulfill(response=answer)
+
+    tab.page.route("**/api/transactions/summary?*type=count*", of_the_publication_before_at_first)
+    tab.figures("range=last-30&type=count")
+    assert len(stale) == 2
+    transactions = sum(SHOP_SALES[merchant].get(day, (0, 0))[1] for merchant in SHOP_SALES for day in DAYS[-30:])
+    expect(tab.card(0)).to_have_text(f"{transactions:,}")
