@@ -1,0 +1,75 @@
+"""JSON Schemas from models, and parameters from the models that check them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from api.reading.parameters import Parameters
+
+_REF: Final = "#/components/schemas/{model}"
+_BOUNDS: Final = {"ge": "minimum", "le": "maximum"}
+"""Pydantic does not translate bounds that stand beside a validator of ours."""
+
+
+class _Schemas(GenerateJsonSchema):
+    """Those of pydantic without what says nothing: titles that repeat a name, and None for what is not there."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+class _ParameterSchemas(_Schemas):
+    """A parameter is there or not, and never null."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+def component_schemas(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    """The schemas of `models` and of all that they are made of, by name."""
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in models], ref_template=_REF, schema_generator=_Schemas
+    )
+    return {name: _without_title(schema) for name, schema in schemas["$defs"].items()}
+
+
+def reference_to(model: type[BaseModel]) -> dict[str, str]:
+    """The schema that refers to that of `model`."""
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def query_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
+    """The OpenAPI parameters that `model` checks."""
+    whole = model.model_json_schema(schema_generator=_ParameterSchemas)
+    longest = model.model_config["str_max_length"]
+    return [
+        _parameter(name, schema, whole, longest, required=name in whole.get("required", ()))
+        for name, schema in whole["properties"].items()
+    ]
+
+
+def _parameter(
+    name: str, schema: dict[str, Any], whole: dict[str, Any], longest: int | None, *, required: bool
+) -> dict[str, Any]:
+    schema = {_BOUNDS.get(word, word): value for word, value in schema.items()}
+    description = schema.pop("description")
+    if reference := schema.pop("$ref", None):
+        named = whole["$defs"][reference.rpartition("/")[2]]
+        schema |= {word: named[word] for word in ("type", "enum")}
+    if schema["type"] == "string" and "enum" not in schema and "pattern" not in schema:
+        schema["maxLength"] = longest
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+
+
+def _without_title(schema: dict[str, Any]) -> dict[str, Any]:
+    return {word: value for word, value in schema.items() if word != "title"}

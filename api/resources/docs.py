@@ -1,0 +1,29 @@
+"""``GET /docs``: what the API is, for people."""
+
+from __future__ import annotations
+
+import falcon
+
+from api.describing.html import PAGE_TYPE
+from api.describing.kept_pages import KeptPages
+
+
+class DocsResource:
+    """The OpenAPI document as a page, which holds no data."""
+
+    public = True
+
+    def __init__(self) -> None:
+        self._pages = KeptPages(PAGE_TYPE, _page)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The page."""
+        self._pages.send(req, resp, "docs")
+
+    on_head = on_get
+
+
+def _page(name: str) -> bytes:
+    from api.describing.docs_page import docs_page
+
+    return docs_page()

@@ -1,0 +1,33 @@
+"""``GET /openapi.json``: what the API is, for programs."""
+
+from __future__ import annotations
+
+import falcon
+
+from api.access.principal import LOCAL
+from api.describing.kept_pages import KeptPages
+
+_OPEN, _CLOSED = "open", "closed"
+
+
+class OpenApiResource:
+    """The OpenAPI document: one while the server is open to its own host, another since keys are needed."""
+
+    public = True
+
+    def __init__(self) -> None:
+        self._pages = KeptPages(falcon.MEDIA_JSON, _document)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The document that is true now."""
+        self._pages.send(req, resp, _OPEN if req.context.principal is LOCAL else _CLOSED)
+
+    on_head = on_get
+
+
+def _document(name: str) -> bytes:
+    import orjson
+
+    from api.describing.document import describe
+
+    return orjson.dumps(describe(open_to_this_host=name == _OPEN))

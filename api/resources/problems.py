@@ -1,0 +1,36 @@
+"""``GET /problems/{slug}``: what a type of problem means."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import falcon
+
+from api.describing.html import PAGE_TYPE
+from api.describing.kept_pages import KeptPages
+from api.problems import Problem, ProblemKind
+
+_KINDS: Final = {kind.value.slug: kind for kind in ProblemKind}
+
+
+class ProblemsResource:
+    """A page for each type of problem."""
+
+    public = True
+
+    def __init__(self) -> None:
+        self._pages = KeptPages(PAGE_TYPE, _page)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, slug: str) -> None:
+        """The page of `slug`."""
+        if slug not in _KINDS:
+            raise Problem(ProblemKind.NOT_FOUND, "There is no problem of this name.")
+        self._pages.send(req, resp, slug)
+
+    on_head = on_get
+
+
+def _page(slug: str) -> bytes:
+    from api.describing.problem_page import problem_page
+
+    return problem_page(_KINDS[slug])

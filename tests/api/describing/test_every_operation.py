@@ -1,0 +1,120 @@
+"""What holds for every path: HEAD, OPTIONS, methods it does not know, and targets that no honest client would send."""
+
+from __future__ import annotations
+
+import pytest
+from asking import Api
+from example_store import api_over, fill
+from paths import GETTABLE, PATHS, allowed, filled
+
+_JSON = {"Content-Type": "application/json"}
+_QUERIES = {"/api/transactions/summary": "mode=daily&type=count"}
+_CHANGES = frozenset({"x-request-id", "date"})
+_NONSENSE = {
+    "1000 parameters": "&".join(f"p{number}=1" for number in range(1000)),
+    "one 1000 times": "&".join(["limit=1"] * 1000),
+    "100 KB": "limit=" + "1" * 100_000,
+    "NUL": "search=%00&merchant_id=%00",
+    "surrogate": "search=%ed%a0%80",
+    "not encoded": "search=%zz&%=%&=&&==",
+    "marks": "a" + "?" * 1000,
+    "brackets": "mode[]=daily&type[$ne]=x",
+}
+
+every_path = pytest.mark.parametrize("path", PATHS)
+every_gettable_path = pytest.mark.parametrize("path", GETTABLE)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    """The API over a store with a few summaries and notifications."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'summaries.db'}"
+    fill(url)
+    return api_over(url)
+
+
+@every_gettable_path
+def test_head_gives_the_headers_of_get_and_no_body(path: str, api: Api) -> None:
+    query = _QUERIES.get(path, "")
+    get, head = api.ask(filled(path), query), api.ask(filled(path), query, method="HEAD")
+
+    assert get.status_code == head.status_code == 200
+    assert head.content == b""
+    told = {name: value for name, value in get.headers.items() if name not in _CHANGES}
+    if path == "/metrics":  # which has grown meanwhile
+        del told["content-length"]
+    assert told.items() <= head.headers.items()
+
+
+@every_path
+def test_options_lists_the_methods(path: str, api: Api) -> None:
+    answer = api.ask(filled(path), method="OPTIONS")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert {*answer.headers["allow"].split(", "), "OPTIONS"} == allowed(path)
+
+
+@every_path
+def test_another_method_is_refused_with_those_that_there_are(path: str, api: Api) -> None:
+    for method in {"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"} - allowed(path):
+        answer = api.ask(filled(path), method=method, headers=_JSON)
+
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == allowed(path)
+        assert method == "HEAD" or answer.json["type"] == "/problems/method-not-allowed"
+
+
+@every_path
+@pytest.mark.parametrize("form", ["{}a/", "{}a//b", "{}/..", "{}%00", "{};a=b", "{}\ud800", "{}%ff", "/.{}"])
+def test_a_path_that_is_almost_right_is_not_there(form: str, path: str, api: Api) -> None:
+    almost = form.format(filled(path))
+
+    answer = api.ask(almost.encode("utf-8", "surrogatepass").decode("latin-1"))
+
+    assert answer.status_code == 404
+    assert answer.json["type"] in (
+        "/problems/not-found",
+        "/problems/unknown-notification",
+        "/problems/unknown-subscription",
+    )
+
+
+@every_gettable_path
+def test_a_slash_too_many_in_front_changes_nothing_and_one_at_the_end_leads_nowhere(path: str, api: Api) -> None:
+    path, query = filled(path), _QUERIES.get(path, "")
+
+    assert api.ask(f"/{path}", query).status_code == 200
+    if path != "/":
+        assert api.ask(f"{path}/", query).status_code == 404
+
+
+@every_gettable_path
+def test_a_path_may_be_percent_encoded(path: str, api: Api) -> None:
+    encoded = "/" + "".join(f"%{ord(letter):02X}" for letter in filled(path)[1:])
+
+    assert api.ask(encoded, _QUERIES.get(path, "")).status_code == 200
+
+
+@every_path
+def test_a_query_of_nonsense_is_the_client_s_mistake_or_ignored_but_never_the_server_s(path: str, api: Api) -> None:
+    for name, query in _NONSENSE.items():
+        for method in allowed(path) - {"HEAD", "OPTIONS"}:
+            answer = api.ask(filled(path), query, method=method, headers=_JSON)
+
+            if path.startswith("/api/"):
+                assert answer.status_code == 400, name
+                assert answer.json["type"] in ("/problems/bad-parameter", "/problems/bad-request"), name
+                assert len(answer.content) < 100_000, name
+            else:
+                assert answer.status_code == 200, name
+
+
+def test_a_parameter_where_none_is_known_is_an_error(api: Api) -> None:
+    answer = api.ask("/api/me", "locale=fa")
+
+    assert answer.json["errors"] == [{"parameter": "locale", "detail": "is not known here; known are none"}]
+
+
+def test_a_file_outside_the_folder_of_assets_is_not_there(api: Api) -> None:
+    for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "/etc/passwd", "..\\app.py", "__init__.py", ".", ""):
+        assert api.ask(f"/assets/{name}").status_code == 404

@@ -1,0 +1,255 @@
+"""The OpenAPI document is valid, complete, and true: what it shows is what the server answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import NoReturn
+
+import falcon
+import falcon.inspect
+import pytest
+from asking import Api, add_key
+from example_store import api_over, copy_of, fill
+from falcon.testing import Result
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from paths import filled
+
+from api.describing.document import describe
+from api.describing.examples import Example
+from api.describing.operation import Operation
+from api.describing.operations import OF_A_MERCHANT, OPERATIONS
+from api.describing.problem_examples import PROBLEMS, REQUEST_ID, problem_body
+from api.describing.responses import problems_of
+from api.notifying.user_path import CONVERTER
+from api.problems import ProblemKind
+from core import __version__
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+_EXAMPLES = [(operation, example) for operation in OPERATIONS for example in operation.examples]
+_JSON = {"Content-Type": "application/json"}
+_ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def _filled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with the summaries and notifications of the examples, of which there are copies."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'summaries.db'}"
+    fill(url)
+    return url
+
+
+@pytest.fixture
+def url(_filled: str, tmp_path: Path) -> str:
+    """A store of this test alone, with the summaries and notifications of the examples."""
+    return copy_of(_filled, tmp_path)
+
+
+@pytest.mark.parametrize("open_to_this_host", [True, False])
+def test_it_is_valid_openapi_3_1(open_to_this_host: bool) -> None:
+    document = describe(open_to_this_host=open_to_this_host)
+
+    OpenAPIV31SpecValidator(document).validate()
+
+    assert document["openapi"].startswith("3.1.")
+
+
+def test_it_has_every_route_and_method_of_the_app_and_no_other(url: str) -> None:
+    served = {
+        (route.path.replace(f":{CONVERTER}}}", "}/contacts"), method.method)
+        for route in falcon.inspect.inspect_routes(api_over(url).app)
+        for method in route.methods
+        if not method.internal or method.method == "OPTIONS"
+    }
+
+    described = {
+        (path, method.upper()) for path, item in describe(open_to_this_host=True)["paths"].items() for method in item
+    }
+
+    assert described == served
+
+
+def test_its_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+
+    assert describe(open_to_this_host=True)["info"]["version"] == __version__ == project["version"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "example"), _EXAMPLES, ids=[f"{example.method} {example.target}" for _, example in _EXAMPLES]
+)
+def test_an_example_is_what_the_server_answers(operation: Operation, example: Example, url: str) -> None:
+    path, query = _split(example.target)
+    body = None if example.sent is None else json.dumps(example.sent).encode()
+
+    answer = api_over(url).ask(path, query, method=example.method, headers=_JSON | dict(example.headers), body=body)
+
+    assert example.method == operation.method
+    assert answer.status_code == operation.status
+    assert answer.headers["content-type"].partition(";")[0] == example.media_type
+    assert (answer.json if example.media_type == "application/json" else answer.text) == example.body
+    assert answer.headers.get("location") == (f"{path}/{example.body['id']}" if operation.status == 201 else None)
+
+
+def test_every_problem_that_an_operation_may_answer_with_has_an_example() -> None:
+    assert {kind for operation in OPERATIONS for kind in problems_of(operation)} <= set(PROBLEMS)
+
+
+@pytest.mark.parametrize("kind", PROBLEMS, ids=lambda kind: kind.value.slug)
+def test_the_example_of_a_problem_is_what_the_server_answers(kind: ProblemKind, url: str) -> None:
+    answer = _answer_that_meets(kind, url)
+
+    assert answer.json == problem_body(kind, PROBLEMS[kind])
+    assert answer.status_code == kind.value.status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert ("retry-after" in answer.headers) == (kind.value.status in (429, 503))
+    assert ("www-authenticate" in answer.headers) == (kind.value.status == 401)
+
+
+def test_an_operation_needs_a_key_just_when_it_says_so(url: str) -> None:
+    add_key(url)
+    api, document = api_over(url), describe(open_to_this_host=False)
+
+    for operation in OPERATIONS:
+        answer = api.ask(filled(operation.path), method=operation.method)
+        assert (answer.status_code == 401) == (operation.scopes is not None)
+        assert document["paths"][operation.path][operation.method.lower()]["security"] == (
+            [] if operation.scopes is None else [{"key": [scope]} for scope in operation.scopes] or [{"key": []}]
+        )
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_scope_opens_just_the_operations_that_name_it(scope: Scope, url: str) -> None:
+    token = add_key(url, [scope], ["tea-house"] if scope is Scope.NOTIFICATIONS else [])
+    api = api_over(url)
+    merchants = [OF_A_MERCHANT] if scope is Scope.NOTIFICATIONS else []
+
+    for operation in OPERATIONS:
+        if operation.scopes:
+            refused = _least_request(api, operation, token).status_code == 403
+            assert refused == set(operation.scopes).isdisjoint([scope, *merchants]), operation.id
+
+
+def test_the_scope_of_a_merchant_opens_just_the_operations_that_name_it(url: str) -> None:
+    token = add_key(url, merchants=["tea-house"])
+    api = api_over(url)
+
+    for operation in OPERATIONS:
+        if operation.scopes:
+            refused = _least_request(api, operation, token).status_code == 403
+            assert refused == (OF_A_MERCHANT not in operation.scopes), operation.id
+
+
+def test_the_document_tells_of_the_open_mode_only_while_it_lasts(url: str) -> None:
+    api = api_over(url)
+    before = api.ask("/openapi.json")
+    add_key(url)
+    api.moment.pass_by()
+    after = api.ask("/openapi.json")
+
+    assert {} in before.json["paths"]["/api/me"]["get"]["security"]
+    assert after.json["paths"]["/api/me"]["get"]["security"] == [{"key": []}]
+    assert before.headers["etag"] != after.headers["etag"]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/problems/no-key"])
+def test_what_a_client_has_already_is_not_sent_again(path: str, url: str) -> None:
+    api = api_over(url)
+    etag = api.ask(path, headers={"Accept-Encoding": "gzip"}).headers["etag"]
+
+    again = api.ask(path, headers={"Accept-Encoding": "gzip", "If-None-Match": etag})
+    in_another_encoding = api.ask(path, headers={"If-None-Match": etag})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert in_another_encoding.status_code == 200
+
+
+def test_amounts_that_may_exceed_64_bits_have_no_format() -> None:
+    schemas = describe(open_to_this_host=True)["components"]["schemas"]
+
+    unbounded = [schemas["Merchant"]["properties"]["amount"], schemas["PublishedState"]["properties"]["total_amount"]]
+    assert [(schema["type"], schema.get("format")) for schema in unbounded] == [("integer", None)] * 2
+
+
+def test_every_parameter_and_field_is_explained() -> None:
+    document = describe(open_to_this_host=True)
+    unexplained = [
+        f"{name}.{field}"
+        for name, schema in document["components"]["schemas"].items()
+        for field, inner in schema.get("properties", {}).items()
+        if not inner.get("description")
+    ] + [
+        f"{path} {parameter['name']}"
+        for path, item in document["paths"].items()
+        for method, described in item.items()
+        if method != "options"
+        for parameter in described["parameters"]
+        if not parameter.get("description")
+    ]
+
+    assert unexplained == []
+
+
+def test_nothing_of_it_is_imported_with_the_app() -> None:
+    code = "import sys, api.app; print([name for name in sys.modules if name in sys.argv])"
+    lazy = ["api.describing.document", "api.describing.bodies", "api.describing.docs_page", "openapi_spec_validator"]
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, *lazy], cwd=_ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout == "[]\n"
+
+
+def _least_request(api: Api, operation: Operation, token: str) -> Result:
+    """The answer to the example of `operation`, or to what it needs at least."""
+    example = next((example for example in operation.examples if "merchant_id=corner-shop" not in example.target), None)
+    if operation.path.endswith("/summary"):
+        return api.ask(operation.path, "mode=daily&type=count&merchant_id=tea-house", key=token)
+    body = None
+    if example is not None and example.sent is not None:
+        merchant = {"merchant_id": "tea-house"} if "merchant_id" in example.sent else {}
+        body = json.dumps(example.sent | merchant).encode()
+    return api.ask(filled(operation.path), method=operation.method, key=token, headers=_JSON, body=body)
+
+
+def _split(target: str) -> tuple[str, str]:
+    path, _, query = target.partition("?")
+    return path, query
+
+
+def _answer_that_meets(kind: ProblemKind, url: str) -> Result:
+    """The answer to the example of `kind`, by a server that is in the state which `kind` is about."""
+    token = None
+    settings = {}
+    match kind:
+        case ProblemKind.NO_KEY | ProblemKind.BAD_KEY:
+            add_key(url)
+        case ProblemKind.OUT_OF_SCOPE:
+            token = add_key(url, [Scope.SUMMARIES])
+        case ProblemKind.TOO_MANY_REQUESTS:
+            settings = {"api_rate_limit": "20/minute"}
+        case ProblemKind.NOT_BUILT_YET:
+            url = url.replace("summaries.db", "empty.db")
+            open_stores(url, timeout_s=10).close()
+        case ProblemKind.STORE_UNAVAILABLE:
+            Path(url.removeprefix("sqlite:///")).write_bytes(b"no database" * 1000)
+    api = _Broken(url) if kind is ProblemKind.INTERNAL_ERROR else api_over(url, **settings)
+    if kind is ProblemKind.TOO_MANY_REQUESTS:
+        for _ in range(20):
+            api.ask("/no/such/page")
+    example = PROBLEMS[kind]
+    headers = {"X-Request-Id": REQUEST_ID, **dict(example.headers)}
+    body = None if example.sent is None else json.dumps(example.sent).encode()
+    return api.ask(*_split(example.target), method=example.method, key=token, headers=headers, body=body)
+
+
+class _Broken(Api):
+    """An API with a defect."""
+
+    def _open(self) -> NoReturn:
+        raise ValueError("a defect")

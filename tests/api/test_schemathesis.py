@@ -1,0 +1,75 @@
+"""Schemathesis finds nothing: the server behaves as its OpenAPI document says, also when asked nonsense."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from asking import add_key
+from example_store import fill
+from serving_server import ROOT, environment, serving, sqlite_url
+
+from core.stores.keys import Scope
+
+_HERE = Path(__file__).parent
+_TIMEOUT_S = 210
+_PATIENCE_S = "30"  # this is not about slow clients, and the machine may be busy
+
+pytestmark = pytest.mark.timeout(270)
+
+
+def test_an_open_server_is_as_it_describes_itself(tmp_path: Path) -> None:
+    fill(sqlite_url(tmp_path))
+
+    with serving(tmp_path, API_REQUEST_TIMEOUT_S=_PATIENCE_S) as server:
+        # Without a key the server takes JSON only, also where it then says that the method is not known.
+        _run(
+            server.port,
+            tmp_path,
+            "--phases=coverage,fuzzing",
+            "--max-examples=6",
+            "--header=Content-Type: application/json",
+        )
+
+
+def test_a_server_with_keys_is_as_it_describes_itself(tmp_path: Path) -> None:
+    fill(sqlite_url(tmp_path))
+    token = add_key(sqlite_url(tmp_path), list(Scope))
+
+    with serving(tmp_path, API_REQUEST_TIMEOUT_S=_PATIENCE_S) as server:
+        _run(
+            server.port,
+            tmp_path,
+            "--phases=fuzzing",
+            "--max-examples=3",
+            f"--header=Authorization: Bearer {token}",
+        )
+
+
+def _run(port: int, folder: Path, *options: str) -> None:
+    """Let Schemathesis ask the server at `port`, and fail with what it found."""
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--no-color",
+            f"--config-file={_HERE / 'schemathesis.toml'}",
+            "run",
+        ),
+        *(f"http://127.0.0.1:{port}/openapi.json", "--checks=all", "--seed=4"),
+        *("--generation-deterministic", "--continue-on-failure", "--output-truncate=true", *options),
+    ]
+    hooks = {"SCHEMATHESIS_HOOKS": str(_HERE / "schemathesis_hooks.py"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder) | hooks,
+        timeout=_TIMEOUT_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, "\n".join(line[:400] for line in (done.stdout + done.stderr).splitlines())
