@@ -35,16 +35,18 @@ def add_error_handlers(
         missing = isinstance(ex, StoreMissing)
         kind = ProblemKind.NOT_BUILT_YET if missing else ProblemKind.STORE_UNAVAILABLE
         # Where the store is, and what ails it, is for the operator: the log and /readyz tell.
-        detail = "Nothing was built yet." if missing else "The summaries cannot be read at the moment."
+        detail = "Nothing was built yet." if missing else "The store does not answer at the moment."
         log.log_exception(req, ex)
         answer(Problem(kind, detail, retry_after_s=retry_after_s), req, resp)
 
     def on_http_error(req: falcon.Request, resp: falcon.Response, ex: falcon.HTTPError, params: dict[str, Any]) -> None:
+        if not hasattr(req.context, "request_id"):
+            log.process_request(req, resp)  # there are methods that Falcon refuses before any middleware
         kind = _OF_STATUS.get(ex.status_code, ProblemKind.BAD_REQUEST)
         if ex.status_code >= 500:
             on_defect(req, resp, ex, params)
             return
-        detail = ex.description or f"{req.method} {req.path} cannot be answered."
+        detail = (ex.description or f"{req.method} {req.path} cannot be answered").rstrip(".") + "."
         answer(Problem(kind, detail, headers=dict(ex.headers or {})), req, resp)
 
     def on_defect(req: falcon.Request, resp: falcon.Response, ex: Exception, params: dict[str, Any]) -> None:

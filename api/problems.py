@@ -70,6 +70,24 @@ class ProblemKind(Enum):
         "There is no such merchant",
         "Merchants are named as in the source of the transactions.",
     )
+    UNKNOWN_NOTIFICATION = ProblemType(
+        "unknown-notification", 404, "There is no such notification", "The id is in the answer that made it."
+    )
+    UNKNOWN_SUBSCRIPTION = ProblemType(
+        "unknown-subscription", 404, "There is no such subscription", "/api/subscriptions lists them."
+    )
+    NOT_POSSIBLE = ProblemType(
+        "not-possible",
+        409,
+        "It is too late, or too early, for this",
+        "Look at the statuses of the logs and decide anew.",
+    )
+    IDEMPOTENCY_CONFLICT = ProblemType(
+        "idempotency-conflict",
+        422,
+        "The Idempotency-Key was used for another request",
+        "Use a new key for a new request, and the same body for a repeated one.",
+    )
     NOT_FOUND = ProblemType("not-found", 404, "There is nothing at this address", "/openapi.json lists what there is.")
     METHOD_NOT_ALLOWED = ProblemType(
         "method-not-allowed", 405, "This address does not know the method", "The header Allow lists those it knows."

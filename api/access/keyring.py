@@ -13,7 +13,6 @@ from cachetools import TTLCache
 from api.access.keys import digest_of, id_in
 from api.access.principal import Principal, principal_of
 from api.reading.store_access import StoreAccess
-from core.errors import StoreMissing
 from core.stores.keys import ApiKey
 
 _KNOWN_KEYS: Final = 4096
@@ -31,22 +30,24 @@ class KeyRing:
         self._freshness_s = freshness_s
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._known: TTLCache[str, ApiKey | None] = TTLCache(_KNOWN_KEYS, freshness_s, timer=monotonic)
+        self._known: TTLCache[str, ApiKey] = TTLCache(_KNOWN_KEYS, freshness_s, timer=monotonic)
+        # Apart, so that made-up keys do not push out real ones.
+        self._unknown: TTLCache[str, None] = TTLCache(_KNOWN_KEYS, freshness_s, timer=monotonic)
         self._closed = False
         self._open_until = float("-inf")
 
     def is_open(self) -> bool:
         """Whether no key was ever made. Once one was, this process never says so again.
 
+        :raises StoreMissing: there is no store yet, and none was there before.
         :raises StoreUnavailable: the store does not answer, and it is not known.
         """
         if self._closed:
             return False
         if self._monotonic() < self._open_until:
             return True
-        with suppress(StoreMissing):  # no store, hence no key
-            if self._access.call(lambda stores: stores.keys.ever_made()):
-                self._closed = True  # and nothing makes it False, not even a thread that asked a moment earlier
+        if self._access.call(lambda stores: stores.keys.ever_made()):
+            self._closed = True  # and nothing makes it False, not even a thread that asked a moment earlier
         self._open_until = self._monotonic() + self._freshness_s
         return not self._closed
 
@@ -63,9 +64,13 @@ class KeyRing:
 
     def _key(self, key_id: str) -> ApiKey | None:
         with self._lock:
-            if key_id in self._known:
-                return self._known[key_id]
+            for cache in (self._known, self._unknown):
+                with suppress(KeyError):  # not `in` and then `[]`, between which it may run out
+                    return cache[key_id]
         key = self._access.call(lambda stores: stores.keys.get(key_id))
         with self._lock:
-            self._known[key_id] = key
+            if key is None:
+                self._unknown[key_id] = None
+            else:
+                self._known[key_id] = key
         return key

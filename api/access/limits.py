@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import falcon
@@ -12,25 +16,35 @@ from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
+from api.access.windows import ProcessStorage
 from api.problems import Problem, ProblemKind
 from core.errors import SettingsError
 
 _log = logging.getLogger(__name__)
 
-_STORAGE_TIMEOUT_S: Final = 1.0
+_STORAGE_TIMEOUT_S: Final = 0.5
+_STORAGE_PAUSE_S: Final = 5.0  # a storage that hangs must not cost each request its time-out
+_IPV6_NETWORK_BITS: Final = 64  # what one customer gets, and may choose addresses of at will
 
 
 class RateLimit:
     """Counts requests in windows of fixed length.
 
+    While the storage does not answer requests are served uncounted: that is better than not at all.
+
     :param rate: such as ``6000/minute``.
     :param storage_url: ``memory://`` counts in this process, ``redis://…`` in all processes together.
+    :param monotonic: seconds, never going back.
     :raises SettingsError: there is no such storage.
     """
 
-    def __init__(self, rate: str, storage_url: str) -> None:
+    def __init__(self, rate: str, storage_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rate: RateLimitItem = parse(rate)
-        self._limiter = FixedWindowRateLimiter(_storage(storage_url))
+        self._limiter = FixedWindowRateLimiter(_storage(storage_url, monotonic))
+        self._window_s = self._rate.get_expiry()
+        self._window_of = lru_cache(maxsize=4096)(self._rate.key_for)
+        self._monotonic = monotonic
+        self._uncounted_until = float("-inf")
 
     def count_key(self, key_id: str) -> None:
         """Count a request with the key.
@@ -40,29 +54,52 @@ class RateLimit:
         self._count("key", key_id)
 
     def count_address(self, address: str | None) -> None:
-        """Count a request without a valid key.
+        """Count a request without a valid key; all addresses of an IPv6 network are one.
 
         :raises Problem: too many requests.
         """
-        self._count("address", address or "unknown")
+        self._count("address", _network_of(address or ""))
 
     def _count(self, kind: str, caller: str) -> None:
+        if self._monotonic() < self._uncounted_until:
+            return
         try:
-            if self._limiter.hit(self._rate, kind, caller):
+            # What the limiter's `hit` does, without composing the name of the window at every request.
+            if self._limiter.storage.incr(self._window_of(kind, caller), self._window_s) <= self._rate.amount:
                 return
             reset_s = self._limiter.get_window_stats(self._rate, kind, caller).reset_time - time.time()
         except StorageError:
-            # Better to serve uncounted for a while than not at all.
-            _log.warning("the storage of API_RATE_LIMIT_STORAGE does not answer; requests are not counted")
+            self._uncounted_until = self._monotonic() + _STORAGE_PAUSE_S
+            _log.warning(
+                "the storage of API_RATE_LIMIT_STORAGE does not answer; for %g s requests are not counted",
+                _STORAGE_PAUSE_S,
+            )
             return
         detail = f"The limit is {self._rate}, and it is used up."
         raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, retry_after_s=max(reset_s, 0.0))
 
 
-def _storage(storage_url: str) -> Any:
+@lru_cache(maxsize=1024)
+def _network_of(address: str) -> str:
+    if ":" in address:
+        with suppress(ValueError):
+            return str(ipaddress.ip_network((address, _IPV6_NETWORK_BITS), strict=False))
+    return address
+
+
+def _storage(storage_url: str, monotonic: Callable[[], float]) -> Any:
+    if storage_url == "memory://":
+        return ProcessStorage(monotonic)
     timeouts: dict[str, Any] = {}
     if storage_url.startswith(("redis://", "rediss://")):
-        timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        timeouts = {
+            "socket_timeout": _STORAGE_TIMEOUT_S,
+            "socket_connect_timeout": _STORAGE_TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),
+        }
     try:
         return storage_from_string(storage_url, wrap_exceptions=True, **timeouts)
     except Exception as error:  # limits and the drivers behind it have an exception each for what is wrong with a URL

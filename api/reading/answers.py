@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import brotli
 import falcon
@@ -18,7 +18,17 @@ _PREFERRED: Final[tuple[Encoding, ...]] = ("br", "gzip", "identity")
 _LEAST_BYTES: Final = 512  # what fits in one packet anyway gains nothing
 _GZIP_LEVEL: Final = 6
 _BROTLI_QUALITY: Final = 5
-_OVERHEAD_BYTES: Final = 1024  # of the objects that hold an answer and its query, about
+_OVERHEAD_BYTES: Final = 2048  # of the objects that hold an answer and its query, as measured
+
+
+class Preference(NamedTuple):
+    """How a client wants bodies.
+
+    :param only_encoded: whether it refuses them unencoded, however short they are.
+    """
+
+    encoding: Encoding
+    only_encoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +52,10 @@ class Answer:
         """What keeping it costs, in bytes."""
         return len(self.body) + _OVERHEAD_BYTES
 
-    def encoded(self, encoding: Encoding) -> Answer:
-        """This answer, which must not be encoded yet, in `encoding`; a short one stays as it is."""
-        if encoding == "identity" or len(self.body) < _LEAST_BYTES:
+    def encoded(self, preference: Preference) -> Answer:
+        """This answer, which must not be encoded yet, as the client prefers it; a short one stays as it is."""
+        encoding = preference.encoding
+        if encoding == "identity" or (len(self.body) < _LEAST_BYTES and not preference.only_encoded):
             return self
         body = (
             gzip.compress(self.body, _GZIP_LEVEL, mtime=0)
@@ -60,7 +71,7 @@ class Answer:
         resp.append_header("Vary", "Accept-Encoding, Authorization")
         if self.link is not None:
             resp.set_header("Link", self.link)
-        if _matches(req.get_header("If-None-Match"), self.etag):
+        if _matches(req.env.get("HTTP_IF_NONE_MATCH"), self.etag):
             resp.status = 304
             req.context.cache = "not-modified"
             return
@@ -84,22 +95,26 @@ def etag_of(version: str, query: Hashable, body: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def preferred_encoding(accept_encoding: str | None) -> Encoding:
+def preference_in(accept_encoding: str | None) -> Preference:
     """The best of the encodings that the header Accept-Encoding accepts; equal ones in the order br, gzip, identity.
 
     Where it accepts none that we have, unencoded is better than nothing (RFC 9110, 12.5.3).
 
-    >>> preferred_encoding("gzip, deflate, br;q=0.5")
-    'gzip'
+    >>> preference_in("gzip, deflate, br;q=0.5")
+    Preference(encoding='gzip', only_encoded=False)
     """
     weights = _weights(accept_encoding or "")
-    if not weights:
-        return "identity"
     others = weights.get("*", 0.0)
     # Whatever is not named nor covered by a star is not acceptable, but for identity, which is the last resort.
     by_encoding = {encoding: weights.get(encoding, others) for encoding in _PREFERRED}
     by_encoding["identity"] = max(by_encoding["identity"], 1e-6)
-    return max(_PREFERRED, key=by_encoding.__getitem__)
+    best = max(_PREFERRED, key=by_encoding.__getitem__)
+    return Preference(best, only_encoded=weights.get("identity", weights.get("*", 1.0)) == 0.0)
+
+
+def preferred_encoding(accept_encoding: str | None) -> Encoding:
+    """The encoding of `preference_in`, for bodies that are all long enough."""
+    return preference_in(accept_encoding).encoding
 
 
 def _weights(accept_encoding: str) -> dict[str, float]:
@@ -114,9 +129,10 @@ def _weights(accept_encoding: str) -> dict[str, float]:
 
 def _weight(text: str) -> float:
     try:
-        return min(max(float(text), 0.0), 1.0)
+        weight = float(text)
     except ValueError:
         return 0.0
+    return weight if 0.0 <= weight <= 1.0 else 0.0
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from api.reading.answers import Answer, etag_of
 from api.reading.cursors import cursor_after, position_in
-from api.reading.parameters import Findings, Parameters, checked, fields_of
+from api.reading.parameters import MONTH_KEY_PATTERN, Findings, Parameters, WholeNumber, checked, fields_of
 from api.reading.published import Published
 from core.calendar import Calendar, Mode
 from core.stores import Stores
@@ -27,16 +27,24 @@ class MerchantsParameters(Parameters):
     """The parameters of ``GET /api/merchants``."""
 
     search: str | None = Field(
-        default=None, description="Only merchants whose id holds this text; case does not matter."
+        default=None, description="Only merchants whose id holds this text; case does not matter.", examples=["tea"]
     )
     first: str | None = Field(
-        default=None, alias="from", description="The first month that the totals cover, such as 1403/01."
+        default=None,
+        alias="from",
+        description="The first month that the totals cover, such as 1403/01.",
+        json_schema_extra={"pattern": MONTH_KEY_PATTERN, "examples": ["1403/01"]},
     )
-    last: str | None = Field(default=None, alias="to", description="The last month that the totals cover, inclusive.")
+    last: str | None = Field(
+        default=None,
+        alias="to",
+        description="The last month that the totals cover, inclusive.",
+        json_schema_extra={"pattern": MONTH_KEY_PATTERN, "examples": ["1403/04"]},
+    )
     sort: Order = Field(
         default="amount", description="amount and count: the largest first; merchant_id: in the order of the alphabet."
     )
-    limit: int = Field(default=100, ge=1, le=1000, description="Merchants a page.")
+    limit: WholeNumber = Field(default=100, ge=1, le=1000, description="Merchants a page.")
     cursor: str | None = Field(
         default=None, min_length=1, description="Where a page begins, as the header Link gave it."
     )

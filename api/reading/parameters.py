@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.problems import ParameterError, Problem, ProblemKind
 
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
 _MOST_FIELDS: Final = 50
 _LONGEST_QUOTE: Final = 60
+_DIGIT: Final = "[0-9۰-۹٠-٩]"
+
+KEY_PATTERN: Final = f"^{_DIGIT}{{4}}([/-]{_DIGIT}{{2}}([/-]{_DIGIT}{{2}})?|[/-]W{_DIGIT}{{2}})$"
+"""What keys of all modes and calendars look like, for the description of the API; calendars know better."""
+MONTH_KEY_PATTERN: Final = f"^{_DIGIT}{{4}}[/-]{_DIGIT}{{2}}$"
+"""Likewise of months only."""
 
 
 class Parameters(BaseModel):
@@ -21,7 +29,21 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, str_max_length=2048)
 
 
+def _plain_digits(value: object) -> object:
+    # pydantic would also take 1.0, 1_0, +1 and blanks around.
+    if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
+        raise PydanticCustomError("int_parsing", "it is not a whole number")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_plain_digits)]
+"""An integer written in ASCII digits."""
+
 ParametersT = TypeVar("ParametersT", bound=Parameters)
+
+
+class NoParameters(Parameters):
+    """The parameters of a request that takes none."""
 
 
 class Findings:
@@ -50,21 +72,22 @@ class Findings:
 def fields_of(query_string: str, findings: Findings) -> dict[str, str]:
     """The fields of a query string, decoded; repeated ones are findings.
 
-    :raises Problem: it is not percent-encoded UTF-8, or has very many fields.
+    :param query_string: as WSGI gives it.
+    :raises Problem: it is not UTF-8, or has very many fields.
     """
     try:
-        pairs = parse_qsl(
-            query_string, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS, separator="&"
-        )
+        # WSGI gives bytes as Latin-1. Strictly they should all be encoded, but people type Persian into curl as it is.
+        text = query_string.encode("latin-1").decode("utf-8")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS, separator="&")
     except ValueError as error:
         raise Problem(
             ProblemKind.BAD_REQUEST,
-            f"The query is not percent-encoded UTF-8 of at most {_MOST_FIELDS} parameters.",
+            f"The query is not UTF-8, percent-encoded, of at most {_MOST_FIELDS} parameters.",
         ) from error
     fields: dict[str, str] = {}
     for name, value in pairs:
-        if name in fields and name not in findings:
-            findings.add(name, "is given more than once")
+        if name in fields and (shown := quoted(name, "")) not in findings:
+            findings.add(shown, "is given more than once")
         fields[name] = value
     return fields
 
@@ -78,6 +101,16 @@ def checked(model: type[ParametersT], fields: Mapping[str, str], findings: Findi
             name = str(detail["loc"][0]) if detail["loc"] else ""
             findings.add(quoted(name, ""), _in_words(detail, model))
         return None
+
+
+def refuse_parameters(query_string: str) -> None:
+    """Raise when there are parameters where none are known.
+
+    :raises Problem: bad parameter, with all that are there; or the query string cannot be read.
+    """
+    findings = Findings()
+    checked(NoParameters, fields_of(query_string, findings), findings)
+    findings.raise_if_any()
 
 
 def quoted(text: str, mark: str = "'") -> str:
@@ -114,7 +147,7 @@ def _context(error: ErrorDetails) -> dict[str, Any]:
 
 _WORDS: Final[dict[str, Callable[[ErrorDetails, type[Parameters]], str]]] = {
     "missing": lambda error, model: "is needed",
-    "extra_forbidden": lambda error, model: f"is not known here; known are {', '.join(names_of(model))}",
+    "extra_forbidden": lambda error, model: f"is not known here; known are {', '.join(names_of(model)) or 'none'}",
     "literal_error": _choice,
     "enum": _choice,
     "int_parsing": lambda error, model: f"{quoted(str(error['input']))} is not a whole number",

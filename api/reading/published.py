@@ -10,17 +10,36 @@ from cachetools import LRUCache
 
 from api.reading.answers import Answer
 from core.calendar import Calendar, calendar_named
+from core.stores import Stores
 from core.stores.summaries import Publication
 
 T = TypeVar("T")
 
+Maker = Callable[[Stores, "Published"], Answer]
+"""Makes an answer, encoded as it is kept, from the stores while a published state is in force."""
+
 _KEPT_QUERIES: Final = 4096
 _KEPT_TABLES: Final = 8
+_LONGEST_KEPT_QUERY: Final = 512
 
 
 def version_of(publication: Publication) -> str:
     """The name of a published state: in ETags, in cursors, and to people."""
     return f"{publication.generation}-{publication.published_at_ms:x}"
+
+
+class _Kept:
+    """An answer that is kept.
+
+    :param make: makes it from another published state.
+    """
+
+    __slots__ = ("answer", "asked_again", "make")
+
+    def __init__(self, answer: Answer, make: Maker) -> None:
+        self.answer = answer
+        self.make = make
+        self.asked_again = 0
 
 
 class Published:
@@ -35,11 +54,16 @@ class Published:
         self.calendar: Final[Calendar] = calendar_named(publication.meaning.calendar)
         self._lock = threading.Lock()
         self._queries: LRUCache[Hashable, Any] = LRUCache(_KEPT_QUERIES)
-        self._answers: LRUCache[Hashable, Answer] = LRUCache(max(cache_bytes, 1), getsizeof=lambda answer: answer.size)
+        self._answers: LRUCache[Hashable, _Kept] = LRUCache(max(cache_bytes, 1), getsizeof=_size_of)
         self._tables: LRUCache[Hashable, Any] = LRUCache(_KEPT_TABLES)
 
-    def query(self, text: Hashable, make: Callable[[], T]) -> T:
-        """The query that `text` stands for, from `make` where it is not known; what `make` raises is not kept."""
+    def query(self, text: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+        """The query that `text` stands for, from `make` where it is not known; what `make` raises is not kept.
+
+        Long ones are not kept either: many of them would take much memory.
+        """
+        if sum(len(part) for part in text if isinstance(part, str)) > _LONGEST_KEPT_QUERY:
+            return make()
         return cast("T", self._kept(self._queries, text, make))
 
     def table(self, name: Hashable, make: Callable[[], T]) -> T:
@@ -49,13 +73,33 @@ class Published:
     def answer(self, query: Hashable) -> Answer | None:
         """The encoded answer that was kept for `query`, if it still is."""
         with self._lock:
-            return self._answers.get(query)
+            kept = self._answers.get(query)
+            if kept is None:
+                return None
+            kept.asked_again += 1
+            return kept.answer
 
-    def keep(self, query: Hashable, answer: Answer) -> None:
-        """Keep `answer` for `query`, unless it alone is larger than all that may be kept."""
+    def keep(self, query: Hashable, answer: Answer, make: Maker) -> None:
+        """Keep `answer` for `query`, unless it alone is larger than all that may be kept.
+
+        :param make: makes the same answer from another published state.
+        """
         with self._lock:
-            if answer.size <= self._answers.maxsize:
-                self._answers[query] = answer
+            if answer.size <= self._answers.maxsize and query not in self._answers:  # two may have made it at once
+                self._answers[query] = _Kept(answer, make)
+
+    def has(self, query: Hashable) -> bool:
+        """Whether an answer is kept for `query`; this does not count as asking for it."""
+        with self._lock:
+            return query in self._answers
+
+    def favourites(self) -> list[tuple[Hashable, Maker]]:
+        """What was asked more than once, the most asked first: the query and what makes its answer."""
+        with self._lock:
+            asked_again = [(kept.asked_again, query, kept.make) for query, kept in self._answers.items()]
+        wanted = [entry for entry in asked_again if entry[0]]
+        wanted.sort(key=lambda entry: entry[0], reverse=True)
+        return [(query, make) for _, query, make in wanted]
 
     def _kept(self, cache: LRUCache[Hashable, Any], name: Hashable, make: Callable[[], Any]) -> Any:
         with self._lock:
@@ -65,3 +109,7 @@ class Published:
         with self._lock:
             cache[name] = made
         return made
+
+
+def _size_of(kept: _Kept) -> int:
+    return kept.answer.size

@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 import falcon
 
 from api.problems import Problem, ProblemKind
-from api.reading.answers import Answer, preferred_encoding
+from api.reading.answers import Answer, preference_in
+from api.reading.in_force import InForce
 from api.reading.published import Published
-from api.reading.store_access import StoreAccess
 from core.calendar import Calendar
 from core.errors import StoreUnavailable
 from core.stores import Stores
@@ -25,12 +25,12 @@ _NOT_BUILT_RETRY_S: Final = 30.0
 class Reader:
     """Reads summaries for the resources. Threads share it.
 
-    :param access: the stores.
+    :param in_force: what is published.
     :param calendar: of keys while nothing is published.
     """
 
-    def __init__(self, access: StoreAccess, calendar: Calendar) -> None:
-        self._access = access
+    def __init__(self, in_force: InForce, calendar: Calendar) -> None:
+        self._in_force = in_force
         self._calendar = calendar
 
     def respond(
@@ -38,7 +38,7 @@ class Reader:
         req: falcon.Request,
         resp: falcon.Response,
         *,
-        question: Hashable,
+        question: tuple[Hashable, ...],
         parse: Callable[[Calendar, str | None], QueryT],
         allow: Callable[[QueryT], None],
         answer: Callable[[Stores, Published, QueryT], Answer],
@@ -52,18 +52,33 @@ class Reader:
         :raises Problem: nothing is built yet; and whatever the three raise.
         :raises StoreUnavailable: the store does not answer, or is published to faster than it can be read.
         """
-        published = self._access.published()
+        published = self._in_force.published()
         for _ in range(_MOST_READS):
             if published is None:
-                allow(parse(self._calendar, None))
-                raise Problem(ProblemKind.NOT_BUILT_YET, "Nothing was published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
-            query = published.query(question, partial(parse, published.calendar, published.version))
+                raise self._nothing_yet(parse, allow)
+            try:
+                query = published.query(question, partial(parse, published.calendar, published.version))
+            except Problem as problem:
+                # Another process may have given this cursor, and know of a publication that this one has yet to see.
+                if problem.kind is not ProblemKind.STALE_CURSOR or (latest := self._in_force.look()) is published:
+                    raise
+                published = latest
+                continue
             allow(query)
             if found := self._kept_or_made(req, published, query, answer):
                 found.send(req, resp)
                 return
-            published = self._access.look()
+            published = self._in_force.look()
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
+
+    def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
+        """What a request is told while nothing is published, unless it is wrong or not allowed anyway."""
+        try:
+            allow(parse(self._calendar, None))
+        except Problem as problem:
+            if problem.kind is not ProblemKind.STALE_CURSOR:
+                raise
+        return Problem(ProblemKind.NOT_BUILT_YET, "Nothing was published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
 
     def _kept_or_made(
         self,
@@ -73,14 +88,17 @@ class Reader:
         answer: Callable[[Stores, Published, QueryT], Answer],
     ) -> Answer | None:
         """The answer to `query` in the encoding that `req` prefers, or None when `published` is no longer in force."""
-        encoding = preferred_encoding(req.get_header("Accept-Encoding"))
-        if kept := published.answer((query, encoding)):
+        preference = preference_in(req.env.get("HTTP_ACCEPT_ENCODING"))
+        if kept := published.answer((query, preference)):
             req.context.cache = "hit"
             return kept
-        plain = self._access.read(published, lambda stores: answer(stores, published, query))
-        if plain is None:
+
+        def make(stores: Stores, published: Published) -> Answer:
+            return answer(stores, published, query).encoded(preference)
+
+        made = self._in_force.read(published, make)
+        if made is None:
             return None
         req.context.cache = "miss"
-        encoded = plain.encoded(encoding)
-        published.keep((query, encoding), encoded)
-        return encoded
+        published.keep((query, preference), made, make)
+        return made

@@ -15,7 +15,7 @@ from pydantic import Field
 from api.problems import Problem, ProblemKind
 from api.reading.answers import Answer, etag_of
 from api.reading.cursors import cursor_after, position_in
-from api.reading.parameters import Findings, Parameters, checked, fields_of
+from api.reading.parameters import KEY_PATTERN, Findings, Parameters, WholeNumber, checked, fields_of
 from api.reading.published import Published
 from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
@@ -32,20 +32,29 @@ class SummaryParameters(Parameters):
     mode: Mode = Field(description="Length of the periods.")
     type: Measure = Field(description="The sum of amounts, in the unit of CURRENCY, or the number of transactions.")
     merchant_id: str | None = Field(
-        default=None, min_length=1, description="One merchant, named as in the source; all together without it."
+        default=None,
+        min_length=1,
+        description="One merchant, named as in the source; all together without it.",
+        examples=["corner-shop"],
     )
     first: str | None = Field(
         default=None,
         alias="from",
         description="The first period: a key of the mode, such as 1403/04/04, 1403/W15, 1403/04.",
+        json_schema_extra={"pattern": KEY_PATTERN, "examples": ["1403/04/04"]},
     )
-    last: str | None = Field(default=None, alias="to", description="The last period, inclusive: a key of the mode.")
+    last: str | None = Field(
+        default=None,
+        alias="to",
+        description="The last period, inclusive: a key of the mode.",
+        json_schema_extra={"pattern": KEY_PATTERN, "examples": ["1403/04/06"]},
+    )
     fill: Literal["zero"] | None = Field(
         default=None,
         description="`zero` also gives the periods without transactions, from `from` to `to`, or else from the first "
         "to the last period of all that is published.",
     )
-    limit: int | None = Field(
+    limit: WholeNumber | None = Field(
         default=None, ge=1, le=10_000, description="Periods a page; the header Link then leads to the next page."
     )
     cursor: str | None = Field(
@@ -149,12 +158,11 @@ def _points(stores: Stores, published: Published, query: SeriesQuery) -> list[Se
 def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
     """The keys of all periods from the first to the last that is asked for, or else published."""
     calendar, publication = published.calendar, published.publication
-    if publication.first_day_key is None or publication.last_day_key is None:
+    first = query.first or _day(calendar, publication.first_day_key)
+    last = query.last or _day(calendar, publication.last_day_key)
+    if first is None or last is None:
         return []
-    first_day = calendar.parse(Mode.DAILY, publication.first_day_key).first_day
-    last_day = calendar.parse(Mode.DAILY, publication.last_day_key).last_day
-    first_day = query.first.first_day if query.first else first_day
-    last_day = query.last.last_day if query.last else last_day
+    first_day, last_day = first.first_day, last.last_day
     first_day, last_day = max(first_day, calendar.first_day), min(last_day, calendar.last_day)
     if last_day - first_day >= _MOST_FILLED:
         findings = Findings()
@@ -162,6 +170,10 @@ def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
         findings.raise_if_any()
     name = ("keys", query.mode, first_day, last_day)
     return published.table(name, lambda: [period.key for period in calendar.periods(query.mode, first_day, last_day)])
+
+
+def _day(calendar: Calendar, key: str | None) -> Period | None:
+    return None if key is None else calendar.parse(Mode.DAILY, key)
 
 
 def _address(query: SeriesQuery, published: Published, last_key: str) -> str:
@@ -200,7 +212,11 @@ def _period(
 
 
 def _as_json(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
-    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows])
+    if len(names) == 2:  # nearly always, and twice as fast
+        body = orjson.dumps([{"key": key, "value": value} for key, value in rows])
+    else:
+        body = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows])
+    return bytes(memoryview(body))  # a copy: what orjson gives holds on to a buffer that is kilobytes larger
 
 
 def _as_csv(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:

@@ -6,7 +6,7 @@ import falcon
 
 from api.access.principal import Principal
 from api.problems import Problem, ProblemKind
-from api.reading.store_access import StoreAccess
+from api.reading.in_force import InForce
 from core.errors import StoreError
 from core.stores.keys import Scope
 
@@ -27,13 +27,13 @@ class HealthResource:
 class ReadyResource:
     """The store answers, and something is published. Anyone may ask whether; why not is for the scope ``operate``.
 
-    :param access: the stores.
+    :param in_force: what is published.
     """
 
     public = True
 
-    def __init__(self, access: StoreAccess) -> None:
-        self._access = access
+    def __init__(self, in_force: InForce) -> None:
+        self._in_force = in_force
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """200 when summaries can be served, else 503."""
@@ -42,12 +42,12 @@ class ReadyResource:
         may_know = caller is not None and Scope.OPERATE in caller.scopes
         published = None
         try:
-            published = self._access.published()
+            published = self._in_force.published()
             kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
         except StoreError as error:
             kind, detail = ProblemKind.STORE_UNAVAILABLE, f"{error.sentence}."
         if published is None:
-            raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._access.freshness_s)
+            raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._in_force.freshness_s)
         resp.media = {"status": "ready"} | ({"version": published.version} if may_know else {})
 
     on_head = on_get

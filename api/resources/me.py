@@ -8,31 +8,33 @@ import falcon
 import orjson
 
 from api.access.principal import Principal
-from api.instants import iso_instant
+from api.reading.in_force import InForce
+from api.reading.parameters import refuse_parameters
 from api.reading.published import Published
-from api.reading.store_access import StoreAccess
 from core.calendar import Mode
 from core.calendar.solar import gregorian_date
+from core.instants import iso_instant
 
 
 class MeResource:
     """The caller, the meaning of keys and amounts, and the days that are published.
 
-    :param access: the stores.
+    :param in_force: what is published.
     :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.
     :param currency: the unit of amounts.
     """
 
-    def __init__(self, access: StoreAccess, *, calendar: str, time_zone: str, currency: str) -> None:
-        self._access = access
+    def __init__(self, in_force: InForce, *, calendar: str, time_zone: str, currency: str) -> None:
+        self._in_force = in_force
         self._calendar = calendar
         self._time_zone = time_zone
         self._currency = currency
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The caller's scopes, and what is published."""
+        refuse_parameters(req.query_string)
         caller: Principal = req.context.principal
-        published = self._access.published()
+        published = self._in_force.published()
         meaning = published.publication.meaning if published else None
         resp.set_header("Cache-Control", "no-store")
         resp.content_type = falcon.MEDIA_JSON

@@ -31,6 +31,8 @@ class MetricsResource:
         resp.data, resp.content_type = self._metrics.exposition(req.accept, self._facts())
         resp.set_header("Cache-Control", "no-store")
 
+    on_head = on_get
+
     def _facts(self) -> StoreFacts:
         try:
             published = self._published()

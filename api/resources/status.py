@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import falcon
 
-from api.instants import iso_instant
+from api.reading.parameters import refuse_parameters
 from api.reading.published import version_of
 from api.reading.store_access import StoreAccess
 from core.errors import ConservationBroken
+from core.instants import iso_instant
 from core.stores import Clock, Stores
 from core.stores.keys import Scope
 from core.stores.runs import Run, RunStatus
@@ -34,6 +35,7 @@ class StatusResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The published state and its age, rejects, conservation, the last failure and the run under way."""
         req.context.principal.require_scope(Scope.OPERATE)
+        refuse_parameters(req.query_string)
         publication, publisher, runs = self._access.call(_read)
         failures = [run for run in runs if run.status in _FAILURES]
         running = [run for run in runs if run.status is RunStatus.RUNNING]

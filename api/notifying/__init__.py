@@ -1,0 +1,1 @@
+"""Notifications, contacts and subscriptions as clients send and see them."""

@@ -1,0 +1,76 @@
+"""``GET /api/notifications``: a page of notifications, the newest first."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from falcon import to_query_str
+from pydantic import Field
+
+from api.notifying.views import listed_view
+from api.reading.cursors import cursor_after, position_in
+from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
+from api.reading.store_access import StoreAccess
+from core.notifications.model import NotificationStatus
+
+PATH: Final = "/api/notifications"
+
+_VERSION: Final = ""  # the pages belong to no publication
+_POSITION: Final = re.compile(r"([0-9]{1,15})-([a-z2-7]{26})")
+
+
+class NotificationsParameters(Parameters):
+    """The parameters of ``GET /api/notifications``."""
+
+    user_id: str | None = Field(default=None, min_length=1, description="Only those to this user.")
+    status: NotificationStatus | None = Field(default=None, description="Only those that stand so.")
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(default=100, description="Notifications a page.")
+    cursor: str | None = Field(
+        default=None, min_length=1, description="Where a page begins, as the header `Link` gave it."
+    )
+
+
+def read_parameters(query_string: str) -> tuple[NotificationsParameters, tuple[int, str] | None]:
+    """The checked query, and after which notification the page begins: its ``created_at_ms`` and id.
+
+    :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
+    """
+    findings = Findings()
+    parameters = checked(NotificationsParameters, fields_of(query_string, findings), findings)
+    after = None
+    if parameters is not None and parameters.cursor is not None:
+        position = position_in(parameters.cursor, _VERSION, _query(parameters), findings)
+        if position is not None and (found := _POSITION.fullmatch(position)):
+            after = int(found[1]), found[2]
+        elif position is not None:
+            findings.add("cursor", "is not one that the header Link gave")
+    findings.raise_if_any()
+    assert parameters is not None  # because what is not checked has findings
+    return parameters, after
+
+
+def page(
+    access: StoreAccess, parameters: NotificationsParameters, after: tuple[int, str] | None
+) -> tuple[dict[str, Any], str | None]:
+    """The page, and where the next one is; None after the last.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    limit = parameters.limit
+    found = access.call(
+        lambda stores: stores.notifications.listed(
+            user_id=parameters.user_id, status=parameters.status, after=after, limit=limit + 1
+        )
+    )
+    document = {"notifications": [listed_view(listed) for listed in found[:limit]]}
+    if len(found) <= limit:
+        return document, None
+    last = found[limit - 1].notification
+    given = parameters.model_dump(mode="json", exclude_none=True)
+    cursor = cursor_after(f"{last.created_at_ms}-{last.id}", _VERSION, _query(parameters))
+    return document, PATH + to_query_str(given | {"cursor": cursor})
+
+
+def _query(parameters: NotificationsParameters) -> tuple[str | None, str | None, int]:
+    return parameters.user_id, parameters.status and parameters.status.value, parameters.limit

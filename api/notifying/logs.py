@@ -1,0 +1,99 @@
+"""What clients may let happen to the logs of a notification: a retry, and a cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from api.notifying.reading import bad_parameters
+from api.problems import ParameterError, Problem, ProblemKind
+from api.reading.store_access import StoreAccess
+from core.notifications.events import Event, EventKind, LogState, LogStatus
+from core.notifications.model import Notification
+from core.stores import Clock
+from core.stores.notifications import Kept
+
+_RETRIED: Final = (LogStatus.DEAD, LogStatus.UNKNOWN)
+
+
+class Logs:
+    """The notifications in the stores behind `access`, and what is asked of them.
+
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(self, access: StoreAccess, clock: Clock) -> None:
+        self._access = access
+        self._clock = clock
+
+    def kept(self, notification_id: str) -> Kept:
+        """The notification of that id.
+
+        :raises Problem: there is none.
+        """
+        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        if kept is None:
+            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
+        return kept
+
+    def retry(self, notification_id: str, channels: Sequence[str] | None) -> Kept:
+        """Let logs that are dead or unknown be sent again.
+
+        :param channels: only these, or None for all.
+        :raises Problem: there is no such notification or channel of it; it has expired; none of the logs is dead or
+            unknown.
+        """
+        kept = self.kept(notification_id)
+        notification = kept.notification
+        if strange := [channel for channel in channels or () if channel not in notification.channels]:
+            there = ", ".join(notification.channels)
+            raise bad_parameters(
+                [ParameterError("channels", f"{channel!r} is not one of {there}") for channel in strange]
+            )
+        if notification.expires_at_ms is not None and notification.expires_at_ms <= self._clock():
+            raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
+        chosen = notification.channels if channels is None else channels
+        retried = [self._happens(kept, channel, EventKind.RETRY, _is_retried) for channel in chosen]
+        then = self.kept(notification_id)
+        if not any(retried):
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {_standing(then, chosen)}.")
+        return then
+
+    def cancel(self, notification_id: str) -> Kept:
+        """Let no open log be sent any more, except that an attempt under way is brought to its end.
+
+        :raises Problem: there is no such notification; all of its logs have come to another end.
+        """
+        kept = self.kept(notification_id)
+        for channel in kept.notification.channels:
+            self._happens(kept, channel, EventKind.CANCEL, _is_cancellable)
+        then = self.kept(notification_id)
+        if not any(log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs):
+            channels = then.notification.channels
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {_standing(then, channels)}.")
+        return then
+
+    def _happens(self, kept: Kept, channel: str, kind: EventKind, possible: Callable[[LogState], bool]) -> bool:
+        """Whether `kind` could happen to the log of `channel`, and has."""
+        state = kept.log(channel).state
+        while possible(state):
+            if self._append(kept.notification, channel, state, Event(state.number + 1, kind, self._clock())):
+                return True
+            state = self.kept(kept.notification.id).log(channel).state
+        return False
+
+    def _append(self, notification: Notification, channel: str, state: LogState, event: Event) -> bool:
+        then = self._access.call(lambda stores: stores.notifications.append(notification, channel, state, event))
+        return then is not None
+
+
+def _is_retried(state: LogState) -> bool:
+    return state.status in _RETRIED
+
+
+def _is_cancellable(state: LogState) -> bool:
+    return state.is_open and not state.cancelling
+
+
+def _standing(kept: Kept, channels: Sequence[str]) -> str:
+    return ", ".join(f"{channel} is {kept.log(channel).state.status}" for channel in channels)

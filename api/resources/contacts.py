@@ -1,0 +1,43 @@
+"""``/api/users/{user_id}/contacts``: where a user is reached."""
+
+from __future__ import annotations
+
+import falcon
+
+from api.notifying.answering import send_document
+from api.notifying.reading import addresses_in, read_object
+from api.notifying.user_path import checked_user_id
+from api.reading.parameters import refuse_parameters
+from api.reading.store_access import StoreAccess
+from core.stores.keys import Scope
+
+
+class ContactsResource:
+    """The addresses of one user, by channel.
+
+    :param access: the stores.
+    :param channels: over which something can be sent.
+    """
+
+    def __init__(self, access: StoreAccess, channels: frozenset[str]) -> None:
+        self._access = access
+        self._channels = channels
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
+        """The addresses of the user, none if nothing is known of them."""
+        req.context.principal.require_scope(Scope.NOTIFICATIONS)
+        refuse_parameters(req.query_string)
+        user_id = checked_user_id(user_id)
+        addresses = self._access.call(lambda stores: stores.contacts.get(user_id))
+        send_document(resp, {"user_id": user_id, "contacts": addresses})
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
+        """Let the user be reached at these addresses, and nowhere else."""
+        req.context.principal.require_scope(Scope.NOTIFICATIONS)
+        refuse_parameters(req.query_string)
+        user_id = checked_user_id(user_id)
+        addresses = addresses_in(read_object(req), self._channels)
+        self._access.call(lambda stores: stores.contacts.replace(user_id, addresses))
+        send_document(resp, {"user_id": user_id, "contacts": addresses})
+
+    on_head = on_get

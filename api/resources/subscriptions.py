@@ -1,0 +1,119 @@
+"""``/api/subscriptions``: who is told of which summaries once a period has ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import falcon
+from pydantic import Field
+
+from api.access.principal import Principal
+from api.notifying.answering import send_document
+from api.notifying.payloads import NewSubscription, Nothing
+from api.notifying.reading import checked_payload, read_object
+from api.notifying.repeating import conflict, id_of, new_or
+from api.notifying.values import Rules
+from api.notifying.views import subscription_view
+from api.problems import Problem, ProblemKind
+from api.reading.parameters import Findings, Parameters, checked, fields_of, refuse_parameters
+from api.reading.store_access import StoreAccess
+from core.calendar import Mode
+from core.stores import Clock
+from core.stores.keys import Scope
+from core.stores.subscriptions import Subscription
+
+PATH: Final = "/api/subscriptions"
+
+
+class SubscriptionsParameters(Parameters):
+    """The parameters of ``GET /api/subscriptions``."""
+
+    user_id: str | None = Field(default=None, min_length=1, description="Only those of this user.")
+
+
+class SubscriptionsResource:
+    """All subscriptions.
+
+    :param access: the stores.
+    :param channels: over which something can be sent.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(self, access: StoreAccess, channels: frozenset[str], clock: Clock) -> None:
+        self._access = access
+        self._channels = channels
+        self._clock = clock
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Subscriptions that have not ended, to summaries that the caller may read, the oldest first."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        findings = Findings()
+        parameters = checked(SubscriptionsParameters, fields_of(req.query_string, findings), findings)
+        findings.raise_if_any()
+        user_id = parameters.user_id if parameters else None
+        found = self._access.call(lambda stores: stores.subscriptions.all(user_id=user_id, in_force=True))
+        visible = [subscription for subscription in found if caller.may_read(subscription.merchant_id)]
+        send_document(resp, {"subscriptions": [subscription_view(subscription) for subscription in visible]})
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Subscribe a user; whoever does must be allowed to read those summaries."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        refuse_parameters(req.query_string)
+        known_id = id_of(req, "subscription")
+        now_ms = self._clock()
+        payload = checked_payload(read_object(req), NewSubscription, Rules(self._channels, now_ms))
+        caller.require_merchant(payload.merchant_id)
+        subscription = Subscription(
+            id=new_or(known_id),
+            merchant_id=payload.merchant_id,
+            user_id=payload.user_id,
+            modes=tuple(mode for mode in Mode if mode in payload.modes),
+            channels=payload.channels,
+            locale=payload.locale,
+            created_at_ms=now_ms,
+        )
+        kept = self._access.call(lambda stores: stores.subscriptions.add(subscription))
+        if replace(kept, created_at_ms=now_ms, ended_at_ms=None) != subscription:
+            raise conflict()
+        send_document(resp, subscription_view(kept), created_at=f"{PATH}/{kept.id}")
+
+    on_head = on_get
+
+
+class SubscriptionResource:
+    """One subscription, for whoever may read those summaries.
+
+    :param access: the stores.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(self, access: StoreAccess, clock: Clock) -> None:
+        self._access = access
+        self._clock = clock
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, subscription_id: str) -> None:
+        """The subscription, also an ended one."""
+        send_document(resp, subscription_view(self._found(req, subscription_id)))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, subscription_id: str) -> None:
+        """End the subscription; ending again changes nothing."""
+        self._found(req, subscription_id)
+        checked_payload(read_object(req, needed=False), Nothing, None)
+        now_ms = self._clock()
+        ended = self._access.call(lambda stores: stores.subscriptions.end(subscription_id, now_ms))
+        send_document(resp, subscription_view(ended))
+
+    def _found(self, req: falcon.Request, subscription_id: str) -> Subscription:
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        refuse_parameters(req.query_string)
+        found = self._access.call(lambda stores: stores.subscriptions.get(subscription_id))
+        if found is None:
+            raise Problem(ProblemKind.UNKNOWN_SUBSCRIPTION, "There is no subscription of this id.")
+        caller.require_merchant(found.merchant_id)
+        return found
+
+    on_head = on_get

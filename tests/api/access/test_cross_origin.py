@@ -1,0 +1,82 @@
+"""Pages of other origins may call the API only where the operator names their origin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from asking import SUMMARY, Api, add_key, problem
+from falcon.testing import Result
+from sales import published_in
+
+from core.stores.keys import Scope
+
+APP, OTHER = "https://app.example", "https://evil.example"
+QUERY = "mode=daily&type=amount"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return published_in(tmp_path)
+
+
+@pytest.fixture
+def api(url: str) -> Api:
+    return Api(url, {"cors_origins": f"{APP}, http://localhost:3000"})
+
+
+def preflight(api: Api, origin: str, path: str = SUMMARY) -> Result:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization,if-none-match"}
+    return api.ask(path, method="OPTIONS", headers={"Origin": origin, **asked}, peer="10.0.0.1", host="api.example")
+
+
+def cors_headers(answer: Result) -> list[str]:
+    return [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_unless_configured_no_origin_may(url: str) -> None:
+    add_key(url)
+    api = Api(url)
+    for origin in (APP, "null", "http://127.0.0.1:8000"):
+        assert cors_headers(api.ask(SUMMARY, QUERY, headers={"Origin": origin})) == []
+        assert cors_headers(preflight(api, origin)) == []
+
+
+def test_a_named_origin_may_with_its_key(api: Api, url: str) -> None:
+    key = add_key(url, [Scope.SUMMARIES])
+    asked = preflight(api, APP)
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-origin"] == APP
+    assert "GET" in asked.headers["access-control-allow-methods"]
+    assert "authorization" in asked.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in asked.headers
+    answer = api.ask(SUMMARY, f"{QUERY}&limit=1", key=key, headers={"Origin": APP})
+    assert answer.headers["access-control-allow-origin"] == APP
+    exposed = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"ETag", "Link", "Retry-After", "X-Request-Id", "Content-Disposition"} <= set(exposed)
+
+
+@pytest.mark.parametrize(
+    "origin", [OTHER, "null", "", "*", "https://app.example.evil.example", "http://app.example", "https://APP.example"]
+)
+def test_any_other_may_not(api: Api, url: str, origin: str) -> None:
+    key = add_key(url, [Scope.SUMMARIES])
+    assert "access-control-allow-origin" not in preflight(api, origin).headers
+    assert "access-control-allow-origin" not in api.ask(SUMMARY, QUERY, key=key, headers={"Origin": origin}).headers
+
+
+def test_its_pages_can_read_errors_too(api: Api, url: str) -> None:
+    add_key(url)
+    answer = api.ask(SUMMARY, QUERY, headers={"Origin": APP})
+    assert problem(answer) == (401, "no-key")
+    assert answer.headers["access-control-allow-origin"] == APP
+
+
+def test_caches_keep_origins_apart(api: Api) -> None:
+    for headers in ({"Origin": APP}, {"Origin": OTHER}, {}):
+        vary = api.ask(SUMMARY, QUERY, headers=headers).headers["vary"]
+        assert {"Origin", "Accept-Encoding", "Authorization"} <= {name.strip() for name in vary.split(",")}
+
+
+def test_before_the_first_key_no_origin_elsewhere_may(api: Api) -> None:
+    assert problem(preflight(api, APP)) == (401, "no-key")

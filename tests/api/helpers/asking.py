@@ -1,0 +1,183 @@
+"""The API in this process, over a real store, and clients that ask it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from examples import NOW_MS
+from falcon import testing
+
+from api.access.keys import digest_of, new_token
+from api.app import create_app
+from core.settings import Settings
+from core.stores import Stores, open_stores
+from core.stores.keys import ApiKey, Scope
+
+SUMMARY = "/api/transactions/summary"
+MERCHANTS = "/api/merchants"
+FRESHNESS_S = 1.0
+
+Query = str | Mapping[str, str]
+
+
+@dataclass
+class Moment:
+    """A clock that stands still until it is told to go on; seconds.
+
+    :param each_look_s: how far it goes on by itself whenever it is looked at.
+    """
+
+    now_s: float = 1_000.0
+    each_look_s: float = 0.0
+
+    def __call__(self) -> float:
+        """The seconds."""
+        self.now_s += self.each_look_s
+        return self.now_s
+
+    def pass_by(self, seconds: float = FRESHNESS_S) -> None:
+        """Go on."""
+        self.now_s += seconds
+
+
+@dataclass
+class Api:
+    """One process of the API, and what it has logged.
+
+    :param settings: what differs from the defaults.
+    :param spawn: runs what is done beside requests; at once, unless a test says otherwise.
+    :param stores: those it has opened, one after the other.
+    """
+
+    store_url: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    moment: Moment = field(default_factory=Moment)
+    lines: list[bytes] = field(default_factory=list)
+    stores: list[Stores] = field(default_factory=list)
+    clock: Callable[[], int] = lambda: NOW_MS
+    spawn: Callable[[Callable[[], object]], None] = lambda work: (work(), None)[1]
+    queue: Callable[[str], None] = lambda notification_id: None
+
+    def __post_init__(self) -> None:
+        defaults: dict[str, Any] = {"api_rate_limit": "1000000/minute", "api_freshness_s": FRESHNESS_S}
+        settings = Settings(store_url=self.store_url, **(defaults | dict(self.settings)))
+        self.app = create_app(
+            settings,
+            self._open,
+            log=self.lines.append,
+            clock=lambda: self.clock(),
+            monotonic=self.moment,
+            spawn=self.spawn,
+            queue=self.queue,
+        )
+        self.client = testing.TestClient(self.app)
+
+    def ask(
+        self,
+        path: str = SUMMARY,
+        query: Query = "",
+        *,
+        method: str = "GET",
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        peer: str = "127.0.0.1",
+        host: str | None = "127.0.0.1:8000",
+        body: bytes | None = None,
+    ) -> testing.Result:
+        """The answer to one request, by default of a program on this host; `query` is encoded when it is a mapping."""
+        sent = {"Host": host} if host is not None else {}
+        if key is not None:
+            sent["Authorization"] = f"Bearer {key}"
+        return self.client.simulate_request(
+            method,
+            path,
+            query_string=query if isinstance(query, str) else urlencode(query),
+            headers=sent | dict(headers or {}),
+            remote_addr=peer,
+            body=body,
+            extras={} if host is not None else {"HTTP_HOST": ""},
+        )
+
+    def unchecked(self, path: str, environ: Mapping[str, str | None], method: str = "GET") -> testing.Result:
+        """The answer to a request that no correct server would pass on; None takes a variable of WSGI away."""
+        everything: dict[str, Any] = testing.create_environ(path, method=method, headers={"Host": "localhost"})
+        everything |= {"REMOTE_ADDR": "127.0.0.1", **environ}
+        taken = {name: value for name, value in everything.items() if value is not None}
+        begun: list[Any] = []
+        body = self.app(taken, lambda status, headers, error=None: begun.extend((status, headers)))  # type: ignore
+        return testing.Result(body, *begun)
+
+    def series(self, mode: str = "daily", measure: str = "amount", **query: str) -> testing.Result:
+        """The answer to a question for a series; ``first`` and ``last`` stand for ``from`` and ``to``."""
+        renamed = {{"first": "from", "last": "to"}.get(name, name): value for name, value in query.items()}
+        return self.ask(SUMMARY, {"mode": mode, "type": measure, **renamed})
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the log."""
+        return [orjson.loads(line) for line in self.lines]
+
+    def _open(self) -> Stores:
+        stores = open_stores(self.store_url, timeout_s=3, create=False)
+        _opened.append(stores)
+        self.stores.append(stores)
+        return stores
+
+
+_opened: list[Stores] = []
+
+
+def close_all() -> None:
+    """Close the stores of every `Api` there was."""
+    while _opened:
+        _opened.pop().close()
+
+
+def add_key(
+    store_url: str,
+    scopes: Sequence[Scope] = (),
+    merchants: Sequence[str] = (),
+    *,
+    name: str = "client",
+) -> str:
+    """Make a key; returns its token."""
+    key_id, token = new_token()
+    with open_stores(store_url, timeout_s=10) as stores:
+        stores.keys.add(ApiKey(key_id, name, digest_of(token), frozenset(scopes), frozenset(merchants), NOW_MS))
+    return token
+
+
+def revoke(store_url: str, token: str) -> None:
+    """Make the key of no use."""
+    with open_stores(store_url, timeout_s=10) as stores:
+        stores.keys.revoke(token.split("_")[1], NOW_MS)
+
+
+def document(answer: testing.Result) -> dict[str, Any]:
+    """The problem document that `answer` must be, well-formed and no cached one."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    problem: dict[str, Any] = json.loads(answer.content)
+    assert problem["status"] == answer.status_code
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["type"].startswith("/problems/")
+    assert problem["title"]
+    assert problem["detail"].endswith(".")
+    assert problem["hint"]
+    assert "etag" not in answer.headers
+    return problem
+
+
+def problem(answer: testing.Result) -> tuple[int, str]:
+    """Status and slug of the problem document that `answer` must be."""
+    return answer.status_code, document(answer)["type"].removeprefix("/problems/")
+
+
+def wrong(answer: testing.Result) -> dict[str, str]:
+    """The wrong parameters that `answer` names, and what is wrong with each."""
+    assert problem(answer) == (400, "bad-parameter")
+    return {error["parameter"]: error["detail"] for error in document(answer)["errors"]}

@@ -1,0 +1,43 @@
+"""Notifications, contacts and a subscription that the examples in the OpenAPI document are about."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.describing.notifying_examples import FAILED_ID, PENDING_ID, SUBSCRIPTION_ID
+from core.calendar import Mode
+from core.notifications.events import Event, EventKind
+from core.notifications.model import Notification
+from core.stores import Stores
+from core.stores.subscriptions import Subscription
+
+_BOUNCED: Final = "550 5.1.1 there is no such mailbox"
+
+
+def add_notifications(stores: Stores, created_at_ms: int) -> None:
+    """Keep in `stores` one that an e-mail gateway refused, one that waits, and what users gave of themselves."""
+    stores.contacts.replace("sara", {"sms": "+989121234567", "email": "sara@example.com"})
+    stores.subscriptions.add(
+        Subscription(SUBSCRIPTION_ID, "tea-house", "sara", (Mode.WEEKLY,), ("email",), "fa", created_at_ms)
+    )
+    stores.notifications.add(_notification(PENDING_ID, "reza", 63, ("sms",), created_at_ms), created_at_ms)
+    failed = _notification(FAILED_ID, "sara", 64, ("sms", "email"), created_at_ms)
+    stores.notifications.add(failed, created_at_ms)
+    begun_ms, ended_ms = created_at_ms + 1000, created_at_ms + 2000
+    for channel, outcome in {
+        "sms": Event(2, EventKind.SUCCESS, ended_ms, reference="8792343"),
+        "email": Event(2, EventKind.DEAD, ended_ms, error=_BOUNCED),
+    }.items():
+        kept = stores.notifications.get(FAILED_ID)
+        assert kept is not None
+        attempt = Event(1, EventKind.ATTEMPT, begun_ms, until_ms=begun_ms + 120_000, worker="worker:1")
+        begun = stores.notifications.append(failed, channel, kept.log(channel).state, attempt)
+        assert begun is not None
+        assert stores.notifications.append(failed, channel, begun, outcome) is not None
+
+
+def _notification(
+    notification_id: str, user_id: str, number: int, channels: tuple[str, ...], created_at_ms: int
+) -> Notification:
+    title = f"Order {number}"
+    return Notification(notification_id, user_id, title, "It is on its way.", channels, "en", created_at_ms)

@@ -1,0 +1,92 @@
+"""Made-up daily summaries, and by hand what the API must say of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from examples import MEANING, NOW_MS, Row, frame, publication, row
+
+from core.calendar import Mode, calendar_named
+from core.stores import open_stores
+from core.stores.summaries import Publication
+
+JALALI = calendar_named("jalali")
+
+Sales = Mapping[str, Mapping[str, tuple[int, int]]]
+"""For each merchant and daily key the amount and the count."""
+
+EXACT = 2**53 + 1
+"""The least integer that a double cannot hold."""
+
+ODD_IDS = ("فروشگاه تهران", "a&b=c+d%20e", " blank both ", "quo\"te's,;", "#?/<>", "ß-Straße", "ĞİŞ", "\u200cنیم‌فاصله")
+"""Merchants whose names must be encoded with care."""
+
+SALES: Sales = {
+    "shop-1": {
+        "1402/12/27": (5, 1),
+        "1402/12/29": (-7, 2),
+        "1403/01/01": (EXACT, 3),
+        "1403/01/03": (100, 1),
+        "1403/04/04": (120_000, 12),
+        "1403/04/05": (-(2**62), 1),
+    },
+    "shop-2": {"1403/01/02": (1_000, 1), "1403/04/04": (0, 4), "1403/12/30": (2, 1)},
+    **{merchant: {"1403/02/15": (10 + number, number + 1)} for number, merchant in enumerate(ODD_IDS)},
+}
+
+
+def by_hand(
+    sales: Sales, mode: Mode, measure: Literal["amount", "count"], merchant_id: str | None
+) -> list[dict[str, object]]:
+    """The array that a series of `sales` is."""
+    totals: dict[str, int] = defaultdict(int)
+    for merchant, days in sales.items():
+        if merchant_id in (None, merchant):
+            for day, values in days.items():
+                key = JALALI.period_of(mode, JALALI.parse(Mode.DAILY, day).first_day).key
+                totals[key] += values[measure == "count"]
+    return [{"key": key, "value": totals[key]} for key in sorted(totals)]
+
+
+def rows_of(sales: Sales) -> list[Row]:
+    """All summaries of `sales`: single merchants and all together, of each mode."""
+    rows = []
+    for merchant in [None, *sales]:
+        for mode in Mode:
+            amounts = by_hand(sales, mode, "amount", merchant)
+            counts = by_hand(sales, mode, "count", merchant)
+            for amount, count in zip(amounts, counts, strict=True):
+                rows.append(
+                    row(mode, str(amount["key"]), merchant, int(str(amount["value"])), int(str(count["value"])))
+                )
+    return rows
+
+
+def published_in(folder: Path) -> str:
+    """The URL of a store in `folder` where `SALES` are published."""
+    path = folder / "summaries.db"
+    path.write_bytes(_published())
+    return f"sqlite:///{path}"
+
+
+@cache
+def _published() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "summaries.db"
+        publish(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def publish(store_url: str, sales: Sales = SALES, generation: int = 1, at_ms: int = NOW_MS) -> Publication:
+    """Publish `sales` as that generation into the store, which is made when it is not there."""
+    rows = frame(rows_of(sales))
+    published = replace(publication(generation, rows), published_at_ms=at_ms, meaning=MEANING)
+    with open_stores(store_url, timeout_s=10) as stores:
+        stores.summaries.publish(published, rows)
+    return published

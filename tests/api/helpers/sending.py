@@ -1,0 +1,73 @@
+"""Clients that ask for notifications, and a worker's hand on the store behind them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from asking import Api
+from falcon.testing import Result
+
+from core.notifications.events import Event, EventKind
+from core.stores import Stores, open_stores
+
+NOTIFICATIONS: Final = "/api/notifications"
+SUBSCRIPTIONS: Final = "/api/subscriptions"
+NEW: Final[dict[str, Any]] = {
+    "user_id": "sara",
+    "title": "سلام",
+    "body": "یک خط\nو یکی دیگر",
+    "channels": ["sms", "email"],
+}
+SUBSCRIPTION: Final[dict[str, Any]] = {"user_id": "sara", "modes": ["daily"], "channels": ["sms"]}
+JSON: Final = {"Content-Type": "application/json"}
+
+_LEASE_MS: Final = 120_000
+
+
+def contacts_of(user_id: str) -> str:
+    """The path of the contacts of a user whose id needs no encoding."""
+    return f"/api/users/{user_id}/contacts"
+
+
+def send(
+    api: Api,
+    path: str = NOTIFICATIONS,
+    body: Any = NEW,
+    *,
+    method: str = "POST",
+    key: str | None = None,
+    repeatable: str | None = None,
+) -> Result:
+    """The answer to a write.
+
+    :param body: bytes as they are, anything else as JSON.
+    :param repeatable: the header Idempotency-Key.
+    """
+    headers = JSON | ({} if repeatable is None else {"Idempotency-Key": repeatable})
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return api.ask(path, method=method, key=key, headers=headers, body=raw)
+
+
+def made(api: Api, **changes: Any) -> str:
+    """The id of a new notification."""
+    answer = send(api, body=NEW | changes)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json["id"])
+
+
+def happen(url: str, notification_id: str, channel: str, *kinds: EventKind, at_ms: int) -> None:
+    """Let events happen to a log as a worker does."""
+    with open_stores(url, timeout_s=10) as stores:
+        for kind in kinds:
+            _happen(stores, notification_id, channel, kind, at_ms)
+
+
+def _happen(stores: Stores, notification_id: str, channel: str, kind: EventKind, at_ms: int) -> None:
+    kept = stores.notifications.get(notification_id)
+    assert kept is not None
+    state = kept.log(channel).state
+    until_ms = at_ms + _LEASE_MS if kind in (EventKind.ATTEMPT, EventKind.FAILED) else None
+    error = "the gateway says no" if kind in (EventKind.FAILED, EventKind.DEAD, EventKind.UNKNOWN) else None
+    event = Event(state.number + 1, kind, at_ms, until_ms=until_ms, error=error)
+    assert stores.notifications.append(kept.notification, channel, state, event) is not None

@@ -1,0 +1,126 @@
+"""Nobody waits for the broker: whether it works, hangs or refuses, a notification is taken in a moment."""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import redis
+from delivery_broker import RedisProcess
+from sending import NEW, NOTIFICATIONS
+from serving_server import ROOT, Server, eventually, request, serving, sqlite_url
+
+from core.notifications.broker import DELIVERIES
+from core.stores import open_stores
+from core.stores.notifications import NotificationStore
+
+_BODY = json.dumps(NEW).encode()
+_POSTS = 15
+_FEW_S = 0.1  # generous: the machine may be busy
+_NEVER_S = 1.5  # less than the least time-out of a connection to the broker
+
+
+def _post(server: Server) -> tuple[str, float]:
+    """The id of a new notification, and the seconds until it was answered."""
+    head = request(
+        NOTIFICATIONS,
+        "Connection: close",
+        "Content-Type: application/json",
+        f"Content-Length: {len(_BODY)}",
+        method="POST",
+    )
+    with server.client() as client:
+        begun = time.monotonic()
+        answer = client.send(head + _BODY).answer("POST")
+        took_s = time.monotonic() - begun
+    assert answer.status == 201, answer.body
+    return answer.json["id"], took_s
+
+
+def _require_quick(server: Server, folder: Path) -> None:
+    taken = [_post(server) for _ in range(_POSTS)]
+
+    seconds = [took_s for _, took_s in taken]
+    assert statistics.median(seconds) < _FEW_S
+    assert max(seconds) < _NEVER_S
+    with open_stores(sqlite_url(folder), timeout_s=10) as stores:
+        assert set(_due(stores.notifications)) == {notification_id for notification_id, _ in taken}
+    assert server.err.count("Traceback") == 0
+
+
+def _due(store: NotificationStore) -> list[str]:
+    """What the sweep will find within the next minute."""
+    return store.due(time.time_ns() // 1_000_000 + 60_000, 100)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a store is, and where a server has its files."""
+    open_stores(sqlite_url(tmp_path), timeout_s=10).close()
+    return tmp_path
+
+
+def test_a_broker_that_hangs_holds_up_nobody(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with serving(folder, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url) as server:
+            _require_quick(server, folder)
+
+
+def test_a_broker_that_is_not_there_holds_up_nobody(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        url = f"redis://127.0.0.1:{reserved.getsockname()[1]}/0"
+    with serving(folder, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url) as server:
+        _require_quick(server, folder)
+
+
+def test_what_was_taken_is_queued_for_the_workers_also_after_the_broker_was_away(
+    folder: Path, missing: Callable[[str], NoReturn]
+) -> None:
+    broker = RedisProcess(folder, missing)
+    urls = {"CELERY_BROKER_URL": broker.url(0), "CELERY_RESULT_BACKEND": broker.url(1)}
+    try:
+        with serving(folder, **urls) as server:
+            _post(server)
+            broker.start()
+            with redis.Redis(port=broker.port, socket_timeout=5) as client:
+
+                def is_queued() -> bool:
+                    notification_id, _ = _post(server)
+                    time.sleep(0.1)
+                    return any(notification_id in _arguments(raw) for raw in client.lrange(DELIVERIES, 0, -1))
+
+                eventually(is_queued)
+    finally:
+        broker.kill()
+
+
+def test_the_api_does_not_import_what_queues_before_there_is_something_to_queue(folder: Path) -> None:
+    code = (
+        "import sys, api; api.get_app(); print([name for name in ('celery', 'kombu', 'redis') if name in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"STORE_URL": sqlite_url(folder), "API_RATE_LIMIT_STORAGE": "memory://"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout == "[]\n"
+
+
+def _arguments(raw: bytes) -> str:
+    message: dict[str, Any] = json.loads(raw)
+    return str(message["headers"]["argsrepr"])

@@ -1,0 +1,210 @@
+"""Entity tags, encodings and the answers that are kept: what a client has need not be sent, nor read, again."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import brotli
+import pytest
+from asking import MERCHANTS, SUMMARY, Api
+from examples import NOW_MS
+from falcon.testing import Result
+from sales import SALES, publish, published_in
+
+QUERY = {"mode": "daily", "type": "amount", "fill": "zero"}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return published_in(tmp_path)
+
+
+@pytest.fixture
+def api(url: str) -> Api:
+    return Api(url)
+
+
+def ask(api: Api, accepted: str | None = None, known: str | None = None, path: str = SUMMARY) -> Result:
+    headers = {} if accepted is None else {"Accept-Encoding": accepted}
+    if known is not None:
+        headers["If-None-Match"] = known
+    return api.ask(path, QUERY if path == SUMMARY else "", headers=headers)
+
+
+def decoded(answer: Result) -> bytes:
+    encoding = answer.headers.get("content-encoding")
+    if encoding == "gzip":
+        return gzip.decompress(answer.content)
+    return bytes(brotli.decompress(answer.content)) if encoding == "br" else answer.content
+
+
+def cache_results(api: Api) -> list[str | None]:
+    return [line["cache"] for line in api.log()]
+
+
+class TestEntityTags:
+    def test_they_are_strong_and_of_one_query_version_and_encoding(self, api: Api, url: str) -> None:
+        tags = [ask(api, accepted).headers["etag"] for accepted in ("identity", "gzip", "br")]
+        tags += [
+            api.series(**{"fill": "zero", **more}).headers["etag"] for more in ({"locale": "fa"}, {"limit": "366"})
+        ]
+        publish(url, generation=2, at_ms=NOW_MS + 1)
+        api.moment.pass_by()
+        tags.append(ask(api, "identity").headers["etag"])
+        assert len(set(tags)) == len(tags)
+        assert all(tag[0] == tag[-1] == '"' and '"' not in tag[1:-1] for tag in tags)
+
+    def test_every_process_has_the_same(self, api: Api, url: str) -> None:
+        script = (
+            "import sys; sys.path[:0] = sys.argv[2:]\n"
+            "from asking import *\n"
+            "api = Api(sys.argv[1])\n"
+            f"print(api.ask(SUMMARY, {QUERY!r}).headers['etag'], api.ask(MERCHANTS).headers['etag'])\n"
+            "close_all()"
+        )
+        output = subprocess.run(
+            [sys.executable, "-c", script, url, *sys.path], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        assert output.split() == [ask(api).headers["etag"], ask(api, path=MERCHANTS).headers["etag"]]
+
+    @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', '"x","y" ,W/{} , "z"', "*"])
+    @pytest.mark.parametrize("path", [SUMMARY, MERCHANTS])
+    @pytest.mark.parametrize("accepted", ["identity", "br"])
+    def test_a_client_that_has_the_answer_gets_304_without_it(
+        self, api: Api, form: str, path: str, accepted: str
+    ) -> None:
+        full = ask(api, accepted, path=path)
+        answer = ask(api, accepted, form.format(full.headers["etag"]), path)
+        assert answer.status_code == 304
+        assert answer.content == b""
+        for name in ("etag", "cache-control", "vary"):
+            assert answer.headers[name] == full.headers[name]
+        assert "content-type" not in answer.headers
+        assert "content-encoding" not in answer.headers
+
+    @pytest.mark.parametrize("known", ['"x"', "x", "", '"', "W/", '"x", "y"'])
+    def test_a_client_that_has_another_gets_this_one(self, api: Api, known: str) -> None:
+        assert ask(api, known=known).status_code == 200
+
+    def test_a_tag_of_another_encoding_or_unquoted_is_another(self, api: Api) -> None:
+        tag = ask(api, "gzip").headers["etag"]
+        assert ask(api, "identity", tag).status_code == 200
+        assert ask(api, "gzip", tag.strip('"')).status_code == 200
+
+    def test_head_is_answered_with_304_too(self, api: Api) -> None:
+        tag = ask(api).headers["etag"]
+        answer = api.ask(SUMMARY, QUERY, method="HEAD", headers={"If-None-Match": tag})
+        assert (answer.status_code, answer.content) == (304, b"")
+
+    def test_a_page_that_is_known_still_links_to_the_next(self, api: Api) -> None:
+        first = api.series(limit="2")
+        again = api.ask(SUMMARY, "mode=daily&type=amount&limit=2", headers={"If-None-Match": first.headers["etag"]})
+        assert again.status_code == 304
+        assert again.headers["link"] == first.headers["link"]
+
+    def test_a_new_version_with_the_same_numbers_is_sent_anew(self, api: Api, url: str) -> None:
+        tag = ask(api).headers["etag"]
+        publish(url, generation=2, at_ms=NOW_MS + 1)
+        assert ask(api, known=tag).status_code == 304  # believed as long as API_FRESHNESS_S says
+        api.moment.pass_by()
+        assert ask(api, known=tag).status_code == 200
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        ("accepted", "expected"),
+        [
+            (None, None),
+            ("", None),
+            ("identity", None),
+            ("gzip", "gzip"),
+            ("br", "br"),
+            ("gzip, br", "br"),
+            ("gzip, deflate, br, zstd", "br"),
+            ("br;q=0.5, gzip", "gzip"),
+            ("br; q=0.5 , gzip; q=0.6", "gzip"),
+            ("BR;Q=1", "br"),
+            ("*", "br"),
+            ("br;q=0, *", "gzip"),
+            ("*;q=0", None),
+            ("gzip;q=0", None),
+            ("gzip;q=0, br;q=0", None),
+            ("deflate", None),
+            ("identity;q=0", None),
+            ("identity;q=0, gzip", "gzip"),
+            ("identity, gzip;q=0.9", None),
+            ("gzip;q=nan", None),
+            ("gzip;q=x", None),
+            ("gzip;q=7", None),
+            (",,;;q=,", None),
+        ],
+    )
+    def test_the_best_that_the_client_accepts_is_used(
+        self, api: Api, accepted: str | None, expected: str | None
+    ) -> None:
+        answer = ask(api, accepted)
+        assert answer.headers.get("content-encoding") == expected
+        assert decoded(answer) == ask(api).content
+        assert "Accept-Encoding" in answer.headers["vary"]
+        assert "Authorization" in answer.headers["vary"]
+
+    def test_encoding_makes_a_long_series_much_smaller(self, api: Api) -> None:
+        plain = len(ask(api).content)
+        assert all(len(ask(api, accepted).content) * 5 < plain for accepted in ("gzip", "br"))
+
+    def test_a_short_body_is_encoded_only_for_those_who_take_no_other(self, api: Api) -> None:
+        short = {"mode": "monthly", "type": "count", "from": "1403/12"}
+        assert "content-encoding" not in api.ask(SUMMARY, short, headers={"Accept-Encoding": "gzip"}).headers
+        for accepted in ("gzip, identity;q=0", "gzip, *;q=0"):
+            answer = api.ask(SUMMARY, short, headers={"Accept-Encoding": accepted})
+            assert zlib.decompress(answer.content, 31) == b'[{"key":"1403/12","value":1}]'
+
+
+class TestKeptAnswers:
+    def test_the_same_question_is_answered_from_what_was_kept(self, api: Api) -> None:
+        answers = [ask(api), ask(api), ask(api, "gzip"), ask(api, "gzip")]
+        assert cache_results(api) == ["miss", "hit", "miss", "hit"]
+        assert {answer.headers["cache-control"] for answer in answers} == {"private, no-cache"}
+
+    def test_the_same_question_in_other_words_too(self, api: Api) -> None:
+        one = api.ask(SUMMARY, "type=amount&mode=daily&from=1403/04/04")
+        other = api.ask(SUMMARY, {"mode": "daily", "type": "amount", "from": "۱۴۰۳/۰۴/۰۴"})
+        assert one.headers["etag"] == other.headers["etag"]
+        assert cache_results(api) == ["miss", "hit"]
+
+    def test_a_new_version_empties_the_cache(self, api: Api, url: str) -> None:
+        ask(api)
+        publish(url, {"shop-1": {"1403/01/01": (1, 1)}}, generation=2)
+        api.moment.pass_by()
+        assert ask(api).json == [{"key": "1403/01/01", "value": 1}]
+        assert cache_results(api) == ["miss", "miss"]
+
+    def test_the_same_version_keeps_it_beyond_the_freshness(self, api: Api) -> None:
+        ask(api)
+        api.moment.pass_by(10)
+        ask(api)
+        assert cache_results(api) == ["miss", "hit"]
+
+    def test_without_room_nothing_is_kept(self, url: str) -> None:
+        api = Api(url, {"api_cache_mb": 0})
+        assert [ask(api).status_code, ask(api).status_code] == [200, 200]
+        assert cache_results(api) == ["miss", "miss"]
+
+    def test_those_not_asked_for_the_longest_make_room(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path / 'many.db'}"
+        publish(url, {merchant: {"1403/01/01": (1, 1), "1436/01/01": (1, 1)} for merchant in ("a", "b", "c")})
+        api = Api(url, {"api_cache_mb": 1})  # of which one answer takes about a third
+        for merchant in ("a", "b", "a", "c", "a", "b"):
+            api.series(fill="zero", merchant_id=merchant)
+        assert cache_results(api) == ["miss", "miss", "hit", "miss", "hit", "miss"]
+
+    def test_an_unknown_merchant_is_not_kept(self, api: Api, url: str) -> None:
+        for _ in range(2):
+            assert api.series(merchant_id="new").status_code == 404
+        publish(url, {**SALES, "new": {"1403/01/01": (1, 1)}}, generation=2)
+        api.moment.pass_by()
+        assert api.series(merchant_id="new").status_code == 200

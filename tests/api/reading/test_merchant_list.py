@@ -1,0 +1,138 @@
+"""Merchants: searched, ordered, totalled over months, and only those that the caller may know of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asking import MERCHANTS, Api, Query, add_key, problem
+from examples import frame, publication, row
+from sales import EXACT, ODD_IDS, SALES, publish, published_in
+
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    return Api(published_in(tmp_path_factory.mktemp("store")))
+
+
+def ids(api: Api, query: Query = "", key: str | None = None) -> list[str]:
+    answer = api.ask(MERCHANTS, query, key=key)
+    assert answer.status_code == 200
+    return [merchant["merchant_id"] for merchant in answer.json["merchants"]]
+
+
+def total(merchant: str, place: int, months: tuple[str, str] = ("0", "9")) -> int:
+    return sum(values[place] for day, values in SALES[merchant].items() if months[0] <= day[:7] <= months[1])
+
+
+@pytest.mark.parametrize(("sort", "place"), [("amount", 0), ("count", 1)])
+def test_they_come_with_the_largest_first_and_equals_by_id(api: Api, sort: str, place: int) -> None:
+    expected = sorted(SALES, key=lambda merchant: (-total(merchant, place), merchant))
+    assert ids(api, {"sort": sort}) == expected
+
+
+def test_amounts_decide_unless_told_otherwise(api: Api) -> None:
+    assert ids(api) == ids(api, {"sort": "amount"})
+
+
+def test_they_come_by_id_when_asked(api: Api) -> None:
+    assert ids(api, {"sort": "merchant_id"}) == sorted(SALES)
+
+
+def test_each_has_its_exact_totals(api: Api) -> None:
+    answer = api.ask(MERCHANTS, {"search": "shop-1"})
+    amount = EXACT - 2 + 100 + 120_000 - 2**62
+    merchant = f'{{"merchant_id":"shop-1","amount":{amount},"count":20}}'
+    assert answer.text == f'{{"merchants":[{merchant}],"total":1}}'
+
+
+@pytest.mark.parametrize("months", [("1403/01", "1403/02"), ("1403/04", "1403/04"), ("1402/01", "1402/12")])
+def test_totals_cover_the_months_asked_for(api: Api, months: tuple[str, str]) -> None:
+    answer = api.ask(MERCHANTS, {"from": months[0], "to": months[1], "limit": "1000"}).json
+    expected = {
+        merchant: (total(merchant, 0, months), total(merchant, 1, months))
+        for merchant, days in SALES.items()
+        if any(months[0] <= day[:7] <= months[1] for day in days)
+    }
+    assert {each["merchant_id"]: (each["amount"], each["count"]) for each in answer["merchants"]} == expected
+    assert answer["total"] == len(expected)
+
+
+def test_one_bound_is_enough(api: Api) -> None:
+    assert ids(api, {"from": "۱۴۰۳/۱۲"}) == ["shop-2"]
+    assert ids(api, {"to": "1402/12"}) == ["shop-1"]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("SHOP", {"shop-1", "shop-2"}),
+        ("shop-2", {"shop-2"}),
+        ("تهران", {ODD_IDS[0]}),
+        ("نیم\u200cفاصله", {ODD_IDS[7]}),
+        ("STRASSE", {"ß-Straße"}),
+        ("ẞ", {"ß-Straße"}),
+        ("ğ", {"ĞİŞ"}),
+        ("=c+", {"a&b=c+d%20e"}),
+        ("%20", {"a&b=c+d%20e"}),
+        (" ", {ODD_IDS[0], " blank both "}),
+        ("%", {"a&b=c+d%20e"}),
+        ("_", set()),
+        ("", set(SALES)),
+    ],
+)
+def test_search_finds_a_part_of_the_id_whatever_its_case(api: Api, search: str, found: set[str]) -> None:
+    answer = api.ask(MERCHANTS, {"search": search}).json
+    assert {merchant["merchant_id"] for merchant in answer["merchants"]} == found
+    assert answer["total"] == len(found)
+
+
+def test_totals_beyond_64_bits_are_exact(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    most = 2**63 - 1
+    rows = frame([row("monthly", f"1403/{month:02}", "giant", sign * most) for sign in (1,) for month in range(1, 13)])
+    with open_stores(url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
+    answer = Api(url).ask(MERCHANTS)
+    assert json.loads(answer.text) == {
+        "merchants": [{"merchant_id": "giant", "amount": 12 * most, "count": 12}],
+        "total": 1,
+    }
+
+
+class TestOfAMerchantsKey:
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        url = f"sqlite:///{tmp_path / 'summaries.db'}"
+        publish(url)
+        return url
+
+    def test_it_shows_only_the_merchants_of_the_key(self, url: str) -> None:
+        key = add_key(url, merchants=["shop-1", ODD_IDS[0], "not there"])
+        api = Api(url)
+        answer = api.ask(MERCHANTS, key=key).json
+        assert {merchant["merchant_id"] for merchant in answer["merchants"]} == {"shop-1", ODD_IDS[0]}
+        assert answer["total"] == 2
+        assert ids(api, {"search": "shop-2"}, key=key) == []
+
+    def test_what_was_kept_for_one_key_is_not_shown_to_another(self, url: str) -> None:
+        every, one, other = (
+            add_key(url, [Scope.SUMMARIES]),
+            add_key(url, merchants=["shop-1"]),
+            add_key(url, merchants=["shop-2"]),
+        )
+        api = Api(url)
+        for _ in range(2):
+            assert set(ids(api, key=every)) == set(SALES)
+            assert ids(api, key=one) == ["shop-1"]
+            assert ids(api, key=other) == ["shop-2"]
+        tags = {api.ask(MERCHANTS, key=key).headers["etag"] for key in (every, one, other)}
+        assert len(tags) == 3
+
+    def test_a_key_of_no_merchant_sees_none(self, url: str) -> None:
+        key = add_key(url, [Scope.OPERATE, Scope.NOTIFICATIONS])
+        assert problem(Api(url).ask(MERCHANTS, key=key)) == (403, "out-of-scope")

@@ -1,0 +1,145 @@
+"""What is wrong with a request is told all at once and in words; nothing that a client sends is answered with a 500."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from asking import MERCHANTS, SUMMARY, Api, document, problem, wrong
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sales import published_in
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    return Api(published_in(tmp_path_factory.mktemp("store")))
+
+
+def test_all_that_is_wrong_is_told_at_once(api: Api) -> None:
+    errors = wrong(
+        api.ask(
+            SUMMARY,
+            "mode=daily&type=sum&merchant_id=&from=1403/4/4&to=1403/13/01&fill=one&limit=0&cursor=&locale=de&format=xml&x=1&x=2",
+        )
+    )
+    assert set(errors) == {
+        "type", "merchant_id", "from", "to", "fill", "limit", "cursor", "locale", "format", "x"
+    }  # fmt: skip
+    assert errors["type"] == "'sum' is not one of 'amount' or 'count'"
+    assert errors["merchant_id"] == "is empty"
+
+
+def test_what_is_missing_is_told(api: Api) -> None:
+    assert wrong(api.ask(SUMMARY)) == {"mode": "is needed", "type": "is needed"}
+
+
+def test_the_detail_names_every_wrong_parameter(api: Api) -> None:
+    assert document(api.ask(SUMMARY, "mode=x&limit=y"))["detail"] == "Wrong: mode, type, limit."
+
+
+def test_an_unknown_parameter_is_told_with_those_that_are_known(api: Api) -> None:
+    errors = wrong(api.series(merchant="shop-1"))
+    assert errors == {
+        "merchant": "is not known here; known are mode, type, merchant_id, from, to, "
+        "fill, limit, cursor, locale, format"
+    }
+
+
+@pytest.mark.parametrize("name", ["first", "last", "Mode", "limit "])
+def test_names_are_exact(api: Api, name: str) -> None:
+    assert list(wrong(api.ask(SUMMARY, {"mode": "daily", "type": "amount", name: "1"}))) == [name]
+
+
+def test_a_repeated_parameter_is_refused_even_with_the_same_value(api: Api) -> None:
+    assert wrong(api.ask(SUMMARY, "mode=daily&type=amount&mode=daily&mode=daily")) == {
+        "mode": "is given more than once"
+    }
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "10001", "99999999999999999999", "1" * 2000])
+def test_a_limit_out_of_range_is_refused(api: Api, limit: str) -> None:
+    assert list(wrong(api.series(limit=limit))) == ["limit"]
+
+
+@pytest.mark.parametrize("limit", ["", "x", "1.5", "1.0", "1e3", "0x10", "1_0", "+5", " 5", "٥", "NaN", "true", "null"])
+def test_what_is_not_written_as_a_whole_number_is_no_limit(api: Api, limit: str) -> None:
+    assert "is not a whole number" in wrong(api.series(limit=limit))["limit"]
+    assert "is not a whole number" in wrong(api.ask(MERCHANTS, {"limit": limit}))["limit"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "looks"),
+    [
+        ("daily", "1403-04-04", "1403/04/04"),
+        ("daily", "1403/04", "1403/04/04"),
+        ("daily", "1403/12/31", "1403/04/04"),
+        ("weekly", "1403/15", "1403/W15"),
+        ("weekly", "1403/W54", "1403/W15"),
+        ("monthly", "1403/13", "1403/04"),
+        ("monthly", "", "1403/04"),
+        ("monthly", "9" * 2000, "1403/04"),
+    ],
+)
+def test_a_key_of_the_wrong_form_is_told_how_one_looks(api: Api, mode: str, key: str, looks: str) -> None:
+    errors = wrong(api.series(mode, first=key, last=key))
+    assert set(errors) == {"from", "to"}
+    for error in errors.values():
+        assert f"one looks like {looks}" in error
+        assert len(error) < 200
+
+
+def test_from_after_to_is_refused(api: Api) -> None:
+    assert wrong(api.series(first="1403/04/05", last="1403/04/04")) == {
+        "to": "1403/04/04 is before 1403/04/05, which is from"
+    }
+    assert list(wrong(api.ask(MERCHANTS, {"from": "1403/05", "to": "1403/04"}))) == ["to"]
+
+
+def test_merchants_tell_all_at_once_too(api: Api) -> None:
+    errors = wrong(api.ask(MERCHANTS, "limit=1001&sort=name&from=1403/04/04&to=x&search=a&search=b&cursor=?&page=2"))
+    assert set(errors) == {"limit", "sort", "from", "to", "search", "page"}
+
+
+def test_a_very_long_value_is_refused_and_not_repeated_in_full(api: Api) -> None:
+    answer = api.series(merchant_id="x" * 2049)
+    assert "2048" in wrong(answer)["merchant_id"]
+    assert len(answer.content) < 1000
+    assert problem(api.series(merchant_id="x" * 2048)) == (404, "unknown-merchant")
+
+
+@pytest.mark.parametrize("query", ["mode=%FF", "mode=\xff", "%80", "a=1&" * 60])
+def test_what_is_no_query_is_a_bad_request(api: Api, query: str) -> None:
+    assert problem(api.ask(SUMMARY, query)) == (400, "bad-request")
+    assert problem(api.ask(MERCHANTS, query)) == (400, "bad-request")
+
+
+@pytest.mark.parametrize("merchant", ["\x00", "\x00shop-1", "' OR 1=1 --", "$ne", "{}", "\ud7ff", "\U0010ffff"])
+def test_odd_merchant_ids_are_merely_unknown(api: Api, merchant: str) -> None:
+    assert problem(api.series(merchant_id=merchant)) == (404, "unknown-merchant")
+
+
+NAMES = ["mode", "type", "merchant_id", "from", "to", "fill", "limit", "cursor", "locale", "format", "search", "sort"]
+VALUES = st.one_of(
+    st.sampled_from(
+        ["daily", "weekly", "monthly", "amount", "count", "zero", "fa", "csv", "1403/01/01", "1403/W01", "1"]
+    ),
+    st.text(max_size=12),
+    st.integers().map(str),
+)
+
+
+@given(
+    path=st.sampled_from([SUMMARY, MERCHANTS]),
+    fields=st.lists(st.tuples(st.one_of(st.sampled_from(NAMES), st.text(max_size=5)), VALUES), max_size=8),
+    junk=st.binary(max_size=6),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_query_makes_the_server_fail(api: Api, path: str, fields: list[tuple[str, str]], junk: bytes) -> None:
+    query = "&".join(
+        f"{quote(name, errors='replace')}={quote(value, errors='replace')}" for name, value in fields
+    ) + junk.decode("latin-1").replace("\r", "").replace("\n", "")
+    answer = api.ask(path, query)
+    assert answer.status_code in (200, 400, 404, 409)
+    if answer.status_code != 200:
+        document(answer)

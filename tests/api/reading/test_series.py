@@ -1,0 +1,200 @@
+"""The values of series: exact, ascending, of the range asked for, filled, labelled, as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from asking import SUMMARY, Api, problem, wrong
+from sales import EXACT, JALALI, ODD_IDS, SALES, by_hand, publish, published_in
+
+from core.calendar import Mode
+from core.stores.summaries import Measure
+
+FIRST, LAST = "1402/12/27", "1403/12/30"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    return Api(published_in(tmp_path_factory.mktemp("store")))
+
+
+def keys(answer: object) -> list[str]:
+    return [point["key"] for point in answer.json]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("merchant", [None, "shop-1", "shop-2"])
+@pytest.mark.parametrize("measure", ["amount", "count"])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_series_is_what_one_adds_up_by_hand(api: Api, mode: Mode, measure: Measure, merchant: str | None) -> None:
+    query = {} if merchant is None else {"merchant_id": merchant}
+    answer = api.series(mode, measure, **query)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json == by_hand(SALES, mode, measure, merchant)
+
+
+def test_a_series_is_a_bare_array_of_key_and_value(api: Api) -> None:
+    assert api.series("weekly", merchant_id="shop-2", last="1403/W01").text == '[{"key":"1403/W01","value":1000}]'
+
+
+def test_integers_beyond_what_a_double_holds_are_exact(api: Api) -> None:
+    text = api.series("monthly", merchant_id="shop-1").text
+    assert f'{{"key":"1403/01","value":{EXACT + 100}}}' in text
+    assert f'{{"key":"1403/04","value":{120_000 - 2**62}}}' in text
+
+
+@pytest.mark.parametrize("merchant", ODD_IDS)
+def test_any_text_can_name_a_merchant(api: Api, merchant: str) -> None:
+    assert api.series(merchant_id=merchant).json == by_hand(SALES, Mode.DAILY, "amount", merchant)
+
+
+def test_blanks_around_a_merchant_id_count(api: Api) -> None:
+    assert problem(api.series(merchant_id=ODD_IDS[2].strip())) == (404, "unknown-merchant")
+
+
+@pytest.mark.parametrize(
+    ("mode", "first", "last", "expected"),
+    [
+        ("daily", "1403/01/01", "1403/04/04", ["1403/01/01", "1403/01/02", "1403/01/03", "1403/02/15", "1403/04/04"]),
+        ("daily", "1403/01/01", "1403/01/01", ["1403/01/01"]),
+        ("daily", "1403/12/30", None, ["1403/12/30"]),
+        ("daily", None, "1402/12/27", ["1402/12/27"]),
+        ("daily", "1399/01/01", "1399/12/30", []),
+        ("weekly", "1403/W01", "1403/W08", ["1403/W01", "1403/W08"]),
+        ("weekly", None, "1403/W01", ["1403/W01"]),
+        ("monthly", "1403/01", "1403/02", ["1403/01", "1403/02"]),
+        ("monthly", "1403/12", "1403/12", ["1403/12"]),
+    ],
+)
+def test_from_and_to_are_inclusive(
+    api: Api, mode: str, first: str | None, last: str | None, expected: list[str]
+) -> None:
+    answer = api.series(mode, **({"first": first} if first else {}), **({"last": last} if last else {}))
+    assert keys(answer) == expected
+
+
+@pytest.mark.parametrize("first", ["۱۴۰۳/۰۴/۰۴", "١٤٠٣/٠٤/٠٤", "۱۴۰۳/04/٠٤"])
+def test_persian_and_arabic_digits_are_understood_encoded_or_not(api: Api, first: str) -> None:
+    expected = ["1403/04/04", "1403/04/05", "1403/12/30"]
+    assert keys(api.series(first=first)) == expected
+    as_curl_sends_it = f"mode=daily&type=amount&from={first}".encode().decode("latin-1")
+    assert keys(api.ask(SUMMARY, as_curl_sends_it)) == expected
+
+
+class TestFilling:
+    def test_without_bounds_it_reaches_over_all_that_is_published(self, api: Api) -> None:
+        periods = JALALI.periods(
+            Mode.DAILY, JALALI.parse(Mode.DAILY, FIRST).first_day, JALALI.parse(Mode.DAILY, LAST).first_day
+        )
+        for merchant in ("shop-1", "shop-2", ODD_IDS[0]):
+            points = api.series(fill="zero", merchant_id=merchant).json
+            assert [point["key"] for point in points] == [period.key for period in periods]
+            there = {point["key"]: point["value"] for point in points if point["value"]}
+            assert there == {day: amount for day, (amount, _) in SALES[merchant].items() if amount}
+
+    @pytest.mark.parametrize(("mode", "number"), [("weekly", 53), ("monthly", 13)])
+    def test_weeks_and_months_reach_as_far(self, api: Api, mode: str, number: int) -> None:
+        one, other = (api.series(mode, fill="zero", merchant_id=merchant) for merchant in ("shop-2", ODD_IDS[0]))
+        assert keys(one) == keys(other)
+        assert len(one.json) == number
+
+    def test_bounds_beyond_what_is_published_are_filled_too(self, api: Api) -> None:
+        answer = api.series(fill="zero", first="1404/01/01", last="1404/01/03")
+        assert answer.json == [{"key": f"1404/01/0{day}", "value": 0} for day in (1, 2, 3)]
+
+    def test_a_first_period_after_all_that_is_published_leaves_nothing(self, api: Api) -> None:
+        assert api.series(fill="zero", first="1404/01/01").json == []
+
+    def test_the_edges_of_the_calendar_can_be_asked_for(self, api: Api) -> None:
+        assert keys(api.series("weekly", fill="zero", first="1200/W01", last="1200/W01")) == ["1200/W01"]
+
+    def test_more_than_a_century_of_days_is_refused(self, api: Api) -> None:
+        assert "40,000 days" in wrong(api.series(fill="zero", first="1200/01/01"))["fill"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "fa", "en"),
+    [
+        ("daily", "1403/04/04", "۴ تیر ۱۴۰۳", "4 Tir 1403"),
+        ("weekly", "1403/W08", "۱۴۰۳ هفته ۸", "1403 week 8"),
+        ("monthly", "1403/04", "تیر ۱۴۰۳", "Tir 1403"),
+    ],
+)
+def test_a_locale_adds_a_label(api: Api, mode: str, key: str, fa: str, en: str) -> None:
+    for locale, label in (("fa", fa), ("en", en)):
+        (point,) = api.series(mode, first=key, last=key, locale=locale).json
+        assert list(point) == ["key", "value", "label"]
+        assert point["key"] == key
+        assert point["label"] == label
+
+
+class TestCsv:
+    def test_it_holds_what_json_holds(self, api: Api) -> None:
+        answer = api.series(format="csv", locale="fa", fill="zero")
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.headers["content-disposition"] == 'attachment; filename="summary-daily-amount.csv"'
+        assert answer.content.endswith(b"\r\n")
+        assert answer.content.count(b"\n") == answer.content.count(b"\r\n")
+        rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        points = api.series(locale="fa", fill="zero").json
+        assert rows == [{name: str(value) for name, value in point.items()} for point in points]
+
+    def test_without_a_locale_it_has_two_columns(self, api: Api) -> None:
+        answer = api.series("monthly", "count", format="csv", first="1403/12")
+        assert answer.text == "key,value\r\n1403/12,1\r\n"
+
+    def test_an_empty_series_is_a_header(self, api: Api) -> None:
+        assert api.series(format="csv", last="1300/01/01").text == "key,value\r\n"
+
+
+class TestMethods:
+    def test_head_has_the_headers_of_get_and_no_body(self, api: Api) -> None:
+        query = {"mode": "daily", "type": "amount", "fill": "zero"}
+        for accepted in ("identity", "gzip"):
+            get, head = (
+                api.ask(SUMMARY, query, method=method, headers={"Accept-Encoding": accepted, "X-Request-Id": "same"})
+                for method in ("GET", "HEAD")
+            )
+            assert head.content == b""
+            assert head.headers == get.headers
+            assert head.headers["content-length"] == str(len(get.content))
+
+    def test_options_tells_the_methods(self, api: Api) -> None:
+        answer = api.ask(method="OPTIONS")
+        assert answer.status_code == 200
+        assert set(answer.headers["allow"].split(", ")) >= {"GET", "HEAD"}
+        assert answer.content == b""
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+    def test_others_are_refused_and_the_right_ones_told(self, api: Api, method: str) -> None:
+        answer = api.ask(method=method, headers={"Content-Type": "application/json"})
+        assert problem(answer) == (405, "method-not-allowed")
+        assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
+
+
+def test_an_empty_publication_has_empty_series_and_can_be_filled(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    publish(url, {})
+    api = Api(url)
+    assert api.series().json == []
+    assert api.series(fill="zero").json == []
+    assert api.series("monthly", fill="zero", first="1403/01", last="1403/02").json == [
+        {"key": "1403/01", "value": 0},
+        {"key": "1403/02", "value": 0},
+    ]
+    assert problem(api.series(merchant_id="shop-1")) == (404, "unknown-merchant")
+
+
+def test_every_backend_answers_the_same(store_url: str) -> None:
+    publish(store_url)
+    api = Api(store_url)
+    for merchant in (None, "shop-1", *ODD_IDS):
+        query = {} if merchant is None else {"merchant_id": merchant}
+        assert api.series("weekly", **query).json == by_hand(SALES, Mode.WEEKLY, "amount", merchant)
+    assert problem(api.series(merchant_id="nobody")) == (404, "unknown-merchant")
+    totals = json.loads(api.ask("/api/merchants", {"sort": "merchant_id"}).content)
+    assert [merchant["merchant_id"] for merchant in totals["merchants"]] == sorted(SALES)

@@ -1,0 +1,166 @@
+"""What /api/status tells of the published state, its run, failures and the run under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from asking import Api, add_key, problem
+from examples import MEANING, NOW_MS, frame, publication, row, run
+
+from core.stores import Stores, open_stores
+from core.stores.keys import Scope
+from core.stores.runs import Counts, Run, RunStatus
+
+ROWS = frame([row("daily", "1403/04/04", name, 2**63 - 1, 2) for name in (None, "a", "b")])
+AT_MS = NOW_MS + 1  # when `publication(1, …)` is published
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'summaries.db'}"
+
+
+@pytest.fixture
+def stores(url: str) -> Iterator[Stores]:
+    with open_stores(url, timeout_s=10) as stores:
+        yield stores
+
+
+def begin(stores: Stores) -> Run:
+    return stores.runs.begin(run())
+
+
+def publish(stores: Stores, counts: Counts, rejects: dict[str, int] | None = None) -> Run:
+    """One run that publishes."""
+    begun = begin(stores)
+    stores.summaries.publish(publication(begun.id, ROWS), ROWS)
+    ended = replace(
+        begun.ended(RunStatus.PUBLISHED, AT_MS), counts=counts, rejects_by_reason=rejects or {}, generation=begun.id
+    )
+    stores.runs.update(ended)
+    return ended
+
+
+def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
+    with open_stores(store_url, timeout_s=10) as stores:
+        publish(stores, Counts(read=10, counted=6, filtered=3, out_of_range=1))
+    answer = Api(store_url, clock=lambda: AT_MS + 90_500).ask("/api/status")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json == {
+        "state": "ok",
+        "published": {
+            "version": f"1-{AT_MS:x}",
+            "generation": 1,
+            "run_id": 1,
+            "published_at": "2024-06-24T12:00:00.001Z",
+            "age_s": 90.5,
+            "first_day_key": "1403/04/04",
+            "last_day_key": "1403/04/04",
+            "summaries": 3,
+            "total_amount": 3 * (2**63 - 1),
+            "total_count": 6,
+            "calendar": "jalali",
+            "time_zone": "Asia/Tehran",
+            "filters": [{"field": field, "value": value} for field, value in MEANING.where],
+        },
+        "rejects": {"count": 0, "by_reason": {}},
+        "conservation": {
+            "read": 10,
+            "counted": 6,
+            "rejected": 0,
+            "filtered": 3,
+            "out_of_range": 1,
+            "holds": True,
+        },
+        "last_failure": None,
+        "running": None,
+    }
+    assert str(3 * (2**63 - 1)) in answer.text
+
+
+def test_a_run_with_rejects_is_degraded(url: str, stores: Stores) -> None:
+    publish(stores, Counts(read=9, counted=2, rejected=7), {"time: missing": 3, "amount: fraction": 4})
+    status = Api(url).ask("/api/status").json
+    assert status["state"] == "degraded"
+    assert status["rejects"] == {"count": 7, "by_reason": {"amount: fraction": 4, "time: missing": 3}}
+    assert status["conservation"]["holds"] is True
+
+
+def test_numbers_that_do_not_add_up_are_told(url: str, stores: Stores) -> None:
+    publish(stores, Counts(read=9, counted=2))
+    assert Api(url).ask("/api/status").json["conservation"]["holds"] is False
+
+
+def test_a_store_with_nothing_published_is_empty(url: str, stores: Stores) -> None:
+    status = Api(url).ask("/api/status").json
+    assert status == {
+        "state": "empty",
+        "published": None,
+        "rejects": None,
+        "conservation": None,
+        "last_failure": None,
+        "running": None,
+    }
+
+
+def test_the_last_failure_is_told_beside_what_was_published_before(url: str, stores: Stores) -> None:
+    publish(stores, Counts(read=2, counted=2))
+    for error in ("an older failure", "خطا: the dump is damaged"):
+        stores.runs.update(begin(stores).ended(RunStatus.FAILED, AT_MS + 1_000, error))
+    status = Api(url).ask("/api/status").json
+    assert (status["state"], status["published"]["run_id"]) == ("ok", 1)
+    assert status["last_failure"] == {
+        "run_id": 3,
+        "status": "failed",
+        "ended_at": "2024-06-24T12:00:01.001Z",
+        "error": "خطا: the dump is damaged",
+    }
+
+
+@pytest.mark.parametrize("failure", [RunStatus.INTERRUPTED, RunStatus.DIED])
+def test_runs_that_were_stopped_or_died_are_failures(url: str, stores: Stores, failure: RunStatus) -> None:
+    stores.runs.update(begin(stores).ended(failure, AT_MS))
+    assert Api(url).ask("/api/status").json["last_failure"]["status"] == failure
+
+
+def test_a_run_under_way_is_told_with_its_progress(url: str, stores: Stores) -> None:
+    begun = begin(stores)
+    stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 5, phase="checking", counts=Counts(read=20, counted=10)))
+    assert Api(url).ask("/api/status").json["running"] == {
+        "run_id": 1,
+        "phase": "checking",
+        "started_at": "2024-06-24T12:00:00.000Z",
+        "heartbeat_at": "2024-06-24T12:00:00.005Z",
+        "read": 20,
+        "counted": 10,
+    }
+
+
+def test_a_publication_whose_run_is_unknown_is_told_all_the_same(url: str, stores: Stores) -> None:
+    stores.summaries.publish(publication(1, ROWS, run_id=7), ROWS)
+    status = Api(url).ask("/api/status").json
+    assert status["state"] == "ok"
+    assert (status["rejects"], status["conservation"]) == (None, None)
+
+
+def test_a_clock_behind_that_of_the_publisher_shows_no_negative_age(url: str, stores: Stores) -> None:
+    publish(stores, Counts())
+    assert Api(url, clock=lambda: 0).ask("/api/status").json["published"]["age_s"] == 0
+
+
+def test_it_needs_the_scope_operate(url: str, stores: Stores) -> None:
+    publish(stores, Counts())
+    tokens = {scope: add_key(url, [scope]) for scope in Scope}
+    api = Api(url)
+    assert {scope: api.ask("/api/status", key=token).status_code for scope, token in tokens.items()} == {
+        Scope.SUMMARIES: 403,
+        Scope.NOTIFICATIONS: 403,
+        Scope.OPERATE: 200,
+    }
+    answer = api.ask("/api/status", key=tokens[Scope.SUMMARIES])
+    assert problem(answer) == (403, "out-of-scope")
+    assert answer.json["detail"] == "This needs the scope operate."
