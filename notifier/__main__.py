@@ -1,0 +1,217 @@
+"""The command line of whoever operates the notifier: ``python -m notifier VERB …``.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 a test message may have been sent, and nobody knows. A failure is one sentence
+and a hint on standard error; with ``--json`` also an object on standard output. The workers themselves are started with
+``celery -A core worker`` and ``celery -A core beat``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="python -m notifier",
+    help="Look after notifications: what became of them, who is told of what, and whether the senders work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # as in python -m jobs
+    context_settings=_HELP,
+)
+senders = typer.Typer(
+    help="Try what messages are sent with.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP
+)
+subscriptions = typer.Typer(
+    help="Who is told of which summaries once a period has ended.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings=_HELP,
+)
+app.add_typer(senders, name="senders")
+app.add_typer(subscriptions, name="subscriptions")
+
+
+class ModeOption(StrEnum):
+    """The modes, named here so that help does not import the calendar."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class LocaleOption(StrEnum):
+    """The languages of messages."""
+
+    FA = "fa"
+    EN = "en"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+Store = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="Where notifications are kept. [default: STORE_URL]")
+]
+Locale = Annotated[LocaleOption, typer.Option(help="The language of the messages.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from core import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def status(
+    notification: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A notification's id: all that happened to it.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="How many failed notifications to list.")] = 5,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Show how messages stand.
+
+    How many of each channel, what has been due for longest, the queue, and the latest failures; or all that happened to
+    one notification.
+    """
+    from notifier.commands import status as command
+
+    command.run(notification, limit, store, as_json)
+
+
+@app.command()
+def retry(
+    notifications: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Notifications, as status shows their ids.")
+    ] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only over this channel; may be repeated.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All failed notifications of the last --hours; of these only dead messages.")
+    ] = False,
+    hours: Annotated[
+        float, typer.Option(min=0, max=100_000, help="With --all: how many hours ago they may have been made.")
+    ] = 24,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Send again what is dead or unknown.
+
+    An unknown message may have arrived: it may arrive twice. So those are only sent again by their notification's id.
+    """
+    from notifier.commands import retry as command
+
+    command.run(tuple(notifications or ()), tuple(channel or ()), hours if every else None, store, as_json)
+
+
+@app.command()
+def announce(store: Store = None, as_json: Json = False) -> None:
+    """Tell subscribers of ended periods.
+
+    Makes the notifications that are to be made now, as beat does every minute.
+    """
+    from notifier.commands import due as command
+
+    command.announce(store, as_json)
+
+
+@app.command()
+def sweep(store: Store = None, as_json: Json = False) -> None:
+    """Queue whatever is due.
+
+    Once, as beat does every few seconds.
+    """
+    from notifier.commands import due as command
+
+    command.sweep(store, as_json)
+
+
+@senders.command("test")
+def try_sender(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="A channel of NOTIFY_SENDERS, such as sms.")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where to, such as 09121234567.")],
+    body: Annotated[str | None, typer.Option(metavar="TEXT", help="What to send. [default: a sentence]")] = None,
+    locale: Locale = LocaleOption.FA,
+    as_json: Json = False,
+) -> None:
+    """Send one message now.
+
+    It goes past the queue, and what came of it is told. Exit code 0: the gateway has taken it; 1: nothing was sent;
+    3: nobody knows.
+    """
+    from notifier.commands import senders as command
+
+    command.run(channel, address, body, locale.value, as_json)
+
+
+@subscriptions.command("add")
+def add_subscription(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Who is told: the id that contacts are kept under.")],
+    channel: Annotated[list[str], typer.Option(metavar="NAME", help="Over which channel; may be repeated.")],
+    merchant: Annotated[str | None, typer.Option(metavar="ID", help="Whose summaries.")] = None,
+    all_merchants: Annotated[
+        bool, typer.Option("--all-merchants", help="Instead: those of all merchants together.")
+    ] = False,
+    mode: Annotated[
+        list[ModeOption] | None, typer.Option(help="Length of the periods; may be repeated. [default: daily]")
+    ] = None,
+    locale: Locale = LocaleOption.FA,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Subscribe a user to summaries.
+
+    The id of the subscription is printed alone on standard output.
+    """
+    from notifier.commands import subscriptions as command
+
+    modes = frozenset(option.value for option in mode or (ModeOption.DAILY,))
+    command.add(user, merchant, all_merchants, modes, tuple(channel), locale.value, store, as_json)
+
+
+@subscriptions.command("list")
+def list_subscriptions(
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Only those of this user.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """List subscriptions, the oldest first."""
+    from notifier.commands import subscriptions as command
+
+    command.show(user, ended, store, as_json)
+
+
+@subscriptions.command("end")
+def end_subscription(
+    subscription: Annotated[str, typer.Argument(metavar="ID", help="Its id, as subscriptions list shows it.")],
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """End a subscription, for ever.
+
+    What was made before is still sent.
+    """
+    from notifier.commands import subscriptions as command
+
+    command.end(subscription, store, as_json)
+
+
+if __name__ == "__main__":
+    app()

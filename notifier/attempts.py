@@ -1,0 +1,116 @@
+"""One attempt: the message is handed to the gateway, and what came of that is judged."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from core.notifications.events import EventKind, LogState
+from core.stores.holders import Clock
+from notifier.recording import Outcome
+from notifier.rules import Rules
+from notifier.senders.base import Ambiguous, Message, NotAskable, PermanentFailure, Receipt, Sender, TemporaryFailure
+
+_ASK_FOR_MS: Final = 24 * 3600 * 1000
+_LEFT_OFF: Final = "the worker died, or lost the gateway, while it was sending; the gateway may have the message"
+_NOT_THERE: Final = "the attempt was broken off, and the gateway has no such message"
+_NOT_SENT: Final = "the worker was held up for too long before it could send; nothing was sent"
+
+
+class Attempts:
+    """Makes attempts and judges them; records nothing.
+
+    :param clock: milliseconds since 1970 UTC.
+    :param chance: gives numbers from 0 to 1.
+    """
+
+    def __init__(self, rules: Rules, clock: Clock, chance: Callable[[], float]) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._chance = chance
+
+    def make(self, state: LogState, sender: Sender, message: Message) -> Outcome | None:
+        """Send `message`, of a log that was claimed and stands as `state`.
+
+        :returns: what came of it; None when that is not known yet, and is to be judged once the lease has run out.
+        """
+        if self._clock() > (state.last_attempt_at_ms or 0) + self._rules.begin_within_ms:
+            return self._again(state, _NOT_SENT)
+        try:
+            return _success(sender.send(message))
+        except TemporaryFailure as failure:
+            return self._again(state, failure.reason, retry_after_s=failure.retry_after_s)
+        except PermanentFailure as failure:
+            return Outcome(EventKind.DEAD, failure.reason)
+        except Ambiguous as failure:
+            reason = failure.reason
+        except Exception as failure:  # a sender's defect, or the soft time limit: nobody knows how far it came
+            reason = _broken_off(failure)
+        if sender.deduplicates:
+            return self._repeated(state, reason)
+        try:
+            receipt = sender.find(message)
+        except NotAskable:
+            return Outcome(EventKind.UNKNOWN, reason)
+        except PermanentFailure as failure:
+            return Outcome(EventKind.DEAD, failure.reason)
+        except Exception:
+            return None
+        # One that does not know it yet may still be at it.
+        return None if receipt is None else _success(receipt)
+
+    def judge(self, state: LogState, sender: Sender | None, message: Message) -> Outcome | None:
+        """What came of an attempt whose worker recorded nothing, and whose lease has run out.
+
+        :returns: None when the gateway does not say, and is to be asked again.
+        """
+        if sender is not None and sender.deduplicates:
+            return self._repeated(state, _LEFT_OFF)
+        if sender is None or self._clock() - (state.last_attempt_at_ms or 0) > _ASK_FOR_MS:
+            return Outcome(EventKind.UNKNOWN, _LEFT_OFF)
+        try:
+            receipt = sender.find(message)
+        except NotAskable:
+            return Outcome(EventKind.UNKNOWN, _LEFT_OFF)
+        except PermanentFailure as failure:
+            return Outcome(EventKind.DEAD, failure.reason)
+        except Exception:
+            return None
+        return self._again(state, _NOT_THERE) if receipt is None else _success(receipt)
+
+    def used_up(self, state: LogState) -> bool:
+        """Whether there were as many attempts as there may be."""
+        return state.attempts_since_retry >= self._rules.max_attempts
+
+    def _repeated(self, state: LogState, reason: str) -> Outcome:
+        """Of an attempt that the gateway may have taken, and would recognise if it were repeated."""
+        if self.used_up(state):
+            return Outcome(EventKind.UNKNOWN, given_up(state, reason))
+        return self._again(state, reason, maybe_sent=True)
+
+    def _again(
+        self, state: LogState, reason: str, *, retry_after_s: float | None = None, maybe_sent: bool = False
+    ) -> Outcome:
+        if self.used_up(state):
+            return Outcome(EventKind.DEAD, given_up(state, reason))
+        wait_ms = self._rules.wait_ms(state.attempts_since_retry, retry_after_s, self._chance())
+        return Outcome(EventKind.FAILED, reason, self._clock() + wait_ms, maybe_sent=maybe_sent)
+
+
+def given_up(state: LogState, reason: str) -> str:
+    """Why a log is given up whose attempts are used up."""
+    attempts = state.attempts_since_retry
+    return f"given up after {attempts} {'attempt' if attempts == 1 else 'attempts'}: {reason}"
+
+
+def _success(receipt: Receipt) -> Outcome:
+    return Outcome(EventKind.SUCCESS, reference=receipt.reference)
+
+
+def _broken_off(failure: Exception) -> str:
+    """What broke and where; not its text, which may hold an address or a key."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"the sender broke off with {type(failure).__name__}{where}"

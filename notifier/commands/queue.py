@@ -1,0 +1,44 @@
+"""The queue as the command line sees it: one that does not answer is told in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from core.errors import ServiceError
+from core.notifications.broker import make_celery, queue_delivery, queue_length
+from core.settings import Settings
+
+
+class Queue:
+    """The queue that `settings` name; connects when it is first asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._celery = make_celery(settings)
+
+    def put(self, notification_id: str) -> None:
+        """Queue a notification for delivery.
+
+        :raises ServiceError: the broker does not take it.
+        """
+        with _explained():
+            queue_delivery(self._celery, notification_id)
+
+    def length(self) -> int:
+        """How many notifications wait in it.
+
+        :raises ServiceError: the broker does not answer.
+        """
+        with _explained():
+            return queue_length(self._celery)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever a broker's driver raises; its text may hold the URL, and so a password
+        raise ServiceError(
+            f"the queue does not answer ({type(error).__name__})",
+            "Start Redis, or correct CELERY_BROKER_URL. Nothing is lost: messages wait in the store.",
+        ) from error

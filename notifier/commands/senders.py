@@ -1,0 +1,108 @@
+"""``senders test``: one message, now, and what came of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from typing import Final
+
+import typer
+
+from core.calendar.periods import Locale
+from core.command_line import edge, print_json
+from core.errors import MaybeSent, ServiceError, UsageError
+from core.notifications.addresses import BadAddress, normalised
+from core.notifications.model import new_id
+from core.settings import Settings, read_settings
+from core.stores import wall_clock_ms
+from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt, Sender, TemporaryFailure
+from notifier.senders.registry import senders_from
+
+_TITLES: Final[Mapping[Locale, str]] = {"en": "Test message", "fa": "پیام آزمایشی"}
+_BODIES: Final[Mapping[Locale, str]] = {"en": "The sender works.", "fa": "فرستنده کار می‌کند."}
+
+_GIVEN_UP: Final = "The same would fail again: a worker would give it up."
+
+
+def run(channel: str, address: str, body: str | None, locale: Locale, as_json: bool) -> None:
+    """Send a test message over `channel`, after telling what is sent where."""
+    with edge(as_json):
+        settings = read_settings()
+        sender = _sender(channel, settings)
+        message = Message(
+            id=f"{new_id()}:{channel}",
+            title=_TITLES[locale],
+            body=_BODIES[locale] if body is None else body,
+            locale=locale,
+            created_at_ms=wall_clock_ms(),
+            address=_normalised(channel, address),
+        )
+        _tell(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
+        _tell(f"  {message.title}")
+        _tell("\n".join(f"  {line}" for line in message.body.splitlines()))
+        try:
+            # The print sender writes where only the outcome belongs.
+            with redirect_stdout(sys.stderr):
+                receipt = _sent(sender, message)
+        finally:
+            sender.close()
+        if settings.senders[channel] == "print":
+            _tell("The print sender only logs. NOTIFY_SENDERS chooses what really sends.")
+        if as_json:
+            print_json({"id": message.id, "sent": True, "reference": receipt.reference, "parts": receipt.parts})
+        else:
+            told = ["Sent"]
+            told += [] if receipt.reference is None else [f"the gateway calls it {receipt.reference}"]
+            told += [] if receipt.parts is None else [f"it was paid for as {receipt.parts} short message(s)"]
+            typer.echo(f"{'; '.join(told)}.")
+
+
+def _sender(channel: str, settings: Settings) -> Sender:
+    """The sender of that channel alone: what is wrong with others does not matter here."""
+    name = settings.senders.get(channel)
+    if name is None:
+        raise UsageError(f"there is no channel {channel}", f"NOTIFY_SENDERS has {', '.join(settings.senders)}.")
+    return senders_from(settings.model_copy(update={"notify_senders": f"{channel}={name}"}))[channel]
+
+
+def _normalised(channel: str, address: str) -> str:
+    try:
+        return normalised(channel, address)
+    except BadAddress as error:
+        raise UsageError(
+            f"ADDRESS cannot be one for {channel}: {error}", "Give it as a user's contacts have it."
+        ) from None
+
+
+def _sent(sender: Sender, message: Message) -> Receipt:
+    """The receipt of the gateway, which is asked once where it did not say.
+
+    :raises ServiceError: nothing was sent.
+    :raises MaybeSent: it may have been sent.
+    """
+    try:
+        return sender.send(message)
+    except TemporaryFailure as failure:
+        raise ServiceError(
+            f"not sent: {failure.reason}", "The same may succeed later: a worker would try it again."
+        ) from None
+    except PermanentFailure as failure:
+        raise ServiceError(f"not sent: {failure.reason}", _GIVEN_UP) from None
+    except Ambiguous as failure:
+        reason = failure.reason
+    except Exception as error:  # a sender's defect; its text may hold a secret
+        reason = f"the sender broke off with {type(error).__name__}"
+    try:
+        receipt = sender.find(message)
+    except PermanentFailure as failure:
+        raise ServiceError(f"not sent: {failure.reason}", _GIVEN_UP) from None
+    except Exception:  # it cannot be asked, or does not answer
+        receipt = None
+    if receipt is None:
+        raise MaybeSent(f"it may have been sent: {reason}", "Look whether it arrived before you send it again.")
+    return receipt
+
+
+def _tell(sentence: str) -> None:
+    typer.echo(sentence, err=True)

@@ -1,0 +1,166 @@
+"""``status``: how messages stand, and all about one notification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+from core.command_line import edge, print_json, settings_and_store
+from core.errors import ServiceError
+from core.instants import iso_instant
+from core.notifications.events import LogStatus
+from core.notifications.model import NotificationStatus
+from core.stores import Stores, wall_clock_ms
+from core.stores.notifications import Kept, Log
+from notifier.commands.queue import Queue
+
+
+def run(notification_id: str | None, limit: int, store_url: str | None, as_json: bool) -> None:
+    """Show how everything stands, or all about one notification."""
+    with edge(as_json):
+        settings, stores = settings_and_store(store_url, create=False)
+        with stores:
+            if notification_id is not None:
+                shown = _notification(required(stores, notification_id))
+            else:
+                shown = _overview(stores, settings.senders, limit)
+        if notification_id is None:
+            shown["queue"] = _queue(Queue(settings))
+        if as_json:
+            print_json(shown)
+        elif notification_id is None:
+            _print_overview(shown)
+        else:
+            _print_notification(shown)
+
+
+def required(stores: Stores, notification_id: str) -> Kept:
+    """The notification of that id.
+
+    :raises ServiceError: there is none.
+    """
+    kept = stores.notifications.get(notification_id)
+    if kept is None:
+        raise ServiceError(
+            f"there is no notification {notification_id}", "python -m notifier status lists those that failed."
+        )
+    return kept
+
+
+def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[str, Any]:
+    now_ms = wall_clock_ms()
+    counts = {(found.channel, found.status): found.count for found in stores.notifications.counts()}
+    oldest_due_ms = stores.notifications.oldest_due_ms(now_ms)
+    failed = stores.notifications.listed(status=NotificationStatus.FAILED, limit=limit)
+    kept = [stores.notifications.get(listed.notification.id) for listed in failed]
+    return {
+        "channels": [
+            {
+                "channel": channel,
+                "sender": senders.get(channel),
+                **{status.value: counts.get((channel, status), 0) for status in LogStatus},
+            }
+            for channel in dict.fromkeys([*senders, *(channel for channel, _ in counts)])
+        ],
+        "oldest_due_at": None if oldest_due_ms is None else iso_instant(oldest_due_ms),
+        "oldest_due_age_s": None if oldest_due_ms is None else (now_ms - oldest_due_ms) / 1000,
+        "failed": [_notification(found) for found in kept if found is not None],
+    }
+
+
+def _queue(queue: Queue) -> dict[str, Any]:
+    try:
+        return {"length": queue.length(), "error": None}
+    except ServiceError as error:
+        return {"length": None, "error": error.sentence}
+
+
+def _notification(kept: Kept) -> dict[str, Any]:
+    notification = kept.notification
+    return {
+        "id": notification.id,
+        "user_id": notification.user_id,
+        "title": notification.title,
+        "created_at": iso_instant(notification.created_at_ms),
+        "expires_at": None if notification.expires_at_ms is None else iso_instant(notification.expires_at_ms),
+        "status": kept.status.value,
+        "logs": [_log(log) for log in kept.logs],
+    }
+
+
+def _log(log: Log) -> dict[str, Any]:
+    return {
+        "channel": log.channel,
+        "status": log.state.status.value,
+        "attempts": log.state.attempts,
+        "error_message": log.state.error_message,
+        "reference": log.state.reference,
+        "history": [
+            {
+                "at": iso_instant(event.at_ms),
+                "kind": event.kind.value,
+                "error": event.error,
+                "reference": event.reference,
+                "worker": event.worker,
+            }
+            for event in log.events
+        ],
+    }
+
+
+def _print_overview(shown: Mapping[str, Any]) -> None:
+    channels = shown["channels"]
+    columns = ["channel", *(status.value for status in LogStatus), "sender"]
+    _print_table(columns, [[_cell(channel[column]) for column in columns] for channel in channels])
+    typer.echo("")
+    if shown["oldest_due_at"] is None:
+        typer.echo("Due    nothing")
+    else:
+        typer.echo(f"Due    since {shown['oldest_due_at'][:19]}Z, {shown['oldest_due_age_s']:,.0f} s ago")
+    queue = shown["queue"]
+    typer.echo(f"Queue  {queue['error'] or _waiting(queue['length'])}")
+    if shown["failed"]:
+        typer.echo("\nThe latest that failed; python -m notifier retry ID sends them again:")
+        for notification in shown["failed"]:
+            typer.echo(f"{notification['id']}  {notification['created_at'][:19]}Z  user {notification['user_id']}")
+            for log in notification["logs"]:
+                if log["status"] not in (LogStatus.SUCCESS, LogStatus.CANCELLED):
+                    typer.echo(f"  {log['channel']} is {log['status']}: {log['error_message'] or 'no reason is known'}")
+
+
+def _print_notification(shown: Mapping[str, Any]) -> None:
+    lines = {
+        "notification": shown["id"],
+        "status": shown["status"],
+        "user": shown["user_id"],
+        "title": shown["title"],
+        "made": f"{shown['created_at'][:19]}Z",
+        "expires": "never" if shown["expires_at"] is None else f"{shown['expires_at'][:19]}Z",
+    }
+    for name, value in lines.items():
+        typer.echo(f"{name:<13} {value}")
+    for log in shown["logs"]:
+        typer.echo(f"\n{log['channel']} is {log['status']} after {log['attempts']} attempt(s)")
+        for event in log["history"]:
+            told = [event["kind"], event["error"], event["reference"] and f"reference {event['reference']}"]
+            typer.echo(f"  {event['at']}  {', '.join(filter(None, told))}")
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    for cells in (columns, *rows):
+        aligned = [
+            f"{cell:>{width}}" if 0 < place < len(columns) - 1 else f"{cell:<{width}}"
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        typer.echo("  ".join(aligned).rstrip())
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value or "none")
+
+
+def _waiting(length: int) -> str:
+    return f"{length:,} notification{' waits' if length == 1 else 's wait'}"

@@ -1,0 +1,165 @@
+"""Delivering one notification: what is due of it is sent, once, and what came of it is recorded.
+
+Whoever appends the attempt has claimed it (`core.notifications.events`). A process that dies after that leaves an
+attempt without outcome; once its lease has run out, whoever comes next repeats it where the gateway recognises that,
+asks the gateway where that is possible, and else the log is ``unknown``: it is never sent again by itself.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from core.notifications.events import LogStatus
+from core.notifications.model import Notification
+from core.stores.contacts import ContactStore
+from core.stores.holders import Clock
+from core.stores.notifications import NotificationStore
+from notifier.attempts import Attempts, given_up
+from notifier.recording import OpenLog, Recorder, Watch
+from notifier.rules import Rules
+from notifier.senders.base import Message, Sender
+
+
+class Throttle(Protocol):
+    """How much may be sent over a channel by all workers together."""
+
+    def wait_s(self, channel: str) -> float:
+        """0 when one may be sent now, and is counted; else the seconds until one may."""
+
+
+class Delivery:
+    """Delivers notifications of `store` over `senders`, by channel.
+
+    :param worker: names this process in attempts, such as ``host:1234``.
+    :param clock: milliseconds since 1970 UTC.
+    :param chance: gives numbers from 0 to 1.
+    :param sleep: waits for so many seconds, while the store fails.
+    """
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        contacts: ContactStore,
+        senders: Mapping[str, Sender],
+        rules: Rules,
+        throttle: Throttle,
+        watch: Watch,
+        *,
+        worker: str,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._contacts = contacts
+        self._senders = senders
+        self._rules = rules
+        self._throttle = throttle
+        self._recorder = Recorder(store, watch, worker=worker, clock=clock, sleep=sleep)
+        self._attempts = Attempts(rules, clock, chance)
+        self._clock = clock
+        self._chance = chance
+
+    def deliver(self, notification_id: str) -> None:
+        """Send what is due of the notification, each channel on its own.
+
+        :raises StoreUnavailable: the store does not answer; what is still due stays due.
+        """
+        kept = self._store.get(notification_id)
+        if kept is None:
+            return
+        now_ms = self._clock()
+        due = [log for log in kept.logs if log.state.due_at_ms is not None and log.state.due_at_ms <= now_ms]
+        if not due:
+            self._store.mend(kept)  # or the sweep, which goes by the copies, would queue it again and again
+        postponed: dict[str, int] = {}
+        failure: Exception | None = None
+        for log in due:
+            try:
+                again_at_ms = self._deliver_over(
+                    OpenLog(kept.notification, log.channel, log.state), now_ms + self._rules.begin_within_ms
+                )
+            except Exception as error:  # one channel's failure never blocks another
+                failure = failure or error
+            else:
+                if again_at_ms is not None:
+                    postponed[log.channel] = again_at_ms
+        if postponed:
+            self._postpone(notification_id, postponed)
+        if failure is not None:
+            raise failure
+
+    def _deliver_over(self, log: OpenLog, begin_by_ms: int) -> int | None:
+        """Do what is to be done; when to look again, where nothing was recorded that says so.
+
+        :param begin_by_ms: nothing is begun later: the task would be ended before it were over.
+        """
+        now_ms = self._clock()
+        if now_ms > begin_by_ms:
+            return now_ms
+        if log.state.status is LogStatus.SENDING:
+            return self._settle(log, now_ms)
+        sender = self._senders.get(log.channel)
+        message = self._message(log.notification, log.channel)
+        if sender is None:
+            self._recorder.end(log, f"nothing is set up to send over {log.channel}")
+            return None
+        if (hindrance := self._hindrance(log, sender, message, now_ms)) is not None:
+            self._recorder.end(log, hindrance)
+            return None
+        if (wait_s := self._throttle.wait_s(log.channel)) > 0:
+            waited_ms = now_ms - (log.state.due_at_ms or now_ms)
+            return now_ms + self._rules.postponed_ms(wait_s, waited_ms, self._chance())
+        claimed = self._recorder.claim(log, self._rules.lease_ms)
+        if claimed is not None:
+            outcome = self._attempts.make(claimed.state, sender, message)
+            if outcome is not None:
+                self._recorder.outcome(claimed, outcome)
+        return None
+
+    def _hindrance(self, log: OpenLog, sender: Sender, message: Message, now_ms: int) -> str | None:
+        """Why it can never be sent, or None."""
+        expires_at_ms = log.notification.expires_at_ms
+        if expires_at_ms is not None and expires_at_ms <= now_ms:
+            tried = log.state.attempts_since_retry
+            return f"it expired; {log.state.error_message}" if tried else "it expired before it was sent"
+        if self._attempts.used_up(log.state):
+            return given_up(log.state, log.state.error_message or "no outcome")
+        if sender.needs_address and not message.address:
+            return f"the user has no address for {log.channel}"
+        return None
+
+    def _settle(self, log: OpenLog, now_ms: int) -> int | None:
+        """Record what became of an attempt whose lease has run out; when to ask again, while the gateway is silent."""
+        sender = self._senders.get(log.channel)
+        outcome = self._attempts.judge(log.state, sender, self._message(log.notification, log.channel))
+        if outcome is None:
+            return now_ms + self._rules.wait_ms(log.state.attempts_since_retry, None, self._chance())
+        self._recorder.outcome(log, outcome)
+        return None
+
+    def _postpone(self, notification_id: str, postponed: Mapping[str, int]) -> None:
+        """Have the notification queued when the first of its logs is to be looked at."""
+        kept = self._store.get(notification_id)
+        if kept is None:
+            return
+        looks = [
+            max(log.state.due_at_ms, postponed.get(log.channel, 0))
+            for log in kept.logs
+            if log.state.due_at_ms is not None
+        ]
+        if looks:
+            self._store.mend(kept, queue_at_ms=min(looks))
+
+    def _message(self, notification: Notification, channel: str) -> Message:
+        return Message(
+            id=notification.log_id(channel),
+            title=notification.title,
+            body=notification.body,
+            locale=notification.locale,
+            created_at_ms=notification.created_at_ms,
+            address=self._contacts.get(notification.user_id).get(channel, ""),
+        )

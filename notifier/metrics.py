@@ -1,0 +1,119 @@
+"""What Prometheus scrapes of a worker: what became of messages, how long that took, and what is still to be done.
+
+With ``NOTIFY_METRICS_PORT`` every process of the worker writes its numbers to files (`core.metric_files`), which
+the worker's first process adds up when it is asked. What is to be done is told by whichever process swept last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from core.notifications.events import Event, EventKind, LogStatus
+from core.stores.notifications import NotificationStore
+from notifier.recording import OpenLog
+
+_PREFIX: Final = "transaction_summary_notifier"
+_SEND_BUCKETS_S: Final = (.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)  # fmt: skip
+_DELIVERY_BUCKETS_S: Final = (.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)  # fmt: skip
+_LOOK_AGAIN_S: Final = 5.0
+
+
+class Metrics:
+    """The numbers of one process.
+
+    :param channels: those that messages go over.
+    """
+
+    def __init__(self, channels: Iterable[str], registry: CollectorRegistry | None = None) -> None:
+        self._channels = frozenset(channels)
+        self._looked_at = float("-inf")
+        self._events = Counter(
+            f"{_PREFIX}_events",
+            "What happened to messages: attempt, success, failed, dead, unknown.",
+            ["channel", "kind"],
+            registry=registry,
+        )
+        self._sending = Histogram(
+            f"{_PREFIX}_attempt_duration_seconds",
+            "Seconds from the beginning of an attempt to its outcome.",
+            ["channel"],
+            buckets=_SEND_BUCKETS_S,
+            registry=registry,
+        )
+        self._delivering = Histogram(
+            f"{_PREFIX}_delivery_duration_seconds",
+            "Seconds from the creation of a message to its success.",
+            ["channel"],
+            buckets=_DELIVERY_BUCKETS_S,
+            registry=registry,
+        )
+        self._logs = Gauge(
+            f"{_PREFIX}_messages",
+            "Messages there are, by channel and status.",
+            ["channel", "status"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._oldest = Gauge(
+            f"{_PREFIX}_oldest_due_age_seconds",
+            "Seconds since the longest waiting message has been due; 0 when none is.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._queued = Gauge(
+            f"{_PREFIX}_queue_length",
+            "Notifications in the queue of the broker.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._swept = Gauge(
+            f"{_PREFIX}_last_look_timestamp_seconds",
+            "When messages, age and queue were looked at, seconds since 1970.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+
+    def happened(self, log: OpenLog, event: Event) -> None:
+        """Count `event`, after which `log` stands as its state says."""
+        self._events.labels(log.channel, event.kind.value).inc()
+        if event.kind is EventKind.ATTEMPT:
+            return
+        began_at_ms = log.state.last_attempt_at_ms
+        if began_at_ms is not None:
+            self._sending.labels(log.channel).observe(max(event.at_ms - began_at_ms, 0) / 1000)
+        if event.kind is EventKind.SUCCESS:
+            waited_ms = event.at_ms - log.notification.created_at_ms
+            self._delivering.labels(log.channel).observe(max(waited_ms, 0) / 1000)
+
+    def look(self, store: NotificationStore, queue_length: Callable[[], int], now_ms: int) -> None:
+        """Tell what is to be done; at most every few seconds, as others do too.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_at < _LOOK_AGAIN_S:
+            return
+        self._looked_at = now_s
+        counts = {(found.channel, found.status): found.count for found in store.counts()}
+        for channel in self._channels.union(channel for channel, _ in counts):
+            for status in LogStatus:
+                self._logs.labels(channel, status.value).set(counts.get((channel, status), 0))
+        oldest_ms = store.oldest_due_ms(now_ms)
+        self._oldest.set(0 if oldest_ms is None else (now_ms - oldest_ms) / 1000)
+        self._queued.set(queue_length())
+        self._swept.set(now_ms / 1000)
+
+
+def serve(port: int) -> None:
+    """Serve the numbers of all processes of this worker on `port` of loopback, in a thread.
+
+    :raises OSError: the port is taken.
+    """
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    start_http_server(port, addr="127.0.0.1", registry=registry)

@@ -1,0 +1,70 @@
+"""How often and how long something is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from core.settings import Settings
+
+_MS: Final = 1000
+_BEGIN_SHARE: Final = 0.25
+_LONGEST_RETRY_AFTER_S: Final = 86_400.0
+_LONGEST_SPREAD_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How often and how long something is tried.
+
+    :param lease_s: how long an attempt may take; afterwards others may judge what became of it.
+    :param backoff_s: until the second attempt; doubled for each further one, up to `backoff_max_s`.
+    """
+
+    max_attempts: int
+    lease_s: float
+    backoff_s: float
+    backoff_max_s: float
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Rules:
+        """The rules that `settings` name."""
+        return cls(
+            max_attempts=settings.notify_max_attempts,
+            lease_s=settings.notify_lease_s,
+            backoff_s=settings.notify_backoff_s,
+            backoff_max_s=settings.notify_backoff_max_s,
+        )
+
+    @property
+    def lease_ms(self) -> int:
+        """`lease_s` in milliseconds."""
+        return round(self.lease_s * _MS)
+
+    @property
+    def begin_within_ms(self) -> int:
+        """How soon after its claim a send must begin, so that it is over before the lease is."""
+        return round(self.lease_s * _BEGIN_SHARE * _MS)
+
+    def wait_ms(self, attempts: int, retry_after_s: float | None, chance: float) -> int:
+        """Milliseconds until the next attempt, when there were `attempts` so far.
+
+        :param retry_after_s: what the gateway asks for, which is kept to when it is more, up to a day.
+        :param chance: from 0 to 1, so that what failed together is not tried again together.
+        """
+        doubled = self.backoff_s * 2.0 ** min(attempts - 1, 32)
+        wait_s = min(doubled, self.backoff_max_s) * (0.5 + chance / 2)
+        if retry_after_s is not None:
+            wait_s = max(wait_s, min(retry_after_s, _LONGEST_RETRY_AFTER_S) * (1 + chance / 10))
+        return round(wait_s * _MS)
+
+    def postponed_ms(self, wait_s: float, waited_ms: int, chance: float) -> int:
+        """Milliseconds until a message is looked at again that the rate limit has held back.
+
+        What has waited for long is looked at less often: else a backlog of thousands would be looked at each second.
+
+        :param wait_s: how long until any may be sent.
+        :param waited_ms: how long this one has been due.
+        """
+        spread_s = min(max(waited_ms, 0) / _MS, _LONGEST_SPREAD_S)
+        return round((wait_s + spread_s * chance) * _MS)

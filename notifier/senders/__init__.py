@@ -1,0 +1,1 @@
+"""What messages are sent with: one class a gateway, each telling apart what failed, what may have gone, what went."""

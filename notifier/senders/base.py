@@ -1,0 +1,166 @@
+"""What a sender is: the interface of every gateway, ours or a plug-in's, and how a send can end.
+
+::
+
+    DeliveryFailure
+    ├── TemporaryFailure     nothing was sent; the same may succeed later
+    ├── PermanentFailure     nothing was sent, and the same would fail again
+    └── Ambiguous            the gateway may have taken it, and did not say so
+    NotAskable               the gateway cannot say what became of a message
+
+Reasons are kept with the message and shown to people: they hold neither secrets nor whole addresses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ClassVar, Final, Protocol, Self
+
+from core.calendar.periods import Locale
+from core.notifications.addresses import BadAddress, masked, normalised
+from core.settings import Settings
+
+_OPERATOR_RETRY_S: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One notification for one channel.
+
+    :param id: the id of its log, ``<notification id>:<channel>``: the same at each attempt.
+    :param address: where to, as `core.notifications.addresses.normalised` gives it; empty for a sender that needs none.
+    :param created_at_ms: milliseconds since 1970 UTC.
+    """
+
+    id: str
+    title: str = field(repr=False)
+    body: str = field(repr=False)
+    locale: Locale
+    created_at_ms: int
+    address: str = field(default="", repr=False)
+
+    @property
+    def channel(self) -> str:
+        """The channel it goes over."""
+        return self.id.rpartition(":")[2]
+
+    @property
+    def number_id(self) -> int:
+        """A number from 1 to 2^63-1 that stands for `id`, for gateways that know messages by numbers only."""
+        digest = hashlib.blake2b(self.id.encode(), digest_size=8).digest()
+        return (int.from_bytes(digest, "big") >> 1) or 1
+
+    @property
+    def masked_address(self) -> str:
+        """The address as it may be shown."""
+        return masked(self.channel, self.address) if self.address else ""
+
+    def checked_address(self) -> str:
+        """The address, judged again just before it is used: the store may have it from elsewhere.
+
+        :raises PermanentFailure: it cannot be one.
+        """
+        try:
+            return normalised(self.channel, self.address)
+        except BadAddress as error:
+            raise PermanentFailure(f"the address cannot be used: {error}") from None
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, in UTC."""
+        return datetime.fromtimestamp(self.created_at_ms / 1000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The gateway has taken the message.
+
+    :param reference: what the gateway calls it, or None.
+    :param parts: how many short messages it was paid for as, or None.
+    """
+
+    reference: str | None = None
+    parts: int | None = None
+
+
+class DeliveryFailure(Exception):
+    """A send that did not end in a receipt.
+
+    :param reason: what went wrong, without a final full stop, without secrets or whole addresses.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TemporaryFailure(DeliveryFailure):
+    """Nothing was sent; the same may succeed later.
+
+    :param retry_after_s: seconds that the gateway wants to be left alone for, or None.
+    """
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class PermanentFailure(DeliveryFailure):
+    """Nothing was sent, and sending the same again would fail again."""
+
+
+class Ambiguous(DeliveryFailure):
+    """The gateway may have taken the message: the connection, or the time, ended before it said so."""
+
+
+class NotAskable(Exception):
+    """The gateway cannot say what became of a message."""
+
+
+def operator_must_mend(reason: str) -> TemporaryFailure:
+    """A failure that lies in the settings or the account: not the message's fault, and not gone within seconds."""
+    return TemporaryFailure(f"{reason} (for the operator to mend)", _OPERATOR_RETRY_S)
+
+
+class Sender(Protocol):
+    """Sends messages over one channel. Made once a process; tasks of the process take turns.
+
+    A plug-in is any class of this shape, named in ``NOTIFY_SENDERS`` by its dotted path.
+    """
+
+    channels: ClassVar[frozenset[str]]
+    """The channels it can send over; empty for any."""
+
+    needs_address: ClassVar[bool]
+    """Whether a message without an address cannot be sent."""
+
+    deduplicates: ClassVar[bool]
+    """Whether sending a message of the same id again is recognised at the other end, and does nothing there."""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """A sender as `settings` describe it; connects to nothing.
+
+        :raises SettingsError: a variable that it needs is missing or cannot be; the sentence names it.
+        """
+
+    def send(self, message: Message) -> Receipt:
+        """Hand `message` to the gateway, in at most ``NOTIFY_SEND_TIMEOUT_S`` seconds.
+
+        :raises TemporaryFailure: it was not sent, and may be later.
+        :raises PermanentFailure: it was not sent, and never will be.
+        :raises Ambiguous: it may have been sent.
+        """
+
+    def find(self, message: Message) -> Receipt | None:
+        """What the gateway says became of `message`: its receipt, or None when it never took it.
+
+        :raises NotAskable: it cannot be asked, or can no longer.
+        :raises TemporaryFailure: it does not answer.
+        :raises PermanentFailure: it took the message, and has since given it up.
+        """
+
+    def close(self) -> None:
+        """Give back connections; a sender that is used again makes new ones."""

@@ -1,0 +1,122 @@
+"""Looking up and choosing the addresses that are connected to, within a time that covers everything."""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+
+
+class AddressRefused(Exception):
+    """A host resolves to an address that may not be connected to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """An instant by which something as a whole is over, whatever its single steps may take."""
+
+    at_s: float = field(repr=False)
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """The instant `seconds` from now."""
+        return cls(time.monotonic() + seconds)
+
+    def left_s(self) -> float:
+        """Seconds until then, more than 0.
+
+        :raises TimeoutError: it has passed.
+        """
+        left_s = self.at_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the time is over")
+        return left_s
+
+
+def is_public(address: IpAddress) -> bool:
+    """Whether `address` is one host of the public internet.
+
+    An IPv4 address that an IPv6 one carries (mapped, NAT64, 6to4) is judged itself: a gateway or this machine may
+    deliver to it.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        carried = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            carried = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if carried is not None:
+            return is_public(carried)
+        if address not in _UNICAST or address.teredo is not None:
+            return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def anywhere(_: IpAddress) -> bool:
+    """Lets every address be connected to."""
+    return True
+
+
+def resolved(host: str, port: int, deadline: Deadline, may_connect: Callable[[IpAddress], bool]) -> list[str]:
+    """The addresses of `host`, in the order in which to try them: at least one.
+
+    They are to be connected to as they are: a second look-up may give others, which were never judged.
+
+    :raises AddressRefused: one of them may not be connected to.
+    :raises OSError: `host` has none, or the resolver did not answer in time (`TimeoutError`).
+    """
+    found: list[str] = []
+    for text in _looked_up(host, port, deadline):
+        if text not in found:
+            found.append(text)
+    # One bad address refuses the name: whoever can add it to the answers can also let the others fail.
+    if not all(may_connect(ipaddress.ip_address(text)) for text in found):
+        raise AddressRefused
+    return found
+
+
+def _looked_up(host: str, port: int, deadline: Deadline) -> list[str]:
+    answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put([str(info[4][0]) for info in infos] or socket.gaierror(socket.EAI_NONAME, "no address"))
+        except OSError as error:
+            answers.put(error)
+        except UnicodeError:  # a label that is empty or too long
+            answers.put(socket.gaierror(socket.EAI_NONAME, "no such host name"))
+
+    # The resolver knows no time-out of ours; a thread of its own may be left behind to finish.
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
+    try:
+        answer = answers.get(timeout=deadline.left_s())
+    except queue.Empty:
+        raise TimeoutError("the resolver does not answer") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """A socket connected to `host`, at the first of its addresses that takes the connection.
+
+    :raises OSError: none does, in time.
+    """
+    addresses = resolved(host, port, deadline, anywhere)
+    for number, address in enumerate(addresses, 1):
+        try:
+            # What is left is shared out, so that a silent address leaves time for the next.
+            return socket.create_connection((address, port), deadline.left_s() / (len(addresses) - number + 1))
+        except OSError:
+            if number == len(addresses):
+                raise
+    raise AssertionError("there is at least one address")

@@ -1,0 +1,128 @@
+"""Short messages by Kavenegar: https://kavenegar.com/rest.html."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Self
+from urllib.parse import quote, urlencode
+
+from core.settings import Settings
+from notifier.senders.answers import json_object
+from notifier.senders.base import Ambiguous, Message, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.http import Answer, HttpGateway
+from notifier.senders.kavenegar_statuses import GIVEN_UP, OK, UNKNOWN_ID, failure_of, failure_without_status
+from notifier.senders.sms_parts import sms_parts
+from notifier.senders.variables import base_url, require
+
+_MAX_PARTS: Final = 10
+_MAX_CHARACTERS: Final = 900  # the gateway's own limit
+_REMEMBERED_MS: Final = 12 * 3_600_000  # how far back the gateway finds a message by our number
+
+
+class KavenegarSender:
+    """Sends by ``sms/send``. Our number of the message goes along as ``localid``.
+
+    The gateway answers a repeated ``localid`` with the message that it has, and sends nothing. For how long it
+    remembers is not documented, so that is only the second safeguard: after an ambiguous send it is asked (`find`).
+
+    :param url: base address, without the key.
+    :param line: number that messages are sent from; empty for the account's own.
+    :param clock_ms: milliseconds since 1970 UTC.
+    """
+
+    channels: ClassVar = frozenset({"sms"})
+    needs_address: ClassVar = True
+    deduplicates: ClassVar = False
+
+    def __init__(
+        self, http: HttpGateway, url: str, api_key: str, line: str, clock_ms: Callable[[], int] | None = None
+    ) -> None:
+        self._http = http
+        # The key is in the path: this attribute must not get into a log or a failure.
+        self._methods = f"{url}/v1/{quote(api_key, safe='')}/sms"
+        self._line = line
+        self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """See `notifier.senders.base.Sender`; needs ``KAVENEGAR_API_KEY``."""
+        require(settings, "kavenegar", "kavenegar_api_key")
+        return cls(
+            HttpGateway("Kavenegar", settings.notify_send_timeout_s),
+            base_url("KAVENEGAR_URL", settings.kavenegar_url),
+            settings.kavenegar_api_key.get_secret_value().strip(),
+            settings.kavenegar_sender,
+        )
+
+    def send(self, message: Message) -> Receipt:
+        """See `notifier.senders.base.Sender`. The text is the title, and the body on the next line."""
+        text = f"{message.title}\n{message.body}".strip()
+        parts = sms_parts(text).parts
+        if parts > _MAX_PARTS or len(text) > _MAX_CHARACTERS:
+            raise PermanentFailure(
+                f"the text has {len(text)} characters in {parts} short messages; at most {_MAX_CHARACTERS} characters "
+                f"in {_MAX_PARTS} are sent"
+            )
+        form = {
+            "receptor": _receptor(message.checked_address()),
+            "message": text,
+            "localid": str(message.number_id),
+            **({"sender": self._line} if self._line else {}),
+        }
+        answer = self._call("send", form)
+        status, entry = _returned(answer)
+        if status is None:
+            raise failure_without_status(answer)
+        if status != OK:
+            raise failure_of(status)
+        return _receipt(entry, parts)
+
+    def find(self, message: Message) -> Receipt | None:
+        """See `notifier.senders.base.Sender`. The gateway finds messages of the last 12 hours."""
+        try:
+            answer = self._call("statuslocalmessageid", {"localid": str(message.number_id)})
+        except Ambiguous as lost:
+            raise TemporaryFailure(lost.reason) from None
+        status, entry = _returned(answer)
+        if status is None:
+            raise TemporaryFailure(f"Kavenegar: answer {answer.status} that is not its own")
+        if status != OK:
+            raise TemporaryFailure(failure_of(status).reason)
+        if entry.get("status") != UNKNOWN_ID and entry.get("messageid"):
+            return _receipt(entry, None)
+        if self._clock_ms() - message.created_at_ms >= _REMEMBERED_MS:
+            raise NotAskable
+        return None
+
+    def close(self) -> None:
+        """See `notifier.senders.base.Sender`."""
+        self._http.close()
+
+    def _call(self, method: str, form: Mapping[str, str]) -> Answer:
+        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8", "accept": "application/json"}
+        return self._http.post(f"{self._methods}/{method}.json", urlencode(form).encode("ascii"), headers)
+
+
+def _receptor(number: str) -> str:
+    """An E.164 number as the gateway documents it: as dialled in Iran."""
+    return f"0{number[3:]}" if number.startswith("+98") else f"00{number[1:]}"
+
+
+def _returned(answer: Answer) -> tuple[int | None, Mapping[str, Any]]:
+    """``return.status``, which alone says whether it worked; None when it is not there. And the first entry."""
+    found = json_object(answer) or {}
+    head, entries = found.get("return"), found.get("entries")
+    status = head.get("status") if isinstance(head, dict) else None
+    if isinstance(entries, list):
+        entries = entries[0] if entries else None
+    entry = entries if isinstance(entries, dict) else {}
+    return (status if isinstance(status, int) and not isinstance(status, bool) else None), entry
+
+
+def _receipt(entry: Mapping[str, Any], parts: int | None) -> Receipt:
+    given_up = GIVEN_UP.get(entry.get("status"))
+    if given_up is not None:
+        raise PermanentFailure(f"Kavenegar took the message, and then: {given_up}")
+    reference = entry.get("messageid")
+    return Receipt(str(reference)[:64] if reference else None, parts)

@@ -1,0 +1,85 @@
+"""What Kavenegar's documented status codes mean for a message: https://kavenegar.com/rest.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from notifier.senders.answers import retry_after_s
+from notifier.senders.base import (
+    Ambiguous,
+    DeliveryFailure,
+    PermanentFailure,
+    TemporaryFailure,
+    operator_must_mend,
+)
+from notifier.senders.http import Answer
+
+OK: Final = 200
+UNKNOWN_ID: Final = 100
+"""Status of a message that the gateway does not have."""
+
+GIVEN_UP: Final[Mapping[object, str]] = {
+    6: "the operator's network refused it",
+    11: "it did not reach the phone",
+    13: "it was cancelled",
+    14: "the receiver has blocked messages from this line",
+}
+"""Statuses of a message that the gateway took and does not deliver."""
+
+_MESSAGE: Final[Mapping[int, str]] = {
+    400: "parameters are missing",
+    406: "a required parameter is empty",
+    411: "the receiver's number is not valid",
+    413: "the message is empty or too long",
+    414: "the request is too large",
+    417: "the date is not valid",
+    419: "the lists differ in length",
+    420: "links are not allowed in the message",
+    422: "the message has characters that are not allowed",
+}
+_OPERATOR: Final[Mapping[int, str]] = {
+    401: "the account is not active",
+    403: "the API key is not valid",
+    404: "there is no such method; is KAVENEGAR_URL right?",
+    405: "the method is called wrongly; is KAVENEGAR_URL right?",
+    407: "access is not allowed; does the account allow this machine's address?",
+    412: "the line of KAVENEGAR_SENDER is not valid",
+    416: "this machine's address is not among those of the account",
+    418: "the account has not enough credit",
+    426: "the account lacks the advanced service",
+    427: "the account may not use this line",
+    501: "the account may only send test messages to its owner",
+}
+_LATER: Final[Mapping[int, tuple[str, float | None]]] = {
+    402: ("the operation failed", None),
+    409: ("the server cannot answer now", None),
+    429: ("this machine's address is limited", 60.0),
+    451: ("too many calls in too short a time", 60.0),
+}
+"""With the seconds to wait, where the usual pause would be too short."""
+
+
+def failure_of(status: int) -> DeliveryFailure:
+    """What a ``return.status`` other than 200 means: nothing was sent, and who or what has to change."""
+    if status in _MESSAGE:
+        return PermanentFailure(f"Kavenegar {status}: {_MESSAGE[status]}")
+    if status in _OPERATOR:
+        return operator_must_mend(f"Kavenegar {status}: {_OPERATOR[status]}")
+    words, retry_s = _LATER.get(status, ("a status that is not documented", None))
+    return TemporaryFailure(f"Kavenegar {status}: {words}", retry_s)
+
+
+def failure_without_status(answer: Answer) -> DeliveryFailure:
+    """What an answer means that is not Kavenegar's own, or not whole: by its HTTP status alone."""
+    status = answer.status
+    words = f"Kavenegar: answer {status} without its own status"
+    if status in (408, 425, 429, 503):
+        return TemporaryFailure(words, retry_after_s(answer, datetime.now(UTC)))
+    if status in _MESSAGE or (status in _OPERATOR and status < 500):
+        return failure_of(status)
+    if 300 <= status < 500:
+        return operator_must_mend(f"{words}; is KAVENEGAR_URL right?")
+    # A proxy before the gateway that lost it on the way (502, 504) does not know whether the message was taken.
+    return Ambiguous(words)

@@ -1,0 +1,74 @@
+"""A message as mail: RFC 5322 with MIME, Persian text intact."""
+
+from __future__ import annotations
+
+import email.policy
+import unicodedata
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import getaddresses
+from typing import Self
+
+from core.errors import SettingsError
+from core.notifications.addresses import BadAddress, normalised
+from notifier.senders.base import Message
+
+
+@dataclass(frozen=True, slots=True)
+class MailFrom:
+    """Who mail is from.
+
+    :param name: shown to readers; may be empty.
+    :param address: in ASCII.
+    """
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """The domain of the address."""
+        return self.address.rpartition("@")[2]
+
+    @classmethod
+    def parsed(cls, variable: str, text: str) -> Self:
+        """Of ``Summaries <no-reply@shop.example>`` or ``no-reply@shop.example``.
+
+        :raises SettingsError: it is no such thing; names `variable`.
+        """
+        found = getaddresses([text])
+        if len(found) != 1 or not text.isprintable():
+            raise SettingsError(f"{variable} is {text!r}, which is not one e-mail address")
+        name, address = found[0]
+        try:
+            return cls(name, normalised("email", address))
+        except BadAddress as error:
+            raise SettingsError(f"{variable} is {text!r}, which names no e-mail address: {error}") from None
+
+
+def message_id(message: Message, mail_from: MailFrom) -> str:
+    """The header ``Message-ID``: the same at each attempt, so that readers and logs show a repetition as one."""
+    return f"<{message.id.replace(':', '.')}@{mail_from.domain}>"
+
+
+def mail_of(message: Message, mail_from: MailFrom, to: str) -> bytes:
+    """`message` with its headers, lines ending in CRLF and in ASCII only: every server takes it.
+
+    :param to: a normalised address.
+    """
+    mail = EmailMessage(policy=email.policy.SMTP)
+    mail["From"] = Address(mail_from.name, addr_spec=mail_from.address)
+    mail["To"] = Address(addr_spec=to)
+    mail["Subject"] = _one_line(message.title)
+    mail["Date"] = message.created_at
+    mail["Message-ID"] = message_id(message, mail_from)
+    mail["Auto-Submitted"] = "auto-generated"  # keeps absence notices from answering
+    mail.set_content(message.body, charset="utf-8", cte="base64")
+    mail["Content-Language"] = message.locale  # last, for setting the content removes all Content- headers
+    return mail.as_bytes()
+
+
+def _one_line(text: str) -> str:
+    kept = (" " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character for character in text)
+    return " ".join("".join(kept).split())

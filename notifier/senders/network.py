@@ -1,0 +1,106 @@
+"""The network below httpcore: each request has one deadline, and only allowed addresses are connected to."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import httpcore
+
+from notifier.senders.dialling import Deadline, IpAddress, resolved
+
+
+class GuardedNetwork(httpcore.NetworkBackend):
+    """Connects to the very addresses that were judged; a host's name still names it to TLS and in ``Host``.
+
+    httpcore's own time-outs are for single reads and writes, so that a peer that sends a byte a second holds a worker
+    for ever. Here every step gets what is left of the deadline that `until` sets for the thread.
+
+    :param may_connect: judges an address before anything is sent to it.
+    """
+
+    def __init__(self, may_connect: Callable[[IpAddress], bool]) -> None:
+        self._may_connect = may_connect
+        self._plain = httpcore.SyncBackend()
+        self._thread = threading.local()
+
+    @contextlib.contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """Let everything that this thread does on the network be over by `deadline`."""
+        self._thread.deadline = deadline
+        try:
+            yield
+        finally:
+            del self._thread.deadline
+
+    def deadline(self) -> Deadline:
+        """The deadline of this thread."""
+        deadline: Deadline = self._thread.deadline
+        return deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """See `httpcore.NetworkBackend.connect_tcp`.
+
+        :raises AddressRefused: the host may not be connected to.
+        """
+        deadline = self.deadline()
+        try:
+            addresses = resolved(host, port, deadline, self._may_connect)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(error) from error
+        except OSError as error:
+            raise httpcore.ConnectError(error) from error
+        for number, address in enumerate(addresses, 1):
+            share_s = self._left_s(httpcore.ConnectTimeout) / (len(addresses) - number + 1)
+            try:
+                stream = self._plain.connect_tcp(address, port, share_s, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+            else:
+                return _TimedStream(stream, self._left_s)
+        raise AssertionError("there is at least one address")
+
+    def _left_s(self, too_late: type[httpcore.TimeoutException]) -> float:
+        try:
+            return self.deadline().left_s()
+        except TimeoutError as error:
+            raise too_late(error) from error
+
+
+class _TimedStream(httpcore.NetworkStream):
+    """A connection whose every step takes no longer than is left of the deadline."""
+
+    def __init__(
+        self, stream: httpcore.NetworkStream, left_s: Callable[[type[httpcore.TimeoutException]], float]
+    ) -> None:
+        self._stream = stream
+        self._left_s = left_s
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._left_s(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._left_s(httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left_s = self._left_s(httpcore.ConnectTimeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, left_s), self._left_s)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -1,0 +1,48 @@
+"""The sender that sends nothing: it logs what would be sent, and is the default of every channel."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from core.settings import Settings
+from notifier.log import log_event
+from notifier.senders.base import Message, NotAskable, Receipt, TemporaryFailure
+
+
+class PrintSender:
+    """Logs each message, with its address masked."""
+
+    channels: ClassVar = frozenset[str]()
+    needs_address: ClassVar = False
+    deduplicates: ClassVar = False
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """It needs no settings."""
+        return cls()
+
+    def send(self, message: Message) -> Receipt:
+        """Log `message`.
+
+        :raises TemporaryFailure: standard output cannot be written.
+        """
+        try:
+            log_event(
+                "notification",
+                id=message.id,
+                channel=message.channel,
+                address=message.masked_address or None,
+                locale=message.locale,
+                title=message.title,
+                body=message.body,
+            )
+        except OSError as error:
+            raise TemporaryFailure(f"standard output cannot be written: {error.strerror}") from None
+        return Receipt()
+
+    def find(self, message: Message) -> Receipt | None:
+        """A log cannot be asked."""
+        raise NotAskable
+
+    def close(self) -> None:
+        """Nothing is held."""

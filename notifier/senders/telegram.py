@@ -1,0 +1,112 @@
+"""Telegram messages by the Bot API: https://core.telegram.org/bots/api#sendmessage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Self
+
+import orjson
+
+from core.settings import Settings
+from notifier.senders.answers import at_most, json_object, quoted, retry_after_s
+from notifier.senders.base import (
+    Ambiguous,
+    DeliveryFailure,
+    Message,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    TemporaryFailure,
+    operator_must_mend,
+)
+from notifier.senders.http import Answer, HttpGateway
+from notifier.senders.variables import base_url, require
+
+_MAX_UNITS: Final = 4096
+
+
+class TelegramSender:
+    """Sends by ``sendMessage``, as plain text: a title with a ``<`` or ``*`` in it is shown as it is.
+
+    The API has no id of ours for a message, and cannot be asked for one, so an ambiguous send stays unknown.
+
+    :param url: base address, without the token.
+    """
+
+    channels: ClassVar = frozenset({"telegram"})
+    needs_address: ClassVar = True
+    deduplicates: ClassVar = False
+
+    def __init__(self, http: HttpGateway, url: str, token: str) -> None:
+        self._http = http
+        self._token = token
+        # The token is in the path: this attribute must not get into a log or a failure.
+        self._method = f"{url}/bot{token}/sendMessage"
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """See `notifier.senders.base.Sender`; needs ``TELEGRAM_BOT_TOKEN``."""
+        require(settings, "telegram", "telegram_bot_token")
+        return cls(
+            HttpGateway("Telegram", settings.notify_send_timeout_s),
+            base_url("TELEGRAM_URL", settings.telegram_url),
+            settings.telegram_bot_token.get_secret_value().strip(),
+        )
+
+    def send(self, message: Message) -> Receipt:
+        """See `notifier.senders.base.Sender`. A text that is too long fails for good: two halves can half fail."""
+        text = f"{message.title}\n\n{message.body}".strip()
+        units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+        if units > _MAX_UNITS:
+            raise PermanentFailure(f"the text is {units} UTF-16 units long, and Telegram takes {_MAX_UNITS}")
+        address = message.checked_address()
+        chat = address if address.startswith("@") else int(address)
+        body = orjson.dumps({"chat_id": chat, "text": text})
+        answer = self._http.post(self._method, body, {"content-type": "application/json"})
+        found = json_object(answer)
+        if found is not None and found.get("ok") is True:
+            result = found.get("result")
+            number = result.get("message_id") if isinstance(result, dict) else None
+            return Receipt(str(number) if isinstance(number, int) else None)
+        if found is not None and found.get("ok") is False:
+            raise self._refusal(answer, found, message)
+        raise _stranger(answer)
+
+    def find(self, message: Message) -> Receipt | None:
+        """The API cannot be asked."""
+        raise NotAskable
+
+    def close(self) -> None:
+        """See `notifier.senders.base.Sender`."""
+        self._http.close()
+
+    def _refusal(self, answer: Answer, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
+        """What an answer of the API itself means: it says that it sent nothing."""
+        code = found.get("error_code", answer.status)
+        said = quoted(
+            str(found.get("description", "")),
+            {self._token: "[token]", message.address: message.masked_address},
+        )
+        words = f"Telegram {code}: {said}" if said else f"Telegram {code}"
+        parameters = found.get("parameters")
+        asked_s = at_most(parameters.get("retry_after")) if isinstance(parameters, dict) else None
+        match code:
+            case 401 | 404:  # a token that is wrong, or does not even look like one
+                return operator_must_mend(f"{words}; is TELEGRAM_BOT_TOKEN right?")
+            case 420 | 429:
+                return TemporaryFailure(words, asked_s or retry_after_s(answer, datetime.now(UTC)))
+            case int() if 400 <= code < 500 and code not in (408, 409):
+                return PermanentFailure(words)
+        return TemporaryFailure(words, asked_s)
+
+
+def _stranger(answer: Answer) -> DeliveryFailure:
+    """What an answer means that is not the API's own, or not whole: by its HTTP status alone."""
+    words = f"Telegram: answer {answer.status} that is not the API's own"
+    if answer.status in (408, 425, 429, 503):
+        return TemporaryFailure(words, retry_after_s(answer, datetime.now(UTC)))
+    if 300 <= answer.status < 500:
+        return operator_must_mend(f"{words}; is TELEGRAM_URL right?")
+    # A proxy before the API that lost it on the way (502, 504) does not know whether the message was taken.
+    return Ambiguous(words)

@@ -1,0 +1,92 @@
+"""Messages to any HTTP server: signed, and never to one inside the operator's network."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import ClassVar, Self
+
+import orjson
+
+from core.settings import Settings
+from notifier.senders.answers import retry_after_s
+from notifier.senders.base import Message, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.dialling import anywhere, is_public
+from notifier.senders.http import HttpGateway
+from notifier.senders.variables import require
+
+
+class WebhookSender:
+    """Posts ``{"id","title","body","created_at"}`` to the URL that is the user's address, signed.
+
+    ``Idempotency-Key`` is the id of the message, the same at each attempt: the receiver has to remember it and answer
+    a repetition with 2xx, for an attempt whose answer was lost is made again. ``X-Signature: t=<seconds>,v1=<hex>`` is
+    the HMAC-SHA256 of ``<seconds>.<body>``; receivers compare it, and refuse times that are long past.
+
+    :param secret: of the signature.
+    :param clock_s: seconds since 1970 UTC.
+    """
+
+    channels: ClassVar = frozenset({"webhook"})
+    needs_address: ClassVar = True
+    deduplicates: ClassVar = True
+
+    def __init__(self, http: HttpGateway, secret: str, clock_s: Callable[[], float] = time.time) -> None:
+        self._http = http
+        self._secret = secret.encode()
+        self._clock_s = clock_s
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """See `notifier.senders.base.Sender`; needs ``WEBHOOK_SECRET``."""
+        require(settings, "webhook", "webhook_secret")
+        may_connect = anywhere if settings.webhook_allow_private else is_public
+        return cls(
+            HttpGateway("webhook", settings.notify_send_timeout_s, may_connect=may_connect),
+            settings.webhook_secret.get_secret_value(),
+        )
+
+    def send(self, message: Message) -> Receipt:
+        """See `notifier.senders.base.Sender`. Any 2xx is a receipt, and what else the answer says is not read."""
+        url = message.checked_address()
+        content = orjson.dumps(
+            {
+                "id": message.id,
+                "title": message.title,
+                "body": message.body,
+                "created_at": message.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            }
+        )
+        now_s = self._clock_s()
+        headers = {
+            "content-type": "application/json",
+            "idempotency-key": message.id,
+            "x-signature": signature(self._secret, int(now_s), content),
+        }
+        answer = self._http.post(url, content, headers)
+        status = answer.status
+        if 200 <= status < 300:
+            return Receipt()
+        if 300 <= status < 400:
+            raise PermanentFailure(f"webhook: answer {status}, and redirects are not followed")
+        if status in (408, 425, 429) or status >= 500:
+            retry_s = retry_after_s(answer, datetime.fromtimestamp(now_s, UTC))
+            raise TemporaryFailure(f"webhook: answer {status}", retry_s)
+        raise PermanentFailure(f"webhook: answer {status}")
+
+    def find(self, message: Message) -> Receipt | None:
+        """A receiver cannot be asked; it is sent the same again."""
+        raise NotAskable
+
+    def close(self) -> None:
+        """See `notifier.senders.base.Sender`."""
+        self._http.close()
+
+
+def signature(secret: bytes, at_s: int, content: bytes) -> str:
+    """The header ``X-Signature`` of `content`, signed at `at_s` seconds since 1970."""
+    digest = hmac.new(secret, b"%d.%s" % (at_s, content), hashlib.sha256).hexdigest()
+    return f"t={at_s},v1={digest}"

@@ -1,0 +1,71 @@
+"""What the tasks of one process work with, made when the first task needs it: connections must not cross a fork."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from core.settings import Settings
+from core.stores import Clock, Stores, open_stores, wall_clock_ms
+from notifier.announce import Announcer
+from notifier.delivery import Delivery
+from notifier.metrics import Metrics
+from notifier.observing import TaskWatch
+from notifier.rules import Rules
+from notifier.senders.base import Sender
+from notifier.senders.registry import senders_from
+from notifier.sweep import Sweep
+from notifier.throttle import SharedThrottle
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The work of the notifier, over one opening of the stores."""
+
+    stores: Stores
+    senders: Mapping[str, Sender]
+    watch: TaskWatch
+    delivery: Delivery
+    sweep: Sweep
+    announcer: Announcer
+
+    def close(self) -> None:
+        """Give back connections."""
+        for sender in self.senders.values():
+            with suppress(Exception):  # a plug-in's: whatever it raises, the others are closed
+                sender.close()
+        self.stores.close()
+
+
+def make_services(
+    settings: Settings,
+    queue: Callable[[str], None],
+    queue_room: Callable[[], int],
+    clock: Clock = wall_clock_ms,
+) -> Services:
+    """The services that `settings` describe.
+
+    :param queue: queues a notification for delivery; raises `OperationalError` when the broker does not take it.
+    :param queue_room: how many more messages the queue may take.
+    :raises SettingsError: a variable that a sender needs is missing or cannot be.
+    :raises StoreUnavailable: the store does not answer.
+    """
+    senders = senders_from(settings)
+    watch = TaskWatch(Metrics(senders), clock)
+    stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s, clock=clock)
+    delivery = Delivery(
+        stores.notifications,
+        stores.contacts,
+        senders,
+        Rules.from_settings(settings),
+        SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value()),
+        watch,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        clock=clock,
+    )
+    sweep = Sweep(stores.notifications, queue, queue_room, again_after_s=settings.notify_lease_s, clock=clock)
+    announcer = Announcer.from_settings(settings, stores, clock)
+    return Services(stores, senders, watch, delivery, sweep, announcer)

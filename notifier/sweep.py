@@ -1,0 +1,59 @@
+"""The sweep: queues whatever is due and not on its way, so that nothing depends on the queue remembering it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from core.stores.holders import Clock
+from core.stores.notifications import NotificationStore
+
+_BATCH: Final = 500
+
+QUEUE_LIMIT: Final = 10_000
+"""Most messages that the sweep lets the queue hold; the rest stays in the store, where it is safe."""
+
+
+class Sweep:
+    """Queues what is due.
+
+    :param queue: queues a notification; raises when the broker does not take it.
+    :param queue_room: how many more messages the queue may take, so that a backlog does not fill Redis.
+    :param again_after_s: what was queued and did not happen is queued again after that.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        store: NotificationStore,
+        queue: Callable[[str], None],
+        queue_room: Callable[[], int],
+        *,
+        again_after_s: float,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._queue_room = queue_room
+        self._again_after_ms = round(again_after_s * 1000)
+        self._clock = clock
+
+    def run(self) -> int:
+        """Queue what is due now, the longest waiting first; how many notifications were queued.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        now_ms = self._clock()
+        queued = 0
+        room = self._queue_room()
+        while room > 0:
+            batch = self._store.due(now_ms, min(_BATCH, room))
+            if not batch:
+                break
+            for notification_id in batch:
+                self._queue(notification_id)
+            # After, not before: what a crash in between queues twice is sent once all the same.
+            self._store.postpone(batch, now_ms, now_ms + self._again_after_ms)
+            queued += len(batch)
+            room -= len(batch)
+        return queued

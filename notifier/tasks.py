@@ -1,0 +1,129 @@
+"""The tasks that the workers run, and what a worker does when it starts and ends."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+from kombu.exceptions import OperationalError
+
+from core import metric_files
+from core.celery import app
+from core.errors import ServiceError
+from core.notifications.broker import ANNOUNCE, SEND, SWEEP, queue_delivery, queue_length
+from core.settings import read_settings
+from notifier.log import log_event, take_over_logging
+from notifier.senders.registry import senders_from
+from notifier.sweep import QUEUE_LIMIT
+
+if TYPE_CHECKING:
+    from notifier.services import Services
+
+_lock = threading.Lock()
+_made: list[Services] = []
+
+
+def _task(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a task: Celery's own decorator, which has no types."""
+    made: Callable[[Callable[..., None]], Callable[..., None]] = app.task(name=name)
+    return made
+
+
+@_task(SEND)
+def send_notification_task(notification_id: str) -> None:
+    """Send what is due of the notification, each channel on its own."""
+    with _services(SEND) as services:
+        services.delivery.deliver(notification_id)
+
+
+@_task(SWEEP)
+def sweep_task() -> None:
+    """Queue whatever is due."""
+    with _services(SWEEP) as services:
+        queued = services.sweep.run()
+        if queued:
+            log_event("swept", queued=queued)
+        services.watch.look(services.stores.notifications, lambda: queue_length(app))
+
+
+@_task(ANNOUNCE)
+def announce_task() -> None:
+    """Tell subscribers of the periods that have ended."""
+    with _services(ANNOUNCE) as services:
+        made = services.announcer.run()
+        if made:
+            log_event("announced", notifications=made)
+
+
+@contextmanager
+def _services(task: str) -> Iterator[Services]:
+    """The services of this process; what they fail with is logged, and left to the next sweep."""
+    # Not before the worker has begun: the library that counts looks for the folder of its files when it is imported.
+    from notifier.services import make_services
+
+    try:
+        with _lock:
+            if not _made:
+                _made.append(make_services(read_settings(), _queue, _queue_room))
+        yield _made[0]
+    except ServiceError as error:
+        _close()  # a store that was replaced is opened anew
+        log_event("task-failed", "error", task=task, error=error.sentence, hint=error.hint)
+    except OperationalError as error:
+        log_event("task-failed", "error", task=task, error=f"the broker does not answer: {error}")
+
+
+def _queue(notification_id: str) -> None:
+    queue_delivery(app, notification_id)
+
+
+def _queue_room() -> int:
+    return QUEUE_LIMIT - queue_length(app)
+
+
+def _take_over_logging(loglevel: int | str, **_: Any) -> None:
+    take_over_logging(loglevel)
+
+
+def _begin(**_: Any) -> None:
+    """End a worker at once, with a sentence, whose senders could not send; else let its processes count together."""
+    try:
+        settings = read_settings()
+        for sender in senders_from(settings).values():
+            sender.close()
+    except ServiceError as error:
+        raise SystemExit(f"{error.sentence}. {error.hint}") from None
+    if settings.notify_metrics_port:
+        metric_files.begin()
+    importlib.import_module("notifier.services")  # once, and not by each process when its first message waits
+
+
+def _serve_metrics(**_: Any) -> None:
+    if port := read_settings().notify_metrics_port:
+        from notifier.metrics import serve  # now that there is a folder for them
+
+        try:
+            serve(port)
+        except OSError as error:  # messages matter more
+            log_event("metrics-not-served", "error", port=port, error=error.strerror)
+
+
+def _end(**_: Any) -> None:
+    metric_files.end()
+
+
+def _close(**_: Any) -> None:
+    with _lock, suppress(Exception):
+        while _made:
+            _made.pop().close()
+
+
+signals.setup_logging.connect(_take_over_logging)
+signals.celeryd_init.connect(_begin)
+signals.worker_ready.connect(_serve_metrics)
+signals.worker_shutdown.connect(_end)
+signals.worker_process_shutdown.connect(_close)

@@ -1,0 +1,47 @@
+"""The rate limit of each channel, counted in Redis: all workers together keep to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+_STORAGE_TIMEOUT_S: Final = 2.0
+_WITHOUT_STORAGE_S: Final = 5.0
+
+
+class SharedThrottle:
+    """`notifier.delivery.Throttle` over a Redis database.
+
+    :param rates: by channel, such as ``10/second``; a channel without one is not limited.
+    :param storage_url: ``redis://…`` or ``memory://``, which counts in this process only.
+    """
+
+    def __init__(self, rates: Mapping[str, str], storage_url: str) -> None:
+        self._rates: dict[str, RateLimitItem] = {channel: parse(rate) for channel, rate in rates.items()}
+        timeouts = {}
+        if storage_url.startswith(("redis://", "rediss://")):
+            timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
+        # Not the sliding window: what a gateway sells is so many a second, and the fixed one costs one command.
+        self._limiter = FixedWindowRateLimiter(storage_from_string(storage_url, wrap_exceptions=True, **timeouts))
+
+    def wait_s(self, channel: str) -> float:
+        """0 when one may be sent now, and is counted; else the seconds until one may.
+
+        While Redis does not answer nothing is sent over a limited channel: the limit is somebody's money.
+        """
+        rate = self._rates.get(channel)
+        if rate is None:
+            return 0.0
+        try:
+            if self._limiter.hit(rate, "channel", channel):
+                return 0.0
+            reset_s = self._limiter.get_window_stats(rate, "channel", channel).reset_time - time.time()
+        except StorageError:
+            return _WITHOUT_STORAGE_S
+        return max(reset_s, 0.001)

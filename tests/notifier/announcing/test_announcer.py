@@ -1,0 +1,377 @@
+"""Whoever subscribed is told of each period once: when it has ended, was read after that, and not long ago."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from announcing_shop import DAY, DAY_MS, HOUR_MS, NEXT_DAY, NOT_AFTER_S, SALES, Sales, Shop
+from examples import MEANING
+from examples import run as example_run
+
+from core.calendar import Mode
+from core.errors import StoreUnavailable
+from core.stores import open_stores
+from core.stores.runs import RunStatus
+
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
+        yield Shop(stores)
+
+
+class Meddling:
+    """A part of a store to which something happens just before it is asked by the method of that name."""
+
+    def __init__(self, part: Any, method: str, happening: Any) -> None:
+        self._part, self._method, self._happening = part, method, happening
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method:
+            self._happening()
+        return getattr(self._part, name)
+
+
+def test_a_finished_day_is_told_in_the_words_of_the_issue_and_is_due_at_once(shop: Shop) -> None:
+    subscription = shop.subscribe(channels=("sms", "email"))
+    settled_ms = shop.end_ms(DAY) + HOUR_MS
+    shop.rebuild(SALES, settled_ms)
+    assert shop.announce_at(settled_ms + 5) == 1
+    (notification,) = shop.told()
+    assert notification.title == "Daily summary for merchant m1"
+    assert notification.body == "4 Tir 1403: 1,234,567 IRR in 12 transactions."
+    assert (notification.user_id, notification.channels) == (subscription.user_id, ("sms", "email"))
+    assert (notification.created_at_ms, notification.expires_at_ms) == (settled_ms + 5, None)
+    assert shop.stores.notifications.due(settled_ms + 5, 10) == [notification.id]
+
+
+def test_all_merchants_together_and_persian_are_told_as_well(shop: Shop) -> None:
+    shop.subscribe(merchant_id=None, locale="fa")
+    shop.rebuild({**SALES, "m2": {DAY: (-2_000_000, 1)}}, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 1
+    (notification,) = shop.told()
+    assert notification.title == "خلاصهٔ روزانهٔ همهٔ پذیرندگان"
+    assert notification.body == "۴ تیر ۱۴۰۳: \u200e−۷۶۵٬۴۳۳ ریال در ۱۳ تراکنش."
+
+
+def test_a_run_that_began_before_the_day_had_settled_tells_nothing_however_late_it_is(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild(SALES, end_ms + 59 * MINUTE_MS, published_ms=end_ms + 3 * HOUR_MS)
+    assert shop.announce_at(end_ms + 4 * HOUR_MS) == 0
+    shop.rebuild({"m1": {DAY: (2_000_000, 13)}}, end_ms + 5 * HOUR_MS)
+    assert shop.announce_at(end_ms + 6 * HOUR_MS) == 1
+    assert shop.bodies() == ["4 Tir 1403: 2,000,000 IRR in 13 transactions."]
+
+
+def test_a_run_of_other_days_does_not_make_a_day_settled_nor_hides_one_that_did(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild(SALES, end_ms + MINUTE_MS)
+    shop.rebuild(SALES, end_ms + 2 * HOUR_MS, days=("1402/01/01", "1402/12/29"))
+    assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
+    shop.rebuild(SALES, end_ms + 4 * HOUR_MS, days=(DAY, DAY))
+    shop.rebuild(SALES, end_ms + 5 * HOUR_MS, days=("1402/01/01", "1402/12/29"))
+    assert shop.announce_at(end_ms + 6 * HOUR_MS) == 1
+
+
+def test_runs_of_another_meaning_say_nothing_of_what_is_published(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.meaning = replace(MEANING, where=(("status", "refunded"),))
+    shop.rebuild(SALES, end_ms + HOUR_MS)
+    shop.meaning = MEANING
+    shop.rebuild(SALES, end_ms + 2 * HOUR_MS, days=("1402/01/01", "1402/12/29"))
+    assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
+
+
+def test_a_run_that_failed_has_read_nothing(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild(SALES, end_ms + MINUTE_MS)
+    failed = shop.stores.runs.begin(replace(example_run(at_ms=end_ms + 2 * HOUR_MS), meaning=shop.meaning))
+    shop.stores.runs.update(failed.ended(RunStatus.FAILED, end_ms + 2 * HOUR_MS, "the disk is full"))
+    assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
+
+
+def test_a_run_that_died_just_after_it_published_has_read_all_the_same(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild(SALES, end_ms + HOUR_MS)
+    run = shop.stores.runs.recent(1)[0]
+    shop.stores.runs.update(replace(run, status=RunStatus.RUNNING, generation=None, ended_at_ms=None))
+    assert shop.announce_at(end_ms + HOUR_MS) == 1
+
+
+def test_where_the_ledger_lacks_the_run_the_publication_counts(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild(SALES, end_ms + HOUR_MS - 1, in_ledger=False)
+    assert shop.announce_at(end_ms + 2 * HOUR_MS) == 0
+    shop.rebuild(SALES, end_ms + HOUR_MS, in_ledger=False)
+    assert shop.announce_at(end_ms + 2 * HOUR_MS) == 1
+
+
+def test_a_rebuild_of_three_years_tells_of_two_days_only(shop: Shop) -> None:
+    shop.subscribe(*Mode)
+    days = [shop.calendar.period_of(Mode.DAILY, day).key for day in range(18_800, 19_898)]
+    last = days[-1]
+    shop.rebuild({"m1": dict.fromkeys(days, (10, 1))}, shop.end_ms(last) + 2 * HOUR_MS)
+    assert shop.announce_at(shop.end_ms(last) + 3 * HOUR_MS) == 2
+    assert {notification.title for notification in shop.told()} == {"Daily summary for merchant m1"}
+
+
+@pytest.mark.parametrize(("late_ms", "told"), [(0, 1), (1, 0)])
+def test_a_day_is_told_for_forty_eight_hours(shop: Shop, late_ms: int, told: int) -> None:
+    shop.subscribe()
+    shop.rebuild({"m1": {DAY: (1, 1)}}, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + round(NOT_AFTER_S * 1000) + late_ms) == told
+
+
+@pytest.mark.parametrize(("early_ms", "told"), [(1, 1), (0, 0)])
+def test_a_day_is_told_to_those_who_had_subscribed_before_it_ended(shop: Shop, early_ms: int, told: int) -> None:
+    shop.subscribe(created_ms=shop.end_ms(DAY) - early_ms)
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == told
+
+
+def test_each_is_made_once_however_often_and_in_how_many_processes_it_runs(store_url: str) -> None:
+    with open_stores(store_url, timeout_s=20) as stores:
+        shop = Shop(stores)
+        for user in range(12):
+            shop.subscribe(user_id=f"u{user}")
+        settled_ms = shop.end_ms(DAY) + HOUR_MS
+        shop.rebuild(SALES, settled_ms)
+        made: list[int] = []
+
+        def run_elsewhere(number: int) -> None:
+            with open_stores(store_url, timeout_s=20) as others:
+                made.append(Shop(others).announce_at(settled_ms + number))
+
+        threads = [threading.Thread(target=run_elsewhere, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert (len(made), sum(made)) == (4, 12)
+        assert sorted(notification.user_id for notification in shop.told()) == sorted(f"u{user}" for user in range(12))
+        assert shop.announce_at(settled_ms + HOUR_MS) == shop.announce_at(settled_ms + 2 * HOUR_MS) == 0
+        assert len(shop.told()) == 12
+
+
+def test_later_corrections_send_nothing_and_change_nothing(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild({"m1": {DAY: (10, 1)}}, end_ms + HOUR_MS)
+    assert shop.announce_at(end_ms + HOUR_MS) == 1
+    before = shop.told()
+    for hours in range(2, 6):
+        shop.rebuild({"m1": {DAY: (10 * hours, hours)}}, end_ms + hours * HOUR_MS)
+        assert shop.announce_at(end_ms + hours * HOUR_MS) == 0
+        assert shop.another_announcer().run() == 0
+    assert shop.told() == before
+
+
+def test_a_day_a_week_and_a_month_that_end_together_are_three_messages(shop: Shop) -> None:
+    friday = "1403/09/30"
+    shop.subscribe(*Mode)
+    shop.rebuild({"m1": {friday: (1, 1), "1403/09/28": (2, 2), "1403/09/02": (4, 3)}}, shop.end_ms(friday) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(friday) + HOUR_MS) == 4  # Thursday too
+    assert shop.bodies() == [
+        "1403 week 40: 3 IRR in 3 transactions.",
+        "29 Azar 1403: no transactions.",
+        "30 Azar 1403: 1 IRR in 1 transaction.",
+        "Azar 1403: 7 IRR in 6 transactions.",
+    ]
+    assert shop.announce_at(shop.end_ms(friday) + 2 * HOUR_MS) == 0
+
+
+def test_modes_that_were_not_asked_for_are_not_told(shop: Shop) -> None:
+    friday = "1403/09/30"
+    shop.subscribe(Mode.MONTHLY)
+    shop.rebuild({"m1": {friday: (1, 1)}}, shop.end_ms(friday) + HOUR_MS)
+    shop.announce_at(shop.end_ms(friday) + HOUR_MS)
+    assert [notification.title for notification in shop.told()] == ["Monthly summary for merchant m1"]
+
+
+def test_a_period_under_way_is_not_told_nor_one_whose_last_day_has_nothing_published(shop: Shop) -> None:
+    shop.subscribe(*Mode)
+    thursday, friday = "1403/09/29", "1403/09/30"
+    shop.rebuild({"m1": {thursday: (1, 1)}}, shop.end_ms(friday) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(friday) + HOUR_MS) == 1
+    assert shop.bodies() == ["29 Azar 1403: 1 IRR in 1 transaction."]
+    shop.rebuild({"m1": {thursday: (1, 1)}, "m2": {"1403/10/01": (1, 1)}}, shop.end_ms(friday) + 2 * HOUR_MS)
+    assert shop.announce_at(shop.end_ms(friday) + 2 * HOUR_MS) == 3
+
+
+def test_a_day_without_transactions_is_told_and_a_merchant_whom_nobody_knows_is_not(shop: Shop) -> None:
+    shop.subscribe(merchant_id="m2")
+    sales: Sales = {"m1": {DAY: (1, 1)}}
+    shop.rebuild(sales, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 0
+    shop.rebuild({**sales, "m2": {"1402/01/01": (1, 1)}}, shop.end_ms(DAY) + 2 * HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 2
+    assert shop.bodies() == ["3 Tir 1403: no transactions.", "4 Tir 1403: no transactions."]
+
+
+def test_nothing_is_told_of_nothing(shop: Shop) -> None:
+    shop.subscribe(*Mode, merchant_id=None)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 0
+    shop.rebuild({}, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 0
+
+
+def test_a_till_that_is_years_ahead_does_not_bring_the_future_forward(shop: Shop) -> None:
+    shop.subscribe()
+    shop.rebuild({"m1": {DAY: (1, 1), "1480/01/01": (1, 1)}}, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
+    assert shop.bodies() == ["4 Tir 1403: 1 IRR in 1 transaction."]
+
+
+def test_days_before_the_first_that_is_published_are_not_told_as_days_without_transactions(shop: Shop) -> None:
+    shop.subscribe()
+    shop.rebuild({"m1": {NEXT_DAY: (1, 1)}}, shop.end_ms(NEXT_DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(NEXT_DAY) + HOUR_MS) == 1
+
+
+def test_a_run_on_a_host_whose_clock_is_ahead_does_not_bring_a_day_to_its_end(shop: Shop) -> None:
+    shop.subscribe()
+    shop.rebuild({"m1": {DAY: (1, 1)}}, shop.end_ms(DAY) + DAY_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS - 1) == 0
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
+
+
+def test_a_clock_that_is_set_back_and_forth_repeats_nothing(shop: Shop) -> None:
+    shop.subscribe()
+    shop.rebuild({"m1": {DAY: (1, 1)}}, shop.end_ms(DAY) + HOUR_MS)
+    offsets = (2 * HOUR_MS, -30 * DAY_MS, -400 * 365 * DAY_MS // 10, 3 * HOUR_MS, DAY_MS)
+    assert [shop.announce_at(shop.end_ms(DAY) + offset) for offset in offsets] == [1, 0, 0, 0, 0]
+
+
+def test_one_who_ended_the_subscription_is_told_nothing_more(shop: Shop) -> None:
+    gone, stays = shop.subscribe(user_id="gone"), shop.subscribe(user_id="stays")
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    shop.stores.subscriptions.end(gone.id, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
+    assert shop.told()[0].user_id == stays.user_id
+
+
+def test_one_who_ends_it_while_others_are_told_is_told_nothing(shop: Shop) -> None:
+    subscription = shop.subscribe()
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    shop.announcer = shop.another_announcer(
+        summaries=Meddling(
+            shop.stores.summaries, "series", lambda: shop.stores.subscriptions.end(subscription.id, shop.now_ms)
+        )
+    )
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 0
+    assert shop.told() == []
+
+
+def test_what_is_published_in_the_middle_is_never_mixed_with_what_was_judged(shop: Shop) -> None:
+    """Just as the totals are read, the same days are published with others, by a run that began too early."""
+    for user in range(3):
+        shop.subscribe(user_id=f"u{user}")
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild({"m1": {DAY: (1, 1)}}, end_ms + HOUR_MS)
+    asked: list[None] = []
+
+    def publish_at_the_third_question() -> None:
+        asked.append(None)
+        if len(asked) == 4:  # the count of the second message: its amount has been read
+            shop.rebuild({"m1": {DAY: (2, 2)}}, end_ms + 2 * HOUR_MS)
+
+    shop.announcer = shop.another_announcer(
+        summaries=Meddling(shop.stores.summaries, "series", publish_at_the_third_question)
+    )
+    assert shop.announce_at(end_ms + 2 * HOUR_MS) == 1
+    assert shop.announce_at(end_ms + 2 * HOUR_MS) == 2
+    assert shop.bodies() == [
+        "4 Tir 1403: 1 IRR in 1 transaction.",
+        "4 Tir 1403: 2 IRR in 2 transactions.",
+        "4 Tir 1403: 2 IRR in 2 transactions.",
+    ]
+
+
+def test_a_store_that_fails_in_the_middle_costs_nobody_a_message(shop: Shop) -> None:
+    for user in range(5):
+        shop.subscribe(user_id=f"u{user}")
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    asked: list[None] = []
+
+    def fail_at_the_third() -> None:
+        asked.append(None)
+        if len(asked) == 3:
+            raise StoreUnavailable("the disk is full")
+
+    shop.announcer = shop.another_announcer(notifications=Meddling(shop.stores.notifications, "add", fail_at_the_third))
+    with pytest.raises(StoreUnavailable):
+        shop.announce_at(shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 3
+    assert sorted(notification.user_id for notification in shop.told()) == [f"u{user}" for user in range(5)]
+
+
+def test_one_run_makes_so_many_and_the_next_goes_on(shop: Shop) -> None:
+    for user in range(5):
+        shop.subscribe(user_id=f"u{user}")
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    shop.announcer = shop.another_announcer(at_most=2)
+    assert [shop.announce_at(shop.end_ms(DAY) + HOUR_MS) for _ in range(4)] == [2, 2, 1, 0]
+    assert sorted(notification.user_id for notification in shop.told()) == [f"u{user}" for user in range(5)]
+
+
+def test_what_was_made_is_not_asked_for_again_each_minute(shop: Shop) -> None:
+    for user in range(20):
+        shop.subscribe(user_id=f"u{user}")
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    asked: list[None] = []
+    shop.announcer = shop.another_announcer(
+        notifications=Meddling(shop.stores.notifications, "get", lambda: asked.append(None))
+    )
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == len(asked) == 20
+    shop.rebuild(SALES, shop.end_ms(DAY) + 2 * HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 0
+    assert len(asked) == 20
+
+
+def test_the_gregorian_calendar_and_another_time_zone_are_those_of_what_is_published(tmp_path: Path) -> None:
+    meaning = replace(MEANING, calendar="gregorian", time_zone="America/New_York")
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
+        shop = Shop(stores, meaning)
+        shop.subscribe(*Mode)
+        sunday = "2024-03-31"
+        assert shop.end_ms(sunday) == 1_711_944_000_000  # 2024-04-01T04:00Z
+        shop.rebuild({"m1": {sunday: (5, 2)}}, shop.end_ms(sunday) + HOUR_MS)
+        assert shop.announce_at(shop.end_ms(sunday) + HOUR_MS - 1) == 0
+        assert shop.announce_at(shop.end_ms(sunday) + HOUR_MS) == 3
+        assert shop.bodies() == [
+            "2024 week 13: 5 IRR in 2 transactions.",
+            "31 March 2024: 5 IRR in 2 transactions.",
+            "March 2024: 5 IRR in 2 transactions.",
+        ]
+
+
+def test_the_hour_that_the_clocks_skip_is_no_part_of_the_day(tmp_path: Path) -> None:
+    """In New York 2024-03-10 has 23 hours: what ended it is an hour nearer."""
+    meaning = replace(MEANING, calendar="gregorian", time_zone="America/New_York")
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
+        shop = Shop(stores, meaning)
+        shop.subscribe(created_ms=shop.end_ms("2024-03-09"))
+        short = "2024-03-10"
+        shop.rebuild({"m1": {short: (5, 2)}}, shop.end_ms("2024-03-09") + 24 * HOUR_MS)
+        assert shop.announce_at(shop.end_ms("2024-03-09") + 24 * HOUR_MS) == 1
+
+
+def test_next_days_follow_one_another(shop: Shop) -> None:
+    shop.subscribe()
+    for day in (DAY, NEXT_DAY):
+        shop.rebuild(SALES, shop.end_ms(day) + 2 * HOUR_MS)
+        assert shop.announce_at(shop.end_ms(day) + 2 * HOUR_MS) == 1
+    assert [notification.body[:10] for notification in shop.told()] == ["4 Tir 1403", "5 Tir 1403"]

@@ -1,0 +1,118 @@
+"""What subscribers read."""
+
+from __future__ import annotations
+
+import doctest
+import unicodedata
+
+import pytest
+
+import notifier.wording
+from core.calendar.periods import Locale, Mode
+from notifier.senders.sms_parts import sms_parts
+from notifier.wording import PeriodTotals, separated, shown, write
+
+
+def totals(merchant_id: str | None = "m1", amount: int = 1_234_567, count: int = 12, **changes: str) -> PeriodTotals:
+    parts = {"label": "4 Tir 1403", "currency": "IRR", **changes}
+    return PeriodTotals(Mode.DAILY, merchant_id, parts["label"], amount, count, parts["currency"])
+
+
+def test_examples_are_true() -> None:
+    failed, tried = doctest.testmod(notifier.wording)
+    assert (failed, tried) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("mode", "locale", "title"),
+    [
+        (Mode.DAILY, "en", "Daily summary for merchant m1"),
+        (Mode.WEEKLY, "en", "Weekly summary for merchant m1"),
+        (Mode.MONTHLY, "en", "Monthly summary for merchant m1"),
+        (Mode.DAILY, "fa", "خلاصهٔ روزانهٔ پذیرندهٔ m1"),
+        (Mode.WEEKLY, "fa", "خلاصهٔ هفتگی پذیرندهٔ m1"),
+        (Mode.MONTHLY, "fa", "خلاصهٔ ماهانهٔ پذیرندهٔ m1"),
+    ],
+)
+def test_the_title_says_of_which_length_and_whose_it_is(mode: Mode, locale: Locale, title: str) -> None:
+    assert write(PeriodTotals(mode, "m1", "x", 1, 1, "IRR"), locale)[0] == title
+
+
+@pytest.mark.parametrize(
+    ("amount", "count", "locale", "body"),
+    [
+        (1_234_567, 12, "en", "4 Tir 1403: 1,234,567 IRR in 12 transactions."),
+        (999, 1, "en", "4 Tir 1403: 999 IRR in 1 transaction."),
+        (0, 0, "en", "4 Tir 1403: no transactions."),
+        (0, 2, "en", "4 Tir 1403: 0 IRR in 2 transactions."),
+        (-(2**63), 1_000, "en", "4 Tir 1403: -9,223,372,036,854,775,808 IRR in 1,000 transactions."),
+        (1_234_567, 12_000, "fa", "4 Tir 1403: ۱٬۲۳۴٬۵۶۷ ریال در ۱۲٬۰۰۰ تراکنش."),
+        (-5, 1, "fa", "4 Tir 1403: \u200e−۵ ریال در ۱ تراکنش."),
+        (0, 0, "fa", "4 Tir 1403: بدون تراکنش."),
+    ],
+)
+def test_the_body_tells_the_sum_and_the_number(amount: int, count: int, locale: Locale, body: str) -> None:
+    assert write(totals(amount=amount, count=count), locale)[1] == body
+
+
+@pytest.mark.parametrize(
+    ("currency", "locale", "named"),
+    [("IRT", "fa", "تومان"), ("IRT", "en", "IRT"), ("EUR", "fa", "EUR"), ("{x}", "en", "{x}")],
+)
+def test_the_currency_has_its_name_in_the_language(currency: str, locale: Locale, named: str) -> None:
+    assert f" {named} " in write(totals(currency=currency), locale)[1]
+
+
+@pytest.mark.parametrize("name", ["{}", "{label}", "{whose!r}", "{0}", "%s", "}{", "{{x}}"])
+@pytest.mark.parametrize("locale", ["en", "fa"])
+def test_braces_in_the_name_of_a_merchant_stay_braces(name: str, locale: Locale) -> None:
+    title, _ = write(totals(name), locale)
+    assert title.strip("\u2069").endswith(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "locale"),
+    [
+        ("shop-1", "en"), ("507f1f77bcf86cd799439011", "en"), ("507f1f77bcf86cd799439011", "fa"), ("42", "fa"),
+        ("فروشگاه تهران", "fa"), ("نیم\u200cفاصله", "fa"), ("ß-Straße", "en"),
+    ],
+)  # fmt: skip
+def test_a_name_that_goes_with_the_line_stands_as_it_is(name: str, locale: Locale) -> None:
+    assert shown(name, locale) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "locale"), [("12-ab", "fa"), ("-42", "fa"), ("فروشگاه", "en"), ("فروشگاه 7", "fa"), ("a ۱", "fa")]
+)
+def test_a_name_of_the_other_direction_is_set_apart(name: str, locale: Locale) -> None:
+    assert shown(name, locale) == f"\u2068{name}\u2069"
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nBcc: x@y", "a\r\nb", "a\x00b", "a\u2028b", "a\ud800b", "a\u202eb", "\u2069\u2069a"]
+)
+def test_a_name_cannot_break_the_line_or_turn_it_around(name: str) -> None:
+    title, _ = write(totals(name), "en")
+    assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in title)
+    assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(title)
+    assert len(title.splitlines()) == 1
+
+
+def test_a_name_of_any_length_leaves_a_title_that_can_be_sent() -> None:
+    title, _ = write(totals("x" * 100_000), "en")
+    assert title.endswith("x…")
+    assert len(title) <= 200
+    assert shown("y" * 100, "en") == "y" * 100
+
+
+def test_an_english_summary_is_one_short_message() -> None:
+    title, body = write(totals("507f1f77bcf86cd799439011", 123_456_789_012, 123_456), "en")
+    found = sms_parts(f"{title}\n{body}")
+    assert (found.encoding, found.parts) == ("gsm", 1)
+
+
+@pytest.mark.parametrize("number", [0, 7, 999, 1_000, -1_000, 2**63 - 1, -(2**63)])
+def test_separated_numbers_are_the_numbers(number: int) -> None:
+    assert int(separated(number, "en").replace(",", "")) == number
+    persian = separated(number, "fa").replace("\u066c", "").replace("\u200e\u2212", "-")
+    assert int(persian) == number

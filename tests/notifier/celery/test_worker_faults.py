@@ -1,0 +1,132 @@
+"""A worker and beat as they are run, through everything that goes wrong: no message is lost, none is sent twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import pytest
+from delivery_plant import LEASE_S, MAX_ATTEMPTS, Plant, plant, wait_until
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.notifications.broker import queue_delivery
+from core.notifications.events import LogStatus
+from core.notifications.queueing import BackgroundQueue
+
+KINDS = ("plain", "askable", "recognising")
+
+
+@pytest.fixture(scope="module")
+def metrics_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        return int(reserved.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn], metrics_port: int
+) -> Iterator[Plant]:
+    with plant(tmp_path_factory.mktemp("plant"), missing) as made:
+        made.run_worker(NOTIFY_METRICS_PORT=str(metrics_port), PROMETHEUS_MULTIPROC_DIR=str(made.folder))
+        made.run("beat")
+        made.wait_for_workers()
+        yield made
+
+
+def _by_kind(running: Plant, added: dict[str, str]) -> dict[str, tuple[str, int, int]]:
+    """By the kind of sender, when all have ended: status, attempts, and how many times it was taken."""
+    return {
+        kind: (log.state.status.value, log.state.attempts, running.gateway.taken(f"{one}:{kind}"))
+        for kind, one in added.items()
+        for log in running.ended(one)
+    }
+
+
+def test_what_is_queued_is_delivered_over_each_channel(running: Plant) -> None:
+    one = running.add(*KINDS)
+    assert [log.state.status for log in running.ended(one)] == [LogStatus.SUCCESS] * 3
+    assert [running.gateway.taken(f"{one}:{kind}") for kind in KINDS] == [1, 1, 1]
+
+
+def test_what_was_never_queued_is_found_by_the_sweep(running: Plant) -> None:
+    one = running.add("plain", queued=0)
+    assert running.ended(one)[0].state.status is LogStatus.SUCCESS
+
+
+def test_a_child_killed_while_it_sends(running: Plant) -> None:
+    added = {kind: running.add(kind, body="slow 1.5") for kind in KINDS}
+    for kind, one in added.items():
+        os.kill(running.sender_of(f"{one}:{kind}"), signal.SIGKILL)
+    # What the gateway took is not sent again: it is asked, or recognises the repetition, or it is unknown.
+    assert _by_kind(running, added) == {
+        "plain": ("unknown", 1, 1),
+        "askable": ("success", 1, 1),
+        "recognising": ("success", 2, 1),
+    }
+
+
+def test_a_message_that_kills_every_process_that_sends_it_ends(running: Plant) -> None:
+    added = {kind: running.add(kind, body="exit") for kind in KINDS}
+    assert _by_kind(running, added) == {
+        "plain": ("unknown", 1, 0),
+        "askable": ("dead", MAX_ATTEMPTS, 0),
+        "recognising": ("unknown", MAX_ATTEMPTS, 0),
+    }
+    begun = len(running.gateway.lines("begun"))
+    time.sleep(1)
+    assert len(running.gateway.lines("begun")) == begun
+    assert running.ended(running.add("plain"))[0].state.status is LogStatus.SUCCESS
+
+
+def test_senders_that_hang_are_ended_by_the_time_limits(running: Plant) -> None:
+    added = {"plain": running.add("plain", body="late 60"), "askable": running.add("askable", body="stuck")}
+    assert _by_kind(running, added) == {"plain": ("unknown", 1, 0), "askable": ("success", 1, 1)}
+    error = running.ended(added["plain"])[0].state.error_message
+    assert (error or "").startswith("the sender broke off with SoftTimeLimitExceeded")
+
+
+def test_redis_killed_while_messages_are_sent_and_started_again(running: Plant) -> None:
+    before = {kind: running.add(kind, body="slow 1") for kind in KINDS}
+    running.sender_of(f"{before['plain']}:plain")
+    running.redis.kill()
+    queue = BackgroundQueue(lambda one: queue_delivery(running.app, one))
+    meanwhile = {kind: running.add(kind, queued=0) for kind in KINDS}
+    began = time.monotonic()
+    for one in meanwhile.values():
+        queue.offer(one)
+    assert time.monotonic() - began < 0.1
+    time.sleep(0.5)
+    running.redis.start()
+    once = dict.fromkeys(KINDS, ("success", 1, 1))
+    assert _by_kind(running, before) == once
+    assert _by_kind(running, meanwhile) == once
+    assert running.ended(running.add("plain"), timeout_s=LEASE_S * 4)[0].state.status is LogStatus.SUCCESS
+
+
+def test_the_numbers_of_all_processes_of_a_worker_are_told(running: Plant, metrics_port: int) -> None:
+    def told() -> dict[tuple[str, ...], float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        prefix = "transaction_summary_notifier_"
+        return {
+            (one.name.removeprefix(prefix), *one.labels.values()): one.value
+            for family in families
+            for one in family.samples
+        }
+
+    before = told()
+    running.ended(*[running.add("plain") for _ in range(8)], running.add("plain", body="never"))
+    counts = {
+        ("messages", found.channel, found.status.value): found.count for found in running.stores.notifications.counts()
+    }
+    wait_until(lambda: counts.items() <= told().items(), 15, lambda: f"{counts} is not in {told()}")
+    after = told()
+    for kind, more in (("attempt", 9), ("success", 8), ("dead", 1)):
+        assert after["events_total", "plain", kind] - before.get(("events_total", "plain", kind), 0) == more
+    assert after["delivery_duration_seconds_count", "plain"] == after["events_total", "plain", "success"]
+    assert (after["queue_length",], after["oldest_due_age_seconds",]) == (0, 0)

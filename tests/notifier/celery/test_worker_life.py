@@ -1,0 +1,70 @@
+"""Workers as they are run: two on the same messages, one killed, one stopped, one that may not start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from delivery_plant import Plant, plant
+
+from core.notifications.events import LogStatus
+
+_MESSAGES = 200
+
+
+@pytest.fixture
+def idle(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[Plant]:
+    with plant(tmp_path, missing) as made:
+        yield made
+
+
+def test_two_workers_on_the_same_messages_send_each_once(idle: Plant) -> None:
+    added = [idle.add("plain", queued=2) for _ in range(_MESSAGES)]
+    idle.run_worker()
+    idle.run_worker()
+    logs = idle.ended(*added, timeout_s=60)
+    assert {(log.state.status, log.state.attempts) for log in logs} == {(LogStatus.SUCCESS, 1)}
+    taken = idle.gateway.lines("taken")
+    assert Counter(found for found, _ in taken) == Counter(f"{one}:plain" for one in added)
+    assert len({pid for _, pid in taken}) > 2
+
+
+def test_a_worker_killed_with_all_its_processes_is_taken_over_from(idle: Plant) -> None:
+    killed = idle.run_worker()
+    added = [idle.add("askable", "recognising", body="slow 1"), idle.add("plain", body="slow 1")]
+    for channel, one in zip(("askable", "plain"), added, strict=True):
+        idle.sender_of(f"{one}:{channel}", timeout_s=40)
+    killed.kill_all()
+    idle.run_worker()
+    idle.run("beat")
+    logs = idle.ended(*added, timeout_s=60)
+    assert [log.state.status for log in logs] == [LogStatus.SUCCESS, LogStatus.SUCCESS, LogStatus.UNKNOWN]
+    counts = Counter(found for found, _ in idle.gateway.lines("taken"))
+    assert set(counts.values()) == {1}
+    assert len(counts) == 3
+
+
+def test_a_worker_that_is_stopped_sends_what_it_has_begun(idle: Plant) -> None:
+    worker = idle.run_worker()
+    last = idle.add("plain", body="slow 1")
+    idle.sender_of(f"{last}:plain", timeout_s=40)
+    assert worker.stop() == 0
+    assert [log.state.status for log in idle.kept(last).logs] == [LogStatus.SUCCESS]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("NOTIFY_SENDERS", "sms=delivery_senders.NeedySender", "SMS_TEST_KEY is not set. "),
+        ("NOTIFY_LEASE_S", "1.9", "NOTIFY_LEASE_S is '1.9': it must be at least four times NOTIFY_SEND_TIMEOUT_S"),
+    ],
+)
+def test_a_worker_whose_settings_cannot_be_does_not_start_and_says_why(
+    idle: Plant, variable: str, value: str, sentence: str
+) -> None:
+    worker = idle.run("worker", **{variable: value})
+    assert worker.process.wait(timeout=40) == 1
+    assert worker.log.read_text().startswith(sentence)

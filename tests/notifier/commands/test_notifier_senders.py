@@ -1,0 +1,118 @@
+"""``python -m notifier senders test``: what came of it, by exit code and in a sentence, on counting gateways."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from announcing_cli import Notifier
+from gateway_http import Behaviour, answers, closed_port, cuts, gateway
+
+TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
+SENT = answers(200, {"ok": True, "result": {"message_id": 4711, "chat": {"id": 123456789}}})
+
+
+@pytest.fixture
+def notifier(tmp_path: Path) -> Notifier:
+    return Notifier(tmp_path)
+
+
+def refused(code: int, description: str) -> Behaviour:
+    return answers(code, {"ok": False, "error_code": code, "description": description})
+
+
+def telegram(url: str) -> dict[str, Any]:
+    # That SMTP lacks its variables does not matter to a message over Telegram.
+    senders = "telegram=telegram,email=smtp"
+    return {"NOTIFY_SENDERS": senders, "TELEGRAM_URL": url, "TELEGRAM_BOT_TOKEN": TOKEN, "NOTIFY_SEND_TIMEOUT_S": "5"}
+
+
+def test_one_message_is_sent_after_it_is_told_where_and_no_store_is_needed(notifier: Notifier) -> None:
+    with gateway(SENT) as server:
+        said = notifier("senders", "test", "telegram", "123456789", "--body", "سلام", **telegram(server.url))
+        (request,) = server.requests
+    assert said.code == 0
+    assert said.out == "Sent; the gateway calls it 4711.\n"
+    assert request.json["chat_id"] == 123456789
+    assert request.json["text"].endswith("سلام")
+    assert said.err.splitlines()[0] == "Sending over telegram with telegram to 123***:"
+    assert list(notifier.folder.iterdir()) == []
+
+
+def test_for_machines_only_the_outcome_is_on_standard_output(notifier: Notifier) -> None:
+    said = notifier("senders", "test", "sms", "0912 123 4567", "--locale", "en", "--json")
+    assert said.code == 0
+    assert said.json.items() >= {"sent": True, "reference": None}.items()
+    assert "+98912***4567" in said.err
+    assert "The print sender only logs" in said.err
+    logged = json.loads(next(line for line in said.err.splitlines() if line.startswith("{")))
+    assert (logged["title"], logged["body"]) == ("Test message", "The sender works.")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "sentence"),
+    [
+        (refused(403, "Forbidden: bot was blocked by the user"), 1, "not sent: "),
+        (refused(500, "Internal Server Error"), 1, "not sent: "),
+        (cuts, 3, "it may have been sent: "),
+    ],
+)
+def test_what_came_of_it_is_the_exit_code_and_no_secret_is_told(
+    notifier: Notifier, behaviour: Behaviour, code: int, sentence: str
+) -> None:
+    with gateway(behaviour) as server:
+        said = notifier("senders", "test", "telegram", "123456789", "--json", **telegram(server.url))
+        assert len(server.requests) == 1
+    assert sentence in said.failure(code)
+    assert said.json["error"]["exit_code"] == code
+    assert TOKEN not in said.out + said.err
+    assert "123456789" not in said.out + said.err
+
+
+def test_a_gateway_that_is_away_has_sent_nothing(notifier: Notifier) -> None:
+    said = notifier("senders", "test", "telegram", "1", **telegram(f"http://127.0.0.1:{closed_port()}"))
+    assert "not sent" in said.failure(1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "senders", "sentence"),
+    [
+        (("fax", "1"), "sms=print", "there is no channel fax"),
+        (("sms", "12"), "sms=print", "ADDRESS cannot be one for sms"),
+        (("email", "a@b.example"), "email=smtp", "SMTP_HOST"),
+        (("sms", "09121234567"), "sms=nosuch.module.Sender", "cannot be loaded"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_before_anything_is(
+    notifier: Notifier, arguments: tuple[str, str], senders: str, sentence: str
+) -> None:
+    assert sentence in notifier("senders", "test", *arguments, NOTIFY_SENDERS=senders).failure(2)
+
+
+class BrokenSender:
+    """A plug-in with a defect, whose error has a secret in it."""
+
+    channels = frozenset({"sms"})
+    needs_address = True
+    deduplicates = False
+
+    @classmethod
+    def from_settings(cls, settings: object) -> BrokenSender:
+        return cls()
+
+    def send(self, message: object) -> None:
+        raise ValueError("https://gateway.example/?key=secret-word")
+
+    find = send
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_defect_of_a_plug_in_leaves_it_open_whether_it_was_sent(notifier: Notifier) -> None:
+    path = f"{__name__}.{BrokenSender.__name__}"
+    said = notifier("senders", "test", "sms", "09121234567", NOTIFY_SENDERS=f"sms={path}")
+    assert "the sender broke off with ValueError" in said.failure(3)
+    assert "secret-word" not in said.out + said.err

@@ -1,0 +1,165 @@
+"""``python -m notifier status`` and ``retry``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from announcing_cli import Notifier
+from gateway_http import closed_port, silent_port
+from notification_examples import NOW_MS, happen, notification
+
+from core.notifications.events import EventKind
+from core.stores import wall_clock_ms
+
+SEND, DEAD, UNKNOWN, SUCCESS = EventKind.ATTEMPT, EventKind.DEAD, EventKind.UNKNOWN, EventKind.SUCCESS
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def notifier(tmp_path: Path) -> Notifier:
+    return Notifier(tmp_path, CELERY_BROKER_URL=f"redis://:secret-word@127.0.0.1:{closed_port()}/0")
+
+
+def test_the_real_command_says_its_version_and_needs_nothing_heavy_for_help() -> None:
+    script = (
+        "import sys, notifier.__main__ as m\n"
+        "try: m.app(['status', '--help'])\n"
+        "finally: print(*[n for n in ('celery', 'numpy', 'polars', 'pymongo') if n in sys.modules], file=sys.stderr)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (shown.returncode, shown.stderr.split()) == (0, [])
+    version = subprocess.run(
+        [sys.executable, "-m", "notifier", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert (version.returncode, version.stdout, version.stderr) == (0, "0.1.0\n", "")
+
+
+def test_messages_are_counted_by_channel_and_status_and_the_oldest_that_is_due_is_told(notifier: Notifier) -> None:
+    with notifier.stores() as stores:
+        for number, ends in enumerate([(), (), (SEND, SUCCESS), (SEND, DEAD)]):
+            kept = replace(notification(number, "sms", "email"), created_at_ms=NOW_MS + number)
+            stores.notifications.add(kept, NOW_MS)
+            happen(stores.notifications, kept, *ends, channel="sms")
+    told = notifier("status", "--json", NOTIFY_SENDERS="sms=print,webhook=print")
+    assert told.code == 0
+    channels = {channel["channel"]: channel for channel in told.json["channels"]}
+    assert list(channels) == ["sms", "webhook", "email"]
+    sms = {"sender": "print", "pending": 2, "success": 1, "dead": 1, "unknown": 0}
+    assert channels["sms"].items() >= sms.items()
+    assert channels["email"].items() >= {"sender": None, "pending": 4}.items()
+    assert channels["webhook"].items() >= {"sender": "print", "pending": 0}.items()
+    assert told.json["oldest_due_at"] == "2024-06-24T12:00:00.000Z"
+    assert told.json["oldest_due_age_s"] == pytest.approx((wall_clock_ms() - NOW_MS) / 1000, abs=30)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_queue_that_does_not_answer_is_said_soon_and_nothing_of_its_password(notifier: Notifier, hangs: bool) -> None:
+    notifier.stores().close()
+    with silent_port() as port:
+        began = time.monotonic()
+        port = port if hangs else closed_port()
+        told = notifier("status", "--json", CELERY_BROKER_URL=f"redis://:secret-word@127.0.0.1:{port}/0")
+    assert told.code == 0
+    assert told.json["queue"]["length"] is None
+    assert "does not answer" in told.json["queue"]["error"]
+    assert "secret-word" not in told.out + told.err
+    assert time.monotonic() - began < 15
+
+
+def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -> None:
+    with notifier.stores() as stores:
+        for number in range(3):
+            kept = replace(notification(number), created_at_ms=NOW_MS + number)
+            stores.notifications.add(kept, NOW_MS)
+            happen(stores.notifications, kept, SEND, DEAD)
+    told = notifier("status", "--limit", "2")
+    assert (told.code, told.err) == (0, "")
+    assert notification(2).id in told.out
+    assert notification(1).id in told.out
+    assert notification(0).id not in told.out
+    assert "sms is dead: no reason is known" in told.out
+
+
+def test_all_about_one_notification_is_its_history(notifier: Notifier) -> None:
+    with notifier.stores() as stores:
+        stores.notifications.add(notification(), NOW_MS)
+        happen(stores.notifications, notification(), SEND, UNKNOWN)
+    told = notifier("status", notification().id)
+    assert "sms is unknown after 1 attempt(s)" in told.out
+    (log,) = notifier("status", notification().id, "--json").json["logs"]
+    assert [event["kind"] for event in log["history"]] == ["attempt", "unknown"]
+    assert notifier("status", "nosuch").failure(1) == "Error: there is no notification nosuch."
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("status",), ("retry", "x"), ("announce",), ("sweep",), ("subscriptions", "list"), ("subscriptions", "end", "x")],
+)
+def test_what_reads_makes_no_store_and_says_where_there_is_none(notifier: Notifier, verb: tuple[str, ...]) -> None:
+    assert "there is no store" in notifier(*verb).failure(1)
+    as_json = notifier(*verb, "--json")
+    assert as_json.json["error"]["exit_code"] == as_json.code == 1
+    assert list(notifier.folder.iterdir()) == []
+
+
+def test_a_setting_that_cannot_be_is_a_sentence(notifier: Notifier) -> None:
+    assert "NOTIFY_SENDERS" in notifier("status", NOTIFY_SENDERS="sms").failure(2)
+
+
+def test_dead_and_unknown_messages_are_sent_again_by_their_id(notifier: Notifier) -> None:
+    with notifier.stores() as stores:
+        kept = notification(1, "sms", "email", "webhook")
+        stores.notifications.add(kept, NOW_MS)
+        for channel, end in (("sms", DEAD), ("email", UNKNOWN), ("webhook", SUCCESS)):
+            happen(stores.notifications, kept, SEND, end, channel=channel)
+        assert notifier("retry", kept.id, "--channel", "email", "--json").json == {
+            "retried": [{"id": kept.id, "channels": ["email"]}]
+        }
+        told = notifier("retry", kept.id)
+        assert told.out == f"{kept.id} is sent again over sms.\n"
+        found = stores.notifications.get(kept.id)
+        assert found is not None
+        assert [log.state.status.value for log in found.logs] == ["pending", "pending", "success"]
+        assert stores.notifications.due(wall_clock_ms(), 10) == [kept.id]
+        sentence = notifier("retry", kept.id).failure(1)
+        assert sentence.endswith("sms is pending, email is pending, webhook is success.")
+
+
+def test_where_one_of_several_cannot_be_sent_again_none_is(notifier: Notifier) -> None:
+    with notifier.stores() as stores:
+        dead, expired = notification(1), replace(notification(2), expires_at_ms=NOW_MS + 1)
+        for kept in (dead, expired):
+            stores.notifications.add(kept, NOW_MS)
+            happen(stores.notifications, kept, SEND, DEAD)
+        assert "has expired" in notifier("retry", dead.id, expired.id).failure(1)
+        assert "there is no notification" in notifier("retry", dead.id, "nosuch").failure(1)
+        assert "does not go over fax" in notifier("retry", dead.id, "--channel", "fax").failure(2)
+        found = stores.notifications.get(dead.id)
+        assert found is not None
+        assert found.log("sms").state.status == "dead"
+
+
+def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
+    now_ms = wall_clock_ms()
+    with notifier.stores() as stores:
+        ages_h = {1: 1, 2: 23, 3: 25}
+        for number, hours in ages_h.items():
+            kept = replace(notification(number, "sms", "email"), created_at_ms=now_ms - hours * 3_600_000)
+            stores.notifications.add(kept, now_ms)
+            happen(stores.notifications, kept, SEND, DEAD, channel="sms", at_ms=now_ms)
+            happen(stores.notifications, kept, SEND, UNKNOWN, channel="email", at_ms=now_ms)
+        over_sms = [{"id": notification(number).id, "channels": ["sms"]} for number in (1, 2)]
+        assert notifier("retry", "--all", "--channel", "email").out == "There is nothing to send again.\n"
+        assert notifier("retry", "--all", "--json").json == {"retried": over_sms}
+        assert notifier("retry", "--all", "--json").json == {"retried": []}
+        assert len(notifier("retry", "--all", "--hours", "48", "--json").json["retried"]) == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("x", "--all")])
+def test_what_is_to_be_sent_again_must_be_said_in_one_way(notifier: Notifier, arguments: tuple[str, ...]) -> None:
+    assert "it is not said what" in notifier("retry", *arguments).failure(2)

@@ -1,0 +1,109 @@
+"""``python -m notifier subscriptions``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from announcing_cli import Notifier
+from announcing_shop import SALES, Shop
+from examples import NOW_MS
+
+from core.calendar import Mode
+
+
+@pytest.fixture
+def notifier(tmp_path: Path) -> Notifier:
+    return Notifier(tmp_path)
+
+
+def test_a_subscription_is_made_before_anything_was_built_and_its_id_is_alone_on_standard_output(
+    notifier: Notifier,
+) -> None:
+    said = notifier(
+        "subscriptions", "add", "کاربر ۱", "--merchant", "نیم\u200cفاصله", "--mode", "monthly", "--mode", "daily",
+        "--channel", "email", "--channel", "sms", "--locale", "en",
+    )  # fmt: skip
+    assert said.code == 0
+    with notifier.stores() as stores:
+        (kept,) = stores.subscriptions.all()
+    assert said.out == f"{kept.id}\n"
+    assert (kept.user_id, kept.merchant_id) == ("کاربر ۱", "نیم\u200cفاصله")
+    assert (kept.modes, kept.channels) == ((Mode.DAILY, Mode.MONTHLY), ("email", "sms"))
+    assert (kept.locale, kept.ended_at_ms) == ("en", None)
+
+
+def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Notifier) -> None:
+    asked = ("subscriptions", "add", "u1", "--all-merchants", "--channel", "sms", "--json")
+    first, again = notifier(*asked), notifier(*asked)
+    assert first.json == again.json
+    assert first.json["merchant_id"] is None
+    assert (first.json["modes"], first.json["locale"]) == (["daily"], "fa")
+    assert "There is already" in again.err
+    assert notifier(*asked, "--mode", "weekly").json["id"] != first.json["id"]
+    notifier("subscriptions", "end", first.json["id"])
+    assert notifier(*asked).json["id"] != first.json["id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("u1", "--channel", "sms"), "whose summaries"),
+        (("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"), "whose summaries"),
+        (("", "--channel", "sms", "--merchant", "m1"), "USER must have 1 to 128"),
+        (("u" * 129, "--channel", "sms", "--merchant", "m1"), "USER must have 1 to 128"),
+        (("u\n1", "--channel", "sms", "--merchant", "m1"), "USER must have 1 to 128"),
+        (("u1", "--channel", "sms", "--merchant", " "), "--merchant must have 1 to 1024"),
+        (("u1", "--channel", "fax", "--merchant", "m1"), "there is no channel fax"),
+        (("u1", "--channel", "sms", "--channel", "sms", "--merchant", "m1"), "named twice"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_kept(
+    notifier: Notifier, arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in notifier("subscriptions", "add", *arguments).failure(2)
+    with notifier.stores() as stores:
+        assert stores.subscriptions.all() == []
+
+
+def test_whoever_cannot_be_told_yet_is_warned_of(notifier: Notifier) -> None:
+    with notifier.stores() as stores:
+        Shop(stores).rebuild(SALES, NOW_MS)
+        stores.contacts.replace("reached", {"sms": "+989121234567"})
+    senders = {"NOTIFY_SENDERS": "sms=kavenegar,email=print"}
+    asked = ("--channel", "sms", "--channel", "email", "--merchant")
+    quiet = notifier("subscriptions", "add", "reached", *asked, "m1", **senders)
+    assert "Warning" not in quiet.err
+    warned = notifier("subscriptions", "add", "u1", *asked, "m2", **senders)
+    assert warned.code == 0
+    assert "Warning: user u1 has no address for sms yet" in warned.err
+    assert "no address for email" not in warned.err  # the print sender needs none
+    assert "Warning: there are no summaries of a merchant 'm2' yet" in warned.err
+
+
+def test_the_list_shows_those_in_force_or_all_or_those_of_a_user(notifier: Notifier) -> None:
+    assert notifier("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms").code == 0
+    first = notifier("subscriptions", "list", "--json").json["subscriptions"][0]["id"]
+    second = notifier("subscriptions", "add", "u2", "--merchant", "m1", "--channel", "sms").out.strip()
+    assert notifier("subscriptions", "end", first).err == f"Subscription {first} has ended.\n"
+
+    def listed(*arguments: str) -> list[str]:
+        return [found["id"] for found in notifier("subscriptions", "list", *arguments, "--json").json["subscriptions"]]
+
+    assert listed() == [second]
+    assert listed("--ended") == [first, second]
+    assert listed("--user", "u1") == []
+    assert listed("--user", "u1", "--ended") == [first]
+    text = notifier("subscriptions", "list", "--ended").out
+    assert "User u1 is told of daily summaries of merchant m1 over sms (fa)" in text
+    assert "It ended at" in text
+    assert notifier("subscriptions", "list", "--user", "nobody").out == "There is no subscription.\n"
+
+
+def test_ending_again_keeps_the_instant_and_what_is_none_cannot_be_ended(notifier: Notifier) -> None:
+    made = notifier("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms").out.strip()
+    ended = notifier("subscriptions", "end", made, "--json").json
+    again = notifier("subscriptions", "end", made, "--json")
+    assert again.json == ended
+    assert "had ended before" in again.err
+    assert notifier("subscriptions", "end", "nosuch").failure(1) == "Error: there is no subscription nosuch."

@@ -1,0 +1,379 @@
+"""Who may send when several could, or when something happens meanwhile, over the real store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delivery_parts import (
+    LEASE_S,
+    NOW_MS,
+    RULES,
+    ScriptedRecognisingSender,
+    ScriptedSender,
+    Station,
+    raising,
+    station,
+)
+
+from core.errors import StoreUnavailable
+from core.notifications.events import EventKind, LogStatus
+from core.notifications.model import NotificationStatus
+from core.stores.notifications import Kept, NotificationStore
+from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt, TemporaryFailure
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Station]:
+    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender()}) as made:
+        yield made
+
+
+class Interposed:
+    """A store that lets the test act before or after some of its calls."""
+
+    def __init__(self, store: NotificationStore, **acts: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._store = store
+        self._acts = acts
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        return self._acts[name](found) if name in self._acts else found
+
+
+def _failing(times: int, *, after: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Calls that fail so many times, before or `after` they have done what they were asked for."""
+    left = [times]
+
+    def wrap(call: Callable[..., Any]) -> Callable[..., Any]:
+        def failing(*arguments: Any) -> Any:
+            if left[0] <= 0:
+                return call(*arguments)
+            left[0] -= 1
+            if after:
+                call(*arguments)
+            raise StoreUnavailable("the store went away")
+
+        return failing
+
+    return wrap
+
+
+def _during(act: Callable[[], object]) -> Callable[[Message], Receipt | None]:
+    """A step of a sender during which something else happens."""
+
+    def step(_: Message) -> Receipt | None:
+        act()
+        return None
+
+    return step
+
+
+def test_a_claim_of_another_worker_is_respected(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 100_000)
+    here.clock.move_s(99.9)
+    here.delivery().deliver(sent)
+    assert (sender.sent, here.log(sent).state.status) == ([], LogStatus.SENDING)
+
+
+def test_of_two_that_claim_at_the_same_moment_one_sends(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+
+    def other_first(append: Callable[..., Any]) -> Callable[..., Any]:
+        def late(*arguments: Any) -> Any:
+            if not sender.sent:
+                here.delivery(worker="else:2").deliver(sent)
+            return append(*arguments)
+
+        return late
+
+    here.delivery(store=Interposed(here.stores.notifications, append=other_first)).deliver(sent)
+    assert len(sender.sent) == 1
+    assert [event.worker for event in here.log(sent).events] == ["else:2", None]
+
+
+def test_a_worker_that_was_held_up_after_its_claim_does_not_send(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+
+    def slow(append: Callable[..., Any]) -> Callable[..., Any]:
+        def late(*arguments: Any) -> Any:
+            state = append(*arguments)
+            here.clock.move_s(LEASE_S / 2)
+            return state
+
+        return late
+
+    here.delivery(store=Interposed(here.stores.notifications, append=slow)).deliver(sent)
+    state = here.log(sent).state
+    assert (sender.sent, state.status) == ([], LogStatus.FAILED)
+    assert (state.error_message or "").endswith("nothing was sent")
+
+
+def test_a_held_up_worker_leaves_what_others_have_judged(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender()
+    sent = here.add()
+
+    def slow(append: Callable[..., Any]) -> Callable[..., Any]:
+        def late(*arguments: Any) -> Any:
+            state = append(*arguments)
+            if here.clock() == NOW_MS:
+                here.clock.move_s(LEASE_S * 2)
+                here.delivery(worker="else:2").deliver(sent)
+            return state
+
+        return late
+
+    here.delivery(store=Interposed(here.stores.notifications, append=slow)).deliver(sent)
+    assert [event.kind for event in here.log(sent).events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
+
+
+def test_no_further_channel_is_begun_when_the_time_of_the_task_is_used_up(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(LEASE_S * 0.3)))
+    here.senders["email"] = ScriptedSender()
+    sent = here.add("sms", "email")
+    here.delivery().deliver(sent)
+    assert here.log(sent, "email").state.status is LogStatus.PENDING
+    assert here.due() == [sent]
+    here.delivery().deliver(sent)
+    assert here.kept(sent).status is NotificationStatus.SENT
+
+
+def test_an_attempt_that_was_left_off_is_unknown_after_its_lease(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    here.clock.move_s(1)
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.attempts, sender.sent) == (LogStatus.UNKNOWN, 1, [])
+    assert (state.error_message or "").startswith("the worker died")
+
+
+def test_an_attempt_that_was_left_off_is_asked_about_where_the_gateway_can_be(here: Station) -> None:
+    sender = ScriptedSender(answers=[lambda _: Receipt("g7")])
+    here.senders["sms"] = sender
+    sent = here.add()
+    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    here.clock.move_s(1)
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.reference, sender.sent) == (LogStatus.SUCCESS, "g7", [])
+
+
+def test_an_attempt_that_was_left_off_is_repeated_where_the_gateway_recognises_it(here: Station) -> None:
+    sender = ScriptedRecognisingSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    here.clock.move_s(1)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.FAILED
+    here.clock.move_s(10)
+    here.delivery().deliver(sent)
+    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
+
+
+def test_while_the_gateway_does_not_say_it_is_asked_later_and_no_other_channel_waits(here: Station) -> None:
+    sender = ScriptedSender(answers=[raising(TemporaryFailure("down"))])
+    here.senders["sms"] = sender
+    here.senders["email"] = ScriptedSender(raising(TemporaryFailure("busy", 2.0)))
+    sent = here.add("sms", "email")
+    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    here.clock.move_s(1)
+    here.delivery().deliver(sent)
+    assert here.due() == []
+    here.clock.move_s(10)
+    assert here.due() == [sent]
+    here.delivery().deliver(sent)
+    assert here.log(sent, "email").state.status is LogStatus.SUCCESS
+    assert (len(sender.asked), here.log(sent).state.status) == (2, LogStatus.SENDING)
+
+
+def test_a_message_cancelled_while_it_is_sent_is_a_success_if_it_arrived(here: Station) -> None:
+    sent = here.add()
+    here.senders["sms"] = ScriptedSender(_during(lambda: here.append(sent, EventKind.CANCEL)))
+    here.delivery().deliver(sent)
+    kinds = [event.kind for event in here.log(sent).events]
+    assert kinds == [EventKind.ATTEMPT, EventKind.CANCEL, EventKind.SUCCESS]
+    assert here.log(sent).state.status is LogStatus.SUCCESS
+
+
+def test_a_message_cancelled_while_it_is_sent_is_not_tried_again(here: Station) -> None:
+    sent = here.add()
+
+    def cancelled(message: Message) -> Receipt | None:
+        here.append(sent, EventKind.CANCEL)
+        raise TemporaryFailure("busy")
+
+    here.senders["sms"] = ScriptedSender(cancelled)
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.error_message) == (LogStatus.CANCELLED, "busy")
+
+
+def test_a_message_cancelled_while_it_may_have_arrived_is_unknown(here: Station) -> None:
+    sent = here.add()
+
+    def cancelled(message: Message) -> Receipt | None:
+        here.append(sent, EventKind.CANCEL)
+        raise Ambiguous("no answer")
+
+    here.senders["sms"] = ScriptedRecognisingSender(cancelled)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [(None, LogStatus.SUCCESS), (raising(PermanentFailure("no")), LogStatus.DEAD)],
+)
+def test_what_others_took_for_unknown_becomes_what_it_was(
+    here: Station, step: Callable[[Message], Receipt | None] | None, status: LogStatus
+) -> None:
+    sent = here.add()
+
+    def overtaken(message: Message) -> Receipt | None:
+        here.clock.move_s(LEASE_S * 2)
+        here.delivery(worker="else:2").deliver(sent)
+        assert here.log(sent).state.status is LogStatus.UNKNOWN
+        return step(message) if step else None
+
+    here.senders["sms"] = ScriptedSender(overtaken)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is status
+
+
+def test_an_outcome_of_an_attempt_that_others_repeat_changes_nothing(here: Station) -> None:
+    sent = here.add()
+
+    def overtaken(_: Message) -> Receipt | None:
+        here.append(sent, EventKind.UNKNOWN)
+        here.append(sent, EventKind.RETRY)
+        raise PermanentFailure("no")
+
+    here.senders["sms"] = ScriptedSender(overtaken)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.PENDING
+
+
+def test_an_outcome_is_not_taken_for_that_of_a_later_attempt(here: Station) -> None:
+    sent = here.add()
+
+    def overtaken(_: Message) -> Receipt | None:
+        here.append(sent, EventKind.UNKNOWN)
+        here.append(sent, EventKind.RETRY)
+        here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 100_000)
+        raise PermanentFailure("no")
+
+    here.senders["sms"] = ScriptedSender(overtaken)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.SENDING
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_outcome_that_the_store_does_not_take_is_written_when_it_is_back(here: Station, after: bool) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    fail = _failing(3, after=after)
+
+    def only_outcomes(append: Callable[..., Any]) -> Callable[..., Any]:
+        failing = fail(append)
+        return lambda *arguments: (failing if sender.sent else append)(*arguments)
+
+    here.delivery(store=Interposed(here.stores.notifications, append=only_outcomes)).deliver(sent)
+    log = here.log(sent)
+    assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
+    assert here.told.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
+    assert here.slept_s == ([0.1] if after else [0.1, 0.2, 0.4])
+
+
+def test_an_outcome_that_the_store_never_takes_is_left_to_be_judged_after_the_lease(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+
+    def down(call: Callable[..., Any]) -> Callable[..., Any]:
+        failing = _failing(10_000, after=False)(call)
+        return lambda *arguments: (failing if sender.sent else call)(*arguments)
+
+    with pytest.raises(StoreUnavailable):
+        here.delivery(store=Interposed(here.stores.notifications, append=down, get=down)).deliver(sent)
+    assert here.log(sent).state.status is LogStatus.SENDING
+    assert sum(here.slept_s) <= LEASE_S
+    here.clock.move_s(LEASE_S)
+    here.delivery().deliver(sent)
+    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.UNKNOWN, 1)
+
+
+def test_a_claim_whose_answer_was_lost_is_still_a_claim(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    here.delivery(store=Interposed(here.stores.notifications, append=_failing(1, after=True))).deliver(sent)
+    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
+
+
+def test_without_a_claim_nothing_is_sent(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    with pytest.raises(StoreUnavailable):
+        here.delivery(store=Interposed(here.stores.notifications, append=_failing(1, after=False))).deliver(sent)
+    assert (sender.sent, here.due()) == ([], [sent])
+
+
+def test_a_failing_store_stops_one_channel_and_not_the_others(here: Station) -> None:
+    here.senders["email"] = ScriptedSender()
+    sent = here.add("sms", "email")
+    with pytest.raises(StoreUnavailable):
+        here.delivery(store=Interposed(here.stores.notifications, append=_failing(1, after=False))).deliver(sent)
+    assert here.log(sent, "email").state.status is LogStatus.SUCCESS
+    assert here.due() == [sent]
+
+
+def test_a_message_with_fewer_attempts_allowed_than_it_had_is_given_up(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(*[raising(TemporaryFailure("busy"))] * 2)
+    sent = here.add()
+    for _ in range(2):
+        here.delivery().deliver(sent)
+        here.clock.move_s(60)
+    fewer = type(RULES)(max_attempts=1, lease_s=LEASE_S, backoff_s=1.0, backoff_max_s=1.0)
+    here.delivery(rules=fewer).deliver(sent)
+    assert here.log(sent).state.error_message == "given up after 2 attempts: busy"
+
+
+def test_what_was_queued_though_nothing_is_due_has_its_copies_mended(here: Station) -> None:
+    mended: list[str] = []
+
+    def noting(mend: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(kept: Kept) -> None:
+            mended.append(kept.notification.id)
+            mend(kept)
+
+        return noted
+
+    sent = here.add()
+    for _ in range(2):
+        here.delivery(store=Interposed(here.stores.notifications, mend=noting)).deliver(sent)
+    assert mended == [sent]
+
+
+def test_every_event_is_told_to_the_watch(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert here.told.events == [
+        ("sms", EventKind.ATTEMPT, LogStatus.SENDING),
+        ("sms", EventKind.FAILED, LogStatus.FAILED),
+    ]

@@ -1,0 +1,61 @@
+"""A worker that is killed (SIGKILL) at any point of a delivery loses no message, and sends none twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import delivery_walker
+import pytest
+
+_TIMEOUT_S = 120
+_ROOT = Path(__file__).parents[3]
+
+
+def _walk(store_url: str, folder: Path, kind: str, *numbers: int) -> list[dict[str, Any]]:
+    script = Path(delivery_walker.__file__)
+    command = [sys.executable, str(script), store_url, str(folder / "gateway"), kind, *map(str, numbers)]
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(one["recovered"] == 0 for one in found), done.stderr
+    assert all(one["died"] in (0, -signal.SIGKILL) for one in found), done.stderr
+    return found
+
+
+def _check(found: list[dict[str, Any]], kind: str) -> set[str]:
+    """Each log has ended truly; the statuses that there were."""
+    seen = set()
+    for one in found:
+        for channel, log in one["logs"].items():
+            where = f"killed at {one['n']}, {channel}: {log}"
+            seen.add(log["status"])
+            assert log["attempts"] == log["begun"], where
+            assert log["taken"] <= 1, where
+            if kind == "plain" and log["status"] == "unknown":
+                assert log["error"].startswith("the worker died"), where
+            else:
+                assert (log["status"], log["taken"]) == ("success", 1), where
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["plain", "askable", "recognising"])
+def test_every_point_of_a_delivery_on_sqlite(tmp_path: Path, kind: str) -> None:
+    found = _walk(f"sqlite:///{tmp_path / 's.db'}", tmp_path, kind)
+    seen = _check(found, kind)
+    # Two channels with a claim, a send and an outcome each, before and after: the walk went through all of them.
+    assert len(found) > 14
+    assert (found[-1]["died"], [one["n"] for one in found]) == (0, list(range(1, len(found) + 1)))
+    assert seen == ({"success", "unknown"} if kind == "plain" else {"success"})
+
+
+def test_some_points_of_a_delivery_on_mongo(tmp_path: Path, mongo_database_url: str) -> None:
+    found = _walk(mongo_database_url, tmp_path, "askable", 7, 10)
+    assert len(found) == 4
+    _check(found, "askable")

@@ -1,0 +1,360 @@
+"""What comes of attempts, over the real store: each outcome, each channel on its own, backoff and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from delivery_parts import (
+    FAR_MS,
+    LEASE_S,
+    NOW_MS,
+    ScriptedPostalSender,
+    ScriptedRecognisingSender,
+    ScriptedSender,
+    Station,
+    Step,
+    raising,
+    station,
+)
+
+from core.notifications.events import EventKind, LogStatus
+from core.notifications.model import NotificationStatus
+from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt, TemporaryFailure
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Station]:
+    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender()}) as made:
+        yield made
+
+
+def _sms(here: Station, sender: ScriptedSender) -> ScriptedSender:
+    here.senders["sms"] = sender
+    return sender
+
+
+def test_a_sent_message_is_recorded_with_its_reference(here: Station) -> None:
+    sent = here.add()
+    here.delivery(worker="host:7").deliver(sent)
+    log = here.log(sent)
+    assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
+    assert (log.state.status, log.state.attempts, log.state.reference) == (LogStatus.SUCCESS, 1, "ref-1")
+    assert (log.events[0].worker, log.state.last_attempt_at_ms) == ("host:7", NOW_MS)
+    assert here.kept(sent).status is NotificationStatus.SENT
+
+
+def test_the_message_has_the_text_the_id_of_its_log_and_the_address_of_its_user(here: Station) -> None:
+    sender = _sms(here, ScriptedPostalSender())
+    here.stores.contacts.replace("u1", {"sms": "+989123456789"})
+    sent = here.add(body="سلام")
+    here.delivery().deliver(sent)
+    message = Message(f"{sent}:sms", "title", "سلام", "en", NOW_MS, "+989123456789")
+    assert sender.sent == [message]
+
+
+def test_a_finished_log_is_not_sent_again(here: Station) -> None:
+    sender = _sms(here, ScriptedSender())
+    sent = here.add()
+    for _ in range(3):
+        here.delivery().deliver(sent)
+    assert len(sender.sent) == 1
+
+
+def test_nothing_happens_for_an_id_that_nobody_has(here: Station) -> None:
+    here.delivery().deliver("a" * 26)
+
+
+def test_a_temporary_failure_is_tried_again_after_a_doubling_wait(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(raising(TemporaryFailure("busy")), raising(TemporaryFailure("busier"))))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.error_message, state.due_at_ms) == (LogStatus.FAILED, "busy", NOW_MS + 10_000)
+    here.clock.move_s(9.999)
+    here.delivery().deliver(sent)
+    assert len(sender.sent) == 1
+    here.clock.move_s(0.001)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.due_at_ms == here.clock() + 20_000
+    here.clock.move_s(20)
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.attempts, state.error_message) == (LogStatus.SUCCESS, 3, None)
+    assert [event.error for event in here.log(sent).events if event.kind is EventKind.FAILED] == ["busy", "busier"]
+
+
+def test_the_wait_varies_so_that_what_failed_together_is_not_tried_together(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(*[raising(TemporaryFailure("busy"))] * 2)
+    waits = []
+    for chance in (0.0, 1.0):
+        here.chance = chance
+        sent = here.add()
+        here.delivery().deliver(sent)
+        waits.append((here.log(sent).state.due_at_ms or 0) - here.clock())
+    assert waits == [5_000, 10_000]
+
+
+def test_the_gateways_retry_after_is_kept_to(here: Station) -> None:
+    _sms(here, ScriptedSender(raising(TemporaryFailure("slow down", 300.0))))
+    here.chance = 0.0
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.due_at_ms == NOW_MS + 300_000
+
+
+def test_a_retry_after_of_years_is_taken_for_a_day(here: Station) -> None:
+    _sms(here, ScriptedSender(raising(TemporaryFailure("slow down", 1e12))))
+    here.chance = 0.0
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.due_at_ms == NOW_MS + 86_400_000
+
+
+def test_a_permanent_failure_is_dead_at_once(here: Station) -> None:
+    _sms(here, ScriptedSender(raising(PermanentFailure("no such number"))))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.error_message, state.attempts) == (LogStatus.DEAD, "no such number", 1)
+    assert here.kept(sent).status is NotificationStatus.FAILED
+
+
+def test_attempts_that_are_used_up_are_dead(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(*[raising(TemporaryFailure("busy"))] * 9))
+    sent = here.add()
+    for _ in range(9):
+        here.delivery().deliver(sent)
+        here.clock.move_s(3600)
+    state = here.log(sent).state
+    assert (state.status, state.attempts, len(sender.sent)) == (LogStatus.DEAD, 3, 3)
+    assert state.error_message == "given up after 3 attempts: busy"
+
+
+def test_a_dead_message_that_somebody_retries_has_all_its_attempts_again(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(raising(PermanentFailure("no")), *[raising(TemporaryFailure("busy"))] * 2))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    here.append(sent, EventKind.RETRY)
+    assert here.log(sent).state.error_message is None
+    for _ in range(3):
+        here.delivery().deliver(sent)
+        here.clock.move_s(3600)
+    state = here.log(sent).state
+    assert (state.status, state.attempts, len(sender.sent)) == (LogStatus.SUCCESS, 4, 4)
+
+
+def test_an_expired_message_is_not_sent(here: Station) -> None:
+    sender = _sms(here, ScriptedSender())
+    sent = here.add(expires_at_ms=NOW_MS)
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.error_message, state.attempts) == (LogStatus.DEAD, "it expired before it was sent", 0)
+    assert sender.sent == []
+
+
+def test_a_message_that_expires_between_attempts_keeps_the_reason_of_the_last_one(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(raising(TemporaryFailure("busy"))))
+    sent = here.add(expires_at_ms=NOW_MS + 5_000)
+    here.delivery().deliver(sent)
+    here.clock.move_s(10)
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.error_message, len(sender.sent)) == (LogStatus.DEAD, "it expired; busy", 1)
+
+
+def test_a_user_without_an_address_is_not_an_attempt(here: Station) -> None:
+    sender = _sms(here, ScriptedPostalSender())
+    sent = here.add()
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.error_message) == (LogStatus.DEAD, "the user has no address for sms")
+    assert (state.attempts, sender.sent) == (0, [])
+
+
+def test_the_address_is_looked_up_at_each_attempt(here: Station) -> None:
+    sender = _sms(here, ScriptedPostalSender(raising(TemporaryFailure("busy"))))
+    sent = here.add()
+    for address in ("+989120000001", "+989120000002"):
+        here.stores.contacts.replace("u1", {"sms": address})
+        here.delivery().deliver(sent)
+        here.clock.move_s(10)
+    assert [message.address for message in sender.sent] == ["+989120000001", "+989120000002"]
+
+
+def test_a_channel_that_nothing_sends_over_is_dead(here: Station) -> None:
+    sent = here.add("pigeon")
+    here.delivery().deliver(sent)
+    assert here.log(sent, "pigeon").state.error_message == "nothing is set up to send over pigeon"
+
+
+def test_each_channel_is_on_its_own(here: Station) -> None:
+    here.senders.update(
+        email=ScriptedSender(raising(RuntimeError("defect"))),
+        telegram=ScriptedSender(raising(PermanentFailure("blocked"))),
+        webhook=ScriptedSender(raising(TemporaryFailure("busy"))),
+        sms=ScriptedSender(),
+    )
+    sent = here.add("email", "telegram", "webhook", "sms")
+    here.delivery().deliver(sent)
+    statuses = [log.state.status for log in here.kept(sent).logs]
+    assert statuses == [LogStatus.UNKNOWN, LogStatus.DEAD, LogStatus.FAILED, LogStatus.SUCCESS]
+    assert here.kept(sent).status is NotificationStatus.PENDING
+
+
+def test_a_message_that_may_have_arrived_is_unknown_and_not_sent_again(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(raising(Ambiguous("no answer"))))
+    sent = here.add()
+    for _ in range(3):
+        here.delivery().deliver(sent)
+        here.clock.move_s(LEASE_S * 10)
+    state = here.log(sent).state
+    assert (state.status, state.error_message, len(sender.sent)) == (LogStatus.UNKNOWN, "no answer", 1)
+    assert here.kept(sent).status is NotificationStatus.FAILED
+
+
+def test_a_defect_of_a_sender_is_unknown_and_told_without_its_text(here: Station) -> None:
+    _sms(here, ScriptedSender(raising(ValueError("https://gateway.example/SECRET"))))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert state.status is LogStatus.UNKNOWN
+    assert (state.error_message or "").startswith("the sender broke off with ValueError at delivery_parts.py:")
+
+
+def test_a_sender_that_returns_no_receipt_is_unknown(here: Station) -> None:
+    class Careless(ScriptedSender):
+        def send(self, message: Message) -> Receipt:
+            return None  # type: ignore[return-value]
+
+    _sms(here, Careless())
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.UNKNOWN
+
+
+def test_an_ambiguous_message_is_repeated_where_the_gateway_recognises_it(here: Station) -> None:
+    sender = _sms(here, ScriptedRecognisingSender(raising(Ambiguous("no answer"))))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.FAILED
+    here.clock.move_s(10)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.SUCCESS
+    assert [message.id for message in sender.sent] == [f"{sent}:sms"] * 2
+
+
+def test_an_ambiguous_last_attempt_is_unknown_and_not_dead(here: Station) -> None:
+    _sms(here, ScriptedRecognisingSender(*[raising(Ambiguous("no answer"))] * 3))
+    sent = here.add()
+    for _ in range(5):
+        here.delivery().deliver(sent)
+        here.clock.move_s(3600)
+    state = here.log(sent).state
+    assert (state.status, state.attempts) == (LogStatus.UNKNOWN, 3)
+    assert state.error_message == "given up after 3 attempts: no answer"
+
+
+def test_a_gateway_that_can_be_asked_is_asked_at_once(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(raising(Ambiguous("no answer")), answers=[lambda _: Receipt("g1")]))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    state = here.log(sent).state
+    assert (state.status, state.reference, len(sender.sent)) == (LogStatus.SUCCESS, "g1", 1)
+
+
+@pytest.mark.parametrize("first", [lambda _: None, raising(TemporaryFailure("down")), raising(KeyError("x"))])
+def test_a_gateway_that_does_not_know_it_yet_is_asked_again_after_the_lease(here: Station, first: Step) -> None:
+    sender = _sms(
+        here,
+        ScriptedSender(raising(Ambiguous("no answer")), answers=[first, lambda _: Receipt("g1")]),
+    )
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.SENDING
+    assert here.due() == []
+    here.clock.move_s(LEASE_S)
+    assert here.due() == [sent]
+    here.delivery().deliver(sent)
+    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
+
+
+def test_what_the_gateway_never_took_is_sent_again(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(raising(Ambiguous("no answer")), answers=[lambda _: None]))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    here.clock.move_s(LEASE_S)
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.FAILED
+    here.clock.move_s(10)
+    here.delivery().deliver(sent)
+    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 2)
+
+
+def test_what_the_gateway_took_and_gave_up_is_dead(here: Station) -> None:
+    _sms(here, ScriptedSender(raising(Ambiguous("?")), answers=[raising(PermanentFailure("not delivered"))]))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert (here.log(sent).state.status, here.log(sent).state.error_message) == (LogStatus.DEAD, "not delivered")
+
+
+def test_a_gateway_that_stays_silent_is_asked_for_a_day_and_then_it_is_unknown(here: Station) -> None:
+    sender = _sms(here, ScriptedSender(raising(Ambiguous("?")), answers=[raising(TemporaryFailure("down"))]))
+    sent = here.add()
+    for _ in range(26):
+        here.delivery().deliver(sent)
+        here.clock.move_s(3600)
+    state = here.log(sent).state
+    assert (state.status, len(sender.sent)) == (LogStatus.UNKNOWN, 1)
+    assert 20 < len(sender.asked) < 26
+
+
+def test_a_rate_limit_postpones_without_an_attempt(here: Station) -> None:
+    here.throttle.waits["sms"] = 30.0
+    sent = here.add()
+    here.delivery().deliver(sent)
+    assert (here.log(sent).state.attempts, here.log(sent).state.status) == (0, LogStatus.PENDING)
+    here.clock.move_s(29)
+    assert here.due() == []
+    here.clock.move_s(1)
+    assert here.due() == [sent]
+    here.throttle.waits.clear()
+    here.delivery().deliver(sent)
+    assert here.log(sent).state.status is LogStatus.SUCCESS
+
+
+def test_a_rate_limit_of_one_channel_does_not_hold_up_another(here: Station) -> None:
+    here.senders["email"] = ScriptedSender(raising(TemporaryFailure("busy")))
+    here.throttle.waits["sms"] = 3600.0
+    sent = here.add()
+    here.delivery().deliver(sent)
+    here.clock.move_s(10)
+    assert here.due() == [sent]
+    here.delivery().deliver(sent)
+    assert here.log(sent, "email").state.status is LogStatus.SUCCESS
+    assert here.due() == []
+    here.clock.move_s(3600 + 60)
+    assert here.due() == [sent]
+
+
+def test_what_has_long_been_held_up_is_looked_at_less_often(here: Station) -> None:
+    here.throttle.waits["sms"] = 1.0
+    sent = here.add()
+    looks = 0
+    for _ in range(600):
+        if here.due():
+            here.delivery().deliver(sent)
+            looks += 1
+        here.clock.move_s(1)
+    assert looks < 30
+
+
+def test_the_sweep_does_not_find_again_what_was_just_delivered(here: Station) -> None:
+    queued: list[str] = []
+    sent = here.add()
+    assert here.sweep(queued.append).run() == 1
+    assert here.sweep(queued.append).run() == 0
+    here.delivery().deliver(sent)
+    here.clock.now_ms += FAR_MS
+    assert (here.sweep(queued.append).run(), queued) == (0, [sent])

@@ -1,0 +1,110 @@
+"""What a worker tells of attempts: lines of JSON, and numbers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from delivery_parts import NOW_MS, ScriptedSender, Station, raising, station
+from prometheus_client import CollectorRegistry
+
+from notifier.delivery import Delivery
+from notifier.log import take_over_logging
+from notifier.metrics import Metrics
+from notifier.observing import TaskWatch
+from notifier.senders.base import TemporaryFailure
+
+_PREFIX = "transaction_summary_notifier_"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Station]:
+    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender()}) as made:
+        yield made
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def _deliver(here: Station, watch: TaskWatch, one: str) -> None:
+    here.told = watch  # type: ignore[assignment]
+    delivery: Delivery = here.delivery()
+    delivery.deliver(one)
+
+
+def test_each_event_is_a_line(here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]) -> None:
+    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
+    one = here.add()
+    _deliver(here, TaskWatch(Metrics(["sms"], registry), here.clock), one)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line["level"], line["status"], line["error"]) for line in lines] == [
+        ("attempt", "info", "sending", None),
+        ("failed", "warning", "failed", "busy"),
+    ]
+    assert {line["notification_id"] for line in lines} == {one}
+    assert lines[1]["again_at_ms"] == NOW_MS + 10_000
+
+
+def test_a_reader_of_the_log_that_has_gone_keeps_nothing_from_being_sent(
+    here: Station, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Broken())
+    one = here.add()
+    _deliver(here, TaskWatch(Metrics(["sms"], registry), here.clock), one)
+    assert here.log(one).state.status == "success"
+
+
+def test_events_and_times_are_counted_by_channel(here: Station, registry: CollectorRegistry) -> None:
+    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")), lambda _: here.clock.move_s(2))
+    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    one = here.add()
+    _deliver(here, watch, one)
+    here.clock.move_s(10)
+    _deliver(here, watch, one)
+    for kind, count in (("attempt", 2), ("failed", 1), ("success", 1)):
+        assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
+    assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_sum", {"channel": "sms"}) == 2
+    assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_sum", {"channel": "sms"}) == 12
+
+
+def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) -> None:
+    here.add()
+    here.add()
+    here.clock.move_s(7)
+    TaskWatch(Metrics(["sms", "email"], registry), here.clock).look(here.stores.notifications, lambda: 4)
+    found = {
+        (channel, status): registry.get_sample_value(f"{_PREFIX}messages", {"channel": channel, "status": status})
+        for channel, status in (("sms", "pending"), ("sms", "success"), ("email", "pending"))
+    }
+    assert found == {("sms", "pending"): 2, ("sms", "success"): 0, ("email", "pending"): 0}
+    assert registry.get_sample_value(f"{_PREFIX}oldest_due_age_seconds") == 7
+    assert registry.get_sample_value(f"{_PREFIX}queue_length") == 4
+
+
+def test_what_libraries_log_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    try:
+        take_over_logging("INFO")
+        logging.getLogger("some.library").debug("hidden")
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            logging.getLogger("some.library").exception("it %s", "failed")
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["level"], line["logger"], line["message"]) == ("error", "some.library", "it failed")
+    assert line["traceback"].endswith("ValueError: broken\n")

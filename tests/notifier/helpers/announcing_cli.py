@@ -1,0 +1,54 @@
+"""``python -m notifier``, called within the process of the test: a start of its own takes a second each time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from core.stores import Stores, open_stores
+from notifier.__main__ import app
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command ended with."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output, parsed."""
+        return json.loads(self.out)
+
+    def failure(self, code: int) -> str:
+        """The sentence of a failure, which has one, and a hint."""
+        assert self.code == code, self
+        *_, sentence, hint = self.err.splitlines()
+        assert sentence.startswith("Error: "), self
+        assert sentence.endswith("."), self
+        assert hint.endswith("."), self
+        return sentence
+
+
+class Notifier:
+    """Calls commands whose store is in `folder`, with `settings` as their only environment variables."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.url = f"sqlite:///{folder / 'summaries.db'}"
+        self.settings: dict[str, str | None] = {"STORE_URL": self.url, **settings}
+
+    def __call__(self, *arguments: str, **settings: str) -> Said:
+        """Call a command."""
+        ended = CliRunner().invoke(app, arguments, env={**self.settings, **settings}, prog_name="notifier")
+        return Said(ended.exit_code, ended.stdout, ended.stderr)
+
+    def stores(self) -> Stores:
+        """Its stores, made where there are none; the caller closes them."""
+        return open_stores(self.url, timeout_s=10)

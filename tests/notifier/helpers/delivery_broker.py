@@ -1,0 +1,66 @@
+"""A Redis of a test's own, which it may kill and start again: what it had taken is in its append-only file."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import redis
+
+_START_TIMEOUT_S = 20
+
+
+class RedisProcess:
+    """Redis on a free port of loopback, with its files in `folder`.
+
+    :param missing: called where the machine has no Redis.
+    """
+
+    def __init__(self, folder: Path, missing: Callable[[str], NoReturn]) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            missing("redis-server is not installed: it is the broker of the notifier")
+        self._program = program
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as reserved:
+            self.port: int = reserved.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: int) -> str:
+        """The URL of one of its databases."""
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = {
+            "--port": str(self.port),
+            "--bind": "127.0.0.1",
+            "--dir": str(self._folder),
+            "--save": "",
+            "--appendonly": "yes",
+            "--appendfsync": "always",
+        }
+        arguments = [part for pair in options.items() for part in pair]
+        with (self._folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, *arguments], stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        with redis.Redis(port=self.port, socket_timeout=1) as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.exceptions.ConnectionError:  # also while it loads its file
+                    assert time.monotonic() < deadline, (self._folder / "redis.log").read_text()
+                    time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it at once, in the middle of whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=10)
+            self._process = None

@@ -1,0 +1,201 @@
+"""A delivery over a real store, with a clock and senders that the test tells what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from core.notifications.events import Event, EventKind, LogStatus
+from core.notifications.model import Notification, new_id
+from core.settings import Settings
+from core.stores import Stores, open_stores
+from core.stores.notifications import Kept, Log
+from notifier.delivery import Delivery
+from notifier.recording import OpenLog
+from notifier.rules import Rules
+from notifier.senders.base import Message, NotAskable, Receipt, Sender
+from notifier.sweep import Sweep
+
+NOW_MS = 1_764_000_000_000
+LEASE_S = 100.0
+RULES = Rules(max_attempts=3, lease_s=LEASE_S, backoff_s=10.0, backoff_max_s=60.0)
+FAR_MS = 10 * 86_400_000
+
+
+@dataclass
+class MovedClock:
+    """Stands still unless it is moved; milliseconds since 1970 UTC."""
+
+    now_ms: int = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def move_s(self, seconds: float) -> None:
+        """Let so many seconds go by."""
+        self.now_ms += round(seconds * 1000)
+
+
+Step = Callable[[Message], Receipt | None]
+
+
+def raising(error: BaseException) -> Step:
+    """A step that fails so."""
+
+    def step(_: Message) -> Receipt | None:
+        raise error
+
+    return step
+
+
+class ScriptedSender:
+    """Sends by `steps`, one a call, and succeeds when there are none left; answers `answers` likewise when asked."""
+
+    channels: ClassVar = frozenset[str]()
+    needs_address: ClassVar = False
+    deduplicates: ClassVar = False
+
+    def __init__(self, *steps: Step, answers: list[Step] | None = None) -> None:
+        self.steps = list(steps)
+        self.answers = answers
+        self.sent: list[Message] = []
+        self.asked: list[Message] = []
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Needs none."""
+        return cls()
+
+    def send(self, message: Message) -> Receipt:
+        """The next step."""
+        self.sent.append(message)
+        found = self.steps.pop(0)(message) if self.steps else None
+        return found or Receipt(f"ref-{len(self.sent)}")
+
+    def find(self, message: Message) -> Receipt | None:
+        """The next answer, the last for ever; a gateway without any cannot be asked."""
+        if self.answers is None:
+            raise NotAskable
+        self.asked.append(message)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer(message)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class ScriptedRecognisingSender(ScriptedSender):
+    """Its gateway recognises a repetition."""
+
+    deduplicates: ClassVar = True
+
+
+class ScriptedPostalSender(ScriptedSender):
+    """Cannot send without an address."""
+
+    needs_address: ClassVar = True
+
+
+@dataclass
+class ScriptedThrottle:
+    """Lets all through but where `waits` has seconds for a channel."""
+
+    waits: dict[str, float] = field(default_factory=dict)
+
+    def wait_s(self, channel: str) -> float:
+        """See `notifier.delivery.Throttle`."""
+        return self.waits.get(channel, 0.0)
+
+
+@dataclass
+class Told:
+    """Remembers what a watch is told."""
+
+    events: list[tuple[str, EventKind, LogStatus]] = field(default_factory=list)
+
+    def happened(self, log: OpenLog, event: Event) -> None:
+        """See `notifier.recording.Watch`."""
+        self.events.append((log.channel, event.kind, log.state.status))
+
+
+@dataclass
+class Station:
+    """One delivery, and all that is around it."""
+
+    stores: Stores
+    senders: dict[str, Sender]
+    clock: MovedClock
+    throttle: ScriptedThrottle = field(default_factory=ScriptedThrottle)
+    told: Told = field(default_factory=Told)
+    chance: float = 1.0
+    slept_s: list[float] = field(default_factory=list)
+
+    def delivery(self, worker: str = "here:1", store: Any = None, rules: Rules = RULES) -> Delivery:
+        """A delivery by the process `worker`."""
+
+        def sleep(seconds: float) -> None:
+            self.slept_s.append(seconds)
+            self.clock.move_s(seconds)
+
+        return Delivery(
+            store or self.stores.notifications,
+            self.stores.contacts,
+            self.senders,
+            rules,
+            self.throttle,
+            self.told,
+            worker=worker,
+            clock=self.clock,
+            chance=lambda: self.chance,
+            sleep=sleep,
+        )
+
+    def add(self, *channels: str, body: str = "body", expires_at_ms: int | None = None) -> str:
+        """The id of a new notification over `channels`, those of all senders unless some are given."""
+        notification = Notification(
+            id=new_id(),
+            user_id="u1",
+            title="title",
+            body=body,
+            channels=channels or tuple(self.senders),
+            locale="en",
+            created_at_ms=self.clock(),
+            expires_at_ms=expires_at_ms,
+        )
+        self.stores.notifications.add(notification, self.clock())
+        return notification.id
+
+    def kept(self, notification_id: str) -> Kept:
+        """The notification as it stands."""
+        kept = self.stores.notifications.get(notification_id)
+        assert kept is not None
+        return kept
+
+    def log(self, notification_id: str, channel: str = "sms") -> Log:
+        """Its log over `channel`."""
+        return self.kept(notification_id).log(channel)
+
+    def append(self, notification_id: str, kind: EventKind, until_ms: int | None = None, channel: str = "sms") -> None:
+        """What somebody else does meanwhile."""
+        kept = self.kept(notification_id)
+        state = kept.log(channel).state
+        event = Event(state.number + 1, kind, self.clock(), until_ms, worker="else:2" if until_ms else None)
+        assert self.stores.notifications.append(kept.notification, channel, state, event) is not None
+
+    def due(self) -> list[str]:
+        """What the sweep would queue now."""
+        return self.stores.notifications.due(self.clock(), 100)
+
+    def sweep(self, queue: Callable[[str], None]) -> Sweep:
+        """A sweep that queues so."""
+        return Sweep(self.stores.notifications, queue, lambda: 1000, again_after_s=LEASE_S, clock=self.clock)
+
+
+@contextmanager
+def station(store_url: str, senders: Mapping[str, Sender]) -> Iterator[Station]:
+    """A station over the store at `store_url`."""
+    clock = MovedClock()
+    with open_stores(store_url, timeout_s=20, clock=clock) as stores:
+        yield Station(stores, dict(senders), clock)

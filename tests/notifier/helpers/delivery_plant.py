@@ -1,0 +1,190 @@
+"""The notifier as it is run: Redis, a store, ``celery -A core worker`` and ``celery -A core beat`` as processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+from celery import Celery
+from delivery_broker import RedisProcess
+from delivery_senders import FILE_VARIABLE, FileGateway
+
+from core.notifications.broker import make_celery, queue_delivery
+from core.notifications.model import Notification, NotificationStatus, new_id
+from core.settings import Settings
+from core.stores import Stores, open_stores, wall_clock_ms
+from core.stores.notifications import Kept, Log
+
+LEASE_S = 3.0
+MAX_ATTEMPTS = 2
+_ROOT = Path(__file__).parents[3]
+_START_TIMEOUT_S = 40
+_WORKER = ("worker", "-c", "2", "-l", "info", "--without-gossip", "--without-mingle")
+_SENDERS = {
+    "plain": "delivery_senders.PlainSender",
+    "askable": "delivery_senders.AskableSender",
+    "recognising": "delivery_senders.RecognisingSender",
+}
+
+
+@dataclass
+class CeleryProcess:
+    """One of its processes, with those that it has started, and what they wrote."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def kill_all(self) -> None:
+        """End it and its children at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    def stop(self, timeout_s: float = 15) -> int:
+        """Ask it to end (SIGTERM); its exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=timeout_s)
+
+
+@dataclass
+class Plant:
+    """All of it, with short times."""
+
+    folder: Path
+    redis: RedisProcess
+    gateway: FileGateway
+    stores: Stores
+    running: list[CeleryProcess] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that its processes are run with."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NOTIFY_", "STORE_"))}
+        return {
+            **inherited,
+            "PYTHONPATH": f"{_ROOT}:{Path(__file__).parent}",
+            "STORE_URL": f"sqlite:///{self.folder / 's.db'}",
+            "CELERY_BROKER_URL": self.redis.url(0),
+            "CELERY_RESULT_BACKEND": self.redis.url(1),
+            "NOTIFY_SENDERS": ",".join(f"{channel}={path}" for channel, path in _SENDERS.items()),
+            "NOTIFY_LEASE_S": str(LEASE_S),
+            "NOTIFY_SEND_TIMEOUT_S": "0.5",
+            "NOTIFY_SWEEP_S": "0.5",
+            "NOTIFY_BACKOFF_S": "0.2",
+            "NOTIFY_BACKOFF_MAX_S": "0.5",
+            "NOTIFY_MAX_ATTEMPTS": str(MAX_ATTEMPTS),
+            FILE_VARIABLE: str(self.gateway.path),
+        }
+
+    def run(self, *arguments: str, **variables: str) -> CeleryProcess:
+        """Run ``celery -A core …``."""
+        log = self.folder / f"celery-{len(self.running)}.log"
+        command = [sys.executable, "-m", "celery", "-A", "core", *arguments]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**self.environment, **variables},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started = CeleryProcess(arguments[0], process, log)
+        self.running.append(started)
+        return started
+
+    def run_worker(self, **variables: str) -> CeleryProcess:
+        """Run a worker with two processes."""
+        return self.run(*_WORKER, "-n", f"w{len(self.running)}@test", **variables)
+
+    def wait_for_workers(self) -> None:
+        """Wait until every worker that was run takes tasks."""
+        workers = [one for one in self.running if one.name == "worker"]
+        wait_until(lambda: all(" ready." in one.log.read_text() for one in workers), _START_TIMEOUT_S, self.logs)
+
+    def add(self, *channels: str, body: str = "ok", queued: int = 1) -> str:
+        """The id of a new notification that was queued so many times."""
+        now_ms = wall_clock_ms()
+        notification = Notification(new_id(), "u1", "title", body, channels, "en", now_ms)
+        self.stores.notifications.add(notification, now_ms + round(LEASE_S * 1000) if queued else now_ms)
+        for _ in range(queued):
+            queue_delivery(self.app, notification.id)
+        return notification.id
+
+    @cached_property
+    def app(self) -> Celery:
+        """What queues, as the API would."""
+        return make_celery(Settings(celery_broker_url=self.redis.url(0), celery_result_backend=self.redis.url(1)))
+
+    def kept(self, notification_id: str) -> Kept:
+        """The notification as it stands."""
+        kept = self.stores.notifications.get(notification_id)
+        assert kept is not None
+        return kept
+
+    def ended(self, *notification_ids: str, timeout_s: float = 30) -> list[Log]:
+        """Their logs, when none is open any more."""
+
+        def all_ended() -> bool:
+            return all(self.kept(one).status is not NotificationStatus.PENDING for one in notification_ids)
+
+        wait_until(all_ended, timeout_s, self.logs)
+        return [log for one in notification_ids for log in self.kept(one).logs]
+
+    def sender_of(self, log_id: str, nth: int = 1, timeout_s: float = 20) -> int:
+        """The process that has begun to send the log for the n-th time."""
+
+        def begun() -> list[int]:
+            return [pid for found, pid in self.gateway.lines("begun") if found == log_id]
+
+        wait_until(lambda: len(begun()) >= nth, timeout_s, self.logs)
+        return begun()[nth - 1]
+
+    def logs(self) -> str:
+        """What its processes wrote, for a test that fails."""
+        return "\n".join(f"--- {one.name}\n{one.log.read_text()[-6000:]}" for one in self.running)
+
+
+def wait_until(holds: Callable[[], bool], timeout_s: float, explanation: Callable[[], str]) -> None:
+    """Wait until `holds`, or fail."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s:\n{explanation()}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def plant(folder: Path, missing: Callable[[str], NoReturn]) -> Iterator[Plant]:
+    """A plant with a running Redis, and nothing else yet; all that it runs is ended afterwards."""
+    redis = RedisProcess(folder, missing)
+    redis.start()
+    try:
+        with open_stores(f"sqlite:///{folder / 's.db'}", timeout_s=20) as stores:
+            made = Plant(folder, redis, FileGateway(folder / "gateway"), stores)
+            try:
+                yield made
+            finally:
+                _end(made.running)
+    finally:
+        redis.kill()
+
+
+def _end(running: list[CeleryProcess]) -> None:
+    for one in running:
+        if one.process.poll() is None:
+            children = psutil.Process(one.process.pid).children(recursive=True)
+            one.kill_all()
+            for child in children:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()

@@ -1,0 +1,140 @@
+"""Senders for the tests of deliveries: plug-ins over a gateway that is a file, which outlives whoever sends.
+
+Each line of the file is what the gateway was asked for: ``begun <id> <pid>`` and ``taken <id> <pid>``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+from typing import ClassVar, Self
+
+from core.settings import Settings
+from notifier.senders.base import (
+    Ambiguous,
+    Message,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    TemporaryFailure,
+)
+
+FILE_VARIABLE = "TEST_GATEWAY_FILE"
+
+
+class FileGateway:
+    """What the gateway at `path` was asked for, and took."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, word: str, message_id: str) -> None:
+        """Add a line; it is there whatever happens to this process afterwards."""
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, f"{word} {message_id} {os.getpid()}\n".encode())
+        finally:
+            os.close(handle)
+
+    def lines(self, word: str) -> list[tuple[str, int]]:
+        """The ids and processes of the lines that begin with `word`."""
+        if not self.path.exists():
+            return []
+        parts = [line.split(" ") for line in self.path.read_text().splitlines()]
+        return [(message_id, int(pid)) for found, message_id, pid in parts if found == word]
+
+    def taken(self, message_id: str) -> int:
+        """How many times the message was taken: what its receiver has got."""
+        return sum(found == message_id for found, _ in self.lines("taken"))
+
+    def take_once(self, message_id: str) -> None:
+        """Take the message unless it was taken before."""
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.taken(message_id):
+                self.write("taken", message_id)
+
+
+class PlainSender:
+    """Hands messages to a gateway that neither recognises a repetition nor can be asked.
+
+    The body says how it goes: ``ok``, ``slow SECONDS`` (after the gateway took it), ``late SECONDS`` (before), ``exit``
+    (the process ends), ``refused``, ``never``, ``lost`` (taken, without an answer).
+    """
+
+    channels: ClassVar = frozenset[str]()
+    needs_address: ClassVar = False
+    deduplicates: ClassVar = False
+
+    def __init__(self, gateway: FileGateway) -> None:
+        self.gateway = gateway
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The file is named by the environment."""
+        return cls(FileGateway(Path(os.environ[FILE_VARIABLE])))
+
+    def send(self, message: Message) -> Receipt:
+        """See the class."""
+        what, _, seconds = message.body.partition(" ")
+        self.gateway.write("begun", message.id)
+        if what == "exit":
+            os._exit(9)
+        if what == "refused":
+            raise TemporaryFailure("try later")
+        if what == "never":
+            raise PermanentFailure("no such receiver")
+        if what == "late":
+            time.sleep(float(seconds))
+        self.take(message)
+        if what == "slow":
+            time.sleep(float(seconds))
+        if what == "stuck":  # deaf to the soft time limit
+            signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP})
+            time.sleep(60)
+        if what == "lost":
+            raise Ambiguous("no answer")
+        return Receipt(f"ref-{message.id}")
+
+    def take(self, message: Message) -> None:
+        """What the gateway does with it."""
+        self.gateway.write("taken", message.id)
+
+    def find(self, message: Message) -> Receipt | None:
+        """It cannot be asked."""
+        raise NotAskable
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class AskableSender(PlainSender):
+    """Hands messages to a gateway that can be asked."""
+
+    def find(self, message: Message) -> Receipt | None:
+        """Whether the gateway took it."""
+        return Receipt(f"ref-{message.id}") if self.gateway.taken(message.id) else None
+
+
+class RecognisingSender(PlainSender):
+    """Hands messages to a gateway that recognises a repetition."""
+
+    deduplicates: ClassVar = True
+
+    def take(self, message: Message) -> None:
+        """Taken once."""
+        self.gateway.take_once(message.id)
+
+
+class NeedySender(PlainSender):
+    """Needs a variable of the settings."""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """:raises SettingsError: always."""
+        from core.errors import SettingsError
+
+        raise SettingsError("SMS_TEST_KEY is not set")

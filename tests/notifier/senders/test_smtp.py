@@ -1,0 +1,278 @@
+"""Mail by SMTP: what every answer, and every lost connection, means for a mail, stage by stage."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from gateway_http import closed_port, silent_port
+from gateway_mail import MailServer, mail_server
+from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE, message_over
+from gateway_tls import server_tls, trusting_tls
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import SettingsError
+from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.dialling import Deadline
+from notifier.senders.mail import MailFrom, mail_of
+from notifier.senders.smtp import SmtpSender
+from notifier.senders.smtp_talk import Security, SmtpTalk
+
+FROM = MailFrom("فروشگاه", "no-reply@shop.example")
+MESSAGE_ID = "<abcdefghijklmnopqrstuvwxyz.email@shop.example>"
+LARGE = "x" * 8_000_000
+"""More than the buffers of sockets hold, so that the end of the mail cannot have gone."""
+REFUSING = ["greeting", "EHLO", "MAIL", "RCPT", "DATA"]
+
+
+def smtp_sender(
+    port: int, *, security: Security = "none", login: tuple[str, str] = ("", ""), timeout_s: float = 10.0,
+    tls: ssl.SSLContext | None = None, host: str = "127.0.0.1",
+) -> SmtpSender:  # fmt: skip
+    return SmtpSender(host, port, security, *login, FROM, timeout_s, tls or trusting_tls())
+
+
+@contextmanager
+def sender_at(
+    script: Mapping[str, str] | None = None, timeout_s: float = 10.0
+) -> Iterator[tuple[SmtpSender, MailServer]]:
+    with mail_server(script) as server:
+        yield smtp_sender(server.port, timeout_s=timeout_s), server
+
+
+def parsed(content: bytes) -> EmailMessage:
+    found = email.message_from_bytes(content, policy=email.policy.SMTP)
+    assert isinstance(found, EmailMessage)
+    return found
+
+
+def test_a_mail_arrives_with_its_persian_intact() -> None:
+    with sender_at() as (sender, server):
+        assert sender.send(message_over("email")) == Receipt(MESSAGE_ID)
+    (taken,) = server.mails
+    mail = parsed(taken.content)
+    assert (taken.sender, taken.receivers) == ("no-reply@shop.example", ["reader@shop.example"])
+    assert mail["Subject"] == PERSIAN_TITLE
+    assert mail.get_content().replace("\r\n", "\n").rstrip("\n") == PERSIAN_BODY
+    assert mail["From"].addresses[0].display_name == "فروشگاه"
+    assert str(mail["To"]) == "reader@shop.example"
+    assert mail["Date"].datetime.timestamp() == 1_750_000_000
+    assert mail["Message-ID"] == MESSAGE_ID
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert taken.content.isascii()
+    assert max(map(len, taken.content.split(b"\r\n"))) <= 998
+
+
+def test_a_repetition_bears_the_same_message_id() -> None:
+    with sender_at() as (sender, server):
+        sender.send(message_over("email"))
+        sender.send(message_over("email"))
+    assert [parsed(taken.content)["Message-ID"] for taken in server.mails] == [MESSAGE_ID, MESSAGE_ID]
+
+
+@pytest.mark.parametrize("title", ["Sale\r\nBcc: thief@evil.example", "Sale\nX: y", "Sale\x00\u2028Bcc: x", "\r\n"])
+def test_a_title_adds_no_header(title: str) -> None:
+    with sender_at() as (sender, server):
+        sender.send(message_over("email", title=title))
+    mail = parsed(server.mails[0].content)
+    assert mail["Bcc"] is None
+    assert mail["X"] is None
+    assert "\n" not in mail["Subject"]
+    assert server.mails[0].receivers == ["reader@shop.example"]
+
+
+@pytest.mark.parametrize("to", ["a@example.com\r\nRCPT TO:<b@example.com>", "a@example.com, b@example.com", "", "<>"])
+def test_an_address_that_is_none_is_refused_before_anything_is_sent(to: str) -> None:
+    with sender_at() as (sender, server), pytest.raises(PermanentFailure, match="the address cannot be used"):
+        sender.send(message_over("email", address=to))
+    assert server.stages == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(st.characters(codec="utf-8"), max_size=80), st.text(st.characters(codec="utf-8"), max_size=120))
+def test_any_text_becomes_a_mail_that_says_the_same(title: str, body: str) -> None:
+    content = mail_of(message_over("email", title=title, body=body), FROM, "reader@shop.example")
+    mail = parsed(content)
+    assert content.isascii()
+    assert set(mail.keys()) == {
+        "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Language", "Content-Type",
+        "Content-Transfer-Encoding", "MIME-Version",
+    }  # fmt: skip
+    assert mail.get_content().split() == body.split()
+
+
+def test_a_line_that_is_a_dot_does_not_end_the_mail() -> None:
+    mail = b"Subject: x\r\n\r\n.\r\nMAIL FROM:<x@y.example>\r\n..\r\n.end\r\n"
+    talk = {"helo": "shop.example", "tls": trusting_tls(), "deadline": Deadline.after(10.0), "hidden": {}}
+    with mail_server() as server, SmtpTalk("127.0.0.1", server.port, "none", **talk) as talking:  # type: ignore[arg-type]
+        talking.introduce("", "")
+        talking.hand_over("a@shop.example", "b@shop.example", mail)
+    assert server.mails[0].content == mail
+
+
+@pytest.mark.parametrize("stage", [*REFUSING, "end"])
+def test_a_4xx_at_any_stage_is_tried_again(stage: str) -> None:
+    with sender_at({stage: "451 4.3.0 later"}) as (sender, _), pytest.raises(TemporaryFailure) as failed:
+        sender.send(message_over("email"))
+    assert failed.value.retry_after_s is None
+    assert "451 4.3.0 later" in failed.value.reason
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply"),
+    [("RCPT", "550 5.1.1 no such user"), ("DATA", "554 no"), ("end", "554 spam"), ("MAIL", "552 large")],
+)
+def test_a_5xx_that_the_mail_causes_is_for_good(stage: str, reply: str) -> None:
+    with sender_at({stage: reply}) as (sender, _), pytest.raises(PermanentFailure, match=re.escape(reply)):
+        sender.send(message_over("email"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply"),
+    [
+        ("greeting", "554 go away"),
+        ("EHLO", "502 no"),
+        ("MAIL", "550 5.7.1 not you"),
+        ("RCPT", "530 5.7.0 log in first"),
+    ],
+)
+def test_a_5xx_that_the_settings_cause_waits_for_the_operator(stage: str, reply: str) -> None:
+    with sender_at({stage: reply}) as (sender, _), pytest.raises(TemporaryFailure, match="for the operator") as failed:
+        sender.send(message_over("email"))
+    assert failed.value.retry_after_s == 900
+
+
+@pytest.mark.parametrize("stage", [*REFUSING, "content"])
+def test_a_connection_lost_before_the_end_of_the_mail_has_sent_nothing(stage: str) -> None:
+    with sender_at({stage: "drop"}) as (sender, server):
+        with pytest.raises(TemporaryFailure, match="the connection was lost"):
+            sender.send(message_over("email", body=LARGE if stage == "content" else PERSIAN_BODY))
+        assert server.stages[-1] == stage
+
+
+def test_a_server_that_hangs_up_instead_of_reading_a_small_mail_has_not_taken_it() -> None:
+    with sender_at({"DATA": "421 4.3.2 shutting down"}) as (sender, _), pytest.raises(TemporaryFailure, match="421"):
+        sender.send(message_over("email"))
+
+
+@pytest.mark.parametrize("action", ["drop", "hang", "drip"])
+def test_silence_after_the_end_of_the_mail_is_ambiguous(action: str) -> None:
+    with sender_at({"end": action}, timeout_s=10.0 if action == "drop" else 0.6) as (sender, server):
+        with pytest.raises(Ambiguous, match="after the whole mail was sent"):
+            sender.send(message_over("email"))
+        assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "stage"),
+    [*(("hang", stage) for stage in [*REFUSING, "content"]), ("drip", "greeting"), ("drip", "EHLO"), ("drip", "RCPT")],
+)
+def test_a_server_that_is_slow_before_the_end_of_the_mail_is_left_in_time(action: str, stage: str) -> None:
+    body = LARGE if stage == "content" else PERSIAN_BODY
+    with sender_at({stage: action}, timeout_s=0.6) as (sender, _):
+        began_s = time.monotonic()
+        with pytest.raises(TemporaryFailure, match="no answer in time"):
+            sender.send(message_over("email", body=body))
+        assert time.monotonic() - began_s < 4.0
+
+
+def test_an_answer_without_sense_to_the_whole_mail_is_ambiguous() -> None:
+    with sender_at({"end": "3fortytwo"}) as (sender, _), pytest.raises(Ambiguous):
+        sender.send(message_over("email"))
+
+
+def test_a_server_that_takes_the_mail_and_hangs_up_has_taken_it() -> None:
+    with sender_at({"QUIT": "drop"}) as (sender, _):
+        assert sender.send(message_over("email")).reference == MESSAGE_ID
+
+
+def test_without_a_connection_nothing_was_sent() -> None:
+    with pytest.raises(TemporaryFailure, match="Connection refused"):
+        smtp_sender(closed_port()).send(message_over("email"))
+    with pytest.raises(TemporaryFailure, match="SMTP: no connection"):
+        smtp_sender(25, host="no-such-host.invalid").send(message_over("email"))
+
+
+def test_starttls_protects_the_login_and_the_mail() -> None:
+    with mail_server(starttls=server_tls("127.0.0.1"), auth_required=True) as server:
+        smtp_sender(server.port, security="starttls", login=("shop", "right-password")).send(message_over("email"))
+    assert server.logins == [(b"shop", b"right-password")]
+    assert server.mails[0].tls
+
+
+def test_tls_from_the_first_byte_is_spoken() -> None:
+    with mail_server(tls=server_tls("127.0.0.1")) as server:
+        smtp_sender(server.port, security="tls").send(message_over("email"))
+    assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize(("name", "reason"), [("mail.example", "mismatch"), (None, "not trusted")])
+def test_a_certificate_that_does_not_prove_the_server_gets_nothing(
+    security: Security, name: str | None, reason: str
+) -> None:
+    place: dict[str, Any] = {security: server_tls(name or "127.0.0.1")}
+    trust = trusting_tls() if name else ssl.create_default_context()
+    with mail_server(**place) as server, pytest.raises(TemporaryFailure, match=reason):
+        smtp_sender(server.port, security=security, login=("shop", "p"), tls=trust).send(message_over("email"))
+    assert (server.logins, server.mails) == ([], [])
+
+
+def test_a_server_without_starttls_gets_neither_password_nor_mail() -> None:
+    with mail_server(auth_require_tls=False) as server, pytest.raises(TemporaryFailure, match="SMTP_SECURITY"):
+        smtp_sender(server.port, security="starttls", login=("shop", "right-password")).send(message_over("email"))
+    assert (server.logins, server.mails) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ({"STARTTLS": "454 not now"}, "454"),
+        ({"STARTTLS": "drop"}, "lost"),
+        ({"AUTH": "drop"}, "lost"),
+        ({"AUTH": "454 4.7.0 later"}, "454"),
+    ],
+)
+def test_trouble_before_the_mail_is_tried_again(script: Mapping[str, str], reason: str) -> None:
+    with mail_server(script, starttls=server_tls("127.0.0.1")) as server, pytest.raises(TemporaryFailure, match=reason):
+        smtp_sender(server.port, security="starttls", login=("shop", "right-password")).send(message_over("email"))
+    assert server.mails == []
+
+
+def test_a_handshake_that_never_ends_is_left_in_time() -> None:
+    with silent_port() as port, pytest.raises(TemporaryFailure, match="no answer in time"):
+        smtp_sender(port, security="tls", timeout_s=0.5).send(message_over("email"))
+
+
+def test_a_wrong_password_waits_for_the_operator() -> None:
+    with mail_server(starttls=server_tls("127.0.0.1")) as server, pytest.raises(TemporaryFailure, match="operator"):
+        smtp_sender(server.port, security="starttls", login=("shop", "wrong")).send(message_over("email"))
+    assert server.mails == []
+
+
+def test_a_server_that_knows_no_login_waits_for_the_operator() -> None:
+    with (
+        mail_server(auth_require_tls=True) as server,
+        pytest.raises(TemporaryFailure, match="AUTH extension"),
+    ):
+        smtp_sender(server.port, login=("shop", "right-password")).send(message_over("email"))
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "Shop <nobody>", "a@b.example\nBcc: c@d.ir", "a@b.example, c@d.ir"])
+def test_a_sender_that_is_no_address_is_refused_at_the_start(text: str) -> None:
+    with pytest.raises(SettingsError, match="SMTP_FROM"):
+        MailFrom.parsed("SMTP_FROM", text)
+
+
+def test_a_mail_server_cannot_be_asked() -> None:
+    with pytest.raises(NotAskable):
+        smtp_sender(25).find(message_over("email"))

@@ -1,0 +1,169 @@
+"""Telegram messages: what every answer of the Bot API, and its silence, means for a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from gateway_http import (
+    Behaviour,
+    Gateway,
+    answers,
+    closed_port,
+    cuts,
+    cuts_within,
+    drips,
+    endless,
+    gateway,
+    hangs,
+    timeout_for,
+)
+from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE, message_over
+
+from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.http import HttpGateway
+from notifier.senders.telegram import TelegramSender
+
+TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
+TIMEOUT_S = 0.6
+
+
+def refused(code: int, description: str, **parameters: Any) -> Behaviour:
+    body = {"ok": False, "error_code": code, "description": description}
+    return answers(code, {**body, "parameters": parameters} if parameters else body)
+
+
+SENT = answers(200, {"ok": True, "result": {"message_id": 4711, "chat": {"id": 123456789}}})
+
+
+@contextmanager
+def sender_at(*behaviours: Behaviour) -> Iterator[tuple[TelegramSender, Gateway]]:
+    with gateway(*behaviours) as server:
+        sender = TelegramSender(HttpGateway("Telegram", timeout_for(*behaviours)), server.url, TOKEN)
+        try:
+            yield sender, server
+        finally:
+            sender.close()
+
+
+def test_a_message_is_posted_as_plain_text_with_its_persian_intact() -> None:
+    with sender_at(SENT) as (sender, server):
+        assert sender.send(message_over("telegram")) == Receipt("4711")
+    (request,) = server.requests
+    assert request.path == f"/bot{TOKEN}/sendMessage"
+    assert request.json == {"chat_id": 123456789, "text": f"{PERSIAN_TITLE}\n\n{PERSIAN_BODY}"}
+
+
+def test_a_channel_is_named_by_its_name() -> None:
+    with sender_at(SENT) as (sender, server):
+        sender.send(message_over("telegram", address="@shop_news"))
+    assert server.requests[0].json["chat_id"] == "@shop_news"
+
+
+@pytest.mark.parametrize("retry_s", [1, 34])
+def test_the_wait_that_the_api_asks_for_is_told(retry_s: int) -> None:
+    behaviour = refused(429, f"Too Many Requests: retry after {retry_s}", retry_after=retry_s)
+    with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure, match="Too Many Requests") as failed:
+        sender.send(message_over("telegram"))
+    assert failed.value.retry_after_s == retry_s
+
+
+@pytest.mark.parametrize("asked", ["soon", -5, 10**12, True, None])
+def test_a_wait_that_makes_no_sense_puts_nothing_off_for_ever(asked: Any) -> None:
+    behaviour = refused(429, "Too Many Requests", retry_after=asked)
+    with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure) as failed:
+        sender.send(message_over("telegram"))
+    assert failed.value.retry_after_s is None or 0 <= failed.value.retry_after_s <= 86_400
+
+
+@pytest.mark.parametrize(
+    ("code", "description"),
+    [
+        (400, "Bad Request: chat not found"),
+        (400, "Bad Request: message is too long"),
+        (400, "Bad Request: group chat was upgraded to a supergroup chat"),
+        (403, "Forbidden: bot was blocked by the user"),
+        (403, "Forbidden: bot can't initiate conversation with a user"),
+        (413, "Request Entity Too Large"),
+    ],
+)
+def test_a_refusal_of_the_message_is_for_good(code: int, description: str) -> None:
+    with sender_at(refused(code, description)) as (sender, _), pytest.raises(PermanentFailure) as failed:
+        sender.send(message_over("telegram"))
+    assert failed.value.reason == f"Telegram {code}: {description}"
+
+
+@pytest.mark.parametrize(("code", "description"), [(401, "Unauthorized"), (404, "Not Found")])
+def test_a_wrong_token_waits_for_the_operator(code: int, description: str) -> None:
+    with sender_at(refused(code, description)) as (sender, _), pytest.raises(TemporaryFailure, match="BOT_TOKEN"):
+        sender.send(message_over("telegram"))
+
+
+@pytest.mark.parametrize("code", [409, 500, 502, 504])
+def test_an_error_that_the_api_itself_reports_is_tried_again(code: int) -> None:
+    with sender_at(refused(code, "Internal Server Error")) as (sender, _), pytest.raises(TemporaryFailure):
+        sender.send(message_over("telegram"))
+
+
+def test_http_200_is_no_success_when_ok_is_false() -> None:
+    behaviour = answers(200, {"ok": False, "error_code": 403, "description": "Forbidden"})
+    with sender_at(behaviour) as (sender, _), pytest.raises(PermanentFailure):
+        sender.send(message_over("telegram"))
+
+
+def test_a_proxy_that_is_overloaded_has_not_passed_it_on() -> None:
+    busy = answers(503, b"busy", {"retry-after": "3"})
+    with sender_at(busy) as (sender, _), pytest.raises(TemporaryFailure) as failed:
+        sender.send(message_over("telegram"))
+    assert failed.value.retry_after_s == 3
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        hangs,
+        cuts,
+        drips,
+        endless,
+        cuts_within(200, b'{"ok":true,"resu'),
+        answers(200, b"<html></html>"),
+        answers(502, b"<html>bad gateway</html>"),
+        answers(504, b""),
+        answers(500, b"oops"),
+    ],
+)
+def test_what_does_not_tell_whether_it_was_sent_is_ambiguous(behaviour: Behaviour) -> None:
+    with sender_at(behaviour) as (sender, server), pytest.raises(Ambiguous):
+        sender.send(message_over("telegram"))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 404, 403])
+def test_a_place_that_is_no_bot_api_waits_for_the_operator(status: int) -> None:
+    elsewhere = answers(status, b"<html></html>", {"location": "https://elsewhere.example/"})
+    with sender_at(elsewhere) as (sender, server), pytest.raises(TemporaryFailure, match="TELEGRAM_URL"):
+        sender.send(message_over("telegram"))
+    assert len(server.requests) == 1
+
+
+def test_a_text_of_4096_units_is_sent_and_a_longer_one_is_not() -> None:
+    with sender_at(SENT) as (sender, server):
+        sender.send(message_over("telegram", title="", body="🙂" * 2048))
+        with pytest.raises(PermanentFailure, match="4098 UTF-16 units"):
+            sender.send(message_over("telegram", title="", body="🙂" * 2049))
+    assert len(server.requests) == 1
+
+
+def test_without_a_connection_nothing_was_sent() -> None:
+    sender = TelegramSender(HttpGateway("Telegram", TIMEOUT_S), f"http://127.0.0.1:{closed_port()}", TOKEN)
+    with pytest.raises(TemporaryFailure):
+        sender.send(message_over("telegram"))
+    sender.close()
+
+
+def test_the_api_cannot_be_asked() -> None:
+    sender = TelegramSender(HttpGateway("Telegram", TIMEOUT_S), "http://127.0.0.1", TOKEN)
+    with pytest.raises(NotAskable):
+        sender.find(message_over("telegram"))
