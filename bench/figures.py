@@ -25,6 +25,10 @@ class Bound(StrEnum):
     AT_MOST = "at most"
     UNDER = "under"
 
+    def holds(self, value: float, limit: float) -> bool:
+        """Whether `value` lies on that side of `limit`."""
+        return _HOLDS[self](value, limit)
+
 
 _Measure: TypeAlias = Callable[[Measurement], float]
 _MEDIAN: Final[dict[Quantity, _Measure]] = {
@@ -66,7 +70,7 @@ class Figure:
 
     def met(self, value: float) -> bool:
         """Whether `value` lies where it shall."""
-        return _HOLDS[self.bound](value, self.limit)
+        return self.bound.holds(value, self.limit)
 
     @property
     def unit(self) -> str:

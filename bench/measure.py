@@ -73,7 +73,7 @@ def measure(
     :returns: by name, in the order given.
     :raises BenchFailed: names the program and the reason.
     """
-    _keep_to_cores(THREADS)
+    keep_to_cores(THREADS)
     results: dict[str, Measurement] = {}
     for program in programs:
         into_page_cache(data.file(program.form, program.scale))
@@ -94,7 +94,7 @@ def measure(
     return results
 
 
-def _keep_to_cores(count: int) -> None:
+def keep_to_cores(count: int) -> None:
     """Let this process and its children run on `count` cores, however many there are."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])

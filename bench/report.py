@@ -1,13 +1,14 @@
-"""What was measured, as a page to read and as JSON."""
+"""What was measured of the main job, as a section of the page and as samples."""
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from bench.figures import FIGURES
+from bench.kept import Section, short, table
 from bench.measure import Measurement
 
 
@@ -29,7 +30,12 @@ class Results:
     load: tuple[float, float]
 
 
-def as_json(results: Results) -> str:
+def as_section(results: Results) -> Section:
+    """The section that tells `results`."""
+    return Section("jobs", _as_markdown(results), _as_samples(results))
+
+
+def _as_samples(results: Results) -> dict[str, Any]:
     """Every sample and every figure; times in seconds."""
     figures = [
         {
@@ -42,20 +48,20 @@ def as_json(results: Results) -> str:
         }
         for figure in FIGURES
     ]
-    return json.dumps({"figures": figures} | asdict(results), indent=2, ensure_ascii=False) + "\n"
+    return {"figures": figures} | asdict(results)
 
 
-def as_markdown(results: Results) -> str:
+def _as_markdown(results: Results) -> str:
     """The page: ratios, times, memory, machine, and how to repeat it."""
     return _PAGE.format(
         transactions=results.transactions,
         rounds=results.rounds,
-        ratios=_table(("what", "to reach", "measured", "met", "of best times"), _ratios(results.measurements)),
-        programs=_table(
+        ratios=table(("what", "to reach", "measured", "met", "of best times"), _ratios(results.measurements)),
+        programs=table(
             ("program", "median s", "best s", "CPU s", "million/s", "whole process, s", "peak MB"),
             (_program(result) for result in results.measurements.values() if result.transactions),
         ),
-        commands=_table(
+        commands=table(
             ("command", "median s", "best s"),
             (
                 (result.label, f"{result.median_s:.2f}", f"{result.best_s:.2f}")
@@ -64,7 +70,7 @@ def as_markdown(results: Results) -> str:
             ),
         ),
         missing=f"\nNot installed, so not measured: {', '.join(results.missing)}.\n" if results.missing else "",
-        machine=_table(("", ""), results.machine.items()),
+        machine=table(("", ""), results.machine.items()),
         before=results.load[0],
         after=results.load[1],
     )
@@ -78,12 +84,7 @@ def _ratios(measurements: Mapping[str, Measurement]) -> Iterable[tuple[str, ...]
             yield figure.what, limit, "not measured", "", ""
         else:
             met = "yes" if figure.met(value) else "**no**"
-            yield figure.what, limit, f"{_short(value)} {figure.unit}", met, f"{_short(best)} {figure.unit}"
-
-
-def _short(value: float) -> str:
-    """Three digits or so."""
-    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+            yield figure.what, limit, f"{short(value)} {figure.unit}", met, f"{short(best)} {figure.unit}"
 
 
 def _program(result: Measurement) -> tuple[str, ...]:
@@ -98,20 +99,14 @@ def _program(result: Measurement) -> tuple[str, ...]:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
-
-
 _PAGE = """\
-# Beside its peers
-
 One run on one machine, {transactions:,} transactions of 200 merchants in one year, from opening the file to totals by
 merchant and local day, which were checked to be the same in every program. "Ours over X" is how many times as long X
 takes. Ratios are made of medians, and so is the verdict; beside them stand the same of the best times.
 
 {ratios}
 
-## Times and memory
+### Times and memory
 
 {programs}
 
@@ -124,14 +119,9 @@ Whole commands, warm:
 
 {commands}
 
-## Machine
+### Machine
 
 {machine}
 
 Load average {before:.1f} before and {after:.1f} after.
-
-## To repeat it
-
-`make bench`, or `pip install -r requirements-bench.txt` and `python -m bench`. `python -m bench --help` lists options;
-`--quick` is rough but takes a minute. Every sample is in `results.json`.
 """

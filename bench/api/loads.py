@@ -1,0 +1,147 @@
+"""The programs that ask: `wrk` as fast as it can, and ours of ``bench/api/paced`` at a fixed rate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE
+from typing import Final
+
+from bench.data import ROOT
+from bench.measure import BenchFailed
+
+CONNECTIONS: Final = 16
+_SOURCES: Final = ROOT / "bench" / "api" / "paced"
+_SCRIPT: Final = ROOT / "bench" / "api" / "varied.lua"
+_BUILD_TIMEOUT_S: Final = 300
+_SPARE_S: Final = 60
+_SWEEP_TIMEOUT_S: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What `wrk` saw in one go; times from sending a request to the end of its answer."""
+
+    requests: int
+    bytes: int
+    seconds: float
+    median_ms: float
+    p99_ms: float
+    errors: int
+
+    @property
+    def per_s(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """What the program of ``paced`` saw; see its report. Times from when a request was due."""
+
+    requests: int
+    seconds: float
+    median_ms: float
+    p99_ms: float
+    p999_ms: float
+    worst_ms: float
+    late_p99_ms: float
+    bytes: int
+    statuses: Mapping[str, int]
+    tags: int
+    failed: int
+    foreign: int
+    ambiguous: int
+    examples: Sequence[str] | None
+
+    @property
+    def wrong(self) -> int:
+        """Requests without an answer, with another status than 200, or with a body that no published state has."""
+        other = sum(count for status, count in self.statuses.items() if status != "200")
+        return self.failed + other + self.foreign + self.ambiguous
+
+
+def missing_tools() -> list[str]:
+    """What must be installed before anything can be measured, in words."""
+    wanted = {"wrk": "wrk (Debian's package `wrk`)", "go": "Go 1.22 or newer, which builds bench/api/paced"}
+    return [words for tool, words in wanted.items() if shutil.which(tool) is None]
+
+
+def wrk(url: str, file: Path, seconds: float, connections: int = CONNECTIONS, script: Path = _SCRIPT) -> Load:
+    """Ask for the paths in `file` in turn, each connection as soon as it has its answer.
+
+    :param file: a path a line, or a path, a tab and an entity tag; or whatever `script` reads.
+    :param script: what is asked, in Lua; it reports as ``varied.lua`` does.
+    :raises BenchFailed: an answer was an error, or did not come.
+    """
+    tool = shutil.which("wrk")
+    assert tool, "see missing_tools"
+    whole = max(1, round(seconds))  # wrk knows whole seconds only
+    command = [tool, "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", "-s", str(script), url]
+    output = _run([*command, "--", str(file)], whole + _SPARE_S)
+    load = Load(**json.loads(output.splitlines()[-1]))
+    if load.errors or not load.requests:
+        raise BenchFailed(f"{load.errors} of {load.requests} requests of wrk to {url} failed")
+    return load
+
+
+def built_paced(folder: Path) -> Path:
+    """The program of ``paced``, built into `folder` (Go does nothing when it is up to date)."""
+    binary = (folder / "paced").resolve()
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    _run(["go", "build", "-o", str(binary), "."], _BUILD_TIMEOUT_S, _SOURCES)
+    return binary
+
+
+def paced(
+    binary: Path,
+    url: str,
+    paths: Path,
+    rate: float,
+    seconds: float,
+    known: Path,
+    until: Callable[[], object] = lambda: None,
+) -> Paced:
+    """Ask for the paths in turn, `rate` times a second, whether or not the answers come.
+
+    :param seconds: how long at least.
+    :param known: a path, a tab and the SHA-256 of a body that it may have, a line.
+    :param until: it goes on until this returns.
+    """
+    options = ["-rate", f"{rate:.3f}", "-seconds", f"{seconds:g}", "-known", str(known)]
+    command = _command(binary, url, paths, options)
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        try:
+            until()
+            output, errors = process.communicate(timeout=seconds + _SPARE_S)
+        except subprocess.TimeoutExpired:
+            raise BenchFailed(f"{binary.name} has not ended in time") from None
+        finally:
+            process.kill()
+    if process.returncode:
+        raise BenchFailed(f"{binary.name} ended with {process.returncode}:\n{errors[-2000:]}")
+    return Paced(**json.loads(output))
+
+
+def sweep(binary: Path, url: str, paths: Path, encoding: str) -> Paced:
+    """Ask for every path once, as fast as the answers come, encoded so."""
+    command = _command(binary, url, paths, ["-encoding", encoding])
+    return Paced(**json.loads(_run(command, _SWEEP_TIMEOUT_S)))
+
+
+def _command(binary: Path, url: str, paths: Path, options: Sequence[str]) -> list[str]:
+    return [str(binary), "-url", url, "-paths", str(paths), "-connections", str(CONNECTIONS), *options]
+
+
+def _run(command: Sequence[str], timeout_s: float, folder: Path = ROOT) -> str:
+    try:
+        done = subprocess.run(command, cwd=folder, timeout=timeout_s, capture_output=True, text=True, check=False)
+    except subprocess.TimeoutExpired:
+        raise BenchFailed(f"{command[0]} took longer than {timeout_s:g} s") from None
+    if done.returncode:
+        raise BenchFailed(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout

@@ -1,0 +1,126 @@
+"""The memory of a worker that is asked for every series there is, in every encoding."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from bench.api.loads import sweep
+from bench.api.questions import every_series, series_path, write_lines
+from bench.api.servers import OURS, serving
+from bench.api.store import SEED, ServedStore, merchant_ids
+from bench.measure import BenchFailed
+from core.settings import Settings
+
+ENCODINGS: Final = ("identity", "gzip", "br")
+WARM: Final = 100
+_EVERY_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Megabytes (of a million bytes) of the one worker after something.
+
+    :param pss_mb: counts a page that n processes share as an nth of it.
+    :param peak_pss_mb: the most at any time since the stage before.
+    :param bodies_mb: what was sent meanwhile.
+    """
+
+    after: str
+    requests: int
+    seconds: float
+    pss_mb: float
+    rss_mb: float
+    peak_pss_mb: float
+    bodies_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The stages, in order: the start, a warm-up, and every series in each of `ENCODINGS`.
+
+    :param series: how many there are.
+    :param cache_mb: ``API_CACHE_MB``, in units of 1024 x 1024 bytes.
+    """
+
+    series: int
+    cache_mb: int
+    stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def most_beyond_start(self) -> float:
+        """The most PSS beyond that of the start, in sizes of the cache."""
+        most_mb = max(stage.peak_pss_mb for stage in self.stages)
+        return (most_mb - self.stages[0].pss_mb) / (self.cache_mb * 1.048576)
+
+
+def measure_memory(store: ServedStore, client: Path, scratch: Path) -> Memory:
+    """Ask one worker for every series, in no order, and watch its memory.
+
+    :param client: the program of ``paced``.
+    :raises BenchFailed: an answer was not 200, or the worker was replaced meanwhile.
+    """
+    merchants = merchant_ids(store.merchants)
+    paths = every_series(merchants)
+    random.Random(SEED).shuffle(paths)
+    every = write_lines(scratch / "every", paths)
+    warm = write_lines(scratch / "warm", [series_path(merchant) for merchant in merchants[:WARM]])
+    sweeps = [(f"{WARM} series", warm, "identity")]
+    sweeps += [(f"every series, {encoding}", every, encoding) for encoding in ENCODINGS]
+    found = Memory(len(paths), Settings.model_fields["api_cache_mb"].default)
+    with serving(OURS, 1, store.path, scratch) as server:
+        (worker,) = server.workers()
+        found.stages.append(_stage("the start", worker))
+        for after, asked, encoding in sweeps:
+            with _Watch(worker) as watch:
+                swept = sweep(client, server.url, asked, encoding)
+            if swept.wrong:
+                raise BenchFailed(f"not every series was answered: {swept.statuses}, {swept.examples}")
+            if server.workers() != [worker]:
+                raise BenchFailed("the worker died while it was watched")
+            found.stages.append(
+                _stage(after, worker, swept.requests, swept.seconds, max(watch.samples), swept.bytes / 1e6)
+            )
+            print(f"after {after}: {found.stages[-1].pss_mb:.0f} MB", file=sys.stderr, flush=True)
+    return found
+
+
+def _stage(
+    after: str,
+    worker: psutil.Process,
+    requests: int = 0,
+    seconds: float = 0.0,
+    peak_mb: float = 0.0,
+    bodies_mb: float = 0.0,
+) -> Stage:
+    memory = worker.memory_full_info()
+    pss_mb = memory.pss / 1e6
+    return Stage(after, requests, seconds, pss_mb, memory.rss / 1e6, max(peak_mb, pss_mb), bodies_mb)
+
+
+class _Watch:
+    """Notes the PSS of a process every now and then until the end of the block."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self.samples = [0.0]
+        self._process = process
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._note)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _note(self) -> None:
+        while not self._ended.wait(_EVERY_S):
+            self.samples.append(self._process.memory_full_info().pss / 1e6)

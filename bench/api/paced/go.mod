@@ -1,0 +1,3 @@
+module paced
+
+go 1.22

@@ -1,0 +1,130 @@
+"""How long a reader waits while a rebuild publishes again and again, and whether all that is read is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bench.api.loads import Paced, paced, wrk
+from bench.api.questions import series_path, write_lines
+from bench.api.rebuilds import MERCHANTS, STATES, Rebuilds
+from bench.api.servers import OURS, Server, serving
+from bench.api.store import merchant_ids
+from bench.measure import BenchFailed
+
+WORKERS: Final = (1, 2)
+LEAST_PUBLICATIONS: Final = 3
+"""In a round with rebuilds, which lasts as long as that takes."""
+
+_CAPACITY_S: Final = 3
+_SEEN_TIMEOUT_S: Final = 30
+_SEEN_AFTER_S: Final = 2.0  # twice as long as a worker may go on with the state that it knows
+
+
+@dataclass(slots=True)
+class Publishing:
+    """What was seen with that many workers.
+
+    :param capacity_per_s: requests a second, asked as fast as answers come, without a rebuild.
+    :param rate_per_s: of the rounds, half as much.
+    :param quiet: the rounds without rebuilds.
+    :param busy: those with rebuilds, each after the quiet one of the same place.
+    :param publications: how often something was published while requests were made.
+    """
+
+    workers: int
+    capacity_per_s: float
+    rate_per_s: float
+    quiet: list[Paced] = field(default_factory=list)
+    busy: list[Paced] = field(default_factory=list)
+    publications: int = 0
+
+    @property
+    def requests(self) -> int:
+        """In all rounds."""
+        return sum(answers.requests for answers in (*self.quiet, *self.busy))
+
+    @property
+    def wrong(self) -> int:
+        """Requests that failed, or whose body is that of no one published state."""
+        return sum(answers.wrong for answers in (*self.quiet, *self.busy))
+
+
+def measure_publishing(client: Path, scratch: Path, rounds: int, seconds: float) -> list[Publishing]:
+    """Ask at half the capacity, in turn without and with rebuilds, of one worker and then of more.
+
+    :param client: the program of ``paced``.
+    :param seconds: of a round without rebuilds; one with them lasts at least twice as long.
+    :raises BenchFailed: a rebuild fails, or what was published is not served.
+    """
+    rebuilds = Rebuilds(scratch)
+    paths = [series_path(merchant) for merchant in merchant_ids(MERCHANTS)]
+    asked = write_lines(scratch / "asked", paths)
+    rebuilds.once()
+    with serving(OURS, 1, rebuilds.database, scratch) as server:
+        known = write_lines(scratch / "known", _known(server, paths, rebuilds))
+    found = []
+    for workers in WORKERS:
+        with serving(OURS, workers, rebuilds.database, scratch) as server:
+            wrk(server.url, asked, 1)
+            capacity_per_s = wrk(server.url, asked, _CAPACITY_S).per_s
+            seen = Publishing(workers, capacity_per_s, capacity_per_s / 2)
+            for number in range(1, rounds + 1):
+                _round(seen, rebuilds, client, server, asked, known, seconds)
+                _say(f"round {number} of {rounds}, workers: {workers}", seen)
+        found.append(seen)
+    return found
+
+
+def _round(
+    seen: Publishing, rebuilds: Rebuilds, client: Path, server: Server, asked: Path, known: Path, seconds: float
+) -> None:
+    seen.quiet.append(paced(client, server.url, asked, seen.rate_per_s, seconds, known))
+
+    def until() -> None:
+        rebuilds.wait_for(LEAST_PUBLICATIONS)
+
+    with rebuilds:
+        seen.busy.append(paced(client, server.url, asked, seen.rate_per_s, 2 * seconds, known, until))
+    seen.publications += rebuilds.published
+
+
+def _say(when: str, seen: Publishing) -> None:
+    quiet, busy = seen.quiet[-1], seen.busy[-1]
+    print(f"{when}: p99 {quiet.p99_ms:.1f} ms, while published to {busy.p99_ms:.1f} ms", file=sys.stderr)
+    for example in (*(quiet.examples or ()), *(busy.examples or ())):
+        print(f"  wrong: {example}", file=sys.stderr)
+
+
+def _known(server: Server, paths: Sequence[str], rebuilds: Rebuilds) -> list[str]:
+    """Each path with a tab and the digest of its body, in each of the states; the last is published then.
+
+    :raises BenchFailed: a state is not served, or shares a body with another.
+    """
+    known = set(_digests(server, paths))
+    for state in range(1, STATES):
+        rebuilds.once()
+        deadline = time.monotonic() + _SEEN_TIMEOUT_S
+        while True:
+            time.sleep(_SEEN_AFTER_S)
+            known.update(_digests(server, paths))
+            if len(known) == (state + 1) * len(paths):
+                break
+            if time.monotonic() > deadline:
+                raise BenchFailed("what was published is not served")
+    return sorted(known)
+
+
+def _digests(server: Server, paths: Sequence[str]) -> list[str]:
+    digests = []
+    for path in paths:
+        status, _, body = server.get(path)
+        if status != 200:
+            raise BenchFailed(f"{path} was answered with {status}: {body[:300]!r}")
+        digests.append(f"{path}\t{hashlib.sha256(body).hexdigest()}")
+    return digests

@@ -1,0 +1,198 @@
+"""How many requests a second our API and its peers answer, in turn, round after round."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bench.api.loads import CONNECTIONS, Load, wrk
+from bench.api.questions import entity_tags, never_asked, series_path, write_lines
+from bench.api.servers import DJANGO, HELLO, HELLO_GTHREAD, OURS, PLAIN, Server, Service, serving
+from bench.api.store import ServedStore, merchant_ids
+from bench.measure import BenchFailed
+
+WORKERS: Final = (1, 2)
+WARM: Final = 100
+_COLD_A_SECOND: Final = 6000
+_WARM_UP_S: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One way of asking one service."""
+
+    name: str
+    label: str
+    service: Service
+
+
+CONTESTS: Final = (
+    Contest("hello", "bare Falcon, a constant body", HELLO),
+    Contest("hello-gthread", "… under gunicorn's own `gthread` worker", HELLO_GTHREAD),
+    Contest("ours-warm", "ours, warm", OURS),
+    Contest("ours-cold", "ours, cold: each series for the first time", OURS),
+    Contest("ours-304", "ours, `If-None-Match`, answered 304", OURS),
+    Contest("plain", "Falcon + sqlite3 + json.dumps", PLAIN),
+    Contest("django", "Django REST framework", DJANGO),
+)
+
+
+@dataclass(slots=True)
+class Rate:
+    """What was measured of one contest with one number of workers, a value a round.
+
+    :param cpu_ms: what the workers computed for a request.
+    """
+
+    name: str
+    label: str
+    workers: int
+    per_s: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    median_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+
+    def add(self, load: Load, cpu_s: float) -> None:
+        """Take a round in."""
+        self.per_s.append(load.per_s)
+        self.cpu_ms.append(cpu_s / load.requests * 1e3)
+        self.median_ms.append(load.median_ms)
+        self.p99_ms.append(load.p99_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """What the request log says that warm answers took inside the server."""
+
+    connections: int
+    requests: int
+    median_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """All that this part has to tell, and what the bodies were.
+
+    :param body_bytes: of the first of the warm series.
+    """
+
+    body_bytes: int
+    seconds: float
+    rates: list[Rate]
+    server_times: list[ServerTime]
+    missing: list[str]
+
+
+def measure_rates(
+    store: ServedStore,
+    scratch: Path,
+    rounds: int,
+    seconds: float,
+    *,
+    contests: Sequence[Contest] = CONTESTS,
+    worker_counts: Sequence[int] = WORKERS,
+) -> Rates:
+    """Measure those of `contests` that are installed, with each number of workers.
+
+    :raises BenchFailed: the peers do not answer the same, or an answer is an error.
+    """
+    merchants = merchant_ids(store.merchants)
+    warm = [series_path(merchant) for merchant in merchants[:WARM]]
+    fresh = never_asked(merchants)
+    file = write_lines(scratch / "warm", warm)
+    with serving(OURS, 1, store.path, scratch) as server:
+        body_bytes = len(_require_ok(server, warm[0]))
+        wrk(server.url, file, _WARM_UP_S)
+        times = [_server_time(server, file, seconds, connections) for connections in (1, CONNECTIONS)]
+    installed = [contest for contest in contests if contest.service.installed]
+    with ExitStack() as running:
+        turns: list[_Turn] = []
+        for workers in worker_counts:
+            servers = {
+                service: running.enter_context(serving(service, workers, store.path, scratch, body_bytes))
+                for service in dict.fromkeys(contest.service for contest in installed)
+            }
+            _require_equal_answers(list(servers.items()), warm)
+            for contest in installed:
+                server = servers[contest.service]
+                ask = _asking(contest, server, warm, fresh, scratch, seconds)
+                turns.append(_Turn(Rate(contest.name, contest.label, workers), server, ask))
+        for number in range(1, rounds + 1):
+            for turn in turns:
+                turn.take(f"round {number} of {rounds}")
+    missing = [contest.name for contest in contests if not contest.service.installed]
+    return Rates(body_bytes, seconds, [turn.rate for turn in turns], times, missing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    rate: Rate
+    server: Server
+    ask: Callable[[], Load]
+
+    def take(self, when: str) -> None:
+        before_s = self.server.cpu_s()
+        load = self.ask()
+        self.rate.add(load, self.server.cpu_s() - before_s)
+        said = f"{when}: {self.rate.name}, workers: {self.rate.workers}: {load.per_s:.0f} a second"
+        print(said, file=sys.stderr, flush=True)
+
+
+def _asking(
+    contest: Contest, server: Server, warm: Sequence[str], fresh: Iterator[str], scratch: Path, seconds: float
+) -> Callable[[], Load]:
+    """A function that measures the contest once; what can be warm is warm when this returns."""
+    file = scratch / f"{contest.name}-{server.process_id}"
+    if contest.name == "ours-cold":
+
+        def ask_cold() -> Load:
+            asked = list(itertools.islice(fresh, int(_COLD_A_SECOND * seconds)))
+            load = wrk(server.url, write_lines(file, asked), seconds)
+            if load.requests > len(asked):
+                raise BenchFailed(f"there are only {len(asked)} series that were not asked for yet")
+            return load
+
+        return ask_cold
+    if contest.service.module == HELLO.module:
+        write_lines(file, ["/hello"])
+    else:
+        write_lines(file, entity_tags(server, warm) if contest.name == "ours-304" else warm)
+    wrk(server.url, file, _WARM_UP_S)
+    return lambda: wrk(server.url, file, seconds)
+
+
+def _require_ok(server: Server, path: str) -> bytes:
+    status, _, body = server.get(path)
+    if status != 200:
+        raise BenchFailed(f"{server.url}{path} was answered with {status}: {body[:300]!r}")
+    return body
+
+
+def _require_equal_answers(servers: Sequence[tuple[Service, Server]], paths: Sequence[str]) -> None:
+    """Raise unless all that serve series serve the same."""
+    serving_series = [(service, server) for service, server in servers if service.module != HELLO.module]
+    for path in paths[:3]:
+        answers = [(service.name, json.loads(_require_ok(server, path))) for service, server in serving_series]
+        for name, answer in answers:
+            if answer != answers[0][1]:
+                raise BenchFailed(f"{name} answers {path} differently from {answers[0][0]}")
+
+
+def _server_time(server: Server, lines: Path, seconds: float, connections: int) -> ServerTime:
+    read = server.log.stat().st_size
+    wrk(server.url, lines, seconds, connections)
+    with server.log.open("rb") as log:
+        log.seek(read)
+        entries = [json.loads(line) for line in log if line.startswith(b"{") and line.endswith(b"}\n")]
+    times = sorted(entry["duration_ms"] for entry in entries if entry.get("cache") == "hit")
+    if not times:
+        raise BenchFailed(f"the log of {server.url} tells of no warm answer")
+    return ServerTime(connections, len(times), statistics.median(times), times[round(0.99 * (len(times) - 1))])

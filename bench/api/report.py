@@ -1,0 +1,195 @@
+"""What was measured of the API, as a section of the page and as samples."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from bench.api.figures import HEAD, Figure, figures
+from bench.api.loads import CONNECTIONS, Paced
+from bench.api.memory import Memory
+from bench.api.publishing import Publishing
+from bench.api.rates import Rates
+from bench.api.rebuilds import MERCHANTS, STATES
+from bench.api.servers import THREADS
+from bench.api.store import ServedStore
+from bench.kept import Section, table
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that one run has to tell; None or nothing where a part was left out.
+
+    :param seconds: of a round of one service.
+    :param machine: see `bench.machine.describe`.
+    :param load: the load average before and after.
+    """
+
+    store: ServedStore
+    rounds: int
+    seconds: float
+    rates: Rates | None
+    publishing: Sequence[Publishing]
+    memory: Memory | None
+    machine: Mapping[str, str]
+    load: tuple[float, float]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """What was measured of what is to be reached."""
+        return figures(self.rates, self.publishing, self.memory)
+
+
+def as_section(found: Found) -> Section:
+    """The section that tells `found`."""
+    reached = [asdict(figure) | {"measured": figure.value, "met": figure.met} for figure in found.figures]
+    samples = asdict(found)
+    samples["store"]["folder"] = None
+    return Section("api", "\n".join(_parts(found)), {"figures": reached} | samples)
+
+
+def _parts(found: Found) -> Iterator[str]:
+    yield _INTRODUCTION.format(
+        merchants=found.store.merchants,
+        rows=found.store.rows,
+        rounds=found.rounds,
+        figures=table(HEAD, (figure.cells for figure in found.figures)),
+    )
+    if found.rates is not None:
+        yield _rates(found.rates)
+    if found.publishing:
+        yield _publishing(found.publishing)
+    if found.memory is not None:
+        yield _memory(found.memory)
+    yield _MACHINE.format(machine=table(("", ""), found.machine.items()), before=found.load[0], after=found.load[1])
+
+
+def _rates(rates: Rates) -> str:
+    rows = (
+        (
+            rate.label,
+            str(rate.workers),
+            f"{statistics.median(rate.per_s):,.0f}",
+            f"{min(rate.per_s):,.0f} to {max(rate.per_s):,.0f}",
+            f"{statistics.median(rate.cpu_ms):.3f}",
+            f"{statistics.median(rate.median_ms):.2f}",
+            f"{statistics.median(rate.p99_ms):.1f}",
+        )
+        for rate in rates.rates
+    )
+    times = (
+        (str(time.connections), f"{time.requests:,}", f"{time.median_ms:.3f}", f"{time.p99_ms:.3f}")
+        for time in rates.server_times
+    )
+    return _RATES.format(
+        connections=CONNECTIONS,
+        body_bytes=rates.body_bytes,
+        threads=THREADS,
+        seconds=rates.seconds,
+        rates=table(("service", "workers", "requests/s", "least to most", "CPU ms", "median ms", "p99 ms"), rows),
+        times=table(("connections", "requests", "median ms", "p99 ms"), times),
+        missing=f"\nNot installed, so not measured: {', '.join(rates.missing)}.\n" if rates.missing else "",
+    )
+
+
+def _publishing(publishing: Sequence[Publishing]) -> str:
+    rows = [
+        row
+        for seen in publishing
+        for row in (_waits(seen, "no", seen.quiet), _waits(seen, f"{seen.publications} times", seen.busy))
+    ]
+    head = ("workers", "capacity/s", "asked/s", "published", "p50 ms", "p99 ms", "p99.9 ms", "worst ms", "sent late ms")
+    return _PUBLISHING.format(
+        merchants=MERCHANTS,
+        states=STATES,
+        requests=sum(seen.requests for seen in publishing),
+        wrong=sum(seen.wrong for seen in publishing),
+        waits=table(head, rows),
+    )
+
+
+def _waits(seen: Publishing, published: str, answers: Sequence[Paced]) -> tuple[str, ...]:
+    def median(quantity: str) -> str:
+        return f"{statistics.median(getattr(one, quantity) for one in answers):.1f}"
+
+    return (
+        str(seen.workers),
+        f"{seen.capacity_per_s:,.0f}",
+        f"{seen.rate_per_s:,.0f}",
+        published,
+        *map(median, ("median_ms", "p99_ms", "p999_ms", "worst_ms", "late_p99_ms")),
+    )
+
+
+def _memory(memory: Memory) -> str:
+    rows = (
+        (
+            stage.after,
+            f"{stage.requests:,}",
+            f"{stage.bodies_mb:,.0f}",
+            f"{stage.pss_mb:.0f}",
+            f"{stage.peak_pss_mb:.0f}",
+            f"{stage.rss_mb:.0f}",
+        )
+        for stage in memory.stages
+    )
+    head = ("after", "requests", "bodies sent, MB", "PSS MB", "most PSS MB", "RSS MB")
+    return _MEMORY.format(series=memory.series, cache_mb=memory.cache_mb, stages=table(head, rows))
+
+
+_INTRODUCTION = """\
+One run on one machine, two cores for the servers and what asks them, over an SQLite store of {merchants:,} merchants
+and one year: {rows:,} daily, weekly and monthly rows. Services took turns for {rounds} rounds; a ratio is made in each
+round, the median of them decides, and the least and the most stand beside it.
+
+{figures}
+"""
+
+_RATES = """\
+### Requests a second
+
+`wrk` with 1 thread and {connections} connections asks for daily series of {body_bytes:,} bytes, unencoded, as fast as
+answers come, for {seconds} s a round. Everything runs under gunicorn as `api/gunicorn_conf.py` has it, {threads}
+threads a worker; where a line says `gthread`, only the class of the worker is another. Ours does all that it always
+does: access, rate limit (set so high that it refuses nothing), metrics, a line of log a request. The others do none of
+that; Django has no middleware, authentication or pages. With one worker the server has a core of its own; two share
+theirs with `wrk`. CPU is what the workers computed for a request.
+
+{rates}
+{missing}
+What the request log says that a warm answer took inside the server (`duration_ms`), one worker:
+
+{times}
+"""
+
+_PUBLISHING = """\
+### While something is published
+
+Daily series of {merchants} merchants at half the capacity measured just before, at fixed instants whether or not
+answers come (`bench/api/paced`); waits count from when a request was due, so a server that stalls is charged for all
+that it keeps waiting. Meanwhile `rebuild --truncate --threads 1` with `POLARS_MAX_THREADS=1`, at normal priority on the
+same two cores, publishes {states} sources in turn that differ in every value. The SHA-256 of every body is compared
+with those of the whole states: {wrong} of {requests:,} requests failed or had a body of none.
+
+{waits}
+
+Medians of the rounds. "Sent late" is the p99 of how late the asking program itself was, and part of the waits.
+"""
+
+_MEMORY = """\
+### Memory of a worker
+
+One worker, asked for each of {series:,} series in each encoding, in no order, with `API_CACHE_MB` at its default of
+{cache_mb}. PSS counts a page that n processes share as an nth; pages of the store that are mapped count too.
+
+{stages}
+"""
+
+_MACHINE = """\
+### Machine
+
+{machine}
+
+Load average {before:.1f} before and {after:.1f} after.
+"""

@@ -1,0 +1,75 @@
+"""RESULTS.md and results.json: a section for each part of the bench, which can be made anew without the others."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+HEADINGS: Final = {"jobs": "The main job", "api": "The API"}
+"""Name of a section in results.json, and its heading on the page; in the order of the page."""
+
+_PREFACE: Final = """\
+# Beside its peers
+
+`make bench` repeats all of it, `python -m bench jobs` and `python -m bench api` one section each, after
+`pip install -r requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists more. Every sample is in
+`results.json`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one part of the bench found.
+
+    :param name: a key of `HEADINGS`.
+    :param page: Markdown, without the heading; headings in it have three number signs.
+    :param samples: the same for machines, as JSON can hold it.
+    """
+
+    name: str
+    page: str
+    samples: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Its part of the page."""
+        return f"## {HEADINGS[self.name]}\n\n{self.page.strip()}\n"
+
+
+def keep(folder: Path, sections: Iterable[Section]) -> None:
+    """Write `sections` into RESULTS.md and results.json in `folder`; those of other names stay as they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page, samples = folder / "RESULTS.md", folder / "results.json"
+    texts = _texts(page.read_text("utf-8")) if page.exists() else {}
+    values = json.loads(samples.read_text("utf-8")) if samples.exists() else {}
+    for section in sections:
+        texts[section.name] = section.text
+        values[section.name] = section.samples
+    page.write_text("\n".join([_PREFACE, *(texts[name] for name in HEADINGS if name in texts)]), "utf-8")
+    ordered = {name: values[name] for name in HEADINGS if name in values}
+    samples.write_text(json.dumps(ordered, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _texts(page: str) -> dict[str, str]:
+    """The sections of `page` by name."""
+    names = {heading: name for name, heading in HEADINGS.items()}
+    parts = re.split(r"^## (.*)\n", page, flags=re.MULTILINE)[1:]
+    return {
+        names[heading]: f"## {heading}\n{text.rstrip()}\n"
+        for heading, text in zip(parts[::2], parts[1::2], strict=True)
+        if heading in names
+    }
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def short(value: float) -> str:
+    """A number with three digits or so."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"

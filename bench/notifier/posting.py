@@ -1,0 +1,97 @@
+"""How many notifications a second the API keeps, and how long a client waits, whatever the broker does."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bench.api.loads import CONNECTIONS, Load, wrk
+from bench.api.servers import OURS, Server, serving
+from bench.notifier.broker import Broker, free_port
+from bench.notifier.contests import store_variables
+from bench.notifier.messages import payloads
+from core.stores import open_stores
+
+PATH: Final = "/api/notifications"
+WORKERS: Final = 2
+_SCRIPT: Final = Path(__file__).with_name("posting.lua")
+_STORE_TIMEOUT_S: Final = 30
+_WARM_UP_S: Final = 1
+_BROKERS: Final = {
+    "up": "up, no worker takes anything",
+    "refusing": "down: its port refuses",
+    "silent": "hung: its port accepts and says nothing",
+}
+
+
+@dataclass(slots=True)
+class Posting:
+    """What clients saw while the broker was in one state, a value a round.
+
+    :param broker: the state, a key of `_BROKERS`.
+    :param connections: how many post, each as soon as it has its answer.
+    """
+
+    broker: str
+    label: str
+    connections: int
+    per_s: list[float] = field(default_factory=list)
+    median_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+
+    def add(self, load: Load) -> None:
+        """Take a round in."""
+        self.per_s.append(load.per_s)
+        self.median_ms.append(load.median_ms)
+        self.p99_ms.append(load.p99_ms)
+
+
+def measure_posting(broker: Broker, database: int, scratch: Path, rounds: int, seconds: float) -> list[Posting]:
+    """Post with the broker in each of its states in turn, each with a server and a store of its own.
+
+    :param database: of Redis, from which on two are used.
+    :param scratch: a folder on the disk to measure on.
+    :raises BenchFailed: an answer was an error, or did not come.
+    """
+    document = scratch / "document.json"
+    document.write_text(json.dumps(next(payloads()), ensure_ascii=False), encoding="utf-8")
+    with ExitStack() as running, broker.client(database) as client:
+        urls = {"up": broker.url(database), "refusing": f"redis://127.0.0.1:{free_port()}/0"}
+        urls["silent"] = f"redis://127.0.0.1:{running.enter_context(_silent_port())}/0"
+        servers = {state: running.enter_context(posted_to(state, url, scratch)) for state, url in urls.items()}
+        found = [
+            Posting(state, _BROKERS[state], connections) for connections in (1, CONNECTIONS) for state in servers
+        ]
+        for server in servers.values():
+            wrk(server.url + PATH, document, _WARM_UP_S, script=_SCRIPT)
+        for number in range(1, rounds + 1):
+            for posting in found:
+                url = servers[posting.broker].url + PATH
+                posting.add(wrk(url, document, seconds, posting.connections, _SCRIPT))
+                client.flushdb()
+                said = f"{posting.connections} posting, the broker {posting.broker}: {posting.per_s[-1]:.0f} a second"
+                print(f"round {number} of {rounds}: {said}", file=sys.stderr, flush=True)
+    return found
+
+
+@contextmanager
+def posted_to(name: str, broker_url: str, scratch: Path) -> Iterator[Server]:
+    """Serve the API over a new store ``NAME.db`` in `scratch`, with its queue at `broker_url`."""
+    store = scratch / f"{name}.db"
+    variables = store_variables(store) | {"CELERY_BROKER_URL": broker_url}
+    open_stores(variables["STORE_URL"], timeout_s=_STORE_TIMEOUT_S).close()
+    with serving(OURS, WORKERS, store, scratch, variables=variables) as server:
+        yield server
+
+
+@contextmanager
+def _silent_port() -> Iterator[int]:
+    """A port whose connections are made by the kernel, and never read from."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        yield listening.getsockname()[1]

@@ -1,0 +1,91 @@
+"""Celery workers, each one as ``celery -A … worker -c 2`` makes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from bench.data import ROOT
+from bench.measure import BenchFailed
+
+PROCESSES: Final = 2
+_STOP_TIMEOUT_S: Final = 20
+_POLL_S: Final = 0.005
+_SHOWN_OF_LOG: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that was started, with its processes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def cpu_s(self) -> float:
+        """What it and its processes have computed since they were started."""
+        parent = psutil.Process(self.process.pid)
+        times = [one.cpu_times() for one in (parent, *parent.children())]
+        return float(sum(time.user + time.system for time in times))
+
+    def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> float:
+        """Wait until `holds` twice in a row; the instant when it first did, on the clock of `time.perf_counter`.
+
+        Twice, as a message is nowhere to be seen while it goes from the queue to those not acknowledged yet.
+
+        :raises BenchFailed: the worker has ended, or it took longer than `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        since: float | None = None
+        while True:
+            now = time.perf_counter()
+            if not holds():
+                since = None
+            elif since is None:
+                since = now
+            else:
+                return since
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                said = self.log.read_text(errors="replace")[-_SHOWN_OF_LOG:]
+                raise BenchFailed(f"the worker did not do its work in {timeout_s:g} s:\n{said}")
+            time.sleep(_POLL_S)
+
+
+@contextmanager
+def running_worker(application: str, name: str, variables: Mapping[str, str], scratch: Path) -> Iterator[Worker]:
+    """Run a worker of `application` until the end of the block. It may not be ready yet when the block begins.
+
+    :param name: no other worker's.
+    :param variables: of its environment, beside ours.
+    :param scratch: folder for its log.
+    """
+    log = scratch / f"worker-{name}.log"
+    command = [sys.executable, "-m", "celery", "-A", application, "worker", "-c", str(PROCESSES), "-n", f"{name}@bench"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | variables,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Worker(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
