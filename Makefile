@@ -8,7 +8,10 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-# The least coverage of branches and lines, in percent, that `make test` accepts for core/ and jobs/.
+PARALLEL := -n $(WORKERS) --dist worksteal
+KERNELS := .cache/kernels.stamp
+KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
+# The least coverage of branches and lines, in percent, that `make test` accepts.
 COVERAGE_FLOOR := 95
 
 DEMO := demo
@@ -28,9 +31,10 @@ demo: $(VENV)/run.stamp ## Write a sample mongodump archive, rebuild the summari
 	$(BIN)/python -m jobs status --store $(DEMO_STORE)
 	@echo
 	@echo "Try: STORE_URL=$(DEMO_STORE) $(BIN)/python -m jobs summary --mode weekly --type count"
+	@echo "Open the dashboard: STORE_URL=$(DEMO_STORE) $(BIN)/python -m api, then http://127.0.0.1:8000/"
 
 .PHONY: test
-test: lint cover ## Run every check and every test
+test: lint cover ## Run every check and every test; with THOROUGH=1 more examples of each property, and more kills
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## Check format, style, types and the direction of imports
@@ -40,14 +44,21 @@ lint: $(VENV)/dev.stamp ## Check format, style, types and the direction of impor
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: cover
-cover: $(VENV)/dev.stamp ## Run the tests, compiled and then uncompiled, and require the coverage floor
+cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests, compiled and then uncompiled, and require the coverage floor
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(WORKERS)
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -n $(WORKERS) tests/jobs/decode tests/jobs/sources tests/jobs/aggregate
+	$(BIN)/coverage run -m pytest $(PARALLEL)
+	@# Lines of kernels are seen only where they run as Python: these tests run all of them.
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PARALLEL) $(KERNEL_TESTS)
 	@# Processes that the tests kill leave broken data files behind, about which combine would warn.
 	$(BIN)/python -W ignore -m coverage combine --quiet
 	@rm -f .coverage.*
 	$(BIN)/coverage report --fail-under=$(COVERAGE_FLOOR)
+
+$(KERNELS): $(wildcard jobs/decode/*.py jobs/aggregate/*.py) tests/jobs/helpers/kernels.py | $(VENV)/dev.stamp
+	@echo "Compiling the decoders, plain and with checked indexes, which takes a minute or two."
+	@mkdir -p $(@D)
+	$(BIN)/python tests/jobs/helpers/kernels.py
+	@touch $@
 
 .PHONY: bench
 bench: $(VENV)/bench.stamp ## Measure this program beside its peers; writes bench/RESULTS.md

@@ -8,6 +8,12 @@ Nothing heavy is imported until a verb runs, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    # Until a verb deals with it, Ctrl-C ends the program by itself: no traceback out of the middle of an import.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated

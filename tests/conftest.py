@@ -9,13 +9,15 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
+from effort import THOROUGH
+from hypothesis import settings
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -23,6 +25,10 @@ _SOURCES = Path(__file__).parent / "ferretdb"
 _BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S = 600
 _START_TIMEOUT_S = 30
+
+# A machine that has other things to do is no fault of what is tested, so no example has a deadline.
+settings.register_profile("usual", max_examples=100 if THOROUGH else 30, deadline=None)
+settings.load_profile("usual")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,6 +70,12 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'summaries.db'}"
     return str(request.getfixturevalue("mongo_database_url"))
+
+
+@pytest.fixture(scope="session")
+def missing() -> Callable[[str], NoReturn]:
+    """Called with what the machine lacks, skips the test, or under ``CI=true`` fails it."""
+    return _missing
 
 
 def _built_ferretdb() -> Path:

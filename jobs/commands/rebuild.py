@@ -12,12 +12,13 @@ import typer
 
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
+from core.command_line import edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.settings import Settings
 from core.stores import wall_clock_ms
-from jobs.commands.context import publication_as_json, run_as_json, settings_and_store
-from jobs.commands.edge import edge, ignore_signals, print_json, signals_as_errors
+from jobs.commands.context import publication_as_json, run_as_json
 from jobs.commands.progress import Bar, Silent
+from jobs.commands.signals import ignore_signals, signals_as_errors
 from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
 from jobs.rebuild import Outcome, Rebuild, Request
@@ -45,7 +46,7 @@ class Options:
 def run(options: Options) -> None:
     """Rebuild, and say what was done."""
     began = time.monotonic()
-    with edge(options.as_json), signals_as_errors():
+    with edge(options.as_json, after_defect="status tells what is published."), signals_as_errors():
         request_fields = _fields(options)
         settings, stores = settings_and_store(options.store, create=True)
         if not is_compiled():

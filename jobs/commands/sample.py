@@ -6,7 +6,8 @@ from pathlib import Path
 
 import typer
 
-from jobs.commands.edge import edge, print_json, signals_as_errors
+from core.command_line import edge, print_json
+from jobs.commands.signals import signals_as_errors
 from jobs.sample import Sample, write_sample
 
 

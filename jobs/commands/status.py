@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
+from core.command_line import edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.stores.runs import Run
 from core.stores.summaries import Publication
-from jobs.commands.context import publication_as_json, run_as_json, settings_and_store
-from jobs.commands.edge import edge, print_json
+from jobs.commands.context import publication_as_json, run_as_json
 
 
 def run(number: int | None, limit: int, store_url: str | None, as_json: bool) -> None:

@@ -11,10 +11,9 @@ import typer
 
 from core.calendar import calendar_named
 from core.calendar.periods import Mode
+from core.command_line import edge, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.stores.summaries import Measure, SeriesPoint
-from jobs.commands.context import settings_and_store
-from jobs.commands.edge import edge
 
 
 def run(

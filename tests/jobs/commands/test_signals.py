@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, CommandLine, Running, wait_until
+from effort import THOROUGH
 from transactions import bson_of, published_rows, spread, summaries_of, write_bson
 
 from core.errors import StoreError
@@ -96,7 +97,7 @@ def test_a_second_signal_does_not_spoil_the_tidying_up(stores: Stores, reading: 
 
 def test_a_signal_inside_a_statement_leaves_the_old_state_or_the_new_one(jobs: CommandLine, stores: Stores) -> None:
     old, new = summaries_of(OLD), summaries_of(NEW)
-    for delay_s in (0.0, 0.01, 0.03, 0.06):
+    for delay_s in (0.0, 0.01, 0.03, 0.06) if THOROUGH else (0.0, 0.03):
         latest = stores.runs.recent(1)[0].id
         running = jobs.start("rebuild", "new.bson", "--truncate")
         wait_until(lambda latest=latest: _is_publishing(stores, latest))  # type: ignore[misc]
@@ -118,14 +119,18 @@ def test_a_signal_inside_a_statement_leaves_the_old_state_or_the_new_one(jobs: C
 
 
 def test_a_signal_after_any_statement_to_the_store(jobs: CommandLine, stores: Stores, store_url: str) -> None:
-    """Also right after the one that publishes has been sent: then the run waits for what became of it."""
+    """Also after the one that publishes, from which on the run waits for what became of it.
+
+    Each while publishing and each third before; in SQLite half of them, unless the run is a thorough one.
+    """
     transactions = {"one": spread(["one"], days=3), "two": spread(["two"], days=3)}
     for name in transactions:
         write_bson(jobs.folder / f"{name}.bson", transactions[name])
     assert jobs("rebuild", "one.bson", "--truncate").code == 0
-    in_force, late_signals, calls = "one", 0, 0
+    few = 1 if THOROUGH or not store_url.startswith("sqlite") else 2
+    in_force, late_signals, calls, step = "one", 0, 0, 3 * few
     while True:
-        calls += 1
+        calls += step
         wanted = "two" if in_force == "one" else "one"
         last_id = stores.runs.recent(1)[0].id
         said = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls, number=signal.SIGTERM)
@@ -133,7 +138,7 @@ def test_a_signal_after_any_statement_to_the_store(jobs: CommandLine, stores: St
             assert published_rows(stores) == summaries_of(transactions[wanted])
             in_force = wanted
             late_signals += 1
-            if late_signals > 6:
+            if late_signals * few > 6:
                 break
         else:
             said.require_failure(143, "stopped by SIGTERM, nothing was published")
@@ -141,10 +146,12 @@ def test_a_signal_after_any_statement_to_the_store(jobs: CommandLine, stores: St
             run = stores.runs.recent(1)[0]
             # Between its insertion and the beginning of its keeper nobody is there to close it but the next run.
             assert run.id == last_id or run.status in (RunStatus.INTERRUPTED, RunStatus.RUNNING)
+            if run.id > last_id and run.phase == "publishing":
+                step = few
     assert calls > 12
     statuses = [run.status for run in stores.runs.recent(1000)]
     assert RunStatus.RUNNING not in statuses
-    assert statuses.count(RunStatus.INTERRUPTED) > 5
+    assert statuses.count(RunStatus.INTERRUPTED) * few > 5, statuses
     assert statuses.count(RunStatus.DIED) <= 3
 
 
@@ -154,10 +161,10 @@ def _is_publishing(stores: Stores, after_run: int) -> bool:
 
 
 def test_ctrl_c_at_any_moment_of_a_cold_start_is_no_traceback(tmp_path: Path) -> None:
-    """Also while it is still importing; only before Python itself has begun is it Python that answers."""
+    """Also while it is still importing; what Python says before it runs a line of ours is not ours."""
     write_bson(tmp_path / "new.bson", NEW)
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    for delay_s in (0.15, 0.25, 0.4, 0.6, 0.8, 1.2):
+    for delay_s in (0.15, 0.25, 0.4, 0.6, 0.8, 1.2) if THOROUGH else (0.15, 0.4, 0.8):
         process = subprocess.Popen(
             [sys.executable, "-m", "jobs", "rebuild", "new.bson", "--truncate"],
             cwd=tmp_path,
@@ -169,7 +176,7 @@ def test_ctrl_c_at_any_moment_of_a_cold_start_is_no_traceback(tmp_path: Path) ->
         time.sleep(delay_s)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        assert "Traceback" not in err
+        assert f"{ROOT}/jobs" not in err
         assert process.returncode in (0, 130, -signal.SIGINT), err
         assert (process.returncode == 0) == out.startswith("Read 300 documents")
 

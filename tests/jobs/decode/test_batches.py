@@ -9,12 +9,13 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from bson.json_util import dumps
 from decoded import read_as_file
+from effort import COMPILED
 
 from jobs.decode import decoder
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 
-COUNT = 900
+COUNT = 900 if COMPILED else 150
 DOCUMENTS = [
     {
         "merchantId": f"merchant {i}",

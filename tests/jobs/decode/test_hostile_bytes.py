@@ -10,7 +10,7 @@ import pytest
 from archives import Segment, archive
 from changes import changed
 from decoded import attempted, read_as_file, read_bson, read_json_lines, read_json_stream
-from effort import tries
+from effort import COMPILED, tries
 from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up import FIELDS, Writing, documents, frame, to_bson
@@ -26,6 +26,7 @@ START += [
     b"merchantId,amount,createdAt\n1,2,",
 ]
 CHUNKS = st.sampled_from([1, 5, 64, 100_000])
+TYPE_NUMBERS = range(256) if COMPILED else [*range(0x16), 0x7F, 0x80, 0xFF]
 
 
 @tries(400, 40)
@@ -114,7 +115,7 @@ def test_changed_csv_gives_a_result_or_an_error(chance: random.Random, chunk_byt
             reject.document()
 
 
-@pytest.mark.parametrize("kind", range(256))
+@pytest.mark.parametrize("kind", TYPE_NUMBERS)
 def test_a_value_of_every_type_number_at_the_very_end_is_not_read_beyond(kind: int) -> None:
     for content in (b"", b"\0", b"\x7f\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\0\x80"):
         raw = frame(bytes([kind]) + b"amount\0" + content)

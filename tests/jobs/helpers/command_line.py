@@ -7,6 +7,7 @@ import contextlib
 import functools
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ class Request:
 
     :param signal_after: send it `signal` when so many statements or messages have gone to its store.
     :param file_size_limit: no file of it may become larger, bytes; how a full disk is made here.
+    :param measured: whether it counts for coverage; a twentieth of a second, and a file that a full disk would harm.
     """
 
     arguments: tuple[str, ...]
@@ -37,6 +39,7 @@ class Request:
     signal_after: int | None = None
     signal: int = signal.SIGKILL
     file_size_limit: int | None = None
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Running:
     """A process of the command line that has been started."""
 
     pid: int
-    _reports: IO[str]
+    _reports: IO[bytes]
     _out: IO[bytes] | None
     _err: IO[bytes] | None
     _ended: Said | None = field(default=None, init=False)
@@ -84,8 +87,11 @@ class Running:
             os.kill(self.pid, number)
 
     def wait(self) -> Said:
-        """Wait for its end; what it said."""
+        """Wait for its end; what it said. One that does not end in time is killed, and the test fails."""
         if self._ended is None:
+            if not select.select([self._reports], [], [], _TIMEOUT_S)[0]:
+                self.send(signal.SIGKILL)
+                pytest.fail(f"process {self.pid} did not end in {_TIMEOUT_S} s")
             status = int(self._reports.readline())
             self._reports.close()
             self._ended = Said(os.waitstatus_to_exitcode(status), _content(self._out), _content(self._err))
@@ -130,6 +136,8 @@ class CommandLine:
             signal_after,
             number,
             file_size_limit,
+            # What is ended at moment after moment runs the same lines as what the other tests end.
+            signal_after is None and file_size_limit is None,
         )
         out = tempfile.TemporaryFile() if stdout is None else None  # noqa: SIM115
         err = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115
@@ -145,7 +153,7 @@ class CommandLine:
             given += [err.fileno() if err is not None else stderr or 2, write_end]
             socket.send_fds(_warm_server(), [json.dumps(asdict(request)).encode()], given)
             os.close(write_end)
-        reports = os.fdopen(read_end)
+        reports = os.fdopen(read_end, "rb", buffering=0)
         return Running(int(reports.readline()), reports, out, err)
 
     def cold(self, *arguments: str | Path, **settings: str) -> Said:
@@ -208,8 +216,9 @@ def _warm_server() -> socket.socket:
         )
 
     def stop() -> None:
-        ours.close()
-        process.wait(timeout=10)
+        ours.close()  # at which it ends by itself
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a worker of xdist has ten seconds for all of its end
+            process.wait(timeout=2)
 
     atexit.register(stop)
     return ours

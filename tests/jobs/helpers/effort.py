@@ -1,4 +1,4 @@
-"""How much to try: property tests are thorough with compiled kernels and small where every step is Python."""
+"""How much to try: enough to notice a fault within a few runs, or with ``make test THOROUGH=1`` within one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,25 @@ from hypothesis import HealthCheck, settings
 COMPILED: Final = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
 """Whether the kernels run compiled; if not, they are some thousand times slower."""
 
+THOROUGH: Final = os.environ.get("THOROUGH", "") not in ("", "0")
+"""Whether time does not matter: every property test draws more examples, and every walk of kills takes each step."""
+
 CHECKED: Final = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
 """Whether the compiled kernels check every index."""
 
 
 def tries(compiled: int, uncompiled: int | None = None) -> settings:
-    """Settings for a property test of `compiled` examples; a fraction of that where the kernels are slow."""
+    """Settings for a property test.
+
+    :param compiled: how many examples a thorough run draws; any other a third, and with checked indexes a tenth.
+    :param uncompiled: how many are drawn where every step of the kernels is Python.
+    """
     few = max(5, compiled // 15) if uncompiled is None else uncompiled
-    count = compiled if COMPILED and not CHECKED else max(few, compiled // 3) if COMPILED else few
+    part = 1 if THOROUGH else 3
+    if CHECKED:
+        part = 3 if THOROUGH else 10
     return settings(
-        max_examples=count, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+        max_examples=max(5, compiled // part) if COMPILED else few,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

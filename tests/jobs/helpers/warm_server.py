@@ -2,12 +2,13 @@
 
 ``warm_server.py FD`` takes requests from the socket FD. A request is the JSON of `command_line.Request` with four file
 descriptors: standard input, output and error, and a pipe to which the process id and then the wait status are written,
-a line each. A process forked off here differs from ``python -m jobs`` in nothing but the second and a half that imports
-and the loading of compiled code take; `test_cold_start` runs the real thing.
+a line each. A process forked off here does what ``python -m jobs`` does, but for the second and a half of imports and
+of loading compiled code before, and the taking apart of all modules after; `test_cold_start` runs the real thing.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -16,48 +17,47 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
-import bson
+import coverage
 import jdatetime  # noqa: F401
 import rich.progress  # noqa: F401
+from kernels import run_kernels
 
 import jobs.commands.rebuild
 import jobs.commands.sample
 import jobs.commands.status
 import jobs.commands.summary  # noqa: F401
-from core.calendar.days import LocalDays
 from jobs.__main__ import app
-from jobs.aggregate.partial import Partial
-from jobs.decode.judge import Window
-from jobs.decode.plan import Fields
-from jobs.sources.feed import Buffer
-from jobs.sources.recognise import open_source
 
 _STORE_CALLS = frozenset({"execute", "executemany", "sendall"})
 _MAX_REQUEST = 65_536
+_FLUSH_FAILED = 120
+"""What Python itself exits with when standard output cannot be flushed at the end."""
 
 
 def main(requests: socket.socket) -> None:
-    """Serve until the other end is closed."""
+    """Serve until the other end is closed; what is still running then is killed."""
     running: dict[int, int] = {}
     while True:
         ready, _, _ = select.select([requests], [], [], 0.002 if running else None)
         if ready:
             message, descriptors, _, _ = socket.recv_fds(requests, _MAX_REQUEST, 4)
             if not message:
+                for process_id in running:
+                    os.kill(process_id, signal.SIGKILL)
                 return
             process_id = os.fork()
             if process_id == 0:
                 requests.close()
+                for of_another in running.values():
+                    os.close(of_another)
                 request = json.loads(message)
                 _become(request, descriptors)
-                app() if request["file_size_limit"] is None else _call_unmeasured()
+                _call()
             running[process_id] = descriptors.pop()
             os.write(running[process_id], f"{process_id}\n".encode())
             for descriptor in descriptors:
@@ -67,14 +67,29 @@ def main(requests: socket.socket) -> None:
             os.close(running.pop(ended[0]))
 
 
-def _call_unmeasured() -> None:
-    """Leave out what would run at exit: the coverage data must not meet the full disk as well."""
+def _call() -> NoReturn:
+    """Run the command line to its end, with what threads, exit handlers and buffers still have to do."""
     try:
         app()
     except SystemExit as end:
+        code = end.code
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(int(end.code or 0))
+    except OSError as error:
+        os.write(2, f"Traceback: at its end, {error}\n".encode())
+        code = _FLUSH_FAILED
+    assert code is None or isinstance(code, int)
+    os._exit(code or 0)
+
+
+def _stop_measuring() -> None:
+    """Take no part in the measurement of coverage."""
+    if measurement := coverage.Coverage.current():
+        measurement.stop()
+        atexit.unregister(measurement._atexit)
 
 
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
@@ -86,7 +101,10 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["folder"])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as the first lines of ``jobs.__main__`` do
     sys.argv = ["jobs", *request["arguments"]]
+    if not request["measured"]:
+        _stop_measuring()
     if request["file_size_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size_limit"],) * 2)
     if request["signal_after"] is not None:
@@ -113,22 +131,8 @@ def _signaller(number: signal.Signals, calls: int) -> Callable[[FrameType, str, 
     return profile
 
 
-def _load_compiled_code() -> None:
-    document = {"_id": 1, "merchantId": "m", "amount": 1, "createdAt": bson.datetime_ms.DatetimeMS(0)}
-    window = Window(-(2**50), 2**50, -(2**50), 2**50)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "one.bson")
-        path.write_bytes(bson.encode(document))
-        source = open_source(str(path), Fields(), None)
-        decoder = source.decoder(Fields(), window)
-        partial = Partial(decoder.merchants, LocalDays("Asia/Tehran"))
-        for batch in decoder.batches(source.feed.next(Buffer(0))):
-            partial.add(batch)
-        source.close()
-
-
 if __name__ == "__main__":
-    _load_compiled_code()
+    run_kernels("transaction.bson")
     gc.collect()
     gc.freeze()
     main(socket.socket(fileno=int(sys.argv[1])))

@@ -180,7 +180,8 @@ def test_the_rows_of_many_groups_and_batches_are_all_read() -> None:
     count = 70_000 if COMPILED else 34_000
     times = pa.array(range(count), pa.timestamp("ms"))
     table = pa.table({"merchantId": ["a", "b"] * (count // 2), "amount": range(count), "createdAt": times})
-    for content in (written(table, row_group_size=20_000), gzip.compress(written(table), 1)):
+    contents = [written(table, row_group_size=20_000), gzip.compress(written(table), 1)]
+    for content in contents if COMPILED else contents[:1]:
         found = read_as_file(content)
         assert found.rows == [("ab"[i % 2], i, i) for i in range(count)]
 

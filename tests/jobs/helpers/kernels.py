@@ -1,0 +1,61 @@
+"""Compiles every kernel that the tests need, plain and with checked indexes, on all cores; ``python kernels.py``.
+
+Tests would do that themselves, but each worker for itself, the same kernels at the same time, and while others wait.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[3]
+CHECKED: Final = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(ROOT / ".cache" / "numba-checked")}
+"""The environment of processes whose kernels check every index; their compiled code is kept apart."""
+
+_SHOP: Final = ROOT / "tests" / "data" / "shop"
+# The longest first, so that the last to end is a short one.
+_FORMS: Final = (["transaction.relaxed.jsonl", "transaction.array.json"], ["transaction.bson"], ["transaction.csv"])
+_TIMEOUT_S: Final = 600
+
+
+def run_kernels(*names: str) -> None:
+    """Decode and sum up files of the shop, which loads the kernels of their forms or compiles them."""
+    from core.calendar.days import LocalDays
+    from jobs.aggregate.partial import Partial
+    from jobs.decode.judge import Window
+    from jobs.decode.plan import Fields
+    from jobs.sources.feed import Buffer
+    from jobs.sources.recognise import open_source
+
+    for name in names:
+        source = open_source(str(_SHOP / name), Fields(), None)
+        decoder = source.decoder(Fields(), Window(-(2**50), 2**50, -(2**50), 2**50))
+        partial = Partial(decoder.merchants, LocalDays("Asia/Tehran"))
+        while (chunk := source.feed.next(Buffer(0))) is not None:
+            for batch in decoder.batches(chunk):
+                partial.add(batch)
+        source.close()
+
+
+def _compile_all() -> None:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as lanes:
+        for lane in [
+            lanes.submit(
+                subprocess.run,
+                [sys.executable, __file__, *names],
+                env=os.environ | {"PYTHONPATH": str(ROOT)} | variant,
+                timeout=_TIMEOUT_S,
+                check=True,
+            )
+            for variant in (CHECKED, {})
+            for names in _FORMS
+        ]:
+            lane.result()
+
+
+if __name__ == "__main__":
+    run_kernels(*sys.argv[1:]) if sys.argv[1:] else _compile_all()
