@@ -12,8 +12,9 @@ from bench.api import run as api
 from bench.data import ROOT, Data
 from bench.kept import HEADINGS, Section, keep
 from bench.measure import BenchFailed
+from bench.notifier import run as notifier
 
-_PARTS: Final = {"jobs": job.PARTS, "api": api.PARTS}
+_PARTS: Final = {"jobs": job.PARTS, "api": api.PARTS, "notifier": notifier.PARTS}
 _TRANSACTIONS: Final = 3_000_000
 _QUICK_TRANSACTIONS: Final = 300_000
 _ROUNDS: Final = 5
@@ -21,7 +22,7 @@ _ROUNDS: Final = 5
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m bench", description="Measure this program beside its peers.")
-    parser.add_argument("section", nargs="?", choices=list(HEADINGS), help="the main job or the API; default: both")
+    parser.add_argument("section", nargs="?", choices=list(HEADINGS), help="one of the sections; default: all")
     parser.add_argument("--quick", action="store_true", help="little data, one short round; keeps no results")
     names = [name for parts in _PARTS.values() for name in parts]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
@@ -29,7 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--transactions", type=int, metavar="N", help=f"jobs: instead of {_TRANSACTIONS:,}")
     parser.add_argument("--real", type=Path, metavar="PATH", help="jobs: an archive of your own to rebuild from too")
     parser.add_argument("--merchants", type=int, metavar="N", help=f"api: instead of {api.MERCHANTS:,}")
-    parser.add_argument("--seconds", type=int, metavar="N", help=f"api: of a round, instead of {api.SECONDS}")
+    parser.add_argument("--seconds", type=int, metavar="N", help=f"api, notifier: of a round, instead of {api.SECONDS}")
+    parser.add_argument("--messages", type=int, metavar="N", help=f"notifier: instead of {notifier.MESSAGES:,}")
     parser.add_argument("--data", type=Path, metavar="DIR", default=ROOT / ".cache" / "bench", help="for made-up data")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="for RESULTS.md and results.json [default: bench/, if all is measured]"
@@ -43,8 +45,12 @@ def _measured(name: str, only: list[str], options: argparse.Namespace) -> tuple[
         transactions = options.transactions or (_QUICK_TRANSACTIONS if options.quick else _TRANSACTIONS)
         section, is_whole = job.measure_job(only, Data(options.data, transactions), rounds, options.real)
         return section, is_whole and not options.transactions
-    merchants = options.merchants or (api.QUICK_MERCHANTS if options.quick else api.MERCHANTS)
     seconds = options.seconds or (1 if options.quick else api.SECONDS)
+    if name == "notifier":
+        messages = options.messages or (notifier.QUICK_MESSAGES if options.quick else notifier.MESSAGES)
+        section, is_whole = notifier.measure_notifier(only, options.data, messages, rounds, seconds)
+        return section, is_whole and not (options.messages or options.seconds)
+    merchants = options.merchants or (api.QUICK_MERCHANTS if options.quick else api.MERCHANTS)
     section, is_whole = api.measure_api(only, options.data, merchants, rounds, seconds)
     return section, is_whole and not (options.merchants or options.seconds)
 

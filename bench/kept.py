@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-HEADINGS: Final = {"jobs": "The main job", "api": "The API"}
+HEADINGS: Final = {"jobs": "The main job", "api": "The API", "notifier": "The notifier"}
 """Name of a section in results.json, and its heading on the page; in the order of the page."""
 
 _PREFACE: Final = """\
 # Beside its peers
 
-`make bench` repeats all of it, `python -m bench jobs` and `python -m bench api` one section each, after
-`pip install -r requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists more. Every sample is in
-`results.json`.
+`make bench` repeats all of it, `python -m bench jobs`, `python -m bench api` and `python -m bench notifier` one section
+each, after `pip install -r requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists more. Every
+sample is in `results.json`.
 """
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 _LIBRARIES: Final = (
     "numba", "numpy", "polars", "pyarrow", "pymongo", "pymongoarrow", "duckdb", "chdb", "chdb-core", "isal",
-    "falcon", "gunicorn", "orjson", "django", "djangorestframework",
+    "falcon", "gunicorn", "orjson", "django", "djangorestframework", "celery", "kombu", "redis",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A Redis of the bench's own, durable as the documentation of this program asks: an append-only file, synced each second."""
+"""A Redis of the bench's own, as it should be run: what it has taken is in its append-only file within a second."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ _HELD: Final = "held"
 _UNACKNOWLEDGED: Final = "unacked"  # where Celery keeps the messages that workers have taken
 _TIMEOUT_S: Final = 300
 _STORE_TIMEOUT_S: Final = 30
+_LASTING_S: Final = 0.2  # a message is nowhere to be seen on its way from the queue to those that are taken
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ class Contest:
             self.queueing.send_task(task, args=(notification_id,), retry=False, ignore_result=True)
         began = time.perf_counter()
         self.client.rename(_HELD, DELIVERIES)
-        ended = self.worker.wait_until(self._none_left, _TIMEOUT_S)
+        ended = self.worker.wait_until(self._none_left, _TIMEOUT_S, _LASTING_S)
         self.given += messages
         self._require_all_run(task)
         return ended - began
@@ -126,7 +127,7 @@ def store_variables(store: Path) -> dict[str, str]:
 
 
 def _contest(rate: Rate, broker: Broker, database: int, worker: Worker, stores: Stores | None) -> Contest:
-    variables = broker.variables(database)
-    queueing = make_celery(Settings(**{name.lower(): value for name, value in variables.items()}))
+    urls = broker.url(database), broker.url(database + 1)
+    queueing = make_celery(Settings(celery_broker_url=urls[0], celery_result_backend=urls[1]))
     queueing.conf.task_default_queue = _HELD
     return Contest(rate, broker, worker, queueing, broker.client(database), stores)

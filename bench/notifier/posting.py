@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import redis
+
 from bench.api.loads import CONNECTIONS, Load, wrk
 from bench.api.servers import OURS, Server, serving
+from bench.measure import BenchFailed
 from bench.notifier.broker import Broker, free_port
 from bench.notifier.contests import store_variables
 from bench.notifier.messages import payloads
+from core.notifications.broker import DELIVERIES
 from core.stores import open_stores
 
 PATH: Final = "/api/notifications"
@@ -23,6 +28,8 @@ WORKERS: Final = 2
 _SCRIPT: Final = Path(__file__).with_name("posting.lua")
 _STORE_TIMEOUT_S: Final = 30
 _WARM_UP_S: Final = 1
+_TIMEOUT_S: Final = 60
+_QUIET_S: Final = 0.3
 _BROKERS: Final = {
     "up": "up, no worker takes anything",
     "refusing": "down: its port refuses",
@@ -59,25 +66,45 @@ def measure_posting(broker: Broker, database: int, scratch: Path, rounds: int, s
     :param scratch: a folder on the disk to measure on.
     :raises BenchFailed: an answer was an error, or did not come.
     """
-    document = scratch / "document.json"
-    document.write_text(json.dumps(next(payloads()), ensure_ascii=False), encoding="utf-8")
     with ExitStack() as running, broker.client(database) as client:
         urls = {"up": broker.url(database), "refusing": f"redis://127.0.0.1:{free_port()}/0"}
         urls["silent"] = f"redis://127.0.0.1:{running.enter_context(_silent_port())}/0"
         servers = {state: running.enter_context(posted_to(state, url, scratch)) for state, url in urls.items()}
-        found = [
-            Posting(state, _BROKERS[state], connections) for connections in (1, CONNECTIONS) for state in servers
-        ]
+        found = [Posting(state, _BROKERS[state], connections) for connections in (1, CONNECTIONS) for state in servers]
         for server in servers.values():
-            wrk(server.url + PATH, document, _WARM_UP_S, script=_SCRIPT)
+            post(server, _WARM_UP_S, scratch)
+        _let_queueing_end(client)
         for number in range(1, rounds + 1):
             for posting in found:
-                url = servers[posting.broker].url + PATH
-                posting.add(wrk(url, document, seconds, posting.connections, _SCRIPT))
-                client.flushdb()
+                posting.add(post(servers[posting.broker], seconds, scratch, posting.connections))
+                _let_queueing_end(client)
                 said = f"{posting.connections} posting, the broker {posting.broker}: {posting.per_s[-1]:.0f} a second"
                 print(f"round {number} of {rounds}: {said}", file=sys.stderr, flush=True)
     return found
+
+
+def post(server: Server, seconds: float, scratch: Path, connections: int = CONNECTIONS) -> Load:
+    """Post to `server`, each connection as soon as it has its answer.
+
+    :raises BenchFailed: an answer was an error, or did not come.
+    """
+    document = scratch / "document.json"
+    document.write_text(json.dumps(next(payloads()), ensure_ascii=False), encoding="utf-8")
+    return wrk(server.url + PATH, document, seconds, connections, _SCRIPT)
+
+
+def _let_queueing_end(client: redis.Redis) -> None:
+    """Wait until nothing more comes into the queue, and empty it: whoever is next has the cores alone.
+
+    :raises BenchFailed: it does not end.
+    """
+    deadline = time.monotonic() + _TIMEOUT_S
+    length = -1
+    while length != (length := client.llen(DELIVERIES)):
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"{length} messages are queued, and more are coming after {_TIMEOUT_S} s")
+        time.sleep(_QUIET_S)
+    client.flushdb()
 
 
 @contextmanager

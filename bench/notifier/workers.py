@@ -37,10 +37,8 @@ class Worker:
         times = [one.cpu_times() for one in (parent, *parent.children())]
         return float(sum(time.user + time.system for time in times))
 
-    def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> float:
-        """Wait until `holds` twice in a row; the instant when it first did, on the clock of `time.perf_counter`.
-
-        Twice, as a message is nowhere to be seen while it goes from the queue to those not acknowledged yet.
+    def wait_until(self, holds: Callable[[], bool], timeout_s: float, lasting_s: float = 0.0) -> float:
+        """Wait until `holds`, and goes on to for `lasting_s`; the instant when it began to, by `time.perf_counter`.
 
         :raises BenchFailed: the worker has ended, or it took longer than `timeout_s`.
         """
@@ -48,11 +46,8 @@ class Worker:
         since: float | None = None
         while True:
             now = time.perf_counter()
-            if not holds():
-                since = None
-            elif since is None:
-                since = now
-            else:
+            since = (since or now) if holds() else None
+            if since is not None and now - since >= lasting_s:
                 return since
             if self.process.poll() is not None or time.monotonic() > deadline:
                 said = self.log.read_text(errors="replace")[-_SHOWN_OF_LOG:]
