@@ -92,7 +92,7 @@ export async function getArray(url, signal, version) {
 
 /** The address of the page after this answer; null after the last. @param {Response} response */
 export function nextPage(response) {
-  return /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+  return /<([^>]+)>;\s*rel="?next\b/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
 }
 
 function requireVersion(response, version) {

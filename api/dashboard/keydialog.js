@@ -29,6 +29,10 @@ export class KeyDialog {
     this.field.focus();
   }
 
+  get isOpen() {
+    return this.dialog.open;
+  }
+
   async submit() {
     const pasted = this.field.value.trim();
     if (!SENDABLE.test(pasted)) {

@@ -9,6 +9,7 @@ import { renew } from "./renew.js";
 const OPEN = ["pending", "sending", "failed"];
 const RETRIED = ["dead", "unknown"];
 
+/** Whether something is still to be done for the log. */
 export const isOpen = (log) => OPEN.includes(log.status);
 
 /** The logs that somebody may have sent again. */
@@ -35,13 +36,12 @@ export class DetailsPanel {
     });
   }
 
-  /** @param {object | null | undefined} one the notification; null when there is none of that id, undefined on the way */
+  /** @param {object | null | undefined} one null when there is none of that id, undefined while it is on the way */
   show(one, state, locale) {
     this.place.hidden = state.id === null;
     const close = h("a", { class: "link close", href: hashOf({ ...state, id: null }) }, locale.t("close"));
-    if (this.place.hidden) renew(this.place, []);
-    else if (one) renew(this.place, [close, ...parts(one, state, locale)]);
-    else renew(this.place, [close, h("h2", { id: "details-title", tabindex: "-1" }, locale.t(one === null ? "gone" : "loading"))]);
+    const body = one ? parts(one, state, locale) : [title(locale.t(one === null ? "gone" : "loading"))];
+    renew(this.place, this.place.hidden ? [] : [close, ...body]);
   }
 
   focus() {
@@ -49,11 +49,15 @@ export class DetailsPanel {
   }
 }
 
+function title(content) {
+  return h("h2", { id: "details-title", tabindex: "-1" }, content);
+}
+
 function parts(one, state, locale) {
-  const lang = { lang: one.locale, dir: "auto" };
+  const { locale: lang } = one;
   return [
-    h("header", {}, badge("notification", one.status, locale), h("h2", { id: "details-title", tabindex: "-1" }, theirs(one.title, { lang: one.locale }))),
-    h("p", { class: "message", ...lang }, one.body),
+    h("header", {}, badge("notification", one.status, locale), title(theirs(one.title, { lang }))),
+    h("p", { class: "message", lang, dir: "auto" }, one.body),
     actions(one, locale),
     factList(facts(one, state, locale)),
     ...one.logs.map((log) => logPart(one, log, locale)),
@@ -70,29 +74,27 @@ function actions(one, locale) {
 function facts(one, state, locale) {
   const user = { href: hashOf({ ...state, user: one.user_id, cursor: null }), "aria-describedby": "details-user-note" };
   const note = h("span", { id: "details-user-note", class: "unseen" }, locale.t("allOfUser"));
-  const expired = isPast(one.expires_at);
+  const [expiry, distance] = isPast(one.expires_at) ? ["expiredAt", "ago"] : ["expiresAt", "ahead"];
   return [
     [locale.t("user"), h("span", {}, h("a", user, theirs(one.user_id)), note)],
     [locale.t("createdAt"), when(one.created_at, locale.ago(one.created_at), locale)],
-    [locale.t(expired ? "expiredAt" : "expiresAt"), one.expires_at && when(one.expires_at, expired ? locale.ago(one.expires_at) : locale.ahead(one.expires_at), locale)],
+    [locale.t(expiry), one.expires_at && when(one.expires_at, locale[distance](one.expires_at), locale)],
     [locale.t("identity"), theirs(one.id, { class: "code", dir: "ltr" })],
   ];
 }
 
 function logPart(one, log, locale) {
-  const title = `log-${log.channel}`;
   const name = channelName(log.channel, locale);
+  const id = `log-${log.channel}`;
   const again = { type: "button", class: "button small", "data-key": `retry:${log.channel}` };
+  const header = h("header", {}, h("h3", { id }, theirs(name)), badge("log", log.status, locale));
+  if (retriable(one).includes(log)) {
+    header.append(h("button", again, locale.t("retryOne", { channel: locale.apart(name) })));
+  }
   return h(
     "section",
-    { class: "log", "aria-labelledby": title },
-    h(
-      "header",
-      {},
-      h("h3", { id: title }, theirs(name)),
-      badge("log", log.status, locale),
-      ...(retriable(one).includes(log) ? [h("button", again, locale.t("retryOne", { channel: locale.apart(name) }))] : []),
-    ),
+    { class: "log", "aria-labelledby": id },
+    header,
     ...note(log, locale),
     ...(log.error_message ? [h("p", { class: "error", dir: "auto" }, log.error_message)] : []),
     factList(logFacts(log, locale)),
@@ -107,19 +109,20 @@ function note(log, locale) {
 }
 
 function logFacts(log, locale) {
-  const ahead = (at) => (isPast(at) ? locale.t("dueNow") : locale.ahead(at));
+  const since = (at) => at && when(at, locale.ago(at), locale);
+  const until = (at) => at && when(at, isPast(at) ? locale.t("dueNow") : locale.ahead(at), locale);
   const due = log.status === "sending" ? "attemptEnds" : "nextAttempt";
   return [
     [locale.t("attempts"), locale.integer(log.attempts)],
-    [locale.t("lastAttempt"), log.last_attempt_at && when(log.last_attempt_at, locale.ago(log.last_attempt_at), locale)],
-    [locale.t(due), log.due_at && when(log.due_at, ahead(log.due_at), locale)],
-    [locale.t("endedAt"), log.finished_at && when(log.finished_at, locale.ago(log.finished_at), locale)],
+    [locale.t("lastAttempt"), since(log.last_attempt_at)],
+    [locale.t(due), until(log.due_at)],
+    [locale.t("endedAt"), since(log.finished_at)],
     [locale.t("reference"), log.reference && theirs(log.reference, { class: "code" })],
   ];
 }
 
 function when(at, distance, locale) {
-  return h("span", {}, instant(at, locale.time(at), locale), h("span", { class: "muted" }, ` (${distance})`));
+  return h("span", {}, instant(at, locale.time(at), locale), " ", h("span", { class: "muted distance" }, `(${distance})`));
 }
 
 function isPast(at) {

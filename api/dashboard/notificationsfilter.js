@@ -7,7 +7,8 @@ export class Filter {
   constructor(onChoose) {
     this.form = byId("filter");
     this.user = byId("user");
-    const choose = () => onChoose({ status: this.form.elements.status.value || null, user: this.user.value.trim() || null });
+    const choose = () =>
+      onChoose({ status: this.form.elements.status.value || null, user: this.user.value.trim() || null });
     this.form.addEventListener("change", choose);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -21,8 +22,10 @@ export class Filter {
   }
 
   show({ status, user }) {
-    this.form.elements.status.value = status ?? "";
+    for (const input of this.form.elements.status) input.checked = input.value === (status ?? "");
     byId("user-clear").hidden = user === null;
-    if (this.user !== document.activeElement || user !== null) this.user.value = user ?? "";
+    if (user === this.shown) return; // whatever is being typed stays
+    this.shown = user;
+    this.user.value = user ?? "";
   }
 }

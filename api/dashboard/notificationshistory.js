@@ -12,10 +12,11 @@ export function timeline(history, locale) {
 /** Each event with what is said of it, which depends on those before. */
 function told(history) {
   let [attempts, sending, cancelling] = [0n, false, false];
-  return history.map((event) => {
+  return history.map((event, at) => {
+    const last = at === history.length - 1;
     const texts = {
       cancel: { text: sending ? "event_cancelMeanwhile" : "event_cancel" },
-      attempt: { text: "event_attempt", until: "event_attemptUntil" },
+      attempt: { text: "event_attempt", until: last && "event_attemptUntil" },
       failed: cancelling ? { text: "event_failedLast" } : { text: "event_failed", until: "event_failedUntil" },
     };
     if (event.kind === "attempt") attempts += 1n;

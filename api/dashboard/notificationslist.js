@@ -71,7 +71,8 @@ function none(state, locale) {
 }
 
 function pages(next, state, locale) {
-  const link = (name, cursor) => h("a", { class: "button", href: hashOf({ ...state, cursor }), "data-key": name }, locale.t(name));
+  const link = (name, cursor) =>
+    h("a", { class: "button", href: hashOf({ ...state, cursor }), "data-key": name }, locale.t(name));
   return [
     ...(state.cursor === null ? [] : [link("newest", null)]),
     ...(next === null ? [] : [link("older", cursorOf(next))]),

@@ -15,7 +15,7 @@ const en = {
   pagesOfList: "Pages of the list",
   older: "Older",
   newest: "Newest",
-  follows: "Looks for news by itself.",
+  follows: "This page updates by itself.",
   followsUnderWay: "Messages are under way: this page follows them by itself.",
   noNotificationsTitle: "No notifications yet",
   noNotificationsText: "They appear here by themselves once a program asks for one:",

@@ -35,7 +35,7 @@ export class NotificationsPage {
     this.list = null;
     this.opened = undefined;
     this.loading = new AbortController();
-    this.tools = new Tools(() => this.speak());
+    this.tools = new Tools(() => this.changeLanguage());
     this.filter = new Filter((filter) => goTo({ ...this.state, ...filter, cursor: null }));
     this.listPanel = new ListPanel();
     this.details = new DetailsPanel(
@@ -56,7 +56,7 @@ export class NotificationsPage {
     addEventListener("hashchange", () => this.choose(readState()));
     addEventListener("online", () => this.load());
     addEventListener("keydown", (event) => this.onKey(event));
-    document.addEventListener("visibilitychange", () => document.hidden || !this.list || this.load());
+    document.addEventListener("visibilitychange", () => document.hidden || this.keyDialog.isOpen || this.load());
     this.speak();
     this.load();
   }
@@ -81,6 +81,11 @@ export class NotificationsPage {
     translate(this.locale);
     this.tools.show(this.locale, this.me);
     this.render();
+  }
+
+  changeLanguage() {
+    this.speak();
+    this.load();
   }
 
   /** Load what the state needs, and show it or what went wrong. The latest load alone does. */

@@ -7,7 +7,10 @@ import { oneAddress } from "./notificationsstate.js";
 import { channelName, theirs } from "./notificationswords.js";
 
 export class Question {
-  /** @param {(said: string) => void} onDone it is done; `said` tells so @param {(error: ApiError) => void} onKey the key is refused */
+  /**
+   * @param {(said: string) => void} onDone something was done, as `said` tells, or may have been
+   * @param {(error: ApiError) => void} onKey the key is refused
+   */
   constructor(onDone, onKey) {
     this.onDone = onDone;
     this.onKey = onKey;
@@ -40,7 +43,11 @@ export class Question {
   ask(verb, notification, logs, warning, locale) {
     Object.assign(this, { verb, locale });
     byId("question-title").textContent = locale.t(`${verb}Title`);
-    byId("question-text").replaceChildren(theirs(notification.title), " → ", theirs(notification.user_id));
+    byId("question-text").replaceChildren(
+      theirs(notification.title),
+      ` ${locale.t("to_user")} `,
+      theirs(notification.user_id),
+    );
     byId("question-logs").replaceChildren(
       ...logs.map(({ channel, status }) =>
         h("li", {}, theirs(channelName(channel, locale)), `: ${locale.t(`log_${status}`)}`),

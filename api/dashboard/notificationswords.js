@@ -27,5 +27,6 @@ export function instant(at, text, locale) {
 /** Names with their values; those without a value are left out. @param {[string, Node | string | null][]} facts */
 export function factList(facts) {
   const known = facts.filter(([, value]) => value !== null);
-  return h("dl", { class: "facts" }, ...known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  const rows = known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
+  return h("dl", { class: "facts" }, ...rows);
 }

@@ -1,6 +1,6 @@
 /** The page as a whole: what is chosen, what is loaded for it, and what is shown of that. */
 
-import { ApiError, address, getDocument, key } from "./api.js";
+import { ApiError, getDocument, key } from "./api.js";
 import { showCards } from "./cards.js";
 import { Choices } from "./choices.js";
 import { Series, csvAddress, download } from "./data.js";

@@ -1,4 +1,4 @@
-/** Showing something again without touching what stayed the same: the focus, a selection and the scroll keep their place. */
+/** Showing something again without touching what stayed the same: focus, selection and scroll keep their place. */
 
 /**
  * Let `container` hold `children`, changing as little of what it holds as possible.

@@ -29,11 +29,13 @@ def test_the_page_is_served_while_nothing_is_built(api: Api) -> None:
 def test_the_page_needs_no_key_once_there_are_keys(api: Api) -> None:
     add_key(api.store_url)
     assert api.ask("/", peer="192.0.2.7", host="figures.example").status_code == 200
+    assert api.ask("/notifications", peer="192.0.2.7", host="figures.example").status_code == 200
     assert api.ask("/assets/main.js", peer="192.0.2.7", host="figures.example").status_code == 200
 
 
 def test_before_the_first_key_the_page_is_for_this_host_only(api: Api) -> None:
     assert problem(api.ask("/", peer="192.0.2.7")) == (401, "no-key")
+    assert problem(api.ask("/notifications", peer="192.0.2.7")) == (401, "no-key")
 
 
 def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(api: Api) -> None:
@@ -44,10 +46,11 @@ def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(
     assert sources["frame-ancestors"] == "'none'"
 
 
-def test_every_file_that_the_page_and_its_modules_name_is_there(api: Api) -> None:
-    page = api.ask("/").text
+@pytest.mark.parametrize(("path", "beginning"), [("/", "main.js"), ("/notifications", "notificationsmain.js")])
+def test_every_file_that_a_page_and_its_modules_name_is_there(api: Api, path: str, beginning: str) -> None:
+    page = api.ask(path).text
     named = set(re.findall(r'"/assets/([a-z]+\.[a-z]+)"', page))
-    assert {"main.js", "base.css", "icon.svg"} <= named
+    assert {beginning, "base.css", "icon.svg"} <= named
     todo = [name for name in named if name.endswith(".js")]
     while todo:
         text = api.ask(f"/assets/{todo.pop()}").text
@@ -59,7 +62,7 @@ def test_every_file_that_the_page_and_its_modules_name_is_there(api: Api) -> Non
         assert api.ask(f"/assets/{name}").status_code == 200, name
 
 
-@pytest.mark.parametrize("name", ["bundle.py", "..%2Fapp.py", "index.html", "__init__.py", "none.js"])
+@pytest.mark.parametrize("name", ["bundle.py", "..%2Fapp.py", "index.html", "notifications.html", "none.js"])
 def test_no_other_file_is_served(api: Api, name: str) -> None:
     assert api.ask(f"/assets/{name}").status_code == 404
 

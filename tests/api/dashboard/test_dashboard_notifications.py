@@ -1,0 +1,421 @@
+"""The page of notifications: its list, one of them with its history, sending again, cancelling, and troubles."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from asking import Api, add_key
+from dashboard_legibility import nameless, too_pale
+from dashboard_messages import (
+    CANCELLED,
+    DEAD,
+    EXPIRED,
+    HARMFUL,
+    MARKUP,
+    OLD,
+    RETRIED,
+    UNDER_WAY,
+    UNKNOWN,
+    Story,
+    happen,
+    tell,
+    tell_all,
+)
+from dashboard_server import running_server
+from dashboard_tabs import People, Tab, Tabs, Theme
+from playwright.sync_api import Locator, Route, expect
+
+from core.notifications.events import EventKind, LogStatus
+from core.stores import open_stores
+from core.stores.keys import Scope
+from core.stores.notifications import Kept
+
+pytest_plugins = ["dashboard_fixtures"]
+
+PAGE_SIZE = 25
+FOLLOWED_MS = 8_000
+PHONE = 360
+
+OpenPage = Callable[..., Tab]
+
+
+@pytest.fixture(scope="module")
+def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store with notifications, and without summaries."""
+    file = tmp_path_factory.mktemp("notifications") / "store.db"
+    tell_all(f"sqlite:///{file}")
+    return file
+
+
+def go(tab: Tab, chosen: str = "") -> Tab:
+    """Go to the page with `chosen` after the ``#``, and wait for what is listed."""
+    tab.page.goto(f"{tab.origin}/notifications#{chosen}")
+    loaded(tab)
+    return tab
+
+
+def loaded(tab: Tab) -> None:
+    """Wait until what is chosen is listed."""
+    expect(tab.at("body")).to_have_attribute("data-view", "list")
+    expect(tab.at("#list-panel")).to_have_attribute("aria-busy", "false")
+
+
+def opened(tab: Tab, story: Story, chosen: str = "") -> Tab:
+    """Go to the page with `story` open."""
+    go(tab, f"{chosen}&id={story.id}")
+    expect(tab.at("#details .log")).to_have_count(len(story.histories))
+    return tab
+
+
+def rows(tab: Tab) -> Locator:
+    return tab.at("#list a")
+
+
+def left_of(one: Locator) -> float:
+    box = one.bounding_box()
+    assert box is not None
+    return box["x"]
+
+
+def log(tab: Tab, name: str) -> Locator:
+    return tab.page.get_by_role("region", name=name)
+
+
+def kept(store_file: Path, story: Story) -> Kept:
+    """How `story` stands in the store."""
+    with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+        found = stores.notifications.get(story.id)
+    assert found is not None
+    return found
+
+
+def add(store_file: Path, story: Story) -> Story:
+    """Keep one more, for a test that changes it."""
+    with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+        tell(stores, story)
+    return story
+
+
+def test_the_newest_come_first_and_the_older_ones_on_further_pages(tabs: Tabs) -> None:
+    tab = go(tabs(), "user=old")
+    expect(rows(tab)).to_have_count(PAGE_SIZE)
+    expect(rows(tab).first).to_contain_text("Order 0")
+    tab.page.get_by_role("link", name="Older").click()
+    expect(rows(tab)).to_have_count(OLD - PAGE_SIZE)
+    expect(rows(tab).last).to_contain_text(f"Order {OLD - 1}")
+    expect(tab.page.get_by_role("link", name="Older")).to_have_count(0)
+    tab.page.reload()
+    expect(rows(tab)).to_have_count(OLD - PAGE_SIZE)
+    tab.page.get_by_role("link", name="Newest").click()
+    expect(rows(tab)).to_have_count(PAGE_SIZE)
+
+
+def test_the_list_is_narrowed_by_status_and_user_and_the_address_keeps_it(tabs: Tabs) -> None:
+    tab = go(tabs())
+    titles = rows(tab).locator(".row-title")
+    field = tab.page.get_by_label("User", exact=True)
+    field.fill("sara")
+    field.press("Enter")
+    expect(titles).to_have_text([DEAD.title, EXPIRED.title, CANCELLED.title, RETRIED.title])
+    tab.page.locator("#filter").get_by_text("Failed", exact=True).click()
+    expect(titles).to_have_text([DEAD.title, EXPIRED.title])
+    tab.page.reload()
+    expect(titles).to_have_text([DEAD.title, EXPIRED.title])
+    expect(field).to_have_value("sara")
+    expect(tab.page.get_by_role("radio", name="Failed")).to_be_checked()
+    tab.page.go_back()
+    expect(titles).to_have_count(4)
+    tab.page.get_by_role("button", name="All users").click()
+    expect(titles).to_have_count(PAGE_SIZE)
+
+
+def test_a_filter_that_nothing_passes_says_so_and_leads_back(tabs: Tabs) -> None:
+    tab = go(tabs(), "status=cancelled&user=nobody")
+    expect(tab.at("#list-none h3")).to_have_text("No notification matches")
+    tab.page.get_by_role("link", name="Show all").click()
+    expect(rows(tab)).to_have_count(PAGE_SIZE)
+
+
+def test_one_shows_each_channel_and_all_that_happened(tabs: Tabs) -> None:
+    tab = opened(tabs(), DEAD)
+    expect(tab.at(".message")).to_have_text(DEAD.body)
+    sms, email = log(tab, "SMS"), log(tab, "E-mail")
+    expect(sms.locator(".badge")).to_have_text("Sent")
+    expect(sms.locator(".facts")).to_contain_text("8792343")
+    expect(email.locator(".badge")).to_have_text("Dead")
+    expect(email.locator(".error")).to_have_text("550 5.1.1 there is no such mailbox")
+    expect(email.locator(".facts > div").first).to_have_text("Attempts2")
+    expect(email.locator(".event-name")).to_have_text(["Attempt 1", "It failed", "Attempt 2", "Given up"])
+    expect(email.locator(".event").nth(1)).to_contain_text("421 4.3.2 the service shuts down")
+    expect(email.locator(".event").nth(1)).to_contain_text("next attempt")
+
+
+def test_what_is_due_says_when(tabs: Tabs) -> None:
+    tab = opened(tabs(), UNDER_WAY)
+    expect(log(tab, "E-mail").locator(".badge")).to_have_text("Failed, to be tried again")
+    expect(log(tab, "E-mail").locator(".facts")).to_contain_text(re.compile(r"Next attempt.*\(in 1\d minutes\)"))
+    expect(log(tab, "Webhook").locator(".facts")).to_contain_text("Attempt ends at the latest")
+    expect(log(tab, "SMS").locator(".facts")).to_contain_text("due now")
+    expect(log(tab, "SMS")).to_contain_text("Nothing has happened yet.")
+
+
+def test_in_persian_it_is_right_to_left_with_persian_digits_and_dates(tabs: Tabs) -> None:
+    tab = opened(tabs(language="fa"), RETRIED)
+    expect(tab.at("html")).to_have_attribute("dir", "rtl")
+    assert tab.page.title() == "اعلان‌ها"
+    email = log(tab, "ایمیل")
+    expect(email.locator(".event-name")).to_have_text(
+        ["تلاش ۱", "شاید به درگاه رسیده باشد", "کسی ارسال دوباره را خواست", "تلاش ۲", "درگاه پذیرفت"]
+    )
+    expect(email.locator(".event-at").first).to_have_text(re.compile(r"^[۰-۹]+ \S+ ۱۴[۰-۹]{2}، [۰-۹:]+$"))
+    expect(rows(tab).first).to_contain_text("در انتظار")
+    title, badge = rows(tab).first.locator(".row-title"), rows(tab).first.locator(".badge")
+    assert left_of(badge) < left_of(title)
+    tab.page.get_by_role("button", name="English").click()
+    expect(log(tab, "E-mail").locator(".event-name").first).to_have_text("Attempt 1")
+
+
+def test_sending_again_asks_first_and_warns_that_it_may_arrive_twice(tabs: Tabs, store_file: Path) -> None:
+    story = add(store_file, Story("asked", "Asked", UNKNOWN.histories, user_id="asked"))
+    tab = opened(tabs(), story, "user=asked")
+    tab.page.get_by_role("button", name="Send all again…").click()
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog.locator("li")).to_have_text(["SMS: Unknown", "Telegram: Dead"])
+    expect(dialog).to_contain_text("the user may receive it twice")
+    expect(dialog.get_by_role("button", name="Leave it")).to_be_focused()
+    tab.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert {one.state.status for one in kept(store_file, story).logs} == {LogStatus.UNKNOWN, LogStatus.DEAD}
+    tab.page.get_by_role("button", name="Send all again…").click()
+    dialog.get_by_role("button", name="Send again").click()
+    expect(tab.at(".log .badge")).to_have_text(["Pending", "Pending"])
+    expect(rows(tab).locator(".badge")).to_have_text("Pending")
+    expect(log(tab, "SMS").locator(".event-name").last).to_have_text("Somebody had it sent again")
+    assert {one.state.status for one in kept(store_file, story).logs} == {LogStatus.PENDING}
+
+
+def test_one_channel_is_sent_again_and_the_others_left(tabs: Tabs, store_file: Path) -> None:
+    story = add(store_file, Story("one of two", "One of two", UNKNOWN.histories, user_id="two"))
+    tab = opened(tabs(language="fa"), story)
+    tab.page.get_by_role("button", name="ارسال دوبارهٔ \u2068تلگرام\u2069…").click()
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog.locator("li")).to_have_text(["تلگرام: کنارگذاشته"])
+    expect(dialog.locator("#question-warning")).to_be_hidden()
+    dialog.get_by_role("button", name="ارسال دوباره").click()
+    expect(log(tab, "تلگرام").locator(".badge")).to_have_text("در انتظار")
+    states = {one.channel: one.state.status for one in kept(store_file, story).logs}
+    assert states == {"sms": LogStatus.UNKNOWN, "telegram": LogStatus.PENDING}
+
+
+def test_what_has_expired_is_not_offered_to_be_sent_again(tabs: Tabs) -> None:
+    tab = opened(tabs(), EXPIRED)
+    expect(tab.at("#details .facts").first).to_contain_text("Expired")
+    expect(tab.at("#details button")).to_have_count(0)
+
+
+def test_open_channels_are_cancelled_after_a_question(tabs: Tabs, store_file: Path) -> None:
+    story = add(store_file, Story("to cancel", "To cancel", UNDER_WAY.histories, user_id="cancelled"))
+    tab = opened(tabs(), story, "user=cancelled")
+    tab.page.get_by_role("button", name="Cancel…").click()
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("What is being sent at this moment may still arrive")
+    dialog.get_by_role("button", name="Cancel the message").click()
+    expect(tab.at(".log .badge")).to_have_text(["Cancelled", "Sending", "Cancelled"])
+    expect(log(tab, "Webhook")).to_contain_text("if this attempt fails, there is no other")
+    expect(tab.page.get_by_role("button", name="Cancel…")).to_have_count(0)
+    expect(tab.at("#details-title")).to_be_focused()
+    assert kept(store_file, story).log("webhook").state.cancelling
+
+
+def test_what_became_impossible_meanwhile_is_told_and_how_it_stands_shown(tabs: Tabs, store_file: Path) -> None:
+    story = add(store_file, Story("too late", "Too late", {"sms": []}, user_id="late"))
+    tab = opened(tabs(), story)
+    tab.page.get_by_role("button", name="Cancel…").click()
+    with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+        notification = kept(store_file, story).notification
+        now_ms = int(time.time() * 1000)
+        happen(stores, notification, "sms", EventKind.ATTEMPT, now_ms)
+        happen(stores, notification, "sms", EventKind.SUCCESS, now_ms, "1")
+    tab.page.get_by_role("button", name="Cancel the message").click()
+    expect(tab.at("#question-error")).to_have_text("That is no longer possible. See how it stands now.")
+    expect(tab.at("#question-yes")).to_be_disabled()
+    tab.page.get_by_role("button", name="Leave it").click()
+    expect(log(tab, "SMS").locator(".badge")).to_have_text("Sent")
+    assert tab.refusals == ["409"]
+
+
+def test_a_message_under_way_is_followed_without_a_reload(tabs: Tabs, store_file: Path) -> None:
+    story = add(store_file, Story("followed", "Followed", {"sms": []}, user_id="followed"))
+    tab = opened(tabs(), story, "user=followed")
+    expect(tab.at("#follows")).to_have_text("Messages are under way: this page follows them by itself.")
+    close = tab.page.get_by_role("link", name="Close")
+    close.focus()
+    with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+        now_ms = int(time.time() * 1000)
+        happen(stores, kept(store_file, story).notification, "sms", EventKind.ATTEMPT, now_ms)
+        happen(stores, kept(store_file, story).notification, "sms", EventKind.SUCCESS, now_ms, "77")
+    expect(rows(tab).locator(".badge")).to_have_text("Sent", timeout=FOLLOWED_MS)
+    expect(log(tab, "SMS").locator(".event-name")).to_have_text(["Attempt 1", "The gateway took it"])
+    expect(tab.at("#follows")).to_have_text("This page updates by itself.")
+    expect(tab.at("#live")).to_have_text("The notification that is open: Sent")
+    expect(close).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [1280, PHONE])
+def test_texts_of_others_are_neither_markup_nor_turn_what_is_beside_them(tabs: Tabs, width: int) -> None:
+    tab = opened(tabs(width=width), HARMFUL)
+    expect(tab.at(".message")).to_contain_text(MARKUP)
+    expect(tab.at(".log .error")).to_contain_text(MARKUP)
+    expect(tab.at("#details-title")).to_contain_text(MARKUP)
+    assert tab.at("main img, main b").count() == 0
+    assert tab.page.title() == "Notifications"
+    tab.page.get_by_role("button", name=re.compile("Send .* again…")).click()
+    expect(tab.page.get_by_role("dialog")).to_contain_text(MARKUP)
+    said = tab.at("#question-text").evaluate(_WHERE, "to")
+    assert said["left"] > left_of(tab.at("#question-text bdi").first)
+    assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert not any(url.endswith("/x") for url in tab.requested)
+
+
+_WHERE = """(element, word) => {
+  const node = [...element.childNodes].find((one) => one.nodeType === 3 && one.data.trim() === word);
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  return range.getBoundingClientRect().toJSON();
+}"""
+
+
+def test_on_a_phone_one_takes_the_place_of_the_list_and_gives_it_back(tabs: Tabs) -> None:
+    tab = go(tabs(language="fa", width=PHONE))
+    assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    row = rows(tab).filter(has_text=UNKNOWN.title)
+    row.click()
+    expect(tab.at("#details-title")).to_be_focused()
+    expect(tab.at("#list")).to_be_hidden()
+    expect(tab.at("#details .log")).to_have_count(2)
+    assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    tab.page.get_by_role("link", name="بستن").click()
+    expect(row).to_be_focused()
+
+
+def test_the_keyboard_alone_opens_and_closes(tabs: Tabs) -> None:
+    tab = go(tabs())
+    rows(tab).first.focus()
+    tab.page.keyboard.press("ArrowDown")
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#details-title")).to_have_text(UNDER_WAY.title)
+    expect(tab.at("#details-title")).to_be_focused()
+    tab.page.keyboard.press("Escape")
+    expect(tab.at("#details")).to_be_hidden()
+    expect(rows(tab).nth(1)).to_be_focused()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everything_has_a_name_and_no_text_is_too_pale(tabs: Tabs, theme: Theme) -> None:
+    tab = opened(tabs(theme=theme), UNDER_WAY)
+    assert nameless(tab) == []
+    assert too_pale(tab) == []
+    for story in (UNKNOWN, CANCELLED):
+        opened(tab, story)
+        assert too_pale(tab) == []
+
+
+def test_a_notification_that_is_not_there_is_told_and_closed(tabs: Tabs) -> None:
+    tab = go(tabs(), f"id={'a' * 26}")
+    expect(tab.at("#details-title")).to_have_text("There is no such notification")
+    tab.page.get_by_role("link", name="Close").click()
+    expect(tab.at("#details")).to_be_hidden()
+    assert set(tab.refusals) == {"404"}
+
+
+def test_a_page_of_the_list_that_is_not_there_leads_to_the_first(tabs: Tabs) -> None:
+    tab = tabs()
+    tab.page.goto(f"{tab.origin}/notifications#cursor=wrong")
+    expect(tab.at("#notice-title")).to_have_text("This list does not exist")
+    tab.page.get_by_role("button", name="Start over").click()
+    expect(rows(tab)).to_have_count(PAGE_SIZE)
+    expect(tab.at("#notice")).to_be_hidden()
+
+
+def test_what_is_listed_stays_while_the_server_cannot_be_reached(tabs: Tabs) -> None:
+    tab = opened(tabs(), DEAD)
+    tab.page.context.set_offline(True)
+    tab.page.get_by_role("button", name=re.compile("Send .*E-mail.* again…")).click()
+    tab.page.get_by_role("button", name="Send again").click()
+    expect(tab.at("#question-error")).to_contain_text("it may have been done or not")
+    tab.page.get_by_role("button", name="Leave it").click()
+    expect(tab.at("#notice-title")).to_have_text("The server cannot be reached")
+    expect(tab.at(".log")).to_have_count(2)
+    tab.page.context.set_offline(False)  # which the browser tells the page
+    expect(tab.at("#notice")).to_be_hidden()
+
+
+def test_an_older_answer_does_not_take_the_place_of_a_newer_one(tabs: Tabs) -> None:
+    tab = go(tabs())
+    held: list[Route] = []
+    tab.page.route("**/api/notifications?*user_id=old*", lambda route: held.append(route))
+    field = tab.page.get_by_label("User", exact=True)
+    field.fill("old")
+    field.press("Enter")
+    field.fill("reza")
+    field.press("Enter")
+    expect(rows(tab)).to_have_count(1)
+    for route in held:
+        route.abort()
+    expect(rows(tab)).to_have_count(1)
+    expect(tab.at("#notice")).to_be_hidden()
+    tab.faults.clear()
+
+
+@pytest.fixture
+def closed(people: People, tmp_path: Path) -> Iterator[tuple[Tabs, Path]]:
+    """Opens tabs at a server that is open to nobody without a key, over a store without notifications; its file."""
+    file = tmp_path / "closed.db"
+    add_key(f"sqlite:///{file}")
+    with running_server(f"sqlite:///{file}", tmp_path) as origin:
+        opened_tabs = Tabs(people, origin)
+        try:
+            yield opened_tabs, file
+        finally:
+            opened_tabs.close()
+
+
+def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Path]) -> None:
+    tabs, file = closed
+    without = tabs(key=add_key(f"sqlite:///{file}", [Scope.SUMMARIES, Scope.OPERATE]))
+    without.page.goto(f"{tabs.origin}/notifications")
+    expect(without.page.get_by_role("heading", name="This key shows no notifications")).to_be_visible()
+    expect(without.at("#list-panel")).to_be_hidden()
+    expect(without.at("#filter")).to_be_hidden()
+    assert not any("/api/notifications" in url for url in without.requested)
+
+    tab = tabs()
+    tab.page.goto(f"{tabs.origin}/notifications")
+    field = tab.page.get_by_label("Key", exact=True)
+    expect(field).to_be_focused()
+    field.fill(add_key(f"sqlite:///{file}", [Scope.NOTIFICATIONS], name="desk"))
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#list-none h3")).to_have_text("No notifications yet")
+    add(file, DEAD)
+    tab.page.locator("#filter").get_by_text("Failed", exact=True).click()
+    rows(tab).click()
+    tab.page.get_by_role("button", name=re.compile("Send .* again…")).click()
+    tab.page.get_by_role("button", name="Send again").click()
+    expect(log(tab, "E-mail").locator(".badge")).to_have_text("Pending")
+    tab.page.get_by_role("link", name="Summaries").click()
+    expect(tab.at("#empty-title")).to_have_text("This key shows no summaries")
+    assert tab.faults == without.faults == []
+
+
+def test_the_pages_lead_to_one_another(tmp_path: Path) -> None:
+    api = Api(f"sqlite:///{tmp_path / 'none.db'}")
+    for path in ("/", "/notifications"):
+        links = re.findall(r'<a href="(/[a-z]*)"', api.ask(path).text)
+        assert links == ["/", "/notifications", "/docs"]
+    assert (
+        api.ask("/notifications").headers["content-security-policy"] == api.ask("/").headers["content-security-policy"]
+    )
