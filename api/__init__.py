@@ -25,11 +25,11 @@ def get_app() -> falcon.App[falcon.Request, falcon.Response]:
 
     settings = read_settings()
     opening = partial(open_stores, settings.store_url, timeout_s=settings.api_store_timeout_s, create=False)
-    return create_app(settings, opening, queue=BackgroundQueue(_queueing(settings)).offer)
+    return create_app(settings, opening, queue=BackgroundQueue(*_queueing(settings)).offer)
 
 
-def _queueing(settings: Settings) -> Callable[[str], None]:
-    """Queues a notification of the given id; raises what the driver of the broker raises."""
+def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], int]]:
+    """Queues a notification of the given id, and tells the room of the queue; raise what the broker's driver raises."""
 
     @cache
     def celery() -> Celery:
@@ -42,4 +42,10 @@ def _queueing(settings: Settings) -> Callable[[str], None]:
 
         queue_delivery(celery(), notification_id)
 
-    return queue
+    def room() -> int:
+        from core.notifications.broker import queue_length
+        from core.notifications.queueing import QUEUE_LIMIT
+
+        return QUEUE_LIMIT - queue_length(celery())
+
+    return queue, room

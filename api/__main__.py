@@ -57,7 +57,13 @@ def add_key(
         list[str] | None, typer.Option(metavar="ID", help="Allow this merchant's summaries; may be repeated.")
     ] = None,
     summaries: Annotated[bool, typer.Option("--summaries", help="Allow the summaries of all merchants.")] = False,
-    notifications: Annotated[bool, typer.Option("--notifications", help="Allow sending notifications.")] = False,
+    notifications: Annotated[
+        bool,
+        typer.Option(
+            "--notifications",
+            help="Allow to read and send messages; announcements only of merchants that the key may read.",
+        ),
+    ] = False,
     operate: Annotated[bool, typer.Option("--operate", help="Allow status and metrics.")] = False,
     store: Store = None,
     as_json: Json = False,

@@ -29,7 +29,8 @@ class Announcer:
     never fills the queue with the messages of all subscribers at once.
 
     :param settling_s: how long after the end of a period a run must have begun at the earliest that has read it.
-    :param not_after_s: a period that ended longer ago is not told of: a rebuild of years sends nothing.
+    :param not_after_s: a period that ended longer ago is not told of: a rebuild of years sends nothing, and neither do
+        gateways that work again after days.
     :param currency: the unit of amounts.
     :param clock: milliseconds since 1970 UTC.
     :param at_most: how many notifications one run makes; the next goes on.
@@ -102,7 +103,7 @@ class Announcer:
                     break  # nobody knows which of the two the totals are of
                 if totals is None or not self._in_force(subscription):
                     continue
-                made += self._make(notification_id, subscription, totals)
+                made += self._make(notification_id, subscription, period, totals)
             self._made.add(notification_id)
             if made >= self._at_most:
                 break
@@ -124,7 +125,9 @@ class Announcer:
         found = self._subscriptions.get(subscription.id)
         return found is not None and found.ended_at_ms is None
 
-    def _make(self, notification_id: str, subscription: Subscription, totals: PeriodTotals) -> bool:
+    def _make(
+        self, notification_id: str, subscription: Subscription, ended: FinishedPeriod, totals: PeriodTotals
+    ) -> bool:
         """Keep the notification, from when on it is due; whether it was this process that made it."""
         title, body = write(totals, subscription.locale)
         now_ms = self._clock()
@@ -136,6 +139,9 @@ class Announcer:
             channels=subscription.channels,
             locale=subscription.locale,
             created_at_ms=now_ms,
+            expires_at_ms=ended.end_ms + self._not_after_ms,
+            announces=True,
+            merchant_id=subscription.merchant_id,
         )
         return self._notifications.add(notification, queue_at_ms=now_ms).notification == notification
 

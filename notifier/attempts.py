@@ -88,15 +88,15 @@ class Attempts:
         """Of an attempt that the gateway may have taken, and would recognise if it were repeated."""
         if self.used_up(state):
             return Outcome(EventKind.UNKNOWN, given_up(state, reason))
-        return self._again(state, reason, maybe_sent=True)
+        return Outcome(EventKind.MAYBE, reason, self._again_at_ms(state))
 
-    def _again(
-        self, state: LogState, reason: str, *, retry_after_s: float | None = None, maybe_sent: bool = False
-    ) -> Outcome:
+    def _again(self, state: LogState, reason: str, *, retry_after_s: float | None = None) -> Outcome:
         if self.used_up(state):
             return Outcome(EventKind.DEAD, given_up(state, reason))
-        wait_ms = self._rules.wait_ms(state.attempts_since_retry, retry_after_s, self._chance())
-        return Outcome(EventKind.FAILED, reason, self._clock() + wait_ms, maybe_sent=maybe_sent)
+        return Outcome(EventKind.FAILED, reason, self._again_at_ms(state, retry_after_s))
+
+    def _again_at_ms(self, state: LogState, retry_after_s: float | None = None) -> int:
+        return self._clock() + self._rules.wait_ms(state.attempts_since_retry, retry_after_s, self._chance())
 
 
 def given_up(state: LogState, reason: str) -> str:

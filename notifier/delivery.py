@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from core.notifications.events import LogStatus
-from core.notifications.model import Notification
 from core.stores.contacts import ContactStore
 from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
@@ -103,7 +102,7 @@ class Delivery:
         if log.state.status is LogStatus.SENDING:
             return self._settle(log, now_ms)
         sender = self._senders.get(log.channel)
-        message = self._message(log.notification, log.channel)
+        message = self._message(log)
         if sender is None:
             self._recorder.end(log, f"nothing is set up to send over {log.channel}")
             return None
@@ -135,7 +134,7 @@ class Delivery:
     def _settle(self, log: OpenLog, now_ms: int) -> int | None:
         """Record what became of an attempt whose lease has run out; when to ask again, while the gateway is silent."""
         sender = self._senders.get(log.channel)
-        outcome = self._attempts.judge(log.state, sender, self._message(log.notification, log.channel))
+        outcome = self._attempts.judge(log.state, sender, self._message(log))
         if outcome is None:
             return now_ms + self._rules.wait_ms(log.state.attempts_since_retry, None, self._chance())
         self._recorder.outcome(log, outcome)
@@ -154,12 +153,14 @@ class Delivery:
         if looks:
             self._store.mend(kept, queue_at_ms=min(looks))
 
-    def _message(self, notification: Notification, channel: str) -> Message:
+    def _message(self, log: OpenLog) -> Message:
+        notification = log.notification
         return Message(
-            id=notification.log_id(channel),
+            id=notification.log_id(log.channel),
             title=notification.title,
             body=notification.body,
             locale=notification.locale,
             created_at_ms=notification.created_at_ms,
-            address=self._contacts.get(notification.user_id).get(channel, ""),
+            address=self._contacts.get(notification.user_id).get(log.channel, ""),
+            edition=log.state.editions,
         )

@@ -34,7 +34,7 @@ class Metrics:
         self._looked_at = float("-inf")
         self._events = Counter(
             f"{_PREFIX}_events",
-            "What happened to messages: attempt, success, failed, dead, unknown.",
+            "What happened to messages: attempt, success, failed, maybe, dead, unknown.",
             ["channel", "kind"],
             registry=registry,
         )
@@ -78,13 +78,11 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
-    def happened(self, log: OpenLog, event: Event) -> None:
-        """Count `event`, after which `log` stands as its state says."""
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
+        """Count `event`, after which `log` stands as its state says; see `notifier.recording.Watch`."""
         self._events.labels(log.channel, event.kind.value).inc()
-        if event.kind is EventKind.ATTEMPT:
-            return
         began_at_ms = log.state.last_attempt_at_ms
-        if began_at_ms is not None:
+        if attempted and began_at_ms is not None:
             self._sending.labels(log.channel).observe(max(event.at_ms - began_at_ms, 0) / 1000)
         if event.kind is EventKind.SUCCESS:
             waited_ms = event.at_ms - log.notification.created_at_ms

@@ -27,9 +27,9 @@ class TaskWatch:
         """Tell what is to be done; see `Metrics.look`."""
         self._metrics.look(store, queue_length, self._clock())
 
-    def happened(self, log: OpenLog, event: Event) -> None:
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
         """Count and log it."""
-        self._metrics.happened(log, event)
+        self._metrics.happened(log, event, attempted=attempted)
         with suppress(OSError, ValueError):  # whoever reads the log may have gone: nothing is sent again for that
             log_event(
                 event.kind,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from core.errors import StoreUnavailable
+from core.errors import ServiceError, StoreUnavailable
 from core.notifications.events import Event, EventKind, LogState, LogStatus, is_possible
 from core.notifications.model import Notification
 from core.stores.holders import Clock
@@ -27,24 +28,22 @@ class OpenLog:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt: see `core.notifications.events.Event`.
-
-    :param maybe_sent: of a failure: the gateway may have the message all the same, and would recognise a repetition.
-        Where none follows, as the log was cancelled meanwhile, that is ``unknown``.
-    """
+    """What came of an attempt: see `core.notifications.events.Event`."""
 
     kind: EventKind
     error: str | None = None
     until_ms: int | None = None
     reference: str | None = None
-    maybe_sent: bool = False
 
 
 class Watch(Protocol):
     """Is told what becomes of messages; raises nothing."""
 
-    def happened(self, log: OpenLog, event: Event) -> None:
-        """`event` has happened to `log`, which stands as its state says now."""
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
+        """`event` has happened to `log`, which stands as its state says now.
+
+        :param attempted: whether it is what came of an attempt.
+        """
 
 
 class Recorder:
@@ -100,32 +99,27 @@ class Recorder:
         """Record what came of the attempt under way, also when somebody has cancelled the log meanwhile.
 
         While the store fails it is tried again until the lease of the attempt ends: what is not recorded by then,
-        others take for broken off. Where others have judged already that stays, unless it is ``unknown`` to them.
+        others take for broken off. A task that is told to end before then tries once more, and ends. Where others have
+        judged already that stays, unless it is ``unknown`` to them.
 
         :raises StoreUnavailable: it could not be written until the lease ended.
         """
+        tried: list[Event] = []
+        try:
+            self._until_recorded(log, outcome, tried)
+        except ServiceError:
+            raise
+        except Exception:  # the soft time limit: what is known now, nobody could find out later
+            with suppress(ServiceError):
+                self._recorded(log, outcome, tried)
+            raise
+
+    def _until_recorded(self, log: OpenLog, outcome: Outcome, tried: list[Event]) -> None:
         lease_end_ms = log.state.due_at_ms or 0
         pause_s = _FIRST_PAUSE_S
-        event: Event | None = None
         while True:
             try:
-                if event is not None:
-                    found = self._found(log)
-                    if found is None:
-                        return
-                    now, events = found
-                    if event in events:
-                        self._told(now, event)  # written, though it did not seem so
-                        return
-                    if now.state.attempts != log.state.attempts:
-                        return
-                    log = now
-                if not _takes(log.state, outcome.kind):
-                    return
-                event = self._event(log.state, outcome)
-                state = self._store.append(log.notification, log.channel, log.state, event)
-                if state is not None:
-                    self._told(replace(log, state=state), event)
+                if self._recorded(log, outcome, tried):
                     return
             except StoreUnavailable:
                 if self._clock() + pause_s * 1000 >= lease_end_ms:
@@ -133,12 +127,33 @@ class Recorder:
                 self._sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _event(self, state: LogState, outcome: Outcome) -> Event:
-        kind, until_ms = outcome.kind, outcome.until_ms
-        if state.cancelling and outcome.maybe_sent:
-            kind, until_ms = EventKind.UNKNOWN, None
+    def _recorded(self, log: OpenLog, outcome: Outcome, tried: list[Event]) -> bool:
+        """Try once; whether nothing is left to be done.
+
+        :param tried: what was tried to be written so far, and may have been; the next event is added.
+        """
+        if tried:
+            found = self._found(log)
+            if found is None:
+                return True
+            now, events = found
+            if written := [event for event in tried if event in events]:
+                self._told(now, written[0], attempted=True)  # written, though it did not seem so
+                return True
+            if now.state.attempts != log.state.attempts:
+                return True
+            log = now
+        if not _takes(log.state, outcome.kind):
+            return True
         error = None if outcome.error is None else outcome.error[:_LONGEST_ERROR]
-        return Event(state.number + 1, kind, self._clock(), until_ms, error, outcome.reference)
+        number = log.state.number + 1
+        event = Event(number, outcome.kind, self._clock(), outcome.until_ms, error, outcome.reference)
+        tried.append(event)
+        state = self._store.append(log.notification, log.channel, log.state, event)
+        if state is None:
+            return False
+        self._told(replace(log, state=state), event, attempted=True)
+        return True
 
     def _found(self, log: OpenLog) -> tuple[OpenLog, tuple[Event, ...]] | None:
         kept = self._store.get(log.notification.id)
@@ -147,8 +162,8 @@ class Recorder:
         found = kept.log(log.channel)
         return replace(log, state=found.state), found.events
 
-    def _told(self, log: OpenLog, event: Event) -> OpenLog:
-        self._watch.happened(log, event)
+    def _told(self, log: OpenLog, event: Event, *, attempted: bool = False) -> OpenLog:
+        self._watch.happened(log, event, attempted=attempted)
         return log
 
 

@@ -10,7 +10,8 @@ from core.settings import Settings
 _MS: Final = 1000
 _BEGIN_SHARE: Final = 0.25
 _LONGEST_RETRY_AFTER_S: Final = 86_400.0
-_LONGEST_SPREAD_S: Final = 60.0
+_SPREAD_SHARE: Final = 0.5
+_LONGEST_SPREAD_S: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,11 @@ class Rules:
     def postponed_ms(self, wait_s: float, waited_ms: int, chance: float) -> int:
         """Milliseconds until a message is looked at again that the rate limit has held back.
 
-        What has waited for long is looked at less often: else a backlog of thousands would be looked at each second.
+        The longer it has waited, the less often it is looked at: else a backlog of thousands would be looked at each
+        second, and keep the workers from what may be sent.
 
         :param wait_s: how long until any may be sent.
         :param waited_ms: how long this one has been due.
         """
-        spread_s = min(max(waited_ms, 0) / _MS, _LONGEST_SPREAD_S)
+        spread_s = min(max(waited_ms, 0) / _MS * _SPREAD_SHARE, _LONGEST_SPREAD_S)
         return round((wait_s + spread_s * chance) * _MS)

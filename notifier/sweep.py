@@ -10,9 +10,6 @@ from core.stores.notifications import NotificationStore
 
 _BATCH: Final = 500
 
-QUEUE_LIMIT: Final = 10_000
-"""Most messages that the sweep lets the queue hold; the rest stays in the store, where it is safe."""
-
 
 class Sweep:
     """Queues what is due.

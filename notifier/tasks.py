@@ -13,12 +13,13 @@ from kombu.exceptions import OperationalError
 
 from core import metric_files
 from core.celery import app
-from core.errors import ServiceError
+from core.errors import ServiceError, StoreBusy, StoreUnavailable
 from core.notifications.broker import ANNOUNCE, SEND, SWEEP, queue_delivery, queue_length
+from core.notifications.queueing import QUEUE_LIMIT
 from core.settings import read_settings
 from notifier.log import log_event, take_over_logging
 from notifier.senders.registry import senders_from
-from notifier.sweep import QUEUE_LIMIT
+from notifier.throttle import SharedThrottle
 
 if TYPE_CHECKING:
     from notifier.services import Services
@@ -71,7 +72,8 @@ def _services(task: str) -> Iterator[Services]:
                 _made.append(make_services(read_settings(), _queue, _queue_room))
         yield _made[0]
     except ServiceError as error:
-        _close()  # a store that was replaced is opened anew
+        if isinstance(error, StoreUnavailable) and not isinstance(error, StoreBusy):
+            _close()  # a store that was replaced is opened anew
         log_event("task-failed", "error", task=task, error=error.sentence, hint=error.hint)
     except OperationalError as error:
         log_event("task-failed", "error", task=task, error=f"the broker does not answer: {error}")
@@ -90,11 +92,12 @@ def _take_over_logging(loglevel: int | str, **_: Any) -> None:
 
 
 def _begin(**_: Any) -> None:
-    """End a worker at once, with a sentence, whose senders could not send; else let its processes count together."""
+    """End a worker at once, with a sentence, whose senders or limits cannot be; else let its processes count as one."""
     try:
         settings = read_settings()
         for sender in senders_from(settings).values():
             sender.close()
+        SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value())
     except ServiceError as error:
         raise SystemExit(f"{error.sentence}. {error.hint}") from None
     if settings.notify_metrics_port:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from limits import RateLimitItem, parse
-from limits.errors import StorageError
+from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
+
+from core.errors import SettingsError
 
 _STORAGE_TIMEOUT_S: Final = 2.0
 _WITHOUT_STORAGE_S: Final = 5.0
@@ -19,16 +21,13 @@ class SharedThrottle:
     """`notifier.delivery.Throttle` over a Redis database.
 
     :param rates: by channel, such as ``10/second``; a channel without one is not limited.
-    :param storage_url: ``redis://…`` or ``memory://``, which counts in this process only.
+    :param storage_url: ``redis://…`` or ``memory://``, which counts in this process only; not looked at without rates.
+    :raises SettingsError: nothing can be counted in such a storage.
     """
 
     def __init__(self, rates: Mapping[str, str], storage_url: str) -> None:
         self._rates: dict[str, RateLimitItem] = {channel: parse(rate) for channel, rate in rates.items()}
-        timeouts = {}
-        if storage_url.startswith(("redis://", "rediss://")):
-            timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
-        # Not the sliding window: what a gateway sells is so many a second, and the fixed one costs one command.
-        self._limiter = FixedWindowRateLimiter(storage_from_string(storage_url, wrap_exceptions=True, **timeouts))
+        self._limiter = _limiter(storage_url) if rates else None
 
     def wait_s(self, channel: str) -> float:
         """0 when one may be sent now, and is counted; else the seconds until one may.
@@ -36,7 +35,7 @@ class SharedThrottle:
         While Redis does not answer nothing is sent over a limited channel: the limit is somebody's money.
         """
         rate = self._rates.get(channel)
-        if rate is None:
+        if rate is None or self._limiter is None:
             return 0.0
         try:
             if self._limiter.hit(rate, "channel", channel):
@@ -45,3 +44,19 @@ class SharedThrottle:
         except StorageError:
             return _WITHOUT_STORAGE_S
         return max(reset_s, 0.001)
+
+
+def _limiter(storage_url: str) -> FixedWindowRateLimiter:
+    timeouts = {}
+    if storage_url.startswith(("redis://", "rediss://")):
+        timeouts = {"socket_timeout": _STORAGE_TIMEOUT_S, "socket_connect_timeout": _STORAGE_TIMEOUT_S}
+    try:
+        storage = storage_from_string(storage_url, wrap_exceptions=True, **timeouts)
+    except (ConfigurationError, ValueError):
+        raise SettingsError(
+            "CELERY_RESULT_BACKEND is no storage that NOTIFY_RATE_LIMITS can be counted in, such as "
+            "redis://127.0.0.1:6379/1",
+            "Change the environment variable, or unset NOTIFY_RATE_LIMITS.",
+        ) from None
+    # Not the sliding window: what a gateway sells is so many a second, and the fixed one costs one command.
+    return FixedWindowRateLimiter(storage)

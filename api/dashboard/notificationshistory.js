@@ -18,6 +18,7 @@ function told(history) {
       cancel: { text: sending ? "event_cancelMeanwhile" : "event_cancel" },
       attempt: { text: "event_attempt", until: last && "event_attemptUntil" },
       failed: cancelling ? { text: "event_failedLast" } : { text: "event_failed", until: "event_failedUntil" },
+      maybe: cancelling ? { text: "event_maybeLast" } : { text: "event_maybe", until: "event_failedUntil" },
     };
     if (event.kind === "attempt") attempts += 1n;
     cancelling = sending && event.kind === "cancel";

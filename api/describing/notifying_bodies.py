@@ -17,11 +17,13 @@ class HistoryEvent(Body):
     number: int = Field(ge=1, description="1, 2, 3, …")
     kind: EventKind = Field(
         description="`attempt`: sending began. `success`, `failed`, `dead`, `unknown`: what came of it. "
+        "`maybe`: it failed, but the gateway may have the message and would recognise a repetition. "
         "`cancel`, `retry`: somebody asked for it."
     )
     at: Instant = Field(description="When, in UTC.")
     until: Instant | None = Field(
-        description="Of an `attempt`, by when it is over; of a `failed`, when the next attempt is due; else null."
+        description="Of an `attempt`, by when it is over; of a `failed` or `maybe`, when the next attempt is due; else "
+        "null."
     )
     error: str | None = Field(description="What went wrong, or null.")
     reference: str | None = Field(description="What the gateway calls the message, or null.")
@@ -34,7 +36,8 @@ class NotificationLog(Body):
     channel: str = Field(description="Such as `sms`.")
     status: LogStatus = Field(
         description="`pending`, `sending` and `failed` (tried again later) are open. `dead`: it will not be tried "
-        "again. `unknown`: the gateway may have it, so it is not sent again by itself."
+        "again. `unknown`: the gateway may have it, also after it was given up or cancelled, so it is not sent again "
+        "by itself."
     )
     attempts: Int64 = Field(ge=0, description="How often sending was begun.")
     last_attempt_at: Instant | None = Field(description="When it was begun last, in UTC.")

@@ -65,7 +65,8 @@ NOTIFYING: Final = (
         Tag.NOTIFICATIONS,
         "Notifications, the newest first, in pages",
         "Pages stay what they are when others are made meanwhile. The status in a list may be a moment behind; that of "
-        "a single notification never is.",
+        "a single notification never is. Announcements of summaries that the key may not read are left out, so that a "
+        "page may have fewer than `limit`, also none, though others follow.",
         {JSON: bodies.Notifications},
         parameters=NotificationsParameters,
         problems=(*_READING, ProblemKind.STALE_CURSOR),
@@ -78,7 +79,8 @@ NOTIFYING: Final = (
         f"{NOTIFICATIONS_PATH}/{{notification_id}}",
         Tag.NOTIFICATIONS,
         "A notification with the history of its delivery",
-        "Its status follows from its logs, and theirs from what happened to them.",
+        "Its status follows from its logs, and theirs from what happened to them. The key must be allowed to read the "
+        "summaries that an announcement tells of; likewise to retry and to cancel it.",
         {JSON: bodies.Notification},
         path_parameters=_NOTIFICATION_ID,
         problems=(*_READING, ProblemKind.UNKNOWN_NOTIFICATION),
@@ -134,7 +136,8 @@ NOTIFYING: Final = (
         "/api/users/{user_id}/contacts",
         Tag.NOTIFICATIONS,
         "Let a user be reached at these addresses, and nowhere else",
-        "The answer has them in the form in which they are kept. What is not sent yet goes to the new ones.",
+        "The answer has them in the form in which they are kept. What is not sent yet goes to the new ones: "
+        "the key must be allowed to read all summaries of which the user is told.",
         {JSON: bodies.UserContacts},
         method="PUT",
         path_parameters=_USER_ID,

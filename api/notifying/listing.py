@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final
 from falcon import to_query_str
 from pydantic import Field
 
+from api.access.principal import Principal
 from api.notifying.views import listed_view
 from api.reading.cursors import cursor_after, position_in
 from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
 from api.reading.store_access import StoreAccess
-from core.notifications.model import NotificationStatus
+from core.notifications.model import Notification, NotificationStatus
 
 PATH: Final = "/api/notifications"
 
@@ -51,9 +52,11 @@ def read_parameters(query_string: str) -> tuple[NotificationsParameters, tuple[i
 
 
 def page(
-    access: StoreAccess, parameters: NotificationsParameters, after: tuple[int, str] | None
+    access: StoreAccess, caller: Principal, parameters: NotificationsParameters, after: tuple[int, str] | None
 ) -> tuple[dict[str, Any], str | None]:
     """The page, and where the next one is; None after the last.
+
+    Announcements of summaries that `caller` may not read are left out: a page may have fewer than its limit.
 
     :raises StoreUnavailable: the store does not answer.
     """
@@ -63,13 +66,18 @@ def page(
             user_id=parameters.user_id, status=parameters.status, after=after, limit=limit + 1
         )
     )
-    document = {"notifications": [listed_view(listed) for listed in found[:limit]]}
+    visible = [listed for listed in found[:limit] if _may_see(caller, listed.notification)]
+    document = {"notifications": [listed_view(listed) for listed in visible]}
     if len(found) <= limit:
         return document, None
     last = found[limit - 1].notification
     given = parameters.model_dump(mode="json", exclude_none=True)
     cursor = cursor_after(f"{last.created_at_ms}-{last.id}", _VERSION, _query(parameters))
     return document, PATH + to_query_str(given | {"cursor": cursor})
+
+
+def _may_see(caller: Principal, notification: Notification) -> bool:
+    return not notification.announces or caller.may_read(notification.merchant_id)
 
 
 def _query(parameters: NotificationsParameters) -> tuple[str | None, str | None, int]:

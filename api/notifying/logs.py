@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from api.access.principal import Principal
 from api.notifying.reading import bad_parameters
 from api.problems import ParameterError, Problem, ProblemKind
 from api.reading.store_access import StoreAccess
@@ -26,24 +27,24 @@ class Logs:
         self._access = access
         self._clock = clock
 
-    def kept(self, notification_id: str) -> Kept:
+    def kept(self, notification_id: str, caller: Principal) -> Kept:
         """The notification of that id.
 
-        :raises Problem: there is none.
+        :raises Problem: there is none; or it announces summaries that `caller` may not read.
         """
-        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
-        if kept is None:
-            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
+        kept = self._kept(notification_id)
+        if kept.notification.announces:
+            caller.require_merchant(kept.notification.merchant_id)
         return kept
 
-    def retry(self, notification_id: str, channels: Sequence[str] | None) -> Kept:
+    def retry(self, notification_id: str, channels: Sequence[str] | None, caller: Principal) -> Kept:
         """Let logs that are dead or unknown be sent again.
 
         :param channels: only these, or None for all.
-        :raises Problem: there is no such notification or channel of it; it has expired; none of the logs is dead or
-            unknown.
+        :raises Problem: there is no such notification or channel of it; `caller` may not read it; it has expired; none
+            of the logs is dead or unknown.
         """
-        kept = self.kept(notification_id)
+        kept = self.kept(notification_id, caller)
         notification = kept.notification
         if strange := [channel for channel in channels or () if channel not in notification.channels]:
             there = ", ".join(notification.channels)
@@ -54,24 +55,33 @@ class Logs:
             raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
         chosen = notification.channels if channels is None else channels
         retried = [self._happens(kept, channel, EventKind.RETRY, _is_retried) for channel in chosen]
-        then = self.kept(notification_id)
+        then = self._kept(notification_id)
         if not any(retried):
             raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {_standing(then, chosen)}.")
         return then
 
-    def cancel(self, notification_id: str) -> Kept:
+    def cancel(self, notification_id: str, caller: Principal) -> Kept:
         """Let no open log be sent any more, except that an attempt under way is brought to its end.
 
-        :raises Problem: there is no such notification; all of its logs have come to another end.
+        :raises Problem: there is no such notification; `caller` may not read it; all of its logs have come to another
+            end.
         """
-        kept = self.kept(notification_id)
-        for channel in kept.notification.channels:
-            self._happens(kept, channel, EventKind.CANCEL, _is_cancellable)
-        then = self.kept(notification_id)
-        if not any(log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs):
+        kept = self.kept(notification_id, caller)
+        cancelled = [
+            self._happens(kept, channel, EventKind.CANCEL, _is_cancellable) for channel in kept.notification.channels
+        ]
+        then = self._kept(notification_id)
+        stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
+        if not any(cancelled) and not any(stopped):
             channels = then.notification.channels
             raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {_standing(then, channels)}.")
         return then
+
+    def _kept(self, notification_id: str) -> Kept:
+        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        if kept is None:
+            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
+        return kept
 
     def _happens(self, kept: Kept, channel: str, kind: EventKind, possible: Callable[[LogState], bool]) -> bool:
         """Whether `kind` could happen to the log of `channel`, and has."""
@@ -79,7 +89,7 @@ class Logs:
         while possible(state):
             if self._append(kept.notification, channel, state, Event(state.number + 1, kind, self._clock())):
                 return True
-            state = self.kept(kept.notification.id).log(channel).state
+            state = self._kept(kept.notification.id).log(channel).state
         return False
 
     def _append(self, notification: Notification, channel: str, state: LogState, event: Event) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import falcon
 
+from api.access.principal import Principal
 from api.notifying.answering import send_document
 from api.notifying.reading import addresses_in, read_object
 from api.notifying.user_path import checked_user_id
 from api.reading.parameters import refuse_parameters
 from api.reading.store_access import StoreAccess
+from core.stores import Stores
 from core.stores.keys import Scope
 
 
@@ -32,12 +34,22 @@ class ContactsResource:
         send_document(resp, {"user_id": user_id, "contacts": addresses})
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
-        """Let the user be reached at these addresses, and nowhere else."""
-        req.context.principal.require_scope(Scope.NOTIFICATIONS)
+        """Let the user be reached at these addresses, and nowhere else.
+
+        Whoever does must be allowed to read all summaries that the user is told of: they go there from now on.
+        """
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         user_id = checked_user_id(user_id)
         addresses = addresses_in(read_object(req), self._channels)
-        self._access.call(lambda stores: stores.contacts.replace(user_id, addresses))
+
+        def replace(stores: Stores) -> None:
+            for subscription in stores.subscriptions.all(user_id=user_id, in_force=True):
+                caller.require_merchant(subscription.merchant_id)
+            stores.contacts.replace(user_id, addresses)
+
+        self._access.call(replace)
         send_document(resp, {"user_id": user_id, "contacts": addresses})
 
     on_head = on_get

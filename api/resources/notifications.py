@@ -47,8 +47,9 @@ class NotificationsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of notifications, the newest first."""
-        req.context.principal.require_scope(Scope.NOTIFICATIONS)
-        document, following = page(self._access, *read_parameters(req.query_string))
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        document, following = page(self._access, caller, *read_parameters(req.query_string))
         if following is not None:
             resp.append_link(following, "next")
         send_document(resp, document)
@@ -96,9 +97,10 @@ class NotificationResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """The notification with its logs and their history."""
-        req.context.principal.require_scope(Scope.NOTIFICATIONS)
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
-        send_document(resp, notification_view(self._logs.kept(notification_id)))
+        send_document(resp, notification_view(self._logs.kept(notification_id, caller)))
 
     on_head = on_get
 
@@ -115,11 +117,12 @@ class RetryResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """Let dead and unknown logs, all or those of some channels, be sent again."""
-        req.context.principal.require_scope(Scope.NOTIFICATIONS)
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         # Which channels it has, and not which the senders of this process know, is what matters.
         chosen = checked_payload(read_object(req, needed=False), Retry, None).channels
-        kept = self._logs.retry(notification_id, chosen)
+        kept = self._logs.retry(notification_id, chosen, caller)
         self._queue(notification_id)
         send_document(resp, notification_view(kept))
 
@@ -132,10 +135,11 @@ class CancelResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """Cancel every open log; an attempt under way is finished, and not repeated."""
-        req.context.principal.require_scope(Scope.NOTIFICATIONS)
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         checked_payload(read_object(req, needed=False), Nothing, None)
-        send_document(resp, notification_view(self._logs.cancel(notification_id)))
+        send_document(resp, notification_view(self._logs.cancel(notification_id, caller)))
 
 
 def _notification(

@@ -17,9 +17,10 @@ ANNOUNCE: Final = "notifier.tasks.announce_task"
 
 DELIVERIES: Final = "notifications"
 UPKEEP: Final = "upkeep"
-"""The queue of the sweep and the like: a worker takes from both in turns, so a backlog of one does not stop it."""
+"""The queue of the sweep and the like: a worker empties it first, so that no backlog of deliveries stops them."""
 
 _ANNOUNCE_EVERY_S: Final = 60.0
+_EXPIRES_S: Final = 60.0
 _CONNECT_TIMEOUT_S: Final = 2.0
 _SOCKET_TIMEOUT_S: Final = 5.0
 _SOFT_SHARE, _HARD_SHARE = 0.75, 0.9  # of the lease: who holds one is dead before it runs out
@@ -37,7 +38,8 @@ def make_celery(settings: Settings) -> Celery:
         accept_content=["json"],
         enable_utc=True,
         timezone="UTC",
-        task_queues={name: {"exchange": name, "routing_key": name} for name in (DELIVERIES, UPKEEP)},
+        # In this order: see queue_order_strategy.
+        task_queues={name: {"exchange": name, "routing_key": name} for name in (UPKEEP, DELIVERIES)},
         task_default_queue=DELIVERIES,
         task_routes={SWEEP: {"queue": UPKEEP}, ANNOUNCE: {"queue": UPKEEP}},
         # A message is gone only when its task has ended; one that was running when its worker died comes back.
@@ -53,6 +55,9 @@ def make_celery(settings: Settings) -> Celery:
         task_soft_time_limit=settings.notify_lease_s * _SOFT_SHARE,
         task_time_limit=settings.notify_lease_s * _HARD_SHARE,
         broker_transport_options={
+            # Taken in turns it would be one sweep a delivery: while those are slow beat adds more than are taken, the
+            # head has always expired when it is its turn, and nothing is swept any more.
+            "queue_order_strategy": "priority",
             # Longer than the longest task, or it would be given to a second worker while the first is at it.
             "visibility_timeout": settings.notify_lease_s,
             # Look each second for messages of dead workers; by default it is every hundred.
@@ -82,13 +87,14 @@ def make_celery(settings: Settings) -> Celery:
             "sweep": {
                 "task": SWEEP,
                 "schedule": settings.notify_sweep_s,
-                # One that waits behind others is of no use any more: the next is there already.
-                "options": {"expires": max(settings.notify_sweep_s, 1.0), "ignore_result": True},
+                # Of those that waited for a worker most are of no use any more. It is an instant by the clock of beat's
+                # host, and the worker's may be ahead of that.
+                "options": {"expires": max(_EXPIRES_S, 12 * settings.notify_sweep_s), "ignore_result": True},
             },
             "announce": {
                 "task": ANNOUNCE,
                 "schedule": _ANNOUNCE_EVERY_S,
-                "options": {"expires": _ANNOUNCE_EVERY_S, "ignore_result": True},
+                "options": {"expires": 12 * _ANNOUNCE_EVERY_S, "ignore_result": True},
             },
         },
         # The schedule is all in the lines above; a file of when it last ran would only be one more thing to lose.

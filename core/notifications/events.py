@@ -8,10 +8,13 @@ folded from its events::
     (none) -> pending ── attempt ──> sending ── success ──> success
                                        │ └───── unknown ──> unknown ── retry ──> pending
                                        ├─────── dead ─────> dead ───── retry ──> pending
-                                       └─────── failed ───> failed ─── attempt ─> sending
+                                       └─ failed, maybe ──> failed ─── attempt ─> sending
     pending, failed ── dead ──> dead;  pending, failed ── cancel ──> cancelled
-    sending ── cancel ──> sending, and no further attempt after this one: failed ──> cancelled
+    sending ── cancel ──> sending, and no further attempt after this one: failed, maybe ──> cancelled
     unknown ── success ──> success, when the gateway says so later; unknown ── dead ──> dead, when it says otherwise
+
+After a ``maybe`` the gateway may have the message: until it succeeds or somebody retries, what would end as ``dead``
+or ``cancelled`` ends as ``unknown``.
 
 The number of an attempt, counted by `LogState.attempts`, tells a worker that looks again whether the log still waits
 for the outcome of its own.
@@ -38,11 +41,15 @@ class LogStatus(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What can happen to a log."""
+    """What can happen to a log.
+
+    `MAYBE` is a failure after which the gateway may have the message all the same, and would recognise a repetition.
+    """
 
     ATTEMPT = "attempt"
     SUCCESS = "success"
     FAILED = "failed"
+    MAYBE = "maybe"
     DEAD = "dead"
     UNKNOWN = "unknown"
     CANCEL = "cancel"
@@ -55,8 +62,8 @@ class Event:
 
     :param number: 1 for the first event of the log.
     :param at_ms: when, milliseconds since 1970 UTC.
-    :param until_ms: of an attempt: when its lease ends, and whoever made it may no longer send; of a failure: when the
-        next attempt is due; of the other kinds None.
+    :param until_ms: of an attempt: when its lease ends, and whoever made it may no longer send; of `FAILED` and
+        `MAYBE`: when the next attempt is due; of the other kinds None.
     :param error: what went wrong, in words, without secrets; or None.
     :param reference: what the gateway calls the message, or None.
     :param worker: the process that made the attempt, such as ``host:1234``; or None.
@@ -86,6 +93,8 @@ class LogState:
     :param error_message: of the last event that had one; None once it succeeded or somebody retried.
     :param due_at_ms: when the next attempt is due, or the lease of the one under way ends; None when it is not open.
     :param reference: what the gateway calls the message of the last attempt, as far as it said so.
+    :param maybe_sent: whether the gateway may have the message of an earlier attempt, since the last retry.
+    :param editions: how often somebody had it sent again after it was dead.
     :param cancelling: whether it was cancelled during the attempt under way.
     :param finished_at_ms: since when it is not open any more; None while it is.
     """
@@ -98,6 +107,8 @@ class LogState:
     error_message: str | None
     due_at_ms: int | None
     reference: str | None = None
+    maybe_sent: bool = False
+    editions: int = 0
     cancelling: bool = False
     finished_at_ms: int | None = None
 
@@ -114,7 +125,8 @@ class NotPossible(Exception):
 OPEN: Final = frozenset({LogStatus.PENDING, LogStatus.SENDING, LogStatus.FAILED})
 """The statuses of logs for which something is still to be done."""
 
-_TIMED: Final = frozenset({EventKind.ATTEMPT, EventKind.FAILED})
+_TIMED: Final = frozenset({EventKind.ATTEMPT, EventKind.FAILED, EventKind.MAYBE})
+_SETTLES: Final = frozenset({EventKind.SUCCESS, EventKind.RETRY})
 _ENDS: Final[Mapping[EventKind, LogStatus]] = {
     EventKind.SUCCESS: LogStatus.SUCCESS,
     EventKind.DEAD: LogStatus.DEAD,
@@ -124,7 +136,14 @@ _ENDS: Final[Mapping[EventKind, LogStatus]] = {
 _POSSIBLE: Final[Mapping[LogStatus, frozenset[EventKind]]] = {
     LogStatus.PENDING: frozenset({EventKind.ATTEMPT, EventKind.DEAD, EventKind.CANCEL}),
     LogStatus.SENDING: frozenset(
-        {EventKind.SUCCESS, EventKind.FAILED, EventKind.DEAD, EventKind.UNKNOWN, EventKind.CANCEL}
+        {
+            EventKind.SUCCESS,
+            EventKind.FAILED,
+            EventKind.MAYBE,
+            EventKind.DEAD,
+            EventKind.UNKNOWN,
+            EventKind.CANCEL,
+        }
     ),
     LogStatus.FAILED: frozenset({EventKind.ATTEMPT, EventKind.DEAD, EventKind.CANCEL}),
     LogStatus.DEAD: frozenset({EventKind.RETRY}),
@@ -146,7 +165,12 @@ def after(state: LogState, event: Event) -> LogState:
     """
     if event.number != state.number + 1 or not is_possible(state, event.kind):
         raise NotPossible(f"event {event.number}, {event.kind}, cannot follow event {state.number}: {state.status}")
-    state = replace(state, number=event.number, reference=event.reference or state.reference)
+    state = replace(
+        state,
+        number=event.number,
+        reference=event.reference or state.reference,
+        maybe_sent=event.kind is EventKind.MAYBE or (state.maybe_sent and event.kind not in _SETTLES),
+    )
     match event.kind:
         case EventKind.ATTEMPT:
             return replace(
@@ -162,6 +186,7 @@ def after(state: LogState, event: Event) -> LogState:
             return replace(
                 state,
                 status=LogStatus.PENDING,
+                editions=state.editions + (state.status is LogStatus.DEAD),
                 attempts_since_retry=0,
                 error_message=None,
                 due_at_ms=event.at_ms,
@@ -170,10 +195,12 @@ def after(state: LogState, event: Event) -> LogState:
             )
         case EventKind.CANCEL if state.status is LogStatus.SENDING:
             return replace(state, cancelling=True)
-        case EventKind.FAILED if not state.cancelling:
+        case EventKind.FAILED | EventKind.MAYBE if not state.cancelling:
             error = event.error or state.error_message
             return replace(state, status=LogStatus.FAILED, error_message=error, due_at_ms=event.until_ms)
     status = _ENDS.get(event.kind, LogStatus.CANCELLED)  # cancelled during an attempt that then failed
+    if state.maybe_sent and status in (LogStatus.DEAD, LogStatus.CANCELLED):
+        status = LogStatus.UNKNOWN
     error = None if status is LogStatus.SUCCESS else event.error or state.error_message
     return replace(
         state, status=status, error_message=error, due_at_ms=None, cancelling=False, finished_at_ms=event.at_ms

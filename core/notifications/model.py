@@ -26,6 +26,8 @@ class Notification:
     :param created_at_ms: milliseconds since 1970 UTC, likewise `expires_at_ms`: from then on it is not sent any more.
     :param sender_key_id: the API key it came with, or None: a program on this host, or a subscription.
     :param request_digest: tells the request that made it from another under the same id, see `digest_of`.
+    :param announces: whether it tells of summaries: only whoever may read those may see or change it.
+    :param merchant_id: whose summaries it announces, or None: of all merchants together.
     """
 
     id: str
@@ -38,6 +40,8 @@ class Notification:
     expires_at_ms: int | None = None
     sender_key_id: str | None = None
     request_digest: str = ""
+    announces: bool = False
+    merchant_id: str | None = None
 
     def log_id(self, channel: str) -> str:
         """The id of the log of `channel`: the same for ever, so that a gateway recognises a repetition by it."""

@@ -31,7 +31,7 @@ class NotifierSettings(BaseSettings):
         description="How much all workers together send over a channel, such as sms=10/second,email=100/minute.",
     )
     notify_max_attempts: int = Field(
-        default=8, ge=1, le=100, description="Attempts over a channel before it is given up."
+        default=15, ge=1, le=100, description="Attempts over a channel before it is given up."
     )
     notify_backoff_s: float = Field(
         default=10.0, gt=0, le=86_400, description="Seconds until the second attempt; doubled for each further one."
@@ -85,7 +85,8 @@ class NotifierSettings(BaseSettings):
     telegram_url: str = Field(default="https://api.telegram.org", description="Base address of the Telegram Bot API.")
     telegram_bot_token: SecretStr = Field(default=SecretStr(""), description="Token of the Telegram bot.")
     webhook_secret: SecretStr = Field(
-        default=SecretStr(""), description="Secret with which webhooks are signed (HMAC-SHA256)."
+        default=SecretStr(""),
+        description="Secret with which webhooks are signed (HMAC-SHA256); for receivers of one owner only.",
     )
     webhook_allow_private: bool = Field(
         default=False, description="Whether webhooks may go to private and loopback addresses."
@@ -98,8 +99,13 @@ class NotifierSettings(BaseSettings):
 
     @field_validator("notify_rate_limits")
     @classmethod
-    def _known_rates(cls, listed: str) -> str:
-        return _checked(listed, _RATE_PAIR, "sms=10/second,email=100/minute")
+    def _known_rates(cls, listed: str, info: ValidationInfo) -> str:
+        _checked(listed, _RATE_PAIR, "sms=10/second,email=100/minute")
+        senders = info.data.get("notify_senders")  # None when it is itself refused
+        strange = [] if senders is None else sorted(_pairs(listed).keys() - _pairs(senders).keys())
+        if strange:
+            raise ValueError(f"NOTIFY_SENDERS has no channel {', '.join(strange)}")
+        return listed
 
     @field_validator("notify_lease_s")
     @classmethod

@@ -15,7 +15,7 @@ _MODES: Final = tuple(Mode)
 
 def notification_to_record(notification: Notification) -> Record:
     """`notification` as a record."""
-    sender_key_id = notification.sender_key_id
+    sender_key_id, merchant_id = notification.sender_key_id, notification.merchant_id
     return {
         "id": notification.id,
         "user_id": storable(notification.user_id),
@@ -27,6 +27,8 @@ def notification_to_record(notification: Notification) -> Record:
         "expires_at_ms": notification.expires_at_ms,
         "sender_key_id": None if sender_key_id is None else storable(sender_key_id),
         "request_digest": notification.request_digest,
+        "announces": notification.announces,
+        "merchant_id": None if merchant_id is None else storable(merchant_id),
     }
 
 
@@ -43,6 +45,8 @@ def notification_from_record(record: Record) -> Notification:
         expires_at_ms=record["expires_at_ms"],
         sender_key_id=record["sender_key_id"],
         request_digest=record["request_digest"],
+        announces=bool(record["announces"]),
+        merchant_id=record["merchant_id"],
     )
 
 

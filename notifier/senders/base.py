@@ -32,6 +32,8 @@ class Message:
     :param id: the id of its log, ``<notification id>:<channel>``: the same at each attempt.
     :param address: where to, as `core.notifications.addresses.normalised` gives it; empty for a sender that needs none.
     :param created_at_ms: milliseconds since 1970 UTC.
+    :param edition: how often somebody had it sent again after it was dead: to a gateway that knows messages by
+        `number_id`, each edition is another one.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Message:
     locale: Locale
     created_at_ms: int
     address: str = field(default="", repr=False)
+    edition: int = 0
 
     @property
     def channel(self) -> str:
@@ -48,8 +51,9 @@ class Message:
 
     @property
     def number_id(self) -> int:
-        """A number from 1 to 2^63-1 that stands for `id`, for gateways that know messages by numbers only."""
-        digest = hashlib.blake2b(self.id.encode(), digest_size=8).digest()
+        """A number from 1 to 2^63-1 for `id` and `edition`, for gateways that know messages by numbers only."""
+        name = f"{self.id}#{self.edition}" if self.edition else self.id
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         return (int.from_bytes(digest, "big") >> 1) or 1
 
     @property

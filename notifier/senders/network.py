@@ -91,6 +91,9 @@ class _TimedStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, self._left_s(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            # The end of a request whose every byte has gone: a deadline that passed meanwhile must not deny that.
+            return
         self._stream.write(buffer, self._left_s(httpcore.WriteTimeout))
 
     def close(self) -> None:

@@ -121,7 +121,8 @@ class SmtpTalk:
             raise self._refusal(stage, code, text)
 
     def _refusal(self, stage: str, code: int, text: bytes | str) -> DeliveryFailure:
-        words = f"SMTP: {stage} answered {self._quoted(code, text)}"
+        # What is said to a login may repeat it, in base64: of that only the code is told.
+        words = f"SMTP: {stage} answered {code if stage == 'AUTH' else self._quoted(code, text)}"
         if 500 <= code < 600:
             if stage in ("DATA", "mail") or (stage, code) == ("MAIL", 552):
                 return PermanentFailure(words)

@@ -82,7 +82,7 @@ class TelegramSender:
         self._http.close()
 
     def _refusal(self, answer: Answer, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
-        """What an answer of the API itself means: it says that it sent nothing."""
+        """What an answer of the API itself means that is no success."""
         code = found.get("error_code", answer.status)
         said = quoted(
             str(found.get("description", "")),
@@ -98,6 +98,9 @@ class TelegramSender:
                 return TemporaryFailure(words, asked_s or retry_after_s(answer, datetime.now(UTC)))
             case int() if 400 <= code < 500 and code not in (408, 409):
                 return PermanentFailure(words)
+            case int() if code >= 500 and code != 503 and asked_s is None:
+                # Such answers have also come for messages that went out.
+                return Ambiguous(words)
         return TemporaryFailure(words, asked_s)
 
 

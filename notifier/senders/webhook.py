@@ -26,7 +26,7 @@ class WebhookSender:
     a repetition with 2xx, for an attempt whose answer was lost is made again. ``X-Signature: t=<seconds>,v1=<hex>`` is
     the HMAC-SHA256 of ``<seconds>.<body>``; receivers compare it, and refuse times that are long past.
 
-    :param secret: of the signature.
+    :param secret: of the signature; the same for all receivers, each of which could forge what goes to the others.
     :param clock_s: seconds since 1970 UTC.
     """
 

@@ -11,6 +11,8 @@ CREATE TABLE notifications (
     expires_at_ms  INTEGER,
     sender_key_id  TEXT,
     request_digest TEXT    NOT NULL,
+    announces      INTEGER NOT NULL CHECK (announces IN (0, 1)),
+    merchant_id    TEXT,  -- whose summaries it announces; null: of all merchants together
     status         TEXT    NOT NULL CHECK (status IN ('pending', 'sent', 'failed', 'cancelled'))  -- told by its logs
 );
 
@@ -25,7 +27,7 @@ CREATE TABLE notification_events (
     channel         TEXT    NOT NULL,
     number          INTEGER NOT NULL CHECK (number > 0),
     kind            TEXT    NOT NULL
-        CHECK (kind IN ('attempt', 'success', 'failed', 'dead', 'unknown', 'cancel', 'retry')),
+        CHECK (kind IN ('attempt', 'success', 'failed', 'maybe', 'dead', 'unknown', 'cancel', 'retry')),
     at_ms           INTEGER NOT NULL,
     until_ms        INTEGER,
     error           TEXT,

@@ -103,3 +103,18 @@ def test_a_wrong_url_is_shown_without_its_password(monkeypatch: pytest.MonkeyPat
     assert "s3cret" not in str(caught.value)
     assert "API_RATE_LIMIT_STORAGE" in str(caught.value)
     assert "memory:// or redis://host:6379/2" in str(caught.value)
+
+
+def test_a_rate_limit_of_a_channel_that_nothing_sends_over_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SENDERS", "sms=print")
+    monkeypatch.setenv("NOTIFY_RATE_LIMITS", "sms=1/second,smss=10/second,email=1/minute")
+    with pytest.raises(SettingsError, match=r"^NOTIFY_RATE_LIMITS is .*: NOTIFY_SENDERS has no channel email, smss$"):
+        read_settings()
+
+
+def test_a_rate_limit_is_not_blamed_for_senders_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SENDERS", "sms")
+    monkeypatch.setenv("NOTIFY_RATE_LIMITS", "sms=10/second")
+    with pytest.raises(SettingsError) as refusal:
+        read_settings()
+    assert "NOTIFY_RATE_LIMITS" not in refusal.value.sentence

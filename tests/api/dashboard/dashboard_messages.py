@@ -112,6 +112,8 @@ RETRIED: Final = Story(
     {
         "email": [
             (SECOND_MS, _ATTEMPT, ""),
+            (3 * SECOND_MS, EventKind.MAYBE, "no answer"),
+            (8 * SECOND_MS, _ATTEMPT, ""),
             (9 * SECOND_MS, EventKind.UNKNOWN, "the connection was lost after the message"),
             (HOUR_MS, EventKind.RETRY, ""),
             *sent_in(HOUR_MS + SECOND_MS, "<k3x@shop.example>"),
@@ -169,8 +171,9 @@ def happen(
     kept = stores.notifications.get(notification.id)
     assert kept is not None
     state = kept.log(channel).state
-    until_ms = {_ATTEMPT: at_ms + _LEASE_MS, EventKind.FAILED: at_ms + 12 * MINUTE_MS}.get(kind)
-    fails = kind in (EventKind.FAILED, EventKind.DEAD, EventKind.UNKNOWN)
+    again_ms = at_ms + 12 * MINUTE_MS
+    until_ms = {_ATTEMPT: at_ms + _LEASE_MS, EventKind.FAILED: again_ms, EventKind.MAYBE: again_ms}.get(kind)
+    fails = kind in (EventKind.FAILED, EventKind.MAYBE, EventKind.DEAD, EventKind.UNKNOWN)
     event = Event(
         state.number + 1,
         kind,

@@ -67,7 +67,7 @@ def _happen(stores: Stores, notification_id: str, channel: str, kind: EventKind,
     kept = stores.notifications.get(notification_id)
     assert kept is not None
     state = kept.log(channel).state
-    until_ms = at_ms + _LEASE_MS if kind in (EventKind.ATTEMPT, EventKind.FAILED) else None
+    until_ms = at_ms + _LEASE_MS if kind in (EventKind.ATTEMPT, EventKind.FAILED, EventKind.MAYBE) else None
     error = "the gateway says no" if kind in (EventKind.FAILED, EventKind.DEAD, EventKind.UNKNOWN) else None
     event = Event(state.number + 1, kind, at_ms, until_ms=until_ms, error=error)
     assert stores.notifications.append(kept.notification, channel, state, event) is not None

@@ -19,6 +19,7 @@ from sending import NEW, NOTIFICATIONS
 from serving_server import ROOT, Server, eventually, request, serving, sqlite_url
 
 from core.notifications.broker import DELIVERIES
+from core.notifications.queueing import QUEUE_LIMIT
 from core.stores import open_stores
 from core.stores.notifications import NotificationStore
 
@@ -89,7 +90,7 @@ def test_what_was_taken_is_queued_for_the_workers_also_after_the_broker_was_away
     urls = {"CELERY_BROKER_URL": broker.url(0), "CELERY_RESULT_BACKEND": broker.url(1)}
     try:
         with serving(folder, **urls) as server:
-            _post(server)
+            before, _ = _post(server)
             broker.start()
             with redis.Redis(port=broker.port, socket_timeout=5) as client:
 
@@ -99,6 +100,27 @@ def test_what_was_taken_is_queued_for_the_workers_also_after_the_broker_was_away
                     return any(notification_id in _arguments(raw) for raw in client.lrange(DELIVERIES, 0, -1))
 
                 eventually(is_queued)
+        with open_stores(sqlite_url(folder), timeout_s=10) as stores:
+            assert before in _due(stores.notifications)
+    finally:
+        broker.kill()
+
+
+def test_a_queue_that_is_full_is_left_to_the_sweep(folder: Path, missing: Callable[[str], NoReturn]) -> None:
+    broker = RedisProcess(folder, missing)
+    broker.start()
+    try:
+        with (
+            serving(folder, CELERY_BROKER_URL=broker.url(0), CELERY_RESULT_BACKEND=broker.url(1)) as server,
+            redis.Redis(port=broker.port, socket_timeout=5) as client,
+        ):
+            client.rpush(DELIVERIES, *["waiting"] * (QUEUE_LIMIT - 1))
+            taken = {_post(server)[0] for _ in range(3)}
+            eventually(lambda: client.llen(DELIVERIES) == QUEUE_LIMIT)
+            time.sleep(0.3)
+            assert client.llen(DELIVERIES) == QUEUE_LIMIT
+        with open_stores(sqlite_url(folder), timeout_s=10) as stores:
+            assert set(_due(stores.notifications)) == taken
     finally:
         broker.kill()
 

@@ -203,6 +203,17 @@ def test_what_has_come_to_its_end_is_not_cancelled(api: Api, url: str, outcome: 
     assert problem(send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {})) == (409, "not-possible")
 
 
+def test_what_the_gateway_may_have_is_unknown_when_it_is_cancelled(api: Api, url: str) -> None:
+    notification_id = made(api, channels=["webhook"], user_id="sara")
+    happen(url, notification_id, "webhook", _ATTEMPT, EventKind.MAYBE, at_ms=NOW_MS)
+
+    answer = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {})
+
+    [log] = answer.json["logs"]
+    assert (answer.status_code, log["status"]) == (200, "unknown")
+    assert [event["kind"] for event in log["history"]] == ["attempt", "maybe", "cancel"]
+
+
 def test_a_cancellation_has_nothing_to_say(api: Api) -> None:
     path = f"{NOTIFICATIONS}/{made(api)}/cancel"
 

@@ -23,7 +23,7 @@ from core.notifications.events import (
 )
 
 CREATED_AT_MS = 1_719_230_400_000
-TIMED = (EventKind.ATTEMPT, EventKind.FAILED)
+TIMED = (EventKind.ATTEMPT, EventKind.FAILED, EventKind.MAYBE)
 
 
 def event(number: int, kind: EventKind, error: str | None = None, reference: str | None = None) -> Event:
@@ -36,10 +36,11 @@ def history(*kinds: EventKind) -> list[Event]:
     return [event(number, kind) for number, kind in enumerate(kinds, 1)]
 
 
-A, S, F, D, U, C, R = (
+A, S, F, M, D, U, C, R = (
     EventKind.ATTEMPT,
     EventKind.SUCCESS,
     EventKind.FAILED,
+    EventKind.MAYBE,
     EventKind.DEAD,
     EventKind.UNKNOWN,
     EventKind.CANCEL,
@@ -51,6 +52,10 @@ WAYS = {
     "sending": (A,),
     "cancelling": (A, C),
     "failed": (A, F),
+    "maybe": (A, M),
+    "sending after maybe": (A, M, A),
+    "cancelling after maybe": (A, M, A, C),
+    "retried after maybe": (A, M, D, R),
     "success": (A, S),
     "dead": (A, D),
     "unknown": (A, U),
@@ -64,12 +69,36 @@ NEXT: dict[str, dict[EventKind, LogStatus]] = {
     "sending": {
         S: LogStatus.SUCCESS,
         F: LogStatus.FAILED,
+        M: LogStatus.FAILED,
         D: LogStatus.DEAD,
         U: LogStatus.UNKNOWN,
         C: LogStatus.SENDING,
     },
-    "cancelling": {S: LogStatus.SUCCESS, F: LogStatus.CANCELLED, D: LogStatus.DEAD, U: LogStatus.UNKNOWN},
+    "cancelling": {
+        S: LogStatus.SUCCESS,
+        F: LogStatus.CANCELLED,
+        M: LogStatus.UNKNOWN,
+        D: LogStatus.DEAD,
+        U: LogStatus.UNKNOWN,
+    },
     "failed": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
+    "maybe": {A: LogStatus.SENDING, D: LogStatus.UNKNOWN, C: LogStatus.UNKNOWN},
+    "sending after maybe": {
+        S: LogStatus.SUCCESS,
+        F: LogStatus.FAILED,
+        M: LogStatus.FAILED,
+        D: LogStatus.UNKNOWN,
+        U: LogStatus.UNKNOWN,
+        C: LogStatus.SENDING,
+    },
+    "cancelling after maybe": {
+        S: LogStatus.SUCCESS,
+        F: LogStatus.UNKNOWN,
+        M: LogStatus.UNKNOWN,
+        D: LogStatus.UNKNOWN,
+        U: LogStatus.UNKNOWN,
+    },
+    "retried after maybe": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
     "success": {},
     "dead": {R: LogStatus.PENDING},
     "unknown": {S: LogStatus.SUCCESS, D: LogStatus.DEAD, R: LogStatus.PENDING},
@@ -209,7 +238,7 @@ def test_each_attempt_has_at_most_one_outcome_and_begins_after_that_of_the_one_b
         if found.kind is A:
             assert not waiting
             waiting = True
-        elif found.kind in (S, F, U) or (found.kind is D and waiting):
+        elif found.kind in (S, F, M, U) or (found.kind is D and waiting):
             assert waiting or found.kind is S, "only a success comes later, after an outcome that nobody knew"
             waiting = False
 
@@ -221,6 +250,15 @@ def test_what_succeeded_or_was_cancelled_stays_so(events: list[Event]) -> None:
             assert happened == events
 
 
+@given(histories())
+def test_what_the_gateway_may_have_since_the_last_retry_is_never_dead_or_cancelled(events: list[Event]) -> None:
+    for state, happened in states(events):
+        kinds = [found.kind for found in happened]
+        retried_at = max((number for number, kind in enumerate(kinds) if kind is R), default=-1)
+        if M in kinds[retried_at + 1 :]:
+            assert state.status not in (LogStatus.DEAD, LogStatus.CANCELLED)
+
+
 @given(histories(), st.integers(0, 30))
 def test_a_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
     if gap < len(events) - 1:
@@ -229,3 +267,9 @@ def test_a_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
     elif events:
         with pytest.raises(NotPossible):
             fold(CREATED_AT_MS, [*events, replace(events[-1])])
+
+
+def test_an_edition_begins_when_something_dead_is_sent_again_and_not_when_something_unknown_is() -> None:
+    events = history(D, R, A, U, R, D, R)
+    editions = [fold(CREATED_AT_MS, events[:count]).editions for count in range(1, 8)]
+    assert editions == [0, 1, 1, 1, 1, 1, 2]

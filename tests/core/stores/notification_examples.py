@@ -11,7 +11,7 @@ LEASE_MS = 60_000
 FAR_MS = 2**52 // 1000
 """Later than whatever is due."""
 
-_TIMED = (EventKind.ATTEMPT, EventKind.FAILED)
+_TIMED = (EventKind.ATTEMPT, EventKind.FAILED, EventKind.MAYBE)
 
 
 def notification(

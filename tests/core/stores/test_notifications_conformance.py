@@ -68,6 +68,8 @@ def test_a_notification_is_kept_exactly_with_a_pending_log_for_each_channel(
         expires_at_ms=FAR_MS,
         sender_key_id="k1",
         request_digest="0" * 64,
+        announces=True,
+        merchant_id="پذیرنده\x00",
     )
     added = [store.add(one, NOW_MS) for one in (full, notification())]
     assert added[0] == Kept(full, tuple(Log(channel, (), initial(-1)) for channel in full.channels))

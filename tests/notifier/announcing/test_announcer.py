@@ -48,7 +48,9 @@ def test_a_finished_day_is_told_in_the_words_of_the_issue_and_is_due_at_once(sho
     assert notification.title == "Daily summary for merchant m1"
     assert notification.body == "4 Tir 1403: 1,234,567 IRR in 12 transactions."
     assert (notification.user_id, notification.channels) == (subscription.user_id, ("sms", "email"))
-    assert (notification.created_at_ms, notification.expires_at_ms) == (settled_ms + 5, None)
+    not_after_ms = shop.end_ms(DAY) + round(NOT_AFTER_S * 1000)
+    assert (notification.created_at_ms, notification.expires_at_ms) == (settled_ms + 5, not_after_ms)
+    assert (notification.announces, notification.merchant_id) == (True, "m1")
     assert shop.stores.notifications.due(settled_ms + 5, 10) == [notification.id]
 
 
@@ -57,6 +59,7 @@ def test_all_merchants_together_and_persian_are_told_as_well(shop: Shop) -> None
     shop.rebuild({**SALES, "m2": {DAY: (-2_000_000, 1)}}, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 1
     (notification,) = shop.told()
+    assert (notification.announces, notification.merchant_id) == (True, None)
     assert notification.title == "خلاصهٔ روزانهٔ همهٔ پذیرندگان"
     assert notification.body == "۴ تیر ۱۴۰۳: \u200e−۷۶۵٬۴۳۳ ریال در ۱۳ تراکنش."
 

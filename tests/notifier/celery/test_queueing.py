@@ -13,8 +13,9 @@ import pytest
 from celery import Celery
 from delivery_broker import RedisProcess
 from delivery_plant import wait_until
+from kombu.message import Message
 
-from core.notifications.broker import make_celery, queue_delivery, queue_length
+from core.notifications.broker import SEND, SWEEP, make_celery, queue_delivery, queue_length
 from core.notifications.queueing import BackgroundQueue
 from core.settings import Settings
 
@@ -86,3 +87,52 @@ def test_queueing_asks_nothing_of_the_database_of_results(broker: RedisProcess) 
     app = make_celery(Settings(celery_broker_url=broker.url(0), celery_result_backend="redis://127.0.0.1:9/1"))
     queue_delivery(app, "a")
     assert queue_length(app) == 1
+
+
+def test_the_sweep_is_taken_before_however_many_deliveries_wait(broker: RedisProcess) -> None:
+    broker.start()
+    app = _app(broker)
+    taken: list[str] = []
+
+    def take(message: Message) -> None:
+        taken.append(message.headers["task"])
+        message.ack()  # type: ignore[no-untyped-call]
+
+    with app.connection_for_read() as connection:
+        consumer = app.amqp.TaskConsumer(connection, on_message=take)
+        consumer.qos(prefetch_count=1)
+        for _ in range(3):
+            queue_delivery(app, "a")
+        for _ in range(4):
+            app.send_task(SWEEP, ignore_result=True)
+        with consumer:
+            while len(taken) < 5:
+                connection.drain_events(timeout=_TIMEOUT_S)
+            app.send_task(SWEEP, ignore_result=True)
+            while len(taken) < 8:
+                connection.drain_events(timeout=_TIMEOUT_S)
+    assert taken == [SWEEP] * 4 + [SEND, SWEEP] + [SEND] * 2
+
+
+@pytest.mark.parametrize("sweep_s", [0.5, 5.0, 600.0])
+def test_a_clock_that_is_a_little_ahead_does_not_stop_the_sweep(sweep_s: float) -> None:
+    for entry in make_celery(Settings(notify_sweep_s=sweep_s)).conf.beat_schedule.values():
+        assert entry["options"]["expires"] >= max(60, 12 * entry["schedule"])
+
+
+def test_no_more_is_queued_than_the_broker_shall_hold(broker: RedisProcess) -> None:
+    broker.start()
+    app = _app(broker)
+    asked: list[int] = []
+
+    def room() -> int:
+        asked.append(10 - queue_length(app))
+        return asked[-1]
+
+    queue = BackgroundQueue(lambda one: queue_delivery(app, one), room)
+    _offer(queue, 50)
+    wait_until(lambda: queue_length(app) == 10, _TIMEOUT_S, lambda: f"{queue_length(app)} arrived")
+    time.sleep(0.3)
+    assert (queue_length(app), asked) == (10, [10])
+    app.control.purge()
+    _arrives_again(queue, app)

@@ -55,7 +55,8 @@ def test_for_machines_only_the_outcome_is_on_standard_output(notifier: Notifier)
     ("behaviour", "code", "sentence"),
     [
         (refused(403, "Forbidden: bot was blocked by the user"), 1, "not sent: "),
-        (refused(500, "Internal Server Error"), 1, "not sent: "),
+        (refused(503, "Service Unavailable"), 1, "not sent: "),
+        (refused(500, "Internal Server Error"), 3, "it may have been sent: "),
         (cuts, 3, "it may have been sent: "),
     ],
 )

@@ -43,7 +43,9 @@ class Interposed:
         return self._acts[name](found) if name in self._acts else found
 
 
-def _failing(times: int, *, after: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _failing(
+    times: int, *, after: bool, error: Exception | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Calls that fail so many times, before or `after` they have done what they were asked for."""
     left = [times]
 
@@ -54,7 +56,7 @@ def _failing(times: int, *, after: bool) -> Callable[[Callable[..., Any]], Calla
             left[0] -= 1
             if after:
                 call(*arguments)
-            raise StoreUnavailable("the store went away")
+            raise error or StoreUnavailable("the store went away")
 
         return failing
 
@@ -296,6 +298,50 @@ def test_an_outcome_that_the_store_does_not_take_is_written_when_it_is_back(here
     assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
     assert here.told.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
     assert here.slept_s == ([0.1] if after else [0.1, 0.2, 0.4])
+
+
+class SoftTimeLimit(Exception):
+    """What a task is told to end with."""
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_success_is_recorded_though_the_task_is_told_to_end_meanwhile(here: Station, after: bool) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    fail = _failing(1, after=after, error=SoftTimeLimit())
+
+    def only_outcomes(append: Callable[..., Any]) -> Callable[..., Any]:
+        failing = fail(append)
+        return lambda *arguments: (failing if sender.sent else append)(*arguments)
+
+    with pytest.raises(SoftTimeLimit):
+        here.delivery(store=Interposed(here.stores.notifications, append=only_outcomes)).deliver(sent)
+    log = here.log(sent)
+    assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
+    assert here.told.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
+
+
+def test_a_task_that_is_told_to_end_while_the_store_is_away_ends(here: Station) -> None:
+    sender = ScriptedSender()
+    here.senders["sms"] = sender
+    sent = here.add()
+    tries = 0
+
+    def away(append: Callable[..., Any]) -> Callable[..., Any]:
+        def failing(*arguments: Any) -> Any:
+            nonlocal tries
+            if not sender.sent:
+                return append(*arguments)
+            tries += 1
+            raise SoftTimeLimit if tries == 3 else StoreUnavailable("the store went away")
+
+        return failing
+
+    with pytest.raises(SoftTimeLimit):
+        here.delivery(store=Interposed(here.stores.notifications, append=away)).deliver(sent)
+    assert tries == 4
+    assert here.log(sent).state.status is LogStatus.SENDING
 
 
 def test_an_outcome_that_the_store_never_takes_is_left_to_be_judged_after_the_lease(here: Station) -> None:

@@ -245,6 +245,36 @@ def test_an_ambiguous_message_is_repeated_where_the_gateway_recognises_it(here: 
     assert [message.id for message in sender.sent] == [f"{sent}:sms"] * 2
 
 
+@pytest.mark.parametrize(
+    ("steps", "expires_after_s", "error"),
+    [
+        ([], 5, "it expired; no answer"),
+        ([raising(PermanentFailure("404"))], None, "404"),
+        ([raising(TemporaryFailure("refused"))] * 2, None, "given up after 3 attempts: refused"),
+    ],
+    ids=["expired", "refused for good", "used up"],
+)
+def test_what_is_given_up_after_an_ambiguous_attempt_is_unknown_and_not_dead(
+    here: Station, steps: list[Step], expires_after_s: int | None, error: str
+) -> None:
+    _sms(here, ScriptedRecognisingSender(raising(Ambiguous("no answer")), *steps))
+    sent = here.add(expires_at_ms=None if expires_after_s is None else NOW_MS + expires_after_s * 1000)
+    for _ in range(4):
+        here.delivery().deliver(sent)
+        here.clock.move_s(60)
+    log = here.log(sent)
+    assert [event.kind for event in log.events[:2]] == [EventKind.ATTEMPT, EventKind.MAYBE]
+    assert (log.state.status, log.state.error_message) == (LogStatus.UNKNOWN, error)
+
+
+def test_what_is_cancelled_after_an_ambiguous_attempt_is_unknown(here: Station) -> None:
+    _sms(here, ScriptedRecognisingSender(raising(Ambiguous("no answer"))))
+    sent = here.add()
+    here.delivery().deliver(sent)
+    here.append(sent, EventKind.CANCEL)
+    assert here.log(sent).state.status is LogStatus.UNKNOWN
+
+
 def test_an_ambiguous_last_attempt_is_unknown_and_not_dead(here: Station) -> None:
     _sms(here, ScriptedRecognisingSender(*[raising(Ambiguous("no answer"))] * 3))
     sent = here.add()

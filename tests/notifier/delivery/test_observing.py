@@ -78,6 +78,19 @@ def test_events_and_times_are_counted_by_channel(here: Station, registry: Collec
     assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_sum", {"channel": "sms"}) == 12
 
 
+def test_what_ends_between_attempts_is_not_counted_as_an_attempts_time(
+    here: Station, registry: CollectorRegistry
+) -> None:
+    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
+    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    one = here.add(expires_at_ms=NOW_MS + 5_000)
+    _deliver(here, watch, one)
+    here.clock.move_s(3600)
+    _deliver(here, watch, one)
+    assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": "dead"}) == 1
+    assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_count", {"channel": "sms"}) == 1
+
+
 def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) -> None:
     here.add()
     here.add()

@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 from delivery_broker import RedisProcess
 
+from core.errors import SettingsError
 from notifier.throttle import SharedThrottle
 
 
@@ -48,3 +49,14 @@ def test_while_redis_is_down_limited_channels_wait_and_the_others_do_not(counter
     assert throttle.wait_s("email") == 0
     counter.start()
     assert throttle.wait_s("sms") == 0
+
+
+@pytest.mark.parametrize("url", ["amqp://u:s3cret@127.0.0.1", "rpc://", "redis://u:s3cret@host:port/1", "redis", ""])
+def test_a_storage_that_nothing_can_be_counted_in_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(SettingsError, match="CELERY_RESULT_BACKEND") as refusal:
+        SharedThrottle({"sms": "3/minute"}, url)
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_without_rates_any_result_backend_will_do() -> None:
+    assert SharedThrottle({}, "rpc://").wait_s("sms") == 0

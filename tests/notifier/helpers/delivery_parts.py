@@ -115,7 +115,7 @@ class Told:
 
     events: list[tuple[str, EventKind, LogStatus]] = field(default_factory=list)
 
-    def happened(self, log: OpenLog, event: Event) -> None:
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
         """See `notifier.recording.Watch`."""
         self.events.append((log.channel, event.kind, log.state.status))
 

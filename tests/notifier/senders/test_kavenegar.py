@@ -85,6 +85,19 @@ def test_the_number_of_a_message_is_the_same_each_time_and_fits_a_signed_long() 
     assert 0 < first.number_id < 2**63
 
 
+def test_a_message_that_was_given_up_and_is_sent_anew_is_another_one_to_the_gateway() -> None:
+    editions = [message_over("sms", edition=edition) for edition in range(3)]
+    with sender_at(taken(1, status=11), taken(2), answered(200, [{"messageid": 2, "status": 4}])) as (sender, server):
+        with pytest.raises(PermanentFailure):
+            sender.send(editions[0])
+        assert sender.send(editions[1]) == Receipt("2", parts=1)
+        assert sender.find(editions[1]) == Receipt("2")
+    asked = [request.form["localid"] for request in server.requests]
+    assert asked[0] != asked[1] == asked[2]
+    assert message_over("sms").number_id == editions[0].number_id
+    assert len({message.number_id for message in editions}) == 3
+
+
 def test_two_messages_go_over_one_connection() -> None:
     with sender_at(taken()) as (sender, server):
         sender.send(message_over("sms"))

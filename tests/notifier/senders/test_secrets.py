@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import logging
 import traceback
@@ -21,7 +22,8 @@ from notifier.senders.registry import senders_from
 from notifier.senders.smtp import SmtpSender
 
 KEY, TOKEN, SIGNING, PASSWORD = "kavenegar-KEY-1", "123:telegram-TOKEN-2", "webhook-SECRET-3", "smtp-PASSWORD-4"
-SECRETS = [KEY, TOKEN, SIGNING, PASSWORD, "path-secret", "9123456789", "123456789", "reader@"]
+IN_BASE64 = [base64.b64encode(said.encode()).decode() for said in (PASSWORD, f"\0shop\0{PASSWORD}")]
+SECRETS = [KEY, TOKEN, SIGNING, PASSWORD, *IN_BASE64, "path-secret", "9123456789", "123456789", "reader@"]
 ECHO = f"{KEY} {TOKEN} {SIGNING} 123456789 +989123456789"
 BEHAVIOURS: Mapping[str, Behaviour] = {
     "cuts": cuts,
@@ -95,6 +97,7 @@ def test_gateways_that_are_down_say_no_secret(said: list[str], channel: str) -> 
         {"RCPT": f"550 <Reader@shop.example> is unknown to {PASSWORD}"},
         {"AUTH": "drop"},
         {"AUTH": f"535 not {PASSWORD}"},
+        *({"AUTH": f"535 not {said}"} for said in IN_BASE64),
         {"end": "554 reader@shop.example wants no more"},
     ],
 )

@@ -101,10 +101,24 @@ def test_a_wrong_token_waits_for_the_operator(code: int, description: str) -> No
         sender.send(message_over("telegram"))
 
 
-@pytest.mark.parametrize("code", [409, 500, 502, 504])
-def test_an_error_that_the_api_itself_reports_is_tried_again(code: int) -> None:
-    with sender_at(refused(code, "Internal Server Error")) as (sender, _), pytest.raises(TemporaryFailure):
+@pytest.mark.parametrize(("code", "description"), [(409, "Conflict"), (503, "Service Unavailable")])
+def test_an_error_of_the_api_that_sent_nothing_is_tried_again(code: int, description: str) -> None:
+    with sender_at(refused(code, description)) as (sender, _), pytest.raises(TemporaryFailure, match=description):
         sender.send(message_over("telegram"))
+
+
+def test_an_error_of_the_api_that_asks_for_a_wait_is_tried_again() -> None:
+    behaviour = refused(500, "Internal Server Error", retry_after=5)
+    with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure) as failed:
+        sender.send(message_over("telegram"))
+    assert failed.value.retry_after_s == 5
+
+
+@pytest.mark.parametrize("code", [500, 502, 504])
+def test_an_error_within_the_api_may_have_come_after_the_message_went_out(code: int) -> None:
+    with sender_at(refused(code, "Bad Gateway")) as (sender, server), pytest.raises(Ambiguous, match="Bad Gateway"):
+        sender.send(message_over("telegram"))
+    assert len(server.requests) == 1
 
 
 def test_http_200_is_no_success_when_ok_is_false() -> None:

@@ -1,0 +1,39 @@
+"""When a worker opens its stores anew: after a store that went away, and not after one that was only busy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.errors import ServiceError, StoreBusy, StoreMissing, StoreTooNew, StoreUnavailable
+from notifier import tasks
+
+
+class _Failing:
+    """Services whose deliveries end with `error`."""
+
+    def __init__(self, error: ServiceError) -> None:
+        self.error = error
+        self.closed = False
+        self.delivery = self
+
+    def deliver(self, notification_id: str) -> None:
+        raise self.error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("error", "closed"),
+    [(StoreUnavailable, True), (StoreMissing, True), (StoreBusy, False), (StoreTooNew, False)],
+)
+def test_stores_are_opened_anew_when_they_went_away(
+    monkeypatch: pytest.MonkeyPatch, error: type[ServiceError], closed: bool
+) -> None:
+    services: Any = _Failing(error("it fails"))
+    made = [services]
+    monkeypatch.setattr(tasks, "_made", made)
+    tasks.send_notification_task("a" * 26)
+    assert (services.closed, made == []) == (closed, closed)
