@@ -62,8 +62,8 @@ class NotifierSettings(BaseSettings):
         default=3600.0,
         ge=0,
         le=604_800,
-        description="Seconds after the end of a period from which on a run must begin, so that subscribers are told what "
-        "it read.",
+        description="Seconds after the end of a period from which on a run must begin, so that subscribers are told "
+        "what it read.",
     )
     notify_not_after_s: float = Field(
         default=172_800.0,
