@@ -19,6 +19,11 @@ def iso_instant(milliseconds: int) -> str:
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def iso_instant_or_none(milliseconds: int | None) -> str | None:
+    """`iso_instant`, or None for what has not happened."""
+    return None if milliseconds is None else iso_instant(milliseconds)
+
+
 def to_the_second(milliseconds: int) -> str:
     """`iso_instant` without milliseconds, for tables.
 

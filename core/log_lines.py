@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
 import orjson
@@ -19,6 +19,7 @@ _KEY: Final = re.compile(
     rb"(?:t|%(?:25)*[57]4)(?:s|%(?:25)*[57]3){2}(?:_|%(?:25)*5F)[A-Z0-9_%-]*", re.IGNORECASE
 )  # fmt: skip
 _REDACTED: Final = b"tss_[redacted]"
+_LONGEST_TRACEBACK: Final = 16_384
 
 
 def looks_like_key(text: str) -> bool:
@@ -48,9 +49,12 @@ def _unicode(value: object) -> object:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def iso_time(unix_ms: int) -> str:
-    """An instant as ISO 8601 in UTC with milliseconds, such as ``2026-11-23T22:50:41.007Z``."""
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+def traceback_of(error: BaseException | None) -> str:
+    """The end of the traceback of `error`, which tells most, without keys.
+
+    Redacted before it is cut, or the end of a key would be left.
+    """
+    return redacted("".join(traceback.format_exception(error)))[-_LONGEST_TRACEBACK:]
 
 
 def lines_to(stream: BinaryIO) -> Sink:

@@ -121,8 +121,7 @@ class Delivery:
 
     def _hindrance(self, log: OpenLog, sender: Sender, message: Message, now_ms: int) -> str | None:
         """Why it can never be sent, or None."""
-        expires_at_ms = log.notification.expires_at_ms
-        if expires_at_ms is not None and expires_at_ms <= now_ms:
+        if log.notification.has_expired(now_ms):
             tried = log.state.attempts_since_retry
             return f"it expired; {log.state.error_message}" if tried else "it expired before it was sent"
         if self._attempts.used_up(log.state):

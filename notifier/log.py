@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
-from typing import Final
 
-from core.log_lines import iso_time, log_line, redacted
+from core.instants import iso_instant
+from core.log_lines import log_line, traceback_of
 from core.stores.holders import wall_clock_ms
-
-_LONGEST_TRACEBACK: Final = 16_384
 
 
 def log_event(event: str, level: str = "info", **fields: object) -> None:
@@ -18,7 +15,7 @@ def log_event(event: str, level: str = "info", **fields: object) -> None:
 
     :raises OSError: standard output cannot be written.
     """
-    line = log_line({"time": iso_time(wall_clock_ms()), "level": level, "event": event, **fields})
+    line = log_line({"time": iso_instant(wall_clock_ms()), "level": level, "event": event, **fields})
     sys.stdout.write(line.decode())
     sys.stdout.flush()
 
@@ -31,8 +28,7 @@ class JsonHandler(logging.Handler):
         try:
             fields: dict[str, object] = {"logger": record.name, "message": record.getMessage()}
             if record.exc_info:
-                told = "".join(traceback.format_exception(*record.exc_info))
-                fields["traceback"] = redacted(told)[-_LONGEST_TRACEBACK:]  # in this order, or half a key is left
+                fields["traceback"] = traceback_of(record.exc_info[1])
             log_event("log", record.levelname.lower(), process_id=record.process, **fields)
         except Exception:
             self.handleError(record)

@@ -11,7 +11,7 @@ import typer
 from api.access.keys import digest_of, id_in, new_token
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.instants import iso_instant, to_the_second
+from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.log_lines import looks_like_key, redacted
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
@@ -138,7 +138,7 @@ def _as_json(key: ApiKey) -> dict[str, Any]:
         "scopes": [scope.value for scope in Scope if scope in key.scopes],
         "merchants": sorted(key.merchants),
         "created_at": iso_instant(key.created_at_ms),
-        "revoked_at": None if key.revoked_at_ms is None else iso_instant(key.revoked_at_ms),
+        "revoked_at": iso_instant_or_none(key.revoked_at_ms),
     }
 
 

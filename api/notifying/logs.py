@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from api.access.principal import Principal
 from api.notifying.reading import bad_parameters
 from api.problems import ParameterError, Problem, ProblemKind
 from api.reading.store_access import StoreAccess
-from core.notifications.events import Event, EventKind, LogState, LogStatus
+from core.notifications.events import Event, EventKind, LogState, LogStatus, is_possible
 from core.notifications.model import Notification
 from core.stores import Clock
 from core.stores.notifications import Kept
-
-_RETRIED: Final = (LogStatus.DEAD, LogStatus.UNKNOWN)
 
 
 class Logs:
@@ -51,10 +48,10 @@ class Logs:
             raise bad_parameters(
                 [ParameterError("channels", f"{channel!r} is not one of {there}") for channel in strange]
             )
-        if notification.expires_at_ms is not None and notification.expires_at_ms <= self._clock():
+        if notification.has_expired(self._clock()):
             raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
         chosen = notification.channels if channels is None else channels
-        retried = [self._happens(kept, channel, EventKind.RETRY, _is_retried) for channel in chosen]
+        retried = [self._happens(kept, channel, EventKind.RETRY) for channel in chosen]
         then = self._kept(notification_id)
         if not any(retried):
             raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {_standing(then, chosen)}.")
@@ -67,9 +64,7 @@ class Logs:
             end.
         """
         kept = self.kept(notification_id, caller)
-        cancelled = [
-            self._happens(kept, channel, EventKind.CANCEL, _is_cancellable) for channel in kept.notification.channels
-        ]
+        cancelled = [self._happens(kept, channel, EventKind.CANCEL) for channel in kept.notification.channels]
         then = self._kept(notification_id)
         stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
         if not any(cancelled) and not any(stopped):
@@ -83,10 +78,10 @@ class Logs:
             raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
         return kept
 
-    def _happens(self, kept: Kept, channel: str, kind: EventKind, possible: Callable[[LogState], bool]) -> bool:
+    def _happens(self, kept: Kept, channel: str, kind: EventKind) -> bool:
         """Whether `kind` could happen to the log of `channel`, and has."""
         state = kept.log(channel).state
-        while possible(state):
+        while is_possible(state, kind):
             if self._append(kept.notification, channel, state, Event(state.number + 1, kind, self._clock())):
                 return True
             state = self._kept(kept.notification.id).log(channel).state
@@ -95,14 +90,6 @@ class Logs:
     def _append(self, notification: Notification, channel: str, state: LogState, event: Event) -> bool:
         then = self._access.call(lambda stores: stores.notifications.append(notification, channel, state, event))
         return then is not None
-
-
-def _is_retried(state: LogState) -> bool:
-    return state.status in _RETRIED
-
-
-def _is_cancellable(state: LogState) -> bool:
-    return state.is_open and not state.cancelling
 
 
 def _standing(kept: Kept, channels: Sequence[str]) -> str:

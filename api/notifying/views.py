@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.instants import iso_instant
+from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import Event
 from core.notifications.model import Notification, NotificationStatus
 from core.stores.notifications import Kept, Listed, Log
@@ -34,7 +34,7 @@ def subscription_view(subscription: Subscription) -> dict[str, Any]:
         "channels": list(subscription.channels),
         "locale": subscription.locale,
         "created_at": iso_instant(subscription.created_at_ms),
-        "ended_at": _instant(subscription.ended_at_ms),
+        "ended_at": iso_instant_or_none(subscription.ended_at_ms),
     }
 
 
@@ -48,7 +48,7 @@ def _notification(notification: Notification, status: NotificationStatus) -> dic
         "locale": notification.locale,
         "status": status,
         "created_at": iso_instant(notification.created_at_ms),
-        "expires_at": _instant(notification.expires_at_ms),
+        "expires_at": iso_instant_or_none(notification.expires_at_ms),
     }
 
 
@@ -59,12 +59,12 @@ def _log(notification: Notification, log: Log) -> dict[str, Any]:
         "channel": log.channel,
         "status": state.status,
         "attempts": state.attempts,
-        "last_attempt_at": _instant(state.last_attempt_at_ms),
+        "last_attempt_at": iso_instant_or_none(state.last_attempt_at_ms),
         "error_message": state.error_message,
         "reference": state.reference,
-        "due_at": _instant(state.due_at_ms),
+        "due_at": iso_instant_or_none(state.due_at_ms),
         "cancelling": state.cancelling,
-        "finished_at": _instant(state.finished_at_ms),
+        "finished_at": iso_instant_or_none(state.finished_at_ms),
         "history": [_event(event) for event in log.events],
     }
 
@@ -74,11 +74,7 @@ def _event(event: Event) -> dict[str, Any]:
         "number": event.number,
         "kind": event.kind,
         "at": iso_instant(event.at_ms),
-        "until": _instant(event.until_ms),
+        "until": iso_instant_or_none(event.until_ms),
         "error": event.error,
         "reference": event.reference,
     }
-
-
-def _instant(milliseconds: int | None) -> str | None:
-    return None if milliseconds is None else iso_instant(milliseconds)

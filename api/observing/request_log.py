@@ -6,18 +6,18 @@ import re
 import secrets
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import Final
 
 import falcon
 
 from api.observing.metrics import UNMATCHED, Metrics
-from core.log_lines import Sink, iso_time, lines_to, log_line, looks_like_key, redacted
+from core.instants import iso_instant
+from core.log_lines import Sink, lines_to, log_line, looks_like_key, traceback_of
 from core.stores.holders import Clock, wall_clock_ms
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MAX_PATH, _MAX_QUERY, _MAX_AGENT, _MAX_TRACEBACK = 512, 1024, 256, 16_384
+_MAX_PATH, _MAX_QUERY, _MAX_AGENT = 512, 1024, 256
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -71,7 +71,7 @@ class RequestLog:
         self._sink(
             log_line(
                 {
-                    "time": iso_time(self._clock()),
+                    "time": iso_instant(self._clock()),
                     "level": "error" if status >= 500 else "info",
                     "event": "request",
                     "request_id": req.context.request_id,
@@ -95,7 +95,7 @@ class RequestLog:
         self._sink(
             log_line(
                 {
-                    "time": iso_time(self._clock()),
+                    "time": iso_instant(self._clock()),
                     "level": "error",
                     "event": "exception",
                     "request_id": getattr(req.context, "request_id", None),
@@ -106,7 +106,7 @@ class RequestLog:
                     "error": type(ex).__name__,
                     # The end of a traceback is what tells most.
                     # Redacted before it is cut, or the end of a key would be left.
-                    "traceback": redacted("".join(traceback.format_exception(ex)))[-_MAX_TRACEBACK:],
+                    "traceback": traceback_of(ex),
                 }
             )
         )

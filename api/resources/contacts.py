@@ -5,7 +5,7 @@ from __future__ import annotations
 import falcon
 
 from api.access.principal import Principal
-from api.notifying.answering import send_document
+from api.answering import send_document
 from api.notifying.reading import addresses_in, read_object
 from api.notifying.user_path import checked_user_id
 from api.reading.parameters import refuse_parameters

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import falcon
-import orjson
 
 from api.access.principal import Principal
+from api.answering import send_document
 from api.reading.in_force import InForce
 from api.reading.parameters import refuse_parameters
 from api.reading.published import Published
@@ -36,9 +36,8 @@ class MeResource:
         caller: Principal = req.context.principal
         published = self._in_force.published()
         meaning = published.publication.meaning if published else None
-        resp.set_header("Cache-Control", "no-store")
-        resp.content_type = falcon.MEDIA_JSON
-        resp.data = orjson.dumps(
+        send_document(
+            resp,
             {
                 "open": caller.key_id is None,
                 "key": None if caller.key_id is None else {"id": caller.key_id, "name": caller.name},
@@ -48,7 +47,7 @@ class MeResource:
                 "time_zone": meaning.time_zone if meaning else self._time_zone,
                 "currency": self._currency,
                 "published": None if published is None else _what_is_published(published),
-            }
+            },
         )
 
     on_head = on_get

@@ -9,7 +9,7 @@ from typing import Any, Final
 import falcon
 
 from api.access.principal import Principal
-from api.notifying.answering import send_document
+from api.answering import send_document
 from api.notifying.listing import PATH, page, read_parameters
 from api.notifying.logs import Logs
 from api.notifying.payloads import NewNotification, Nothing, Retry

@@ -11,7 +11,7 @@ from api.reading.parameters import refuse_parameters
 from api.reading.published import version_of
 from api.reading.store_access import StoreAccess
 from core.errors import ConservationBroken
-from core.instants import iso_instant
+from core.instants import iso_instant, iso_instant_or_none
 from core.stores import Clock, Stores
 from core.stores.keys import Scope
 from core.stores.runs import Run, RunStatus
@@ -106,7 +106,7 @@ def _failure(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "status": run.status,
-        "ended_at": None if run.ended_at_ms is None else iso_instant(run.ended_at_ms),
+        "ended_at": iso_instant_or_none(run.ended_at_ms),
         "error": run.error,
     }
 

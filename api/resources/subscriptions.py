@@ -9,7 +9,7 @@ import falcon
 from pydantic import Field
 
 from api.access.principal import Principal
-from api.notifying.answering import send_document
+from api.answering import send_document
 from api.notifying.payloads import NewSubscription, Nothing
 from api.notifying.reading import checked_payload, read_object
 from api.notifying.repeating import conflict, id_of, new_or

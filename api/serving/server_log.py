@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import traceback
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from gunicorn.glogging import Logger
 
-from core.log_lines import iso_time, log_line, redacted
-
-_MAX_TRACEBACK: Final = 16_384
+from core.instants import iso_instant
+from core.log_lines import log_line, traceback_of
 
 
 class JsonLines(logging.Formatter):
@@ -24,7 +22,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """`record` as a line, without its newline."""
         fields: dict[str, object] = {
-            "time": iso_time(int(record.created * 1000)),
+            "time": iso_instant(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "event": "server",
             "message": record.getMessage(),
@@ -33,7 +31,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
             # Redacted before it is cut, or the end of a key would be left.
-            fields["traceback"] = redacted("".join(traceback.format_exception(record.exc_info[1])))[-_MAX_TRACEBACK:]
+            fields["traceback"] = traceback_of(record.exc_info[1])
         return log_line(fields).decode().rstrip("\n")
 
 

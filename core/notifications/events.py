@@ -153,6 +153,10 @@ _POSSIBLE: Final[Mapping[LogStatus, frozenset[EventKind]]] = {
 }
 
 
+RETRIABLE: Final = frozenset(status for status, kinds in _POSSIBLE.items() if EventKind.RETRY in kinds)
+"""The statuses of logs that may be sent again."""
+
+
 def initial(created_at_ms: int) -> LogState:
     """A log to which nothing has happened yet; it is due at once."""
     return LogState(LogStatus.PENDING, 0, 0, 0, None, None, created_at_ms)

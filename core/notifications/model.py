@@ -43,6 +43,10 @@ class Notification:
     announces: bool = False
     merchant_id: str | None = None
 
+    def has_expired(self, now_ms: int) -> bool:
+        """Whether it is not sent any more at `now_ms`."""
+        return self.expires_at_ms is not None and self.expires_at_ms <= now_ms
+
     def log_id(self, channel: str) -> str:
         """The id of the log of `channel`: the same for ever, so that a gateway recognises a repetition by it."""
         return f"{self.id}:{channel}"

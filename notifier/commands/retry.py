@@ -9,7 +9,7 @@ import typer
 
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.notifications.events import Event, EventKind, LogStatus
+from core.notifications.events import RETRIABLE, Event, EventKind, LogStatus
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept
@@ -17,7 +17,6 @@ from notifier.commands.status import required
 
 _PAGE: Final = 500
 _HOUR_MS: Final = 3_600_000
-_BY_ID: Final = frozenset({LogStatus.DEAD, LogStatus.UNKNOWN})
 _ALL: Final = frozenset({LogStatus.DEAD})
 
 Retried = dict[str, list[str]]
@@ -66,7 +65,7 @@ def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[s
     found = [required(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
     for kept in found:
         _require_possible(kept, channels)
-    return {kept.notification.id: again for kept in found if (again := _retry(stores, kept, channels, _BY_ID))}
+    return {kept.notification.id: again for kept in found if (again := _retry(stores, kept, channels, RETRIABLE))}
 
 
 def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
@@ -76,12 +75,12 @@ def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
             f"notification {notification.id} does not go over {', '.join(strange)}",
             f"Its channels are {', '.join(notification.channels)}.",
         )
-    if _has_expired(kept):
+    if notification.has_expired(wall_clock_ms()):
         raise ServiceError(
             f"notification {notification.id} has expired: it would not be sent", "Make a new one if it still matters."
         )
     chosen = [log for log in kept.logs if not channels or log.channel in channels]
-    if all(log.state.status not in _BY_ID for log in chosen):
+    if all(log.state.status not in RETRIABLE for log in chosen):
         standing = ", ".join(f"{log.channel} is {log.state.status}" for log in chosen)
         raise ServiceError(
             f"there is nothing to send again of notification {notification.id}: {standing}",
@@ -97,14 +96,9 @@ def _failed_since(stores: Stores, since_ms: int) -> Iterator[Kept]:
             if listed.notification.created_at_ms < since_ms:
                 return
             kept = stores.notifications.get(listed.notification.id)
-            if kept is not None and not _has_expired(kept):
+            if kept is not None and not kept.notification.has_expired(wall_clock_ms()):
                 yield kept
         after = (page[-1].notification.created_at_ms, page[-1].notification.id)
-
-
-def _has_expired(kept: Kept) -> bool:
-    expires_at_ms = kept.notification.expires_at_ms
-    return expires_at_ms is not None and expires_at_ms <= wall_clock_ms()
 
 
 def _retry(stores: Stores, kept: Kept, channels: Sequence[str], statuses: Collection[LogStatus]) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError
-from core.instants import iso_instant
+from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, wall_clock_ms
@@ -64,7 +64,7 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
             }
             for channel in dict.fromkeys([*senders, *(channel for channel, _ in counts)])
         ],
-        "oldest_due_at": None if oldest_due_ms is None else iso_instant(oldest_due_ms),
+        "oldest_due_at": iso_instant_or_none(oldest_due_ms),
         "oldest_due_age_s": None if oldest_due_ms is None else (now_ms - oldest_due_ms) / 1000,
         "failed": [_notification(found) for found in kept if found is not None],
     }
@@ -84,7 +84,7 @@ def _notification(kept: Kept) -> dict[str, Any]:
         "user_id": notification.user_id,
         "title": notification.title,
         "created_at": iso_instant(notification.created_at_ms),
-        "expires_at": None if notification.expires_at_ms is None else iso_instant(notification.expires_at_ms),
+        "expires_at": iso_instant_or_none(notification.expires_at_ms),
         "status": kept.status.value,
         "logs": [_log(log) for log in kept.logs],
     }

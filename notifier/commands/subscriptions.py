@@ -12,7 +12,7 @@ import typer
 from core.calendar.periods import Locale, Mode
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.instants import iso_instant, to_the_second
+from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.notifications.model import new_id
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
@@ -156,7 +156,7 @@ def _as_json(subscription: Subscription) -> dict[str, Any]:
         "channels": list(subscription.channels),
         "locale": subscription.locale,
         "created_at": iso_instant(subscription.created_at_ms),
-        "ended_at": None if ended_at_ms is None else iso_instant(ended_at_ms),
+        "ended_at": iso_instant_or_none(ended_at_ms),
     }
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.log_lines import iso_time, lines_to, log_line, looks_like_key, redacted
+from core.instants import iso_instant
+from core.log_lines import lines_to, log_line, looks_like_key, redacted
 
 TOKEN = "tss_5yvgcq5hjq_GTL2gPyH8SpVMaXv7FXqkl3Yth4_lA1UCOEOeDZ5nmE"  # the same for all processes of the tests
 SECRET = TOKEN.rpartition("_")[2] if TOKEN.count("_") == 2 else TOKEN[15:]
@@ -69,7 +70,7 @@ def test_text_that_is_no_unicode_is_written_as_question_marks() -> None:
 
 
 def test_an_instant_is_written_in_utc_with_milliseconds() -> None:
-    assert iso_time(1_719_230_400_007) == "2024-06-24T12:00:00.007Z"
+    assert iso_instant(1_719_230_400_007) == "2024-06-24T12:00:00.007Z"
 
 
 def test_lines_of_many_threads_do_not_mix() -> None:
