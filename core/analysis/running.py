@@ -1,0 +1,62 @@
+"""Running a named query over the published state of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from core.analysis.parameters import Published, Value, bind
+from core.analysis.queries import Query, query_named
+from core.analysis.tables import days_table, read_table
+from core.calendar import calendar_named
+from core.errors import ServiceError, StoreBusy
+from core.stores.summaries import Publication, SummaryStore
+
+_ATTEMPTS: Final = 5
+
+
+def run_query(summaries: SummaryStore, name: str, parameters: Mapping[str, Value] | None = None) -> pl.DataFrame:
+    """What the query `name` answers; all it reads is of one published state.
+
+    :param parameters: values by name; those left out have their defaults.
+    :returns: the columns that the query's header states.
+    :raises UsageError: there is no such query or parameter, or not with such a value.
+    :raises ServiceError: nothing is published yet, or not of the merchant in question; or its file is not right.
+    :raises StoreBusy: every time the tables had been read, something else was published.
+    :raises StoreUnavailable: the store does not answer.
+    """
+    query = query_named(name)
+    publication = summaries.published()
+    for _ in range(_ATTEMPTS):
+        if publication is None:
+            raise ServiceError("nothing is published yet", "Run rebuild first.")
+        tables = _tables(summaries, publication, query, parameters or {})
+        latest = summaries.published()
+        if latest == publication:
+            return _execute(query, tables)
+        publication = latest
+    raise StoreBusy(
+        f"each of {_ATTEMPTS} times that the summaries had been read, others had just been published", "Try again."
+    )
+
+
+def _execute(query: Query, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    try:
+        return pl.SQLContext(tables, eager=True).execute(query.sql)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).partition("\n")[0]
+        raise ServiceError(
+            f"the query {query.name} cannot be run: {reason}", f"Correct sql/analysis/{query.name}.sql."
+        ) from error
+
+
+def _tables(
+    summaries: SummaryStore, publication: Publication, query: Query, given: Mapping[str, Value]
+) -> dict[str, pl.DataFrame]:
+    calendar = calendar_named(publication.meaning.calendar)
+    published = Published(calendar, publication.first_day_key, publication.last_day_key)
+    parameters = bind(query, given, published)
+    read = {read.table: read_table(summaries, read, parameters) for read in query.reads}
+    return {**read, "days": days_table(published), "parameters": parameters}

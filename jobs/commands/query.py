@@ -1,0 +1,118 @@
+"""``query``: the named queries of ``sql/analysis``, on a terminal or for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import polars as pl
+import typer
+
+from core.analysis import Query, all_queries, query_named, run_query
+from core.command_line import edge, print_json, printable, settings_and_store
+from core.errors import UsageError
+from jobs.commands.tables import aligned
+
+_DECIMALS: Final = 2
+
+
+def run(name: str | None, arguments: Sequence[str], listing: bool, form: str, store_url: str | None) -> None:
+    """Print what a query answers as a table, JSON or CSV; or say which queries there are, or all about one."""
+    with edge(form == "json"):
+        if listing:
+            _describe(all_queries() if name is None else (query_named(name),), form, whole=name is not None)
+        elif name is None:
+            raise UsageError("no query is named", "See which there are with: python -m jobs query --list.")
+        else:
+            query = query_named(name)
+            parameters = _parameters(query, arguments)
+            settings, stores = settings_and_store(store_url, create=False)
+            with stores:
+                answer = run_query(stores.summaries, query.name, parameters)
+            typer.echo(_FORMS[form](answer, _headings(query, settings.currency)), nl=False)
+
+
+def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
+    """The values that ``--name value`` and ``--name=value`` give, by name.
+
+    :raises UsageError: what stands there is something else, or gives a parameter twice.
+    """
+    hint = f"Write --name value; {query.name} has {', '.join(f'--{_option(p.name)}' for p in query.parameters)}."
+    values: dict[str, str] = {}
+    left = iter(arguments)
+    for argument in left:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not name:
+            raise UsageError(f"{argument!r} is not the name of a parameter", hint)
+        found = value if equals else next(left, None)
+        if found is None:
+            raise UsageError(f"--{name} has no value", hint)
+        if name in values:
+            raise UsageError(f"--{name} is given twice", hint)
+        values[name] = found
+    return values
+
+
+def _describe(queries: Sequence[Query], form: str, *, whole: bool) -> None:
+    if form == "json":
+        print_json([asdict(query) for query in queries])
+        return
+    for query in queries:
+        typer.echo(query.name)
+        for line in (query.about if whole else query.purpose).splitlines():
+            typer.echo(f"  {line}".rstrip())
+        rows = [(f"--{_option(p.name)}", p.kind, f"[{p.default}]", p.about) for p in query.parameters]
+        _print_aligned(rows, indent=2)
+        if whole:
+            typer.echo("  columns")
+            _print_aligned([(column.name, column.kind, column.about) for column in query.columns], indent=2)
+
+
+def _print_aligned(rows: Sequence[Sequence[str]], indent: int) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        typer.echo(" " * indent + "  ".join(cells).rstrip())
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _headings(query: Query, currency: str) -> Sequence[str]:
+    return [f"{c.name} {currency}" if "in CURRENCY" in c.about else c.name for c in query.columns]
+
+
+def _table(answer: pl.DataFrame, headings: Sequence[str]) -> str:
+    columns = [[heading, *map(_shown, series)] for heading, series in zip(headings, answer, strict=True)]
+    return aligned(columns, [series.dtype.is_numeric() for series in answer])
+
+
+def _shown(value: Any) -> str:
+    """A value for people: thousands apart, fractions rounded."""
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:,.{_DECIMALS}f}"
+        case int():
+            return f"{value:,}"
+        case _:
+            return printable(str(value))
+
+
+def _json(answer: pl.DataFrame, _: Sequence[str]) -> str:
+    return json.dumps(answer.to_dicts(), ensure_ascii=False) + "\n"
+
+
+def _csv(answer: pl.DataFrame, _: Sequence[str]) -> str:
+    return answer.write_csv()
+
+
+_FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[str]], str]]] = {
+    "table": _table,
+    "json": _json,
+    "csv": _csv,
+}

@@ -1,0 +1,361 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Transaction summaries")
+
+
+with app.setup:
+    import sqlite3
+    from contextlib import closing
+
+    import altair as alt
+    import marimo as mo
+    import polars as pl
+    import polars.selectors as cs
+    from pymongo import MongoClient
+    from pymongoarrow.api import Schema, find_polars_all
+
+    from core.analysis import run_query
+    from core.calendar import Mode, calendar_named
+    from core.settings import read_settings
+    from core.stores import open_stores
+    from core.stores.mongo.layers import layers_of, parts_of_mode
+
+    COLUMNS = {"key": pl.String, "merchant_id": pl.String, "amount": pl.Int64, "count": pl.Int64}
+    ROUNDED = cs.float().round(2)
+    FONT = "Vazirmatn, Tahoma, DejaVu Sans, sans-serif"
+    WEEKDAYS = {
+        "Saturday": "شنبه",
+        "Sunday": "یکشنبه",
+        "Monday": "دوشنبه",
+        "Tuesday": "سه\u200cشنبه",
+        "Wednesday": "چهارشنبه",
+        "Thursday": "پنجشنبه",
+        "Friday": "جمعه",
+    }
+    PERSIAN_NUMBERS = {
+        "decimal": "٫",
+        "thousands": "٬",
+        "grouping": [3],
+        "currency": ["", ""],
+        "numerals": list("۰۱۲۳۴۵۶۷۸۹"),
+    }
+
+
+@app.cell
+def _():
+    mo.md(r"""
+    # Transaction summaries
+
+    Reads what `STORE_URL` has published, asks the named queries of `sql/analysis`, and plots. Start it with
+    `make notebook`. It only reads.
+    """)
+    return
+
+
+@app.cell
+def _():
+    store_url = read_settings().store_url
+    return (store_url,)
+
+
+@app.cell
+def _():
+    language = mo.ui.radio({"English": "en", "فارسی": "fa"}, value="English", label="Labels", inline=True)
+    language
+    return (language,)
+
+
+@app.cell
+def _(language):
+    locale = language.value
+    return (locale,)
+
+
+@app.cell
+def _(store_url):
+    currency = read_settings().currency
+    stores = open_stores(store_url, timeout_s=30, create=False)
+    publication = stores.summaries.published()
+    mo.stop(publication is None, mo.md("Nothing is published yet: run `python -m jobs rebuild` first."))
+    calendar = calendar_named(publication.meaning.calendar)
+    mo.md(
+        f"Published: **{publication.first_day_key} to {publication.last_day_key}**, "
+        f"{publication.total_count:,} transactions that come to {publication.total_amount:,} {currency}."
+    )
+    return calendar, currency, publication, stores
+
+
+@app.cell
+def _():
+    mo.md(r"""
+    ## All daily summaries as one frame
+
+    From MongoDB with pymongoarrow, straight into Arrow; from SQLite with one `SELECT`. `merchant_id` is null for all
+    merchants together. On a server that has views, other tools find the same in the view `summary_transaction`.
+    """)
+    return
+
+
+@app.cell
+def _():
+    def read_mongodb(url: str) -> pl.DataFrame:
+        """The daily summaries in force: a publication names the collections that it is made of."""
+        schema = Schema({name: str if dtype == pl.String else int for name, dtype in COLUMNS.items()})
+        with MongoClient(url) as client:
+            db = client.get_default_database()
+            in_force = db.summary_publications.find_one(sort=[("_id", -1)])
+            frames = [
+                find_polars_all(db[part.collection], part.query, schema=schema)
+                for part in parts_of_mode(layers_of(in_force), Mode.DAILY)
+            ]
+        return pl.concat(frames)
+
+    def read_sqlite(url: str) -> pl.DataFrame:
+        """The daily summaries in force; one statement sees one published state."""
+        sql = f"SELECT {', '.join(COLUMNS)} FROM summary_transaction WHERE mode = 'daily'"
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            return pl.read_database(sql, connection, schema_overrides=COLUMNS)
+
+    return read_mongodb, read_sqlite
+
+
+@app.cell
+def _(publication, read_mongodb, read_sqlite, store_url):
+    daily = read_mongodb(store_url) if store_url.startswith("mongodb") else read_sqlite(store_url)
+    _total = daily.filter(pl.col("merchant_id").is_null())["amount"].cast(pl.Int128).sum()
+    assert _total == publication.total_amount, "something else was published meanwhile: run this cell again"
+    mo.ui.table(daily.sort("key", "merchant_id").head(1_000), label="daily", page_size=5)
+    return (daily,)
+
+
+@app.cell
+def _(calendar, currency, locale):
+    # Axes and tooltips have Persian digits with Persian labels.
+    alt.renderers.set_embed_options(format_locale=PERSIAN_NUMBERS if locale == "fa" else "en-US")
+
+    # Drawn text runs from left to right unless it says otherwise: a day would stand behind its year.
+    _begin, _end = ("\u202b", "\u202c") if locale == "fa" else ("", "")
+
+    def say(english: str, persian: str) -> str:
+        return persian if locale == "fa" else english
+
+    def money_axis() -> alt.Axis:
+        """Thousands, millions and billions in the words of the language."""
+        words = {"k": " هزار", "M": " میلیون", "G": " میلیارد", "T": " هزار میلیارد"} if locale == "fa" else {"G": "B"}
+        expression = "datum.label"
+        for prefix, word in words.items():
+            expression = f"replace({expression}, '{prefix}', '{word}')"
+        expression_of_label = f"datum.value === 0 ? format(0, 'd') : '{_begin}' + {expression} + '{_end}'"
+        unit = say(currency, {"IRR": "ریال", "IRT": "تومان"}.get(currency, currency))
+        return alt.Axis(format="~s", labelExpr=expression_of_label, title=unit)
+
+    def labelled(frame: pl.DataFrame, mode: Mode, column: str) -> pl.DataFrame:
+        """`frame` with what people call the periods of `column`, as ``label``; amounts as charts take them."""
+        labels = [f"{_begin}{calendar.label(calendar.parse(mode, key), locale)}{_end}" for key in frame[column]]
+        narrow = frame.with_columns(pl.col(name).cast(pl.Float64) for name in frame.columns if "amount" in name)
+        return narrow.with_columns(pl.Series("label", labels, pl.String))
+
+    def styled(chart: alt.Chart | alt.LayerChart, title: str) -> alt.Chart:
+        return chart.properties(title=title, width=540, height=240).configure(font=FONT)
+
+    return labelled, money_axis, say, styled
+
+
+@app.cell
+def _():
+    mo.md(r"""
+    ## Months, and which merchants they are made of
+    """)
+    return
+
+
+@app.cell
+def _(stores):
+    monthly_growth = run_query(stores.summaries, "monthly_growth")
+    monthly_growth.with_columns(ROUNDED)
+    return (monthly_growth,)
+
+
+@app.cell
+def _(labelled, money_axis, monthly_growth, say, styled):
+    months_chart = styled(
+        alt.Chart(labelled(monthly_growth, Mode.MONTHLY, "month"))
+        .mark_bar()
+        .encode(
+            x=alt.X("label:N", sort=None, title=None, axis=alt.Axis(labelAngle=-40)),
+            y=alt.Y("amount:Q", axis=money_axis()),
+            opacity=alt.condition("datum.days_published < datum.days", alt.value(0.5), alt.value(1)),
+            tooltip=[
+                "label",
+                alt.Tooltip("amount:Q", format=","),
+                alt.Tooltip("amount_growth_percent:Q", format=".1f"),
+            ],
+        ),
+        say("Amount by month; pale where days are missing", "مبلغ ماهانه؛ ماه ناقص کم\u200cرنگ است"),
+    )
+    months_chart
+    return (months_chart,)
+
+
+@app.cell
+def _(stores):
+    top_merchants = run_query(stores.summaries, "top_merchants", {"limit": 12})
+    top_merchants.with_columns(ROUNDED)
+    return (top_merchants,)
+
+
+@app.cell
+def _(money_axis, say, styled, top_merchants):
+    merchants_chart = styled(
+        alt.Chart(top_merchants.with_columns(pl.col("amount").cast(pl.Float64)))
+        .mark_bar()
+        .encode(
+            x=alt.X("amount:Q", axis=money_axis()),
+            y=alt.Y("merchant_id:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
+            tooltip=["merchant_id", alt.Tooltip("amount:Q", format=","), alt.Tooltip("share_percent:Q", format=".1f")],
+        ),
+        say("Top merchants of the last month", "پذیرندگان برتر ماه گذشته"),
+    )
+    merchants_chart
+    return (merchants_chart,)
+
+
+@app.cell
+def _():
+    mo.md(r"""
+    ## Days: the usual week, and the days that are unlike it
+    """)
+    return
+
+
+@app.cell
+def _(stores):
+    weekday_profile = run_query(stores.summaries, "weekday_profile")
+    weekday_profile.with_columns(ROUNDED)
+    return (weekday_profile,)
+
+
+@app.cell
+def _(money_axis, say, styled, weekday_profile):
+    weekdays_chart = styled(
+        alt.Chart(
+            weekday_profile.select(
+                pl.col("weekday_name")
+                .replace_strict({name: say(name, WEEKDAYS[name]) for name in WEEKDAYS})
+                .alias("label"),
+                "mean_amount",
+                "share_percent",
+            )
+        )
+        .mark_bar()
+        .encode(
+            x=alt.X("label:N", sort=None, title=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("mean_amount:Q", axis=money_axis()),
+            tooltip=[
+                "label",
+                alt.Tooltip("mean_amount:Q", format=",.0f"),
+                alt.Tooltip("share_percent:Q", format=".1f"),
+            ],
+        ),
+        say("Average amount of a day of the week", "میانگین مبلغ هر روز هفته"),
+    )
+    weekdays_chart
+    return (weekdays_chart,)
+
+
+@app.cell
+def _(stores):
+    unusual_days = run_query(stores.summaries, "unusual_days")
+    unusual_days.with_columns(ROUNDED)
+    return (unusual_days,)
+
+
+@app.cell
+def _(daily, labelled, money_axis, say, styled, unusual_days):
+    _overall = labelled(daily.filter(pl.col("merchant_id").is_null()).sort("key"), Mode.DAILY, "key").with_columns(
+        is_unusual=pl.col("key").is_in(unusual_days["day"].to_list())
+    )
+    _months_begin = _overall.group_by(pl.col("key").str.head(7), maintain_order=True).first()["label"].to_list()
+    _days = alt.Chart(_overall).encode(
+        x=alt.X("label:N", sort=None, title=None, axis=alt.Axis(values=_months_begin, labelAngle=-40)),
+        y=alt.Y("amount:Q", axis=money_axis()),
+        tooltip=["label", alt.Tooltip("amount:Q", format=",")],
+    )
+    days_chart = styled(
+        _days.mark_line(strokeWidth=1)
+        + _days.transform_filter("datum.is_unusual").mark_point(color="#d62728", filled=True),
+        say("Amount by day; unusual days are red", "مبلغ روزانه؛ روزهای نامعمول قرمز است"),
+    )
+    days_chart
+    return (days_chart,)
+
+
+@app.cell
+def _(stores):
+    month_to_date = run_query(stores.summaries, "month_to_date")
+    month_to_date
+    return (month_to_date,)
+
+
+@app.cell
+def _(labelled, money_axis, month_to_date, say, styled):
+    _this_month, _month_before = say("this month", "این ماه"), say("the month before", "ماه پیش")
+    running_chart = styled(
+        alt.Chart(
+            labelled(month_to_date, Mode.DAILY, "day")
+            .rename({"amount_to_date": _this_month, "amount_before": _month_before})
+            .unpivot([_this_month, _month_before], index=["day_of_month", "label"], variable_name="which")
+            .drop_nulls()
+        )
+        .mark_line()
+        .encode(
+            x=alt.X(
+                "day_of_month:Q", title=say("day of the month", "روز ماه"), axis=alt.Axis(format="d", tickMinStep=1)
+            ),
+            y=alt.Y("value:Q", axis=money_axis()),
+            color=alt.Color("which:N", title=None, sort=[_this_month, _month_before]),
+            tooltip=["label", "which", alt.Tooltip("value:Q", format=",")],
+        ),
+        say("Month to date", "از ابتدای ماه تا امروز"),
+    )
+    running_chart
+    return (running_chart,)
+
+
+@app.cell
+def _():
+    mo.md(r"""
+    ## Merchants gone silent
+    """)
+    return
+
+
+@app.cell
+def _(stores):
+    silent_merchants = run_query(stores.summaries, "silent_merchants", {"silent_days": 14})
+    silent_merchants.with_columns(ROUNDED)
+    return (silent_merchants,)
+
+
+@app.cell
+def _():
+    mo.md(r"""
+    ## A question of one's own
+
+    Any SQL of Polars over the frame above: how many merchants were active on each day?
+    """)
+    return
+
+
+@app.cell
+def _(daily):
+    active_merchants = pl.SQLContext(daily=daily, eager=True).execute(
+        "SELECT key AS day, COUNT(merchant_id) AS merchants FROM daily GROUP BY key ORDER BY day DESC LIMIT 7"
+    )
+    active_merchants
+    return (active_merchants,)
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,56 @@
+-- What a month has come to by each of its days, beside the month before by the same day.
+--
+-- Days without transactions are rows too, up to `to` or to the last published day.
+--
+-- Parameters:
+--   to           day = last      the last day; its month is shown from its first published day on
+--   merchant_id  merchant = all  one merchant instead of all together
+-- Reads:
+--   daily_series  [*, to]
+-- Columns:
+--   day             String  key of the day
+--   day_of_month    Int64   from 1
+--   amount          Int128  sum of its amounts, in CURRENCY
+--   amount_to_date  Int128  sum from the beginning of the month
+--   amount_before   Int128  that of the month before by the same day; null where it has no such published day
+--   count           Int64   number of its transactions
+--   count_to_date   Int64   number from the beginning of the month
+--   count_before    Int64   that of the month before by the same day; null likewise
+WITH filled AS (
+    SELECT
+        d.day_key,
+        d.month,
+        d.month_key,
+        d.day_of_month,
+        COALESCE(s.amount, CAST(0 AS INT128)) AS amount,
+        COALESCE(s.count, 0) AS count
+    FROM days AS d
+    LEFT JOIN daily_series AS s ON s.key = d.day_key
+),
+asked AS (
+    SELECT MAX(d.day_key) AS day_key, MAX(d.month) AS month
+    FROM days AS d
+    CROSS JOIN parameters AS p
+    WHERE d.day_key <= p."to"
+),
+summed AS (
+    SELECT
+        *,
+        SUM(amount) OVER (PARTITION BY month_key ORDER BY day_of_month) AS amount_to_date,
+        SUM(count) OVER (PARTITION BY month_key ORDER BY day_of_month) AS count_to_date
+    FROM filled
+)
+SELECT
+    d.day_key AS day,
+    d.day_of_month,
+    d.amount,
+    d.amount_to_date,
+    b.amount_to_date AS amount_before,
+    d.count,
+    d.count_to_date,
+    b.count_to_date AS count_before
+FROM summed AS d
+JOIN asked AS a ON a.month = d.month
+LEFT JOIN summed AS b ON b.month = d.month - 1 AND b.day_of_month = d.day_of_month
+WHERE d.day_key <= a.day_key
+ORDER BY day
