@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from core.stores.summaries import SUMMARY_COLUMNS
+from core.stores.summaries import SUMMARY_COLUMNS, KeyRange
 
 _INSTANTS: Final = ("period_start", "period_end")
 _INTEGERS: Final = ("amount", "count", *_INSTANTS)
+_IDENTITY: Final = ("mode", "key", "merchant_id")
 _SCHEMA: Final = {name: pl.Int64 if name in _INTEGERS else pl.String for name in SUMMARY_COLUMNS}
 
 SummaryTuple = tuple[str, str, str | None, int, int, int, int]
@@ -32,3 +34,39 @@ def from_batches(batches: Iterable[Sequence[SummaryTuple]]) -> pl.DataFrame:
     frames = [pl.DataFrame(batch, schema=_SCHEMA, orient="row") for batch in batches]
     plain = pl.concat(frames or [pl.DataFrame(schema=_SCHEMA)])
     return plain.with_columns(pl.col(_INSTANTS).cast(pl.Datetime("ms", "UTC")))
+
+
+def within(ranges: Iterable[KeyRange]) -> pl.Expr:
+    """Whether a summary is of a period of one of `ranges`."""
+    conditions = [
+        (pl.col("mode") == mode.value) & pl.col("key").is_between(pl.lit(first_key), pl.lit(last_key))
+        for mode, first_key, last_key in ranges
+    ]
+    return pl.any_horizontal(pl.lit(False), *conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What makes one frame of summaries into another: frames of `SUMMARY_COLUMNS`.
+
+    :param removed: summaries that vanish, as they were; `changed` ones keep period and merchant, `added` ones are new.
+    """
+
+    removed: pl.DataFrame
+    changed: pl.DataFrame
+    added: pl.DataFrame
+
+    @classmethod
+    def between(cls, stored: pl.DataFrame, wanted: pl.DataFrame) -> Difference:
+        """What makes `stored` into `wanted`."""
+        new = wanted.join(stored, on=SUMMARY_COLUMNS, how="anti", nulls_equal=True)
+        return cls(
+            removed=stored.join(wanted, on=_IDENTITY, how="anti", nulls_equal=True),
+            changed=new.join(stored, on=_IDENTITY, how="semi", nulls_equal=True),
+            added=new.join(stored, on=_IDENTITY, how="anti", nulls_equal=True),
+        )
+
+    @property
+    def height(self) -> int:
+        """How many summaries are concerned."""
+        return self.removed.height + self.changed.height + self.added.height

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from core.errors import ConservationBroken, PublicationLost
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
-    from core.stores.summaries import Publication
+    from core.stores.summaries import KeyRange, Publication
 
 SUMMARIES: Final = "summary_transaction"
 """The table or view by which everyone finds the published summaries."""
 
+_DEFECT: Final = "Nothing was published. This is a defect of the program: please report it with the command used."
+_MEDDLING: Final = (
+    "Nothing was published. If something else was writing to the summaries just now, stop that and run it again."
+)
 _GENERATION_NAME: Final = re.compile(rf"{SUMMARIES}_(\d{{6,}})_run_(\d{{6,}})")
 
 
@@ -44,14 +51,54 @@ def require_publishable(publication: Publication, rows: pl.DataFrame) -> None:
 
     :raises ConservationBroken: they are not; nothing was written.
     """
-    hint = "Nothing was published. This is a defect of the program: please report it with the command used."
     if rows.height != publication.rows:
         raise ConservationBroken(
-            f"{publication.rows} summaries were to be published, but {rows.height} were handed over", hint
+            f"{publication.rows} summaries were to be published, but {rows.height} were handed over", _DEFECT
         )
+    _require_distinct(rows)
+
+
+def require_amendable(rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
+    """Raise unless `rows` hold each mode, key and merchant once, and only periods of `ranges`.
+
+    :raises ConservationBroken: they do not; nothing was written.
+    :raises ValueError: two of `ranges` overlap.
+    """
+    from core.stores.frames import within
+
+    ascending = sorted(ranges)
+    if any(a.mode == b.mode and b.first_key <= a.last_key for a, b in pairwise(ascending)):
+        raise ValueError(f"ranges overlap: {ascending}")
+    _require_distinct(rows)
+    if beyond := rows.filter(~within(ranges)).height:
+        raise ConservationBroken(f"{beyond} summaries are of periods that were not to be replaced", _DEFECT)
+
+
+def require_amended(publication: Publication, rows: int) -> None:
+    """Raise unless the `rows` of the whole store after an amendment are as many as `publication` says.
+
+    :raises ConservationBroken: they are not.
+    """
+    if rows != publication.rows:
+        raise ConservationBroken(
+            f"the store was to hold {publication.rows} summaries, but would hold {rows}", _MEDDLING
+        )
+
+
+def require_untouched(missed: int) -> None:
+    """Raise unless all summaries that were to be changed or removed were still as they had been read.
+
+    :param missed: how many were not.
+    :raises ConservationBroken: there are some.
+    """
+    if missed:
+        raise ConservationBroken(f"{missed} summaries were changed by something else meanwhile", _MEDDLING)
+
+
+def _require_distinct(rows: pl.DataFrame) -> None:
     distinct = rows.select("mode", "key", "merchant_id").n_unique()
     if distinct != rows.height:
-        raise ConservationBroken(f"{rows.height - distinct} summaries have the period and merchant of another", hint)
+        raise ConservationBroken(f"{rows.height - distinct} summaries have the period and merchant of another", _DEFECT)
 
 
 def require_next(publication: Publication, in_force: int) -> None:

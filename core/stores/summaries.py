@@ -12,6 +12,8 @@ from core.calendar.periods import Mode
 from core.errors import MeaningMismatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
 Measure = Literal["amount", "count"]
@@ -72,6 +74,8 @@ class Publication:
     :param last_day_key: key of the latest daily summary, or None.
     :param total_amount: sum of all amounts; may exceed int64.
     :param total_count: number of transactions counted.
+    :param complete_until_ms: before that instant (milliseconds since 1970 UTC) no transaction is missing, as far as the
+        sources told; None where nobody knows.
     """
 
     generation: int
@@ -83,6 +87,7 @@ class Publication:
     last_day_key: str | None
     total_amount: int
     total_count: int
+    complete_until_ms: int | None = None
 
 
 class SeriesPoint(NamedTuple):
@@ -100,6 +105,14 @@ class MerchantTotals(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
 
 
+class KeyRange(NamedTuple):
+    """The periods of `mode` whose keys lie from `first_key` to `last_key`, both inclusive."""
+
+    mode: Mode
+    first_key: str
+    last_key: str
+
+
 class SummaryStore(Protocol):
     """Where summaries are kept. Threads may share an instance, and take turns; processes may not.
 
@@ -113,10 +126,20 @@ class SummaryStore(Protocol):
             was opened: then close the stores and open them again.
         """
 
-    def daily(self) -> pl.DataFrame:
-        """The daily rows of single merchants (``merchant_id`` not null) of the publication in force.
+    def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
+        """The summaries of `mode`, of single merchants and of all together, of the publication in force.
 
+        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`. Little is read
+            for a narrow range, however large the store.
         :returns: a frame of `SUMMARY_COLUMNS` in no promised order; empty when nothing was published yet.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def count(self) -> int:
+        """How many summaries of all modes the publication in force has, counted and not as it announced.
+
+        They are as many as announced unless something else wrote to the store. It costs far less than reading them.
+
         :raises StoreUnavailable: the store does not answer.
         """
 
@@ -130,6 +153,22 @@ class SummaryStore(Protocol):
         :raises ConservationBroken: `rows` are not as many as announced, or hold a mode, key and merchant twice.
         :raises StoreUnavailable: the store could not be written; the state before is still published. Only when the
             connection to a server broke at the very moment of publishing, the sentence says that it is not known.
+        """
+
+    def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
+        """Replace the periods of `ranges`, and leave all others as they are published, atomically.
+
+        What it costs follows the size of `rows` and of what they replace, not that of the store.
+
+        :param publication: as for `publish`; its ``rows`` and totals are those of the whole store after
+            the amendment, as it is and not as the publication before announced it: see `count`.
+        :param rows: a frame of `SUMMARY_COLUMNS`: all summaries of the periods of `ranges`, of single merchants and
+            overall. A period without rows is gone afterwards.
+        :param ranges: none of them overlapping; none at all publishes what is in force once more.
+        :raises PublicationLost: another run published that generation first; nothing of this one is visible.
+        :raises ConservationBroken: the store would hold another number of rows than announced; `rows` hold a mode, key
+            and merchant twice, or a period of none of `ranges`.
+        :raises StoreUnavailable: as for `publish`.
         """
 
     def series(
@@ -159,6 +198,21 @@ class SummaryStore(Protocol):
         :param first_month_key: the earliest month wanted, inclusive; None for no bound. Likewise `last_month_key`.
         :returns: only merchants with a summary in that range; empty when nothing was published yet.
         :raises StoreUnavailable: the store does not answer.
+        """
+
+    def publications_before(self, before_ms: int, *, below: int) -> list[int]:
+        """The generations, ascending, below generation `below` that were published before `before_ms`.
+
+        :param before_ms: milliseconds since 1970 UTC.
+        """
+
+    def forget(self, generations: Sequence[int]) -> int:
+        """Remove these from the list of what was published, but neither the one in force nor the one before it.
+
+        What is published stays as it is: of older generations only that list knows.
+
+        :returns: how many were removed.
+        :raises StoreUnavailable: the store could not be written.
         """
 
     def close(self) -> None:

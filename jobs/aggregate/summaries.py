@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -41,10 +42,16 @@ def mixed_type_merchants(kinds: list[pl.DataFrame]) -> list[str]:
     return mixed["merchant_id"].sort().to_list()
 
 
-def summarise(daily: pl.DataFrame, calendar: Calendar, local_days: LocalDays) -> pl.DataFrame:
+def summarise(
+    daily: pl.DataFrame,
+    calendar: Calendar,
+    local_days: LocalDays,
+    wanted: Mapping[Mode, Collection[str]] | None = None,
+) -> pl.DataFrame:
     """The summaries of all modes, of each merchant and of all together.
 
     :param daily: frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row a merchant and day.
+    :param wanted: for each mode the keys of the periods wanted, of which `daily` has all days; None for all.
     :returns: a frame of `core.stores.summaries.SUMMARY_COLUMNS`, ordered by mode, merchant (overall first), key.
     :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
     """
@@ -58,7 +65,8 @@ def summarise(daily: pl.DataFrame, calendar: Calendar, local_days: LocalDays) ->
             pl.col(f"{mode}_start").alias("period_start"),
             pl.col(f"{mode}_end").alias("period_end"),
         ]
-        by_merchant = dated.group_by("merchant_id", *period).agg(totals)
+        some = dated if wanted is None else dated.filter(pl.col(f"{mode}_key").is_in(list(wanted[mode])))
+        by_merchant = some.group_by("merchant_id", *period).agg(totals)
         overall = by_merchant.group_by("key", "period_start", "period_end").agg(totals)
         frames += [
             part.with_columns(pl.lit(str(mode)).alias("mode"))
@@ -97,24 +105,30 @@ def require_conservation(rows: pl.DataFrame, daily: pl.DataFrame) -> tuple[int, 
     :returns: the total amount (which may exceed int64) and the number of transactions.
     :raises ConservationBroken: names a merchant and the numbers that differ.
     """
+    for mode in Mode:
+        require_same_totals(mode, rows, daily)
+    if not len(daily):
+        return 0, 0
+    return int(daily["amount"].cast(pl.Int128).sum()), int(daily["count"].sum())
+
+
+def require_same_totals(mode: Mode, rows: pl.DataFrame, daily: pl.DataFrame) -> None:
+    """Raise unless the summaries of `mode` among `rows` add up to `daily`, for each merchant and for all together.
+
+    :raises ConservationBroken: names a merchant and the numbers that differ.
+    """
     wide = [pl.col("amount").cast(pl.Int128).sum(), pl.col("count").sum()]
-    by_mode = rows.group_by("mode", "merchant_id").agg(wide)
     base = daily.group_by("merchant_id").agg(wide)
     overall = base.select(pl.lit(None, pl.String).alias("merchant_id"), *wide)
     expected = pl.concat([base, overall]) if len(base) else base
-    for mode in Mode:
-        found = by_mode.filter(pl.col("mode") == str(mode)).drop("mode")
-        both = expected.join(found, on="merchant_id", how="full", suffix="_found", nulls_equal=True, coalesce=True)
-        wrong = both.filter(
-            pl.col("amount").ne_missing(pl.col("amount_found")) | pl.col("count").ne_missing(pl.col("count_found"))
+    found = rows.filter(pl.col("mode") == str(mode)).group_by("merchant_id").agg(wide)
+    both = expected.join(found, on="merchant_id", how="full", suffix="_found", nulls_equal=True, coalesce=True)
+    wrong = both.filter(
+        pl.col("amount").ne_missing(pl.col("amount_found")) | pl.col("count").ne_missing(pl.col("count_found"))
+    )
+    for row in wrong.head(1).iter_rows(named=True):
+        raise ConservationBroken(
+            f"the {mode} summaries of {_whose(row)} add up to {row['amount_found'] or 0} in "
+            f"{row['count_found'] or 0} transactions, but {row['amount'] or 0} in {row['count'] or 0} were added up",
+            "Nothing was published. This is a defect of the program: please report it with the command used.",
         )
-        for row in wrong.head(1).iter_rows(named=True):
-            raise ConservationBroken(
-                f"the {mode} summaries of {_whose(row)} add up to {row['amount_found'] or 0} in "
-                f"{row['count_found'] or 0} transactions, but {row['amount'] or 0} in {row['count'] or 0} were "
-                "added up",
-                "Nothing was published. This is a defect of the program: please report it with the command used.",
-            )
-    if not len(base):
-        return 0, 0
-    return int(overall["amount"].item()), int(overall["count"].item())

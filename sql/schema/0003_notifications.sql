@@ -91,7 +91,7 @@ CREATE TABLE contacts (
     PRIMARY KEY (user_id, channel)
 ) WITHOUT ROWID;
 
--- Who is told of which summaries. A subscription is never deleted: ending one sets its ended_at_ms.
+-- Who is told of which summaries. Ending a subscription sets its ended_at_ms.
 CREATE TABLE subscriptions (
     id            TEXT    NOT NULL PRIMARY KEY,
     merchant_id   TEXT,  -- null: all merchants together

@@ -1,6 +1,6 @@
--- One generation of summaries, filled under the name that replaces {table}; publishing renames it to
--- summary_transaction. One row a mode, key and merchant; merchant_id is null for all merchants together. Instants are
--- milliseconds since 1970 UTC, half-open.
+-- The summaries, filled under the name that replaces {table}; publishing everything renames it to summary_transaction,
+-- where publications of some periods change its rows. One row a mode, key and merchant; merchant_id is null for all
+-- merchants together. Instants are milliseconds since 1970 UTC, half-open.
 CREATE TABLE {table} (
     mode         TEXT    NOT NULL CHECK (mode IN ('daily', 'weekly', 'monthly')),
     key          TEXT    NOT NULL,

@@ -25,6 +25,8 @@ _INSTANTS: Final = (
     "queue_at",
     "at",
     "until",
+    "as_of",
+    "complete_until",
 )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
-from core.notifications.events import Event, LogState
+from core.notifications.events import Event, LogState, fold
 from core.notifications.model import Notification
 from core.stores.mongo.database import Document
 from core.stores.mongo.documents import from_document, to_document
@@ -57,10 +57,45 @@ def copied_events(document: Document) -> dict[str, list[Event]]:
     return {log["channel"]: [event_of(event) for event in log["events"]] for log in document["logs"]}
 
 
-def event_document(log_id: str, event: Event) -> Document:
-    """The document whose insertion lets `event` happen; its claim tells it from an equal one of somebody else."""
-    record = {"id": event_id(log_id, event.number), **event_to_record(event), "claim": secrets.token_hex(8)}
-    return to_document(record, "id")
+def copied_event_ids(document: Document) -> list[str]:
+    """The ids of the events that the copies know."""
+    notification = notification_of(document)
+    return [
+        event_id(notification.log_id(channel), event.number)
+        for channel, events in copied_events(document).items()
+        for event in events
+    ]
+
+
+def copied(document: Document) -> Kept:
+    """The notification and its logs as far as the copies know them."""
+    notification = notification_of(document)
+    return Kept(
+        notification,
+        tuple(
+            Log(channel, tuple(events), fold(notification.created_at_ms, events))
+            for channel, events in copied_events(document).items()
+        ),
+    )
+
+
+def event_document(notification: Notification, channel: str, event: Event) -> Document:
+    """The document whose insertion lets `event` happen to the log of `channel`.
+
+    Its claim tells it from an equal one of somebody else, and ``of_at`` from one of a notification of the same id that
+    was removed.
+    """
+    record = {"id": event_id(notification.log_id(channel), event.number), **event_to_record(event)}
+    return {
+        **to_document(record, "id"),
+        "of_at": DatetimeMS(notification.created_at_ms),
+        "claim": secrets.token_hex(8),
+    }
+
+
+def made_of(event: Document, default_ms: int) -> int:
+    """When the notification was made that `event` happened to; events of before that was kept do not tell."""
+    return int(event.get("of_at", default_ms))
 
 
 def event_id(log_id: str, number: int) -> str:

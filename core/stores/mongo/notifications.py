@@ -8,7 +8,7 @@ they agree: so they are right in the end even where updates are not atomic and o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from bson import Int64
@@ -23,11 +23,14 @@ from core.stores.mongo.database import Database, Document
 from core.stores.mongo.notification_documents import (
     KEEP,
     Queueing,
+    copied,
+    copied_event_ids,
     copied_events,
     copies,
     event_document,
     event_id,
     event_of,
+    made_of,
     new_document,
     notification_of,
     with_queue,
@@ -38,11 +41,12 @@ from core.stores.notification_records import (
     notification_from_record,
     notification_to_record,
 )
-from core.stores.notifications import ChannelCounts, Kept, Listed, Log, newly_kept
+from core.stores.notifications import ChannelCounts, Kept, Listed, Log, is_finished, newly_kept
 from core.stores.records import storable
 
 _NOTIFICATIONS: Final = "notifications"
 _EVENTS: Final = "notification_events"
+_ENDED: Final = [status.value for status in NotificationStatus if status is not NotificationStatus.PENDING]
 _MOST_ROUNDS: Final = 100  # of writing copies, each lost to another writer: then they stay behind until they are mended
 
 
@@ -73,13 +77,19 @@ class MongoNotificationStore:
         event = event_from_record(event_to_record(event))
         then = after(state, event)
         with self._database.answering() as db:
-            if not state.is_open:
-                # First: a log whose copy is not open nobody would look at when this process dies after the event.
-                _settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)})
-            if not _insert(db, event_document(notification.log_id(channel), event)):
+            # First: a log whose copy is not open nobody would look at when this process dies after the event.
+            if not state.is_open and not _settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)}):
                 return None
+            document = event_document(notification, channel, event)
+            if not _insert(db, document):
+                return None
+            is_there = True
             with suppress(PyMongoError):  # it has happened: a copy that is behind is mended when it is due
-                _settle(db, notification.id, KEEP)
+                is_there = _settle(db, notification.id, KEEP)
+            if not is_there:
+                # A log that is not open may be removed at any moment. From here on it cannot: its copies are others.
+                db[_EVENTS].delete_one({"_id": document["_id"], "claim": document["claim"]})
+                return None
         return then
 
     def mend(self, kept: Kept, queue_at_ms: int | None = None) -> None:
@@ -134,6 +144,41 @@ class MongoNotificationStore:
             documents = list(db[_NOTIFICATIONS].find(query, {"logs": False}).sort(order).limit(limit))
         return [Listed(notification_of(document), NotificationStatus(document["status"])) for document in documents]
 
+    def finished(
+        self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
+    ) -> list[Notification]:
+        """Notifications of which nothing has been left to do since before `before_ms`, the oldest first."""
+        # By the copies: one that is behind is open by them, or waits for a retry, of which `remove` will know.
+        query: Document = {"status": {"$in": _ENDED}, "created_at": {"$lt": DatetimeMS(before_ms)}}
+        if after is not None:
+            created_at = DatetimeMS(after[0])
+            query["created_at"]["$gte"] = created_at
+            query["$or"] = [{"created_at": {"$gt": created_at}}, {"_id": {"$gt": after[1]}}]
+        found: list[Notification] = []
+        order = [("created_at", ASCENDING), ("_id", ASCENDING)]
+        with self._database.answering() as db, closing(db[_NOTIFICATIONS].find(query).sort(order)) as documents:
+            while len(found) < limit and (document := next(documents, None)) is not None:
+                if is_finished(copied(document), before_ms, unknown=unknown):
+                    found.append(notification_of(document))
+        return found
+
+    def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
+        """Remove those of the notifications that are still `finished`, with their events.
+
+        The events go first: all of them are in the copies, so that a crash in between takes nothing away.
+        """
+        removed = 0
+        with self._database.answering() as db:
+            for notification_id in notification_ids:
+                _settle(db, notification_id, KEEP)
+                document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
+                if document is None or not is_finished(_kept(db, document), before_ms, unknown=unknown):
+                    continue
+                db[_EVENTS].delete_many({"_id": {"$in": copied_event_ids(document)}})
+                unchanged = {"_id": notification_id, "revision": document["revision"]}
+                removed += db[_NOTIFICATIONS].delete_one(unchanged).deleted_count
+        return removed
+
     def counts(self) -> list[ChannelCounts]:
         """How many logs there are of each channel and status that any has."""
         counted: dict[tuple[str, str], int] = {}
@@ -151,6 +196,11 @@ class MongoNotificationStore:
             ChannelCounts(channel, LogStatus(status), count) for (channel, status), count in sorted(counted.items())
         ]
 
+    def due_count(self, now_ms: int) -> int:
+        """How many notifications have an open log that has been due by `now_ms`."""
+        with self._database.answering() as db:
+            return db[_NOTIFICATIONS].count_documents({"due_at": {"$lte": DatetimeMS(now_ms)}})
+
     def oldest_due_ms(self, now_ms: int) -> int | None:
         """Since when the open log has been due that has been longest of all by `now_ms`."""
         query = {"due_at": {"$lte": DatetimeMS(now_ms)}}
@@ -164,33 +214,47 @@ def _kept(db: PyMongoDatabase[Document], document: Document) -> Kept:
     notification = notification_of(document)
     logs: list[Log] = []
     for channel, events in copied_events(document).items():
-        log_id = notification.log_id(channel)
+        log_id, at_ms = notification.log_id(channel), notification.created_at_ms
         while (found := db[_EVENTS].find_one({"_id": event_id(log_id, len(events) + 1)})) is not None:
+            if made_of(found, at_ms) != at_ms:
+                break
             events.append(event_of(found))
         logs.append(Log(channel, tuple(events), fold(notification.created_at_ms, events)))
     return Kept(notification, tuple(logs))
 
 
 def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
-    """Insert `event`; whether it was the first under its id."""
-    try:
-        db[_EVENTS].insert_one(event)
-    except DuplicateKeyError:
-        # A driver that lost the answer and asked again is told that its own event is there.
-        return db[_EVENTS].find_one({"_id": event["_id"], "claim": event["claim"]}) is not None
-    return True
+    """Insert `event`; whether it was the first under its id. One that an earlier notification has left gives way."""
+    while True:
+        try:
+            db[_EVENTS].insert_one(event)
+            return True
+        except DuplicateKeyError:
+            found = db[_EVENTS].find_one({"_id": event["_id"]})
+        if found is None:
+            continue
+        if found["claim"] == event["claim"]:
+            return True  # a driver that lost the answer and asked again is told that its own event is there
+        of_at_ms = made_of(event, 0)
+        if made_of(found, of_at_ms) >= of_at_ms:
+            return False
+        db[_EVENTS].delete_one({"_id": found["_id"], "claim": found["claim"]})
 
 
-def _settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> None:
-    """Write the copies until they agree with the events, also after somebody else has overwritten them."""
+def _settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> bool:
+    """Write the copies until they agree with the events, also after somebody else has overwritten them.
+
+    :returns: whether there is such a notification.
+    """
     for _ in range(_MOST_ROUNDS):
         document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
         if document is None:
-            return
+            return False
         wanted = copies(_kept(db, document), document, queueing)
         if wanted == {name: document.get(name) for name in wanted}:
-            return
+            return True
         db[_NOTIFICATIONS].bulk_write([_update(document, wanted)])
+    return True
 
 
 def _update(document: Document, wanted: Document) -> UpdateOne:

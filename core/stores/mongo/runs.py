@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from pymongo import DESCENDING
+from bson.datetime_ms import DatetimeMS
+from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
@@ -58,6 +60,19 @@ class MongoRunLedger:
         with self._database.answering() as db:
             documents = list(db["summary_runs"].find().sort("_id", DESCENDING).limit(limit))
         return [_from_document(document) for document in documents]
+
+    def ended_before(self, before_ms: int, *, below: int) -> list[int]:
+        """The numbers, ascending, of runs below number `below` that ended before `before_ms`."""
+        query = {"_id": {"$lt": below}, "ended_at": {"$lt": DatetimeMS(before_ms)}}
+        with self._database.answering() as db:
+            return [found["_id"] for found in db["summary_runs"].find(query, {"_id": True}).sort("_id", ASCENDING)]
+
+    def remove(self, run_ids: Sequence[int]) -> int:
+        """Remove those of these runs that have ended, but never the latest."""
+        latest = max((run.id for run in self.recent(1)), default=0)
+        query = {"_id": {"$in": [run_id for run_id in run_ids if run_id < latest]}, "ended_at": {"$ne": None}}
+        with self._database.answering() as db:
+            return db["summary_runs"].delete_many(query).deleted_count
 
     def _close(self, run: Run) -> None:
         """Close `run`, whose process is gone. Others may do so too at this moment: they write the same."""

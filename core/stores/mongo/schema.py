@@ -1,4 +1,4 @@
-"""The schema version of a MongoDB store, which is one document of ``summary_meta``, and its indexes."""
+"""The schema version of a MongoDB store, which is one document of ``summary_meta``, and the indexes of collections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from core.stores.mongo.database import Database, Document
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
@@ -24,6 +24,12 @@ _INDEXES: Final = (
     IndexModel([("standing", ASCENDING)]),
 )
 """Of ``notifications``: what is due, the pages of lists, and the counts."""
+
+SUMMARY_INDEXES: Final = (
+    IndexModel([("mode", ASCENDING), ("merchant_id", ASCENDING), ("key", ASCENDING)], unique=True),
+    IndexModel([("mode", ASCENDING), ("key", ASCENDING)]),
+)
+"""Of every collection of summaries: one merchant's periods, and all merchants' summaries of some periods."""
 
 
 def prepare(database: Database, *, create: bool) -> None:

@@ -34,13 +34,25 @@ class MongoSubscriptionStore:
             document = db["subscriptions"].find_one({"_id": subscription_id})
         return None if document is None else _from_document(document)
 
-    def all(self, *, user_id: str | None = None, in_force: bool = False) -> list[Subscription]:
+    def all(
+        self,
+        *,
+        user_id: str | None = None,
+        in_force: bool = False,
+        after: tuple[int, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Subscription]:
         """Subscriptions by the instant of creation, then by id."""
         query: Document = {} if user_id is None else {"user_id": storable(user_id)}
         if in_force:
             query["ended_at"] = None
+        if after is not None:
+            created_at = DatetimeMS(after[0])
+            query["created_at"] = {"$gte": created_at}
+            query["$or"] = [{"created_at": {"$gt": created_at}}, {"_id": {"$gt": after[1]}}]
+        order = [("created_at", ASCENDING), ("_id", ASCENDING)]
         with self._database.answering() as db:
-            documents = list(db["subscriptions"].find(query).sort([("created_at", ASCENDING), ("_id", ASCENDING)]))
+            documents = list(db["subscriptions"].find(query).sort(order).limit(limit or 0))
         return [_from_document(document) for document in documents]
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
@@ -54,6 +66,11 @@ class MongoSubscriptionStore:
                 {"_id": subscription_id, "ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}}
             )
         return self._present(subscription_id)
+
+    def remove_ended(self, before_ms: int) -> int:
+        """Remove the subscriptions that ended before `before_ms`; how many those were."""
+        with self._database.answering() as db:
+            return db["subscriptions"].delete_many({"ended_at": {"$lt": DatetimeMS(before_ms)}}).deleted_count
 
     def _present(self, subscription_id: str) -> Subscription:
         subscription = self.get(subscription_id)

@@ -1,23 +1,29 @@
-"""The summary store on MongoDB: a collection for each generation, and the list ``summary_publications``."""
+"""The summary store on MongoDB: collections of the generations, and the list ``summary_publications``."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING
-from pymongo.collection import Collection
+from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import OperationFailure
 
 from core.calendar.periods import Mode
-from core.stores.generations import require_publishable
+from core.errors import StoreBusy
+from core.stores.generations import require_amendable, require_publishable
+from core.stores.mongo.amending import amend
+from core.stores.mongo.counting import Shown, count_shown, shown_of
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
-from core.stores.mongo.publishing import in_force, publish
+from core.stores.mongo.layers import Layer, Part, layers_of, parts, parts_of_mode
+from core.stores.mongo.publications import in_force, kept_by, newest_two
+from core.stores.mongo.publishing import publish
 from core.stores.records import publication_from_record
-from core.stores.summaries import SUMMARY_COLUMNS, Measure, MerchantTotals, Publication, SeriesPoint
+from core.stores.summaries import SUMMARY_COLUMNS, KeyRange, Measure, MerchantTotals, Publication, SeriesPoint
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,8 +31,10 @@ if TYPE_CHECKING:
     from core.stores.frames import SummaryTuple
 
 T = TypeVar("T")
+P = TypeVar("P", Part, Shown)
 
 _BATCH_ROWS: Final = 50_000
+_ATTEMPTS: Final = 5
 _COLUMNS: Final = {"_id": False, **dict.fromkeys(SUMMARY_COLUMNS, True)}
 
 
@@ -42,17 +50,17 @@ class MongoSummaryStore:
             document = in_force(db)
         return None if document is None else publication_from_record(from_document(document, "generation"))
 
-    def daily(self) -> pl.DataFrame:
-        """The daily rows of single merchants of the publication in force."""
+    def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
+        """The summaries of `mode`, of single merchants and of all together, of the publication in force."""
+        import polars as pl
+
         from core.stores.frames import from_batches
 
-        def read(summaries: Collection[Document]) -> pl.DataFrame:
-            return from_batches(
-                _batches(summaries.find({"mode": Mode.DAILY.value, "merchant_id": {"$ne": None}}, _COLUMNS))
-            )
+        def fetch(db: PyMongoDatabase[Document], part: Part) -> pl.DataFrame:
+            return from_batches(_batches(db[part.collection].find(part.query, _COLUMNS)))
 
-        frame = self._read(read)
-        return from_batches([]) if frame is None else frame
+        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
+        return pl.concat([from_batches([]), *found])
 
     def series(
         self,
@@ -63,37 +71,50 @@ class MongoSummaryStore:
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
         """One merchant's values (None: all merchants together), ascending by key."""
-        query = {"mode": mode.value, "merchant_id": merchant_id, **_bounds(first_key, last_key)}
+        wanted = {"_id": False, "key": True, measure: True}
 
-        def read(summaries: Collection[Document]) -> list[SeriesPoint]:
-            documents = summaries.find(query, {"_id": False, "key": True, measure: True}).sort("key", ASCENDING)
-            return [SeriesPoint(document["key"], int(document[measure])) for document in documents]
+        def fetch(db: PyMongoDatabase[Document], part: Part) -> list[SeriesPoint]:
+            found = db[part.collection].find({**part.query, "merchant_id": merchant_id}, wanted)
+            return [SeriesPoint(document["key"], int(document[measure])) for document in found]
 
-        return self._read(read) or []
+        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
+        return sorted(chain.from_iterable(found))
 
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`."""
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}
-        return self._read(lambda summaries: summaries.find_one(query, {"_id": True}) is not None) or False
+
+        def fetch(db: PyMongoDatabase[Document], part: Part) -> bool:
+            return db[part.collection].find_one({**part.query, **query}, {"_id": True}) is not None
+
+        return any(self._read(parts, fetch))
 
     def merchants(self, first_month_key: str | None = None, last_month_key: str | None = None) -> list[MerchantTotals]:
         """What each merchant's monthly summaries add up to, ascending by merchant."""
-        query = {"mode": Mode.MONTHLY.value, "merchant_id": {"$ne": None}, **_bounds(first_month_key, last_month_key)}
         wanted = {"_id": False, "merchant_id": True, "amount": True, "count": True}
 
         # Added up here: beyond int64 the server's $sum goes on in floating point.
-        def read(summaries: Collection[Document]) -> list[MerchantTotals]:
-            amounts: defaultdict[str, int] = defaultdict(int)
-            counts: defaultdict[str, int] = defaultdict(int)
-            for document in summaries.find(query, wanted, batch_size=_BATCH_ROWS):
+        def fetch(db: PyMongoDatabase[Document], part: Part) -> tuple[Counter[str], Counter[str]]:
+            amounts: Counter[str] = Counter()
+            counts: Counter[str] = Counter()
+            query = {**part.query, "merchant_id": {"$ne": None}}
+            for document in db[part.collection].find(query, wanted, batch_size=_BATCH_ROWS):
                 amounts[document["merchant_id"]] += document["amount"]
                 counts[document["merchant_id"]] += document["count"]
-            return [
-                MerchantTotals(merchant_id, amounts[merchant_id], counts[merchant_id])
-                for merchant_id in sorted(amounts)
-            ]
+            return amounts, counts
 
-        return self._read(read) or []
+        found = self._read(lambda layers: parts_of_mode(layers, Mode.MONTHLY, first_month_key, last_month_key), fetch)
+        amounts, counts = Counter[str](), Counter[str]()
+        for more_amounts, more_counts in found:
+            amounts.update(more_amounts)
+            counts.update(more_counts)
+        return [
+            MerchantTotals(merchant_id, amounts[merchant_id], counts[merchant_id]) for merchant_id in sorted(counts)
+        ]
+
+    def count(self) -> int:
+        """How many summaries of all modes the publication in force has, counted and not as it announced."""
+        return sum(self._read(shown_of, count_shown))
 
     def publish(self, publication: Publication, rows: pl.DataFrame) -> None:
         """Replace everything that is published with `rows`, atomically."""
@@ -101,37 +122,80 @@ class MongoSummaryStore:
         with self._database.answering() as db:
             publish(db, publication, rows)
 
+    def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
+        """Replace the periods of `ranges`, and leave all others as they are published, atomically."""
+        require_amendable(rows, ranges)
+        with self._database.answering() as db:
+            amend(db, publication, rows, ranges)
+
+    def publications_before(self, before_ms: int, *, below: int) -> list[int]:
+        """The generations, ascending, below generation `below` that were published before `before_ms`."""
+        query = {"_id": {"$lt": below}, "published_at": {"$lt": DatetimeMS(before_ms)}}
+        with self._database.answering() as db:
+            found = db["summary_publications"].find(query, {"_id": True}).sort("_id", ASCENDING)
+            return [document["_id"] for document in found]
+
+    def forget(self, generations: Sequence[int]) -> int:
+        """Remove these from the list of what was published, but neither the one in force nor the one before it."""
+        with self._database.answering() as db:
+            latest = in_force(db)
+            removable = [one for one in generations if latest is not None and one < latest["_id"] - 1]
+            return db["summary_publications"].delete_many({"_id": {"$in": removable}}).deleted_count
+
     def close(self) -> None:
         """Close all connections, also those of the run ledger over the same database."""
         self._database.close()
 
-    def _read(self, read: Callable[[Collection[Document]], T]) -> T | None:
-        """What `read` finds in the collection in force, or None when nothing was published yet.
+    def _read(
+        self, places_of: Callable[[Sequence[Layer]], Sequence[P]], fetch: Callable[[PyMongoDatabase[Document], P], T]
+    ) -> list[T]:
+        """What `fetch` finds in each place of the publication in force; none when nothing was published yet.
 
-        The collection may be dropped while it is read, and then looks empty or breaks the cursor. But that happens
-        only after the second publication from here, so whoever sees none read all of it; whoever does reads again.
+        A collection may be dropped while it is read, and then looks empty or breaks the cursor. But that happens only
+        when neither of the two newest publications has it any more, so whoever sees that one has read all of it.
+        The newest layers come first, which soon are replaced and are small; the large ones last.
+
+        :raises StoreBusy: others published too often.
         """
         with self._database.answering() as db:
-            while document := in_force(db):
-                failure: OperationFailure | None = None
-                try:
-                    found = read(db[document["collection"]])
-                except OperationFailure as error:
-                    failure = error
-                latest = in_force(db)
-                if latest is None or latest["_id"] > document["_id"] + 1:
-                    continue
-                if failure is not None:
-                    raise failure
-                return found
-        return None
+            for attempt in range(_ATTEMPTS):
+                document = in_force(db)
+                if document is None:
+                    return []
+                # Once is enough as a rule. Where publications come fast, each place is looked after by itself.
+                found = _fetched(db, places_of(layers_of(document)), fetch, one_by_one=attempt > 0)
+                if found is not None:
+                    return found
+        raise StoreBusy(
+            f"the store at {self._database.place} was published anew again and again while it was read",
+            "Try again, or let the runs that publish wait longer for one another.",
+        )
 
 
-def _bounds(first_key: str | None, last_key: str | None) -> Document:
-    """The part of a query that asks for keys from `first_key` to `last_key`, both inclusive, None for no bound."""
-    bounds = {"$gte": first_key, "$lte": last_key}
-    wanted = {operator: key for operator, key in bounds.items() if key is not None}
-    return {"key": wanted} if wanted else {}
+def _fetched(
+    db: PyMongoDatabase[Document],
+    places: Sequence[P],
+    fetch: Callable[[PyMongoDatabase[Document], P], T],
+    *,
+    one_by_one: bool,
+) -> list[T] | None:
+    """What `fetch` finds in each of `places`, or None when a collection may have been dropped meanwhile."""
+    found: list[T] = []
+    unsure: set[str] = set()
+    for place in places:
+        failure: OperationFailure | None = None
+        unsure.add(place.collection)
+        try:
+            found.append(fetch(db, place))
+        except OperationFailure as error:
+            failure = error
+        if one_by_one or failure is not None or place is places[-1]:
+            if not unsure <= kept_by(newest_two(db)):
+                return None
+            unsure.clear()
+        if failure is not None:
+            raise failure
+    return found
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[SummaryTuple]]:

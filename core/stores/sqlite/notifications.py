@@ -34,6 +34,12 @@ _COPY: Final = (
 _DUE: Final = (
     "SELECT notification_id FROM notification_logs WHERE queue_at_ms <= ? ORDER BY queue_at_ms, notification_id"
 )
+_FINISHED: Final = (
+    "status <> 'pending' AND created_at_ms < :before_ms AND NOT EXISTS ("
+    "SELECT 1 FROM notification_logs WHERE notification_id = notifications.id "
+    "AND (finished_at_ms IS NULL OR finished_at_ms >= :before_ms OR (status = 'unknown' AND NOT :unknown)))"
+)
+_DUE_COUNT: Final = "SELECT count(DISTINCT notification_id) FROM notification_logs WHERE due_at_ms <= ?"
 _OLDEST_DUE: Final = "SELECT min(due_at_ms) FROM notification_logs WHERE due_at_ms <= ?"
 
 
@@ -123,6 +129,37 @@ class SqliteNotificationStore:
             rows = connection.execute(query, (*values, max(limit, 0))).fetchall()
         return [Listed(notification_from_record(from_row(row)), NotificationStatus(row["status"])) for row in rows]
 
+    def finished(
+        self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
+    ) -> list[Notification]:
+        """Notifications of which nothing has been left to do since before `before_ms`, the oldest first."""
+        created_at_ms, last_id = after or (-(2**62), "")
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                f"SELECT * FROM notifications WHERE (created_at_ms, id) > (:created_at_ms, :last_id) AND {_FINISHED} "
+                "ORDER BY created_at_ms, id LIMIT :limit",
+                {
+                    "created_at_ms": created_at_ms,
+                    "last_id": last_id,
+                    "before_ms": before_ms,
+                    "unknown": unknown,
+                    "limit": max(limit, 0),
+                },
+            ).fetchall()
+        return [notification_from_record(from_row(row)) for row in rows]
+
+    def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
+        """Remove those of the notifications that are still `finished`, with their logs and events."""
+        removed = 0
+        with self._database.transaction() as connection:
+            for notification_id in notification_ids:
+                asked = {"id": notification_id, "before_ms": before_ms, "unknown": unknown}
+                if connection.execute(f"DELETE FROM notifications WHERE id = :id AND {_FINISHED}", asked).rowcount:
+                    removed += 1
+                    connection.execute("DELETE FROM notification_events WHERE notification_id = :id", asked)
+                    connection.execute("DELETE FROM notification_logs WHERE notification_id = :id", asked)
+        return removed
+
     def counts(self) -> list[ChannelCounts]:
         """How many logs there are of each channel and status that any has."""
         with self._database.connection() as connection:
@@ -130,6 +167,11 @@ class SqliteNotificationStore:
                 "SELECT channel, status, count FROM notification_counts WHERE count > 0 ORDER BY channel, status"
             ).fetchall()
         return [ChannelCounts(channel, LogStatus(status), count) for channel, status, count in rows]
+
+    def due_count(self, now_ms: int) -> int:
+        """How many notifications have an open log that has been due by `now_ms`."""
+        with self._database.connection() as connection:
+            return int(connection.execute(_DUE_COUNT, (now_ms,)).fetchone()[0])
 
     def oldest_due_ms(self, now_ms: int) -> int | None:
         """Since when the open log has been due that has been longest of all by `now_ms`."""

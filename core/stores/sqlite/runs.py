@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from core.stores.holders import Clock, require_free
 from core.stores.records import run_from_record, run_to_record
 from core.stores.runs import Run, RunStatus
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert, update
+
+_REMOVE: Final = (
+    "DELETE FROM summary_runs WHERE id = ? AND ended_at_ms IS NOT NULL AND id < (SELECT max(id) FROM summary_runs)"
+)
 
 
 class SqliteRunLedger:
@@ -52,6 +58,19 @@ class SqliteRunLedger:
                 "SELECT * FROM summary_runs ORDER BY id DESC LIMIT ?", (max(limit, 0),)
             ).fetchall()
         return [run_from_record(from_row(row)) for row in rows]
+
+    def ended_before(self, before_ms: int, *, below: int) -> list[int]:
+        """The numbers, ascending, of runs below number `below` that ended before `before_ms`."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT id FROM summary_runs WHERE id < ? AND ended_at_ms < ? ORDER BY id", (below, before_ms)
+            ).fetchall()
+        return [row["id"] for row in rows]
+
+    def remove(self, run_ids: Sequence[int]) -> int:
+        """Remove those of these runs that have ended, but never the latest."""
+        with self._database.transaction() as connection:
+            return connection.executemany(_REMOVE, [(run_id,) for run_id in run_ids]).rowcount if run_ids else 0
 
     def _close(self, connection: sqlite3.Connection, run: Run) -> None:
         published = connection.execute(

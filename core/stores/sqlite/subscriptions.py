@@ -30,13 +30,22 @@ class SqliteSubscriptionStore:
             row = connection.execute("SELECT * FROM subscriptions WHERE id = ?", (subscription_id,)).fetchone()
         return None if row is None else subscription_from_record(from_row(row))
 
-    def all(self, *, user_id: str | None = None, in_force: bool = False) -> list[Subscription]:
+    def all(
+        self,
+        *,
+        user_id: str | None = None,
+        in_force: bool = False,
+        after: tuple[int, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Subscription]:
         """Subscriptions by the instant of creation, then by id."""
+        user_id = None if user_id is None else storable(user_id)
+        created_at_ms, last_id = after or (None, None)
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT * FROM subscriptions WHERE (?1 IS NULL OR user_id = ?1) AND (NOT ?2 OR ended_at_ms IS NULL) "
-                "ORDER BY created_at_ms, id",
-                (None if user_id is None else storable(user_id), in_force),
+                "AND (?3 IS NULL OR (created_at_ms, id) > (?3, ?4)) ORDER BY created_at_ms, id LIMIT ?5",
+                (user_id, in_force, created_at_ms, last_id, -1 if limit is None else limit),
             ).fetchall()
         return [subscription_from_record(from_row(row)) for row in rows]
 
@@ -51,3 +60,8 @@ class SqliteSubscriptionStore:
         if subscription is None:
             raise LookupError(f"there is no subscription {subscription_id}")
         return subscription
+
+    def remove_ended(self, before_ms: int) -> int:
+        """Remove the subscriptions that ended before `before_ms`; how many those were."""
+        with self._database.transaction() as connection:
+            return connection.execute("DELETE FROM subscriptions WHERE ended_at_ms < ?", (before_ms,)).rowcount

@@ -25,11 +25,11 @@ def main(store_url: str) -> None:
     seen: list[list[int]] = []
     with open_stores(store_url, timeout_s=10, create=False) as stores:
         threading.Thread(target=wait_for_line, args=(ended,), daemon=True).start()
-        stores.summaries.daily()  # the first imports what it needs
+        stores.summaries.rows(Mode.DAILY)  # the first imports what it needs
         print("reading", flush=True)
         while not ended.is_set():
             seen.append([point.value for point in stores.summaries.series(Mode.DAILY, "amount", None)])
-            seen.append(stores.summaries.daily()["amount"].to_list())
+            seen.append(stores.summaries.rows(Mode.DAILY)["amount"].to_list())
     for amounts in seen:
         print(*amounts)
 

@@ -6,21 +6,26 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import count, islice
 from typing import Any
 
 import pytest
 from bson import Int64
 from examples import publication, run, uniform
 from pymongo import MongoClient
-from pymongo.collection import Collection
 from pymongo.database import Database as PyMongoDatabase
+from pymongo.errors import OperationFailure
 
 from core.calendar.periods import Mode
-from core.errors import PublicationLost, StoreTooNew, StoreUnavailable
+from core.errors import PublicationLost, StoreBusy, StoreTooNew, StoreUnavailable
 from core.stores import Stores, open_stores
 from core.stores.generations import generation_name
+from core.stores.mongo import following
 from core.stores.mongo.database import Database
-from core.stores.mongo.publishing import _announce, _fill
+from core.stores.mongo.following import droppable
+from core.stores.mongo.layers import Layer, Part, parts
+from core.stores.mongo.publishing import announce, fill
 from core.stores.mongo.summaries import MongoSummaryStore
 
 Document = dict[str, Any]
@@ -72,10 +77,10 @@ def test_a_run_that_prepared_a_generation_already_published_leaves_nothing(
 ) -> None:
     rows = uniform(7)
     late, name = publication(1, rows, run_id=7), generation_name(1, 7)
-    _fill(db, name, late, rows)
+    fill(db, name, rows)
     publish(stores, 1)
     with pytest.raises(PublicationLost, match="run 7 prepared generation 1, but run 1 published it first"):
-        _announce(db, name, late)
+        announce(db, late, (Layer(name, rows.height),), made=name)
     assert generations(db) == {generation_name(1, 1)}
 
 
@@ -92,7 +97,8 @@ def test_a_driver_that_asks_again_is_told_that_its_publication_is_there(
 ) -> None:
     publish(stores, 1)
     rows = uniform(1, merchants=3)
-    _announce(db, generation_name(1, 1), publication(1, rows))
+    name = generation_name(1, 1)
+    announce(db, publication(1, rows), (Layer(name, rows.height),), made=name)
     assert generations(db) == {generation_name(1, 1)}
 
 
@@ -100,19 +106,16 @@ def test_a_reader_whose_generation_is_dropped_reads_again(stores: Stores, mongo_
     publish(stores, 1)
     reads: list[list[Document]] = []
 
-    def read_while_others_publish(summaries: Collection[Document]) -> list[Document]:
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> list[Document]:
         if not reads:
             publish(stores, 2)
             publish(stores, 3)
-        reads.append(list(summaries.find()))
+        reads.append(list(db[part.collection].find()))
         return reads[-1]
 
-    database = Database(mongo_database_url, timeout_s=10)
-    reader = MongoSummaryStore(database)
-    found = reader._read(read_while_others_publish)
-    reader.close()
+    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+        (found,) = reader._read(parts, read_while_others_publish)
     assert reads[0] == [], "a dropped collection looks empty"
-    assert found is not None
     assert {document["amount"] for document in found} == {3}
 
 
@@ -120,18 +123,74 @@ def test_a_reader_whose_cursor_breaks_reads_again(stores: Stores, mongo_database
     publish(stores, 1)
     turns = iter([True, False])
 
-    def read_while_others_publish(summaries: Collection[Document]) -> set[int]:
-        with summaries.find(batch_size=2) as cursor:
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> set[int]:
+        with db[part.collection].find(batch_size=2) as cursor:
             seen = {next(cursor)["amount"]}
             if next(turns):
                 publish(stores, 2)
                 publish(stores, 3)
             return seen | {document["amount"] for document in cursor}
 
-    database = Database(mongo_database_url, timeout_s=10)
-    reader = MongoSummaryStore(database)
-    assert reader._read(read_while_others_publish) == {3}
-    reader.close()
+    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+        assert reader._read(parts, read_while_others_publish) == [{3}]
+
+
+def test_a_reader_that_is_overtaken_again_and_again_says_so(stores: Stores, mongo_database_url: str) -> None:
+    generations_to_come = count(2)
+    publish(stores, 1)
+
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> None:
+        for generation in islice(generations_to_come, 2):
+            publish(stores, generation)
+
+    with (
+        closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader,
+        pytest.raises(StoreBusy, match="was published anew again and again while it was read"),
+    ):
+        reader._read(parts, read_while_others_publish)
+
+
+def test_a_read_that_the_server_refuses_is_not_tried_again(stores: Stores, mongo_database_url: str) -> None:
+    publish(stores, 1)
+    tried: list[Part] = []
+
+    def ask_nonsense(db: PyMongoDatabase[Document], part: Part) -> list[Document]:
+        tried.append(part)
+        return list(db[part.collection].find({"key": {"$nonsense": 1}}))
+
+    with (
+        closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader,
+        pytest.raises(StoreUnavailable, match="refuses"),
+    ):
+        reader._read(parts, ask_nonsense)
+    assert len(tried) == 1
+
+
+def test_the_collections_of_a_view_that_could_not_be_moved_stay() -> None:
+    """Described as MongoDB 7 answers listCollections."""
+    view = {
+        "name": "summary_transaction",
+        "type": "view",
+        "options": {
+            "viewOn": generation_name(1, 1),
+            "pipeline": [
+                {"$match": {"$nor": [{"mode": "daily", "key": {"$gte": "1403/01/01", "$lte": "1403/01/02"}}]}},
+                {"$unionWith": {"coll": generation_name(2, 2), "pipeline": [{"$match": {}}]}},
+            ],
+        },
+        "info": {"readOnly": True},
+    }
+    others = [{"name": generation_name(number, number), "type": "collection", "options": {}} for number in range(1, 7)]
+    newest = [{"_id": number, "collection": generation_name(number, number), "rows": 1} for number in (5, 4)]
+    assert droppable(newest, [view, *others]) == [generation_name(3, 3)]
+    assert droppable(newest, others) == [generation_name(number, number) for number in (1, 2, 3)]
+
+
+def test_summaries_of_some_periods_are_found_by_index(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    publish(stores, 1)
+    indexes = [list(index["key"]) for index in db[generation_name(1, 1)].index_information().values()]
+    assert [("mode", 1), ("key", 1)] in indexes
+    assert [("mode", 1), ("merchant_id", 1), ("key", 1)] in indexes
 
 
 def test_summaries_are_int64_and_dates(stores: Stores, db: PyMongoDatabase[Document]) -> None:
@@ -155,7 +214,7 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(
 ) -> None:
     db["summary_meta"].insert_one({"_id": "schema", "version": 99})
     for create in (True, False):
-        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 2"):
+        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 3"):
             open_stores(mongo_database_url, timeout_s=10, create=create)
     assert db.list_collection_names() == ["summary_meta"]
 
@@ -172,7 +231,7 @@ def test_a_store_of_the_first_schema_keeps_its_data_and_gets_what_is_new(
         assert stores.summaries.published() == publication(1, uniform(1, merchants=3))
         assert stores.summaries.series(Mode.DAILY, "amount", "m0000")
         assert not stores.keys.ever_made()
-    assert db["summary_meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": 2}
+    assert db["summary_meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": 3}
     assert len(db["notifications"].index_information()) > 1
 
 
@@ -204,3 +263,27 @@ def test_outsiders_see_what_is_in_force_as_a_view(stores: Stores, db: PyMongoDat
         publish(stores, generation)
         assert {document["amount"] for document in db["summary_transaction"].find()} == {generation}
     assert {point.value for point in stores.summaries.series(Mode.DAILY, "amount", None)} == {3}
+
+
+@pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
+def test_a_view_that_cannot_be_moved_goes_on_showing_all_that_it_did(
+    stores: Stores,
+    db: PyMongoDatabase[Document],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OperationFailure("not authorized to change the view", code=13)
+
+    publish(stores, 1)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(following, "_show", refuse)
+        for generation in range(2, 5):
+            publish(stores, generation)
+    shown = [document["amount"] for document in db["summary_transaction"].find()]
+    assert shown == [1] * uniform(1, merchants=3).height
+    assert generations(db) == {generation_name(number, number) for number in (1, 3, 4)}
+    assert "the view summary_transaction still shows what was published before" in caplog.text
+    publish(stores, 5)
+    assert {document["amount"] for document in db["summary_transaction"].find()} == {5}
+    assert generations(db) == {generation_name(number, number) for number in (4, 5)}

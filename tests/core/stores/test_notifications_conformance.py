@@ -304,6 +304,18 @@ def test_logs_are_counted_by_channel_and_status(store: NotificationStore) -> Non
     ]
 
 
+def test_notifications_that_are_due_are_counted_once_each_whether_or_not_they_are_postponed(
+    store: NotificationStore,
+) -> None:
+    for number in (1, 2, 3):
+        store.add(notification(number, "sms", "email"), NOW_MS + 500)
+    assert [store.due_count(at_ms) for at_ms in (NOW_MS - 1, NOW_MS)] == [0, 3]
+    happen(store, notification(1, "sms", "email"), A, S, channel="sms")
+    happen(store, notification(2, "sms", "email"), A, channel="sms")
+    happen(store, notification(2, "sms", "email"), A, S, channel="email")
+    assert [store.due_count(at_ms) for at_ms in (NOW_MS, NOW_MS + LEASE_MS)] == [2, 3]
+
+
 def test_the_oldest_due_is_counted_from_when_it_was_due_whenever_it_is_queued(store: NotificationStore) -> None:
     one = store.add(notification(1, "sms", "email"), NOW_MS + 500).notification
     other = store.add(notification(2, created_at_ms=NOW_MS + 100), NOW_MS).notification

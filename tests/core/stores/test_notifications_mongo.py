@@ -10,6 +10,8 @@ from itertools import count
 from typing import Any
 
 import pytest
+from bson import DatetimeMS
+from bson.codec_options import CodecOptions, DatetimeConversion
 from examples import start_script
 from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
 from pymongo import MongoClient
@@ -21,6 +23,7 @@ from core.notifications.model import Notification, NotificationStatus
 from core.stores import Stores, open_stores
 from core.stores.mongo.notification_documents import event_document
 from core.stores.mongo.notifications import _insert, _update
+from core.stores.mongo.schema import SCHEMA_VERSION
 from core.stores.notifications import Kept, NotificationStore
 
 A, S, F, D, U, C, R = (
@@ -49,6 +52,12 @@ def db(mongo_database_url: str) -> Iterator[PyMongoDatabase[Document]]:
         yield client.get_default_database()
 
 
+@pytest.fixture
+def db_as_read(db: PyMongoDatabase[Document]) -> PyMongoDatabase[Document]:
+    """The same, with instants as the store reads them."""
+    return db.with_options(CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS))
+
+
 def kept_of(store: NotificationStore, wanted: Notification) -> Kept:
     found = store.get(wanted.id)
     assert found is not None
@@ -60,7 +69,7 @@ def test_a_copy_that_is_behind_is_due_when_it_was_and_is_mended(
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
     happen(store, one, A)
-    _insert(db, event_document(one.log_id("sms"), event(2, S)))
+    _insert(db, event_document(one, "sms", event(2, S)))
     kept = kept_of(store, one)
     assert kept.status is NotificationStatus.SENT
     assert store.listed(limit=1)[0].status is NotificationStatus.PENDING
@@ -130,11 +139,11 @@ def test_a_copy_that_changed_since_it_was_read_is_not_overwritten(
     assert store.due(FAR_MS, 10) == []
 
 
-def test_a_driver_that_asks_again_is_told_that_its_event_is_there(db: PyMongoDatabase[Document]) -> None:
-    claim = event_document("n1:sms", event(1, A))
-    assert _insert(db, claim)
-    assert _insert(db, claim)
-    assert not _insert(db, event_document("n1:sms", event(1, A)))
+def test_a_driver_that_asks_again_is_told_that_its_event_is_there(db_as_read: PyMongoDatabase[Document]) -> None:
+    claim = event_document(notification(), "sms", event(1, A))
+    assert _insert(db_as_read, claim)
+    assert _insert(db_as_read, claim)
+    assert not _insert(db_as_read, event_document(notification(), "sms", event(1, A)))
 
 
 def test_when_the_server_dies_looking_again_tells_what_became_of_an_event(
@@ -184,7 +193,7 @@ def test_a_store_from_before_there_were_notifications_takes_them_and_finds_them_
     for _ in range(2):
         with open_stores(mongo_database_url, timeout_s=10, create=False) as stores:
             stores.notifications.add(notification(), NOW_MS)
-    assert db["summary_meta"].find_one() == {"_id": "schema", "version": 2}
+    assert db["summary_meta"].find_one() == {"_id": "schema", "version": SCHEMA_VERSION}
     indexed = [index["key"] for index in db["notifications"].index_information().values()]
     assert [("queue_at", 1), ("_id", 1)] in indexed
     assert len(indexed) == 7
@@ -201,3 +210,96 @@ def test_instants_are_dates_and_the_copy_of_a_log_shows_how_it_stands(
     assert found["due_at"].isoformat() == "2024-06-24T12:01:00"
     assert (found["logs"][0]["status"], found["logs"][0]["attempts"]) == ("failed", 1)
     assert (db["notification_events"].find_one({"_id": f"{one.id}:sms:2"}) or {})["kind"] == "failed"
+
+
+def test_a_retry_that_the_copies_do_not_know_of_keeps_a_notification_from_being_removed(
+    store: NotificationStore, db: PyMongoDatabase[Document]
+) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    happen(store, one, A, D)
+    _insert(db, event_document(one, "sms", event(3, R)))
+    assert [found.id for found in store.finished(NOW_MS + 1, unknown=False, limit=1)] == [one.id]
+    assert store.remove([one.id], NOW_MS + 1, unknown=False) == 0
+    assert kept_of(store, one).status is NotificationStatus.PENDING
+
+
+def test_a_removal_that_was_broken_off_takes_nothing_away_and_is_completed_by_the_next(
+    store: NotificationStore, db: PyMongoDatabase[Document]
+) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    happen(store, one, A, S)
+    kept = kept_of(store, one)
+    db["notification_events"].delete_many({})
+    assert kept_of(store, one) == kept
+    assert store.remove([one.id], NOW_MS + 1, unknown=False) == 1
+    assert db["notifications"].count_documents({}) == 0
+
+
+def test_no_event_of_a_removed_notification_is_left(store: NotificationStore, db: PyMongoDatabase[Document]) -> None:
+    one = store.add(notification(1, "sms", "email"), NOW_MS).notification
+    for channel in one.channels:
+        happen(store, one, A, F, A, S, channel=channel)
+    assert store.remove([one.id], NOW_MS + 1, unknown=False) == 1
+    assert db["notification_events"].count_documents({}) == 0
+
+
+@pytest.fixture
+def removed_within_a_retry(
+    store: NotificationStore, mongo_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Notification]:
+    """A dead one, which another process removes just before the next event is inserted."""
+    one = store.add(notification(), NOW_MS).notification
+    happen(store, one, A, D)
+    with open_stores(mongo_database_url, timeout_s=10) as others:
+
+        def remove_and_insert(db: PyMongoDatabase[Document], event: Document) -> bool:
+            monkeypatch.undo()
+            assert others.notifications.remove([one.id], NOW_MS + 1, unknown=False) == 1
+            return _insert(db, event)
+
+        monkeypatch.setattr("core.stores.mongo.notifications._insert", remove_and_insert)
+        yield one
+
+
+def test_a_retry_of_what_is_removed_meanwhile_has_not_happened_and_leaves_nothing(
+    store: NotificationStore, db: PyMongoDatabase[Document], removed_within_a_retry: Notification
+) -> None:
+    one = removed_within_a_retry
+    assert store.append(one, "sms", kept_of(store, one).log("sms").state, event(3, R)) is None
+    assert store.get(one.id) is None
+    assert db["notification_events"].count_documents({}) == 0
+
+
+def test_an_event_left_of_a_removed_one_is_not_read_by_the_next_of_its_id_and_gives_way(
+    store: NotificationStore, db: PyMongoDatabase[Document]
+) -> None:
+    _insert(db, event_document(notification(), "sms", event(3, R)))
+    anew = store.add(notification(created_at_ms=NOW_MS + 1), NOW_MS + 1).notification
+    state = happen(store, anew, A, S)
+    assert kept_of(store, anew).log("sms").state == state
+    db["notifications"].delete_many({})
+    db["notification_events"].delete_many({"_id": {"$ne": f"{anew.id}:sms:3"}})
+
+    again = store.add(notification(created_at_ms=NOW_MS + 2), NOW_MS + 2).notification
+    happen(store, again, A, F, A, S)
+    assert kept_of(store, again).status is NotificationStatus.SENT
+
+
+def test_an_event_of_a_removed_one_does_not_take_the_place_of_one_of_the_next(
+    db_as_read: PyMongoDatabase[Document],
+) -> None:
+    assert _insert(db_as_read, event_document(notification(created_at_ms=NOW_MS + 1), "sms", event(1, A)))
+    assert not _insert(db_as_read, event_document(notification(), "sms", event(1, A)))
+    assert (db_as_read["notification_events"].find_one() or {})["of_at"] == DatetimeMS(NOW_MS + 1)
+
+
+def test_events_that_do_not_tell_whose_they_are_are_read_as_before(
+    store: NotificationStore, db_as_read: PyMongoDatabase[Document]
+) -> None:
+    one = store.add(notification(), NOW_MS).notification
+    happen(store, one, A)
+    document = event_document(one, "sms", event(2, S))
+    del document["of_at"]
+    db_as_read["notification_events"].insert_one(document)
+    assert kept_of(store, one).status is NotificationStatus.SENT
+    assert not _insert(db_as_read, event_document(one, "sms", event(2, F)))

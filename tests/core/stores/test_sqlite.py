@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,14 @@ from examples import NOW_MS, publication, run, start_script, uniform
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, StoreTooNew, StoreUnavailable
 from core.stores import Stores, open_stores
-from core.stores.generations import generation_name
+from core.stores.generations import SUMMARIES, generation_name
 from core.stores.keys import ApiKey, Scope
+from core.stores.records import run_to_record
+from core.stores.runs import RunStatus
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.publishing import clear, fill, swap
+from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import SCHEMA, prepare
-from core.stores.sqlite.summaries import SqliteSummaryStore
 
 KILLS = 10
 NOBODY = 65534
@@ -90,8 +94,8 @@ def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(url: str, path: 
             assert found is not None
             assert found.generation in (acknowledged, acknowledged + 1)
             assert amounts(stores) == {found.generation}
-            assert set(stores.summaries.daily()["amount"]) == {found.generation}
-            assert stores.summaries.daily().height == found.rows - 10
+            assert set(stores.summaries.rows(Mode.DAILY)["amount"]) == {found.generation}
+            assert stores.summaries.rows(Mode.DAILY).height == found.rows
             publish(stores, found.generation + 1)
             assert amounts(stores) == {found.generation + 1}
         assert tables(path) == OWN_TABLES
@@ -131,11 +135,11 @@ def test_the_table_of_a_later_run_is_left_alone(stores: Stores, path: Path) -> N
 def test_a_run_that_was_taken_over_before_it_published_fails(stores: Stores, path: Path) -> None:
     rows = uniform(7)
     prepared, table = publication(1, rows, run_id=1), generation_name(1, 1)
-    with closing(SqliteSummaryStore(Database(path, timeout_s=1, create=False))) as stalled:
-        stalled._fill(prepared, table, rows)
+    with closing(Database(path, timeout_s=1, create=False)) as stalled:
+        fill(stalled, prepared, table, rows)
         publish(stores, 1, run_id=2)
         with pytest.raises(PublicationLost, match="run 1 prepared generation 1, but"):
-            stalled._swap(prepared, table)
+            swap(stalled, prepared, table)
     assert amounts(stores) == {1}
     assert tables(path) == OWN_TABLES
 
@@ -143,22 +147,22 @@ def test_a_run_that_was_taken_over_before_it_published_fails(stores: Stores, pat
 def test_a_run_whose_table_was_cleared_while_it_filled_it_fails(stores: Stores, path: Path) -> None:
     rows = uniform(7)
     prepared, table = publication(1, rows, run_id=1), generation_name(1, 1)
-    with closing(SqliteSummaryStore(Database(path, timeout_s=1, create=False))) as stalled:
-        stalled._fill(prepared, table, rows)
-        stores.summaries._clear(run_id=2)  # type: ignore[attr-defined]
+    with closing(Database(path, timeout_s=1, create=False)) as stalled:
+        fill(stalled, prepared, table, rows)
+        clear(stalled, run_id=2)
         with pytest.raises(PublicationLost, match="a later run has taken over"):
-            stalled._swap(prepared, table)
+            swap(stalled, prepared, table)
     assert stores.summaries.published() is None
 
 
 def test_a_table_that_lost_rows_is_not_published(stores: Stores, path: Path) -> None:
     rows = uniform(7)
     prepared, table = publication(1, rows), generation_name(1, 1)
-    with closing(SqliteSummaryStore(Database(path, timeout_s=1, create=False))) as store:
-        store._fill(prepared, table, rows)
+    with closing(Database(path, timeout_s=1, create=False)) as database:
+        fill(database, prepared, table, rows)
         execute(path, f"DELETE FROM {table} WHERE merchant_id IS NULL")
         with pytest.raises(PublicationLost, match="only 200 of its 210 rows are left"):
-            store._swap(prepared, table)
+            swap(database, prepared, table)
     assert stores.summaries.published() is None
     assert amounts(stores) == set()
 
@@ -296,7 +300,7 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(url: str, path: Path) 
         connection.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     for create in (True, False):
-        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 3"):
+        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 4"):
             open_stores(url, timeout_s=1, create=create)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
@@ -308,6 +312,7 @@ def test_a_store_from_before_there_were_keys_keeps_its_data_and_takes_keys(url: 
         begun = stores.runs.begin(run())
     for table in ("api_keys", *NOTIFYING_TABLES):
         execute(path, f"DROP TABLE {table}")
+    execute(path, "ALTER TABLE summary_publications DROP COLUMN complete_until_ms")
     execute(path, "PRAGMA user_version = 1")
     with open_stores(url, timeout_s=1, create=False) as stores:
         assert stores.summaries.published() == publication(1, uniform(1))
@@ -317,7 +322,27 @@ def test_a_store_from_before_there_were_keys_keeps_its_data_and_takes_keys(url: 
         key = ApiKey("k1", "a till", bytes(32), frozenset({Scope.OPERATE}), frozenset(), NOW_MS)
         stores.keys.add(key)
         assert stores.keys.all() == [key]
-    assert execute(path, "PRAGMA user_version") == [(3,)]
+    assert execute(path, "PRAGMA user_version") == [(4,)]
+
+
+def test_the_ledger_of_a_store_from_before_there_was_refresh_stays_and_takes_runs_that_change_nothing(
+    path: Path, url: str
+) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for script in sorted(SCHEMA.glob("000[1-3]*.sql")):
+            connection.executescript(script.read_text("utf-8"))
+        connection.executescript((SCHEMA / "generation.sql").read_text("utf-8").replace("{table}", SUMMARIES))
+        record = run_to_record(replace(run(), id=1).ended(RunStatus.FAILED, NOW_MS + 5, "the dump is damaged"))
+        del record["as_of_ms"], record["days_changed"], record["incremental"]
+        insert(connection, "summary_runs", record)
+        connection.execute("PRAGMA user_version = 3")
+        connection.commit()
+    with open_stores(url, timeout_s=1, create=False) as stores:
+        (kept,) = stores.runs.recent(10)
+        assert (kept.id, kept.status, kept.error, kept.as_of_ms) == (1, RunStatus.FAILED, "the dump is damaged", None)
+        begun = stores.runs.begin(run())
+        stores.runs.update(begun.ended(RunStatus.UNCHANGED, NOW_MS + 9))
+        assert stores.runs.recent(1)[0].status is RunStatus.UNCHANGED
 
 
 def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path) -> None:
@@ -325,11 +350,11 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path
         publish(stores, 1)
     newer = tmp_path / "schema"
     shutil.copytree(SCHEMA, newer)
-    (newer / "0004_notes.sql").write_text("-- A note; more.\nCREATE TABLE note (text TEXT DEFAULT ';');\n", "utf-8")
+    (newer / "0005_notes.sql").write_text("-- A note; more.\nCREATE TABLE note (text TEXT DEFAULT ';');\n", "utf-8")
     with closing(Database(path, timeout_s=1, create=False)) as database:
         prepare(database, create=False, schema=newer)
     assert tables(path) == OWN_TABLES | {"note"}
-    assert execute(path, "PRAGMA user_version") == [(4,)]
+    assert execute(path, "PRAGMA user_version") == [(5,)]
     assert execute(path, "SELECT max(amount) FROM summary_transaction") == [(1,)]
 
 
@@ -337,11 +362,11 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, url: str, path: 
     open_stores(url, timeout_s=1).close()
     newer = tmp_path / "schema"
     shutil.copytree(SCHEMA, newer)
-    (newer / "0004_broken.sql").write_text("CREATE TABLE note (text TEXT);\nCREATE TABLE note (text TEXT);\n", "utf-8")
+    (newer / "0005_broken.sql").write_text("CREATE TABLE note (text TEXT);\nCREATE TABLE note (text TEXT);\n", "utf-8")
     with closing(Database(path, timeout_s=1, create=False)) as database, pytest.raises(StoreUnavailable):
         prepare(database, create=False, schema=newer)
     assert tables(path) == OWN_TABLES
-    assert execute(path, "PRAGMA user_version") == [(3,)]
+    assert execute(path, "PRAGMA user_version") == [(4,)]
 
 
 @pytest.mark.parametrize("create", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from notification_examples import FAR_MS, NOW_MS
@@ -116,3 +117,44 @@ def test_one_that_ended_stays_with_the_instant_of_its_first_end(stores: Stores) 
 def test_one_that_is_not_there_cannot_end(stores: Stores) -> None:
     with pytest.raises(LookupError, match="there is no subscription s2"):
         stores.subscriptions.end("s2", NOW_MS)
+
+
+def test_they_are_given_in_pages(stores: Stores) -> None:
+    for subscription_id, created_at_ms in (("c", 2), ("b", 1), ("a", 2), ("d", 0), ("e", 2)):
+        stores.subscriptions.add(subscription(subscription_id, created_at_ms=created_at_ms))
+    stores.subscriptions.end("e", NOW_MS)
+    found: list[str] = []
+    after: tuple[int, str] | None = None
+    while page := stores.subscriptions.all(user_id="u1", in_force=True, after=after, limit=2):
+        assert len(page) <= 2
+        after = page[-1].created_at_ms, page[-1].id
+        found += [one.id for one in page]
+    assert found == ["d", "b", "a", "c"]
+
+
+def test_those_that_ended_before_an_instant_are_removed_and_no_others(stores: Stores) -> None:
+    for subscription_id in ("s1", "s2", "s3"):
+        stores.subscriptions.add(subscription(subscription_id))
+    stores.subscriptions.end("s1", NOW_MS)
+    stores.subscriptions.end("s2", NOW_MS + 1)
+    assert stores.subscriptions.remove_ended(NOW_MS + 1) == 1
+    assert [found.id for found in stores.subscriptions.all()] == ["s2", "s3"]
+    assert stores.subscriptions.remove_ended(FAR_MS) == 1
+    assert stores.subscriptions.remove_ended(FAR_MS) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "alike"),
+    [
+        ({"id": "s2", "created_at_ms": 5, "ended_at_ms": 6}, True),
+        ({"channels": ("email", "sms")}, True),
+        ({"user_id": "u2"}, False),
+        ({"merchant_id": None}, False),
+        ({"modes": (Mode.DAILY, Mode.WEEKLY)}, False),
+        ({"channels": ("sms",)}, False),
+        ({"locale": "en"}, False),
+    ],
+)
+def test_two_tell_the_same_whatever_the_order_of_their_channels(changes: dict[str, Any], alike: bool) -> None:
+    one = replace(subscription(), channels=("sms", "email"))
+    assert one.tells_as(replace(one, **changes)) is alike

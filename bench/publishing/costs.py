@@ -1,0 +1,101 @@
+"""What publishing costs: the time it takes, and how long another writer of the store waits meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from bench.measure import BenchFailed
+from bench.publishing.stores import CALENDAR, LOCAL_DAYS, MEANING, Year, last_days
+from core.stores import Stores, open_stores
+from jobs.replacing import Change, replace_days
+
+_TIMEOUT_S = 600
+_PAUSE_S = 0.005
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one way of publishing took, a value a round.
+
+    :param rows: how many summaries the store holds.
+    :param written: how many of them are replaced.
+    :param finding_s: finding out what changes, which reads the weeks and months concerned; 0 where all is replaced.
+    :param publishing_s: from the call of the store until it returns.
+    :param longest_wait_s: of another writer, which stores something small again and again.
+    """
+
+    backend: str
+    way: str
+    rows: int
+    written: int = 0
+    finding_s: list[float] = field(default_factory=list)
+    publishing_s: list[float] = field(default_factory=list)
+    longest_wait_s: list[float] = field(default_factory=list)
+
+
+def measure_costs(backend: str, url: str, year: Year, rounds: int) -> list[Cost]:
+    """Publish all of `year`, then amend its last days, round after round, in the store at `url`.
+
+    :raises BenchFailed: the store does not hold afterwards what was published.
+    """
+    whole = Cost(backend, "everything", year.rows.height, year.rows.height)
+    some = Cost(backend, "three days", year.rows.height)
+    with open_stores(url, timeout_s=_TIMEOUT_S) as stores, open_stores(url, timeout_s=_TIMEOUT_S) as others:
+        for turn in range(rounds):
+            before = stores.summaries.published()
+            number = 1 if before is None else before.generation + 1
+            publication = replace(year.publication, generation=number, run_id=number)
+            with _timed(whole, others):
+                stores.summaries.publish(publication, year.rows)
+            whole.finding_s.append(0.0)
+            _amend(stores, others, year, turn, some)
+    return [whole, some]
+
+
+def _amend(stores: Stores, others: Stores, year: Year, turn: int, cost: Cost) -> None:
+    days = last_days()
+    daily = year.daily(days, turn + 1)
+    before = stores.summaries.published()
+    began = time.perf_counter()
+    change = replace_days(stores.summaries, before, CALENDAR, LOCAL_DAYS, daily, [(days.start, CALENDAR.last_day)])
+    cost.finding_s.append(time.perf_counter() - began)
+    publication = change.publication(before, 0 if before is None else before.generation + 1, MEANING, 0)
+    with _timed(cost, others):
+        stores.summaries.amend(publication, change.rows, change.ranges)
+    cost.written = change.rows.height
+    _require_published(stores, change)
+
+
+def _require_published(stores: Stores, change: Change) -> None:
+    found = stores.summaries.published()
+    held = [stores.summaries.rows(*one) for one in change.ranges]
+    if found is None or found.total_amount != change.total_amount or sum(map(len, held)) != change.rows.height:
+        raise BenchFailed("the store does not hold what was published")
+
+
+@contextmanager
+def _timed(cost: Cost, others: Stores) -> Iterator[None]:
+    """Time what is done inside, while another writer goes on."""
+    ended = threading.Event()
+    waits_s: list[float] = [0.0]
+    writer = threading.Thread(target=_write, args=(others, ended, waits_s.append))
+    writer.start()
+    try:
+        began = time.perf_counter()
+        yield
+        cost.publishing_s.append(time.perf_counter() - began)
+    finally:
+        ended.set()
+        writer.join()
+    cost.longest_wait_s.append(max(waits_s))
+
+
+def _write(others: Stores, ended: threading.Event, waited: Callable[[float], None]) -> None:
+    while not ended.wait(_PAUSE_S):
+        began = time.perf_counter()
+        others.contacts.replace("sara", {"sms": "+989121234567"})
+        waited(time.perf_counter() - began)

@@ -1,0 +1,75 @@
+"""The part of the bench that measures publishing: ``python -m bench publishing``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pymongo import MongoClient
+
+from bench.kept import Section
+from bench.live.server import running_server
+from bench.machine import describe, load_average
+from bench.measure import keep_to_cores
+from bench.publishing.costs import Cost, measure_costs
+from bench.publishing.report import Found, as_section
+from bench.publishing.stores import SUMMARIES_PER_MERCHANT, Year
+
+PARTS: Final = ("sqlite", "mongo")
+"""What can be measured alone."""
+
+CORES: Final = 2
+SUMMARIES: Final = (1_000_000, 5_000_000)
+QUICK_SUMMARIES: Final = 50_000
+MOST_ON_FERRETDB: Final = 1_000_000
+"""It takes some ten thousand documents a second, and reads all of a collection to find some."""
+
+
+def measure_publishing(
+    only: Collection[str], folder: Path, summaries: Sequence[int], rounds: int
+) -> tuple[Section, bool]:
+    """Measure publishing.
+
+    :param only: some of `PARTS`.
+    :param folder: on the disk to measure on; what is made in it is removed again.
+    :param summaries: how many a store holds, a measurement each.
+    :returns: the section, and whether all of it was measured.
+    :raises BenchFailed: there is no server, or a store does not hold what was published.
+    """
+    keep_to_cores(CORES)
+    load_before = load_average()
+    costs: list[Cost] = []
+    server = ""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="publishing-", dir=folder) as name:
+        scratch = Path(name).resolve()
+        years = [Year(max(1, count // SUMMARIES_PER_MERCHANT)) for count in summaries]
+        if "sqlite" in only:
+            for number, year in enumerate(years):
+                costs += measure_costs("sqlite", f"sqlite:///{scratch}/{number}.db", year, rounds)
+        if "mongo" in only:
+            most = max(summaries) if "MONGO_URL" in os.environ else MOST_ON_FERRETDB
+            with running_server(scratch) as (url, server):
+                for count, year in zip(summaries, years, strict=True):
+                    if count <= most:
+                        with _new_database(url) as store_url:
+                            costs += measure_costs("mongo", store_url, year, rounds)
+    found = Found(rounds, costs, server, describe(), (load_before, load_average()))
+    return as_section(found), set(PARTS) <= set(only)
+
+
+@contextmanager
+def _new_database(server: str) -> Iterator[str]:
+    """The URL of a database for this alone, dropped afterwards."""
+    name = f"bench_publishing_{uuid.uuid4().hex}"
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        with MongoClient[Any](server) as client:
+            client.drop_database(name)

@@ -1,0 +1,95 @@
+"""Amending on MongoDB: the periods that change go into a new layer over those of the publication before.
+
+A new layer takes in what still counts of every older one that is not more than twice its size. So each layer has more
+than twice the summaries of the next newer one: there are few of them, and a summary is not copied often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from pymongo.database import Database
+
+from core.stores.generations import generation_name, publication_lost, require_amended, require_next
+from core.stores.mongo.counting import count_shown, shown_of
+from core.stores.mongo.database import Document
+from core.stores.mongo.layers import MOST_RANGES, Layer, Part, layers_of, parts, united
+from core.stores.mongo.publications import in_force
+from core.stores.mongo.publishing import announce, drop, fill, publish
+from core.stores.summaries import KeyRange, Publication
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_BATCH_ROWS: Final = 10_000
+
+
+def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
+    """Replace the periods of `ranges`, and leave all others as they are published, atomically.
+
+    :raises PublicationLost: another run published that generation first.
+    :raises ConservationBroken: the store would hold another number of rows than announced.
+    :raises StoreUnavailable: as for `publish`.
+    :raises PyMongoError: the server does not answer or refuses; the state before is still published.
+    """
+    before = in_force(db)
+    require_next(publication, before["_id"] if before else 0)
+    if before is None:
+        require_amended(publication, rows.height)
+        publish(db, publication, rows)
+        return
+    layers = layers_of(before)
+    require_amended(publication, _count_outside(db, layers, ranges) + rows.height)
+    if not ranges:
+        announce(db, publication, layers)
+        return
+    name = generation_name(publication.generation, publication.run_id)
+    taken, left = _split(layers, rows.height, ranges)
+    try:
+        fill(db, name, rows)
+        copied = sum(_copy(db, part.collection, part.query, name) for part in _live(taken, ranges))
+        stored = db[name].count_documents({})
+        if stored != rows.height + copied or (not left and stored != publication.rows):
+            raise publication_lost(publication, f"its collection holds {stored} rows, which are not those it should")
+    except BaseException:
+        drop(db, name)
+        raise
+    new = Layer(name, stored, _ranges(taken, ranges) if left else None)
+    announce(db, publication, (new, *left), made=name)
+
+
+def _split(layers: Sequence[Layer], rows: int, ranges: Sequence[KeyRange]) -> tuple[Sequence[Layer], Sequence[Layer]]:
+    """The layers that a new one of so many `rows` takes in, and those that it leaves."""
+    taken = 0
+    while taken < len(layers) and layers[taken].rows <= 2 * rows:
+        rows += layers[taken].rows
+        taken += 1
+    if len(_ranges(layers[:taken], ranges)) > MOST_RANGES:
+        taken = len(layers)
+    return layers[:taken], layers[taken:]
+
+
+def _ranges(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> tuple[KeyRange, ...]:
+    return united([*ranges, *(one for layer in taken for one in layer.ranges or ())])
+
+
+def _live(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> list[Part]:
+    """Where the summaries of `taken` are that still count when `ranges` are replaced."""
+    return parts([Layer("", 0, tuple(ranges)), *taken])[1:]
+
+
+def _count_outside(db: Database[Document], layers: Sequence[Layer], ranges: Sequence[KeyRange]) -> int:
+    """How many summaries there are of other periods than those of `ranges`."""
+    return sum(count_shown(db, shown) for shown in shown_of(layers, ranges))
+
+
+def _copy(db: Database[Document], source: str, query: Document, target: str) -> int:
+    """Copy the summaries that `query` finds; how many these are."""
+    copied = 0
+    with db[source].find(query, {"_id": False}, batch_size=_BATCH_ROWS) as found:
+        while batch := list(islice(found, _BATCH_ROWS)):
+            db[target].insert_many(batch, ordered=False)
+            copied += len(batch)
+    return copied

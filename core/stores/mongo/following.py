@@ -1,0 +1,76 @@
+"""What follows a publication: the view for outsiders is moved, and what nobody reads any more is dropped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from core.stores.generations import SUMMARIES, parse_generation_name
+from core.stores.mongo.database import Document, reason_of
+from core.stores.mongo.layers import Part, layers_of, parts
+from core.stores.mongo.publications import in_force, kept_by, newest_two
+
+_log = logging.getLogger(__name__)
+
+_NAMESPACE_NOT_FOUND: Final = 26
+_NO_VIEWS: Final = (59, 115, 238)  # CommandNotFound, CommandNotSupported, NotImplemented
+
+
+def move_view(db: Database[Document]) -> None:
+    """Let the view for outsiders show what is in force, where the server has views."""
+    try:
+        while (document := in_force(db)) is not None:
+            _show(db, parts(layers_of(document)))
+            if in_force(db) == document:
+                return
+    except OperationFailure as error:
+        if error.code not in _NO_VIEWS:
+            _log.warning("the view %s still shows what was published before: %s", SUMMARIES, reason_of(error))
+
+
+def _show(db: Database[Document], shown: Sequence[Part]) -> None:
+    *newer, oldest = shown
+    pipeline: list[Document] = [{"$match": oldest.query}] if oldest.query else []
+    pipeline += [{"$unionWith": {"coll": part.collection, "pipeline": [{"$match": part.query}]}} for part in newer]
+    try:
+        db.command("collMod", SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_NOT_FOUND:
+            raise
+        db.command("create", SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
+
+
+def clear(db: Database[Document]) -> None:
+    """Drop what nobody reads any more."""
+    newest = newest_two(db)
+    for name in droppable(newest, list(db.list_collections())):
+        db.drop_collection(name)
+
+
+def droppable(newest: Sequence[Document], listed: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The collections of generations up to the one in force, but for those that are still read.
+
+    Whoever reads the publication in force or the one before finds them whole, and so does whoever reads the view: one
+    that could not be moved would else show a part of what it did, and nothing would tell. A collection of a later
+    generation stays, whoever made it: its run may be about to publish it.
+
+    :param newest: the publication in force and the one before, as `newest_two` gives them.
+    :param listed: the collections and views as the server's ``listCollections`` describes them.
+    """
+    read = kept_by(newest).union(*(_named_by_view(one) for one in listed if one["name"] == SUMMARIES))
+    generations = [(one["name"], parse_generation_name(one["name"])) for one in listed]
+    return [
+        name
+        for name, numbers in generations
+        if numbers is not None and numbers[0] <= newest[0]["_id"] and name not in read
+    ]
+
+
+def _named_by_view(view: Mapping[str, Any]) -> set[str]:
+    options = view.get("options", {})
+    united = [stage["$unionWith"] for stage in options.get("pipeline", []) if "$unionWith" in stage]
+    return {options.get("viewOn", ""), *(one if isinstance(one, str) else one.get("coll", "") for one in united)}

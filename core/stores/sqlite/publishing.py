@@ -1,0 +1,112 @@
+"""Publishing on SQLite: fill a table of one's own in batches, then swap it in by one short transaction, the fence."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from core.errors import StoreUnavailable
+from core.stores.generations import (
+    SUMMARIES,
+    generation_name,
+    parse_generation_name,
+    publication_lost,
+    require_next,
+    require_publishable,
+)
+from core.stores.records import publication_to_record
+from core.stores.sqlite.database import BREATH_S, Database
+from core.stores.sqlite.rows import insert
+from core.stores.sqlite.schema import create_generation
+from core.stores.summaries import SUMMARY_COLUMNS, Publication
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_BATCH_ROWS: Final = 20_000
+"""Written in one transaction: short enough that other writers hardly wait, long enough that commits cost little."""
+
+_IN_FORCE: Final = "SELECT * FROM summary_publications ORDER BY generation DESC LIMIT 1"
+
+
+def in_force(connection: sqlite3.Connection) -> Any:
+    """The row of the publication in force, or None when nothing was published yet."""
+    return connection.execute(_IN_FORCE).fetchone()
+
+
+def generation_in_force(connection: sqlite3.Connection) -> int:
+    """Its number, or 0 when nothing was published yet."""
+    return int(connection.execute("SELECT coalesce(max(generation), 0) FROM summary_publications").fetchone()[0])
+
+
+def publish(database: Database, publication: Publication, rows: pl.DataFrame) -> None:
+    """Replace everything that is published with `rows`, atomically; see `core.stores.summaries.SummaryStore`."""
+    require_publishable(publication, rows)
+    with database.connection() as connection:
+        require_next(publication, generation_in_force(connection))
+    clear(database, publication.run_id)
+    table = generation_name(publication.generation, publication.run_id)
+    try:
+        fill(database, publication, table, rows)
+        swap(database, publication, table)
+    except BaseException:
+        with suppress(StoreUnavailable):  # the next run clears what stays
+            _drop(database, table)
+        raise
+    with suppress(StoreUnavailable):  # it is published: likewise
+        clear(database, publication.run_id)
+
+
+def fill(database: Database, publication: Publication, table: str, rows: pl.DataFrame) -> None:
+    """Make `table`, and fill it with `rows`."""
+    from core.stores.frames import to_batches
+
+    with database.transaction() as connection:
+        create_generation(connection, table)
+    places = ", ".join("?" for _ in SUMMARY_COLUMNS)
+    for batch in to_batches(rows, _BATCH_ROWS):
+        with database.transaction() as connection:
+            _require_table(connection, publication, table)
+            connection.executemany(f"INSERT INTO {table} VALUES ({places})", batch)
+        time.sleep(BREATH_S)
+
+
+def swap(database: Database, publication: Publication, table: str) -> None:
+    """The moment of publication: one short transaction, which the fence and the count of rows guard."""
+    with database.transaction() as connection:
+        before = in_force(connection)
+        require_next(publication, before["generation"] if before else 0)
+        _require_table(connection, publication, table)
+        staged = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        if staged != publication.rows:
+            raise publication_lost(publication, f"only {staged} of its {publication.rows} rows are left")
+        retired = generation_name(before["generation"], before["run_id"]) if before else generation_name(0, 0)
+        connection.execute(f"ALTER TABLE {SUMMARIES} RENAME TO {retired}")
+        connection.execute(f"ALTER TABLE {table} RENAME TO {SUMMARIES}")
+        insert(connection, "summary_publications", publication_to_record(publication))
+
+
+def clear(database: Database, run_id: int) -> None:
+    """Drop the tables that can never be published: of earlier generations, and of runs up to `run_id`.
+
+    Those runs have ended or were taken over. One that comes back finds its table gone and fails.
+    """
+    with database.connection() as connection:
+        generation = generation_in_force(connection)
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        numbers = parse_generation_name(table)
+        if numbers and (numbers[0] <= generation or numbers[1] <= run_id):
+            _drop(database, table)
+
+
+def _drop(database: Database, table: str) -> None:
+    with database.connection() as connection:
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _require_table(connection: sqlite3.Connection, publication: Publication, table: str) -> None:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+        raise publication_lost(publication, "a later run has taken over and cleared it away")

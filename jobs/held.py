@@ -1,0 +1,107 @@
+"""What a store holds of the days that are to be replaced, and of the weeks and months that these are in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import polars as pl
+
+from core.calendar.periods import Calendar, Mode
+from core.stores.frames import from_batches
+from core.stores.summaries import KeyRange, SummaryStore
+
+Days = tuple[int, int]
+"""A range of days since 1970-01-01, both ends inclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The days that are replaced, as ranges of days and of keys; none of these overlap or meet.
+
+    :param days: in ascending order.
+    :param replaced: for each mode, the periods that hold such days, ascending.
+    :param around: all days of these periods, ascending.
+    """
+
+    days: tuple[Days, ...]
+    replaced: Mapping[Mode, tuple[KeyRange, ...]]
+    around: tuple[KeyRange, ...]
+
+    @classmethod
+    def of(cls, calendar: Calendar, days: Iterable[Days]) -> Self:
+        """The scope of `days`, in any order; days that `calendar` does not name are left out."""
+        named = _united((max(first, calendar.first_day), min(last, calendar.last_day)) for first, last in days)
+        whole = {mode: _united(_whole(calendar, mode, *one) for one in named) for mode in Mode}
+        around = _united(one for mode in Mode for one in whole[mode])
+        return cls(
+            named,
+            {mode: _key_ranges(calendar, mode, whole[mode]) for mode in Mode},
+            _key_ranges(calendar, Mode.DAILY, around),
+        )
+
+    def replaces(self, day: int) -> bool:
+        """Whether `day` is one of those that are replaced."""
+        return any(first <= day <= last for first, last in self.days)
+
+    def holds(self, mode: Mode, key: str) -> bool:
+        """Whether the period of `key` is one of those that hold a day that is replaced."""
+        return any(first <= key <= last for _, first, last in self.replaced[mode])
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store really holds, whatever it announced.
+
+    :param count: how many summaries of all modes.
+    :param overall: the amount and count of each day, of all merchants together.
+    :param rows: for each mode, all summaries of the periods that hold days to be replaced; of mode daily, also those
+        of the other days of these weeks and months. Frames of `core.stores.summaries.SUMMARY_COLUMNS`.
+    """
+
+    count: int
+    overall: Mapping[str, tuple[int, int]]
+    rows: Mapping[Mode, pl.DataFrame]
+
+    @classmethod
+    def read(cls, summaries: SummaryStore, scope: Scope) -> Self:
+        """Read what `scope` asks for, by several calls: something may be published between them.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        amounts = dict(summaries.series(Mode.DAILY, "amount", None))
+        counts = dict(summaries.series(Mode.DAILY, "count", None))
+        ranges = {**scope.replaced, Mode.DAILY: scope.around}
+        return cls(
+            summaries.count(),
+            {key: (amounts[key], counts[key]) for key in amounts if key in counts},
+            {mode: pl.concat([from_batches([]), *(summaries.rows(*one) for one in ranges[mode])]) for mode in Mode},
+        )
+
+    def keys(self, mode: Mode) -> set[str]:
+        """The keys of the summaries of `mode` that were read, whatever these are."""
+        return set(self.rows[mode]["key"])
+
+
+def _whole(calendar: Calendar, mode: Mode, first_day: int, last_day: int) -> Days:
+    """The days of all periods of `mode` that hold one of these days."""
+    return calendar.period_of(mode, first_day).first_day, calendar.period_of(mode, last_day).last_day
+
+
+def _key_ranges(calendar: Calendar, mode: Mode, ranges: Iterable[Days]) -> tuple[KeyRange, ...]:
+    def key(day: int) -> str:
+        return calendar.period_of(mode, min(max(day, calendar.first_day), calendar.last_day)).key
+
+    return tuple(KeyRange(mode, key(first), key(last)) for first, last in ranges)
+
+
+def _united(ranges: Iterable[Days]) -> tuple[Days, ...]:
+    """The same days, ascending, as ranges that neither overlap nor meet."""
+    found: list[Days] = []
+    for first, last in sorted(one for one in ranges if one[0] <= one[1]):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return tuple(found)

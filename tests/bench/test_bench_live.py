@@ -1,0 +1,24 @@
+"""The bench of live collections on few documents: that it runs, and that all programs agree."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.data import ROOT
+from bench.live.programs import PROGRAMS
+
+
+def test_every_program_reads_the_same_totals_from_the_server(tmp_path: Path, mongo_url: str) -> None:
+    files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
+    only = [option for program in PROGRAMS if program.name != "ours-4" for option in ("--only", f"live-{program.name}")]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "live", "--quick", "--transactions", "300", *files, *only],
+        cwd=ROOT, capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    measurements = json.loads((tmp_path / "results.json").read_text("utf-8"))["live"]["measurements"]
+    assert len({measurements[name]["digest"] for name in ("ours", "pymongoarrow", "pymongo")}) == 1
+    assert "| ours, 1 cursor |" in (tmp_path / "RESULTS.md").read_text("utf-8")

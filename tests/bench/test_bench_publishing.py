@@ -1,0 +1,23 @@
+"""The bench of publishing on few summaries: that it runs, and that it says what it measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.data import ROOT
+
+
+def test_publishing_everything_and_three_days_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "publishing", "--quick", "--only", "sqlite", "--summaries", "5000"]
+    files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
+    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    everything, some = json.loads((tmp_path / "results.json").read_text("utf-8"))["publishing"]["costs"]
+    assert everything["rows"] == everything["written"] == 5172
+    assert some["written"] == 5 * 12  # three days, a week and a month, each of eleven merchants and of all together
+    assert min(everything["publishing_s"] + some["publishing_s"] + some["finding_s"]) > 0
+    assert "| SQLite | 5,172 | three days | 60 |" in (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert list((tmp_path / "data").iterdir()) == []

@@ -1,0 +1,103 @@
+"""How old what is published is, as the ledger tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from examples import DAY_MS, NOW_MS, publication, run, uniform
+
+from core.stores import Stores, open_stores
+from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms, confirms
+from core.stores.runs import Run, RunStatus
+
+ROWS = uniform(1, merchants=1, days=1)
+PUBLISHED = replace(publication(1, ROWS), complete_until_ms=NOW_MS - DAY_MS)
+HOUR_MS = 3_600_000
+
+
+def ended(number: int, status: RunStatus = RunStatus.PUBLISHED, **changes: Any) -> Run:
+    """Run `number`, a refresh that began so many hours after `NOW_MS`."""
+    at_ms = NOW_MS + number * HOUR_MS
+    begun = replace(run(at_ms=at_ms), id=number, as_of_ms=at_ms, incremental=True, generation=1)
+    return replace(begun.ended(status, at_ms), **changes)
+
+
+def known(*runs: Run) -> int | None:
+    """Up to when what is published is known to be complete; `runs` in the order of time."""
+    return complete_until_ms(PUBLISHED, runs[::-1])
+
+
+def test_the_publication_itself_tells() -> None:
+    assert known() == NOW_MS - DAY_MS
+    assert known(ended(1), ended(2, RunStatus.FAILED)) == NOW_MS - DAY_MS
+
+
+def test_the_last_refresh_that_found_it_right_tells_better() -> None:
+    assert known(ended(1), ended(2, RunStatus.UNCHANGED), ended(3, RunStatus.UNCHANGED)) == NOW_MS + 3 * HOUR_MS
+
+
+@pytest.mark.parametrize(
+    "changes", [{"generation": 2}, {"generation": None}, {"incremental": False}, {"status": RunStatus.DIED}]
+)
+def test_what_found_another_right_or_was_no_refresh_does_not(changes: dict[str, Any]) -> None:
+    assert known(replace(ended(2, RunStatus.UNCHANGED), **changes)) == NOW_MS - DAY_MS
+
+
+def test_the_run_that_published_confirms_whatever_the_ledger_says_yet() -> None:
+    assert confirms(ended(1, RunStatus.DIED, generation=None), PUBLISHED)
+    assert not confirms(ended(2, RunStatus.PUBLISHED, generation=2), PUBLISHED)
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def add(stores: Stores, *runs: Run) -> None:
+    """Add `runs` to the ledger, numbered as they come."""
+    for one in runs:
+        begun = stores.runs.begin(replace(one, status=RunStatus.RUNNING, ended_at_ms=None))
+        stores.runs.update(replace(one, id=begun.id))
+
+
+def standing_of(stores: Stores) -> Standing:
+    standing = Standing.read(stores)
+    assert standing is not None
+    return standing
+
+
+def test_where_nothing_is_published_nothing_stands(stores: Stores) -> None:
+    add(stores, ended(1, RunStatus.FAILED))
+    assert Standing.read(stores) is None
+
+
+def test_it_knows_who_published_and_who_last_found_it_right(stores: Stores) -> None:
+    stores.summaries.publish(PUBLISHED, ROWS)
+    add(stores, ended(1), ended(2, RunStatus.UNCHANGED), ended(3, RunStatus.FAILED))
+    standing = standing_of(stores)
+    assert standing.publication == PUBLISHED
+    assert (standing.publisher, standing.confirmed_by) == (stores.runs.get(1), stores.runs.get(2))
+    assert [one.id for one in standing.recent] == [3, 2, 1]
+    assert standing.as_of_ms == NOW_MS + 2 * HOUR_MS
+    assert standing.age_s(standing.as_of_ms + DAY_MS) == 86_400
+    assert standing.age_s(standing.as_of_ms - 1) == 0
+
+
+def test_where_nobody_knows_the_time_of_publication_stands_for_it(stores: Stores) -> None:
+    stores.summaries.publish(replace(PUBLISHED, complete_until_ms=None), ROWS)
+    standing = standing_of(stores)
+    assert (standing.publisher, standing.confirmed_by) == (None, None)
+    assert standing.as_of_ms == PUBLISHED.published_at_ms
+
+
+def test_the_publisher_is_found_however_long_ago_it_was(tmp_path: Path) -> None:
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
+        stores.summaries.publish(PUBLISHED, ROWS)
+        add(stores, ended(1), *(ended(2, RunStatus.FAILED) for _ in range(RUNS_LOOKED_AT)))
+        standing = standing_of(stores)
+        assert standing.publisher == standing.confirmed_by == stores.runs.get(1)

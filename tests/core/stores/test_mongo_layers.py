@@ -1,0 +1,263 @@
+"""What is particular to amendments on MongoDB: layers over the publication before, few of them, and old documents."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count, islice, pairwise
+from typing import Any
+
+import polars as pl
+import pytest
+from examples import publication, uniform
+from polars.testing import assert_frame_equal
+from pymongo import MongoClient
+from pymongo.database import Database as PyMongoDatabase
+
+from core.calendar.periods import Mode
+from core.errors import PublicationLost
+from core.stores import Stores, open_stores
+from core.stores.frames import within
+from core.stores.generations import generation_name
+from core.stores.mongo import amending
+from core.stores.mongo.counting import Shown, count_shown
+from core.stores.mongo.database import Database
+from core.stores.mongo.layers import Layer, Part, layers_of, parts_of_mode, united
+from core.stores.mongo.publishing import announce, fill
+from core.stores.mongo.summaries import MongoSummaryStore
+from core.stores.summaries import KeyRange
+
+Document = dict[str, Any]
+
+BASE = uniform(0, merchants=3, days=60)
+KEYS = BASE["key"].unique().sort().to_list()
+
+
+@pytest.fixture
+def stores(mongo_database_url: str) -> Iterator[Stores]:
+    with open_stores(mongo_database_url, timeout_s=10) as opened:
+        yield opened
+
+
+@pytest.fixture
+def db(mongo_database_url: str) -> Iterator[PyMongoDatabase[Document]]:
+    client: MongoClient[Document]
+    with MongoClient(mongo_database_url) as client:
+        yield client.get_default_database()
+
+
+def daily(first_key: str, last_key: str) -> KeyRange:
+    return KeyRange(Mode.DAILY, first_key, last_key)
+
+
+def amend(stores: Stores, generation: int, before: pl.DataFrame, *ranges: KeyRange) -> pl.DataFrame:
+    """Let all amounts of `ranges` become `generation`; what the store shall hold then."""
+    rows = before.filter(within(ranges)).with_columns(pl.lit(generation, pl.Int64).alias("amount"))
+    after = pl.concat([before.filter(~within(ranges)), rows])
+    stores.summaries.amend(publication(generation, after), rows, ranges)
+    return after
+
+
+def layers(db: PyMongoDatabase[Document], generation: int) -> tuple[Layer, ...]:
+    return layers_of(db["summary_publications"].find_one({"_id": generation}) or {})
+
+
+def collections(db: PyMongoDatabase[Document]) -> set[str]:
+    return {name for name in db.list_collection_names() if name.startswith("summary_transaction_")}
+
+
+def test_an_amendment_stores_only_what_it_replaces(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    amend(stores, 2, BASE, daily(KEYS[57], KEYS[59]))
+    new, base = layers(db, 2)
+    assert base == Layer(generation_name(1, 1), BASE.height)
+    assert new == Layer(generation_name(2, 2), 12, (daily(KEYS[57], KEYS[59]),))
+    assert db[new.collection].count_documents({}) == 12
+
+
+def test_the_same_days_amended_again_and_again_stay_one_small_layer(
+    stores: Stores, db: PyMongoDatabase[Document]
+) -> None:
+    held = BASE
+    stores.summaries.publish(publication(1, held), held)
+    for generation in range(2, 8):
+        held = amend(stores, generation, held, daily(KEYS[50 + generation // 2], KEYS[52 + generation // 2]))
+    (new, base) = layers(db, 7)
+    assert new.ranges == (daily(KEYS[51], KEYS[55]),)
+    assert (new.rows, base.rows) == (5 * 4, BASE.height)
+    assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
+
+
+def test_there_are_few_layers_however_many_amendments(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    chance = random.Random(6)
+    held = BASE
+    stores.summaries.publish(publication(1, held), held)
+    for generation in range(2, 62):
+        first = chance.randrange(60)
+        last = min(59, first + chance.choice((0, 0, 0, 1, 2, 8)))
+        held = amend(stores, generation, held, daily(KEYS[first], KEYS[last]))
+        found = layers(db, generation)
+        assert all(older.rows > 2 * newer.rows for newer, older in pairwise(found))
+        assert len(found) <= 6  # each of at least four, and more than twice the next: 4, 9, 19, 39, 79, 159, 240
+    assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
+    named = {layer.collection for generation in (60, 61) for layer in layers(db, generation)}
+    assert collections(db) == named, "what no reader can need is dropped"
+
+
+def test_a_publication_of_an_earlier_version_is_read_and_amended(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    written = db["summary_publications"].find_one({"_id": 1}) or {}
+    assert written["collection"] == generation_name(1, 1), "what is published as a whole is written as ever"
+    assert "layers" not in written
+    held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[1]))
+    assert "collection" not in (db["summary_publications"].find_one({"_id": 2}) or {})
+    assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
+
+
+def test_an_amendment_of_nearly_everything_is_one_layer_again(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
+    held = amend(stores, 3, held, daily(KEYS[10], KEYS[50]))
+    assert layers(db, 3) == (Layer(generation_name(3, 3), BASE.height),)
+    assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
+
+
+def test_a_layer_of_too_many_ranges_is_made_one_of_everything(
+    stores: Stores, db: PyMongoDatabase[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amending, "MOST_RANGES", 5)
+    stores.summaries.publish(publication(1, BASE), BASE)
+    held = amend(stores, 2, BASE, *(daily(key, key) for key in KEYS[:10:2]))
+    assert len(layers(db, 2)) == 2
+    held = amend(stores, 3, held, *(daily(key, key) for key in KEYS[9:14:2]))
+    assert layers(db, 3) == (Layer(generation_name(3, 3), BASE.height),)
+    assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
+
+
+def test_collections_that_crashed_amendments_left_are_cleared(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    for name in (generation_name(1, 8), generation_name(2, 7), generation_name(3, 9)):
+        db[name].insert_one({"left": "behind"})
+    held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[1]))
+    names = {generation_name(1, 1), generation_name(2, 2)}
+    assert collections(db) == names | {generation_name(3, 9)}
+    amend(stores, 3, held)
+    assert collections(db) == names, "an amendment of nothing makes no collection"
+
+
+def test_an_amendment_that_lost_leaves_nothing(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    name, rows = generation_name(2, 7), BASE.filter(within([daily(KEYS[0], KEYS[0])]))
+    fill(db, name, rows)
+    amend(stores, 2, BASE, daily(KEYS[3], KEYS[4]))
+    prepared = (Layer(name, rows.height, (daily(KEYS[0], KEYS[0]),)), *layers(db, 1))
+    with pytest.raises(PublicationLost, match="run 7 prepared generation 2, but run 2 published it first"):
+        announce(db, publication(2, BASE, run_id=7), prepared, made=name)
+    assert collections(db) == {generation_name(1, 1), generation_name(2, 2)}
+
+
+def test_a_collection_that_has_other_rows_is_not_published(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    db[generation_name(2, 2)].insert_one({"mode": "daily"})
+    with pytest.raises(PublicationLost, match="its collection holds 5 rows"):
+        amend(stores, 2, BASE, daily(KEYS[0], KEYS[0]))
+    assert stores.summaries.published() == publication(1, BASE)
+    assert collections(db) == {generation_name(1, 1)}
+
+
+def test_a_reader_whose_layer_is_dropped_reads_again(stores: Stores, mongo_database_url: str) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
+    turns = iter([True, False])
+
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> set[int]:
+        if next(turns):
+            amend(stores, 4, amend(stores, 3, held, daily(KEYS[0], KEYS[2])), daily(KEYS[0], KEYS[2]))
+        return {document["amount"] for document in db[part.collection].find(part.query)}
+
+    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+        found = reader._read(
+            lambda layers: parts_of_mode(layers, Mode.DAILY, KEYS[0], KEYS[0]), read_while_others_publish
+        )
+    assert found == [{4}]
+
+
+def test_a_reader_of_much_is_not_kept_from_it_by_frequent_amendments(stores: Stores, mongo_database_url: str) -> None:
+    """Two publications come while it reads the large layer, again and again: that layer stays."""
+    stores.summaries.publish(publication(1, BASE), BASE)
+    held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
+    generations = count(3)
+
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> list[tuple[str, int]]:
+        nonlocal held
+        found = [(document["key"], document["amount"]) for document in db[part.collection].find(part.query)]
+        if part.collection == generation_name(1, 1):
+            for generation in islice(generations, 2):
+                held = amend(stores, generation, held, daily(KEYS[0], KEYS[2]))
+        return found
+
+    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+        newer, base = reader._read(
+            lambda layers: parts_of_mode(layers, Mode.DAILY, None, None), read_while_others_publish
+        )
+    assert {amount for _, amount in newer} == {4}, "what was in force when it began anew"
+    assert sorted([key for key, _ in newer] + [key for key, _ in base]) == sorted(BASE["key"])
+
+
+def test_a_count_that_the_metadata_of_the_server_have_wrong_is_made_anew(
+    stores: Stores, db: PyMongoDatabase[Document]
+) -> None:
+    stores.summaries.publish(publication(1, BASE), BASE)
+    amend(stores, 2, BASE, daily(KEYS[0], KEYS[1]), daily(KEYS[9], KEYS[9]))
+    for filled_with in (BASE.height, 7):
+        shown = Shown(generation_name(1, 1), filled_with, (daily(KEYS[0], KEYS[1]), daily(KEYS[9], KEYS[9])))
+        assert count_shown(db, shown) == BASE.height - 3 * 4
+    assert stores.summaries.count() == BASE.height
+
+
+@pytest.mark.parametrize(
+    ("first_key", "last_key", "expected"),
+    [
+        ("05", "06", ["new"]),
+        ("05", "05", ["new"]),
+        ("01", "02", ["old"]),
+        ("01", "03", ["older", "old"]),
+        ("05", "07", ["new", "older", "old"]),
+        ("08", "09", ["new", "old"]),
+        ("09", "09", ["old"]),
+        (None, "04", ["older", "old"]),
+        (None, None, ["new", "older", "old"]),
+    ],
+)
+def test_only_layers_that_can_have_what_is_asked_for_are_read(
+    first_key: str | None, last_key: str | None, expected: list[str]
+) -> None:
+    asked = (
+        Layer("new", 10, (daily("05", "06"), daily("08", "08"), KeyRange(Mode.MONTHLY, "00", "99"))),
+        Layer("older", 30, (daily("03", "04"), daily("06", "06"))),
+        Layer("old", 100),
+    )
+    assert [part.collection for part in parts_of_mode(asked, Mode.DAILY, first_key, last_key)] == expected
+
+
+def test_ranges_that_meet_become_one() -> None:
+    weeks = KeyRange(Mode.WEEKLY, "03", "05")
+    assert united([daily("05", "07"), weeks, daily("01", "03"), daily("02", "05"), daily("09", "09")]) == (
+        daily("01", "07"),
+        daily("09", "09"),
+        weeks,
+    )
+
+
+@pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
+def test_outsiders_see_amendments_through_the_view(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+    held = BASE
+    stores.summaries.publish(publication(1, held), held)
+    for generation, first, last in ((2, 0, 20), (3, 10, 12), (4, 58, 59), (5, 11, 11)):
+        held = amend(stores, generation, held, daily(KEYS[first], KEYS[last]))
+        shown = db["summary_transaction"].find({}, {"_id": False, "key": True, "merchant_id": True, "amount": True})
+        found = {(one["key"], one["merchant_id"], one["amount"]) for one in shown}
+        assert found == set(held.select("key", "merchant_id", "amount").rows())
+        assert db["summary_transaction"].count_documents({}) == held.height

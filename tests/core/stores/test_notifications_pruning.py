@@ -1,0 +1,144 @@
+"""What every store promises of notifications that are over and are removed, held against every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from notification_examples import FAR_MS, NOW_MS, event, happen, notification
+
+from core.notifications.events import EventKind, LogStatus
+from core.stores import Stores, open_stores
+from core.stores.notifications import ChannelCounts, NotificationStore
+
+A, S, F, D, U, C, R = (
+    EventKind.ATTEMPT,
+    EventKind.SUCCESS,
+    EventKind.FAILED,
+    EventKind.DEAD,
+    EventKind.UNKNOWN,
+    EventKind.CANCEL,
+    EventKind.RETRY,
+)
+LATER_MS = NOW_MS + 1_000
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(stores: Stores) -> NotificationStore:
+    return stores.notifications
+
+
+def add(store: NotificationStore, number: int, *kinds: EventKind, at_ms: int = NOW_MS) -> str:
+    """The id of the notification of that number, to whose only log these have happened."""
+    kept = store.add(notification(number), NOW_MS).notification
+    happen(store, kept, *kinds, at_ms=at_ms)
+    return kept.id
+
+
+def events(store: NotificationStore, notification_id: str) -> int:
+    """How many have happened to its log."""
+    kept = store.get(notification_id)
+    assert kept is not None
+    return len(kept.log("sms").events)
+
+
+def finished(store: NotificationStore, before_ms: int = LATER_MS, *, unknown: bool = False) -> set[str]:
+    return {found.id for found in store.finished(before_ms, unknown=unknown, limit=100)}
+
+
+def test_what_came_to_any_end_before_an_instant_is_finished_and_what_is_open_never_is(store: NotificationStore) -> None:
+    ends = [add(store, number, *kinds) for number, kinds in enumerate([(A, S), (A, D), (C,), (D,)])]
+    for number, kinds in enumerate([(), (A,), (A, F), (D, R), (A, U, R)], start=10):
+        add(store, number, *kinds)
+    assert finished(store) == set(ends)
+    assert finished(store, FAR_MS, unknown=True) == set(ends)
+
+
+def test_what_ended_at_that_instant_or_later_is_not_finished_however_long_ago_it_was_made(
+    store: NotificationStore,
+) -> None:
+    one = add(store, 1, A, S, at_ms=LATER_MS)
+    assert finished(store, LATER_MS) == set()
+    assert finished(store, LATER_MS + 1) == {one}
+
+
+def test_one_log_that_is_open_or_ended_later_keeps_the_notification(store: NotificationStore) -> None:
+    both = notification(1, "sms", "email")
+    store.add(both, NOW_MS)
+    happen(store, both, A, S, channel="sms")
+    assert finished(store, FAR_MS) == set()
+    happen(store, both, A, S, channel="email", at_ms=LATER_MS)
+    assert finished(store, LATER_MS) == set()
+    assert finished(store, LATER_MS + 1) == {both.id}
+
+
+def test_what_nobody_knows_the_end_of_is_finished_only_where_that_is_asked_for(store: NotificationStore) -> None:
+    one = add(store, 1, A, U)
+    assert finished(store) == set()
+    assert finished(store, unknown=True) == {one}
+    assert store.remove([one], LATER_MS, unknown=False) == 0
+    assert store.remove([one], LATER_MS, unknown=True) == 1
+
+
+def test_they_are_given_in_pages_the_oldest_first(store: NotificationStore) -> None:
+    for number in range(5):
+        kept = replace(notification(number), created_at_ms=NOW_MS - number // 2)
+        store.add(kept, NOW_MS)
+        happen(store, kept, A, U if number == 2 else S)
+    wanted = sorted(
+        (NOW_MS - number // 2, notification(number).id) for number in range(5) if number != 2
+    )  # fmt: skip
+    found, after = [], None
+    while page := store.finished(LATER_MS, unknown=False, after=after, limit=2):
+        after = page[-1].created_at_ms, page[-1].id
+        found += [(one.created_at_ms, one.id) for one in page]
+    assert found == wanted
+    assert store.finished(LATER_MS, unknown=False, limit=0) == []
+
+
+def test_what_is_removed_is_gone_with_all_that_happened_to_it_and_nothing_else_is(
+    store: NotificationStore, store_url: str
+) -> None:
+    gone = [add(store, number, A, F, A, S) for number in (1, 2)]
+    stays = add(store, 3, A, S)
+    assert store.remove([*gone, "nosuch"], LATER_MS, unknown=False) == 2
+    with open_stores(store_url, timeout_s=10, create=False) as others:
+        assert [others.notifications.get(one) for one in gone] == [None, None]
+        assert [found.notification.id for found in others.notifications.listed(limit=10)] == [stays]
+        assert others.notifications.counts() == [ChannelCounts("sms", LogStatus.SUCCESS, 1)]
+        assert events(others.notifications, stays) == 2
+    assert store.remove(gone, LATER_MS, unknown=False) == 0
+
+
+def test_what_is_not_finished_any_more_stays(store: NotificationStore) -> None:
+    one = add(store, 1, A, D)
+    assert finished(store) == {one}
+    happen(store, notification(1), R)
+    assert store.remove([one], LATER_MS, unknown=True) == 0
+    assert store.due(FAR_MS, 10) == [one]
+
+
+def test_one_of_the_same_id_begins_anew_after_it_was_removed(store: NotificationStore) -> None:
+    one = add(store, 1, A, S)
+    store.remove([one], LATER_MS, unknown=False)
+    anew = store.add(notification(1), NOW_MS)
+    assert anew.log("sms").events == ()
+    assert store.get(one) == anew
+    happen(store, notification(1), A, S)
+    assert events(store, one) == 2
+
+
+def test_whoever_still_looks_at_a_removed_one_can_let_nothing_happen_to_it(store: NotificationStore) -> None:
+    kept = store.add(notification(1), NOW_MS)
+    state = happen(store, kept.notification, A, D)
+    store.remove([kept.notification.id], LATER_MS, unknown=False)
+    store.append(kept.notification, "sms", state, event(3, R))
+    assert store.get(kept.notification.id) is None
+    assert store.due(FAR_MS, 10) == []
