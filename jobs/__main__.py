@@ -20,6 +20,8 @@ from typing import Annotated
 
 import typer
 
+from core.command_line import Version
+
 app = typer.Typer(
     name="python -m jobs",
     help="Exact daily, weekly and monthly summaries of MongoDB transactions.",
@@ -47,7 +49,7 @@ class MeasureOption(StrEnum):
 
 
 class FormatOption(StrEnum):
-    """How ``summary`` prints."""
+    """How ``summary`` and ``query`` print."""
 
     TABLE = "table"
     JSON = "json"
@@ -60,54 +62,161 @@ Store = Annotated[
 ]
 From = Annotated[str | None, typer.Option("--from", metavar="KEY", help="The first period, such as 1403/04/04.")]
 To = Annotated[str | None, typer.Option("--to", metavar="KEY", help="The last period, inclusive.")]
+LiveCollection = Annotated[
+    str | None, typer.Argument(metavar="[SOURCE]", help="mongodb://host/database. [default: SOURCE_URL]")
+]
+Collection = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Collection of a dump or server, or DATABASE.NAME. [default: transaction(s)]"),
+]
+MerchantField = Annotated[str, typer.Option(metavar="PATH", help="Field of the merchant.")]
+AmountField = Annotated[str, typer.Option(metavar="PATH", help="Field of the amount.")]
+TimeField = Annotated[str, typer.Option(metavar="PATH", help="Field of the time.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATH=VALUE", help="Count only documents with this value; may be repeated."),
+]
+RejectRatio = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of documents that may be rejected before nothing is published.")
+]
+LookBack = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=36_500,
+        metavar="DAYS",
+        help="Days before the last reading that refresh counts anew. [default: REFRESH_LOOK_BACK_DAYS]",
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=256, help="Decoding threads. [default: THREADS, else one a core]")
+]
+Cursors = Annotated[
+    int | None,
+    typer.Option(min=1, max=64, help="Parts of a live collection read at a time. [default: SOURCE_CURSORS]"),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, max=1_000_000, help="Documents a server sends at a time. [default: SOURCE_BATCH_SIZE]"),
+]
+
+
+@app.callback()
+def _common(version: Version = False) -> None:
+    pass
 
 
 @app.command()
 def rebuild(
     sources: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
             help="A .bson file, mongodump folder or archive, mongoexport JSON or CSV, or Parquet; plain or gzipped, "
-            "told apart by content; - for standard input. Several add up.",
+            "told apart by content; - for standard input; mongodb://host/database for a live collection. Several add "
+            "up. [default: SOURCE_URL]",
         ),
-    ],
+    ] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Replace everything the store holds.")] = False,
     first: From = None,
     last: To = None,
-    collection: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Collection of a dump, or DATABASE.NAME. [default: transaction(s)]"),
-    ] = None,
-    merchant_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the merchant.")] = "merchantId",
-    amount_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the amount.")] = "amount",
-    time_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the time.")] = "createdAt",
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH=VALUE", help="Count only documents with this value; may be repeated."),
-    ] = None,
-    max_reject_ratio: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of documents that may be rejected before nothing is published.")
-    ] = 0.0,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Decoding threads. [default: THREADS, else one a core]")
-    ] = None,
+    collection: Collection = None,
+    merchant_field: MerchantField = "merchantId",
+    amount_field: AmountField = "amount",
+    time_field: TimeField = "createdAt",
+    where: Where = None,
+    max_reject_ratio: RejectRatio = 0.0,
+    threads: Threads = None,
+    cursors: Cursors = None,
+    batch_size: BatchSize = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Make summaries from an export.
+    """Make summaries from an export or a live collection.
 
     With --truncate the store then holds exactly what the sources hold; with --from/--to only those days are replaced,
     and their weeks and months derived anew; with neither, a store that is not empty refuses.
     """
     from jobs.commands import rebuild as command
+    from jobs.commands.reading_options import ReadingOptions
 
-    command.run(
-        command.Options(
-            tuple(sources), truncate, first, last, collection, merchant_field, amount_field, time_field,
-            tuple(where or ()), max_reject_ratio, threads, store, as_json,
-        )
+    reading = ReadingOptions(
+        tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
+        max_reject_ratio, threads, cursors, batch_size,
     )  # fmt: skip
+    command.run(command.Options(reading, truncate, first, last, store, as_json))
+
+
+@app.command()
+def refresh(
+    source: LiveCollection = None,
+    collection: Collection = None,
+    updated_field: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Date of a document's last change: finds changes in older days, too."),
+    ] = None,
+    look_back: LookBack = None,
+    merchant_field: MerchantField = "merchantId",
+    amount_field: AmountField = "amount",
+    time_field: TimeField = "createdAt",
+    where: Where = None,
+    max_reject_ratio: RejectRatio = 0.001,
+    threads: Threads = None,
+    cursors: Cursors = None,
+    batch_size: BatchSize = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the summaries of a live collection up to date.
+
+    The days since the last reading and some before are counted anew, whole, and replaced with their weeks and months in
+    one publication; there is none when nothing has changed. Into an empty store everything is counted.
+    """
+    from jobs.commands import refresh as command
+    from jobs.commands.reading_options import ReadingOptions
+
+    reading = ReadingOptions(
+        (source,) if source else (), collection, merchant_field, amount_field, time_field, tuple(where or ()),
+        max_reject_ratio, threads, cursors, batch_size,
+    )  # fmt: skip
+    command.run(command.Options(reading, updated_field, look_back, store, as_json))
+
+
+@app.command()
+def verify(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SOURCE...", help="As for rebuild; all that the days were counted from."),
+    ] = None,
+    first: From = None,
+    last: To = None,
+    look_back: LookBack = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Replace the periods that drifted.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=2**31, help="How many summaries to list.")] = 50,
+    collection: Collection = None,
+    merchant_field: MerchantField = "merchantId",
+    amount_field: AmountField = "amount",
+    time_field: TimeField = "createdAt",
+    where: Where = None,
+    max_reject_ratio: RejectRatio = 0.001,
+    threads: Threads = None,
+    cursors: Cursors = None,
+    batch_size: BatchSize = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Recount the source and compare with what is published; exit 4 when something has drifted.
+
+    Without --to a live collection is compared up to the day before those that the next refresh counts anew.
+    """
+    from jobs.commands import verify as command
+    from jobs.commands.reading_options import ReadingOptions
+
+    reading = ReadingOptions(
+        tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
+        max_reject_ratio, threads, cursors, batch_size,
+    )  # fmt: skip
+    command.run(command.Options(reading, first, last, look_back, repair, limit, store, as_json))
 
 
 @app.command()
@@ -142,6 +251,26 @@ def summary(
     command.run(str(mode), measure.value, merchant_id, first, last, "json" if as_json else str(form), store)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def query(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which query, such as top_merchants.")] = None,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Say which queries there are; with NAME, all about that one.")
+    ] = False,
+    form: Annotated[FormatOption, typer.Option("--format", help="How to print.")] = FormatOption.TABLE,
+    store: Store = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Run a named query of sql/analysis over the summaries.
+
+    Its parameters follow as --parameter VALUE; those left out have defaults.
+    """
+    from jobs.commands import query as command
+
+    command.run(name, context.args, listing, "json" if as_json else str(form), store)
+
+
 @app.command()
 def sample(
     out: Annotated[
@@ -160,6 +289,36 @@ def sample(
     from jobs.commands import sample as command
 
     command.run(out, transactions, merchants, seed, force, as_json)
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        int, typer.Option(min=1, max=36_500, metavar="DAYS", help="How many days old they are at least.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many that would be.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Remove old files of rejects, and old rows of the ledger.
+
+    Summaries stay as they are. The latest 100 runs and publications are kept, however old, and so are the run that
+    published what is in force, and its rejects.
+    """
+    from jobs.commands import prune as command
+
+    command.run(older_than, dry_run, store, as_json)
+
+
+@app.command()
+def warm(as_json: Json = False) -> None:
+    """Compile the decoders now.
+
+    Otherwise the first run does it, unless NUMBA_CACHE_DIR is read-only.
+    """
+    from jobs.commands import warm as command
+
+    command.run(as_json)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,14 @@ company, so only the owner may read the file.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -20,10 +25,36 @@ from bson.errors import InvalidBSON
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 
 from core.errors import ServiceError
+from core.stores.runs import Run, RunStatus
 from jobs.decode.batch import Reject
 
 _MAX_LEVELS: Final = 100
 """How deep MongoDB lets documents be nested."""
+
+
+QUARANTINE_NAME: Final = re.compile(r"(run-\d{6,}|verify)-\d{8}T\d{6}Z-\d+\.jsonl")
+"""The names that `quarantine_path` gives; files of other names in the folder are somebody else's."""
+
+
+def quarantine_path(folder: Path, run: Run) -> Path:
+    """The file for the rejects of `run`, or of a verification that is no run of the ledger and has the number 0.
+
+    Stores that share the folder number alike; the process tells them apart.
+    """
+    which = f"run-{run.id:06d}" if run.id else "verify"
+    started = datetime.fromtimestamp(run.started_at_ms / 1000, UTC)
+    return folder / f"{which}-{started:%Y%m%dT%H%M%SZ}-{run.holder.process_id}.jsonl"
+
+
+def last_quarantine(folder: Path, runs: Iterable[Run]) -> Path | None:
+    """The file for the rejects of the latest of `runs` that has any and wrote it to its end.
+
+    :param runs: newest first.
+    """
+    for run in runs:
+        if run.quarantine is not None and run.status not in (RunStatus.RUNNING, RunStatus.DIED):
+            return folder / Path(run.quarantine).name
+    return None
 
 
 class Quarantine:
@@ -88,11 +119,47 @@ class Quarantine:
         except OSError as error:
             raise self._unwritable(error) from None
 
+    def keep_earlier(self, earlier: Path) -> None:
+        """Drop this file when `earlier` holds the same rejects; that is the file then, as if it had been written now.
+
+        Positions do not count, nor does the order: other documents of a live collection come and go. Where either
+        file cannot be read, both stay. Call it when this one is closed.
+        """
+        if self.path is None or earlier == self._path:
+            return
+        with suppress(OSError, ValueError):
+            if _same_rejects(earlier, self._path):
+                os.utime(earlier)  # first: what is pruned meanwhile, or belongs to another user, is not to be relied on
+                self._path.unlink()
+                self._path = earlier
+
     def _unwritable(self, error: OSError) -> ServiceError:
         return ServiceError(
             f"the quarantine file {self._path} cannot be written: {error.strerror or error}",
             "Nothing was published. Make room, or set QUARANTINE_DIR to a folder that can be written.",
         )
+
+
+def _same_rejects(first: Path, second: Path) -> bool:
+    return _fingerprint(first) == _fingerprint(second)
+
+
+def _fingerprint(path: Path) -> tuple[int, int]:
+    """How many lines a quarantine file has, and the sum of their digests: the same whatever their order.
+
+    :raises OSError: it cannot be read.
+    :raises ValueError: it is no such file.
+    """
+    lines = total = 0
+    with path.open(encoding="utf-8", errors="surrogatepass") as file:
+        for line in file:
+            fields = json.loads(line)
+            if not isinstance(fields, dict):
+                raise ValueError("a line is no object")
+            fields.pop("position", None)
+            total += int.from_bytes(hashlib.sha256(json.dumps(fields).encode("ascii")).digest())
+            lines += 1
+    return lines, total
 
 
 def _comes_back(value: Any, levels: int = _MAX_LEVELS) -> bool:

@@ -56,11 +56,13 @@ class Totals:
 
     :param partials: frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`.
     :param kinds: frames of ``merchant_id`` and ``kind``.
+    :param warnings: what the sources say that a user should know.
     """
 
     counts: Counts = field(default_factory=Counts)
     partials: list[pl.DataFrame] = field(default_factory=list)
     kinds: list[pl.DataFrame] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def fold(self) -> None:
         """Merge what several workers or sources gave, so that memory does not grow with their number."""
@@ -128,6 +130,7 @@ class SourceReader:
                     worker.join(_TICK_S)
         except BaseException:
             self._stop.set()
+            self._source.interrupt()
             # Daemon threads: one that waits for a silent pipe must not hold up the end of the program.
             for worker in workers:
                 worker.join(_STOP_S / len(workers))
@@ -135,6 +138,7 @@ class SourceReader:
         tick()
         if self._failure is not None:
             raise self._failure[1]
+        self._totals.warnings += self._source.warnings()
 
     def _work(self) -> None:
         number = -1

@@ -92,6 +92,16 @@ class LocalDays:
         """
         return self._table(first_ms, last_ms, _WIDENING_DAYS)
 
+    def day_of(self, instant_ms: int) -> int:
+        """The local day of one instant; for many, `table` is far cheaper.
+
+        :raises ValueError: the instant is before year 5 or after year 9994.
+
+        >>> LocalDays("Asia/Tehran").day_of(-12_600_001)
+        -1
+        """
+        return int(self._table(instant_ms, instant_ms, _SETTLING_DAYS).days_of(np.array([instant_ms]))[0])
+
     def starts_ms(self, days: _Int64Array) -> _Int64Array:
         """The first instant of each local day, in the shape of `days`; for a skipped day that of the next which exists.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -25,7 +27,7 @@ def period_table(calendar: Calendar, local_days: LocalDays, days: npt.NDArray[np
 
 
 def _columns_of(mode: Mode, calendar: Calendar, local_days: LocalDays, days: npt.NDArray[np.int64]) -> pl.DataFrame:
-    periods, row_of_day = _distinct_periods(mode, calendar, days)
+    periods, row_of_day = distinct_periods(mode, calendar, days.tolist())
     first_days = np.array([period.first_day for period in periods], dtype=np.int64)
     following_days = np.array([period.last_day + 1 for period in periods], dtype=np.int64)
     starts_ms, ends_ms = local_days.starts_ms(np.stack([first_days, following_days]))
@@ -39,11 +41,14 @@ def _columns_of(mode: Mode, calendar: Calendar, local_days: LocalDays, days: npt
     return distinct[row_of_day]
 
 
-def _distinct_periods(mode: Mode, calendar: Calendar, days: npt.NDArray[np.int64]) -> tuple[list[Period], list[int]]:
-    """The periods of `mode` that ascending `days` belong to, each once, and for each day which of them is its."""
+def distinct_periods(mode: Mode, calendar: Calendar, days: Sequence[int]) -> tuple[list[Period], list[int]]:
+    """The periods of `mode` that ascending `days` belong to, each once, and for each day which of them is its.
+
+    :raises ValueError: `calendar` does not name one of `days`.
+    """
     periods: list[Period] = []
     row_of_day: list[int] = []
-    for day in days.tolist():
+    for day in days:
         if not periods or day > periods[-1].last_day:
             periods.append(calendar.period_of(mode, day))
         row_of_day.append(len(periods) - 1)

@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from core.errors import SettingsError
 from core.settings.api import ApiSettings
 from core.settings.notifier import NotifierSettings
+from core.settings.refresh import RefreshSettings
 from core.settings.shared import SharedSettings
+from core.settings.source import SourceSettings
 
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _USER_AND_PASSWORD: Final = re.compile(r"//[^/\s]*@")
 
 
-class Settings(NotifierSettings, ApiSettings, SharedSettings):
+class Settings(RefreshSettings, NotifierSettings, ApiSettings, SourceSettings, SharedSettings):
     """The settings of all processes. Environment variables bear the field's name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -34,7 +37,7 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper()} is {_shown(problem['input'])}: "
+            f"{str(problem['loc'][0]).upper()} is {_shown(str(problem['loc'][0]), problem['input'])}: "
             f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()
         ]
@@ -42,6 +45,9 @@ def read_settings() -> Settings:
         raise SettingsError("; ".join(problems), hint) from None
 
 
-def _shown(value: object) -> str:
-    """`value` without the password of a URL."""
+def _shown(name: str, value: object) -> str:
+    """The `value` of setting `name` without the password of a URL; of a secret only how its URL begins."""
+    if isinstance(Settings.model_fields[name].default, SecretStr) and value:
+        scheme = _SCHEME.match(str(value))
+        return repr(f"{scheme[0] if scheme else ''}***")
     return _USER_AND_PASSWORD.sub("//***@", repr(value))

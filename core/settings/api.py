@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-_RATE: Final = re.compile(r"[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)")
+from core.settings.forms import Form
+
 _ORIGIN: Final = re.compile(r"https?://[^/\s*?#@]+")
 
 
 class ApiSettings(BaseSettings):
     """What the API listens on, what it waits for, and what it allows."""
 
-    api_bind: str = Field(default="127.0.0.1:8000", description="Address and port that the API listens on.")
+    api_bind: Annotated[str, Form("host:port, [IPv6]:port or unix:/path")] = Field(
+        default="127.0.0.1:8000", description="Address and port that the API listens on."
+    )
     api_workers: int = Field(default=2, ge=1, le=256, description="Processes that serve the API.")
     api_threads: int = Field(default=4, ge=1, le=256, description="Threads of each of these processes.")
     api_store_timeout_s: float = Field(
@@ -30,11 +33,26 @@ class ApiSettings(BaseSettings):
         allow_inf_nan=False,
         description="Seconds after which the API looks again whether something new was published or a key revoked.",
     )
+    api_max_age_s: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds since the sources were last read after which /api/status and /readyz say degraded; "
+        "0 for no limit.",
+    )
     api_cache_mb: int = Field(default=64, ge=0, le=65_536, description="Megabytes of answers that each process keeps.")
-    api_rate_limit: str = Field(
+    api_rate_limit: Annotated[
+        str,
+        Form(
+            "a number of requests and a time, such as 100/second or 6000/minute",
+            r"[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)",
+        ),
+    ] = Field(
         default="6000/minute", description="Requests allowed per key, or per address without one, such as 100/second."
     )
-    api_rate_limit_storage: str = Field(
+    api_rate_limit_storage: Annotated[
+        str, Form("memory:// or redis://host:6379/2", r"memory://|(rediss?|unix)://.+")
+    ] = Field(
         default="memory://",
         description="Where requests are counted: memory:// (each process by itself) or redis://host:6379/2 (together).",
     )
@@ -42,24 +60,10 @@ class ApiSettings(BaseSettings):
     api_request_timeout_s: float = Field(
         default=10.0, gt=0, allow_inf_nan=False, description="Seconds that a client may take to send its request."
     )
-    cors_origins: str = Field(
+    cors_origins: Annotated[str, Form("origins such as https://app.example, comma separated; or empty")] = Field(
         default="",
         description="Origins whose pages may call the API, comma separated, such as https://app.example; none without.",
     )
-
-    @field_validator("api_rate_limit")
-    @classmethod
-    def _known_rate(cls, rate: str) -> str:
-        if not _RATE.fullmatch(rate):
-            raise ValueError("it must be a number of requests and a time, such as 100/second or 6000/minute")
-        return rate
-
-    @field_validator("api_rate_limit_storage")
-    @classmethod
-    def _known_storage(cls, url: str) -> str:
-        if url != "memory://" and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("it must be memory:// or redis://host:6379/2")
-        return url
 
     @field_validator("cors_origins")
     @classmethod

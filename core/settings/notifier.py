@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
+
+from core.settings.forms import Form
 
 _PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[^\s=,]+")
 _RATE_PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)")
@@ -15,18 +17,28 @@ _RATE_PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,11} ?/ ?(seco
 class NotifierSettings(BaseSettings):
     """The broker, the delivery rules, and the gateways."""
 
-    celery_broker_url: SecretStr = Field(
-        default=SecretStr("redis://127.0.0.1:6379/0"), description="Redis database of the queue."
+    celery_broker_url: Annotated[
+        SecretStr,
+        Form("redis://:password@host:6379/0, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
+    ] = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis database of the queue; what it loses is queued again.",
     )
-    celery_result_backend: SecretStr = Field(
-        default=SecretStr("redis://127.0.0.1:6379/1"), description="Redis database of results."
+    celery_result_backend: Annotated[
+        SecretStr,
+        Form("redis://:password@host:6379/1, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
+    ] = Field(
+        default=SecretStr("redis://127.0.0.1:6379/1"),
+        description="Redis database in which the rate limits of channels are counted.",
     )
-    notify_senders: str = Field(
+    notify_senders: Annotated[str, Form("channels and their senders, such as sms=kavenegar,email=smtp")] = Field(
         default="sms=print,email=print,telegram=print,webhook=print",
         description="The channels and what sends over each: print, smtp, kavenegar, telegram, webhook, or the dotted "
         "path of a class, such as sms=kavenegar,email=smtp.",
     )
-    notify_rate_limits: str = Field(
+    notify_rate_limits: Annotated[
+        str, Form("channels and their rates, such as sms=10/second,email=100/minute; or empty")
+    ] = Field(
         default="",
         description="How much all workers together send over a channel, such as sms=10/second,email=100/minute.",
     )
@@ -34,7 +46,10 @@ class NotifierSettings(BaseSettings):
         default=15, ge=1, le=100, description="Attempts over a channel before it is given up."
     )
     notify_backoff_s: float = Field(
-        default=10.0, gt=0, le=86_400, description="Seconds until the second attempt; doubled for each further one."
+        default=10.0,
+        gt=0,
+        le=86_400,
+        description="Seconds until the second attempt; doubled for each further one, up to NOTIFY_BACKOFF_MAX_S.",
     )
     notify_backoff_max_s: float = Field(
         default=3600.0,
@@ -49,7 +64,8 @@ class NotifierSettings(BaseSettings):
         default=120.0,
         gt=0,
         le=86_400,
-        description="Seconds after which an attempt without outcome counts as broken off; more than a task may take.",
+        description="Seconds after which an attempt without outcome counts as broken off; at least four times "
+        "NOTIFY_SEND_TIMEOUT_S.",
     )
     notify_sweep_s: float = Field(default=5.0, gt=0, le=3600, description="Seconds between two looks for what is due.")
     notify_metrics_port: int = Field(
@@ -57,6 +73,10 @@ class NotifierSettings(BaseSettings):
         ge=0,
         le=65_535,
         description="Port of this host on which a worker tells Prometheus its numbers; 0 for none.",
+    )
+    notify_pulse_file: Annotated[str, Form("the path of a file; or empty")] = Field(
+        default="",
+        description="File that a worker touches every two seconds, and beat with each task; for health checks.",
     )
     notify_settling_s: float = Field(
         default=3600.0,
@@ -68,24 +88,39 @@ class NotifierSettings(BaseSettings):
     notify_not_after_s: float = Field(
         default=172_800.0,
         gt=0,
+        allow_inf_nan=False,
         description="Seconds from the end of a period after which subscribers are not told of it.",
     )
-    smtp_host: str = Field(default="", description="Mail server.")
+    smtp_host: Annotated[str, Form("a host name or address; or empty")] = Field(default="", description="Mail server.")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="Its port.")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="How the connection to it is protected; none only on this host."
     )
-    smtp_user: str = Field(default="", description="User of the mail server; empty for none.")
-    smtp_password: SecretStr = Field(default=SecretStr(""), description="Password of that user.")
-    smtp_from: str = Field(
+    smtp_user: Annotated[str, Form("ASCII; or empty")] = Field(
+        default="", description="User of the mail server; empty for none."
+    )
+    smtp_password: Annotated[SecretStr, Form("ASCII; or empty")] = Field(
+        default=SecretStr(""), description="Password of that user."
+    )
+    smtp_from: Annotated[str, Form("an address, with or without a name before it; or empty")] = Field(
         default="", description="Address that mail is from, such as Summaries <no-reply@shop.example>."
     )
-    kavenegar_url: str = Field(default="https://api.kavenegar.com", description="Base address of the SMS gateway.")
-    kavenegar_api_key: SecretStr = Field(default=SecretStr(""), description="Key of the SMS gateway.")
-    kavenegar_sender: str = Field(default="", description="Line that SMS are sent from; empty for the account's own.")
-    telegram_url: str = Field(default="https://api.telegram.org", description="Base address of the Telegram Bot API.")
-    telegram_bot_token: SecretStr = Field(default=SecretStr(""), description="Token of the Telegram bot.")
-    webhook_secret: SecretStr = Field(
+    kavenegar_url: Annotated[str, Form("https://host, or http:// to this machine", r"https?://.+")] = Field(
+        default="https://api.kavenegar.com", description="Base address of the SMS gateway."
+    )
+    kavenegar_api_key: Annotated[SecretStr, Form("the key; or empty")] = Field(
+        default=SecretStr(""), description="Key of the SMS gateway."
+    )
+    kavenegar_sender: Annotated[str, Form("a number of the account; or empty")] = Field(
+        default="", description="Line that SMS are sent from; empty for the account's own."
+    )
+    telegram_url: Annotated[str, Form("https://host, or http:// to this machine", r"https?://.+")] = Field(
+        default="https://api.telegram.org", description="Base address of the Telegram Bot API."
+    )
+    telegram_bot_token: Annotated[SecretStr, Form("the token; or empty")] = Field(
+        default=SecretStr(""), description="Token of the Telegram bot."
+    )
+    webhook_secret: Annotated[SecretStr, Form("the secret; or empty")] = Field(
         default=SecretStr(""),
         description="Secret with which webhooks are signed (HMAC-SHA256); for receivers of one owner only.",
     )

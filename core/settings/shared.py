@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from core.settings.forms import Form
+
 
 class SharedSettings(BaseSettings):
     """Where the summaries are, and what they mean."""
 
-    store_url: str = Field(
-        default="sqlite:///summaries.db", description="Where summaries are kept: sqlite:///path or mongodb://host/db."
+    store_url: Annotated[
+        str, Form("sqlite:///relative.db, sqlite:////absolute.db or mongodb://user:password@host:27017/database")
+    ] = Field(default="sqlite:///summaries.db", description="Where summaries, runs, keys and notifications are kept.")
+    time_zone: Annotated[str, Form("an IANA time zone such as Asia/Tehran")] = Field(
+        default="Asia/Tehran", description="IANA time zone whose local days transactions belong to."
     )
-    time_zone: str = Field(default="Asia/Tehran", description="IANA time zone whose local days transactions belong to.")
     calendar: Literal["jalali", "gregorian"] = Field(
         default="jalali", description="Calendar that names days, weeks and months."
     )
-    currency: str = Field(default="IRR", description="ISO 4217 code of the unit of amounts, for display only.")
-    quarantine_dir: Path = Field(default=Path("quarantine"), description="Folder for the files of rejected documents.")
+    currency: Annotated[str, Form("1 to 16 letters, such as IRR", r"[^\W\d_]{1,16}")] = Field(
+        default="IRR", description="ISO 4217 code of the unit of amounts, for display only."
+    )
+    quarantine_dir: Annotated[Path, Form("the path of a folder", r".+")] = Field(
+        default=Path("quarantine"), description="Folder for the files of rejected documents."
+    )
     threads: int = Field(default=0, ge=0, le=256, description="Decoding threads; 0 means one for each usable core.")
     store_timeout_s: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="Seconds to wait for a store that does not answer."
+    )
+    command_log: Literal["text", "json"] = Field(
+        default="text",
+        description="What commands write on standard error: sentences, or JSON lines that tell of each run.",
     )
 
     @field_validator("time_zone")

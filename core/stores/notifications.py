@@ -127,8 +127,36 @@ class NotificationStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
+    def finished(
+        self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
+    ) -> list[Notification]:
+        """Notifications of which nothing has been left to do since before `before_ms`, the oldest first.
+
+        They were made before that, no log of theirs is open, and each was finished before that.
+
+        :param unknown: whether also those with a log that is ``unknown``, for which somebody may still have to care.
+        :param after: ``created_at_ms`` and id of the last one of the page before.
+        :param limit: at most so many.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
+        """Remove those of the notifications that are still `finished`, with their logs and events.
+
+        From then on another may be added under the same id. A crash leaves each removed, or as it was.
+
+        :returns: how many were removed.
+        :raises StoreUnavailable: the store could not be written.
+        """
+
     def counts(self) -> list[ChannelCounts]:
         """How many logs there are of each channel and status that any has, by channel and status.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def due_count(self, now_ms: int) -> int:
+        """How many notifications have an open log that has been due by `now_ms`, whether or not it was postponed.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -140,6 +168,16 @@ class NotificationStore(Protocol):
 
         :raises StoreUnavailable: the store does not answer.
         """
+
+
+def is_finished(kept: Kept, before_ms: int, *, unknown: bool) -> bool:
+    """Whether nothing has been left to do of `kept` since before `before_ms`: see `NotificationStore.finished`."""
+    return kept.notification.created_at_ms < before_ms and all(
+        log.state.finished_at_ms is not None
+        and log.state.finished_at_ms < before_ms
+        and (unknown or log.state.status is not LogStatus.UNKNOWN)
+        for log in kept.logs
+    )
 
 
 def newly_kept(notification: Notification) -> Kept:

@@ -30,6 +30,7 @@ def publication_to_record(publication: Publication) -> Record:
         "last_day_key": publication.last_day_key,
         "total_amount": str(publication.total_amount),
         "total_count": publication.total_count,
+        "complete_until_ms": publication.complete_until_ms,
     }
 
 
@@ -45,6 +46,7 @@ def publication_from_record(record: Record) -> Publication:
         last_day_key=record["last_day_key"],
         total_amount=int(record["total_amount"]),
         total_count=record["total_count"],
+        complete_until_ms=record.get("complete_until_ms"),
     )
 
 
@@ -55,6 +57,7 @@ def run_to_record(run: Run) -> Record:
         "command": storable(run.command),
         "status": run.status.value,
         "phase": run.phase,
+        "incremental": int(run.incremental),
         "host": run.holder.host,
         "process_id": run.holder.process_id,
         "process_started_ms": run.holder.process_started_ms,
@@ -62,11 +65,13 @@ def run_to_record(run: Run) -> Record:
         "heartbeat_at_ms": run.heartbeat_at_ms,
         "ended_at_ms": run.ended_at_ms,
         "sources": [storable(source) for source in run.sources],
+        "as_of_ms": run.as_of_ms,
         **_meaning_to_record(run.meaning),
         **{name: getattr(run.counts, name) for name in _COUNTS},
         "rejects_by_reason": [{"reason": reason, "count": n} for reason, n in run.rejects_by_reason.items()],
         "warnings": [storable(warning) for warning in run.warnings],
         "generation": run.generation,
+        "days_changed": run.days_changed,
         "first_day_key": run.first_day_key,
         "last_day_key": run.last_day_key,
         "quarantine": None if run.quarantine is None else storable(run.quarantine),
@@ -81,16 +86,19 @@ def run_from_record(record: Record) -> Run:
         command=record["command"],
         status=RunStatus(record["status"]),
         phase=record["phase"],
+        incremental=bool(record.get("incremental", 0)),
         holder=Holder(record["host"], record["process_id"], record["process_started_ms"]),
         started_at_ms=record["started_at_ms"],
         heartbeat_at_ms=record["heartbeat_at_ms"],
         ended_at_ms=record["ended_at_ms"],
         sources=tuple(record["sources"]),
+        as_of_ms=record.get("as_of_ms"),
         meaning=_meaning_from_record(record),
         counts=Counts(**{name: record[name] for name in _COUNTS}),
         rejects_by_reason={reject["reason"]: reject["count"] for reject in record["rejects_by_reason"]},
         warnings=tuple(record["warnings"]),
         generation=record["generation"],
+        days_changed=record.get("days_changed"),
         first_day_key=record["first_day_key"],
         last_day_key=record["last_day_key"],
         quarantine=record["quarantine"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Protocol
@@ -18,6 +19,8 @@ class RunStatus(StrEnum):
 
     RUNNING = "running"
     PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+    """It found that what is published is right, and published nothing."""
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     DIED = "died"
@@ -77,10 +80,15 @@ class Run:
     :param command: what was run, such as ``rebuild --truncate dump.archive``.
     :param holder: the process that runs it; only that process writes the row while it is alive.
     :param sources: the names of what was read.
+    :param as_of_ms: what happened before this instant is in the sources; None where that is not known. Of a file it is
+        when it was last written, of a live collection when the run began.
     :param meaning: what its numbers mean.
     :param phase: what it was last known to do: ``reading``, ``checking``, ``publishing``, ``done``.
+    :param incremental: whether it went on where the runs before had ended: although it began with `first_day_key`,
+        nothing that came since is left out.
     :param rejects_by_reason: number of rejects for each ``field: reason``.
-    :param generation: the generation it published, or None.
+    :param generation: the generation it published or found unchanged, or None.
+    :param days_changed: how many days have other summaries since, of any merchant; None where that was not counted.
     :param first_day_key: the first day that was replaced, or None for everything; likewise `last_day_key`.
     :param quarantine: path of the file that holds its rejects, or None when there were none.
     :param error: the sentence that a failed run ended with, or None.
@@ -94,12 +102,15 @@ class Run:
     heartbeat_at_ms: int
     sources: tuple[str, ...]
     meaning: Meaning
+    as_of_ms: int | None = None
     ended_at_ms: int | None = None
     phase: str = "reading"
+    incremental: bool = False
     counts: Counts = field(default_factory=Counts)
     rejects_by_reason: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     generation: int | None = None
+    days_changed: int | None = None
     first_day_key: str | None = None
     last_day_key: str | None = None
     quarantine: str | None = None
@@ -107,8 +118,13 @@ class Run:
 
     @property
     def degraded(self) -> bool:
-        """Whether the run published although it had rejected documents."""
-        return self.status is RunStatus.PUBLISHED and self.counts.rejected > 0
+        """Whether the run went well although it had rejected documents."""
+        return self.succeeded and self.counts.rejected > 0
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether what is published was right when the run ended, as far as the run had looked."""
+        return self.status in (RunStatus.PUBLISHED, RunStatus.UNCHANGED)
 
     def ended(self, status: RunStatus, at_ms: int, error: str | None = None) -> Run:
         """This run with its final `status`."""
@@ -151,3 +167,16 @@ class RunLedger(Protocol):
 
     def recent(self, limit: int) -> list[Run]:
         """At most `limit` runs, the latest first."""
+
+    def ended_before(self, before_ms: int, *, below: int) -> list[int]:
+        """The numbers, ascending, of runs below number `below` that ended before `before_ms`.
+
+        :param before_ms: milliseconds since 1970 UTC.
+        """
+
+    def remove(self, run_ids: Sequence[int]) -> int:
+        """Remove those of these runs that have ended, but never the latest, from whose number the next one follows.
+
+        :returns: how many were removed.
+        :raises StoreUnavailable: the store could not be written.
+        """

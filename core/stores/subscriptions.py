@@ -28,6 +28,18 @@ class Subscription:
     created_at_ms: int
     ended_at_ms: int | None = None
 
+    def tells_as(self, other: Subscription) -> bool:
+        """Whether it tells the same user of the same as `other` in the same way: both together would tell it twice."""
+        return all(
+            (
+                self.user_id == other.user_id,
+                self.merchant_id == other.merchant_id,
+                set(self.modes) == set(other.modes),
+                set(self.channels) == set(other.channels),
+                self.locale == other.locale,
+            )
+        )
+
 
 class SubscriptionStore(Protocol):
     """Where subscriptions are kept. Threads may share an instance, and take turns; processes may not."""
@@ -45,11 +57,20 @@ class SubscriptionStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
-    def all(self, *, user_id: str | None = None, in_force: bool = False) -> list[Subscription]:
+    def all(
+        self,
+        *,
+        user_id: str | None = None,
+        in_force: bool = False,
+        after: tuple[int, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Subscription]:
         """Subscriptions by the instant of creation, then by id.
 
         :param user_id: only those of this user.
         :param in_force: only those that have not ended.
+        :param after: ``created_at_ms`` and id of the last one of the page before.
+        :param limit: at most so many, one or more; None for all.
         :raises StoreUnavailable: the store does not answer.
         """
 
@@ -58,5 +79,11 @@ class SubscriptionStore(Protocol):
 
         :returns: it as it is now: one that ended before keeps the instant of that.
         :raises LookupError: there is no such subscription.
+        :raises StoreUnavailable: the store could not be written.
+        """
+
+    def remove_ended(self, before_ms: int) -> int:
+        """Remove the subscriptions that ended before `before_ms`; how many those were.
+
         :raises StoreUnavailable: the store could not be written.
         """

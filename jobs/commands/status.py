@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import edge, print_json, printable, settings_and_store
 from core.errors import UsageError
 from core.stores.runs import Run
 from core.stores.summaries import Publication
@@ -60,10 +60,10 @@ def _print_state(publication: Publication | None, publisher: Run | None, runs: l
         status = "degraded" if r.degraded else str(r.status)
         typer.echo(
             f"{r.id:>5}  {status:<11}  {_instant(r.started_at_ms):<20}  {r.counts.read:>13,}  "
-            f"{r.counts.counted:>13,}  {r.counts.rejected:>9,}  {r.command}"
+            f"{r.counts.counted:>13,}  {r.counts.rejected:>9,}  {printable(r.command)}"
         )
         if r.error:
-            typer.echo(f"       {r.error}")
+            typer.echo(f"       {printable(r.error)}")
 
 
 def _print_run(r: Run) -> None:
@@ -90,11 +90,11 @@ def _print_run(r: Run) -> None:
         "error": r.error or "-",
     }
     for name, value in lines.items():
-        typer.echo(f"{name:<11} {value}")
+        typer.echo(f"{name:<11} {printable(value)}")
     for reason, count in sorted(r.rejects_by_reason.items()):
         typer.echo(f"reject      {count:,} {reason}")
     for warning in r.warnings:
-        typer.echo(f"warning     {warning}")
+        typer.echo(f"warning     {printable(warning)}")
 
 
 def _instant(milliseconds: int) -> str:

@@ -2,6 +2,7 @@
 
 Compiled code is cached beside the sources (or in ``NUMBA_CACHE_DIR``), in a folder named for the sources' content:
 Numba alone looks only at the file of the function it loads, and would go on using a stale copy of what that calls.
+`jobs.warm` compiles everything beforehand.
 
 ``NUMBA_DISABLE_JIT=1`` runs everything as plain Python (for coverage), ``NUMBA_BOUNDSCHECK=1`` checks every index;
 under either, the operations on memory are written with ordinary indexing, so that these checks see them too.
@@ -55,6 +56,7 @@ def _cache_dir() -> str:
 
 
 _config.CACHE_DIR = _cache_dir()
+_config.CACHE_LOCATOR_CLASSES = "jobs.decode.kernel_cache.KernelCache,InTreeCacheLocator,UserWideCacheLocator"
 
 
 def is_compiled() -> bool:

@@ -125,6 +125,9 @@ class WholeDocuments:
         raise NotImplementedError
 
 
+def _nothing() -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One source, opened and recognised.
@@ -135,6 +138,8 @@ class Source:
     :param decoder: makes a decoder for its chunks, one a thread.
     :param progress: (stored bytes read so far, stored bytes in all or None).
     :param close: releases its files.
+    :param interrupt: lets a thread that waits for the next chunk go, with None, where that can be done.
+    :param warnings: what its user should know, once it was read to its end.
     """
 
     name: str
@@ -143,3 +148,5 @@ class Source:
     decoder: Callable[[Fields, Window], Decoder]
     progress: Callable[[], tuple[int, int | None]]
     close: Callable[[], None]
+    interrupt: Callable[[], None] = _nothing
+    warnings: Callable[[], tuple[str, ...]] = tuple

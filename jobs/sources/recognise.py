@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from core.errors import SourceError, UnknownFormat, UsageError
+from core.errors import SourceError, UnknownFormat
 from jobs.decode.decoder import BsonDecoder, JsonDecoder
 from jobs.decode.jit import PADDING
 from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
@@ -20,6 +20,8 @@ from jobs.sources.bson_file import BsonFeed
 from jobs.sources.dump_folder import collection_file
 from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Source
 from jobs.sources.json_text import JsonLinesFeed, JsonStreamFeed
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.url import is_live
 from jobs.sources.streams import STANDARD_INPUT, ByteStream, open_stream
 
 _PARQUET_MAGIC: Final = b"PAR1"
@@ -27,18 +29,27 @@ _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _FORMATS: Final = "BSON, mongodump archive, mongoexport JSON or CSV, Parquet; each plain or gzipped"
 
 
-def open_source(argument: str, fields: Fields, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> Source:
-    """Open a file, a mongodump folder, or standard input (``-``) and recognise what it holds.
+def open_source(
+    argument: str,
+    fields: Fields,
+    collection: str | None,
+    chunk_bytes: int = CHUNK_BYTES,
+    live: LiveOptions | None = None,
+) -> Source:
+    """Open a file, a mongodump folder, or standard input (``-``) and recognise what it holds; or a live collection.
 
-    :param collection: the collection wanted of a dump that holds several, or None for the default names.
+    :param collection: the collection wanted of a dump or server that holds several, or None for the default names.
+    :param live: how a live collection is read.
+    :raises UsageError: the URL of a server is not valid.
     :raises SourceError: it cannot be read, or lacks the collection or a column.
     :raises UnknownFormat: the content is nothing that is read.
     :raises SourceDamaged: its beginning is broken already.
     """
-    if argument.startswith(("mongodb://", "mongodb+srv://")):
-        raise UsageError(
-            "a live collection cannot be read yet", "Export it with mongodump --archive, and give the archive."
-        )
+    if is_live(argument):
+        # Like the formats below, imported when it is met.
+        from jobs.sources.live.collection import open_live
+
+        return open_live(argument, fields, collection, live)
     inside_dump = argument != STANDARD_INPUT and os.path.isdir(argument)  # noqa: PTH112 - Path raises for long names
     stream = open_stream(str(collection_file(Path(argument), collection)) if inside_dump else argument)
     try:

@@ -100,6 +100,7 @@ def test_from_and_to_replace_those_days_and_derive_their_weeks_and_months_anew(
     assert published_rows(workshop.stores) == summaries_of(kept + replaced)
     assert outcome.run.counts.counted == len(replaced) == 6
     assert outcome.run.counts.out_of_range == len(SECOND) - 6
+    assert outcome.run.days_changed == 3
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == ("1402/12/28", "1403/01/01")
     assert outcome.publication.total_count == len(kept) + len(replaced)
 
@@ -120,6 +121,16 @@ def test_to_alone_replaces_from_the_beginning(workshop: Workshop, first: Request
     expected = of_days(SECOND, date.min, end) + of_days(FIRST, end + timedelta(days=1), date.max)
     assert published_rows(workshop.stores) == summaries_of(expected)
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == (None, "1403/01/20")
+
+
+def test_days_that_come_out_as_they_are_stored_are_published_all_the_same(workshop: Workshop, first: Request) -> None:
+    before = workshop.rebuild(first).publication
+    outcome = workshop.rebuild(replace(first, first_key="1402/12/28", last_key="1403/01/01"))
+    assert outcome.publication == replace(
+        before, generation=2, run_id=2, published_at_ms=outcome.publication.published_at_ms
+    )
+    assert outcome.run.days_changed == 0
+    assert published_rows(workshop.stores) == summaries_of(FIRST)
 
 
 def test_a_replaced_day_that_the_sources_do_not_have_is_gone(

@@ -126,7 +126,6 @@ def test_a_call_that_means_nothing_is_refused(jobs: CommandLine, arguments: list
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["first.bson", "--max-reject-ratio", "1.5"],
         ["first.bson", "--max-reject-ratio", "nan"],
         ["first.bson", "--threads", "0"],

@@ -151,7 +151,7 @@ class CommandLine:
             given = [stdin if isinstance(stdin, int) else stdin.fileno()]
             given += [out.fileno() if out is not None else stdout or 1]
             given += [err.fileno() if err is not None else stderr or 2, write_end]
-            socket.send_fds(_warm_server(), [json.dumps(asdict(request)).encode()], given)
+            socket.send_fds(warm_server(), [json.dumps(asdict(request)).encode()], given)
             os.close(write_end)
         reports = os.fdopen(read_end, "rb", buffering=0)
         return Running(int(reports.readline()), reports, out, err)
@@ -204,7 +204,8 @@ def _content(file: IO[bytes] | None) -> str:
 
 
 @functools.cache
-def _warm_server() -> socket.socket:
+def warm_server() -> socket.socket:
+    """The socket over which `warm_server.py` takes requests; it is started once."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(

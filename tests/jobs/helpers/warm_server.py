@@ -28,9 +28,11 @@ import rich.progress  # noqa: F401
 from kernels import run_kernels
 
 import jobs.commands.rebuild
+import jobs.commands.refresh
 import jobs.commands.sample
 import jobs.commands.status
-import jobs.commands.summary  # noqa: F401
+import jobs.commands.summary
+import jobs.commands.verify  # noqa: F401
 from jobs.__main__ import app
 
 _STORE_CALLS = frozenset({"execute", "executemany", "sendall"})

@@ -13,7 +13,7 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from decoded import read_as_file, read_file
 
-from core.errors import SourceDamaged, SourceError, UnknownFormat, UsageError
+from core.errors import SourceDamaged, SourceError, UnknownFormat
 from jobs.decode.plan import Fields
 from jobs.sources.recognise import open_source
 
@@ -70,13 +70,6 @@ def test_an_empty_file_is_refused() -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nowhere cannot be read: No such file"):
         read_file(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize("url", ["mongodb://host/db", "mongodb+srv://host/db"])
-def test_a_live_collection_is_refused_with_what_to_do_instead(url: str) -> None:
-    with pytest.raises(UsageError, match="live collection") as caught:
-        read_file(url)
-    assert "mongodump" in caught.value.hint
 
 
 def test_standard_input_is_read_and_left_open(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""What is measured: programs that add up the same collection by merchant and local day, each in its own way.
+
+Each takes the URL of a database, reads its collection ``transaction``, and returns a function that lists its totals as
+`bench.programs` says. All ask for the same fields only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from bench.programs import DAY_MS, TEHRAN_MS, THREADS, Row, Totals
+
+BATCH: Final = 10_000
+"""Documents in one answer of the server, the same for all that can be told."""
+_PROJECTION: Final = {"merchantId": 1, "createdAt": 1, "amount": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProgram:
+    """One program: what results and the report call it, what it does, and whether it adds up or only reads."""
+
+    name: str
+    label: str
+    run: Callable[[str], Totals]
+    has_totals: bool = True
+
+
+def _ours(cursors: int, url: str) -> Totals:
+    import polars as pl
+
+    from core.calendar import calendar_named
+    from core.calendar.days import LocalDays
+    from jobs.aggregate.summaries import merge
+    from jobs.decode.judge import Window
+    from jobs.decode.plan import Fields
+    from jobs.reading import SourceReader
+    from jobs.reading import Totals as Reading
+    from jobs.sources.live.collection import open_live
+    from jobs.sources.live.options import LiveOptions
+
+    local_days = LocalDays("Asia/Tehran")
+    named = local_days.named_range_ms(calendar_named("jalali"))
+    reading = Reading()
+    source = open_live(url, Fields(), None, LiveOptions(cursors=cursors, batch_documents=BATCH, split_from=1))
+    try:
+        window = Window(*named, *named)
+        SourceReader(source, Fields(), window, local_days, _refuse, THREADS, reading).read(lambda: None)
+    finally:
+        source.close()
+    daily = merge(reading.partials)
+    return lambda: daily.select("merchant_id", "day", pl.col("amount").cast(pl.Int64), "count").iter_rows()
+
+
+def _refuse(rejects: list[Any]) -> None:
+    raise AssertionError(f"the sample holds no rejects, but {rejects[0]} was rejected")
+
+
+def _loop(url: str) -> Totals:
+    from datetime import UTC, datetime, timedelta
+
+    epoch, offset = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None), timedelta(milliseconds=TEHRAN_MS)
+    groups: dict[tuple[Any, int], list[int]] = {}
+    with MongoClient[Any](url) as client:
+        for document in _collection(client).find({}, _PROJECTION, batch_size=BATCH):
+            day = (document["createdAt"] + offset - epoch).days
+            group = groups.setdefault((document["merchantId"], day), [0, 0])
+            group[0] += document["amount"]
+            group[1] += 1
+    return lambda: ((str(merchant), day, amount, count) for (merchant, day), (amount, count) in groups.items())
+
+
+def _pymongoarrow(url: str) -> Totals:
+    import polars as pl
+    import pyarrow as pa
+    from pymongoarrow.api import Schema, find_arrow_all
+    from pymongoarrow.types import ObjectIdType
+
+    schema = Schema({"merchantId": ObjectIdType(), "createdAt": pa.timestamp("ms"), "amount": pa.int64()})
+    with MongoClient[Any](url) as client:
+        table = find_arrow_all(_collection(client), {}, schema=schema, batch_size=BATCH)
+    merchants = table["merchantId"].combine_chunks().storage
+    frame = pl.from_arrow(
+        pa.table({"merchantId": merchants, "createdAt": table["createdAt"], "amount": table["amount"]})
+    )
+    assert isinstance(frame, pl.DataFrame)
+    day = (pl.col("createdAt").cast(pl.Int64) + TEHRAN_MS) // DAY_MS
+    daily = frame.group_by("merchantId", day.alias("day")).agg(pl.col("amount").sum(), pl.len().alias("count"))
+    return lambda: ((merchant.hex(), day, amount, count) for merchant, day, amount, count in daily.iter_rows())
+
+
+def _drain(sort: list[tuple[str, int]] | None, url: str) -> Totals:
+    with MongoClient[Any](url) as client:
+        for _ in _collection(client).find_raw_batches({}, _PROJECTION, sort=sort, batch_size=BATCH):
+            pass
+    return _no_rows
+
+
+def _no_rows() -> Iterable[Row]:
+    return ()
+
+
+def _collection(client: MongoClient[Any]) -> Collection[Any]:
+    return client.get_default_database()["transaction"]
+
+
+PROGRAMS: Final = (
+    LiveProgram("ours", "ours, 1 cursor", partial(_ours, 1)),
+    LiveProgram("ours-4", "ours, 4 cursors", partial(_ours, 4)),
+    LiveProgram("pymongoarrow", "pymongoarrow + Polars", _pymongoarrow),
+    LiveProgram("pymongo", "loop over `find`", _loop),
+    LiveProgram("drain", "only draining the server, in its own order", partial(_drain, None), has_totals=False),
+    LiveProgram("drain-sorted", "only draining the server, by `_id`", partial(_drain, [("_id", 1)]), has_totals=False),
+)
+"""In the order of the report."""

@@ -1,0 +1,33 @@
+"""How live collections are read: the settings, and what a command line says instead."""
+
+from __future__ import annotations
+
+from core.errors import UsageError
+from core.settings import Settings
+from jobs.sources.live.options import LiveOptions
+
+
+def live_options(settings: Settings, cursors: int | None = None, batch_size: int | None = None) -> LiveOptions:
+    """The options for live collections.
+
+    :param cursors: instead of the setting's; likewise `batch_size`.
+    """
+    return LiveOptions(
+        cursors=cursors or settings.source_cursors,
+        batch_documents=batch_size or settings.source_batch_size,
+        timeout_s=settings.source_timeout_s,
+        answer_timeout_s=settings.source_answer_timeout_s,
+        retries=settings.source_retries,
+    )
+
+
+def sources_or_setting(sources: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
+    """`sources`, or where there are none the one of ``SOURCE_URL``.
+
+    :raises UsageError: that is not set either.
+    """
+    if sources:
+        return sources
+    if url := settings.source_url.get_secret_value():
+        return (url,)
+    raise UsageError("no SOURCE is named, and SOURCE_URL is not set", "Name an export or a live collection.")

@@ -1,0 +1,121 @@
+"""The options of every verb that reads transactions, and how it tells what it read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from typing import Self
+
+import typer
+
+from core.command_line import note
+from core.errors import UsageError
+from core.settings import Settings
+from core.stores.runs import Counts
+from jobs.commands.live_options import live_options, sources_or_setting
+from jobs.commands.progress import Bar, Silent
+from jobs.commands.signals import ignore_signals
+from jobs.decode.jit import is_compiled
+from jobs.decode.plan import Fields, plan_paths
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.url import redacted
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """What is read and how, as it was typed."""
+
+    sources: tuple[str, ...]
+    collection: str | None
+    merchant_field: str
+    amount_field: str
+    time_field: str
+    where: tuple[str, ...]
+    max_reject_ratio: float
+    threads: int | None
+    cursors: int | None
+    batch_size: int | None
+
+    def fields(self) -> Fields:
+        """What is read of a document.
+
+        :raises UsageError: an option is no path or condition, or contradicts another.
+        """
+        where: dict[str, str] = {}
+        for condition in self.where:
+            path, separator, value = condition.partition("=")
+            if not separator or not path:
+                raise UsageError(f"--where {condition} is no condition", "Write it as PATH=VALUE, such as status=paid.")
+            if path in where:
+                raise UsageError(f"--where names {path} twice", "A document cannot have two values in one field.")
+            where[path] = value
+        fields = Fields(self.merchant_field, self.amount_field, self.time_field, tuple(where.items()))
+        if len({fields.merchant, fields.amount, fields.time}) < 3:
+            raise UsageError("merchant, amount and time must be three different fields", "Change one of the options.")
+        plan_paths(fields.paths(), b"\0")  # refuses what is no path before a run begins
+        return fields
+
+    def completed(self, settings: Settings) -> Self:
+        """The same with the sources and threads of `settings` where none were named.
+
+        :raises UsageError: there is no source.
+        """
+        usable_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = self.threads or settings.threads or usable_cores
+        return replace(self, sources=sources_or_setting(self.sources, settings), threads=threads)
+
+    def live(self, settings: Settings) -> LiveOptions:
+        """How live collections are read."""
+        return live_options(settings, self.cursors, self.batch_size)
+
+    def words(self, *between: str, usual_reject_ratio: float) -> list[str]:
+        """What the ledger calls this: all that decides what is counted. URLs may hold a password.
+
+        :param between: options of the verb, which stand after the sources.
+        """
+        words = [*map(redacted, self.sources), *between]
+        given = {
+            "--collection": (self.collection, None),
+            "--merchant-field": (self.merchant_field, Fields().merchant),
+            "--amount-field": (self.amount_field, Fields().amount),
+            "--time-field": (self.time_field, Fields().time),
+        }
+        words += [
+            word
+            for name, (value, usual) in given.items()
+            if value is not None and value != usual
+            for word in (name, value)
+        ]
+        words += [word for condition in self.where for word in ("--where", condition)]
+        if self.max_reject_ratio != usual_reject_ratio:
+            words += ["--max-reject-ratio", f"{self.max_reject_ratio:g}"]
+        return words
+
+
+def watcher(as_json: bool) -> Silent:
+    """Shows progress where a person looks on."""
+    watching = not as_json and sys.stderr.isatty()
+    return Bar(ignore_signals) if watching else Silent(ignore_signals)
+
+
+def tell_of_compiling() -> None:
+    """Say why nothing seems to happen, the first time."""
+    if not is_compiled():
+        note("Compiling the decoders, which happens once and takes half a minute or so.")
+
+
+def print_counts(
+    counts: Counts, rejects_by_reason: dict[str, int], quarantine: object, warnings: tuple[str, ...]
+) -> None:
+    """Print what became of the documents."""
+    typer.echo(
+        f"Counted {counts.counted:,}, rejected {counts.rejected:,}, filtered out {counts.filtered:,}, "
+        f"out of range {counts.out_of_range:,}."
+    )
+    for reason, count in sorted(rejects_by_reason.items()):
+        typer.echo(f"  {count:,} rejected: {reason}")
+    if quarantine:
+        typer.echo(f"The rejects are in {quarantine}.")
+    for warning in warnings:
+        note(f"{warning}.", "warning")

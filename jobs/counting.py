@@ -1,0 +1,163 @@
+"""Counting: sources are read to their end, rejects set aside, and what was counted is checked and added up by day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from core.calendar.days import LocalDays
+from core.calendar.periods import Calendar
+from core.errors import ConservationBroken, TooManyRejects
+from core.stores.runs import Counts
+from core.stores.summaries import Meaning
+from jobs.aggregate.summaries import merge, mixed_type_merchants
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.quarantine import Quarantine
+from jobs.reading import SourceReader, Totals, in_background
+from jobs.sources.feed import Source
+
+_NAMED_MERCHANTS: Final = 5
+_A_FEW: Final = 10
+"""So many rejects are a few, however little was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was read of some sources.
+
+    :param daily: one row a merchant and day, as `jobs.aggregate.summaries.merge` gives it.
+    :param forms: the form of each source, such as ``mongodump archive, gzip``.
+    :param warnings: what is worth telling of documents that were counted all the same.
+    """
+
+    daily: pl.DataFrame
+    counts: Counts
+    rejects_by_reason: dict[str, int]
+    quarantine: Path | None
+    forms: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How documents are counted, whatever they come from.
+
+    :param fields: what is read of a document.
+    :param window: the instants that are counted.
+    :param max_reject_ratio: the share of documents that may be rejected, 0 to 1: of those read, or of `basis` where
+        that is more, up to ten and a tenth of those read.
+    :param threads: decoding threads.
+    :param progress: called some times a second while a source is read; what it raises ends the reading.
+    :param note: takes what the ledger keeps of it, as fields of `core.stores.runs.Run`, also when the reading fails.
+    :param basis: how many transactions are published already, for whoever reads only the latest of them; else 0.
+    """
+
+    fields: Fields
+    window: Window
+    local_days: LocalDays
+    max_reject_ratio: float
+    threads: int
+    progress: Callable[[Source, Totals], None]
+    note: Callable[..., None]
+    basis: int = 0
+
+    def count(
+        self, sources: Iterable[Callable[[], Source]], quarantine_path: Path, earlier_quarantine: Path | None = None
+    ) -> Counted:
+        """Read `sources`, each opened by a call, one after another; and check what was counted.
+
+        :param quarantine_path: the file for rejects, made with the first of them.
+        :param earlier_quarantine: another such file, which is kept in its place when it holds the same rejects.
+        :raises SourceError: a source cannot be read, or is damaged.
+        :raises TooManyRejects: more than `max_reject_ratio` allows.
+        :raises ConservationBroken: the counts do not add up.
+        """
+        quarantine = Quarantine(quarantine_path)
+        totals = Totals()
+        try:
+            forms = self._read(sources, totals, quarantine)
+        finally:
+            quarantine.close()
+            if earlier_quarantine is not None:
+                quarantine.keep_earlier(earlier_quarantine)
+            self.note(
+                counts=totals.counts,
+                rejects_by_reason=dict(quarantine.by_reason),
+                quarantine=None if quarantine.path is None else str(quarantine.path),
+            )
+        self.note(phase="checking")
+        totals.counts.require_conservation()
+        self._require_few_rejects(totals.counts, quarantine)
+        return Counted(
+            _daily_sums(totals),
+            totals.counts,
+            dict(quarantine.by_reason),
+            quarantine.path,
+            forms,
+            _warnings(totals),
+        )
+
+    def _read(self, sources: Iterable[Callable[[], Source]], totals: Totals, quarantine: Quarantine) -> tuple[str, ...]:
+        forms = []
+        for open_source in sources:
+            source = in_background(open_source)
+            forms.append(source.form)
+            reader = SourceReader(
+                source, self.fields, self.window, self.local_days, quarantine.write, self.threads, totals
+            )
+            try:
+                reader.read(partial(self.progress, source, totals))
+            finally:
+                if not reader.is_busy:
+                    source.close()
+            totals.fold()
+        return tuple(forms)
+
+    def _require_few_rejects(self, counts: Counts, quarantine: Quarantine) -> None:
+        of_those_read = self.max_reject_ratio * counts.read
+        # What is published excuses a few, but not a window in which a tenth is wrong: that is no bad document, it is a
+        # source that has changed.
+        excused = min(self.max_reject_ratio * self.basis, max(_A_FEW, counts.read / 10))
+        allowed = max(of_those_read, excused)
+        if counts.rejected > allowed:
+            by_reason = sorted(quarantine.by_reason.items())
+            reasons = ", ".join(f"{count} {reason}" for reason, count in by_reason)
+            raise TooManyRejects(
+                f"{counts.rejected} of {counts.read} documents were rejected ({reasons}), and "
+                f"--max-reject-ratio {self.max_reject_ratio:g} allows {int(allowed)}"
+                + (f" beside {self.basis} transactions that are published" if self.basis > counts.read else ""),
+                f"Nothing was published. The rejects are in {quarantine.path}; mend them at their source, or "
+                "allow them with a higher --max-reject-ratio.",
+            )
+
+
+def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Meaning:
+    """What summaries mean that are counted by these."""
+    where = tuple(sorted(fields.where))
+    return Meaning(local_days.zone_name, calendar.name, fields.merchant, fields.amount, fields.time, where)
+
+
+def _daily_sums(totals: Totals) -> pl.DataFrame:
+    daily = merge(totals.partials)
+    added_up = int(daily["count"].sum())
+    if added_up != totals.counts.counted:
+        raise ConservationBroken(
+            f"{totals.counts.counted} documents were counted, but the daily summaries hold {added_up}",
+            "Nothing was published. This is a defect of the program: please report it with the command used.",
+        )
+    return daily
+
+
+def _warnings(totals: Totals) -> tuple[str, ...]:
+    mixed = mixed_type_merchants(totals.kinds)
+    if not mixed:
+        return tuple(totals.warnings)
+    named = ", ".join(mixed[:_NAMED_MERCHANTS]) + (", …" if len(mixed) > _NAMED_MERCHANTS else "")
+    types = f"{len(mixed)} merchants occur in more than one type (number, text, ObjectId) and count as one: {named}"
+    return (*totals.warnings, types)

@@ -1,0 +1,230 @@
+"""Refresh: the days of a live collection that may have changed since the last run are counted anew, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from core.calendar.days import LocalDays
+from core.calendar.periods import Calendar, Mode
+from core.errors import PublicationLost
+from core.stores import Stores, current_holder
+from core.stores.freshness import RUNS_LOOKED_AT
+from core.stores.runs import Run, RunStatus
+from core.stores.summaries import Meaning, Publication
+from jobs.counting import Counted, Counting, meaning_of
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.keeper import RunKeeper
+from jobs.publishing import put_in_force
+from jobs.quarantine import last_quarantine, quarantine_path
+from jobs.reading import in_background
+from jobs.rebuild import Watcher
+from jobs.refresh_plan import Plan, Planner
+from jobs.replacing import Change, replace_days
+from jobs.sources.live.collection import LiveCollection, open_collection
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.url import redacted
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """What a refresh is asked to do.
+
+    :param url: ``mongodb://…/database`` of the collection.
+    :param collection: its name, or None for the default names.
+    :param fields: what is read of a document; must be as before.
+    :param updated_field: path of the date at which a document was last changed, or None when documents have none.
+    :param look_back_days: for how many local days before the last reading documents may still come late, be changed or
+        be deleted.
+    :param max_reject_ratio: the share of the documents read, or of the transactions published where these are more,
+        that may be rejected, 0 to 1.
+    :param threads: decoding threads.
+    :param command: what the ledger calls the run.
+    """
+
+    url: str
+    collection: str | None = None
+    fields: Fields = field(default_factory=Fields)
+    updated_field: str | None = None
+    look_back_days: int = 3
+    max_reject_ratio: float = 0.001
+    threads: int = 1
+    live: LiveOptions = field(default_factory=LiveOptions)
+    command: str = "refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshOutcome:
+    """What a refresh did.
+
+    :param publication: what is in force now.
+    :param plan: the days that were counted, or None for all.
+    """
+
+    run: Run
+    publication: Publication
+    plan: Plan | None
+
+
+class Refresh:
+    """Refreshes summaries from a live collection.
+
+    :param stores: where summaries and the ledger are.
+    :param quarantine_dir: folder for the files of rejects.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        calendar: Calendar,
+        local_days: LocalDays,
+        quarantine_dir: Path,
+        clock: Callable[[], int],
+    ) -> None:
+        self._stores = stores
+        self._calendar = calendar
+        self._local_days = local_days
+        self._quarantine_dir = quarantine_dir
+        self._clock = clock
+
+    def run(self, request: RefreshRequest, watcher: Watcher) -> RefreshOutcome:
+        """Bring the summaries up to date, in one publication; none when nothing has changed.
+
+        :raises MeaningMismatch: the store's numbers mean something else.
+        :raises ServiceError: see `core.errors`; nothing was published.
+        """
+        meaning = meaning_of(request.fields, self._calendar, self._local_days)
+        self._published(meaning)
+        now = self._clock()
+        draft = Run(
+            id=0,
+            command=request.command,
+            status=RunStatus.RUNNING,
+            holder=current_holder(),
+            started_at_ms=now,
+            heartbeat_at_ms=now,
+            sources=(redacted(request.url),),
+            as_of_ms=now,
+            incremental=True,
+            meaning=meaning,
+        )
+        with RunKeeper(self._stores.runs, self._stores.runs.begin(draft), self._clock) as keeper:
+            # Read when no other run can publish any more unless it takes over; the fence decides between those two.
+            before = self._published(meaning)
+            with in_background(partial(open_collection, request.url, request.collection, request.live)) as collection:
+                plan = self._plan(request, collection, before, keeper)
+                counted = self._count(request, collection, before, plan, keeper, watcher)
+            watcher.phase("checking")
+            publication = self._replace(before, counted, plan, keeper, watcher)
+        return RefreshOutcome(keeper.run, publication, plan)
+
+    def _published(self, meaning: Meaning) -> Publication | None:
+        """What is published, of which the numbers must mean the same."""
+        published = self._stores.summaries.published()
+        if published is not None and published.rows:
+            meaning.require_same(published.meaning)
+        return published
+
+    def _plan(
+        self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, keeper: RunKeeper
+    ) -> Plan | None:
+        """What to read, noted in the ledger; None for everything."""
+        planner = Planner(self._calendar, self._local_days, request.look_back_days)
+        earlier = [run for run in self._stores.runs.recent(RUNS_LOOKED_AT) if run.id != keeper.run.id]
+        begin_day = None if before is None else planner.begin_day(before, earlier, keeper.run.started_at_ms)
+        warnings = _another_source(collection, earlier)
+        if begin_day is None:
+            keeper.update(sources=(collection.name,), warnings=warnings)
+            return None
+        keeper.update(
+            sources=(collection.name,),
+            first_day_key=self._calendar.period_of(Mode.DAILY, begin_day).key,
+            warnings=(*warnings, *in_background(partial(_missing_indexes, collection, request))),
+        )
+        if request.updated_field is None:
+            return planner.plan(begin_day)
+        since_ms = self._local_days.start_ms(begin_day)
+        changed = collection.changed_since(request.updated_field, request.fields.time, since_ms)
+        return in_background(partial(planner.plan, begin_day, changed))
+
+    def _count(
+        self,
+        request: RefreshRequest,
+        collection: LiveCollection,
+        before: Publication | None,
+        plan: Plan | None,
+        keeper: RunKeeper,
+        watcher: Watcher,
+    ) -> Counted:
+        named = self._local_days.named_range_ms(self._calendar)
+        counting = Counting(
+            request.fields,
+            Window(*named, *named),
+            self._local_days,
+            request.max_reject_ratio,
+            request.threads,
+            watcher.reading,
+            keeper.update,
+            basis=0 if before is None else before.total_count,
+        )
+        open_source = partial(collection.source, request.fields, None if plan is None else plan.times)
+        earlier = last_quarantine(self._quarantine_dir, self._stores.runs.recent(RUNS_LOOKED_AT))
+        return counting.count([open_source], quarantine_path(self._quarantine_dir, keeper.run), earlier)
+
+    def _replace(
+        self,
+        before: Publication | None,
+        counted: Counted,
+        plan: Plan | None,
+        keeper: RunKeeper,
+        watcher: Watcher,
+    ) -> Publication:
+        """Publish what has changed; what is in force then."""
+        summaries = self._stores.summaries
+        days = plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
+        change = replace_days(summaries, before, self._calendar, self._local_days, counted.daily, days)
+        warnings = (*keeper.run.warnings, *counted.warnings)
+        keeper.update(phase="publishing", warnings=warnings, days_changed=change.days_changed)
+        if before is not None and not change:
+            if summaries.published() != before:
+                raise PublicationLost(
+                    f"run {keeper.run.id} found nothing to change, but something else was published meanwhile",
+                    "Run the same command again; it starts from what is published now.",
+                )
+            keeper.unchanged(before.generation)
+            watcher.phase("published")
+            return before
+        publication = replace(
+            change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()),
+            complete_until_ms=keeper.run.as_of_ms,
+        )
+        put_in_force(summaries, publication, partial(self._publish, before, publication, change), watcher.phase)
+        keeper.published(publication.generation)
+        return publication
+
+    def _publish(self, before: Publication | None, publication: Publication, change: Change) -> None:
+        if before is None or before.rows == 0:
+            self._stores.summaries.publish(publication, change.rows)
+        else:
+            self._stores.summaries.amend(publication, change.rows, change.ranges)
+
+
+def _another_source(collection: LiveCollection, runs: Sequence[Run]) -> tuple[str, ...]:
+    """A warning when the refresh before read something else: a test's database would replace the days of a shop's."""
+    before = next((run.sources[0] for run in runs if run.incremental and run.succeeded), collection.name)
+    return () if before == collection.name else (f"the refresh before this one read {before}: is it the same data?",)
+
+
+def _missing_indexes(collection: LiveCollection, request: RefreshRequest) -> tuple[str, ...]:
+    """A warning for each field that days are looked for by and that no index serves."""
+    paths = [path for path in (request.fields.time, request.updated_field) if path is not None]
+    return tuple(
+        f"{collection.name} has no index on {path}, so every document was looked at; make one with: "
+        f"{collection.create_index_command(path)}"
+        for path in paths
+        if not collection.time_index_exists(path)
+    )

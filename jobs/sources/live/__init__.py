@@ -1,0 +1,1 @@
+"""Collections of a MongoDB server as sources, read while they are being written to."""

@@ -1,0 +1,251 @@
+"""One collection of a server: what is asked of it before and while it is read."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Self, TypeVar
+
+from bson import DatetimeMS, ObjectId
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from core.errors import SourceError
+from jobs.decode.decoder import BsonDecoder
+from jobs.decode.plan import Fields
+from jobs.sources.collections import Namespace, choose
+from jobs.sources.feed import Source
+from jobs.sources.live import partitions
+from jobs.sources.live.connecting import AS_STORED, Document, connect
+from jobs.sources.live.counting import check_count
+from jobs.sources.live.cursors import backoff_s, batches_of, persistently
+from jobs.sources.live.failures import passes, source_error
+from jobs.sources.live.feed import LiveFeed
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.times import TimeRange, joined, split
+from jobs.sources.live.url import redacted
+
+T = TypeVar("T")
+
+_RECENT_MS: Final = 300_000  # clocks of those who insert may be behind
+
+
+class LiveCollection:
+    """A collection that can be read, whole or between instants, as often as wanted; a context manager.
+
+    :param client: closed with this.
+    :param place: what messages call the database, without a password.
+    """
+
+    def __init__(self, client: MongoClient[Document], place: str, namespace: Namespace, options: LiveOptions) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._options = options
+        self._collection: Collection[Document] = client[namespace.database].get_collection(
+            namespace.collection, codec_options=AS_STORED
+        )
+        self.name = f"{place}.{namespace.collection}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; closing again does nothing."""
+        self._client.close()
+
+    def is_empty(self) -> bool:
+        """Whether it has no document.
+
+        :raises SourceError: the server does not answer, or refuses.
+        """
+        return self._ask(lambda: self._collection.find_one({}, {"_id": 1})) is None
+
+    def source(self, fields: Fields, times: Sequence[TimeRange] | None = None) -> Source:
+        """What the collection holds while it is read.
+
+        Each document is read once that is there all the time; one that is inserted or deleted meanwhile is read once or
+        not at all. Without an index on the time field every document is looked at, whatever `times` are.
+
+        :param times: read only documents whose time is a date in one of these ranges; no range, no document.
+        :returns: closing it ends its cursors, and leaves the connection open.
+        :raises SourceError: the server does not answer, or refuses.
+        """
+        ranges = None if times is None else joined(times)
+        began_ms = time.time_ns() // 1_000_000
+        before = self._ask(self._count)
+        parts = self._ask(partial(self._parts, fields.time, ranges, before))
+        warnings: list[str] = []
+
+        def at_end(read: int) -> None:
+            if ranges is None:
+                after = self._ask(self._count)
+                count = partial(self._ask, partial(self._collection.count_documents, {}))
+                written_to = partial(self._ask, partial(self._is_written_to, fields.time, began_ms - _RECENT_MS))
+                warnings.extend(filter(None, [check_count(self.name, read, before, after, count, written_to)]))
+
+        read = [partial(batches_of, self.name, self._collection, part, fields, self._options) for part in parts]
+        feed = LiveFeed(self.name, read, self._options.cursors, at_end)
+
+        def progress() -> tuple[int, int | None]:
+            size = feed.received_bytes / feed.documents if feed.documents else 0
+            expected = None if ranges is not None or not size else max(round(before * size), feed.received_bytes)
+            return feed.received_bytes, expected
+
+        return Source(
+            name=self.name,
+            form="live collection",
+            feed=feed,
+            decoder=BsonDecoder,
+            progress=progress,
+            close=feed.close,
+            interrupt=feed.interrupt,
+            warnings=lambda: tuple(warnings),
+        )
+
+    def time_index_exists(self, path: str) -> bool:
+        """Whether an index finds every document by the time at `path`.
+
+        :raises SourceError: the server does not answer, or refuses.
+        """
+        return any(
+            next(iter(index["key"].items())) in ((path, 1), (path, -1))
+            and not index.get("hidden")
+            and "partialFilterExpression" not in index
+            for index in self._ask(lambda: list(self._collection.list_indexes()))
+        )
+
+    def create_index_command(self, path: str) -> str:
+        """What somebody types into the shell of MongoDB to make that index."""
+        database, collection = json.dumps(self._namespace.database), json.dumps(self._namespace.collection)
+        key = json.dumps({path: 1})
+        return f"db.getSiblingDB({database}).getCollection({collection}).createIndex({key})"
+
+    def changed_since(self, updated_field: str, time_field: str, since_ms: int) -> Iterator[list[int]]:
+        """The times of documents that were changed: those whose `updated_field` is a date from `since_ms` on.
+
+        :returns: instants in milliseconds, distinct in each list, of which some occur again in a later one. A broken
+            cursor begins anew. Documents whose time is no date are left out.
+        :raises SourceError: the server does not answer, or refuses.
+        """
+        query = {updated_field: TimeRange(since_ms).condition()}
+        path = time_field.split(".")
+        failures = 0
+        while True:
+            try:
+                with self._collection.find(
+                    query, {"_id": 0, time_field: 1}, batch_size=self._options.batch_documents
+                ) as cursor:
+                    yield from _distinct_times(cursor, path, self._options.batch_documents)
+                return
+            except PyMongoError as error:
+                failures += 1
+                if failures > self._options.retries or not passes(error):
+                    raise source_error(self.name, error) from error
+                threading.Event().wait(backoff_s(failures, self._options))
+
+    def _parts(self, time_field: str, ranges: list[TimeRange] | None, documents: int) -> list[partitions.Part]:
+        """What the cursors read, one part after another."""
+        wanted = self._options.cursors if documents >= self._options.split_from else 1
+        if ranges is not None and self.time_index_exists(time_field):
+            return partitions.time_parts(time_field, split(ranges, wanted, self._latest_ms(time_field)))
+        found = partitions.id_parts(self._collection, wanted)
+        return found if ranges is None else partitions.within_times(found, time_field, ranges)
+
+    def _count(self) -> int:
+        """How many documents the server believes to have, without counting them."""
+        # Without the read concern of the others: that of a statistic is fixed.
+        statistics = self._collection.with_options(read_concern=ReadConcern("local"))
+        try:
+            return sum(shard["count"] for shard in statistics.aggregate([{"$collStats": {"count": {}}}]))
+        except OperationFailure:  # a view, or a user without the right
+            return self._collection.estimated_document_count()
+
+    def _is_written_to(self, time_field: str, since_ms: int) -> bool:
+        """Whether there are documents that were made since, by their ``_id`` or by their time."""
+        since = datetime.fromtimestamp(since_ms / 1000, UTC)
+        recent: list[Document] = [{"_id": {"$gte": ObjectId.from_datetime(since)}}, {time_field: {"$gte": since}}]
+        return any(self._collection.find_one(query, {"_id": 1}) is not None for query in recent)
+
+    def _latest_ms(self, time_field: str) -> int | None:
+        found = self._collection.find_one(
+            {time_field: {"$type": "date"}}, {"_id": 0, time_field: 1}, sort=[(time_field, -1)]
+        )
+        value = _value_at(found, time_field.split("."))
+        return int(value) if isinstance(value, DatetimeMS) else None
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        return persistently(question, self.name, self._options)
+
+
+def open_collection(url: str, collection: str | None, options: LiveOptions | None = None) -> LiveCollection:
+    """Connect to the server at `url` and find the collection there.
+
+    :param collection: its name, with or without the database's, or None for the default names.
+    :raises UsageError: the URL is not valid, or names no database.
+    :raises SourceError: the server does not answer, or refuses, or has no such collection.
+    """
+    options = options or LiveOptions()
+    client, database = connect(url, options)
+    place = redacted(url)
+    try:
+        try:
+            # Also for users who may read some collections only.
+            names = client[database].list_collection_names(authorizedCollections=True)
+        except PyMongoError as error:
+            raise source_error(place, error) from error
+        namespace = choose(place, [Namespace(database, name) for name in names], collection)
+        return LiveCollection(client, place, namespace, options)
+    except BaseException:
+        client.close()
+        raise
+
+
+def open_live(url: str, fields: Fields, collection: str | None, options: LiveOptions | None = None) -> Source:
+    """A whole collection as a source with a connection of its own.
+
+    :raises UsageError: the URL is not valid, or names no database.
+    :raises SourceError: see `open_collection`; or the collection is empty.
+    """
+    live = open_collection(url, collection, options)
+    try:
+        if live.is_empty():
+            raise SourceError(f"{live.name} is empty", "Check the collection's name and the database in the URL.")
+        source = live.source(fields)
+    except BaseException:
+        live.close()
+        raise
+
+    def close() -> None:
+        source.close()
+        live.close()
+
+    return replace(source, close=close)
+
+
+def _distinct_times(documents: Iterable[Document], path: list[str], at_once: int) -> Iterator[list[int]]:
+    found: set[int] = set()
+    for document in documents:
+        value = _value_at(document, path)
+        if isinstance(value, DatetimeMS):
+            found.add(int(value))
+        if len(found) >= at_once:
+            yield sorted(found)
+            found.clear()
+    if found:
+        yield sorted(found)
+
+
+def _value_at(document: Any, path: list[str]) -> Any:
+    for name in path:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document

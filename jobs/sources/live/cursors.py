@@ -1,0 +1,128 @@
+"""Reading one part of a collection to its end, over as many cursors as break on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import numpy as np
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+
+from core.errors import SourceDamaged, SourceError
+from jobs.decode.bson_kernel import end_of_documents
+from jobs.decode.jit import PADDING, Bytes
+from jobs.decode.plan import Fields
+from jobs.sources.bson_file import describe_trouble
+from jobs.sources.feed import MAX_DOCUMENT_BYTES
+from jobs.sources.live.connecting import Document
+from jobs.sources.live.failures import passes, source_error
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.partitions import Part
+from jobs.sources.live.progress import progress_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Whole documents of a part that nobody has had before.
+
+    :param data: the documents, one after another, and `jobs.decode.jit.PADDING` bytes more.
+    :param size: how many bytes they have; `count` how many they are.
+    :param last: where the last one begins.
+    """
+
+    data: Bytes
+    size: int
+    count: int
+    last: int
+
+
+def projection_of(fields: Iterable[str]) -> dict[str, int]:
+    """What a query asks for so that it gets `fields` and ``_id``. A field asked for whole brings what is inside it.
+
+    >>> projection_of(["pay.amount", "pay", "at", "_id.merchant"])
+    {'_id': 1, 'at': 1, 'pay': 1}
+    """
+    wanted = {"_id", *fields}
+    return {path: 1 for path in sorted(wanted) if not any(path.startswith(f"{other}.") for other in wanted)}
+
+
+def batches_of(
+    name: str,
+    collection: Collection[Document],
+    part: Part,
+    fields: Fields,
+    options: LiveOptions,
+    stop: threading.Event,
+) -> Generator[Batch]:
+    """The documents of `part`; ends early when `stop` is set.
+
+    :raises SourceError: the server refuses, or does not answer for longer than `options` allow.
+    :raises SourceDamaged: what it sent are no documents.
+    """
+    progress = progress_of(part, fields.time)
+    projection = projection_of(fields.paths())
+    failures = 0
+    documents = 0
+    while not stop.is_set():
+        query = progress.query()
+        try:
+            with collection.find_raw_batches(
+                query, projection, sort=progress.sort, batch_size=options.batch_documents
+            ) as cursor:
+                for answer in cast("Iterator[bytes]", cursor):
+                    if stop.is_set():
+                        return
+                    unread = progress.unread(answer)
+                    if not unread:
+                        continue
+                    batch = _batch(name, unread)
+                    progress.read(unread, batch.last)
+                    failures = 0
+                    documents += batch.count
+                    yield batch
+            return
+        except PyMongoError as error:
+            failures += 1
+            if failures > options.retries or not passes(error):
+                raise source_error(name, error, f"after {documents} documents of a part") from error
+            stop.wait(backoff_s(failures, options))
+
+
+def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
+    """What `ask` returns, asked again while the server fails in passing.
+
+    :raises SourceError: it refuses, or keeps failing.
+    """
+    failures = 0
+    while True:
+        try:
+            return ask()
+        except PyMongoError as error:
+            failures += 1
+            if failures > options.retries or not passes(error):
+                raise source_error(name, error) from error
+            threading.Event().wait(backoff_s(failures, options))
+
+
+def backoff_s(failures: int, options: LiveOptions) -> float:
+    """Seconds to wait after so many failures in a row."""
+    return float(min(options.backoff_max_s, options.backoff_s * 2 ** (failures - 1)))
+
+
+def _batch(name: str, raw: bytes) -> Batch:
+    size = len(raw)
+    data: Bytes = np.zeros(size + PADDING, np.uint8)
+    data[:size] = np.frombuffer(raw, np.uint8)
+    # One byte less than all: the walk then stops where the last document begins.
+    last, count, trouble = end_of_documents(data, 0, size - 1, MAX_DOCUMENT_BYTES)
+    end, _, trouble_at_end = end_of_documents(data, last, size, MAX_DOCUMENT_BYTES)
+    if trouble or trouble_at_end:
+        raise SourceDamaged(name, int(end), describe_trouble(data, int(end), int(trouble or trouble_at_end)))
+    if end != size:
+        raise SourceError(f"{name} sent {size - int(end)} bytes of a document that has no end", "Try again.")
+    return Batch(data, size, int(count) + 1, int(last))

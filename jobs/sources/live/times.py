@@ -1,0 +1,57 @@
+"""Spans of time that a reading is restricted to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """The instants from `start_ms` on and before `end_ms`, milliseconds since 1970 UTC; None: without end."""
+
+    start_ms: int
+    end_ms: int | None = None
+
+    def condition(self) -> dict[str, Any]:
+        """What a query asks of the field. Such comparisons hold for dates only, of no other BSON type."""
+        before = {} if self.end_ms is None else {"$lt": DatetimeMS(self.end_ms)}
+        # An array of dates is no time, but would be found, and perhaps in two ranges.
+        return {"$gte": DatetimeMS(self.start_ms), **before, "$not": {"$type": "array"}}
+
+
+def joined(ranges: Iterable[TimeRange]) -> list[TimeRange]:
+    """The same instants as ranges that do not overlap, in order; so nothing is read twice.
+
+    >>> joined([TimeRange(5, 9), TimeRange(0, 3), TimeRange(2, 4), TimeRange(9, None), TimeRange(7, 7)])
+    [TimeRange(start_ms=0, end_ms=4), TimeRange(start_ms=5, end_ms=None)]
+    """
+    found: list[TimeRange] = []
+    for one in sorted(ranges, key=lambda one: one.start_ms):
+        if one.end_ms is not None and one.end_ms <= one.start_ms:
+            continue
+        last = found[-1] if found else None
+        if last is None or (last.end_ms is not None and last.end_ms < one.start_ms):
+            found.append(one)
+        elif last.end_ms is not None:
+            end = None if one.end_ms is None else max(one.end_ms, last.end_ms)
+            found[-1] = TimeRange(last.start_ms, end)
+    return found
+
+
+def split(ranges: list[TimeRange], parts: int, latest_ms: int | None) -> list[TimeRange]:
+    """The same instants in at least `parts` ranges where that is possible, of about equal length.
+
+    :param latest_ms: where a range without end is taken to end, for the lengths only; None: it is left whole.
+    """
+    each = -(-parts // len(ranges)) if ranges else 0
+    found = []
+    for one in ranges:
+        end = latest_ms if one.end_ms is None else one.end_ms
+        step = 0 if end is None else (end - one.start_ms) // each
+        starts = [one.start_ms + i * step for i in range(each)] if step > 0 else [one.start_ms]
+        found += [TimeRange(a, b) for a, b in zip(starts, [*starts[1:], one.end_ms], strict=True)]
+    return found

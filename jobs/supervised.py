@@ -1,0 +1,108 @@
+"""A refresh as a process of its own, which is ended when it takes too long.
+
+A task of Celery must not count by itself: Redis hands a task that outlives the visibility timeout to a second worker,
+and Polars must not run in a process that was forked off one with threads.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psutil
+
+_REFRESH: Final = (sys.executable, "-m", "jobs", "refresh")
+_TIDY_S: Final = 30.0
+"""How long a process may take to end by itself once it was told to."""
+_LONGEST_ERROR: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a refresh ended.
+
+    :param code: its exit code; the negative number of the signal that ended it.
+    :param report: the object that it printed, or an empty one.
+    :param error: the end of what it said on standard error.
+    :param timed_out: whether it was ended because it took too long.
+    """
+
+    code: int
+    report: Mapping[str, Any]
+    error: str
+    timed_out: bool
+
+    def as_event(self) -> dict[str, object]:
+        """The fields of a log line: what happened, in which run, and why it failed."""
+        problem = self.report.get("error", {})
+        run = self.report.get("run", {})
+        if self.code == 0:  # also when it was told to end just after it had published
+            seconds = (run["ended_at_ms"] - run["started_at_ms"]) / 1000
+            told = {name: run[name] for name in ("status", "generation", "days_changed", "warnings")}
+            return {"event": "refreshed", "level": "info", "run_id": run["id"], **told, "seconds": seconds}
+        if self.timed_out:
+            return {"event": "refresh-timed-out", "level": "error", "exit_code": self.code}
+        if self.code == 128 + signal.SIGTERM:
+            return {"event": "refresh-stopped", "level": "warning", "reason": problem.get("message", "")}
+        if problem.get("type") == "RunHeld":
+            return {"event": "refresh-skipped", "level": "info", "reason": problem["message"]}
+        reason = problem.get("message", self.error)
+        hint = problem.get("hint", "")
+        return {"event": "refresh-failed", "level": "error", "exit_code": self.code, "error": reason, "hint": hint}
+
+
+def refresh_once(options: Sequence[str], time_limit_s: float) -> Ended:
+    """Run ``python -m jobs refresh`` with `options` in this environment, for `time_limit_s` at most.
+
+    It is told to end then, as by ``SIGTERM``, which publishes nothing; and killed when it does not.
+    """
+    command = [*_REFRESH, *options, "--json"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        timed_out = False
+        try:
+            out, err = process.communicate(timeout=time_limit_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            out, err = _end(process)
+        except BaseException:
+            _end(process)
+            raise
+    return Ended(process.returncode, _parsed(out), err.strip()[-_LONGEST_ERROR:], timed_out)
+
+
+def end_refreshes() -> None:
+    """Tell the refreshes that this process or those it has started wait for to end; they then publish nothing."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if child.cmdline()[1:4] == list(_REFRESH[1:]):
+                child.terminate()
+
+
+def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.communicate(timeout=_TIDY_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()
+
+
+def _parsed(printed: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(printed)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

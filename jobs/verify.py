@@ -1,0 +1,341 @@
+"""Verify: periods are recounted from the source and compared with what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from core.calendar.days import LocalDays
+from core.calendar.periods import Calendar, Mode
+from core.errors import ConservationBroken, PublicationLost, ServiceError, StoreBusy, UsageError
+from core.stores import Stores, current_holder
+from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms
+from core.stores.runs import Counts, Run, RunStatus
+from core.stores.summaries import Meaning, Publication
+from jobs.counting import Counted, Counting, meaning_of
+from jobs.decode.plan import Fields
+from jobs.keeper import RunKeeper
+from jobs.publishing import put_in_force
+from jobs.quarantine import quarantine_path
+from jobs.rebuild import Watcher
+from jobs.replacing import Change, replace_days
+from jobs.requested_days import RequestedDays, is_clean_cut
+from jobs.source_age import Reading, as_of_ms, complete_until_after
+from jobs.sources.feed import Source
+from jobs.sources.live.collection import open_collection
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.times import TimeRange
+from jobs.sources.live.url import is_live, redacted
+from jobs.sources.recognise import open_source
+
+_COMPARISONS: Final = 5
+"""How often what was recounted is compared, while one publication after another comes in between."""
+
+_TORN: Final = (ConservationBroken, KeyError, PublicationLost)
+"""How reads that saw two publications fail: what they give does not fit together."""
+
+DRIFT_COLUMNS: Final = ("mode", "key", "merchant_id", "amount", "recounted_amount", "count", "recounted_count")
+"""The columns of a table of drift; what is published before what was recounted, 0 where there is no such summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """What a verification is asked to do.
+
+    :param sources: as for a rebuild; together they must hold all transactions of the days that are compared.
+    :param first_key: compare only the days from this daily key on; `last_key` up to that one, inclusive. Without
+        `last_key` a live collection is compared up to the day before those that the next refresh counts anew: what
+        comes there is its business.
+    :param fields: what is read of a document; must be as before.
+    :param collection: the collection of a dump or server, or None for the default names.
+    :param max_reject_ratio: the share of documents read that may be rejected, 0 to 1.
+    :param threads: decoding threads.
+    :param look_back_days: that of the refreshes.
+    :param repair: whether to replace the periods that drifted.
+    :param live: how live collections are read.
+    :param command: what the ledger calls the run that repairs.
+    """
+
+    sources: tuple[str, ...]
+    first_key: str | None = None
+    last_key: str | None = None
+    fields: Fields = field(default_factory=Fields)
+    collection: str | None = None
+    max_reject_ratio: float = 0.001
+    threads: int = 1
+    look_back_days: int = 3
+    repair: bool = False
+    live: LiveOptions = field(default_factory=LiveOptions)
+    command: str = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOutcome:
+    """What a verification found.
+
+    :param drift: what differs, a frame of `DRIFT_COLUMNS`, ordered by mode, key, merchant (overall first).
+    :param first_key: the first day that was compared, or None for no bound; likewise `last_key`.
+    :param left_to_refresh: whether `last_key` is where the look-back of the next refresh begins, and was not asked for.
+    :param compared: the publication that was compared with.
+    :param repaired_by: the run that replaced what had drifted, or None.
+    """
+
+    drift: pl.DataFrame
+    first_key: str | None
+    last_key: str | None
+    left_to_refresh: bool
+    counts: Counts
+    rejects_by_reason: dict[str, int]
+    quarantine: Path | None
+    warnings: tuple[str, ...]
+    compared: Publication
+    repaired_by: Run | None
+
+
+class Verify:
+    """Compares summaries with their source.
+
+    :param stores: where summaries and the ledger are.
+    :param quarantine_dir: folder for the files of rejects.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        calendar: Calendar,
+        local_days: LocalDays,
+        quarantine_dir: Path,
+        clock: Callable[[], int],
+    ) -> None:
+        self._stores = stores
+        self._calendar = calendar
+        self._local_days = local_days
+        self._quarantine_dir = quarantine_dir
+        self._clock = clock
+
+    def run(self, request: VerifyRequest, watcher: Watcher) -> VerifyOutcome:
+        """Recount, compare, and repair where that is asked for; without repair nothing is written to the store.
+
+        Refreshes may go on meanwhile, unless it repairs: then it is a run like any other.
+
+        :raises MeaningMismatch: the store's numbers mean something else.
+        :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
+        """
+        meaning = meaning_of(request.fields, self._calendar, self._local_days)
+        published = self._published(meaning)
+        days = self._days(request, published)
+        draft = self._draft(request, meaning, days)
+        if request.repair:
+            return self._repair(request, draft, days, watcher)
+        counted = self._count(request, days, draft, _unnoted, watcher)
+        watcher.phase("checking")
+        before, change = self._compare(counted, days, meaning)
+        if change and before != published:
+            meanwhile = (
+                f"generation {before.generation} was published meanwhile, and may hold what was read too early: "
+                "whether that has drifted only another verification can tell"
+            )
+            counted = replace(counted, warnings=(*counted.warnings, meanwhile))
+        return _outcome(request, days, counted, before, change, None)
+
+    def _repair(self, request: VerifyRequest, draft: Run, days: RequestedDays, watcher: Watcher) -> VerifyOutcome:
+        """Compare as a run of the ledger, which publishes what was recounted."""
+        with RunKeeper(self._stores.runs, self._stores.runs.begin(draft), self._clock) as keeper:
+            # Read before anything is counted: should another run take over and publish, this one fails at the fence.
+            before = self._published(draft.meaning)
+            counted = self._count(request, days, keeper.run, keeper.update, watcher)
+            watcher.phase("checking")
+            try:
+                change = self._change(counted, days, before)
+            except _TORN:
+                self._require_in_force(before, keeper.run)
+                raise
+            keeper.update(phase="publishing", warnings=counted.warnings, days_changed=change.days_changed)
+            if change:
+                publication = replace(
+                    change.publication(before, keeper.run.id, draft.meaning, self._clock()),
+                    complete_until_ms=self._complete_until_ms(request, days, before, counted, keeper.run),
+                )
+                amend = partial(self._stores.summaries.amend, publication, change.rows, change.ranges)
+                put_in_force(self._stores.summaries, publication, amend, watcher.phase)
+                keeper.published(publication.generation)
+            else:
+                self._require_in_force(before, keeper.run)
+                keeper.unchanged(before.generation)
+                watcher.phase("published")
+        return _outcome(request, days, counted, before, change, keeper.run)
+
+    def _published(self, meaning: Meaning) -> Publication:
+        published = self._stores.summaries.published()
+        if published is None:
+            raise ServiceError("nothing is published yet", "Run rebuild first.")
+        if published.rows:
+            meaning.require_same(published.meaning)
+        return published
+
+    def _require_in_force(self, before: Publication, run: Run) -> None:
+        if self._stores.summaries.published() != before:
+            raise PublicationLost(
+                f"another run published while run {run.id} compared",
+                "Nothing was published. Run the same command again; it compares with what is published now.",
+            )
+
+    def _days(self, request: VerifyRequest, published: Publication) -> RequestedDays:
+        last_key = request.last_key
+        if last_key is None and any(map(is_live, request.sources)):
+            last_key = self._calendar.period_of(Mode.DAILY, self._last_settled_day(request, published)).key
+        try:
+            return RequestedDays.of(request.first_key, last_key, self._calendar, self._local_days)
+        except UsageError as error:
+            if request.last_key is None and last_key is not None:
+                hint = f"Without --to the days up to {last_key} are compared: later ones are for the next refresh."
+                raise UsageError(error.sentence, hint) from None
+            raise
+
+    def _last_settled_day(self, request: VerifyRequest, published: Publication) -> int:
+        """The day before those that the next refresh counts anew."""
+        standing = Standing.read(self._stores)
+        read_until_ms = published.published_at_ms if standing is None else standing.as_of_ms
+        day = self._local_days.day_of(min(read_until_ms, self._clock())) - request.look_back_days - 1
+        day = min(max(day, self._calendar.first_day), self._calendar.last_day)
+        while not is_clean_cut(self._local_days, day + 1):
+            day -= 1
+        return day
+
+    def _draft(self, request: VerifyRequest, meaning: Meaning, days: RequestedDays) -> Run:
+        now = self._clock()
+        return Run(
+            id=0,
+            command=request.command,
+            status=RunStatus.RUNNING,
+            holder=current_holder(),
+            started_at_ms=now,
+            heartbeat_at_ms=now,
+            sources=tuple(map(redacted, request.sources)),
+            as_of_ms=as_of_ms(request.sources, request.collection, now),
+            meaning=meaning,
+            first_day_key=days.first_key,
+            last_day_key=days.last_key,
+        )
+
+    def _count(
+        self,
+        request: VerifyRequest,
+        days: RequestedDays,
+        run: Run,
+        note: Callable[..., None],
+        watcher: Watcher,
+    ) -> Counted:
+        counting = Counting(
+            request.fields,
+            days.window,
+            self._local_days,
+            request.max_reject_ratio,
+            request.threads,
+            watcher.reading,
+            note,
+        )
+        sources = [partial(_open, argument, request, days) for argument in request.sources]
+        return counting.count(sources, quarantine_path(self._quarantine_dir, run))
+
+    def _compare(self, counted: Counted, days: RequestedDays, meaning: Meaning) -> tuple[Publication, Change]:
+        """What is in force, and how it would have to change to equal what was counted."""
+        for _ in range(_COMPARISONS):
+            before = self._published(meaning)
+            try:
+                change = self._change(counted, days, before)
+            except _TORN:
+                if self._stores.summaries.published() == before:
+                    raise
+                continue
+            if self._stores.summaries.published() == before:
+                return before, change
+        raise StoreBusy(
+            "other runs kept publishing while what was counted was compared",
+            "Nothing was published. Run it again while fewer refreshes are under way.",
+        )
+
+    def _change(self, counted: Counted, days: RequestedDays, before: Publication) -> Change:
+        """How what is published would have to change to equal what was counted."""
+        return replace_days(
+            self._stores.summaries, before, self._calendar, self._local_days, counted.daily, [(days.first, days.last)]
+        )
+
+    def _complete_until_ms(
+        self, request: VerifyRequest, days: RequestedDays, before: Publication, counted: Counted, run: Run
+    ) -> int | None:
+        """The instant before which no transaction is missing once the recount is published."""
+        reading = Reading(
+            request.sources,
+            run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
+            days.first,
+            None if days.last_key is None else days.last,
+            counted.daily,
+        )
+        known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_LOOKED_AT))
+        return complete_until_after(known_ms, reading, self._calendar, self._local_days)
+
+
+def _open(argument: str, request: VerifyRequest, days: RequestedDays) -> Source:
+    if days.first_key is None or not is_live(argument):
+        return open_source(argument, request.fields, request.collection, live=request.live)
+    collection = open_collection(argument, request.collection, request.live)
+    try:
+        wanted = TimeRange(days.window.wanted_first_ms, days.window.wanted_end_ms)
+        source = collection.source(request.fields, [wanted])
+    except BaseException:
+        collection.close()
+        raise
+
+    def close() -> None:
+        source.close()
+        collection.close()
+
+    return replace(source, close=close)
+
+
+def _outcome(
+    request: VerifyRequest,
+    days: RequestedDays,
+    counted: Counted,
+    compared: Publication,
+    change: Change,
+    run: Run | None,
+) -> VerifyOutcome:
+    return VerifyOutcome(
+        drift=_drift(change),
+        first_key=days.first_key,
+        last_key=days.last_key,
+        left_to_refresh=request.last_key is None and days.last_key is not None,
+        counts=counted.counts,
+        rejects_by_reason=counted.rejects_by_reason,
+        quarantine=counted.quarantine,
+        warnings=counted.warnings,
+        compared=compared,
+        repaired_by=run,
+    )
+
+
+def _drift(change: Change) -> pl.DataFrame:
+    """The summaries that differ. Sums are equal where only the bounds of the period do, as after new time zone data."""
+    which, sums = ["mode", "key", "merchant_id"], ["amount", "count"]
+    differing = pl.concat([change.replaced, change.rows]).unique(keep="none").select(which).unique()
+    published = change.replaced.select(*which, *sums)
+    recounted = change.rows.select(*which, pl.col(sums).name.prefix("recounted_"))
+    return (
+        differing.join(published, on=which, how="left", nulls_equal=True)
+        .join(recounted, on=which, how="left", nulls_equal=True)
+        .with_columns(pl.exclude(which).fill_null(0))
+        .select(DRIFT_COLUMNS)
+        .sort(pl.col("mode").cast(pl.Enum([str(mode) for mode in Mode])), "key", "merchant_id", nulls_last=False)
+    )
+
+
+def _unnoted(**_: object) -> None:
+    """Take what the ledger would keep of a run; there is none."""

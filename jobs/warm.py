@@ -1,0 +1,75 @@
+"""Compiles every kernel beforehand, as for an image that is read-only when it runs.
+
+A kernel is compiled when it is first called, once for the types that it is called with; hence a small made-up export is
+read in every form there is, with more merchants and days than the first tables have room for.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from core.calendar.days import LocalDays
+from jobs.aggregate.partial import Partial
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.sample import Sample, write_sample
+from jobs.sources.feed import Buffer
+from jobs.sources.recognise import open_source
+
+_SAMPLE: Final = Sample(transactions=10_000, merchants=2_000)
+_ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
+
+
+def warm() -> list[str]:
+    """Compile what is not compiled yet; the forms of sources that were read for it."""
+    with TemporaryDirectory() as folder:
+        return [_read(path) for path in _exports(Path(folder))]
+
+
+def _exports(folder: Path) -> Iterator[Path]:
+    """The same transactions in every form; each is written when the one before has been read."""
+    for name in ("sample.archive", "sample.bson", "sample.jsonl"):
+        write_sample(folder / name, _SAMPLE)
+        yield folder / name
+    lines = (folder / "sample.jsonl").read_text().splitlines()
+    array = folder / "sample.json"
+    array.write_text(f"[{','.join(lines)}]")
+    yield array
+    rows = [
+        (document["merchantId"]["$oid"], document["amount"], document["createdAt"]["$date"])
+        for document in map(json.loads, lines)
+    ]
+    names = (Fields().merchant, Fields().amount, Fields().time)
+    table = folder / "sample.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([names, *rows])
+    yield table
+    columns = folder / "sample.parquet"
+    _write_parquet(columns, names, rows)
+    yield columns
+
+
+def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int, str]]) -> None:
+    import polars as pl
+
+    frame = pl.DataFrame(rows, schema=names, orient="row")
+    frame.with_columns(pl.col(Fields().time).str.to_datetime(time_unit="ms", time_zone="UTC")).write_parquet(path)
+
+
+def _read(path: Path) -> str:
+    source = open_source(str(path), Fields(), None)
+    try:
+        decoder = source.decoder(Fields(), _ALL)
+        partial = Partial(decoder.merchants, LocalDays("Asia/Tehran"))
+        buffer = Buffer(0)
+        while (chunk := source.feed.next(buffer)) is not None:
+            for batch in decoder.batches(chunk):
+                partial.add(batch)
+        return source.form
+    finally:
+        source.close()

@@ -1,0 +1,132 @@
+"""Output that nobody takes: the reader has gone, or there is no room; and names that would command a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+import pytest
+import typer
+from command_line import CommandLine, Said
+from rich.cells import cell_len
+from transactions import Transaction, spread, write_bson
+
+from core.command_line import edge
+
+DRIFT = 4
+ESCAPE = "\x1b[31m\x9bred"
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A store of ``right.bson``, beside which ``wrong.bson`` lies; no test publishes anything."""
+    folder = tmp_path_factory.mktemp("built")
+    transactions = spread(["a", "b"], days=5)
+    write_bson(folder / "right.bson", transactions)
+    write_bson(folder / "wrong.bson", [*transactions, Transaction(ESCAPE, 5, transactions[0].at)])
+    jobs = CommandLine(folder)
+    assert jobs("rebuild", "right.bson").code == 0
+    return jobs
+
+
+@contextmanager
+def full() -> Iterator[int]:
+    """A descriptor to which nothing can be written, for want of room."""
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@contextmanager
+def unread() -> Iterator[int]:
+    """A pipe whose reader has gone."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    yield write_end
+    os.close(write_end)
+
+
+def call(jobs: CommandLine, descriptor: int, *arguments: str) -> Said:
+    return jobs.start(*arguments, stdout=descriptor).wait()
+
+
+@pytest.mark.parametrize(("source", "code"), [("right.bson", 0), ("wrong.bson", DRIFT)])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_what_verify_found_is_its_exit_code_although_the_reader_has_gone(
+    jobs: CommandLine, source: str, code: int, form: tuple[str, ...]
+) -> None:
+    with unread() as descriptor:
+        said = call(jobs, descriptor, "verify", source, *form)
+    assert (said.code, said.err) == (code, "")
+
+
+@pytest.mark.parametrize(("source", "code"), [("right.bson", 1), ("wrong.bson", DRIFT)])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_output_without_room_is_told_in_a_sentence(
+    jobs: CommandLine, source: str, code: int, form: tuple[str, ...]
+) -> None:
+    with full() as descriptor:
+        said = call(jobs, descriptor, "verify", source, *form)
+    said.require_failure(code, "standard output cannot be written: No space left on device")
+    assert "only its answer is lost" in said.err
+
+
+def test_output_that_is_not_buffered_is_told_alike(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with PYTHONUNBUFFERED, which containers set."""
+    with io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True) as unbuffered:
+        monkeypatch.setattr(sys, "stdout", unbuffered)
+        with pytest.raises(typer.Exit) as end, edge():
+            typer.echo("an answer")
+    assert end.value.exit_code == 1
+    assert capsys.readouterr().err.startswith("Error: standard output cannot be written: No space left on device.")
+
+
+def test_another_failure_of_the_system_is_not_taken_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), edge():
+        os.open("/dev/null/nothing", os.O_RDONLY)
+    assert capsys.readouterr().err.startswith("Error: unexpected NotADirectoryError: ")
+
+
+@pytest.mark.parametrize("sink", [full, unread])
+def test_a_failure_is_told_once_although_its_object_cannot_be_written(jobs: CommandLine, sink: type) -> None:
+    with sink() as descriptor:
+        call(jobs, descriptor, "verify", "missing.bson", "--json").require_failure(1, "missing.bson")
+
+
+def test_other_verbs_end_with_1_when_the_reader_has_gone(jobs: CommandLine) -> None:
+    with unread() as descriptor:
+        said = call(jobs, descriptor, "status")
+    assert (said.code, said.err) == (1, "")
+
+
+def test_names_of_merchants_do_not_command_the_terminal(jobs: CommandLine) -> None:
+    said = jobs("verify", "wrong.bson")
+    assert r"\x1b[31m\x9bred" in said.out
+    assert not set("\x1b\x9b") & set(said.out)
+    assert jobs("verify", "wrong.bson", "--json").json["drift"][1]["merchant_id"] == ESCAPE
+
+
+def test_nor_do_those_in_errors_and_the_ledger(jobs: CommandLine) -> None:
+    noon = spread(["a"], days=1, first=date(2024, 1, 1))[0].at
+    large = [Transaction(ESCAPE, 2**62, noon), Transaction(ESCAPE, 2**62, noon), Transaction("b", -(2**62), noon)]
+    write_bson(jobs.folder / "large.bson", large)
+    err = jobs("rebuild", "large.bson", "--truncate").require_failure(1, r"\x1b[31m\x9bred")
+    assert "\x1b" not in err
+    said = jobs("status")
+    assert r"\x1b[31m\x9bred" in said.out
+    assert "\x1b" not in said.out + jobs("status", "2").out
+
+
+def test_columns_stand_below_one_another_whatever_the_names(jobs: CommandLine) -> None:
+    transactions = spread(["a", "b"], days=5)
+    wide = [Transaction(name, 5, transactions[0].at) for name in ("東京商店", "فروشگاه")]
+    write_bson(jobs.folder / "wide.bson", [*transactions, *wide])
+    lines = jobs("verify", "wide.bson").out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("mode"))
+    assert len({cell_len(line) for line in lines[start : start + 10]}) == 1

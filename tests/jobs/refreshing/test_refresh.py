@@ -1,0 +1,361 @@
+"""What a refresh makes of a collection that was written to: the same as a reckoning of all of it in plain Python."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from bson import DatetimeMS, ObjectId, json_util
+from effort import THOROUGH
+from living import Keeping, Shop, clock_changes, ms_of
+from transactions import Transaction, published_rows, spread, write_bson
+
+from core.errors import MeaningMismatch, SourceError, TooManyRejects
+from core.stores import Stores
+from core.stores.runs import RunStatus
+from jobs.decode.plan import Fields
+
+pytest_plugins = ["refreshing_fixtures"]
+
+FORTY_DAYS = spread(["a", 7, "فروشگاه"], days=40, first=date(2024, 2, 12))
+"""Up to the day before that of `keeping`, over two months, two years and a week that belongs to both."""
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def require_right(keeping: Keeping) -> None:
+    """What is published is what the collection holds."""
+    assert published_rows(keeping.stores) == keeping.shop.summaries()
+
+
+@pytest.fixture
+def filled(keeping: Keeping) -> Keeping:
+    """A shop of `FORTY_DAYS`, an hour after its first refresh."""
+    keeping.shop.index()
+    keeping.shop.insert(*FORTY_DAYS)
+    keeping.refresh()
+    keeping.now += HOUR
+    return keeping
+
+
+def insert_at(keeping: Keeping, at: datetime, amount: int = 5) -> ObjectId:
+    return keeping.shop.insert(Transaction("a", amount, at))[0]
+
+
+def test_into_an_empty_store_everything_is_counted(keeping: Keeping) -> None:
+    keeping.shop.insert(*FORTY_DAYS)
+    outcome = keeping.refresh()
+    require_right(keeping)
+    assert outcome.plan is None
+    assert (outcome.run.status, outcome.run.generation) == (RunStatus.PUBLISHED, 1)
+    assert outcome.run.counts.read == outcome.publication.total_count == len(FORTY_DAYS)
+    assert (outcome.run.incremental, outcome.run.first_day_key, outcome.run.days_changed) == (True, None, 40)
+    assert outcome.run.as_of_ms == ms_of(keeping.now)
+    assert outcome.run.warnings == ()
+    assert outcome.publication == keeping.stores.summaries.published()
+
+
+def test_of_an_empty_collection_nothing_is_published_until_there_is_something(keeping: Keeping) -> None:
+    assert keeping.refresh().publication.rows == 0
+    assert keeping.refresh().run.status is RunStatus.UNCHANGED
+    keeping.shop.insert(*FORTY_DAYS)
+    assert keeping.refresh().publication.generation == 2
+    require_right(keeping)
+    keeping.shop.collection.delete_many({})
+    keeping.refresh(look_back_days=100)
+    assert published_rows(keeping.stores) == {}
+
+
+def test_only_the_days_since_the_last_reading_and_those_of_the_look_back_are_read(filled: Keeping) -> None:
+    filled.now += 2 * DAY
+    filled.shop.insert(*spread(["a"], days=2, first=date(2024, 3, 24)))
+    outcome = filled.refresh()
+    require_right(filled)
+    assert outcome.run.first_day_key == "1403/01/01"
+    assert outcome.run.counts.read == 3 * 3 + 2
+    assert outcome.run.days_changed == 2
+    assert outcome.run.incremental
+
+
+def test_what_was_inserted_changed_and_deleted_inside_the_look_back_comes_out_right(filled: Keeping) -> None:
+    """Of the three days, in a week and a month that begin before, one loses a merchant and one everything."""
+    shop = filled.shop
+    first_day = datetime(2024, 3, 19, 20, 30, tzinfo=UTC)  # in Tehran the first instant of 1403
+    ids = {
+        (one["createdAt"].day, one["merchantId"]): one["_id"]
+        for one in shop.collection.find()
+        if one["createdAt"] >= first_day
+    }
+    insert_at(filled, first_day)
+    insert_at(filled, filled.now)
+    shop.insert(Transaction("new", 2**53, first_day + 30 * HOUR))
+    shop.change(ids[20, "a"], amount=-4)
+    shop.change(ids[20, 7], merchantId="a")
+    shop.change(ids[22, "a"], createdAt=first_day + 10 * HOUR)
+    shop.delete(ids[21, 7], ids[22, 7], ids[22, "فروشگاه"])
+    outcome = filled.refresh()
+    require_right(filled)
+    assert outcome.run.days_changed == 4
+    assert outcome.publication.generation == 2
+
+
+@pytest.mark.parametrize("look_back_days", [0, 3, 5, 36_500])
+def test_weeks_and_months_that_reach_over_the_edge_come_out_right(filled: Keeping, look_back_days: int) -> None:
+    begin = filled.now - look_back_days * DAY
+    for days in range(min(look_back_days, 39) + 1):
+        insert_at(filled, filled.now - days * DAY, 10**6 + days)
+    outcome = filled.refresh(look_back_days=look_back_days)
+    require_right(filled)
+    assert outcome.plan is not None
+    if look_back_days < 1000:
+        assert outcome.plan.times[0].start_ms == ms_of(begin.replace(hour=20, minute=30)) - 86_400_000
+
+
+def test_changes_that_are_older_than_the_look_back_are_left_to_verify(filled: Keeping) -> None:
+    before_it = datetime(2024, 3, 19, 20, 29, 59, tzinfo=UTC)
+    before = published_rows(filled.stores)
+    late = insert_at(filled, before_it)
+    assert filled.refresh().run.status is RunStatus.UNCHANGED
+    assert published_rows(filled.stores) == before != filled.shop.summaries()
+    filled.shop.change(late, createdAt=before_it + timedelta(seconds=1))
+    assert filled.refresh().run.status is RunStatus.PUBLISHED
+    require_right(filled)
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_with_a_field_of_the_last_change_older_days_are_counted_as_well(filled: Keeping, indexed: bool) -> None:
+    shop, old = filled.shop, datetime(2024, 2, 20, 12, tzinfo=UTC)
+    if indexed:
+        shop.index("meta.updatedAt")
+    older = {one["createdAt"].date(): one["_id"] for one in shop.collection.find({"merchantId": "a"})}
+    shop.insert(Transaction("late", 17, old), meta={"updatedAt": filled.now})
+    shop.insert(Transaction("very late", 17, datetime(1970, 1, 1, tzinfo=UTC)), meta={"updatedAt": filled.now})
+    shop.change(older[date(2024, 3, 1)], amount=1, meta={"updatedAt": filled.now - HOUR})
+    shop.insert(Transaction("no date", 1, filled.now), meta={"updatedAt": "2024-03-22"})
+    outcome = filled.refresh(updated_field="meta.updatedAt")
+    require_right(filled)
+    assert outcome.plan is not None
+    assert outcome.plan.older_days == 3
+    assert outcome.run.days_changed == 4
+    assert outcome.run.counts.read == 4 + 3 + 1 + 3 * 3 + 1
+
+
+def test_deletions_in_older_days_stay_unseen_also_with_that_field(filled: Keeping) -> None:
+    oldest = filled.shop.collection.find_one(sort=[("createdAt", 1)])
+    assert oldest is not None
+    filled.shop.delete(oldest["_id"])
+    assert filled.refresh(updated_field="updatedAt").run.status is RunStatus.UNCHANGED
+
+
+def test_a_second_refresh_changes_nothing_and_publishes_nothing(filled: Keeping) -> None:
+    insert_at(filled, filled.now)
+    published = filled.refresh().publication
+    outcome = filled.refresh()
+    assert outcome.publication == published == filled.stores.summaries.published()
+    assert (outcome.run.status, outcome.run.generation) == (RunStatus.UNCHANGED, 2)
+    assert (outcome.run.days_changed, outcome.run.phase) == (0, "done")
+    require_right(filled)
+
+
+def test_the_next_window_begins_at_a_refresh_that_found_nothing_changed(filled: Keeping) -> None:
+    filled.now += 20 * DAY
+    assert filled.refresh().run.first_day_key == "1403/01/01"
+    filled.now += HOUR
+    assert filled.refresh().run.first_day_key == "1403/01/21"
+
+
+def test_a_missed_run_is_caught_up(filled: Keeping) -> None:
+    filled.shop.insert(*spread(["a"], days=60, first=date(2024, 3, 20)))
+    filled.now += 60 * DAY
+    filled.refresh(look_back_days=0)
+    assert published_rows(filled.stores) != filled.shop.summaries(), "three days were not to be looked at"
+    filled.refresh(look_back_days=70)
+    require_right(filled)
+
+
+def test_what_a_failed_refresh_did_not_read_is_read_by_the_next(filled: Keeping) -> None:
+    filled.now += 10 * DAY
+    insert_at(filled, filled.now - 8 * DAY)
+    filled.shop.collection.insert_one({"merchantId": "a", "createdAt": filled.now})
+    with pytest.raises(TooManyRejects):
+        filled.refresh()
+    filled.shop.collection.delete_one({"amount": None})
+    filled.now += DAY
+    filled.refresh()
+    require_right(filled)
+
+
+def test_after_the_clock_was_set_back_nothing_is_missed(filled: Keeping) -> None:
+    filled.now += 300 * DAY
+    filled.refresh()
+    filled.now -= 299 * DAY
+    insert_at(filled, filled.now - 12 * HOUR)
+    filled.refresh()
+    require_right(filled)
+    assert filled.stores.runs.recent(1)[0].first_day_key is None, "everything is counted"
+
+
+def test_documents_of_the_future_are_counted_and_followed(filled: Keeping) -> None:
+    late = [insert_at(filled, filled.now + span) for span in (DAY, 400 * DAY, 30_000 * DAY)]
+    filled.refresh()
+    require_right(filled)
+    filled.shop.change(late[1], amount=6)
+    filled.shop.delete(late[2])
+    filled.refresh()
+    require_right(filled)
+
+
+def test_documents_of_1970_are_counted_when_everything_is(keeping: Keeping) -> None:
+    insert_at(keeping, datetime(1970, 1, 1, tzinfo=UTC))
+    insert_at(keeping, keeping.now)
+    keeping.refresh()
+    require_right(keeping)
+    insert_at(keeping, datetime(1970, 1, 1, tzinfo=UTC))
+    assert keeping.refresh().run.status is RunStatus.UNCHANGED
+    keeping.refresh(look_back_days=36_500)
+    require_right(keeping)
+
+
+def test_documents_outside_of_the_calendar_are_rejected(filled: Keeping) -> None:
+    stray = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(2**52), "updatedAt": filled.now}
+    filled.shop.collection.insert_many([stray.copy(), stray | {"createdAt": DatetimeMS(-(2**52))}])
+    outcome = filled.refresh(updated_field="updatedAt", max_reject_ratio=0.5)
+    assert outcome.run.rejects_by_reason == {"time: outside the calendar": 1}
+    assert (outcome.run.status, outcome.run.degraded) == (RunStatus.UNCHANGED, True)
+
+
+@pytest.mark.parametrize(("zone", "years"), [("Asia/Tehran", (1977, 2022)), ("America/St_Johns", (2000, 2012))])
+def test_every_change_of_the_clocks_inside_the_look_back_comes_out_right(
+    shop: Shop, sqlite_stores: Stores, tmp_path: Path, zone: str, years: tuple[int, int]
+) -> None:
+    """Read by time from the first day on, and by `updatedAt` in the days of single changes."""
+    shop.index()
+    keeping = Keeping(sqlite_stores, shop, tmp_path, datetime(years[0], 1, 3, tzinfo=UTC), zone)
+    insert_at(keeping, keeping.now)
+    keeping.refresh()
+    changes = list(clock_changes(zone, *years))
+    spans = [sign * minutes * timedelta(minutes=1) for minutes in (1, 59, 61, 1439, 1441) for sign in (-1, 1)]
+    around = [change + span for change in changes for span in (timedelta(0), *spans)]
+    shop.insert(*(Transaction(number % 2, number, at) for number, at in enumerate(around)))
+    keeping.refresh()
+    assert published_rows(sqlite_stores) == shop.summaries(zone)
+    keeping.now = datetime(2023, 1, 1, tzinfo=UTC)
+    keeping.refresh()
+    for change in changes[::5]:
+        shop.insert(Transaction("late", 1, change - timedelta(seconds=30)), updatedAt=keeping.now)
+    keeping.refresh(updated_field="updatedAt")
+    assert published_rows(sqlite_stores) == shop.summaries(zone)
+
+
+def test_a_day_of_very_many_late_documents(filled: Keeping) -> None:
+    number = 100_000 if THOROUGH else 5_000
+    chance, midnight = Random(1403), datetime(2024, 3, 20, 20, 30, tzinfo=UTC)
+    late = [
+        Transaction(
+            f"m{chance.randrange(50)}", 10**9 + i, midnight + timedelta(milliseconds=chance.randrange(86_400_000))
+        )
+        for i in range(number)
+    ]
+    filled.shop.insert(*late)
+    outcome = filled.refresh()
+    assert outcome.run.days_changed == 1
+    assert outcome.run.counts.counted == number + 9
+    require_right(filled)
+
+
+def test_few_rejects_are_set_aside_and_the_run_is_degraded(filled: Keeping) -> None:
+    filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": filled.now})
+    insert_at(filled, filled.now)
+    outcome = filled.refresh(max_reject_ratio=0.5)
+    assert outcome.run.degraded
+    assert outcome.run.counts.rejected == sum(outcome.run.rejects_by_reason.values()) == 1
+    assert outcome.run.quarantine is not None
+    (line,) = Path(outcome.run.quarantine).read_text().splitlines()
+    assert json_util.loads(line)["source"] == f"{filled.shop.url}.transaction"
+    filled.shop.collection.delete_one({"amount": "much"})
+    require_right(filled)
+
+
+def test_too_many_rejects_publish_nothing(filled: Keeping) -> None:
+    before = filled.stores.summaries.published()
+    filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": filled.now})
+    with pytest.raises(TooManyRejects, match="1 of 10 documents were rejected"):
+        filled.refresh()
+    run = filled.stores.runs.recent(1)[0]
+    assert (run.status, run.counts.rejected) == (RunStatus.FAILED, 1)
+    assert filled.stores.summaries.published() == before
+
+
+def test_a_store_of_another_meaning_is_refused(filled: Keeping) -> None:
+    for fields in (Fields(amount="total"), Fields(where=(("status", "paid"),))):
+        with pytest.raises(MeaningMismatch):
+            filled.refresh(fields=fields)
+    assert [run.id for run in filled.stores.runs.recent(9)] == [1]
+
+
+def test_only_documents_of_the_condition_are_counted(keeping: Keeping) -> None:
+    paid = Fields(where=(("status", "paid"),))
+    keeping.shop.insert(*FORTY_DAYS, status="paid")
+    keeping.refresh(fields=paid)
+    expected = published_rows(keeping.stores)
+    keeping.shop.insert(Transaction("a", 1, keeping.now), status="open")
+    outcome = keeping.refresh(fields=paid)
+    assert (outcome.run.status, outcome.run.counts.filtered) == (RunStatus.UNCHANGED, 1)
+    assert published_rows(keeping.stores) == expected
+    keeping.shop.collection.update_one({"status": "open"}, {"$set": {"status": "paid"}})
+    keeping.refresh(fields=paid)
+    require_right(keeping)
+
+
+def test_a_missing_index_is_a_warning_with_the_command_that_makes_it(keeping: Keeping) -> None:
+    keeping.shop.insert(*FORTY_DAYS)
+    keeping.refresh()
+    warnings = {path: keeping.refresh(updated_field=path).run.warnings for path in (None, "updatedAt")}
+    assert len(warnings[None]) == 1
+    database = keeping.shop.collection.database.name
+    command = f'db.getSiblingDB("{database}").getCollection("transaction").createIndex({{"createdAt": 1}})'
+    assert warnings[None][0].endswith(command)
+    assert [warning.partition(", so ")[0] for warning in warnings["updatedAt"]] == [
+        f"{keeping.shop.url}.transaction has no index on {path}" for path in ("createdAt", "updatedAt")
+    ]
+    assert keeping.stores.runs.recent(1)[0].warnings == warnings["updatedAt"]
+    keeping.shop.index()
+    keeping.shop.index("updatedAt")
+    assert keeping.refresh(updated_field="updatedAt").run.warnings == ()
+
+
+def test_a_refresh_after_a_rebuild_from_an_export_begins_with_its_last_day(keeping: Keeping, tmp_path: Path) -> None:
+    export = write_bson(tmp_path / "export.bson", FORTY_DAYS[:-30])
+    keeping.rebuild(sources=(export,))
+    keeping.shop.insert(*FORTY_DAYS)
+    assert keeping.refresh().run.first_day_key == "1402/12/19"
+    require_right(keeping)
+
+
+def test_days_that_were_rebuilt_by_themselves_are_no_reading_of_the_others(filled: Keeping) -> None:
+    filled.now += 20 * DAY
+    filled.shop.insert(*spread(["a"], days=20, first=date(2024, 3, 23)))
+    filled.rebuild(first_key="1403/01/15", last_key="1403/01/24")
+    filled.refresh()
+    require_right(filled)
+
+
+def test_a_refresh_after_a_rebuild_of_the_collection_begins_there(filled: Keeping) -> None:
+    filled.now += 20 * DAY
+    insert_at(filled, filled.now)
+    filled.rebuild(truncate=True)
+    filled.now += HOUR
+    insert_at(filled, filled.now)
+    assert filled.refresh().run.first_day_key == "1403/01/21"
+    require_right(filled)
+
+
+def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: Keeping) -> None:
+    before = filled.stores.summaries.published()
+    with pytest.raises(SourceError):
+        filled.refresh(collection="sales")
+    assert filled.stores.summaries.published() == before
+    assert filled.stores.runs.recent(1)[0].status is RunStatus.FAILED

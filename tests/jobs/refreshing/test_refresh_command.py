@@ -1,0 +1,188 @@
+"""``refresh`` as users and schedulers call it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from living import Shop
+from transactions import Transaction, published_rows, write_bson
+
+from core.stores import Stores
+from core.stores.runs import RunStatus
+
+pytest_plugins = ["refreshing_fixtures"]
+
+DAY = timedelta(days=1)
+
+
+def now() -> datetime:
+    """By the clock of the command line."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def ten_days() -> list[Transaction]:
+    """Two transactions a day up to today."""
+    return [Transaction(merchant, 10 * days + 1, now() - days * DAY) for days in range(10) for merchant in ("a", 7)]
+
+
+@pytest.fixture
+def jobs(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> CommandLine:
+    """A command line with a store and a source; the latter is filled and has an index."""
+    shop.index()
+    shop.insert(*ten_days())
+    return CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'summaries.db'}", SOURCE_URL=shop.url)
+
+
+def test_it_says_what_it_did(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+    said = jobs("refresh")
+    assert (said.code, said.err) == (0, "")
+    first, counted, did = said.out.splitlines()
+    assert first == f"Read 20 documents of all days from {shop.url}.transaction."
+    assert counted == "Counted 20, rejected 0, filtered out 0, out of range 0."
+    amount = sum(one.amount for one in ten_days())
+    assert did.startswith(f"10 day(s) changed. Published generation 1 (run 1): 20 transactions, {amount:,} IRR, in "), (
+        did
+    )
+    shop.insert(Transaction("new", 5, now()))
+    said = jobs("refresh", "--look-back", "1")
+    run = sqlite_stores.runs.recent(1)[0]
+    assert f"Read 5 documents of the days from {run.first_day_key} on from " in said.out
+    assert "1 day(s) changed. Published generation 2 (run 2): 21 transactions" in said.out
+    said = jobs("refresh", shop.url, "--updated-field", "updatedAt")
+    assert said.code == 0
+    assert "Nothing has changed: generation 2 is still right (run 3): 21 transactions" in said.out
+    assert "has no index on updatedAt" in said.err
+    commands = [run.command for run in sqlite_stores.runs.recent(9)]
+    assert commands == [
+        f"refresh {shop.url} --look-back 3 --updated-field updatedAt",
+        f"refresh {shop.url} --look-back 1",
+        f"refresh {shop.url} --look-back 3",
+    ]
+    assert published_rows(sqlite_stores) == shop.summaries()
+
+
+def test_machines_get_the_run_and_what_is_published(jobs: CommandLine, shop: Shop) -> None:
+    assert jobs("refresh", "--json").json["run"]["incremental"] is True
+    answer = jobs("refresh", "--json", shop.url).json
+    assert answer["run"]["status"] == "unchanged"
+    assert answer["run"]["generation"] == answer["published"]["generation"] == 1
+    assert answer["run"]["days_changed"] == 0
+    assert answer["run"]["counts"]["read"] == 8
+    assert answer["run"]["incremental"] is True
+
+
+def test_the_look_back_is_a_setting(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+    jobs("refresh")
+    shop.insert(Transaction("late", 5, now() - 6 * DAY))
+    assert "Nothing has changed" in jobs("refresh").out
+    assert jobs("refresh", REFRESH_LOOK_BACK_DAYS="7").code == 0
+    assert published_rows(sqlite_stores) == shop.summaries()
+
+
+def test_older_days_are_counted_in_what_it_says(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+    jobs("refresh")
+    for days in (7, 8, 9):
+        shop.insert(Transaction("late", 5, now() - days * DAY), updatedAt=now())
+    assert " on and 3 older day(s) from " in jobs("refresh", "--updated-field", "updatedAt").out
+    assert published_rows(sqlite_stores) == shop.summaries()
+
+
+def test_a_missing_index_is_told_with_the_command_that_makes_it(jobs: CommandLine, shop: Shop) -> None:
+    jobs("refresh")
+    shop.collection.drop_indexes()
+    said = jobs("refresh")
+    assert said.code == 0
+    database = shop.collection.database.name
+    command = f'db.getSiblingDB("{database}").getCollection("transaction").createIndex({{"createdAt": 1}})'
+    assert said.err.startswith(f"Warning: {shop.url}.transaction has no index on createdAt, so every document")
+    assert command in said.err
+    assert command in jobs("status", "2").out
+
+
+def test_few_rejects_degrade_it_and_more_fail_it(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+    jobs("refresh")
+    shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": now()})
+    err = jobs("refresh").require_failure(3, "1 of 9 documents were rejected (1 amount: text)")
+    quarantine = err.partition("The rejects are in ")[2].partition(";")[0]
+    assert len((jobs.folder / quarantine).read_text().splitlines()) == 1
+    said = jobs("refresh", "--max-reject-ratio", "0.5", "--json")
+    assert said.code == 0
+    assert said.json["run"]["degraded"] is True
+    assert [run.status for run in sqlite_stores.runs.recent(2)] == [RunStatus.UNCHANGED, RunStatus.FAILED]
+
+
+@pytest.mark.parametrize("source", ["export.bson", "-", "missing.bson"])
+def test_an_export_cannot_be_refreshed_from(jobs: CommandLine, sqlite_stores: Stores, source: str) -> None:
+    write_bson(jobs.folder / "export.bson", ten_days())
+    err = jobs("refresh", source).require_failure(2, f"{source} is no live collection")
+    assert "use rebuild for exports" in err
+    assert sqlite_stores.runs.recent(1) == []
+
+
+def test_without_a_source_it_asks_for_one(jobs: CommandLine) -> None:
+    jobs("refresh", SOURCE_URL="").require_failure(2, "no SOURCE is named, and SOURCE_URL is not set")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--updated-field", "a..b"), ("--where", "paid"), ("--amount-field", "createdAt")],
+)
+def test_options_that_mean_nothing_are_refused_before_anything_runs(
+    jobs: CommandLine, sqlite_stores: Stores, options: tuple[str, ...]
+) -> None:
+    jobs("refresh", *options).require_failure(2)
+    assert sqlite_stores.runs.recent(1) == []
+
+
+def test_other_fields_than_before_are_refused(jobs: CommandLine, sqlite_stores: Stores) -> None:
+    jobs("refresh")
+    jobs("refresh", "--where", "status=paid").require_failure(1, "the store's numbers mean something else: where")
+    assert len(sqlite_stores.runs.recent(9)) == 1
+
+
+def test_the_condition_is_that_of_the_store(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+    shop.insert(Transaction("paid", 5, now()), status="paid")
+    paid = ("refresh", "--where", "status=paid")
+    assert "Counted 1, rejected 0, filtered out 20" in jobs(*paid).out
+    shop.insert(Transaction("paid", 6, now()), status="paid")
+    assert jobs(*paid).code == 0
+    assert {merchant for _, _, merchant in published_rows(sqlite_stores)} == {"paid", None}
+    assert sqlite_stores.runs.recent(1)[0].command == f"refresh {shop.url} --look-back 3 --where status=paid"
+
+
+def test_no_password_is_ever_told(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+    """Neither that of a user nor what stands in the options of the URL, whether it goes well or not."""
+    shop.collection.drop_indexes()
+    with_option = f"{shop.url}?appName=s3cret"
+    assert jobs("refresh", with_option).code == 0
+    shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": now() - 2 * DAY})
+    said = [jobs("refresh", with_option, "--max-reject-ratio", "1"), jobs("refresh", with_option)]
+    assert [one.code for one in said] == [0, 3]
+    verify = ("verify", with_option, "--look-back", "0")
+    said += [jobs(*verify, "--max-reject-ratio", "1"), jobs(*verify, "--repair")]
+    assert [one.code for one in said] == [0, 3, 0, 3]
+    with_user = shop.url.replace("://", "://reader:s3cret@")
+    not_right = [with_user.replace("s3cret", "s3cret/@"), with_user.rpartition("/")[0], f"{with_option}&x"]
+    quickly = {"SOURCE_TIMEOUT_S": "1", "SOURCE_RETRIES": "0"}
+    failed = [jobs("refresh", url, **quickly) for url in (with_user, *not_right)]
+    failed.append(jobs("refresh", "--json", SOURCE_URL=with_user, **quickly))
+    assert {one.code for one in failed} == {1, 2}
+    said += failed
+    said += [jobs("status"), jobs("status", "--json")]
+    assert len(sqlite_stores.runs.recent(9)) > 4
+    told = [*(one.out + one.err for one in said), repr(sqlite_stores.runs.recent(99))]
+    quarantined = list((jobs.folder / "quarantine").iterdir())
+    assert len(quarantined) == 3
+    told += [file.name + file.read_text() for file in quarantined]
+    assert not [one for one in told if "s3cret" in one]
+
+
+def test_a_server_that_is_not_there_is_told_and_recorded(jobs: CommandLine, sqlite_stores: Stores) -> None:
+    quick = {"SOURCE_TIMEOUT_S": "0.3", "SOURCE_RETRIES": "0"}
+    jobs("refresh", "mongodb://127.0.0.1:1/shop", **quick).require_failure(1, "mongodb://127.0.0.1:1/shop")
+    run = sqlite_stores.runs.recent(1)[0]
+    assert (run.status, run.generation) == (RunStatus.FAILED, None)
+    assert sqlite_stores.summaries.published() is None

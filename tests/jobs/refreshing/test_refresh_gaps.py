@@ -1,0 +1,121 @@
+"""Whatever was published before, a refresh goes on where that ends, so that nothing in between is missing for good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from living import Keeping
+from transactions import Transaction, bson_of, published_rows
+
+from core.stores import wall_clock_ms
+from core.stores.runs import RunStatus
+from jobs.rebuild import Watcher
+
+pytest_plugins = ["refreshing_fixtures"]
+
+NOW = datetime(2024, 3, 23, 9, tzinfo=UTC)
+"""When `keeping` runs its jobs."""
+
+
+@pytest.fixture
+def filled(keeping: Keeping) -> Keeping:
+    """A collection with one transaction a day up to now, of which nothing is published."""
+    keeping.shop.insert(*(Transaction("m1", 10 + day, NOW - timedelta(days=day)) for day in range(40)))
+    keeping.shop.index()
+    return keeping
+
+
+@pytest.fixture
+def export(filled: Keeping, tmp_path: Path) -> Callable[..., str]:
+    """Writes an export as of so many days ago, with the date of that moment unless another is given."""
+
+    def write(days_ago: float, dated_days_ago: float | None = None, *more: Transaction) -> str:
+        made_at = NOW - timedelta(days=days_ago)
+        path = tmp_path / f"export-{days_ago}.bson"
+        path.write_bytes(bson_of([*(one for one in filled.shop.transactions() if one.at < made_at), *more]))
+        dated = NOW - timedelta(days=days_ago if dated_days_ago is None else dated_days_ago)
+        os.utime(path, (dated.timestamp(), dated.timestamp()))
+        return str(path)
+
+    return write
+
+
+def require_right_after_a_refresh(keeping: Keeping) -> None:
+    keeping.refresh()
+    assert published_rows(keeping.stores) == keeping.shop.summaries()
+
+
+def test_after_days_from_an_older_export_up_to_the_end(filled: Keeping, export: Callable[..., str]) -> None:
+    filled.refresh()
+    filled.rebuild(sources=(export(9),), first_key="1402/12/01")
+    assert published_rows(filled.stores) != filled.shop.summaries()
+    require_right_after_a_refresh(filled)
+
+
+def test_after_a_repair_by_an_older_export(filled: Keeping, export: Callable[..., str]) -> None:
+    filled.refresh()
+    filled.verify(sources=(export(9),), first_key="1402/12/01", repair=True)
+    assert published_rows(filled.stores) != filled.shop.summaries()
+    require_right_after_a_refresh(filled)
+
+
+def test_after_an_export_with_the_date_of_its_copy_and_a_transaction_of_the_future(
+    filled: Keeping, export: Callable[..., str]
+) -> None:
+    future = Transaction("m1", 5, NOW + timedelta(days=2000))
+    filled.shop.insert(future)
+    filled.rebuild(sources=(export(13, 0, future),))
+    require_right_after_a_refresh(filled)
+
+
+def test_after_such_an_export_and_some_recent_days(filled: Keeping, export: Callable[..., str]) -> None:
+    filled.rebuild(sources=(export(13, 0),))
+    filled.rebuild(first_key="1403/01/03", last_key="1403/01/04")
+    require_right_after_a_refresh(filled)
+
+
+def test_after_exports_of_several_ages(filled: Keeping, export: Callable[..., str]) -> None:
+    """Each has half of the documents of every day."""
+    halves = [filled.shop.transactions()[half::2] for half in (0, 1)]
+    paths = []
+    for number, (half, days_ago) in enumerate(zip(halves, (13, 1), strict=True)):
+        path = Path(export(days_ago)).with_name(f"half-{number}.bson")
+        path.write_bytes(bson_of(one for one in half if one.at < NOW - timedelta(days=days_ago)))
+        made_at = (NOW - timedelta(days=days_ago)).timestamp()
+        os.utime(path, (made_at, made_at))
+        paths.append(str(path))
+    filled.rebuild(sources=tuple(paths))
+    require_right_after_a_refresh(filled)
+
+
+def test_after_a_run_that_was_thought_dead_published_an_older_export(
+    filled: Keeping, export: Callable[..., str]
+) -> None:
+    """Its successor had found right what was published then."""
+    filled.refresh()
+
+    class Overtaken(Watcher):
+        """Goes on only when another run has taken over and ended."""
+
+        def phase(self, name: str) -> None:
+            if name == "publishing":  # by the clock of the ledger its heartbeat is of long ago
+                assert filled.refresh().run.status is RunStatus.UNCHANGED
+
+    outcome = filled.rebuild(Overtaken(), sources=(export(9),), truncate=True)
+    assert outcome.publication.generation == 2
+    require_right_after_a_refresh(filled)
+
+
+def test_after_a_hundred_failures_only_what_is_missing_is_read(filled: Keeping) -> None:
+    filled.refresh()
+    (refreshed,) = filled.stores.runs.recent(1)
+    for _ in range(101):
+        begun = filled.stores.runs.begin(replace(refreshed, status=RunStatus.RUNNING, ended_at_ms=None))
+        filled.stores.runs.update(begun.ended(RunStatus.FAILED, wall_clock_ms(), "the source does not answer"))
+    outcome = filled.refresh()
+    assert outcome.run.counts.read < 10

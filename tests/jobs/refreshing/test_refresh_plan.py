@@ -1,0 +1,184 @@
+"""Which days a refresh counts anew."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from living import clock_changes, ms_of
+from totals_by_hand import day_number, local_date
+
+from core.calendar import JalaliCalendar, Mode
+from core.calendar.days import DAY_MS, LocalDays
+from core.stores.runs import Holder, Run, RunStatus
+from core.stores.summaries import Meaning, Publication
+from jobs.refresh_plan import Plan, Planner
+from jobs.sources.live.times import TimeRange
+
+CALENDAR = JalaliCalendar()
+MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+TODAY = datetime(2024, 3, 23, 9, tzinfo=UTC)
+PUBLISHED = Publication(7, 1, ms_of(TODAY), MEANING, 10, "1402/01/01", "1403/01/04", 100, 10)
+
+
+def planner(look_back_days: int = 3, zone: str = "Asia/Tehran") -> Planner:
+    return Planner(CALENDAR, LocalDays(zone), look_back_days)
+
+
+def key_of(day: int | None) -> str:
+    assert day is not None
+    return CALENDAR.period_of(Mode.DAILY, day).key
+
+
+def published_of(at: datetime | None) -> Publication:
+    """What holds everything before `at`; None: nobody knows."""
+    return replace(PUBLISHED, complete_until_ms=None if at is None else ms_of(at))
+
+
+def unchanged(number: int, at: datetime, **changes: object) -> Run:
+    """A refresh that began at that time and found `PUBLISHED` right."""
+    made = Run(
+        number, "refresh", RunStatus.UNCHANGED, Holder("here", 1, 0), ms_of(at), ms_of(at), ("mongodb://here/shop",),
+        MEANING, as_of_ms=ms_of(at), incremental=True, first_day_key="1402/12/01", generation=PUBLISHED.generation,
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def ago(**spans: float) -> datetime:
+    return TODAY - timedelta(**spans)
+
+
+def begin_key(publication: Publication, *runs: Run, look_back_days: int = 3) -> str:
+    """The day from which on all is counted anew; `runs` in the order of time."""
+    return key_of(planner(look_back_days).begin_day(publication, runs[::-1], ms_of(TODAY)))
+
+
+def test_the_look_back_ends_where_what_is_published_does_and_not_now() -> None:
+    assert begin_key(published_of(ago(days=10))) == "1402/12/20"
+    assert begin_key(published_of(ago(days=10)), look_back_days=0) == "1402/12/23"
+    assert begin_key(published_of(ago(hours=1))) == "1403/01/01"
+
+
+def test_the_day_of_the_last_reading_is_that_of_the_time_zone() -> None:
+    evening = datetime(2024, 3, 22, 20, 29, tzinfo=UTC)
+    assert begin_key(published_of(evening), look_back_days=0) == "1403/01/03"
+    assert begin_key(published_of(evening + timedelta(minutes=1)), look_back_days=0) == "1403/01/04"
+
+
+def test_a_refresh_that_found_nothing_to_change_has_read_on() -> None:
+    assert begin_key(published_of(ago(days=10)), unchanged(2, ago(days=7)), unchanged(3, ago(days=5))) == "1402/12/25"
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.DIED, RunStatus.INTERRUPTED, RunStatus.RUNNING])
+def test_a_refresh_that_did_not_come_to_its_end_has_not(status: RunStatus) -> None:
+    assert begin_key(published_of(ago(days=10)), unchanged(2, ago(days=1), status=status)) == "1402/12/20"
+
+
+def test_one_that_found_an_earlier_generation_right_says_nothing_of_this() -> None:
+    """A run that was thought dead may publish an older export after its successor has ended."""
+    overtaken = unchanged(3, ago(days=1), generation=PUBLISHED.generation - 1)
+    assert begin_key(published_of(ago(days=10)), overtaken) == "1402/12/20"
+
+
+def test_a_hundred_failures_since_make_no_difference() -> None:
+    failed = [unchanged(number, ago(hours=1), status=RunStatus.FAILED) for number in range(2, 102)]
+    assert begin_key(published_of(ago(days=10)), *failed) == "1402/12/20"
+
+
+def test_a_clock_that_was_put_right_by_a_little_is_no_reason_to_count_everything() -> None:
+    assert begin_key(published_of(TODAY + timedelta(minutes=4))) == "1403/01/01"
+    assert planner().begin_day(published_of(TODAY + timedelta(minutes=6)), [], ms_of(TODAY)) is None
+
+
+def test_where_nobody_knows_everything_is_counted() -> None:
+    assert planner().begin_day(published_of(None), [], ms_of(TODAY)) is None
+
+
+def test_a_look_back_beyond_the_calendar_begins_with_it() -> None:
+    last_reading = CALENDAR.first_day + 30
+    publication = replace(PUBLISHED, complete_until_ms=last_reading * DAY_MS)
+    assert planner(36_500).begin_day(publication, [], ms_of(TODAY)) == CALENDAR.first_day
+
+
+def test_without_older_changes_there_is_one_stretch_without_end() -> None:
+    begin = day_number(date(2024, 3, 20))
+    plan = planner().plan(begin)
+    assert plan.days == ((begin, CALENDAR.last_day),)
+    assert plan.times == (TimeRange(ms_of(datetime(2024, 3, 19, 20, 30, tzinfo=UTC))),)
+    assert (plan.begin_day, plan.older_days) == (begin, 0)
+
+
+def plan_of(begin: int, *days: int) -> Plan:
+    """The plan when one document of each of `days` has changed, which the server tells in two answers."""
+    noons = [day * DAY_MS + DAY_MS // 2 for day in days]
+    return planner().plan(begin, [noons[::2], noons[1::2], []])
+
+
+def test_older_days_of_changed_documents_are_counted_whole() -> None:
+    plan = plan_of(19_800, 19_700, 19_702, 19_701, 19_000, 19_700, 19_799, 19_800, 19_900)
+    assert plan.days == ((19_000, 19_000), (19_700, 19_702), (19_799, 19_799), (19_800, CALENDAR.last_day))
+    assert (plan.begin_day, plan.older_days) == (19_800, 5)
+    offset_ms = 12_600_000
+    assert plan.times[0] == TimeRange(19_000 * DAY_MS - offset_ms, 19_001 * DAY_MS - offset_ms)
+    assert plan.times[1] == TimeRange(19_700 * DAY_MS - offset_ms, 19_703 * DAY_MS - offset_ms)
+    assert plan.times[3] == TimeRange(19_800 * DAY_MS - offset_ms)
+
+
+def test_changed_documents_of_days_that_the_calendar_does_not_name_count_nowhere() -> None:
+    plan = planner().plan(19_800, [[-(2**63), (CALENDAR.first_day - 2) * DAY_MS, 2**63 - 1]])
+    assert plan.days == ((19_800, CALENDAR.last_day),)
+
+
+@pytest.mark.parametrize("step", [2, 3, 40])
+@pytest.mark.parametrize("days", [99, 100, 101, 1000])
+def test_scattered_days_become_few_stretches_and_none_is_lost(days: int, step: int) -> None:
+    """The last ones are further apart, so that they stay by themselves."""
+    changed = list(range(10_000, 10_000 + (days - 10) * step, step))
+    changed += [changed[-1] + 200 * number for number in range(1, 11)]
+    plan = plan_of(99_000, *changed)
+    older = plan.days[:-1]
+    assert len(older) <= 100
+    assert all(any(first <= day <= last for first, last in older) for day in changed)
+    assert all(earlier[1] < later[0] for earlier, later in zip(plan.days, plan.days[1:], strict=False))
+    assert older[-9:] == tuple((day, day) for day in changed[-9:])
+    assert older == tuple((day, day) for day in changed) or days > 100
+
+
+def begin_of(day: int, zone: str) -> int:
+    """The first instant (ms) whose local date is `day`; for zones where no day comes twice."""
+    seconds = range((day - 1) * 86_400 - 43_200, day * 86_400 + 43_200)
+    return seconds[bisect_left(seconds, day, key=lambda s: day_number(local_date(s * 1000, zone)))] * 1000
+
+
+def test_days_begin_and_end_right_at_every_change_of_the_clocks_of_tehran() -> None:
+    changes = list(clock_changes("Asia/Tehran", 1977, 2022))
+    assert len(changes) >= 60
+    for change in changes:
+        day = day_number(local_date(ms_of(change)))
+        expected = {one: begin_of(one, "Asia/Tehran") for one in range(day - 2, day + 4)}
+        for look_back_days in (1, 2, 3, 4):
+            now_ms = ms_of(change + timedelta(days=9))
+            begin = planner(look_back_days).begin_day(published_of(change + timedelta(days=2)), [], now_ms)
+            assert begin is not None
+            assert begin == day_number(local_date(ms_of(change + timedelta(days=2)))) - look_back_days
+            assert planner().plan(begin).times == (TimeRange(expected[begin]),)
+        older = planner().plan(day + 100, [[expected[day - 1], expected[day + 2] - 1]])
+        assert older.days[:-1] == ((day - 1, day - 1), (day + 1, day + 1))
+        assert older.times[0] == TimeRange(expected[day - 1], expected[day])
+        assert older.times[1] == TimeRange(expected[day + 1], expected[day + 2])
+
+
+def test_a_day_that_comes_again_after_the_next_has_begun_is_counted_with_that() -> None:
+    """On 2010-11-07 at 00:01 the clocks of St. John's went back to 23:01 of the day before."""
+    sunday = day_number(date(2010, 11, 7))
+    newfoundland = planner(3, "America/St_Johns")
+    begin = newfoundland.begin_day(published_of(datetime(2010, 11, 10, 18, tzinfo=UTC)), [], ms_of(TODAY))
+    assert begin == sunday - 1
+    for changed in (sunday - 1, sunday):
+        noon_ms = changed * DAY_MS + 15 * 3_600_000
+        plan = newfoundland.plan(sunday + 50, [[noon_ms]])
+        assert plan.days[0] == (sunday - 1, sunday)
+        bounds = [datetime(2010, 11, 6, 2, 30, tzinfo=UTC), datetime(2010, 11, 8, 3, 30, tzinfo=UTC)]
+        assert plan.times[0] == TimeRange(*map(ms_of, bounds))

@@ -1,0 +1,196 @@
+"""Refreshes that meet the same bad documents again and again: how many are too many, and where they are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import DatetimeMS
+from examples import run as run_of
+from living import Keeping
+from transactions import Transaction, spread
+
+from core.errors import TooManyRejects
+from core.stores.runs import RunStatus
+from jobs.decode.batch import Reject
+from jobs.quarantine import Quarantine, last_quarantine
+
+pytest_plugins = ["refreshing_fixtures"]
+
+MINUTE = timedelta(minutes=1)
+BEYOND = DatetimeMS(2**52)
+"""A date that no calendar names."""
+
+
+@pytest.fixture
+def filled(keeping: Keeping) -> Keeping:
+    """A shop of 120 transactions of forty days up to the day before, refreshed a minute ago."""
+    keeping.shop.index()
+    keeping.shop.insert(*spread(["a", 7, "b"], days=40, first=date(2024, 2, 12)))
+    keeping.refresh()
+    keeping.now += MINUTE
+    return keeping
+
+
+def spoil(keeping: Keeping, **fields: Any) -> Any:
+    """Insert a document that cannot be counted; its id."""
+    document = {"merchantId": "a", "amount": "much", "createdAt": keeping.now} | fields
+    return keeping.shop.collection.insert_one(document).inserted_id
+
+
+def refresh_every_minute(keeping: Keeping, times: int) -> list[str | None]:
+    """The quarantine files that the ledger names of so many refreshes."""
+    named = []
+    for _ in range(times):
+        keeping.now += MINUTE
+        keeping.shop.insert(Transaction("a", 1, keeping.now))
+        named.append(keeping.refresh(max_reject_ratio=0.1).run.quarantine)
+    return named
+
+
+def files(keeping: Keeping, folder: Path) -> list[str]:
+    return sorted(str(path) for path in (folder / "quarantine").iterdir())
+
+
+def test_a_few_rejects_of_all_that_is_published_do_not_stop_it_however_little_it_reads(filled: Keeping) -> None:
+    spoil(filled, createdAt=BEYOND)
+    outcome = filled.refresh(max_reject_ratio=0.01)
+    assert (outcome.run.counts.read, outcome.run.counts.rejected) == (3 * 3 + 1, 1)
+    assert outcome.run.degraded
+
+
+def test_more_are_refused_with_what_they_were_compared_with(filled: Keeping) -> None:
+    spoil(filled)
+    spoil(filled)
+    sentence = r"2 of 11 documents were rejected \(2 amount: text\), and --max-reject-ratio 0\.01 allows 1 beside "
+    with pytest.raises(TooManyRejects, match=sentence + "120 transactions that are published"):
+        filled.refresh(max_reject_ratio=0.01)
+
+
+def test_what_is_published_does_not_excuse_a_source_that_has_changed(filled: Keeping) -> None:
+    for _ in range(15):
+        spoil(filled)
+    with pytest.raises(TooManyRejects, match=r"15 of 24 documents .* allows 12 "):
+        filled.refresh(max_reject_ratio=0.5)
+
+
+def test_into_an_empty_store_what_is_read_decides(keeping: Keeping) -> None:
+    keeping.shop.insert(*spread(["a"], days=9, first=date(2024, 3, 1)))
+    spoil(keeping)
+    with pytest.raises(TooManyRejects, match=r"1 of 10 documents .* allows 0$"):
+        keeping.refresh(max_reject_ratio=0.09)
+    assert keeping.refresh(max_reject_ratio=0.1).run.degraded
+
+
+def test_the_same_rejects_are_kept_once(filled: Keeping, tmp_path: Path) -> None:
+    """Although the documents around them, and so their positions, differ each time."""
+    spoil(filled, createdAt=BEYOND)
+    spoil(filled)
+    first, *later = refresh_every_minute(filled, 4)
+    assert first is not None
+    assert later == [first] * 3
+    assert files(filled, tmp_path) == [first]
+    assert len(Path(first).read_text().splitlines()) == 2
+
+
+def test_what_is_kept_counts_as_written_by_the_last_that_found_it(filled: Keeping) -> None:
+    """Or what prune takes for old would be what the latest run names."""
+    spoil(filled)
+    (first,) = refresh_every_minute(filled, 1)
+    assert first is not None
+    os.utime(first, (0, 0))
+    refresh_every_minute(filled, 1)
+    assert Path(first).stat().st_mtime > 1e9
+
+
+def test_other_rejects_get_a_file_of_their_own(filled: Keeping, tmp_path: Path) -> None:
+    bad = spoil(filled)
+    (first,) = refresh_every_minute(filled, 1)
+    filled.shop.change(bad, amount="very much")
+    second = refresh_every_minute(filled, 2)
+    spoil(filled)
+    third = refresh_every_minute(filled, 2)
+    filled.shop.delete(bad)
+    fourth = refresh_every_minute(filled, 2)
+    named = [first, second[0], third[0], fourth[0]]
+    assert [second, third, fourth] == [[name] * 2 for name in named[1:]]
+    assert sorted(str(name) for name in named) == files(filled, tmp_path)
+    assert len(set(named)) == 4
+
+
+def test_a_refresh_that_they_stop_keeps_them_once_as_well(filled: Keeping, tmp_path: Path) -> None:
+    spoil(filled)
+    for _ in range(3):
+        filled.now += MINUTE
+        with pytest.raises(TooManyRejects) as refusal:
+            filled.refresh()
+    (only,) = files(filled, tmp_path)
+    assert f"The rejects are in {only};" in refusal.value.hint
+    assert {run.quarantine for run in filled.stores.runs.recent(3)} == {only}
+
+
+def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: Keeping, tmp_path: Path) -> None:
+    spoil(filled)
+    (first,) = refresh_every_minute(filled, 1)
+    assert first is not None
+    Path(first).unlink()
+    second, third = refresh_every_minute(filled, 2)
+    assert second == third != first
+    assert files(filled, tmp_path) == [second]
+
+
+def written(path: Path, rejects: Sequence[tuple[int, str]]) -> Quarantine:
+    """A closed quarantine file of rejects, each a position and an amount."""
+    quarantine = Quarantine(path)
+    quarantine.write(
+        Reject("a shop", at, "byte", "amount", "text", lambda amount=amount: {"amount": amount})  # type: ignore[misc]
+        for at, amount in rejects
+    )
+    quarantine.close()
+    return quarantine
+
+
+@pytest.mark.parametrize(
+    ("earlier", "is_kept"),
+    [
+        ([(0, "\ud800x"), (90, "y"), (99, "y")], True),
+        ([(3, "y"), (4, "y"), (5, "\ud800x")], True),
+        ([(0, "\ud800x"), (90, "y")], False),
+        ([(0, "\ud800x"), (90, "\ud800x"), (99, "y")], False),
+    ],
+)
+def test_only_order_and_positions_may_differ(tmp_path: Path, earlier: list[tuple[int, str]], is_kept: bool) -> None:
+    written(tmp_path / "earlier", earlier)
+    later = written(tmp_path / "later", [(0, "\ud800x"), (1, "y"), (2, "y")])
+    later.keep_earlier(tmp_path / "earlier")
+    assert later.path == tmp_path / ("earlier" if is_kept else "later")
+    assert (tmp_path / "later").exists() is not is_kept
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b"\xff\n"])
+def test_what_is_no_file_of_rejects_is_not_kept_instead(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "earlier").write_bytes(content)
+    later = written(tmp_path / "later", [(0, "x")])
+    later.keep_earlier(tmp_path / "earlier")
+    assert later.path == tmp_path / "later"
+    assert (tmp_path / "later").exists()
+
+
+def test_what_a_run_may_still_be_writing_is_not_the_last_file(tmp_path: Path) -> None:
+    statuses = {
+        "under-way": RunStatus.RUNNING,
+        "taken-over": RunStatus.DIED,
+        "last": RunStatus.FAILED,
+        "older": RunStatus.PUBLISHED,
+    }
+    runs = [
+        run_of().ended(RunStatus.UNCHANGED, 1),
+        *(replace(run_of(), quarantine=f"elsewhere/{name}", status=status) for name, status in statuses.items()),
+    ]
+    assert last_quarantine(tmp_path, runs) == tmp_path / "last"
+    assert last_quarantine(tmp_path, runs[:3]) is None

@@ -1,0 +1,175 @@
+"""Refreshes that are started by beat: each a process of its own, one at a time, ended when it takes too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from delivery_plant import plant, wait_until
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from core.stores import open_stores, wall_clock_ms
+from core.stores.runs import RunStatus
+from jobs.supervised import Ended, refresh_once
+
+TIMEOUT_S = 60
+
+
+@pytest.fixture
+def shop(mongo_database_url: str) -> Iterator[Collection[dict[str, Any]]]:
+    """A live collection with one transaction of today."""
+    client: MongoClient[dict[str, Any]]
+    with MongoClient(mongo_database_url) as client:
+        collection: Collection[dict[str, Any]] = client.get_default_database()["transaction"]
+        collection.insert_one({"merchantId": "m1", "amount": 7, "createdAt": datetime.now(UTC)})
+        yield collection
+
+
+@pytest.fixture
+def store_of_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a store, which the environment names as well."""
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    monkeypatch.setenv("STORE_URL", url)
+    monkeypatch.setenv("QUARANTINE_DIR", str(tmp_path / "quarantine"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    return url
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """A live collection on a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"mongodb://127.0.0.1:{server.getsockname()[1]}/shop"
+
+
+def test_beat_has_the_summaries_follow_the_collection(
+    tmp_path: Path,
+    shop: Collection[dict[str, Any]],
+    mongo_database_url: str,
+    missing: Callable[[str], NoReturn],
+) -> None:
+    with plant(tmp_path, missing) as made:
+        variables = {
+            "SOURCE_URL": mongo_database_url,
+            "REFRESH_EVERY_S": "1",
+            "REFRESH_OPTIONS": "--updated-field updatedAt --look-back 0",
+            "QUARANTINE_DIR": str(tmp_path / "quarantine"),
+        }
+        made.run_worker(1, **variables)
+        made.run("beat", "-l", "info", **variables)
+
+        def counted() -> int:
+            published = made.stores.summaries.published()
+            return 0 if published is None else published.total_count
+
+        wait_until(lambda: counted() == 1, TIMEOUT_S, made.logs)
+        long_ago = datetime.now(UTC) - timedelta(days=100)
+        shop.insert_one({"merchantId": "m1", "amount": 8, "createdAt": long_ago, "updatedAt": datetime.now(UTC)})
+        wait_until(lambda: counted() == 2, TIMEOUT_S, made.logs)
+        told = [json.loads(line) for line in made.running[0].log.read_text().splitlines() if '"event":"refresh' in line]
+        assert {line["event"] for line in told} == {"refreshed"}
+        assert {line["status"] for line in told} >= {"published"}
+        runs = made.stores.runs.recent(100)
+        assert all(run.command.endswith("--look-back 0 --updated-field updatedAt") for run in runs)
+        # Beat goes on when a worker has died in the middle of a refresh, and the next one catches up.
+        made.running[0].kill_all()
+        shop.insert_one({"merchantId": "m2", "amount": 9, "createdAt": datetime.now(UTC)})
+        made.run_worker(1, **variables)
+        wait_until(lambda: counted() == 3, TIMEOUT_S, made.logs)
+
+
+def test_a_worker_that_is_told_to_stop_ends_the_refresh_and_stops(
+    tmp_path: Path, silent_url: str, missing: Callable[[str], NoReturn]
+) -> None:
+    with plant(tmp_path, missing) as made:
+        variables = {"SOURCE_URL": silent_url, "REFRESH_EVERY_S": "1", "QUARANTINE_DIR": str(tmp_path / "quarantine")}
+        worker = made.run_worker(1, **variables)
+        made.run("beat", "-l", "info", **variables)
+        wait_until(lambda: bool(made.stores.runs.recent(1)), TIMEOUT_S, made.logs)
+        assert worker.stop() == 0
+        assert '"event":"refresh-stopped"' in worker.log.read_text()
+        assert made.stores.runs.recent(1)[0].status is RunStatus.INTERRUPTED
+
+
+def test_one_that_hangs_is_ended_publishes_nothing_and_is_in_the_ledger(store_of_here: str, silent_url: str) -> None:
+    ended = refresh_once([silent_url], time_limit_s=4)
+    assert (ended.timed_out, ended.code) == (True, 143), ended
+    assert ended.as_event()["event"] == "refresh-timed-out"
+    with open_stores(store_of_here, timeout_s=10) as stores:
+        assert [run.status for run in stores.runs.recent(9)] == [RunStatus.INTERRUPTED]
+        assert stores.summaries.published() is None
+
+
+def test_one_that_meets_another_under_way_is_skipped(store_of_here: str, silent_url: str) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-m", "jobs", "refresh", silent_url], env=os.environ, stderr=subprocess.DEVNULL
+    )
+    try:
+        with open_stores(store_of_here, timeout_s=10) as stores:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not stores.runs.recent(1):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        event = refresh_once([silent_url], time_limit_s=TIMEOUT_S).as_event()
+        assert event["event"] == "refresh-skipped"
+        assert f"process {other.pid} on " in str(event["reason"])
+    finally:
+        other.kill()
+        other.wait(timeout=10)
+
+
+def test_a_failure_is_told_with_its_reason_and_what_to_do(store_of_here: str) -> None:
+    event = refresh_once(["no-such.bson"], time_limit_s=TIMEOUT_S).as_event()
+    assert (event["event"], event["exit_code"]) == ("refresh-failed", 2)
+    assert event["error"] == "no-such.bson is no live collection"
+    assert "use rebuild" in str(event["hint"])
+
+
+def test_a_process_that_was_killed_is_told_by_its_signal() -> None:
+    assert Ended(-9, {}, "", False).as_event()["exit_code"] == -9
+
+
+def test_one_that_had_just_published_when_its_time_was_over_has_refreshed() -> None:
+    run = {"id": 3, "status": "published", "generation": 2, "days_changed": 1, "warnings": []}
+    times = {"started_at_ms": 1_000, "ended_at_ms": 5_500}
+    event = Ended(0, {"run": run | times}, "", timed_out=True).as_event()
+    assert (event["event"], event["run_id"], event["seconds"]) == ("refreshed", 3, 4.5)
+
+
+def test_whoever_waits_for_it_is_not_kept_by_a_signal(store_of_here: str, silent_url: str) -> None:
+    """A worker that is told to stop while it waits ends the refresh as well."""
+    stopped = threading.Event()
+
+    class Told(Exception):
+        pass
+
+    import signal
+
+    def handler(number: int, frame: object) -> None:
+        stopped.set()
+        raise Told
+
+    before = signal.signal(signal.SIGALRM, handler)
+    began_ms = wall_clock_ms()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 4)
+        with pytest.raises(Told):
+            refresh_once([silent_url], time_limit_s=TIMEOUT_S)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert stopped.is_set()
+    with open_stores(store_of_here, timeout_s=10) as stores:
+        (run,) = stores.runs.recent(9)
+        assert (run.status, run.started_at_ms >= began_ms) == (RunStatus.INTERRUPTED, True)

@@ -1,0 +1,344 @@
+"""What a verification finds in a store that is not what its source holds, and what it replaces."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from living import Keeping, Shop, difference, drift_of, ms_of
+from rebuilding import AtPhase
+from transactions import Transaction, published_rows, spread, summaries_of, write_bson
+
+from core.errors import MeaningMismatch, RunHeld, ServiceError, SourceError, StoreBusy, TooManyRejects, UsageError
+from core.stores import Stores, open_stores
+from core.stores.runs import RunStatus
+from jobs.decode.plan import Fields
+from jobs.replacing import Change, replace_days
+from jobs.verify import DRIFT_COLUMNS
+
+pytest_plugins = ["refreshing_fixtures"]
+
+FORTY_DAYS = spread(["a", 7], days=40, first=date(2024, 2, 12))
+"""From Monday 1402/11/23 to Friday 1403/01/03, the day before that of `keeping`."""
+DAY = timedelta(days=1)
+LATE = datetime(2024, 2, 20, 12, tzinfo=UTC)
+"""1402/12/01, in 1402/W49, long before every look-back."""
+
+
+@pytest.fixture
+def filled(keeping: Keeping) -> Keeping:
+    """A shop of `FORTY_DAYS` that was refreshed."""
+    keeping.shop.index()
+    keeping.shop.insert(*FORTY_DAYS)
+    keeping.refresh()
+    return keeping
+
+
+def meddle(folder: Path, statement: str) -> None:
+    """Change the summaries behind the program's back."""
+    with closing(sqlite3.connect(folder / "summaries.db")) as connection, connection:
+        assert connection.execute(statement).rowcount == 1
+
+
+def drift_by_hand(keeping: Keeping) -> dict[tuple[str, str, str | None], tuple[int, int, int, int]]:
+    """How what is published differs from what the collection holds."""
+    found = difference(published_rows(keeping.stores), keeping.shop.summaries())
+    assert found
+    return found
+
+
+def test_what_the_source_holds_is_no_drift(filled: Keeping) -> None:
+    outcome = filled.verify()
+    assert outcome.drift.is_empty()
+    assert outcome.drift.columns == list(DRIFT_COLUMNS)
+    assert (outcome.first_key, outcome.last_key, outcome.left_to_refresh) == (None, "1402/12/29", True)
+    assert (outcome.counts.read, outcome.counts.out_of_range) == (len(FORTY_DAYS), 2 * 3)
+    assert outcome.compared == filled.stores.summaries.published()
+    assert (outcome.warnings, outcome.quarantine, outcome.repaired_by) == ((), None, None)
+
+
+def test_late_changed_and_deleted_documents_that_a_refresh_does_not_see_are_found(filled: Keeping) -> None:
+    ids = {(one["createdAt"].date(), one["merchantId"]): one["_id"] for one in filled.shop.collection.find()}
+    filled.shop.insert(Transaction("late", 17, LATE))
+    filled.shop.change(ids[date(2024, 2, 14), "a"], amount=-1)
+    filled.shop.change(ids[date(2024, 2, 15), "a"], createdAt=LATE)
+    filled.shop.delete(ids[date(2024, 3, 1), 7])
+    assert filled.refresh().run.status is RunStatus.UNCHANGED
+    outcome = filled.verify()
+    assert drift_of(outcome) == drift_by_hand(filled)
+    modes_and_keys = [(mode, key) for mode, key, *_ in outcome.drift.iter_rows()]
+    assert modes_and_keys == sorted(modes_and_keys, key=lambda one: (["daily", "weekly", "monthly"].index(one[0]), one))
+    assert outcome.drift.row(0)[:3] == ("daily", "1402/11/25", None)
+    assert outcome.drift.row(1)[:3] == ("daily", "1402/11/25", "a")
+    assert [run.id for run in filled.stores.runs.recent(9)] == [2, 1], "nothing was to be written"
+    filled.verify(repair=True)
+    assert published_rows(filled.stores) == filled.shop.summaries()
+    assert filled.verify().drift.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "of"),
+    [
+        ("daily", "1402/12/01", "merchant_id = 'a'"),
+        ("daily", "1402/12/01", "merchant_id IS NULL"),
+        ("weekly", "1402/W49", "merchant_id = '7'"),
+        ("weekly", "1402/W49", "merchant_id IS NULL"),
+        ("monthly", "1402/12", "merchant_id = 'a'"),
+        ("monthly", "1402/12", "merchant_id IS NULL"),
+    ],
+)
+def test_a_summary_that_something_else_changed_is_found_and_replaced(
+    filled: Keeping, tmp_path: Path, mode: str, key: str, of: str
+) -> None:
+    changes = "SET amount = amount + 5, count = count - 1"
+    meddle(tmp_path, f"UPDATE summary_transaction {changes} WHERE mode = '{mode}' AND key = '{key}' AND {of}")
+    by_hand = drift_by_hand(filled)
+    assert len(by_hand) == 1
+    assert drift_of(filled.verify()) == by_hand
+    outcome = filled.verify(repair=True)
+    assert drift_of(outcome) == by_hand
+    assert outcome.repaired_by is not None
+    assert outcome.repaired_by.days_changed == (1 if mode == "daily" else 0)
+    assert published_rows(filled.stores) == filled.shop.summaries()
+    assert filled.verify().drift.is_empty()
+
+
+def test_a_summary_that_something_else_removed_or_made_up_is_found_and_replaced(
+    filled: Keeping, tmp_path: Path
+) -> None:
+    meddle(tmp_path, "DELETE FROM summary_transaction WHERE mode = 'weekly' AND key = '1402/W49' AND merchant_id = '7'")
+    meddle(
+        tmp_path,
+        "INSERT INTO summary_transaction (mode, key, merchant_id, amount, count, period_start, period_end) "
+        "SELECT mode, key, 'made up', 3, 2, period_start, period_end "
+        "FROM summary_transaction WHERE mode = 'monthly' AND key = '1402/12' AND merchant_id = 'a'",
+    )
+    expected = filled.shop.summaries()["weekly", "1402/W49", "7"]
+    assert drift_of(filled.verify(repair=True)) == {
+        ("weekly", "1402/W49", "7"): (0, expected[0], 0, expected[1]),
+        ("monthly", "1402/12", "made up"): (3, 0, 2, 0),
+    }
+    assert filled.verify().drift.is_empty()
+    assert published_rows(filled.stores) == filled.shop.summaries()
+
+
+def test_a_repair_is_a_run_of_the_ledger_and_replaces_only_what_drifted(filled: Keeping) -> None:
+    filled.shop.insert(Transaction("late", 17, LATE), Transaction("later", 18, filled.now))
+    filled.now += DAY
+    outcome = filled.verify(repair=True, first_key="1402/12/01", last_key="1402/12/02", command="verify of mine")
+    run = outcome.repaired_by
+    assert run is not None
+    assert run == filled.stores.runs.recent(1)[0]
+    assert (run.id, run.command, run.status, run.generation) == (2, "verify of mine", RunStatus.PUBLISHED, 2)
+    assert (run.first_day_key, run.last_day_key, run.days_changed) == ("1402/12/01", "1402/12/02", 1)
+    assert run.sources == (filled.shop.url,)
+    assert {key for _, key, _ in drift_of(outcome)} == {"1402/12/01", "1402/W49", "1402/12"}
+    published = filled.stores.summaries.published()
+    assert published is not None
+    assert (published.generation, published.run_id, published.total_count) == (2, 2, len(FORTY_DAYS) + 1)
+    assert published_rows(filled.stores) == summaries_of([*FORTY_DAYS, Transaction("late", 17, LATE)])
+
+
+def test_a_repair_of_what_is_right_publishes_nothing(filled: Keeping) -> None:
+    outcome = filled.verify(repair=True)
+    assert outcome.drift.is_empty()
+    assert outcome.repaired_by is not None
+    assert (outcome.repaired_by.status, outcome.repaired_by.generation) == (RunStatus.UNCHANGED, 1)
+    assert filled.stores.summaries.published() == outcome.compared
+
+
+def test_only_the_days_that_were_asked_for_are_compared(filled: Keeping) -> None:
+    filled.shop.insert(Transaction("late", 17, LATE), Transaction("late", 1, LATE + 10 * DAY))
+    assert filled.verify(first_key="1402/12/02", last_key="1402/12/10").drift.is_empty()
+    until = filled.verify(last_key="1402/12/05")
+    assert [key for _, key, _ in drift_of(until)].count("1402/12/01") == 2
+    assert "1402/12/11" not in {key for _, key, _ in drift_of(until)}
+    one_day = filled.verify(first_key="1402/12/01", last_key="1402/12/01")
+    assert one_day.counts.read == 3
+    assert drift_of(one_day) == drift_of(until)
+    assert filled.verify(first_key="1402/12/02").last_key == "1402/12/29"
+    assert not until.left_to_refresh
+
+
+@pytest.mark.parametrize("look_back_days", [0, 3, 5])
+def test_what_the_next_refresh_counts_anew_is_not_compared_unless_asked_for(
+    filled: Keeping, look_back_days: int
+) -> None:
+    """Documents of the look-back, of the day of the last reading and later."""
+    last_reading = filled.now
+    filled.now += 5 * DAY
+    filled.shop.insert(*(Transaction("a", 1, last_reading + days * DAY) for days in range(-look_back_days, 6)))
+    outcome = filled.verify(look_back_days=look_back_days)
+    assert outcome.drift.is_empty()
+    assert outcome.left_to_refresh
+    day_before = filled.verify(last_key=outcome.last_key)
+    assert day_before.drift.is_empty()
+    assert filled.verify(last_key="1403/01/09").drift.filter(mode="daily")["key"].n_unique() == look_back_days + 6
+    filled.refresh(look_back_days=look_back_days)
+    assert filled.verify(last_key="1403/01/09").drift.is_empty()
+    filled.shop.insert(Transaction("a", 1, last_reading - (look_back_days + 1) * DAY))
+    filled.refresh(look_back_days=look_back_days)
+    assert filled.verify(look_back_days=look_back_days).drift.filter(mode="daily")["merchant_id"].to_list() == [
+        None,
+        "a",
+    ]
+
+
+def test_the_day_of_a_clock_that_was_wrong_is_not_where_a_comparison_ends(filled: Keeping) -> None:
+    filled.now += 300 * DAY
+    filled.refresh()
+    filled.now -= 300 * DAY
+    assert filled.verify().last_key == "1402/12/29"
+
+
+def test_a_day_that_comes_again_after_the_next_has_begun_is_compared_with_that(
+    shop: Shop, sqlite_stores: Stores, tmp_path: Path
+) -> None:
+    """In St. John's the sixth of November 2010 ended twice, at 02:31 and at 03:30 UTC."""
+    midnight = datetime(2010, 11, 7, 2, 30, tzinfo=UTC)
+    keeping = Keeping(sqlite_stores, shop, tmp_path, midnight + DAY / 2, "America/St_Johns", "gregorian")
+    shop.insert(*(Transaction("a", 1, midnight + timedelta(minutes=minutes)) for minutes in range(-3000, 200, 7)))
+    keeping.refresh()
+    for days, last_key in ((0, "2010-11-05"), (1, "2010-11-07"), (2, "2010-11-08")):
+        keeping.now = midnight + DAY / 2 + days * DAY
+        keeping.refresh()
+        outcome = keeping.verify(look_back_days=0)
+        assert (outcome.last_key, outcome.drift.height) == (last_key, 0)
+
+
+def test_days_after_the_last_reading_cannot_begin_a_comparison_without_an_end(filled: Keeping) -> None:
+    with pytest.raises(UsageError) as refusal:
+        filled.verify(first_key="1403/01/04")
+    assert "the days up to 1402/12/29 are compared" in refusal.value.hint
+
+
+@pytest.mark.parametrize(("first", "last"), [("1403/01/02", "1403/01/01"), ("1403-01-02", None), (None, "1403/13/01")])
+def test_what_are_no_days_is_refused(filled: Keeping, first: str | None, last: str | None) -> None:
+    with pytest.raises(UsageError):
+        filled.verify(first_key=first, last_key=last)
+
+
+def test_where_nothing_is_published_there_is_nothing_to_compare(keeping: Keeping) -> None:
+    for repair in (False, True):
+        with pytest.raises(ServiceError, match="nothing is published yet"):
+            keeping.verify(repair=repair)
+    assert keeping.stores.runs.recent(9) == []
+
+
+def test_a_store_of_another_meaning_is_not_compared(filled: Keeping) -> None:
+    with pytest.raises(MeaningMismatch):
+        filled.verify(fields=Fields(amount="total"))
+
+
+def test_several_exports_are_compared_together(keeping: Keeping, tmp_path: Path) -> None:
+    parts = [write_bson(tmp_path / f"{i}.bson", FORTY_DAYS[i::2]) for i in range(2)]
+    keeping.rebuild(sources=tuple(parts))
+    outcome = keeping.verify(sources=tuple(parts))
+    assert outcome.drift.is_empty()
+    assert (outcome.first_key, outcome.last_key) == (None, None)
+    one_of_two = keeping.verify(sources=(parts[0],))
+    assert drift_of(one_of_two) == difference(summaries_of(FORTY_DAYS), summaries_of(FORTY_DAYS[::2]))
+    assert keeping.verify(sources=(parts[0],), first_key="1403/01/02").drift["key"].n_unique() == 2 + 1 + 1
+
+
+@pytest.mark.parametrize("days_of_it", [40, 30])
+def test_a_repair_from_an_older_export_does_not_hide_from_the_next_refresh_what_came_since(
+    filled: Keeping, tmp_path: Path, days_of_it: int
+) -> None:
+    """Also where it takes away days that were published."""
+    export = write_bson(tmp_path / "export.bson", FORTY_DAYS[: 2 * days_of_it])
+    filled.now += 20 * DAY
+    filled.shop.insert(Transaction("a", 1, filled.now - 10 * DAY))
+    assert filled.verify(sources=(export,), repair=True).repaired_by is not None
+    filled.refresh()
+    assert published_rows(filled.stores) == filled.shop.summaries()
+
+
+def test_a_repair_of_older_days_does_not_make_the_next_refresh_read_more_or_less(filled: Keeping) -> None:
+    filled.shop.insert(Transaction("late", 17, LATE))
+    published = filled.stores.summaries.published()
+    filled.now += 20 * DAY
+    assert filled.verify(repair=True).compared == published
+    repaired = filled.stores.summaries.published()
+    assert published is not None
+    assert repaired is not None
+    assert repaired.complete_until_ms == published.complete_until_ms == ms_of(filled.now - 20 * DAY)
+    assert filled.refresh().run.first_day_key == "1403/01/01"
+
+
+def test_more_rejects_than_allowed_end_it(filled: Keeping) -> None:
+    filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": LATE})
+    with pytest.raises(TooManyRejects, match="1 of 81 documents"):
+        filled.verify()
+    filled.now += timedelta(seconds=1)
+    outcome = filled.verify(max_reject_ratio=0.1)
+    assert outcome.drift.is_empty()
+    assert outcome.rejects_by_reason == {"amount: text": 1}
+    assert outcome.quarantine is not None
+    assert outcome.quarantine.name.startswith("verify-")
+    assert len(outcome.quarantine.read_text().splitlines()) == 1
+    repaired = filled.verify(max_reject_ratio=0.1, repair=True).repaired_by
+    assert repaired is not None
+    assert repaired.degraded
+    assert repaired.quarantine is not None
+    assert Path(repaired.quarantine).name.startswith("run-000002-")
+
+
+def test_a_source_that_cannot_be_read_fails_the_repair_and_leaves_all_as_it_is(filled: Keeping, tmp_path: Path) -> None:
+    before = filled.stores.summaries.published()
+    for sources in ((str(tmp_path / "missing.bson"),), (f"{filled.shop.url}?collection=x",)):
+        with pytest.raises((SourceError, UsageError)):
+            filled.verify(sources=sources, collection="sales", repair=True)
+        assert filled.stores.runs.recent(1)[0].status is RunStatus.FAILED
+    assert filled.stores.summaries.published() == before
+
+
+def test_a_refresh_may_run_while_it_reads_and_is_told(filled: Keeping, tmp_path: Path) -> None:
+    """What the refresh published in between is compared, not what was published before."""
+    filled.shop.insert(Transaction("late", 17, LATE), updatedAt=filled.now)
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as others:
+        other = Keeping(others, filled.shop, tmp_path, filled.now)
+        healed = filled.verify(AtPhase("checking", lambda: other.refresh(updated_field="updatedAt")))
+        assert healed.drift.is_empty()
+        assert (healed.compared.generation, healed.warnings) == (2, ())
+
+        def another_late_document() -> None:
+            filled.shop.insert(Transaction("later", 17, LATE), updatedAt=filled.now)
+            other.refresh(updated_field="updatedAt")
+
+        outcome = filled.verify(AtPhase("checking", another_late_document))
+        assert {merchant for _, _, merchant in drift_of(outcome)} == {None, "later"}
+        assert [warning.partition(",")[0] for warning in outcome.warnings] == ["generation 3 was published meanwhile"]
+
+
+def test_it_gives_up_when_one_publication_follows_another(filled: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_and_refresh(*arguments: Any) -> Change:
+        change = replace_days(*arguments)
+        filled.shop.insert(Transaction("a", 1, filled.now))
+        filled.refresh()
+        return change
+
+    monkeypatch.setattr("jobs.verify.replace_days", find_and_refresh)
+    with pytest.raises(StoreBusy, match="other runs kept publishing"):
+        filled.verify()
+
+
+def test_no_refresh_begins_while_it_repairs(filled: Keeping, tmp_path: Path) -> None:
+    filled.shop.insert(Transaction("late", 17, LATE))
+    filled.now = datetime.now(UTC)  # the ledger has a clock of its own, by which no run may be silent for long
+    refused = []
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as others:
+        other = Keeping(others, filled.shop, tmp_path, filled.now)
+
+        def refresh() -> None:
+            with pytest.raises(RunHeld) as refusal:
+                other.refresh()
+            refused.append(refusal.value)
+
+        filled.verify(AtPhase("checking", refresh), repair=True)
+    assert "run 2 (verify) is under way" in refused[0].sentence
+    assert published_rows(filled.stores) == filled.shop.summaries()

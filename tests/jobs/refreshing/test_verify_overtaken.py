@@ -1,0 +1,143 @@
+"""Verifications while others publish: no crash, no mix, and nothing newer is replaced by what was read before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from living import Keeping, drift_of
+from rebuilding import AtPhase
+from transactions import Transaction, published_rows, spread
+
+from core.errors import ConservationBroken, PublicationLost
+from core.stores import open_stores
+from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, RunStatus
+from jobs.replacing import Change
+
+pytest_plugins = ["refreshing_fixtures"]
+
+LATE = datetime(2024, 2, 20, 12, tzinfo=UTC)
+"""1402/12/01, long before every look-back."""
+NO_READS = {"published", "publish", "amend", "recover", "close"}
+"""What a store of summaries does beside reading them."""
+
+
+@pytest.fixture
+def filled(keeping: Keeping) -> Keeping:
+    """A shop of forty days up to the day before, refreshed."""
+    keeping.shop.index()
+    keeping.shop.insert(*spread(["a", 7], days=40, first=date(2024, 2, 12)))
+    keeping.refresh()
+    return keeping
+
+
+@pytest.fixture
+def other(filled: Keeping, tmp_path: Path) -> Iterator[Keeping]:
+    """The same jobs as another process runs them."""
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as others:
+        yield Keeping(others, filled.shop, tmp_path, filled.now)
+
+
+def refresh_after_read(number: int, keeping: Keeping, other: Keeping, patch: pytest.MonkeyPatch) -> list[int]:
+    """Have `other` publish when `keeping` has read its summaries so often; what is returned counts the reads."""
+    reads: list[int] = []
+    store = type(keeping.stores.summaries)
+
+    def read(original: Any, self: object, *arguments: Any) -> Any:
+        answer = original(self, *arguments)
+        if self is keeping.stores.summaries:
+            reads.append(len(reads) + 1)
+            if len(reads) == number:
+                keeping.shop.insert(Transaction("new", 5, keeping.now))
+                other.refresh()
+        return answer
+
+    for name, original in vars(store).items():
+        if name.startswith("_") or name in NO_READS or not callable(original):
+            continue
+        patch.setattr(store, name, lambda self, *rest, original=original: read(original, self, *rest))
+    return reads
+
+
+def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
+    filled: Keeping, other: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.shop.insert(Transaction("late", 17, LATE))
+    number, overtaken = 1, 0
+    while True:
+        with monkeypatch.context() as patch:
+            reads = refresh_after_read(number, filled, other, patch)
+            outcome = filled.verify(last_key="1403/01/03")
+        assert {(key, merchant) for mode, key, merchant in drift_of(outcome) if mode == "daily"} == {
+            ("1402/12/01", None),
+            ("1402/12/01", "late"),
+        }
+        assert outcome.compared == other.stores.summaries.published()
+        if len(reads) < number:
+            break
+        assert [warning.partition(",")[0] for warning in outcome.warnings] == [
+            f"generation {outcome.compared.generation} was published meanwhile"
+        ]
+        overtaken += 1
+        number += 1
+    assert overtaken >= 3
+
+
+@pytest.mark.parametrize("failure", [KeyError, partial(ConservationBroken, "-"), partial(PublicationLost, "-")])
+def test_reads_that_do_not_fit_together_are_done_again_if_something_was_published(
+    filled: Keeping, monkeypatch: pytest.MonkeyPatch, failure: Any
+) -> None:
+    from jobs.replacing import replace_days
+
+    failed: list[int] = []
+
+    def torn(*arguments: Any) -> Change:
+        if not failed:
+            failed.append(1)
+            filled.shop.insert(Transaction("new", 5, filled.now))
+            filled.refresh()
+            raise failure()
+        return replace_days(*arguments)
+
+    monkeypatch.setattr("jobs.verify.replace_days", torn)
+    assert filled.verify().drift.is_empty()
+    assert failed
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_what_does_not_fit_together_although_nothing_was_published_is_told(
+    filled: Keeping, monkeypatch: pytest.MonkeyPatch, repair: bool
+) -> None:
+    def broken(*arguments: Any) -> Change:
+        raise ConservationBroken("weeks and days differ")
+
+    monkeypatch.setattr("jobs.verify.replace_days", broken)
+    with pytest.raises(ConservationBroken, match="weeks and days differ"):
+        filled.verify(repair=repair)
+
+
+@pytest.mark.parametrize("drifted", [True, False])
+def test_a_repair_that_was_taken_over_replaces_nothing_of_its_successor(
+    filled: Keeping, other: Keeping, drifted: bool
+) -> None:
+    """It was silent for too long while it counted; the other has read later changes and published them."""
+    if drifted:
+        filled.shop.insert(Transaction("late", 17, LATE))
+    filled.now = other.now = datetime.now(UTC)
+
+    def take_over() -> None:
+        silent = filled.stores.runs.recent(1)[0]
+        long_ago = silent.heartbeat_at_ms - int(HEARTBEAT_LIMIT_S * 1000) - 60_000
+        filled.stores.runs.update(replace(silent, holder=Holder("elsewhere", 1, 1), heartbeat_at_ms=long_ago))
+        filled.shop.insert(Transaction("newer", 2, LATE))
+        other.refresh(look_back_days=5_000)
+
+    with pytest.raises(PublicationLost):
+        filled.verify(AtPhase("checking", take_over), repair=True)
+    assert published_rows(filled.stores) == filled.shop.summaries()
+    assert [run.status for run in filled.stores.runs.recent(2)] == [RunStatus.PUBLISHED, RunStatus.FAILED]

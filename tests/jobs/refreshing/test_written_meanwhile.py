@@ -1,0 +1,74 @@
+"""Jobs over a collection that others write to without a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from command_line import wait_until
+from effort import THOROUGH
+from live_collections import EAGER
+from living import Keeping, Shop, Writer
+from transactions import published_rows, spread
+
+from core.calendar import Mode
+from core.stores import Stores, open_stores
+
+pytest_plugins = ["refreshing_fixtures"]
+
+OLD = spread(["old", "b"], days=60)
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def require_consistent(stores: Stores) -> None:
+    """What is published adds up, whichever moment it is of."""
+    published = stores.summaries.published()
+    assert published is not None
+    for mode in Mode:
+        assert sum(value for _, value in stores.summaries.series(mode, "amount", None)) == published.total_amount
+        assert sum(value for _, value in stores.summaries.series(mode, "count", None)) == published.total_count
+
+
+def is_written_while_jobs_run(keeping: Keeping, rounds: int) -> None:
+    """Two write while the jobs run; once they stopped, one refresh makes all right, and a verification says so.
+
+    The clock of the jobs stands still: what is written is of the two days before.
+    """
+    shop = keeping.shop
+    keeping.live = EAGER  # several cursors at once
+    shop.insert(*OLD)
+    with Writer(shop.url, "first", keeping.now) as first, Writer(shop.url, "second", keeping.now) as second:
+        for number in range(rounds):
+            if number % 3 == 0:
+                keeping.rebuild(truncate=True)
+                require_consistent(keeping.stores)
+            keeping.refresh()
+            require_consistent(keeping.stores)
+            keeping.verify(repair=True)
+            require_consistent(keeping.stores)
+        wait_until(lambda: min(first.written, second.written) > 10)
+    keeping.refresh()
+    last = keeping.stores.summaries.published()
+    assert last is not None
+    outcome = keeping.verify(last_key=last.last_day_key)
+    assert outcome.drift.is_empty()
+    assert outcome.counts.counted == last.total_count
+    assert published_rows(keeping.stores) == shop.summaries()
+
+
+def test_once_the_writers_stopped_one_refresh_makes_all_right(shop: Shop, stores: Stores, tmp_path: Path) -> None:
+    """The source is read by time, as its index allows."""
+    shop.index()
+    is_written_while_jobs_run(Keeping(stores, shop, tmp_path, datetime.now(UTC)), 9 if THOROUGH else 2)
+
+
+def test_without_an_index_on_the_time_as_well(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> None:
+    """The source is read by `_id`."""
+    is_written_while_jobs_run(Keeping(sqlite_stores, shop, tmp_path, datetime.now(UTC)), 12 if THOROUGH else 3)

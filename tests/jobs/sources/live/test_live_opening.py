@@ -1,0 +1,91 @@
+"""Opening live collections: which one is read, and what a user is told when there is none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from decoded import EVER, drain
+from live_collections import EAGER, amounts, collection_at, fill, transaction
+
+from core.errors import SourceError, UsageError
+from jobs.decode.plan import Fields
+from jobs.sources.live.collection import open_live
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.recognise import open_source
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """The address of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("name", ["transaction", "transactions"])
+def test_the_default_collections_are_found(mongo_database_url: str, name: str) -> None:
+    fill(mongo_database_url, [transaction(i) for i in range(3)], name)
+    fill(mongo_database_url, [transaction(9)], "other")
+    source = open_source(mongo_database_url, Fields(), None, live=EAGER)
+    assert source.form == "live collection"
+    assert source.name == f"{mongo_database_url}.{name}"
+    assert amounts(drain(source.feed, source.decoder(Fields(), EVER))) == [0, 1, 2]
+    source.close()
+
+
+def test_a_collection_can_be_named_with_its_database(mongo_database_url: str) -> None:
+    fill(mongo_database_url, [transaction(5)], "payments")
+    database = mongo_database_url.rpartition("/")[2]
+    for name in ("payments", f"{database}.payments"):
+        source = open_source(mongo_database_url, Fields(), name, live=EAGER)
+        assert amounts(drain(source.feed, source.decoder(Fields(), EVER))) == [5]
+        source.close()
+
+
+def test_a_collection_that_is_not_there_is_told_with_those_that_are(mongo_database_url: str) -> None:
+    fill(mongo_database_url, [transaction(1)], "payments")
+    with pytest.raises(SourceError, match=r"has no collection transaction or transactions: it holds \w+\.payments$"):
+        open_live(mongo_database_url, Fields(), None, EAGER)
+
+
+def test_two_collections_of_default_names_are_told(mongo_database_url: str) -> None:
+    for name in ("transaction", "transactions"):
+        fill(mongo_database_url, [transaction(1)], name)
+    with pytest.raises(SourceError, match="has more than one collection transaction or transactions"):
+        open_live(mongo_database_url, Fields(), None, EAGER)
+
+
+def test_a_collection_without_documents_is_refused(mongo_database_url: str) -> None:
+    fill(mongo_database_url, [transaction(1)])
+    with collection_at(mongo_database_url) as collection:
+        collection.delete_many({})
+    with pytest.raises(SourceError, match=r"\.transaction is empty$"):
+        open_live(mongo_database_url, Fields(), None, EAGER)
+
+
+def test_a_server_that_does_not_run_is_told_without_the_password() -> None:
+    with pytest.raises(SourceError) as caught:
+        open_live("mongodb://u:s3cret@127.0.0.1:1/shop", Fields(), None, LiveOptions(timeout_s=0.2))
+    assert caught.value.sentence.startswith("mongodb://127.0.0.1:1/shop does not answer: ")
+    assert "s3cret" not in f"{caught.value.sentence}{caught.value.hint}"
+
+
+def test_a_server_that_says_nothing_is_waited_for_as_long_as_the_url_says(silent_server: str) -> None:
+    url = f"mongodb://{silent_server}/shop?serverSelectionTimeoutMS=300&connectTimeoutMS=300"
+    with pytest.raises(SourceError, match="does not answer: "):
+        open_live(url, Fields(), None, LiveOptions(timeout_s=600))
+
+
+def test_a_user_who_is_not_let_in_is_told_without_the_password(mongo_database_url: str) -> None:
+    fill(mongo_database_url, [transaction(1)])
+    with pytest.raises(SourceError, match="refuses: ") as caught:
+        open_live(mongo_database_url.replace("//", "//u:s3cret@"), Fields(), None, EAGER)
+    assert "password" in caught.value.hint
+    assert "\n" not in caught.value.sentence
+    assert "s3cret" not in f"{caught.value.sentence}{caught.value.hint}"
+
+
+def test_a_url_without_a_database_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="names no database"):
+        open_source("mongodb://127.0.0.1:1", Fields(), None)

@@ -1,0 +1,161 @@
+"""The rules of live collections that need no server: URLs, ranges of time, and what counts must be."""
+
+from __future__ import annotations
+
+import pytest
+from effort import tries
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect, CursorNotFound, OperationFailure, ServerSelectionTimeoutError
+
+from core.errors import SourceError, UsageError
+from jobs.sources.live.connecting import connect
+from jobs.sources.live.counting import check_count
+from jobs.sources.live.cursors import backoff_s, projection_of
+from jobs.sources.live.failures import passes
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.times import TimeRange, joined, split
+from jobs.sources.live.url import is_live, redacted
+
+INSTANTS = st.integers(-50, 50)
+RANGES = st.lists(st.builds(TimeRange, INSTANTS, st.none() | INSTANTS), max_size=5)
+
+
+def holds(ranges: list[TimeRange], instant: int) -> int:
+    return sum(one.start_ms <= instant and (one.end_ms is None or instant < one.end_ms) for one in ranges)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mongodb://host/db", "mongodb://host/db"),
+        ("mongodb://u:s3cret@host:27017,h2.example:1/db?tls=true", "mongodb://host:27017,h2.example:1/db"),
+        ("mongodb+srv://u:s3cret@host.example/db", "mongodb+srv://host.example/db"),
+        ("mongodb://u:s3cret@[::1]:27017/", "mongodb://[::1]:27017/"),
+        ("mongodb://u:s3cret@%2Ftmp%2Fmongodb.sock/db", "mongodb://%2Ftmp%2Fmongodb.sock/db"),
+        ("mongodb://host?authMechanismProperties=AWS_SESSION_TOKEN:s3cret", "mongodb://host"),
+        ("mongodb://u:s3c@cret@host/db", "mongodb://…"),
+        ("mongodb://u:s3c/cret@host/db", "mongodb://…"),
+        ("mongodb://u:s3c?cret@host/db", "mongodb://…"),
+        ("mongodb://u:s3c#cret@host/db", "mongodb://…"),
+        ("mongodb://u:s3cret", "mongodb://…"),
+        ("mongodb:/u:s3cret@host/db", "mongodb://…"),
+        ("MongoDB://u:s3cret@host/db", "MongoDB://…"),
+        ("mongodb+srv:u:s3cret@host", "mongodb+srv://…"),
+        ("dump/mongodb.bson", "dump/mongodb.bson"),
+        ("-", "-"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+    assert is_live(url) == (shown not in ("-", "dump/mongodb.bson"))
+
+
+@given(st.text("us3:@/?#%[],.&=+ é", max_size=12))
+@tries(600)
+def test_whatever_the_password_is_it_is_not_shown(password: str) -> None:
+    assert "s3cret" not in redacted(f"mongodb://u:s3cret{password}@host/db")
+    assert "s3cret" not in redacted(f"mongodb://u:{password}s3cret@host/db")
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mongodb://u:s3c@ret@host/db", "mongodb://… is no valid URL"),
+        ("mongodb://u:s3cret@host/db?tlsx=1", "mongodb://host/db is no valid URL"),
+        ("mongodb://u:s3cret@host/db?socketTimeoutMS=soon", "mongodb://host/db is no valid URL"),
+        ("mongodb:/u:s3cret@host/db", "mongodb://… is no valid URL"),
+        ("mongodb://u:s3cret@host/?authSource=admin", "mongodb://host/ names no database"),
+        ("mongodb://u:s3cret@host", "mongodb://host names no database"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told_without_its_password(url: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        connect(url, LiveOptions())
+    assert caught.value.sentence.startswith(sentence)
+    assert caught.value.hint
+    assert "s3c" not in f"{caught.value}{caught.value.hint}{caught.value.__cause__}"
+
+
+def test_what_the_url_says_goes_before_the_options() -> None:
+    url = "mongodb://127.0.0.1:1/db?readPreference=secondary&socketTimeoutMS=7000&readConcernLevel=local"
+    client, database = connect(url, LiveOptions(timeout_s=3, answer_timeout_s=9))
+    with client:
+        assert database == "db"
+        assert client.options.pool_options.socket_timeout == 7
+        assert client.options.pool_options.connect_timeout == 3
+        assert client.read_preference.name == "Secondary"
+        assert client.read_concern.level == "local"
+    client, _ = connect("mongodb://127.0.0.1:1/db", LiveOptions())
+    with client:
+        assert client.read_concern.level == "majority"
+
+
+@given(RANGES)
+@tries(300)
+def test_joined_ranges_hold_the_same_instants_once(ranges: list[TimeRange]) -> None:
+    found = joined(ranges)
+    for instant in range(-60, 60):
+        assert holds(found, instant) == bool(holds(ranges, instant))
+
+
+@given(RANGES, st.integers(1, 7), st.none() | INSTANTS)
+@tries(300)
+def test_split_ranges_hold_the_same_instants(ranges: list[TimeRange], parts: int, latest: int | None) -> None:
+    whole = joined(ranges)
+    found = split(whole, parts, latest)
+    for instant in range(-60, 60):
+        assert holds(found, instant) == holds(whole, instant)
+
+
+def test_a_long_range_is_split_evenly() -> None:
+    assert split([TimeRange(0, None)], 3, 31) == [TimeRange(0, 10), TimeRange(10, 20), TimeRange(20, None)]
+    assert split([TimeRange(0, None)], 3, None) == [TimeRange(0, None)]
+
+
+@pytest.mark.parametrize(
+    ("read", "before", "after", "counted"),
+    [(9, 9, 9, None), (9, 9, 12, None), (12, 9, 12, None), (9, 12, 9, None), (9, 11, 11, 9), (10, 9, 12, None),
+     (15, 9, 12, None)],
+)  # fmt: skip
+def test_counts_that_may_be_are_passed_in_silence(read: int, before: int, after: int, counted: int | None) -> None:
+    def count() -> int:
+        assert counted is not None, "it must not be counted one by one without need"
+        return counted
+
+    assert check_count("db.t", read, before, after, count, lambda: False) is None
+
+
+def test_a_collection_that_nobody_wrote_to_must_have_been_read_whole() -> None:
+    with pytest.raises(SourceError, match=r"8 documents of db\.t were read, which had 9 before, 9 after, and 9 when"):
+        check_count("db.t", 8, 9, 9, lambda: 9, lambda: False)
+
+
+def test_a_collection_that_was_written_to_and_gave_too_little_or_too_much_is_warned_of() -> None:
+    assert "not found" in (check_count("db.t", 7, 9, 8, lambda: 9, lambda: False) or "")
+    assert "not there any more" in (check_count("db.t", 11, 9, 9, lambda: 9, lambda: False) or "")
+
+
+def test_one_deleted_for_one_inserted_is_warned_of_and_fails_nothing() -> None:
+    assert "inserted meanwhile" in (check_count("db.t", 8, 9, 9, lambda: 9, lambda: True) or "")
+
+
+def test_no_field_is_asked_for_inside_another_that_is() -> None:
+    assert projection_of(["a.b", "a", "ab", "_id.x", "c.d.e", "c.d"]) == {"_id": 1, "a": 1, "ab": 1, "c.d": 1}
+
+
+def test_only_failures_that_pass_are_worth_another_try() -> None:
+    for error in (
+        AutoReconnect("x"),
+        ServerSelectionTimeoutError("x"),
+        CursorNotFound("x", 43),
+        OperationFailure("x", 11600),
+    ):
+        assert passes(error)
+    for code in (13, 18, 2, None):
+        assert not passes(OperationFailure("x", code))
+
+
+def test_waits_grow_up_to_a_limit() -> None:
+    waits = [backoff_s(failures, LiveOptions(backoff_s=1, backoff_max_s=5)) for failures in range(1, 6)]
+    assert waits == [1, 2, 4, 5, 5]
