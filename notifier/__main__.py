@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from core.command_line import Version
+
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -58,20 +60,8 @@ Store = Annotated[
 Locale = Annotated[LocaleOption, typer.Option(help="The language of the messages.")]
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from core import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
-
-
 @app.callback()
-def _common(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
-    ] = False,
-) -> None:
+def _common(version: Version = False) -> None:
     pass
 
 
@@ -103,7 +93,7 @@ def retry(
         list[str] | None, typer.Option(metavar="NAME", help="Only over this channel; may be repeated.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All failed notifications of the last --hours; of these only dead messages.")
+        bool, typer.Option("--all", help="All dead messages of notifications of the last --hours.")
     ] = False,
     hours: Annotated[
         float, typer.Option(min=0, max=100_000, help="With --all: how many hours ago they may have been made.")
@@ -111,7 +101,7 @@ def retry(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Send again what is dead or unknown.
+    """Send again what is dead or unknown, whether or not other channels are still tried.
 
     An unknown message may have arrived: it may arrive twice. So those are only sent again by their notification's id.
     """
@@ -129,6 +119,29 @@ def announce(store: Store = None, as_json: Json = False) -> None:
     from notifier.commands import due as command
 
     command.announce(store, as_json)
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        int, typer.Option(min=1, max=36_500, metavar="DAYS", help="How many days ago they came to their end at least.")
+    ],
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also those with a message of which nobody knows whether it arrived.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many that would be.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Remove what is over.
+
+    Notifications with all that happened to them, and subscriptions. Nothing that is open is removed, however old. An
+    Idempotency-Key is forgotten with what it has made, so at least 15 days are kept, and a day more than
+    NOTIFY_NOT_AFTER_S.
+    """
+    from notifier.commands import prune as command
+
+    command.run(older_than, unknown, dry_run, store, as_json)
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, Self
 
 from core.calendar import calendar_named
@@ -21,11 +23,27 @@ _MADE_AT_ONCE: Final = 3_000  # some twenty seconds of durable writes; a task ma
 _MEASURES: Final[tuple[Measure, ...]] = ("amount", "count")
 
 
-class Announcer:
-    """Makes a notification for each subscription and period, exactly once however often it runs.
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is to be told: the same by each of `subscriptions`, which are one or more."""
 
-    The id of a notification is derived from the subscription and the period, so it can be made only once; what is
-    published later for the same period changes nothing. It is not queued here: that is what the sweep is for, which
+    subscriptions: tuple[Subscription, ...]
+    ended: FinishedPeriod
+
+    @property
+    def earlier_ids(self) -> Iterator[str]:
+        """The ids under which an earlier version of this program, which went by subscriptions, has told it."""
+        period = self.ended.period
+        for subscription in self.subscriptions:
+            yield derived_id("subscription", subscription.id, period.mode, period.key)
+
+
+class Announcer:
+    """Makes a notification for what is told to whom, exactly once however often it runs.
+
+    The id of a notification is derived from the period, the user, the merchant, the channels and the language, so it
+    can be made only once, also where two subscriptions ask for it; what is published later for the same period changes
+    nothing. It is not queued here: that is what the sweep is for, which
     never fills the queue with the messages of all subscribers at once.
 
     :param settling_s: how long after the end of a period a run must have begun at the earliest that has read it.
@@ -94,31 +112,37 @@ class Announcer:
         wanted = self._wanted(finished)
         self._made &= wanted.keys()
         made = 0
-        for notification_id, (subscription, period) in wanted.items():
+        for notification_id, telling in wanted.items():
             if notification_id in self._made:
                 continue
-            if self._notifications.get(notification_id) is None:
-                totals = self._totals(subscription, period, publication)
+            if not self._told(notification_id, telling):
+                subscription = telling.subscriptions[0]
+                totals = self._totals(subscription, telling.ended, publication)
                 if self._summaries.published() != publication:
                     break  # nobody knows which of the two the totals are of
-                if totals is None or not self._in_force(subscription):
+                if totals is None or not any(map(self._in_force, telling.subscriptions)):
                     continue
-                made += self._make(notification_id, subscription, period, totals)
+                made += self._make(notification_id, subscription, telling.ended, totals)
             self._made.add(notification_id)
             if made >= self._at_most:
                 break
         return made
 
-    def _wanted(self, finished: list[FinishedPeriod]) -> dict[str, tuple[Subscription, FinishedPeriod]]:
+    def _wanted(self, finished: list[FinishedPeriod]) -> dict[str, _Telling]:
         """What is to be told to whom, by the id of the notification; most of it has been told before."""
+        wanted: dict[str, _Telling] = {}
         if not finished:
-            return {}
-        return {
-            derived_id("subscription", subscription.id, ended.period.mode, ended.period.key): (subscription, ended)
-            for subscription in self._subscriptions.all(in_force=True)
-            for ended in finished
-            if ended.period.mode in subscription.modes and ended.end_ms > subscription.created_at_ms
-        }
+            return wanted
+        for subscription in self._subscriptions.all(in_force=True):
+            for ended in finished:
+                if ended.period.mode in subscription.modes and ended.end_ms > subscription.created_at_ms:
+                    notification_id = _id_of(subscription, ended)
+                    before = wanted[notification_id].subscriptions if notification_id in wanted else ()
+                    wanted[notification_id] = _Telling((*before, subscription), ended)
+        return wanted
+
+    def _told(self, notification_id: str, telling: _Telling) -> bool:
+        return any(self._notifications.get(one) is not None for one in (notification_id, *telling.earlier_ids))
 
     def _in_force(self, subscription: Subscription) -> bool:
         """Whether it still is: telling thousands takes a while."""
@@ -163,3 +187,9 @@ class Announcer:
             count=counts[0].value if counts else 0,
             currency=self._currency,
         )
+
+
+def _id_of(subscription: Subscription, ended: FinishedPeriod) -> str:
+    whose = ("all",) if subscription.merchant_id is None else ("merchant", subscription.merchant_id)
+    how = ",".join(sorted(subscription.channels)), subscription.locale
+    return derived_id("announcement", subscription.user_id, *how, ended.period.mode, ended.period.key, *whose)

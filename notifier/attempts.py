@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from core.notifications.events import EventKind, LogState
 from core.stores.holders import Clock
+from notifier.breaker import Breaker
 from notifier.recording import Outcome
 from notifier.rules import Rules
-from notifier.senders.base import Ambiguous, Message, NotAskable, PermanentFailure, Receipt, Sender, TemporaryFailure
+from notifier.senders.base import (
+    Ambiguous,
+    Gateway,
+    Message,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    Sender,
+    TemporaryFailure,
+)
 
+_HOUR_S: Final = 3600
 _ASK_FOR_MS: Final = 24 * 3600 * 1000
 _LEFT_OFF: Final = "the worker died, or lost the gateway, while it was sending; the gateway may have the message"
 _NOT_THERE: Final = "the attempt was broken off, and the gateway has no such message"
@@ -22,12 +34,14 @@ _NOT_SENT: Final = "the worker was held up for too long before it could send; no
 class Attempts:
     """Makes attempts and judges them; records nothing.
 
+    :param breaker: is told how gateways answer.
     :param clock: milliseconds since 1970 UTC.
     :param chance: gives numbers from 0 to 1.
     """
 
-    def __init__(self, rules: Rules, clock: Clock, chance: Callable[[], float]) -> None:
+    def __init__(self, rules: Rules, breaker: Breaker, clock: Clock, chance: Callable[[], float]) -> None:
         self._rules = rules
+        self._breaker = breaker
         self._clock = clock
         self._chance = chance
 
@@ -37,11 +51,12 @@ class Attempts:
         :returns: what came of it; None when that is not known yet, and is to be judged once the lease has run out.
         """
         if self._clock() > (state.last_attempt_at_ms or 0) + self._rules.begin_within_ms:
-            return self._again(state, _NOT_SENT)
+            return self._again(state, message.gateway, _NOT_SENT)
+        message = replace(message, attempted_at_ms=state.last_attempt_at_ms)
         try:
-            return _success(sender.send(message))
+            return _success(self._sent(sender, message))
         except TemporaryFailure as failure:
-            return self._again(state, failure.reason, retry_after_s=failure.retry_after_s)
+            return self._again(state, message.gateway, failure.reason, retry_after_s=failure.retry_after_s)
         except PermanentFailure as failure:
             return Outcome(EventKind.DEAD, failure.reason)
         except Ambiguous as failure:
@@ -49,7 +64,7 @@ class Attempts:
         except Exception as failure:  # a sender's defect, or the soft time limit: nobody knows how far it came
             reason = _broken_off(failure)
         if sender.deduplicates:
-            return self._repeated(state, reason)
+            return self._repeated(state, message.gateway, reason)
         try:
             receipt = sender.find(message)
         except NotAskable:
@@ -64,35 +79,60 @@ class Attempts:
     def judge(self, state: LogState, sender: Sender | None, message: Message) -> Outcome | None:
         """What came of an attempt whose worker recorded nothing, and whose lease has run out.
 
-        :returns: None when the gateway does not say, and is to be asked again.
+        :returns: None when the gateway does not say, or is left alone, and is to be asked again.
         """
         if sender is not None and sender.deduplicates:
-            return self._repeated(state, _LEFT_OFF)
+            return self._repeated(state, message.gateway, _LEFT_OFF)
         if sender is None or self._clock() - (state.last_attempt_at_ms or 0) > _ASK_FOR_MS:
             return Outcome(EventKind.UNKNOWN, _LEFT_OFF)
+        if self._breaker.wait_s(message.gateway) > 0:
+            return None
         try:
             receipt = sender.find(message)
         except NotAskable:
             return Outcome(EventKind.UNKNOWN, _LEFT_OFF)
         except PermanentFailure as failure:
+            self._breaker.answered(message.gateway)
             return Outcome(EventKind.DEAD, failure.reason)
-        except Exception:
+        except Exception as failure:
+            self._breaker.failed(message.gateway, failure)
             return None
-        return self._again(state, _NOT_THERE) if receipt is None else _success(receipt)
+        self._breaker.answered(message.gateway)
+        return self._again(state, message.gateway, _NOT_THERE) if receipt is None else _success(receipt)
+
+    def _sent(self, sender: Sender, message: Message) -> Receipt:
+        try:
+            receipt = sender.send(message)
+        except Exception as failure:
+            self._breaker.failed(message.gateway, failure)
+            raise
+        self._breaker.answered(message.gateway)
+        return receipt
 
     def used_up(self, state: LogState) -> bool:
         """Whether there were as many attempts as there may be."""
         return state.attempts_since_retry >= self._rules.max_attempts
 
-    def _repeated(self, state: LogState, reason: str) -> Outcome:
+    def out_of_patience(self, state: LogState, gateway: Gateway) -> str | None:
+        """Why a log is given up whose gateway has been silent for as long as its attempts could have taken; or None."""
+        silent_s = self._breaker.silent_s(gateway)
+        if min(silent_s, (self._clock() - state.opened_at_ms) / 1000) < self._rules.patience_s:
+            return None
+        return f"given up: the gateway has not answered for {silent_s // _HOUR_S:.0f} h"
+
+    def _given_up(self, state: LogState, gateway: Gateway, reason: str) -> str | None:
+        """Why there is no further attempt after one that ended for `reason`; None where there is."""
+        return given_up(state, reason) if self.used_up(state) else self.out_of_patience(state, gateway)
+
+    def _repeated(self, state: LogState, gateway: Gateway, reason: str) -> Outcome:
         """Of an attempt that the gateway may have taken, and would recognise if it were repeated."""
-        if self.used_up(state):
-            return Outcome(EventKind.UNKNOWN, given_up(state, reason))
+        if (end := self._given_up(state, gateway, reason)) is not None:
+            return Outcome(EventKind.UNKNOWN, end)
         return Outcome(EventKind.MAYBE, reason, self._again_at_ms(state))
 
-    def _again(self, state: LogState, reason: str, *, retry_after_s: float | None = None) -> Outcome:
-        if self.used_up(state):
-            return Outcome(EventKind.DEAD, given_up(state, reason))
+    def _again(self, state: LogState, gateway: Gateway, reason: str, *, retry_after_s: float | None = None) -> Outcome:
+        if (end := self._given_up(state, gateway, reason)) is not None:
+            return Outcome(EventKind.DEAD, end)
         return Outcome(EventKind.FAILED, reason, self._again_at_ms(state, retry_after_s))
 
     def _again_at_ms(self, state: LogState, retry_after_s: float | None = None) -> int:
@@ -106,7 +146,7 @@ def given_up(state: LogState, reason: str) -> str:
 
 
 def _success(receipt: Receipt) -> Outcome:
-    return Outcome(EventKind.SUCCESS, reference=receipt.reference)
+    return Outcome(EventKind.SUCCESS, reference=receipt.reference, parts=receipt.parts)
 
 
 def _broken_off(failure: Exception) -> str:

@@ -10,16 +10,23 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
-from core.notifications.events import LogStatus
+from core.notifications.events import EventKind, LogStatus
 from core.stores.contacts import ContactStore
 from core.stores.holders import Clock
-from core.stores.notifications import NotificationStore
+from core.stores.notifications import Kept, Log, NotificationStore
 from notifier.attempts import Attempts, given_up
-from notifier.recording import OpenLog, Recorder, Watch
+from notifier.breaker import Breaker
+from notifier.looks import Looks, UncountedLooks, looking
+from notifier.recording import OpenLog, Outcome, Recorder, Watch
 from notifier.rules import Rules
 from notifier.senders.base import Message, Sender
+
+_UNCOUNTED: Final = UncountedLooks()
+_SET_ASIDE_MS: Final = 86_400_000
+_LEAST_LOOKS: Final = 3  # a machine may end a process for its own reasons
+_NEVER_ENDS: Final = "given up: whatever looked at it broke off"
 
 
 class Throttle(Protocol):
@@ -32,6 +39,7 @@ class Throttle(Protocol):
 class Delivery:
     """Delivers notifications of `store` over `senders`, by channel.
 
+    :param breaker: remembers the gateways that do not answer.
     :param worker: names this process in attempts, such as ``host:1234``.
     :param clock: milliseconds since 1970 UTC.
     :param chance: gives numbers from 0 to 1.
@@ -45,6 +53,7 @@ class Delivery:
         senders: Mapping[str, Sender],
         rules: Rules,
         throttle: Throttle,
+        breaker: Breaker,
         watch: Watch,
         *,
         worker: str,
@@ -57,39 +66,60 @@ class Delivery:
         self._senders = senders
         self._rules = rules
         self._throttle = throttle
+        self._breaker = breaker
         self._recorder = Recorder(store, watch, worker=worker, clock=clock, sleep=sleep)
-        self._attempts = Attempts(rules, clock, chance)
+        self._attempts = Attempts(rules, breaker, clock, chance)
         self._clock = clock
         self._chance = chance
 
-    def deliver(self, notification_id: str) -> None:
+    def deliver(self, notification_id: str, looks: Looks = _UNCOUNTED) -> None:
         """Send what is due of the notification, each channel on its own.
 
+        :param looks: counts those that were broken off. A log of which there were as many as there may be attempts,
+            or three, is given up; a notification that cannot even be read is set aside for a day.
         :raises StoreUnavailable: the store does not answer; what is still due stays due.
         """
-        kept = self._store.get(notification_id)
-        if kept is None:
+        most_looks = max(self._rules.max_attempts, _LEAST_LOOKS)
+        with looking(looks, notification_id) as times:
+            if times > most_looks:
+                # Whenever it is due before that: the sweep that queued it has put it off already.
+                until_ms = self._clock() + _SET_ASIDE_MS
+                self._store.postpone([notification_id], until_ms, until_ms)
+                return
+            found = self._due(notification_id)
+        if found is None:
             return
-        now_ms = self._clock()
-        due = [log for log in kept.logs if log.state.due_at_ms is not None and log.state.due_at_ms <= now_ms]
-        if not due:
-            self._store.mend(kept)  # or the sweep, which goes by the copies, would queue it again and again
+        kept, due, now_ms = found
         postponed: dict[str, int] = {}
         failure: Exception | None = None
         for log in due:
+            open_log = OpenLog(kept.notification, log.channel, log.state)
+            again_at_ms = None
             try:
-                again_at_ms = self._deliver_over(
-                    OpenLog(kept.notification, log.channel, log.state), now_ms + self._rules.begin_within_ms
-                )
+                with looking(looks, kept.notification.log_id(log.channel)) as times:
+                    if times > most_looks:
+                        self._give_up(open_log)
+                    else:
+                        again_at_ms = self._deliver_over(open_log, now_ms + self._rules.begin_within_ms)
             except Exception as error:  # one channel's failure never blocks another
                 failure = failure or error
-            else:
-                if again_at_ms is not None:
-                    postponed[log.channel] = again_at_ms
+            if again_at_ms is not None:
+                postponed[log.channel] = again_at_ms
         if postponed:
             self._postpone(notification_id, postponed)
         if failure is not None:
             raise failure
+
+    def _due(self, notification_id: str) -> tuple[Kept, list[Log], int] | None:
+        """The notification, which of its logs are due, and the instant at which they are; None when it is gone."""
+        kept = self._store.get(notification_id)
+        if kept is None:
+            return None
+        now_ms = self._clock()
+        due = [log for log in kept.logs if log.state.due_at_ms is not None and log.state.due_at_ms <= now_ms]
+        if not due:
+            self._store.mend(kept)  # or the sweep, which goes by the copies, would queue it again and again
+        return kept, due, now_ms
 
     def _deliver_over(self, log: OpenLog, begin_by_ms: int) -> int | None:
         """Do what is to be done; when to look again, where nothing was recorded that says so.
@@ -99,25 +129,49 @@ class Delivery:
         now_ms = self._clock()
         if now_ms > begin_by_ms:
             return now_ms
-        if log.state.status is LogStatus.SENDING:
-            return self._settle(log, now_ms)
-        sender = self._senders.get(log.channel)
         message = self._message(log)
+        try:
+            if log.state.status is LogStatus.SENDING:
+                return self._settle(log, message, now_ms)
+            return self._send(log, message, now_ms)
+        finally:
+            self._breaker.release(message.gateway)
+
+    def _send(self, log: OpenLog, message: Message, now_ms: int) -> int | None:
+        """Send it, unless something stands against that; as `_deliver_over`."""
+        sender = self._senders.get(log.channel)
         if sender is None:
             self._recorder.end(log, f"nothing is set up to send over {log.channel}")
             return None
         if (hindrance := self._hindrance(log, sender, message, now_ms)) is not None:
             self._recorder.end(log, hindrance)
             return None
+        # The breaker first: what it holds back shall not count against the rate.
+        if (wait_s := self._breaker.wait_s(message.gateway)) > 0:
+            if (reason := self._attempts.out_of_patience(log.state, message.gateway)) is not None:
+                self._recorder.end(log, reason)
+                return None
+            return self._held_back(log, wait_s, now_ms)
         if (wait_s := self._throttle.wait_s(log.channel)) > 0:
-            waited_ms = now_ms - (log.state.due_at_ms or now_ms)
-            return now_ms + self._rules.postponed_ms(wait_s, waited_ms, self._chance())
+            return self._held_back(log, wait_s, now_ms)
         claimed = self._recorder.claim(log, self._rules.lease_ms)
         if claimed is not None:
             outcome = self._attempts.make(claimed.state, sender, message)
             if outcome is not None:
                 self._recorder.outcome(claimed, outcome)
         return None
+
+    def _held_back(self, log: OpenLog, wait_s: float, now_ms: int) -> int:
+        """When to look again at a log that may not be sent for so many seconds."""
+        waited_ms = now_ms - (log.state.due_at_ms or now_ms)
+        return now_ms + self._rules.postponed_ms(wait_s, waited_ms, self._chance())
+
+    def _give_up(self, log: OpenLog) -> None:
+        """End a log whose looks are all broken off."""
+        if log.state.status is LogStatus.SENDING:
+            self._recorder.outcome(log, Outcome(EventKind.UNKNOWN, _NEVER_ENDS))
+        else:
+            self._recorder.end(log, _NEVER_ENDS)
 
     def _hindrance(self, log: OpenLog, sender: Sender, message: Message, now_ms: int) -> str | None:
         """Why it can never be sent, or None."""
@@ -130,10 +184,10 @@ class Delivery:
             return f"the user has no address for {log.channel}"
         return None
 
-    def _settle(self, log: OpenLog, now_ms: int) -> int | None:
+    def _settle(self, log: OpenLog, message: Message, now_ms: int) -> int | None:
         """Record what became of an attempt whose lease has run out; when to ask again, while the gateway is silent."""
         sender = self._senders.get(log.channel)
-        outcome = self._attempts.judge(log.state, sender, self._message(log))
+        outcome = self._attempts.judge(log.state, sender, message)
         if outcome is None:
             return now_ms + self._rules.wait_ms(log.state.attempts_since_retry, None, self._chance())
         self._recorder.outcome(log, outcome)
@@ -162,4 +216,5 @@ class Delivery:
             created_at_ms=notification.created_at_ms,
             address=self._contacts.get(notification.user_id).get(log.channel, ""),
             edition=log.state.editions,
+            attempted_at_ms=log.state.last_attempt_at_ms,
         )

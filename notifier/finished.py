@@ -9,7 +9,8 @@ import numpy as np
 
 from core.calendar import Calendar, Mode, Period, calendar_named
 from core.calendar.days import DAY_MS, LocalDays
-from core.stores.runs import Run
+from core.stores.freshness import confirms
+from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Publication
 
 
@@ -23,11 +24,11 @@ class FinishedPeriod:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The days that a run has read, both inclusive, and when it began; milliseconds since 1970 UTC."""
+    """The days that a run has read, both inclusive, and the instant its sources are of; milliseconds since 1970 UTC."""
 
     first_day: int
     last_day: int
-    began_at_ms: int
+    as_of_ms: int
 
 
 def finished_periods(
@@ -35,8 +36,8 @@ def finished_periods(
 ) -> list[FinishedPeriod]:
     """The periods of `publication` to tell of at `now_ms`, the daily ones first, each mode ascending.
 
-    A period counts as read when a run that read its last day began `settling_ms` after its end or later: what came in
-    late is then in its totals, and an earlier run's part of a day is never told as the whole.
+    A period counts as read when the sources of a run that read its last day are of `settling_ms` after its end or
+    later: what came in late is then in its totals, and an earlier part of a day is never told as the whole.
 
     :param runs: the latest of the ledger. Where they lack the one that published, its publication stands for it.
     :param not_after_ms: a period that ended longer ago is not told of.
@@ -71,10 +72,14 @@ def finished_periods(
 def _readings(publication: Publication, runs: Sequence[Run], calendar: Calendar) -> Iterator[_Reading]:
     """What was read of what is published."""
     if all(run.id != publication.run_id for run in runs):
-        yield _Reading(calendar.first_day, calendar.last_day, publication.published_at_ms)
+        until_ms = publication.complete_until_ms
+        as_of_ms = publication.published_at_ms if until_ms is None else until_ms
+        yield _Reading(calendar.first_day, calendar.last_day, as_of_ms)
     for run in runs:
         # The ledger may not say yet that a run has published; the publication does.
         published = run.generation is not None or run.id == publication.run_id
+        if run.status is RunStatus.UNCHANGED and not confirms(run, publication):
+            continue  # what it found right is not in force any more
         if published and run.meaning == publication.meaning:
             first, last = (
                 None if key is None else calendar.parse(Mode.DAILY, key).first_day
@@ -83,13 +88,13 @@ def _readings(publication: Publication, runs: Sequence[Run], calendar: Calendar)
             yield _Reading(
                 calendar.first_day if first is None else first,
                 calendar.last_day if last is None else last,
-                run.started_at_ms,
+                run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
             )
 
 
 def _read_at_ms(period: Period, readings: Sequence[_Reading]) -> int:
-    """When the latest run began that read the last day of `period`; before all time when none has."""
+    """Of when the last day of `period` was last read; before all time when it never was."""
     return max(
-        (read.began_at_ms for read in readings if read.first_day <= period.last_day <= read.last_day),
+        (read.as_of_ms for read in readings if read.first_day <= period.last_day <= read.last_day),
         default=-(2**62),
     )

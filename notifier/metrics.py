@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from core.notifications.events import Event, EventKind, LogStatus
 from core.stores.notifications import NotificationStore
 from notifier.recording import OpenLog
+from notifier.senders.base import Gateway
 
 _PREFIX: Final = "transaction_summary_notifier"
 _SEND_BUCKETS_S: Final = (.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)  # fmt: skip
@@ -34,7 +35,7 @@ class Metrics:
         self._looked_at = float("-inf")
         self._events = Counter(
             f"{_PREFIX}_events",
-            "What happened to messages: attempt, success, failed, maybe, dead, unknown.",
+            "What happened to messages: attempt, success, failed, maybe, dead, unknown, cancel, retry.",
             ["channel", "kind"],
             registry=registry,
         )
@@ -52,10 +53,28 @@ class Metrics:
             buckets=_DELIVERY_BUCKETS_S,
             registry=registry,
         )
+        self._parts = Counter(
+            f"{_PREFIX}_sms_parts",
+            "Short messages that were paid for: a long text is several. Of those whose gateway said that it took them.",
+            ["channel"],
+            registry=registry,
+        )
+        self._pauses = Counter(
+            f"{_PREFIX}_gateway_pauses",
+            "How often a process left a gateway alone for a while that did not answer.",
+            ["channel"],
+            registry=registry,
+        )
         self._logs = Gauge(
             f"{_PREFIX}_messages",
             "Messages there are, by channel and status.",
             ["channel", "status"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._due = Gauge(
+            f"{_PREFIX}_due_notifications",
+            "Notifications of which something is due, whether or not they are queued.",
             registry=registry,
             multiprocess_mode="mostrecent",
         )
@@ -78,7 +97,14 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
-    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
+        # All at 0: of a series that began with its first event, Prometheus would see no increase.
+        for channel in self._channels:
+            for by_channel in (self._sending, self._delivering, self._pauses, self._parts):
+                by_channel.labels(channel)
+            for kind in EventKind:
+                self._events.labels(channel, kind.value)
+
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """Count `event`, after which `log` stands as its state says; see `notifier.recording.Watch`."""
         self._events.labels(log.channel, event.kind.value).inc()
         began_at_ms = log.state.last_attempt_at_ms
@@ -87,6 +113,11 @@ class Metrics:
         if event.kind is EventKind.SUCCESS:
             waited_ms = event.at_ms - log.notification.created_at_ms
             self._delivering.labels(log.channel).observe(max(waited_ms, 0) / 1000)
+            self._parts.labels(log.channel).inc(parts or 0)
+
+    def paused(self, gateway: Gateway) -> None:
+        """Count that `gateway` is left alone for a while."""
+        self._pauses.labels(gateway.channel).inc()
 
     def look(self, store: NotificationStore, queue_length: Callable[[], int], now_ms: int) -> None:
         """Tell what is to be done; at most every few seconds, as others do too.
@@ -101,6 +132,7 @@ class Metrics:
         for channel in self._channels.union(channel for channel, _ in counts):
             for status in LogStatus:
                 self._logs.labels(channel, status.value).set(counts.get((channel, status), 0))
+        self._due.set(store.due_count(now_ms))
         oldest_ms = store.oldest_due_ms(now_ms)
         self._oldest.set(0 if oldest_ms is None else (now_ms - oldest_ms) / 1000)
         self._queued.set(queue_length())

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from core.event_log import log_event
 from core.notifications.events import Event
 from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
-from notifier.log import log_event
 from notifier.metrics import Metrics
 from notifier.recording import OpenLog
+from notifier.senders.base import Gateway
 
 
 class TaskWatch:
-    """`notifier.recording.Watch` of a worker.
+    """`notifier.recording.Watch` and `notifier.breaker.BreakerWatch` of a worker.
 
     :param clock: milliseconds since 1970 UTC.
     """
@@ -27,9 +28,9 @@ class TaskWatch:
         """Tell what is to be done; see `Metrics.look`."""
         self._metrics.look(store, queue_length, self._clock())
 
-    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """Count and log it."""
-        self._metrics.happened(log, event, attempted=attempted)
+        self._metrics.happened(log, event, attempted=attempted, parts=parts)
         with suppress(OSError, ValueError):  # whoever reads the log may have gone: nothing is sent again for that
             log_event(
                 event.kind,
@@ -40,5 +41,17 @@ class TaskWatch:
                 attempts=log.state.attempts,
                 error=event.error,
                 reference=event.reference,
+                parts=parts,
                 again_at_ms=event.until_ms if log.state.due_at_ms else None,
             )
+
+    def paused(self, gateway: Gateway, pause_s: float) -> None:
+        """Count and log it."""
+        self._metrics.paused(gateway)
+        with suppress(OSError, ValueError):
+            log_event("gateway-paused", "warning", gateway=str(gateway), pause_s=round(pause_s, 3))
+
+    def resumed(self, gateway: Gateway) -> None:
+        """Log it."""
+        with suppress(OSError, ValueError):
+            log_event("gateway-resumed", gateway=str(gateway))

@@ -28,21 +28,26 @@ class OpenLog:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt: see `core.notifications.events.Event`."""
+    """What came of an attempt: see `core.notifications.events.Event`.
+
+    :param parts: how many short messages it was paid for as, or None; see `notifier.senders.base.Receipt`.
+    """
 
     kind: EventKind
     error: str | None = None
     until_ms: int | None = None
     reference: str | None = None
+    parts: int | None = None
 
 
 class Watch(Protocol):
     """Is told what becomes of messages; raises nothing."""
 
-    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """`event` has happened to `log`, which stands as its state says now.
 
         :param attempted: whether it is what came of an attempt.
+        :param parts: how many short messages it was paid for as, where that is known.
         """
 
 
@@ -138,7 +143,7 @@ class Recorder:
                 return True
             now, events = found
             if written := [event for event in tried if event in events]:
-                self._told(now, written[0], attempted=True)  # written, though it did not seem so
+                self._told(now, written[0], attempted=True, parts=outcome.parts)  # written, though it did not seem so
                 return True
             if now.state.attempts != log.state.attempts:
                 return True
@@ -152,7 +157,7 @@ class Recorder:
         state = self._store.append(log.notification, log.channel, log.state, event)
         if state is None:
             return False
-        self._told(replace(log, state=state), event, attempted=True)
+        self._told(replace(log, state=state), event, attempted=True, parts=outcome.parts)
         return True
 
     def _found(self, log: OpenLog) -> tuple[OpenLog, tuple[Event, ...]] | None:
@@ -162,8 +167,8 @@ class Recorder:
         found = kept.log(log.channel)
         return replace(log, state=found.state), found.events
 
-    def _told(self, log: OpenLog, event: Event, *, attempted: bool = False) -> OpenLog:
-        self._watch.happened(log, event, attempted=attempted)
+    def _told(self, log: OpenLog, event: Event, *, attempted: bool = False, parts: int | None = None) -> OpenLog:
+        self._watch.happened(log, event, attempted=attempted, parts=parts)
         return log
 
 

@@ -12,6 +12,7 @@ _BEGIN_SHARE: Final = 0.25
 _LONGEST_RETRY_AFTER_S: Final = 86_400.0
 _SPREAD_SHARE: Final = 0.5
 _LONGEST_SPREAD_S: Final = 900.0
+_LEAST_PATIENCE_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +48,28 @@ class Rules:
         """How soon after its claim a send must begin, so that it is over before the lease is."""
         return round(self.lease_s * _BEGIN_SHARE * _MS)
 
+    @property
+    def patience_s(self) -> float:
+        """How long a message waits, untried, for a gateway that does not answer: as long as its attempts could take.
+
+        But at least an hour, however few attempts there may be: a short outage costs nothing that was not tried.
+        """
+        pauses_s = sum(self._pause_s(attempts) for attempts in range(1, self.max_attempts))
+        return max(pauses_s, _LEAST_PATIENCE_S)
+
     def wait_ms(self, attempts: int, retry_after_s: float | None, chance: float) -> int:
         """Milliseconds until the next attempt, when there were `attempts` so far.
 
         :param retry_after_s: what the gateway asks for, which is kept to when it is more, up to a day.
         :param chance: from 0 to 1, so that what failed together is not tried again together.
         """
-        doubled = self.backoff_s * 2.0 ** min(attempts - 1, 32)
-        wait_s = min(doubled, self.backoff_max_s) * (0.5 + chance / 2)
+        wait_s = self._pause_s(attempts) * (0.5 + chance / 2)
         if retry_after_s is not None:
             wait_s = max(wait_s, min(retry_after_s, _LONGEST_RETRY_AFTER_S) * (1 + chance / 10))
         return round(wait_s * _MS)
 
     def postponed_ms(self, wait_s: float, waited_ms: int, chance: float) -> int:
-        """Milliseconds until a message is looked at again that the rate limit has held back.
+        """Milliseconds until a message is looked at again that the rate limit, or the breaker, has held back.
 
         The longer it has waited, the less often it is looked at: else a backlog of thousands would be looked at each
         second, and keep the workers from what may be sent.
@@ -70,3 +79,6 @@ class Rules:
         """
         spread_s = min(max(waited_ms, 0) / _MS * _SPREAD_SHARE, _LONGEST_SPREAD_S)
         return round((wait_s + spread_s * chance) * _MS)
+
+    def _pause_s(self, attempts: int) -> float:
+        return min(self.backoff_s * 2.0 ** min(attempts - 1, 32), self.backoff_max_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from core.settings import Settings
 from core.stores import Clock, Stores, open_stores, wall_clock_ms
 from notifier.announce import Announcer
+from notifier.breaker import Breaker
 from notifier.delivery import Delivery
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
@@ -62,6 +64,7 @@ def make_services(
         senders,
         Rules.from_settings(settings),
         SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value()),
+        Breaker(settings.notify_send_timeout_s, watch, chance=random.random),
         watch,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         clock=clock,

@@ -14,10 +14,12 @@ from kombu.exceptions import OperationalError
 from core import metric_files
 from core.celery import app
 from core.errors import ServiceError, StoreBusy, StoreUnavailable
-from core.notifications.broker import ANNOUNCE, SEND, SWEEP, queue_delivery, queue_length
+from core.event_log import about, log_event, take_over_logging
+from core.notifications.broker import ANNOUNCE, REQUEST_ID, SEND, SWEEP, queue_delivery, queue_length
+from core.notifications.pulse import pulse
 from core.notifications.queueing import QUEUE_LIMIT
 from core.settings import read_settings
-from notifier.log import log_event, take_over_logging
+from notifier.looks import CountedLooks, UncountedLooks
 from notifier.senders.registry import senders_from
 from notifier.throttle import SharedThrottle
 
@@ -28,17 +30,22 @@ _lock = threading.Lock()
 _made: list[Services] = []
 
 
-def _task(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _task(name: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a task: Celery's own decorator, which has no types."""
-    made: Callable[[Callable[..., None]], Callable[..., None]] = app.task(name=name)
+    made: Callable[[Callable[..., None]], Callable[..., None]] = app.task(name=name, **options)
     return made
 
 
-@_task(SEND)
-def send_notification_task(notification_id: str) -> None:
-    """Send what is due of the notification, each channel on its own."""
-    with _services(SEND) as services:
-        services.delivery.deliver(notification_id)
+@_task(SEND, bind=True)
+def send_notification_task(task: Any, notification_id: str, swept: bool = False) -> None:
+    """Send what is due of the notification, each channel on its own.
+
+    :param swept: see `core.notifications.broker.queue_delivery`.
+    """
+    again = swept or (task.request.delivery_info or {}).get("redelivered")
+    known = about(notification_id=notification_id, request_id=task.request.get(REQUEST_ID))
+    with known, _services(SEND) as services:
+        services.delivery.deliver(notification_id, CountedLooks(app, task.request.id) if again else UncountedLooks())
 
 
 @_task(SWEEP)
@@ -76,11 +83,12 @@ def _services(task: str) -> Iterator[Services]:
             _close()  # a store that was replaced is opened anew
         log_event("task-failed", "error", task=task, error=error.sentence, hint=error.hint)
     except OperationalError as error:
-        log_event("task-failed", "error", task=task, error=f"the broker does not answer: {error}")
+        # Not its text, which may hold the URL, and so a password.
+        log_event("task-failed", "error", task=task, error=f"the broker does not answer ({type(error).__name__})")
 
 
 def _queue(notification_id: str) -> None:
-    queue_delivery(app, notification_id)
+    queue_delivery(app, notification_id, swept=True)
 
 
 def _queue_room() -> int:
@@ -115,6 +123,10 @@ def _serve_metrics(**_: Any) -> None:
             log_event("metrics-not-served", "error", port=port, error=error.strerror)
 
 
+def _pulse(**_: Any) -> None:
+    pulse(app)
+
+
 def _end(**_: Any) -> None:
     metric_files.end()
 
@@ -128,5 +140,6 @@ def _close(**_: Any) -> None:
 signals.setup_logging.connect(_take_over_logging)
 signals.celeryd_init.connect(_begin)
 signals.worker_ready.connect(_serve_metrics)
+signals.heartbeat_sent.connect(_pulse)  # every two seconds while it takes messages
 signals.worker_shutdown.connect(_end)
 signals.worker_process_shutdown.connect(_close)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final
 
 from falcon import to_query_str
 from pydantic import Field
 
 from api.access.principal import Principal
+from api.notifying.places import Place, cursor_of, place_in
 from api.notifying.views import listed_view
-from api.reading.cursors import cursor_after, position_in
 from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
 from api.reading.store_access import StoreAccess
 from core.notifications.model import Notification, NotificationStatus
 
 PATH: Final = "/api/notifications"
-
-_VERSION: Final = ""  # the pages belong to no publication
-_POSITION: Final = re.compile(r"([0-9]{1,15})-([a-z2-7]{26})")
 
 
 class NotificationsParameters(Parameters):
@@ -32,8 +28,8 @@ class NotificationsParameters(Parameters):
     )
 
 
-def read_parameters(query_string: str) -> tuple[NotificationsParameters, tuple[int, str] | None]:
-    """The checked query, and after which notification the page begins: its ``created_at_ms`` and id.
+def read_parameters(query_string: str) -> tuple[NotificationsParameters, Place | None]:
+    """The checked query, and after which notification the page begins.
 
     :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
     """
@@ -41,18 +37,14 @@ def read_parameters(query_string: str) -> tuple[NotificationsParameters, tuple[i
     parameters = checked(NotificationsParameters, fields_of(query_string, findings), findings)
     after = None
     if parameters is not None and parameters.cursor is not None:
-        position = position_in(parameters.cursor, _VERSION, _query(parameters), findings)
-        if position is not None and (found := _POSITION.fullmatch(position)):
-            after = int(found[1]), found[2]
-        elif position is not None:
-            findings.add("cursor", "is not one that the header Link gave")
+        after = place_in(parameters.cursor, _query(parameters), findings)
     findings.raise_if_any()
     assert parameters is not None  # because what is not checked has findings
     return parameters, after
 
 
 def page(
-    access: StoreAccess, caller: Principal, parameters: NotificationsParameters, after: tuple[int, str] | None
+    access: StoreAccess, caller: Principal, parameters: NotificationsParameters, after: Place | None
 ) -> tuple[dict[str, Any], str | None]:
     """The page, and where the next one is; None after the last.
 
@@ -72,7 +64,7 @@ def page(
         return document, None
     last = found[limit - 1].notification
     given = parameters.model_dump(mode="json", exclude_none=True)
-    cursor = cursor_after(f"{last.created_at_ms}-{last.id}", _VERSION, _query(parameters))
+    cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
     return document, PATH + to_query_str(given | {"cursor": cursor})
 
 

@@ -8,8 +8,8 @@ from api.access.principal import Principal
 from api.notifying.reading import bad_parameters
 from api.problems import ParameterError, Problem, ProblemKind
 from api.reading.store_access import StoreAccess
-from core.notifications.events import Event, EventKind, LogState, LogStatus, is_possible
-from core.notifications.model import Notification
+from core.notifications.asking import cancel, retry, standing, strange_channels
+from core.notifications.events import LogStatus
 from core.stores import Clock
 from core.stores.notifications import Kept
 
@@ -43,7 +43,7 @@ class Logs:
         """
         kept = self.kept(notification_id, caller)
         notification = kept.notification
-        if strange := [channel for channel in channels or () if channel not in notification.channels]:
+        if strange := strange_channels(notification, channels or ()):
             there = ", ".join(notification.channels)
             raise bad_parameters(
                 [ParameterError("channels", f"{channel!r} is not one of {there}") for channel in strange]
@@ -51,10 +51,10 @@ class Logs:
         if notification.has_expired(self._clock()):
             raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
         chosen = notification.channels if channels is None else channels
-        retried = [self._happens(kept, channel, EventKind.RETRY) for channel in chosen]
+        retried = self._access.call(lambda stores: retry(stores.notifications, kept, chosen, self._clock))
         then = self._kept(notification_id)
-        if not any(retried):
-            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {_standing(then, chosen)}.")
+        if not retried:
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {standing(then, chosen)}.")
         return then
 
     def cancel(self, notification_id: str, caller: Principal) -> Kept:
@@ -64,12 +64,12 @@ class Logs:
             end.
         """
         kept = self.kept(notification_id, caller)
-        cancelled = [self._happens(kept, channel, EventKind.CANCEL) for channel in kept.notification.channels]
+        cancelled = self._access.call(lambda stores: cancel(stores.notifications, kept, self._clock))
         then = self._kept(notification_id)
         stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
-        if not any(cancelled) and not any(stopped):
+        if not cancelled and not any(stopped):
             channels = then.notification.channels
-            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {_standing(then, channels)}.")
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {standing(then, channels)}.")
         return then
 
     def _kept(self, notification_id: str) -> Kept:
@@ -77,20 +77,3 @@ class Logs:
         if kept is None:
             raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
         return kept
-
-    def _happens(self, kept: Kept, channel: str, kind: EventKind) -> bool:
-        """Whether `kind` could happen to the log of `channel`, and has."""
-        state = kept.log(channel).state
-        while is_possible(state, kind):
-            if self._append(kept.notification, channel, state, Event(state.number + 1, kind, self._clock())):
-                return True
-            state = self._kept(kept.notification.id).log(channel).state
-        return False
-
-    def _append(self, notification: Notification, channel: str, state: LogState, event: Event) -> bool:
-        then = self._access.call(lambda stores: stores.notifications.append(notification, channel, state, event))
-        return then is not None
-
-
-def _standing(kept: Kept, channels: Sequence[str]) -> str:
-    return ", ".join(f"{channel} is {kept.log(channel).state.status}" for channel in channels)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import falcon
 
 from api.observing.metrics import Metrics, StoreFacts
 from core.errors import StoreError
+from core.stores.freshness import Standing
 from core.stores.holders import Clock
 from core.stores.keys import Scope
-from core.stores.summaries import Publication
+from core.stores.runs import Run
 
 
 class MetricsResource:
     """The metrics of all workers, with the state of the store as it is now.
 
-    :param published: what is published now, or None; asks the store, and raises `StoreError` when that does not answer.
+    :param ledger: how what is published now stands, or None, and the latest runs, newest first; asks the store, and
+        raises `StoreError` when that does not answer.
     :param clock: milliseconds since 1970 UTC.
     """
 
-    def __init__(self, metrics: Metrics, published: Callable[[], Publication | None], clock: Clock) -> None:
+    def __init__(
+        self, metrics: Metrics, ledger: Callable[[], tuple[Standing | None, Sequence[Run]]], clock: Clock
+    ) -> None:
         self._metrics = metrics
-        self._published = published
+        self._ledger = ledger
         self._clock = clock
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -35,10 +39,11 @@ class MetricsResource:
 
     def _facts(self) -> StoreFacts:
         try:
-            published = self._published()
+            standing, runs = self._ledger()
         except StoreError:
             return StoreFacts(up=False)
-        if published is None:
-            return StoreFacts(up=True)
-        age_s = max(0, self._clock() - published.published_at_ms) / 1000
-        return StoreFacts(True, published.generation, published.published_at_ms, age_s)
+        if standing is None:
+            return StoreFacts(up=True, runs=runs)
+        published = standing.publication
+        age_s = standing.age_s(self._clock())
+        return StoreFacts(True, published.generation, published.published_at_ms, age_s, runs)

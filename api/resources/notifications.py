@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from api.notifying.logs import Logs
 from api.notifying.payloads import NewNotification, Nothing, Retry
 from api.notifying.reading import checked_payload, read_object
 from api.notifying.repeating import conflict, id_of, new_or
+from api.notifying.text_lengths import require_fitting
 from api.notifying.values import Rules, instant_ms
 from api.notifying.views import notification_view
 from api.problems import Problem
@@ -32,16 +33,17 @@ class NotificationsResource:
     """All notifications.
 
     :param access: the stores.
-    :param channels: over which something can be sent.
+    :param senders: the channels that something can be sent over, and what sends over each.
     :param queue: is told of a notification that is due; must return at once.
     :param clock: milliseconds since 1970 UTC.
     """
 
     def __init__(
-        self, access: StoreAccess, channels: frozenset[str], queue: Callable[[str], None], clock: Clock
+        self, access: StoreAccess, senders: Mapping[str, str], queue: Callable[[str], None], clock: Clock
     ) -> None:
         self._access = access
-        self._channels = channels
+        self._senders = senders
+        self._channels = frozenset(senders)
         self._queue = queue
         self._clock = clock
 
@@ -64,6 +66,7 @@ class NotificationsResource:
         now_ms = self._clock()
         try:
             payload = checked_payload(document, NewNotification, Rules(self._channels, now_ms))
+            require_fitting(payload, self._senders)
         except Problem:
             if known_id is None or (kept := self._repeated(known_id, document)) is None:
                 raise

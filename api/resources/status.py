@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import falcon
 
+from api.reading.ledger import read_ledger
 from api.reading.parameters import refuse_parameters
 from api.reading.published import version_of
 from api.reading.store_access import StoreAccess
 from core.errors import ConservationBroken
 from core.instants import iso_instant, iso_instant_or_none
-from core.stores import Clock, Stores
+from core.stores import Clock
+from core.stores.freshness import Standing
 from core.stores.keys import Scope
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import Publication
 
-_RECENT_RUNS: Final = 100
 _FAILURES: Final = (RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.DIED)
 
 
@@ -26,29 +26,33 @@ class StatusResource:
 
     :param access: the stores.
     :param clock: milliseconds since 1970 UTC.
+    :param max_age_s: what is older than that is degraded; 0 for no limit.
     """
 
-    def __init__(self, access: StoreAccess, clock: Clock) -> None:
+    def __init__(self, access: StoreAccess, clock: Clock, max_age_s: float) -> None:
         self._access = access
+        self._max_age_s = max_age_s
         self._clock = clock
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The published state and its age, rejects, conservation, the last failure and the run under way."""
         req.context.principal.require_scope(Scope.OPERATE)
         refuse_parameters(req.query_string)
-        publication, publisher, runs = self._access.call(_read)
+        standing, runs = self._access.call(read_ledger)
+        last = None if standing is None else standing.confirmed_by
         failures = [run for run in runs if run.status in _FAILURES]
         running = [run for run in runs if run.status is RunStatus.RUNNING]
-        state = "empty" if publication is None else "degraded" if publisher and publisher.degraded else "ok"
+        degraded_by = [] if standing is None else self._ailments(standing)
         resp.set_header("Cache-Control", "no-store")
         resp.content_type = falcon.MEDIA_JSON
         # Not orjson: the sum of all amounts may exceed 64 bits.
         resp.text = json.dumps(
             {
-                "state": state,
-                "published": None if publication is None else self._published(publication),
-                "rejects": None if publisher is None else _rejects(publisher),
-                "conservation": None if publisher is None else _conservation(publisher),
+                "state": "empty" if standing is None else "degraded" if degraded_by else "ok",
+                "degraded_by": degraded_by,
+                "published": None if standing is None else self._published(standing),
+                "rejects": None if last is None else _rejects(last),
+                "conservation": None if last is None else _conservation(last),
                 "last_failure": _failure(failures[0]) if failures else None,
                 "running": _running(running[0]) if running else None,
             },
@@ -57,13 +61,22 @@ class StatusResource:
 
     on_head = on_get
 
-    def _published(self, publication: Publication) -> dict[str, Any]:
+    def _ailments(self, standing: Standing) -> list[str]:
+        found = {
+            "rejects": standing.confirmed_by is not None and standing.confirmed_by.degraded,
+            "age": 0 < self._max_age_s < standing.age_s(self._clock()),
+        }
+        return [ailment for ailment, ails in found.items() if ails]
+
+    def _published(self, standing: Standing) -> dict[str, Any]:
+        publication = standing.publication
         return {
             "version": version_of(publication),
             "generation": publication.generation,
             "run_id": publication.run_id,
             "published_at": iso_instant(publication.published_at_ms),
-            "age_s": max(0, self._clock() - publication.published_at_ms) / 1000,
+            "as_of": iso_instant(standing.as_of_ms),
+            "age_s": standing.age_s(self._clock()),
             "first_day_key": publication.first_day_key,
             "last_day_key": publication.last_day_key,
             "summaries": publication.rows,
@@ -73,12 +86,6 @@ class StatusResource:
             "time_zone": publication.meaning.time_zone,
             "filters": [{"field": field, "value": value} for field, value in publication.meaning.where],
         }
-
-
-def _read(stores: Stores) -> tuple[Publication | None, Run | None, list[Run]]:
-    publication = stores.summaries.published()
-    publisher = stores.runs.get(publication.run_id) if publication else None
-    return publication, publisher, stores.runs.recent(_RECENT_RUNS)
 
 
 def _rejects(run: Run) -> dict[str, Any]:

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 import falcon
-from pydantic import Field
 
 from api.access.principal import Principal
 from api.answering import send_document
 from api.notifying.payloads import NewSubscription, Nothing
 from api.notifying.reading import checked_payload, read_object
 from api.notifying.repeating import conflict, id_of, new_or
+from api.notifying.subscription_list import PATH, page, read_parameters
 from api.notifying.values import Rules
 from api.notifying.views import subscription_view
 from api.problems import Problem, ProblemKind
-from api.reading.parameters import Findings, Parameters, checked, fields_of, refuse_parameters
+from api.reading.parameters import refuse_parameters
 from api.reading.store_access import StoreAccess
 from core.calendar import Mode
+from core.notifications.subscribing import subscribe
 from core.stores import Clock
 from core.stores.keys import Scope
 from core.stores.subscriptions import Subscription
-
-PATH: Final = "/api/subscriptions"
-
-
-class SubscriptionsParameters(Parameters):
-    """The parameters of ``GET /api/subscriptions``."""
-
-    user_id: str | None = Field(default=None, min_length=1, description="Only those of this user.")
 
 
 class SubscriptionsResource:
@@ -46,19 +38,16 @@ class SubscriptionsResource:
         self._clock = clock
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Subscriptions that have not ended, to summaries that the caller may read, the oldest first."""
+        """A page of subscriptions that have not ended, to summaries that the caller may read, the oldest first."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
-        findings = Findings()
-        parameters = checked(SubscriptionsParameters, fields_of(req.query_string, findings), findings)
-        findings.raise_if_any()
-        user_id = parameters.user_id if parameters else None
-        found = self._access.call(lambda stores: stores.subscriptions.all(user_id=user_id, in_force=True))
-        visible = [subscription for subscription in found if caller.may_read(subscription.merchant_id)]
-        send_document(resp, {"subscriptions": [subscription_view(subscription) for subscription in visible]})
+        document, following = page(self._access, caller, *read_parameters(req.query_string))
+        if following is not None:
+            resp.append_link(following, "next")
+        send_document(resp, document)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Subscribe a user; whoever does must be allowed to read those summaries."""
+        """Subscribe a user, unless one in force says the same; whoever does must be allowed to read those summaries."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
@@ -75,10 +64,12 @@ class SubscriptionsResource:
             locale=payload.locale,
             created_at_ms=now_ms,
         )
-        kept = self._access.call(lambda stores: stores.subscriptions.add(subscription))
-        if replace(kept, created_at_ms=now_ms, ended_at_ms=None) != subscription:
+        named = known_id is not None
+        found = self._access.call(lambda stores: subscribe(stores.subscriptions, subscription, named=named))
+        kept = found.subscription
+        if named and not found.there_was and replace(kept, created_at_ms=now_ms, ended_at_ms=None) != subscription:
             raise conflict()
-        send_document(resp, subscription_view(kept), created_at=f"{PATH}/{kept.id}")
+        send_document(resp, subscription_view(kept), created_at=None if found.there_was else f"{PATH}/{kept.id}")
 
     on_head = on_get
 

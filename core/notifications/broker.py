@@ -5,19 +5,30 @@ Tasks are named, not imported, so that whoever queues one needs none of the pack
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
+from core.event_log import what_about
 from core.settings import Settings
 
 SEND: Final = "notifier.tasks.send_notification_task"
 SWEEP: Final = "notifier.tasks.sweep_task"
 ANNOUNCE: Final = "notifier.tasks.announce_task"
+REFRESH: Final = "jobs.tasks.refresh_task"
 
 DELIVERIES: Final = "notifications"
 UPKEEP: Final = "upkeep"
 """The queue of the sweep and the like: a worker empties it first, so that no backlog of deliveries stops them."""
+
+REQUEST_ID: Final = "request_id"
+"""The header of a message that tells which request it was queued by."""
+
+JOBS: Final = "jobs"
+"""The queue of refreshes, which occupy a process of a worker for long."""
 
 _ANNOUNCE_EVERY_S: Final = 60.0
 _EXPIRES_S: Final = 60.0
@@ -28,7 +39,7 @@ _SOFT_SHARE, _HARD_SHARE = 0.75, 0.9  # of the lease: who holds one is dead befo
 
 def make_celery(settings: Settings) -> Celery:
     """The application over the Redis databases that `settings` name; connects to nothing yet."""
-    app = Celery("notifier", include=["notifier.tasks"])
+    app = Celery("notifier", include=["notifier.tasks", "jobs.tasks"])
     app.conf.update(
         broker_url=settings.celery_broker_url.get_secret_value(),
         result_backend=settings.celery_result_backend.get_secret_value(),
@@ -39,9 +50,9 @@ def make_celery(settings: Settings) -> Celery:
         enable_utc=True,
         timezone="UTC",
         # In this order: see queue_order_strategy.
-        task_queues={name: {"exchange": name, "routing_key": name} for name in (UPKEEP, DELIVERIES)},
+        task_queues={name: {"exchange": name, "routing_key": name} for name in (UPKEEP, JOBS, DELIVERIES)},
         task_default_queue=DELIVERIES,
-        task_routes={SWEEP: {"queue": UPKEEP}, ANNOUNCE: {"queue": UPKEEP}},
+        task_routes={SWEEP: {"queue": UPKEEP}, ANNOUNCE: {"queue": UPKEEP}, REFRESH: {"queue": JOBS}},
         # A message is gone only when its task has ended; one that was running when its worker died comes back.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -96,20 +107,34 @@ def make_celery(settings: Settings) -> Celery:
                 "schedule": _ANNOUNCE_EVERY_S,
                 "options": {"expires": 12 * _ANNOUNCE_EVERY_S, "ignore_result": True},
             },
+            **_refreshes(settings.refresh_every_s),
         },
         # The schedule is all in the lines above; a file of when it last ran would only be one more thing to lose.
-        beat_scheduler="celery.beat:Scheduler",
+        beat_scheduler="core.notifications.pulse:PulsingScheduler",
+        notify_pulse_file=settings.notify_pulse_file,
     )
     return app
 
 
-def queue_delivery(app: Celery, notification_id: str) -> None:
-    """Queue a notification for delivery.
+def _refreshes(every_s: float) -> dict[str, dict[str, Any]]:
+    """The entry of beat's schedule for refreshes, if there are to be any."""
+    if not every_s:
+        return {}
+    # One that waits while the last is under way is of no use once the next is due: it would find the same.
+    options = {"expires": max(every_s, _EXPIRES_S), "ignore_result": True}
+    return {"refresh": {"task": REFRESH, "schedule": every_s, "options": options}}
 
+
+def queue_delivery(app: Celery, notification_id: str, *, swept: bool = False) -> None:
+    """Queue a notification for delivery; the message tells the request under way (`core.event_log.about`), if any.
+
+    :param swept: whether it is due although it may have been queued before.
     :raises kombu.exceptions.OperationalError: the broker does not take it.
     """
+    arguments = (notification_id, True) if swept else (notification_id,)
+    headers = {name: value for name, value in what_about().items() if name == REQUEST_ID}
     # Without being told so it would first ask the database of results to be told of this one.
-    app.send_task(SEND, args=(notification_id,), retry=False, ignore_result=True)
+    app.send_task(SEND, args=arguments, headers=headers, retry=False, ignore_result=True)
 
 
 def queue_length(app: Celery) -> int:
@@ -117,5 +142,16 @@ def queue_length(app: Celery) -> int:
 
     :raises kombu.exceptions.OperationalError: the broker does not answer.
     """
-    with app.connection_for_read() as connection:
-        return int(connection.default_channel.client.llen(DELIVERIES))
+    return asking_redis(app, lambda client: int(client.llen(DELIVERIES)))
+
+
+def asking_redis(app: Celery, question: Callable[[Any], int]) -> int:
+    """What the Redis of the broker answers to `question`, which is asked of its client.
+
+    :raises kombu.exceptions.OperationalError: it does not answer.
+    """
+    with app.connection_or_acquire() as connection:  # one that queueing has used before, where there is one
+        try:
+            return question(connection.default_channel.client)
+        except RedisError as error:  # kombu translates only what happens while it connects
+            raise OperationalError(str(error)) from error

@@ -97,6 +97,7 @@ class LogState:
     :param editions: how often somebody had it sent again after it was dead.
     :param cancelling: whether it was cancelled during the attempt under way.
     :param finished_at_ms: since when it is not open any more; None while it is.
+    :param opened_at_ms: when it was made, or somebody last asked for it to be sent again.
     """
 
     status: LogStatus
@@ -111,6 +112,7 @@ class LogState:
     editions: int = 0
     cancelling: bool = False
     finished_at_ms: int | None = None
+    opened_at_ms: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -159,7 +161,7 @@ RETRIABLE: Final = frozenset(status for status, kinds in _POSSIBLE.items() if Ev
 
 def initial(created_at_ms: int) -> LogState:
     """A log to which nothing has happened yet; it is due at once."""
-    return LogState(LogStatus.PENDING, 0, 0, 0, None, None, created_at_ms)
+    return LogState(LogStatus.PENDING, 0, 0, 0, None, None, created_at_ms, opened_at_ms=created_at_ms)
 
 
 def after(state: LogState, event: Event) -> LogState:
@@ -196,6 +198,7 @@ def after(state: LogState, event: Event) -> LogState:
                 due_at_ms=event.at_ms,
                 reference=None,
                 finished_at_ms=None,
+                opened_at_ms=event.at_ms,
             )
         case EventKind.CANCEL if state.status is LogStatus.SENDING:
             return replace(state, cancelling=True)

@@ -17,12 +17,12 @@ class Queue:
         self._celery = make_celery(settings)
 
     def put(self, notification_id: str) -> None:
-        """Queue a notification for delivery.
+        """Queue a notification that is due.
 
         :raises ServiceError: the broker does not take it.
         """
         with _explained():
-            queue_delivery(self._celery, notification_id)
+            queue_delivery(self._celery, notification_id, swept=True)
 
     def length(self) -> int:
         """How many notifications wait in it.

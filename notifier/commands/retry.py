@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import typer
 
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.notifications.events import RETRIABLE, Event, EventKind, LogStatus
+from core.notifications.asking import retry, standing, strange_channels
+from core.notifications.events import RETRIABLE, LogStatus
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept
@@ -46,11 +47,8 @@ def run(
             if hours is None:
                 retried = _by_id(stores, notification_ids, channels)
             else:
-                retried = {
-                    kept.notification.id: again
-                    for kept in _failed_since(stores, wall_clock_ms() - round(hours * _HOUR_MS))
-                    if (again := _retry(stores, kept, channels, _ALL))
-                }
+                since_ms = wall_clock_ms() - round(hours * _HOUR_MS)
+                retried = _retried(stores, _unsent_since(stores, since_ms), channels, _ALL)
         if as_json:
             print_json({"retried": [{"id": found, "channels": again} for found, again in retried.items()]})
         else:
@@ -65,12 +63,12 @@ def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[s
     found = [required(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
     for kept in found:
         _require_possible(kept, channels)
-    return {kept.notification.id: again for kept in found if (again := _retry(stores, kept, channels, RETRIABLE))}
+    return _retried(stores, found, channels, RETRIABLE)
 
 
 def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
     notification = kept.notification
-    if strange := [channel for channel in channels if channel not in notification.channels]:
+    if strange := strange_channels(notification, channels):
         raise UsageError(
             f"notification {notification.id} does not go over {', '.join(strange)}",
             f"Its channels are {', '.join(notification.channels)}.",
@@ -79,35 +77,39 @@ def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
         raise ServiceError(
             f"notification {notification.id} has expired: it would not be sent", "Make a new one if it still matters."
         )
-    chosen = [log for log in kept.logs if not channels or log.channel in channels]
-    if all(log.state.status not in RETRIABLE for log in chosen):
-        standing = ", ".join(f"{log.channel} is {log.state.status}" for log in chosen)
+    chosen = channels or notification.channels
+    if all(kept.log(channel).state.status not in RETRIABLE for channel in chosen):
         raise ServiceError(
-            f"there is nothing to send again of notification {notification.id}: {standing}",
+            f"there is nothing to send again of notification {notification.id}: {standing(kept, chosen)}",
             "Only dead and unknown messages are sent again.",
         )
 
 
-def _failed_since(stores: Stores, since_ms: int) -> Iterator[Kept]:
-    """The notifications that failed and have not expired, the newest first."""
-    after: tuple[int, str] | None = None
-    while page := stores.notifications.listed(status=NotificationStatus.FAILED, after=after, limit=_PAGE):
-        for listed in page:
-            if listed.notification.created_at_ms < since_ms:
-                return
-            kept = stores.notifications.get(listed.notification.id)
-            if kept is not None and not kept.notification.has_expired(wall_clock_ms()):
-                yield kept
-        after = (page[-1].notification.created_at_ms, page[-1].notification.id)
+def _unsent_since(stores: Stores, since_ms: int) -> Iterator[Kept]:
+    """The notifications that failed, and those of which something is open still: of these a log may be dead already.
+
+    Those that failed first, each kind the newest first.
+    """
+    for status in (NotificationStatus.FAILED, NotificationStatus.PENDING):
+        after: tuple[int, str] | None = None
+        while page := stores.notifications.listed(status=status, after=after, limit=_PAGE):
+            for listed in page:
+                if listed.notification.created_at_ms < since_ms:
+                    break
+                if (kept := stores.notifications.get(listed.notification.id)) is not None:
+                    yield kept
+            after = (page[-1].notification.created_at_ms, page[-1].notification.id)
+            if after[0] < since_ms:
+                break
 
 
-def _retry(stores: Stores, kept: Kept, channels: Sequence[str], statuses: Collection[LogStatus]) -> list[str]:
-    """Let the logs be sent again that stand as one of `statuses`; the channels of those."""
-    again = []
-    for log in kept.logs:
-        if log.state.status in statuses and (not channels or log.channel in channels):
-            event = Event(log.state.number + 1, EventKind.RETRY, wall_clock_ms())
-            # Where something else has happened since, somebody was faster, or the gateway has spoken.
-            if stores.notifications.append(kept.notification, log.channel, log.state, event) is not None:
-                again.append(log.channel)
-    return again
+def _retried(
+    stores: Stores, found: Iterable[Kept], channels: Sequence[str], statuses: Collection[LogStatus]
+) -> Retried:
+    """Let them be sent again over those of `channels` that they have, all without any."""
+    retried: Retried = {}
+    for kept in found:
+        chosen = [channel for channel in kept.notification.channels if not channels or channel in channels]
+        if again := retry(stores.notifications, kept, chosen, wall_clock_ms, statuses):
+            retried[kept.notification.id] = again
+    return retried

@@ -64,6 +64,7 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
             }
             for channel in dict.fromkeys([*senders, *(channel for channel, _ in counts)])
         ],
+        "due": stores.notifications.due_count(now_ms),
         "oldest_due_at": iso_instant_or_none(oldest_due_ms),
         "oldest_due_age_s": None if oldest_due_ms is None else (now_ms - oldest_due_ms) / 1000,
         "failed": [_notification(found) for found in kept if found is not None],
@@ -118,7 +119,8 @@ def _print_overview(shown: Mapping[str, Any]) -> None:
     if shown["oldest_due_at"] is None:
         typer.echo("Due    nothing")
     else:
-        typer.echo(f"Due    since {shown['oldest_due_at'][:19]}Z, {shown['oldest_due_age_s']:,.0f} s ago")
+        since = f"since {shown['oldest_due_at'][:19]}Z, {shown['oldest_due_age_s']:,.0f} s ago"
+        typer.echo(f"Due    {_notifications(shown['due'])}, the first {since}")
     queue = shown["queue"]
     typer.echo(f"Queue  {queue['error'] or _waiting(queue['length'])}")
     if shown["failed"]:
@@ -163,4 +165,8 @@ def _cell(value: object) -> str:
 
 
 def _waiting(length: int) -> str:
-    return f"{length:,} notification{' waits' if length == 1 else 's wait'}"
+    return f"{_notifications(length)} {'waits' if length == 1 else 'wait'}"
+
+
+def _notifications(number: int) -> str:
+    return f"{number:,} notification{'' if number == 1 else 's'}"

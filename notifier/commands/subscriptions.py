@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import typer
@@ -14,6 +13,7 @@ from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.notifications.model import new_id
+from core.notifications.subscribing import subscribe
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.subscriptions import Subscription
@@ -54,18 +54,14 @@ def add(
                 locale=locale,
                 created_at_ms=wall_clock_ms(),
             )
-            there = [
-                found
-                for found in stores.subscriptions.all(user_id=user_id, in_force=True)
-                if replace(found, id=asked.id, created_at_ms=asked.created_at_ms) == asked
-            ]
-            kept = there[0] if there else stores.subscriptions.add(asked)
+            found = subscribe(stores.subscriptions, asked)
+            kept = found.subscription
             warnings = _warnings(kept, stores, settings)
         if as_json:
             print_json(_as_json(kept))
         else:
             typer.echo(kept.id)
-        _tell(f"{'There is already: ' if there else ''}{_sentence(kept)}")
+        _tell(f"{'There is already: ' if found.there_was else ''}{_sentence(kept)}")
         for warning in warnings:
             _tell(f"Warning: {warning}.")
 

@@ -4,8 +4,10 @@
 
     DeliveryFailure
     ├── TemporaryFailure     nothing was sent; the same may succeed later
+    │   └── Unreachable      likewise, and the gateway did not even answer
     ├── PermanentFailure     nothing was sent, and the same would fail again
     └── Ambiguous            the gateway may have taken it, and did not say so
+        └── UnclearAnswer    likewise, though it did answer
     NotAskable               the gateway cannot say what became of a message
 
 Reasons are kept with the message and shown to people: they hold neither secrets nor whole addresses.
@@ -17,6 +19,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Protocol, Self
+from urllib.parse import urlsplit
 
 from core.calendar.periods import Locale
 from core.notifications.addresses import BadAddress, masked, normalised
@@ -26,12 +29,28 @@ _OPERATOR_RETRY_S: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
+class Gateway:
+    """Whom messages are handed to.
+
+    :param host: of a channel whose addresses are URLs, the server that the URL names, for each is a gateway of its own;
+        else empty.
+    """
+
+    channel: str
+    host: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.host}".strip()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One notification for one channel.
 
     :param id: the id of its log, ``<notification id>:<channel>``: the same at each attempt.
     :param address: where to, as `core.notifications.addresses.normalised` gives it; empty for a sender that needs none.
     :param created_at_ms: milliseconds since 1970 UTC.
+    :param attempted_at_ms: when the last attempt was begun, likewise; None before the first.
     :param edition: how often somebody had it sent again after it was dead: to a gateway that knows messages by
         `number_id`, each edition is another one.
     """
@@ -43,11 +62,17 @@ class Message:
     created_at_ms: int
     address: str = field(default="", repr=False)
     edition: int = 0
+    attempted_at_ms: int | None = None
 
     @property
     def channel(self) -> str:
         """The channel it goes over."""
         return self.id.rpartition(":")[2]
+
+    @property
+    def gateway(self) -> Gateway:
+        """Whom it is handed to."""
+        return Gateway(self.channel, _host_in(self.address))
 
     @property
     def number_id(self) -> int:
@@ -111,6 +136,10 @@ class TemporaryFailure(DeliveryFailure):
         self.retry_after_s = retry_after_s
 
 
+class Unreachable(TemporaryFailure):
+    """Nothing was sent: there was no connection, or no answer in time. What comes next would fare no better."""
+
+
 class PermanentFailure(DeliveryFailure):
     """Nothing was sent, and sending the same again would fail again."""
 
@@ -119,8 +148,21 @@ class Ambiguous(DeliveryFailure):
     """The gateway may have taken the message: the connection, or the time, ended before it said so."""
 
 
+class UnclearAnswer(Ambiguous):
+    """The gateway may have taken the message: it answered, but with what leaves that open, such as HTTP 502."""
+
+
 class NotAskable(Exception):
     """The gateway cannot say what became of a message."""
+
+
+def _host_in(address: str) -> str:
+    if "://" not in address:
+        return ""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:  # no URL after all
+        return ""
 
 
 def operator_must_mend(reason: str) -> TemporaryFailure:
@@ -153,9 +195,10 @@ class Sender(Protocol):
     def send(self, message: Message) -> Receipt:
         """Hand `message` to the gateway, in at most ``NOTIFY_SEND_TIMEOUT_S`` seconds.
 
-        :raises TemporaryFailure: it was not sent, and may be later.
+        :raises TemporaryFailure: it was not sent, and may be later; `Unreachable` where the gateway did not
+            answer: that is left alone for a while when it happens again.
         :raises PermanentFailure: it was not sent, and never will be.
-        :raises Ambiguous: it may have been sent.
+        :raises Ambiguous: it may have been sent; `UnclearAnswer` where the gateway answered all the same.
         """
 
     def find(self, message: Message) -> Receipt | None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import httpcore
 
-from notifier.senders.base import Ambiguous, PermanentFailure, TemporaryFailure
+from notifier.senders.base import Ambiguous, PermanentFailure, Unreachable
 from notifier.senders.dialling import AddressRefused, Deadline, IpAddress, anywhere
 from notifier.senders.network import GuardedNetwork
 
@@ -70,7 +70,7 @@ class HttpGateway:
     def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
         """What `url` answers to `content`.
 
-        :raises TemporaryFailure: the request has not arrived, at least not whole.
+        :raises Unreachable: the request has not arrived, at least not whole.
         :raises PermanentFailure: the host may not be connected to.
         :raises Ambiguous: the request was sent whole, and no answer came.
         """
@@ -94,7 +94,7 @@ class HttpGateway:
                 f"{self._name}: its host has an address that is not public, and WEBHOOK_ALLOW_PRIVATE is off"
             ) from None
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-            failure = Ambiguous if sent else TemporaryFailure
+            failure = Ambiguous if sent else Unreachable
             raise failure(f"{self._name}: {_words(error)}{', after the request was sent' if sent else ''}") from None
 
     def close(self) -> None:

@@ -7,16 +7,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
+from core.notifications.sms_parts import sms_parts
+from core.notifications.texts import sms_text, too_long
 from core.settings import Settings
 from notifier.senders.answers import json_object
-from notifier.senders.base import Ambiguous, Message, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.base import (
+    Ambiguous,
+    Message,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    TemporaryFailure,
+    Unreachable,
+)
 from notifier.senders.http import Answer, HttpGateway
 from notifier.senders.kavenegar_statuses import GIVEN_UP, OK, UNKNOWN_ID, failure_of, failure_without_status
-from notifier.senders.sms_parts import sms_parts
 from notifier.senders.variables import base_url, require
 
-_MAX_PARTS: Final = 10
-_MAX_CHARACTERS: Final = 900  # the gateway's own limit
 _REMEMBERED_MS: Final = 12 * 3_600_000  # how far back the gateway finds a message by our number
 
 
@@ -57,13 +64,9 @@ class KavenegarSender:
 
     def send(self, message: Message) -> Receipt:
         """See `notifier.senders.base.Sender`. The text is the title, and the body on the next line."""
-        text = f"{message.title}\n{message.body}".strip()
-        parts = sms_parts(text).parts
-        if parts > _MAX_PARTS or len(text) > _MAX_CHARACTERS:
-            raise PermanentFailure(
-                f"the text has {len(text)} characters in {parts} short messages; at most {_MAX_CHARACTERS} characters "
-                f"in {_MAX_PARTS} are sent"
-            )
+        if reason := too_long("kavenegar", message.title, message.body):
+            raise PermanentFailure(reason)
+        text = sms_text(message.title, message.body)
         form = {
             "receptor": _receptor(message.checked_address()),
             "message": text,
@@ -76,14 +79,14 @@ class KavenegarSender:
             raise failure_without_status(answer)
         if status != OK:
             raise failure_of(status)
-        return _receipt(entry, parts)
+        return _receipt(entry, sms_parts(text).parts)
 
     def find(self, message: Message) -> Receipt | None:
-        """See `notifier.senders.base.Sender`. The gateway finds messages of the last 12 hours."""
+        """See `notifier.senders.base.Sender`. The gateway finds messages that it got within the last 12 hours."""
         try:
             answer = self._call("statuslocalmessageid", {"localid": str(message.number_id)})
         except Ambiguous as lost:
-            raise TemporaryFailure(lost.reason) from None
+            raise Unreachable(lost.reason) from None
         status, entry = _returned(answer)
         if status is None:
             raise TemporaryFailure(f"Kavenegar: answer {answer.status} that is not its own")
@@ -91,7 +94,8 @@ class KavenegarSender:
             raise TemporaryFailure(failure_of(status).reason)
         if entry.get("status") != UNKNOWN_ID and entry.get("messageid"):
             return _receipt(entry, None)
-        if self._clock_ms() - message.created_at_ms >= _REMEMBERED_MS:
+        began_at_ms = message.created_at_ms if message.attempted_at_ms is None else message.attempted_at_ms
+        if self._clock_ms() - began_at_ms >= _REMEMBERED_MS:
             raise NotAskable
         return None
 

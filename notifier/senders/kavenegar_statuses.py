@@ -8,10 +8,10 @@ from typing import Final
 
 from notifier.senders.answers import retry_after_s
 from notifier.senders.base import (
-    Ambiguous,
     DeliveryFailure,
     PermanentFailure,
     TemporaryFailure,
+    UnclearAnswer,
     operator_must_mend,
 )
 from notifier.senders.http import Answer
@@ -82,4 +82,4 @@ def failure_without_status(answer: Answer) -> DeliveryFailure:
     if 300 <= status < 500:
         return operator_must_mend(f"{words}; is KAVENEGAR_URL right?")
     # A proxy before the gateway that lost it on the way (502, 504) does not know whether the message was taken.
-    return Ambiguous(words)
+    return UnclearAnswer(words)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
+from core.event_log import log_event
 from core.settings import Settings
-from notifier.log import log_event
 from notifier.senders.base import Message, NotAskable, Receipt, TemporaryFailure
 
 

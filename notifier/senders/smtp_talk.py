@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal, Self
 
 from notifier.senders.answers import quoted
-from notifier.senders.base import Ambiguous, DeliveryFailure, PermanentFailure, TemporaryFailure, operator_must_mend
+from notifier.senders.base import (
+    Ambiguous,
+    DeliveryFailure,
+    PermanentFailure,
+    TemporaryFailure,
+    UnclearAnswer,
+    Unreachable,
+    operator_must_mend,
+)
 from notifier.senders.dialling import Deadline
 from notifier.senders.smtp_client import TimedSmtp
 
@@ -55,7 +63,7 @@ class SmtpTalk:
         except OSError as error:
             known = isinstance(error, smtplib.SMTPException | ssl.SSLError) or not error.strerror
             words = self._lost(error) if known else f"no connection ({error.strerror})"
-            raise TemporaryFailure(f"SMTP: {words}, at the greeting") from None
+            raise Unreachable(f"SMTP: {words}, at the greeting") from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,13 +106,13 @@ class SmtpTalk:
         if code >= 400:
             raise self._refusal("mail", code, text)
         if code >= 300:
-            raise Ambiguous(f"SMTP: no sense in the answer to the whole mail: {self._quoted(code, text)}")
+            raise UnclearAnswer(f"SMTP: no sense in the answer to the whole mail: {self._quoted(code, text)}")
 
     def _send(self, content: bytes) -> None:
         try:
             self._smtp.write(content)
         except OSError as error:
-            raise TemporaryFailure(f"SMTP: {self._lost(error)}, while the mail was sent") from None
+            raise Unreachable(f"SMTP: {self._lost(error)}, while the mail was sent") from None
 
     def _expect(self, stage: str, ask: Callable[[], tuple[int, bytes]], *wanted: int) -> None:
         try:
@@ -116,7 +124,7 @@ class SmtpTalk:
         except smtplib.SMTPNotSupportedError as error:
             raise operator_must_mend(f"SMTP: {stage}: {error}") from None
         except OSError as error:
-            raise TemporaryFailure(f"SMTP: {self._lost(error)}, at {stage}") from None
+            raise Unreachable(f"SMTP: {self._lost(error)}, at {stage}") from None
         if code not in wanted:
             raise self._refusal(stage, code, text)
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 import orjson
 
+from core.notifications.texts import chat_text, too_long
 from core.settings import Settings
 from notifier.senders.answers import at_most, json_object, quoted, retry_after_s
 from notifier.senders.base import (
-    Ambiguous,
     DeliveryFailure,
     Message,
     NotAskable,
     PermanentFailure,
     Receipt,
     TemporaryFailure,
+    UnclearAnswer,
     operator_must_mend,
 )
 from notifier.senders.http import Answer, HttpGateway
 from notifier.senders.variables import base_url, require
-
-_MAX_UNITS: Final = 4096
 
 
 class TelegramSender:
@@ -56,10 +55,9 @@ class TelegramSender:
 
     def send(self, message: Message) -> Receipt:
         """See `notifier.senders.base.Sender`. A text that is too long fails for good: two halves can half fail."""
-        text = f"{message.title}\n\n{message.body}".strip()
-        units = len(text.encode("utf-16-le", "surrogatepass")) // 2
-        if units > _MAX_UNITS:
-            raise PermanentFailure(f"the text is {units} UTF-16 units long, and Telegram takes {_MAX_UNITS}")
+        if reason := too_long("telegram", message.title, message.body):
+            raise PermanentFailure(reason)
+        text = chat_text(message.title, message.body)
         address = message.checked_address()
         chat = address if address.startswith("@") else int(address)
         body = orjson.dumps({"chat_id": chat, "text": text})
@@ -100,7 +98,7 @@ class TelegramSender:
                 return PermanentFailure(words)
             case int() if code >= 500 and code != 503 and asked_s is None:
                 # Such answers have also come for messages that went out.
-                return Ambiguous(words)
+                return UnclearAnswer(words)
         return TemporaryFailure(words, asked_s)
 
 
@@ -112,4 +110,4 @@ def _stranger(answer: Answer) -> DeliveryFailure:
     if 300 <= answer.status < 500:
         return operator_must_mend(f"{words}; is TELEGRAM_URL right?")
     # A proxy before the API that lost it on the way (502, 504) does not know whether the message was taken.
-    return Ambiguous(words)
+    return UnclearAnswer(words)

@@ -15,6 +15,7 @@ from examples import run as example_run
 
 from core.calendar import Mode
 from core.errors import StoreUnavailable
+from core.notifications.model import Notification, derived_id
 from core.stores import open_stores
 from core.stores.runs import RunStatus
 
@@ -72,6 +73,28 @@ def test_a_run_that_began_before_the_day_had_settled_tells_nothing_however_late_
     shop.rebuild({"m1": {DAY: (2_000_000, 13)}}, end_ms + 5 * HOUR_MS)
     assert shop.announce_at(end_ms + 6 * HOUR_MS) == 1
     assert shop.bodies() == ["4 Tir 1403: 2,000,000 IRR in 13 transactions."]
+
+
+def test_an_export_made_before_the_day_had_ended_is_never_told_as_the_whole_day(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild(SALES, end_ms + 2 * HOUR_MS)
+    (run,) = shop.stores.runs.recent(1)
+    shop.stores.runs.update(replace(run, as_of_ms=end_ms - 4 * HOUR_MS))
+    assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
+    shop.stores.runs.update(replace(run, as_of_ms=end_ms + HOUR_MS))
+    assert shop.announce_at(end_ms + 3 * HOUR_MS) == 1
+
+
+def test_a_later_run_that_finds_nothing_to_change_settles_the_day(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    published = shop.rebuild(SALES, end_ms + MINUTE_MS)
+    begun = shop.stores.runs.begin(replace(example_run(at_ms=end_ms + 2 * HOUR_MS), meaning=shop.meaning))
+    assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
+    unchanged = replace(begun, generation=published.generation).ended(RunStatus.UNCHANGED, end_ms + 3 * HOUR_MS)
+    shop.stores.runs.update(unchanged)
+    assert shop.announce_at(end_ms + 3 * HOUR_MS) == 1
 
 
 def test_a_run_of_other_days_does_not_make_a_day_settled_nor_hides_one_that_did(shop: Shop) -> None:
@@ -338,10 +361,41 @@ def test_what_was_made_is_not_asked_for_again_each_minute(shop: Shop) -> None:
     shop.announcer = shop.another_announcer(
         notifications=Meddling(shop.stores.notifications, "get", lambda: asked.append(None))
     )
-    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == len(asked) == 20
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 20
+    before = len(asked)
     shop.rebuild(SALES, shop.end_ms(DAY) + 2 * HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 0
-    assert len(asked) == 20
+    assert len(asked) == before > 0
+
+
+def test_what_two_subscriptions_ask_for_alike_is_told_once_also_when_one_of_them_ends(shop: Shop) -> None:
+    first = shop.subscribe(channels=("sms", "email"))
+    shop.subscribe(Mode.DAILY, Mode.WEEKLY, channels=("email", "sms"), created_ms=1)
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    shop.announcer = shop.another_announcer(
+        summaries=Meddling(
+            shop.stores.summaries, "series", lambda: shop.stores.subscriptions.end(first.id, shop.now_ms)
+        )
+    )
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
+    assert shop.another_announcer().run() == 0
+    assert [notification.channels for notification in shop.told()] == [("sms", "email")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"merchant_id": None},
+        {"user_id": "u2"},
+        {"channels": ("sms", "email")},
+        {"locale": "fa"},
+    ],
+)
+def test_what_differs_in_anything_is_told_as_well(shop: Shop, other: dict[str, Any]) -> None:
+    shop.subscribe()
+    shop.subscribe(**other)
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 2
 
 
 def test_the_gregorian_calendar_and_another_time_zone_are_those_of_what_is_published(tmp_path: Path) -> None:
@@ -378,3 +432,13 @@ def test_next_days_follow_one_another(shop: Shop) -> None:
         shop.rebuild(SALES, shop.end_ms(day) + 2 * HOUR_MS)
         assert shop.announce_at(shop.end_ms(day) + 2 * HOUR_MS) == 1
     assert [notification.body[:10] for notification in shop.told()] == ["4 Tir 1403", "5 Tir 1403"]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_period_that_an_earlier_version_has_told_is_not_told_again(shop: Shop, which: int) -> None:
+    """It derived the id of the notification from that of the subscription."""
+    ones = [shop.subscribe(), shop.subscribe()]
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    earlier_id = derived_id("subscription", ones[which].id, Mode.DAILY, DAY)
+    shop.stores.notifications.add(Notification(earlier_id, "u1", "title", "body", ("sms",), "en", 0), 0)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 0

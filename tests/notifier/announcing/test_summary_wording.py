@@ -9,7 +9,7 @@ import pytest
 
 import notifier.wording
 from core.calendar.periods import Locale, Mode
-from notifier.senders.sms_parts import sms_parts
+from core.notifications.sms_parts import sms_parts
 from notifier.wording import PeriodTotals, separated, shown, write
 
 

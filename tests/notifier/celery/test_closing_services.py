@@ -18,7 +18,7 @@ class _Failing:
         self.closed = False
         self.delivery = self
 
-    def deliver(self, notification_id: str) -> None:
+    def deliver(self, notification_id: str, looks: object) -> None:
         raise self.error
 
     def close(self) -> None:

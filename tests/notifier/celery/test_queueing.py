@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +16,11 @@ import pytest
 from celery import Celery
 from delivery_broker import RedisProcess
 from delivery_plant import wait_until
+from kombu.exceptions import OperationalError
 from kombu.message import Message
 
-from core.notifications.broker import SEND, SWEEP, make_celery, queue_delivery, queue_length
+from core.notifications import queueing
+from core.notifications.broker import SEND, SWEEP, asking_redis, make_celery, queue_delivery, queue_length
 from core.notifications.queueing import BackgroundQueue
 from core.settings import Settings
 
@@ -61,6 +66,27 @@ def test_what_is_offered_reaches_the_broker_once(broker: RedisProcess) -> None:
     queue = BackgroundQueue(lambda one: queue_delivery(app, one))
     _offer(queue, 50)
     wait_until(lambda: queue_length(app) == 50, _TIMEOUT_S, lambda: f"{queue_length(app)} arrived")
+
+
+def test_a_process_that_was_forked_after_the_start_queues_too() -> None:
+    """As under ``gunicorn --preload``, and with what had been offered before left to the process that took it."""
+    reading, writing = os.pipe()
+    queue = BackgroundQueue(lambda one: os.write(writing, one.encode()), prepare=lambda: time.sleep(0.5))
+    queue.start()
+    queue.offer("p")
+    child = os.fork()
+    if child == 0:
+        queue.offer("c")
+        time.sleep(_TIMEOUT_S)
+        os._exit(0)
+    try:
+        told = b""
+        while len(told) < 2 and select.select([reading], [], [], _TIMEOUT_S)[0]:
+            told += os.read(reading, 10)
+        assert sorted(told.decode()) == ["c", "p"]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_a_broker_that_refuses_holds_nobody_up_and_is_used_when_it_is_back(broker: RedisProcess) -> None:
@@ -136,3 +162,49 @@ def test_no_more_is_queued_than_the_broker_shall_hold(broker: RedisProcess) -> N
     assert (queue_length(app), asked) == (10, [10])
     app.control.purge()
     _arrives_again(queue, app)
+
+
+def test_what_sending_needs_is_prepared_before_there_is_anything_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "_PREPARE_AFTER_S", 0.05)
+    happened: list[str] = []
+    queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
+    queue.start()
+    wait_until(lambda: happened == ["prepared"], _TIMEOUT_S, lambda: f"{happened}")
+    queue.offer("a")
+    wait_until(lambda: happened == ["prepared", "a"], _TIMEOUT_S, lambda: f"{happened}")
+
+
+def test_the_first_offer_does_not_wait_until_it_would_be_prepared_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "_PREPARE_AFTER_S", 3600.0)
+    happened: list[str] = []
+    queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
+    queue.start()
+    queue.offer("a")
+    wait_until(lambda: happened == ["prepared", "a"], _TIMEOUT_S, lambda: f"{happened}")
+
+
+def test_a_preparation_that_fails_keeps_nothing_from_being_sent() -> None:
+    sent: list[str] = []
+
+    def prepare() -> None:
+        raise ConnectionError
+
+    BackgroundQueue(sent.append, prepare=prepare).offer("a")
+    wait_until(lambda: sent == ["a"], _TIMEOUT_S, lambda: f"{sent}")
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_whatever_a_broker_fails_with_is_one_error(broker: RedisProcess, accepts: bool) -> None:
+    app = _app(broker)
+    with ExitStack() as silent:
+        if accepts:
+            silent.enter_context(socket.create_server(("127.0.0.1", broker.port)))
+        with pytest.raises(OperationalError):
+            queue_length(app)
+
+
+def test_an_answer_of_the_broker_that_is_an_error_is_that_error_too(broker: RedisProcess) -> None:
+    broker.start()
+    app = _app(broker)
+    with pytest.raises(OperationalError, match="WRONGTYPE"):
+        asking_redis(app, lambda client: client.set("text", "x") and client.llen("text"))

@@ -53,6 +53,7 @@ def test_messages_are_counted_by_channel_and_status_and_the_oldest_that_is_due_i
     assert channels["sms"].items() >= sms.items()
     assert channels["email"].items() >= {"sender": None, "pending": 4}.items()
     assert channels["webhook"].items() >= {"sender": "print", "pending": 0}.items()
+    assert told.json["due"] == 4
     assert told.json["oldest_due_at"] == "2024-06-24T12:00:00.000Z"
     assert told.json["oldest_due_age_s"] == pytest.approx((wall_clock_ms() - NOW_MS) / 1000, abs=30)
 
@@ -98,7 +99,15 @@ def test_all_about_one_notification_is_its_history(notifier: Notifier) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    [("status",), ("retry", "x"), ("announce",), ("sweep",), ("subscriptions", "list"), ("subscriptions", "end", "x")],
+    [
+        ("status",),
+        ("retry", "x"),
+        ("announce",),
+        ("sweep",),
+        ("prune", "--older-than", "30"),
+        ("subscriptions", "list"),
+        ("subscriptions", "end", "x"),
+    ],
 )
 def test_what_reads_makes_no_store_and_says_where_there_is_none(notifier: Notifier, verb: tuple[str, ...]) -> None:
     assert "there is no store" in notifier(*verb).failure(1)
@@ -158,6 +167,22 @@ def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
         assert notifier("retry", "--all", "--json").json == {"retried": over_sms}
         assert notifier("retry", "--all", "--json").json == {"retried": []}
         assert len(notifier("retry", "--all", "--hours", "48", "--json").json["retried"]) == 1
+
+
+def test_all_that_is_dead_is_sent_again_also_where_another_channel_is_still_tried(notifier: Notifier) -> None:
+    now_ms = wall_clock_ms()
+    with notifier.stores() as stores:
+        kept = replace(notification(1, "sms", "email"), created_at_ms=now_ms)
+        stores.notifications.add(kept, now_ms)
+        happen(stores.notifications, kept, SEND, DEAD, channel="sms", at_ms=now_ms)
+        happen(stores.notifications, kept, SEND, EventKind.FAILED, channel="email", at_ms=now_ms)
+        old = replace(notification(2, "sms", "email"), created_at_ms=now_ms - 48 * 3_600_000)
+        stores.notifications.add(old, now_ms)
+        happen(stores.notifications, old, SEND, DEAD, channel="sms", at_ms=now_ms)
+        assert notifier("retry", "--all", "--json").json == {"retried": [{"id": kept.id, "channels": ["sms"]}]}
+        found = stores.notifications.get(kept.id)
+        assert found is not None
+        assert [log.state.status.value for log in found.logs] == ["pending", "failed"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "--all")])

@@ -50,7 +50,7 @@ def test_the_message_has_the_text_the_id_of_its_log_and_the_address_of_its_user(
     here.stores.contacts.replace("u1", {"sms": "+989123456789"})
     sent = here.add(body="سلام")
     here.delivery().deliver(sent)
-    message = Message(f"{sent}:sms", "title", "سلام", "en", NOW_MS, "+989123456789")
+    message = Message(f"{sent}:sms", "title", "سلام", "en", NOW_MS, "+989123456789", attempted_at_ms=NOW_MS)
     assert sender.sent == [message]
 
 

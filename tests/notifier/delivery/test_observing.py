@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 from delivery_parts import NOW_MS, ScriptedSender, Station, raising, station
+from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 
+from core.event_log import take_over_logging
+from core.notifications.events import EventKind
+from notifier import tasks
 from notifier.delivery import Delivery
-from notifier.log import take_over_logging
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
-from notifier.senders.base import TemporaryFailure
+from notifier.senders.base import Ambiguous, Receipt, TemporaryFailure
 
 _PREFIX = "transaction_summary_notifier_"
 
@@ -78,6 +81,27 @@ def test_events_and_times_are_counted_by_channel(here: Station, registry: Collec
     assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_sum", {"channel": "sms"}) == 12
 
 
+def test_short_messages_that_were_paid_for_are_counted_and_told(
+    here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.senders["sms"] = ScriptedSender(
+        lambda _: Receipt("r1", parts=3),
+        raising(TemporaryFailure("busy")),
+        lambda _: Receipt("r2", parts=2),
+        lambda _: Receipt("r3"),
+        raising(Ambiguous("no answer")),
+        answers=[lambda _: Receipt("r4", parts=1)],
+    )
+    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    assert registry.get_sample_value(f"{_PREFIX}sms_parts_total", {"channel": "sms"}) == 0
+    for _ in range(5):
+        _deliver(here, watch, here.add())
+    assert registry.get_sample_value(f"{_PREFIX}sms_parts_total", {"channel": "sms"}) == 6
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = {line["reference"]: line.get("parts") for line in lines if line["event"] == EventKind.SUCCESS}
+    assert told == {"r1": 3, "r2": 2, "r3": None, "r4": 1}
+
+
 def test_what_ends_between_attempts_is_not_counted_as_an_attempts_time(
     here: Station, registry: CollectorRegistry
 ) -> None:
@@ -101,6 +125,7 @@ def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) 
         for channel, status in (("sms", "pending"), ("sms", "success"), ("email", "pending"))
     }
     assert found == {("sms", "pending"): 2, ("sms", "success"): 0, ("email", "pending"): 0}
+    assert registry.get_sample_value(f"{_PREFIX}due_notifications") == 2
     assert registry.get_sample_value(f"{_PREFIX}oldest_due_age_seconds") == 7
     assert registry.get_sample_value(f"{_PREFIX}queue_length") == 4
 
@@ -121,3 +146,17 @@ def test_what_libraries_log_is_a_line_too(capsys: pytest.CaptureFixture[str]) ->
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (line["level"], line["logger"], line["message"]) == ("error", "some.library", "it failed")
     assert line["traceback"].endswith("ValueError: broken\n")
+
+
+def test_a_broker_that_does_not_answer_is_told_without_its_url(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tasks, "_made", [object()])
+
+    def sweep() -> None:
+        raise OperationalError("Error 111 connecting to redis://:secret-word@broker:6379/0")
+
+    with tasks._services("a task"):
+        sweep()
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["error"]) == ("task-failed", "the broker does not answer (OperationalError)")

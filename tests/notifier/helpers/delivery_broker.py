@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import redis
+
+from core.errors import ServiceError
+from stack.redis_server import find_redis_server
 
 _START_TIMEOUT_S = 20
 
@@ -22,10 +24,10 @@ class RedisProcess:
     """
 
     def __init__(self, folder: Path, missing: Callable[[str], NoReturn]) -> None:
-        program = shutil.which("redis-server")
-        if program is None:
-            missing("redis-server is not installed: it is the broker of the notifier")
-        self._program = program
+        try:
+            self._program = find_redis_server()
+        except ServiceError as error:
+            missing(f"{error.sentence}: it is the broker of the notifier")
         self._folder = folder
         with socket.create_server(("127.0.0.1", 0)) as reserved:
             self.port: int = reserved.getsockname()[1]

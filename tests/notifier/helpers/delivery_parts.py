@@ -12,14 +12,16 @@ from core.notifications.model import Notification, new_id
 from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.notifications import Kept, Log
+from notifier.breaker import Breaker
 from notifier.delivery import Delivery
 from notifier.recording import OpenLog
 from notifier.rules import Rules
-from notifier.senders.base import Message, NotAskable, Receipt, Sender
+from notifier.senders.base import Gateway, Message, NotAskable, Receipt, Sender
 from notifier.sweep import Sweep
 
 NOW_MS = 1_764_000_000_000
 LEASE_S = 100.0
+SEND_TIMEOUT_S = 10.0
 RULES = Rules(max_attempts=3, lease_s=LEASE_S, backoff_s=10.0, backoff_max_s=60.0)
 FAR_MS = 10 * 86_400_000
 
@@ -114,10 +116,19 @@ class Told:
     """Remembers what a watch is told."""
 
     events: list[tuple[str, EventKind, LogStatus]] = field(default_factory=list)
+    gateways: list[tuple[str, float | None]] = field(default_factory=list)
 
-    def happened(self, log: OpenLog, event: Event, *, attempted: bool) -> None:
+    def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """See `notifier.recording.Watch`."""
         self.events.append((log.channel, event.kind, log.state.status))
+
+    def paused(self, gateway: Gateway, pause_s: float) -> None:
+        """See `notifier.breaker.BreakerWatch`."""
+        self.gateways.append((str(gateway), pause_s))
+
+    def resumed(self, gateway: Gateway) -> None:
+        """See `notifier.breaker.BreakerWatch`."""
+        self.gateways.append((str(gateway), None))
 
 
 @dataclass
@@ -145,6 +156,7 @@ class Station:
             self.senders,
             rules,
             self.throttle,
+            Breaker(SEND_TIMEOUT_S, self.told, chance=lambda: self.chance, now_s=lambda: self.clock() / 1000),
             self.told,
             worker=worker,
             clock=self.clock,

@@ -29,7 +29,7 @@ LEASE_S = 3.0
 MAX_ATTEMPTS = 2
 _ROOT = Path(__file__).parents[3]
 _START_TIMEOUT_S = 40
-_WORKER = ("worker", "-c", "2", "-l", "info", "--without-gossip", "--without-mingle")
+_WORKER = ("worker", "-l", "info", "--without-gossip", "--without-mingle")
 _SENDERS = {
     "plain": "delivery_senders.PlainSender",
     "askable": "delivery_senders.AskableSender",
@@ -104,9 +104,9 @@ class Plant:
         self.running.append(started)
         return started
 
-    def run_worker(self, **variables: str) -> CeleryProcess:
-        """Run a worker with two processes."""
-        return self.run(*_WORKER, "-n", f"w{len(self.running)}@test", **variables)
+    def run_worker(self, processes: int = 2, /, **variables: str) -> CeleryProcess:
+        """Run a worker with so many processes."""
+        return self.run(*_WORKER, "-c", str(processes), "-n", f"w{len(self.running)}@test", **variables)
 
     def wait_for_workers(self) -> None:
         """Wait until every worker that was run takes tasks."""

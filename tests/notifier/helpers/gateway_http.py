@@ -56,6 +56,7 @@ class Gateway:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     gateway: Gateway
+    asked: Request
     reads = True
 
     def setup(self) -> None:
@@ -68,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
             return behaviour(self)
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.gateway.requests.append(Request(self.command, self.path, headers, body))
+        self.asked = Request(self.command, self.path, headers, body)
+        self.gateway.requests.append(self.asked)
         return behaviour(self)
 
     def log_message(self, *_: object) -> None:
@@ -86,6 +88,15 @@ def answers(status: int, body: bytes | dict[str, Any] = b"", headers: Mapping[st
         handler.send_header("content-length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)
+
+    return behave
+
+
+def answers_with(made: Callable[[Gateway, Request], dict[str, Any]]) -> Behaviour:
+    """Answers 200, with what is `made` of the request and of all that the server has seen."""
+
+    def behave(handler: _Handler) -> None:
+        answers(200, made(handler.gateway, handler.asked), {"content-type": "application/json"})(handler)
 
     return behave
 

@@ -23,7 +23,7 @@ from gateway_http import (
 )
 from gateway_messages import CREATED_AT_MS, PERSIAN_BODY, PERSIAN_TITLE, message_over
 
-from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure, UnclearAnswer
 from notifier.senders.http import HttpGateway
 from notifier.senders.kavenegar import KavenegarSender
 
@@ -182,7 +182,7 @@ def test_silence_after_the_request_is_ambiguous(behaviour: Behaviour) -> None:
     ],
 )
 def test_an_answer_that_does_not_tell_is_ambiguous(behaviour: Behaviour) -> None:
-    with sender_at(behaviour) as (sender, _), pytest.raises(Ambiguous):
+    with sender_at(behaviour) as (sender, _), pytest.raises(UnclearAnswer):
         sender.send(message_over("sms"))
 
 
@@ -229,6 +229,14 @@ def test_a_message_that_the_gateway_does_not_know_was_never_taken(entries: Any) 
 def test_a_gateway_that_has_forgotten_by_now_cannot_be_asked() -> None:
     with sender_at(answered(200, []), age_ms=12 * HOUR_MS) as (sender, _), pytest.raises(NotAskable):
         sender.find(message_over("sms"))
+
+
+def test_how_long_a_gateway_remembers_counts_from_the_attempt_and_not_from_the_message() -> None:
+    attempted = message_over("sms", attempted_at_ms=CREATED_AT_MS + 30 * HOUR_MS)
+    with sender_at(answered(200, []), age_ms=42 * HOUR_MS - 1) as (sender, _):
+        assert sender.find(attempted) is None
+    with sender_at(answered(200, []), age_ms=42 * HOUR_MS) as (sender, _), pytest.raises(NotAskable):
+        sender.find(attempted)
 
 
 @pytest.mark.parametrize("behaviour", [hangs, cuts, answered(409), answered(403), answers(502), answers(200, b"{}")])

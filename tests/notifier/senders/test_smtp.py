@@ -21,7 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.base import (
+    Ambiguous,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    TemporaryFailure,
+    UnclearAnswer,
+    Unreachable,
+)
 from notifier.senders.dialling import Deadline
 from notifier.senders.mail import MailFrom, mail_of
 from notifier.senders.smtp import SmtpSender
@@ -154,7 +162,7 @@ def test_a_5xx_that_the_settings_cause_waits_for_the_operator(stage: str, reply:
 @pytest.mark.parametrize("stage", [*REFUSING, "content"])
 def test_a_connection_lost_before_the_end_of_the_mail_has_sent_nothing(stage: str) -> None:
     with sender_at({stage: "drop"}) as (sender, server):
-        with pytest.raises(TemporaryFailure, match="the connection was lost"):
+        with pytest.raises(Unreachable, match="the connection was lost"):
             sender.send(message_over("email", body=LARGE if stage == "content" else PERSIAN_BODY))
         assert server.stages[-1] == stage
 
@@ -180,9 +188,14 @@ def test_a_server_that_is_slow_before_the_end_of_the_mail_is_left_in_time(action
     body = LARGE if stage == "content" else PERSIAN_BODY
     with sender_at({stage: action}, timeout_s=0.6) as (sender, _):
         began_s = time.monotonic()
-        with pytest.raises(TemporaryFailure, match="no answer in time"):
+        with pytest.raises(Unreachable, match="no answer in time"):
             sender.send(message_over("email", body=body))
         assert time.monotonic() - began_s < 4.0
+
+
+def test_an_answer_that_leaves_open_whether_the_whole_mail_was_taken_is_ambiguous_and_no_silence() -> None:
+    with sender_at({"end": "354 go on"}) as (sender, _), pytest.raises(UnclearAnswer):
+        sender.send(message_over("email"))
 
 
 def test_an_answer_without_sense_to_the_whole_mail_is_ambiguous() -> None:
@@ -196,9 +209,9 @@ def test_a_server_that_takes_the_mail_and_hangs_up_has_taken_it() -> None:
 
 
 def test_without_a_connection_nothing_was_sent() -> None:
-    with pytest.raises(TemporaryFailure, match="Connection refused"):
+    with pytest.raises(Unreachable, match="Connection refused"):
         smtp_sender(closed_port()).send(message_over("email"))
-    with pytest.raises(TemporaryFailure, match="SMTP: no connection"):
+    with pytest.raises(Unreachable, match="SMTP: no connection"):
         smtp_sender(25, host="no-such-host.invalid").send(message_over("email"))
 
 
@@ -249,7 +262,7 @@ def test_trouble_before_the_mail_is_tried_again(script: Mapping[str, str], reaso
 
 
 def test_a_handshake_that_never_ends_is_left_in_time() -> None:
-    with silent_port() as port, pytest.raises(TemporaryFailure, match="no answer in time"):
+    with silent_port() as port, pytest.raises(Unreachable, match="no answer in time"):
         smtp_sender(port, security="tls", timeout_s=0.5).send(message_over("email"))
 
 

@@ -22,7 +22,7 @@ from gateway_http import (
 )
 from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE, message_over
 
-from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure, UnclearAnswer
 from notifier.senders.http import HttpGateway
 from notifier.senders.telegram import TelegramSender
 
@@ -116,7 +116,7 @@ def test_an_error_of_the_api_that_asks_for_a_wait_is_tried_again() -> None:
 
 @pytest.mark.parametrize("code", [500, 502, 504])
 def test_an_error_within_the_api_may_have_come_after_the_message_went_out(code: int) -> None:
-    with sender_at(refused(code, "Bad Gateway")) as (sender, server), pytest.raises(Ambiguous, match="Bad Gateway"):
+    with sender_at(refused(code, "Bad Gateway")) as (sender, server), pytest.raises(UnclearAnswer, match="Bad Gateway"):
         sender.send(message_over("telegram"))
     assert len(server.requests) == 1
 

@@ -31,7 +31,7 @@ from gateway_http import (
 from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE, message_over
 from gateway_tls import server_tls, trusting_tls
 
-from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure, Unreachable
 from notifier.senders.dialling import anywhere, is_public
 from notifier.senders.http import HttpGateway
 from notifier.senders.webhook import WebhookSender
@@ -158,16 +158,16 @@ def test_a_success_is_one_however_its_body_ends(behaviour: Behaviour) -> None:
 
 def test_a_request_that_was_not_taken_whole_was_not_sent() -> None:
     sender = webhook_sender()
-    with gateway(unread) as server, pytest.raises(TemporaryFailure):
+    with gateway(unread) as server, pytest.raises(Unreachable):
         send_to(sender, server.url, body="x" * 30_000_000)
     sender.close()
 
 
 def test_without_a_connection_nothing_was_sent() -> None:
     sender = webhook_sender()
-    with pytest.raises(TemporaryFailure, match="Connection refused"):
+    with pytest.raises(Unreachable, match="Connection refused"):
         send_to(sender, f"http://127.0.0.1:{closed_port()}/")
-    with pytest.raises(TemporaryFailure, match="webhook: no connection"):
+    with pytest.raises(Unreachable, match="webhook: no connection"):
         send_to(sender, "http://no-such-host.invalid/")
     sender.close()
 
@@ -198,7 +198,7 @@ def test_a_certificate_of_an_unknown_authority_is_not_taken() -> None:
 
 def test_a_server_that_never_finishes_its_handshake_got_nothing() -> None:
     sender = webhook_sender(TIMEOUT_S)
-    with silent_port() as port, pytest.raises(TemporaryFailure, match="no connection in time"):
+    with silent_port() as port, pytest.raises(Unreachable, match="no connection in time"):
         send_to(sender, f"https://127.0.0.1:{port}/")
     sender.close()
 
@@ -231,7 +231,7 @@ def test_what_was_judged_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     sender = webhook_sender(may_connect=lambda address: str(address) == "127.0.0.2")
-    with gateway(answers(200)) as server, pytest.raises(TemporaryFailure, match="Connection refused"):
+    with gateway(answers(200)) as server, pytest.raises(Unreachable, match="Connection refused"):
         send_to(sender, f"http://rebinding.example:{server.port}/")
     assert looked_up == ["rebinding.example"]
     assert server.connections == 0
@@ -269,7 +269,7 @@ def test_a_resolver_that_hangs_is_left_when_the_time_is_over(monkeypatch: pytest
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     sender = webhook_sender(TIMEOUT_S)
     began_s = time.monotonic()
-    with pytest.raises(TemporaryFailure, match="no connection in time"):
+    with pytest.raises(Unreachable, match="no connection in time"):
         send_to(sender, "http://slow-dns.example/")
     assert time.monotonic() - began_s < TIMEOUT_S + 1.0
     sender.close()

@@ -1,0 +1,68 @@
+"""``GET /api/subscriptions``: a page of subscriptions that have not ended, the oldest first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from falcon import to_query_str
+from pydantic import Field
+
+from api.access.principal import Principal
+from api.notifying.places import Place, cursor_of, place_in
+from api.notifying.views import subscription_view
+from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
+from api.reading.store_access import StoreAccess
+
+PATH: Final = "/api/subscriptions"
+
+
+class SubscriptionsParameters(Parameters):
+    """The parameters of ``GET /api/subscriptions``."""
+
+    user_id: str | None = Field(default=None, min_length=1, description="Only those of this user.")
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(default=100, description="Subscriptions a page.")
+    cursor: str | None = Field(
+        default=None, min_length=1, description="Where a page begins, as the header `Link` gave it."
+    )
+
+
+def read_parameters(query_string: str) -> tuple[SubscriptionsParameters, Place | None]:
+    """The checked query, and after which subscription the page begins.
+
+    :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
+    """
+    findings = Findings()
+    parameters = checked(SubscriptionsParameters, fields_of(query_string, findings), findings)
+    after = None
+    if parameters is not None and parameters.cursor is not None:
+        after = place_in(parameters.cursor, _query(parameters), findings)
+    findings.raise_if_any()
+    assert parameters is not None  # because what is not checked has findings
+    return parameters, after
+
+
+def page(
+    access: StoreAccess, caller: Principal, parameters: SubscriptionsParameters, after: Place | None
+) -> tuple[dict[str, Any], str | None]:
+    """The page, and where the next one is; None after the last.
+
+    Subscriptions to summaries that `caller` may not read are left out: a page may have fewer than its limit.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    limit = parameters.limit
+    found = access.call(
+        lambda stores: stores.subscriptions.all(user_id=parameters.user_id, in_force=True, after=after, limit=limit + 1)
+    )
+    visible = [subscription for subscription in found[:limit] if caller.may_read(subscription.merchant_id)]
+    document = {"subscriptions": [subscription_view(subscription) for subscription in visible]}
+    if len(found) <= limit:
+        return document, None
+    last = found[limit - 1]
+    given = parameters.model_dump(mode="json", exclude_none=True)
+    cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
+    return document, PATH + to_query_str(given | {"cursor": cursor})
+
+
+def _query(parameters: SubscriptionsParameters) -> tuple[str, str | None, int]:
+    return "subscriptions", parameters.user_id, parameters.limit

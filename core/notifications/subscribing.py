@@ -1,0 +1,49 @@
+"""Subscribing a user to summaries once, however often and by however many it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from core.notifications.model import derived_id
+from core.stores.subscriptions import Subscription, SubscriptionStore
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The subscription that tells the user what was asked for.
+
+    :param there_was: whether it was in force before.
+    """
+
+    subscription: Subscription
+    there_was: bool
+
+
+def subscribe(store: SubscriptionStore, asked: Subscription, *, named: bool = False) -> Subscribed:
+    """Keep `asked`, unless one in force tells the user the same: a second one would tell it twice.
+
+    Of several that ask at the same moment one makes it: its id is derived from what it says, and from how many like it
+    have ended.
+
+    :param asked: its id counts only where it is `named`.
+    :param named: whether the caller chose the id. What is kept under it already is given back, whatever it says, also
+        when it has ended.
+    :raises StoreUnavailable: the store could not be read or written.
+    """
+    if named and (kept := store.get(asked.id)) is not None:
+        return Subscribed(kept, there_was=False)
+    alike = [found for found in store.all(user_id=asked.user_id) if found.tells_as(asked)]
+    if in_force := [found for found in alike if found.ended_at_ms is None]:
+        return Subscribed(in_force[0], there_was=True)
+    if named:
+        return Subscribed(store.add(asked), there_was=False)
+    turn = len(alike)
+    while (kept := store.add(wanted := replace(asked, id=_id_of(asked, turn)))).ended_at_ms is not None:
+        turn += 1  # of those that ended some may have been removed since
+    return Subscribed(kept, there_was=kept != wanted)
+
+
+def _id_of(asked: Subscription, turn: int) -> str:
+    whose = ("all",) if asked.merchant_id is None else ("merchant", asked.merchant_id)
+    said = (asked.user_id, ",".join(sorted(asked.modes)), ",".join(sorted(asked.channels)), asked.locale, *whose)
+    return derived_id("subscribing", str(turn), *said)

@@ -1,0 +1,75 @@
+"""``prune``: notifications and subscriptions that are over are removed."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import typer
+
+from core.command_line import edge, print_json, settings_and_store
+from core.errors import UsageError
+from core.instants import iso_instant
+from core.settings import Settings
+from core.stores import Stores, wall_clock_ms
+from core.stores.notifications import NotificationStore
+
+_BATCH: Final = 500  # removed in one transaction: others write in between
+_DAY_S: Final = 86_400
+_LEAST_DAYS: Final = 15  # a day more than NOTIFY_NOT_AFTER_S is in any installation that makes sense
+
+
+def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | None, as_json: bool) -> None:
+    """Remove what came to its end so many days ago.
+
+    :param unknown: also notifications of which nobody knows whether they arrived.
+    :param dry_run: only say how many that would be.
+    """
+    with edge(as_json):
+        settings, stores = settings_and_store(store_url, create=False)
+        with stores:
+            if older_than_days < (least := least_days(settings)):
+                raise UsageError(
+                    f"what is younger than {least} days cannot be removed",
+                    "What is gone is forgotten: the same request, or an announcement within NOTIFY_NOT_AFTER_S, could "
+                    "make it once more.",
+                )
+            before_ms = wall_clock_ms() - older_than_days * _DAY_S * 1000
+            notifications = _prune_notifications(stores.notifications, before_ms, unknown, dry_run)
+            subscriptions = _prune_subscriptions(stores, before_ms, dry_run)
+        if as_json:
+            counts = {"notifications": notifications, "subscriptions": subscriptions}
+            print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
+        else:
+            typer.echo(
+                f"{'Would remove' if dry_run else 'Removed'} {_counted(notifications, 'notification')} and "
+                f"{_counted(subscriptions, 'subscription')} that ended before {iso_instant(before_ms)[:19]}Z."
+            )
+
+
+def least_days(settings: Settings) -> int:
+    """How many days are kept at least, so that nothing is made twice: see `core.notifications.model.derived_id`.
+
+    NOTIFY_NOT_AFTER_S here may be another than that of beat's workers, which count: so there is a floor.
+    """
+    return max(_LEAST_DAYS, math.ceil(settings.notify_not_after_s / _DAY_S) + 1)
+
+
+def _prune_notifications(store: NotificationStore, before_ms: int, unknown: bool, dry_run: bool) -> int:
+    found = 0
+    after: tuple[int, str] | None = None
+    while page := store.finished(before_ms, unknown=unknown, after=after, limit=_BATCH):
+        found += len(page) if dry_run else store.remove([one.id for one in page], before_ms, unknown=unknown)
+        after = page[-1].created_at_ms, page[-1].id
+    return found
+
+
+def _prune_subscriptions(stores: Stores, before_ms: int, dry_run: bool) -> int:
+    if not dry_run:
+        return stores.subscriptions.remove_ended(before_ms)
+    ended = [subscription.ended_at_ms for subscription in stores.subscriptions.all()]
+    return sum(ended_at_ms is not None and ended_at_ms < before_ms for ended_at_ms in ended)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,24 @@
+"""The id of the request that queues a message goes along with it, although another thread hands it over."""
+
+from __future__ import annotations
+
+import queue
+
+from core.event_log import about, what_about
+from core.notifications.queueing import BackgroundQueue
+
+_PATIENCE_S = 20
+
+
+def test_what_is_queued_is_about_the_request_that_offered_it() -> None:
+    sent: queue.Queue[tuple[str, object]] = queue.Queue()
+    background = BackgroundQueue(lambda one: sent.put((one, what_about().get("request_id"))))
+    for request_id in ("first", "second"):
+        with about(request_id=request_id):
+            background.offer(f"of the {request_id}")
+    background.offer("of none")
+    assert [sent.get(timeout=_PATIENCE_S) for _ in range(3)] == [
+        ("of the first", "first"),
+        ("of the second", "second"),
+        ("of none", None),
+    ]

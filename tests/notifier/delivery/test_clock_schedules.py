@@ -1,0 +1,157 @@
+"""Whatever the clocks of two hosts say, and in whichever order they get to work: what a gateway is given how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from delivery_parts import LEASE_S, NOW_MS, RULES, ScriptedSender, Station, station
+from effort import tries
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.notifications.events import EventKind, LogStatus
+from notifier.senders.base import Ambiguous, Message, Receipt, TemporaryFailure
+
+_EXAMPLE_S = 10 * 86_400.0
+_ROUNDS = RULES.max_attempts * 3
+
+
+@dataclass(frozen=True)
+class Turn:
+    """`host` looks at the message after so many seconds; before it is sent, if it is, the `meanwhile` look at it too.
+
+    :param lasts_s: how long the gateway takes until then.
+    :param ends: taken, or taken without an answer, or refused.
+    """
+
+    after_s: float
+    host: int
+    lasts_s: float
+    meanwhile: list[int]
+    ends: str
+
+
+def _turns() -> st.SearchStrategy[list[Turn]]:
+    return st.lists(
+        st.builds(
+            Turn,
+            after_s=st.sampled_from([0.0, 1.0, LEASE_S / 2, LEASE_S]),
+            host=st.integers(0, 1),
+            lasts_s=st.sampled_from([0.0, LEASE_S / 4]),
+            meanwhile=st.lists(st.integers(0, 1), max_size=2),
+            ends=st.sampled_from(["taken", "lost", "refused"]),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+
+
+@dataclass
+class Hosts:
+    """Two hosts over one store, and one gateway, which can be asked if `askable`."""
+
+    hosts: list[Station]
+    sender: ScriptedSender
+    askable: bool
+    now_s: float = NOW_MS / 1000
+    skews_s: tuple[float, float] = (0, 0)
+    taken: list[str] = field(default_factory=list)
+
+    def begin(self, *skews_s: float) -> str:
+        """A new notification, long after all that was; its id."""
+        self.skews_s = (skews_s[0], skews_s[1])
+        self.taken.clear()
+        self.sender.sent.clear()
+        self.sender.answers = [self._asked] if self.askable else None
+        self.pass_by(_EXAMPLE_S)
+        return self.hosts[0].add()
+
+    def pass_by(self, seconds: float) -> None:
+        """Time goes by, for both."""
+        self.now_s += seconds
+        for host, skew_s in zip(self.hosts, self.skews_s, strict=True):
+            host.clock.now_ms = round((self.now_s + skew_s) * 1000)
+
+    def look(self, host: int, notification_id: str) -> None:
+        """A worker of the host gets the notification from the queue."""
+        self.hosts[host].delivery(worker=f"host{host}:1").deliver(notification_id)
+
+    def take(self, turn: Turn, notification_id: str) -> None:
+        """One turn; whatever else is sent during it is taken."""
+        self.pass_by(turn.after_s)
+
+        def first(message: Message) -> Receipt | None:
+            self.pass_by(turn.lasts_s)
+            self.sender.steps = [self._taken] * len(turn.meanwhile)
+            for other in turn.meanwhile:
+                self.look(other, notification_id)
+            if turn.ends == "refused":
+                raise TemporaryFailure("busy")
+            self.taken.append(message.id)
+            if turn.ends == "lost":
+                raise Ambiguous("no answer")
+            return None
+
+        self.sender.steps = [first]
+        self.look(turn.host, notification_id)
+
+    def settle(self, notification_id: str) -> None:
+        """Both look at it until nothing is left to be done, and the gateway takes all."""
+        for _ in range(_ROUNDS):
+            self.pass_by(LEASE_S * 20)
+            self.sender.steps = [self._taken] * 2
+            for host in (0, 1):
+                self.look(host, notification_id)
+
+    def _taken(self, message: Message) -> None:
+        self.taken.append(message.id)
+
+    def _asked(self, message: Message) -> Receipt | None:
+        return Receipt("ref") if message.id in self.taken else None
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    folder: Path = tmp_path_factory.mktemp("hosts")
+    sender = ScriptedSender()
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(station(f"sqlite:///{folder / 's.db'}", {"sms": sender})) for _ in range(2)]
+        yield Hosts(hosts, sender, askable=False)
+
+
+@given(skew_s=st.sampled_from([-600.0, -LEASE_S, -1.0, 0.0, 60.0, LEASE_S, 600.0, 86_400.0]), turns=_turns())
+@tries(200)
+def test_what_a_gateway_may_have_that_cannot_be_asked_is_never_sent_again(
+    opened: Hosts, skew_s: float, turns: list[Turn]
+) -> None:
+    opened.askable = False
+    sent = opened.begin(0, skew_s)
+    for turn in turns:
+        opened.take(turn, sent)
+    opened.settle(sent)
+
+    log = opened.hosts[0].log(sent)
+    assert len(opened.taken) <= 1
+    assert len(opened.sender.sent) <= sum(event.kind is EventKind.ATTEMPT for event in log.events)
+    assert log.state.status in (LogStatus.SUCCESS, LogStatus.UNKNOWN, LogStatus.DEAD)
+    if log.state.status is not LogStatus.UNKNOWN:
+        assert len(opened.taken) == (log.state.status is LogStatus.SUCCESS)
+
+
+@given(skew_s=st.floats(-LEASE_S / 2, LEASE_S / 2), turns=_turns())
+@tries(200)
+def test_by_clocks_that_differ_by_half_a_lease_nothing_is_taken_twice(
+    opened: Hosts, skew_s: float, turns: list[Turn]
+) -> None:
+    opened.askable = True
+    sent = opened.begin(0, skew_s)
+    for turn in turns:
+        opened.take(turn, sent)
+    opened.settle(sent)
+
+    log = opened.hosts[0].log(sent)
+    assert (log.state.status, len(opened.taken)) in ((LogStatus.SUCCESS, 1), (LogStatus.DEAD, 0))

@@ -1,0 +1,123 @@
+"""Workers on hosts whose clocks differ, over one store: what holds by any clocks, and what needs them to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from delivery_parts import LEASE_S, ScriptedSender, Station, Step, raising, station
+
+from core.notifications.events import EventKind, LogStatus
+from notifier.senders.base import Message, Receipt, TemporaryFailure
+
+SKEW_S = 600.0
+"""More than the lease."""
+
+
+@contextmanager
+def _stations(folder: Path, sender: ScriptedSender, *skews_s: float) -> Iterator[list[Station]]:
+    """Hosts whose clocks are so far ahead, with one gateway."""
+    with ExitStack() as opened:
+        url = f"sqlite:///{folder / 's.db'}"
+        hosts = [opened.enter_context(station(url, {"sms": sender})) for _ in skews_s]
+        for host, skew_s in zip(hosts, skews_s, strict=True):
+            host.clock.move_s(skew_s)
+        yield hosts
+
+
+def _meanwhile(act: Callable[[], object]) -> Step:
+    """While the gateway is at it, `act` happens."""
+
+    def step(_: Message) -> Receipt | None:
+        act()
+        return None
+
+    return step
+
+
+def _kinds(host: Station, notification_id: str) -> list[EventKind]:
+    return [event.kind for event in host.log(notification_id).events]
+
+
+@pytest.mark.parametrize("skew_s", [-SKEW_S, -LEASE_S / 2, LEASE_S - 1])
+def test_nobody_sends_what_another_is_sending_whose_lease_holds_by_both_clocks(tmp_path: Path, skew_s: float) -> None:
+    sender = ScriptedSender()
+    with _stations(tmp_path, sender, 0, skew_s) as (here, there):
+        sent = here.add()
+        sender.steps = [_meanwhile(lambda: there.delivery(worker="there:2").deliver(sent))]
+        here.delivery().deliver(sent)
+        assert (len(sender.sent), _kinds(here, sent)) == (1, [EventKind.ATTEMPT, EventKind.SUCCESS])
+
+
+def test_a_clock_that_is_behind_sends_late_and_not_never(tmp_path: Path) -> None:
+    sender = ScriptedSender()
+    with _stations(tmp_path, sender, 0, -SKEW_S) as (here, there):
+        sent = here.add()
+        there.sweep(there.delivery().deliver).run()
+        assert sender.sent == []
+        there.clock.move_s(SKEW_S)
+        there.sweep(there.delivery().deliver).run()
+        assert _kinds(here, sent) == [EventKind.ATTEMPT, EventKind.SUCCESS]
+
+
+def test_what_failed_waits_by_the_clock_of_whoever_looks(tmp_path: Path) -> None:
+    sender = ScriptedSender(raising(TemporaryFailure("busy")))
+    with _stations(tmp_path, sender, SKEW_S, 0) as (ahead, behind):
+        sent = behind.add()
+        ahead.delivery().deliver(sent)
+        behind.clock.move_s(SKEW_S - 1)
+        behind.delivery().deliver(sent)
+        assert len(sender.sent) == 1
+        behind.clock.move_s(LEASE_S)
+        behind.delivery().deliver(sent)
+        assert _kinds(behind, sent) == [EventKind.ATTEMPT, EventKind.FAILED, EventKind.ATTEMPT, EventKind.SUCCESS]
+
+
+def test_a_clock_ahead_by_more_than_the_lease_takes_a_message_for_unknown_that_is_a_success_soon_after(
+    tmp_path: Path,
+) -> None:
+    sender = ScriptedSender()
+    with _stations(tmp_path, sender, 0, SKEW_S) as (here, ahead):
+        sent = here.add()
+        sender.steps = [_meanwhile(lambda: ahead.delivery(worker="ahead:2").deliver(sent))]
+        here.delivery().deliver(sent)
+        assert len(sender.sent) == 1
+        assert _kinds(here, sent) == [EventKind.ATTEMPT, EventKind.UNKNOWN, EventKind.SUCCESS]
+
+
+def test_a_clock_ahead_by_more_than_the_lease_asks_a_gateway_that_can_be_and_sends_nothing(tmp_path: Path) -> None:
+    sender = ScriptedSender(answers=[lambda _: Receipt("taken")])
+    with _stations(tmp_path, sender, 0, SKEW_S) as (here, ahead):
+        sent = here.add()
+        sender.steps = [_meanwhile(lambda: ahead.delivery(worker="ahead:2").deliver(sent))]
+        here.delivery().deliver(sent)
+        assert (len(sender.sent), _kinds(here, sent)) == (1, [EventKind.ATTEMPT, EventKind.SUCCESS])
+
+
+def test_what_two_send_at_once_by_clocks_further_apart_than_the_lease_has_one_number_for_the_gateway(
+    tmp_path: Path,
+) -> None:
+    """Asked before it has the message of the first, the gateway knows nothing: all that is left is that it compares."""
+    sender = ScriptedSender(answers=[lambda _: None])
+    with _stations(tmp_path, sender, 0, SKEW_S) as (here, ahead):
+        sent = here.add()
+
+        def judged_and_repeated() -> None:
+            ahead.delivery(worker="ahead:2").deliver(sent)
+            ahead.clock.move_s(LEASE_S)
+            ahead.delivery(worker="ahead:2").deliver(sent)
+
+        sender.steps = [_meanwhile(judged_and_repeated)]
+        here.delivery().deliver(sent)
+
+        log = here.log(sent)
+        assert [event.kind for event in log.events] == [
+            EventKind.ATTEMPT,
+            EventKind.FAILED,
+            EventKind.ATTEMPT,
+            EventKind.SUCCESS,
+        ]
+        assert (log.state.status, log.state.attempts) == (LogStatus.SUCCESS, 2)
+        assert len({message.number_id for message in sender.sent}) == 1

@@ -1,0 +1,99 @@
+"""A worker of one process, as it is run, through what would keep it from everything else for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import NoReturn
+
+import pytest
+from delivery_plant import Plant, plant, wait_until
+from gateway_http import Gateway, answers, gateway, hangs
+
+from core.notifications.events import EventKind, LogStatus
+from core.notifications.model import NotificationStatus
+
+_MAX_ATTEMPTS = 6
+_HELD_UP = 20
+_TIMEOUT_S = 90
+
+
+@pytest.fixture(scope="module")
+def telegram() -> Iterator[Gateway]:
+    with gateway(answers(200, {"ok": True, "result": {"message_id": 7}})) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def webhook() -> Iterator[Gateway]:
+    with gateway(hangs) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(
+    tmp_path_factory: pytest.TempPathFactory,
+    missing: Callable[[str], NoReturn],
+    telegram: Gateway,
+    webhook: Gateway,
+) -> Iterator[Plant]:
+    with ExitStack() as stack:
+        made = stack.enter_context(plant(tmp_path_factory.mktemp("plant"), missing))
+        made.stores.contacts.replace("u1", {"telegram": "123456789", "webhook": f"{webhook.url}/in"})
+        senders = {
+            "telegram": "telegram",
+            "webhook": "webhook",
+            "early": "poison_senders.EarlySender",
+            "asked": "poison_senders.AskedSender",
+        }
+        made.run_worker(
+            1,
+            NOTIFY_SENDERS=",".join(f"{channel}={sender}" for channel, sender in senders.items()),
+            NOTIFY_MAX_ATTEMPTS=str(_MAX_ATTEMPTS),
+            TELEGRAM_URL=telegram.url,
+            TELEGRAM_BOT_TOKEN="123:token",
+            WEBHOOK_SECRET="secret",
+            WEBHOOK_ALLOW_PRIVATE="true",
+        )
+        made.run("beat")
+        made.wait_for_workers()
+        yield made
+
+
+def test_a_gateway_that_hangs_does_not_hold_up_other_channels_and_loses_nothing(
+    running: Plant, telegram: Gateway, webhook: Gateway
+) -> None:
+    held_up = [running.add("webhook") for _ in range(_HELD_UP)]
+    others = [running.add("telegram") for _ in range(_HELD_UP)]
+    assert {log.state.status for log in running.ended(*others, timeout_s=_TIMEOUT_S)} == {LogStatus.SUCCESS}
+    # They were queued behind all of those that hang, of which most have not been tried.
+    assert 3 <= len(webhook.requests) <= _HELD_UP // 2
+    assert sum(not running.kept(one).log("webhook").events for one in held_up) >= _HELD_UP // 2
+    worker = running.running[0].log
+    wait_until(lambda: '"event":"gateway-paused"' in worker.read_text(), _TIMEOUT_S, running.logs)
+    assert '"gateway":"webhook 127.0.0.1"' in worker.read_text()
+    webhook.behaviours[:] = [answers(204)]
+    webhook.over.set()
+    assert {log.state.status for log in running.ended(*held_up, timeout_s=_TIMEOUT_S)} == {LogStatus.SUCCESS}
+    wait_until(lambda: '"event":"gateway-resumed"' in worker.read_text(), _TIMEOUT_S, running.logs)
+
+
+def test_what_ends_every_process_before_it_is_sent_is_given_up_and_the_other_channel_is_not(running: Plant) -> None:
+    one = running.add("early", "telegram")
+    early, other = running.ended(one, timeout_s=_TIMEOUT_S)
+    assert (early.state.status, early.state.attempts) == (LogStatus.DEAD, 0)
+    assert early.state.error_message == "given up: whatever looked at it broke off"
+    assert other.state.status is LogStatus.SUCCESS
+    _works(running)
+
+
+def test_what_ends_every_process_that_asks_what_became_of_it_is_unknown(running: Plant) -> None:
+    one = running.add("asked")
+    (log,) = running.ended(one, timeout_s=_TIMEOUT_S)
+    assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
+    _works(running)
+
+
+def _works(running: Plant) -> None:
+    one = running.add("telegram")
+    wait_until(lambda: running.kept(one).status is NotificationStatus.SENT, _TIMEOUT_S, running.logs)

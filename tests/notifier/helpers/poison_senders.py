@@ -1,0 +1,45 @@
+"""Senders that end the process they are used in: plug-ins for a worker that is run."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar, Self
+
+from core.settings import Settings
+from notifier.senders.base import Ambiguous, Message, Receipt
+
+
+class _Poison:
+    channels: ClassVar = frozenset[str]()
+    deduplicates: ClassVar = False
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Needs none."""
+        return cls()
+
+    def send(self, message: Message) -> Receipt:
+        """Nobody knows whether it was sent."""
+        raise Ambiguous("no answer")
+
+    def find(self, message: Message) -> Receipt | None:
+        """Ends the process."""
+        os._exit(9)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class EarlySender(_Poison):
+    """Ends the process before an attempt is made."""
+
+    @property
+    def needs_address(self) -> bool:
+        """Ends the process."""
+        os._exit(9)
+
+
+class AskedSender(_Poison):
+    """Ends the process when it is asked what became of a message."""
+
+    needs_address: ClassVar = False
