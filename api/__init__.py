@@ -25,15 +25,20 @@ def get_app() -> falcon.App[falcon.Request, falcon.Response]:
 
     settings = read_settings()
     opening = partial(open_stores, settings.store_url, timeout_s=settings.api_store_timeout_s, create=False)
-    return create_app(settings, opening, queue=BackgroundQueue(*_queueing(settings)).offer)
+    queue = BackgroundQueue(*_queueing(settings))
+    queue.start()
+    return create_app(settings, opening, queue=queue.offer)
 
 
-def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], int]]:
-    """Queues a notification of the given id, and tells the room of the queue; raise what the broker's driver raises."""
+def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], int], Callable[[], Celery]]:
+    """Queues a notification of the given id, tells the room of the queue, and loads what both need.
+
+    The first two raise what the broker's driver raises.
+    """
 
     @cache
     def celery() -> Celery:
-        from core.notifications.broker import make_celery  # with the first notification, for it takes a while
+        from core.notifications.broker import make_celery  # takes a third of a second, and no request waits for it
 
         return make_celery(settings)
 
@@ -48,4 +53,4 @@ def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], i
 
         return QUEUE_LIMIT - queue_length(celery())
 
-    return queue, room
+    return queue, room, celery

@@ -11,7 +11,10 @@ from typing import Annotated
 
 import typer
 
+from core.command_line import Version
+
 _HELP = {"help_option_names": ["-h", "--help"]}
+_NOT_OF_SERVE = (*_HELP["help_option_names"], "--version")
 
 app = typer.Typer(
     name="python -m api",
@@ -33,6 +36,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for m
 Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
 ]
+
+
+@app.callback()
+def _common(version: Version = False) -> None:
+    pass
 
 
 @app.command()
@@ -99,7 +107,7 @@ def revoke_key(
 
 def main(arguments: list[str]) -> None:
     """Run the command that `arguments` name; options alone are those of ``serve``."""
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _HELP["help_option_names"]):
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in _NOT_OF_SERVE):
         arguments = ["serve", *arguments]
     app(arguments)
 

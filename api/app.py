@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import falcon
@@ -19,6 +20,7 @@ from api.observing.metrics import Metrics
 from api.observing.request_log import RequestLog
 from api.pages import PAGE_HEADERS
 from api.reading.in_force import InForce, in_background
+from api.reading.ledger import read_ledger
 from api.reading.reader import Reader
 from api.reading.store_access import StoreAccess
 from api.resources.contacts import ContactsResource
@@ -37,7 +39,7 @@ from api.resources.summary import SummaryResource
 from core.calendar import calendar_named
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
-from core.stores.summaries import Publication
+from core.stores.freshness import Standing
 
 _BYTES_IN_KB: Final = 1024
 _BYTES_IN_MB: Final = 1024 * 1024
@@ -94,15 +96,15 @@ def create_app(
     dashboard = DashboardResource()
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
-    app.add_route("/api/status", StatusResource(access, clock))
+    app.add_route("/api/status", StatusResource(access, clock, settings.api_max_age_s))
     app.add_route(
         "/api/me",
         MeResource(in_force, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),
     )
-    _add_notifying(app, access, frozenset(settings.senders), queue, clock)
+    _add_notifying(app, access, settings.senders, queue, clock)
     app.add_route("/healthz", HealthResource())
-    app.add_route("/readyz", ReadyResource(in_force))
-    app.add_route("/metrics", MetricsResource(metrics, lambda: access.call(_published), clock))
+    app.add_route("/readyz", ReadyResource(in_force, partial(_is_stale, access, clock, settings.api_max_age_s)))
+    app.add_route("/metrics", MetricsResource(metrics, lambda: access.call(read_ledger), clock))
     app.add_route("/openapi.json", OpenApiResource())
     app.add_route("/docs", DocsResource())
     app.add_route("/problems/{slug}", ProblemsResource())
@@ -115,13 +117,14 @@ def create_app(
 def _add_notifying(
     app: falcon.App[falcon.Request, falcon.Response],
     access: StoreAccess,
-    channels: frozenset[str],
+    senders: Mapping[str, str],
     queue: Callable[[str], None],
     clock: Clock,
 ) -> None:
     logs = Logs(access, clock)
+    channels = frozenset(senders)
     app.router_options.converters[CONVERTER] = UserIdAndContacts
-    app.add_route("/api/notifications", NotificationsResource(access, channels, queue, clock))
+    app.add_route("/api/notifications", NotificationsResource(access, senders, queue, clock))
     app.add_route("/api/notifications/{notification_id}", NotificationResource(logs))
     app.add_route("/api/notifications/{notification_id}/retry", RetryResource(logs, queue))
     app.add_route("/api/notifications/{notification_id}/cancel", CancelResource(logs))
@@ -130,8 +133,10 @@ def _add_notifying(
     app.add_route("/api/subscriptions/{subscription_id}", SubscriptionResource(access, clock))
 
 
-def _published(stores: Stores) -> Publication | None:
-    return stores.summaries.published()
+def _is_stale(access: StoreAccess, clock: Clock, max_age_s: float) -> bool:
+    """Whether the sources of what is published were last read longer ago than `max_age_s`; 0 for no limit."""
+    standing = access.call(Standing.read) if max_age_s else None
+    return standing is not None and standing.age_s(clock()) > max_age_s
 
 
 class Response(falcon.Response):

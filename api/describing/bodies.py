@@ -99,7 +99,8 @@ class PublishedState(Body):
     generation: Int64 = Field(description="1, 2, 3, …")
     run_id: Int64 = Field(description="The run that published it.")
     published_at: Instant = Field(description="When, in UTC.")
-    age_s: float = Field(ge=0, description="Seconds since then.")
+    as_of: Instant = Field(description="All transactions before that are counted, as far as runs have looked; in UTC.")
+    age_s: float = Field(ge=0, description="Seconds since `as_of`.")
     first_day_key: str | None = Field(description="The first day with transactions, or null when there are none.")
     last_day_key: str | None = Field(description="The last such day.")
     summaries: Int64 = Field(ge=0, description="Rows of all modes.")
@@ -149,14 +150,18 @@ class Running(Body):
 
 
 class Status(Body):
-    """How the summaries stand; `degraded` when the run that published had rejects."""
+    """How the summaries stand."""
 
     state: Literal["ok", "degraded", "empty"] = Field(
-        description="`empty`: nothing is published. `degraded`: the run that published had rejects."
+        description="`empty`: nothing is published. `degraded`: see `degraded_by`."
+    )
+    degraded_by: list[Literal["rejects", "age"]] = Field(
+        description="`rejects`: the last run that went well had some. `age`: the sources were last read longer ago "
+        "than `API_MAX_AGE_S`."
     )
     published: PublishedState | None = Field(description="Null while nothing is.")
-    rejects: Rejects | None = Field(description="Of the run that published.")
-    conservation: Conservation | None = Field(description="Of the run that published.")
+    rejects: Rejects | None = Field(description="Of the last run that published, or found all unchanged.")
+    conservation: Conservation | None = Field(description="Of the same run.")
     last_failure: Failure | None = Field(description="The latest of the recent runs that failed, or null.")
     running: Running | None = Field(description="The run under way, or null.")
 
@@ -170,7 +175,9 @@ class Health(Body):
 class Ready(Body):
     """Summaries can be served."""
 
-    status: Literal["ready"] = Field(description="Always the same.")
+    status: Literal["ready", "degraded"] = Field(
+        description="`degraded`: they are older than `API_MAX_AGE_S`; they are served all the same."
+    )
     version: str | Missing = Field(default=None, description="What is published; with the scope `operate` only.")
 
 

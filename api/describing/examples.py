@@ -101,12 +101,14 @@ STATUS: Final = (
         "/api/status",
         {
             "state": "degraded",
+            "degraded_by": ["rejects"],
             "published": {
                 "version": "1-1905c922500",
                 "generation": 1,
                 "run_id": 1,
                 "published_at": "2024-06-28T02:00:00.000Z",
-                "age_s": 3600.0,
+                "as_of": "2024-06-28T01:59:55.000Z",
+                "age_s": 3605.0,
                 "first_day_key": "1403/03/31",
                 "last_day_key": "1403/04/06",
                 "summaries": 24,

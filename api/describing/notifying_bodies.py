@@ -103,6 +103,6 @@ class Subscription(Body):
 
 
 class Subscriptions(Body):
-    """Subscriptions that have not ended."""
+    """One page of subscriptions that have not ended."""
 
     subscriptions: list[Subscription] = Field(description="The oldest first.")

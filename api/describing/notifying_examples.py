@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from api.describing.examples import Example
 from api.notifying.listing import PATH as _NOTIFICATIONS
-from api.resources.subscriptions import PATH as _SUBSCRIPTIONS
+from api.notifying.subscription_list import PATH as _SUBSCRIPTIONS
 
 FAILED_ID: Final = "bl3242i67mrn3pykcbnxtwocpq"
 """In the store of the examples: one that went out over SMS, and not by e-mail."""

@@ -11,10 +11,10 @@ from api.notifying.listing import PATH as NOTIFICATIONS_PATH
 from api.notifying.listing import NotificationsParameters
 from api.notifying.payloads import Contacts, NewNotification, NewSubscription, Nothing, Retry
 from api.notifying.repeating import HEADER, PATTERN
+from api.notifying.subscription_list import PATH as SUBSCRIPTIONS_PATH
+from api.notifying.subscription_list import SubscriptionsParameters
 from api.notifying.values import ID_PATTERN
 from api.problems import ProblemKind
-from api.resources.subscriptions import PATH as SUBSCRIPTIONS_PATH
-from api.resources.subscriptions import SubscriptionsParameters
 from core.stores.keys import Scope
 
 _READING: Final = (ProblemKind.BAD_PARAMETER, ProblemKind.BAD_REQUEST, ProblemKind.OUT_OF_SCOPE)
@@ -37,7 +37,8 @@ _USER_ID: Final = (
 _IDEMPOTENCY_KEY: Final[dict[str, Any]] = in_header(
     HEADER,
     "Names the request: sent again with the same key and body it makes nothing new, and is answered with what it made "
-    "before. Keys of different callers never meet, and never lapse.",
+    "before. Keys of different callers never meet. They lapse when the operator prunes what they made, a week after it "
+    "has ended at the earliest.",
     pattern=PATTERN,
 )
 
@@ -49,7 +50,9 @@ NOTIFYING: Final = (
         "Send a message to a user",
         "It is kept, with a log for each channel, when this answers, and sent soon after, also when the queue is down "
         "at the moment. Where the user is reached is looked up at each attempt.\n\n"
-        "After a 503, or no answer at all, send it again with the same `Idempotency-Key`: it is made once.",
+        "After a 503, or no answer at all, send it again with the same `Idempotency-Key`: it is made once.\n\n"
+        "A text that is too long for the gateway of one of its channels (such as ten short messages, or 4096 UTF-16 "
+        "units for Telegram) is a `bad-parameter` that names the channel and its limit.",
         {JSON: bodies.Notification},
         method="POST",
         status=201,
@@ -124,7 +127,8 @@ NOTIFYING: Final = (
         "/api/users/{user_id}/contacts",
         Tag.NOTIFICATIONS,
         "Where a user is reached",
-        "No addresses for a user of whom nothing is known.",
+        "No addresses for a user of whom nothing is known. Any key of the scope may read them, also of users who are "
+        "told of summaries that it may not read: only replacing them leads those elsewhere.",
         {JSON: bodies.UserContacts},
         path_parameters=_USER_ID,
         problems=_READING,
@@ -152,12 +156,15 @@ NOTIFYING: Final = (
         Tag.NOTIFICATIONS,
         "Tell a user of the summaries of each period that ends",
         "Whoever subscribes must be allowed to read those summaries. The merchant need not have transactions yet. "
-        "Periods that ended before, and corrections, are not told of.",
+        "Periods that ended before, and corrections, are not told of.\n\n"
+        "Where one in force tells the user the same over the same channels, that one is the answer, with the status "
+        "200: a second would tell it twice. A subscription outlives the key that made it.",
         {JSON: bodies.Subscription},
         method="POST",
         status=201,
         header_parameters=(_IDEMPOTENCY_KEY,),
         request=NewSubscription,
+        may_be_there=True,
         problems=(*_WRITING, ProblemKind.IDEMPOTENCY_CONFLICT),
         scopes=_SCOPES,
         examples=examples.NEW_SUBSCRIPTION,
@@ -166,13 +173,15 @@ NOTIFYING: Final = (
         "listSubscriptions",
         SUBSCRIPTIONS_PATH,
         Tag.NOTIFICATIONS,
-        "Subscriptions that have not ended",
-        "Only those to summaries that the key may read.",
+        "Subscriptions that have not ended, the oldest first, in pages",
+        "Only those to summaries that the key may read: a page may have fewer than `limit`, also none, though others "
+        "follow.",
         {JSON: bodies.Subscriptions},
         parameters=SubscriptionsParameters,
-        problems=_READING,
+        problems=(*_READING, ProblemKind.STALE_CURSOR),
         scopes=_SCOPES,
         examples=examples.SUBSCRIPTIONS,
+        paged=True,
     ),
     Operation(
         "getSubscription",
@@ -191,7 +200,8 @@ NOTIFYING: Final = (
         f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
         Tag.NOTIFICATIONS,
         "End a subscription",
-        "It is kept, and tells of nothing that ends from now on. Ending again changes nothing.",
+        "It is kept, and tells of nothing that is not announced yet. What was announced before is still sent, to where "
+        "the user is reached by then; cancel it if it shall not be. Ending again changes nothing.",
         {JSON: bodies.Subscription},
         method="DELETE",
         path_parameters=_SUBSCRIPTION_ID,

@@ -51,6 +51,7 @@ class Operation:
     :param request_needed: whether there must be a body.
     :param problems: the kinds it may answer with, beside those that every operation may.
     :param scopes: a key needs one of these; None: no key is needed, and (): any key will do.
+    :param may_be_there: whether it answers 200 where what it would make is there already.
     :param kept: whether answers have an ETag.
     :param paged: whether answers may have a header Link to the next page.
     :param guarded: whether keys and rates are looked at.
@@ -72,6 +73,7 @@ class Operation:
     problems: tuple[ProblemKind, ...] = ()
     scopes: tuple[str, ...] | None = None
     examples: tuple[Example, ...] = ()
+    may_be_there: bool = False
     kept: bool = False
     paged: bool = False
     guarded: bool = True

@@ -77,8 +77,8 @@ OPERATIONS: Final = (
         "/api/status",
         Tag.ACCOUNT,
         "The published run, its rejects, failures and the run under way",
-        "`empty`: nothing was published yet. `degraded`: the run that published had rejects. `conservation` shows "
-        "that each document that was read is accounted for.",
+        "`empty`: nothing was published yet. `degraded`: `degraded_by` says why. `conservation` shows that each "
+        "document that was read is accounted for.",
         {JSON: bodies.Status},
         problems=(*_PARAMETER_PROBLEMS, ProblemKind.OUT_OF_SCOPE),
         scopes=(Scope.OPERATE,),

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from api.describing.notifying_examples import KNOWN_KEY, PENDING_ID
 from api.notifying.listing import PATH as _NOTIFICATIONS
+from api.notifying.subscription_list import PATH as _SUBSCRIPTIONS
 from api.problems import ProblemKind
 from api.reading.merchants import PATH as _MERCHANTS
 from api.reading.series import PATH as _SUMMARY
-from api.resources.subscriptions import PATH as _SUBSCRIPTIONS
 
 _MADE_UP_KEY: Final = "tss_aaaaaaaaaa_" + 43 * "A"
 _AS_JSON: Final = (("Content-Type", "application/json"),)

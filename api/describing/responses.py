@@ -53,7 +53,13 @@ def responses_of(operation: Operation) -> Json:
         for media_type, model in operation.answers.items()
     }
     unchanged = {"304": _response("The client has it already.", headers)} if operation.kept else {}
-    return {str(operation.status): found, **unchanged, **_problem_responses(problems_of(operation))}
+    there = {"200": _response("It is there already.", ()) | {"content": found["content"]}}
+    return {
+        str(operation.status): found,
+        **(there if operation.may_be_there else {}),
+        **unchanged,
+        **_problem_responses(problems_of(operation)),
+    }
 
 
 def responses_to_options(operation: Operation) -> Json:

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: requests, latencies, the cache, and the age of what is published.
+"""What Prometheus scrapes: requests, latencies, the cache, the age of what is published, and the last run.
 
 Under gunicorn (``PROMETHEUS_MULTIPROC_DIR`` is set, see `core.metric_files`) every worker writes its numbers
 to files of its own, and whichever worker is scraped adds all of them up.
@@ -7,7 +7,7 @@ to files of its own, and whichever worker is scraped adds all of them up.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+
+from api.observing.run_metrics import run_metrics
+from core.stores.runs import Run
 
 UNMATCHED: Final = "unmatched"
 """The route of a request that no route matches: one value, so that made-up paths make no new series."""
@@ -34,13 +37,15 @@ class StoreFacts:
     :param up: whether it answers.
     :param generation: number of the published generation, or None when nothing is published or the store is down.
     :param published_at_ms: when that was published, milliseconds since 1970 UTC.
-    :param age_s: seconds since then.
+    :param age_s: seconds since its sources were last read.
+    :param runs: the latest runs, newest first.
     """
 
     up: bool
     generation: int | None = None
     published_at_ms: int | None = None
     age_s: float | None = None
+    runs: Sequence[Run] = ()
 
 
 class Metrics:
@@ -134,6 +139,8 @@ class _Together(Collector):
 
 def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
     yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 when the store answers, else 0.", value=float(store.up))
+    if store.up:
+        yield from run_metrics(store.runs)
     if store.generation is None or store.published_at_ms is None or store.age_s is None:
         return
     yield GaugeMetricFamily(
@@ -145,5 +152,7 @@ def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
         value=store.published_at_ms / 1000,
     )
     yield GaugeMetricFamily(
-        f"{_PREFIX}_published_age_seconds", "Seconds since the summaries were published.", value=store.age_s
+        f"{_PREFIX}_published_age_seconds",
+        "Seconds since the sources of the summaries were last read.",
+        value=store.age_s,
     )

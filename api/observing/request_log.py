@@ -12,6 +12,7 @@ from typing import Final
 import falcon
 
 from api.observing.metrics import UNMATCHED, Metrics
+from core.event_log import begin_about, end_about
 from core.instants import iso_instant
 from core.log_lines import Sink, lines_to, log_line, looks_like_key, traceback_of
 from core.stores.holders import Clock, wall_clock_ms
@@ -32,7 +33,7 @@ class RequestLog:
 
     It reads, where others have set them, ``req.context.principal.key_id`` and ``req.context.cache`` (``hit``, ``miss``
     or ``not-modified``). No key is ever logged: the header ``Authorization`` is not looked at, and what looks like one
-    elsewhere is replaced.
+    elsewhere is replaced. What the request has queued takes its id along (`core.event_log.about`).
 
     :param metrics: is told of every request.
     :param sink: takes the lines; standard output by default.
@@ -58,11 +59,13 @@ class RequestLog:
         req.context.started_ns = self._monotonic_ns()
         request_id = _named_by_client(req) or secrets.token_hex(8)
         req.context.request_id = request_id
+        req.context.about = begin_about(request_id=request_id)
         resp.set_header("X-Request-Id", request_id)
         self._metrics.request_began()
 
     def process_response(self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
         """Count and log the request, now that its answer is known."""
+        end_about(req.context.about)
         size = _body_bytes(req, resp)  # renders the body, which is part of the time
         duration_ns = self._monotonic_ns() - req.context.started_ns
         status = resp.status_code

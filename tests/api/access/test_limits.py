@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
@@ -22,10 +21,11 @@ from api.access.limits import RateLimit
 from api.access.windows import ProcessStorage
 from api.app import create_app
 from api.problems import Problem
-from core.errors import SettingsError
+from core.errors import ServiceError, SettingsError
 from core.settings import read_settings
 from core.stores import open_stores
 from core.stores.keys import Scope
+from stack.redis_server import find_redis_server
 
 ME = "/api/me"
 WINDOW_S = 60.0
@@ -138,9 +138,10 @@ class TestWindowsInThisProcess:
 class TestCountingInRedis:
     @pytest.fixture
     def redis_url(self, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-        program = shutil.which("redis-server")
-        if program is None:
-            missing("redis-server is not installed: rates that all workers share are counted in it")
+        try:
+            program = find_redis_server()
+        except ServiceError as error:
+            missing(f"{error.sentence}: rates that all workers share are counted in it")
         with socket.create_server(("127.0.0.1", 0)) as reserved:
             port = reserved.getsockname()[1]
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]

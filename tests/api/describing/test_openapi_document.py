@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import NoReturn
 
@@ -74,9 +73,7 @@ def test_it_has_every_route_and_method_of_the_app_and_no_other(url: str) -> None
 
 
 def test_its_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-
-    assert describe(open_to_this_host=True)["info"]["version"] == __version__ == project["version"]
+    assert describe(open_to_this_host=True)["info"]["version"] == __version__
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def fill(store_url: str) -> None:
             generation=1,
             run_id=publisher.id,
             published_at_ms=PUBLISHED_AT_MS,
+            complete_until_ms=PUBLISHED_AT_MS - 5000,
             meaning=MEANING,
             rows=rows.height,
             first_day_key=min(key for _, key, *_ in _DAILY),

@@ -8,7 +8,7 @@ import pytest
 from asking import Api, add_key, problem, wrong
 from examples import NOW_MS
 from falcon.testing import Result
-from sending import SUBSCRIPTION, SUBSCRIPTIONS, send
+from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, send
 
 from core.instants import iso_instant
 from core.stores import open_stores
@@ -45,6 +45,73 @@ def test_without_a_merchant_it_is_of_all_together_in_persian(api: Api) -> None:
     made = _subscribe(api).json
 
     assert (made["merchant_id"], made["locale"]) == (None, "fa")
+
+
+def test_the_same_again_is_the_one_there_is_and_not_a_second_that_tells_twice(api: Api) -> None:
+    first = _subscribe(api, channels=["sms", "email"])
+    again = _subscribe(api, channels=["email", "sms"])
+    named = _subscribe(api, channels=["sms", "email"], repeatable="a")
+
+    assert (again.status_code, again.json) == (named.status_code, named.json) == (200, first.json)
+    assert "location" not in again.headers
+    assert _listed(api) == [first.json["id"]]
+
+
+def test_after_its_end_the_same_makes_another(api: Api) -> None:
+    first = _subscribe(api)
+    send(api, first.headers["location"], {}, method="DELETE")
+    second = _subscribe(api)
+
+    assert second.status_code == 201
+    assert _listed(api) == [second.json["id"]] != [first.json["id"]]
+
+
+def test_a_list_comes_in_pages_that_lead_to_one_another(api: Api) -> None:
+    made = []
+    for number in range(5):
+        api.clock = lambda number=number: NOW_MS + number  # type: ignore[misc]
+        made.append(_subscribe(api, user_id=f"u{number}").json["id"])
+    listed, target = [], f"{SUBSCRIPTIONS}?limit=2"
+    while target:
+        path, _, query = target.partition("?")
+        answer = api.ask(path, query)
+        page = [told["id"] for told in answer.json["subscriptions"]]
+        assert len(page) <= 2
+        listed += page
+        target = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+
+    assert listed == made
+
+
+def test_a_page_of_others_summaries_is_empty_and_leads_on(api: Api, url: str) -> None:
+    everything = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
+    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"])
+    _subscribe(api, key=everything)
+    api.clock = lambda: NOW_MS + 1
+    mine = _subscribe(api, key=everything, merchant_id="tea-house").json["id"]
+
+    first = api.ask(SUBSCRIPTIONS, "limit=1", key=token)
+    assert first.json == {"subscriptions": []}
+    path, _, query = first.headers["link"].partition(">")[0].removeprefix("<").partition("?")
+    assert [told["id"] for told in api.ask(path, query, key=token).json["subscriptions"]] == [mine]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [("limit=0&cursor=", {"limit", "cursor"}), ("limit=1001", {"limit"}), ("cursor=x", {"cursor"})],
+)
+def test_wrong_pages_are_told(api: Api, query: str, names: set[str]) -> None:
+    assert set(wrong(api.ask(SUBSCRIPTIONS, query))) == names
+
+
+def test_a_cursor_is_of_its_own_list_only(api: Api) -> None:
+    for user_id in ("u1", "u2"):
+        _subscribe(api, user_id=user_id)
+        send(api, body=NEW | {"user_id": user_id})
+    lists = (SUBSCRIPTIONS, NOTIFICATIONS)
+    cursors = [api.ask(path, "limit=1").headers["link"].partition("cursor=")[2].partition(">")[0] for path in lists]
+    for path, cursor in zip(lists, reversed(cursors), strict=True):
+        assert set(wrong(api.ask(path, f"limit=1&cursor={cursor}"))) == {"cursor"}
 
 
 def test_a_list_is_of_one_user_or_all(api: Api) -> None:

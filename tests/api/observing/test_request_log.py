@@ -10,6 +10,7 @@ from asking import Api, add_key
 from sales import publish
 
 from api.observing.metrics import Metrics, StoreFacts
+from core.event_log import what_about
 from core.stores.keys import Scope
 
 FIELDS = [
@@ -157,3 +158,18 @@ def test_metrics_are_open_metrics_where_that_is_asked_for(api: Api) -> None:
     answer = api.ask("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
+
+
+def test_what_a_request_does_is_about_that_request_and_what_comes_after_it_is_not(api: Api) -> None:
+    seen: list[object] = []
+
+    class Notes:
+        public = True
+
+        def on_get(self, req: object, resp: object) -> None:
+            seen.append(what_about()["request_id"])
+
+    api.app.add_route("/notes", Notes())
+    api.ask("/notes", headers={"X-Request-Id": "one"})
+    assert seen == ["one"]
+    assert "request_id" not in what_about()

@@ -33,10 +33,12 @@ def begin(stores: Stores) -> Run:
     return stores.runs.begin(run())
 
 
-def publish(stores: Stores, counts: Counts, rejects: dict[str, int] | None = None) -> Run:
+def publish(
+    stores: Stores, counts: Counts, rejects: dict[str, int] | None = None, complete_until_ms: int | None = NOW_MS
+) -> Run:
     """One run that publishes."""
     begun = begin(stores)
-    stores.summaries.publish(publication(begun.id, ROWS), ROWS)
+    stores.summaries.publish(replace(publication(begun.id, ROWS), complete_until_ms=complete_until_ms), ROWS)
     ended = replace(
         begun.ended(RunStatus.PUBLISHED, AT_MS), counts=counts, rejects_by_reason=rejects or {}, generation=begun.id
     )
@@ -52,12 +54,14 @@ def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json == {
         "state": "ok",
+        "degraded_by": [],
         "published": {
             "version": f"1-{AT_MS:x}",
             "generation": 1,
             "run_id": 1,
             "published_at": "2024-06-24T12:00:00.001Z",
-            "age_s": 90.5,
+            "as_of": "2024-06-24T12:00:00.000Z",
+            "age_s": 90.501,
             "first_day_key": "1403/04/04",
             "last_day_key": "1403/04/04",
             "summaries": 3,
@@ -85,7 +89,7 @@ def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
 def test_a_run_with_rejects_is_degraded(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=9, counted=2, rejected=7), {"time: missing": 3, "amount: fraction": 4})
     status = Api(url).ask("/api/status").json
-    assert status["state"] == "degraded"
+    assert (status["state"], status["degraded_by"]) == ("degraded", ["rejects"])
     assert status["rejects"] == {"count": 7, "by_reason": {"amount: fraction": 4, "time: missing": 3}}
     assert status["conservation"]["holds"] is True
 
@@ -99,6 +103,7 @@ def test_a_store_with_nothing_published_is_empty(url: str, stores: Stores) -> No
     status = Api(url).ask("/api/status").json
     assert status == {
         "state": "empty",
+        "degraded_by": [],
         "published": None,
         "rejects": None,
         "conservation": None,
@@ -150,6 +155,38 @@ def test_a_publication_whose_run_is_unknown_is_told_all_the_same(url: str, store
 def test_a_clock_behind_that_of_the_publisher_shows_no_negative_age(url: str, stores: Stores) -> None:
     publish(stores, Counts())
     assert Api(url, clock=lambda: 0).ask("/api/status").json["published"]["age_s"] == 0
+
+
+def test_a_run_that_found_nothing_to_change_makes_the_state_young_and_good_again(url: str, stores: Stores) -> None:
+    publish(stores, Counts(read=9, counted=2, rejected=7), {"time: missing": 7})
+    unchanged = replace(begin(stores), as_of_ms=AT_MS + 60_000, generation=1, incremental=True)
+    stores.runs.update(unchanged.ended(RunStatus.UNCHANGED, AT_MS + 61_000))
+    status = Api(url, clock=lambda: AT_MS + 62_500, settings={"api_max_age_s": 2.5}).ask("/api/status").json
+    assert (status["state"], status["published"]["age_s"], status["published"]["run_id"]) == ("ok", 2.5, 1)
+    assert status["rejects"] == {"count": 0, "by_reason": {}}
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.DIED])
+def test_a_run_that_failed_makes_nothing_younger(url: str, stores: Stores, status: RunStatus) -> None:
+    publish(stores, Counts())
+    stores.runs.update(replace(begin(stores), as_of_ms=AT_MS + 60_000).ended(status, AT_MS + 61_000))
+    assert Api(url, clock=lambda: AT_MS + 70_000).ask("/api/status").json["published"]["age_s"] == 70.001
+
+
+def test_an_old_export_is_old_however_late_it_is_published(url: str, stores: Stores) -> None:
+    publish(stores, Counts(), complete_until_ms=AT_MS - 86_400_000)
+    published = Api(url, clock=lambda: AT_MS).ask("/api/status").json["published"]
+    assert (published["as_of"], published["age_s"]) == ("2024-06-23T12:00:00.001Z", 86_400)
+
+
+def test_past_its_limit_the_age_degrades_the_state_and_readiness_but_is_served(url: str, stores: Stores) -> None:
+    publish(stores, Counts())
+    for limit_s, state, ready in ((60.002, "ok", "ready"), (60.0, "degraded", "degraded"), (0.0, "ok", "ready")):
+        api = Api(url, clock=lambda: AT_MS + 60_000, settings={"api_max_age_s": limit_s})
+        status = api.ask("/api/status").json
+        assert (status["state"], status["degraded_by"]) == (state, ["age"] if state == "degraded" else [])
+        answer = api.ask("/readyz")
+        assert (answer.status_code, answer.json["status"]) == (200, ready)
 
 
 def test_it_needs_the_scope_operate(url: str, stores: Stores) -> None:

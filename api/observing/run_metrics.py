@@ -1,0 +1,70 @@
+"""What Prometheus is told of the jobs: they end before anybody could scrape them, so the ledger tells it here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from core.stores.runs import Run, RunStatus
+
+_PREFIX: Final = "transaction_summary"
+_RESULTS: Final = ("read", "counted", "rejected", "filtered", "out_of_range")
+
+
+def run_metrics(runs: Sequence[Run]) -> Iterable[Metric]:
+    """The latest run, the last one that has ended, and the last success; nothing of those that there are not.
+
+    :param runs: the latest, newest first.
+    """
+    ended = [run for run in runs if run.status is not RunStatus.RUNNING]
+    yield _gauge("run_in_progress", "1 while a run is under way, else 0.", len(ended) < len(runs))
+    if runs:
+        yield _instant("heartbeat_timestamp", "When the latest run was last known to be alive", runs[0].heartbeat_at_ms)
+    failures = takewhile(lambda run: not run.succeeded, ended)
+    yield _gauge(
+        "runs_failed_in_a_row", "Runs that failed or were broken off since the last success.", len([*failures])
+    )
+    success = next((run for run in ended if run.succeeded), None)
+    if success is not None and success.ended_at_ms is not None:
+        yield _instant("last_success_timestamp", "When the last run that went well ended", success.ended_at_ms)
+    if ended:
+        yield from _last(ended[0])
+
+
+def _last(run: Run) -> Iterable[Metric]:
+    yield _gauge("last_run_number", "Number of the last run that has ended.", run.id)
+    yield _by_label(
+        "last_run_status",
+        "1 for how the last run has ended, 0 for the other ways.",
+        "status",
+        {str(status): status is run.status for status in RunStatus if status is not RunStatus.RUNNING},
+    )
+    yield _instant("last_run_started_timestamp", "When the last run began", run.started_at_ms)
+    if run.ended_at_ms is not None:
+        yield _instant("last_run_ended_timestamp", "When the last run ended", run.ended_at_ms)
+        duration_s = max(0, run.ended_at_ms - run.started_at_ms) / 1000
+        yield _gauge("last_run_duration_seconds", "How long the last run took.", duration_s)
+    documents = {result: getattr(run.counts, result) for result in _RESULTS}
+    yield _by_label("last_run_documents", "What became of the documents of the last run.", "result", documents)
+    yield _gauge("last_run_warnings", "Warnings of the last run.", len(run.warnings))
+    if run.days_changed is not None:
+        yield _gauge("last_run_days_changed", "Days whose summaries the last run changed.", run.days_changed)
+
+
+def _instant(name: str, meaning: str, at_ms: int) -> Metric:
+    return _gauge(f"{name}_seconds", f"{meaning}, seconds since 1970.", at_ms / 1000)
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"{_PREFIX}_{name}", meaning, value=float(value))
+
+
+def _by_label(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"{_PREFIX}_{name}", meaning, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], float(number))
+    return family

@@ -1,0 +1,104 @@
+"""What /metrics tells of the jobs, out of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import Api
+from examples import NOW_MS, run
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.stores import Stores, open_stores
+from core.stores.runs import Counts, RunStatus
+
+_PREFIX = "transaction_summary_"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'summaries.db'}"
+
+
+@pytest.fixture
+def stores(url: str) -> Iterator[Stores]:
+    with open_stores(url, timeout_s=10, clock=lambda: NOW_MS) as stores:
+        yield stores
+
+
+def _end(stores: Stores, status: RunStatus, at_ms: int = NOW_MS, **fields: Any) -> None:
+    """One run that has ended."""
+    begun = stores.runs.begin(run(at_ms=at_ms))
+    stores.runs.update(replace(begun.ended(status, at_ms + 2500), **fields))
+
+
+def _told(url: str) -> Mapping[str, float]:
+    """What is told of runs: by name, and by the value of the label where there is one."""
+    text = Api(url).ask("/metrics").text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {
+        "/".join((sample.name.removeprefix(_PREFIX), *sample.labels.values())): sample.value
+        for sample in samples
+        if any(part in sample.name for part in ("run", "success", "heartbeat"))
+    }
+
+
+def test_a_store_without_runs_has_no_failures_and_no_last_run(stores: Stores, url: str) -> None:
+    assert _told(url) == {"run_in_progress": 0, "runs_failed_in_a_row": 0}
+
+
+def test_the_last_run_is_told_with_its_times_counts_and_changes(stores: Stores, url: str) -> None:
+    counts = Counts(read=10, counted=6, rejected=1, filtered=2, out_of_range=1)
+    _end(stores, RunStatus.UNCHANGED, counts=counts, days_changed=0, warnings=("one",))
+    told = _told(url)
+    assert {name: value for name, value in told.items() if name.startswith("last_run_documents")} == {
+        "last_run_documents/read": 10,
+        "last_run_documents/counted": 6,
+        "last_run_documents/rejected": 1,
+        "last_run_documents/filtered": 2,
+        "last_run_documents/out_of_range": 1,
+    }
+    assert told["last_run_number"] == 1
+    assert told["last_run_started_timestamp_seconds"] == NOW_MS / 1000
+    assert told["last_run_ended_timestamp_seconds"] == told["last_success_timestamp_seconds"] == NOW_MS / 1000 + 2.5
+    assert told["last_run_duration_seconds"] == 2.5
+    assert (told["last_run_days_changed"], told["last_run_warnings"]) == (0, 1)
+
+
+def test_exactly_the_way_in_which_the_last_run_ended_is_one(stores: Stores, url: str) -> None:
+    _end(stores, RunStatus.INTERRUPTED)
+    told = {name: value for name, value in _told(url).items() if name.startswith("last_run_status")}
+    assert told == {
+        f"last_run_status/{status}": float(status is RunStatus.INTERRUPTED)
+        for status in RunStatus
+        if status is not RunStatus.RUNNING
+    }
+
+
+def test_days_changed_are_not_told_where_they_were_not_counted(stores: Stores, url: str) -> None:
+    _end(stores, RunStatus.PUBLISHED)
+    assert "last_run_days_changed" not in _told(url)
+
+
+def test_failures_are_counted_since_the_last_success(stores: Stores, url: str) -> None:
+    for nth, status in enumerate(
+        (RunStatus.FAILED, RunStatus.PUBLISHED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.DIED)
+    ):
+        _end(stores, status, NOW_MS + nth * 10_000)
+    told = _told(url)
+    assert told["runs_failed_in_a_row"] == 3
+    assert told["last_success_timestamp_seconds"] == NOW_MS / 1000 + 10 + 2.5
+    assert told["last_run_number"] == 5
+
+
+def test_a_run_under_way_is_told_with_its_heartbeat_beside_the_last_that_ended(stores: Stores, url: str) -> None:
+    _end(stores, RunStatus.PUBLISHED)
+    begun = stores.runs.begin(run(at_ms=NOW_MS + 60_000))
+    stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 75_000))
+    told = _told(url)
+    assert told["run_in_progress"] == 1
+    assert told["heartbeat_timestamp_seconds"] == NOW_MS / 1000 + 75
+    assert told["last_run_number"] == 1

@@ -1,0 +1,77 @@
+"""The alerts: what they name, what they tell, and when they fire."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import yaml
+from questions import FOLDER, rules, selectors
+
+from core.notifications.events import EventKind
+from core.settings import Settings
+
+_UNIT_TESTS = Path(__file__).with_name("alerts.test.yml")
+_SCRAPED = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
+
+
+@pytest.fixture
+def promtool(missing: Callable[[str], NoReturn]) -> str:
+    program = shutil.which("promtool")
+    if program is None:
+        missing("promtool is not installed (in Debian's prometheus): it tests when alerts fire")
+    return program
+
+
+def test_every_alert_says_how_grave_it_is_what_happened_and_what_to_do() -> None:
+    for rule in rules():
+        assert rule["labels"]["severity"] in {"page", "ticket"}, rule["alert"]
+        assert rule["annotations"].keys() == {"summary", "action"}, rule["alert"]
+    names = [rule["alert"] for rule in rules()]
+    assert len(names) == len(set(names))
+
+
+def test_the_jobs_that_alerts_name_are_those_that_are_scraped() -> None:
+    named = {
+        matcher.value for selector in selectors() for matcher in selector.matchers.matchers if matcher.name == "job"
+    }
+    assert named == {scraped["job_name"] for scraped in _SCRAPED}
+
+
+def test_the_kinds_of_events_that_alerts_name_are_those_that_happen() -> None:
+    kinds = {
+        matcher.value for selector in selectors() for matcher in selector.matchers.matchers if matcher.name == "kind"
+    }
+    assert kinds <= set(EventKind)
+
+
+def test_what_is_scraped_is_where_the_service_tells_it_by_default() -> None:
+    targets = [target for scraped in _SCRAPED for config in scraped["static_configs"] for target in config["targets"]]
+    host, port = Settings().api_bind.split(":")
+    assert targets == [f"{host}:{port}", f"{host}:{int(port) + 1}"]
+
+
+def test_prometheus_accepts_its_configuration_and_the_alerts(promtool: str) -> None:
+    checked = subprocess.run(
+        [promtool, "check", "config", str(FOLDER / "prometheus.yml")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert f"{len(rules())} rules found" in checked.stdout
+
+
+def test_each_alert_fires_when_it_should_and_none_when_all_is_well(promtool: str) -> None:
+    named = set(re.findall(r"alertname(?:: |=\")(\w+)", _UNIT_TESTS.read_text()))
+    assert named == {rule["alert"] for rule in rules()}
+    tested = subprocess.run(
+        [promtool, "test", "rules", str(_UNIT_TESTS)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr

@@ -1,0 +1,56 @@
+"""The dashboard: that it is what its script makes, and that what it draws can be read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import combinations
+from typing import Any
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from questions import FOLDER, panels
+
+_FILE = FOLDER / "grafana-dashboard.json"
+_COLUMNS = 24
+
+
+def test_the_file_is_what_its_script_makes() -> None:
+    command = [sys.executable, str(FOLDER / "make_dashboard.py"), "--check"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_grafana_knows_all_of_it_and_lets_the_reader_choose_the_prometheus() -> None:
+    dashboard = Dashboard.from_json(json.loads(_FILE.read_text()))
+    assert dashboard.templating is not None
+    assert [str(variable.type_val) for variable in dashboard.templating.list_val or []] == ["datasource"]
+    assert {panel["datasource"]["uid"] for panel in panels()} == {"${datasource}"}
+
+
+def test_every_panel_has_a_title_a_description_a_unit_and_its_own_place() -> None:
+    for panel in panels():
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= _COLUMNS
+    ids = [panel["id"] for panel in panels()]
+    assert len(ids) == len(set(ids))
+    assert not [(one["title"], other["title"]) for one, other in combinations(panels(), 2) if _overlap(one, other)]
+
+
+def test_the_questions_of_a_panel_have_letters_of_their_own() -> None:
+    for panel in panels():
+        letters = [target["refId"] for target in panel["targets"]]
+        assert len(letters) == len(set(letters))
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    first, second = one["gridPos"], other["gridPos"]
+    apart = (
+        first["x"] + first["w"] <= second["x"]
+        or second["x"] + second["w"] <= first["x"]
+        or first["y"] + first["h"] <= second["y"]
+        or second["y"] + second["h"] <= first["y"]
+    )
+    return not apart
