@@ -1,0 +1,93 @@
+"""Writes `constraints.txt` and `docs/licences.md` from what is installed; ``--check`` only compares.
+
+They name every package that the program runs on: those of `requirements.txt`, and what these need in turn.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+_ROOT: Final = Path(__file__).parents[1]
+_REQUIREMENTS: Final = _ROOT / "requirements.txt"
+_MOST_OF_A_NAME: Final = 60  # a longer field holds the text of the licence
+_SAYS_NOTHING: Final = frozenset({"", "Dual License"})
+_CLASSIFIER: Final = "License :: OSI Approved :: "
+
+
+def runtime() -> dict[str, Distribution]:
+    """The packages that the program runs on, by name, in alphabetical order."""
+    found: dict[str, Distribution] = {}
+    waiting = [(requirement, "") for requirement in named()]
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        extras = {*requirement.extras, *([] if name in found else [""])}
+        found[name] = package = distribution(name)
+        waiting += [(Requirement(needed), wanted) for wanted in extras for needed in package.requires or ()]
+    return dict(sorted(found.items()))
+
+
+def named() -> list[Requirement]:
+    """The lines of `requirements.txt` that name a package."""
+    lines = (line.partition("#")[0].strip() for line in _REQUIREMENTS.read_text().splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+
+
+def licence(package: Distribution) -> str:
+    """The licence as the package itself declares it: an SPDX expression, or else its own words."""
+    metadata = package.metadata
+    for field in ("License-Expression", "License"):
+        declared = "".join(map(str, metadata.get_all(field) or ())).strip()
+        if declared not in _SAYS_NOTHING and len(declared) <= _MOST_OF_A_NAME:
+            return declared
+    classifiers = [str(line) for line in metadata.get_all("Classifier") or ()]
+    return " or ".join(line.removeprefix(_CLASSIFIER) for line in classifiers if line.startswith(_CLASSIFIER))
+
+
+def files() -> dict[Path, str]:
+    """What is to stand in each file."""
+    packages = runtime()
+    direct = {canonicalize_name(requirement.name) for requirement in named()}
+    pins = [f"{name}=={package.version}" for name, package in packages.items()]
+    rows = [
+        f"| {name} | {package.version} | {licence(package)} | {'yes' if name in direct else ''} |"
+        for name, package in packages.items()
+    ]
+    constraints = ["# The version of every package that requirements.txt leads to; made by `make pins`.", *pins]
+    report = [
+        "# Licences of what the program runs on",
+        "",
+        "As each package declares its own. Made by `make pins` from the pinned requirements; the program itself is",
+        "under the [MIT licence](../LICENSE). Packages that only tests and benchmarks use are not among them.",
+        "",
+        "| package | version | licence | used directly |",
+        "| --- | --- | --- | --- |",
+        *rows,
+    ]
+    return {
+        _ROOT / "constraints.txt": "\n".join([*constraints, ""]),
+        _ROOT / "docs" / "licences.md": "\n".join([*report, ""]),
+    }
+
+
+def main(arguments: list[str]) -> str:
+    """Write the files, or find out which are old; what is wrong, or an empty string."""
+    wanted = files()
+    if arguments == ["--check"]:
+        old = [path.name for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+        return f"{' and '.join(old)} not current: run `make pins`" if old else ""
+    for path, text in wanted.items():
+        path.write_text(text)
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) or 0)

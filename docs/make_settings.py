@@ -1,0 +1,133 @@
+"""Writes the table of all environment variables into `README.md`, from the settings; ``--check`` only compares."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+import annotated_types
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+_ROOT: Final = Path(__file__).parents[1]
+README: Final = _ROOT / "README.md"
+if __name__ == "__main__":
+    sys.path.insert(0, str(_ROOT))
+
+from core.settings.api import ApiSettings  # noqa: E402
+from core.settings.forms import Form  # noqa: E402
+from core.settings.notifier import NotifierSettings  # noqa: E402
+from core.settings.refresh import RefreshSettings  # noqa: E402
+from core.settings.shared import SharedSettings  # noqa: E402
+from core.settings.source import SourceSettings  # noqa: E402
+
+BEGIN: Final = "<!-- Made by `make docs` from core/settings: change it there. -->"
+END: Final = "<!-- The end of what is made. -->"
+GROUPS: Final[tuple[tuple[str, type[BaseSettings]], ...]] = (
+    ("Summaries", SharedSettings),
+    ("The live collection", SourceSettings),
+    ("Refreshes", RefreshSettings),
+    ("The API", ApiSettings),
+    ("The notifier", NotifierSettings),
+)
+OF_LIBRARIES: Final = {
+    "NUMBA_CACHE_DIR": (
+        "beside the sources",
+        "a folder",
+        "Where compiled code is kept; read-only once it is complete.",
+    ),
+    "NUMBA_CPU_NAME": (
+        "this processor",
+        "`generic`, or a name of LLVM's",
+        "The processor that code is compiled for; `generic` where another machine is to run it.",
+    ),
+    "PROMETHEUS_MULTIPROC_DIR": (
+        "the temporary folder",
+        "a folder",
+        "In which each start of the API makes a folder for the numbers of its workers.",
+    ),
+    "POLARS_MAX_THREADS": ("one for each core", "1 or more", "Threads that merge and check what was decoded."),
+    "PYTHONPATH": ("empty", "folders", "Where senders of your own are found; see docs/extending.md."),
+    "NUMBA_DISABLE_JIT": ("`0`", "`0`, `1`", "Runs the decoders as plain Python, a hundred times as slow; for tests."),
+    "NUMBA_BOUNDSCHECK": ("`0`", "`0`, `1`", "Checks every index in the decoders; for tests."),
+}
+"""Variables that are read by a library, or by its rules: (default, allowed, meaning)."""
+
+
+def table() -> str:
+    """The tables of all groups."""
+    made = [_table(title, [_row(name, field) for name, field in of.model_fields.items()]) for title, of in GROUPS]
+    others = [_line(name, *described) for name, described in OF_LIBRARIES.items()]
+    return "\n\n".join([*made, _table("Of libraries", others)])
+
+
+def allowed(field: FieldInfo) -> str:
+    """What the variable of `field` may be, in words."""
+    if forms := [one for one in field.metadata if isinstance(one, Form)]:
+        return forms[0].words
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
+    if field.annotation is bool:
+        return "`true`, `false`"
+    bounds = {type(one): one for one in field.metadata}
+    return " ".join(_bounds(bounds)) if bounds else "any text; or empty"
+
+
+def _bounds(bounds: dict[type, Any]) -> list[str]:
+    least, above = bounds.get(annotated_types.Ge), bounds.get(annotated_types.Gt)
+    most = bounds.get(annotated_types.Le)
+    if least is not None:
+        return [f"{least.ge:,} to {most.le:,}"] if most is not None else [f"{least.ge:,} or more"]
+    return [f"more than {above.gt:,}{',' if most else ''}" if above else "", *([f"up to {most.le:,}"] if most else [])]
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    return _line(name.upper(), default(field), allowed(field), field.description or "")
+
+
+def default(field: FieldInfo) -> str:
+    """The default as it is typed."""
+    value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    text = (
+        str(value).lower() if isinstance(value, bool) else f"{value:.10g}" if isinstance(value, float) else str(value)
+    )
+    return f"`{text}`" if text else "empty"
+
+
+def _line(*cells: str) -> str:
+    name, *others = cells
+    return f"| `{name}` | {' | '.join(cell.removesuffix('.').replace('<', '&lt;') for cell in others)} |"
+
+
+def _table(title: str, lines: list[str]) -> str:
+    return "\n".join(
+        [f"### {title}", "", "| variable | default | allowed | meaning |", "| --- | --- | --- | --- |", *lines]
+    )
+
+
+def with_table(text: str) -> str:
+    """`text` with the table between its marks.
+
+    :raises ValueError: it has no marks.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{README.name} has no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+
+
+def main(arguments: list[str]) -> str:
+    """Write the table, or find out whether it is old; what is wrong, or an empty string."""
+    text = README.read_text()
+    made = with_table(text)
+    if arguments == ["--check"]:
+        return "" if made == text else "The settings in README.md are not current: run `make docs`"
+    README.write_text(made)
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) or 0)

@@ -1,0 +1,196 @@
+"""Where the commands of the pages are run: a folder with what they name, and the servers that they ask."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
+
+from command_line import warm_server
+from delivery_broker import RedisProcess
+from pages import ROOT
+
+from core.notifications.events import Event, EventKind
+from core.notifications.model import Notification, new_id
+from core.stores import open_stores, wall_clock_ms
+
+STORE: Final = "sqlite:///demo/summaries.db"
+TIMEOUT_S: Final = 60
+SAMPLE: Final = "demo/sample.archive.gz --transactions 500000 --force"
+"""As in `make demo`: the pages show its figures."""
+
+_LINKED: Final = ("api", ".env.example", "requirements.txt", "constraints.txt", "tests", "pyproject.toml")
+_READY: Final = re.compile(r"served at http|\bready\.|beat v\S+ .*is starting")
+
+
+@dataclass
+class Sandbox:
+    """The folder, the variables that commands are run with, and what stands for what in them.
+
+    :param warm: the descriptor of the server that runs ``python -m jobs``, a second quicker each time.
+    """
+
+    folder: Path
+    variables: dict[str, str]
+    warm: int
+    replaced: dict[str, str] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set)
+
+    def adapted(self, text: str) -> str:
+        """`text` with what is elsewhere here."""
+        for found, standing_for in self.replaced.items():
+            text = text.replace(found, standing_for)
+        return text
+
+    def run(self, script: str, **variables: str) -> str:
+        """What bash says on standard output; it must end well."""
+        ended = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.adapted(script)],
+            cwd=self.folder,
+            env=self.variables | variables,
+            pass_fds=[self.warm],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{script}\n{ended.stdout}\n{ended.stderr}"
+        assert "Traceback" not in ended.stderr
+        return ended.stdout
+
+    def start_once(self, command: str) -> None:
+        """Start the server of the command and stop it, unless another page had the same."""
+        if self.is_first(command):
+            with self.serving(command):
+                pass
+
+    def is_first(self, command: str) -> bool:
+        """Whether nobody has asked this of the command before; comments apart."""
+        alone = command.partition(" #")[0].strip()
+        known = alone in self.met
+        self.met.add(alone)
+        return not known
+
+    @contextmanager
+    def serving(self, command: str) -> Iterator[None]:
+        """A server that the command starts, until the end of the block; it must start, and end well when asked to."""
+        log = self.folder / f"server-{len(list(self.folder.glob('server-*')))}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-c", re.sub(r"^((?:\w+=\S+ )*)", r"\1exec ", self.adapted(command.partition(" #")[0]))],
+                cwd=self.folder,
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while not _READY.search(log.read_text()):
+                assert process.poll() is None, f"{command}\n{log.read_text()}"
+                assert time.monotonic() < deadline, f"{command}\n{log.read_text()}"
+                time.sleep(0.05)
+            yield
+            process.terminate()
+            # beat has said that it starts before it minds signals.
+            assert process.wait(timeout=TIMEOUT_S) in (0, -signal.SIGTERM), f"{command}\n{log.read_text()}"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=10)
+
+
+@contextmanager
+def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -> Iterator[Sandbox]:
+    """A sandbox with the demo, an export, a live collection and its summaries, a key, a message that is dead, Redis."""
+    for name in _LINKED:
+        (folder / name).symlink_to(ROOT / name)
+    warm = warm_server().fileno()
+    _make_environment(folder / ".venv" / "bin", warm)
+    (folder / "demo").mkdir()
+    redis = RedisProcess(folder, missing)
+    redis.start()
+    try:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "NUMBA_CACHE_DIR") if name in os.environ}
+        sandbox = Sandbox(
+            folder,
+            {
+                **kept,
+                "PYTHONPATH": str(ROOT),
+                "LANG": "C.UTF-8",
+                "PYTHONUNBUFFERED": "1",
+                "POLARS_MAX_THREADS": "1",
+                "STORE_URL": STORE,
+                "CELERY_BROKER_URL": redis.url(0),
+                "CELERY_RESULT_BACKEND": redis.url(1),
+            },
+            warm,
+        )
+        _fill(sandbox, mongo_url)
+        yield sandbox
+    finally:
+        redis.kill()
+
+
+def _make_environment(folder: Path, warm: int) -> None:
+    """What stands for ``.venv/bin``: the programs of this environment, but ``python -m jobs`` by the warm server."""
+    folder.mkdir(parents=True)
+    for name in ("celery", "gunicorn"):
+        (folder / name).symlink_to(Path(sys.executable).with_name(name))
+    client = Path(__file__).with_name("warm_jobs.py")
+    python = folder / "python"
+    python.write_text(
+        f'#!/bin/sh\nif [ "$1 $2" = "-m jobs" ]; then shift 2; exec {sys.executable} -IS {client} {warm} "$@"; fi\n'
+        f'exec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+
+
+def _fill(sandbox: Sandbox, mongo_url: str) -> None:
+    python = ".venv/bin/python -m"
+    sandbox.run(
+        f"{python} jobs sample {SAMPLE}\n"
+        "cp demo/sample.archive.gz dump.archive.gz\n"
+        f"{python} jobs rebuild demo/sample.archive.gz --truncate\n"
+        f"{python} jobs rebuild '{mongo_url}' --truncate --store sqlite:///live.db"
+    )
+    options = "--summaries --notifications --operate"
+    sandbox.variables["TOKEN"] = sandbox.run(f"{python} api keys add tests {options}").strip()
+    spare = sandbox.run(f"{python} api keys add spare --operate").split("_")[1]
+    sandbox.replaced |= {
+        "revoke ID": f"revoke {spare}",
+        "retry ID": f"retry {_dead_message(sandbox)}",
+        "'mongodb://reader:s3cret@db1,db2/shop?replicaSet=rs0&readPreference=secondaryPreferred'": mongo_url,
+        "mongodb://db1/shop": mongo_url,
+        "0.0.0.0:8000": f"127.0.0.1:{_free_port()}",
+        "http://127.0.0.1:8000": f"http://127.0.0.1:{_free_port()}",
+    }
+    sandbox.variables["API_BIND"] = urlsplit(sandbox.replaced["http://127.0.0.1:8000"]).netloc
+
+
+def _dead_message(sandbox: Sandbox) -> str:
+    now_ms = wall_clock_ms()
+    message = Notification(new_id(), "sara", "title", "body", ("sms",), "en", now_ms)
+    with open_stores(f"sqlite:///{sandbox.folder}/demo/summaries.db", timeout_s=10) as stores:
+        kept = stores.notifications.add(message, now_ms)
+        event = Event(1, EventKind.DEAD, now_ms, error="the gateway says no")
+        assert stores.notifications.append(message, "sms", kept.log("sms").state, event) is not None
+    return message.id
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port: int = reserved.getsockname()[1]
+    return port

@@ -1,0 +1,35 @@
+"""The back-ups with MongoDB's tools, which cannot be run here: what they log in with, and who could see it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+import yaml
+from pages import ROOT, blocks, commands
+
+TOOL: Final = re.compile(r"\bmongo(dump|restore) ")
+FOUND: Final = [line for block in blocks("docs/operations.md", "sh") for line in commands(block) if TOOL.search(line)]
+IN_CONTAINERS: Final = [line for line in FOUND if line.startswith("docker compose exec ")]
+
+
+def test_there_is_a_back_up_and_a_way_back_with_docker_and_without() -> None:
+    assert [TOOL.findall(line) for line in FOUND] == [["dump"], ["restore"]] * 2
+    assert len(IN_CONTAINERS) == 2
+
+
+@pytest.mark.parametrize("command", FOUND)
+def test_no_password_is_in_the_arguments_where_everybody_on_the_host_could_read_it(command: str) -> None:
+    arguments = TOOL.split(command)[-1]
+    assert "--password" not in arguments
+    assert "--uri" not in arguments
+    assert "--config" in arguments
+
+
+@pytest.mark.parametrize("command", IN_CONTAINERS)
+def test_a_container_is_entered_as_the_user_of_the_database_by_variables_that_it_has(command: str) -> None:
+    assert '--username="$MONGO_USER" --authenticationDatabase="$MONGO_DATABASE"' in command
+    environment = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["mongodb"]["environment"]
+    assert set(re.findall(r"\$([A-Z_]+)", command)) <= environment.keys()
+    assert command.startswith("docker compose exec -T ")  # a terminal would spoil the archive

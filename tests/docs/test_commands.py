@@ -1,0 +1,174 @@
+"""Every command of the README and of `docs/` is run as it stands there, or at least parsed, or this fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import pytest
+import yaml
+from pages import PAGES, ROOT, Block, blocks, commands
+from parsing import require_parseable
+from pymongo import MongoClient
+from sandbox import Sandbox, prepared
+
+LANGUAGES: Final = {"sh", "json", "ini", "cron", "yaml", "python", "diff", "mermaid"}
+ELSEWHERE: Final = "docs/extending.md"
+"""Its commands are run by `test_extending`, in a program that has been extended."""
+
+OURS: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/python -m (jobs|notifier|api keys)\b")
+CAPTURED: Final = re.compile(r"^TOKEN=\$\((?P<inner>[^)]+)\)( *#.*)?$")
+TOOLS: Final = ("curl", "cp", "rm", "mkdir", "sqlite3")
+SERVER: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/(python -m api( +#|$| --)|gunicorn|celery)")
+STARTED: Final = ("-m gunicorn", ".venv/bin/gunicorn", "worker -c 2 -l info --without", "-A core beat")
+"""Of servers: these are started; others differ by options, which are parsed."""
+
+PARSED_BY_OTHERS: Final = {
+    "docker compose up": "tests/deploy reads the compose file by the library of Compose",
+    "docker compose build": "likewise",
+    "docker compose stop": "likewise",
+    "docker compose exec mongodb": "the shell in a container of MongoDB",
+    "docker compose exec -T mongodb": "test_backups reads what it logs in with",
+    "git pull": "of the tree that this is",
+    "mongodump": "of MongoDB's own tools, which are in no registry; test_backups reads what they log in with",
+    "mongorestore": "likewise",
+}
+SERVICES: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+@pytest.fixture(scope="module")
+def sandbox(
+    tmp_path_factory: pytest.TempPathFactory, mongo_url: str, missing: Callable[[str], NoReturn]
+) -> Iterator[Sandbox]:
+    for tool in ("curl", "sqlite3"):
+        if subprocess.run(["sh", "-c", f"command -v {tool}"], capture_output=True, check=False).returncode:
+            missing(f"{tool} is not installed, which commands of the documents use")
+    url = f"{mongo_url}documents"
+    now = datetime.now(UTC)
+    with MongoClient[dict[str, Any]](url) as client:
+        client.drop_database("documents")
+        client.get_default_database()["transaction"].insert_many(
+            {"merchantId": f"m{n % 3}", "amount": n, "createdAt": now - timedelta(days=20, hours=n)} for n in range(60)
+        )
+    with prepared(tmp_path_factory.mktemp("documents"), url, missing) as made:
+        yield made
+    with MongoClient[dict[str, Any]](url) as client:
+        client.drop_database("documents")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != ELSEWHERE and blocks(page, "sh")])
+def test_the_commands_of_a_page_work_in_its_order(sandbox: Sandbox, page: str) -> None:
+    with ExitStack() as running:
+        if any("curl" in block.text for block in blocks(page, "sh")):
+            running.enter_context(sandbox.serving(".venv/bin/python -m api"))
+        for block, following in _with_next(blocks(page)):
+            if block.language == "sh":
+                said = sandbox.run("\n".join(_runnable(sandbox, block)), **_store_of(block))
+                if following is not None and following.language == "json":
+                    assert json.loads(said) == json.loads(following.text), str(following)
+
+
+def _with_next(found: list[Block]) -> Iterator[tuple[Block, Block | None]]:
+    yield from zip(found, [*found[1:], None], strict=True)
+
+
+def _store_of(block: Block) -> dict[str, str]:
+    """What is refreshed is a store of the live collection's own."""
+    return {"STORE_URL": "sqlite:///live.db"} if "SOURCE_URL=" in block.text else {}
+
+
+def _runnable(sandbox: Sandbox, block: Block) -> Iterator[str]:
+    """What bash shall run of the block; the rest of it is dealt with on the way."""
+    for line in commands(block):
+        captured = CAPTURED.match(line)
+        command = captured["inner"] if captured else line
+        if OURS.match(command):
+            # Several pages begin with the same few.
+            if captured or sandbox.is_first(line):
+                yield line
+        elif command.partition(" ")[0] in TOOLS:
+            yield line
+        elif SERVER.match(command):
+            _start_or_parse(sandbox, command)
+        elif not _dealt_with(command):
+            pytest.fail(f"{block}: no rule says how this is tested: {line}")
+
+
+def _start_or_parse(sandbox: Sandbox, command: str) -> None:
+    if any(part in command for part in STARTED) or re.search(r"-m api( +#|$)", command):
+        if "-m api" not in command:  # that one is running already, where a page has it
+            sandbox.start_once(command)
+    else:
+        require_parseable(command)
+
+
+def _dealt_with(command: str) -> bool:
+    """Whether a rule covers a command that is not run."""
+    words = shlex.split(command, comments=True)
+    if command.startswith("make "):
+        subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, timeout=60, check=True)
+    elif any(command.startswith(known) for known in PARSED_BY_OTHERS):
+        pass
+    elif command.startswith("docker compose run --rm "):
+        require_parseable(shlex.join([*SERVICES[words[4]]["entrypoint"], *words[5:]]))
+    elif command.startswith("docker compose exec "):
+        assert words[3] in SERVICES
+        require_parseable(shlex.join(words[4:]))
+    elif command.startswith(".venv/bin/pytest "):
+        assert all((ROOT / word).exists() for word in words[2:])
+    elif "-m pip install" in command:
+        assert all((ROOT / name).exists() for name in words[words.index("-r") + 1 :])
+    elif all("=" in word for word in words):
+        _require_settings(words)
+    else:
+        return False
+    return True
+
+
+def _require_settings(words: list[str]) -> None:
+    from core.settings import Settings
+
+    given: dict[str, Any] = dict(word.lower().split("=", 1) for word in words)
+    assert given.keys() <= Settings.model_fields.keys()
+    Settings(**given)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_language_it_is_in(page: str) -> None:
+    assert [str(block) for block in blocks(page) if block.language not in LANGUAGES] == []
+
+
+def test_commands_of_other_schedulers_can_be_parsed() -> None:
+    found = [
+        call
+        for block in blocks("docs/scheduling.md", "ini", "cron")
+        for call in re.findall(r"python -m jobs[^\n>]*", block.text)
+    ]
+    job = yaml.safe_load(next(block.text for block in blocks("docs/scheduling.md", "yaml")))
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    for call in (*found, shlex.join(container["args"])):
+        require_parseable(call)
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_linked_to_is_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)#\s]+)?(?:#[^)]*)?\)", text):
+        if target and not re.match(r"[a-z]+:", target):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_anchors_that_are_linked_to_are_there(page: str) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)]+)\)", (ROOT / page).read_text()):
+        linked = Path(ROOT / page).parent / target if target else ROOT / page
+        titles = re.findall(r"(?m)^#+ (.*)$", linked.read_text())
+        assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}

@@ -1,0 +1,28 @@
+"""The pictures of the README: small, of one size, and with words for those who do not see them."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+import make_screenshots
+from pages import ROOT
+
+MOST_BYTES = 200_000
+
+
+def test_the_pictures_are_there_and_small() -> None:
+    shown = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert {ROOT / file for _, file in shown} == set((ROOT / "docs" / "images").iterdir())
+    assert len(shown) == 2
+    for words, file in shown:
+        content = (ROOT / file).read_bytes()
+        assert len(words) > 20
+        assert len(content) < MOST_BYTES
+        assert struct.unpack(">II", content[16:24]) == tuple(make_screenshots._SIZE.values())
+
+
+def test_a_picture_that_is_made_smaller_is_the_same_picture() -> None:
+    for file in (ROOT / "docs" / "images").iterdir():
+        content = file.read_bytes()
+        assert make_screenshots._smaller(content) == content

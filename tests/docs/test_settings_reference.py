@@ -1,0 +1,79 @@
+"""The table of environment variables in the README, and that it leaves none out."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import make_settings
+
+from core.settings import Settings
+
+ROOT: Final = Path(__file__).parents[2]
+PROGRAM: Final = ("core", "jobs", "api", "notifier", "docker", "notebooks")
+OF_EVERY_SYSTEM: Final = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "HOME", "PATH"}
+
+
+def test_the_table_is_that_of_the_settings() -> None:
+    command = [sys.executable, "docs/make_settings.py", "--check"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_every_setting_is_in_it_once() -> None:
+    assert sorted(_named()) == sorted([*(name.upper() for name in Settings.model_fields), *make_settings.OF_LIBRARIES])
+
+
+def test_every_variable_that_the_program_reads_or_sets_is_in_it() -> None:
+    found = {name for folder in PROGRAM for file in (ROOT / folder).rglob("*.py") for name in _used(file)}
+    assert {"NUMBA_CACHE_DIR", "PROMETHEUS_MULTIPROC_DIR", "STORE_URL"} <= found  # or this finds nothing at all
+    assert found - set(_named()) == set()
+
+
+def test_every_variable_that_the_image_sets_is_in_it() -> None:
+    set_there = re.findall(r"(?m)^(?:ENV|   ) +([A-Z_]+)=", (ROOT / "Dockerfile").read_text())
+    assert "NUMBA_CPU_NAME" in set_there
+    assert set(set_there) - OF_EVERY_SYSTEM - set(_named()) == set()
+
+
+def test_what_is_allowed_is_said_of_every_variable() -> None:
+    cells = [[cell.strip() for cell in line.split(" | ")] for line in make_settings.table().splitlines() if "`" in line]
+    assert [row[0] for row in cells if len(row) != 4 or not all(row)] == []
+
+
+def _named() -> list[str]:
+    return re.findall(r"(?m)^\| `([A-Z_]+)` \|", make_settings.README.read_text())
+
+
+def _used(file: Path) -> Iterator[str]:
+    """The names that `file` looks up in, or writes to, ``os.environ``; constants of its module are followed."""
+    tree = ast.parse(file.read_text())
+    constants = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        key: ast.expr | None = None
+        match node:
+            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=index):
+                key = index
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="environ")), args=[first, *_]):
+                key = first
+            case ast.Call(func=ast.Attribute(attr="getenv"), args=[first, *_]):
+                key = first
+            case ast.Compare(left=left, comparators=[ast.Attribute(attr="environ")]):
+                key = left
+        if isinstance(key, ast.Constant):
+            yield str(key.value)
+        elif isinstance(key, ast.Name):
+            yield str(constants[key.id])
+        else:
+            assert key is None, f"{file} uses a variable whose name this test cannot tell: {ast.unparse(node)}"
