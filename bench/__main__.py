@@ -11,10 +11,18 @@ from bench import job
 from bench.api import run as api
 from bench.data import ROOT, Data
 from bench.kept import HEADINGS, Section, keep
+from bench.live import run as live
 from bench.measure import BenchFailed
 from bench.notifier import run as notifier
+from bench.publishing import run as publishing
 
-_PARTS: Final = {"jobs": job.PARTS, "api": api.PARTS, "notifier": notifier.PARTS}
+_PARTS: Final = {
+    "jobs": job.PARTS,
+    "live": live.PARTS,
+    "api": api.PARTS,
+    "notifier": notifier.PARTS,
+    "publishing": publishing.PARTS,
+}
 _TRANSACTIONS: Final = 3_000_000
 _QUICK_TRANSACTIONS: Final = 300_000
 _ROUNDS: Final = 5
@@ -27,11 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     names = [name for parts in _PARTS.values() for name in parts]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"instead of {_ROUNDS}")
-    parser.add_argument("--transactions", type=int, metavar="N", help=f"jobs: instead of {_TRANSACTIONS:,}")
+    parser.add_argument("--transactions", type=int, metavar="N", help="jobs, live: instead of millions, thousands")
     parser.add_argument("--real", type=Path, metavar="PATH", help="jobs: an archive of your own to rebuild from too")
     parser.add_argument("--merchants", type=int, metavar="N", help=f"api: instead of {api.MERCHANTS:,}")
     parser.add_argument("--seconds", type=int, metavar="N", help=f"api, notifier: of a round, instead of {api.SECONDS}")
     parser.add_argument("--messages", type=int, metavar="N", help=f"notifier: instead of {notifier.MESSAGES:,}")
+    parser.add_argument("--summaries", type=int, metavar="N", help="publishing: instead of a million, and five")
     parser.add_argument("--data", type=Path, metavar="DIR", default=ROOT / ".cache" / "bench", help="for made-up data")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="for RESULTS.md and results.json [default: bench/, if all is measured]"
@@ -45,6 +54,15 @@ def _measured(name: str, only: list[str], options: argparse.Namespace) -> tuple[
         transactions = options.transactions or (_QUICK_TRANSACTIONS if options.quick else _TRANSACTIONS)
         section, is_whole = job.measure_job(only, Data(options.data, transactions), rounds, options.real)
         return section, is_whole and not options.transactions
+    if name == "live":
+        transactions = options.transactions or (live.QUICK_TRANSACTIONS if options.quick else live.TRANSACTIONS)
+        section, is_whole = live.measure_live(only, Data(options.data, transactions), rounds)
+        return section, is_whole and not options.transactions
+    if name == "publishing":
+        usual = (publishing.QUICK_SUMMARIES,) if options.quick else publishing.SUMMARIES
+        summaries = (options.summaries,) if options.summaries else usual
+        section, is_whole = publishing.measure_publishing(only, options.data, summaries, rounds)
+        return section, is_whole and not options.summaries
     seconds = options.seconds or (1 if options.quick else api.SECONDS)
     if name == "notifier":
         messages = options.messages or (notifier.QUICK_MESSAGES if options.quick else notifier.MESSAGES)

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-HEADINGS: Final = {"jobs": "The main job", "api": "The API", "notifier": "The notifier"}
+HEADINGS: Final = {
+    "jobs": "The main job",
+    "live": "Live collections",
+    "api": "The API",
+    "notifier": "The notifier",
+    "publishing": "Publishing",
+}
 """Name of a section in results.json, and its heading on the page; in the order of the page."""
 
 _PREFACE: Final = """\
 # Beside its peers
 
-`make bench` repeats all of it, `python -m bench jobs`, `python -m bench api` and `python -m bench notifier` one section
-each, after `pip install -r requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists more. Every
-sample is in `results.json`.
+`make bench` repeats all of it, `python -m bench SECTION` one section: {sections}. First
+`pip install -r requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists more. Every sample is in
+`results.json`.
 """
 
 
@@ -49,7 +55,8 @@ def keep(folder: Path, sections: Iterable[Section]) -> None:
     for section in sections:
         texts[section.name] = section.text
         values[section.name] = section.samples
-    page.write_text("\n".join([_PREFACE, *(texts[name] for name in HEADINGS if name in texts)]), "utf-8")
+    preface = _PREFACE.format(sections=", ".join(f"`{name}`" for name in HEADINGS))
+    page.write_text("\n".join([preface, *(texts[name] for name in HEADINGS if name in texts)]), "utf-8")
     ordered = {name: values[name] for name in HEADINGS if name in values}
     samples.write_text(json.dumps(ordered, indent=2, ensure_ascii=False) + "\n", "utf-8")
 

@@ -21,7 +21,7 @@ def describe() -> dict[str, str]:
     return {
         "processor": f"{_processor()}, {cores} cores",
         "memory": f"{memory_bytes / 1e9:.1f} GB",
-        "system": f"{_system()}, {platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{_system()}, {platform.system()} {_kernel()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "libraries": ", ".join(f"{name} {version}" for name in _LIBRARIES if (version := _version(name))),
     }
@@ -46,6 +46,10 @@ def _system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.platform(aliased=True, terse=True)
+
+
+def _kernel() -> str:
+    return platform.release().split("-")[0]  # what follows names a build of somebody's
 
 
 def _version(name: str) -> str | None:

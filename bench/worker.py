@@ -31,10 +31,10 @@ def main(name: str, file: str, warm_up: str | None = None) -> None:
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     measured = {"seconds": seconds, "cpu_s": cpu_s, "peak_bytes": peak_bytes}
-    print(json.dumps(measured | _summary(totals())))
+    print(json.dumps(measured | summary_of(totals())))
 
 
-def _summary(rows: Iterable[Row]) -> dict[str, int | str]:
+def summary_of(rows: Iterable[Row]) -> dict[str, int | str]:
     """The same for the same totals, in whatever order."""
     ordered = sorted(rows)
     lines = "".join(f"{merchant} {day} {amount} {count}\n" for merchant, day, amount, count in ordered)

@@ -1,55 +1,136 @@
-"""What all command lines share: errors become a sentence, a hint and an exit code; the stores are opened."""
+"""What all command lines share: errors become a sentence, a hint and an exit code; the stores are opened.
+
+With ``COMMAND_LOG=json`` standard error has lines of JSON instead of sentences, once the settings are read.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from core import __version__
 from core.errors import ServiceError, exit_code_of
+from core.event_log import is_log_json, log_event, take_over_logging
 
 if TYPE_CHECKING:
     from core.settings import Settings
     from core.stores import Stores
 
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+]
+"""The option of every command line."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a command has found out before it tells it.
+
+    :param exit_code: what it ends with although nobody may hear the rest; None while that is open.
+    """
+
+    exit_code: int | None = None
+
 
 @contextmanager
-def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[None]:
+def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[Verdict]:
     """Run a command inside: whatever it raises is told once, and ends the program with the right exit code.
 
     :param as_json: tell it on standard output too, as JSON.
     :param after_defect: a sentence for whoever met a defect of the program.
     """
+    verdict = Verdict()
     try:
-        yield
+        yield verdict
     except ServiceError as error:
         _fail(error, as_json)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is still to be flushed
-        raise typer.Exit(1) from None
+        _give_up_output()
+        raise typer.Exit(1 if verdict.exit_code is None else verdict.exit_code) from None
+    except OSError as error:
+        if not _is_of_output(error):
+            _fail(_defect(error, after_defect), as_json)
+        _give_up_output()
+        hint = "The command has done its work; only its answer is lost. Make room, or write it somewhere else."
+        lost = ServiceError(f"standard output cannot be written: {error.strerror or error}", hint)
+        _fail(lost, False, verdict.exit_code)
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
-        hint = f"This is a defect of the program ({place}): please report it. {after_defect}".rstrip()
-        _fail(ServiceError(f"unexpected {type(error).__name__}: {error}", hint), as_json)
+        _fail(_defect(error, after_defect), as_json)
 
 
-def _fail(error: ServiceError, as_json: bool) -> NoReturn:
-    code = exit_code_of(error)
-    typer.secho(f"Error: {error.sentence}.", err=True, fg="red" if sys.stderr.isatty() else None)
-    if error.hint:
-        typer.echo(error.hint, err=True)
+def _defect(error: Exception, after_defect: str) -> ServiceError:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
+    hint = f"This is a defect of the program ({place}): please report it. {after_defect}".rstrip()
+    return ServiceError(f"unexpected {type(error).__name__}: {error}", hint)
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether `error` comes from writing to standard output, which all commands do by `typer.echo`."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_code is typer.echo.__code__ and not frame.f_locals["err"] for frame in frames)
+
+
+def _give_up_output() -> None:
+    """Throw away what is still to be flushed, at which Python would fail once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _fail(error: ServiceError, as_json: bool, exit_code: int | None = None) -> NoReturn:
+    code = exit_code or exit_code_of(error)
+    if is_log_json():
+        kind = type(error).__name__
+        log_event("failed", "error", type=kind, error=error.sentence, hint=error.hint, exit_code=code)
+    else:
+        typer.secho(f"Error: {printable(error.sentence)}.", err=True, fg="red" if sys.stderr.isatty() else None)
+        if error.hint:
+            typer.echo(printable(error.hint), err=True)
     if as_json:
         problem = {"type": type(error).__name__, "message": error.sentence, "hint": error.hint, "exit_code": code}
-        print_json({"error": problem})
+        try:
+            print_json({"error": problem})
+        except OSError:
+            _give_up_output()  # it was told on standard error
     raise typer.Exit(code) from None
+
+
+def note(sentence: str, level: str = "info") -> None:
+    """Tell something on standard error.
+
+    :param sentence: with its full stop.
+    :param level: ``info`` or ``warning``.
+    """
+    if is_log_json():
+        log_event("note", level, message=sentence)
+    else:
+        told = printable(sentence)
+        typer.echo(f"Warning: {told}" if level == "warning" else told, err=True)
+
+
+def printable(text: str) -> str:
+    """`text` with its control characters as escapes: a merchant's name could command the terminal by them."""
+    return _CONTROLS.sub(lambda control: control[0].encode("unicode_escape").decode(), text)
 
 
 def print_json(content: Any) -> None:
@@ -62,7 +143,9 @@ def print_json(content: Any) -> None:
 
 
 def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings, Stores]:
-    """The settings, and the stores they (or `store_url`) name, which the caller closes.
+    """The settings, which are in force then for the log too, and the stores they (or `store_url`) name.
+
+    The caller closes those.
 
     :raises SettingsError: a variable's value is not allowed.
     :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
@@ -72,4 +155,6 @@ def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings
     from core.stores import open_stores
 
     settings = read_settings()
+    if settings.command_log == "json":
+        take_over_logging("WARNING", on_stderr=True)
     return settings, open_stores(store_url or settings.store_url, timeout_s=settings.store_timeout_s, create=create)

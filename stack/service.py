@@ -1,0 +1,131 @@
+"""Running the service: what is checked before, what a person is told, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from core.errors import ServiceError
+from core.settings import Settings, read_settings
+from core.stores import open_stores
+from stack.lines import Terminal
+from stack.programs import HOST, NAMES, Places, programs
+from stack.supervisor import Ended, Supervisor
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> int:
+    """Run the service until it is asked to stop; the exit code.
+
+    :param port: of the API, or 0 for any.
+    :param metrics_port: of the worker's metrics, 0 for any; by default that of `port_beside`.
+    :param data: folder of what is kept.
+    :raises ServiceError: a port is taken, another one uses `data`, there is no Redis, a setting or the store is wrong.
+    """
+    settings = read_settings()
+    if metrics_port is None:
+        metrics_port = port_beside(port)
+    ports = _free_ports({"--port": port, "--metrics-port": metrics_port, "": 0})
+    store_url = os.environ.get("STORE_URL") or f"sqlite:///{data / 'summaries.db'}"
+    places = Places(data, store_url, *ports)
+    with _only_one(data):
+        open_stores(store_url, timeout_s=settings.store_timeout_s).close()  # none of the others needs to make it then
+        ended = asyncio.run(_run(places, settings, as_json))
+    if ended is None:
+        typer.echo("Stopped.")
+        return 0
+    raise ServiceError(f"{ended.name} {_how(ended.code)}, so the others were stopped", "What it said last is above.")
+
+
+def port_beside(port: int) -> int:
+    """The next port after `port`; 0, for any, where there is none or `port` is itself any."""
+    return port + 1 if 0 < port < 65_535 else 0
+
+
+async def _run(places: Places, settings: Settings, as_json: bool) -> Ended | None:
+    supervisor = Supervisor(Terminal(NAMES, as_json=as_json).show, settings.notify_lease_s)
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
+    stages = programs(places, os.environ, secrets.token_hex(16))
+    return await supervisor.run(stages, lambda: _tell_ready(places))
+
+
+def _tell_ready(places: Places) -> None:
+    api = f"http://{HOST}:{places.api}"
+    typer.echo(
+        f"Ready. Dashboard: {api}/  API: {api}/docs  Metrics: {api}/metrics, http://{HOST}:{places.metrics}/metrics\n"
+        "Make summaries, from another terminal: "
+        f"{_python()} -m jobs rebuild SOURCE --truncate --store {_shown(places)}\n"
+        "Without data of your own, `make demo` makes some: SOURCE is then demo/sample.archive.gz\n"
+        "Ctrl-C stops."
+    )
+
+
+def _python() -> str:
+    """The path of this interpreter, as it is typed from here."""
+    program = Path(sys.executable)
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)
+
+
+def _shown(places: Places) -> str:
+    return places.store_url if places.store_url.startswith("sqlite:") else "…"  # other URLs may hold a password
+
+
+def _how(code: int) -> str:
+    return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+
+
+def _free_ports(wanted: dict[str, int]) -> list[int]:
+    """The ports of loopback that are wanted, by option, with others for 0.
+
+    They are held until all are known: else one that was chosen could be the next one's.
+
+    :raises ServiceError: one is taken.
+    """
+    held = []
+    try:
+        for option, port in wanted.items():
+            try:
+                held.append(socket.create_server((HOST, port)))
+            except OSError as error:
+                reason = (error.strerror or str(error)).partition(" (")[0].lower()  # what follows repeats the port
+                raise ServiceError(
+                    f"port {port} of {HOST} cannot be had: {reason}",
+                    f"Stop what uses it, or choose another with {option} (make run PORT=9000).",
+                ) from None
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Hold the folder `data`, which is made where it is not there.
+
+    :raises ServiceError: another service is running on it, or it cannot be written.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data / "lock").open("w")
+    except OSError as error:
+        raise ServiceError(
+            f"{data} cannot be written: {error.strerror}", "Choose another folder with --data."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ServiceError(f"another service is running on {data}", "Stop it first, or use --data.") from None
+        yield

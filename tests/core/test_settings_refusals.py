@@ -1,0 +1,160 @@
+"""Each variable with each kind of value that it must not have: the error names it, what was found, what is allowed."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, get_origin
+
+import annotated_types
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from core.errors import SettingsError
+from core.settings import Settings, read_settings
+from core.settings.forms import Form
+
+ROOT: Final = Path(__file__).parents[2]
+WRONG_TEXT: Final = {
+    "time_zone": "Tehran",
+    "currency": "1 $",
+    "source_url": "postgres://db/shop",
+    "refresh_options": "--where 'status=paid",
+    "api_rate_limit": "many",
+    "api_rate_limit_storage": "memcached://db",
+    "cors_origins": "app.example",
+    "celery_broker_url": "amqp://queue",
+    "celery_result_backend": "db+sqlite:///results",
+    "notify_senders": "sms",
+    "notify_rate_limits": "sms=many",
+    "kavenegar_url": "gateway.example",
+    "telegram_url": "gateway.example",
+}
+JUDGED_WHERE_USED: Final = {
+    "store_url",  # --store goes before it
+    "api_bind",  # the API's own
+    "quarantine_dir",
+    "notify_pulse_file",
+    "smtp_host",
+    "smtp_user",
+    "smtp_password",
+    "smtp_from",
+    "kavenegar_api_key",
+    "kavenegar_sender",
+    "telegram_bot_token",
+    "webhook_secret",
+}
+"""Any text is taken for these; what uses one says what is wrong with it."""
+
+MAY_BE_EMPTY: Final = {"store_url", "api_bind", "notify_senders"}
+"""Beside those whose default it is: the first two are judged by what uses them, and a program may have no channel."""
+
+
+def _wrong_numbers(field: FieldInfo) -> Iterator[str]:
+    bounds = {type(one): one for one in field.metadata}
+    step = 1 if field.annotation is int else 0.001
+    if (least := bounds.get(annotated_types.Ge)) is not None:
+        yield str(least.ge - step)
+    if (above := bounds.get(annotated_types.Gt)) is not None:
+        yield str(above.gt)
+    if (most := bounds.get(annotated_types.Le)) is not None:
+        yield str(most.le + step)
+    yield from ("many", "1e999", "nan", "")
+    if field.annotation is int:
+        yield "1.5"
+
+
+def _wrong_values() -> Iterator[tuple[str, str]]:
+    for name, field in Settings.model_fields.items():
+        if field.annotation in (int, float):
+            yield from ((name, value) for value in _wrong_numbers(field))
+        elif field.annotation is bool or get_origin(field.annotation) is Literal:
+            yield from ((name, value) for value in ("maybe", ""))
+        else:
+            if name in WRONG_TEXT:
+                yield name, WRONG_TEXT[name]
+            default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+            if default and name not in MAY_BE_EMPTY:
+                yield name, ""
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize(("name", "value"), list(_wrong_values()))
+def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    field = Settings.model_fields[name]
+    monkeypatch.setenv(name.upper(), value)
+    with pytest.raises(SettingsError) as refusal:
+        read_settings()
+    shown = f"{value.partition('://')[0]}://***" if value and isinstance(field.default, SecretStr) else value
+    assert refusal.value.sentence.startswith(f"{name.upper()} is {shown!r}: ")
+    if forms := [one for one in field.metadata if isinstance(one, Form) and one.pattern]:
+        assert refusal.value.sentence.endswith(f": it must be {forms[0].words}")
+    assert re.search(r": .{10,}", refusal.value.sentence), "what is allowed"
+
+
+def test_every_variable_is_tried() -> None:
+    tried = {name for name, _ in _wrong_values()}
+    assert set(Settings.model_fields) - tried == JUDGED_WHERE_USED - {"quarantine_dir"}
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_the_default_is_allowed_when_it_is_given(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    default = Settings.model_fields[name].default
+    text = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
+    monkeypatch.setenv(name.upper(), text)
+    assert getattr(read_settings(), name) == default
+
+
+@pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if field.annotation is float])
+def test_no_number_is_infinite(name: str) -> None:
+    assert math.isfinite(getattr(Settings(), name))
+
+
+def test_a_secret_that_is_refused_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "amqp://user:s3cret@queue/s3cret")
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "s3cret")
+    monkeypatch.setenv("SOURCE_URL", "user:s3cret@host://x")
+    with pytest.raises(SettingsError) as refusal:
+        read_settings()
+    assert refusal.value.sentence.count(": it must be ") == 3
+    assert "s3cret" not in refusal.value.sentence + refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["jobs", "status"], 2),
+        (["gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"], 2),
+        (["notifier", "status"], 2),
+        (["celery", "-A", "core", "worker"], 1),
+    ],
+    ids=["jobs", "api", "notifier", "worker"],
+)
+def test_no_program_starts_with_a_wrong_value(command: list[str], code: int, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "CALENDAR": "lunar", "THREADS": "", "STORE_URL": f"sqlite:///{tmp_path}/s.db"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == code, ended
+    said = ended.stderr
+    assert (
+        "CALENDAR is 'lunar': Input should be 'jalali' or 'gregorian'; THREADS is '': Input should be a valid" in said
+    )
+    assert "Change the environment variable, or unset it for its default." in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []

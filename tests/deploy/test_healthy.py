@@ -1,0 +1,64 @@
+"""`docker/healthy.py`, which says whether a container is well."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image_parts import ROOT
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def _healthy(*arguments: object) -> tuple[int, str]:
+    command = [sys.executable, "-IS", str(ROOT / "docker" / "healthy.py"), *map(str, arguments)]
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return ended.returncode, ended.stderr
+
+
+def test_an_address_that_answers_200_is_healthy_past_any_proxy(address: str) -> None:
+    assert _healthy(f"{address}/healthz") == (0, "")
+
+
+def test_an_address_that_answers_anything_else_is_not(address: str) -> None:
+    assert _healthy(f"{address}/readyz") == (1, f"{address}/readyz answers 503\n")
+
+
+def test_an_address_where_nobody_is_is_not() -> None:
+    code, said = _healthy("http://127.0.0.1:9/healthz")
+    assert code == 1
+    assert said.startswith("http://127.0.0.1:9/healthz does not answer: ")
+
+
+def test_a_file_is_healthy_for_as_long_as_it_is_young(tmp_path: Path) -> None:
+    file = tmp_path / "pulse"
+    assert _healthy(file, 30) == (1, f"{file} was not touched yet: No such file or directory\n")
+    file.touch()
+    assert _healthy(file, 30) == (0, "")
+    old = time.time() - 100
+    os.utime(file, (old, old))
+    assert _healthy(file, 30)[0] == 1
+    assert _healthy(file, 300) == (0, "")

@@ -1,0 +1,94 @@
+"""`make run` from its start to Ctrl-C: what its programs do together, and what they tell of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pytest
+from questions import metrics_named
+from service_life import ROOT, Service, names_told
+
+REQUEST_ID = "told-by-the-client-1"
+
+
+@dataclass
+class Life:
+    """What was seen."""
+
+    service: Service
+    total: int
+    notification: dict[str, Any]
+    told: set[str]
+    exit_code: int
+    left: list[psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """A sample is rebuilt into the store of the service, a message about it is sent, and Ctrl-C is pressed."""
+    service = Service(tmp_path_factory.mktemp("service"))
+    try:
+        service.wait_until_ready()
+        sample = str(service.folder / "sample.bson")
+        service.jobs("sample", sample, "--transactions", "1000")
+        service.jobs("rebuild", sample, "--truncate")
+        service.jobs("rebuild", sample, "--from", "1403/01/01", "--max-reject-ratio", "1")
+        [first, *_] = service.ask("/api/transactions/summary?mode=monthly&type=count")
+        body = f"{first['key']}: {first['value']}"
+        message = {"user_id": "sara", "title": "Sales", "body": body, "channels": ["sms", "email"]}
+        made = service.ask("/api/notifications", message, {"X-Request-Id": REQUEST_ID})
+        path = f"/api/notifications/{made['id']}"
+        service.wait_until(lambda: service.ask(path)["status"] == "sent")
+        notification = service.ask(path)
+        swept = "transaction_summary_notifier_last_look_timestamp_seconds"
+        service.wait_until(lambda: swept in names_told(service.worker_metrics))
+        told = names_told(f"{service.api}/metrics") | names_told(service.worker_metrics)
+        family = service.family()
+        code = service.stop()
+        _, left = psutil.wait_procs(family, timeout=5)
+        yield Life(service, first["value"], notification, told, code, left)
+    finally:
+        service.end()
+
+
+def test_a_message_about_a_real_summary_is_delivered_over_each_channel(life: Life) -> None:
+    assert life.total > 0
+    assert [log["status"] for log in life.notification["logs"]] == ["success", "success"]
+    printed = [line for line in life.service.lines_of("worker") if line["event"] == "notification"]
+    assert {line["channel"] for line in printed} == {"sms", "email"}
+    assert {line["body"].rpartition(": ")[2] for line in printed} == {str(life.total)}
+
+
+def test_the_id_of_the_request_that_made_a_message_is_in_each_line_of_the_worker_about_it(life: Life) -> None:
+    [request] = [line for line in life.service.lines_of("api") if line.get("request_id") == REQUEST_ID]
+    assert request["status"] == 201
+    about = [line for line in life.service.lines_of("worker") if line.get("notification_id") == life.notification["id"]]
+    assert {line["event"] for line in about} == {"attempt", "notification", "success"}
+    assert {line.get("request_id") for line in about} == {REQUEST_ID}
+
+
+def test_every_metric_of_alerts_and_dashboard_is_told_by_the_running_programs(life: Life) -> None:
+    assert metrics_named() - life.told == set()
+
+
+def test_the_command_that_makes_summaries_can_be_typed_as_it_is_shown_where_the_service_was_started(life: Life) -> None:
+    [shown] = re.findall(r"(?m)^Make summaries, from another terminal: (.*)$", life.service.said)
+    program, *arguments = shlex.split(shown)
+    assert os.access(ROOT / program, os.X_OK)
+    assert arguments[:4] == ["-m", "jobs", "rebuild", "SOURCE"]
+
+
+def test_ctrl_c_stops_all_programs_with_exit_code_0_and_without_a_traceback(life: Life) -> None:
+    assert life.exit_code == 0
+    assert life.left == []
+    assert life.service.said.endswith("Stopped.\n")
+    assert "Traceback" not in life.service.said
+    assert [
+        line for name in ("api", "worker") for line in life.service.lines_of(name) if line["level"] == "error"
+    ] == []

@@ -1,0 +1,131 @@
+"""What is checked before anything is started, and how lines look on the terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from service_life import ROOT
+
+from core.errors import ServiceError
+from stack.lines import Terminal, readable
+from stack.redis_server import configuration, find_redis_server
+from stack.service import port_beside
+
+_LINE = {
+    "time": "2026-11-23T22:50:41.007Z",
+    "level": "warning",
+    "event": "failed",
+    "channel": "sms",
+    "error": 'it said "no"',
+    "reference": None,
+    "pid": 7,
+}
+
+
+def _start(*arguments: str, **variables: str) -> tuple[int, str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "stack", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_a_port_that_is_taken_is_named_with_the_option_that_chooses_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, said = _start("--port", str(port), "--data", str(tmp_path / "data"))
+    assert code == 1
+    assert said == (
+        f"Error: port {port} of 127.0.0.1 cannot be had: address already in use.\n"
+        "Stop what uses it, or choose another with --port (make run PORT=9000).\n"
+    )
+
+
+@pytest.mark.parametrize(("port", "beside"), [(8000, 8001), (65_534, 65_535), (65_535, 0), (0, 0)])
+def test_metrics_are_told_on_the_next_port_where_there_is_one(port: int, beside: int) -> None:
+    assert port_beside(port) == beside
+
+
+def test_a_folder_that_another_service_runs_on_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, said = _start("--port", "0", "--data", str(tmp_path))
+    assert code == 1
+    assert said.startswith(f"Error: another service is running on {tmp_path}.\n")
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, said = _start("--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert (code, said.splitlines()[-1]) == (1, "Choose another folder with --data.")
+
+
+def test_a_program_that_cannot_start_is_named_and_what_it_said_stands_above(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    code, said = _start("--port", "0", "--data", str(data), NOTIFY_SENDERS="sms=kavenegar")
+    assert code == 1
+    assert re.search(r"(?m)^worker \| KAVENEGAR_API_KEY is empty", said)
+    assert "Error: worker ended with exit code 1, so the others were stopped.\n" in said
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_the_redis_of_the_path_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "redis-server"
+    program.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_redis_server() == str(program)
+
+
+def test_without_one_there_is_that_of_the_package_and_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    try:
+        program = find_redis_server()
+    except ServiceError as error:
+        pytest.skip(f"{error.sentence}: the package has no wheel for it")
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=True)
+    assert version.stdout.startswith("Redis server v=")
+
+
+def test_redis_takes_a_folder_of_any_name_and_listens_on_loopback_only(tmp_path: Path) -> None:
+    folder = tmp_path / 'a "b" \\c'
+    lines = configuration(folder, 7000, "secret").decode().splitlines()
+    assert {"bind 127.0.0.1", "port 7000", "requirepass secret"} <= set(lines)
+    [written] = [line for line in lines if line.startswith("dir ")]
+    assert json.loads(written.removeprefix("dir ")) == str(folder)
+
+
+def test_a_log_line_is_shown_as_words_after_the_name_of_its_program(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal(["api", "worker"])
+    terminal.show("api", json.dumps(_LINE).encode())
+    terminal.show("worker", b"plain [text]\n")
+    terminal.show("worker", b"\n")
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r'api    \| \d\d:\d\d:41 WARNING failed channel=sms error="it said \\"no\\""',
+        first,
+    )
+    assert second == "worker | plain [text]"
+
+
+def test_asked_for_json_lines_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(["api"], as_json=True).show("api", json.dumps(_LINE).encode())
+    assert json.loads(capsys.readouterr().out.removeprefix("api | ")) == _LINE
+
+
+def test_what_a_library_logs_is_shown_by_its_message() -> None:
+    line = {"time": "2026-11-23T22:50:41.007Z", "level": "info", "event": "log", "logger": "x", "message": "ready."}
+    assert readable(line).split(" ", 1)[1] == "ready."

@@ -1,0 +1,135 @@
+"""Programs that run together: their order, and what happens when one ends or somebody asks to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stack.supervisor import Ended, Program, Supervisor
+
+_FOR_LONG = "while True: time.sleep(0.05)"
+_NOTES_ITS_END = f"""
+import signal, time
+def end(*_):
+    open({{ended!r}}, "a").write({{name!r}} + " ")
+    raise SystemExit
+signal.signal(signal.SIGTERM, end)
+open({{began!r}}, "w").close()
+{_FOR_LONG}
+"""
+
+
+def _program(name: str, script: str, is_ready: Callable[[], bool] = lambda: True, stdin: bytes = b"") -> Program:
+    return Program(name, (sys.executable, "-S", "-c", script), dict(os.environ), is_ready, stdin)
+
+
+class _Shown:
+    """What was shown; asks `supervisor` to stop at a line that says so."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bytes]] = []
+
+    def __call__(self, name: str, line: bytes) -> None:
+        self.lines.append((name, line.rstrip()))
+
+
+@pytest.fixture
+def shown() -> _Shown:
+    return _Shown()
+
+
+def _run(
+    shown: Callable[[str, bytes], object],
+    *stages: list[Program],
+    grace_s: float = 20,
+    when_ready: Callable[[Supervisor], object] = lambda _: None,
+) -> Ended | None:
+    async def run() -> Ended | None:
+        supervisor = Supervisor(shown, grace_s)
+        return await asyncio.wait_for(supervisor.run(stages, lambda: when_ready(supervisor)), 60)
+
+    return asyncio.run(run())
+
+
+def test_the_first_program_that_ends_by_itself_is_named_with_its_code_and_the_others_are_stopped(
+    shown: _Shown,
+) -> None:
+    pids = "import os, time; print(os.getpid(), flush=True);"
+    long = _program("long", f"{pids} {_FOR_LONG}".replace("; while", "\nwhile"))
+    short = _program("short", f"{pids} time.sleep(0.2); raise SystemExit(7)")
+    assert _run(shown, [long], [short]) == Ended("short", 7)
+    assert {name for name, _ in shown.lines} == {"long", "short"}
+    assert not any(psutil.pid_exists(int(pid)) for _, pid in shown.lines)
+
+
+def test_a_program_that_a_signal_ends_is_told_of_by_its_negative_number(shown: _Shown) -> None:
+    killed = _program("killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert _run(shown, [killed]) == Ended("killed", -9)
+
+
+def test_a_program_that_ends_before_it_is_ready_ends_all(shown: _Shown) -> None:
+    began: list[str] = []
+    early = _program("early", "raise SystemExit(3)", lambda: False)
+    assert _run(shown, [early], [], when_ready=lambda _: began.append("ready")) == Ended("early", 3)
+    assert began == []
+
+
+def test_a_stage_begins_when_the_one_before_is_ready_and_ends_before_it(shown: _Shown, tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    stages = []
+    for name in ("queue", "worker"):
+        began = tmp_path / f"{name} began"
+        script = _NOTES_ITS_END.format(ended=str(ended), name=name, began=str(began))
+        if name == "worker":
+            script = f"import os\nassert os.path.exists({str(tmp_path / 'queue began')!r})\n{script}"
+        stages.append([_program(name, script, began.exists)])
+    assert _run(shown, *stages, when_ready=Supervisor.stop) is None
+    assert ended.read_text() == "worker queue "
+    assert shown.lines == []
+
+
+def test_what_does_not_stop_in_time_is_killed_with_what_it_has_started(shown: _Shown, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    script = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid, flush=True)\n"
+        f"open({str(began)!r}, 'w').close()\n{_FOR_LONG}"
+    )
+    assert _run(shown, [_program("stubborn", script, began.exists)], grace_s=0.3, when_ready=Supervisor.stop) is None
+    [(_, child)] = shown.lines
+    assert not psutil.pid_exists(int(child)) or psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
+
+
+def test_asked_a_second_time_it_waits_for_nobody(shown: _Shown, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    script = (
+        f"import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen({str(began)!r}, 'w').close()\n"
+        f"{_FOR_LONG}"
+    )
+
+    def twice(supervisor: Supervisor) -> None:
+        supervisor.stop()
+        asyncio.get_running_loop().call_later(0.2, supervisor.stop)
+
+    assert _run(shown, [_program("stubborn", script, began.exists)], grace_s=600, when_ready=twice) is None
+
+
+def test_a_program_reads_what_it_is_given_on_standard_input(shown: _Shown) -> None:
+    _run(shown, [_program("reader", "print(input(), flush=True)", stdin=b"port 1\n")])
+    assert shown.lines == [("reader", b"port 1")]
+
+
+def test_programs_are_stopped_when_nobody_reads_what_they_say_any_more() -> None:
+    def gone(name: str, line: bytes) -> None:
+        raise BrokenPipeError
+
+    talker = _program("talker", "import time\nwhile True: print('x', flush=True); time.sleep(0.05)")
+    assert _run(gone, [talker]) is None
