@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Final, Literal, get_args, get_origin
 
-import annotated_types
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
@@ -19,6 +18,7 @@ if __name__ == "__main__":
 from core.settings.api import ApiSettings  # noqa: E402
 from core.settings.forms import Form  # noqa: E402
 from core.settings.notifier import NotifierSettings  # noqa: E402
+from core.settings.ranges import range_words  # noqa: E402
 from core.settings.refresh import RefreshSettings  # noqa: E402
 from core.settings.shared import SharedSettings  # noqa: E402
 from core.settings.source import SourceSettings  # noqa: E402
@@ -71,16 +71,7 @@ def allowed(field: FieldInfo) -> str:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     if field.annotation is bool:
         return "`true`, `false`"
-    bounds = {type(one): one for one in field.metadata}
-    return " ".join(_bounds(bounds)) if bounds else "any text; or empty"
-
-
-def _bounds(bounds: dict[type, Any]) -> list[str]:
-    least, above = bounds.get(annotated_types.Ge), bounds.get(annotated_types.Gt)
-    most = bounds.get(annotated_types.Le)
-    if least is not None:
-        return [f"{least.ge:,} to {most.le:,}"] if most is not None else [f"{least.ge:,} or more"]
-    return [f"more than {above.gt:,}{',' if most else ''}" if above else "", *([f"up to {most.le:,}"] if most else [])]
+    return range_words(field) or "any text; or empty"
 
 
 def _row(name: str, field: FieldInfo) -> str:

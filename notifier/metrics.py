@@ -139,11 +139,11 @@ class Metrics:
         self._swept.set(now_ms / 1000)
 
 
-def serve(port: int) -> None:
-    """Serve the numbers of all processes of this worker on `port` of loopback, in a thread.
+def serve(host: str, port: int) -> None:
+    """Serve the numbers of all processes of this worker on `port` of the address `host`, in a thread.
 
-    :raises OSError: the port is taken.
+    :raises OSError: the port is taken, or `host` is no address of this machine.
     """
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    start_http_server(port, addr="127.0.0.1", registry=registry)
+    start_http_server(port, addr=host, registry=registry)

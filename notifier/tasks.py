@@ -114,11 +114,12 @@ def _begin(**_: Any) -> None:
 
 
 def _serve_metrics(**_: Any) -> None:
-    if port := read_settings().notify_metrics_port:
+    settings = read_settings()
+    if port := settings.notify_metrics_port:
         from notifier.metrics import serve  # now that there is a folder for them
 
         try:
-            serve(port)
+            serve(settings.notify_metrics_host, port)
         except OSError as error:  # messages matter more
             log_event("metrics-not-served", "error", port=port, error=error.strerror)
 

@@ -9,11 +9,13 @@ import re
 from typing import Final
 
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from core.errors import SettingsError
 from core.settings.api import ApiSettings
 from core.settings.notifier import NotifierSettings
+from core.settings.ranges import range_words
 from core.settings.refresh import RefreshSettings
 from core.settings.shared import SharedSettings
 from core.settings.source import SourceSettings
@@ -38,11 +40,19 @@ def read_settings() -> Settings:
     except ValidationError as error:
         problems = [
             f"{str(problem['loc'][0]).upper()} is {_shown(str(problem['loc'][0]), problem['input'])}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
+            f"{_allowed(problem)}"
             for problem in error.errors()
         ]
         hint = "Change the environment variable, or unset it for its default."
         raise SettingsError("; ".join(problems), hint) from None
+
+
+def _allowed(problem: ErrorDetails) -> str:
+    """What is allowed instead: of a number its whole range, where pydantic names the one bound that was broken."""
+    field = Settings.model_fields[str(problem["loc"][0])]
+    if field.annotation in (int, float) and problem["type"] != "value_error":
+        return f"it must be {'a whole number' if field.annotation is int else 'a number'}, {range_words(field)}"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def _shown(name: str, value: object) -> str:

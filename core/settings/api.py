@@ -51,7 +51,7 @@ class ApiSettings(BaseSettings):
         default="6000/minute", description="Requests allowed per key, or per address without one, such as 100/second."
     )
     api_rate_limit_storage: Annotated[
-        str, Form("memory:// or redis://host:6379/2", r"memory://|(rediss?|unix)://.+")
+        str, Form("memory:// or redis://host:6379/2", r"memory://|(rediss?|redis\+unix)://.+")
     ] = Field(
         default="memory://",
         description="Where requests are counted: memory:// (each process by itself) or redis://host:6379/2 (together).",

@@ -68,6 +68,10 @@ class NotifierSettings(BaseSettings):
         "NOTIFY_SEND_TIMEOUT_S.",
     )
     notify_sweep_s: float = Field(default=5.0, gt=0, le=3600, description="Seconds between two looks for what is due.")
+    notify_metrics_host: Annotated[str, Form("an IP address or a name of this host", r"[^\s/@\[\]]+")] = Field(
+        default="127.0.0.1",
+        description="Address of this host on which a worker tells Prometheus its numbers; 0.0.0.0 for all.",
+    )
     notify_metrics_port: int = Field(
         default=0,
         ge=0,

@@ -26,12 +26,13 @@ WRONG_TEXT: Final = {
     "source_url": "postgres://db/shop",
     "refresh_options": "--where 'status=paid",
     "api_rate_limit": "many",
-    "api_rate_limit_storage": "memcached://db",
+    "api_rate_limit_storage": "unix:///run/redis.sock",
     "cors_origins": "app.example",
     "celery_broker_url": "amqp://queue",
     "celery_result_backend": "db+sqlite:///results",
     "notify_senders": "sms",
     "notify_rate_limits": "sms=many",
+    "notify_metrics_host": "http://worker",
     "kavenegar_url": "gateway.example",
     "telegram_url": "gateway.example",
 }
@@ -99,6 +100,8 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
     assert refusal.value.sentence.startswith(f"{name.upper()} is {shown!r}: ")
     if forms := [one for one in field.metadata if isinstance(one, Form) and one.pattern]:
         assert refusal.value.sentence.endswith(f": it must be {forms[0].words}")
+    if field.annotation in (int, float):
+        assert re.search(r": it must be a (whole )?number, .*\d", refusal.value.sentence)
     assert re.search(r": .{10,}", refusal.value.sentence), "what is allowed"
 
 
@@ -152,9 +155,8 @@ def test_no_program_starts_with_a_wrong_value(command: list[str], code: int, tmp
     )
     assert ended.returncode == code, ended
     said = ended.stderr
-    assert (
-        "CALENDAR is 'lunar': Input should be 'jalali' or 'gregorian'; THREADS is '': Input should be a valid" in said
-    )
+    assert "CALENDAR is 'lunar': Input should be 'jalali' or 'gregorian'" in said
+    assert "; THREADS is '': it must be a whole number, 0 to 256" in said
     assert "Change the environment variable, or unset it for its default." in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []

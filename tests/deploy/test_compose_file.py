@@ -56,6 +56,13 @@ def test_only_the_api_has_a_port_and_only_on_loopback(found: dict[str, Any]) -> 
     assert [(port["host_ip"], port["target"]) for port in ports["web"]] == [("127.0.0.1", 8000)]
 
 
+def test_a_prometheus_inside_finds_the_numbers_of_the_worker(found: dict[str, Any]) -> None:
+    celery = found["celery"]
+    assert celery["environment"]["NOTIFY_METRICS_HOST"] == "0.0.0.0"
+    assert [str(port) for port in celery["expose"]] == [celery["environment"]["NOTIFY_METRICS_PORT"]]
+    assert "inside" in celery["networks"]
+
+
 def test_the_stores_are_reached_from_inside_only(found: dict[str, Any]) -> None:
     assert [set(found[name]["networks"]) for name in ("redis", "mongodb")] == [{"inside"}, {"inside"}]
     assert re.search(r"inside:\n    internal: true", TEXT)

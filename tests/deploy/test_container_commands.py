@@ -29,7 +29,7 @@ def docker(tmp_path: Path, missing: Callable[[str], NoReturn], mongo_database_ur
     for program in ("redis-server", "redis-cli"):
         if shutil.which(program) is None:
             missing(f"{program} is not installed, which the container of Redis runs")
-    api, broker = _free_port(), _free_port()
+    api, broker, metrics = _free_port(), _free_port(), _free_port()
     settings = tmp_path / "redis.conf"
     (tmp_path / "data").mkdir()
     text = (ROOT / "docker" / "redis.conf").read_text().replace("dir /data", f"dir {tmp_path / 'data'}")
@@ -42,6 +42,8 @@ def docker(tmp_path: Path, missing: Callable[[str], NoReturn], mongo_database_ur
         "redis-cli ping": f"redis-cli -p {broker} ping",
         "0.0.0.0:8000": f"127.0.0.1:{api}",
         "127.0.0.1:8000": f"127.0.0.1:{api}",
+        "0.0.0.0": "127.0.0.1",
+        "8001": str(metrics),
         "/quarantine": str(tmp_path / "quarantine"),
         "/exports": str(ROOT / "tests" / "data" / "shop"),
     }
@@ -91,6 +93,9 @@ def test_celery_and_beat_deliver_what_nobody_queued_and_are_healthy_for_as_long(
         stores.contacts.replace("sara", {"sms": "+989121234567"})
         stores.notifications.add(message, wall_clock_ms())
         wait_until(lambda: _status(stores, message.id) == LogStatus.SUCCESS)
+    metrics = ":".join(docker.environment("celery")[f"NOTIFY_METRICS_{part}"] for part in ("HOST", "PORT"))
+    with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=20) as answer:
+        assert b"transaction_summary_notifier_events_total" in answer.read()
     for container in (celery, beat):
         _pulse_again(container)
         assert not container.is_healthy()

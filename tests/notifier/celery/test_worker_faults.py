@@ -21,9 +21,12 @@ from core.notifications.queueing import BackgroundQueue
 KINDS = ("plain", "askable", "recognising")
 
 
+_METRICS_HOST = "127.0.0.2"  # of loopback too, and not the default
+
+
 @pytest.fixture(scope="module")
 def metrics_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
+    with socket.create_server((_METRICS_HOST, 0)) as reserved:
         return int(reserved.getsockname()[1])
 
 
@@ -32,7 +35,11 @@ def running(
     tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn], metrics_port: int
 ) -> Iterator[Plant]:
     with plant(tmp_path_factory.mktemp("plant"), missing) as made:
-        made.run_worker(NOTIFY_METRICS_PORT=str(metrics_port), PROMETHEUS_MULTIPROC_DIR=str(made.folder))
+        made.run_worker(
+            NOTIFY_METRICS_HOST=_METRICS_HOST,
+            NOTIFY_METRICS_PORT=str(metrics_port),
+            PROMETHEUS_MULTIPROC_DIR=str(made.folder),
+        )
         made.run("beat")
         made.wait_for_workers()
         yield made
@@ -110,7 +117,7 @@ def test_redis_killed_while_messages_are_sent_and_started_again(running: Plant) 
 
 def test_the_numbers_of_all_processes_of_a_worker_are_told(running: Plant, metrics_port: int) -> None:
     def told() -> dict[tuple[str, ...], float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{_METRICS_HOST}:{metrics_port}/metrics", timeout=5) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))
         prefix = "transaction_summary_notifier_"
         return {
