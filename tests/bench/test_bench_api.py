@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from effort import THOROUGH
 
 from bench.api.loads import built_paced, paced
 from bench.api.questions import write_lines
@@ -43,6 +44,7 @@ def wrk(missing: Callable[[str], NoReturn]) -> None:
 
 
 @pytest.mark.usefixtures("wrk", "client")
+@pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
 def test_the_memory_of_a_worker_that_was_asked_for_every_series_is_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "api", "--quick", "--merchants", str(MERCHANTS), "--only", "memory"]
     files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
@@ -55,6 +57,7 @@ def test_the_memory_of_a_worker_that_was_asked_for_every_series_is_told(tmp_path
 
 
 @pytest.mark.usefixtures("wrk")
+@pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
 def test_ours_and_a_plain_resource_answer_the_same_and_are_timed(tmp_path: Path) -> None:
     contests = [contest for contest in CONTESTS if contest.name in ("ours-304", "plain")]
     store = served_store(tmp_path, MERCHANTS)

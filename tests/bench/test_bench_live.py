@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from effort import THOROUGH
+
 from bench.data import ROOT
 from bench.live.programs import PROGRAMS
 
 
+@pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
 def test_every_program_reads_the_same_totals_from_the_server(tmp_path: Path, mongo_url: str) -> None:
     files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
     only = [option for program in PROGRAMS if program.name != "ours-4" for option in ("--only", f"live-{program.name}")]

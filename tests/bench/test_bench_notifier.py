@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
+from effort import THOROUGH
+
 from bench.data import ROOT
 from bench.notifier.broker import missing_tools
 from bench.notifier.contests import Rate
@@ -16,6 +19,7 @@ from bench.notifier.report import Found, as_section
 from bench.notifier.throughput import Throughput
 
 
+@pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
 def test_each_message_that_is_posted_is_timed_until_the_gateway_has_it(
     tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:

@@ -65,12 +65,12 @@ def test_variables_bear_the_name_in_capitals(monkeypatch: pytest.MonkeyPatch) ->
         ("TIME_ZONE", "../../etc/passwd", "an IANA time zone such as Asia/Tehran"),
         ("TIME_ZONE", "Asia", "an IANA time zone such as Asia/Tehran"),
         ("CALENDAR", "persian", "'jalali' or 'gregorian'"),
-        ("THREADS", "many", "integer"),
+        ("THREADS", "many", "a whole number"),
         ("THREADS", "-1", "0"),
         ("THREADS", "257", "256"),
-        ("STORE_TIMEOUT_S", "0", "greater than 0"),
-        ("STORE_TIMEOUT_S", "inf", "finite"),
-        ("STORE_TIMEOUT_S", "nan", "finite"),
+        ("STORE_TIMEOUT_S", "0", "a number, more than 0"),
+        ("STORE_TIMEOUT_S", "inf", "a number, more than 0"),
+        ("STORE_TIMEOUT_S", "nan", "a number, more than 0"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named_with_what_is(

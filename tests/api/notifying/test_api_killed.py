@@ -24,7 +24,7 @@ from serving_server import Answer, Server, eventually, request, serving
 from core.notifications.broker import queue_length
 from core.notifications.model import NotificationStatus
 
-_KILLS = 30 if THOROUGH else 5
+_KILLS = 30 if THOROUGH else 3
 _REQUEST_S = 0.02  # about what one takes
 _TIMEOUT_S = 60
 _RANDOM = random.Random()

@@ -41,7 +41,7 @@ def jobs(store_url: str, tmp_path: Path) -> CommandLine:
 
 def test_killed_after_any_statement_to_the_store_while_days_are_replaced(jobs: CommandLine, store_url: str) -> None:
     """Of a whole run, at every statement, or at every few of them from a random one on."""
-    stride = 1 if THOROUGH else 6 if store_url.startswith("sqlite") else 4
+    stride = 1 if THOROUGH else 10 if store_url.startswith("sqlite") else 7
     expected = {"old": summaries_of(OLD), "new": summaries_of(NEW)}
     phases, outcomes = set(), set()
     with open_stores(store_url, timeout_s=10, create=False) as stores:

@@ -149,9 +149,9 @@ def test_a_quarantine_that_is_no_folder(jobs: CommandLine) -> None:
     [
         ("TIME_ZONE", "Tehran", "it must be an IANA time zone such as Asia/Tehran"),
         ("CALENDAR", "persian", "'jalali' or 'gregorian'"),
-        ("THREADS", "two", "a valid integer"),
-        ("THREADS", "999", "less than or equal to 256"),
-        ("STORE_TIMEOUT_S", "-1", "greater than 0"),
+        ("THREADS", "two", "a whole number, 0 to 256"),
+        ("THREADS", "999", "a whole number, 0 to 256"),
+        ("STORE_TIMEOUT_S", "-1", "a number, more than 0"),
     ],
 )
 def test_a_wrong_setting_names_the_variable_its_value_and_what_is_allowed(

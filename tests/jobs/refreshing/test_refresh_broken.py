@@ -78,7 +78,7 @@ def of_store(store_url: str, sqlite: int, mongo: int) -> int:
 def test_killed_after_any_statement_to_the_store(toggled: Toggled, store_url: str) -> None:
     """Of a whole refresh, at every statement, or at every few of them from a random one on."""
     jobs, stores = toggled.jobs, toggled.stores
-    stride = 1 if THOROUGH else 6
+    stride = 1 if THOROUGH else 11
     phases, outcomes, kills = set(), set(), 0
     before, after = toggled.toggle()
     for calls in range(_RANDOM.randint(1, stride), 1000, stride):
@@ -110,7 +110,7 @@ def test_killed_after_any_statement_to_the_store(toggled: Toggled, store_url: st
 def test_stopped_after_any_statement_to_the_store(toggled: Toggled) -> None:
     """SIGTERM: what was published is told as done, and what was not as stopped."""
     jobs, stores = toggled.jobs, toggled.stores
-    stride = 2 if THOROUGH else 9
+    stride = 2 if THOROUGH else 15
     stopped, done = 0, 0
     before, after = toggled.toggle()
     for calls in range(_RANDOM.randint(1, stride), 1000, stride):

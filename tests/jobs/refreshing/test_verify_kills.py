@@ -36,7 +36,7 @@ def test_killed_after_any_statement_to_the_store(shop: Shop, stores: Stores, sto
     shop.index()
     shop.insert(*(Transaction("a", 10 + days, now - days * DAY) for days in range(20)))
     assert jobs("refresh").code == 0
-    stride = 1 if THOROUGH else 12
+    stride = 1 if THOROUGH else 19
     outcomes, killed_runs = set(), set()
     shop.insert(Transaction("late", 1, now - 10 * DAY))
     before, after = published_rows(stores), shop.summaries()

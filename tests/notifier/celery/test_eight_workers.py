@@ -20,8 +20,8 @@ from core.notifications.broker import queue_delivery
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
 
-_NOTIFICATIONS = 1000 if THOROUGH else 300
-_KILLED_WITHIN = 300 if THOROUGH else 60
+_NOTIFICATIONS = 1000 if THOROUGH else 150
+_KILLED_WITHIN = 300 if THOROUGH else 40
 _TIMES_QUEUED = 2
 _TOGETHER = 5  # processes, and so not those of one worker alone
 _MEETING_S = 15
