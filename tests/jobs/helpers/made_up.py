@@ -82,7 +82,7 @@ class Writing:
     def _value(self, value: Any) -> str:
         if isinstance(value, Nested):
             return self.document(value.pairs)
-        if isinstance(value, str):
+        if isinstance(value, str) and not isinstance(value, Code):  # which is a str to Python
             return self.text(value)
         return dumps(value, json_options=CANONICAL_JSON_OPTIONS if self.canonical else RELAXED_JSON_OPTIONS)
 
