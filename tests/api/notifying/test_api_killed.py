@@ -110,6 +110,7 @@ def test_a_request_that_was_cut_off_and_is_repeated_makes_one_message(
     made: dict[str, str] = {}
     with serving(tmp_path, **_settings(running)) as server:
         for name in (f"order-{number}" for number in range(_KILLS)):
+            eventually(server.workers)
             (pid,) = server.workers()
             killing = threading.Timer(_RANDOM.uniform(0, _REQUEST_S), os.kill, (pid, signal.SIGKILL))
             killing.start()

@@ -250,12 +250,16 @@ def test_clients_that_break_off_leave_nothing_behind(server: Server) -> None:
             server.client().send(sent).reset()
             server.client().send(sent).close()
 
+    def wait_for_their_end() -> None:
+        assert server.ask().status == 200  # those before it are no longer waiting to be accepted
+        eventually(lambda: _connections(server) == 0)
+
     break_off()
-    eventually(lambda: _connections(server) == 0)
+    wait_for_their_end()
     before = _open_files(server)
     for _ in range(10):
         break_off()
-    eventually(lambda: _connections(server) == 0)
+    wait_for_their_end()
     assert _open_files(server) == before
 
 
