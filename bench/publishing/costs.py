@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from bench.measure import BenchFailed
-from bench.publishing.stores import CALENDAR, LOCAL_DAYS, MEANING, Year, last_days
+from bench.publishing.stores import CALENDAR, LOCAL_DAYS, MEANING, History, last_days
 from core.stores import Stores, open_stores
 from jobs.replacing import Change, replace_days
 
@@ -37,28 +37,28 @@ class Cost:
     longest_wait_s: list[float] = field(default_factory=list)
 
 
-def measure_costs(backend: str, url: str, year: Year, rounds: int) -> list[Cost]:
-    """Publish all of `year`, then amend its last days, round after round, in the store at `url`.
+def measure_costs(backend: str, url: str, history: History, rounds: int) -> list[Cost]:
+    """Publish all of `history`, then amend its last days, round after round, in the store at `url`.
 
     :raises BenchFailed: the store does not hold afterwards what was published.
     """
-    whole = Cost(backend, "everything", year.rows.height, year.rows.height)
-    some = Cost(backend, "three days", year.rows.height)
+    whole = Cost(backend, "everything", history.rows.height, history.rows.height)
+    some = Cost(backend, "three days", history.rows.height)
     with open_stores(url, timeout_s=_TIMEOUT_S) as stores, open_stores(url, timeout_s=_TIMEOUT_S) as others:
         for turn in range(rounds):
             before = stores.summaries.published()
             number = 1 if before is None else before.generation + 1
-            publication = replace(year.publication, generation=number, run_id=number)
+            publication = replace(history.publication, generation=number, run_id=number)
             with _timed(whole, others):
-                stores.summaries.publish(publication, year.rows)
+                stores.summaries.publish(publication, history.rows)
             whole.finding_s.append(0.0)
-            _amend(stores, others, year, turn, some)
+            _amend(stores, others, history, turn, some)
     return [whole, some]
 
 
-def _amend(stores: Stores, others: Stores, year: Year, turn: int, cost: Cost) -> None:
+def _amend(stores: Stores, others: Stores, history: History, turn: int, cost: Cost) -> None:
     days = last_days()
-    daily = year.daily(days, turn + 1)
+    daily = history.daily(days, turn + 1)
     before = stores.summaries.published()
     began = time.perf_counter()
     change = replace_days(stores.summaries, before, CALENDAR, LOCAL_DAYS, daily, [(days.start, CALENDAR.last_day)])

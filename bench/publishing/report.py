@@ -9,14 +9,16 @@ from typing import Final
 
 from bench.kept import Section, short, table
 from bench.publishing.costs import Cost
+from bench.publishing.stores import MERCHANTS
 
 _NAMES: Final = {"sqlite": "SQLite", "mongo": "MongoDB protocol"}
 
 _PAGE: Final = """\
-A store of a year in which every merchant has transactions on every day. *Everything* publishes all of it anew, as
-`rebuild --truncate` does; *three days* replaces the last three with their weeks and months, as `refresh` and
-`rebuild --from/--to` do. Finding is reading the weeks and months concerned and comparing; the longest wait is that of
-another writer of the same store, which stores something small all the time. Medians of {rounds} rounds.
+A store of years in which each of up to {merchants:,} merchants has transactions on every day: a larger one is of more
+years. *Everything* publishes all of it anew, as `rebuild --truncate` does; *three days* replaces the last three with
+their weeks and months, as `refresh` and `rebuild --from/--to` do. Finding is reading the weeks and months concerned
+and comparing; the longest wait is that of another writer of the same store, which stores something small all the time.
+Medians of {rounds} rounds.
 
 {table}
 
@@ -49,6 +51,7 @@ def as_section(found: Found) -> Section:
     """The section that tells `found`."""
     head = ("store", "summaries", "replaced", "written", "finding", "publishing", "longest wait")
     page = _PAGE.format(
+        merchants=MERCHANTS,
         rounds=found.rounds,
         table=table(head, map(_cells, found.costs)),
         server=_SERVER.format(found.server) if found.server else "",

@@ -19,7 +19,7 @@ from bench.machine import describe, load_average
 from bench.measure import keep_to_cores
 from bench.publishing.costs import Cost, measure_costs
 from bench.publishing.report import Found, as_section
-from bench.publishing.stores import SUMMARIES_PER_MERCHANT, Year
+from bench.publishing.stores import History
 
 PARTS: Final = ("sqlite", "mongo")
 """What can be measured alone."""
@@ -49,17 +49,17 @@ def measure_publishing(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="publishing-", dir=folder) as name:
         scratch = Path(name).resolve()
-        years = [Year(max(1, count // SUMMARIES_PER_MERCHANT)) for count in summaries]
+        histories = [History.of_about(count) for count in summaries]
         if "sqlite" in only:
-            for number, year in enumerate(years):
-                costs += measure_costs("sqlite", f"sqlite:///{scratch}/{number}.db", year, rounds)
+            for number, history in enumerate(histories):
+                costs += measure_costs("sqlite", f"sqlite:///{scratch}/{number}.db", history, rounds)
         if "mongo" in only:
             most = max(summaries) if "MONGO_URL" in os.environ else MOST_ON_FERRETDB
             with running_server(scratch) as (url, server):
-                for count, year in zip(summaries, years, strict=True):
+                for count, history in zip(summaries, histories, strict=True):
                     if count <= most:
                         with _new_database(url) as store_url:
-                            costs += measure_costs("mongo", store_url, year, rounds)
+                            costs += measure_costs("mongo", store_url, history, rounds)
     found = Found(rounds, costs, server, describe(), (load_before, load_average()))
     return as_section(found), set(PARTS) <= set(only)
 
