@@ -18,7 +18,7 @@ A store of years in which each of up to {merchants:,} merchants has transactions
 years. *Everything* publishes all of it anew, as `rebuild --truncate` does; *three days* replaces the last three with
 their weeks and months, as `refresh` and `rebuild --from/--to` do. Finding is reading the weeks and months concerned
 and comparing; the longest wait is that of another writer of the same store, which stores something small all the time.
-Medians of {rounds} rounds.
+Medians of the rounds.
 
 {table}
 
@@ -40,7 +40,6 @@ class Found:
     :param load: the load average before and after.
     """
 
-    rounds: int
     costs: Sequence[Cost]
     server: str
     machine: Mapping[str, str]
@@ -49,10 +48,9 @@ class Found:
 
 def as_section(found: Found) -> Section:
     """The section that tells `found`."""
-    head = ("store", "summaries", "replaced", "written", "finding", "publishing", "longest wait")
+    head = ("store", "summaries", "replaced", "written", "finding", "publishing", "longest wait", "rounds")
     page = _PAGE.format(
         merchants=MERCHANTS,
-        rounds=found.rounds,
         table=table(head, map(_cells, found.costs)),
         server=_SERVER.format(found.server) if found.server else "",
         load=found.load,
@@ -71,4 +69,5 @@ def _cells(cost: Cost) -> tuple[str, ...]:
             f"{short(statistics.median(values))} s"
             for values in (cost.finding_s, cost.publishing_s, cost.longest_wait_s)
         ),
+        str(len(cost.publishing_s)),
     )

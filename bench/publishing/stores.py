@@ -20,7 +20,7 @@ CALENDAR: Final = JalaliCalendar()
 LOCAL_DAYS: Final = LocalDays(TIME_ZONE)
 MEANING: Final = Meaning(TIME_ZONE, CALENDAR.name, "merchantId", "amount", "createdAt")
 DAYS_REPLACED: Final = 3
-MERCHANTS: Final = 2_000
+MERCHANTS: Final = 2_320
 _SUMMARIES_A_YEAR: Final = 366 + 53 + 12
 
 
