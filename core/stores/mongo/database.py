@@ -75,9 +75,9 @@ class Database:
 
 
 def reason_of(error: PyMongoError) -> str:
-    """What went wrong, in the server's or the driver's words, without the driver's account of the topology."""
+    """What went wrong, in the server's or the driver's words, to stand in a sentence."""
     if isinstance(error, OperationFailure) and error.details:
-        return str(error.details.get("errmsg", error))
+        return str(error.details.get("errmsg", error)).rstrip(".")
     return str(error).partition(" (configured timeouts:")[0].partition(", Timeout:")[0]
 
 
