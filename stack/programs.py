@@ -43,6 +43,20 @@ class Places:
         """The file that the worker touches while it takes messages."""
         return self.data / "worker.pulse"
 
+    def variables(self, environment: Mapping[str, str], password: str) -> dict[str, str]:
+        """What a command needs to work on the same store, queue and quarantine files.
+
+        :param environment: the variables of this process.
+        :param password: of Redis.
+        """
+        broker = f"redis://:{password}@{HOST}:{self.broker}"
+        return {
+            "STORE_URL": self.store_url,
+            "QUARANTINE_DIR": environment.get("QUARANTINE_DIR") or str(self.data / "quarantine"),
+            "CELERY_BROKER_URL": f"{broker}/0",
+            "CELERY_RESULT_BACKEND": f"{broker}/1",
+        }
+
 
 def programs(places: Places, environment: Mapping[str, str], password: str) -> Sequence[Sequence[Program]]:
     """The programs, in stages: those of one are started when those of the stage before are ready.
@@ -54,14 +68,10 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
     queue = places.data / "redis"
     queue.mkdir(exist_ok=True)
     places.pulse.unlink(missing_ok=True)
-    broker = f"redis://:{password}@{HOST}:{places.broker}"
     ours = {
-        "QUARANTINE_DIR": str(places.data / "quarantine"),
         **environment,
+        **places.variables(environment, password),
         "PYTHONUNBUFFERED": "1",
-        "STORE_URL": places.store_url,
-        "CELERY_BROKER_URL": f"{broker}/0",
-        "CELERY_RESULT_BACKEND": f"{broker}/1",
         "API_BIND": f"{HOST}:{places.api}",
         "NOTIFY_METRICS_HOST": HOST,
         "NOTIFY_METRICS_PORT": str(places.metrics),

@@ -6,10 +6,11 @@ import asyncio
 import fcntl
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,29 +58,39 @@ async def _run(places: Places, settings: Settings, as_json: bool) -> Ended | Non
     supervisor = Supervisor(Terminal(NAMES, as_json=as_json).show, settings.notify_lease_s)
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
-    stages = programs(places, os.environ, secrets.token_hex(16))
-    return await supervisor.run(stages, lambda: _tell_ready(places))
+    password = secrets.token_hex(16)
+    stages = programs(places, os.environ, password)
+    with _offered(places.data / "environment", places.variables(os.environ, password)) as file:
+        return await supervisor.run(stages, lambda: _tell_ready(places, file))
 
 
-def _tell_ready(places: Places) -> None:
+@contextmanager
+def _offered(file: Path, variables: Mapping[str, str]) -> Iterator[Path]:
+    """A script that sets `variables` in a shell of this user: commands then work on what the service works on."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), "utf-8")
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _tell_ready(places: Places, file: Path) -> None:
     api = f"http://{HOST}:{places.api}"
     typer.echo(
         f"Ready. Dashboard: {api}/  API: {api}/docs  Metrics: {api}/metrics, http://{HOST}:{places.metrics}/metrics\n"
-        "Make summaries, from another terminal: "
-        f"{_python()} -m jobs rebuild SOURCE --truncate --store {_shown(places)}\n"
+        f"For commands in another terminal, first: . {shlex.quote(_from_here(file))}\n"
+        f"Make summaries there: {_from_here(Path(sys.executable))} -m jobs rebuild SOURCE --truncate\n"
         "Without data of your own, `make demo` makes some: SOURCE is then demo/sample.archive.gz\n"
         "Ctrl-C stops."
     )
 
 
-def _python() -> str:
-    """The path of this interpreter, as it is typed from here."""
-    program = Path(sys.executable)
-    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)
-
-
-def _shown(places: Places) -> str:
-    return places.store_url if places.store_url.startswith("sqlite:") else "…"  # other URLs may hold a password
+def _from_here(file: Path) -> str:
+    """The path of `file`, as it is typed where the service was started; a shell finds no `.` file without a slash."""
+    path = file.absolute()
+    return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _how(code: int) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +28,8 @@ class Life:
     total: int
     notification: dict[str, Any]
     told: set[str]
+    status: dict[str, Any]
+    mode: int
     exit_code: int
     left: list[psutil.Process]
 
@@ -49,10 +54,13 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         swept = "transaction_summary_notifier_last_look_timestamp_seconds"
         service.wait_until(lambda: swept in names_told(service.worker_metrics))
         told = names_told(f"{service.api}/metrics") | names_told(service.worker_metrics)
+        [variables] = re.findall(r"(?m)^For commands in another terminal, first: \. (.*)$", service.said)
+        status = json.loads(service.shell(f". {variables} && {shlex.quote(sys.executable)} -m notifier status --json"))
+        mode = stat.S_IMODE((ROOT / shlex.split(variables)[0]).stat().st_mode)
         family = service.family()
         code = service.stop()
         _, left = psutil.wait_procs(family, timeout=5)
-        yield Life(service, first["value"], notification, told, code, left)
+        yield Life(service, first["value"], notification, told, status, mode, code, left)
     finally:
         service.end()
 
@@ -77,11 +85,22 @@ def test_every_metric_of_alerts_and_dashboard_is_told_by_the_running_programs(li
     assert metrics_named() - life.told == set()
 
 
-def test_the_command_that_makes_summaries_can_be_typed_as_it_is_shown_where_the_service_was_started(life: Life) -> None:
-    [shown] = re.findall(r"(?m)^Make summaries, from another terminal: (.*)$", life.service.said)
+def test_what_is_shown_can_be_typed_where_the_service_was_started(life: Life) -> None:
+    [shown] = re.findall(r"(?m)^Make summaries there: (.*)$", life.service.said)
     program, *arguments = shlex.split(shown)
     assert os.access(ROOT / program, os.X_OK)
     assert arguments[:4] == ["-m", "jobs", "rebuild", "SOURCE"]
+
+
+def test_a_shell_that_takes_over_the_variables_works_on_the_same_store_and_queue(life: Life) -> None:
+    assert life.status["queue"]["error"] is None
+    success = {channel["channel"]: channel["success"] for channel in life.status["channels"]}
+    assert (success["sms"], success["email"]) == (1, 1)
+
+
+def test_only_this_user_may_read_the_variables_and_they_are_gone_with_the_service(life: Life) -> None:
+    assert life.mode == 0o600
+    assert not (life.service.folder / "data" / "environment").exists()
 
 
 def test_ctrl_c_stops_all_programs_with_exit_code_0_and_without_a_traceback(life: Life) -> None:

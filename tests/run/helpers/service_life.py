@@ -77,8 +77,13 @@ class Service:
     def jobs(self, *arguments: str) -> str:
         """What a command of the jobs prints, over the same store."""
         store = f"sqlite:///{self.folder / 'data' / 'summaries.db'}"
-        command = [sys.executable, "-m", "jobs", *arguments]
-        environment = {**self.environment, "STORE_URL": store}
+        return self._run([sys.executable, "-m", "jobs", *arguments], {**self.environment, "STORE_URL": store})
+
+    def shell(self, script: str) -> str:
+        """What `script` prints in another terminal."""
+        return self._run(["sh", "-c", script], self.environment)
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> str:
         ended = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
