@@ -132,6 +132,10 @@ class NotifierSettings(BaseSettings):
         default=False, description="Whether webhooks may go to private and loopback addresses."
     )
 
+    webhook_ports: Annotated[str, Form("ports such as 443,8443", r" *[1-9][0-9]{0,4} *(, *[1-9][0-9]{0,4} *)*")] = (
+        Field(default="443,80,8443,8080", description="Ports that webhooks may go to, comma separated.")
+    )
+
     @field_validator("notify_senders")
     @classmethod
     def _known_pairs(cls, listed: str) -> str:
@@ -165,6 +169,11 @@ class NotifierSettings(BaseSettings):
     def rate_limits(self) -> dict[str, str]:
         """The limit of each channel that has one."""
         return _pairs(self.notify_rate_limits)
+
+    @property
+    def allowed_webhook_ports(self) -> frozenset[int]:
+        """`webhook_ports` as numbers."""
+        return frozenset(map(int, self.webhook_ports.split(",")))
 
 
 def _pairs(listed: str) -> dict[str, str]:

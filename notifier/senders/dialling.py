@@ -14,6 +14,9 @@ from typing import Final
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_NEVER: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "168.63.129.16/32")))
+"""No hosts of the public internet, though `ipaddress` may say so: protocol assignments, 6to4 relays, documentation, and
+the address at which virtual machines of Azure reach the host they run on."""
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 
 
@@ -57,6 +60,8 @@ def is_public(address: IpAddress) -> bool:
             return is_public(carried)
         if address not in _UNICAST or address.teredo is not None:
             return False
+    if any(address in network for network in _NEVER):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -18,6 +19,8 @@ from notifier.senders.dialling import anywhere, is_public
 from notifier.senders.http import HttpGateway
 from notifier.senders.variables import require
 
+_PORTS_OF_SCHEMES: Final = {"http": 80, "https": 443}
+
 
 class WebhookSender:
     """Posts ``{"id","title","body","created_at"}`` to the URL that is the user's address, signed.
@@ -27,6 +30,7 @@ class WebhookSender:
     the HMAC-SHA256 of ``<seconds>.<body>``; receivers compare it, and refuse times that are long past.
 
     :param secret: of the signature; the same for all receivers, each of which could forge what goes to the others.
+    :param ports: those that a URL may name; None for any.
     :param clock_s: seconds since 1970 UTC.
     """
 
@@ -34,8 +38,16 @@ class WebhookSender:
     needs_address: ClassVar = True
     deduplicates: ClassVar = True
 
-    def __init__(self, http: HttpGateway, secret: str, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        http: HttpGateway,
+        secret: str,
+        clock_s: Callable[[], float] = time.time,
+        *,
+        ports: Container[int] | None = None,
+    ) -> None:
         self._http = http
+        self._ports = ports
         self._secret = secret.encode()
         self._clock_s = clock_s
 
@@ -47,11 +59,15 @@ class WebhookSender:
         return cls(
             HttpGateway("webhook", settings.notify_send_timeout_s, may_connect=may_connect),
             settings.webhook_secret.get_secret_value(),
+            ports=settings.allowed_webhook_ports,
         )
 
     def send(self, message: Message) -> Receipt:
         """See `notifier.senders.base.Sender`. Any 2xx is a receipt, and what else the answer says is not read."""
         url = message.checked_address()
+        port = _port_of(url)
+        if self._ports is not None and port not in self._ports:
+            raise PermanentFailure(f"webhook: port {port} is not one of WEBHOOK_PORTS")
         content = orjson.dumps(
             {
                 "id": message.id,
@@ -84,6 +100,12 @@ class WebhookSender:
     def close(self) -> None:
         """See `notifier.senders.base.Sender`."""
         self._http.close()
+
+
+def _port_of(url: str) -> int:
+    """The port that `url`, of ``http`` or ``https``, leads to."""
+    parts = urlsplit(url)
+    return parts.port or _PORTS_OF_SCHEMES[parts.scheme]
 
 
 def signature(secret: bytes, at_s: int, content: bytes) -> str:

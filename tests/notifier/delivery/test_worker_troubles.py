@@ -54,6 +54,7 @@ def running(
             TELEGRAM_BOT_TOKEN="123:token",
             WEBHOOK_SECRET="secret",
             WEBHOOK_ALLOW_PRIVATE="true",
+            WEBHOOK_PORTS=str(webhook.port),
         )
         made.run("beat")
         made.wait_for_workers()

@@ -71,6 +71,7 @@ class Gateways:
             "TELEGRAM_BOT_TOKEN": "123:telegram-token",
             "WEBHOOK_SECRET": WEBHOOK_SECRET,
             "WEBHOOK_ALLOW_PRIVATE": "true",
+            "WEBHOOK_PORTS": str(self.webhook.port),
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self.mail.port),
             "SMTP_SECURITY": "none",

@@ -8,6 +8,7 @@ import logging
 import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from gateway_http import Behaviour, answers, closed_port, cuts, gateway, rubbish
@@ -68,6 +69,7 @@ def senders_at(url: str) -> dict[str, Sender]:
         "telegram_bot_token": TOKEN,
         "webhook_secret": SIGNING,
         "webhook_allow_private": True,
+        "webhook_ports": str(urlsplit(url).port),
     }
     return senders_from(Settings(**given))
 

@@ -207,13 +207,32 @@ def test_a_server_that_never_finishes_its_handshake_got_nothing() -> None:
     "host",
     ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::]",
      "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255",
-     "[fe80::1]", "[fc00::1]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::1]"],
+     "[fe80::1]", "[fc00::1]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::1]",
+     "192.0.0.9", "192.0.0.10", "192.88.99.1", "168.63.129.16", "[3fff::1]", "[::ffff:168.63.129.16]",
+     "[64:ff9b::a83f:8110]"],
 )  # fmt: skip
 def test_a_place_inside_is_never_connected_to(host: str) -> None:
     sender = webhook_sender(may_connect=is_public)
     with gateway(answers(200)) as server, pytest.raises(PermanentFailure):
         send_to(sender, f"http://{host}:{server.port}/")
     assert server.connections == 0
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:22/", "https://127.0.0.1:6379/", "http://127.0.0.1/", "https://[::1]:80/"]
+)
+def test_a_port_outside_those_allowed_is_never_connected_to(url: str) -> None:
+    sender = WebhookSender(HttpGateway("webhook", TIMEOUT_S), SECRET, ports={443})
+    with pytest.raises(PermanentFailure, match=r"port \d+ is not one of WEBHOOK_PORTS"):
+        send_to(sender, url)
+    sender.close()
+
+
+def test_the_port_of_the_scheme_counts_where_the_url_names_none() -> None:
+    sender = WebhookSender(HttpGateway("webhook", TIMEOUT_S), SECRET, ports={443})
+    with pytest.raises(Unreachable):
+        send_to(sender, "https://127.0.0.1/")
     sender.close()
 
 
