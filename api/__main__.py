@@ -58,6 +58,21 @@ def serve(
     command.run(host, port, store)
 
 
+@app.command("sign-in")
+def sign_in(
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Address at which browsers find the server. [default: API_BIND]"),
+    ] = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Print a link that signs a person in to the dashboard. It works once, for ten minutes."""
+    from api.commands import sign_in as command
+
+    command.run(url, store, as_json)
+
+
 @keys.command("add")
 def add_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The person or program that will use it.")],

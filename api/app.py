@@ -9,10 +9,12 @@ from typing import Any, Final
 
 import falcon
 
+from api.access.client_address import ClientAddresses
 from api.access.cross_origin import CrossOrigin
 from api.access.guard import Guard
 from api.access.keyring import KeyRing
 from api.access.limits import BodyLimit, RateLimit
+from api.access.sessions import SessionRing
 from api.errors import add_error_handlers
 from api.notifying.logs import Logs
 from api.notifying.user_path import CONVERTER, UserIdAndContacts
@@ -33,6 +35,7 @@ from api.resources.metrics import MetricsResource
 from api.resources.notifications import CancelResource, NotificationResource, NotificationsResource, RetryResource
 from api.resources.openapi import OpenApiResource
 from api.resources.problems import ProblemsResource
+from api.resources.session import SessionResource
 from api.resources.status import StatusResource
 from api.resources.subscriptions import SubscriptionResource, SubscriptionsResource
 from api.resources.summary import SummaryResource
@@ -69,7 +72,8 @@ def create_app(
     :raises SettingsError: ``API_RATE_LIMIT_STORAGE`` is no storage.
     """
     metrics = metrics or Metrics()
-    request_log = RequestLog(metrics, sink=log, clock=clock)
+    addresses = ClientAddresses(settings.trusted_proxies)
+    request_log = RequestLog(metrics, addresses, sink=log, clock=clock)
     access = StoreAccess(open_stores, pause_s=settings.api_freshness_s, monotonic=monotonic)
     in_force = InForce(
         access,
@@ -79,11 +83,12 @@ def create_app(
         spawn=spawn,
     )
     keys = KeyRing(access, freshness_s=settings.api_freshness_s, monotonic=monotonic)
+    sessions = SessionRing(access, freshness_s=settings.api_freshness_s, clock=clock, monotonic=monotonic)
     rate_limit = RateLimit(settings.api_rate_limit, settings.api_rate_limit_storage, monotonic)
     middleware: list[Any] = [
         request_log,
         BodyLimit(settings.api_max_body_kb * _BYTES_IN_KB),
-        Guard(keys, rate_limit),
+        Guard(keys, sessions, rate_limit, open_loopback=settings.api_access == "open-loopback"),
     ]
     if origins := settings.allowed_origins:
         middleware.insert(1, CrossOrigin(origins))
@@ -101,6 +106,7 @@ def create_app(
         "/api/me",
         MeResource(in_force, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),
     )
+    app.add_route("/api/session", SessionResource(sessions, addresses))
     _add_notifying(app, access, settings.senders, queue, clock)
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(in_force, partial(_is_stale, access, clock, settings.api_max_age_s)))
@@ -110,6 +116,7 @@ def create_app(
     app.add_route("/problems/{slug}", ProblemsResource())
     app.add_route("/", dashboard)
     app.add_route("/notifications", dashboard, suffix="notifications")
+    app.add_route("/sign-in", dashboard, suffix="sign_in")
     app.add_route("/assets/{name}", dashboard, suffix="asset")
     return app
 

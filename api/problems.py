@@ -52,11 +52,23 @@ class ProblemKind(Enum):
         "no-key",
         401,
         "A key is needed",
-        "Send Authorization: Bearer KEY. The operator makes keys with: python -m api keys add. Until the first key is "
-        "made, only programs on the server's own host are served.",
+        "Send Authorization: Bearer KEY. The operator makes keys with: python -m api keys add, and links for the "
+        "dashboard with: python -m api sign-in.",
     )
     BAD_KEY = ProblemType(
         "bad-key", 401, "The key is not valid", "The key is mistyped, unknown or revoked: ask the operator for another."
+    )
+    BAD_LINK = ProblemType(
+        "bad-link",
+        403,
+        "The sign-in link is not valid",
+        "Each link works once, for ten minutes. The operator makes another with: python -m api sign-in.",
+    )
+    CROSS_SITE = ProblemType(
+        "cross-site",
+        403,
+        "The request may come from another site",
+        "With a session cookie only pages of this server may write. Programs use a key.",
     )
     OUT_OF_SCOPE = ProblemType(
         "out-of-scope",

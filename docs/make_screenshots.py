@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
@@ -49,7 +50,10 @@ def _dashboard(folder: Path) -> Iterator[str]:
     subprocess.run([*_JOBS, "sample", export, "--transactions", "500000"], cwd=_ROOT, check=True)
     subprocess.run([*_JOBS, "rebuild", export, "--truncate", "--store", store], cwd=_ROOT, check=True)
     command = [sys.executable, "-m", "api", "--port", "0", "--store", store]
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    environment = os.environ | {"API_ACCESS": "open-loopback"}
+    with subprocess.Popen(
+        command, cwd=_ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         said = ""
         while not (found := re.search(r"served at (http://127\.0\.0\.1:\d+/)", said)):

@@ -55,6 +55,7 @@ class Places:
             "QUARANTINE_DIR": environment.get("QUARANTINE_DIR") or str(self.data / "quarantine"),
             "CELERY_BROKER_URL": f"{broker}/0",
             "CELERY_RESULT_BACKEND": f"{broker}/1",
+            "API_BIND": f"{HOST}:{self.api}",
         }
 
 
@@ -72,7 +73,6 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
         **environment,
         **places.variables(environment, password),
         "PYTHONUNBUFFERED": "1",
-        "API_BIND": f"{HOST}:{places.api}",
         "NOTIFY_METRICS_HOST": HOST,
         "NOTIFY_METRICS_PORT": str(places.metrics),
         "NOTIFY_PULSE_FILE": "",

@@ -9,6 +9,7 @@ import secrets
 import shlex
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,8 +84,20 @@ def _tell_ready(places: Places, file: Path) -> None:
         f"For commands in another terminal, first: . {shlex.quote(_from_here(file))}\n"
         f"Make summaries there: {_from_here(Path(sys.executable))} -m jobs rebuild SOURCE --truncate\n"
         "Without data of your own, `make demo` makes some: SOURCE is then demo/sample.archive.gz\n"
+        f"Sign in to the dashboard: {_sign_in(api, places.store_url)}\n"
         "Ctrl-C stops."
     )
+
+
+def _sign_in(api: str, store_url: str) -> str:
+    """A link for the person at this terminal; without a terminal, which may be a log, how to get one."""
+    command = (sys.executable, "-m", "api", "sign-in")
+    if not sys.stdout.isatty():
+        return f"{_from_here(Path(sys.executable))} {' '.join(command[1:])} prints a link, in another terminal"
+    done = subprocess.run(
+        [*command, "--url", api, "--store", store_url], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.stdout.strip() or done.stderr.strip()
 
 
 def _from_here(file: Path) -> str:

@@ -1,30 +1,30 @@
-"""Middleware that finds out who is asking, before anything else is done for them.
+"""Middleware that authenticates a request before anything else is done for it.
 
-Until the first key is made the API is open to programs on the server's own host, and to nobody else. A web page that a
-browser on this host has open is not such a program, though its requests come from here: so the name under which the
-server was called must be a loopback one (which a rebound DNS name is not), nothing may have been forwarded, and writes
-must be JSON (which a page of another origin cannot send unasked).
+A request needs a key, or the session cookie of a person who signed in. With ``API_ACCESS=open-loopback`` direct
+requests from the server's own host need neither. A web page that a browser on this host has open does not make such
+requests, though they come from here: the name under which the server was called must be a loopback one (which a rebound
+DNS name is not), nothing may have been forwarded, and writes must be JSON (which a page of another origin cannot send
+without asking).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
 import falcon
 
+from api.access.client_address import peer_of
 from api.access.keyring import KeyRing
 from api.access.limits import RateLimit
 from api.access.principal import LOCAL, Principal
+from api.access.sessions import SESSION_COOKIE, SessionRing, require_same_origin
 from api.problems import Problem, ProblemKind
 from core.errors import StoreMissing
-
-OPEN_PATHS: Final = frozenset({"/healthz"})
-"""Served to anyone, always, uncounted."""
 
 _FORWARDED: Final = frozenset(
     {
@@ -53,39 +53,46 @@ _FORWARDED_PREFIX: Final = "HTTP_X_FORWARDED"
 
 _HOST: Final = re.compile(r"(?:(localhost)|([0-9.]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_UNCOUNTED: Final = ("/healthz", "/assets/")
+"""Beginnings of the paths that are served to anyone, always, without counting: they hold no data and cost nothing."""
+_READINESS: Final = "/readyz"
 
 
 class Guard:
-    """Sets ``req.context.principal``: the caller, or None where there is no key and none is needed.
+    """Sets ``req.context.principal``: the caller, or None where the request has no credentials.
 
-    A resource with the attribute ``public = True`` (pages, which hold no data) needs no key; all others do.
+    A resource with the attribute ``public = True`` (pages, which hold no data) needs none; all others do. Requests are
+    counted by key, by session, or by address, except those for the health of the service and the files of pages.
+
+    :param open_loopback: whether direct requests from this host are served without a key.
     """
 
-    def __init__(self, keys: KeyRing, rate_limit: RateLimit) -> None:
+    def __init__(self, keys: KeyRing, sessions: SessionRing, rate_limit: RateLimit, *, open_loopback: bool) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._rate_limit = rate_limit
+        self._open_loopback = open_loopback
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Identify the caller and count the request.
+        """Authenticate the caller and count the request.
 
-        :raises Problem: a key that is not valid, no key while the server is open to its own host only, too many
-            requests.
+        :raises Problem: credentials that are not valid, a write that another site may have caused, too many requests.
         :raises StoreUnavailable: the store does not answer, so that it is not known who is asking.
         """
         context = req.context
         context.principal = context.no_store = None
-        if req.path in OPEN_PATHS:
+        if req.path.startswith(_UNCOUNTED):
             return
+        address: str = context.client_address
         try:
-            principal = self._identify(req)
+            principal = context.principal = self._authenticated(req, lambda: not self._rate_limit.is_used_up(address))
         except Problem:
-            self._rate_limit.count_address(_address_of(req))
+            self._rate_limit.count_address(address)
             raise
-        context.principal = principal
-        if principal is None or principal.key_id is None:
-            self._rate_limit.count_address(_address_of(req))
-        else:
-            self._rate_limit.count_key(principal.key_id)
+        if principal is not None and principal.counted_as is not None:
+            self._rate_limit.count_key(principal.counted_as)
+        elif req.path != _READINESS:
+            self._rate_limit.count_address(address)
 
     def process_resource(self, req: falcon.Request, resp: falcon.Response, resource: Any, params: Any) -> None:
         """Raise when the resource needs a key and there is none.
@@ -100,39 +107,35 @@ class Guard:
         if req.context.principal is None:
             raise Problem(ProblemKind.NO_KEY, "The request has no key.")
 
-    def _identify(self, req: falcon.Request) -> Principal | None:
+    def _authenticated(self, req: falcon.Request, may_guess: Callable[[], bool]) -> Principal | None:
         try:
-            is_open = self._keys.is_open()
+            if (authorization := req.get_header("Authorization")) is not None:
+                scheme, _, token = authorization.partition(" ")
+                principal = self._keys.find(token.strip(), may_guess) if scheme.lower() == "bearer" else None
+                if principal is None:
+                    raise Problem(ProblemKind.BAD_KEY, "The header Authorization holds no valid key.")
+                return principal
+            # A cookie that is over is no failure: the browser sends it along also for pages.
+            if (tokens := req.get_cookie_values(SESSION_COOKIE)) and (
+                person := self._sessions.find(tokens[0], may_guess)
+            ):
+                if req.method in _WRITES:
+                    require_same_origin(req)
+                return person
         except StoreMissing as missing:
-            # No store has no keys. But one may be put there at any moment, with keys: it must not be read for whoever
-            # asked before they were known.
-            is_open, req.context.no_store = True, missing
-        if is_open:
-            _require_direct_loopback(req)
-            return LOCAL
-        authorization = req.env.get("HTTP_AUTHORIZATION")
-        if authorization is None:
+            # No store, no keys. But one may be put there at any moment, with keys: nothing is read from it for a caller
+            # who was not authenticated.
+            req.context.no_store = missing
             return None
-        scheme, _, token = authorization.partition(" ")
-        principal = self._keys.find(token.strip()) if scheme.lower() == "bearer" else None
-        if principal is None:
-            raise Problem(ProblemKind.BAD_KEY, "The header Authorization holds no valid key.")
-        return principal
+        return self._local(req) if self._open_loopback else None
 
-
-def _require_direct_loopback(req: falcon.Request) -> None:
-    env = req.env
-    if not _is_direct_loopback(_address_of(req), env.get("HTTP_HOST", "")) or _was_forwarded(env):
-        raise Problem(
-            ProblemKind.NO_KEY, "No key was made yet, and until then only direct requests of the same host are served."
-        )
-    if req.method in _WRITES and (req.content_type or "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, "Without a key, only JSON may be sent.")
-
-
-def _address_of(req: falcon.Request) -> str:
-    """The peer, or an empty text where it has no address (a Unix socket, behind which is a proxy as a rule)."""
-    return str(req.env.get("REMOTE_ADDR", ""))  # Falcon would take a peer without an address for this host
+    def _local(self, req: falcon.Request) -> Principal | None:
+        env = req.env
+        if not _is_direct_loopback(peer_of(req), env.get("HTTP_HOST", "")) or _was_forwarded(env):
+            return None
+        if req.method in _WRITES and (req.content_type or "").partition(";")[0].strip().lower() != "application/json":
+            raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, "Without a key, only JSON may be sent.")
+        return LOCAL
 
 
 def _was_forwarded(env: Mapping[str, Any]) -> bool:

@@ -21,7 +21,12 @@ _TOKEN: Final = re.compile(r"tss_([a-z2-7]{10})_[A-Za-z0-9_-]{43}")
 def new_token() -> tuple[str, str]:
     """A new key's id and its token, which is shown once and kept nowhere."""
     key_id = base64.b32encode(secrets.token_bytes(_ID_BYTES)).decode("ascii").lower()[:_ID_LENGTH]
-    return key_id, f"tss_{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    return key_id, token_of(key_id)
+
+
+def token_of(key_id: str) -> str:
+    """A new token with the id `key_id`."""
+    return f"tss_{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
 
 
 def id_in(token: str) -> str | None:

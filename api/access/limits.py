@@ -53,12 +53,22 @@ class RateLimit:
         """
         self._count("key", key_id)
 
-    def count_address(self, address: str | None) -> None:
+    def count_address(self, address: str) -> None:
         """Count a request without a valid key; all addresses of an IPv6 network are one.
 
         :raises Problem: too many requests.
         """
-        self._count("address", _network_of(address or ""))
+        self._count("address", _network_of(address))
+
+    def is_used_up(self, address: str) -> bool:
+        """Whether the next request without a valid key from `address` would be one too many."""
+        if self._monotonic() < self._uncounted_until:
+            return False
+        try:
+            return self._limiter.storage.get(self._window_of("address", _network_of(address))) >= self._rate.amount
+        except StorageError:
+            self._pause_counting()
+            return False
 
     def _count(self, kind: str, caller: str) -> None:
         if self._monotonic() < self._uncounted_until:
@@ -69,14 +79,17 @@ class RateLimit:
                 return
             reset_s = self._limiter.get_window_stats(self._rate, kind, caller).reset_time - time.time()
         except StorageError:
-            self._uncounted_until = self._monotonic() + _STORAGE_PAUSE_S
-            _log.warning(
-                "the storage of API_RATE_LIMIT_STORAGE does not answer; for %g s requests are not counted",
-                _STORAGE_PAUSE_S,
-            )
+            self._pause_counting()
             return
         detail = f"The limit is {self._rate}, and it is used up."
         raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, retry_after_s=max(reset_s, 0.0))
+
+    def _pause_counting(self) -> None:
+        self._uncounted_until = self._monotonic() + _STORAGE_PAUSE_S
+        _log.warning(
+            "the storage of API_RATE_LIMIT_STORAGE does not answer; for %g s requests are not counted",
+            _STORAGE_PAUSE_S,
+        )
 
 
 @lru_cache(maxsize=1024)

@@ -11,18 +11,25 @@ from core.stores.keys import ApiKey, Scope
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever is asking.
+    """The caller.
 
-    :param key_id: the id of the key, or None for a program on this host while no key was ever made.
+    :param key_id: the id of the key, or None for a person who signed in and for a program on this host.
     :param name: what the operator called the key.
     :param scopes: what the key allows beside `merchants`.
     :param merchants: the merchants whose summaries it may read even without the scope ``summaries``.
+    :param session_id: of a person who signed in.
     """
 
     key_id: str | None
     name: str | None
     scopes: frozenset[Scope]
     merchants: frozenset[str]
+    session_id: str | None = None
+
+    @property
+    def counted_as(self) -> str | None:
+        """By what its requests are counted, or None: by address."""
+        return self.key_id if self.session_id is None else f"session {self.session_id}"
 
     def require_scope(self, scope: Scope) -> None:
         """Raise unless this caller has `scope`.
@@ -59,7 +66,7 @@ class Principal:
 
 
 LOCAL: Final = Principal(key_id=None, name=None, scopes=frozenset(Scope), merchants=frozenset())
-"""A program on this host while no key was ever made: it may do everything."""
+"""A program on this host that needs no key (``API_ACCESS=open-loopback``): it may do everything."""
 
 
 def principal_of(key: ApiKey) -> Principal:

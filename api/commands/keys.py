@@ -29,7 +29,6 @@ def add(name: str, merchants: Sequence[str], scopes: frozenset[Scope], store_url
         key_id, token = new_token()
         key = ApiKey(key_id, name.strip(), digest_of(token), scopes, frozenset(merchants), wall_clock_ms())
         with _opened(store_url, create=True) as (settings, stores):
-            first = not stores.keys.ever_made()
             unknown = _unknown_merchants(stores, key)
             stores.keys.add(key)
         if as_json:
@@ -40,8 +39,6 @@ def add(name: str, merchants: Sequence[str], scopes: frozenset[Scope], store_url
         _tell("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
         for merchant_id in unknown:
             _tell(f"Warning: there are no summaries of a merchant {merchant_id!r} yet.")
-        if first:
-            _tell("This is the first key: from now on the server answers nobody without one, for ever.")
         _tell_when(settings)
 
 
@@ -54,7 +51,7 @@ def show(store_url: str | None, as_json: bool) -> None:
             print_json({"keys": [_as_json(key) for key in keys]})
             return
         if not keys:
-            typer.echo("No key was made yet: the server answers programs on its own host only.")
+            typer.echo("No key was made yet: python -m api keys add NAME --summaries makes one.")
             return
         width = max(len("name"), *(len(key.name) for key in keys))
         typer.echo(f"{'id':<10}  {'name':<{width}}  {'made':<20}  {'revoked':<20}  allows")
@@ -87,7 +84,7 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
         already = revoked.revoked_at_ms != now_ms
         _tell(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
         if not left:
-            _tell("No key is left in force, and the server stays closed: make another with keys add.")
+            _tell("No valid key is left: make another with keys add.")
         _tell_when(settings)
 
 

@@ -1,20 +1,23 @@
-"""``serve``: gunicorn as in production, and a person told where to look."""
+"""``serve``: gunicorn as in production, with a startup report and, on a terminal, a sign-in link."""
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import replace
 from typing import Any
 
 import typer
 from gunicorn.app.base import BaseApplication
 
+from api.commands.sign_in import new_link
 from api.serving.address import Address, parse_address
 from api.serving.outlook import Outlook, look
 from core.command_line import edge
-from core.errors import ServiceError
+from core.errors import ServiceError, StoreError
 from core.settings import read_settings
+from core.stores import open_stores
 
 
 def run(host: str | None, port: int | None, store_url: str | None) -> None:
@@ -82,5 +85,18 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
         for line in self._outlook.lines(gunicorn_conf.address_of(server)):
             typer.echo(line, err=True)
+        if sys.stderr.isatty():
+            for line in _sign_in_lines(gunicorn_conf.address_of(server)):
+                typer.echo(line, err=True)
         typer.echo("Ctrl-C stops.", err=True)
         gunicorn_conf.begin(server)
+
+
+def _sign_in_lines(address: Address) -> list[str]:
+    """A link for the person who started the server; none while there is no store, or it does not answer."""
+    settings = read_settings()
+    try:
+        with open_stores(settings.store_url, timeout_s=settings.api_store_timeout_s, create=False) as stores:
+            return [f"Sign in to the dashboard (once, within ten minutes): {new_link(stores, address.url)}"]
+    except StoreError:
+        return []

@@ -53,6 +53,11 @@ export function post(url, body, signal) {
   return ask(url, { method: "POST", headers, body: JSON.stringify(body) }, signal);
 }
 
+/** End the session of this browser. @throws {ApiError} */
+export async function signOut() {
+  await ask("/api/session", { method: "DELETE" });
+}
+
 async function ask(url, request, signal) {
   const headers = { ...request.headers, ...(key.get() && { Authorization: `Bearer ${key.get()}` }) };
   const limit = AbortSignal.timeout(TIMEOUT_MS);

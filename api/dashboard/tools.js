@@ -1,6 +1,6 @@
-/** The tools in the head of every page: the language, the theme, and forgetting the key. */
+/** The tools in the head of every page: the language, the theme, and forgetting the key or signing out. */
 
-import { key } from "./api.js";
+import { key, signOut } from "./api.js";
 import { byId } from "./dom.js";
 import { language, switchLanguage, switchTheme, theme } from "./preferences.js";
 
@@ -15,7 +15,8 @@ export class Tools {
       switchTheme();
       this.showTheme();
     });
-    byId("forget").addEventListener("click", () => {
+    byId("forget").addEventListener("click", async () => {
+      if (this.signedIn) await signOut();
       key.forget();
       location.reload(); // which forgets also whatever was shown to whoever had it
     });
@@ -27,8 +28,9 @@ export class Tools {
     byId("language").textContent = locale.t("otherLanguage");
     byId("language").lang = language() === "fa" ? "en" : "fa";
     const name = me?.key?.name;
-    byId("forget").hidden = !name;
-    if (name) byId("forget").textContent = locale.t("keyForget", { name });
+    this.signedIn = me?.signed_in ?? false;
+    byId("forget").hidden = !name && !this.signedIn;
+    byId("forget").textContent = this.signedIn ? locale.t("signOut") : locale.t("keyForget", { name });
     this.showTheme();
   }
 

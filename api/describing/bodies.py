@@ -75,14 +75,22 @@ class PublishedDays(Body):
 class Me(Body):
     """The caller, and what a program must know to ask on."""
 
-    open: bool = Field(description="Whether no key was ever made, so that programs on the server's host need none.")
-    key: Key | None = Field(description="The key of the request, or null while the server is open.")
+    open: bool = Field(description="Whether the request was served without a key, because it came from this host.")
+    signed_in: bool = Field(description="Whether a person asks, who signed in with a link.")
+    key: Key | None = Field(description="The key of the request, or null where there is none.")
     scopes: list[Literal["notifications", "operate", "summaries"]] = Field(description="What the key allows.")
     merchants: list[str] = Field(description="The merchants whose summaries the key allows beside its scopes.")
     calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of keys.")
     time_zone: str = Field(description="IANA name of the zone whose local days transactions belong to.")
     currency: str = Field(description="ISO 4217 code of the unit of amounts.")
     published: PublishedDays | None = Field(description="What is published, or null while nothing is.")
+
+
+class SessionState(Body):
+    """Whether the browser has a session now."""
+
+    signed_in: bool = Field(description="Whether it has.")
+    expires_at: Instant | None = Field(description="Until when, in UTC.")
 
 
 class Filter(Body):

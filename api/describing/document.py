@@ -37,9 +37,9 @@ _KEYS: Final = """\
 `Authorization: Bearer KEY`, with a key that the operator made (`python -m api keys add`). Scopes: `summaries` (of all \
 merchants), `merchant:ID` (of that merchant), `notifications`, `operate`.
 
-Until the first key is made, programs on the server's own host are served without one, and nobody else is: direct \
-requests from a loopback address to a loopback name. Once a key was made the server never opens again, also when all \
-are revoked."""
+Where the operator has set `API_ACCESS=open-loopback`, programs on the server's own host need none: direct requests \
+from a loopback address to a loopback name. People sign in to the dashboard with a link (`python -m api sign-in`), \
+which sets a session cookie."""
 
 _SCHEME: Final = "key"
 
@@ -47,7 +47,7 @@ _SCHEME: Final = "key"
 def describe(*, open_to_this_host: bool) -> Json:
     """The document.
 
-    :param open_to_this_host: whether no key was ever made, so that requests without one are served.
+    :param open_to_this_host: whether requests without a key are served.
     """
     return {
         "openapi": "3.1.0",

@@ -73,10 +73,11 @@ MERCHANTS: Final = (
 
 ME: Final = (
     Example(
-        "A program on the server's host, before the first key was made",
+        "A program on the server's host, where `API_ACCESS` lets it do without a key",
         "/api/me",
         {
             "open": True,
+            "signed_in": False,
             "key": None,
             "scopes": ["notifications", "operate", "summaries"],
             "merchants": [],
@@ -93,6 +94,23 @@ ME: Final = (
             },
         },
     ),
+)
+
+LINK_TOKEN: Final = "tss_abcdefghij_" + 43 * "s"
+"""Of a sign-in link that has not been used."""
+
+SIGN_IN: Final = (
+    Example(
+        "The page of a sign-in link",
+        "/api/session",
+        {"signed_in": True, "expires_at": "2024-06-28T15:00:00.000Z"},
+        method="POST",
+        sent={"token": LINK_TOKEN},
+        headers=(("Sec-Fetch-Site", "same-origin"),),
+    ),
+)
+SIGN_OUT: Final = (
+    Example("A browser without a session", "/api/session", {"signed_in": False, "expires_at": None}, method="DELETE"),
 )
 
 STATUS: Final = (

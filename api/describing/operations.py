@@ -7,6 +7,7 @@ from typing import Final
 from api.describing import bodies, examples
 from api.describing.notifying_operations import NOTIFYING
 from api.describing.operation import HTML, JSON, Operation, Tag, in_path
+from api.notifying.payloads import SignIn
 from api.problems import ProblemKind
 from api.reading.merchants import PATH as MERCHANTS_PATH
 from api.reading.merchants import MerchantsParameters
@@ -71,6 +72,35 @@ OPERATIONS: Final = (
         problems=_PARAMETER_PROBLEMS,
         scopes=(),
         examples=examples.ME,
+    ),
+    Operation(
+        "signIn",
+        "/api/session",
+        Tag.ACCOUNT,
+        "Begin a session with a sign-in link",
+        "For the dashboard: it sets a cookie (`HttpOnly`, `SameSite=Strict`) that stands for all scopes, for twelve "
+        "hours. Only a page of this server may ask for it. Programs use a key instead.",
+        {JSON: bodies.SessionState},
+        method="POST",
+        request=SignIn,
+        problems=(
+            *_PARAMETER_PROBLEMS,
+            ProblemKind.UNSUPPORTED_MEDIA_TYPE,
+            ProblemKind.BAD_LINK,
+            ProblemKind.CROSS_SITE,
+        ),
+        examples=examples.SIGN_IN,
+    ),
+    Operation(
+        "signOut",
+        "/api/session",
+        Tag.ACCOUNT,
+        "End the session",
+        "The cookie is of no use from then on, in other workers of the server after `API_FRESHNESS_S`.",
+        {JSON: bodies.SessionState},
+        method="DELETE",
+        problems=(*_PARAMETER_PROBLEMS, ProblemKind.UNSUPPORTED_MEDIA_TYPE, ProblemKind.CROSS_SITE),
+        examples=examples.SIGN_OUT,
     ),
     Operation(
         "getStatus",
@@ -152,6 +182,15 @@ OPERATIONS: Final = (
         Tag.PAGES,
         "The notifications as a page",
         "What became of each, and sending again. It asks for a key where one is needed.",
+        {HTML: None},
+        kept=True,
+    ),
+    Operation(
+        "getSignInPage",
+        "/sign-in",
+        Tag.PAGES,
+        "The page of a sign-in link",
+        "It exchanges the token after the `#` of its address for a session.",
         {HTML: None},
         kept=True,
     ),

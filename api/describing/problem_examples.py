@@ -54,6 +54,20 @@ PROBLEMS: Final[Mapping[ProblemKind, ProblemExample]] = MappingProxyType(
             "The header Authorization holds no valid key.",
             headers=(("Authorization", f"Bearer {_MADE_UP_KEY}"),),
         ),
+        ProblemKind.BAD_LINK: ProblemExample(
+            "/api/session",
+            "The link was used before, has expired, or is not of this server.",
+            method="POST",
+            headers=(*_AS_JSON, ("Sec-Fetch-Site", "same-origin")),
+            sent={"token": _MADE_UP_KEY},
+        ),
+        ProblemKind.CROSS_SITE: ProblemExample(
+            "/api/session",
+            "The request did not come from a page of this server.",
+            method="POST",
+            headers=(*_AS_JSON, ("Sec-Fetch-Site", "cross-site")),
+            sent={"token": _MADE_UP_KEY},
+        ),
         ProblemKind.OUT_OF_SCOPE: ProblemExample("/api/status", "This needs the scope operate."),
         ProblemKind.UNKNOWN_MERCHANT: ProblemExample(
             f"{_SUMMARY}?mode=daily&type=amount&merchant_id=nobody", "There is no merchant of this merchant_id."

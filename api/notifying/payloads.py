@@ -21,6 +21,12 @@ class Nothing(Payload):
     """A body without members, or none at all."""
 
 
+class SignIn(Payload):
+    """The token of a sign-in link."""
+
+    token: str = Field(max_length=200, description="What follows the `#` in the link of `python -m api sign-in`.")
+
+
 class NewNotification(Payload):
     """A message to a user, over one channel or more."""
 

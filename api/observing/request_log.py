@@ -11,6 +11,7 @@ from typing import Final
 
 import falcon
 
+from api.access.client_address import ClientAddresses
 from api.observing.metrics import UNMATCHED, Metrics
 from core.event_log import begin_about, end_about
 from core.instants import iso_instant
@@ -36,6 +37,7 @@ class RequestLog:
     elsewhere is replaced. What the request has queued takes its id along (`core.event_log.about`).
 
     :param metrics: is told of every request.
+    :param addresses: finds out where requests come from; the address is kept as ``req.context.client_address``.
     :param sink: takes the lines; standard output by default.
     :param clock: milliseconds since 1970 UTC, for ``time``.
     :param monotonic_ns: nanoseconds, for ``duration_ms``.
@@ -44,12 +46,14 @@ class RequestLog:
     def __init__(
         self,
         metrics: Metrics,
+        addresses: ClientAddresses,
         *,
         sink: Sink | None = None,
         clock: Clock = wall_clock_ms,
         monotonic_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._metrics = metrics
+        self._addresses = addresses
         self._sink = sink or lines_to(sys.stdout.buffer)
         self._clock = clock
         self._monotonic_ns = monotonic_ns
@@ -59,6 +63,7 @@ class RequestLog:
         req.context.started_ns = self._monotonic_ns()
         request_id = _named_by_client(req) or secrets.token_hex(8)
         req.context.request_id = request_id
+        req.context.client_address = self._addresses.of(req)
         req.context.about = begin_about(request_id=request_id)
         resp.set_header("X-Request-Id", request_id)
         self._metrics.request_began()
@@ -86,7 +91,7 @@ class RequestLog:
                     "duration_ms": round(duration_ns / 1e6, 3),
                     "bytes": size,
                     "key_id": _key_id(req),
-                    "remote": req.remote_addr,
+                    "remote": req.context.client_address,
                     "cache": cache,
                     "user_agent": (req.user_agent or "")[:_MAX_AGENT],
                 }

@@ -1,4 +1,4 @@
-"""``GET /``, ``GET /notifications`` and ``GET /assets/{name}``: the pages of the dashboard and their files."""
+"""``GET /``, ``/notifications``, ``/sign-in`` and ``/assets/{name}``: the pages of the dashboard and their files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from api.reading.answers import preferred_encoding
 _FOLDER: Final = Path(__file__).parents[1] / "dashboard"
 _SUMMARIES: Final = "index.html"
 _NOTIFICATIONS: Final = "notifications.html"
+_SIGN_IN: Final = "signin.html"
 _CHARTS_PLACE: Final = "{charts}"
 _JAVASCRIPT: Final = "text/javascript; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
@@ -51,6 +52,7 @@ class DashboardResource:
         html = files.pop(_SUMMARIES).read_text(encoding="utf-8").replace(_CHARTS_PLACE, self._charts.name)
         self._summaries = _File(encode(html.encode()), _HTML)
         self._notifications = _File(encode(files.pop(_NOTIFICATIONS).read_bytes()), _HTML)
+        self._sign_in = _File(encode(files.pop(_SIGN_IN).read_bytes()), _HTML)
         self._assets = {
             name: _File(encode(path.read_bytes()), _CONTENT_TYPES[path.suffix]) for name, path in files.items()
         }
@@ -64,6 +66,10 @@ class DashboardResource:
         """The page of notifications."""
         _send(req, resp, self._notifications, _REVALIDATED)
 
+    def on_get_sign_in(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The page of a sign-in link."""
+        _send(req, resp, self._sign_in, _REVALIDATED)
+
     def on_get_asset(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """A file of the pages; the chart library, whose name tells its content, may be kept forever."""
         if name == self._charts.name:
@@ -75,6 +81,7 @@ class DashboardResource:
 
     on_head = on_get
     on_head_notifications = on_get_notifications
+    on_head_sign_in = on_get_sign_in
     on_head_asset = on_get_asset
 
 

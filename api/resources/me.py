@@ -6,7 +6,7 @@ from typing import Any
 
 import falcon
 
-from api.access.principal import Principal
+from api.access.principal import LOCAL, Principal
 from api.answering import send_document
 from api.reading.in_force import InForce
 from api.reading.parameters import refuse_parameters
@@ -39,7 +39,8 @@ class MeResource:
         send_document(
             resp,
             {
-                "open": caller.key_id is None,
+                "open": caller is LOCAL,
+                "signed_in": caller.session_id is not None,
                 "key": None if caller.key_id is None else {"id": caller.key_id, "name": caller.name},
                 "scopes": sorted(caller.scopes),
                 "merchants": sorted(caller.merchants),

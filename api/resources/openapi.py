@@ -11,7 +11,7 @@ _OPEN, _CLOSED = "open", "closed"
 
 
 class OpenApiResource:
-    """The OpenAPI document: one while the server is open to its own host, another since keys are needed."""
+    """The OpenAPI document: one where the caller needs no key, another for all others."""
 
     public = True
 

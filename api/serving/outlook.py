@@ -1,4 +1,4 @@
-"""What whoever starts the server is told: where it is, what it will serve, and to whom."""
+"""The startup report: where the server is, what it serves, and to whom."""
 
 from __future__ import annotations
 
@@ -18,18 +18,33 @@ class Outlook:
     :param store: its URL, without user and password.
     :param state: what is there, in a sentence without its full stop.
     :param hint: what the operator can do about that, or an empty string.
-    :param closed: whether a key was ever made; None while the store does not answer.
+    :param open_loopback: whether programs on this host are served without a key.
+    :param has_keys: whether there is a key that is not revoked; None while the store does not answer.
     """
 
     store: str
     state: str
     hint: str
-    closed: bool | None
+    open_loopback: bool
+    has_keys: bool | None
 
     def lines(self, address: Address) -> list[str]:
         """What to say of a server at `address`, sentence by sentence."""
         store = f"The store is {self.store}: {self.state}."
-        return [f"Summaries are served at {address.url}", f"{store} {self.hint}".rstrip(), _access(self.closed)]
+        return [f"Summaries are served at {address.url}", f"{store} {self.hint}".rstrip(), self._access()]
+
+    def _access(self) -> str:
+        keys = {
+            None: "",
+            False: " No key was made yet: python -m api keys add NAME --summaries makes one.",
+            True: " python -m api keys list shows those that there are.",
+        }[self.has_keys]
+        if self.open_loopback:
+            return (
+                "Programs on this host are served without a key (API_ACCESS=open-loopback): let no proxy on this host "
+                "lead here. All others need a key." + keys
+            )
+        return "Programs need a key, and people a link: python -m api sign-in." + keys
 
 
 def look(settings: Settings) -> Outlook:
@@ -37,31 +52,21 @@ def look(settings: Settings) -> Outlook:
 
     :raises SettingsError: ``STORE_URL`` names no store.
     """
-    closed: bool | None = None
+    has_keys: bool | None = None
+    store, is_open = _without_password(settings.store_url), settings.api_access == "open-loopback"
     try:
         with open_stores(settings.store_url, timeout_s=settings.api_store_timeout_s, create=False) as stores:
-            closed = stores.keys.ever_made()
+            has_keys = any(key.revoked_at_ms is None for key in stores.keys.all())
             published = stores.summaries.published()
     except StoreMissing as error:
-        return Outlook(_without_password(settings.store_url), "nothing was built there yet", error.hint, False)
+        return Outlook(store, "nothing was built there yet", error.hint, is_open, False)
     except StoreError as error:
-        return Outlook(_without_password(settings.store_url), error.sentence, error.hint, closed)
+        return Outlook(store, error.sentence, error.hint, is_open, has_keys)
     if published is None:
         state, hint = "nothing is published there yet", "Build summaries with: python -m jobs rebuild SOURCE."
     else:
         state, hint = f"{published.rows:,} summaries of {published.first_day_key} to {published.last_day_key}", ""
-    return Outlook(_without_password(settings.store_url), state, hint, closed)
-
-
-def _access(closed: bool | None) -> str:
-    if closed is None:
-        return "Whether keys were made is not known yet: nobody is served before the store answers."
-    if closed:
-        return "Every request needs a key: python -m api keys list shows those that were made."
-    return (
-        "No key was made yet, so only programs on this host are served. To serve others, also through a proxy on this "
-        "host, make one first: python -m api keys add NAME --summaries"
-    )
+    return Outlook(store, state, hint, is_open, has_keys)
 
 
 def _without_password(store_url: str) -> str:

@@ -111,6 +111,7 @@ def serving(
         "TIME_ZONE": "Asia/Tehran",
         "CALENDAR": "jalali",
         "API_BIND": address,
+        "API_ACCESS": "open-loopback",
         "API_WORKERS": str(workers),
         "API_THREADS": str(THREADS),
         "API_RATE_LIMIT": "100000000/minute",

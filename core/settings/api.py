@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from core.settings.forms import Form
+
+UNIX_PEERS: Final = "unix"
+"""Names, among trusted proxies, the peers of a Unix socket, which have no address."""
 
 _ORIGIN: Final = re.compile(r"https?://[^/\s*?#@]+")
 
@@ -60,6 +64,18 @@ class ApiSettings(BaseSettings):
     api_request_timeout_s: float = Field(
         default=10.0, gt=0, allow_inf_nan=False, description="Seconds that a client may take to send its request."
     )
+    api_access: Literal["keys", "open-loopback"] = Field(
+        default="keys",
+        description="Who is served without a key: nobody, or also direct requests from this host (open-loopback; never "
+        "behind a proxy).",
+    )
+    api_trusted_proxies: Annotated[
+        str, Form("addresses and networks such as 10.0.0.5, 172.16.0.0/12, or unix; comma separated; or empty")
+    ] = Field(
+        default="",
+        description="Proxies whose X-Forwarded-For, Forwarded and X-Forwarded-Proto are believed: addresses, networks, "
+        "or unix for the peers of a Unix socket, comma separated; none without.",
+    )
     cors_origins: Annotated[str, Form("origins such as https://app.example, comma separated; or empty")] = Field(
         default="",
         description="Origins whose pages may call the API, comma separated, such as https://app.example; none without.",
@@ -71,6 +87,22 @@ class ApiSettings(BaseSettings):
         if unknown := [origin for origin in _split(origins) if not _ORIGIN.fullmatch(origin)]:
             raise ValueError(f"{unknown[0]!r} is not an origin such as https://app.example")
         return origins
+
+    @field_validator("api_trusted_proxies")
+    @classmethod
+    def _known_proxies(cls, proxies: str) -> str:
+        for proxy in _split(proxies):
+            if proxy != UNIX_PEERS:
+                try:
+                    ipaddress.ip_network(proxy)
+                except ValueError:
+                    raise ValueError(f"{proxy!r} is neither an address nor a network such as 172.16.0.0/12") from None
+        return proxies
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """`api_trusted_proxies` as a list."""
+        return _split(self.api_trusted_proxies)
 
     @property
     def allowed_origins(self) -> list[str]:

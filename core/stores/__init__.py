@@ -1,4 +1,4 @@
-"""Where summaries, the run ledger, API keys and notifications are kept: one call opens either backend.
+"""Where summaries, the run ledger, API keys, sessions and notifications are kept: one call opens either backend.
 
 ::
 
@@ -19,6 +19,7 @@ from core.stores.holders import Clock, current_holder, wall_clock_ms
 from core.stores.keys import ApiKeyStore
 from core.stores.notifications import NotificationStore
 from core.stores.runs import RunLedger
+from core.stores.sessions import SessionStore
 from core.stores.subscriptions import SubscriptionStore
 from core.stores.summaries import SummaryStore
 
@@ -37,6 +38,7 @@ class Stores:
     summaries: SummaryStore
     runs: RunLedger
     keys: ApiKeyStore
+    sessions: SessionStore
     notifications: NotificationStore
     contacts: ContactStore
     subscriptions: SubscriptionStore

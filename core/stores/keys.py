@@ -66,9 +66,3 @@ class ApiKeyStore(Protocol):
         :raises LookupError: there is no such key.
         :raises StoreUnavailable: the store could not be written.
         """
-
-    def ever_made(self) -> bool:
-        """Whether a key was ever added; revoked ones count.
-
-        :raises StoreUnavailable: the store does not answer.
-        """

@@ -1,4 +1,4 @@
-"""Publications, runs and API keys as flat records, the form that every backend keeps.
+"""Publications, runs, API keys and sessions as flat records, the form that every backend keeps.
 
 A record holds text, integers, None, and lists of texts or of flat records; instants are integers whose name ends in
 ``_ms``. A backend stores lists and instants in its own way and hands back an equal record.
@@ -6,11 +6,12 @@ A record holds text, integers, None, and lists of texts or of flat records; inst
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from core.stores.keys import ApiKey, Scope
 from core.stores.runs import Counts, Holder, Run, RunStatus
+from core.stores.sessions import Session
 from core.stores.summaries import Meaning, Publication
 
 Record = dict[str, Any]
@@ -130,6 +131,16 @@ def key_from_record(record: Record) -> ApiKey:
         created_at_ms=record["created_at_ms"],
         revoked_at_ms=record["revoked_at_ms"],
     )
+
+
+def session_to_record(session: Session) -> Record:
+    """`session` as a record, its digest in hexadecimal."""
+    return {**asdict(session), "digest": session.digest.hex()}
+
+
+def session_from_record(record: Record) -> Session:
+    """The session that `session_to_record` made `record` from."""
+    return Session(**{**record, "digest": bytes.fromhex(record["digest"])})
 
 
 def _meaning_to_record(meaning: Meaning) -> Record:

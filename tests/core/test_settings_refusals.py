@@ -27,6 +27,7 @@ WRONG_TEXT: Final = {
     "refresh_options": "--where 'status=paid",
     "api_rate_limit": "many",
     "api_rate_limit_storage": "unix:///run/redis.sock",
+    "api_trusted_proxies": "proxy.example",
     "cors_origins": "app.example",
     "celery_broker_url": "amqp://queue",
     "celery_result_backend": "db+sqlite:///results",
@@ -35,6 +36,7 @@ WRONG_TEXT: Final = {
     "notify_metrics_host": "http://worker",
     "kavenegar_url": "gateway.example",
     "telegram_url": "gateway.example",
+    "webhook_ports": "https",
 }
 JUDGED_WHERE_USED: Final = {
     "store_url",  # --store goes before it

@@ -10,6 +10,7 @@ from core.stores.mongo.keys import MongoApiKeyStore
 from core.stores.mongo.notifications import MongoNotificationStore
 from core.stores.mongo.runs import MongoRunLedger
 from core.stores.mongo.schema import prepare
+from core.stores.mongo.sessions import MongoSessionStore
 from core.stores.mongo.subscriptions import MongoSubscriptionStore
 from core.stores.mongo.summaries import MongoSummaryStore
 
@@ -31,6 +32,7 @@ def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Store
         summaries=MongoSummaryStore(database),
         runs=MongoRunLedger(database, clock),
         keys=MongoApiKeyStore(database),
+        sessions=MongoSessionStore(database),
         notifications=MongoNotificationStore(database),
         contacts=MongoContactStore(database),
         subscriptions=MongoSubscriptionStore(database),

@@ -52,11 +52,6 @@ class MongoApiKeyStore:
             raise LookupError(f"there is no key {key_id}")
         return key
 
-    def ever_made(self) -> bool:
-        """Whether a key was ever added; revoked ones count."""
-        with self._database.answering() as db:
-            return db["api_keys"].find_one({}, {"_id": True}) is not None
-
 
 def _from_document(document: Document) -> ApiKey:
     return key_from_record(from_document(document, "id"))

@@ -13,6 +13,7 @@ from core.stores.sqlite.keys import SqliteApiKeyStore
 from core.stores.sqlite.notifications import SqliteNotificationStore
 from core.stores.sqlite.runs import SqliteRunLedger
 from core.stores.sqlite.schema import prepare
+from core.stores.sqlite.sessions import SqliteSessionStore
 from core.stores.sqlite.subscriptions import SqliteSubscriptionStore
 from core.stores.sqlite.summaries import SqliteSummaryStore
 
@@ -36,6 +37,7 @@ def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stor
             summaries=SqliteSummaryStore(of_summaries),
             runs=SqliteRunLedger(connect(create=False), clock),
             keys=SqliteApiKeyStore(connect(create=False)),
+            sessions=SqliteSessionStore(connect(create=False)),
             notifications=SqliteNotificationStore(connect(create=False)),
             contacts=SqliteContactStore(connect(create=False)),
             subscriptions=SqliteSubscriptionStore(connect(create=False)),

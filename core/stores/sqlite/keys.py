@@ -43,8 +43,3 @@ class SqliteApiKeyStore:
         if key is None:
             raise LookupError(f"there is no key {key_id}")
         return key
-
-    def ever_made(self) -> bool:
-        """Whether a key was ever added; revoked ones count."""
-        with self._database.connection() as connection:
-            return connection.execute("SELECT 1 FROM api_keys LIMIT 1").fetchone() is not None

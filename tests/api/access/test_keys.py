@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from asking import MERCHANTS, SUMMARY, Api, add_key, document, problem, revoke
+from asking import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, document, problem, revoke
 from sales import SALES, published_in
 
 from api.access.keys import digest_of, id_in, new_token
@@ -29,7 +29,7 @@ def key(url: str) -> str:
 
 @pytest.fixture
 def api(url: str, key: str) -> Api:
-    return Api(url)
+    return Api(url, KEYS_ONLY)
 
 
 class TestTokens:

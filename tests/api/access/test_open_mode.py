@@ -1,4 +1,4 @@
-"""Until the first key is made the API serves direct requests of its own host, and nobody else ever."""
+"""``API_ACCESS``: without a key nobody is served, or with ``open-loopback`` direct requests from this host, too."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from asking import MERCHANTS, SUMMARY, Api, add_key, problem, revoke
-from sales import publish, published_in
+from asking import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem, revoke
+from sales import published_in
 
+from core.settings import Settings
 from core.stores import open_stores
 from core.stores.keys import Scope
 
-ALL_PATHS = [SUMMARY, MERCHANTS, "/api/me", "/api/status", "/metrics", "/readyz", "/"]
+WITH_DATA = [SUMMARY, MERCHANTS, "/api/me", "/api/status", "/metrics"]
+WITHOUT_DATA = ["/readyz", "/", "/notifications", "/sign-in", "/docs", "/openapi.json", "/healthz"]
 
 
 @pytest.fixture
@@ -134,12 +136,10 @@ def test_whatever_a_proxy_passed_on_is_not(api: Api, header: str, value: str) ->
     assert status(api, host="localhost", headers={header: value}) == 401
 
 
-def test_that_holds_for_every_address_but_the_health_of_the_process(api: Api) -> None:
-    for where in ALL_PATHS:
+def test_that_holds_for_every_path_with_data(api: Api) -> None:
+    for where in WITH_DATA:
         assert problem(api.ask(where, peer="10.0.0.1")) == (401, "no-key")
         assert problem(api.ask(where, host="rebound.example")) == (401, "no-key")
-    for answer in (api.ask("/healthz", peer="10.0.0.1"), api.ask("/healthz", host="rebound.example")):
-        assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -162,89 +162,66 @@ def test_a_program_on_this_host_may_do_everything(api: Api) -> None:
     assert me["open"] is True
     assert me["key"] is None
     assert me["scopes"] == ["notifications", "operate", "summaries"]
-    assert [api.ask(path, "mode=daily&type=count" if path == SUMMARY else "").status_code for path in ALL_PATHS] == [
-        200
-    ] * 7
+    for path in (*WITH_DATA, *WITHOUT_DATA):
+        assert api.ask(path, "mode=daily&type=count" if path == SUMMARY else "").status_code == 200
 
 
-class TestAfterTheFirstKey:
-    @pytest.fixture
-    def api(self, url: str) -> Api:
-        return Api(url)
+def test_with_open_loopback_a_key_counts_where_there_is_one(url: str) -> None:
+    api = Api(url)
+    token = add_key(url, [Scope.OPERATE])
+    assert api.ask("/api/me", key=token).json["scopes"] == ["operate"]
+    revoke(url, token)
+    api.moment.pass_by()
+    assert problem(api.ask("/api/me", key=token)) == (401, "bad-key")
+    assert api.ask("/api/me").json["open"] is True
 
-    def test_the_server_closes_within_the_freshness(self, api: Api, url: str) -> None:
-        assert status(api, host="localhost") == 200
-        add_key(url)
-        api.moment.pass_by()
-        assert status(api, host="localhost") == 401
 
-    def test_it_stays_closed_when_the_key_is_revoked(self, api: Api, url: str) -> None:
-        revoke(url, add_key(url))
-        for _ in range(3):
-            assert status(api, host="localhost") == 401
+class TestByDefault:
+    def test_access_without_a_key_has_to_be_asked_for(self) -> None:
+        assert Settings(store_url="sqlite:///none.db").api_access == "keys"
+
+    def test_nobody_is_served_data_without_a_key_whether_or_not_there_are_keys(self, url: str) -> None:
+        api = Api(url, KEYS_ONLY)
+        for _ in range(2):
+            for where in WITH_DATA:
+                assert problem(api.ask(where)) == (401, "no-key")
+                assert problem(api.ask(where, headers={"X-Forwarded-For": "127.0.0.1"})) == (401, "no-key")
+            add_key(url)
             api.moment.pass_by()
-        assert status(Api(url), host="localhost") == 401  # also when it is started again
 
-    def test_it_stays_closed_when_the_store_is_replaced_by_one_without_keys(
-        self, api: Api, url: str, path: Path
-    ) -> None:
-        add_key(url)
-        assert status(api, host="localhost") == 401
-        path.unlink()
-        publish(url)
-        for _ in range(3):
-            api.moment.pass_by()
-            assert api.ask("/api/me").status_code in (401, 503)
-        assert status(api, host="localhost") == 401
+    def test_pages_and_health_hold_no_data_and_need_no_key(self, url: str) -> None:
+        api = Api(url, KEYS_ONLY)
+        for where in WITHOUT_DATA:
+            assert api.ask(where, peer="10.0.0.1", host="summaries.example").status_code == 200
 
-    def test_it_does_not_open_when_the_store_cannot_be_asked(self, url: str, path: Path) -> None:
-        add_key(url)
-        path.write_bytes(b"damaged" * 1000)
-        api = Api(url)
-        for where in ALL_PATHS:
-            assert problem(api.ask(where)) == (503, "store-unavailable")
-        assert api.ask("/healthz").status_code == 200
-
-    def test_a_store_with_keys_that_comes_back_is_not_open_for_a_moment(self, url: str, path: Path) -> None:
-        add_key(url)
+    def test_a_store_that_is_missing_or_damaged_opens_nothing(self, url: str, path: Path) -> None:
+        token = add_key(url, [Scope.SUMMARIES])
         away = path.with_name("away.db")
         path.rename(away)
-        api = Api(url)
-        assert problem(api.ask(MERCHANTS)) == (503, "not-built-yet")
-        away.rename(path)
-        for _ in range(4):
-            api.moment.pass_by(0.3)
-            assert api.ask(MERCHANTS).status_code in (401, 503)
+        api = Api(url, KEYS_ONLY)
         assert problem(api.ask(MERCHANTS)) == (401, "no-key")
-
-    def test_pages_need_no_key_then(self, api: Api, url: str) -> None:
-        add_key(url)
-        answer = api.ask("/", peer="10.0.0.1", host="summaries.example")
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/html")
-
-    def test_every_backend_closes(self, store_url: str) -> None:
-        publish(store_url)
-        api = Api(store_url)
-        assert status(api, host="localhost") == 200
-        token = add_key(store_url, [Scope.OPERATE])
+        assert problem(api.ask(MERCHANTS, key=token)) == (503, "not-built-yet")
+        assert api.ask("/").status_code == 200
+        away.rename(path)
         api.moment.pass_by()
-        assert status(api, host="localhost") == 401
-        assert api.ask("/api/me", key=token).json["scopes"] == ["operate"]
-        revoke(store_url, token)
-        api.moment.pass_by()
-        assert problem(api.ask("/api/me", key=token)) == (401, "bad-key")
+        assert problem(api.ask(MERCHANTS)) == (401, "no-key")
+        assert api.ask(MERCHANTS, key=token).status_code == 200
+        path.write_bytes(b"damaged" * 1000)
+        api = Api(url, KEYS_ONLY)
+        assert problem(api.ask(MERCHANTS)) == (401, "no-key")
+        assert problem(api.ask(MERCHANTS, key=token)) == (503, "store-unavailable")
 
 
-def test_without_a_store_pages_are_shown_to_this_host_only(tmp_path: Path) -> None:
-    api = Api(f"sqlite:///{tmp_path / 'none.db'}")
-    assert api.ask("/").status_code == 200
-    assert problem(api.ask("/", peer="10.0.0.1")) == (401, "no-key")
-    assert problem(api.ask(MERCHANTS, peer="10.0.0.1")) == (401, "no-key")
+def test_what_was_asked_for_before_there_was_a_store_is_not_read_from_one_put_there_meanwhile(
+    url: str, path: Path
+) -> None:
+    path.unlink()
+    api = Api(url)
     assert problem(api.ask(MERCHANTS)) == (503, "not-built-yet")
+    assert problem(api.ask(MERCHANTS, peer="10.0.0.1")) == (401, "no-key")
 
 
-def test_an_empty_store_is_open(tmp_path: Path) -> None:
+def test_an_empty_store_has_a_caller_too(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     open_stores(url, timeout_s=10).close()
     me = Api(url).ask("/api/me").json

@@ -58,15 +58,12 @@ def test_a_key_is_made_before_anything_was_built_and_its_token_is_alone_on_stand
     assert key.scopes == frozenset({Scope.OPERATE, Scope.NOTIFICATIONS})
     assert key.merchants == frozenset({"m1", "فروش"})
     assert token not in ended.stderr
-    assert "This is the first key" in ended.stderr
     assert "API_FRESHNESS_S" in ended.stderr
 
 
-def test_only_the_first_key_is_called_the_first_and_every_token_differs(tmp_path: Path) -> None:
+def test_every_token_differs_also_of_keys_with_the_same_name(tmp_path: Path) -> None:
     first = keys(tmp_path, "add", "a", "--summaries", "--json")
     second = keys(tmp_path, "add", "a", "--summaries", "--json")
-    assert "first key" in first.stderr
-    assert "first key" not in second.stderr
     made = [json.loads(ended.stdout) for ended in (first, second)]
     assert made[0]["token"] != made[1]["token"]
     assert made[1]["scopes"] == ["summaries"]
@@ -123,7 +120,7 @@ def test_a_key_is_revoked_by_its_id_or_its_token_and_once_only(tmp_path: Path) -
     token = keys(tmp_path, "add", "till-7", "--summaries").stdout.strip()
     by_token = keys(tmp_path, "revoke", token)
     assert by_token.returncode == 0
-    assert "the server stays closed" in by_token.stderr
+    assert "No valid key is left" in by_token.stderr
     assert token not in by_token.stdout + by_token.stderr
     (revoked,) = kept(tmp_path)
     assert revoked.revoked_at_ms is not None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pty
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +51,7 @@ def test_a_person_is_told_where_to_look_and_ctrl_c_stops_quietly(tmp_path: Path,
     assert where == f"Summaries are served at http://127.0.0.1:{server.port}/"
     assert sqlite_url(tmp_path) in store
     assert "python -m api keys add" in keys
+    assert "API_ACCESS=open-loopback" in keys
     assert how_to_stop == "Ctrl-C stops."
     assert list((tmp_path / "tmp").iterdir()) == []
 
@@ -59,17 +65,57 @@ def test_a_store_that_is_not_there_is_served_and_the_person_told_how_to_build_it
         assert not (tmp_path / "elsewhere.db").exists()
 
 
-def test_the_first_key_closes_a_running_server_and_revoking_it_does_not_open_it(tmp_path: Path) -> None:
+def test_a_running_server_notices_new_and_revoked_keys(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path)
     publish(url)
-    with serving(tmp_path, command=("-m", "api"), API_FRESHNESS_S="0.2") as server:
-        assert server.ask("/api/me").status == 200
+    with serving(tmp_path, command=("-m", "api"), API_FRESHNESS_S="0.2", API_ACCESS="keys") as server:
+        assert server.ask("/api/me").status == 401
         token = add_key(url, [Scope.SUMMARIES])
-        eventually(lambda: server.ask("/api/me").status == 401)
         assert server.ask("/api/me", f"Authorization: Bearer {token}").status == 200
         revoke(url, token)
         eventually(lambda: server.ask("/api/me", f"Authorization: Bearer {token}").status == 401)
-        assert server.ask("/api/me").status == 401
+
+
+def test_on_a_terminal_a_link_is_shown_that_signs_in_once(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api"],
+        cwd=ROOT,
+        env=environment(tmp_path, API_ACCESS="keys"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=its_end,
+    )
+    os.close(its_end)
+    try:
+        shown = ""
+        while not (found := re.search(r"(http://127\.0\.0\.1:(\d+))/sign-in#(tss_\S+)", shown)):
+            shown += os.read(terminal, 1000).decode()
+        body = json.dumps({"token": found[3]}).encode()
+        headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+        asked = urllib.request.Request(f"{found[1]}/api/session", body, headers)
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            cookie = answer.headers["Set-Cookie"].partition(";")[0]
+        me = urllib.request.Request(f"{found[1]}/api/me", headers={"Cookie": cookie})
+        with urllib.request.urlopen(me, timeout=20) as answer:
+            assert json.load(answer)["signed_in"]
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(asked, timeout=20)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        os.close(terminal)
+
+
+def test_the_command_prints_a_link_to_the_address_that_browsers_use(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    link = api(tmp_path, "sign-in", API_BIND="0.0.0.0:8123").stdout
+    assert re.fullmatch(r"http://127\.0\.0\.1:8123/sign-in#tss_[a-z2-7]{10}_[\w-]{43}\n", link)
+    behind_proxy = json.loads(api(tmp_path, "sign-in", "--url", "https://s.example/", "--json").stdout)
+    assert behind_proxy["link"].startswith("https://s.example/sign-in#tss_")
+    refused = api(tmp_path, "sign-in", "--url", "s.example")
+    assert (refused.returncode, refused.stdout) == (2, "")
 
 
 def test_a_port_in_use_is_told_at_once(tmp_path: Path) -> None:
@@ -107,4 +153,4 @@ def test_a_wrong_option_or_setting_is_named(
 def test_help_names_the_commands(tmp_path: Path) -> None:
     ended = api(tmp_path, "--help")
     assert ended.returncode == 0
-    assert all(name in ended.stdout for name in ("serve", "keys"))
+    assert all(name in ended.stdout for name in ("serve", "keys", "sign-in"))

@@ -23,13 +23,14 @@ _STOP_TIMEOUT_S = 20
 
 
 @contextmanager
-def running_server(store_url: str, folder: Path) -> Iterator[str]:
+def running_server(store_url: str, folder: Path, access: str = "open-loopback") -> Iterator[str]:
     """The origin of a server on `store_url`, such as http://127.0.0.1:34567; its log goes into `folder`."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     settings = {
         "STORE_URL": store_url,
         "API_BIND": f"127.0.0.1:{port}",
+        "API_ACCESS": access,
         "API_WORKERS": "1",
         "API_FRESHNESS_S": str(FRESHNESS_S),
         "API_REQUEST_TIMEOUT_S": "2",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from asking import add_key, revoke
 from dashboard_sales import DAYS, LARGEST, total
-from dashboard_server import FRESHNESS_S
+from dashboard_server import FRESHNESS_S, running_server
 from dashboard_tabs import Tabs
 from playwright.sync_api import expect
 
+from api.access.sessions import new_link_token
+from core.stores import open_stores, wall_clock_ms
 from core.stores.keys import Scope
 
 pytest_plugins = ["dashboard_fixtures"]
@@ -24,10 +28,46 @@ def store(store_file: Path) -> str:
     return f"sqlite:///{store_file}"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _closed(store_file: Path) -> None:
-    """A key was made, so that the server is open to nobody."""
-    add_key(f"sqlite:///{store_file}")
+@pytest.fixture(scope="module")
+def origin(store_file: Path) -> Iterator[str]:
+    """A server that needs keys."""
+    with running_server(f"sqlite:///{store_file}", store_file.parent, "keys") as running:
+        yield running
+
+
+def link_token(store: str) -> str:
+    with open_stores(store, timeout_s=10) as stores:
+        return new_link_token(stores.sessions, wall_clock_ms())
+
+
+def test_a_link_signs_in_for_every_page_until_signing_out(tabs: Tabs, store: str) -> None:
+    token = link_token(store)
+    tab = tabs()
+    tab.page.goto(f"{tabs.origin}/sign-in#{token}")
+    tab.loaded()
+    assert tab.page.url == f"{tabs.origin}/" or tab.page.url.startswith(f"{tabs.origin}/#")
+    assert tab.page.evaluate("document.cookie") == ""
+    beside = tabs.beside(tab.page.context)
+    beside.page.goto(f"{tabs.origin}/notifications")
+    expect(beside.at("#list-panel")).to_be_visible()
+    tab.page.get_by_role("button", name="Sign out").click()
+    expect(tab.at("dialog")).to_be_visible()
+    beside.page.reload()
+    expect(beside.at("#key-dialog")).to_be_visible()
+    assert not any(token in url for url in tab.requested)
+
+
+@pytest.mark.parametrize(("language", "expected"), [("en", "was used before"), ("fa", "پیش‌تر به کار رفته")])
+def test_a_link_that_is_over_says_so_and_another_may_follow(
+    tabs: Tabs, store: str, language: Literal["en", "fa"], expected: str
+) -> None:
+    tab = tabs(language=language)
+    tab.page.goto(f"{tabs.origin}/sign-in#tss_aaaaaaaaaa_{43 * 'A'}")
+    expect(tab.at("#state")).to_contain_text(expected)
+    expect(tab.at("#retry")).to_be_hidden()
+    assert tab.refusals == ["403"]
+    tab.page.goto(f"{tabs.origin}/sign-in#{link_token(store)}")  # of the same page, which is not loaded again
+    tab.loaded()
 
 
 def test_a_key_is_asked_for_refused_taken_and_forgotten_with_the_tab(tabs: Tabs, store: str) -> None:

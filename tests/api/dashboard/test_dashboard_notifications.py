@@ -381,10 +381,9 @@ def test_an_older_answer_does_not_take_the_place_of_a_newer_one(tabs: Tabs) -> N
 
 @pytest.fixture
 def closed(people: People, tmp_path: Path) -> Iterator[tuple[Tabs, Path]]:
-    """Opens tabs at a server that is open to nobody without a key, over a store without notifications; its file."""
+    """Opens tabs at a server that needs keys, over a store without notifications; its file."""
     file = tmp_path / "closed.db"
-    add_key(f"sqlite:///{file}")
-    with running_server(f"sqlite:///{file}", tmp_path) as origin:
+    with running_server(f"sqlite:///{file}", tmp_path, "keys") as origin:
         opened_tabs = Tabs(people, origin)
         try:
             yield opened_tabs, file

@@ -21,6 +21,8 @@ from core.stores.keys import ApiKey, Scope
 SUMMARY = "/api/transactions/summary"
 MERCHANTS = "/api/merchants"
 FRESHNESS_S = 1.0
+KEYS_ONLY = {"api_access": "keys"}
+"""The settings with which requests from this host need a key too, as by default outside of tests."""
 
 Query = str | Mapping[str, str]
 
@@ -64,7 +66,11 @@ class Api:
     queue: Callable[[str], None] = lambda notification_id: None
 
     def __post_init__(self) -> None:
-        defaults: dict[str, Any] = {"api_rate_limit": "1000000/minute", "api_freshness_s": FRESHNESS_S}
+        defaults: dict[str, Any] = {
+            "api_rate_limit": "1000000/minute",
+            "api_freshness_s": FRESHNESS_S,
+            "api_access": "open-loopback",
+        }
         settings = Settings(store_url=self.store_url, **(defaults | dict(self.settings)))
         self.app = create_app(
             settings,

@@ -1,14 +1,17 @@
-"""Notifications, contacts and a subscription that the examples in the OpenAPI document are about."""
+"""Notifications, contacts, a subscription and a sign-in link that the examples in the OpenAPI document are about."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from api.access.keys import digest_of, id_in
+from api.describing.examples import LINK_TOKEN
 from api.describing.notifying_examples import FAILED_ID, PENDING_ID, SUBSCRIPTION_ID
 from core.calendar import Mode
 from core.notifications.events import Event, EventKind
 from core.notifications.model import Notification
 from core.stores import Stores
+from core.stores.sessions import Session
 from core.stores.subscriptions import Subscription
 
 _BOUNCED: Final = "550 5.1.1 there is no such mailbox"
@@ -16,6 +19,7 @@ _BOUNCED: Final = "550 5.1.1 there is no such mailbox"
 
 def add_notifications(stores: Stores, created_at_ms: int) -> None:
     """Keep in `stores` one that an e-mail gateway refused, one that waits, and what users gave of themselves."""
+    stores.sessions.add(Session(f"link:{id_in(LINK_TOKEN)}", digest_of(LINK_TOKEN), created_at_ms, 4_102_444_800_000))
     stores.contacts.replace("sara", {"sms": "+989121234567", "email": "sara@example.com"})
     stores.subscriptions.add(
         Subscription(SUBSCRIPTION_ID, "tea-house", "sara", (Mode.WEEKLY,), ("email",), "fa", created_at_ms)

@@ -167,6 +167,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     defaults = {
         "STORE_URL": sqlite_url(folder),
         "API_BIND": "127.0.0.1:0",
+        "API_ACCESS": "open-loopback",
         "API_WORKERS": "1",
         "API_REQUEST_TIMEOUT_S": str(PATIENCE_S),
         "API_RATE_LIMIT": "1000000/second",

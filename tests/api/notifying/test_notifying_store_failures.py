@@ -11,6 +11,7 @@ import pytest
 from asking import Api, problem
 from sending import NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, happen, made, send
 
+from api.access.keys import new_token
 from core.notifications.events import EventKind
 from core.stores import Stores, open_stores
 
@@ -100,7 +101,7 @@ def test_nothing_is_told_of_a_store_that_cannot_be_read(impatient: _Impatient, u
         (SUBSCRIPTIONS, "GET"),
         (contacts_of("sara"), "GET"),
     ):
-        answer = send(impatient, path, b"" if method == "GET" else {}, method=method)
+        answer = send(impatient, path, b"" if method == "GET" else {}, method=method, key=new_token()[1])
         assert problem(answer) == (503, "store-unavailable")
         assert str(url.removeprefix("sqlite:///")) not in answer.text
 

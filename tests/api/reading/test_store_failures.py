@@ -176,7 +176,7 @@ class TestManyAtOnce:
             first = other.submit(in_force.published)
             assert hanging.wait(20)
             with pytest.raises(StoreUnavailable):
-                access.call(lambda stores: stores.keys.ever_made())
+                access.call(lambda stores: stores.keys.all())
             go_on.set()
             published = first.result(timeout=20)
         assert published is not None
@@ -212,8 +212,8 @@ class TestManyAtOnce:
 
         def read_from_stores_that_are_closed_meanwhile(stores: Stores) -> None:
             access.close()
-            access.call(lambda successors: successors.keys.ever_made())
-            stores.keys.ever_made()
+            access.call(lambda successors: successors.keys.all())
+            stores.keys.all()
 
         with pytest.raises(StoreUnavailable):
             access.call(read_from_stores_that_are_closed_meanwhile)

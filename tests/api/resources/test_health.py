@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from asking import Api, add_key, document, problem
+from asking import KEYS_ONLY, Api, add_key, document, problem
 from examples import NOW_MS
 from sales import publish, published_in
 
@@ -50,12 +50,10 @@ class TestReady:
         assert problem(answer) == (503, "not-built-yet")
         assert document(answer)["detail"] == "Nothing was published yet."
         assert answer.headers["retry-after"] == "1"
-        add_key(url)
-        assert document(Api(url).ask("/readyz"))["detail"] == "Not ready."
+        assert document(Api(url, KEYS_ONLY).ask("/readyz"))["detail"] == "Not ready."
 
     def test_a_store_that_is_down_is_not_ready_and_its_place_not_told(self, url: str, path: Path) -> None:
-        add_key(url)
-        api = Api(url)
+        api = Api(url, KEYS_ONLY)
         assert api.ask("/readyz").status_code == 200
         path.unlink()
         api.moment.pass_by()
@@ -83,6 +81,7 @@ class TestMe:
         assert answer.headers["cache-control"] == "no-store"
         assert answer.json == {
             "open": True,
+            "signed_in": False,
             "key": None,
             "scopes": ["notifications", "operate", "summaries"],
             "merchants": [],

@@ -31,8 +31,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_at_first_no_key_was_ever_made(stores: Stores) -> None:
-    assert not stores.keys.ever_made()
+def test_at_first_there_is_no_key(stores: Stores) -> None:
     assert stores.keys.all() == []
     assert stores.keys.get("k1") is None
 
@@ -119,13 +118,6 @@ def test_a_key_that_is_not_there_cannot_be_revoked(stores: Stores) -> None:
     assert stores.keys.all() == [key("k1")]
 
 
-def test_a_key_was_ever_made_also_when_the_last_one_is_revoked(stores: Stores) -> None:
-    stores.keys.add(key("k1"))
-    assert stores.keys.ever_made()
-    stores.keys.revoke("k1", NOW_MS)
-    assert stores.keys.ever_made()
-
-
 def test_keys_outlive_publications_and_openings(stores: Stores, store_url: str) -> None:
     stores.keys.add(key("k1"))
     for generation in (1, 2):
@@ -138,7 +130,6 @@ def test_keys_outlive_publications_and_openings(stores: Stores, store_url: str) 
 def test_what_others_add_and_revoke_is_seen_at_once(stores: Stores, store_url: str) -> None:
     with open_stores(store_url, timeout_s=10) as others:
         others.keys.add(key("k1"))
-        assert stores.keys.ever_made()
         assert stores.keys.get("k1") == key("k1")
         others.keys.revoke("k1", NOW_MS)
         found = stores.keys.get("k1")

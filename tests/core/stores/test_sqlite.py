@@ -77,7 +77,14 @@ NOTIFYING_TABLES = {
     "contacts",
     "subscriptions",
 }
-OWN_TABLES = {"summary_transaction", "summary_publications", "summary_runs", "api_keys"} | NOTIFYING_TABLES
+OWN_TABLES = {
+    "summary_transaction",
+    "summary_publications",
+    "summary_runs",
+    "api_keys",
+    "api_sessions",
+} | NOTIFYING_TABLES
+NEWEST = len(list(SCHEMA.glob("[0-9]*.sql")))
 
 
 def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(url: str, path: Path) -> None:
@@ -300,7 +307,7 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(url: str, path: Path) 
         connection.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     for create in (True, False):
-        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 4"):
+        with pytest.raises(StoreTooNew, match=f"has schema version 99, but this program knows versions up to {NEWEST}"):
             open_stores(url, timeout_s=1, create=create)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
@@ -310,7 +317,7 @@ def test_a_store_from_before_there_were_keys_keeps_its_data_and_takes_keys(url: 
     with open_stores(url, timeout_s=1) as stores:
         publish(stores, 1)
         begun = stores.runs.begin(run())
-    for table in ("api_keys", *NOTIFYING_TABLES):
+    for table in ("api_keys", "api_sessions", *NOTIFYING_TABLES):
         execute(path, f"DROP TABLE {table}")
     execute(path, "ALTER TABLE summary_publications DROP COLUMN complete_until_ms")
     execute(path, "PRAGMA user_version = 1")
@@ -318,11 +325,11 @@ def test_a_store_from_before_there_were_keys_keeps_its_data_and_takes_keys(url: 
         assert stores.summaries.published() == publication(1, uniform(1))
         assert amounts(stores) == {1}
         assert stores.runs.recent(10) == [begun]
-        assert not stores.keys.ever_made()
+        assert stores.keys.all() == []
         key = ApiKey("k1", "a till", bytes(32), frozenset({Scope.OPERATE}), frozenset(), NOW_MS)
         stores.keys.add(key)
         assert stores.keys.all() == [key]
-    assert execute(path, "PRAGMA user_version") == [(4,)]
+    assert execute(path, "PRAGMA user_version") == [(NEWEST,)]
 
 
 def test_the_ledger_of_a_store_from_before_there_was_refresh_stays_and_takes_runs_that_change_nothing(
@@ -350,11 +357,13 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path
         publish(stores, 1)
     newer = tmp_path / "schema"
     shutil.copytree(SCHEMA, newer)
-    (newer / "0005_notes.sql").write_text("-- A note; more.\nCREATE TABLE note (text TEXT DEFAULT ';');\n", "utf-8")
+    (newer / f"{NEWEST + 1:04}_notes.sql").write_text(
+        "-- A note; more.\nCREATE TABLE note (text TEXT DEFAULT ';');\n", "utf-8"
+    )
     with closing(Database(path, timeout_s=1, create=False)) as database:
         prepare(database, create=False, schema=newer)
     assert tables(path) == OWN_TABLES | {"note"}
-    assert execute(path, "PRAGMA user_version") == [(5,)]
+    assert execute(path, "PRAGMA user_version") == [(NEWEST + 1,)]
     assert execute(path, "SELECT max(amount) FROM summary_transaction") == [(1,)]
 
 
@@ -362,11 +371,13 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, url: str, path: 
     open_stores(url, timeout_s=1).close()
     newer = tmp_path / "schema"
     shutil.copytree(SCHEMA, newer)
-    (newer / "0005_broken.sql").write_text("CREATE TABLE note (text TEXT);\nCREATE TABLE note (text TEXT);\n", "utf-8")
+    (newer / f"{NEWEST + 1:04}_broken.sql").write_text(
+        "CREATE TABLE note (text TEXT);\nCREATE TABLE note (text TEXT);\n", "utf-8"
+    )
     with closing(Database(path, timeout_s=1, create=False)) as database, pytest.raises(StoreUnavailable):
         prepare(database, create=False, schema=newer)
     assert tables(path) == OWN_TABLES
-    assert execute(path, "PRAGMA user_version") == [(4,)]
+    assert execute(path, "PRAGMA user_version") == [(NEWEST,)]
 
 
 @pytest.mark.parametrize("create", [True, False])

@@ -37,7 +37,13 @@ class Service:
     def __post_init__(self) -> None:
         self._log = self.folder / "terminal.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("API_", "NOTIFY_", "STORE_"))}
-        self.environment = {**kept, "API_WORKERS": "1", "API_FRESHNESS_S": "0", **self.variables}
+        self.environment = {
+            **kept,
+            "API_ACCESS": "open-loopback",
+            "API_WORKERS": "1",
+            "API_FRESHNESS_S": "0",
+            **self.variables,
+        }
         command = [sys.executable, "-m", "stack", "--port", "0", "--data", str(self.folder / "data"), "--json"]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -1,0 +1,41 @@
+"""The store of sessions on SQLite: the table ``api_sessions``."""
+
+from __future__ import annotations
+
+from core.stores.records import session_from_record, session_to_record
+from core.stores.sessions import Session
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.rows import from_row, insert
+
+
+class SqliteSessionStore:
+    """`core.stores.sessions.SessionStore` over `database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, session: Session) -> bool:
+        """Keep `session`; whether there was none of that id."""
+        with self._database.transaction() as connection:
+            if connection.execute("SELECT 1 FROM api_sessions WHERE id = ?", (session.id,)).fetchone():
+                return False
+            insert(connection, "api_sessions", session_to_record(session))
+        return True
+
+    def get(self, session_id: str) -> Session | None:
+        """The session of that id, also one that is over, or None."""
+        with self._database.connection() as connection:
+            row = connection.execute("SELECT * FROM api_sessions WHERE id = ?", (session_id,)).fetchone()
+        return None if row is None else session_from_record(from_row(row))
+
+    def end(self, session_id: str, at_ms: int) -> None:
+        """Make the session of no use from now on; nothing where there is none."""
+        self._write("UPDATE api_sessions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL", (at_ms, session_id))
+
+    def prune(self, before_ms: int) -> None:
+        """Remove what expired before `before_ms`."""
+        self._write("DELETE FROM api_sessions WHERE expires_at_ms < ?", (before_ms,))
+
+    def _write(self, statement: str, parameters: tuple[object, ...]) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(statement, parameters)
