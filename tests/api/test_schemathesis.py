@@ -38,7 +38,7 @@ def test_a_server_with_keys_is_as_it_describes_itself(tmp_path: Path) -> None:
     fill(sqlite_url(tmp_path))
     token = add_key(sqlite_url(tmp_path), list(Scope))
 
-    with serving(tmp_path, API_REQUEST_TIMEOUT_S=_PATIENCE_S) as server:
+    with serving(tmp_path, API_REQUEST_TIMEOUT_S=_PATIENCE_S, API_ACCESS="keys") as server:
         _run(
             server.port,
             tmp_path,
