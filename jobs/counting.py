@@ -12,6 +12,7 @@ import polars as pl
 
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
+from core.calendar.zones import rules_source
 from core.errors import ConservationBroken, TooManyRejects
 from core.stores.runs import Counts
 from core.stores.summaries import Meaning
@@ -140,7 +141,16 @@ class Counting:
 def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Meaning:
     """What summaries mean that are counted by these."""
     where = tuple(sorted(fields.where))
-    return Meaning(local_days.zone_name, calendar.name, fields.merchant, fields.amount, fields.time, where)
+    return Meaning(
+        local_days.zone_name,
+        calendar.name,
+        fields.merchant,
+        fields.amount,
+        fields.time,
+        where,
+        local_days.rules_digest(calendar),
+        rules_source(),
+    )
 
 
 def _daily_sums(totals: Totals) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from jobs.aggregate.summaries import require_conservation, summarise
 from jobs.counting import Counted, Counting, meaning_of
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
+from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
 from jobs.quarantine import quarantine_path
@@ -148,7 +149,8 @@ class Rebuild:
                 publication, publish = self._some_days(keeper, before, counted.daily, (days.first, days.last), until_ms)
             else:
                 publication, publish = self._everything(keeper, before, counted.daily, until_ms)
-            keeper.update(phase="publishing", warnings=counted.warnings)
+            adopted = adoption_warnings(meaning, before) if request.is_partial else ()
+            keeper.update(phase="publishing", warnings=(*adopted, *counted.warnings))
             put_in_force(self._stores.summaries, publication, publish, watcher.phase)
             keeper.published(publication.generation)
         return Outcome(keeper.run, publication, counted.forms)
@@ -163,7 +165,7 @@ class Rebuild:
                 f"the store already holds {published.rows} summaries of {published.total_count} transactions",
                 "Choose: --truncate to replace everything, or --from DAY --to DAY to replace only those days.",
             )
-        meaning.require_same(published.meaning)
+        require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
         return published
 
     def _count(self, request: Request, window: Window, keeper: RunKeeper, watcher: Watcher) -> Counted:

@@ -17,6 +17,7 @@ from core.stores.summaries import Meaning, Publication
 from jobs.counting import Counted, Counting, meaning_of
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
+from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
 from jobs.quarantine import last_quarantine, quarantine_path
@@ -126,7 +127,7 @@ class Refresh:
         """What is published, of which the numbers must mean the same."""
         published = self._stores.summaries.published()
         if published is not None and published.rows:
-            meaning.require_same(published.meaning)
+            require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
         return published
 
     def _plan(
@@ -187,9 +188,9 @@ class Refresh:
         summaries = self._stores.summaries
         days = plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
         change = replace_days(summaries, before, self._calendar, self._local_days, counted.daily, days)
-        warnings = (*keeper.run.warnings, *counted.warnings)
+        warnings = (*keeper.run.warnings, *adoption_warnings(keeper.run.meaning, before), *counted.warnings)
         keeper.update(phase="publishing", warnings=warnings, days_changed=change.days_changed)
-        if before is not None and not change:
+        if before is not None and not change and before.meaning == keeper.run.meaning:
             if summaries.published() != before:
                 raise PublicationLost(
                     f"run {keeper.run.id} found nothing to change, but something else was published meanwhile",

@@ -19,6 +19,7 @@ from core.stores.runs import Counts, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
 from jobs.counting import Counted, Counting, meaning_of
 from jobs.decode.plan import Fields
+from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
 from jobs.quarantine import quarantine_path
@@ -156,8 +157,9 @@ class Verify:
             except _TORN:
                 self._require_in_force(before, keeper.run)
                 raise
+            counted = replace(counted, warnings=(*adoption_warnings(draft.meaning, before), *counted.warnings))
             keeper.update(phase="publishing", warnings=counted.warnings, days_changed=change.days_changed)
-            if change:
+            if change or before.meaning != draft.meaning:
                 publication = replace(
                     change.publication(before, keeper.run.id, draft.meaning, self._clock()),
                     complete_until_ms=self._complete_until_ms(request, days, before, counted, keeper.run),
@@ -176,7 +178,7 @@ class Verify:
         if published is None:
             raise ServiceError("nothing is published yet", "Run rebuild first.")
         if published.rows:
-            meaning.require_same(published.meaning)
+            require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
         return published
 
     def _require_in_force(self, before: Publication, run: Run) -> None:

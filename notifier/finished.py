@@ -80,7 +80,7 @@ def _readings(publication: Publication, runs: Sequence[Run], calendar: Calendar)
         published = run.generation is not None or run.id == publication.run_id
         if run.status is RunStatus.UNCHANGED and not confirms(run, publication):
             continue  # what it found right is not in force any more
-        if published and run.meaning == publication.meaning:
+        if published and not run.meaning.differing(publication.meaning):
             first, last = (
                 None if key is None else calendar.parse(Mode.DAILY, key).first_day
                 for key in (run.first_day_key, run.last_day_key)

@@ -116,6 +116,14 @@ class PublishedState(Body):
     total_count: Int64 = Field(ge=0, description="The number of transactions counted.")
     calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of keys.")
     time_zone: str = Field(description="IANA name of the zone whose local days transactions belong to.")
+    zone_rules: str | None = Field(
+        description="SHA-256 of the changes of offset of that zone by which days were told apart; null where the store "
+        "is from before that was recorded."
+    )
+    zone_rules_source: str | None = Field(description="Where these rules came from, such as `tzdata 2026.6`.")
+    zone_rules_agree: bool | None = Field(
+        description="Whether this server has the same rules. If not, a job with its rules may only replace everything."
+    )
     filters: list[Filter] = Field(description="Only transactions that meet all of these are counted.")
 
 

@@ -14,7 +14,7 @@ from api.reading.store_access import StoreAccess
 from core.errors import ConservationBroken
 from core.instants import iso_instant, iso_instant_or_none
 from core.stores import Clock
-from core.stores.freshness import Standing
+from core.stores.freshness import Standing, zone_rules_agree
 from core.stores.keys import Scope
 from core.stores.runs import Run, RunStatus
 
@@ -84,6 +84,9 @@ class StatusResource:
             "total_count": publication.total_count,
             "calendar": publication.meaning.calendar,
             "time_zone": publication.meaning.time_zone,
+            "zone_rules": publication.meaning.zone_rules,
+            "zone_rules_source": publication.meaning.zone_rules_source,
+            "zone_rules_agree": zone_rules_agree(publication.meaning),
             "filters": [{"field": field, "value": value} for field, value in publication.meaning.where],
         }
 

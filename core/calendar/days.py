@@ -11,9 +11,8 @@ The local date can go back: where clocks are put back across midnight, a day end
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -21,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from core.calendar.periods import Calendar
+from core.calendar.zones import offset_changes, rules_digest, zone_named
 
 DAY_S = 86_400
 DAY_MS = 86_400_000
 
 _Int64Array = npt.NDArray[np.int64]
-_SECOND = timedelta(seconds=1)
 _WIDENING_DAYS = 400
 # No clock was ever put back by more than a day: three days on, no day from before can come again.
 _SETTLING_DAYS = 3
@@ -77,10 +76,17 @@ class LocalDays:
 
     def __init__(self, zone_name: str) -> None:
         self.zone_name = zone_name
-        self._zone = ZoneInfo(zone_name)
+        self._zone = zone_named(zone_name)
 
     def __repr__(self) -> str:
         return f"LocalDays({self.zone_name!r})"
+
+    def __reduce__(self) -> tuple[type[LocalDays], tuple[str]]:
+        return LocalDays, (self.zone_name,)
+
+    def rules_digest(self, calendar: Calendar) -> str:
+        """The digest of the rules that these days follow: see `core.calendar.zones.rules_digest`."""
+        return rules_digest(self._zone, calendar)
 
     def table(self, first_ms: int, last_ms: int) -> DayTable:
         """The local days around the instants `first_ms` to `last_ms`, both inclusive.
@@ -151,7 +157,7 @@ class LocalDays:
 def _date_changes(zone: ZoneInfo, first_s: int, last_s: int) -> tuple[_Int64Array, _Int64Array]:
     """Where the local date changes (s), and the days from there on; the first row is only where the search begins."""
     starts, days = [], []
-    pieces = [*_offset_changes(zone, first_s, last_s), (last_s + 1, 0)]
+    pieces = [*offset_changes(zone, first_s, last_s), (last_s + 1, 0)]
     for (from_s, offset_s), (until_s, _) in pairwise(pieces):
         first_day, last_day = (from_s + offset_s) // DAY_S, (until_s - 1 + offset_s) // DAY_S
         days_of_piece = np.arange(first_day, last_day + 1, dtype=np.int64)
@@ -162,29 +168,3 @@ def _date_changes(zone: ZoneInfo, first_s: int, last_s: int) -> tuple[_Int64Arra
     all_starts, all_days = np.concatenate(starts), np.concatenate(days)
     is_change = np.append(True, all_days[1:] != all_days[:-1])
     return all_starts[is_change], all_days[is_change]
-
-
-def _offset_changes(zone: ZoneInfo, first_s: int, last_s: int) -> list[tuple[int, int]]:
-    """The offset from UTC (s) at `first_s` and after each change until `last_s`, as pairs of instant (s) and offset.
-
-    `zoneinfo` does not tell when its offsets change, so it is asked once a day and the second is found by bisection.
-    That takes two changes within 24 hours for one or none; in the IANA data (2025b) no two are closer than three days.
-    """
-
-    def offset_at(second: int) -> int:
-        offset = datetime.fromtimestamp(second, zone).utcoffset()
-        assert offset is not None, "zoneinfo always gives an offset"
-        return offset // _SECOND
-
-    def change_after(probe: int, offset: int) -> int:
-        seconds = range(probe, probe + DAY_S + 1)
-        return seconds[bisect_left(seconds, True, key=lambda second: offset_at(second) != offset)]
-
-    probes = range(first_s, last_s + 1, DAY_S)
-    offsets = [offset_at(probe) for probe in probes]
-    changes = [
-        (change_after(probe, offset), next_offset)
-        for probe, (offset, next_offset) in zip(probes, pairwise(offsets), strict=False)
-        if next_offset != offset
-    ]
-    return [(first_s, offsets[0]), *changes]

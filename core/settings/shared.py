@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from core.calendar.zones import zone_named
 from core.settings.forms import Form
 
 
@@ -43,7 +44,7 @@ class SharedSettings(BaseSettings):
     @classmethod
     def _known_zone(cls, name: str) -> str:
         try:
-            ZoneInfo(name)
+            zone_named(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("it must be an IANA time zone such as Asia/Tehran") from error
         return name

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from core.calendar.zones import rules_digest_here
 from core.stores import Stores
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import Publication
+from core.stores.summaries import Meaning, Publication
 
 RUNS_LOOKED_AT: Final = 100
 """How many of the latest runs are asked; where all of these failed the publication itself tells."""
@@ -77,3 +78,13 @@ def confirms(run: Run, publication: Publication) -> bool:
     # knew nothing of this, which a run may have made that was thought dead.
     found_right = run.status is RunStatus.UNCHANGED and run.generation == publication.generation
     return run.id == publication.run_id or found_right
+
+
+def zone_rules_agree(meaning: Meaning) -> bool | None:
+    """Whether this host has the rules of the time zone that a store was counted with; None: the store does not know.
+
+    Takes some 50 ms the first time.
+    """
+    if meaning.zone_rules is None:
+        return None
+    return meaning.zone_rules == rules_digest_here(meaning.time_zone, meaning.calendar)

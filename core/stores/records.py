@@ -151,6 +151,8 @@ def _meaning_to_record(meaning: Meaning) -> Record:
         "amount_field": meaning.amount_field,
         "time_field": meaning.time_field,
         "where_filters": [{"field": field, "value": value} for field, value in meaning.where],
+        "zone_rules": meaning.zone_rules,
+        "zone_rules_source": meaning.zone_rules_source,
     }
 
 
@@ -162,6 +164,8 @@ def _meaning_from_record(record: Record) -> Meaning:
         amount_field=record["amount_field"],
         time_field=record["time_field"],
         where=tuple((item["field"], item["value"]) for item in record["where_filters"]),
+        zone_rules=record.get("zone_rules"),
+        zone_rules_source=record.get("zone_rules_source"),
     )
 
 

@@ -5,7 +5,7 @@ Readers see exactly one published state, the one before a publication or the one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from core.calendar.periods import Mode
@@ -29,12 +29,16 @@ are Int64; ``period_start`` and ``period_end`` are Datetime("ms", "UTC"), half-o
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The fingerprint of what a store's numbers mean; totals of two meanings never mix.
+    """The fingerprint of what a store's numbers mean; totals of two fingerprints never mix.
+
+    A part that is None is not known, as in a store from before it was kept: it agrees with whatever is used now.
 
     :param time_zone: IANA name, such as ``Asia/Tehran``.
     :param calendar: ``jalali`` or ``gregorian``.
     :param merchant_field: path of the merchant in a raw document; likewise `amount_field` and `time_field`.
     :param where: equality filters as (field path, value) pairs, sorted.
+    :param zone_rules: digest of the rules of the time zone, see `core.calendar.zones.rules_digest`.
+    :param zone_rules_source: where these rules came from, such as ``tzdata 2026.6``; for people, never compared.
     """
 
     time_zone: str
@@ -43,22 +47,52 @@ class Meaning:
     amount_field: str
     time_field: str
     where: tuple[tuple[str, str], ...] = ()
+    zone_rules: str | None = None
+    zone_rules_source: str | None = field(default=None, compare=False)
+
+    def differing(self, other: Meaning) -> tuple[str, ...]:
+        """The names of the parts in which `other` is known to differ."""
+        return tuple(
+            part.name
+            for part in fields(self)
+            if part.compare and (mine := getattr(self, part.name)) != (its := getattr(other, part.name))
+            if mine is not None and its is not None
+        )
+
+    def adopted_from(self, other: Meaning) -> tuple[str, ...]:
+        """The names of the parts that `other` does not know, and that a run with this fingerprint therefore adopts."""
+        return tuple(
+            part.name
+            for part in fields(self)
+            if part.compare and getattr(other, part.name) is None and getattr(self, part.name) is not None
+        )
 
     def require_same(self, other: Meaning) -> None:
         """Refuse to mix: raise unless `other` (what the store holds) means the same as this one.
 
         :raises MeaningMismatch: names every part that differs.
         """
+        names = self.differing(other)
+        if names == ("zone_rules",):
+            raise MeaningMismatch(
+                f"the store's numbers mean something else: the rules of the time zone {self.time_zone} are those of "
+                f"{other.rules_words()} in the store and those of {self.rules_words()} now",
+                "Use the tzdata that the store was counted with, or --truncate to replace everything.",
+            )
         differing = [
             f"{name} is {getattr(other, name)!r} in the store and {getattr(self, name)!r} now"
-            for name in ("time_zone", "calendar", "merchant_field", "amount_field", "time_field", "where")
-            if getattr(self, name) != getattr(other, name)
+            for name in names
+            if name != "zone_rules"  # which follows from the time zone and the calendar, or is the lesser difference
         ]
         if differing:
             raise MeaningMismatch(
                 "the store's numbers mean something else: " + "; ".join(differing),
                 "Use the same settings as before, or --truncate to replace everything.",
             )
+
+    def rules_words(self) -> str:
+        """The rules of the time zone in words, such as ``tzdata 2026.6 (358e8aae)``."""
+        return f"{self.zone_rules_source} ({(self.zone_rules or '')[:8]})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from typing import Any
 
 import typer
 
+from core.calendar.zones import rules_source
 from core.command_line import edge, print_json, printable, settings_and_store
 from core.errors import UsageError
+from core.stores.freshness import zone_rules_agree
 from core.stores.runs import Run
-from core.stores.summaries import Publication
+from core.stores.summaries import Meaning, Publication
 from jobs.commands.context import publication_as_json, run_as_json
 
 
@@ -29,7 +31,11 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
                     raise UsageError(f"there is no run {number}", "status without a number lists the runs.")
                 runs = [found]
         if as_json:
-            shown: Any = {"published": publication_as_json(publication), "runs": [run_as_json(r) for r in runs]}
+            shown: Any = {
+                "published": publication_as_json(publication),
+                "zone_rules_agree": None if publication is None else zone_rules_agree(publication.meaning),
+                "runs": [run_as_json(r) for r in runs],
+            }
             print_json(shown if number is None else run_as_json(runs[0]))
         elif number is None:
             _print_state(publication, publisher, runs)
@@ -49,6 +55,7 @@ def _print_state(publication: Publication | None, publisher: Run | None, runs: l
         typer.echo(f"  total      {publication.total_count:,} transactions, amount {publication.total_amount:,}")
         filters = ", ".join(f"{path}={value}" for path, value in meaning.where) or "none"
         typer.echo(f"  meaning    {meaning.calendar} calendar, {meaning.time_zone}, filters: {filters}")
+        _print_zone_rules(meaning)
         if publisher is not None and publisher.degraded:
             typer.secho(
                 f"  degraded   {publisher.counts.rejected:,} documents were rejected; see status {publisher.id}",
@@ -64,6 +71,16 @@ def _print_state(publication: Publication | None, publisher: Run | None, runs: l
         )
         if r.error:
             typer.echo(f"       {printable(r.error)}")
+
+
+def _print_zone_rules(meaning: Meaning) -> None:
+    if meaning.zone_rules is None:
+        typer.echo("  rules      not recorded; the next run that replaces some days records those it uses")
+    elif zone_rules_agree(meaning):
+        typer.echo(f"  rules      {meaning.rules_words()}, the same as here")
+    else:
+        others = f"not those of this host ({rules_source()}), which may only rebuild --truncate"
+        typer.secho(f"  rules      {meaning.rules_words()}, {others}", fg="yellow")
 
 
 def _print_run(r: Run) -> None:

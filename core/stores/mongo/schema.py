@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from core.stores.mongo.database import Database, Document
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (

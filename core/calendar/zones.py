@@ -1,0 +1,118 @@
+"""Time zones: where their rules come from, when their offsets change, and a digest of that.
+
+The rules are those of the package ``tzdata``, which is pinned, whatever the system has: so the same transaction belongs
+to the same day on every host, and an upgrade of the system moves no day. Python by itself would prefer the system's.
+``PYTHONTZPATH``, Python's own variable, overrides this: its folders come first, and the package where they lack a zone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from bisect import bisect_left
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.calendar import Calendar, calendar_named
+
+_DAY_S: Final = 86_400
+_DAY: Final = timedelta(days=1)
+_SECOND: Final = timedelta(seconds=1)
+_MARGIN_DAYS: Final = 3  # no local day begins or ends further from that of UTC
+_NAME: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+
+
+@cache
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of that name; the same object each time, so that a process never mixes two editions of the rules.
+
+    :param name: IANA name, such as ``Asia/Tehran``.
+    :raises ZoneInfoNotFoundError: there is no such zone.
+    :raises ValueError: it cannot be a name.
+    """
+    if "PYTHONTZPATH" in os.environ:
+        return ZoneInfo(name)
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a time zone")
+    *folders, file = name.split("/")
+    try:
+        with (resources.files(".".join(("tzdata.zoneinfo", *folders))) / file).open("rb") as content:
+            return ZoneInfo.from_file(content, key=name)
+    except (ImportError, OSError, ValueError) as error:
+        raise ZoneInfoNotFoundError(f"No time zone found with key {name}") from error
+
+
+def rules_source() -> str:
+    """Where `zone_named` finds rules, for people: ``tzdata 2026.6``, or the folders of ``PYTHONTZPATH``."""
+    if path := os.environ.get("PYTHONTZPATH"):
+        return f"PYTHONTZPATH={path}"
+    return f"tzdata {version('tzdata')}"
+
+
+def rules_digest(zone: ZoneInfo, calendar: Calendar) -> str:
+    """A digest of when the offset of `zone` changes, and to what, over all days that `calendar` names.
+
+    It is made of what the rules do, not of how a file says it: editions that give every instant the same offset have
+    the same digest. Takes some 50 ms.
+
+    :returns: SHA-256, 64 hexadecimal digits.
+
+    >>> from core.calendar import calendar_named
+    >>> jalali = calendar_named("jalali")
+    >>> rules_digest(zone_named("Asia/Tehran"), jalali) == rules_digest(zone_named("Iran"), jalali)
+    True
+    """
+    first_s = (calendar.first_day - _MARGIN_DAYS) * _DAY_S
+    last_s = (calendar.last_day + _MARGIN_DAYS) * _DAY_S
+    lines = (f"{from_s} {offset_s}\n" for from_s, offset_s in offset_changes(zone, first_s, last_s))
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
+
+
+@cache
+def rules_digest_here(zone_name: str, calendar_name: str) -> str | None:
+    """`rules_digest` by the rules that this process has; None when it knows no such zone."""
+    try:
+        return rules_digest(zone_named(zone_name), calendar_named(calendar_name))
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+def offset_changes(zone: ZoneInfo, first_s: int, last_s: int) -> list[tuple[int, int]]:
+    """The offset from UTC (s) at `first_s` and after each change until `last_s`, as pairs of instant (s) and offset.
+
+    `zoneinfo` does not tell when its offsets change, so it is asked once a day and the second is found by bisection.
+    A change that is taken back within 24 hours is missed; in the IANA data (2025b) no two are closer than three days.
+
+    :param first_s: seconds since 1970 UTC, a multiple of a day.
+    """
+    epoch = datetime(1970, 1, 1, tzinfo=zone)
+
+    def offset_of(utc: datetime) -> timedelta:
+        return zone.fromutc(utc) - utc  # both count as local times: `fromutc` takes UTC that only bears the zone
+
+    def offset_at(second: int) -> int:
+        return offset_of(epoch + timedelta(seconds=second)) // _SECOND
+
+    def change_between(second: int, probe: int, offset: int) -> int:
+        seconds = range(second, probe + 1)
+        return seconds[bisect_left(seconds, True, key=lambda second: offset_at(second) != offset)]
+
+    changes = [(first_s, offset_at(first_s))]
+    utc = epoch + timedelta(seconds=first_s)
+    before = offset_of(utc)
+    for probe in range(first_s + _DAY_S, last_s + 1, _DAY_S):
+        utc += _DAY
+        after = offset_of(utc)
+        if after != before:
+            second, offset_s = probe - _DAY_S, before // _SECOND
+            while offset_s != after // _SECOND:
+                second = change_between(second, probe, offset_s)
+                offset_s = offset_at(second)
+                changes.append((second, offset_s))
+            before = after
+    return changes

@@ -1,0 +1,67 @@
+"""Work on a part of a store needs the fingerprint that the rest was counted with: what is refused, what is adopted."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from core.calendar import calendar_named
+from core.calendar.days import LocalDays
+from core.calendar.periods import Mode
+from core.errors import MeaningMismatch
+from core.stores.summaries import Meaning, Publication, SummaryStore
+
+
+def require_same_fingerprint(
+    meaning: Meaning, published: Publication, summaries: SummaryStore, local_days: LocalDays
+) -> None:
+    """Raise unless totals counted with the fingerprint `meaning` may join those of `published`.
+
+    Where only the rules of the time zone differ the error says which published day they move first. Finding that day
+    reads the daily summaries, a month at a time.
+
+    :raises MeaningMismatch: names what differs, and what to do.
+    """
+    try:
+        meaning.require_same(published.meaning)
+    except MeaningMismatch as mismatch:
+        if meaning.differing(published.meaning) != ("zone_rules",):
+            raise
+        day = _first_moved_day(published, summaries, local_days)
+        found = (
+            "no published day begins or ends" if day is None else f"{day} is the first published day to begin or end"
+        )
+        raise MeaningMismatch(f"{mismatch.sentence}; {found} at another instant", mismatch.hint) from None
+
+
+def adoption_warnings(meaning: Meaning, before: Publication | None) -> tuple[str, ...]:
+    """What to warn of when a run with `meaning` replaces a part of `before`.
+
+    One publication later the store knows all parts of its fingerprint, so a store is warned of once.
+    """
+    if before is None or not before.rows or "zone_rules" not in meaning.adopted_from(before.meaning):
+        return ()
+    return (
+        f"the store did not record the rules of {meaning.time_zone} that it was counted with; from now on it has those "
+        f"of {meaning.rules_words()}: verify tells whether its days agree with them",
+    )
+
+
+def _first_moved_day(published: Publication, summaries: SummaryStore, local_days: LocalDays) -> str | None:
+    """The key of the first published day that by the present rules begins or ends at another instant, or None."""
+    calendar = calendar_named(published.meaning.calendar)
+    if published.first_day_key is None or published.last_day_key is None:
+        return None
+    first, last = (
+        calendar.parse(Mode.DAILY, key).first_day for key in (published.first_day_key, published.last_day_key)
+    )
+    for month in calendar.periods(Mode.MONTHLY, first, last):
+        bounds = (calendar.period_of(Mode.DAILY, day).key for day in (month.first_day, month.last_day))
+        rows = summaries.rows(Mode.DAILY, *bounds).filter(pl.col("merchant_id").is_null()).sort("key")
+        days = np.array([calendar.parse(Mode.DAILY, key).first_day for key in rows["key"]], dtype=np.int64)
+        starts, ends = local_days.starts_ms(days), local_days.starts_ms(days + 1)
+        stored_starts, stored_ends = (rows[name].to_physical().to_numpy() for name in ("period_start", "period_end"))
+        moved = np.flatnonzero((starts != stored_starts) | (ends != stored_ends))
+        if moved.size:
+            return str(rows["key"][int(moved[0])])
+    return None
