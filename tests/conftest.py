@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import uuid
+import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ _SOURCES = Path(__file__).parent / "ferretdb"
 _BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S = 600
 _START_TIMEOUT_S = 30
+
+# What is compared with must have the rules of time zones that the program has, which are not the system's.
+zoneinfo.reset_tzpath(to=())
 
 # A machine that has other things to do is no fault of what is tested, so no example has a deadline.
 settings.register_profile("usual", max_examples=100 if THOROUGH else 30, deadline=None)

@@ -26,6 +26,7 @@ from core.stores.mongo.database import Database
 from core.stores.mongo.following import droppable
 from core.stores.mongo.layers import Layer, Part, parts
 from core.stores.mongo.publishing import announce, fill
+from core.stores.mongo.schema import SCHEMA_VERSION
 from core.stores.mongo.summaries import MongoSummaryStore
 
 Document = dict[str, Any]
@@ -214,7 +215,8 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(
 ) -> None:
     db["summary_meta"].insert_one({"_id": "schema", "version": 99})
     for create in (True, False):
-        with pytest.raises(StoreTooNew, match="has schema version 99, but this program knows versions up to 3"):
+        known = f"has schema version 99, but this program knows versions up to {SCHEMA_VERSION}"
+        with pytest.raises(StoreTooNew, match=known):
             open_stores(mongo_database_url, timeout_s=10, create=create)
     assert db.list_collection_names() == ["summary_meta"]
 
@@ -231,7 +233,7 @@ def test_a_store_of_the_first_schema_keeps_its_data_and_gets_what_is_new(
         assert stores.summaries.published() == publication(1, uniform(1, merchants=3))
         assert stores.summaries.series(Mode.DAILY, "amount", "m0000")
         assert stores.keys.all() == []
-    assert db["summary_meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": 3}
+    assert db["summary_meta"].find_one({"_id": "schema"}) == {"_id": "schema", "version": SCHEMA_VERSION}
     assert len(db["notifications"].index_information()) > 1
 
 

@@ -104,23 +104,3 @@ def test_while_another_writes_nothing_happens_and_it_is_told(stores: Stores, pat
         writer.execute("ROLLBACK")
     assert stores.notifications.get(notification(2).id) is None
     happen(stores.notifications, one, A)
-
-
-def test_a_store_from_before_there_were_notifications_keeps_its_data_and_takes_them(path: Path) -> None:
-    schema = Path(__file__).parents[3] / "sql" / "schema"
-    with closing(sqlite3.connect(path)) as connection:
-        for name in ("0001_ledger_and_publications.sql", "0002_api_keys.sql"):
-            connection.executescript((schema / name).read_text("utf-8"))
-        generation = (schema / "generation.sql").read_text("utf-8")
-        connection.executescript(generation.replace("{table}", "summary_transaction"))
-        connection.execute("INSERT INTO summary_transaction VALUES ('daily', '1403/04/04', NULL, 7, 1, 0, 1)")
-        connection.execute("PRAGMA user_version = 2")
-        connection.commit()
-    one = notification()
-    with open_stores(f"sqlite:///{path}", timeout_s=1, create=False) as stores:
-        kept = stores.notifications.add(one, NOW_MS)
-        assert stores.notifications.get(one.id) == kept
-        stores.contacts.replace("u1", {"sms": "1"})
-        assert stores.subscriptions.all() == []
-    assert execute(path, "PRAGMA user_version") == [(len(list(schema.glob("[0-9]*.sql"))),)]
-    assert execute(path, "SELECT amount FROM summary_transaction") == [(7,)]

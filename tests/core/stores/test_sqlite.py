@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pytest
 from examples import NOW_MS, publication, run, start_script, uniform
+from notification_examples import notification
 
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, StoreTooNew, StoreUnavailable
 from core.stores import Stores, open_stores
 from core.stores.generations import SUMMARIES, generation_name
 from core.stores.keys import ApiKey, Scope
-from core.stores.records import run_to_record
+from core.stores.records import publication_to_record, run_to_record
 from core.stores.runs import RunStatus
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.publishing import clear, fill, swap
@@ -84,7 +85,8 @@ OWN_TABLES = {
     "api_keys",
     "api_sessions",
 } | NOTIFYING_TABLES
-NEWEST = len(list(SCHEMA.glob("[0-9]*.sql")))
+SCRIPTS = sorted(SCHEMA.glob("[0-9]*.sql"))
+NEWEST = len(SCRIPTS)
 
 
 def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(url: str, path: Path) -> None:
@@ -313,43 +315,36 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(url: str, path: Path) 
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_store_from_before_there_were_keys_keeps_its_data_and_takes_keys(url: str, path: Path) -> None:
-    with open_stores(url, timeout_s=1) as stores:
-        publish(stores, 1)
-        begun = stores.runs.begin(run())
-    for table in ("api_keys", "api_sessions", *NOTIFYING_TABLES):
-        execute(path, f"DROP TABLE {table}")
-    execute(path, "ALTER TABLE summary_publications DROP COLUMN complete_until_ms")
-    execute(path, "PRAGMA user_version = 1")
+@pytest.mark.parametrize("version", range(1, NEWEST))
+def test_a_store_of_an_older_schema_keeps_its_data_and_takes_what_is_new(path: Path, url: str, version: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for script in SCRIPTS[:version]:
+            connection.executescript(script.read_text("utf-8"))
+        connection.executescript((SCHEMA / "generation.sql").read_text("utf-8").replace("{table}", SUMMARIES))
+        failed = replace(run(), id=1).ended(RunStatus.FAILED, NOW_MS + 5, "the dump is damaged")
+        records = {"summary_publications": publication_to_record(publication(1, uniform(1)))}
+        records["summary_runs"] = run_to_record(failed)
+        for table, record in records.items():
+            columns = {column[1] for column in connection.execute(f"PRAGMA table_info({table})")}
+            insert(connection, table, {name: value for name, value in record.items() if name in columns})
+        row = ("daily", "1403/04/04", None, 1, 1, NOW_MS, NOW_MS + 86_400_000)
+        connection.execute(f"INSERT INTO {SUMMARIES} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
     with open_stores(url, timeout_s=1, create=False) as stores:
         assert stores.summaries.published() == publication(1, uniform(1))
         assert amounts(stores) == {1}
-        assert stores.runs.recent(10) == [begun]
-        assert stores.keys.all() == []
-        key = ApiKey("k1", "a till", bytes(32), frozenset({Scope.OPERATE}), frozenset(), NOW_MS)
-        stores.keys.add(key)
-        assert stores.keys.all() == [key]
-    assert execute(path, "PRAGMA user_version") == [(NEWEST,)]
-
-
-def test_the_ledger_of_a_store_from_before_there_was_refresh_stays_and_takes_runs_that_change_nothing(
-    path: Path, url: str
-) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        for script in sorted(SCHEMA.glob("000[1-3]*.sql")):
-            connection.executescript(script.read_text("utf-8"))
-        connection.executescript((SCHEMA / "generation.sql").read_text("utf-8").replace("{table}", SUMMARIES))
-        record = run_to_record(replace(run(), id=1).ended(RunStatus.FAILED, NOW_MS + 5, "the dump is damaged"))
-        del record["as_of_ms"], record["days_changed"], record["incremental"]
-        insert(connection, "summary_runs", record)
-        connection.execute("PRAGMA user_version = 3")
-        connection.commit()
-    with open_stores(url, timeout_s=1, create=False) as stores:
         (kept,) = stores.runs.recent(10)
         assert (kept.id, kept.status, kept.error, kept.as_of_ms) == (1, RunStatus.FAILED, "the dump is damaged", None)
         begun = stores.runs.begin(run())
         stores.runs.update(begun.ended(RunStatus.UNCHANGED, NOW_MS + 9))
         assert stores.runs.recent(1)[0].status is RunStatus.UNCHANGED
+        key = ApiKey("k1", "a till", bytes(32), frozenset({Scope.OPERATE}), frozenset(), NOW_MS)
+        stores.keys.add(key)
+        assert stores.keys.all() == [key]
+        stores.notifications.add(notification(), NOW_MS)
+        assert stores.notifications.due(NOW_MS, 10) == [notification().id]
+    assert execute(path, "PRAGMA user_version") == [(NEWEST,)]
 
 
 def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path) -> None:

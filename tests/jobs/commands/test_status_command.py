@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,11 +46,12 @@ def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine)
         "  total      24 transactions, amount 24,936",
         "  meaning    jalali calendar, Asia/Tehran, filters: none",
     ]
-    assert lines[6].split() == ["run", "status", "began", "read", "counted", "rejected", "command"]
-    assert lines[7].split()[:2] == ["2", "failed"]
-    assert lines[8].strip() == "missing.bson cannot be read: No such file or directory"
-    assert lines[9].split()[:2] == ["1", "published"]
-    assert lines[9].endswith("24             24          0  rebuild shop.bson")
+    assert re.fullmatch(r"  rules      tzdata \S+ \([0-9a-f]{8}\), the same as here", lines[5])
+    assert lines[7].split() == ["run", "status", "began", "read", "counted", "rejected", "command"]
+    assert lines[8].split()[:2] == ["2", "failed"]
+    assert lines[9].strip() == "missing.bson cannot be read: No such file or directory"
+    assert lines[10].split()[:2] == ["1", "published"]
+    assert lines[10].endswith("24             24          0  rebuild shop.bson")
 
 
 def test_it_lists_as_many_runs_as_are_asked_for(jobs: CommandLine) -> None:
