@@ -51,6 +51,17 @@ class Meddler:
             with self._collection() as collection:
                 collection.insert_one(dict(zip(SUMMARY_COLUMNS, row, strict=True)))
 
+    def set_zone_rules(self, digest: str | None) -> None:
+        """Let the store say that it was counted with the rules of `digest`, or as an old one nothing of that."""
+        source = None if digest is None else "tzdata 1999.1"
+        for name in ("summary_publications", "summary_runs"):
+            if self._is_sqlite:
+                self._execute(f"UPDATE {name} SET zone_rules = ?, zone_rules_source = ?", (digest, source))
+            else:
+                with self._collection() as collection:
+                    change = {"zone_rules": digest, "zone_rules_source": source}
+                    collection.database[name].update_many({}, {"$set": change})
+
     def _execute(self, statement: str, values: tuple[object, ...]) -> None:
         with closing(sqlite3.connect(self._url.removeprefix("sqlite:///"))) as connection, connection:
             assert connection.execute(statement, values).rowcount == 1

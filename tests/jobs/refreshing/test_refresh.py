@@ -10,8 +10,10 @@ import pytest
 from bson import DatetimeMS, ObjectId, json_util
 from effort import THOROUGH
 from living import Keeping, Shop, clock_changes, ms_of
+from meddling import Meddler
 from transactions import Transaction, published_rows, spread, write_bson
 
+from core.calendar.zones import rules_digest_here
 from core.errors import MeaningMismatch, SourceError, TooManyRejects
 from core.stores import Stores
 from core.stores.runs import RunStatus
@@ -294,6 +296,18 @@ def test_a_store_of_another_meaning_is_refused(filled: Keeping) -> None:
         with pytest.raises(MeaningMismatch):
             filled.refresh(fields=fields)
     assert [run.id for run in filled.stores.runs.recent(9)] == [1]
+
+
+def test_a_refresh_that_finds_nothing_to_change_records_the_rules_of_the_time_zone_once(
+    filled: Keeping, tmp_path: Path
+) -> None:
+    Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").set_zone_rules(None)
+    adopting, again = filled.refresh(), filled.refresh()
+    assert (adopting.run.status, adopting.run.days_changed) == (RunStatus.PUBLISHED, 0)
+    assert "did not record the rules of Asia/Tehran" in "".join(adopting.run.warnings)
+    assert adopting.publication.meaning.zone_rules == rules_digest_here("Asia/Tehran", "jalali")
+    assert (again.run.status, again.run.generation) == (RunStatus.UNCHANGED, adopting.publication.generation)
+    assert "rules" not in "".join(again.run.warnings)
 
 
 def test_only_documents_of_the_condition_are_counted(keeping: Keeping) -> None:

@@ -1,0 +1,106 @@
+"""The rules of the time zone that a store was counted with: others are not mixed in, unknown ones are adopted once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from command_line import CommandLine
+from meddling import Meddler
+from transactions import published_rows, spread, summaries_of, write_bson
+from tz_databases import tz_database
+
+from core.calendar.zones import rules_digest_here, rules_source
+from core.stores import open_stores
+
+DAYS = ("--from", "1403/01/01", "--to", "1403/01/02")
+SALES = spread(["a", "b"], days=12)
+# Put forward at noon of 1403/01/01, which therefore ends an hour earlier than by the rules of the program.
+OTHER = "Zone Asia/Tehran 3:30 - +0330 2024 Mar 20 12:00\n 4:30 - +0430\n"
+
+
+@pytest.fixture
+def jobs(store_url: str, tmp_path: Path) -> CommandLine:
+    """A command line whose store holds `SALES`."""
+    write_bson(tmp_path / "sales.bson", SALES)
+    jobs = CommandLine(tmp_path, STORE_URL=store_url)
+    assert jobs("rebuild", "sales.bson").code == 0
+    return jobs
+
+
+def recorded(store_url: str) -> str | None:
+    with open_stores(store_url, timeout_s=10, create=False) as stores:
+        published = stores.summaries.published()
+        assert published is not None
+        assert published_rows(stores) == summaries_of(SALES)
+        return published.meaning.zone_rules
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_process_with_another_time_zone_database_may_only_replace_everything(
+    jobs: CommandLine, store_url: str, tmp_path: Path, missing: Callable[[str], NoReturn]
+) -> None:
+    folder = tz_database(tmp_path / "zones", OTHER, missing)
+    other = CommandLine(tmp_path, STORE_URL=store_url, PYTHONTZPATH=str(folder))
+    sentence = "the rules of the time zone Asia/Tehran are those of tzdata"
+    for command in (
+        ("rebuild", "sales.bson", *DAYS),
+        ("refresh", "mongodb://127.0.0.1:1/shop"),
+        ("verify", "sales.bson", "--repair"),
+    ):
+        err = other.cold(*command).require_failure(1, sentence)
+        assert f"those of PYTHONTZPATH={folder} (" in err
+        assert "1403/01/01 is the first published day to begin or end at another instant" in err
+        assert "--truncate" in err
+    assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")
+    assert len(jobs("status", "--json").json["runs"]) == 1, "a run that is refused does not begin"
+    shown = other.cold("status").out
+    assert f"not those of this host (PYTHONTZPATH={folder}), which may only rebuild --truncate" in shown
+    assert other.cold("rebuild", "sales.bson", "--truncate").code == 0
+    assert "which may only" in jobs("status").out
+    jobs("rebuild", "sales.bson", *DAYS).require_failure(1, f"those of PYTHONTZPATH={folder}")
+
+
+@pytest.mark.parametrize("store_url", ["sqlite", "mongo"], indirect=True)
+def test_rules_that_move_no_published_day_are_refused_as_well(jobs: CommandLine, store_url: str) -> None:
+    Meddler(store_url).set_zone_rules("0" * 64)
+    err = jobs("rebuild", "sales.bson", *DAYS).require_failure(1, "are those of tzdata 1999.1 (00000000) in the store")
+    assert f"those of {rules_source()} (" in err
+    assert "no published day begins or ends at another instant" in err
+    assert jobs("status", "--json").json["zone_rules_agree"] is False
+    assert recorded(store_url) == "0" * 64
+
+
+@pytest.mark.parametrize(
+    "command", [("rebuild", "sales.bson", *DAYS), ("verify", "sales.bson", "--repair")], ids=["rebuild", "verify"]
+)
+def test_a_store_without_them_adopts_the_present_rules_with_one_warning(
+    jobs: CommandLine, store_url: str, command: tuple[str, ...]
+) -> None:
+    """Also where nothing else changes."""
+    Meddler(store_url).set_zone_rules(None)
+    assert jobs("status", "--json").json["zone_rules_agree"] is None
+    assert "rules      not recorded" in jobs("status").out
+    for _ in range(2):
+        assert jobs(*command).code == 0
+    runs = jobs("status", "--json").json["runs"]
+    assert [len(run["warnings"]) for run in runs] == [0, 1, 0]
+    assert "did not record the rules of Asia/Tehran" in runs[1]["warnings"][0]
+    assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")
+    assert jobs("status", "--json").json["zone_rules_agree"] is True
+
+
+def test_verify_alone_adopts_nothing(jobs: CommandLine, store_url: str) -> None:
+    Meddler(store_url).set_zone_rules(None)
+    said = jobs("verify", "sales.bson")
+    assert (said.code, said.err) == (0, "")
+    assert recorded(store_url) is None
+
+
+def test_replacing_everything_records_the_rules_without_a_warning(jobs: CommandLine, store_url: str) -> None:
+    Meddler(store_url).set_zone_rules(None)
+    assert jobs("rebuild", "sales.bson", "--truncate").code == 0
+    assert [run["warnings"] for run in jobs("status", "--json").json["runs"]] == [[], []]
+    assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")
