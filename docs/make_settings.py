@@ -50,6 +50,11 @@ OF_LIBRARIES: Final = {
     ),
     "POLARS_MAX_THREADS": ("one for each core", "1 or more", "Threads that merge and check what was decoded."),
     "PYTHONPATH": ("empty", "folders", "Where senders of your own are found; see docs/extending.md."),
+    "PYTHONTZPATH": (
+        "the pinned package `tzdata`",
+        "folders",
+        "Where the rules of time zones are read first, instead of the package; the system's are not used otherwise.",
+    ),
     "NUMBA_DISABLE_JIT": ("`0`", "`0`, `1`", "Runs the decoders as plain Python, a hundred times as slow; for tests."),
     "NUMBA_BOUNDSCHECK": ("`0`", "`0`, `1`", "Checks every index in the decoders; for tests."),
 }

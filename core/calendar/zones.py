@@ -78,7 +78,7 @@ def rules_digest_here(zone_name: str, calendar_name: str) -> str | None:
     """`rules_digest` by the rules that this process has; None when it knows no such zone."""
     try:
         return rules_digest(zone_named(zone_name), calendar_named(calendar_name))
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
 

@@ -118,6 +118,15 @@ def test_runs_of_another_meaning_say_nothing_of_what_is_published(shop: Shop) ->
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
 
 
+def test_runs_from_before_the_rules_of_the_time_zone_were_recorded_count(shop: Shop) -> None:
+    shop.subscribe()
+    end_ms = shop.end_ms(DAY)
+    shop.rebuild(SALES, end_ms + 2 * HOUR_MS)
+    shop.meaning = replace(MEANING, zone_rules="0" * 64, zone_rules_source="tzdata 2026.6")
+    shop.rebuild(SALES, end_ms + 3 * HOUR_MS, days=("1402/01/01", "1402/12/29"))
+    assert shop.announce_at(end_ms + 4 * HOUR_MS) == 1
+
+
 def test_a_run_that_failed_has_read_nothing(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
