@@ -27,24 +27,30 @@ def require_same_fingerprint(
     except MeaningMismatch as mismatch:
         if meaning.differing(published.meaning) != ("zone_rules",):
             raise
-        day = _first_moved_day(published, summaries, local_days)
-        found = (
-            "no published day begins or ends" if day is None else f"{day} is the first published day to begin or end"
-        )
-        raise MeaningMismatch(f"{mismatch.sentence}; {found} at another instant", mismatch.hint) from None
+        moved = _what_moves(published, summaries, local_days)
+        raise MeaningMismatch(f"{mismatch.sentence}; {moved}", mismatch.hint) from None
 
 
-def adoption_warnings(meaning: Meaning, before: Publication | None) -> tuple[str, ...]:
-    """What to warn of when a run with `meaning` replaces a part of `before`.
+def adoption_warnings(
+    meaning: Meaning, before: Publication | None, summaries: SummaryStore, local_days: LocalDays
+) -> tuple[str, ...]:
+    """What to warn of when a run with `meaning` replaces a part of `before`, of which some parts are not known.
 
-    One publication later the store knows all parts of its fingerprint, so a store is warned of once.
+    One publication later the store knows all parts of its fingerprint, so there is one warning for each store.
     """
     if before is None or not before.rows or "zone_rules" not in meaning.adopted_from(before.meaning):
         return ()
     return (
-        f"the store did not record the rules of {meaning.time_zone} that it was counted with; from now on it has those "
-        f"of {meaning.rules_words()}: verify tells whether its days agree with them",
+        f"the store did not record the rules of {meaning.time_zone} that it was counted with, and takes those of "
+        f"{meaning.rules_words()} from now on: {_what_moves(before, summaries, local_days)}",
     )
+
+
+def _what_moves(published: Publication, summaries: SummaryStore, local_days: LocalDays) -> str:
+    day = _first_moved_day(published, summaries, local_days)
+    if day is None:
+        return "no published day begins or ends at another instant"
+    return f"{day} is the first published day to begin or end at another instant"
 
 
 def _first_moved_day(published: Publication, summaries: SummaryStore, local_days: LocalDays) -> str | None:

@@ -149,7 +149,8 @@ class Rebuild:
                 publication, publish = self._some_days(keeper, before, counted.daily, (days.first, days.last), until_ms)
             else:
                 publication, publish = self._everything(keeper, before, counted.daily, until_ms)
-            adopted = adoption_warnings(meaning, before) if request.is_partial else ()
+            amended = before if request.is_partial else None
+            adopted = adoption_warnings(meaning, amended, self._stores.summaries, self._local_days)
             keeper.update(phase="publishing", warnings=(*adopted, *counted.warnings))
             put_in_force(self._stores.summaries, publication, publish, watcher.phase)
             keeper.published(publication.generation)

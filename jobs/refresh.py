@@ -188,7 +188,8 @@ class Refresh:
         summaries = self._stores.summaries
         days = plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
         change = replace_days(summaries, before, self._calendar, self._local_days, counted.daily, days)
-        warnings = (*keeper.run.warnings, *adoption_warnings(keeper.run.meaning, before), *counted.warnings)
+        adopted = adoption_warnings(keeper.run.meaning, before, summaries, self._local_days)
+        warnings = (*keeper.run.warnings, *adopted, *counted.warnings)
         keeper.update(phase="publishing", warnings=warnings, days_changed=change.days_changed)
         if before is not None and not change and before.meaning == keeper.run.meaning:
             if summaries.published() != before:

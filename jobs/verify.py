@@ -157,7 +157,8 @@ class Verify:
             except _TORN:
                 self._require_in_force(before, keeper.run)
                 raise
-            counted = replace(counted, warnings=(*adoption_warnings(draft.meaning, before), *counted.warnings))
+            adopted = adoption_warnings(draft.meaning, before, self._stores.summaries, self._local_days)
+            counted = replace(counted, warnings=(*adopted, *counted.warnings))
             keeper.update(phase="publishing", warnings=counted.warnings, days_changed=change.days_changed)
             if change or before.meaning != draft.meaning:
                 publication = replace(

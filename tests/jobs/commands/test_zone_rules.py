@@ -61,6 +61,8 @@ def test_a_process_with_another_time_zone_database_may_only_replace_everything(
     assert other.cold("rebuild", "sales.bson", "--truncate").code == 0
     assert "which may only" in jobs("status").out
     jobs("rebuild", "sales.bson", *DAYS).require_failure(1, f"those of PYTHONTZPATH={folder}")
+    Meddler(store_url).set_zone_rules(None)
+    assert "1403/01/01 is the first published day to begin or end" in jobs("rebuild", "sales.bson", *DAYS).err
 
 
 @pytest.mark.parametrize("store_url", ["sqlite", "mongo"], indirect=True)
@@ -88,6 +90,8 @@ def test_a_store_without_them_adopts_the_present_rules_with_one_warning(
     runs = jobs("status", "--json").json["runs"]
     assert [len(run["warnings"]) for run in runs] == [0, 1, 0]
     assert "did not record the rules of Asia/Tehran" in runs[1]["warnings"][0]
+    assert "no published day begins or ends at another instant" in runs[1]["warnings"][0]
+    assert "no published day begins or ends at another instant" in runs[1]["warnings"][0]
     assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")
     assert jobs("status", "--json").json["zone_rules_agree"] is True
 

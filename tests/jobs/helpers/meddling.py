@@ -56,15 +56,20 @@ class Meddler:
         source = None if digest is None else "tzdata 1999.1"
         for name in ("summary_publications", "summary_runs"):
             if self._is_sqlite:
-                self._execute(f"UPDATE {name} SET zone_rules = ?, zone_rules_source = ?", (digest, source))
+                change = f"UPDATE {name} SET zone_rules = ?, zone_rules_source = ?"
+                with closing(self._connection()) as connection, connection:
+                    connection.execute(change, (digest, source))
             else:
                 with self._collection() as collection:
-                    change = {"zone_rules": digest, "zone_rules_source": source}
-                    collection.database[name].update_many({}, {"$set": change})
+                    values = {"zone_rules": digest, "zone_rules_source": source}
+                    collection.database[name].update_many({}, {"$set": values})
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> None:
-        with closing(sqlite3.connect(self._url.removeprefix("sqlite:///"))) as connection, connection:
+        with closing(self._connection()) as connection, connection:
             assert connection.execute(statement, values).rowcount == 1
+
+    def _connection(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._url.removeprefix("sqlite:///"))
 
     @contextmanager
     def _collection(self) -> Iterator[Collection[dict[str, Any]]]:
