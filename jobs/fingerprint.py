@@ -25,7 +25,7 @@ def require_same_fingerprint(
     try:
         meaning.require_same(published.meaning)
     except MeaningMismatch as mismatch:
-        if meaning.differing(published.meaning) != ("zone_rules",):
+        if meaning.differing(published.meaning) != ["zone_rules"]:
             raise
         moved = _what_moves(published, summaries, local_days)
         raise MeaningMismatch(f"{mismatch.sentence}; {moved}", mismatch.hint) from None
@@ -34,11 +34,12 @@ def require_same_fingerprint(
 def adoption_warnings(
     meaning: Meaning, before: Publication | None, summaries: SummaryStore, local_days: LocalDays
 ) -> tuple[str, ...]:
-    """What to warn of when a run with `meaning` replaces a part of `before`, of which some parts are not known.
+    """What to warn of when a run with `meaning` replaces a part of `before`.
 
-    One publication later the store knows all parts of its fingerprint, so there is one warning for each store.
+    Where `before` did not record its rules, the store takes those of the run. The publication that follows has them,
+    also when nothing else changes, so a store has this warning once.
     """
-    if before is None or not before.rows or "zone_rules" not in meaning.adopted_from(before.meaning):
+    if before is None or not before.rows or before.meaning.zone_rules is not None:
         return ()
     return (
         f"the store did not record the rules of {meaning.time_zone} that it was counted with, and takes those of "

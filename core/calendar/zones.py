@@ -14,7 +14,6 @@ from bisect import bisect_left
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
-from importlib.metadata import version
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -51,6 +50,8 @@ def rules_source() -> str:
     """Where `zone_named` finds rules, for people: ``tzdata 2026.6``, or the folders of ``PYTHONTZPATH``."""
     if path := os.environ.get("PYTHONTZPATH"):
         return f"PYTHONTZPATH={path}"
+    from importlib.metadata import version  # takes a while to load, and most commands do not need it
+
     return f"tzdata {version('tzdata')}"
 
 

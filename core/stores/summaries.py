@@ -50,22 +50,18 @@ class Meaning:
     zone_rules: str | None = None
     zone_rules_source: str | None = field(default=None, compare=False)
 
-    def differing(self, other: Meaning) -> tuple[str, ...]:
-        """The names of the parts in which `other` is known to differ."""
-        return tuple(
-            part.name
-            for part in fields(self)
-            if part.compare and (mine := getattr(self, part.name)) != (its := getattr(other, part.name))
-            if mine is not None and its is not None
-        )
+    def differing(self, other: Meaning) -> list[str]:
+        """The names of the parts in which `other` is known to differ.
 
-    def adopted_from(self, other: Meaning) -> tuple[str, ...]:
-        """The names of the parts that `other` does not know, and that a run with this fingerprint therefore adopts."""
-        return tuple(
-            part.name
-            for part in fields(self)
-            if part.compare and getattr(other, part.name) is None and getattr(self, part.name) is not None
+        The rules are not among them where zone or calendar differ: they are then those of another zone or other days.
+        """
+        parts = (
+            (part.name, getattr(self, part.name), getattr(other, part.name)) for part in fields(self) if part.compare
         )
+        names = [name for name, mine, its in parts if mine != its and None not in (mine, its)]
+        if not {"time_zone", "calendar"}.isdisjoint(names):
+            return [name for name in names if name != "zone_rules"]
+        return names
 
     def require_same(self, other: Meaning) -> None:
         """Refuse to mix: raise unless `other` (what the store holds) means the same as this one.
@@ -73,22 +69,23 @@ class Meaning:
         :raises MeaningMismatch: names every part that differs.
         """
         names = self.differing(other)
-        if names == ("zone_rules",):
-            raise MeaningMismatch(
-                f"the store's numbers mean something else: the rules of the time zone {self.time_zone} are those of "
-                f"{other.rules_words()} in the store and those of {self.rules_words()} now",
-                "Use the tzdata that the store was counted with, or --truncate to replace everything.",
+        if names:
+            settings = (
+                "tzdata that the store was counted with" if names == ["zone_rules"] else "same settings as before"
             )
-        differing = [
-            f"{name} is {getattr(other, name)!r} in the store and {getattr(self, name)!r} now"
-            for name in names
-            if name != "zone_rules"  # which follows from the time zone and the calendar, or is the lesser difference
-        ]
-        if differing:
             raise MeaningMismatch(
-                "the store's numbers mean something else: " + "; ".join(differing),
-                "Use the same settings as before, or --truncate to replace everything.",
+                "the store's numbers mean something else: "
+                + "; ".join(self._difference(name, other) for name in names),
+                f"Use the {settings}, or --truncate to replace everything.",
             )
+
+    def _difference(self, name: str, other: Meaning) -> str:
+        if name == "zone_rules":
+            return (
+                f"the rules of the time zone {self.time_zone} are those of {other.rules_words()} in the store and "
+                f"those of {self.rules_words()} now"
+            )
+        return f"{name} is {getattr(other, name)!r} in the store and {getattr(self, name)!r} now"
 
     def rules_words(self) -> str:
         """The rules of the time zone in words, such as ``tzdata 2026.6 (358e8aae)``."""
