@@ -10,6 +10,7 @@ import pytest
 from asking import Api, add_key, problem
 from examples import MEANING, NOW_MS, frame, publication, row, run
 
+from core.calendar.zones import rules_digest_here
 from core.stores import Stores, open_stores
 from core.stores.keys import Scope
 from core.stores.runs import Counts, Run, RunStatus
@@ -204,3 +205,15 @@ def test_it_needs_the_scope_operate(url: str, stores: Stores) -> None:
     answer = api.ask("/api/status", key=tokens[Scope.SUMMARIES])
     assert problem(answer) == (403, "out-of-scope")
     assert answer.json["detail"] == "This needs the scope operate."
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_it_shows_the_rules_of_the_time_zone_and_whether_this_server_has_the_same(tmp_path: Path, agrees: bool) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    digest = rules_digest_here("Asia/Tehran", "jalali") if agrees else "0" * 64
+    meaning = replace(publication(1, ROWS).meaning, zone_rules=digest, zone_rules_source="tzdata 2026.6")
+    with open_stores(url, timeout_s=10) as stores:
+        stores.summaries.publish(replace(publication(1, ROWS), meaning=meaning), ROWS)
+    published = Api(url).ask("/api/status").json["published"]
+    assert (published["zone_rules"], published["zone_rules_source"]) == (digest, "tzdata 2026.6")
+    assert published["zone_rules_agree"] is agrees
