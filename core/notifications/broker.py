@@ -89,6 +89,11 @@ def make_celery(settings: Settings) -> Celery:
         # Workers may be started before Redis, and outlive it.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A Redis that answers and refuses, such as a replica or one whose disk is full, is waited for like one that is
+        # away; and a child that dies at its birth is replaced. See `core.notifications.resilience`.
+        broker_channel_error_retry=True,
+        worker_consumer="core.notifications.resilience:ResilientConsumer",
+        worker_pool="core.notifications.resilience:ResilientPool",
         # An SMS that is being sent is not cut off because Redis has gone; its message coming back does no harm.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # Log lines are ours, one JSON object each, and written by ourselves.
