@@ -12,6 +12,7 @@
     ├── ConservationBroken       exit 1   the numbers of a run do not add up
     ├── TotalTooLarge            exit 1   a total does not fit int64
     ├── MaybeSent                exit 3   the gateway may have a message, and did not say so
+    ├── ClockDiffers             exit 1   this host has another time than Redis
     ├── Interrupted              exit 128 + signal number
     └── StoreError               exit 1
         ├── StoreUnavailable              unwritable, full, or down
@@ -54,6 +55,10 @@ class UsageError(ServiceError):
 
 class SettingsError(UsageError):
     """A setting's value is not allowed; the sentence names the variable, what was found and what is allowed."""
+
+
+class ClockDiffers(ServiceError):
+    """The clock of this host differs from that of Redis: what it says would be due too early or too late for others."""
 
 
 class SourceError(ServiceError):

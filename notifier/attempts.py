@@ -146,7 +146,7 @@ def given_up(state: LogState, reason: str) -> str:
 
 
 def _success(receipt: Receipt) -> Outcome:
-    return Outcome(EventKind.SUCCESS, reference=receipt.reference, parts=receipt.parts)
+    return Outcome(EventKind.SUCCESS, reference=receipt.reference, parts=receipt.parts, moved_to=receipt.moved_to)
 
 
 def _broken_off(failure: Exception) -> str:

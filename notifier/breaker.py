@@ -1,66 +1,269 @@
-"""Leaving a gateway alone that does not answer: else a few time-outs in a row hold every slot of a worker."""
+"""Leaving gateways alone for a while: those that do not answer, and those that refuse whatever they are given.
+
+Both follow one course, with other numbers (`PauseRule`). After so many failures in a row the gateway is paused, longer
+each time up to a bound, or for as long as it says. After that one message at a time is let through as a probe; a
+success closes the matter. Silence is counted by each process for itself: it may be its own host that is cut off. What
+is refused is refused to all workers, who share those pauses (`notifier.pauses`).
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeVar
 
 from cachetools import LRUCache
 
-from notifier.senders.base import Ambiguous, DeliveryFailure, Gateway, UnclearAnswer, Unreachable
+from notifier.senders.base import Ambiguous, DeliveryFailure, Gateway, Refused, UnclearAnswer, Unreachable
 
-_SILENCES: Final = 3
-_FIRST_PAUSE, _LONGEST_PAUSE = 3.0, 30.0  # as many times as a send may take
 _MOST_GATEWAYS: Final = 1_000  # every receiver of webhooks is one
 _SHORTEST_S: Final = 0.001
+_MOST_DOUBLINGS: Final = 16
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRule:
+    """When a gateway is paused, and for how long.
+
+    :param after: how many failures in a row lead to it.
+    :param first_s: how long the first pause is; each further one in a row is twice as long.
+    :param longest_s: how long one is at most, where the gateway itself says nothing.
+    :param probe_s: how long others wait at most for a probe of which nothing is heard.
+    :param any_answer_ends: whether any answer ends the row, not only a success.
+    """
+
+    after: int
+    first_s: float
+    longest_s: float
+    probe_s: float
+    any_answer_ends: bool
+
+    def pause_s(self, pauses: int) -> float:
+        """How long a pause is, when it is the so manieth in a row."""
+        return min(self.first_s * 2.0 ** min(pauses - 1, _MOST_DOUBLINGS), self.longest_s)
+
+
+REFUSAL: Final = PauseRule(after=1, first_s=60.0, longest_s=900.0, probe_s=60.0, any_answer_ends=False)
+"""Of gateways that refuse whatever they are given."""
+
+
+def silence(send_timeout_s: float) -> PauseRule:
+    """The rule for gateways that do not answer, where a send may take `send_timeout_s`."""
+    first_s, longest_s = 3 * send_timeout_s, 30 * send_timeout_s
+    return PauseRule(3, first_s, longest_s, probe_s=longest_s, any_answer_ends=True)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayState:
+    """What is known of a gateway whose last send failed; instants are seconds of the clock of the place that keeps it.
+
+    :param failures: in a row.
+    :param failing_since_s: when the first of them ended; None when there are none.
+    :param pauses: how often it was paused in a row, but for the times whose end it has named itself.
+    :param pause_s: how long the last pause is.
+    :param until_s: when that ends; None when it is not paused.
+    :param probed: whether somebody was let through to probe it, of whom nothing was heard yet.
+    :param reason: why it was paused.
+    :param receivers: those that it has refused alone, and until when.
+    """
+
+    failures: int = 0
+    failing_since_s: float | None = None
+    pauses: int = 0
+    pause_s: float = 0.0
+    until_s: float | None = None
+    probed: bool = False
+    reason: str = ""
+    receivers: Mapping[str, float] = field(default_factory=dict)
+
+    def is_paused(self, now_s: float) -> bool:
+        """Whether nobody may send, not even as a probe."""
+        return self.until_s is not None and now_s < self.until_s
+
+    def overtakes(self, now_s: float) -> bool:
+        """Whether what is heard now is of a message that was handed over before the pause began."""
+        return self.is_paused(now_s) and not self.probed
+
+
+Step = Callable[[GatewayState | None, float], tuple[GatewayState | None, T]]
+"""What happens to the state of a gateway at an instant: the state afterwards, and what is to be known of that."""
+
+
+class StatesAway(Exception):
+    """The states of gateways cannot be read or changed now."""
+
+
+class States(Protocol):
+    """Where the states of gateways are kept."""
+
+    def knows(self, *gateways: Gateway) -> bool:
+        """Whether there is a state of one of them.
+
+        :raises StatesAway: that cannot be told.
+        """
+
+    def change(self, gateway: Gateway, step: Step[T]) -> T:
+        """Let `step` happen to the state of `gateway`, and nothing else at the same moment.
+
+        :raises StatesAway: it could not.
+        """
+
+
+class LocalStates:
+    """The states that this process keeps to itself, of the gateways that failed last.
+
+    :param now_s: seconds, never going back.
+    """
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._states: LRUCache[Gateway, GatewayState] = LRUCache(_MOST_GATEWAYS)
+        self._lock = threading.Lock()
+
+    def knows(self, *gateways: Gateway) -> bool:
+        """See `States`."""
+        with self._lock:
+            return any(gateway in self._states for gateway in gateways)
+
+    def change(self, gateway: Gateway, step: Step[T]) -> T:
+        """See `States`."""
+        with self._lock:
+            state, result = step(self._states.get(gateway), self._now_s())
+            if state is not None:
+                self._states[gateway] = state
+            else:
+                self._states.pop(gateway, None)
+            return result
 
 
 class BreakerWatch(Protocol):
     """Is told when gateways are left alone; raises nothing."""
 
-    def paused(self, gateway: Gateway, pause_s: float) -> None:
-        """`gateway` is left alone for so many seconds, for the first time or again."""
+    def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
+        """`gateway` is left alone for so many seconds, for the first time or again.
+
+        :param refused: whether it refused what it was given; else it did not answer.
+        """
 
     def resumed(self, gateway: Gateway) -> None:
-        """`gateway` answers again."""
+        """`gateway` is used again."""
 
 
-@dataclass(slots=True)
-class _Standing:
-    """How a gateway stands whose last send did not succeed.
+class _Pauses:
+    """The gateways that are paused by one rule."""
 
-    :param silences: sends without an answer, in a row.
-    :param silent_since_s: when the first of them ended, by the monotonic clock; None when there are none.
-    :param pauses: how often it was left alone, in a row.
-    :param until_s: until when it is, by the same clock; None when it is not.
-    :param probed: whether somebody was let through to probe it, of whom nothing was heard yet.
-    """
+    def __init__(self, rule: PauseRule, states: States) -> None:
+        self._rule = rule
+        self._states = states
+        self._probing: set[Gateway] = set()
 
-    silences: int = 0
-    silent_since_s: float | None = None
-    pauses: int = 0
-    until_s: float | None = None
-    probed: bool = False
+    def wait_s(self, gateway: Gateway) -> float:
+        """Seconds until one may send; where one may as a probe, nobody else may from now on."""
+
+        def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, tuple[float, bool]]:
+            if state is None or state.until_s is None:
+                return state, (0.0, False)
+            if state.is_paused(now_s):
+                return state, (max(state.until_s - now_s, _SHORTEST_S), False)
+            until_s = now_s + min(state.pause_s, self._rule.probe_s)
+            return replace(state, until_s=until_s, probed=True), (0.0, True)
+
+        if self._states.knows(*_scopes(gateway)):
+            for scope in _scopes(gateway):
+                wait_s, probes = self._states.change(scope, step)
+                if wait_s > 0:
+                    return wait_s
+                if probes:
+                    self._probing.add(scope)
+        return 0.0
+
+    def release(self, gateway: Gateway) -> None:
+        """Let the next one probe, where nothing was heard of the probe of this process."""
+
+        def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, None]:
+            return (replace(state, probed=False, until_s=now_s) if state and state.probed else state), None
+
+        for scope in self._probing.intersection(_scopes(gateway)):
+            self._probing.discard(scope)
+            self._states.change(scope, step)
+
+    def failed(self, gateway: Gateway, reason: str, named_s: float | None, share: float = 1.0) -> tuple[float, bool]:
+        """For how many seconds `gateway` is paused now, and whether it was not before.
+
+        :param named_s: for how long it wants to be left alone itself.
+        :param share: how much of a pause is kept to whose length it does not name.
+        """
+
+        def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState, tuple[float, bool]]:
+            state = state or GatewayState()
+            if state.until_s is not None and state.overtakes(now_s):
+                state = replace(state, until_s=max(state.until_s, now_s + (named_s or 0)))
+                return state, ((state.until_s or now_s) - now_s, False)
+            since_s = now_s if state.failing_since_s is None else state.failing_since_s
+            state = replace(state, failures=state.failures + 1, failing_since_s=since_s, probed=False)
+            if state.failures < self._rule.after:
+                return state, (0.0, False)
+            pauses = state.pauses + (named_s is None)
+            pause_s = self._rule.pause_s(pauses) * share if named_s is None else max(named_s, _SHORTEST_S)
+            state = replace(state, pauses=pauses, pause_s=pause_s, until_s=now_s + pause_s, reason=reason)
+            return state, (pause_s, True)
+
+        return self._states.change(gateway, step)
+
+    def is_second(self, gateway: Gateway, pause_s: float) -> bool:
+        """Whether a receiver is refused alone already, now that the one of `gateway` is for so many seconds."""
+
+        def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState, bool]:
+            state = state or GatewayState()
+            others = {name: end_s for name, end_s in _refused(state, now_s).items() if name != gateway.receiver}
+            return replace(state, receivers={**others, gateway.receiver: now_s + pause_s}), bool(others)
+
+        return self._states.change(gateway.whole, step)
+
+    def answered(self, gateway: Gateway, *, success: bool) -> bool:
+        """Whether `gateway` was paused, and is used again now that it has answered."""
+
+        def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, bool]:
+            if state is None or (state.overtakes(now_s) and not self._rule.any_answer_ends):
+                return state, False
+            paused, receivers = state.until_s is not None, _refused(state, now_s)
+            if not success and (paused or not self._rule.any_answer_ends):
+                # It may refuse this one before it looks at what it refuses to all: the next pause is longer anyway.
+                return GatewayState(self._rule.after - 1, pauses=state.pauses, receivers=receivers), paused
+            return (GatewayState(receivers=receivers) if receivers else None), paused
+
+        resumed = False
+        if self._states.knows(*_scopes(gateway)):
+            for scope in _scopes(gateway):
+                resumed |= self._states.change(scope, step)
+        return resumed
+
+    def failing_s(self, gateway: Gateway) -> float:
+        """For how many seconds every send has failed."""
+
+        def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, float]:
+            since_s = None if state is None else state.failing_since_s
+            return state, 0.0 if since_s is None else now_s - since_s
+
+        return self._states.change(gateway, step)
 
 
 class Breaker:
-    """Remembers, for this process, which gateways do not answer.
-
-    After three sends in a row without an answer a gateway is left alone for a while, longer each time up to a bound.
-    After that one message at a time is let through as a probe; a success closes the matter. A refusal is an answer too:
-    one to a probe lets messages through again, but the next silence counts as the third; the next answer closes the
-    matter.
+    """Remembers which gateways are to be left alone, and for how long.
 
     Kept libraries (pybreaker, purgatory, circuitbreaker) have one fixed pause, and raise where what is needed here is
     the instant to look again.
 
-    :param send_timeout_s: how long a send may take: pauses are from 3 to 30 times that.
+    :param send_timeout_s: how long a send may take: pauses of a gateway that is silent are from 3 to 30 times that.
     :param watch: is told of changes.
     :param chance: gives numbers from 0 to 1, so that processes do not probe together.
     :param now_s: seconds, never going back.
+    :param shared: where all workers keep the gateways that refuse; while it is away, or None, each keeps its own.
     """
 
     def __init__(
@@ -70,84 +273,81 @@ class Breaker:
         *,
         chance: Callable[[], float],
         now_s: Callable[[], float] = time.monotonic,
+        shared: States | None = None,
     ) -> None:
-        self._send_timeout_s = send_timeout_s
         self._watch = watch
         self._chance = chance
-        self._now_s = now_s
-        self._standings: LRUCache[Gateway, _Standing] = LRUCache(_MOST_GATEWAYS)
-        self._lock = threading.Lock()
+        self._silent = _Pauses(silence(send_timeout_s), LocalStates(now_s))
+        alone = _Pauses(REFUSAL, LocalStates(now_s))
+        self._refusing = [alone] if shared is None else [_Pauses(REFUSAL, shared), alone]
+        self._all = [self._silent, *self._refusing]
 
     def wait_s(self, gateway: Gateway) -> float:
         """0 when a message may go to `gateway` now; else the seconds until one may.
 
         When it was left alone for long enough the one who asks may probe it, and the others wait: as long as they have
-        waited, in case nothing is heard of the probe. Whoever then sends nothing says so by `release`.
+        waited, up to a bound, in case nothing is heard of the probe. Whoever then sends nothing says so by `release`.
         """
-        with self._lock:
-            standing = self._standings.get(gateway)
-            if standing is None or standing.until_s is None:
-                return 0.0
-            now_s = self._now_s()
-            if now_s < standing.until_s:
-                return max(standing.until_s - now_s, _SHORTEST_S)
-            standing.until_s = now_s + self._pause_s(standing.pauses)
-            standing.probed = True
-            return 0.0
+        for pauses in self._all:
+            with suppress(StatesAway):
+                if (wait_s := pauses.wait_s(gateway)) > 0:
+                    return wait_s
+        return 0.0
 
     def release(self, gateway: Gateway) -> None:
         """Whoever might have sent to `gateway` is done: where nothing was heard of a probe, the next one may."""
-        with self._lock:
-            standing = self._standings.get(gateway)
-            if standing is not None and standing.probed:
-                standing.probed, standing.until_s = False, self._now_s()
+        for pauses in self._all:
+            with suppress(StatesAway):
+                pauses.release(gateway)
 
     def silent_s(self, gateway: Gateway) -> float:
         """For how many seconds every send to `gateway` of this process has been without an answer."""
-        with self._lock:
-            standing = self._standings.get(gateway)
-            if standing is None or standing.silent_since_s is None:
-                return 0.0
-            return self._now_s() - standing.silent_since_s
+        return self._silent.failing_s(gateway.whole)
 
     def answered(self, gateway: Gateway) -> None:
         """A message has gone to `gateway`."""
-        with self._lock:
-            standing = self._standings.pop(gateway, None)
-            if standing is not None and standing.until_s is not None:
-                self._watch.resumed(gateway)
+        self._heard(gateway, success=True)
 
     def failed(self, gateway: Gateway, failure: Exception) -> None:
         """A message has not gone to `gateway`, or nobody knows."""
-        with self._lock:
-            standing = self._standings.get(gateway)
-            if not _is_silence(failure):
-                if standing is not None:
-                    self._refused(gateway, standing)
-                return
-            now_s = self._now_s()
-            if standing is None:
-                standing = self._standings[gateway] = _Standing()
-            standing.silences += 1
-            standing.probed = False
-            if standing.silent_since_s is None:
-                standing.silent_since_s = now_s
-            if standing.silences >= _SILENCES:
-                standing.pauses += 1
-                pause_s = self._pause_s(standing.pauses)
-                standing.until_s = now_s + pause_s
-                self._watch.paused(gateway, pause_s)
-
-    def _refused(self, gateway: Gateway, standing: _Standing) -> None:
-        if standing.until_s is None:
-            del self._standings[gateway]
+        if _is_silence(failure):
+            pause_s, begun = self._silent.failed(gateway.whole, "no answer", None, 0.5 + self._chance() / 2)
+            if begun:
+                self._watch.paused(gateway.whole, pause_s, refused=False)
+        elif isinstance(failure, Refused):
+            self._silent.answered(gateway, success=False)
+            self._refused(gateway, failure)
         else:
-            self._standings[gateway] = _Standing(silences=_SILENCES - 1, pauses=standing.pauses)
-            self._watch.resumed(gateway)
+            self._heard(gateway, success=False)
 
-    def _pause_s(self, pauses: int) -> float:
-        doubled = _FIRST_PAUSE * 2.0 ** min(pauses - 1, 16)
-        return self._send_timeout_s * min(doubled, _LONGEST_PAUSE) * (0.5 + self._chance() / 2)
+    def _heard(self, gateway: Gateway, *, success: bool) -> None:
+        resumed = False
+        for pauses in self._all:
+            with suppress(StatesAway):
+                resumed |= pauses.answered(gateway, success=success)
+        if resumed:
+            self._watch.resumed(gateway.whole)
+
+    def _refused(self, gateway: Gateway, failure: Refused) -> None:
+        scope = gateway if failure.receiver_only else gateway.whole
+        for pauses in self._refusing:
+            with suppress(StatesAway):
+                pause_s, begun = pauses.failed(scope, failure.reason, failure.retry_after_s)
+                if scope.receiver and pauses.is_second(scope, pause_s):
+                    scope = gateway.whole
+                    pause_s, begun = pauses.failed(scope, failure.reason, failure.retry_after_s)
+                if begun:
+                    self._watch.paused(scope, pause_s, refused=True)
+                return
+
+
+def _scopes(gateway: Gateway) -> tuple[Gateway, ...]:
+    """All that may be paused for a message to `gateway`."""
+    return (gateway.whole, gateway) if gateway.receiver else (gateway,)
+
+
+def _refused(state: GatewayState, now_s: float) -> dict[str, float]:
+    return {name: until_s for name, until_s in state.receivers.items() if until_s > now_s}
 
 
 def _is_silence(failure: Exception) -> bool:

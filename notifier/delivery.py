@@ -39,7 +39,7 @@ class Throttle(Protocol):
 class Delivery:
     """Delivers notifications of `store` over `senders`, by channel.
 
-    :param breaker: remembers the gateways that do not answer.
+    :param breaker: remembers the gateways that do not answer, or refuse whatever they are given.
     :param worker: names this process in attempts, such as ``host:1234``.
     :param clock: milliseconds since 1970 UTC.
     :param chance: gives numbers from 0 to 1.
@@ -159,12 +159,15 @@ class Delivery:
             outcome = self._attempts.make(claimed.state, sender, message)
             if outcome is not None:
                 self._recorder.outcome(claimed, outcome)
+                if outcome.moved_to is not None:
+                    self._contacts.move(log.notification.user_id, log.channel, message.address, outcome.moved_to)
         return None
 
     def _held_back(self, log: OpenLog, wait_s: float, now_ms: int) -> int:
-        """When to look again at a log that may not be sent for so many seconds."""
+        """When to look again at a log that may not be sent for so many seconds: at the latest when it expires."""
         waited_ms = now_ms - (log.state.due_at_ms or now_ms)
-        return now_ms + self._rules.postponed_ms(wait_s, waited_ms, self._chance())
+        again_at_ms = now_ms + self._rules.postponed_ms(wait_s, waited_ms, self._chance())
+        return min(again_at_ms, log.notification.expires_at_ms or again_at_ms)
 
     def _give_up(self, log: OpenLog) -> None:
         """End a log whose looks are all broken off."""

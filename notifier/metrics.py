@@ -7,7 +7,9 @@ the worker's first process adds up when it is asked. What is to be done is told 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -15,6 +17,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from core.notifications.events import Event, EventKind, LogStatus
 from core.stores.notifications import NotificationStore
+from notifier.breaker import StatesAway
+from notifier.pauses import Pause
 from notifier.recording import OpenLog
 from notifier.senders.base import Gateway
 
@@ -61,9 +65,16 @@ class Metrics:
         )
         self._pauses = Counter(
             f"{_PREFIX}_gateway_pauses",
-            "How often a process left a gateway alone for a while that did not answer.",
+            "How often a gateway was left alone for a while: it gave no answer (silent), or refused all (refused).",
+            ["channel", "cause"],
+            registry=registry,
+        )
+        self._paused = Gauge(
+            f"{_PREFIX}_paused_gateways",
+            "Gateways that refuse whatever they are given, and are left alone by all workers or probed by one.",
             ["channel"],
             registry=registry,
+            multiprocess_mode="mostrecent",
         )
         self._logs = Gauge(
             f"{_PREFIX}_messages",
@@ -99,8 +110,10 @@ class Metrics:
 
         # All at 0: of a series that began with its first event, Prometheus would see no increase.
         for channel in self._channels:
-            for by_channel in (self._sending, self._delivering, self._pauses, self._parts):
+            for by_channel in (self._sending, self._delivering, self._parts):
                 by_channel.labels(channel)
+            for cause in ("silent", "refused"):
+                self._pauses.labels(channel, cause)
             for kind in EventKind:
                 self._events.labels(channel, kind.value)
 
@@ -115,13 +128,20 @@ class Metrics:
             self._delivering.labels(log.channel).observe(max(waited_ms, 0) / 1000)
             self._parts.labels(log.channel).inc(parts or 0)
 
-    def paused(self, gateway: Gateway) -> None:
+    def paused(self, gateway: Gateway, *, refused: bool) -> None:
         """Count that `gateway` is left alone for a while."""
-        self._pauses.labels(gateway.channel).inc()
+        self._pauses.labels(gateway.channel, "refused" if refused else "silent").inc()
 
-    def look(self, store: NotificationStore, queue_length: Callable[[], int], now_ms: int) -> None:
+    def look(
+        self,
+        store: NotificationStore,
+        queue_length: Callable[[], int],
+        paused: Callable[[], Sequence[Pause]],
+        now_ms: int,
+    ) -> None:
         """Tell what is to be done; at most every few seconds, as others do too.
 
+        :param paused: the gateways that all workers leave alone.
         :raises StoreUnavailable: the store does not answer.
         """
         now_s = time.monotonic()
@@ -135,6 +155,10 @@ class Metrics:
         self._due.set(store.due_count(now_ms))
         oldest_ms = store.oldest_due_ms(now_ms)
         self._oldest.set(0 if oldest_ms is None else (now_ms - oldest_ms) / 1000)
+        with suppress(StatesAway):
+            whole = Counts(pause.gateway.channel for pause in paused() if not pause.gateway.receiver)
+            for channel in self._channels | whole.keys():
+                self._paused.labels(channel).set(whole[channel])
         self._queued.set(queue_length())
         self._swept.set(now_ms / 1000)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from core.event_log import log_event
@@ -10,6 +10,7 @@ from core.notifications.events import Event
 from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
 from notifier.metrics import Metrics
+from notifier.pauses import Pause
 from notifier.recording import OpenLog
 from notifier.senders.base import Gateway
 
@@ -24,9 +25,11 @@ class TaskWatch:
         self._metrics = metrics
         self._clock = clock
 
-    def look(self, store: NotificationStore, queue_length: Callable[[], int]) -> None:
+    def look(
+        self, store: NotificationStore, queue_length: Callable[[], int], paused: Callable[[], Sequence[Pause]]
+    ) -> None:
         """Tell what is to be done; see `Metrics.look`."""
-        self._metrics.look(store, queue_length, self._clock())
+        self._metrics.look(store, queue_length, paused, self._clock())
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """Count and log it."""
@@ -45,11 +48,12 @@ class TaskWatch:
                 again_at_ms=event.until_ms if log.state.due_at_ms else None,
             )
 
-    def paused(self, gateway: Gateway, pause_s: float) -> None:
+    def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
         """Count and log it."""
-        self._metrics.paused(gateway)
+        self._metrics.paused(gateway, refused=refused)
         with suppress(OSError, ValueError):
-            log_event("gateway-paused", "warning", gateway=str(gateway), pause_s=round(pause_s, 3))
+            told = {"gateway": str(gateway), "pause_s": round(pause_s, 3), "refused": refused}
+            log_event("gateway-paused", "warning", **told)
 
     def resumed(self, gateway: Gateway) -> None:
         """Log it."""

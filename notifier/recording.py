@@ -31,6 +31,7 @@ class Outcome:
     """What came of an attempt: see `core.notifications.events.Event`.
 
     :param parts: how many short messages it was paid for as, or None; see `notifier.senders.base.Receipt`.
+    :param moved_to: where the receiver is reached from now on, or None; likewise.
     """
 
     kind: EventKind
@@ -38,6 +39,7 @@ class Outcome:
     until_ms: int | None = None
     reference: str | None = None
     parts: int | None = None
+    moved_to: str | None = None
 
 
 class Watch(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from core.notifications.redis_checks import ClockCheck
 from core.settings import Settings
 from core.stores import Clock, Stores, open_stores, wall_clock_ms
 from notifier.announce import Announcer
@@ -16,6 +17,7 @@ from notifier.breaker import Breaker
 from notifier.delivery import Delivery
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
+from notifier.pauses import SharedStates
 from notifier.rules import Rules
 from notifier.senders.base import Sender
 from notifier.senders.registry import senders_from
@@ -33,12 +35,15 @@ class Services:
     delivery: Delivery
     sweep: Sweep
     announcer: Announcer
+    pauses: SharedStates
+    clock: ClockCheck
 
     def close(self) -> None:
         """Give back connections."""
         for sender in self.senders.values():
             with suppress(Exception):  # a plug-in's: whatever it raises, the others are closed
                 sender.close()
+        self.pauses.close()
         self.stores.close()
 
 
@@ -57,6 +62,7 @@ def make_services(
     """
     senders = senders_from(settings)
     watch = TaskWatch(Metrics(senders), clock)
+    pauses = SharedStates(settings.celery_result_backend.get_secret_value())
     stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s, clock=clock)
     delivery = Delivery(
         stores.notifications,
@@ -64,11 +70,13 @@ def make_services(
         senders,
         Rules.from_settings(settings),
         SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value()),
-        Breaker(settings.notify_send_timeout_s, watch, chance=random.random),
+        Breaker(settings.notify_send_timeout_s, watch, chance=random.random, shared=pauses),
         watch,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         clock=clock,
     )
     sweep = Sweep(stores.notifications, queue, queue_room, again_after_s=settings.notify_lease_s, clock=clock)
     announcer = Announcer.from_settings(settings, stores, clock)
-    return Services(stores, senders, watch, delivery, sweep, announcer)
+    return Services(
+        stores, senders, watch, delivery, sweep, announcer, pauses, ClockCheck(pauses.time, settings.clock_limit_s)
+    )

@@ -18,6 +18,7 @@ from core.event_log import about, log_event, take_over_logging
 from core.notifications.broker import ANNOUNCE, REQUEST_ID, SEND, SWEEP, queue_delivery, queue_length
 from core.notifications.pulse import pulse
 from core.notifications.queueing import QUEUE_LIMIT
+from core.notifications.redis_checks import check_at_start
 from core.settings import read_settings
 from notifier.looks import CountedLooks, UncountedLooks
 from notifier.senders.registry import senders_from
@@ -45,6 +46,7 @@ def send_notification_task(task: Any, notification_id: str, swept: bool = False)
     again = swept or (task.request.delivery_info or {}).get("redelivered")
     known = about(notification_id=notification_id, request_id=task.request.get(REQUEST_ID))
     with known, _services(SEND) as services:
+        services.clock.require()
         services.delivery.deliver(notification_id, CountedLooks(app, task.request.id) if again else UncountedLooks())
 
 
@@ -52,16 +54,18 @@ def send_notification_task(task: Any, notification_id: str, swept: bool = False)
 def sweep_task() -> None:
     """Queue whatever is due."""
     with _services(SWEEP) as services:
+        services.clock.require()
         queued = services.sweep.run()
         if queued:
             log_event("swept", queued=queued)
-        services.watch.look(services.stores.notifications, lambda: queue_length(app))
+        services.watch.look(services.stores.notifications, lambda: queue_length(app), services.pauses.paused)
 
 
 @_task(ANNOUNCE)
 def announce_task() -> None:
     """Tell subscribers of the periods that have ended."""
     with _services(ANNOUNCE) as services:
+        services.clock.require()
         made = services.announcer.run()
         if made:
             log_event("announced", notifications=made)
@@ -106,11 +110,20 @@ def _begin(**_: Any) -> None:
         for sender in senders_from(settings).values():
             sender.close()
         SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value())
+        check_at_start(app)
     except ServiceError as error:
         raise SystemExit(f"{error.sentence}. {error.hint}") from None
     if settings.notify_metrics_port:
         metric_files.begin()
     importlib.import_module("notifier.services")  # once, and not by each process when its first message waits
+
+
+def _begin_beat(**_: Any) -> None:
+    """End beat at once, with a sentence, where Redis refuses its password or has another time."""
+    try:
+        check_at_start(app)
+    except ServiceError as error:
+        raise SystemExit(f"{error.sentence}. {error.hint}") from None
 
 
 def _serve_metrics(**_: Any) -> None:
@@ -140,6 +153,7 @@ def _close(**_: Any) -> None:
 
 signals.setup_logging.connect(_take_over_logging)
 signals.celeryd_init.connect(_begin)
+signals.beat_init.connect(_begin_beat)
 signals.worker_ready.connect(_serve_metrics)
 signals.heartbeat_sent.connect(_pulse)  # every two seconds while it takes messages
 signals.worker_shutdown.connect(_end)

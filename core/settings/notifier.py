@@ -67,6 +67,13 @@ class NotifierSettings(BaseSettings):
         description="Seconds after which an attempt without outcome counts as broken off; at least four times "
         "NOTIFY_SEND_TIMEOUT_S.",
     )
+    notify_clock_limit_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="Seconds that the clock of a worker may differ from that of Redis; a quarter of NOTIFY_LEASE_S at "
+        "most. A worker beyond that does not start, and sends nothing.",
+    )
     notify_sweep_s: float = Field(default=5.0, gt=0, le=3600, description="Seconds between two looks for what is due.")
     notify_metrics_host: Annotated[str, Form("an IP address or a name of this host", r"[^\s/@\[\]]+")] = Field(
         default="127.0.0.1",
@@ -164,6 +171,11 @@ class NotifierSettings(BaseSettings):
     def senders(self) -> dict[str, str]:
         """What sends over each channel: the name of a sender, or the dotted path of its class."""
         return _pairs(self.notify_senders)
+
+    @property
+    def clock_limit_s(self) -> float:
+        """How many seconds clocks may differ: those of two workers, half a lease at most."""
+        return min(self.notify_clock_limit_s, self.notify_lease_s / 4)
 
     @property
     def rate_limits(self) -> dict[str, str]:

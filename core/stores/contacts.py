@@ -15,6 +15,14 @@ class ContactStore(Protocol):
         :raises StoreUnavailable: the store could not be written.
         """
 
+    def move(self, user_id: str, channel: str, old: str, new: str) -> bool:
+        """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was.
+
+        Durable when it returns.
+
+        :raises StoreUnavailable: the store could not be written.
+        """
+
     def get(self, user_id: str) -> dict[str, str]:
         """The addresses of the user by channel; empty when nothing is known of them.
 

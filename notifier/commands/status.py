@@ -12,9 +12,12 @@ from core.errors import ServiceError
 from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
+from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept, Log
+from notifier.breaker import StatesAway
 from notifier.commands.queue import Queue
+from notifier.pauses import SharedStates
 
 
 def run(notification_id: str | None, limit: int, store_url: str | None, as_json: bool) -> None:
@@ -28,6 +31,7 @@ def run(notification_id: str | None, limit: int, store_url: str | None, as_json:
                 shown = _overview(stores, settings.senders, limit)
         if notification_id is None:
             shown["queue"] = _queue(Queue(settings))
+            shown["paused"] = _paused(settings)
         if as_json:
             print_json(shown)
         elif notification_id is None:
@@ -78,6 +82,26 @@ def _queue(queue: Queue) -> dict[str, Any]:
         return {"length": None, "error": error.sentence}
 
 
+def _paused(settings: Settings) -> list[dict[str, Any]] | None:
+    """The gateways that all workers leave alone; None where that is not known."""
+    states = SharedStates(settings.celery_result_backend.get_secret_value())
+    try:
+        return [
+            {
+                "channel": pause.gateway.channel,
+                "host": pause.gateway.host or None,
+                "receiver_only": bool(pause.gateway.receiver),
+                "left_s": round(pause.left_s, 1),
+                "reason": pause.reason,
+            }
+            for pause in states.paused()
+        ]
+    except StatesAway:
+        return None
+    finally:
+        states.close()
+
+
 def _notification(kept: Kept) -> dict[str, Any]:
     notification = kept.notification
     return {
@@ -123,6 +147,13 @@ def _print_overview(shown: Mapping[str, Any]) -> None:
         typer.echo(f"Due    {_notifications(shown['due'])}, the first {since}")
     queue = shown["queue"]
     typer.echo(f"Queue  {queue['error'] or _waiting(queue['length'])}")
+    if shown["paused"] is None:
+        typer.echo("Paused gateways are not known: Redis does not answer, or each worker keeps its own")
+    for pause in shown["paused"] or ():
+        whose = " ".join(filter(None, (pause["channel"], pause["host"])))
+        whose += " to one receiver" if pause["receiver_only"] else ""
+        left = f"for {pause['left_s']:,.0f} s" if pause["left_s"] else "until a probe succeeds"
+        typer.echo(f"Paused {whose} {left}: {pause['reason']}")
     if shown["failed"]:
         typer.echo("\nThe latest that failed; python -m notifier retry ID sends them again:")
         for notification in shown["failed"]:

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 import orjson
 
+from notifier.senders.base import Refused, TemporaryFailure
 from notifier.senders.http import Answer
 
 MAX_RETRY_AFTER_S: Final = 86_400.0
 """What a gateway may ask for at most: none can put a message off for ever."""
 
+_LATER: Final = (408, 425, 429, 503)
 _MAX_QUOTED: Final = 200
 _UNSHOWN: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
@@ -44,6 +46,18 @@ def retry_after_s(answer: Answer, now: datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return at_most((moment - now).total_seconds())
+
+
+def refusal_of(answer: Answer, words: str, now: datetime) -> TemporaryFailure | None:
+    """What an answer means whose HTTP status says that nothing was taken, and that it may be later; None for others.
+
+    A rate limit (429) concerns whatever is sent next, and so does 503 where it says for how long.
+    """
+    if answer.status not in _LATER:
+        return None
+    named_s = retry_after_s(answer, now)
+    concerns_all = answer.status == 429 or (answer.status == 503 and named_s is not None)
+    return (Refused if concerns_all else TemporaryFailure)(words, named_s)
 
 
 def at_most(seconds: object) -> float | None:

@@ -4,7 +4,8 @@
 
     DeliveryFailure
     ├── TemporaryFailure     nothing was sent; the same may succeed later
-    │   └── Unreachable      likewise, and the gateway did not even answer
+    │   ├── Unreachable      likewise, and the gateway did not even answer
+    │   └── Refused          likewise, and the gateway takes no other message either for a while
     ├── PermanentFailure     nothing was sent, and the same would fail again
     └── Ambiguous            the gateway may have taken it, and did not say so
         └── UnclearAnswer    likewise, though it did answer
@@ -18,14 +19,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ClassVar, Final, Protocol, Self
+from typing import ClassVar, Protocol, Self
 from urllib.parse import urlsplit
 
 from core.calendar.periods import Locale
 from core.notifications.addresses import BadAddress, masked, normalised
 from core.settings import Settings
-
-_OPERATOR_RETRY_S: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +33,20 @@ class Gateway:
 
     :param host: of a channel whose addresses are URLs, the server that the URL names, for each is a gateway of its own;
         else empty.
+    :param receiver: a digest of the address, where this is about messages to it alone; else empty.
     """
 
     channel: str
     host: str = ""
+    receiver: str = ""
+
+    @property
+    def whole(self) -> Gateway:
+        """The gateway, for whomever its messages are."""
+        return Gateway(self.channel, self.host)
 
     def __str__(self) -> str:
-        return f"{self.channel} {self.host}".strip()
+        return " ".join(filter(None, (self.channel, self.host, self.receiver)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,9 @@ class Message:
 
     @property
     def gateway(self) -> Gateway:
-        """Whom it is handed to."""
-        return Gateway(self.channel, _host_in(self.address))
+        """Whom it is handed to, and for whom."""
+        receiver = hashlib.blake2b(self.address.encode(), digest_size=8).hexdigest() if self.address else ""
+        return Gateway(self.channel, _host_in(self.address), receiver)
 
     @property
     def number_id(self) -> int:
@@ -108,10 +115,12 @@ class Receipt:
 
     :param reference: what the gateway calls it, or None.
     :param parts: how many short messages it was paid for as, or None.
+    :param moved_to: where the receiver is reached from now on, where the gateway says that the address has changed.
     """
 
     reference: str | None = None
     parts: int | None = None
+    moved_to: str | None = None
 
 
 class DeliveryFailure(Exception):
@@ -140,6 +149,18 @@ class Unreachable(TemporaryFailure):
     """Nothing was sent: there was no connection, or no answer in time. What comes next would fare no better."""
 
 
+class Refused(TemporaryFailure):
+    """Nothing was sent, and the gateway takes no other message either for a while: a rate, a login, an account.
+
+    :param retry_after_s: for how long, where the gateway says so; or None.
+    :param receiver_only: whether that may be so for this receiver alone.
+    """
+
+    def __init__(self, reason: str, retry_after_s: float | None = None, *, receiver_only: bool = False) -> None:
+        super().__init__(reason, retry_after_s)
+        self.receiver_only = receiver_only
+
+
 class PermanentFailure(DeliveryFailure):
     """Nothing was sent, and sending the same again would fail again."""
 
@@ -165,9 +186,9 @@ def _host_in(address: str) -> str:
         return ""
 
 
-def operator_must_mend(reason: str) -> TemporaryFailure:
-    """A failure that lies in the settings or the account: not the message's fault, and not gone within seconds."""
-    return TemporaryFailure(f"{reason} (for the operator to mend)", _OPERATOR_RETRY_S)
+def operator_must_mend(reason: str) -> Refused:
+    """A refusal that lies in the settings or the account: not the message's fault, and not gone within seconds."""
+    return Refused(f"{reason} (for the operator to mend)")
 
 
 class Sender(Protocol):
@@ -196,7 +217,8 @@ class Sender(Protocol):
         """Hand `message` to the gateway, in at most ``NOTIFY_SEND_TIMEOUT_S`` seconds.
 
         :raises TemporaryFailure: it was not sent, and may be later; `Unreachable` where the gateway did not
-            answer: that is left alone for a while when it happens again.
+            answer: that is left alone for a while when it happens again; `Refused` where the gateway would refuse any
+            other message too: all workers leave it alone for a while.
         :raises PermanentFailure: it was not sent, and never will be.
         :raises Ambiguous: it may have been sent; `UnclearAnswer` where the gateway answered all the same.
         """

@@ -67,9 +67,14 @@ class HttpGateway:
         self._pool: httpcore.ConnectionPool | None = None
         self._process = 0
 
-    def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+    def deadline(self) -> Deadline:
+        """When a request that begins now must be over."""
+        return Deadline.after(self._timeout_s)
+
+    def post(self, url: str, content: bytes, headers: Mapping[str, str], deadline: Deadline | None = None) -> Answer:
         """What `url` answers to `content`.
 
+        :param deadline: of several requests together; by default this one has its own.
         :raises Unreachable: the request has not arrived, at least not whole.
         :raises PermanentFailure: the host may not be connected to.
         :raises Ambiguous: the request was sent whole, and no answer came.
@@ -85,7 +90,7 @@ class HttpGateway:
         extensions = {"trace": trace, "timeout": {"pool": self._timeout_s}}
         try:
             with (
-                self._network.until(Deadline.after(self._timeout_s)),
+                self._network.until(deadline or self.deadline()),
                 connections.stream("POST", url, headers=everything, content=content, extensions=extensions) as response,
             ):
                 return _read(response)

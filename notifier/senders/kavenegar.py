@@ -17,6 +17,7 @@ from notifier.senders.base import (
     NotAskable,
     PermanentFailure,
     Receipt,
+    Refused,
     TemporaryFailure,
     Unreachable,
 )
@@ -91,7 +92,8 @@ class KavenegarSender:
         if status is None:
             raise TemporaryFailure(f"Kavenegar: answer {answer.status} that is not its own")
         if status != OK:
-            raise TemporaryFailure(failure_of(status).reason)
+            failure = failure_of(status)
+            raise failure if isinstance(failure, Refused) else TemporaryFailure(failure.reason)
         if entry.get("status") != UNKNOWN_ID and entry.get("messageid"):
             return _receipt(entry, None)
         began_at_ms = message.created_at_ms if message.attempted_at_ms is None else message.attempted_at_ms

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from notifier.senders.answers import retry_after_s
+from notifier.senders.answers import refusal_of
 from notifier.senders.base import (
     DeliveryFailure,
     PermanentFailure,
+    Refused,
     TemporaryFailure,
     UnclearAnswer,
     operator_must_mend,
@@ -52,13 +53,15 @@ _OPERATOR: Final[Mapping[int, str]] = {
     427: "the account may not use this line",
     501: "the account may only send test messages to its owner",
 }
-_LATER: Final[Mapping[int, tuple[str, float | None]]] = {
-    402: ("the operation failed", None),
-    409: ("the server cannot answer now", None),
-    429: ("this machine's address is limited", 60.0),
-    451: ("too many calls in too short a time", 60.0),
+_EVERYBODY: Final[Mapping[int, str]] = {
+    409: "the server cannot answer now",
+    429: "this machine's address is limited",
+    451: "too many calls in too short a time",
 }
-"""With the seconds to wait, where the usual pause would be too short."""
+"""Refusals of whatever is sent next, which end by themselves."""
+
+
+_LATER: Final[Mapping[int, str]] = {402: "the operation failed"}
 
 
 def failure_of(status: int) -> DeliveryFailure:
@@ -67,16 +70,17 @@ def failure_of(status: int) -> DeliveryFailure:
         return PermanentFailure(f"Kavenegar {status}: {_MESSAGE[status]}")
     if status in _OPERATOR:
         return operator_must_mend(f"Kavenegar {status}: {_OPERATOR[status]}")
-    words, retry_s = _LATER.get(status, ("a status that is not documented", None))
-    return TemporaryFailure(f"Kavenegar {status}: {words}", retry_s)
+    if status in _EVERYBODY:
+        return Refused(f"Kavenegar {status}: {_EVERYBODY[status]}")
+    return TemporaryFailure(f"Kavenegar {status}: {_LATER.get(status, 'a status that is not documented')}")
 
 
 def failure_without_status(answer: Answer) -> DeliveryFailure:
     """What an answer means that is not Kavenegar's own, or not whole: by its HTTP status alone."""
     status = answer.status
     words = f"Kavenegar: answer {status} without its own status"
-    if status in (408, 425, 429, 503):
-        return TemporaryFailure(words, retry_after_s(answer, datetime.now(UTC)))
+    if (refusal := refusal_of(answer, words, datetime.now(UTC))) is not None:
+        return refusal
     if status in _MESSAGE or (status in _OPERATOR and status < 500):
         return failure_of(status)
     if 300 <= status < 500:

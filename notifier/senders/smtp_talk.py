@@ -14,6 +14,7 @@ from notifier.senders.base import (
     Ambiguous,
     DeliveryFailure,
     PermanentFailure,
+    Refused,
     TemporaryFailure,
     UnclearAnswer,
     Unreachable,
@@ -23,6 +24,7 @@ from notifier.senders.dialling import Deadline
 from notifier.senders.smtp_client import TimedSmtp
 
 Security = Literal["starttls", "tls", "none"]
+_BEFORE_ANY_MESSAGE: Final = ("greeting", "EHLO", "STARTTLS", "AUTH")
 _LINE_DOT: Final = re.compile(rb"^\.", re.MULTILINE)
 _NO_TLS: Final = "SMTP: the server offers no STARTTLS, and nothing is sent unprotected; see SMTP_SECURITY"
 
@@ -137,7 +139,8 @@ class SmtpTalk:
             if stage == "RCPT" and code not in (530, 535):  # those want this side to log in
                 return PermanentFailure(words)
             return operator_must_mend(words)
-        return TemporaryFailure(words)
+        # 421: the server closes to all. Before the message is told of, nothing that is refused is its fault.
+        return (Refused if code == 421 or stage in _BEFORE_ANY_MESSAGE else TemporaryFailure)(words)
 
     def _quoted(self, code: int, text: bytes | str) -> str:
         said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text

@@ -8,19 +8,22 @@ from typing import Any, ClassVar, Self
 
 import orjson
 
+from core.notifications.addresses import BadAddress, normalised
 from core.notifications.texts import chat_text, too_long
 from core.settings import Settings
-from notifier.senders.answers import at_most, json_object, quoted, retry_after_s
+from notifier.senders.answers import at_most, json_object, quoted, refusal_of, retry_after_s
 from notifier.senders.base import (
     DeliveryFailure,
     Message,
     NotAskable,
     PermanentFailure,
     Receipt,
+    Refused,
     TemporaryFailure,
     UnclearAnswer,
     operator_must_mend,
 )
+from notifier.senders.dialling import Deadline
 from notifier.senders.http import Answer, HttpGateway
 from notifier.senders.variables import base_url, require
 
@@ -54,19 +57,22 @@ class TelegramSender:
         )
 
     def send(self, message: Message) -> Receipt:
-        """See `notifier.senders.base.Sender`. A text that is too long fails for good: two halves can half fail."""
+        """See `notifier.senders.base.Sender`. A text that is too long fails for good: two halves can half fail.
+
+        To a group that has become another chat it is sent there, once.
+        """
         if reason := too_long("telegram", message.title, message.body):
             raise PermanentFailure(reason)
         text = chat_text(message.title, message.body)
-        address = message.checked_address()
-        chat = address if address.startswith("@") else int(address)
-        body = orjson.dumps({"chat_id": chat, "text": text})
-        answer = self._http.post(self._method, body, {"content-type": "application/json"})
-        found = json_object(answer)
+        address, deadline = message.checked_address(), self._http.deadline()
+        answer, found = self._asked(address, text, deadline)
+        moved_to = _moved_to(found)
+        if moved_to is not None:  # it was refused for certain, so it may go to where the chat is now; but no further
+            answer, found = self._asked(moved_to, text, deadline)
         if found is not None and found.get("ok") is True:
             result = found.get("result")
             number = result.get("message_id") if isinstance(result, dict) else None
-            return Receipt(str(number) if isinstance(number, int) else None)
+            return Receipt(str(number) if isinstance(number, int) else None, moved_to=moved_to)
         if found is not None and found.get("ok") is False:
             raise self._refusal(answer, found, message)
         raise _stranger(answer)
@@ -78,6 +84,12 @@ class TelegramSender:
     def close(self) -> None:
         """See `notifier.senders.base.Sender`."""
         self._http.close()
+
+    def _asked(self, chat: str, text: str, deadline: Deadline) -> tuple[Answer, Mapping[str, Any] | None]:
+        """What the API answers to `text` for `chat`; and the object that this is, if any."""
+        body = orjson.dumps({"chat_id": chat if chat.startswith("@") else int(chat), "text": text})
+        answer = self._http.post(self._method, body, {"content-type": "application/json"}, deadline)
+        return answer, json_object(answer)
 
     def _refusal(self, answer: Answer, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
         """What an answer of the API itself means that is no success."""
@@ -93,7 +105,7 @@ class TelegramSender:
             case 401 | 404:  # a token that is wrong, or does not even look like one
                 return operator_must_mend(f"{words}; is TELEGRAM_BOT_TOKEN right?")
             case 420 | 429:
-                return TemporaryFailure(words, asked_s or retry_after_s(answer, datetime.now(UTC)))
+                return Refused(words, asked_s or retry_after_s(answer, datetime.now(UTC)), receiver_only=True)
             case int() if 400 <= code < 500 and code not in (408, 409):
                 return PermanentFailure(words)
             case int() if code >= 500 and code != 503 and asked_s is None:
@@ -102,11 +114,21 @@ class TelegramSender:
         return TemporaryFailure(words, asked_s)
 
 
+def _moved_to(found: Mapping[str, Any] | None) -> str | None:
+    """The chat that a group has become (``migrate_to_chat_id``), which a refusal tells of; None without one."""
+    parameters = None if found is None or found.get("ok") is not False else found.get("parameters")
+    chat = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
+    try:
+        return normalised("telegram", str(chat)) if isinstance(chat, int) else None
+    except BadAddress:
+        return None
+
+
 def _stranger(answer: Answer) -> DeliveryFailure:
     """What an answer means that is not the API's own, or not whole: by its HTTP status alone."""
     words = f"Telegram: answer {answer.status} that is not the API's own"
-    if answer.status in (408, 425, 429, 503):
-        return TemporaryFailure(words, retry_after_s(answer, datetime.now(UTC)))
+    if (refusal := refusal_of(answer, words, datetime.now(UTC))) is not None:
+        return refusal
     if 300 <= answer.status < 500:
         return operator_must_mend(f"{words}; is TELEGRAM_URL right?")
     # A proxy before the API that lost it on the way (502, 504) does not know whether the message was taken.

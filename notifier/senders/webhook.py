@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from core.settings import Settings
-from notifier.senders.answers import retry_after_s
+from notifier.senders.answers import refusal_of, retry_after_s
 from notifier.senders.base import Message, NotAskable, PermanentFailure, Receipt, TemporaryFailure
 from notifier.senders.dialling import anywhere, is_public
 from notifier.senders.http import HttpGateway
@@ -88,10 +88,12 @@ class WebhookSender:
             return Receipt()
         if 300 <= status < 400:
             raise PermanentFailure(f"webhook: answer {status}, and redirects are not followed")
-        if status in (408, 425, 429) or status >= 500:
-            retry_s = retry_after_s(answer, datetime.fromtimestamp(now_s, UTC))
-            raise TemporaryFailure(f"webhook: answer {status}", retry_s)
-        raise PermanentFailure(f"webhook: answer {status}")
+        words, now = f"webhook: answer {status}", datetime.fromtimestamp(now_s, UTC)
+        if (refusal := refusal_of(answer, words, now)) is not None:
+            raise refusal
+        if status >= 500:
+            raise TemporaryFailure(words, retry_after_s(answer, now))
+        raise PermanentFailure(words)
 
     def find(self, message: Message) -> Receipt | None:
         """A receiver cannot be asked; it is sent the same again."""

@@ -24,6 +24,15 @@ class SqliteContactStore:
                 [(user_id, channel, storable(address)) for channel, address in addresses.items()],
             )
 
+    def move(self, user_id: str, channel: str, old: str, new: str) -> bool:
+        """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was."""
+        with self._database.transaction() as connection:
+            moved = connection.execute(
+                "UPDATE contacts SET address = ? WHERE user_id = ? AND channel = ? AND address = ?",
+                (storable(new), storable(user_id), channel, storable(old)),
+            )
+        return moved.rowcount > 0
+
     def get(self, user_id: str) -> dict[str, str]:
         """The addresses of the user by channel; empty when nothing is known of them."""
         with self._database.connection() as connection:

@@ -135,7 +135,10 @@ def test_a_gateway_is_silent_since_the_first_send_without_an_answer(parts: Parts
 
 
 def test_while_a_probe_is_out_the_others_wait_as_long_as_they_have(parts: Parts) -> None:
-    parts.fails(Unreachable("x"), times=5)
+    parts.fails(Unreachable("x"), times=3)
+    for pause_s in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S):
+        parts.clock.move_s(pause_s)
+        parts.fails(Unreachable("x"))
     parts.clock.move_s(4 * FIRST_PAUSE_S)
     assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, 4 * FIRST_PAUSE_S]
 
@@ -206,7 +209,7 @@ def test_chance_makes_a_pause_up_to_half_as_long(parts: Parts) -> None:
     ],
 )
 def test_where_addresses_are_urls_each_host_is_a_gateway_of_its_own(address: str, host: str) -> None:
-    assert Message("n:webhook", "t", "b", "en", NOW_MS, address).gateway == Gateway("webhook", host)
+    assert Message("n:webhook", "t", "b", "en", NOW_MS, address).gateway.whole == Gateway("webhook", host)
 
 
 @pytest.fixture
@@ -366,10 +369,14 @@ def test_questions_without_an_answer_count_too(here: Station) -> None:
 def test_pauses_are_told_in_the_log_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     registry = CollectorRegistry()
     watch = TaskWatch(Metrics(["webhook"], registry), MovedClock())
-    watch.paused(Gateway("webhook", "shop.example"), 1.5)
+    watch.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)
     watch.resumed(Gateway("webhook", "shop.example"))
     paused, resumed = capsys.readouterr().out.splitlines()
-    assert '"level":"warning","event":"gateway-paused","gateway":"webhook shop.example","pause_s":1.5' in paused
+    assert (
+        '"level":"warning","event":"gateway-paused","gateway":"webhook shop.example","pause_s":1.5,"refused":true'
+        in paused
+    )
     assert '"event":"gateway-resumed"' in resumed
     name = "transaction_summary_notifier_gateway_pauses_total"
-    assert registry.get_sample_value(name, {"channel": "webhook"}) == 1
+    told = [registry.get_sample_value(name, {"channel": "webhook", "cause": cause}) for cause in ("refused", "silent")]
+    assert told == [1, 0]

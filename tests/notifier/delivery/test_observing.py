@@ -20,9 +20,11 @@ from notifier import tasks
 from notifier.delivery import Delivery
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
-from notifier.senders.base import Ambiguous, Receipt, TemporaryFailure
+from notifier.pauses import Pause
+from notifier.senders.base import Ambiguous, Gateway, Receipt, TemporaryFailure
 
 _PREFIX = "transaction_summary_notifier_"
+PAUSED = [Pause(Gateway("sms"), 30.0, "454"), Pause(Gateway("email", receiver="ab"), 30.0, "429")]
 
 
 @pytest.fixture
@@ -119,7 +121,9 @@ def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) 
     here.add()
     here.add()
     here.clock.move_s(7)
-    TaskWatch(Metrics(["sms", "email"], registry), here.clock).look(here.stores.notifications, lambda: 4)
+    TaskWatch(Metrics(["sms", "email"], registry), here.clock).look(
+        here.stores.notifications, lambda: 4, lambda: PAUSED
+    )
     found = {
         (channel, status): registry.get_sample_value(f"{_PREFIX}messages", {"channel": channel, "status": status})
         for channel, status in (("sms", "pending"), ("sms", "success"), ("email", "pending"))
@@ -128,6 +132,8 @@ def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) 
     assert registry.get_sample_value(f"{_PREFIX}due_notifications") == 2
     assert registry.get_sample_value(f"{_PREFIX}oldest_due_age_seconds") == 7
     assert registry.get_sample_value(f"{_PREFIX}queue_length") == 4
+    paused = [registry.get_sample_value(f"{_PREFIX}paused_gateways", {"channel": name}) for name in ("sms", "email")]
+    assert paused == [1, 0]
 
 
 def test_what_libraries_log_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,7 +122,7 @@ class Told:
         """See `notifier.recording.Watch`."""
         self.events.append((log.channel, event.kind, log.state.status))
 
-    def paused(self, gateway: Gateway, pause_s: float) -> None:
+    def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
         """See `notifier.breaker.BreakerWatch`."""
         self.gateways.append((str(gateway), pause_s))
 

@@ -1,0 +1,107 @@
+"""What workers and beat ask of Redis before they begin: that it takes their password, and has the same time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from celery import Celery
+from redis.exceptions import AuthenticationError
+
+from core.errors import ClockDiffers, ServiceError, SettingsError
+
+_MEASURED_FOR_S: Final = 60.0
+
+AskTime = Callable[[], tuple[int, int]]
+"""What Redis answers to ``TIME``: seconds since 1970 UTC, and the microseconds of the second."""
+
+
+class ClockCheck:
+    """Compares the clock of this host with that of Redis.
+
+    Redis is asked once a minute: between that, a clock that was set shows against the monotonic one.
+
+    :param limit_s: how many seconds they may differ.
+    :param wall_s: seconds since 1970 UTC, by this host.
+    :param monotonic_s: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        ask: AskTime,
+        limit_s: float,
+        wall_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask = ask
+        self._limit_s = limit_s
+        self._wall_s = wall_s
+        self._monotonic_s = monotonic_s
+        self._measured_at_s = float("-inf")
+        self._offset_s = 0.0  # of Redis from the monotonic clock
+        self._uncertain_s = 0.0
+
+    def require(self) -> None:
+        """Do nothing, as long as the clocks agree, or as is not known.
+
+        :raises ClockDiffers: they do not.
+        """
+        difference_s = self._difference_s()
+        if abs(difference_s) <= self._limit_s:
+            return
+        way = "ahead of" if difference_s > 0 else "behind"
+        raise ClockDiffers(
+            f"the clock of this host is {abs(difference_s):,.0f} s {way} that of Redis, "
+            f"and NOTIFY_CLOCK_LIMIT_S allows {self._limit_s:g} s",
+            "Let NTP set both; nothing is sent from here until then.",
+        )
+
+    def _difference_s(self) -> float:
+        """How far the clock of this host is ahead, at least; 0 where that is not known."""
+        if self._monotonic_s() - self._measured_at_s < _MEASURED_FOR_S and self._known_s() == 0:
+            return 0.0
+        with suppress(Exception):  # Redis is away, or is none: what was known last is as good as ever
+            began_s = self._monotonic_s()
+            seconds, microseconds = self._ask()
+            self._measured_at_s = self._monotonic_s()
+            self._uncertain_s = (self._measured_at_s - began_s) / 2
+            self._offset_s = seconds + microseconds / 1_000_000 - (began_s + self._uncertain_s)
+        return self._known_s() if self._measured_at_s > float("-inf") else 0.0
+
+    def _known_s(self) -> float:
+        ahead_s = self._wall_s() - (self._offset_s + self._monotonic_s())
+        return 0.0 if abs(ahead_s) <= self._limit_s + self._uncertain_s else ahead_s
+
+
+def time_of(connection: Any) -> AskTime:
+    """Asks the Redis of `connection`, which is kombu's."""
+
+    def ask() -> tuple[int, int]:
+        answer: tuple[int, int] = connection.default_channel.client.time()
+        return answer
+
+    return ask
+
+
+def check_at_start(app: Celery) -> None:
+    """Compare what `app` was set up with with what Redis says; one that is away is left to be waited for.
+
+    :raises SettingsError: Redis refuses the password.
+    :raises ClockDiffers: it has another time.
+    """
+    urls = {"CELERY_BROKER_URL": app.conf.broker_url, "CELERY_RESULT_BACKEND": app.conf.result_backend}
+    for variable, url in urls.items():
+        try:
+            with app.connection_for_write(url) as connection:
+                ClockCheck(time_of(connection), app.conf.notify_clock_limit_s).require()
+                connection.default_channel  # noqa: B018 - which connects
+        except ServiceError:
+            raise
+        except Exception as error:
+            if isinstance(error.__cause__ or error, AuthenticationError):
+                raise SettingsError(
+                    f"Redis refuses the user or password of {variable}",
+                    "Correct the variable, or the password that Redis has, and start again.",
+                ) from None
