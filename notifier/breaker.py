@@ -20,7 +20,7 @@ from cachetools import LRUCache
 from notifier.senders.base import Ambiguous, DeliveryFailure, Gateway, Refused, UnclearAnswer, Unreachable
 
 _MOST_GATEWAYS: Final = 1_000  # every receiver of webhooks is one
-_SHORTEST_S: Final = 0.001
+_SHORTEST_S, _SHORTEST_NAMED_S = 0.001, 1.0
 _MOST_DOUBLINGS: Final = 16
 
 T = TypeVar("T")
@@ -209,7 +209,7 @@ class _Pauses:
             if state.failures < self._rule.after:
                 return state, (0.0, False)
             pauses = state.pauses + (named_s is None)
-            pause_s = self._rule.pause_s(pauses) * share if named_s is None else max(named_s, _SHORTEST_S)
+            pause_s = self._rule.pause_s(pauses) * share if named_s is None else max(named_s, _SHORTEST_NAMED_S)
             state = replace(state, pauses=pauses, pause_s=pause_s, until_s=now_s + pause_s, reason=reason)
             return state, (pause_s, True)
 

@@ -88,7 +88,8 @@ def _services(task: str) -> Iterator[Services]:
         log_event("task-failed", "error", task=task, error=error.sentence, hint=error.hint)
     except OperationalError as error:
         # Not its text, which may hold the URL, and so a password.
-        log_event("task-failed", "error", task=task, error=f"the broker does not answer ({type(error).__name__})")
+        name = type(error.__cause__ or error).__name__
+        log_event("task-failed", "error", task=task, error=f"the broker does not answer ({name})")
 
 
 def _queue(notification_id: str) -> None:

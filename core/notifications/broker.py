@@ -5,7 +5,8 @@ Tasks are named, not imported, so that whoever queues one needs none of the pack
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from celery import Celery
@@ -140,7 +141,8 @@ def queue_delivery(app: Celery, notification_id: str, *, swept: bool = False) ->
     arguments = (notification_id, True) if swept else (notification_id,)
     headers = {name: value for name, value in what_about().items() if name == REQUEST_ID}
     # Without being told so it would first ask the database of results to be told of this one.
-    app.send_task(SEND, args=arguments, headers=headers, retry=False, ignore_result=True)
+    with _one_error():
+        app.send_task(SEND, args=arguments, headers=headers, retry=False, ignore_result=True)
 
 
 def queue_length(app: Celery) -> int:
@@ -156,8 +158,13 @@ def asking_redis(app: Celery, question: Callable[[Any], int]) -> int:
 
     :raises kombu.exceptions.OperationalError: it does not answer.
     """
-    with app.connection_or_acquire() as connection:  # one that queueing has used before, where there is one
-        try:
-            return question(connection.default_channel.client)
-        except RedisError as error:  # kombu translates only what happens while it connects
-            raise OperationalError(str(error)) from error
+    with app.connection_or_acquire() as connection, _one_error():  # one that queueing has used before, if there is one
+        return question(connection.default_channel.client)
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:  # kombu translates only what happens while it connects
+        raise OperationalError(str(error)) from error

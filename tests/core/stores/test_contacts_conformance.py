@@ -42,6 +42,18 @@ def test_replacing_leaves_nothing_of_what_was_before(stores: Stores) -> None:
     assert stores.contacts.get("u1") == {}
 
 
+def test_an_address_is_moved_only_from_where_it_is(stores: Stores) -> None:
+    stores.contacts.replace("u1", {"sms": "1", "telegram": "42"})
+    stores.contacts.replace("u2", {"telegram": "42"})
+    assert stores.contacts.move("u1", "telegram", "42", "-1001")
+    assert not stores.contacts.move("u1", "telegram", "42", "-1002")
+    assert not stores.contacts.move("u1", "email", "42", "-1002")
+    assert not stores.contacts.move("nobody", "telegram", "42", "-1002")
+    assert stores.contacts.get("u1") == {"sms": "1", "telegram": "-1001"}
+    assert stores.contacts.get("u2") == {"telegram": "42"}
+    assert stores.contacts.get("nobody") == {}
+
+
 def test_text_that_utf_8_cannot_hold_is_spelled_out(stores: Stores) -> None:
     stores.contacts.replace("u\ud800", {"sms": "\udcff"})
     assert stores.contacts.get("u\ud800") == {"sms": "\\udcff"}

@@ -12,7 +12,7 @@ from core.notifications.model import Notification, new_id
 from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.notifications import Kept, Log
-from notifier.breaker import Breaker
+from notifier.breaker import Breaker, States
 from notifier.delivery import Delivery
 from notifier.recording import OpenLog
 from notifier.rules import Rules
@@ -143,7 +143,9 @@ class Station:
     chance: float = 1.0
     slept_s: list[float] = field(default_factory=list)
 
-    def delivery(self, worker: str = "here:1", store: Any = None, rules: Rules = RULES) -> Delivery:
+    def delivery(
+        self, worker: str = "here:1", store: Any = None, rules: Rules = RULES, shared: States | None = None
+    ) -> Delivery:
         """A delivery by the process `worker`."""
 
         def sleep(seconds: float) -> None:
@@ -156,7 +158,13 @@ class Station:
             self.senders,
             rules,
             self.throttle,
-            Breaker(SEND_TIMEOUT_S, self.told, chance=lambda: self.chance, now_s=lambda: self.clock() / 1000),
+            Breaker(
+                SEND_TIMEOUT_S,
+                self.told,
+                chance=lambda: self.chance,
+                now_s=lambda: self.clock() / 1000,
+                shared=shared,
+            ),
             self.told,
             worker=worker,
             clock=self.clock,

@@ -23,7 +23,15 @@ from gateway_http import (
 )
 from gateway_messages import CREATED_AT_MS, PERSIAN_BODY, PERSIAN_TITLE, message_over
 
-from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure, UnclearAnswer
+from notifier.senders.base import (
+    Ambiguous,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    Refused,
+    TemporaryFailure,
+    UnclearAnswer,
+)
 from notifier.senders.http import HttpGateway
 from notifier.senders.kavenegar import KavenegarSender
 
@@ -121,17 +129,24 @@ def test_a_status_that_the_message_causes_is_for_good(status: int) -> None:
 def test_a_status_that_the_account_causes_waits_for_the_operator(status: int) -> None:
     with (
         sender_at(answered(status)) as (sender, _),
-        pytest.raises(TemporaryFailure, match="for the operator") as failed,
+        pytest.raises(Refused, match="for the operator") as failed,
     ):
         sender.send(message_over("sms"))
-    assert failed.value.retry_after_s == 900
+    assert (failed.value.retry_after_s, failed.value.receiver_only) == (None, False)
 
 
-@pytest.mark.parametrize(("status", "retry_s"), [(402, None), (409, None), (429, 60), (451, 60), (599, None)])
-def test_a_status_that_passes_is_tried_again(status: int, retry_s: float | None) -> None:
+@pytest.mark.parametrize("status", [409, 429, 451])
+def test_a_status_that_concerns_whatever_is_sent_next_is_a_refusal_of_all(status: int) -> None:
+    with sender_at(answered(status)) as (sender, _), pytest.raises(Refused) as failed:
+        sender.send(message_over("sms"))
+    assert (failed.value.retry_after_s, failed.value.receiver_only) == (None, False)
+
+
+@pytest.mark.parametrize("status", [402, 599])
+def test_a_status_that_passes_is_tried_again(status: int) -> None:
     with sender_at(answered(status)) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("sms"))
-    assert failed.value.retry_after_s == retry_s
+    assert not isinstance(failed.value, Refused)
 
 
 def test_http_200_is_no_success_when_the_gateways_own_status_is_not_200() -> None:
@@ -192,6 +207,7 @@ def test_a_proxy_that_has_not_passed_it_on_is_tried_again(status: int, retry_s: 
     with sender_at(answers(status, b"busy", headers)) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("sms"))
     assert failed.value.retry_after_s == retry_s
+    assert isinstance(failed.value, Refused) == (retry_s is not None)
 
 
 @pytest.mark.parametrize("status", [302, 403, 404, 410])
@@ -237,6 +253,12 @@ def test_how_long_a_gateway_remembers_counts_from_the_attempt_and_not_from_the_m
         assert sender.find(attempted) is None
     with sender_at(answered(200, []), age_ms=42 * HOUR_MS) as (sender, _), pytest.raises(NotAskable):
         sender.find(attempted)
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_question_that_is_refused_like_any_other_request_is_a_refusal_of_all(status: int) -> None:
+    with sender_at(answered(status)) as (sender, _), pytest.raises(Refused):
+        sender.find(message_over("sms"))
 
 
 @pytest.mark.parametrize("behaviour", [hangs, cuts, answered(409), answered(403), answers(502), answers(200, b"{}")])

@@ -26,6 +26,7 @@ from notifier.senders.base import (
     NotAskable,
     PermanentFailure,
     Receipt,
+    Refused,
     TemporaryFailure,
     UnclearAnswer,
     Unreachable,
@@ -154,9 +155,38 @@ def test_a_5xx_that_the_mail_causes_is_for_good(stage: str, reply: str) -> None:
     ],
 )
 def test_a_5xx_that_the_settings_cause_waits_for_the_operator(stage: str, reply: str) -> None:
-    with sender_at({stage: reply}) as (sender, _), pytest.raises(TemporaryFailure, match="for the operator") as failed:
+    with sender_at({stage: reply}) as (sender, _), pytest.raises(Refused, match="for the operator") as failed:
         sender.send(message_over("email"))
-    assert failed.value.retry_after_s == 900
+    assert failed.value.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("script", "concerns_all"),
+    [
+        ({"greeting": "421 4.3.2 too busy"}, True),
+        ({"EHLO": "421 4.7.0 too many connections"}, True),
+        ({"EHLO": "451 4.3.0 later"}, True),
+        ({"AUTH": "454 4.7.0 later"}, True),
+        ({"AUTH": "535 5.7.8 no"}, True),
+        ({"AUTH": "421 4.7.0 too many logins"}, True),
+        ({"MAIL": "421 4.7.0 too many mails"}, True),
+        ({"RCPT": "421 4.7.0 too many mails"}, True),
+        ({"RCPT": "450 4.2.1 greylisted"}, False),
+        ({"RCPT": "452 4.2.2 mailbox full"}, False),
+        ({"MAIL": "452 4.3.1 no room for so large a mail"}, False),
+        ({"end": "451 4.3.0 later"}, False),
+        ({"end": "421 4.3.2 shutting down"}, True),
+    ],
+)
+def test_what_is_refused_before_the_mail_is_told_of_or_with_421_is_refused_to_all(
+    script: Mapping[str, str], concerns_all: bool
+) -> None:
+    with (
+        mail_server(script, auth_require_tls=False) as server,
+        pytest.raises(TemporaryFailure, match=next(iter(script.values()))[:3]) as failed,
+    ):
+        smtp_sender(server.port, login=("shop", "right-password")).send(message_over("email"))
+    assert isinstance(failed.value, Refused) == concerns_all
 
 
 @pytest.mark.parametrize("stage", [*REFUSING, "content"])

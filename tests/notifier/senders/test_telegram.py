@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,7 +23,15 @@ from gateway_http import (
 )
 from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE, message_over
 
-from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure, UnclearAnswer
+from notifier.senders.base import (
+    Ambiguous,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    Refused,
+    TemporaryFailure,
+    UnclearAnswer,
+)
 from notifier.senders.http import HttpGateway
 from notifier.senders.telegram import TelegramSender
 
@@ -65,9 +74,9 @@ def test_a_channel_is_named_by_its_name() -> None:
 @pytest.mark.parametrize("retry_s", [1, 34])
 def test_the_wait_that_the_api_asks_for_is_told(retry_s: int) -> None:
     behaviour = refused(429, f"Too Many Requests: retry after {retry_s}", retry_after=retry_s)
-    with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure, match="Too Many Requests") as failed:
+    with sender_at(behaviour) as (sender, _), pytest.raises(Refused, match="Too Many Requests") as failed:
         sender.send(message_over("telegram"))
-    assert failed.value.retry_after_s == retry_s
+    assert (failed.value.retry_after_s, failed.value.receiver_only) == (retry_s, True)
 
 
 @pytest.mark.parametrize("asked", ["soon", -5, 10**12, True, None])
@@ -95,10 +104,57 @@ def test_a_refusal_of_the_message_is_for_good(code: int, description: str) -> No
     assert failed.value.reason == f"Telegram {code}: {description}"
 
 
+def moved_to(chat: Any) -> Behaviour:
+    return refused(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=chat)
+
+
+def test_a_group_that_has_become_another_chat_gets_its_message_there_and_its_new_chat_is_told() -> None:
+    with sender_at(moved_to(-1001234567890), SENT) as (sender, server):
+        assert sender.send(message_over("telegram")) == Receipt("4711", moved_to="-1001234567890")
+    assert [request.json["chat_id"] for request in server.requests] == [123456789, -1001234567890]
+    assert len({request.json["text"] for request in server.requests}) == 1
+
+
+def test_a_chat_that_has_moved_is_followed_once_only() -> None:
+    with sender_at(moved_to(-1001), moved_to(123456789)) as (sender, server), pytest.raises(PermanentFailure):
+        sender.send(message_over("telegram"))
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("chat", ["-1001", 0, 2**60, True, None, 1.5])
+def test_a_new_chat_that_cannot_be_one_is_not_followed(chat: Any) -> None:
+    with sender_at(moved_to(chat)) as (sender, server), pytest.raises(PermanentFailure, match="upgraded"):
+        sender.send(message_over("telegram"))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("second", "failure"), [(cuts, Ambiguous), (refused(429, "later"), Refused)])
+def test_what_becomes_of_a_message_that_has_moved_on_is_what_its_second_answer_says(
+    second: Behaviour, failure: type[Exception]
+) -> None:
+    with sender_at(moved_to(-1001), second) as (sender, _), pytest.raises(failure):
+        sender.send(message_over("telegram"))
+
+
+def test_both_requests_together_take_no_longer_than_one_may() -> None:
+    def slow(handler: Any) -> None:
+        time.sleep(0.4)
+        moved_to(-1001)(handler)
+
+    with gateway(slow, hangs) as server:
+        sender = TelegramSender(HttpGateway("Telegram", TIMEOUT_S), server.url, TOKEN)
+        began = time.monotonic()
+        with pytest.raises(Ambiguous):
+            sender.send(message_over("telegram"))
+        assert time.monotonic() - began < 2 * TIMEOUT_S
+        sender.close()
+
+
 @pytest.mark.parametrize(("code", "description"), [(401, "Unauthorized"), (404, "Not Found")])
 def test_a_wrong_token_waits_for_the_operator(code: int, description: str) -> None:
-    with sender_at(refused(code, description)) as (sender, _), pytest.raises(TemporaryFailure, match="BOT_TOKEN"):
+    with sender_at(refused(code, description)) as (sender, _), pytest.raises(Refused, match="BOT_TOKEN") as failed:
         sender.send(message_over("telegram"))
+    assert not failed.value.receiver_only
 
 
 @pytest.mark.parametrize(("code", "description"), [(409, "Conflict"), (503, "Service Unavailable")])

@@ -31,7 +31,15 @@ from gateway_http import (
 from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE, message_over
 from gateway_tls import server_tls, trusting_tls
 
-from notifier.senders.base import Ambiguous, NotAskable, PermanentFailure, Receipt, TemporaryFailure, Unreachable
+from notifier.senders.base import (
+    Ambiguous,
+    NotAskable,
+    PermanentFailure,
+    Receipt,
+    Refused,
+    TemporaryFailure,
+    Unreachable,
+)
 from notifier.senders.dialling import anywhere, is_public
 from notifier.senders.http import HttpGateway
 from notifier.senders.webhook import WebhookSender
@@ -112,6 +120,7 @@ def test_a_trouble_that_passes_is_tried_again(status: int) -> None:
     with sender_at(answers(status)) as (sender, server), pytest.raises(TemporaryFailure) as failed:
         send_to(sender, server.url)
     assert failed.value.retry_after_s is None
+    assert isinstance(failed.value, Refused) == (status == 429)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +143,7 @@ def test_the_wait_that_a_receiver_asks_for_is_told(asked: str, retry_s: float | 
     with sender_at(busy) as (sender, server), pytest.raises(TemporaryFailure) as failed:
         send_to(sender, server.url)
     assert failed.value.retry_after_s == retry_s
+    assert isinstance(failed.value, Refused) == (retry_s is not None)
 
 
 @pytest.mark.parametrize("behaviour", [hangs, cuts, resets, drips, rubbish])
