@@ -165,9 +165,9 @@ def wait_until(holds: Callable[[], bool], timeout_s: float, explanation: Callabl
 
 
 @contextmanager
-def plant(folder: Path, missing: Callable[[str], NoReturn]) -> Iterator[Plant]:
+def plant(folder: Path, missing: Callable[[str], NoReturn], redis_folder: Path | None = None) -> Iterator[Plant]:
     """A plant with a running Redis, and nothing else yet; all that it runs is ended afterwards."""
-    redis = RedisProcess(folder, missing)
+    redis = RedisProcess(redis_folder or folder, missing)
     redis.start()
     try:
         with open_stores(f"sqlite:///{folder / 's.db'}", timeout_s=20) as stores:

@@ -1,0 +1,190 @@
+"""A Redis that answers and refuses, a clock that is wrong, a child that dies at its birth: the worker goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+from delivery_plant import Plant, plant, wait_until
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from core.notifications.events import LogStatus
+
+_TIMEOUT_S = 40
+_SKEWED = Path(__file__).parents[1] / "helpers" / "skewed"
+
+
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """A folder with four megabytes of room, or None where none can be mounted."""
+    folder = tmp_path_factory.mktemp("disk")
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        yield None
+        return
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn], small_disk: Path | None
+) -> Iterator[Plant]:
+    folder = tmp_path_factory.mktemp("plant")
+    with plant(folder, missing, redis_folder=small_disk) as made:
+        path = f"{_SKEWED}:{made.environment['PYTHONPATH']}"
+        made.run_worker(PYTHONPATH=path, TEST_CLOCK_FILE=str(folder / "ahead"))
+        made.run("beat")
+        made.wait_for_workers()
+        yield made
+
+
+@pytest.fixture
+def redis(running: Plant) -> Iterator[Redis]:
+    with Redis(port=running.redis.port, socket_timeout=10) as client:
+        yield client
+
+
+def _said(running: Plant, words: str) -> Callable[[], int]:
+    """Counts how often the worker has said `words`."""
+    return lambda: running.running[0].log.read_text().count(words)
+
+
+def _waits_and_goes_on(running: Plant, words: str, refuse: Callable[[], object], allow: Callable[[], object]) -> None:
+    said = _said(running, words)
+    before = said()
+    refuse()
+    try:
+        wait_until(lambda: said() > before, _TIMEOUT_S, running.logs)
+        queued_meanwhile = running.add("plain", queued=0)
+    finally:
+        allow()
+    assert running.ended(queued_meanwhile, timeout_s=_TIMEOUT_S)[0].state.status is LogStatus.SUCCESS
+    assert running.gateway.taken(f"{queued_meanwhile}:plain") == 1
+    assert [one.process.poll() for one in running.running] == [None, None]
+
+
+def test_a_redis_that_has_become_a_replica_is_waited_for(running: Plant, redis: Redis) -> None:
+    _waits_and_goes_on(
+        running,
+        "You can't write against a read only replica",
+        lambda: redis.replicaof("127.0.0.1", 1),
+        lambda: redis.replicaof("NO", "ONE"),
+    )
+
+
+def test_a_redis_without_memory_is_waited_for(running: Plant, redis: Redis) -> None:
+    _waits_and_goes_on(
+        running,
+        "command not allowed when used memory > 'maxmemory'",
+        lambda: redis.config_set("maxmemory", 1),
+        lambda: redis.config_set("maxmemory", 0),
+    )
+
+
+def test_a_redis_whose_disk_is_full_is_waited_for(
+    running: Plant, redis: Redis, small_disk: Path | None, missing: Callable[[str], NoReturn]
+) -> None:
+    if small_disk is None:
+        missing("a small file system cannot be mounted: it needs root")
+    filler = small_disk / "filler"
+
+    def fill() -> None:
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+
+        def refuses() -> bool:
+            try:
+                redis.set("more", bytes(65_536))
+            except ResponseError as error:
+                return "MISCONF" in str(error)
+            return False
+
+        wait_until(refuses, _TIMEOUT_S, running.logs)
+
+    redis.config_set("appendfsync", "everysec")  # with `always` the server itself ends
+    _waits_and_goes_on(running, "MISCONF", fill, filler.unlink)
+
+
+def test_a_password_that_was_changed_is_tried_again_and_told(running: Plant) -> None:
+    with Redis(port=running.redis.port, single_connection_client=True, socket_timeout=10) as inside:
+
+        def change() -> None:
+            inside.config_set("requirepass", "another")
+            inside.execute_command("AUTH", "another")
+            inside.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+        _waits_and_goes_on(running, "Authentication required", change, lambda: inside.config_set("requirepass", ""))
+
+
+def test_a_worker_whose_clock_is_set_wrong_while_it_runs_sends_nothing_until_it_is_right(running: Plant) -> None:
+    ahead = running.folder / "ahead"
+    said = _said(running, "the clock of this host is 3,600 s ahead of that of Redis")
+    ahead.write_text("3600")
+    wait_until(lambda: said() > 1, _TIMEOUT_S, running.logs)
+    begun = len(running.gateway.lines("begun"))
+    waiting = running.add("plain", queued=0)
+    heard = said()
+    wait_until(lambda: said() > heard, _TIMEOUT_S, running.logs)
+    assert len(running.gateway.lines("begun")) == begun
+    ahead.write_text("0")
+    log = running.ended(waiting, timeout_s=_TIMEOUT_S)[0]
+    assert (log.state.status, log.state.attempts) == (LogStatus.SUCCESS, 1)
+
+
+def test_a_start_with_a_wrong_password_or_clock_ends_with_a_sentence(
+    tmp_path: Path, missing: Callable[[str], NoReturn]
+) -> None:
+    (tmp_path / "ahead").write_text("-3600")
+    with plant(tmp_path, missing) as idle, Redis(port=idle.redis.port, single_connection_client=True) as inside:
+        inside.config_set("requirepass", "right")
+        right, wrong = (
+            {
+                name: f"redis://:{password}@127.0.0.1:{idle.redis.port}/{database}"
+                for database, name in enumerate(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"))
+            }
+            for password in ("right", "s3cret")
+        )
+        path = f"{_SKEWED}:{idle.environment['PYTHONPATH']}"
+        refused = "Redis refuses the user or password of"
+        behind = "the clock of this host is 3,600 s behind that of Redis, and NOTIFY_CLOCK_LIMIT_S allows 0.75 s."
+        starts = [
+            (idle.run("worker", **wrong), f"{refused} CELERY_BROKER_URL."),
+            (idle.run("beat", **(wrong | {"CELERY_BROKER_URL": right["CELERY_BROKER_URL"]})), f"{refused} CELERY_RESU"),
+            (idle.run("worker", **right, PYTHONPATH=path, TEST_CLOCK_FILE=str(tmp_path / "ahead")), behind),
+        ]
+        for started, sentence in starts:
+            assert started.process.wait(timeout=_TIMEOUT_S) == 1
+            said = started.log.read_text()
+            assert sentence in said
+            assert "Traceback" not in said
+            assert "s3cret" not in said
+
+
+def test_a_worker_whose_children_are_killed_at_their_birth_goes_on(running: Plant) -> None:
+    worker = running.run_worker()
+    born: list[psutil.Process] = []
+
+    def are_born() -> bool:
+        born[:] = psutil.Process(worker.process.pid).children()
+        return bool(born)
+
+    wait_until(are_born, _TIMEOUT_S, running.logs)
+    for child in born:
+        os.kill(child.pid, signal.SIGKILL)
+    running.wait_for_workers()
+    wait_until(lambda: are_born() and len(born) == 2, _TIMEOUT_S, lambda: f"{born}\n{running.logs()}")
+    assert worker.stop() == 0
