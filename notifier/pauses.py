@@ -15,7 +15,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
-from notifier.breaker import GatewayState, StatesAway, Step, T
+from notifier.breaker import REFUSAL, GatewayState, StatesAway, Step, T
 from notifier.senders.base import Gateway
 
 _PREFIX: Final = "notifier:paused:"
@@ -119,7 +119,8 @@ def _paused(client: Redis) -> list[Pause]:
     pauses = []
     for fields in found:
         state = _state(fields)
-        if state.until_s is not None:
+        # One that has been over for long was followed by no message that could have ended it.
+        if state.is_paused(now_s - REFUSAL.longest_s):
             left_s = 0.0 if state.probed else max(state.until_s - now_s, 0.0)
             gateway = Gateway(fields["channel"], fields["host"], fields["receiver"])
             pauses.append(Pause(gateway, left_s, state.reason))

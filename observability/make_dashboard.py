@@ -133,11 +133,14 @@ def _notifications() -> list[Stat | TimeSeries]:
         ),
         _lines(
             "Queue, and gateways left alone",
-            "Notifications in the broker's queue; pauses of gateways that did not answer, in five minutes.",
+            "Notifications in the broker's queue; pauses of gateways that did not answer or refused all, in five minutes.",
             "short",
             {
                 "queue": f"max({_NOTIFIER}_queue_length)",
-                "pauses {{channel}}": f"sum by (channel) (increase({_NOTIFIER}_gateway_pauses_total[5m]))",
+                "pauses {{channel}} {{cause}}": (
+                    f"sum by (channel, cause) (increase({_NOTIFIER}_gateway_pauses_total[5m]))"
+                ),
+                "paused {{channel}}": f"max by (channel) ({_NOTIFIER}_paused_gateways)",
             },
         ),
     ]

@@ -29,7 +29,7 @@ class NotifierSettings(BaseSettings):
         Form("redis://:password@host:6379/1, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
     ] = Field(
         default=SecretStr("redis://127.0.0.1:6379/1"),
-        description="Redis database in which the rate limits of channels are counted.",
+        description="Redis database of the rate limits of channels, and of the gateways that all workers leave alone.",
     )
     notify_senders: Annotated[str, Form("channels and their senders, such as sms=kavenegar,email=smtp")] = Field(
         default="sms=print,email=print,telegram=print,webhook=print",

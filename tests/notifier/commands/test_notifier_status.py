@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from announcing_cli import Notifier
+from delivery_broker import RedisProcess
+from delivery_parts import Told
 from gateway_http import closed_port, silent_port
 from notification_examples import NOW_MS, happen, notification
 
 from core.notifications.events import EventKind
 from core.stores import wall_clock_ms
+from notifier.breaker import Breaker
+from notifier.pauses import SharedStates
+from notifier.senders.base import Gateway, Refused
 
 SEND, DEAD, UNKNOWN, SUCCESS = EventKind.ATTEMPT, EventKind.DEAD, EventKind.UNKNOWN, EventKind.SUCCESS
 ROOT = Path(__file__).parents[3]
@@ -70,6 +78,35 @@ def test_a_queue_that_does_not_answer_is_said_soon_and_nothing_of_its_password(n
     assert "does not answer" in told.json["queue"]["error"]
     assert "secret-word" not in told.out + told.err
     assert time.monotonic() - began < 15
+
+
+def test_gateways_that_all_workers_leave_alone_are_listed_with_the_reason(
+    notifier: Notifier, tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
+) -> None:
+    notifier.stores().close()
+    redis = RedisProcess(tmp_path_factory.mktemp("redis"), missing)
+    redis.start()
+    try:
+        breaker = Breaker(10.0, Told(), chance=lambda: 1.0, shared=SharedStates(redis.url(1)))
+        for gateway, refusal in (
+            (Gateway("email"), Refused("SMTP: AUTH answered 535", 600.0)),
+            (Gateway("telegram", receiver="ab12"), Refused("Telegram 429", 30.0, receiver_only=True)),
+            (Gateway("webhook", "shop.example"), Refused("webhook: answer 429")),
+        ):
+            breaker.failed(gateway, refusal)
+        told = notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
+        listed = notifier("status", "--json", CELERY_RESULT_BACKEND=redis.url(1)).json["paused"]
+    finally:
+        redis.kill()
+    assert re.search(r"(?m)^Paused email for (600|59\d) s: SMTP: AUTH answered 535$", told)
+    assert re.search(r"(?m)^Paused telegram to one receiver for (30|2\d) s: Telegram 429$", told)
+    assert [(one["channel"], one["host"], one["receiver_only"]) for one in listed] == [
+        ("email", None, False),
+        ("telegram", None, True),
+        ("webhook", "shop.example", False),
+    ]
+    assert notifier("status", "--json", CELERY_RESULT_BACKEND=redis.url(1)).json["paused"] is None
+    assert "Paused gateways are not known" in notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
 
 
 def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -> None:

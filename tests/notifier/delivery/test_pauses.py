@@ -297,6 +297,42 @@ def test_sixty_mails_make_one_login_at_a_server_that_refuses_it(here: Station, s
     assert sum(here.log(one, "email").state.attempts for one in added) == 1
 
 
+def test_messages_to_a_telegram_that_allows_few_at_once_are_refused_twice_a_ban(
+    here: Station, shared: SharedStates, redis: RedisProcess
+) -> None:
+    """It takes five, and then bans whoever goes on."""
+    left, answered = [5], []
+
+    def limited(handler: object) -> None:
+        left[0] -= 1
+        answered.append(left[0] >= 0)
+        body = {"ok": False, "error_code": 429, "parameters": {"retry_after": 3}}
+        if answered[-1]:
+            body = {"ok": True, "result": {"message_id": 1}}
+        answers(200 if answered[-1] else 429, body)(handler)  # type: ignore[arg-type]
+
+    there = SharedStates(redis.url(1))
+    with gateway(limited) as server:
+        here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
+        workers = [here.delivery(f"here:{number}", shared=states) for number, states in enumerate((shared, there))]
+        added = []
+        for number in range(20):
+            here.stores.contacts.replace("u1", {"telegram": str(1000 + number)})  # each to a chat of its own
+            added.append(here.add("telegram"))
+            workers[number % 2].deliver(added[-1])
+        assert answered == [True] * 5 + [False] * 2
+        assert [here.log(one, "telegram").state.attempts for one in added] == [1] * 7 + [0] * 13
+        _wait_until_over(shared)
+        left[0] = 5
+        for number, one in enumerate(added[7:]):
+            here.stores.contacts.replace("u1", {"telegram": str(2000 + number)})
+            here.clock.move_s(1)
+            workers[number % 2].deliver(one)
+        here.senders["telegram"].close()
+    assert answered[7:] == [True] * 5 + [False] * 2
+    there.close()
+
+
 def _wait_until_over(shared: SharedStates) -> None:
     deadline = time.monotonic() + 10
     while any(pause.left_s for pause in shared.paused()):

@@ -1,0 +1,106 @@
+"""The clock of a host is compared with that of Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from core.errors import ClockDiffers
+from core.notifications.redis_checks import ClockCheck
+from core.settings import Settings
+
+START_S = 1_764_000_000.0
+
+
+@dataclass
+class Clocks:
+    """That of Redis, and those of this host; Redis takes `answer_s` to answer."""
+
+    redis_s: float = START_S
+    wall_s: float = START_S
+    monotonic_s: float = 5.0
+    answer_s: float = 0.0
+    away: bool = False
+    asked: list[float] = field(default_factory=list)
+
+    def ask(self) -> tuple[int, int]:
+        self.asked.append(self.monotonic_s)
+        if self.away:
+            raise ConnectionError
+        self.passes(self.answer_s / 2)
+        answer = int(self.redis_s), int(self.redis_s % 1 * 1_000_000)
+        self.passes(self.answer_s / 2)
+        return answer
+
+    def passes(self, seconds: float) -> None:
+        self.redis_s += seconds
+        self.wall_s += seconds
+        self.monotonic_s += seconds
+
+    def check(self) -> ClockCheck:
+        return ClockCheck(self.ask, 10.0, lambda: self.wall_s, lambda: self.monotonic_s)
+
+
+@pytest.mark.parametrize("ahead_s", [0, 9.9, -9.9])
+def test_clocks_that_agree_within_the_limit_are_right(ahead_s: float) -> None:
+    Clocks(wall_s=START_S + ahead_s).check().require()
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "words"), [(3600, "3,600 s ahead of that of Redis"), (-11, "11 s behind that of Redis")]
+)
+def test_a_clock_that_is_further_off_is_told_by_how_much(ahead_s: float, words: str) -> None:
+    with pytest.raises(ClockDiffers, match=f"the clock of this host is {words}, and NOTIFY_CLOCK_LIMIT_S allows 10 s"):
+        Clocks(wall_s=START_S + ahead_s).check().require()
+
+
+def test_a_slow_answer_is_not_taken_for_a_wrong_clock() -> None:
+    clocks = Clocks(wall_s=START_S + 12, answer_s=6)
+    clocks.check().require()  # it may have answered at the beginning of those six seconds
+
+
+def test_redis_is_asked_once_a_minute_and_a_clock_that_is_set_meanwhile_shows_at_once() -> None:
+    clocks = Clocks()
+    check = clocks.check()
+    for _ in range(59):
+        check.require()
+        clocks.passes(1)
+    assert len(clocks.asked) == 1
+    clocks.passes(1)
+    check.require()
+    assert len(clocks.asked) == 2
+    clocks.wall_s += 3600
+    with pytest.raises(ClockDiffers):
+        check.require()
+    clocks.wall_s -= 3600
+    check.require()
+
+
+def test_a_clock_that_redis_follows_is_right_again() -> None:
+    clocks = Clocks()
+    check = clocks.check()
+    check.require()
+    clocks.wall_s += 3600
+    clocks.redis_s += 3600
+    check.require()
+
+
+def test_while_redis_is_away_what_was_known_last_holds_and_before_nothing_does() -> None:
+    clocks = Clocks(away=True, wall_s=START_S + 3600)
+    check = clocks.check()
+    check.require()
+    clocks.away = False
+    with pytest.raises(ClockDiffers):
+        check.require()
+    clocks.away = True
+    with pytest.raises(ClockDiffers):
+        check.require()
+    clocks.wall_s -= 3600
+    check.require()
+
+
+@pytest.mark.parametrize(("limit_s", "lease_s", "in_force_s"), [(10, 120, 10), (10, 20, 5), (60, 120, 30)])
+def test_two_workers_never_differ_by_more_than_half_a_lease(limit_s: float, lease_s: float, in_force_s: float) -> None:
+    settings = Settings(notify_clock_limit_s=limit_s, notify_lease_s=lease_s, notify_send_timeout_s=1)
+    assert settings.clock_limit_s == in_force_s
