@@ -120,7 +120,7 @@ def _paused(client: Redis) -> list[Pause]:
     for fields in found:
         state = _state(fields)
         # One that has been over for long was followed by no message that could have ended it.
-        if state.is_paused(now_s - REFUSAL.longest_s):
+        if state.until_s is not None and state.is_paused(now_s - REFUSAL.longest_s):
             left_s = 0.0 if state.probed else max(state.until_s - now_s, 0.0)
             gateway = Gateway(fields["channel"], fields["host"], fields["receiver"])
             pauses.append(Pause(gateway, left_s, state.reason))

@@ -35,7 +35,10 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         # What ends a connection when an acknowledgement fails with it, too: those errors that are called the
         # connection's are only logged then, the message counts as one that is being worked at, and after some of
         # them no more are taken.
-        self.channel_errors = (*self.connection_errors, *self.channel_errors)
+        self.channel_errors: tuple[type[Exception], ...] = (
+            *self.conninfo.connection_errors,
+            *self.conninfo.channel_errors,
+        )
         self.connection_errors = ()
 
     def ensure_connected(self, conn: Any) -> Any:

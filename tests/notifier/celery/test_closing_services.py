@@ -16,7 +16,10 @@ class _Failing:
     def __init__(self, error: ServiceError) -> None:
         self.error = error
         self.closed = False
-        self.delivery = self
+        self.delivery = self.clock = self
+
+    def require(self) -> None:
+        pass
 
     def deliver(self, notification_id: str, looks: object) -> None:
         raise self.error
