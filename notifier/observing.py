@@ -52,8 +52,14 @@ class TaskWatch:
         """Count and log it."""
         self._metrics.paused(gateway, refused=refused)
         with suppress(OSError, ValueError):
-            told = {"gateway": str(gateway), "pause_s": round(pause_s, 3), "refused": refused}
-            log_event("gateway-paused", "warning", **told)
+            log_event(
+                "gateway-paused",
+                "warning",
+                gateway=str(gateway.whole),
+                one_receiver=bool(gateway.receiver),
+                pause_s=round(pause_s, 3),
+                refused=refused,
+            )
 
     def resumed(self, gateway: Gateway) -> None:
         """Log it."""

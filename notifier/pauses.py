@@ -23,6 +23,7 @@ _TIMEOUT_S: Final = 2.0
 _AWAY_S: Final = 5.0
 _REMEMBERED_MS: Final = 3_600_000  # after a pause, so that the next one in a row is longer
 _AT_ONCE: Final = 1_000
+_FIELDS: Final = frozenset(known.name for known in dataclass_fields(GatewayState))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def _name(gateway: Gateway) -> str:
 
 
 def _state(fields: dict[str, Any]) -> GatewayState:
-    return GatewayState(**{known.name: fields[known.name] for known in dataclass_fields(GatewayState)})
+    # Another version of this program may keep more, or less.
+    return GatewayState(**{name: fields[name] for name in _FIELDS & fields.keys()})
 
 
 def _seconds(answer: Any) -> float:

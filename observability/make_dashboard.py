@@ -133,7 +133,7 @@ def _notifications() -> list[Stat | TimeSeries]:
         ),
         _lines(
             "Queue, and gateways left alone",
-            "Notifications in the broker's queue; pauses of gateways that did not answer or refused all, in five minutes.",
+            "Notifications in the broker's queue; pauses of gateways that were silent or refused all, in five minutes.",
             "short",
             {
                 "queue": f"max({_NOTIFIER}_queue_length)",

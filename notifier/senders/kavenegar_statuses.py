@@ -53,15 +53,13 @@ _OPERATOR: Final[Mapping[int, str]] = {
     427: "the account may not use this line",
     501: "the account may only send test messages to its owner",
 }
+_FAILED: Final = 402
 _EVERYBODY: Final[Mapping[int, str]] = {
     409: "the server cannot answer now",
     429: "this machine's address is limited",
     451: "too many calls in too short a time",
 }
 """Refusals of whatever is sent next, which end by themselves."""
-
-
-_LATER: Final[Mapping[int, str]] = {402: "the operation failed"}
 
 
 def failure_of(status: int) -> DeliveryFailure:
@@ -72,7 +70,8 @@ def failure_of(status: int) -> DeliveryFailure:
         return operator_must_mend(f"Kavenegar {status}: {_OPERATOR[status]}")
     if status in _EVERYBODY:
         return Refused(f"Kavenegar {status}: {_EVERYBODY[status]}")
-    return TemporaryFailure(f"Kavenegar {status}: {_LATER.get(status, 'a status that is not documented')}")
+    words = "the operation failed" if status == _FAILED else "a status that is not documented"
+    return TemporaryFailure(f"Kavenegar {status}: {words}")
 
 
 def failure_without_status(answer: Answer) -> DeliveryFailure:
