@@ -330,12 +330,13 @@ class Breaker:
 
     def _refused(self, gateway: Gateway, failure: Refused) -> None:
         scope = gateway if failure.receiver_only else gateway.whole
+        reason, named_s = failure.reason.encode("utf-8", "backslashreplace").decode(), failure.retry_after_s
         for pauses in self._refusing:
             with suppress(StatesAway):
-                pause_s, begun = pauses.failed(scope, failure.reason, failure.retry_after_s)
+                pause_s, begun = pauses.failed(scope, reason, named_s)
                 if scope.receiver and pauses.is_second(scope, pause_s):
                     scope = gateway.whole
-                    pause_s, begun = pauses.failed(scope, failure.reason, failure.retry_after_s)
+                    pause_s, begun = pauses.failed(scope, reason, named_s)
                 if begun:
                     self._watch.paused(scope, pause_s, refused=True)
                 return

@@ -5,13 +5,13 @@ Instants are those of Redis: the clocks of workers do not matter.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Any, Final
 
-import orjson
 from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
@@ -97,7 +97,7 @@ def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
                 pipe.watch(name)  # type: ignore[no-untyped-call]
                 found: Any = pipe.get(name)
                 now_s = _seconds(pipe.time())
-                state = None if found is None else _state(orjson.loads(found))
+                state = None if found is None else _state(json.loads(found))
                 after, result = step(state, now_s)
                 if after != state:
                     pipe.multi()
@@ -106,7 +106,7 @@ def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
                     else:
                         kept_until_s = max([after.until_s or now_s, *after.receivers.values()])
                         kept_ms = round((kept_until_s - now_s) * 1000) + _REMEMBERED_MS
-                        pipe.set(name, orjson.dumps({**asdict(gateway), **asdict(after)}), px=kept_ms)
+                        pipe.set(name, json.dumps({**asdict(gateway), **asdict(after)}), px=kept_ms)
                     pipe.execute()
                 return result
             except WatchError:  # another worker was faster: once more, from what it left
@@ -116,7 +116,7 @@ def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
 def _paused(client: Redis) -> list[Pause]:
     names = sorted(client.scan_iter(f"{_PREFIX}*", count=_AT_ONCE))
     now_s = _seconds(client.time())
-    found = [orjson.loads(value) for value in client.mget(names) if value is not None] if names else []
+    found = [json.loads(value) for value in client.mget(names) if value is not None] if names else []
     pauses = []
     for fields in found:
         state = _state(fields)

@@ -151,10 +151,10 @@ def test_what_one_worker_is_refused_all_leave_alone_whatever_their_clocks_say(
     ahead.move_s(3600)
     there = SharedStates(redis.url(1))
     one, other = worker(clock, shared), worker(ahead, there)
-    one.failed(SMS, Refused("418: no credit"))
+    one.failed(SMS, Refused("418: no credit \ud800"))  # as a plug-in may say it
     assert all(FIRST_S - 5 < one_of.wait_s(SMS) <= FIRST_S for one_of in (one, other))
     [pause] = shared.paused()
-    assert (pause.gateway, pause.reason) == (SMS, "418: no credit")
+    assert (pause.gateway, pause.reason) == (SMS, "418: no credit \\ud800")
     assert FIRST_S - 5 < pause.left_s <= FIRST_S
     there.close()
 
