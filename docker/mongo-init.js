@@ -1,6 +1,13 @@
 // Run once by the image of MongoDB, when its volume is empty: the user of the program, who may use one database only.
-db.getSiblingDB(process.env.MONGO_DATABASE).createUser({
+const database = process.env.MONGO_DATABASE;
+// readWrite may create the view summary_transaction, but not change what it shows.
+db.getSiblingDB(database).createRole({
+  role: "transactionSummaries",
+  privileges: [{ resource: { db: database, collection: "summary_transaction" }, actions: ["collMod"] }],
+  roles: [{ role: "readWrite", db: database }],
+});
+db.getSiblingDB(database).createUser({
   user: process.env.MONGO_USER,
   pwd: process.env.MONGO_PASSWORD,
-  roles: [{ role: "readWrite", db: process.env.MONGO_DATABASE }],
+  roles: [{ role: "transactionSummaries", db: database }],
 });

@@ -18,7 +18,6 @@ from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Meaning, Publication
 from jobs.aggregate.summaries import require_conservation, summarise
 from jobs.counting import Counted, Counting, meaning_of
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
@@ -142,7 +141,7 @@ class Rebuild:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
             before = self._require_allowed(request, meaning)
-            counted = self._count(request, days.window, keeper, watcher)
+            counted = self._count(request, days, keeper, watcher)
             watcher.phase("checking")
             until_ms = self._complete_until_ms(request, days, before, counted, keeper)
             if request.is_partial:
@@ -169,19 +168,20 @@ class Rebuild:
         require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
         return published
 
-    def _count(self, request: Request, window: Window, keeper: RunKeeper, watcher: Watcher) -> Counted:
+    def _count(self, request: Request, days: RequestedDays, keeper: RunKeeper, watcher: Watcher) -> Counted:
         counting = Counting(
             request.fields,
-            window,
+            days.window,
             self._local_days,
             request.max_reject_ratio,
             request.threads,
             watcher.reading,
             keeper.update,
         )
+        window = days.window if request.is_partial else None
         sources = [
-            partial(open_source, argument, request.fields, request.collection, request.chunk_bytes, request.live)
-            for argument in request.sources
+            partial(open_source, one, request.fields, request.collection, request.chunk_bytes, request.live, window)
+            for one in request.sources
         ]
         return counting.count(sources, quarantine_path(self._quarantine_dir, keeper.run))
 

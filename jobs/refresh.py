@@ -147,10 +147,15 @@ class Refresh:
             warnings=(*warnings, *in_background(partial(_missing_indexes, collection, request))),
         )
         if request.updated_field is None:
-            return planner.plan(begin_day)
-        since_ms = self._local_days.start_ms(begin_day)
-        changed = collection.changed_since(request.updated_field, request.fields.time, since_ms)
-        return in_background(partial(planner.plan, begin_day, changed))
+            plan = planner.plan(begin_day)
+        else:
+            since_ms = self._local_days.start_ms(begin_day)
+            changed = collection.changed_since(request.updated_field, request.fields.time, since_ms)
+            plan = in_background(partial(planner.plan, begin_day, changed))
+        named_ms = self._local_days.named_range_ms(self._calendar)
+        unread = in_background(partial(_left_unread, collection, request.fields, plan, named_ms))
+        keeper.update(warnings=(*keeper.run.warnings, *unread))
+        return plan
 
     def _count(
         self,
@@ -221,12 +226,30 @@ def _another_source(collection: LiveCollection, runs: Sequence[Run]) -> tuple[st
     return () if before == collection.name else (f"the refresh before this one read {before}: is it the same data?",)
 
 
-def _missing_indexes(collection: LiveCollection, request: RefreshRequest) -> tuple[str, ...]:
-    """A warning for each field that days are looked for by and that no index serves."""
-    paths = [path for path in (request.fields.time, request.updated_field) if path is not None]
-    return tuple(
-        f"{collection.name} has no index on {path}, so every document was looked at; make one with: "
-        f"{collection.create_index_command(path)}"
-        for path in paths
-        if not collection.time_index_exists(path)
+def _left_unread(collection: LiveCollection, fields: Fields, plan: Plan, named_ms: tuple[int, int]) -> tuple[str, ...]:
+    """A warning when there are documents that belong to no day, and so are found by no plan."""
+    count = collection.count_without_day(fields, plan.times, named_ms)
+    if not count:
+        return ()
+    return (
+        f"{count} documents of {collection.name} were not read: in {fields.time} they have no date that the calendar "
+        "names. verify and rebuild reject them",
     )
+
+
+def _missing_indexes(collection: LiveCollection, request: RefreshRequest) -> tuple[str, ...]:
+    """A warning for each field that days are searched by and that no index serves, or perhaps none."""
+    warnings = []
+    for path in (request.fields.time, request.updated_field):
+        exists = path is None or collection.time_index_exists(path)
+        if exists is None:
+            warnings.append(
+                f"{collection.name} is a view, or its indexes may not be listed: whether one serves {path} was not "
+                "checked, and without it every document was looked at"
+            )
+        elif path is not None and not exists:
+            warnings.append(
+                f"{collection.name} has no index on {path}, so every document was looked at; make one with: "
+                f"{collection.create_index_command(path)}"
+            )
+    return tuple(warnings)

@@ -27,10 +27,7 @@ from jobs.rebuild import Watcher
 from jobs.replacing import Change, replace_days
 from jobs.requested_days import RequestedDays, is_clean_cut
 from jobs.source_age import Reading, as_of_ms, complete_until_after
-from jobs.sources.feed import Source
-from jobs.sources.live.collection import open_collection
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.times import TimeRange
 from jobs.sources.live.url import is_live, redacted
 from jobs.sources.recognise import open_source
 
@@ -244,7 +241,12 @@ class Verify:
             watcher.reading,
             note,
         )
-        sources = [partial(_open, argument, request, days) for argument in request.sources]
+        # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
+        window = None if days.first_key is None else days.window
+        sources = [
+            partial(open_source, one, request.fields, request.collection, live=request.live, window=window)
+            for one in request.sources
+        ]
         return counting.count(sources, quarantine_path(self._quarantine_dir, run))
 
     def _compare(self, counted: Counted, days: RequestedDays, meaning: Meaning) -> tuple[Publication, Change]:
@@ -283,24 +285,6 @@ class Verify:
         )
         known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_LOOKED_AT))
         return complete_until_after(known_ms, reading, self._calendar, self._local_days)
-
-
-def _open(argument: str, request: VerifyRequest, days: RequestedDays) -> Source:
-    if days.first_key is None or not is_live(argument):
-        return open_source(argument, request.fields, request.collection, live=request.live)
-    collection = open_collection(argument, request.collection, request.live)
-    try:
-        wanted = TimeRange(days.window.wanted_first_ms, days.window.wanted_end_ms)
-        source = collection.source(request.fields, [wanted])
-    except BaseException:
-        collection.close()
-        raise
-
-    def close() -> None:
-        source.close()
-        collection.close()
-
-    return replace(source, close=close)
 
 
 def _outcome(

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import pytest
 from effort import THOROUGH
 from hypothesis import settings
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+
+from bench.mongo_urls import with_database
 
 _SOURCES = Path(__file__).parent / "ferretdb"
 _BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
@@ -62,7 +63,7 @@ def mortal_server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]
 def mongo_database_url(mongo_url: str) -> Iterator[str]:
     """The URL of a database of this test alone, dropped after it."""
     name = f"test_{uuid.uuid4().hex}"
-    yield urlsplit(mongo_url)._replace(path=f"/{name}").geturl()
+    yield with_database(mongo_url, name)
     client: MongoClient[dict[str, Any]]
     with MongoClient(mongo_url) as client:
         client.drop_database(name)

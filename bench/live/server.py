@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
@@ -19,6 +18,7 @@ from pymongo.errors import PyMongoError
 
 from bench.data import ROOT
 from bench.measure import BenchFailed
+from bench.mongo_urls import with_database
 
 _SOURCES: Final = ROOT / "tests" / "ferretdb"
 _BINARY: Final = ROOT / ".cache" / "ferretdb" / "ferretdb"
@@ -58,7 +58,7 @@ def running_server(folder: Path) -> Iterator[tuple[str, str]]:
 @contextmanager
 def filled_database(server: str, name: str, file: Path) -> Iterator[str]:
     """The URL of a new database whose collection ``transaction`` holds the documents of a BSON file; dropped after."""
-    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    url = with_database(server, name)
     with MongoClient[Any](url) as client:
         client.drop_database(name)
         try:

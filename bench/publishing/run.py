@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from pymongo import MongoClient
 
@@ -17,6 +16,7 @@ from bench.kept import Section
 from bench.live.server import running_server
 from bench.machine import describe, load_average
 from bench.measure import keep_to_cores
+from bench.mongo_urls import with_database
 from bench.publishing.costs import Cost, measure_costs
 from bench.publishing.report import Found, as_section
 from bench.publishing.stores import History
@@ -72,7 +72,7 @@ def _new_database(server: str) -> Iterator[str]:
     """The URL of a database for this alone, dropped afterwards."""
     name = f"bench_publishing_{uuid.uuid4().hex}"
     try:
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        yield with_database(server, name)
     finally:
         with MongoClient[Any](server) as client:
             client.drop_database(name)

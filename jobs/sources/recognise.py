@@ -35,11 +35,13 @@ def open_source(
     collection: str | None,
     chunk_bytes: int = CHUNK_BYTES,
     live: LiveOptions | None = None,
+    window: Window | None = None,
 ) -> Source:
     """Open a file, a mongodump folder, or standard input (``-``) and recognise what it holds; or a live collection.
 
     :param collection: the collection wanted of a dump or server that holds several, or None for the default names.
     :param live: how a live collection is read.
+    :param window: of a live collection, read only what it counts and what it rejects for its time; None: all of it.
     :raises UsageError: the URL of a server is not valid.
     :raises SourceError: it cannot be read, or lacks the collection or a column.
     :raises UnknownFormat: the content is nothing that is read.
@@ -49,7 +51,7 @@ def open_source(
         # Like the formats below, imported when it is met.
         from jobs.sources.live.collection import open_live
 
-        return open_live(argument, fields, collection, live)
+        return open_live(argument, fields, collection, live, window)
     inside_dump = argument != STANDARD_INPUT and os.path.isdir(argument)  # noqa: PTH112 - Path raises for long names
     stream = open_stream(str(collection_file(Path(argument), collection)) if inside_dump else argument)
     try:

@@ -19,6 +19,8 @@ from parsing import require_parseable
 from pymongo import MongoClient
 from sandbox import Sandbox, prepared
 
+from bench.mongo_urls import with_database
+
 LANGUAGES: Final = {"sh", "json", "ini", "cron", "yaml", "python", "diff", "mermaid"}
 ELSEWHERE: Final = "docs/extending.md"
 """Its commands are run by `test_extending`, in a program that has been extended."""
@@ -50,7 +52,7 @@ def sandbox(
     for tool in ("curl", "sqlite3"):
         if subprocess.run(["sh", "-c", f"command -v {tool}"], capture_output=True, check=False).returncode:
             missing(f"{tool} is not installed, which commands of the documents use")
-    url = f"{mongo_url}documents"
+    url = with_database(mongo_url, "documents")
     now = datetime.now(UTC)
     with MongoClient[dict[str, Any]](url) as client:
         client.drop_database("documents")

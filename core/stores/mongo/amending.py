@@ -15,6 +15,7 @@ from pymongo.database import Database
 from core.stores.generations import generation_name, publication_lost, require_amended, require_next
 from core.stores.mongo.counting import count_shown, shown_of
 from core.stores.mongo.database import Document
+from core.stores.mongo.inserting import insert_batch
 from core.stores.mongo.layers import MOST_RANGES, Layer, Part, layers_of, parts, united
 from core.stores.mongo.publications import in_force
 from core.stores.mongo.publishing import announce, drop, fill, publish
@@ -90,6 +91,6 @@ def _copy(db: Database[Document], source: str, query: Document, target: str) -> 
     copied = 0
     with db[source].find(query, {"_id": False}, batch_size=_BATCH_ROWS) as found:
         while batch := list(islice(found, _BATCH_ROWS)):
-            db[target].insert_many(batch, ordered=False)
+            insert_batch(db[target], batch)
             copied += len(batch)
     return copied

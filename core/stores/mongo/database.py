@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +21,9 @@ from core.errors import SettingsError, StoreUnavailable
 Document = dict[str, Any]
 
 _ACCESS_DENIED: Final = (13, 18)  # Unauthorized, AuthenticationFailed
+_LONGEST_REASON: Final = 400
+# A message quotes documents and commands in braces: `dup key: { merchant_id: "…" }`. The first name is no content.
+_QUOTED: Final = re.compile(r'\{\s*("?[$\w.]+"?:)?.*(?:\}|\Z)', re.DOTALL)
 
 
 class Database:
@@ -59,7 +63,8 @@ class Database:
         try:
             yield self._database
         except PyMongoError as error:
-            raise self._unavailable(error) from error
+            # Not as the cause: its own text, which a traceback shows, quotes the documents of a batch.
+            raise self._unavailable(error) from None
 
     def close(self) -> None:
         """Close all connections; closing again does nothing."""
@@ -75,10 +80,30 @@ class Database:
 
 
 def reason_of(error: PyMongoError) -> str:
-    """What went wrong, in the server's or the driver's words, to stand in a sentence."""
-    if isinstance(error, OperationFailure) and error.details:
-        return str(error.details.get("errmsg", error)).rstrip(".")
-    return str(error).partition(" (configured timeouts:")[0].partition(", Timeout:")[0]
+    """What went wrong, in the server's or the driver's words, to stand in a sentence.
+
+    It is short and quotes no document. Of a batch it says how many writes failed, and the code and message of the
+    first.
+    """
+    details = (error.details if isinstance(error, OperationFailure) else None) or {}
+    refused = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
+    if refused:
+        writes = "1 write failed" if len(refused) == 1 else f"{len(refused)} writes failed, the first"
+        return f"{writes} with code {refused[0].get('code')}: {_message_of(refused[0])}"
+    if details:
+        return _message_of(details)
+    return _short(str(error).partition(" (configured timeouts:")[0].partition(", Timeout:")[0])
+
+
+def _message_of(refusal: Mapping[str, Any]) -> str:
+    """The message of an error document of the server."""
+    return _short(str(refusal.get("errmsg") or f"error {refusal.get('code', 'without a code')}"))
+
+
+def _short(message: str) -> str:
+    without_content = _QUOTED.sub(lambda found: f"{{ {found[1]} … }}" if found[1] else "{ … }", message)
+    found = " ".join(without_content.split()).rstrip(".")
+    return found if len(found) <= _LONGEST_REASON else f"{found[: _LONGEST_REASON - 1]}…"
 
 
 def _client(url: str, timeout_ms: int) -> MongoClient[Document]:

@@ -17,6 +17,7 @@ from core.stores.mongo.publications import in_force, kept_by, newest_two
 _log = logging.getLogger(__name__)
 
 _NAMESPACE_NOT_FOUND: Final = 26
+_NAMESPACE_EXISTS: Final = 48
 _NO_VIEWS: Final = (59, 115, 238)  # CommandNotFound, CommandNotSupported, NotImplemented
 
 
@@ -36,12 +37,14 @@ def _show(db: Database[Document], shown: Sequence[Part]) -> None:
     *newer, oldest = shown
     pipeline: list[Document] = [{"$match": oldest.query}] if oldest.query else []
     pipeline += [{"$unionWith": {"coll": part.collection, "pipeline": [{"$match": part.query}]}} for part in newer]
+    # Looked up, and not tried: a server refuses collMod without the right to it also where there is no view yet.
+    commands = ["collMod", "create"] if db.list_collection_names(filter={"name": SUMMARIES}) else ["create", "collMod"]
     try:
-        db.command("collMod", SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
+        db.command(commands[0], SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
     except OperationFailure as error:
-        if error.code != _NAMESPACE_NOT_FOUND:
+        if error.code not in (_NAMESPACE_NOT_FOUND, _NAMESPACE_EXISTS):  # another made or dropped it meanwhile
             raise
-        db.command("create", SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
+        db.command(commands[1], SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
 
 
 def clear(db: Database[Document]) -> None:

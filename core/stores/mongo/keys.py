@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING
-from pymongo.errors import DuplicateKeyError
 
 from core.stores.keys import ApiKey
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
+from core.stores.mongo.inserting import insert_once
 from core.stores.records import key_from_record, key_to_record
 
 
@@ -22,10 +22,8 @@ class MongoApiKeyStore:
         """Keep `key`; durable when it returns."""
         document = to_document(key_to_record(key), "id")
         with self._database.answering() as db:
-            try:
-                db["api_keys"].insert_one(document)
-            except DuplicateKeyError:
-                raise ValueError(f"there is a key {key.id} already") from None
+            if not insert_once(db["api_keys"], document):
+                raise ValueError(f"there is a key {key.id} already")
 
     def get(self, key_id: str) -> ApiKey | None:
         """The key of that id, also a revoked one, or None."""

@@ -26,6 +26,7 @@ from core.stores.generations import (
 from core.stores.mongo.database import Document, reason_of
 from core.stores.mongo.documents import to_document
 from core.stores.mongo.following import clear, move_view
+from core.stores.mongo.inserting import insert_batch
 from core.stores.mongo.layers import Layer, layers_to_record
 from core.stores.mongo.publications import PUBLICATIONS, in_force
 from core.stores.mongo.schema import SUMMARY_INDEXES
@@ -69,7 +70,7 @@ def fill(db: Database[Document], name: str, rows: pl.DataFrame) -> None:
     for index in SUMMARY_INDEXES:
         db[name].create_indexes([index])
     for batch in to_batches(rows, _BATCH_ROWS):
-        db[name].insert_many([_summary_document(row) for row in batch], ordered=False)
+        insert_batch(db[name], [_summary_document(row) for row in batch])
 
 
 def announce(
@@ -90,12 +91,12 @@ def announce(
                 drop(db, made)
             raise publication_lost(publication, f"run {winner.get('run_id')} published it first") from None
     except PyMongoError as error:
-        # What was made stays: the document may have arrived, and then it is in force.
+        # What was made stays: the document may have arrived, and then it is published.
         raise StoreUnavailable(
             f"the connection broke while run {publication.run_id} published generation {publication.generation}, and "
             f"whether it did is not known: {reason_of(error)}",
             "See with: python -m jobs status. If the generation is not in force, run the same command again.",
-        ) from error
+        ) from None
     # It is published: what fails from here on is done by the next publication.
     with suppress(PyMongoError):
         move_view(db)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError
 
 from core.errors import RunHeld
 from core.stores.holders import Clock, require_free
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
+from core.stores.mongo.inserting import insert_once
 from core.stores.records import run_from_record, run_to_record
 from core.stores.runs import Run, RunStatus
 
@@ -34,9 +33,9 @@ class MongoRunLedger:
             if before.status is RunStatus.RUNNING:
                 self._close(before)
         run = replace(draft, id=1 if before is None else before.id + 1)
-        with self._database.answering() as db, suppress(DuplicateKeyError):
-            db["summary_runs"].insert_one(_to_document(run))
-            return run
+        with self._database.answering() as db:
+            if insert_once(db["summary_runs"], _to_document(run)):
+                return run
         winner = self.get(run.id)
         if winner is not None:
             require_free(winner, self._clock())

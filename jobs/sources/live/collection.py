@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 
 from core.errors import SourceError
 from jobs.decode.decoder import BsonDecoder
+from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.collections import Namespace, choose
 from jobs.sources.feed import Source
@@ -31,10 +32,13 @@ from jobs.sources.live.feed import LiveFeed
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
 from jobs.sources.live.url import redacted
+from jobs.sources.live.without_day import where_condition, without_day
 
 T = TypeVar("T")
 
 _RECENT_MS: Final = 300_000  # clocks of those who insert may be behind
+_INDEXES_NOT_SHOWN: Final = (13, 166)
+"""Unauthorized, CommandNotSupportedOnView."""
 
 
 class LiveCollection:
@@ -70,28 +74,34 @@ class LiveCollection:
         """
         return self._ask(lambda: self._collection.find_one({}, {"_id": 1})) is None
 
-    def source(self, fields: Fields, times: Sequence[TimeRange] | None = None) -> Source:
+    def source(
+        self, fields: Fields, times: Sequence[TimeRange] | None = None, named_ms: tuple[int, int] | None = None
+    ) -> Source:
         """What the collection holds while it is read.
 
         Each document is read once that is there all the time; one that is inserted or deleted meanwhile is read once or
         not at all. Without an index on the time field every document is looked at, whatever `times` are.
 
         :param times: read only documents whose time is a date in one of these ranges; no range, no document.
+        :param named_ms: beside `times`, read the documents too whose time is no date of those instants.
         :returns: closing it ends its cursors, and leaves the connection open.
         :raises SourceError: the server does not answer, or refuses.
         """
         ranges = None if times is None else joined(times)
         began_ms = time.time_ns() // 1_000_000
-        before = self._ask(self._count)
+        before = self._ask(self._estimate)
         parts = self._ask(partial(self._parts, fields.time, ranges, before))
+        if ranges is not None and named_ms is not None:
+            rest = self._without_day(fields.time, named_ms, ranges)
+            parts.append(partitions.Part(partitions.Order.NONE, rest=rest))
         warnings: list[str] = []
 
         def at_end(read: int) -> None:
             if ranges is None:
-                after = self._ask(self._count)
+                after = self._ask(self._estimate)
                 count = partial(self._ask, partial(self._collection.count_documents, {}))
-                written_to = partial(self._ask, partial(self._is_written_to, fields.time, began_ms - _RECENT_MS))
-                warnings.extend(filter(None, [check_count(self.name, read, before, after, count, written_to)]))
+                recent = partial(self._ask, partial(self._count_recent, fields.time, began_ms - _RECENT_MS))
+                warnings.extend(filter(None, [check_count(self.name, read, before, after, count, recent)]))
 
         read = [partial(batches_of, self.name, self._collection, part, fields, self._options) for part in parts]
         feed = LiveFeed(self.name, read, self._options.cursors, at_end)
@@ -112,16 +122,27 @@ class LiveCollection:
             warnings=lambda: tuple(warnings),
         )
 
-    def time_index_exists(self, path: str) -> bool:
-        """Whether an index finds every document by the time at `path`.
+    def count_without_day(self, fields: Fields, times: Sequence[TimeRange], named_ms: tuple[int, int]) -> int:
+        """How many documents that the filters let through have no date of `named_ms`, and are not found by `times`.
 
         :raises SourceError: the server does not answer, or refuses.
         """
+        query = {"$and": [self._without_day(fields.time, named_ms, joined(times)), where_condition(fields.where)]}
+        return self._ask(partial(self._collection.count_documents, query))
+
+    def time_index_exists(self, path: str) -> bool | None:
+        """Whether an index finds every document by the time at `path`; None where the server does not show indexes.
+
+        :raises SourceError: the server does not answer, or refuses.
+        """
+        indexes = self._ask(self._indexes)
+        if indexes is None:
+            return None
         return any(
             next(iter(index["key"].items())) in ((path, 1), (path, -1))
             and not index.get("hidden")
             and "partialFilterExpression" not in index
-            for index in self._ask(lambda: list(self._collection.list_indexes()))
+            for index in indexes
         )
 
     def create_index_command(self, path: str) -> str:
@@ -150,7 +171,7 @@ class LiveCollection:
             except PyMongoError as error:
                 failures += 1
                 if failures > self._options.retries or not passes(error):
-                    raise source_error(self.name, error) from error
+                    raise source_error(self.name, error) from None
                 threading.Event().wait(backoff_s(failures, self._options))
 
     def _parts(self, time_field: str, ranges: list[TimeRange] | None, documents: int) -> list[partitions.Part]:
@@ -161,8 +182,21 @@ class LiveCollection:
         found = partitions.id_parts(self._collection, wanted)
         return found if ranges is None else partitions.within_times(found, time_field, ranges)
 
-    def _count(self) -> int:
-        """How many documents the server believes to have, without counting them."""
+    def _without_day(self, time_field: str, named_ms: tuple[int, int], ranges: Sequence[TimeRange]) -> Document:
+        names_all_types = self._ask(partial(partitions.knows_every_type, self._collection))
+        return without_day(time_field, named_ms, ranges, names_all_types=names_all_types)
+
+    def _indexes(self) -> list[Mapping[str, Any]] | None:
+        """The indexes; None for a view, which has none of its own, and for a user who may not list them."""
+        try:
+            return list(self._collection.list_indexes())
+        except OperationFailure as error:
+            if error.code in _INDEXES_NOT_SHOWN:
+                return None
+            raise
+
+    def _estimate(self) -> int:
+        """About how many documents there are: what the server believes to have, without counting them."""
         # Without the read concern of the others: that of a statistic is fixed.
         statistics = self._collection.with_options(read_concern=ReadConcern("local"))
         try:
@@ -170,11 +204,11 @@ class LiveCollection:
         except OperationFailure:  # a view, or a user without the right
             return self._collection.estimated_document_count()
 
-    def _is_written_to(self, time_field: str, since_ms: int) -> bool:
-        """Whether there are documents that were made since, by their ``_id`` or by their time."""
+    def _count_recent(self, time_field: str, since_ms: int) -> int:
+        """How many documents were made since, by their ``_id`` or by their time."""
         since = datetime.fromtimestamp(since_ms / 1000, UTC)
         recent: list[Document] = [{"_id": {"$gte": ObjectId.from_datetime(since)}}, {time_field: {"$gte": since}}]
-        return any(self._collection.find_one(query, {"_id": 1}) is not None for query in recent)
+        return self._collection.count_documents({"$or": recent})
 
     def _latest_ms(self, time_field: str) -> int | None:
         found = self._collection.find_one(
@@ -202,7 +236,7 @@ def open_collection(url: str, collection: str | None, options: LiveOptions | Non
             # Also for users who may read some collections only.
             names = client[database].list_collection_names(authorizedCollections=True)
         except PyMongoError as error:
-            raise source_error(place, error) from error
+            raise source_error(place, error) from None
         namespace = choose(place, [Namespace(database, name) for name in names], collection)
         return LiveCollection(client, place, namespace, options)
     except BaseException:
@@ -210,9 +244,16 @@ def open_collection(url: str, collection: str | None, options: LiveOptions | Non
         raise
 
 
-def open_live(url: str, fields: Fields, collection: str | None, options: LiveOptions | None = None) -> Source:
-    """A whole collection as a source with a connection of its own.
+def open_live(
+    url: str,
+    fields: Fields,
+    collection: str | None,
+    options: LiveOptions | None = None,
+    window: Window | None = None,
+) -> Source:
+    """A collection as a source with a connection of its own.
 
+    :param window: read only what it counts and what it rejects for its time; None: the whole collection.
     :raises UsageError: the URL is not valid, or names no database.
     :raises SourceError: see `open_collection`; or the collection is empty.
     """
@@ -220,7 +261,11 @@ def open_live(url: str, fields: Fields, collection: str | None, options: LiveOpt
     try:
         if live.is_empty():
             raise SourceError(f"{live.name} is empty", "Check the collection's name and the database in the URL.")
-        source = live.source(fields)
+        if window is None:
+            source = live.source(fields)
+        else:
+            wanted = TimeRange(window.wanted_first_ms, window.wanted_end_ms)
+            source = live.source(fields, [wanted], (window.named_first_ms, window.named_end_ms))
     except BaseException:
         live.close()
         raise

@@ -16,8 +16,10 @@ from jobs.sources.live.url import redacted
 
 Document = dict[str, Any]
 
-AS_STORED: Final[CodecOptions[Document]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
-"""How values are read that are sent back to the server: dates outside of Python's years too."""
+AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="surrogateescape"
+)
+"""How values are read, whatever they hold: dates outside of Python's years too, and text that is no UTF-8."""
 _OF_URL_FIRST: Final = {
     "serverselectiontimeoutms": "timeout_s",
     "connecttimeoutms": "timeout_s",

@@ -89,7 +89,7 @@ def batches_of(
         except PyMongoError as error:
             failures += 1
             if failures > options.retries or not passes(error):
-                raise source_error(name, error, f"after {documents} documents of a part") from error
+                raise source_error(name, error, f"after {documents} documents of a part") from None
             stop.wait(backoff_s(failures, options))
 
 
@@ -105,7 +105,7 @@ def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
         except PyMongoError as error:
             failures += 1
             if failures > options.retries or not passes(error):
-                raise source_error(name, error) from error
+                raise source_error(name, error) from None
             threading.Event().wait(backoff_s(failures, options))
 
 

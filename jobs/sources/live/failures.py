@@ -44,12 +44,12 @@ def passes(error: PyMongoError) -> bool:
 
 
 def source_error(name: str, error: PyMongoError, while_reading: str = "") -> SourceError:
-    """`error` as a user understands it.
+    """`error` as a user understands it; to be raised ``from None``, as the text of `error` may quote documents.
 
     :param name: what messages call the source; no password in it.
     :param while_reading: how far it had come, or nothing when it had not begun.
     """
-    reason = reason_of(error).partition("\n")[0].rstrip(".")
+    reason = reason_of(error)
     if isinstance(error, OperationFailure) and not passes(error):
         refused = error.code in _ACCESS_DENIED
         hint = (

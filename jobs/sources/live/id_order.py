@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import bson
 from bson import Decimal128
+from bson.raw_bson import RawBSONDocument
 
 from core.errors import SourceError
 from jobs.sources.live.connecting import AS_STORED, Document
@@ -34,6 +35,11 @@ _IN_ORDER: Final = (
 _NOT_IN_FERRETDB: Final = frozenset({"minKey", "undefined", "symbol", "dbPointer", "javascript", "javascriptWithScope"})
 """Types that it can neither hold nor name."""
 _ID: Final = b"_id\0"
+_FIXED_SIZES: Final = {
+    0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0,
+}  # fmt: skip
+_SIZES_MORE_THAN_LENGTH: Final = {0x02: 4, 0x0D: 4, 0x0E: 4, 0x03: 0, 0x04: 0, 0x0F: 0, 0x05: 5, 0x0C: 16}
+_REGEX: Final = 0x0B
 
 
 def is_nan(value: Any) -> bool:
@@ -43,19 +49,33 @@ def is_nan(value: Any) -> bool:
     )
 
 
-def after(raw: bytes, *, names_all_types: bool) -> Document:
-    """The condition for all documents after `raw` in the order of ``_id``.
+def id_of(raw: bytes) -> bytes:
+    """The ``_id`` of a document as the server sent it: the byte of its type, and its value.
 
-    :param raw: a document as the server sent it.
-    :param names_all_types: whether the server knows every type by name.
     :raises SourceError: the document does not begin with its ``_id``, as those of every server do.
     """
     if raw[5:9] != _ID:
         raise SourceError(
             "the server sent a document that does not begin with its _id", "Read it with one server only."
         )
-    place = next((i for i, (_, codes) in enumerate(_IN_ORDER) if raw[4] in codes), len(_IN_ORDER))
-    same_type = {"_id": after_value(bson.decode(raw, AS_STORED)["_id"])}
+    kind, at = raw[4], 9
+    if kind == _REGEX:
+        end = raw.index(b"\0", raw.index(b"\0", at) + 1) + 1
+    elif kind in _FIXED_SIZES:
+        end = at + _FIXED_SIZES[kind]
+    else:
+        end = at + int.from_bytes(raw[at : at + 4], "little") + _SIZES_MORE_THAN_LENGTH.get(kind, 0)
+    return raw[4:5] + raw[at:end]
+
+
+def after(last: bytes, *, names_all_types: bool) -> Document:
+    """The condition for all documents whose ``_id`` comes after `last`.
+
+    :param last: as `id_of` gives it.
+    :param names_all_types: whether the server knows every type by name.
+    """
+    place = next((i for i, (_, codes) in enumerate(_IN_ORDER) if last[0] in codes), len(_IN_ORDER))
+    same_type = after_same_type(last)
     if names_all_types:
         # A list and not a negation, which no index serves.
         return {"$or": [same_type, {"_id": {"$type": [name for names, _ in _IN_ORDER[place + 1 :] for name in names]}}]}
@@ -63,7 +83,28 @@ def after(raw: bytes, *, names_all_types: bool) -> Document:
     return {"$or": [same_type, {"_id": {"$not": {"$type": up_to}}}]}
 
 
-def after_value(value: Any) -> Document:
-    """The condition for every ``_id`` of the same type that comes after `value`."""
+def after_same_type(last: bytes) -> Document:
+    """The condition for every ``_id`` of the same type that comes after `last`.
+
+    The value is sent back byte for byte: text in it may be no UTF-8.
+    """
+    greater = _document_of(b"$gt", last)
     # NaN comes before all other numbers, but no comparison with it holds.
-    return {"$gte": float("-inf")} if is_nan(value) else {"$gt": value}
+    return {
+        "_id": {"$gte": float("-inf")} if is_nan(bson.decode(greater, AS_STORED)["$gt"]) else RawBSONDocument(greater)
+    }
+
+
+def can_be_sent(value: Any) -> bool:
+    """Whether `value`, decoded as `AS_STORED`, is the same when it is sent back: text in it is UTF-8."""
+    try:
+        bson.encode({"_id": value}, codec_options=AS_STORED)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _document_of(name: bytes, element: bytes) -> bytes:
+    """A document of one entry `name`, whose type and value are `element`."""
+    content = element[:1] + name + b"\0" + element[1:] + b"\0"
+    return (len(content) + 4).to_bytes(4, "little") + content

@@ -19,7 +19,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from jobs.sources.live.connecting import Document
-from jobs.sources.live.id_order import is_nan
+from jobs.sources.live.id_order import can_be_sent, is_nan
 from jobs.sources.live.times import TimeRange
 
 _SAMPLES_A_PART: Final = 50
@@ -95,7 +95,7 @@ def id_parts(collection: Collection[Document], cursors: int) -> list[Part]:
 
     :raises PyMongoError: the server does not answer, or refuses.
     """
-    knows_all_types = _knows_all_types(collection)
+    knows_all_types = knows_every_type(collection)
     if cursors == 1:
         return [Part(Order.ID, names_all_types=knows_all_types)]
     classes = _classes_that_occur(collection)
@@ -136,7 +136,7 @@ def _ranges(types: list[str], borders: list[Any]) -> list[Document]:
     return [first, *middle, {"$gte": borders[-1]}]
 
 
-def _knows_all_types(collection: Collection[Document]) -> bool:
+def knows_every_type(collection: Collection[Document]) -> bool:
     """See `Part.names_all_types`."""
     try:
         collection.find_one({"_id": {"$type": list(_OTHERS)}}, {"_id": 1})
@@ -188,7 +188,7 @@ def _quantiles(values: list[Any], parts: int, of: int) -> list[Any]:
     wanted = max(1, round(parts * len(values) / of)) if of else 1
     chosen = [values[i * len(values) // wanted] for i in range(1, wanted)]
     distinct = [one for i, one in enumerate(chosen) if i == 0 or one != chosen[i - 1]]
-    return [one for one in distinct if not is_nan(one)]
+    return [one for one in distinct if not is_nan(one) and can_be_sent(one)]
 
 
 def _borders_by_skipping(collection: Collection[Document], name: str, parts: int) -> list[Any]:
@@ -198,7 +198,7 @@ def _borders_by_skipping(collection: Collection[Document], name: str, parts: int
     borders: list[Any] = []
     while len(borders) < parts - 1:
         found = collection.find_one({"_id": condition}, {"_id": 1}, sort=[("_id", 1)], skip=step)
-        if found is None:
+        if found is None or not can_be_sent(found["_id"]):
             break
         if not is_nan(found["_id"]):
             borders.append(found["_id"])

@@ -7,14 +7,13 @@ from typing import Any, Final, Protocol
 
 import bson
 from bson import DatetimeMS
-from bson.raw_bson import RawBSONDocument
+from bson.errors import InvalidBSON
 
 from core.errors import SourceError
 from jobs.sources.live.connecting import AS_STORED, Document
-from jobs.sources.live.id_order import after, after_value
+from jobs.sources.live.id_order import after, after_same_type, id_of
 from jobs.sources.live.partitions import Order, Part
 
-_RAW: Final = AS_STORED.with_options(document_class=RawBSONDocument)
 _MAX_HELD_BYTES: Final = 32 * 1024 * 1024
 """How much is held of documents that do not differ in what they are sorted by."""
 
@@ -56,14 +55,13 @@ class _ById:
             return ({"_id": part.id_condition} if part.id_condition else {}) | part.rest
         if not part.id_condition:
             return {"$and": [after(self._last, names_all_types=part.names_all_types), part.rest]}
-        within = {name: value for name, value in part.id_condition.items() if name != "$gte"}
-        return {"_id": within | after_value(bson.decode(self._last, AS_STORED)["_id"])} | part.rest
+        return {"$and": [{"_id": part.id_condition}, after_same_type(self._last), part.rest]}
 
     def unread(self, raw: bytes) -> bytes:
         return raw
 
     def read(self, raw: bytes, last: int) -> None:
-        self._last = raw[last:]
+        self._last = id_of(raw[last:])
 
 
 class _ByTime:
@@ -92,7 +90,7 @@ class _ByTime:
                 "Run it again; it starts afresh.",
             )
         self._known = {
-            _id_of(document) for raw in self._held for document in _documents(raw) if self._is_at_last_time(document)
+            id_of(document) for raw in self._held for document in _documents(raw) if self._is_found_again(document)
         }
         condition = self._part.id_condition
         query = ({"_id": condition} if condition else {}) | self._part.rest
@@ -103,10 +101,10 @@ class _ByTime:
     def unread(self, raw: bytes) -> bytes:
         if not self._known:
             return raw
-        return b"".join(document.raw for document in _documents(raw) if _id_of(document) not in self._known)
+        return b"".join(document for document in _documents(raw) if id_of(document) not in self._known)
 
     def read(self, raw: bytes, last: int) -> None:
-        time_ms = self._time_of(bson.decode(raw[last:], AS_STORED)) if self._sorted else None
+        time_ms = self._time_of(raw[last:]) if self._sorted else None
         if time_ms is not None and time_ms != self._time_ms:
             self._time_ms = time_ms
             self._held.clear()
@@ -118,25 +116,26 @@ class _ByTime:
         if self._held_bytes > _MAX_HELD_BYTES:
             self._held.clear()
 
-    def _is_at_last_time(self, document: RawBSONDocument) -> bool:
-        # One whose time cannot be told, as inside an array, may be found again at any time.
-        return not self._sorted or self._time_of(document) in (None, self._time_ms)
+    def _is_found_again(self, document: bytes) -> bool:
+        if self._time_ms is None:
+            return True
+        # One whose time cannot be told, as inside an array, may be found at any time.
+        time_ms = self._time_of(document)
+        return time_ms is None or time_ms >= self._time_ms
 
-    def _time_of(self, document: Any) -> int | None:
-        value = document
+    def _time_of(self, document: bytes) -> int | None:
+        try:
+            value: Any = bson.decode(document, AS_STORED)
+        except InvalidBSON:  # broken inside: it is rejected where it is decoded
+            return None
         for name in self._path:
-            value = value.get(name) if hasattr(value, "get") else None
+            value = value.get(name) if isinstance(value, dict) else None
         return int(value) if isinstance(value, DatetimeMS) else None
 
 
-def _documents(raw: bytes) -> Iterator[RawBSONDocument]:
+def _documents(raw: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(raw):
         end = at + int.from_bytes(raw[at : at + 4], "little")
-        yield RawBSONDocument(raw[at:end], _RAW)
+        yield raw[at:end]
         at = end
-
-
-def _id_of(document: RawBSONDocument) -> bytes:
-    """The ``_id`` as the server wrote it: type and value."""
-    return bson.encode({"_id": document.get("_id")}, codec_options=_RAW)

@@ -18,9 +18,13 @@ class TimeRange:
 
     def condition(self) -> dict[str, Any]:
         """What a query asks of the field. Such comparisons hold for dates only, of no other BSON type."""
-        before = {} if self.end_ms is None else {"$lt": DatetimeMS(self.end_ms)}
         # An array of dates is no time, but would be found, and perhaps in two ranges.
-        return {"$gte": DatetimeMS(self.start_ms), **before, "$not": {"$type": "array"}}
+        return {**self.bounds(), "$not": {"$type": "array"}}
+
+    def bounds(self) -> dict[str, Any]:
+        """The comparisons of `condition`; an array fulfils them when elements of it do."""
+        before = {} if self.end_ms is None else {"$lt": DatetimeMS(self.end_ms)}
+        return {"$gte": DatetimeMS(self.start_ms), **before}
 
 
 def joined(ranges: Iterable[TimeRange]) -> list[TimeRange]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -164,16 +165,17 @@ def _fill(sandbox: Sandbox, mongo_url: str) -> None:
         f"{python} jobs sample {SAMPLE}\n"
         "cp demo/sample.archive.gz dump.archive.gz\n"
         f"{python} jobs rebuild demo/sample.archive.gz --truncate\n"
-        f"{python} jobs rebuild '{mongo_url}' --truncate --store sqlite:///live.db"
+        f"{python} jobs rebuild {shlex.quote(mongo_url)} --truncate --store sqlite:///live.db"
     )
     options = "--summaries --notifications --operate"
     sandbox.variables["TOKEN"] = sandbox.run(f"{python} api keys add tests {options}").strip()
     spare = sandbox.run(f"{python} api keys add spare --operate").split("_")[1]
+    live = shlex.quote(mongo_url)
     sandbox.replaced |= {
         "revoke ID": f"revoke {spare}",
         "retry ID": f"retry {_dead_message(sandbox)}",
-        "'mongodb://reader:s3cret@db1,db2/shop?replicaSet=rs0&readPreference=secondaryPreferred'": mongo_url,
-        "mongodb://db1/shop": mongo_url,
+        "'mongodb://reader:s3cret@db1,db2/shop?replicaSet=rs0&readPreference=secondaryPreferred'": live,
+        "mongodb://db1/shop": live,
         "0.0.0.0:8000": f"127.0.0.1:{_free_port()}",
         "http://127.0.0.1:8000": f"http://127.0.0.1:{_free_port()}",
     }

@@ -12,6 +12,7 @@ import pytest
 from command_line import CommandLine
 from transactions import bson_of, published_rows, spread, summaries_of, write_bson
 
+from bench.mongo_urls import database_of
 from core.stores import open_stores
 
 GOOD = spread(["a", "b"], days=20)
@@ -93,7 +94,7 @@ def test_a_store_on_a_server_of_a_newer_schema_is_not_touched(
     jobs = CommandLine(tmp_path, STORE_URL=mongo_database_url)
     write_bson(tmp_path / "good.bson", GOOD)
     with MongoClient[dict[str, object]](mongo_url) as client:
-        database = client[mongo_database_url.rpartition("/")[2]]
+        database = client[database_of(mongo_database_url)]
         database["summary_meta"].insert_one({"_id": "schema", "version": 99})
         jobs("rebuild", "good.bson").require_failure(1, "has schema version 99")
         assert database.list_collection_names() == ["summary_meta"]

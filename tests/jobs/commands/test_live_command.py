@@ -15,7 +15,9 @@ from command_line import CommandLine, wait_until
 from live_collections import fill
 from transactions import published_rows, spread, summaries_of
 
+from bench.mongo_urls import with_option
 from core.stores import open_stores
+from jobs.sources.live.url import redacted
 
 TRANSACTIONS = spread([ObjectId(), "shop", 42], days=30, first=date(2024, 3, 10))
 
@@ -48,16 +50,16 @@ def test_a_live_collection_gives_the_summaries_of_its_documents(jobs: CommandLin
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
         assert published_rows(stores) == summaries_of(TRANSACTIONS)
         (run,) = stores.runs.recent(1)
-    assert run.sources == (shop,)
+    assert run.sources == (redacted(shop),)
     assert run.counts.counted == len(TRANSACTIONS)
 
 
 def test_without_a_source_the_one_of_the_settings_is_read(jobs: CommandLine, shop: str) -> None:
-    said = jobs("rebuild", "--json", SOURCE_URL=shop + "?appName=test&readPreference=primaryPreferred")
+    said = jobs("rebuild", "--json", SOURCE_URL=with_option(shop, "appName=test&readPreference=primaryPreferred"))
     assert said.code == 0, said
     run = json.loads(said.out)["run"]
     assert run["counts"]["counted"] == len(TRANSACTIONS)
-    assert run["command"] == f"rebuild {shop}"
+    assert run["command"] == f"rebuild {redacted(shop)}"
     jobs("rebuild", "--truncate").require_failure(2, "no SOURCE is named, and SOURCE_URL is not set")
     jobs("status", SOURCE_URL="dump.bson").require_failure(2, "SOURCE_URL is")
 
@@ -76,12 +78,14 @@ def test_rejects_of_a_live_collection_are_in_the_quarantine_file_with_their_ids(
     (line,) = Path(json.loads(said.out)["run"]["quarantine"]).read_text("utf-8").splitlines()
     reject = json.loads(line)
     assert reject["_id"] == "odd"
-    assert reject["source"] == f"{shop}.transaction"
+    assert reject["source"] == f"{redacted(shop)}.transaction"
     assert reject["document"]["amount"] == {"$numberDouble": "1.5"}
 
 
 def test_the_same_collection_twice_is_refused(jobs: CommandLine, shop: str) -> None:
-    jobs("rebuild", shop, f"{shop}?appName=x", "--truncate").require_failure(2, f"{shop} is given twice")
+    jobs("rebuild", shop, with_option(shop, "appName=x"), "--truncate").require_failure(
+        2, f"{redacted(shop)} is given twice"
+    )
 
 
 def test_no_password_is_shown_or_kept(jobs: CommandLine, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 from command_line import CommandLine
 from transactions import spread, write_bson
 
+from bench.mongo_urls import database_of
+
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> CommandLine:
@@ -30,7 +32,7 @@ def test_a_reader_of_a_missing_store_on_a_server_creates_nothing(
 
     CommandLine(tmp_path, STORE_URL=mongo_database_url)("status").require_failure(1, "there is no store at mongodb://")
     with MongoClient[dict[str, object]](mongo_url) as client:
-        assert mongo_database_url.rpartition("/")[2] not in client.list_database_names()
+        assert database_of(mongo_database_url) not in client.list_database_names()
 
 
 def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from bson import DatetimeMS
 from decoded import EVER, Decoded, drain
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from bench.mongo_urls import with_address
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.options import LiveOptions
@@ -93,14 +93,18 @@ class BreakingNetwork:
     """
 
     def __init__(self, url: str, after_bytes: int, breaks: int) -> None:
-        parts = urlsplit(url)
-        self._target = (parts.hostname or "127.0.0.1", parts.port or 27017)
+        client: MongoClient[Document]
+        with MongoClient(url) as client:
+            client.admin.command("ping")
+            address = client.address
+        assert address is not None
+        self._target = address
         self._after_bytes = after_bytes
         self._lock = threading.Lock()
         self.left = breaks
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = parts._replace(netloc=f"127.0.0.1:{self._listener.getsockname()[1]}").geturl()
+        self.url = with_address(url, f"127.0.0.1:{self._listener.getsockname()[1]}")
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> BreakingNetwork:

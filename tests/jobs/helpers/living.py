@@ -24,6 +24,7 @@ from core.stores import Stores
 from jobs.rebuild import Outcome, Rebuild, Request, Watcher
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.url import redacted
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 
 Document = dict[str, Any]
@@ -52,11 +53,12 @@ def clock_changes(zone: str, first_year: int, last_year: int) -> Iterator[dateti
 class Shop:
     """The collection ``transaction`` of a database, and what its summaries must be; a context manager.
 
-    :param url: of the database.
+    :param url: of the database; `place` is how messages show it.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.place = redacted(url)
         self._client: MongoClient[Document] = MongoClient(url)
         self.collection = self._client.get_default_database().get_collection(
             "transaction", codec_options=CodecOptions(tz_aware=True)

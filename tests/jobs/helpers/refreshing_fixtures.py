@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from living import Document, Keeping, Shop
 from pymongo import MongoClient
 
+from bench.mongo_urls import with_database
 from core.stores import Stores, open_stores
 
 NOW = datetime(2024, 3, 23, 9, tzinfo=UTC)
@@ -22,7 +22,7 @@ NOW = datetime(2024, 3, 23, 9, tzinfo=UTC)
 def shop(mongo_url: str) -> Iterator[Shop]:
     """An empty collection of this test alone."""
     name = f"shop_{uuid.uuid4().hex}"
-    with Shop(urlsplit(mongo_url)._replace(path=f"/{name}").geturl()) as shop:
+    with Shop(with_database(mongo_url, name)) as shop:
         shop.collection.database.create_collection("transaction")
         yield shop
     client: MongoClient[Document]

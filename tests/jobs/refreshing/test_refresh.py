@@ -276,7 +276,7 @@ def test_few_rejects_are_set_aside_and_the_run_is_degraded(filled: Keeping) -> N
     assert outcome.run.counts.rejected == sum(outcome.run.rejects_by_reason.values()) == 1
     assert outcome.run.quarantine is not None
     (line,) = Path(outcome.run.quarantine).read_text().splitlines()
-    assert json_util.loads(line)["source"] == f"{filled.shop.url}.transaction"
+    assert json_util.loads(line)["source"] == f"{filled.shop.place}.transaction"
     filled.shop.collection.delete_one({"amount": "much"})
     require_right(filled)
 
@@ -333,7 +333,7 @@ def test_a_missing_index_is_a_warning_with_the_command_that_makes_it(keeping: Ke
     command = f'db.getSiblingDB("{database}").getCollection("transaction").createIndex({{"createdAt": 1}})'
     assert warnings[None][0].endswith(command)
     assert [warning.partition(", so ")[0] for warning in warnings["updatedAt"]] == [
-        f"{keeping.shop.url}.transaction has no index on {path}" for path in ("createdAt", "updatedAt")
+        f"{keeping.shop.place}.transaction has no index on {path}" for path in ("createdAt", "updatedAt")
     ]
     assert keeping.stores.runs.recent(1)[0].warnings == warnings["updatedAt"]
     keeping.shop.index()

@@ -10,6 +10,7 @@ from command_line import CommandLine
 from living import Shop
 from transactions import Transaction, published_rows, write_bson
 
+from bench.mongo_urls import database_of, with_option, with_user
 from core.stores import Stores
 from core.stores.runs import RunStatus
 
@@ -40,7 +41,7 @@ def test_it_says_what_it_did(jobs: CommandLine, shop: Shop, sqlite_stores: Store
     said = jobs("refresh")
     assert (said.code, said.err) == (0, "")
     first, counted, did = said.out.splitlines()
-    assert first == f"Read 20 documents of all days from {shop.url}.transaction."
+    assert first == f"Read 20 documents of all days from {shop.place}.transaction."
     assert counted == "Counted 20, rejected 0, filtered out 0, out of range 0."
     amount = sum(one.amount for one in ten_days())
     assert did.startswith(f"10 day(s) changed. Published generation 1 (run 1): 20 transactions, {amount:,} IRR, in "), (
@@ -57,9 +58,9 @@ def test_it_says_what_it_did(jobs: CommandLine, shop: Shop, sqlite_stores: Store
     assert "has no index on updatedAt" in said.err
     commands = [run.command for run in sqlite_stores.runs.recent(9)]
     assert commands == [
-        f"refresh {shop.url} --look-back 3 --updated-field updatedAt",
-        f"refresh {shop.url} --look-back 1",
-        f"refresh {shop.url} --look-back 3",
+        f"refresh {shop.place} --look-back 3 --updated-field updatedAt",
+        f"refresh {shop.place} --look-back 1",
+        f"refresh {shop.place} --look-back 3",
     ]
     assert published_rows(sqlite_stores) == shop.summaries()
 
@@ -97,7 +98,7 @@ def test_a_missing_index_is_told_with_the_command_that_makes_it(jobs: CommandLin
     assert said.code == 0
     database = shop.collection.database.name
     command = f'db.getSiblingDB("{database}").getCollection("transaction").createIndex({{"createdAt": 1}})'
-    assert said.err.startswith(f"Warning: {shop.url}.transaction has no index on createdAt, so every document")
+    assert said.err.startswith(f"Warning: {shop.place}.transaction has no index on createdAt, so every document")
     assert command in said.err
     assert command in jobs("status", "2").out
 
@@ -150,25 +151,29 @@ def test_the_condition_is_that_of_the_store(jobs: CommandLine, shop: Shop, sqlit
     shop.insert(Transaction("paid", 6, now()), status="paid")
     assert jobs(*paid).code == 0
     assert {merchant for _, _, merchant in published_rows(sqlite_stores)} == {"paid", None}
-    assert sqlite_stores.runs.recent(1)[0].command == f"refresh {shop.url} --look-back 3 --where status=paid"
+    assert sqlite_stores.runs.recent(1)[0].command == f"refresh {shop.place} --look-back 3 --where status=paid"
 
 
 def test_no_password_is_ever_told(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     """Neither that of a user nor what stands in the options of the URL, whether it goes well or not."""
     shop.collection.drop_indexes()
-    with_option = f"{shop.url}?appName=s3cret"
-    assert jobs("refresh", with_option).code == 0
+    optioned = with_option(shop.url, "appName=s3cret")
+    assert jobs("refresh", optioned).code == 0
     shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": now() - 2 * DAY})
-    said = [jobs("refresh", with_option, "--max-reject-ratio", "1"), jobs("refresh", with_option)]
+    said = [jobs("refresh", optioned, "--max-reject-ratio", "1"), jobs("refresh", optioned)]
     assert [one.code for one in said] == [0, 3]
-    verify = ("verify", with_option, "--look-back", "0")
+    verify = ("verify", optioned, "--look-back", "0")
     said += [jobs(*verify, "--max-reject-ratio", "1"), jobs(*verify, "--repair")]
     assert [one.code for one in said] == [0, 3, 0, 3]
-    with_user = shop.url.replace("://", "://reader:s3cret@")
-    not_right = [with_user.replace("s3cret", "s3cret/@"), with_user.rpartition("/")[0], f"{with_option}&x"]
+    of_user = with_user(shop.url, "reader:s3cret")
+    not_right = [
+        of_user.replace("s3cret", "s3cret/@"),
+        of_user.replace(f"/{database_of(shop.url)}", "/"),
+        f"{optioned}&x",
+    ]
     quickly = {"SOURCE_TIMEOUT_S": "1", "SOURCE_RETRIES": "0"}
-    failed = [jobs("refresh", url, **quickly) for url in (with_user, *not_right)]
-    failed.append(jobs("refresh", "--json", SOURCE_URL=with_user, **quickly))
+    failed = [jobs("refresh", url, **quickly) for url in (of_user, *not_right)]
+    failed.append(jobs("refresh", "--json", SOURCE_URL=of_user, **quickly))
     assert {one.code for one in failed} == {1, 2}
     said += failed
     said += [jobs("status"), jobs("status", "--json")]

@@ -13,6 +13,7 @@ from living import Keeping, Shop, difference, drift_of, ms_of
 from rebuilding import AtPhase
 from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
+from bench.mongo_urls import with_option
 from core.errors import MeaningMismatch, RunHeld, ServiceError, SourceError, StoreBusy, TooManyRejects, UsageError
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
@@ -135,7 +136,7 @@ def test_a_repair_is_a_run_of_the_ledger_and_replaces_only_what_drifted(filled: 
     assert run == filled.stores.runs.recent(1)[0]
     assert (run.id, run.command, run.status, run.generation) == (2, "verify of mine", RunStatus.PUBLISHED, 2)
     assert (run.first_day_key, run.last_day_key, run.days_changed) == ("1402/12/01", "1402/12/02", 1)
-    assert run.sources == (filled.shop.url,)
+    assert run.sources == (filled.shop.place,)
     assert {key for _, key, _ in drift_of(outcome)} == {"1402/12/01", "1402/W49", "1402/12"}
     published = filled.stores.summaries.published()
     assert published is not None
@@ -290,7 +291,7 @@ def test_more_rejects_than_allowed_end_it(filled: Keeping) -> None:
 
 def test_a_source_that_cannot_be_read_fails_the_repair_and_leaves_all_as_it_is(filled: Keeping, tmp_path: Path) -> None:
     before = filled.stores.summaries.published()
-    for sources in ((str(tmp_path / "missing.bson"),), (f"{filled.shop.url}?collection=x",)):
+    for sources in ((str(tmp_path / "missing.bson"),), (with_option(filled.shop.url, "collection=x"),)):
         with pytest.raises((SourceError, UsageError)):
             filled.verify(sources=sources, collection="sales", repair=True)
         assert filled.stores.runs.recent(1)[0].status is RunStatus.FAILED

@@ -87,7 +87,7 @@ def test_a_repair_makes_the_next_verification_clean(jobs: CommandLine, shop: Sho
     assert "… and 4 more; see them with --limit 6." in said.out
     assert said.out.rstrip().endswith("Repaired: 1 day(s) changed by generation 2 (run 2).")
     run = sqlite_stores.runs.recent(1)[0]
-    assert (run.status, run.command) == (RunStatus.PUBLISHED, f"verify {shop.url} --repair")
+    assert (run.status, run.command) == (RunStatus.PUBLISHED, f"verify {shop.place} --repair")
     assert published_rows(sqlite_stores) == shop.summaries()
     assert jobs("verify").code == 0
     assert "No drift: generation 2 is what the source holds" in jobs("verify", "--repair").out

@@ -9,10 +9,12 @@ import pytest
 from decoded import EVER, drain
 from live_collections import EAGER, amounts, collection_at, fill, transaction
 
+from bench.mongo_urls import database_of, with_user
 from core.errors import SourceError, UsageError
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_live
 from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.url import redacted
 from jobs.sources.recognise import open_source
 
 
@@ -29,14 +31,14 @@ def test_the_default_collections_are_found(mongo_database_url: str, name: str) -
     fill(mongo_database_url, [transaction(9)], "other")
     source = open_source(mongo_database_url, Fields(), None, live=EAGER)
     assert source.form == "live collection"
-    assert source.name == f"{mongo_database_url}.{name}"
+    assert source.name == f"{redacted(mongo_database_url)}.{name}"
     assert amounts(drain(source.feed, source.decoder(Fields(), EVER))) == [0, 1, 2]
     source.close()
 
 
 def test_a_collection_can_be_named_with_its_database(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(5)], "payments")
-    database = mongo_database_url.rpartition("/")[2]
+    database = database_of(mongo_database_url)
     for name in ("payments", f"{database}.payments"):
         source = open_source(mongo_database_url, Fields(), name, live=EAGER)
         assert amounts(drain(source.feed, source.decoder(Fields(), EVER))) == [5]
@@ -80,7 +82,7 @@ def test_a_server_that_says_nothing_is_waited_for_as_long_as_the_url_says(silent
 def test_a_user_who_is_not_let_in_is_told_without_the_password(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)])
     with pytest.raises(SourceError, match="refuses: ") as caught:
-        open_live(mongo_database_url.replace("//", "//u:s3cret@"), Fields(), None, EAGER)
+        open_live(with_user(mongo_database_url, "u:s3cret"), Fields(), None, EAGER)
     assert "password" in caught.value.hint
     assert "\n" not in caught.value.sentence
     assert "s3cret" not in f"{caught.value.sentence}{caught.value.hint}"

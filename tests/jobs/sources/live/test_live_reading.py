@@ -18,6 +18,7 @@ from jobs.reading import SourceReader, Totals
 from jobs.sources.feed import Buffer
 from jobs.sources.live.collection import open_collection, open_live
 from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.url import redacted
 
 DAYS = LocalDays("Asia/Tehran")
 REAL = bool(os.environ.get("MONGO_URL"))
@@ -132,7 +133,7 @@ def test_rejects_are_set_aside_with_source_and_id(mongo_database_url: str, threa
         source.close()
     assert sorted(reject.document()["_id"] for reject in found.rejects) == list(range(60))
     assert len({reject.position for reject in found.rejects}) == 60
-    assert {reject.source for reject in found.rejects} == {f"{mongo_database_url}.transaction"}
+    assert {reject.source for reject in found.rejects} == {f"{redacted(mongo_database_url)}.transaction"}
     assert (totals.counts.read, totals.counts.rejected) == (200, 60)
     assert merge(totals.partials)["count"].sum() == 140
 

@@ -8,6 +8,7 @@ import pytest
 from bson import DatetimeMS, Timestamp
 from live_collections import EAGER, START_MS, amounts, collection_at, fill, read, read_at, transaction
 
+from bench.mongo_urls import database_of
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.times import TimeRange
@@ -75,7 +76,7 @@ def test_an_index_that_does_not_begin_with_the_time_is_none(mongo_database_url: 
 def test_the_command_for_the_index_can_be_typed_whatever_the_names_are(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)], "pay-ments")
     with open_collection(mongo_database_url, "pay-ments", EAGER) as live:
-        database = mongo_database_url.rpartition("/")[2]
+        database = database_of(mongo_database_url)
         command = f'db.getSiblingDB("{database}").getCollection("pay-ments").createIndex({{"at.time": 1}})'
         assert live.create_index_command("at.time") == command
 

@@ -1,0 +1,219 @@
+"""A server that refuses, loses answers, or answers a repeated write as others than MongoDB do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from examples import NOW_MS, publication, run, uniform
+from mongo_proxy import MongoProxy
+from pymongo import MongoClient
+from pymongo.database import Database as PyMongoDatabase
+from pymongo.errors import BulkWriteError, OperationFailure
+
+from bench.mongo_urls import database_of, with_option, with_user
+from core.calendar.periods import Mode
+from core.errors import PublicationLost, StoreUnavailable
+from core.stores import open_stores
+from core.stores.keys import ApiKey, Scope
+from core.stores.mongo.inserting import insert_batch, insert_once
+
+Document = dict[str, Any]
+
+ROWS = uniform(1, merchants=30, days=3)
+ON_MONGODB = pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views or users: set MONGO_URL")
+DUPLICATE = 'E11000 duplicate key error collection: shop.x index: y dup key: { merchant_id: "m0007", more: { a: 1 } }'
+
+
+@pytest.fixture
+def proxy(mongo_database_url: str) -> Iterator[MongoProxy]:
+    with MongoProxy(mongo_database_url, as_mongos=True) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def db(mongo_database_url: str) -> Iterator[PyMongoDatabase[Document]]:
+    client: MongoClient[Document]
+    with MongoClient(mongo_database_url) as client:
+        yield client.get_default_database()
+
+
+KEY = ApiKey("k1", "a till", bytes(32), frozenset({Scope.SUMMARIES}), frozenset(), NOW_MS)
+
+
+def write_errors(count: int, code: int, message: str) -> Document:
+    details = {"failingDocumentId": "m0007", "details": "m0007" * 100}
+    errors = [{"index": i, "code": code, "errmsg": message, "errInfo": details} for i in range(count)]
+    return {"ok": 1.0, "n": 0, "writeErrors": errors}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (write_errors(1000, 121, "Document failed validation"),
+         "1000 writes failed, the first with code 121: Document failed validation"),
+        (write_errors(1, 11000, DUPLICATE),
+         "1 write failed with code 11000: E11000 duplicate key error collection: shop.x index: y dup key: "
+         "{ merchant_id: … }"),
+        ({"ok": 1.0, "n": 9, "writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out",
+                                                   "errInfo": {"wtimeout": True, "writeConcern": {"w": "m0007"}}}},
+         "1 write failed with code 64: waiting for replication timed out"),
+        ({"ok": 0.0, "code": 13, "errmsg": 'not authorized on shop to execute command { insert: "x", documents: '
+                                           '[ { merchant_id: "m0007" } ] }'},
+         "not authorized on shop to execute command { insert: … }"),
+        ({"ok": 0.0, "code": 8000, "errmsg": "é" * 5000}, "é" * 399 + "…"),
+        ({"ok": 1.0, "n": 9, "writeConcernError": {"code": 64}}, "1 write failed with code 64: error 64"),
+    ],
+    ids=["validation", "duplicate", "write concern", "command", "long", "silent"],
+)  # fmt: skip
+def test_a_batch_that_fails_is_told_by_count_code_and_first_message_and_never_by_its_content(
+    proxy: MongoProxy, answer: Document, said: str
+) -> None:
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        proxy.answer("insert", answer)
+        with pytest.raises(StoreUnavailable) as caught:
+            stores.summaries.publish(publication(1, ROWS), ROWS)
+    assert caught.value.sentence.endswith(f" refuses: {said}")
+    # What logs and the results of tasks keep of it.
+    assert "m0007" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_what_the_driver_repeats_because_an_answer_was_lost_is_no_duplicate(
+    proxy: MongoProxy, db: PyMongoDatabase[Document]
+) -> None:
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        for attempt, call in enumerate(
+            (
+                lambda: stores.runs.begin(run()),
+                lambda: stores.summaries.publish(publication(1, ROWS), ROWS),
+                lambda: stores.keys.add(KEY),
+            ),
+            start=1,
+        ):
+            inserts = len(proxy.commands("insert"))
+            proxy.lose_answer("insert")
+            call()
+            assert len(proxy.commands("insert")) > inserts + 1, "it was not repeated"
+            assert proxy.applied() == attempt
+        assert [one.id for one in stores.runs.recent(9)] == [1]
+        assert stores.summaries.count() == ROWS.height
+        assert stores.summaries.rows(Mode.DAILY).height == ROWS.height
+        assert stores.keys.all() == [KEY]
+
+
+def test_an_answer_that_is_lost_at_the_moment_of_publishing_loses_no_publication(proxy: MongoProxy) -> None:
+    rows = uniform(1, merchants=2)
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        proxy.lose_answer("insert", of="summary_transaction_")
+        proxy.lose_answer("insert", of="summary_publications")
+        stores.summaries.publish(publication(1, rows), rows)
+        assert proxy.applied() == 2
+        assert stores.summaries.published() == publication(1, rows)
+        with pytest.raises(PublicationLost):
+            stores.summaries.publish(publication(1, rows, run_id=2), rows)
+
+
+def test_a_duplicate_that_is_another_document_is_still_one(db: PyMongoDatabase[Document]) -> None:
+    db["t"].create_index([("key", 1)], unique=True)
+    insert_batch(db["t"], [{"_id": i, "key": i, "amount": 1} for i in range(5)])
+    insert_batch(db["t"], [{"_id": i, "key": i, "amount": 1} for i in range(3, 8)])
+    for other in ({"_id": 4, "key": 4, "amount": 2}, {"_id": "new", "key": 4, "amount": 1}):
+        with pytest.raises(BulkWriteError):
+            insert_batch(db["t"], [{"_id": 9, "key": 9, "amount": 1}, other])
+    assert db["t"].count_documents({}) == 9
+    assert insert_once(db["t"], {"_id": "run", "key": "run"})
+    assert not insert_once(db["t"], {"_id": "run", "key": "run"}), "an equal one of another call"
+
+
+def views(proxy: MongoProxy, name: str) -> list[Document]:
+    return [command for command in proxy.commands(name) if "viewOn" in command]
+
+
+def test_without_the_right_to_change_a_view_it_is_created_all_the_same(
+    proxy: MongoProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.refuse("collMod", 13, "not authorized")
+    proxy.answer("create", {"ok": 1.0})
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, ROWS), ROWS)
+    (created,) = views(proxy, "create")
+    assert created["create"] == "summary_transaction"
+    assert proxy.commands("collMod") == []
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "creates", "warning"),
+    [
+        (None, 0, ""),
+        (26, 1, ""),
+        (13, 0, "not authorized on shop to execute command { collMod: … }"),
+        (166, 0, "not authorized on shop to execute command { collMod: … }"),
+        (115, 0, ""),
+    ],
+)
+def test_a_view_that_is_there_is_changed_or_the_log_warns(
+    proxy: MongoProxy,
+    db: PyMongoDatabase[Document],
+    caplog: pytest.LogCaptureFixture,
+    code: int | None,
+    creates: int,
+    warning: str,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    db.create_collection("summary_transaction")
+    proxy.answer("create", {"ok": 1.0})
+    if code is None:
+        proxy.answer("collMod", {"ok": 1.0})
+    else:
+        proxy.refuse("collMod", code, 'not authorized on shop to execute command { collMod: "x", viewOn: "y" }.')
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, ROWS), ROWS)
+        assert stores.summaries.count() == ROWS.height
+    assert [one["collMod"] for one in views(proxy, "collMod")] == ["summary_transaction"]
+    assert len(views(proxy, "create")) == creates
+    assert caplog.text.rstrip().endswith(warning)
+    assert bool(caplog.text) == bool(warning)
+
+
+def test_a_view_that_another_creates_at_this_moment_is_changed(proxy: MongoProxy) -> None:
+    proxy.refuse("create", 48)
+    proxy.answer("collMod", {"ok": 1.0})
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, ROWS), ROWS)
+    assert (len(views(proxy, "create")), len(views(proxy, "collMod"))) == (1, 1)
+
+
+@ON_MONGODB
+@pytest.mark.parametrize(("may_change", "shown"), [(True, 2), (False, 1)])
+def test_the_rights_of_the_documents_are_enough(mongo_database_url: str, may_change: bool, shown: int) -> None:
+    """With the role of `docker/mongo-init.js` the view is created and moved; with ``readWrite`` it is created only."""
+    name = database_of(mongo_database_url)
+    client: MongoClient[Document]
+    with MongoClient(mongo_database_url) as client:
+        db = client[name]
+        view = {"resource": {"db": name, "collection": "summary_transaction"}, "actions": ["collMod"]}
+        try:
+            db.command(
+                "createRole",
+                "transactionSummaries",
+                privileges=[view] if may_change else [],
+                roles=[{"role": "readWrite", "db": name}],
+            )
+            db.command("createUser", "summaries", pwd="s3cret", roles=["transactionSummaries"])
+        except OperationFailure as error:
+            pytest.skip(f"the user of MONGO_URL may create no others: {error.code}")
+        try:
+            url = with_user(mongo_database_url, "summaries:s3cret").partition("?")[0]
+            with open_stores(with_option(url, f"authSource={name}"), timeout_s=10) as stores:
+                for generation in (1, 2):
+                    rows = uniform(generation, merchants=3)
+                    stores.summaries.publish(publication(generation, rows), rows)
+            assert {one["amount"] for one in db["summary_transaction"].find()} == {shown}
+        finally:
+            db.command("dropUser", "summaries")
+            db.command("dropRole", "transactionSummaries")
