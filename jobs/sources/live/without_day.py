@@ -15,7 +15,7 @@ _NO_DATES: Final = (
     "bool", "binData", "dbPointer", "javascript", "javascriptWithScope", "maxKey", "minKey", "null", "number", "object",
     "objectId", "regex", "string", "symbol", "timestamp", "undefined",
 )  # fmt: skip
-"""All types there are but dates, and arrays, of which an index has the elements."""
+"""All types there are but dates, and arrays, which have no place of their own in an index."""
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
@@ -24,8 +24,8 @@ def without_day(
 ) -> Document:
     """A query for the documents whose time is no date that the calendar names.
 
-    An index on the field serves each of its conditions. An array that holds nothing but dates is found by those in
-    `ranges` only.
+    An index on the field serves each of its conditions. An array that holds nothing but dates is found for certain by
+    those in `ranges` only: of an array an index has the elements.
 
     :param named_ms: the first instant that the calendar names, and the first that it names no longer.
     :param ranges: what else is read; nothing is found that is found there.
@@ -35,7 +35,7 @@ def without_day(
         # A list of all others and not a negation, for which the whole index would be read. Missing is null.
         found: list[Document] = [{time_field: None}, {time_field: {"$type": list(_NO_DATES)}}, {time_field: []}]
     else:
-        found = [{time_field: {"$not": {"$type": "date"}}}]
+        found = [{time_field: {"$not": {"$type": "date"}}}, {time_field: {"$type": "array"}}]
     found += [{time_field: {"$lt": DatetimeMS(named_ms[0])}}, {time_field: {"$gte": DatetimeMS(named_ms[1])}}]
     found += [{time_field: one.bounds() | {"$type": "array"}} for one in ranges]
     read_there = {"$nor": [{time_field: one.condition()} for one in ranges]} if ranges else {}

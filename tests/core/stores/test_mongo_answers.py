@@ -54,8 +54,8 @@ def write_errors(count: int, code: int, message: str) -> Document:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (write_errors(1000, 121, "Document failed validation"),
-         "1000 writes failed, the first with code 121: Document failed validation"),
+        (write_errors(90, 121, "Document failed validation"),
+         "90 writes failed, the first with code 121: Document failed validation"),
         (write_errors(1, 11000, DUPLICATE),
          "1 write failed with code 11000: E11000 duplicate key error collection: shop.x index: y dup key: "
          "{ merchant_id: … }"),

@@ -1,0 +1,146 @@
+"""Documents that belong to no day: a rebuild or check of some days rejects them, a refresh counts them."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Binary, DatetimeMS, ObjectId, Regex, Timestamp
+from living import Document, Keeping
+from mongo_proxy import MongoProxy
+from pymongo import MongoClient
+from transactions import published_rows, spread, write_bson
+
+from bench.mongo_urls import database_of
+from core.errors import TooManyRejects
+from core.stores.runs import Run, RunStatus
+from jobs.decode.plan import Fields
+from jobs.sources.live.collection import open_collection
+from jobs.sources.live.connecting import AS_STORED
+from jobs.sources.live.times import TimeRange
+
+pytest_plugins = ["refreshing_fixtures"]
+
+FORTY_DAYS = spread(["a", 7], days=40, first=date(2024, 2, 12))
+SOME_DAYS = {"first_key": "1402/12/10", "last_key": "1402/12/19"}
+INSIDE, OUTSIDE = datetime(2024, 3, 2, 12, tzinfo=UTC), datetime(2024, 2, 14, 12, tzinfo=UTC)
+NO_DAY: list[Any] = [
+    None, "2024-03-02", 5, 2.5, True, ObjectId(), Binary(b"x"), Timestamp(1, 2), Regex("x"), {"a": INSIDE}, [],
+    [INSIDE], [INSIDE, "x"], ["x"], [OUTSIDE, None], DatetimeMS(2**52), DatetimeMS(-(2**52)),
+]  # fmt: skip
+
+
+def without_day(**more: Any) -> list[Document]:
+    """A document for each of `NO_DAY`, and one without a time."""
+    base = {"merchantId": "a", "amount": 1, "where": {"time": INSIDE}} | more
+    return [{"_id": f"no day {i}"} | base | {"createdAt": one} for i, one in enumerate(NO_DAY)] + [
+        {"_id": "no time"} | base
+    ]
+
+
+@pytest.fixture(params=["index", "no index"])
+def filled(keeping: Keeping, request: pytest.FixtureRequest) -> Keeping:
+    """A shop of `FORTY_DAYS`, refreshed an hour ago."""
+    if request.param == "index":
+        keeping.shop.index()
+    keeping.shop.insert(*FORTY_DAYS)
+    keeping.refresh()
+    keeping.now += timedelta(hours=1)
+    return keeping
+
+
+def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the_same(filled: Keeping) -> None:
+    late = filled.shop.insert(*spread(["late"], days=40, first=date(2024, 2, 12)))
+    run = filled.rebuild(**SOME_DAYS).run
+    assert (run.counts.read, run.counts.counted, run.counts.out_of_range) == (30, 30, 0)
+    filled.shop.delete(*late[:17], *late[27:])
+    assert published_rows(filled.stores) == filled.shop.summaries()
+
+
+@pytest.mark.parametrize("where", [(), (("status", "paid"),)])
+def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_of_all_does(
+    filled: Keeping, tmp_path: Path, where: tuple[tuple[str, str], ...]
+) -> None:
+    collection = filled.shop.collection
+    collection.update_many({}, {"$set": {"status": "paid"}})
+    collection.insert_many([*without_day(status="paid"), {"_id": "open", "status": "open", "createdAt": "x"}])
+    fields = Fields(where=where)
+    export = write_bson(tmp_path / "export.bson", list(collection.with_options(AS_STORED).find()))
+    filled.rebuild(sources=(export,), fields=fields, truncate=True, max_reject_ratio=1)
+    runs: list[Run] = []
+    for sources in ((export,), (filled.shop.url,)):
+        with pytest.raises(TooManyRejects):
+            filled.rebuild(sources=sources, fields=fields, **SOME_DAYS)
+        runs.append(filled.rebuild(sources=sources, fields=fields, max_reject_ratio=1, **SOME_DAYS).run)
+    of_export, of_server = runs
+    assert of_server.rejects_by_reason == of_export.rejects_by_reason
+    assert of_server.counts.rejected == len(without_day()) + (not where)
+    assert of_server.counts.counted == of_export.counts.counted == 20
+    assert (of_server.counts.out_of_range, of_export.counts.out_of_range) == (0, 60)
+    checked = filled.verify(fields=fields, max_reject_ratio=1, **SOME_DAYS)
+    assert checked.rejects_by_reason == of_export.rejects_by_reason
+    assert checked.drift.is_empty()
+
+
+def test_a_refresh_counts_what_it_will_never_read(filled: Keeping) -> None:
+    quiet = filled.refresh().run.warnings
+    filled.shop.collection.insert_many(without_day())
+    run = filled.refresh(max_reject_ratio=1).run
+    (told,) = [one for one in run.warnings if one not in quiet]
+    # The date far ahead is read, as a refresh reads on without end; by an index the array of one date is not found.
+    never_read = len(without_day()) - (2 if "MONGO_URL" in os.environ else 1)
+    assert told == (
+        f"{never_read} documents of {filled.shop.place}.transaction were not read: in createdAt they have "
+        "no date that the calendar names. verify and rebuild reject them"
+    )
+    assert run.status is RunStatus.UNCHANGED
+    assert run.counts.rejected == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [("paid", "paid"), ("7", 7), ("7", 7.0), ("true", True), ("null", None), ("0" * 24, ObjectId("0" * 24))],
+)
+def test_what_the_filters_leave_out_is_not_counted(keeping: Keeping, value: str, stored: object) -> None:
+    statuses: list[Document] = [{"status": stored}, {"status": "other"}, {"status": 8}, {"status": False}, {}]
+    keeping.shop.collection.insert_many([{"createdAt": "x"} | one for one in statuses])
+    with open_collection(keeping.shop.url, None) as live:
+        assert live.count_without_day(Fields(where=(("status", value),)), [TimeRange(0)], (0, 1)) == 1
+        assert live.count_without_day(Fields(), [TimeRange(0)], (0, 1)) == len(statuses)
+
+
+@pytest.mark.parametrize("code", [13, 166])
+def test_where_indexes_are_not_shown_as_of_a_view_it_refreshes_and_warns(keeping: Keeping, code: int) -> None:
+    keeping.shop.index()
+    keeping.shop.insert(*FORTY_DAYS)
+    keeping.refresh()
+    keeping.now += timedelta(hours=1)
+    keeping.shop.insert(*spread(["new"], days=2, first=date(2024, 3, 22)))
+    with MongoProxy(keeping.shop.url) as proxy:
+        proxy.refuse("listIndexes", code, "Namespace shop.transaction is a view, not a collection")
+        run = keeping.refresh(url=proxy.url).run
+        (told,) = [one for one in run.warnings if "refresh before" not in one]
+        assert "was not checked" in told
+        assert keeping.rebuild(sources=(proxy.url,), **SOME_DAYS).run.status is RunStatus.PUBLISHED
+        assert keeping.rebuild(sources=(proxy.url,), truncate=True).run.status is RunStatus.PUBLISHED
+    assert run.counts.read < 20
+    assert published_rows(keeping.stores) == keeping.shop.summaries()
+
+
+@pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
+def test_a_view_is_a_source_like_a_collection(keeping: Keeping) -> None:
+    keeping.shop.index()
+    keeping.shop.insert(*FORTY_DAYS)
+    client: MongoClient[Document]
+    with MongoClient(keeping.shop.url) as client:
+        client[database_of(keeping.shop.url)].create_collection("seen", viewOn="transaction", pipeline=[])
+    keeping.rebuild(collection="seen")
+    keeping.now += timedelta(hours=1)
+    keeping.shop.insert(*spread(["new"], days=2, first=date(2024, 3, 22)))
+    run = keeping.refresh(collection="seen").run
+    assert "seen is a view" in run.warnings[0]
+    assert published_rows(keeping.stores) == keeping.shop.summaries()
+    assert keeping.verify(collection="seen").drift.is_empty()
