@@ -34,12 +34,11 @@ def with_address(url: str, address: str) -> str:
     """The same database over another way: `address` is host and port of one server."""
     parts = urlsplit(url)
     user = parts.netloc.rpartition("@")[0]
-    options = [one for one in parts.query.split("&") if one.partition("=")[0].lower() not in _OF_MANY_SERVERS]
     return parts._replace(
         scheme="mongodb",
         netloc=f"{user}@{address}" if user else address,
         path=parts.path or "/",
-        query=_and("&".join(filter(None, options)), "directConnection=true"),
+        query=_and(_without(parts.query, _OF_MANY_SERVERS), "directConnection=true"),
     ).geturl()
 
 
@@ -50,9 +49,15 @@ def with_user(url: str, user: str) -> str:
 
 
 def with_option(url: str, option: str) -> str:
-    """The same with one more `option`, as ``name=value``."""
+    """The same with `option`, as ``name=value``, in the place of an earlier one of that name."""
     parts = urlsplit(url)
-    return parts._replace(path=parts.path or "/", query=_and(parts.query, option)).geturl()
+    query = _without(parts.query, frozenset({option.partition("=")[0].lower()}))
+    return parts._replace(path=parts.path or "/", query=_and(query, option)).geturl()
+
+
+def _without(query: str, names: frozenset[str]) -> str:
+    options = query.split("&") if query else []
+    return "&".join(one for one in options if one.partition("=")[0].lower() not in names)
 
 
 def _and(query: str, option: str) -> str:

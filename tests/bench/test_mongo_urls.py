@@ -58,6 +58,7 @@ def test_another_user_and_one_more_option() -> None:
     assert with_user("mongodb://h/d", "a:b") == "mongodb://a:b@h/d"
     assert with_option("mongodb://h/d?tls=true", "appName=x") == "mongodb://h/d?tls=true&appName=x"
     assert with_option("mongodb://h", "appName=x") == "mongodb://h/?appName=x"
+    assert with_option("mongodb://h/d?appname=y&tls=true", "appName=x") == "mongodb://h/d?tls=true&appName=x"
 
 
 def _parsed(url: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -86,14 +86,12 @@ def test_what_the_driver_repeats_because_an_answer_was_lost_is_no_duplicate(
     proxy: MongoProxy, db: PyMongoDatabase[Document]
 ) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
-        for attempt, call in enumerate(
-            (
-                lambda: stores.runs.begin(run()),
-                lambda: stores.summaries.publish(publication(1, ROWS), ROWS),
-                lambda: stores.keys.add(KEY),
-            ),
-            start=1,
-        ):
+        calls: list[Callable[[], object]] = [
+            lambda: stores.runs.begin(run()),
+            lambda: stores.summaries.publish(publication(1, ROWS), ROWS),
+            lambda: stores.keys.add(KEY),
+        ]
+        for attempt, call in enumerate(calls, start=1):
             inserts = len(proxy.commands("insert"))
             proxy.lose_answer("insert")
             call()
@@ -195,7 +193,7 @@ def test_the_rights_of_the_documents_are_enough(mongo_database_url: str, may_cha
     name = database_of(mongo_database_url)
     client: MongoClient[Document]
     with MongoClient(mongo_database_url) as client:
-        db = client[name]
+        db: PyMongoDatabase[Document] = client[name]
         view = {"resource": {"db": name, "collection": "summary_transaction"}, "actions": ["collMod"]}
         try:
             db.command(

@@ -55,7 +55,11 @@ def test_a_live_collection_gives_the_summaries_of_its_documents(jobs: CommandLin
 
 
 def test_without_a_source_the_one_of_the_settings_is_read(jobs: CommandLine, shop: str) -> None:
-    said = jobs("rebuild", "--json", SOURCE_URL=with_option(shop, "appName=test&readPreference=primaryPreferred"))
+    said = jobs(
+        "rebuild",
+        "--json",
+        SOURCE_URL=with_option(with_option(shop, "appName=test"), "readPreference=primaryPreferred"),
+    )
     assert said.code == 0, said
     run = json.loads(said.out)["run"]
     assert run["counts"]["counted"] == len(TRANSACTIONS)

@@ -25,7 +25,7 @@ from jobs.sources.live.times import TimeRange
 pytest_plugins = ["refreshing_fixtures"]
 
 FORTY_DAYS = spread(["a", 7], days=40, first=date(2024, 2, 12))
-SOME_DAYS = {"first_key": "1402/12/10", "last_key": "1402/12/19"}
+SOME_DAYS: dict[str, Any] = {"first_key": "1402/12/10", "last_key": "1402/12/19"}
 INSIDE, OUTSIDE = datetime(2024, 3, 2, 12, tzinfo=UTC), datetime(2024, 2, 14, 12, tzinfo=UTC)
 NO_DAY: list[Any] = [
     None, "2024-03-02", 5, 2.5, True, ObjectId(), Binary(b"x"), Timestamp(1, 2), Regex("x"), {"a": INSIDE}, [],

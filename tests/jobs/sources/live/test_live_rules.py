@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, CursorNotFound, OperationFailure, ServerSelectionTimeoutError
 
 from core.errors import SourceError, UsageError
+from jobs.sources.live import id_order
 from jobs.sources.live.connecting import connect
 from jobs.sources.live.counting import check_count
 from jobs.sources.live.cursors import backoff_s, projection_of
@@ -16,6 +17,7 @@ from jobs.sources.live.failures import passes
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
 from jobs.sources.live.url import is_live, redacted
+from jobs.sources.live.without_day import without_day
 
 INSTANTS = st.integers(-50, 50)
 RANGES = st.lists(st.builds(TimeRange, INSTANTS, st.none() | INSTANTS), max_size=5)
@@ -146,6 +148,16 @@ def test_a_collection_that_was_written_to_and_gave_too_little_or_too_much_is_war
 
 def test_one_deleted_for_one_inserted_is_warned_of_and_fails_nothing() -> None:
     assert "inserted meanwhile" in (check_count("db.t", 8, 9, 9, lambda: 9, lambda: 1) or "")
+
+
+def test_each_type_is_a_date_or_an_array_or_looked_for_as_neither() -> None:
+    """The query for servers that know every type by name, which FerretDB does not."""
+    types = {name for names, _ in id_order._IN_ORDER for name in names}
+    found = without_day("at", (0, 1), [TimeRange(5, 9)], names_all_types=True)
+    missing, other_types, *_ = found["$or"]
+    assert missing == {"at": None}
+    assert {*other_types["at"]["$type"], "date"} == types
+    assert found["$nor"] == [{"at": TimeRange(5, 9).condition()}]
 
 
 def test_no_field_is_asked_for_inside_another_that_is() -> None:
