@@ -141,7 +141,7 @@ class Rebuild:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
             before = self._require_allowed(request, meaning)
-            counted = self._count(request, days, keeper, watcher)
+            counted = self._count(request, days, before, keeper, watcher)
             watcher.phase("checking")
             until_ms = self._complete_until_ms(request, days, before, counted, keeper)
             if request.is_partial:
@@ -168,7 +168,11 @@ class Rebuild:
         require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
         return published
 
-    def _count(self, request: Request, days: RequestedDays, keeper: RunKeeper, watcher: Watcher) -> Counted:
+    def _count(
+        self, request: Request, days: RequestedDays, before: Publication | None, keeper: RunKeeper, watcher: Watcher
+    ) -> Counted:
+        # Of some days a server gives only these, and all that have no day: they must not be too many of the few.
+        reads_some = request.is_partial and any(map(is_live, request.sources))
         counting = Counting(
             request.fields,
             days.window,
@@ -177,6 +181,7 @@ class Rebuild:
             request.threads,
             watcher.reading,
             keeper.update,
+            basis=before.total_count if before is not None and reads_some else 0,
         )
         window = days.window if request.is_partial else None
         sources = [

@@ -131,7 +131,7 @@ class Verify:
         draft = self._draft(request, meaning, days)
         if request.repair:
             return self._repair(request, draft, days, watcher)
-        counted = self._count(request, days, draft, _unnoted, watcher)
+        counted = self._count(request, days, published, draft, _unnoted, watcher)
         watcher.phase("checking")
         before, change = self._compare(counted, days, meaning)
         if change and before != published:
@@ -147,7 +147,7 @@ class Verify:
         with RunKeeper(self._stores.runs, self._stores.runs.begin(draft), self._clock) as keeper:
             # Read before anything is counted: should another run take over and publish, this one fails at the fence.
             before = self._published(draft.meaning)
-            counted = self._count(request, days, keeper.run, keeper.update, watcher)
+            counted = self._count(request, days, before, keeper.run, keeper.update, watcher)
             watcher.phase("checking")
             try:
                 change = self._change(counted, days, before)
@@ -228,10 +228,13 @@ class Verify:
         self,
         request: VerifyRequest,
         days: RequestedDays,
+        published: Publication,
         run: Run,
         note: Callable[..., None],
         watcher: Watcher,
     ) -> Counted:
+        # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
+        window = None if days.first_key is None else days.window
         counting = Counting(
             request.fields,
             days.window,
@@ -240,9 +243,8 @@ class Verify:
             request.threads,
             watcher.reading,
             note,
+            basis=0 if window is None or not any(map(is_live, request.sources)) else published.total_count,
         )
-        # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
-        window = None if days.first_key is None else days.window
         sources = [
             partial(open_source, one, request.fields, request.collection, live=request.live, window=window)
             for one in request.sources

@@ -64,19 +64,19 @@ class MongoProxy:
         for one in [self._listener, *self._open]:
             _cut(one)
 
-    def refuse(self, command: str, code: int, message: str = "refused by the test", times: int = 10**6) -> None:
+    def refuse(self, command: str, code: int, message: str = "refused by the test") -> None:
         """Let `command` fail with `code`; the server does not get it."""
-        self.answer(command, {"ok": 0.0, "code": code, "errmsg": message}, times)
+        self.answer(command, {"ok": 0.0, "code": code, "errmsg": message})
 
-    def answer(self, command: str, document: Document, times: int = 10**6) -> None:
-        """Answer `command` with `document`; the server does not get it."""
-        self._rules.insert(0, _Rule(command, document, times))
+    def answer(self, command: str, document: Document, of: str = "") -> None:
+        """Answer `command` with `document`; the server does not get it.
+
+        :param of: how the collection's name begins; likewise below.
+        """
+        self._rules.insert(0, _Rule(command, document, 10**6, of))
 
     def lose_answer(self, command: str, of: str = "") -> None:
-        """Break the connection when the server has done the next `command`, and before the client gets the answer.
-
-        :param of: how the collection's name begins.
-        """
+        """Break the connection when the server has done the next `command`, and before the client gets the answer."""
         self._rules.insert(0, _Rule(command, None, 1, of))
 
     def replace(self, stored: bytes, shown: bytes) -> None:

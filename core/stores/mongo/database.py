@@ -73,7 +73,7 @@ class Database:
     def _unavailable(self, error: PyMongoError) -> StoreUnavailable:
         if isinstance(error, OperationFailure):
             refused = error.code in _ACCESS_DENIED
-            hint = "Check the user, the password and authSource in STORE_URL." if refused else ""
+            hint = "Check the user, its password, its rights, and authSource in STORE_URL." if refused else ""
             return StoreUnavailable(f"the store at {self.place} refuses: {reason_of(error)}", hint)
         hint = "Check that the server runs and that STORE_URL names it, then try again."
         return StoreUnavailable(f"the store at {self.place} does not answer: {reason_of(error)}", hint)

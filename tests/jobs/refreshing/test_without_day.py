@@ -85,6 +85,16 @@ def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_
     assert checked.drift.is_empty()
 
 
+def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_was_read(filled: Keeping) -> None:
+    filled.shop.collection.insert_many(without_day()[:4])
+    days: dict[str, Any] = {"first_key": "1402/12/10", "last_key": "1402/12/10"}
+    assert filled.rebuild(max_reject_ratio=0.05, **days).run.counts.rejected == 4
+    assert filled.verify(max_reject_ratio=0.05, **days).counts.rejected == 4
+    filled.now += timedelta(minutes=1)
+    with pytest.raises(TooManyRejects, match="allows 3 beside 80 transactions that are published"):
+        filled.verify(max_reject_ratio=0.0499, **days)
+
+
 def test_a_refresh_counts_what_it_will_never_read(filled: Keeping) -> None:
     quiet = filled.refresh().run.warnings
     filled.shop.collection.insert_many(without_day())
