@@ -23,13 +23,15 @@ _HELLO: Final = frozenset({"hello", "ismaster", "isMaster"})
 class _Rule:
     """What happens to the next `times` of a command to collections whose name begins with `of`.
 
-    :param answer: what the client gets; None: what the server answers is lost, with the connection.
+    :param answer: what the client gets; None: what the server answers is lost.
+    :param breaks: whether the connection is lost as well.
     """
 
     command: str
     answer: Document | None
     times: int
     of: str = ""
+    breaks: bool = True
     applied: int = field(default=0, init=False)
 
 
@@ -75,9 +77,12 @@ class MongoProxy:
         """
         self._rules.insert(0, _Rule(command, document, 10**6, of))
 
-    def lose_answer(self, command: str, of: str = "") -> None:
-        """Break the connection when the server has done the next `command`, and before the client gets the answer."""
-        self._rules.insert(0, _Rule(command, None, 1, of))
+    def lose_answer(self, command: str, of: str = "", *, breaks: bool = True) -> None:
+        """Let the server do the next `command`, and the client get no answer.
+
+        :param breaks: the connection breaks; else the client waits until its time-out.
+        """
+        self._rules.insert(0, _Rule(command, None, 1, of, breaks))
 
     def replace(self, stored: bytes, shown: bytes) -> None:
         """Let `shown` stand in answers where the server has `stored`, and the other way round in requests."""
@@ -128,7 +133,9 @@ class MongoProxy:
             message = _received(connection.far)
             name, rule = connection.asked.get(message[8:12], ("", None))
             if rule is not None:
-                return
+                if rule.breaks:
+                    return
+                continue
             if name in _HELLO and self._as_mongos:
                 message = _with_body(message, _body(message) | {"msg": "isdbgrid", "logicalSessionTimeoutMinutes": 30})
             for stored, shown in self._replaced:

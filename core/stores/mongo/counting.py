@@ -15,7 +15,7 @@ from core.stores.mongo.database import Document
 from core.stores.mongo.layers import Layer, inside
 from core.stores.summaries import KeyRange
 
-EVERY_SUMMARY: Final[Document] = {"mode": {"$gte": ""}}
+_EVERY_SUMMARY: Final[Document] = {"mode": {"$gte": ""}}
 """All summaries, as a query that an index answers without reading them."""
 
 
@@ -43,5 +43,5 @@ def shown_of(layers: Iterable[Layer], hidden: Sequence[KeyRange] = ()) -> list[S
 def count_shown(db: Database[Document], shown: Shown) -> int:
     """How many summaries count: all, less those of the periods that do not."""
     collection = db[shown.collection]
-    there = collection.count_documents(EVERY_SUMMARY)
+    there = collection.count_documents(_EVERY_SUMMARY)
     return there - (collection.count_documents(inside(shown.hidden)) if shown.hidden else 0)

@@ -87,6 +87,9 @@ class LiveCollection:
         :returns: closing it ends its cursors, and leaves the connection open.
         :raises SourceError: the server does not answer, or refuses.
         """
+        first = self._ask(lambda: self._collection.find_one({}, {"_id": 1}))
+        if first is not None and "_id" not in first:
+            raise SourceError(f"the documents of {self.name} have no _id", "Let the view keep that of its documents.")
         ranges = None if times is None else joined(times)
         began_ms = time.time_ns() // 1_000_000
         before = self._ask(self._estimate)

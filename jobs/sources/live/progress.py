@@ -53,15 +53,16 @@ class _ById:
         part = self._part
         if self._last is None:
             return ({"_id": part.id_condition} if part.id_condition else {}) | part.rest
+        last = id_of(self._last)
         if not part.id_condition:
-            return {"$and": [after(self._last, names_all_types=part.names_all_types), part.rest]}
-        return {"$and": [{"_id": part.id_condition}, after_same_type(self._last), part.rest]}
+            return {"$and": [after(last, names_all_types=part.names_all_types), part.rest]}
+        return {"$and": [{"_id": part.id_condition}, after_same_type(last), part.rest]}
 
     def unread(self, raw: bytes) -> bytes:
         return raw
 
     def read(self, raw: bytes, last: int) -> None:
-        self._last = id_of(raw[last:])
+        self._last = raw[last:]
 
 
 class _ByTime:

@@ -115,6 +115,14 @@ def test_an_answer_that_is_lost_at_the_moment_of_publishing_loses_no_publication
             stores.summaries.publish(publication(1, rows, run_id=2), rows)
 
 
+def test_a_batch_that_outlives_its_time_out_is_repeated_and_whole(proxy: MongoProxy) -> None:
+    with open_stores(proxy.url, timeout_s=2) as stores:
+        proxy.lose_answer("insert", of="summary_transaction_", breaks=False)
+        stores.summaries.publish(publication(1, ROWS), ROWS)
+        assert proxy.applied() == 1
+        assert stores.summaries.count() == stores.summaries.rows(Mode.DAILY).height == ROWS.height
+
+
 def test_a_duplicate_that_is_another_document_is_still_one(db: PyMongoDatabase[Document]) -> None:
     db["t"].create_index([("key", 1)], unique=True)
     insert_batch(db["t"], [{"_id": i, "key": i, "amount": 1} for i in range(5)])

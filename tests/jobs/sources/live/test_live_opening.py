@@ -6,8 +6,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from bson import Int64
 from decoded import EVER, drain
 from live_collections import EAGER, amounts, collection_at, fill, transaction
+from mongo_proxy import MongoProxy
 
 from bench.mongo_urls import database_of, with_user
 from core.errors import SourceError, UsageError
@@ -64,6 +66,14 @@ def test_a_collection_without_documents_is_refused(mongo_database_url: str) -> N
         collection.delete_many({})
     with pytest.raises(SourceError, match=r"\.transaction is empty$"):
         open_live(mongo_database_url, Fields(), None, EAGER)
+
+
+def test_a_view_that_leaves_out_the_ids_is_refused(mongo_database_url: str) -> None:
+    fill(mongo_database_url, [transaction(1)])
+    with MongoProxy(mongo_database_url) as proxy:
+        proxy.answer("find", {"ok": 1.0, "cursor": {"id": Int64(0), "ns": "shop.transaction", "firstBatch": [{}]}})
+        with pytest.raises(SourceError, match=r"transaction have no _id$"):
+            open_live(proxy.url, Fields(), None, EAGER)
 
 
 def test_a_server_that_does_not_run_is_told_without_the_password() -> None:
