@@ -21,7 +21,7 @@ from sandbox import Sandbox, prepared
 
 from bench.mongo_urls import with_database
 
-LANGUAGES: Final = {"sh", "json", "ini", "cron", "yaml", "python", "diff", "mermaid"}
+LANGUAGES: Final = {"sh", "json", "ini", "cron", "yaml", "python", "diff", "mermaid", "js"}
 ELSEWHERE: Final = "docs/extending.md"
 """Its commands are run by `test_extending`, in a program that has been extended."""
 
