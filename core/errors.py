@@ -7,8 +7,10 @@
     │   └── SettingsError                 a variable's value is not allowed
     ├── SourceError              exit 1   a source cannot be read
     │   ├── UnknownFormat                 nothing we know looks like this
-    │   └── SourceDamaged                 cut short, wrong checksum, impossible length
+    │   ├── SourceDamaged                 cut short, wrong checksum, impossible length
+    │   └── NothingCounted                no document of it counts
     ├── TooManyRejects           exit 3   more rejects than --max-reject-ratio allows
+    ├── WouldShrink              exit 5   published transactions would be removed
     ├── ConservationBroken       exit 1   the numbers of a run do not add up
     ├── TotalTooLarge            exit 1   a total does not fit int64
     ├── MaybeSent                exit 3   the gateway may have a message, and did not say so
@@ -87,10 +89,20 @@ class SourceDamaged(SourceError):
         self.reason = reason
 
 
+class NothingCounted(SourceError):
+    """No document of the sources counts, which does not prove that there were no transactions."""
+
+
 class TooManyRejects(ServiceError):
     """More documents were rejected than the run allows; nothing was published."""
 
     exit_code = 3
+
+
+class WouldShrink(ServiceError):
+    """A run would remove more published transactions than it may; nothing was published."""
+
+    exit_code = 5
 
 
 class ConservationBroken(ServiceError):
@@ -151,5 +163,5 @@ class PublicationLost(StoreError):
 
 
 def exit_code_of(error: ServiceError) -> int:
-    """The exit code of the command line for `error`: 1, 2, 3, or 128 + the signal's number."""
+    """The exit code of the command line for `error`: 1, 2, 3, 5, or 128 + the signal's number."""
     return 128 + error.signal_number if isinstance(error, Interrupted) else error.exit_code

@@ -1,7 +1,7 @@
 """The command line: ``python -m jobs VERB …``.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 too many rejects, 4 drift, 128 + n ended by signal n. A failure is one sentence
-and a hint on standard error; with ``--json`` also an object on standard output.
+Exit codes are in `EXIT_CODES`. A failure is one sentence and a hint on standard error; with ``--json`` also an object
+on standard output.
 
 Nothing heavy is imported until a verb runs, so that ``--help`` answers at once.
 """
@@ -22,9 +22,15 @@ import typer
 
 from core.command_line import Version
 
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects, 4 drift found by verify, 5 would remove too many "
+    "published transactions (see --allow-shrink), 128 + n ended by signal n."
+)
+
 app = typer.Typer(
     name="python -m jobs",
     help="Exact daily, weekly and monthly summaries of MongoDB transactions.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -79,6 +85,14 @@ Where = Annotated[
 RejectRatio = Annotated[
     float, typer.Option(min=0, max=1, help="Share of documents that may be rejected before nothing is published.")
 ]
+AllowShrink = Annotated[
+    bool,
+    typer.Option(
+        "--allow-shrink",
+        help="Publish although a day loses more transactions than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT "
+        "allow. Without it that ends with exit code 5.",
+    ),
+]
 LookBack = Annotated[
     int | None,
     typer.Option(
@@ -126,6 +140,17 @@ def rebuild(
     time_field: TimeField = "createdAt",
     where: Where = None,
     max_reject_ratio: RejectRatio = 0.0,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Go on although no document of the sources counts.")
+    ] = False,
+    allow_shrink: Annotated[
+        bool,
+        typer.Option(
+            "--allow-shrink",
+            help="Publish although more than half of the published transactions that are replaced would be removed. "
+            "Without it that ends with exit code 5.",
+        ),
+    ] = False,
     threads: Threads = None,
     cursors: Cursors = None,
     batch_size: BatchSize = None,
@@ -144,7 +169,7 @@ def rebuild(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size,
     )  # fmt: skip
-    command.run(command.Options(reading, truncate, first, last, store, as_json))
+    command.run(command.Options(reading, truncate, first, last, allow_empty, allow_shrink, store, as_json))
 
 
 @app.command()
@@ -161,6 +186,7 @@ def refresh(
     time_field: TimeField = "createdAt",
     where: Where = None,
     max_reject_ratio: RejectRatio = 0.001,
+    allow_shrink: AllowShrink = False,
     threads: Threads = None,
     cursors: Cursors = None,
     batch_size: BatchSize = None,
@@ -170,7 +196,9 @@ def refresh(
     """Bring the summaries of a live collection up to date.
 
     The days since the last reading and some before are counted anew, whole, and replaced with their weeks and months in
-    one publication; there is none when nothing has changed. Into an empty store everything is counted.
+    one publication; there is none when nothing has changed. Into an empty store everything is counted. A day with fewer
+    documents than before stays as it is published when it is not after the day of the oldest document: they may have
+    been purged.
     """
     from jobs.commands import refresh as command
     from jobs.commands.reading_options import ReadingOptions
@@ -179,7 +207,7 @@ def refresh(
         (source,) if source else (), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size,
     )  # fmt: skip
-    command.run(command.Options(reading, updated_field, look_back, store, as_json))
+    command.run(command.Options(reading, updated_field, look_back, allow_shrink, store, as_json))
 
 
 @app.command()
@@ -192,6 +220,7 @@ def verify(
     last: To = None,
     look_back: LookBack = None,
     repair: Annotated[bool, typer.Option("--repair", help="Replace the periods that drifted.")] = False,
+    allow_shrink: AllowShrink = False,
     limit: Annotated[int, typer.Option(min=1, max=2**31, help="How many summaries to list.")] = 50,
     collection: Collection = None,
     merchant_field: MerchantField = "merchantId",
@@ -207,7 +236,9 @@ def verify(
 ) -> None:
     """Recount the source and compare with what is published; exit 4 when something has drifted.
 
-    Without --to a live collection is compared up to the day before those that the next refresh counts anew.
+    Without --to a live collection is compared up to the day before those that the next refresh counts anew. A day with
+    fewer documents than before is no drift when it is not after the day of the oldest document: they may have been
+    purged.
     """
     from jobs.commands import verify as command
     from jobs.commands.reading_options import ReadingOptions
@@ -216,7 +247,7 @@ def verify(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size,
     )  # fmt: skip
-    command.run(command.Options(reading, first, last, look_back, repair, limit, store, as_json))
+    command.run(command.Options(reading, first, last, look_back, repair, allow_shrink, limit, store, as_json))
 
 
 @app.command()

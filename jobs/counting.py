@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,10 +13,11 @@ import polars as pl
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
 from core.calendar.zones import rules_source
-from core.errors import ConservationBroken, TooManyRejects
+from core.errors import ConservationBroken, NothingCounted, TooManyRejects
 from core.stores.runs import Counts
 from core.stores.summaries import Meaning
 from jobs.aggregate.summaries import merge, mixed_type_merchants
+from jobs.decode.batch import Reject
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.quarantine import Quarantine
@@ -43,6 +44,25 @@ class Counted:
     quarantine: Path | None
     forms: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def oldest_day(self) -> int | None:
+        """The first day with transactions, or None."""
+        return self.daily["day"].min()  # type: ignore[return-value]
+
+    def require_some(self, hint: str) -> None:
+        """Raise unless a document was counted.
+
+        :raises NothingCounted: says what became of those that were read.
+        """
+        counts = self.counts
+        if counts.counted:
+            return
+        if not counts.read:
+            raise NothingCounted("nothing was counted: there are no documents", hint)
+        others = {"filtered out": counts.filtered, "of other days": counts.out_of_range, "rejected": counts.rejected}
+        became = ", ".join(f"{count} {what}" for what, count in others.items() if count)
+        raise NothingCounted(f"nothing was counted: of {counts.read} documents {became}", hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +102,7 @@ class Counting:
         quarantine = Quarantine(quarantine_path)
         totals = Totals()
         try:
-            forms = self._read(sources, totals, quarantine)
+            forms = self._read(sources, totals, quarantine.write)
         finally:
             quarantine.close()
             if earlier_quarantine is not None:
@@ -104,14 +124,26 @@ class Counting:
             _warnings(totals),
         )
 
-    def _read(self, sources: Iterable[Callable[[], Source]], totals: Totals, quarantine: Quarantine) -> tuple[str, ...]:
+    def oldest_day(self, sources: Iterable[Callable[[], Source]]) -> int | None:
+        """The day of the oldest document of `sources` that counts, in the window or not; None when none does.
+
+        It reads them to their end. Rejects are not kept.
+
+        :raises SourceError: a source cannot be read, or is damaged.
+        """
+        window, totals = self.window, Totals()
+        ever = Window(window.named_first_ms, window.named_end_ms, window.named_first_ms, window.named_end_ms)
+        replace(self, window=ever)._read(sources, totals, _ignored)
+        return merge(totals.partials)["day"].min()  # type: ignore[return-value]
+
+    def _read(
+        self, sources: Iterable[Callable[[], Source]], totals: Totals, rejected: Callable[[list[Reject]], None]
+    ) -> tuple[str, ...]:
         forms = []
         for open_source in sources:
             source = in_background(open_source)
             forms.append(source.form)
-            reader = SourceReader(
-                source, self.fields, self.window, self.local_days, quarantine.write, self.threads, totals
-            )
+            reader = SourceReader(source, self.fields, self.window, self.local_days, rejected, self.threads, totals)
             try:
                 reader.read(partial(self.progress, source, totals))
             finally:
@@ -151,6 +183,10 @@ def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Mea
         local_days.rules_digest(calendar),
         rules_source(),
     )
+
+
+def _ignored(_: list[Reject]) -> None:
+    """Keep no rejects."""
 
 
 def _daily_sums(totals: Totals) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import ServiceError, UsageError
@@ -24,8 +25,9 @@ from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
 from jobs.quarantine import quarantine_path
 from jobs.reading import Totals
-from jobs.replacing import replace_days
+from jobs.replacing import day_counts, days_of, replace_days
 from jobs.requested_days import RequestedDays
+from jobs.shrinking import DayCounts, keep_half, unprotected
 from jobs.source_age import Reading, as_of_ms, complete_until_after, file_status
 from jobs.sources.feed import CHUNK_BYTES, Source
 from jobs.sources.live.options import LiveOptions
@@ -44,6 +46,9 @@ class Request:
     :param fields: what is read of a document.
     :param collection: the collection of a dump, or None for the default names.
     :param max_reject_ratio: the share of documents read that may be rejected, 0 to 1.
+    :param allow_empty: whether to go on although no document counts.
+    :param allow_shrink: whether to go on although more than half of the published transactions that are replaced would
+        be removed.
     :param threads: decoding threads.
     :param live: how live collections are read.
     :param command: what the ledger calls the run.
@@ -56,6 +61,8 @@ class Request:
     fields: Fields = field(default_factory=Fields)
     collection: str | None = None
     max_reject_ratio: float = 0.0
+    allow_empty: bool = False
+    allow_shrink: bool = False
     threads: int = 1
     chunk_bytes: int = CHUNK_BYTES
     live: LiveOptions = field(default_factory=LiveOptions)
@@ -113,6 +120,8 @@ class Rebuild:
 
         :raises UsageError: the store is not empty and the request says neither how much to replace; a key is wrong; a
             source is named twice.
+        :raises NothingCounted: no document counts, and the request does not allow that.
+        :raises WouldShrink: more than half of what is replaced would be removed, and the request does not allow that.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
         if request.truncate and request.is_partial:
@@ -143,11 +152,17 @@ class Rebuild:
             before = self._require_allowed(request, meaning)
             counted = self._count(request, days, before, keeper, watcher)
             watcher.phase("checking")
+            if not request.allow_empty:
+                counted.require_some(
+                    "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
+                    "were no transactions, say so with --allow-empty."
+                )
             until_ms = self._complete_until_ms(request, days, before, counted, keeper)
             if request.is_partial:
-                publication, publish = self._some_days(keeper, before, counted.daily, (days.first, days.last), until_ms)
+                replaced = (days.first, days.last)
+                publication, publish = self._some_days(request, keeper, before, counted.daily, replaced, until_ms)
             else:
-                publication, publish = self._everything(keeper, before, counted.daily, until_ms)
+                publication, publish = self._everything(request, keeper, before, counted.daily, until_ms)
             amended = before if request.is_partial else None
             adopted = adoption_warnings(meaning, amended, self._stores.summaries, self._local_days)
             keeper.update(phase="publishing", warnings=(*adopted, *counted.warnings))
@@ -207,6 +222,7 @@ class Rebuild:
 
     def _some_days(
         self,
+        request: Request,
         keeper: RunKeeper,
         before: Publication | None,
         daily: pl.DataFrame,
@@ -215,7 +231,8 @@ class Rebuild:
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces `days` (first and last, inclusive), and what makes it."""
         summaries = self._stores.summaries
-        change = replace_days(summaries, before, self._calendar, self._local_days, daily, [days])
+        protection = unprotected if request.allow_shrink else keep_half
+        change = replace_days(summaries, before, self._calendar, self._local_days, daily, [days], protection)
         keeper.update(days_changed=change.days_changed)
         publication = replace(
             change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()), complete_until_ms=until_ms
@@ -223,9 +240,16 @@ class Rebuild:
         return publication, partial(summaries.amend, publication, change.rows, change.ranges)
 
     def _everything(
-        self, keeper: RunKeeper, before: Publication | None, daily: pl.DataFrame, until_ms: int | None
+        self,
+        request: Request,
+        keeper: RunKeeper,
+        before: Publication | None,
+        daily: pl.DataFrame,
+        until_ms: int | None,
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces everything, and what makes it."""
+        if before is not None and not request.allow_shrink:
+            keep_half(self._published_counts(before), day_counts(daily))
         rows = summarise(daily, self._calendar, self._local_days)
         total_amount, total_count = require_conservation(rows, daily)
         daily_keys = rows.filter(pl.col("mode") == str(Mode.DAILY))["key"]
@@ -242,6 +266,12 @@ class Rebuild:
             complete_until_ms=until_ms,
         )
         return publication, partial(self._stores.summaries.publish, publication, rows)
+
+    def _published_counts(self, before: Publication) -> DayCounts:
+        """How many transactions of each day are published, in whatever calendar."""
+        counts = dict(self._stores.summaries.series(Mode.DAILY, "count", None))
+        days = days_of(counts, calendar_named(before.meaning.calendar))
+        return {day: counts[key] for key, day in days.items()}
 
 
 def _require_distinct(request: Request) -> None:

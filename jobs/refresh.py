@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from core.calendar.days import LocalDays
@@ -25,6 +25,7 @@ from jobs.reading import in_background
 from jobs.rebuild import Watcher
 from jobs.refresh_plan import Plan, Planner
 from jobs.replacing import Change, replace_days
+from jobs.shrinking import LossLimits, Retention
 from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import redacted
@@ -42,6 +43,7 @@ class RefreshRequest:
         be deleted.
     :param max_reject_ratio: the share of the documents read, or of the transactions published where these are more,
         that may be rejected, 0 to 1.
+    :param loss_limits: what a day after that of the oldest document may lose.
     :param threads: decoding threads.
     :param command: what the ledger calls the run.
     """
@@ -52,6 +54,7 @@ class RefreshRequest:
     updated_field: str | None = None
     look_back_days: int = 3
     max_reject_ratio: float = 0.001
+    loss_limits: LossLimits = field(default_factory=LossLimits)
     threads: int = 1
     live: LiveOptions = field(default_factory=LiveOptions)
     command: str = "refresh"
@@ -95,7 +98,11 @@ class Refresh:
     def run(self, request: RefreshRequest, watcher: Watcher) -> RefreshOutcome:
         """Bring the summaries up to date, in one publication; none when nothing has changed.
 
+        A day whose documents may have been purged stays as it is published, with a warning: see `jobs.shrinking`.
+
         :raises MeaningMismatch: the store's numbers mean something else.
+        :raises NothingCounted: something is published, and no document of the collection counts.
+        :raises WouldShrink: a day would lose too many transactions.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
         meaning = meaning_of(request.fields, self._calendar, self._local_days)
@@ -119,8 +126,11 @@ class Refresh:
             with in_background(partial(open_collection, request.url, request.collection, request.live)) as collection:
                 plan = self._plan(request, collection, before, keeper)
                 counted = self._count(request, collection, before, plan, keeper, watcher)
-            watcher.phase("checking")
-            publication = self._replace(before, counted, plan, keeper, watcher)
+                watcher.phase("checking")
+                retention = self._retention(request, collection, before, counted)
+                change = self._change(before, counted, plan, retention)
+            warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.kept))
+            publication = self._publish(before, change, warnings, keeper, watcher)
         return RefreshOutcome(keeper.run, publication, plan)
 
     def _published(self, meaning: Meaning) -> Publication | None:
@@ -166,10 +176,9 @@ class Refresh:
         keeper: RunKeeper,
         watcher: Watcher,
     ) -> Counted:
-        named = self._local_days.named_range_ms(self._calendar)
         counting = Counting(
             request.fields,
-            Window(*named, *named),
+            self._ever(),
             self._local_days,
             request.max_reject_ratio,
             request.threads,
@@ -181,21 +190,56 @@ class Refresh:
         earlier = last_quarantine(self._quarantine_dir, self._stores.runs.recent(RUNS_LOOKED_AT))
         return counting.count([open_source], quarantine_path(self._quarantine_dir, keeper.run), earlier)
 
-    def _replace(
+    def _ever(self) -> Window:
+        """All instants that the calendar names."""
+        named = self._local_days.named_range_ms(self._calendar)
+        return Window(*named, *named)
+
+    def _retention(
+        self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, counted: Counted
+    ) -> Retention:
+        """What protects published days whose documents may have been purged.
+
+        :raises NothingCounted: something is published, and no document of the whole collection counts.
+        """
+
+        # Asked after the days were read: what was purged meanwhile is then older than the oldest document.
+        @cache
+        def oldest_day() -> int | None:
+            oldest_ms = in_background(partial(collection.oldest_counted_ms, request.fields, self._ever()))
+            return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
+
+        if before is not None and before.total_count and not counted.counts.counted and oldest_day() is None:
+            counted.require_some(
+                "Nothing was published: that does not prove that there were no transactions. Check the database, the "
+                "collection and --where. What is published can be removed with rebuild --truncate --allow-empty "
+                "--allow-shrink."
+            )
+        return Retention(self._calendar, oldest_day, request.loss_limits)
+
+    def _change(self, before: Publication | None, counted: Counted, plan: Plan | None, retention: Retention) -> Change:
+        days = plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
+        return replace_days(
+            self._stores.summaries, before, self._calendar, self._local_days, counted.daily, days, retention
+        )
+
+    def _publish(
         self,
         before: Publication | None,
-        counted: Counted,
-        plan: Plan | None,
+        change: Change,
+        warnings: tuple[str, ...],
         keeper: RunKeeper,
         watcher: Watcher,
     ) -> Publication:
         """Publish what has changed; what is in force then."""
         summaries = self._stores.summaries
-        days = plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
-        change = replace_days(summaries, before, self._calendar, self._local_days, counted.daily, days)
         adopted = adoption_warnings(keeper.run.meaning, before, summaries, self._local_days)
-        warnings = (*keeper.run.warnings, *adopted, *counted.warnings)
-        keeper.update(phase="publishing", warnings=warnings, days_changed=change.days_changed)
+        keeper.update(
+            phase="publishing",
+            warnings=(*adopted, *warnings),
+            days_changed=change.days_changed,
+            days_kept=len(change.kept),
+        )
         if before is not None and not change and before.meaning == keeper.run.meaning:
             if summaries.published() != before:
                 raise PublicationLost(
@@ -209,15 +253,13 @@ class Refresh:
             change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()),
             complete_until_ms=keeper.run.as_of_ms,
         )
-        put_in_force(summaries, publication, partial(self._publish, before, publication, change), watcher.phase)
+        if before is None or before.rows == 0:
+            publish = partial(summaries.publish, publication, change.rows)
+        else:
+            publish = partial(summaries.amend, publication, change.rows, change.ranges)
+        put_in_force(summaries, publication, publish, watcher.phase)
         keeper.published(publication.generation)
         return publication
-
-    def _publish(self, before: Publication | None, publication: Publication, change: Change) -> None:
-        if before is None or before.rows == 0:
-            self._stores.summaries.publish(publication, change.rows)
-        else:
-            self._stores.summaries.amend(publication, change.rows, change.ranges)
 
 
 def _another_source(collection: LiveCollection, runs: Sequence[Run]) -> tuple[str, ...]:

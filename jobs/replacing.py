@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,6 +18,7 @@ from core.stores.frames import within
 from core.stores.summaries import KeyRange, Meaning, Publication, SummaryStore
 from jobs.aggregate.summaries import require_same_totals, summarise
 from jobs.held import Days, Held, Scope
+from jobs.shrinking import DayCounts, DayLoss, Protection, unprotected
 
 _SUMS: Final = ("merchant_id", "day", "amount", "count")
 
@@ -30,6 +31,7 @@ class Change:
     :param ranges: the same as ranges.
     :param rows: all summaries of these periods, a frame of `core.stores.summaries.SUMMARY_COLUMNS`.
     :param replaced: likewise as they are stored.
+    :param kept: the days that stay as they are stored, although fewer transactions of them were counted; ascending.
     :param total_rows: summaries of all modes in the store afterwards; likewise `total_amount` and `total_count`.
     :param first_day_key: the earliest day with transactions afterwards, or None; likewise `last_day_key`.
     """
@@ -38,6 +40,7 @@ class Change:
     ranges: tuple[KeyRange, ...]
     rows: pl.DataFrame
     replaced: pl.DataFrame
+    kept: tuple[DayLoss, ...]
     total_rows: int
     first_day_key: str | None
     last_day_key: str | None
@@ -79,6 +82,7 @@ def replace_days(
     local_days: LocalDays,
     daily: pl.DataFrame,
     days: Sequence[Days],
+    protection: Protection = unprotected,
 ) -> Change:
     """What changes when the store gets other daily sums for some days; their weeks and months are derived anew.
 
@@ -92,14 +96,16 @@ def replace_days(
     :param daily: the new sums, a frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row a
         merchant and day. A day without rows has no transactions any more.
     :param days: the days that are replaced, in any order.
+    :param protection: which of these stay as they are stored all the same. Their weeks and months are derived with
+        what is stored of them.
+    :raises WouldShrink: `protection` refuses the change.
     :raises ValueError: `daily` has a day that is not one of `days`, or that `calendar` does not name.
     :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
     :raises ConservationBroken: the weeks and months that were derived do not add up to their days.
     :raises PublicationLost: `before` is not in force any more; call it again with what is.
     :raises StoreUnavailable: the store does not answer.
     """
-    new_days = daily["day"].unique().to_list()
-    if not all(_is_within(day, days) for day in new_days):
+    if not all(_is_within(day, days) for day in daily["day"].unique()):
         raise ValueError("there are sums of days that are not replaced")
     scope = Scope.of(calendar, days)
     held = Held.read(summaries, scope)
@@ -108,6 +114,10 @@ def replace_days(
             "another run published while it was found out what would change",
             "Nothing of this run was published. Run the same command again; it starts from what is published now.",
         )
+    kept = tuple(protection(_stored_counts(held.rows[Mode.DAILY], calendar, scope), day_counts(daily)))
+    kept_days = {loss.day for loss in kept}
+    stored_of_kept = _sums_of(held.rows[Mode.DAILY], calendar, kept_days.__contains__)
+    daily = pl.concat([daily.select(_SUMS).filter(~pl.col("day").is_in(kept_days)), stored_of_kept])
     stored = pl.concat([held.rows[mode].filter(within(scope.replaced[mode])) for mode in Mode])
     derived = _derive(calendar, local_days, scope, held.rows[Mode.DAILY], daily)
     changed = pl.concat([stored, derived]).unique(keep="none").select("mode", "key").unique().sort("mode", "key")
@@ -116,18 +126,19 @@ def replace_days(
     keys = {mode: tuple(changed.filter(pl.col("mode") == str(mode))["key"]) for mode in Mode}
     known = {mode: held.keys(mode).union(keys[mode], _keys_of(derived, mode)) for mode in Mode}
 
-    kept = {key: sums for key, sums in held.overall.items() if not scope.holds(Mode.DAILY, key)}
-    keys_after = sorted([*kept, *(calendar.period_of(Mode.DAILY, day).key for day in new_days)])
+    others = {key: sums for key, sums in held.overall.items() if not scope.holds(Mode.DAILY, key)}
+    keys_after = sorted([*others, *(calendar.period_of(Mode.DAILY, day).key for day in daily["day"].unique())])
     return Change(
         periods=keys,
         ranges=tuple(one for mode in Mode for one in _ranges(keys[mode], known[mode], scope.replaced[mode])),
         rows=rows,
         replaced=retired,
+        kept=kept,
         total_rows=held.count + rows.height - retired.height,
         first_day_key=keys_after[0] if keys_after else None,
         last_day_key=keys_after[-1] if keys_after else None,
-        total_amount=sum(amount for amount, _ in kept.values()) + int(daily["amount"].sum()),
-        total_count=sum(count for _, count in kept.values()) + int(daily["count"].sum()),
+        total_amount=sum(amount for amount, _ in others.values()) + int(daily["amount"].sum()),
+        total_count=sum(count for _, count in others.values()) + int(daily["count"].sum()),
     )
 
 
@@ -138,7 +149,7 @@ def _derive(
 
     :param stored_days: the daily summaries of these periods as they are stored.
     """
-    sums = pl.concat([daily.select(_SUMS), _sums_of(stored_days, calendar, scope)])
+    sums = pl.concat([daily, _sums_of(stored_days, calendar, lambda day: not scope.replaces(day))])
     days = sums["day"].unique().sort().to_list()
     periods = {
         mode: [one for one in distinct_periods(mode, calendar, days)[0] if scope.holds(mode, one.key)] for mode in Mode
@@ -150,16 +161,33 @@ def _derive(
     return derived
 
 
-def _sums_of(stored_days: pl.DataFrame, calendar: Calendar, scope: Scope) -> pl.DataFrame:
-    """The stored sums of single merchants of days that are not replaced, as they go into `summarise`."""
-    days = _days_of(stored_days["key"].unique().to_list(), calendar)
-    kept = {key: day for key, day in days.items() if not scope.replaces(day)}
-    table = pl.DataFrame({"key": kept.keys(), "day": kept.values()}, schema={"key": pl.String, "day": pl.Int64})
-    merchants = stored_days.filter(pl.col("merchant_id").is_not_null()).join(table, on="key", validate="m:1")
+def _sums_of(stored_days: pl.DataFrame, calendar: Calendar, is_wanted: Callable[[int], bool]) -> pl.DataFrame:
+    """The stored sums of single merchants of some days, as they go into `summarise`."""
+    merchants = _with_days(stored_days.filter(pl.col("merchant_id").is_not_null()), calendar, is_wanted)
     return merchants.with_columns(pl.col("amount").cast(pl.Int128)).select(_SUMS)
 
 
-def _days_of(keys: Collection[str], calendar: Calendar) -> dict[str, int]:
+def _stored_counts(stored_days: pl.DataFrame, calendar: Calendar, scope: Scope) -> DayCounts:
+    """The transactions of each day that is replaced, as stored: overall or of its merchants, whichever are more."""
+    dated = _with_days(stored_days, calendar, scope.replaces)
+    of_each = dated.group_by("day", pl.col("merchant_id").is_null()).agg(pl.col("count").sum())
+    return dict(of_each.group_by("day").agg(pl.col("count").max()).iter_rows())
+
+
+def day_counts(daily: pl.DataFrame) -> DayCounts:
+    """The transactions of each day of `daily`, a frame as `replace_days` takes it."""
+    return dict(daily.group_by("day").agg(pl.col("count").sum()).iter_rows())
+
+
+def _with_days(stored_days: pl.DataFrame, calendar: Calendar, is_wanted: Callable[[int], bool]) -> pl.DataFrame:
+    """Those of `stored_days` whose key is that of a wanted day, with a column ``day``."""
+    days = days_of(stored_days["key"].unique().to_list(), calendar)
+    wanted = {key: day for key, day in days.items() if is_wanted(day)}
+    table = pl.DataFrame({"key": wanted.keys(), "day": wanted.values()}, schema={"key": pl.String, "day": pl.Int64})
+    return stored_days.join(table, on="key", validate="m:1")
+
+
+def days_of(keys: Collection[str], calendar: Calendar) -> dict[str, int]:
     """The day of each of `keys` that is the key of a day."""
     found: dict[str, int] = {}
     for key in keys:

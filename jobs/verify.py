@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -18,18 +18,24 @@ from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms
 from core.stores.runs import Counts, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
 from jobs.counting import Counted, Counting, meaning_of
+from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
 from jobs.quarantine import quarantine_path
+from jobs.reading import in_background
 from jobs.rebuild import Watcher
 from jobs.replacing import Change, replace_days
 from jobs.requested_days import RequestedDays, is_clean_cut
+from jobs.shrinking import DayLoss, LossLimits, Retention
 from jobs.source_age import Reading, as_of_ms, complete_until_after
+from jobs.sources.feed import Source
+from jobs.sources.live.collection import open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import is_live, redacted
 from jobs.sources.recognise import open_source
+from jobs.sources.streams import STANDARD_INPUT
 
 _COMPARISONS: Final = 5
 """How often what was recounted is compared, while one publication after another comes in between."""
@@ -55,6 +61,7 @@ class VerifyRequest:
     :param threads: decoding threads.
     :param look_back_days: that of the refreshes.
     :param repair: whether to replace the periods that drifted.
+    :param loss_limits: what a day after that of the oldest document may lose by that.
     :param live: how live collections are read.
     :param command: what the ledger calls the run that repairs.
     """
@@ -68,6 +75,7 @@ class VerifyRequest:
     threads: int = 1
     look_back_days: int = 3
     repair: bool = False
+    loss_limits: LossLimits = field(default_factory=LossLimits)
     live: LiveOptions = field(default_factory=LiveOptions)
     command: str = "verify"
 
@@ -77,6 +85,8 @@ class VerifyOutcome:
     """What a verification found.
 
     :param drift: what differs, a frame of `DRIFT_COLUMNS`, ordered by mode, key, merchant (overall first).
+    :param kept: the days that are no drift although fewer transactions of them were counted than are published, as
+        their documents may have been purged; and their keys.
     :param first_key: the first day that was compared, or None for no bound; likewise `last_key`.
     :param left_to_refresh: whether `last_key` is where the look-back of the next refresh begins, and was not asked for.
     :param compared: the publication that was compared with.
@@ -84,6 +94,7 @@ class VerifyOutcome:
     """
 
     drift: pl.DataFrame
+    kept: Mapping[str, DayLoss]
     first_key: str | None
     last_key: str | None
     left_to_refresh: bool
@@ -120,9 +131,12 @@ class Verify:
     def run(self, request: VerifyRequest, watcher: Watcher) -> VerifyOutcome:
         """Recount, compare, and repair where that is asked for; without repair nothing is written to the store.
 
-        Refreshes may go on meanwhile, unless it repairs: then it is a run like any other.
+        Refreshes may go on meanwhile, unless it repairs: then it is a run like any other. A day whose documents may
+        have been purged is neither drift nor repaired: see `jobs.shrinking`.
 
         :raises MeaningMismatch: the store's numbers mean something else.
+        :raises NothingCounted: something is published, and no document of the sources counts.
+        :raises WouldShrink: a day would lose too many transactions by the repair.
         :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
         """
         meaning = meaning_of(request.fields, self._calendar, self._local_days)
@@ -133,14 +147,17 @@ class Verify:
             return self._repair(request, draft, days, watcher)
         counted = self._count(request, days, published, draft, _unnoted, watcher)
         watcher.phase("checking")
-        before, change = self._compare(counted, days, meaning)
+        any_loss = replace(request, loss_limits=LossLimits(allow_shrink=True))
+        retention = self._retention(any_loss, days, counted, published, watcher)
+        before, change = self._compare(counted, days, meaning, retention)
+        counted = replace(counted, warnings=(*counted.warnings, *retention.warnings(change.kept)))
         if change and before != published:
             meanwhile = (
                 f"generation {before.generation} was published meanwhile, and may hold what was read too early: "
                 "whether that has drifted only another verification can tell"
             )
             counted = replace(counted, warnings=(*counted.warnings, meanwhile))
-        return _outcome(request, days, counted, before, change, None)
+        return self._outcome(request, days, counted, before, change, None)
 
     def _repair(self, request: VerifyRequest, draft: Run, days: RequestedDays, watcher: Watcher) -> VerifyOutcome:
         """Compare as a run of the ledger, which publishes what was recounted."""
@@ -149,14 +166,18 @@ class Verify:
             before = self._published(draft.meaning)
             counted = self._count(request, days, before, keeper.run, keeper.update, watcher)
             watcher.phase("checking")
+            retention = self._retention(request, days, counted, before, watcher)
             try:
-                change = self._change(counted, days, before)
+                change = self._change(counted, days, before, retention)
             except _TORN:
                 self._require_in_force(before, keeper.run)
                 raise
             adopted = adoption_warnings(draft.meaning, before, self._stores.summaries, self._local_days)
-            counted = replace(counted, warnings=(*adopted, *counted.warnings))
-            keeper.update(phase="publishing", warnings=counted.warnings, days_changed=change.days_changed)
+            warnings = (*adopted, *counted.warnings, *retention.warnings(change.kept))
+            counted = replace(counted, warnings=warnings)
+            keeper.update(
+                phase="publishing", warnings=warnings, days_changed=change.days_changed, days_kept=len(change.kept)
+            )
             if change or before.meaning != draft.meaning:
                 publication = replace(
                     change.publication(before, keeper.run.id, draft.meaning, self._clock()),
@@ -169,7 +190,7 @@ class Verify:
                 self._require_in_force(before, keeper.run)
                 keeper.unchanged(before.generation)
                 watcher.phase("published")
-        return _outcome(request, days, counted, before, change, keeper.run)
+        return self._outcome(request, days, counted, before, change, keeper.run)
 
     def _published(self, meaning: Meaning) -> Publication:
         published = self._stores.summaries.published()
@@ -233,9 +254,27 @@ class Verify:
         note: Callable[..., None],
         watcher: Watcher,
     ) -> Counted:
+        counting = self._counting(request, days, published, note, watcher)
+        return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run))
+
+    def _sources(self, request: VerifyRequest, days: RequestedDays) -> list[Callable[[], Source]]:
         # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
         window = None if days.first_key is None else days.window
-        counting = Counting(
+        return [
+            partial(open_source, one, request.fields, request.collection, live=request.live, window=window)
+            for one in request.sources
+        ]
+
+    def _counting(
+        self,
+        request: VerifyRequest,
+        days: RequestedDays,
+        published: Publication,
+        note: Callable[..., None],
+        watcher: Watcher,
+    ) -> Counting:
+        reads_some = days.first_key is not None and any(map(is_live, request.sources))
+        return Counting(
             request.fields,
             days.window,
             self._local_days,
@@ -243,20 +282,49 @@ class Verify:
             request.threads,
             watcher.reading,
             note,
-            basis=0 if window is None or not any(map(is_live, request.sources)) else published.total_count,
+            basis=published.total_count if reads_some else 0,
         )
-        sources = [
-            partial(open_source, one, request.fields, request.collection, live=request.live, window=window)
-            for one in request.sources
-        ]
-        return counting.count(sources, quarantine_path(self._quarantine_dir, run))
 
-    def _compare(self, counted: Counted, days: RequestedDays, meaning: Meaning) -> tuple[Publication, Change]:
+    def _retention(
+        self, request: VerifyRequest, days: RequestedDays, counted: Counted, before: Publication, watcher: Watcher
+    ) -> Retention:
+        """What protects published days whose documents may have been purged.
+
+        :raises NothingCounted: something is published, and no document of the whole sources counts.
+        """
+
+        @cache
+        def oldest_day() -> int | None:
+            found = [self._oldest_live_day(url, request, days) for url in request.sources if is_live(url)]
+            files = [argument for argument in request.sources if not is_live(argument)]
+            if files:
+                found.append(counted.oldest_day)
+            if files and counted.counts.out_of_range and STANDARD_INPUT not in files:
+                # Some are older or later than the days that are compared: read once more to know whether they count.
+                again = self._sources(replace(request, sources=tuple(files)), days)
+                found.append(self._counting(request, days, before, _unnoted, watcher).oldest_day(again))
+            return min((day for day in found if day is not None), default=None)
+
+        if before.total_count and not counted.counts.counted and oldest_day() is None:
+            counted.require_some(
+                "That does not prove that there were no transactions. Check the source, --collection and --where."
+            )
+        return Retention(self._calendar, oldest_day, request.loss_limits)
+
+    def _oldest_live_day(self, url: str, request: VerifyRequest, days: RequestedDays) -> int | None:
+        named = days.window.named_first_ms, days.window.named_end_ms
+        with in_background(partial(open_collection, url, request.collection, request.live)) as collection:
+            oldest_ms = in_background(partial(collection.oldest_counted_ms, request.fields, Window(*named, *named)))
+        return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
+
+    def _compare(
+        self, counted: Counted, days: RequestedDays, meaning: Meaning, retention: Retention
+    ) -> tuple[Publication, Change]:
         """What is in force, and how it would have to change to equal what was counted."""
         for _ in range(_COMPARISONS):
             before = self._published(meaning)
             try:
-                change = self._change(counted, days, before)
+                change = self._change(counted, days, before, retention)
             except _TORN:
                 if self._stores.summaries.published() == before:
                     raise
@@ -268,10 +336,11 @@ class Verify:
             "Nothing was published. Run it again while fewer refreshes are under way.",
         )
 
-    def _change(self, counted: Counted, days: RequestedDays, before: Publication) -> Change:
+    def _change(self, counted: Counted, days: RequestedDays, before: Publication, retention: Retention) -> Change:
         """How what is published would have to change to equal what was counted."""
+        replaced = [(days.first, days.last)]
         return replace_days(
-            self._stores.summaries, before, self._calendar, self._local_days, counted.daily, [(days.first, days.last)]
+            self._stores.summaries, before, self._calendar, self._local_days, counted.daily, replaced, retention
         )
 
     def _complete_until_ms(
@@ -288,27 +357,28 @@ class Verify:
         known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_LOOKED_AT))
         return complete_until_after(known_ms, reading, self._calendar, self._local_days)
 
-
-def _outcome(
-    request: VerifyRequest,
-    days: RequestedDays,
-    counted: Counted,
-    compared: Publication,
-    change: Change,
-    run: Run | None,
-) -> VerifyOutcome:
-    return VerifyOutcome(
-        drift=_drift(change),
-        first_key=days.first_key,
-        last_key=days.last_key,
-        left_to_refresh=request.last_key is None and days.last_key is not None,
-        counts=counted.counts,
-        rejects_by_reason=counted.rejects_by_reason,
-        quarantine=counted.quarantine,
-        warnings=counted.warnings,
-        compared=compared,
-        repaired_by=run,
-    )
+    def _outcome(
+        self,
+        request: VerifyRequest,
+        days: RequestedDays,
+        counted: Counted,
+        compared: Publication,
+        change: Change,
+        run: Run | None,
+    ) -> VerifyOutcome:
+        return VerifyOutcome(
+            drift=_drift(change),
+            kept={self._calendar.period_of(Mode.DAILY, loss.day).key: loss for loss in change.kept},
+            first_key=days.first_key,
+            last_key=days.last_key,
+            left_to_refresh=request.last_key is None and days.last_key is not None,
+            counts=counted.counts,
+            rejects_by_reason=counted.rejects_by_reason,
+            quarantine=counted.quarantine,
+            warnings=counted.warnings,
+            compared=compared,
+            repaired_by=run,
+        )
 
 
 def _drift(change: Change) -> pl.DataFrame:

@@ -89,6 +89,8 @@ class Run:
     :param rejects_by_reason: number of rejects for each ``field: reason``.
     :param generation: the generation it published or found unchanged, or None.
     :param days_changed: how many days have other summaries since, of any merchant; None where that was not counted.
+    :param days_kept: how many days stayed as they were published although fewer transactions of them were counted, as
+        their documents may have been purged; None where that was not found out.
     :param first_day_key: the first day that was replaced, or None for everything; likewise `last_day_key`.
     :param quarantine: path of the file that holds its rejects, or None when there were none.
     :param error: the sentence that a failed run ended with, or None.
@@ -111,6 +113,7 @@ class Run:
     warnings: tuple[str, ...] = ()
     generation: int | None = None
     days_changed: int | None = None
+    days_kept: int | None = None
     first_day_key: str | None = None
     last_day_key: str | None = None
     quarantine: str | None = None

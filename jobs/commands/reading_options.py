@@ -18,6 +18,7 @@ from jobs.commands.progress import Bar, Silent
 from jobs.commands.signals import ignore_signals
 from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
+from jobs.shrinking import LossLimits
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import redacted
 
@@ -91,6 +92,11 @@ class ReadingOptions:
         if self.max_reject_ratio != usual_reject_ratio:
             words += ["--max-reject-ratio", f"{self.max_reject_ratio:g}"]
         return words
+
+
+def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:
+    """What a day may lose in a refresh or repair."""
+    return LossLimits(settings.refresh_max_loss_ratio, settings.refresh_max_loss_count, allow_shrink)
 
 
 def watcher(as_json: bool) -> Silent:

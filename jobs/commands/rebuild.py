@@ -27,6 +27,8 @@ class Options:
     truncate: bool
     first: str | None
     last: str | None
+    allow_empty: bool
+    allow_shrink: bool
     store: str | None
     as_json: bool
 
@@ -48,6 +50,8 @@ def run(options: Options) -> None:
                 fields=fields,
                 collection=reading.collection,
                 max_reject_ratio=reading.max_reject_ratio,
+                allow_empty=options.allow_empty,
+                allow_shrink=options.allow_shrink,
                 threads=reading.threads or 1,
                 live=reading.live(settings),
                 command=_command(reading, options),
@@ -71,6 +75,8 @@ def run(options: Options) -> None:
 def _command(reading: ReadingOptions, options: Options) -> str:
     own = ["--truncate"] if options.truncate else []
     own += [word for name, key in (("--from", options.first), ("--to", options.last)) if key for word in (name, key)]
+    own += ["--allow-empty"] if options.allow_empty else []
+    own += ["--allow-shrink"] if options.allow_shrink else []
     return shlex.join(["rebuild", *reading.words(*own, usual_reject_ratio=0)])
 
 

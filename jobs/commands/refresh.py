@@ -15,7 +15,7 @@ from core.errors import UsageError
 from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.context import publication_as_json, run_as_json
-from jobs.commands.reading_options import ReadingOptions, print_counts, tell_of_compiling, watcher
+from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
 from jobs.decode.plan import plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
@@ -31,6 +31,7 @@ class Options:
     reading: ReadingOptions
     updated_field: str | None
     look_back_days: int | None
+    allow_shrink: bool
     store: str | None
     as_json: bool
 
@@ -59,9 +60,10 @@ def run(options: Options) -> None:
                 updated_field=options.updated_field,
                 look_back_days=look_back,
                 max_reject_ratio=reading.max_reject_ratio,
+                loss_limits=loss_limits(settings, options.allow_shrink),
                 threads=reading.threads or 1,
                 live=reading.live(settings),
-                command=_command(reading, options.updated_field, look_back),
+                command=_command(reading, options, look_back),
             )
             job = Refresh(
                 stores,
@@ -78,10 +80,11 @@ def run(options: Options) -> None:
             _print(outcome, settings, time.monotonic() - began)
 
 
-def _command(reading: ReadingOptions, updated_field: str | None, look_back_days: int) -> str:
+def _command(reading: ReadingOptions, options: Options, look_back_days: int) -> str:
     own = ["--look-back", str(look_back_days)]
-    if updated_field is not None:
-        own += ["--updated-field", updated_field]
+    if options.updated_field is not None:
+        own += ["--updated-field", options.updated_field]
+    own += ["--allow-shrink"] if options.allow_shrink else []
     return shlex.join(["refresh", *reading.words(*own, usual_reject_ratio=REJECT_RATIO)])
 
 

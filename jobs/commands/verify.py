@@ -16,7 +16,7 @@ from core.command_line import edge, print_json, printable, settings_and_store
 from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.context import publication_as_json, run_as_json
-from jobs.commands.reading_options import ReadingOptions, print_counts, tell_of_compiling, watcher
+from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
@@ -37,6 +37,7 @@ class Options:
     last: str | None
     look_back_days: int | None
     repair: bool
+    allow_shrink: bool
     limit: int
     store: str | None
     as_json: bool
@@ -61,6 +62,7 @@ def run(options: Options) -> None:
                 threads=reading.threads or 1,
                 look_back_days=_look_back_days(options, settings),
                 repair=options.repair,
+                loss_limits=loss_limits(settings, options.allow_shrink),
                 live=reading.live(settings),
                 command=_command(reading, options),
             )
@@ -90,6 +92,7 @@ def _command(reading: ReadingOptions, options: Options) -> str:
     own = [word for name, key in (("--from", options.first), ("--to", options.last)) if key for word in (name, key)]
     own += [] if options.look_back_days is None else ["--look-back", str(options.look_back_days)]
     own += ["--repair"] if options.repair else []
+    own += ["--allow-shrink"] if options.allow_shrink else []
     return shlex.join(["verify", *reading.words(*own, usual_reject_ratio=REJECT_RATIO)])
 
 
@@ -97,6 +100,9 @@ def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
     return {
         "drifted": len(outcome.drift),
         "drift": outcome.drift.head(limit).to_dicts(),
+        "days_kept": [
+            {"key": key, "count": loss.published, "recounted_count": loss.counted} for key, loss in outcome.kept.items()
+        ],
         "first_day_key": outcome.first_key,
         "last_day_key": outcome.last_key,
         "left_to_refresh": outcome.left_to_refresh,
@@ -123,7 +129,8 @@ def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
     print_counts(outcome.counts, outcome.rejects_by_reason, outcome.quarantine, outcome.warnings)
     generation = outcome.compared.generation
     if not len(outcome.drift):
-        typer.echo(f"No drift: generation {generation} is what the source holds, in {seconds:.2f} s.")
+        but_kept = f", but for {len(outcome.kept):,} day(s) that are kept" if outcome.kept else ""
+        typer.echo(f"No drift: generation {generation} is what the source holds{but_kept}, in {seconds:.2f} s.")
         return
     typer.echo(_table(outcome.drift.head(limit)), nl=False)
     if len(outcome.drift) > limit:

@@ -8,7 +8,10 @@ CRC-64 of all its documents; no documents follow it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import bson
@@ -21,7 +24,7 @@ from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, SMALLEST_DOCUMENT, end_of
 from jobs.decode.crc64 import crc64
 from jobs.decode.jit import PADDING
 from jobs.sources.bson_file import describe_trouble
-from jobs.sources.collections import Namespace, choose
+from jobs.sources.collections import TIME_SERIES, VIEW, Namespace, choose, refuse_without_documents
 from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
 
 MAGIC: Final = bytes.fromhex("6de29981")
@@ -31,9 +34,14 @@ _VERSION: Final = "0.1"
 
 @dataclass(slots=True)
 class _Collection:
-    """What is known of a collection of the archive while it is read."""
+    """What is known of a collection of the archive while it is read.
+
+    :param has_documents: whether the archive should have documents of it, or an end marker at least.
+    :param about: what the prelude says of it.
+    """
 
     has_documents: bool
+    about: Mapping[str, Any] = field(default_factory=dict)
     checksum: int = 0
     ended: bool = False
 
@@ -43,7 +51,7 @@ class ArchiveFeed:
 
     :param collection: the collection wanted, or None for ``transaction`` or ``transactions``.
     :raises SourceDamaged: the archive's beginning is broken.
-    :raises SourceError: it does not hold the collection; lists what it holds.
+    :raises SourceError: it does not hold the collection, and lists what it holds; or not its documents, as of a view.
     """
 
     def __init__(self, stream: Stream, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -56,6 +64,9 @@ class ArchiveFeed:
         self._current: Namespace | None = None
         self._read_prelude()
         self.namespace = choose(stream.name, list(self._collections), collection)
+        about = self._collections[self.namespace].about
+        if about.get("type") == TIME_SERIES or _view_on(about) is not None:
+            self._refuse()
 
     def next(self, buffer: Buffer) -> Chunk | None:
         """The next chunk of the wanted collection; see `jobs.sources.feed.Feed.next`."""
@@ -81,12 +92,14 @@ class ArchiveFeed:
         while not self._at_terminator():
             entry = self._document("a collection of the archive's prelude")
             namespace = self._namespace(entry)
-            self._collections[namespace] = _Collection(has_documents=entry.get("type") != "view")
+            self._collections[namespace] = _Collection(has_documents=entry.get("type") != VIEW, about=entry)
 
     def _open_segment(self) -> bool:
         """Read the next segment's header; False at the end of the archive."""
         if self._available(1) == 0:
             self._require_all_ended()
+            if not self._collections[self.namespace].has_documents:
+                self._refuse()
             return False
         header = self._document("a segment's header")
         namespace = self._namespace(header)
@@ -94,6 +107,9 @@ class ArchiveFeed:
         if known.ended:
             self._damaged(f"{namespace} goes on after its end marker", 0)
         if not header.get("EOF"):
+            # Also of a view, with mongodump --viewsAsCollections: its type stays what it is, but no collection is named
+            # that it shows.
+            known.has_documents = True
             self._current = namespace
             return True
         known.ended = True
@@ -102,6 +118,11 @@ class ArchiveFeed:
         if not self._at_terminator():
             self._damaged(f"documents follow the end marker of {namespace}", 0)
         return True
+
+    def _refuse(self) -> NoReturn:
+        about = self._collections[self.namespace].about
+        others = [name.collection for name, known in self._collections.items() if known.about.get("type") != VIEW]
+        refuse_without_documents(self._stream.name, self.namespace, str(about.get("type")), _view_on(about), others)
 
     def _step_over_documents(self, current: Namespace) -> int:
         """Move past the whole documents at hand, adding them to the checksum: how many bytes, 0 at the end."""
@@ -183,3 +204,10 @@ class ArchiveFeed:
         """Raise about what lies `distance` bytes before the position (or `ahead` of it)."""
         position = self._position + self._start + (distance if ahead else -distance)
         raise SourceDamaged(self._stream.name, position, reason)
+
+
+def _view_on(about: Mapping[str, Any]) -> str | None:
+    """The collection that a view shows, where the prelude says so."""
+    with suppress(KeyError, TypeError, ValueError):
+        return str(json.loads(about["metadata"])["options"]["viewOn"])
+    return None

@@ -17,7 +17,7 @@ from bson.json_util import loads
 from rebuilding import Workshop
 from transactions import Transaction, bson_of, published_rows, spread, summaries_of, write_bson
 
-from core.errors import SourceDamaged, TooManyRejects, TotalTooLarge, UsageError, exit_code_of
+from core.errors import SourceDamaged, TooManyRejects, TotalTooLarge, UsageError, WouldShrink, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.runs import Counts, RunStatus
 from jobs.decode.plan import Fields
@@ -289,13 +289,19 @@ def test_other_calendars_and_time_zones(tmp_path: Path, calendar: str, zone: str
     assert (outcome.publication.meaning.calendar, outcome.publication.meaning.time_zone) == (calendar, zone)
 
 
-def test_sources_without_documents_publish_an_empty_state(workshop: Workshop, tmp_path: Path) -> None:
+def test_sources_without_documents_publish_an_empty_state_only_where_that_is_allowed(
+    workshop: Workshop, tmp_path: Path
+) -> None:
     full = Request((write_bson(tmp_path / "full.bson", GOOD),))
     workshop.rebuild(full)
     folder = tmp_path / "dump" / "shop"
     folder.mkdir(parents=True)
     (folder / "transactions.bson.gz").write_bytes(gzip.compress(b""))
-    outcome = workshop.rebuild(Request((str(tmp_path / "dump"),), truncate=True))
+    empty = Request((str(tmp_path / "dump"),), truncate=True, allow_empty=True)
+    with pytest.raises(WouldShrink, match="60 of the 60 published transactions that are replaced would be removed"):
+        workshop.rebuild(empty)
+    assert published_rows(workshop.stores) == summaries_of(GOOD)
+    outcome = workshop.rebuild(replace(empty, allow_shrink=True))
     assert outcome.publication.rows == outcome.publication.total_count == 0
     assert outcome.publication.first_day_key is None
     assert published_rows(workshop.stores) == {}

@@ -12,8 +12,9 @@ from pymongo.errors import DuplicateKeyError
 from core.stores.mongo.database import Database, Document
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 4
-"""Since 4 publications and runs record the rules of the time zone: a program that knows 3 would lose them."""
+SCHEMA_VERSION: Final = 5
+"""Since 4 publications and runs record the rules of the time zone, and since 5 runs how many days they kept: a program
+that knows 3 would lose them."""
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (

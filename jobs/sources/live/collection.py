@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, cast
 
 from bson import DatetimeMS, ObjectId
 from pymongo import MongoClient
@@ -18,6 +18,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from core.errors import SourceError
+from jobs.decode.batch import Chunk
 from jobs.decode.decoder import BsonDecoder
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
@@ -26,7 +27,7 @@ from jobs.sources.feed import Source
 from jobs.sources.live import partitions
 from jobs.sources.live.connecting import AS_STORED, Document, connect
 from jobs.sources.live.counting import check_count
-from jobs.sources.live.cursors import backoff_s, batches_of, persistently
+from jobs.sources.live.cursors import backoff_s, batch_of, batches_of, persistently, projection_of
 from jobs.sources.live.failures import passes, source_error
 from jobs.sources.live.feed import LiveFeed
 from jobs.sources.live.options import LiveOptions
@@ -39,6 +40,8 @@ T = TypeVar("T")
 _RECENT_MS: Final = 300_000  # clocks of those who insert may be behind
 _INDEXES_NOT_SHOWN: Final = (13, 166)
 """Unauthorized, CommandNotSupportedOnView."""
+_FIRST_LOOK: Final = 100
+"""How many of the oldest documents are asked for at first, of which the oldest usually counts."""
 
 
 class LiveCollection:
@@ -66,13 +69,6 @@ class LiveCollection:
     def close(self) -> None:
         """Close all connections; closing again does nothing."""
         self._client.close()
-
-    def is_empty(self) -> bool:
-        """Whether it has no document.
-
-        :raises SourceError: the server does not answer, or refuses.
-        """
-        return self._ask(lambda: self._collection.find_one({}, {"_id": 1})) is None
 
     def source(
         self, fields: Fields, times: Sequence[TimeRange] | None = None, named_ms: tuple[int, int] | None = None
@@ -124,6 +120,37 @@ class LiveCollection:
             interrupt=feed.interrupt,
             warnings=lambda: tuple(warnings),
         )
+
+    def oldest_counted_ms(self, fields: Fields, window: Window) -> int | None:
+        """The time of the oldest document that counts, in milliseconds since 1970 UTC; None when none does.
+
+        With an index on the time field the server looks at few documents more than those that `fields` filter out and
+        that are rejected, else at all of them.
+
+        :param window: which times can be named and are wanted.
+        :raises SourceError: the server does not answer, or refuses.
+        :raises SourceDamaged: what it sent are no documents.
+        """
+        times = {fields.time: TimeRange(window.wanted_first_ms, window.wanted_end_ms).condition()}
+        query = {"$and": [times, where_condition(fields.where)]}
+        decoder = BsonDecoder(fields, window)
+        skipped, wanted = 0, _FIRST_LOOK
+        while True:
+            raw = self._ask(partial(self._first_documents, query, fields, skipped, wanted))
+            if not raw:
+                return None
+            found = batch_of(self.name, raw)
+            for batch in decoder.batches(Chunk(self.name, found.data, 0, found.size, 0)):
+                if batch.counts.counted:
+                    return int(batch.rows.column("instant")[0].value)
+            skipped, wanted = skipped + found.count, min(10 * wanted, self._options.batch_documents)
+
+    def _first_documents(self, query: Document, fields: Fields, skipped: int, wanted: int) -> bytes:
+        """The `wanted` oldest documents after the `skipped` oldest. A limit lets a server sort without an index."""
+        with self._collection.find_raw_batches(
+            query, projection_of(fields.paths()), sort=[(fields.time, 1)], skip=skipped, limit=wanted
+        ) as cursor:
+            return b"".join(cast("Iterator[bytes]", cursor))
 
     def count_without_day(self, fields: Fields, times: Sequence[TimeRange], named_ms: tuple[int, int]) -> int:
         """How many documents that the filters let through have no date of `named_ms`, and are not found by `times`.
@@ -258,12 +285,10 @@ def open_live(
 
     :param window: read only what it counts and what it rejects for its time; None: the whole collection.
     :raises UsageError: the URL is not valid, or names no database.
-    :raises SourceError: see `open_collection`; or the collection is empty.
+    :raises SourceError: see `open_collection`.
     """
     live = open_collection(url, collection, options)
     try:
-        if live.is_empty():
-            raise SourceError(f"{live.name} is empty", "Check the collection's name and the database in the URL.")
         if window is None:
             source = live.source(fields)
         else:

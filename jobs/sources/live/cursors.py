@@ -80,7 +80,7 @@ def batches_of(
                     unread = progress.unread(answer)
                     if not unread:
                         continue
-                    batch = _batch(name, unread)
+                    batch = batch_of(name, unread)
                     progress.read(unread, batch.last)
                     failures = 0
                     documents += batch.count
@@ -114,7 +114,11 @@ def backoff_s(failures: int, options: LiveOptions) -> float:
     return float(min(options.backoff_max_s, options.backoff_s * 2 ** (failures - 1)))
 
 
-def _batch(name: str, raw: bytes) -> Batch:
+def batch_of(name: str, raw: bytes) -> Batch:
+    """The documents that a server sent, at least one.
+
+    :raises SourceDamaged: they are none.
+    """
     size = len(raw)
     data: Bytes = np.zeros(size + PADDING, np.uint8)
     data[:size] = np.frombuffer(raw, np.uint8)

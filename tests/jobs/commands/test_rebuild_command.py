@@ -260,11 +260,11 @@ def test_a_name_that_is_no_utf_8_is_read_and_recorded(jobs: CommandLine) -> None
     assert jobs("status", "1").code == 0
 
 
-def test_an_archive_whose_collection_is_empty_publishes_an_empty_state(jobs: CommandLine) -> None:
+def test_an_archive_whose_collection_is_empty_publishes_an_empty_state_when_told_to(jobs: CommandLine) -> None:
     jobs_archive = jobs.folder / "empty.archive"
     jobs_archive.write_bytes(empty_archive())
     assert jobs("rebuild", "first.bson").code == 0
-    said = jobs("rebuild", "empty.archive", "--truncate")
+    said = jobs("rebuild", "empty.archive", "--truncate", "--allow-empty", "--allow-shrink")
     assert said.code == 0
     assert "Read 0 documents" in said.out
     assert "Published 0 summaries of no day as generation 2" in said.out

@@ -66,9 +66,6 @@ def test_of_an_empty_collection_nothing_is_published_until_there_is_something(ke
     keeping.shop.insert(*FORTY_DAYS)
     assert keeping.refresh().publication.generation == 2
     require_right(keeping)
-    keeping.shop.collection.delete_many({})
-    keeping.refresh(look_back_days=100)
-    assert published_rows(keeping.stores) == {}
 
 
 def test_only_the_days_since_the_last_reading_and_those_of_the_look_back_are_read(filled: Keeping) -> None:

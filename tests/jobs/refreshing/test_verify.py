@@ -26,6 +26,7 @@ pytest_plugins = ["refreshing_fixtures"]
 FORTY_DAYS = spread(["a", 7], days=40, first=date(2024, 2, 12))
 """From Monday 1402/11/23 to Friday 1403/01/03, the day before that of `keeping`."""
 DAY = timedelta(days=1)
+_FIRST_DAY = (date(2024, 2, 12) - date(1970, 1, 1)).days
 LATE = datetime(2024, 2, 20, 12, tzinfo=UTC)
 """1402/12/01, in 1402/W49, long before every look-back."""
 
@@ -242,7 +243,10 @@ def test_several_exports_are_compared_together(keeping: Keeping, tmp_path: Path)
     assert outcome.drift.is_empty()
     assert (outcome.first_key, outcome.last_key) == (None, None)
     one_of_two = keeping.verify(sources=(parts[0],))
-    assert drift_of(one_of_two) == difference(summaries_of(FORTY_DAYS), summaries_of(FORTY_DAYS[::2]))
+    # Of the first day, too, one of two transactions is missing: its documents may have been purged.
+    assert one_of_two.kept == {"1402/11/23": (_FIRST_DAY, 2, 1)}
+    recounted = summaries_of([FORTY_DAYS[1], *FORTY_DAYS[::2]])
+    assert drift_of(one_of_two) == difference(summaries_of(FORTY_DAYS), recounted)
     assert keeping.verify(sources=(parts[0],), first_key="1403/01/02").drift["key"].n_unique() == 2 + 1 + 1
 
 

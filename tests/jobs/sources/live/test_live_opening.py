@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from bson import Int64
 from decoded import EVER, drain
-from live_collections import EAGER, amounts, collection_at, fill, transaction
+from live_collections import EAGER, amounts, fill, transaction
 from mongo_proxy import MongoProxy
 
 from bench.mongo_urls import database_of, with_user
@@ -57,14 +57,6 @@ def test_two_collections_of_default_names_are_told(mongo_database_url: str) -> N
     for name in ("transaction", "transactions"):
         fill(mongo_database_url, [transaction(1)], name)
     with pytest.raises(SourceError, match="has more than one collection transaction or transactions"):
-        open_live(mongo_database_url, Fields(), None, EAGER)
-
-
-def test_a_collection_without_documents_is_refused(mongo_database_url: str) -> None:
-    fill(mongo_database_url, [transaction(1)])
-    with collection_at(mongo_database_url) as collection:
-        collection.delete_many({})
-    with pytest.raises(SourceError, match=r"\.transaction is empty$"):
         open_live(mongo_database_url, Fields(), None, EAGER)
 
 
