@@ -178,6 +178,9 @@ class Status(Body):
     published: PublishedState | None = Field(description="Null while nothing is.")
     rejects: Rejects | None = Field(description="Of the last run that published, or found all unchanged.")
     conservation: Conservation | None = Field(description="Of the same run.")
+    warnings: list[str] = Field(
+        description="Of the same run, such as days that are kept as published although documents of them are gone."
+    )
     last_failure: Failure | None = Field(description="The latest of the recent runs that failed, or null.")
     running: Running | None = Field(description="The run under way, or null.")
 

@@ -148,6 +148,7 @@ STATUS: Final = (
                 "out_of_range": 0,
                 "holds": True,
             },
+            "warnings": [],
             "last_failure": {
                 "run_id": 2,
                 "status": "failed",

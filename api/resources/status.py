@@ -35,7 +35,7 @@ class StatusResource:
         self._clock = clock
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """The published state and its age, rejects, conservation, the last failure and the run under way."""
+        """The published state and its age, rejects, conservation, warnings, the last failure and the run under way."""
         req.context.principal.require_scope(Scope.OPERATE)
         refuse_parameters(req.query_string)
         standing, runs = self._access.call(read_ledger)
@@ -53,6 +53,7 @@ class StatusResource:
                 "published": None if standing is None else self._published(standing),
                 "rejects": None if last is None else _rejects(last),
                 "conservation": None if last is None else _conservation(last),
+                "warnings": [] if last is None else list(last.warnings),
                 "last_failure": _failure(failures[0]) if failures else None,
                 "running": _running(running[0]) if running else None,
             },

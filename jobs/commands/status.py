@@ -10,7 +10,7 @@ import typer
 from core.calendar.zones import rules_source
 from core.command_line import edge, print_json, printable, settings_and_store
 from core.errors import UsageError
-from core.stores.freshness import zone_rules_agree
+from core.stores.freshness import Standing, zone_rules_agree
 from core.stores.runs import Run
 from core.stores.summaries import Meaning, Publication
 from jobs.commands.context import publication_as_json, run_as_json
@@ -21,8 +21,9 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
     with edge(as_json):
         _, stores = settings_and_store(store_url, create=False)
         with stores:
-            publication = stores.summaries.published()
-            publisher = None if publication is None else stores.runs.get(publication.run_id)
+            standing = Standing.read(stores)
+            publication = None if standing is None else standing.publication
+            last = None if standing is None else standing.confirmed_by
             if number is None:
                 runs = stores.runs.recent(limit)
             else:
@@ -38,12 +39,13 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
             }
             print_json(shown if number is None else run_as_json(runs[0]))
         elif number is None:
-            _print_state(publication, publisher, runs)
+            _print_state(publication, last, runs)
         else:
             _print_run(runs[0])
 
 
-def _print_state(publication: Publication | None, publisher: Run | None, runs: list[Run]) -> None:
+def _print_state(publication: Publication | None, last: Run | None, runs: list[Run]) -> None:
+    """Print what is published, and of the `last` run that published it or found it right what it warned of."""
     if publication is None:
         typer.echo("Nothing is published yet.")
     else:
@@ -56,11 +58,13 @@ def _print_state(publication: Publication | None, publisher: Run | None, runs: l
         filters = ", ".join(f"{path}={value}" for path, value in meaning.where) or "none"
         typer.echo(f"  meaning    {meaning.calendar} calendar, {meaning.time_zone}, filters: {filters}")
         _print_zone_rules(meaning)
-        if publisher is not None and publisher.degraded:
+        if last is not None and last.degraded:
             typer.secho(
-                f"  degraded   {publisher.counts.rejected:,} documents were rejected; see status {publisher.id}",
+                f"  degraded   {last.counts.rejected:,} documents were rejected; see status {last.id}",
                 fg="yellow",
             )
+        for warning in () if last is None else last.warnings:
+            typer.secho(f"  warning    {printable(warning)}", fg="yellow")
     typer.echo("")
     typer.echo(f"{'run':>5}  {'status':<11}  {'began':<20}  {'read':>13}  {'counted':>13}  {'rejected':>9}  command")
     for r in runs:
@@ -102,6 +106,7 @@ def _print_run(r: Run) -> None:
         "rejected": f"{counts.rejected:,}",
         "filtered": f"{counts.filtered:,}",
         "off range": f"{counts.out_of_range:,}",
+        "days kept": "-" if r.days_kept is None else f"{r.days_kept:,}",
         "generation": "-" if r.generation is None else str(r.generation),
         "quarantine": r.quarantine or "-",
         "error": r.error or "-",

@@ -52,7 +52,7 @@ def test_a_store_without_runs_has_no_failures_and_no_last_run(stores: Stores, ur
 
 def test_the_last_run_is_told_with_its_times_counts_and_changes(stores: Stores, url: str) -> None:
     counts = Counts(read=10, counted=6, rejected=1, filtered=2, out_of_range=1)
-    _end(stores, RunStatus.UNCHANGED, counts=counts, days_changed=0, warnings=("one",))
+    _end(stores, RunStatus.UNCHANGED, counts=counts, days_changed=0, days_kept=3, warnings=("one",))
     told = _told(url)
     assert {name: value for name, value in told.items() if name.startswith("last_run_documents")} == {
         "last_run_documents/read": 10,
@@ -65,7 +65,7 @@ def test_the_last_run_is_told_with_its_times_counts_and_changes(stores: Stores, 
     assert told["last_run_started_timestamp_seconds"] == NOW_MS / 1000
     assert told["last_run_ended_timestamp_seconds"] == told["last_success_timestamp_seconds"] == NOW_MS / 1000 + 2.5
     assert told["last_run_duration_seconds"] == 2.5
-    assert (told["last_run_days_changed"], told["last_run_warnings"]) == (0, 1)
+    assert (told["last_run_days_changed"], told["last_run_days_kept"], told["last_run_warnings"]) == (0, 3, 1)
 
 
 def test_exactly_the_way_in_which_the_last_run_ended_is_one(stores: Stores, url: str) -> None:
@@ -78,9 +78,9 @@ def test_exactly_the_way_in_which_the_last_run_ended_is_one(stores: Stores, url:
     }
 
 
-def test_days_changed_are_not_told_where_they_were_not_counted(stores: Stores, url: str) -> None:
+def test_days_changed_and_kept_are_not_told_where_they_were_not_counted(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.PUBLISHED)
-    assert "last_run_days_changed" not in _told(url)
+    assert not {"last_run_days_changed", "last_run_days_kept"} & _told(url).keys()
 
 
 def test_failures_are_counted_since_the_last_success(stores: Stores, url: str) -> None:

@@ -84,6 +84,7 @@ def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
             "out_of_range": 1,
             "holds": True,
         },
+        "warnings": [],
         "last_failure": None,
         "running": None,
     }
@@ -103,6 +104,14 @@ def test_numbers_that_do_not_add_up_are_told(url: str, stores: Stores) -> None:
     assert Api(url).ask("/api/status").json["conservation"]["holds"] is False
 
 
+def test_the_warnings_of_the_last_run_are_told(url: str, stores: Stores) -> None:
+    published = publish(stores, Counts(read=2, counted=2))
+    unchanged = begin(stores).ended(RunStatus.UNCHANGED, AT_MS)
+    warnings = ("1 day(s) keep what is published",)
+    stores.runs.update(replace(unchanged, generation=published.generation, warnings=warnings))
+    assert Api(url).ask("/api/status").json["warnings"] == list(warnings)
+
+
 def test_a_store_with_nothing_published_is_empty(url: str, stores: Stores) -> None:
     status = Api(url).ask("/api/status").json
     assert status == {
@@ -111,6 +120,7 @@ def test_a_store_with_nothing_published_is_empty(url: str, stores: Stores) -> No
         "published": None,
         "rejects": None,
         "conservation": None,
+        "warnings": [],
         "last_failure": None,
         "running": None,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,11 +36,19 @@ def header(name: str, **more: Any) -> bytes:
     return bson.encode({"db": database, "collection": collection, **more})
 
 
-def prelude(names: Sequence[str], *, views: Sequence[str] = (), version: str = "0.1") -> bytes:
-    """All up to the first segment."""
+def prelude(
+    names: Sequence[str],
+    *,
+    views: Sequence[str] = (),
+    version: str = "0.1",
+    options: Mapping[str, Any] | None = None,
+    kind: str = "collection",
+) -> bytes:
+    """All up to the first segment; with the `options` of each collection where these are given."""
     about = {"concurrent_collections": 4, "version": version, "server_version": "7.0.0", "tool_version": "100.9"}
+    metadata = {"indexes": []} if options is None else {"indexes": [], "options": options}
     entries = [
-        header(name, metadata=json.dumps({"indexes": []}), size=0, type="view" if name in views else "collection")
+        header(name, metadata=json.dumps(metadata), size=0, type="view" if name in views else kind)
         for name in (*names, *views)
     ]
     return MAGIC + bson.encode(about) + b"".join(entries) + TERMINATOR
@@ -56,13 +64,16 @@ def end_marker(name: str, content: bytes) -> bytes:
     return header(name, EOF=True, CRC=bson.Int64(checksum(content))) + TERMINATOR
 
 
-def archive(segments: Sequence[Segment], *, empty: Sequence[str] = (), views: Sequence[str] = ()) -> bytes:
+def archive(
+    segments: Sequence[Segment], *, empty: Sequence[str] = (), views: Sequence[str] = (), marked_views: bool = False
+) -> bytes:
     """A whole archive: `segments` as they stand, each collection ended after the last of its own.
 
-    :param empty: collections without documents; `views` are named in the prelude only.
+    :param empty: collections without documents; `views` are named in the prelude only, unless they have an end marker.
     """
-    names = list(dict.fromkeys([*empty, *(part.name for part in segments)]))
-    parts = [prelude(names, views=views), *(end_marker(name, b"") for name in empty)]
+    names = [name for name in dict.fromkeys([*empty, *(part.name for part in segments)]) if name not in views]
+    ended = [*empty, *(views if marked_views else ())]
+    parts = [prelude(names, views=views), *(end_marker(name, b"") for name in ended)]
     for i, part in enumerate(segments):
         parts.append(segment(part))
         if part.name not in [later.name for later in segments[i + 1 :]]:

@@ -111,3 +111,41 @@ def test_documents_larger_than_a_chunk_are_read_from_an_archive() -> None:
     content = archive([Segment(MINE, [document(1, 100_000), document(2), document(3, 50_000)])])
     assert amounts(content, chunk_bytes=100) == [1, 2, 3]
     assert TERMINATOR in content
+
+
+VIEW = "shop.transactions"
+PAYMENTS = Segment("shop.payments", [document(1)])
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["as before", "with an end marker"])
+@pytest.mark.parametrize("name", [None, "transactions", VIEW])
+def test_a_view_is_refused_with_what_can_be_read_instead(name: str | None, marked: bool) -> None:
+    content = archive([PAYMENTS, Segment("shop.users", [])], views=[VIEW], marked_views=marked)
+    with pytest.raises(SourceError, match=r"^shop.transactions is a view, of which .* has no documents") as refusal:
+        amounts(content, name)
+    assert "mongodump --viewsAsCollections" in refusal.value.hint
+    assert "--collection payments or --collection users." in refusal.value.hint
+    assert amounts(content, "payments") == [1]
+
+
+def test_of_a_view_the_collection_is_named_that_it_shows() -> None:
+    start = prelude([], views=[VIEW], options={"viewOn": "sales", "pipeline": []})
+    with pytest.raises(SourceError, match="is a view") as refusal:
+        amounts(start)
+    assert refusal.value.hint.endswith("the collection that it shows: --collection sales.")
+
+
+def test_a_view_that_was_dumped_as_a_collection_is_read() -> None:
+    """Its type is that of a view all the same, and its options name no collection."""
+    start = prelude([], views=[VIEW], options={}) + segment(Segment(VIEW, [document(1), document(2)]))
+    assert amounts(start + end_marker(VIEW, document(1) + document(2))) == [1, 2]
+    with pytest.raises(SourceDamaged, match=f"no end marker of {VIEW}"):
+        amounts(start)
+
+
+@pytest.mark.parametrize("name", [None, "transaction"])
+def test_a_time_series_is_refused_before_anything_is_read(name: str | None) -> None:
+    content = prelude([MINE], kind="timeseries") + b"\xff"
+    with pytest.raises(SourceError, match=r"^shop.transaction is a time series, of which .* has buckets") as refusal:
+        amounts(content, name)
+    assert "mongoexport" in refusal.value.hint

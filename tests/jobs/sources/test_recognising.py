@@ -157,3 +157,32 @@ def test_a_damaged_file_of_a_dump_is_named(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read: File name too long"):
         read_file(tmp_path / ("x" * 300))
+
+
+def about(path: Path, **metadata: object) -> None:
+    path.write_text(json.dumps(metadata))
+
+
+def test_a_view_of_a_dump_folder_is_refused_unless_its_documents_were_dumped(tmp_path: Path) -> None:
+    dump(tmp_path, "shop/payments.bson")
+    view = {"collectionName": "transactions", "type": "view", "indexes": []}
+    about(tmp_path / "shop" / "transactions.metadata.json", **view, options={"viewOn": "payments", "pipeline": []})
+    for name in (None, "transactions", "shop.transactions"):
+        with pytest.raises(SourceError, match=r"^shop.transactions is a view, of which .* has no documents") as refusal:
+            read_file(tmp_path, collection=name)
+        assert refusal.value.hint.endswith("the collection that it shows: --collection payments.")
+    assert read_file(tmp_path, collection="payments").rows == ROWS
+    about(tmp_path / "shop" / "transactions.metadata.json", **view)
+    with pytest.raises(SourceError, match="is a view"):
+        read_file(tmp_path)
+    dump(tmp_path, "shop/transactions.bson")
+    assert read_file(tmp_path).rows == ROWS
+
+
+@pytest.mark.parametrize("buckets", ["system.buckets.transactions.bson", "transactions.bson"])
+def test_a_time_series_of_a_dump_folder_is_refused(tmp_path: Path, buckets: str) -> None:
+    """Servers from 8.3 on have no collection of buckets by another name; mongodump reads them all the same."""
+    dump(tmp_path, f"shop/{buckets}")
+    about(tmp_path / "shop" / "transactions.metadata.json", collectionName="transactions", type="timeseries")
+    with pytest.raises(SourceError, match=r"^shop.transactions is a time series, of which .* has buckets"):
+        read_file(tmp_path)
