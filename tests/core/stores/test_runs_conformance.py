@@ -223,7 +223,9 @@ def test_a_heartbeat_from_another_thread_is_kept(stores: Stores) -> None:
 
 def test_a_run_that_found_nothing_to_change_is_kept_with_all_it_knows(stores: Stores) -> None:
     begun = stores.runs.begin(run())
-    ended = replace(begun, as_of_ms=NOW_MS - 7, generation=3, days_changed=0).ended(RunStatus.UNCHANGED, NOW_MS + 1)
+    ended = replace(begun, as_of_ms=NOW_MS - 7, generation=3, days_changed=0, days_kept=2).ended(
+        RunStatus.UNCHANGED, NOW_MS + 1
+    )
     stores.runs.update(ended)
     assert stores.runs.get(1) == ended
     assert ended.succeeded

@@ -92,8 +92,32 @@ def test_a_clock_that_was_put_right_by_a_little_is_no_reason_to_count_everything
     assert planner().begin_day(published_of(TODAY + timedelta(minutes=6)), [], ms_of(TODAY)) is None
 
 
+def test_of_five_minutes_that_a_clock_may_be_put_back_the_last_millisecond_counts() -> None:
+    now_ms = ms_of(TODAY)
+    until = [replace(PUBLISHED, complete_until_ms=now_ms + 300_000 + more) for more in (0, 1)]
+    assert [planner().begin_day(one, [], now_ms) is None for one in until] == [False, True]
+
+
+def test_what_is_known_of_later_than_now_does_not_make_the_first_day_later() -> None:
+    """The clock was put back over midnight."""
+    evening = datetime(2024, 3, 22, 20, 28, tzinfo=UTC)  # in Tehran 23:58 of 1403/01/03
+    known = published_of(evening + timedelta(minutes=4))
+    assert key_of(planner(0).begin_day(known, [], ms_of(evening))) == "1403/01/03"
+
+
 def test_where_nobody_knows_everything_is_counted() -> None:
     assert planner().begin_day(published_of(None), [], ms_of(TODAY)) is None
+
+
+def test_into_a_store_without_summaries_everything_is_counted() -> None:
+    assert planner().begin_day(replace(published_of(ago(hours=1)), rows=0), [], ms_of(TODAY)) is None
+
+
+def test_a_reading_after_the_calendar_begins_with_its_last_day() -> None:
+    after = (CALENDAR.last_day + 30) * DAY_MS
+    publication = replace(PUBLISHED, complete_until_ms=after)
+    assert planner(3).begin_day(publication, [], after) == CALENDAR.last_day
+    assert planner(3).plan(CALENDAR.last_day).days == ((CALENDAR.last_day, CALENDAR.last_day),)
 
 
 def test_a_look_back_beyond_the_calendar_begins_with_it() -> None:
@@ -124,6 +148,33 @@ def test_older_days_of_changed_documents_are_counted_whole() -> None:
     assert plan.times[0] == TimeRange(19_000 * DAY_MS - offset_ms, 19_001 * DAY_MS - offset_ms)
     assert plan.times[1] == TimeRange(19_700 * DAY_MS - offset_ms, 19_703 * DAY_MS - offset_ms)
     assert plan.times[3] == TimeRange(19_800 * DAY_MS - offset_ms)
+
+
+def test_the_instant_at_which_the_window_begins_is_inside_and_the_one_before_is_of_an_older_day() -> None:
+    begin = day_number(date(2024, 3, 20))
+    begin_ms = planner().plan(begin).times[-1].start_ms
+    assert planner().plan(begin, [[begin_ms]]).days == ((begin, CALENDAR.last_day),)
+    older = planner().plan(begin, [[begin_ms - 1]])
+    assert older.days == ((begin - 1, begin - 1), (begin, CALENDAR.last_day))
+    assert older.times == (TimeRange(begin_ms - DAY_MS, begin_ms), TimeRange(begin_ms))
+
+
+def test_the_first_instant_of_the_calendar_is_of_its_first_day_and_the_one_before_of_none() -> None:
+    first_ms, _ = LocalDays("Asia/Tehran").named_range_ms(CALENDAR)
+    assert planner().plan(19_800, [[first_ms]]).days[0] == (CALENDAR.first_day, CALENDAR.first_day)
+    assert planner().plan(19_800, [[first_ms - 1]]).older_days == 0
+
+
+def test_days_in_a_row_are_one_stretch_and_days_with_one_between_are_two() -> None:
+    assert plan_of(19_800, 19_700, 19_701, 19_703).days[:-1] == ((19_700, 19_701), (19_703, 19_703))
+
+
+def test_a_stretch_up_to_the_window_does_not_reach_into_it() -> None:
+    """Also where the day that is cut comes again after the window has begun, in St. John's in 2010."""
+    sunday = day_number(date(2010, 11, 7))
+    newfoundland = planner(3, "America/St_Johns")
+    plan = newfoundland.plan(sunday, [[(sunday - 1) * DAY_MS + 15 * 3_600_000]])
+    assert plan.days == ((sunday - 1, sunday - 1), (sunday, CALENDAR.last_day))
 
 
 def test_changed_documents_of_days_that_the_calendar_does_not_name_count_nowhere() -> None:

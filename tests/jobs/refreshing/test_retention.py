@@ -13,6 +13,7 @@ import pytest
 from bson import json_util
 from living import Keeping, Shop, difference, drift_of
 from pymongo import MongoClient
+from pymongo.database import Database
 from rebuilding import AtPhase
 from transactions import Rows, Transaction, published_rows, spread, summaries_of, write_bson
 
@@ -118,7 +119,7 @@ def forget(store_url: str, *, runs: bool) -> None:
         return
     client: MongoClient[dict[str, Any]]
     with MongoClient(store_url) as client:
-        store = client.get_default_database()
+        store: Database[dict[str, Any]] = client.get_default_database()
         store["summary_publications"].update_many({}, {"$unset": {"complete_until": True}})
         if runs:
             store["summary_runs"].delete_many({})
@@ -323,7 +324,7 @@ def test_a_repair_that_loses_too_much_stops_and_a_comparison_only_tells(on_sqlit
 
 
 @pytest.mark.parametrize("days", [{}, {"first_key": "1402/12/01", "last_key": "1402/12/05"}])
-def test_an_emptied_source_is_not_compared(on_sqlite: Keeping, tmp_path: Path, days: dict[str, str]) -> None:
+def test_an_emptied_source_is_not_compared(on_sqlite: Keeping, tmp_path: Path, days: dict[str, Any]) -> None:
     empty = tmp_path / "empty.json"
     empty.write_text("[]")
     on_sqlite.shop.collection.delete_many({})
@@ -337,7 +338,7 @@ def test_an_emptied_source_is_not_compared(on_sqlite: Keeping, tmp_path: Path, d
 @pytest.mark.parametrize("of", ["the server", "an export"])
 def test_the_oldest_document_may_be_of_days_that_are_not_compared(on_sqlite: Keeping, tmp_path: Path, of: str) -> None:
     """A day that lost its documents has drifted when there are older ones, and only then."""
-    days = {"first_key": "1402/12/01", "last_key": "1402/12/01"}
+    days: dict[str, Any] = {"first_key": "1402/12/01", "last_key": "1402/12/01"}
     on_sqlite.shop.collection.delete_many({"createdAt": datetime(2024, 2, 20, 12, tzinfo=UTC)})
 
     def verified() -> tuple[int, int]:
