@@ -54,6 +54,32 @@ def test_a_full_store_refuses_with_a_choice(jobs: CommandLine) -> None:
     assert published(jobs) == summaries_of(SECOND)
 
 
+def test_what_removes_most_or_counts_nothing_is_refused_until_told_otherwise(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "first.bson").code == 0
+    write_bson(jobs.folder / "less.bson", FIRST[:11])
+    err = jobs("rebuild", "less.bson", "--truncate").require_failure(5, "13 of the 24 published transactions")
+    assert "--allow-shrink" in err
+    failed = jobs("rebuild", "less.bson", "--to", "1403/01/08", "--json")
+    assert (failed.code, failed.json["error"]["type"], failed.json["error"]["exit_code"]) == (5, "WouldShrink", 5)
+    (jobs.folder / "empty.json").write_text("[]")
+    for how in ("--truncate", "--from=1403/01/01"):
+        err = jobs("rebuild", "empty.json", how).require_failure(1, "nothing was counted: there are no documents")
+        assert "--allow-empty" in err
+        jobs("rebuild", "empty.json", how, "--allow-empty").require_failure(5, "published transactions")
+    assert published(jobs) == summaries_of(FIRST)
+    assert jobs("rebuild", "less.bson", "--truncate", "--allow-shrink").code == 0
+    assert published(jobs) == summaries_of(FIRST[:11])
+    with open_stores(f"sqlite:///{jobs.folder}/summaries.db", timeout_s=10, create=False) as stores:
+        assert stores.runs.recent(1)[0].command == "rebuild less.bson --truncate --allow-shrink"
+
+
+def test_help_tells_what_exit_codes_mean(jobs: CommandLine) -> None:
+    told = " ".join(jobs("--help").out.split())
+    assert "4 drift found by verify, 5 would remove too many published transactions (see --allow-shrink)" in told
+    for verb in ("rebuild", "refresh", "verify"):
+        assert "--allow-shrink" in jobs(verb, "--help").out
+
+
 def test_a_range_in_persian_digits(jobs: CommandLine) -> None:
     assert jobs("rebuild", "first.bson").code == 0
     said = jobs("rebuild", "second.bson", "--from", "۱۴۰۳/۰۱/۰۱", "--to", "۱۴۰۳/۰۱/۰۲", "--json")

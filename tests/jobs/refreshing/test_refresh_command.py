@@ -115,6 +115,46 @@ def test_few_rejects_degrade_it_and_more_fail_it(jobs: CommandLine, shop: Shop, 
     assert [run.status for run in sqlite_stores.runs.recent(2)] == [RunStatus.UNCHANGED, RunStatus.FAILED]
 
 
+def test_a_day_that_loses_too_much_ends_it_with_a_code_of_its_own(
+    jobs: CommandLine, shop: Shop, sqlite_stores: Stores
+) -> None:
+    lost = shop.insert(*(Transaction("many", 1, now() - DAY) for _ in range(30)))
+    jobs("refresh")
+    shop.delete(*lost[:25])
+    key = sorted({key for mode, key, _ in published_rows(sqlite_stores) if mode == "daily"})[-2]
+    err = jobs("refresh").require_failure(5, f"transactions and more than 20: {key} (32 published, 7 counted)")
+    assert "--allow-shrink" in err
+    assert f"{key} (32 published, 7 counted)" in jobs("status").out
+    assert jobs("refresh", REFRESH_MAX_LOSS_COUNT="25").code == 0
+    shop.delete(*lost[25:27])
+    said = jobs("refresh", REFRESH_MAX_LOSS_RATIO="0.2", REFRESH_MAX_LOSS_COUNT="0")
+    said.require_failure(5, "lose more than 0.2 of their published transactions and more than 0:")
+    said = jobs("refresh", "--allow-shrink", "--json", REFRESH_MAX_LOSS_COUNT="0")
+    assert (said.code, said.json["run"]["days_kept"]) == (0, 0)
+    assert sqlite_stores.runs.recent(1)[0].command == f"refresh {shop.url} --look-back 3 --allow-shrink"
+    assert published_rows(sqlite_stores) == shop.summaries()
+
+
+def test_days_that_are_kept_are_told(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+    jobs("refresh")
+    before = published_rows(sqlite_stores)
+    shop.collection.delete_many({"createdAt": {"$lt": now() - 2.5 * DAY}})
+    said = jobs("refresh")
+    kept = "1 day(s) up to that of the oldest document keep their 2 published transactions, although the source has 0"
+    assert said.code == 0
+    assert said.err.startswith(f"Warning: {kept}")
+    assert f"  warning    {kept}" in jobs("status").out
+    assert "days kept   1" in jobs("status", "2").out
+    assert published_rows(sqlite_stores) == before
+    said = jobs("verify")
+    assert said.code == 0
+    assert "No drift: generation 1 is what the source holds, but for 6 day(s) that are kept, in " in said.out
+    assert said.err.startswith("Warning: 6 day(s) up to that of the oldest document")
+    told = jobs("verify", "--json", "--to", sorted(key for mode, key, _ in before if mode == "daily")[-1]).json
+    assert [set(one.values()) - {2, 0} for one in told["days_kept"]] == [{one["key"]} for one in told["days_kept"]]
+    assert (told["drifted"], len(told["days_kept"]), len(told["warnings"])) == (0, 7, 1)
+
+
 @pytest.mark.parametrize("source", ["export.bson", "-", "missing.bson"])
 def test_an_export_cannot_be_refreshed_from(jobs: CommandLine, sqlite_stores: Stores, source: str) -> None:
     write_bson(jobs.folder / "export.bson", ten_days())

@@ -136,6 +136,24 @@ def test_a_failure_is_told_with_its_reason_and_what_to_do(store_of_here: str) ->
     assert "use rebuild" in str(event["hint"])
 
 
+def test_one_that_would_remove_too_much_is_told_until_its_options_allow_that(
+    store_of_here: str, shop: Collection[dict[str, Any]], mongo_database_url: str
+) -> None:
+    today = datetime.now(UTC)
+    shop.insert_many({"merchantId": "m2", "amount": 1, "createdAt": today} for _ in range(30))
+    shop.insert_one({"merchantId": "m1", "amount": 1, "createdAt": today - timedelta(days=9)})
+
+    def event(*options: str) -> dict[str, object]:
+        return refresh_once([mongo_database_url, *options], time_limit_s=TIMEOUT_S).as_event()
+
+    assert event()["event"] == "refreshed"
+    shop.delete_many({"merchantId": "m2"})
+    stopped = event()
+    assert (stopped["event"], stopped["exit_code"]) == ("refresh-failed", 5)
+    assert "(31 published, 1 counted)" in str(stopped["error"])
+    assert event("--allow-shrink")["event"] == "refreshed"
+
+
 def test_a_process_that_was_killed_is_told_by_its_signal() -> None:
     assert Ended(-9, {}, "", False).as_event()["exit_code"] == -9
 
