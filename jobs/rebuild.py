@@ -248,10 +248,10 @@ class Rebuild:
         until_ms: int | None,
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces everything, and what makes it."""
-        if before is not None and not request.allow_shrink:
-            keep_half(self._published_counts(before), day_counts(daily))
         rows = summarise(daily, self._calendar, self._local_days)
         total_amount, total_count = require_conservation(rows, daily)
+        if before is not None and not request.allow_shrink:
+            keep_half(self._published_counts(before), day_counts(daily))
         daily_keys = rows.filter(pl.col("mode") == str(Mode.DAILY))["key"]
         publication = Publication(
             generation=1 if before is None else before.generation + 1,
