@@ -103,8 +103,9 @@ class Retention:
             return ()
         published, counted = sum(loss.published for loss in kept), sum(loss.counted for loss in kept)
         return (
-            f"{len(kept)} day(s) up to that of the oldest document keep their {published} published transactions, "
-            f"although the source has {counted} of them now: {self._named(kept)}",
+            f"{len(kept)} day(s) from {self._key(kept[0].day)} to {self._key(kept[-1].day)} keep their {published} "
+            f"published transactions, although the source has {counted} of them now: these days are not after that of "
+            "the oldest document, so the others may have been purged",
         )
 
     def _named(self, found: Sequence[DayLoss]) -> str:

@@ -93,7 +93,7 @@ def test_history_that_the_collection_no_longer_has_outlives_the_refreshes(
     assert published_rows(keeping.stores) == expected
     if outcome.plan is None:
         assert outcome.run.days_kept == 10
-        assert "10 day(s) up to that of the oldest document keep their 50 published" in outcome.run.warnings[0]
+        assert "10 day(s) from 1402/11/24 to 1402/12/03 keep their 50 published" in outcome.run.warnings[0]
     assert keeping.refresh().run.status is RunStatus.UNCHANGED
     assert published_rows(keeping.stores) == expected
 
@@ -296,7 +296,7 @@ def test_purged_days_are_no_drift_and_are_not_repaired(keeping: Keeping, repair:
     assert outcome.drift.is_empty()
     assert len(outcome.kept) == 30
     assert outcome.kept["1402/11/24"][1:] == (2, 0)
-    assert outcome.warnings[0].startswith("30 day(s) up to that of the oldest document keep their 60 published")
+    assert outcome.warnings[0].startswith("30 day(s) from 1402/11/24 to 1402/12/23 keep their 60 published")
     if repair:
         run = keeping.stores.runs.recent(1)[0]
         assert (run.status, run.days_kept, run.warnings) == (RunStatus.UNCHANGED, 30, outcome.warnings)
