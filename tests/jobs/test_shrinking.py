@@ -103,8 +103,8 @@ def test_the_warning_names_the_days_and_their_counts() -> None:
     assert retention().warnings([]) == ()
     (warning,) = retention().warnings([DayLoss(OLDEST - 1, 30, 0), DayLoss(OLDEST, 10, 4)])
     assert warning == (
-        "2 day(s) from 1403/01/09 to 1403/01/10 keep their 40 published transactions, although the source has 4 of them "
-        "now: these days are not after that of the oldest document, so the others may have been purged"
+        "2 day(s) from 1403/01/09 to 1403/01/10 keep their 40 published transactions, although the source has 4 of "
+        "them now: these days are not after that of the oldest document, so the others may have been purged"
     )
 
 
