@@ -86,6 +86,8 @@ def test_of_many_such_days_some_are_named() -> None:
     with pytest.raises(WouldShrink, match=r"1403/01/20 \(500 published, 0 counted\) and 2 more$") as refusal:
         retention()(published, {})
     assert refusal.value.sentence.startswith("12 day(s) would lose")
+    with pytest.raises(WouldShrink, match=r"1403/01/20 \(500 published, 0 counted\)$"):
+        retention()(dict.fromkeys(range(OLDEST + 1, OLDEST + 11), 500), {})
 
 
 def test_where_nothing_counts_any_more_all_are_kept() -> None:
