@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from core.command_line import Version
+from core.notifications.model import KEPT_DAYS
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -101,9 +102,10 @@ def retry(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Send again what is dead or unknown, whether or not other channels are still tried.
+    """Send again what is dead, unknown or printed, whether or not other channels are still tried.
 
-    An unknown message may have arrived: it may arrive twice. So those are only sent again by their notification's id.
+    An unknown message may have arrived: it may arrive twice. So those are only sent again by their notification's id;
+    likewise those that the sender print only logged.
     """
     from notifier.commands import retry as command
 
@@ -121,7 +123,11 @@ def announce(store: Store = None, as_json: Json = False) -> None:
     command.announce(store, as_json)
 
 
-@app.command()
+@app.command(
+    help="Remove what is over.\n\nNotifications with all that happened to them, and subscriptions. Nothing that is open is "
+    "removed, however old. An Idempotency-Key is forgotten with what it has made, so at least "
+    f"{KEPT_DAYS} days are kept, and a day more than NOTIFY_NOT_AFTER_S."
+)
 def prune(
     older_than: Annotated[
         int, typer.Option(min=1, max=36_500, metavar="DAYS", help="How many days ago they came to their end at least.")
@@ -133,12 +139,6 @@ def prune(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Remove what is over.
-
-    Notifications with all that happened to them, and subscriptions. Nothing that is open is removed, however old. An
-    Idempotency-Key is forgotten with what it has made, so at least 15 days are kept, and a day more than
-    NOTIFY_NOT_AFTER_S.
-    """
     from notifier.commands import prune as command
 
     command.run(older_than, unknown, dry_run, store, as_json)

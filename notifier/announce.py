@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from core.calendar import calendar_named
@@ -24,27 +23,26 @@ _MEASURES: Final[tuple[Measure, ...]] = ("amount", "count")
 
 
 @dataclass(frozen=True, slots=True)
-class _Telling:
-    """What is to be told: the same by each of `subscriptions`, which are one or more."""
+class _Announcement:
+    """One period, to be announced over one channel to one user.
 
-    subscriptions: tuple[Subscription, ...]
+    :param subscriptions: those that ask for it, one or more, the oldest first.
+    :param former: those that asked for it and have ended.
+    """
+
+    channel: str
     ended: FinishedPeriod
-
-    @property
-    def earlier_ids(self) -> Iterator[str]:
-        """The ids under which an earlier version of this program, which went by subscriptions, has told it."""
-        period = self.ended.period
-        for subscription in self.subscriptions:
-            yield derived_id("subscription", subscription.id, period.mode, period.key)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    former: list[Subscription] = field(default_factory=list)
 
 
 class Announcer:
-    """Makes a notification for what is told to whom, exactly once however often it runs.
+    """Makes one notification for each user, merchant, period and channel, exactly once however often it runs.
 
-    The id of a notification is derived from the period, the user, the merchant, the channels and the language, so it
-    can be made only once, also where two subscriptions ask for it; what is published later for the same period changes
-    nothing. It is not queued here: that is what the sweep is for, which
-    never fills the queue with the messages of all subscribers at once.
+    The id of a notification is derived from these four, so it can be made only once, whichever subscriptions ask for
+    it, and also by two processes at the same moment; what is published later for the same period changes nothing. It is
+    in the language of the oldest subscription. It is not queued here: that is what the sweep is for, which never fills
+    the queue with the messages of all subscribers at once.
 
     :param settling_s: how long after the end of a period a run must have begun at the earliest that has read it.
     :param not_after_s: a period that ended longer ago is not told of: a rebuild of years sends nothing, and neither do
@@ -112,74 +110,72 @@ class Announcer:
         wanted = self._wanted(finished)
         self._made &= wanted.keys()
         made = 0
-        for notification_id, telling in wanted.items():
+        for notification_id, announcement in wanted.items():
             if notification_id in self._made:
                 continue
-            if not self._told(notification_id, telling):
-                subscription = telling.subscriptions[0]
-                totals = self._totals(subscription, telling.ended, publication)
+            if not self._is_made(notification_id, announcement):
+                title_and_body = self._written(announcement, publication)
                 if self._summaries.published() != publication:
                     break  # nobody knows which of the two the totals are of
-                if totals is None or not any(map(self._in_force, telling.subscriptions)):
+                if title_and_body is None or not any(map(self._is_current, announcement.subscriptions)):
                     continue
-                made += self._make(notification_id, subscription, telling.ended, totals)
+                made += self._make(notification_id, announcement, *title_and_body)
             self._made.add(notification_id)
             if made >= self._at_most:
                 break
         return made
 
-    def _wanted(self, finished: list[FinishedPeriod]) -> dict[str, _Telling]:
-        """What is to be told to whom, by the id of the notification; most of it has been told before."""
-        wanted: dict[str, _Telling] = {}
-        if not finished:
-            return wanted
-        for subscription in self._subscriptions.all(in_force=True):
+    def _wanted(self, finished: list[FinishedPeriod]) -> dict[str, _Announcement]:
+        """What is to be announced to whom, by the id of the notification; most of it has been made before."""
+        wanted: dict[str, _Announcement] = {}
+        for subscription in self._subscriptions.all() if finished else ():
+            is_current = subscription.ended_at_ms is None
             for ended in finished:
-                if ended.period.mode in subscription.modes and ended.end_ms > subscription.created_at_ms:
-                    notification_id = _id_of(subscription, ended)
-                    before = wanted[notification_id].subscriptions if notification_id in wanted else ()
-                    wanted[notification_id] = _Telling((*before, subscription), ended)
-        return wanted
+                if ended.period.mode not in subscription.modes or ended.end_ms <= subscription.created_at_ms:
+                    continue
+                for channel in subscription.channels:
+                    found = wanted.setdefault(_id_of(subscription, ended, channel), _Announcement(channel, ended))
+                    (found.subscriptions if is_current else found.former).append(subscription)
+        return {found_id: found for found_id, found in wanted.items() if found.subscriptions}
 
-    def _told(self, notification_id: str, telling: _Telling) -> bool:
-        return any(self._notifications.get(one) is not None for one in (notification_id, *telling.earlier_ids))
+    def _is_made(self, notification_id: str, announcement: _Announcement) -> bool:
+        """Whether it was made before, also by an earlier version, and for subscriptions that have ended since."""
+        asked = (*announcement.subscriptions, *announcement.former)
+        earlier = (one_id for one in asked for one_id in _earlier_ids(one, announcement.ended))
+        return any(self._notifications.get(one_id) is not None for one_id in (notification_id, *earlier))
 
-    def _in_force(self, subscription: Subscription) -> bool:
-        """Whether it still is: telling thousands takes a while."""
+    def _is_current(self, subscription: Subscription) -> bool:
+        """Whether it has not ended meanwhile: announcing to thousands takes a while."""
         found = self._subscriptions.get(subscription.id)
         return found is not None and found.ended_at_ms is None
 
-    def _make(
-        self, notification_id: str, subscription: Subscription, ended: FinishedPeriod, totals: PeriodTotals
-    ) -> bool:
+    def _make(self, notification_id: str, announcement: _Announcement, title: str, body: str) -> bool:
         """Keep the notification, from when on it is due; whether it was this process that made it."""
-        title, body = write(totals, subscription.locale)
-        now_ms = self._clock()
+        subscription, now_ms = announcement.subscriptions[0], self._clock()
         notification = Notification(
             id=notification_id,
             user_id=subscription.user_id,
             title=title,
             body=body,
-            channels=subscription.channels,
+            channels=(announcement.channel,),
             locale=subscription.locale,
             created_at_ms=now_ms,
-            expires_at_ms=ended.end_ms + self._not_after_ms,
+            expires_at_ms=announcement.ended.end_ms + self._not_after_ms,
             announces=True,
             merchant_id=subscription.merchant_id,
         )
         return self._notifications.add(notification, queue_at_ms=now_ms).notification == notification
 
-    def _totals(
-        self, subscription: Subscription, ended: FinishedPeriod, publication: Publication
-    ) -> PeriodTotals | None:
-        """What the period came to: zero when nothing happened in it; None for a merchant nobody knows."""
-        merchant_id, period = subscription.merchant_id, ended.period
+    def _written(self, announcement: _Announcement, publication: Publication) -> tuple[str, str] | None:
+        """Title and body: zero when nothing happened in the period; None for a merchant nobody knows."""
+        subscription, period = announcement.subscriptions[0], announcement.ended.period
+        merchant_id = subscription.merchant_id
         amounts, counts = (
             self._summaries.series(period.mode, measure, merchant_id, period.key, period.key) for measure in _MEASURES
         )
         if not counts and merchant_id is not None and not self._summaries.has_merchant(merchant_id):
             return None
-        return PeriodTotals(
+        totals = PeriodTotals(
             mode=period.mode,
             merchant_id=merchant_id,
             label=calendar_named(publication.meaning.calendar).label(period, subscription.locale),
@@ -187,9 +183,26 @@ class Announcer:
             count=counts[0].value if counts else 0,
             currency=self._currency,
         )
+        return write(totals, subscription.locale)
 
 
-def _id_of(subscription: Subscription, ended: FinishedPeriod) -> str:
-    whose = ("all",) if subscription.merchant_id is None else ("merchant", subscription.merchant_id)
+def _id_of(subscription: Subscription, ended: FinishedPeriod, channel: str) -> str:
+    period = ended.period
+    return derived_id("announced", subscription.user_id, channel, period.mode, period.key, *_whose(subscription))
+
+
+def _earlier_ids(subscription: Subscription, ended: FinishedPeriod) -> tuple[str, str]:
+    """The ids under which earlier versions of this program have announced it over the channels of `subscription`.
+
+    The first went by subscriptions, the second by what they ask for.
+    """
+    period = ended.period
     how = ",".join(sorted(subscription.channels)), subscription.locale
-    return derived_id("announcement", subscription.user_id, *how, ended.period.mode, ended.period.key, *whose)
+    return (
+        derived_id("subscription", subscription.id, period.mode, period.key),
+        derived_id("announcement", subscription.user_id, *how, period.mode, period.key, *_whose(subscription)),
+    )
+
+
+def _whose(subscription: Subscription) -> tuple[str, ...]:
+    return ("all",) if subscription.merchant_id is None else ("merchant", subscription.merchant_id)

@@ -146,7 +146,8 @@ def given_up(state: LogState, reason: str) -> str:
 
 
 def _success(receipt: Receipt) -> Outcome:
-    return Outcome(EventKind.SUCCESS, reference=receipt.reference, parts=receipt.parts, moved_to=receipt.moved_to)
+    kind = EventKind.PRINTED if receipt.printed else EventKind.SUCCESS
+    return Outcome(kind, reference=receipt.reference, parts=receipt.parts, moved_to=receipt.moved_to)
 
 
 def _broken_off(failure: Exception) -> str:

@@ -40,6 +40,7 @@ class Delivery:
     """Delivers notifications of `store` over `senders`, by channel.
 
     :param breaker: remembers the gateways that do not answer, or refuse whatever they are given.
+    :param sender_names: what ``NOTIFY_SENDERS`` calls the senders, by channel: kept with each attempt.
     :param worker: names this process in attempts, such as ``host:1234``.
     :param clock: milliseconds since 1970 UTC.
     :param chance: gives numbers from 0 to 1.
@@ -56,6 +57,7 @@ class Delivery:
         breaker: Breaker,
         watch: Watch,
         *,
+        sender_names: Mapping[str, str],
         worker: str,
         clock: Clock,
         chance: Callable[[], float] = random.random,
@@ -64,6 +66,7 @@ class Delivery:
         self._store = store
         self._contacts = contacts
         self._senders = senders
+        self._sender_names = sender_names
         self._rules = rules
         self._throttle = throttle
         self._breaker = breaker
@@ -154,7 +157,7 @@ class Delivery:
             return self._held_back(log, wait_s, now_ms)
         if (wait_s := self._throttle.wait_s(log.channel)) > 0:
             return self._held_back(log, wait_s, now_ms)
-        claimed = self._recorder.claim(log, self._rules.lease_ms)
+        claimed = self._recorder.claim(log, self._rules.lease_ms, self._sender_names.get(log.channel))
         if claimed is not None:
             outcome = self._attempts.make(claimed.state, sender, message)
             if outcome is not None:

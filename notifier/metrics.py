@@ -39,7 +39,7 @@ class Metrics:
         self._looked_at = float("-inf")
         self._events = Counter(
             f"{_PREFIX}_events",
-            "What happened to messages: attempt, success, failed, maybe, dead, unknown, cancel, retry.",
+            "What happened to messages: " + ", ".join(EventKind) + ".",
             ["channel", "kind"],
             registry=registry,
         )
@@ -52,7 +52,7 @@ class Metrics:
         )
         self._delivering = Histogram(
             f"{_PREFIX}_delivery_duration_seconds",
-            "Seconds from the creation of a message to its success.",
+            "Seconds from the creation of a message to its success, which one that was only printed never has.",
             ["channel"],
             buckets=_DELIVERY_BUCKETS_S,
             registry=registry,

@@ -76,13 +76,16 @@ class Recorder:
         self._clock = clock
         self._sleep = sleep
 
-    def claim(self, log: OpenLog, lease_ms: int) -> OpenLog | None:
+    def claim(self, log: OpenLog, lease_ms: int, sender: str | None) -> OpenLog | None:
         """Begin an attempt; None when somebody else was faster.
 
+        :param sender: what it is sent with, as ``NOTIFY_SENDERS`` calls it.
         :raises StoreUnavailable: it could not be written, or that is not known.
         """
         now_ms = self._clock()
-        event = Event(log.state.number + 1, EventKind.ATTEMPT, now_ms, now_ms + lease_ms, worker=self._worker)
+        event = Event(
+            log.state.number + 1, EventKind.ATTEMPT, now_ms, now_ms + lease_ms, worker=self._worker, sender=sender
+        )
         try:
             state = self._store.append(log.notification, log.channel, log.state, event)
         except StoreUnavailable:

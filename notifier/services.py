@@ -72,6 +72,7 @@ def make_services(
         SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value()),
         Breaker(settings.notify_send_timeout_s, watch, chance=random.random, shared=pauses),
         watch,
+        sender_names=settings.senders,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         clock=clock,
     )

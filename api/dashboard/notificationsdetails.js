@@ -6,8 +6,9 @@ import { hashOf } from "./notificationsstate.js";
 import { badge, channelName, factList, instant, theirs } from "./notificationswords.js";
 import { renew } from "./renew.js";
 
-const OPEN = ["pending", "sending", "failed"];
-const RETRIED = ["dead", "unknown"];
+const OPEN = ["pending", "sending", "retrying"];
+const RETRIED = ["dead", "unknown", "printed"];
+const NOTES = ["dead", "unknown", "printed"];
 
 /** Whether something is still to be done for the log. */
 export const isOpen = (log) => OPEN.includes(log.status);
@@ -104,8 +105,8 @@ function logPart(one, log, locale) {
 }
 
 function note(log, locale) {
-  const name = log.cancelling ? "logNote_cancelling" : { dead: "logNote_dead", unknown: "logNote_unknown" }[log.status];
-  return name ? [h("p", { class: "small muted" }, locale.t(name))] : [];
+  const name = log.cancelling ? "cancelling" : NOTES.find((status) => status === log.status);
+  return name ? [h("p", { class: "small muted" }, locale.t(`logNote_${name}`))] : [];
 }
 
 function logFacts(log, locale) {

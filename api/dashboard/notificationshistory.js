@@ -35,6 +35,9 @@ function item({ event, text, attempts, until }, locale) {
   if (until && event.until) {
     lines.push(h("span", { class: "event-note muted" }, locale.t(until, { time: locale.moment(event.until) })));
   }
+  if (event.sender) {
+    lines.push(h("span", { class: "event-note muted" }, `${locale.t("sender")}: `, theirs(event.sender)));
+  }
   if (event.error) lines.push(theirs(event.error, { class: "event-note event-error", dir: "auto" }));
   if (event.reference) {
     lines.push(h("span", { class: "event-note muted" }, `${locale.t("reference")}: `, theirs(event.reference)));

@@ -23,7 +23,7 @@ export class Question {
     });
   }
 
-  /** @param {string | null} channel the only one, or null for all that are dead or unknown */
+  /** @param {string | null} channel the only one, or null for all that may be sent again */
   retry(notification, channel, locale) {
     const logs = retriable(notification).filter((log) => channel === null || log.channel === channel);
     const twice = logs.some((log) => log.status === "unknown");

@@ -7,7 +7,7 @@
 
 import { address } from "./api.js";
 
-export const STATUSES = ["pending", "sent", "failed", "cancelled"];
+export const STATUSES = ["pending", "sent", "printed", "failed", "cancelled"];
 
 const LIST = "/api/notifications";
 const PAGE_SIZE = "25";

@@ -16,7 +16,8 @@ class HistoryEvent(Body):
 
     number: int = Field(ge=1, description="1, 2, 3, …")
     kind: EventKind = Field(
-        description="`attempt`: sending began. `success`, `failed`, `dead`, `unknown`: what came of it. "
+        description="`attempt`: sending began. `success`, `printed`, `failed`, `dead`, `unknown`: what came of it. "
+        "`printed`: it was only logged, and given to no gateway. "
         "`maybe`: it failed, but the gateway may have the message and would recognise a repetition. "
         "`cancel`, `retry`: somebody asked for it."
     )
@@ -27,6 +28,10 @@ class HistoryEvent(Body):
     )
     error: str | None = Field(description="What went wrong, or null.")
     reference: str | None = Field(description="What the gateway calls the message, or null.")
+    sender: str | None = Field(
+        description="Of an `attempt`, the sender of `NOTIFY_SENDERS` that made it, such as `kavenegar`; null where that "
+        "was not kept yet."
+    )
 
 
 class NotificationLog(Body):
@@ -35,13 +40,14 @@ class NotificationLog(Body):
     id: str = Field(description="The id of the notification and the channel.")
     channel: str = Field(description="Such as `sms`.")
     status: LogStatus = Field(
-        description="`pending`, `sending` and `failed` (tried again later) are open. `dead`: it will not be tried "
-        "again. `unknown`: the gateway may have it, also after it was given up or cancelled, so it is not sent again "
-        "by itself."
+        description="`pending`, `sending` and `retrying` (an attempt failed, and there will be another) are open. "
+        "`success`: the gateway took it. `printed`: the sender `print` logged it, and nobody received it. `dead`: it "
+        "will not be tried again. `unknown`: the gateway may have it, also after it was given up or cancelled, so it "
+        "is not sent again by itself."
     )
     attempts: Int64 = Field(ge=0, description="How often sending was begun.")
     last_attempt_at: Instant | None = Field(description="When it was begun last, in UTC.")
-    error_message: str | None = Field(description="What went wrong last; null once it succeeded or was retried.")
+    error_message: str | None = Field(description="What went wrong last; null once it succeeded, was printed or retried.")
     reference: str | None = Field(description="What the gateway calls the message, as far as it said so.")
     due_at: Instant | None = Field(
         description="When the next attempt is due, or the one under way is over; null when it is not open."
@@ -61,8 +67,8 @@ class ListedNotification(Body):
     channels: list[str] = Field(description="Over which it goes.")
     locale: Locale = Field(description="The language it is written in.")
     status: NotificationStatus = Field(
-        description="`pending` while a log is open, `sent` when all succeeded, `cancelled` when all were cancelled, "
-        "and else `failed`."
+        description="`pending` while a log is open, `sent` when all succeeded, `printed` when all succeeded or were "
+        "printed and one was only printed, `cancelled` when all were cancelled, and else `failed`: it was given up."
     )
     created_at: Instant = Field(description="When it was made, in UTC.")
     expires_at: Instant | None = Field(description="From when on it is not sent any more, or null.")

@@ -33,10 +33,13 @@ _FAILED: Final[dict[str, Any]] = {
 
 
 def _event(number: int, kind: str, at: str, **rest: str) -> dict[str, Any]:
-    return {"number": number, "kind": kind, "at": at, "until": None, "error": None, "reference": None, **rest}
+    return {"number": number, "kind": kind, "at": at, "until": None, "error": None, "reference": None, "sender": None, **rest}
 
 
-_ATTEMPT: Final = _event(1, "attempt", "2024-06-28T02:50:01.000Z", until="2024-06-28T02:52:01.000Z")
+def _attempt(sender: str) -> dict[str, Any]:
+    return _event(1, "attempt", "2024-06-28T02:50:01.000Z", until="2024-06-28T02:52:01.000Z", sender=sender)
+
+
 _SENT_LOG: Final[dict[str, Any]] = {
     "id": f"{FAILED_ID}:sms",
     "channel": "sms",
@@ -49,7 +52,7 @@ _SENT_LOG: Final[dict[str, Any]] = {
     "cancelling": False,
     "finished_at": "2024-06-28T02:50:02.000Z",
     "history": [
-        _ATTEMPT,
+        _attempt("kavenegar"),
         _event(2, "success", "2024-06-28T02:50:02.000Z", reference="8792343"),
     ],
 }
@@ -60,7 +63,7 @@ _DEAD_LOG: Final[dict[str, Any]] = _SENT_LOG | {
     "error_message": _BOUNCED,
     "reference": None,
     "history": [
-        _ATTEMPT,
+        _attempt("smtp"),
         _event(2, "dead", "2024-06-28T02:50:02.000Z", error=_BOUNCED),
     ],
 }

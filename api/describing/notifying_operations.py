@@ -15,6 +15,7 @@ from api.notifying.subscription_list import PATH as SUBSCRIPTIONS_PATH
 from api.notifying.subscription_list import SubscriptionsParameters
 from api.notifying.values import ID_PATTERN
 from api.problems import ProblemKind
+from core.notifications.model import KEPT_DAYS
 from core.stores.keys import Scope
 
 _READING: Final = (ProblemKind.BAD_PARAMETER, ProblemKind.BAD_REQUEST, ProblemKind.OUT_OF_SCOPE)
@@ -37,8 +38,8 @@ _USER_ID: Final = (
 _IDEMPOTENCY_KEY: Final[dict[str, Any]] = in_header(
     HEADER,
     "Names the request: sent again with the same key and body it makes nothing new, and is answered with what it made "
-    "before. Keys of different callers never meet. They lapse when the operator prunes what they made, a week after it "
-    "has ended at the earliest.",
+    f"before. Keys of different callers never meet. They lapse when the operator prunes what they made, {KEPT_DAYS} days "
+    "after it has ended at the earliest.",
     pattern=PATTERN,
 )
 
@@ -94,9 +95,9 @@ NOTIFYING: Final = (
         "retryNotification",
         f"{NOTIFICATIONS_PATH}/{{notification_id}}/retry",
         Tag.NOTIFICATIONS,
-        "Send again what is dead or unknown",
+        "Send again what is dead, unknown or printed",
         "A log that is `unknown` may have reached the user already: only people can tell. `not-possible` when no log "
-        "is `dead` or `unknown`, or the notification has expired.",
+        "is `dead`, `unknown` or `printed`, or the notification has expired.",
         {JSON: bodies.Notification},
         method="POST",
         path_parameters=_NOTIFICATION_ID,

@@ -35,11 +35,11 @@ class Logs:
         return kept
 
     def retry(self, notification_id: str, channels: Sequence[str] | None, caller: Principal) -> Kept:
-        """Let logs that are dead or unknown be sent again.
+        """Let logs that are dead, unknown or printed be sent again.
 
         :param channels: only these, or None for all.
         :raises Problem: there is no such notification or channel of it; `caller` may not read it; it has expired; none
-            of the logs is dead or unknown.
+            of the logs is dead, unknown or printed.
         """
         kept = self.kept(notification_id, caller)
         notification = kept.notification

@@ -45,7 +45,7 @@ class Retry(Payload):
     """Which logs are sent again; an empty object, or no body, for all."""
 
     channels: Channels | None = Field(
-        default=None, description="Only these; without it all that are `dead` or `unknown`."
+        default=None, description="Only these; without it all that are `dead`, `unknown` or `printed`."
     )
 
 

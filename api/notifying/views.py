@@ -77,4 +77,5 @@ def _event(event: Event) -> dict[str, Any]:
         "until": iso_instant_or_none(event.until_ms),
         "error": event.error,
         "reference": event.reference,
+        "sender": event.sender,
     }

@@ -109,7 +109,7 @@ class NotificationResource:
 
 
 class RetryResource:
-    """Sending again what is dead or unknown.
+    """Sending again what is dead, unknown or printed.
 
     :param queue: is told of a notification that is due; must return at once.
     """
@@ -119,7 +119,7 @@ class RetryResource:
         self._queue = queue
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
-        """Let dead and unknown logs, all or those of some channels, be sent again."""
+        """Let dead, unknown and printed logs, all or those of some channels, be sent again."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)

@@ -6,15 +6,16 @@ is right on servers whose updates are not atomic, and after a crash at any insta
 folded from its events::
 
     (none) -> pending ── attempt ──> sending ── success ──> success
+                                       │ ├───── printed ──> printed ── retry ──> pending
                                        │ └───── unknown ──> unknown ── retry ──> pending
                                        ├─────── dead ─────> dead ───── retry ──> pending
-                                       └─ failed, maybe ──> failed ─── attempt ─> sending
-    pending, failed ── dead ──> dead;  pending, failed ── cancel ──> cancelled
+                                       └─ failed, maybe ──> retrying ─ attempt ─> sending
+    pending, retrying ── dead ──> dead;  pending, retrying ── cancel ──> cancelled
     sending ── cancel ──> sending, and no further attempt after this one: failed, maybe ──> cancelled
     unknown ── success ──> success, when the gateway says so later; unknown ── dead ──> dead, when it says otherwise
 
-After a ``maybe`` the gateway may have the message: until it succeeds or somebody retries, what would end as ``dead``
-or ``cancelled`` ends as ``unknown``.
+After a ``maybe`` the gateway may have the message: until it succeeds or somebody retries, what would end as ``dead``,
+``cancelled`` or ``printed`` ends as ``unknown``.
 
 The number of an attempt, counted by `LogState.attempts`, tells a worker that looks again whether the log still waits
 for the outcome of its own.
@@ -29,25 +30,39 @@ from typing import Final
 
 
 class LogStatus(StrEnum):
-    """How a log stands. `PENDING`, `SENDING` and `FAILED` are open; the others are final unless somebody retries."""
+    """How a log stands. `PENDING`, `SENDING` and `RETRYING` are open; the others are final unless somebody retries.
+
+    `PRINTED` is what was only logged, by the sender ``print``, and given to no gateway. `RETRYING` was ``failed``, which
+    is still read.
+
+    >>> LogStatus("failed")
+    <LogStatus.RETRYING: 'retrying'>
+    """
 
     PENDING = "pending"
     SENDING = "sending"
     SUCCESS = "success"
-    FAILED = "failed"
+    PRINTED = "printed"
+    RETRYING = "retrying"
     DEAD = "dead"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
+
+    @classmethod
+    def _missing_(cls, value: object) -> LogStatus | None:
+        return cls.RETRYING if value == "failed" else None
 
 
 class EventKind(StrEnum):
     """What can happen to a log.
 
     `MAYBE` is a failure after which the gateway may have the message all the same, and would recognise a repetition.
+    `PRINTED` ends an attempt that only logged the message.
     """
 
     ATTEMPT = "attempt"
     SUCCESS = "success"
+    PRINTED = "printed"
     FAILED = "failed"
     MAYBE = "maybe"
     DEAD = "dead"
@@ -67,6 +82,8 @@ class Event:
     :param error: what went wrong, in words, without secrets; or None.
     :param reference: what the gateway calls the message, or None.
     :param worker: the process that made the attempt, such as ``host:1234``; or None.
+    :param sender: of an attempt, what it was sent with, as ``NOTIFY_SENDERS`` calls it; or None, as of attempts that
+        an earlier version made.
     :raises ValueError: `until_ms` is missing, or is given where it means nothing.
     """
 
@@ -77,6 +94,7 @@ class Event:
     error: str | None = None
     reference: str | None = None
     worker: str | None = None
+    sender: str | None = None
 
     def __post_init__(self) -> None:
         if (self.until_ms is not None) != (self.kind in _TIMED):
@@ -90,7 +108,7 @@ class LogState:
     :param attempts: how many were ever begun.
     :param attempts_since_retry: how many since somebody last asked for it to be sent again.
     :param last_attempt_at_ms: when the last one began.
-    :param error_message: of the last event that had one; None once it succeeded or somebody retried.
+    :param error_message: of the last event that had one; None once it succeeded, was printed, or somebody retried.
     :param due_at_ms: when the next attempt is due, or the lease of the one under way ends; None when it is not open.
     :param reference: what the gateway calls the message of the last attempt, as far as it said so.
     :param maybe_sent: whether the gateway may have the message of an earlier attempt, since the last retry.
@@ -124,13 +142,15 @@ class NotPossible(Exception):
     """The event cannot happen to a log that stands so: who asked has to look again, or is told so."""
 
 
-OPEN: Final = frozenset({LogStatus.PENDING, LogStatus.SENDING, LogStatus.FAILED})
+OPEN: Final = frozenset({LogStatus.PENDING, LogStatus.SENDING, LogStatus.RETRYING})
 """The statuses of logs for which something is still to be done."""
 
 _TIMED: Final = frozenset({EventKind.ATTEMPT, EventKind.FAILED, EventKind.MAYBE})
 _SETTLES: Final = frozenset({EventKind.SUCCESS, EventKind.RETRY})
+_NOT_SENT: Final = frozenset({LogStatus.DEAD, LogStatus.CANCELLED, LogStatus.PRINTED})
 _ENDS: Final[Mapping[EventKind, LogStatus]] = {
     EventKind.SUCCESS: LogStatus.SUCCESS,
+    EventKind.PRINTED: LogStatus.PRINTED,
     EventKind.DEAD: LogStatus.DEAD,
     EventKind.UNKNOWN: LogStatus.UNKNOWN,
     EventKind.CANCEL: LogStatus.CANCELLED,
@@ -140,6 +160,7 @@ _POSSIBLE: Final[Mapping[LogStatus, frozenset[EventKind]]] = {
     LogStatus.SENDING: frozenset(
         {
             EventKind.SUCCESS,
+            EventKind.PRINTED,
             EventKind.FAILED,
             EventKind.MAYBE,
             EventKind.DEAD,
@@ -147,9 +168,10 @@ _POSSIBLE: Final[Mapping[LogStatus, frozenset[EventKind]]] = {
             EventKind.CANCEL,
         }
     ),
-    LogStatus.FAILED: frozenset({EventKind.ATTEMPT, EventKind.DEAD, EventKind.CANCEL}),
+    LogStatus.RETRYING: frozenset({EventKind.ATTEMPT, EventKind.DEAD, EventKind.CANCEL}),
     LogStatus.DEAD: frozenset({EventKind.RETRY}),
     LogStatus.UNKNOWN: frozenset({EventKind.RETRY, EventKind.SUCCESS, EventKind.DEAD}),
+    LogStatus.PRINTED: frozenset({EventKind.RETRY}),
     LogStatus.SUCCESS: frozenset(),
     LogStatus.CANCELLED: frozenset(),
 }
@@ -204,11 +226,11 @@ def after(state: LogState, event: Event) -> LogState:
             return replace(state, cancelling=True)
         case EventKind.FAILED | EventKind.MAYBE if not state.cancelling:
             error = event.error or state.error_message
-            return replace(state, status=LogStatus.FAILED, error_message=error, due_at_ms=event.until_ms)
+            return replace(state, status=LogStatus.RETRYING, error_message=error, due_at_ms=event.until_ms)
     status = _ENDS.get(event.kind, LogStatus.CANCELLED)  # cancelled during an attempt that then failed
-    if state.maybe_sent and status in (LogStatus.DEAD, LogStatus.CANCELLED):
+    if state.maybe_sent and status in _NOT_SENT:
         status = LogStatus.UNKNOWN
-    error = None if status is LogStatus.SUCCESS else event.error or state.error_message
+    error = None if status in (LogStatus.SUCCESS, LogStatus.PRINTED) else event.error or state.error_message
     return replace(
         state, status=status, error_message=error, due_at_ms=None, cancelling=False, finished_at_ms=event.at_ms
     )

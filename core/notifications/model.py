@@ -13,6 +13,9 @@ from typing import Final
 from core.calendar.periods import Locale
 from core.notifications.events import OPEN, LogStatus
 
+KEPT_DAYS: Final = 15
+"""For so many days after its end whatever came with an Idempotency-Key is kept at least, and the key with it."""
+
 _ID_BYTES: Final = 16  # which are 26 characters of base32
 
 
@@ -53,10 +56,11 @@ class Notification:
 
 
 class NotificationStatus(StrEnum):
-    """How a notification stands as a whole."""
+    """How a notification stands as a whole: see `status_of`."""
 
     PENDING = "pending"
     SENT = "sent"
+    PRINTED = "printed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -64,14 +68,16 @@ class NotificationStatus(StrEnum):
 def status_of(logs: Collection[LogStatus]) -> NotificationStatus:
     """How the notification stands whose logs, one or more, stand so.
 
-    `SENT` only when all succeeded; `CANCELLED` when all were cancelled; `FAILED` when none is open and one did not
-    succeed.
+    `SENT` only when all succeeded; `PRINTED` when all succeeded or were printed, and one was only printed; `CANCELLED`
+    when all were cancelled; `FAILED` when none is open and it is none of these.
     """
     statuses = set(logs)
     if statuses & OPEN:
         return NotificationStatus.PENDING
     if statuses == {LogStatus.SUCCESS}:
         return NotificationStatus.SENT
+    if statuses <= {LogStatus.SUCCESS, LogStatus.PRINTED}:
+        return NotificationStatus.PRINTED
     if statuses == {LogStatus.CANCELLED}:
         return NotificationStatus.CANCELLED
     return NotificationStatus.FAILED

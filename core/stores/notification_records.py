@@ -60,6 +60,7 @@ def event_to_record(event: Event) -> Record:
         "error": None if event.error is None else storable(event.error),
         "reference": None if event.reference is None else storable(event.reference),
         "worker": None if event.worker is None else storable(event.worker),
+        "sender": None if event.sender is None else storable(event.sender),
     }
 
 
@@ -73,6 +74,7 @@ def event_from_record(record: Record) -> Event:
         error=record["error"],
         reference=record["reference"],
         worker=record["worker"],
+        sender=record.get("sender"),  # which documents of earlier versions lack
     )
 
 

@@ -10,13 +10,13 @@ import typer
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.instants import iso_instant
+from core.notifications.model import KEPT_DAYS
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import NotificationStore
 
 _BATCH: Final = 500  # removed in one transaction: others write in between
 _DAY_S: Final = 86_400
-_LEAST_DAYS: Final = 15  # a day more than NOTIFY_NOT_AFTER_S is in any installation that makes sense
 
 
 def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | None, as_json: bool) -> None:
@@ -50,9 +50,10 @@ def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | Non
 def least_days(settings: Settings) -> int:
     """How many days are kept at least, so that nothing is made twice: see `core.notifications.model.derived_id`.
 
-    NOTIFY_NOT_AFTER_S here may be another than that of beat's workers, which count: so there is a floor.
+    NOTIFY_NOT_AFTER_S here may be another than that of beat's workers, which count: the floor is a day more than it is
+    in any installation that makes sense.
     """
-    return max(_LEAST_DAYS, math.ceil(settings.notify_not_after_s / _DAY_S) + 1)
+    return max(KEPT_DAYS, math.ceil(settings.notify_not_after_s / _DAY_S) + 1)
 
 
 def _prune_notifications(store: NotificationStore, before_ms: int, unknown: bool, dry_run: bool) -> int:

@@ -1,4 +1,4 @@
-"""``retry``: what is dead or unknown is sent again."""
+"""``retry``: what is dead, unknown or printed is sent again."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
     if all(kept.log(channel).state.status not in RETRIABLE for channel in chosen):
         raise ServiceError(
             f"there is nothing to send again of notification {notification.id}: {standing(kept, chosen)}",
-            "Only dead and unknown messages are sent again.",
+            "Only dead, unknown and printed messages are sent again.",
         )
 
 

@@ -129,6 +129,7 @@ def _log(log: Log) -> dict[str, Any]:
                 "error": event.error,
                 "reference": event.reference,
                 "worker": event.worker,
+                "sender": event.sender,
             }
             for event in log.events
         ],
@@ -159,7 +160,7 @@ def _print_overview(shown: Mapping[str, Any]) -> None:
         for notification in shown["failed"]:
             typer.echo(f"{notification['id']}  {notification['created_at'][:19]}Z  user {notification['user_id']}")
             for log in notification["logs"]:
-                if log["status"] not in (LogStatus.SUCCESS, LogStatus.CANCELLED):
+                if log["status"] not in (LogStatus.SUCCESS, LogStatus.PRINTED, LogStatus.CANCELLED):
                     typer.echo(f"  {log['channel']} is {log['status']}: {log['error_message'] or 'no reason is known'}")
 
 
@@ -177,7 +178,12 @@ def _print_notification(shown: Mapping[str, Any]) -> None:
     for log in shown["logs"]:
         typer.echo(f"\n{log['channel']} is {log['status']} after {log['attempts']} attempt(s)")
         for event in log["history"]:
-            told = [event["kind"], event["error"], event["reference"] and f"reference {event['reference']}"]
+            told = [
+                event["kind"],
+                event["sender"] and f"by {event['sender']}",
+                event["error"],
+                event["reference"] and f"reference {event['reference']}",
+            ]
             typer.echo(f"  {event['at']}  {', '.join(filter(None, told))}")
 
 

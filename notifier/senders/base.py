@@ -116,11 +116,13 @@ class Receipt:
     :param reference: what the gateway calls it, or None.
     :param parts: how many short messages it was paid for as, or None.
     :param moved_to: where the receiver is reached from now on, where the gateway says that the address has changed.
+    :param printed: whether there is no gateway, and the message was only logged.
     """
 
     reference: str | None = None
     parts: int | None = None
     moved_to: str | None = None
+    printed: bool = False
 
 
 class DeliveryFailure(Exception):

@@ -38,7 +38,7 @@ class PrintSender:
             )
         except OSError as error:
             raise TemporaryFailure(f"standard output cannot be written: {error.strerror}") from None
-        return Receipt()
+        return Receipt(printed=True)
 
     def find(self, message: Message) -> Receipt | None:
         """A log cannot be asked."""

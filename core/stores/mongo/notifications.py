@@ -78,14 +78,14 @@ class MongoNotificationStore:
         then = after(state, event)
         with self._database.answering() as db:
             # First: a log whose copy is not open nobody would look at when this process dies after the event.
-            if not state.is_open and not _settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)}):
+            if not state.is_open and not settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)}):
                 return None
             document = event_document(notification, channel, event)
             if not _insert(db, document):
                 return None
             is_there = True
             with suppress(PyMongoError):  # it has happened: a copy that is behind is mended when it is due
-                is_there = _settle(db, notification.id, KEEP)
+                is_there = settle(db, notification.id, KEEP)
             if not is_there:
                 # A log that is not open may be removed at any moment. From here on it cannot: its copies are others.
                 db[_EVENTS].delete_one({"_id": document["_id"], "claim": document["claim"]})
@@ -99,7 +99,7 @@ class MongoNotificationStore:
             channel: Queueing(state.number, queue_at_ms if state.is_open else None) for channel, state in states.items()
         }
         with self._database.answering() as db:
-            _settle(db, kept.notification.id, queueing)
+            settle(db, kept.notification.id, queueing)
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         """The ids of notifications with a log to be queued by `now_ms`, the longest waiting first."""
@@ -170,7 +170,7 @@ class MongoNotificationStore:
         removed = 0
         with self._database.answering() as db:
             for notification_id in notification_ids:
-                _settle(db, notification_id, KEEP)
+                settle(db, notification_id, KEEP)
                 document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
                 if document is None or not is_finished(_kept(db, document), before_ms, unknown=unknown):
                     continue
@@ -181,7 +181,7 @@ class MongoNotificationStore:
 
     def counts(self) -> list[ChannelCounts]:
         """How many logs there are of each channel and status that any has."""
-        counted: dict[tuple[str, str], int] = {}
+        counted: dict[tuple[str, LogStatus], int] = {}
         # The condition holds for all: with it the index has all that is needed.
         pipeline: list[Document] = [
             {"$match": {"standing": {"$gt": ""}}},
@@ -190,11 +190,10 @@ class MongoNotificationStore:
         with self._database.answering() as db:
             for found in db[_NOTIFICATIONS].aggregate(pipeline):
                 for standing in found["_id"].split(","):
-                    channel, _, status = standing.partition(":")
+                    channel, _, word = standing.partition(":")
+                    status = LogStatus(word)
                     counted[channel, status] = counted.get((channel, status), 0) + int(found["count"])
-        return [
-            ChannelCounts(channel, LogStatus(status), count) for (channel, status), count in sorted(counted.items())
-        ]
+        return [ChannelCounts(channel, status, count) for (channel, status), count in sorted(counted.items())]
 
     def due_count(self, now_ms: int) -> int:
         """How many notifications have an open log that has been due by `now_ms`."""
@@ -241,7 +240,7 @@ def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
         db[_EVENTS].delete_one({"_id": found["_id"], "claim": found["claim"]})
 
 
-def _settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> bool:
+def settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> bool:
     """Write the copies until they agree with the events, also after somebody else has overwritten them.
 
     :returns: whether there is such a notification.

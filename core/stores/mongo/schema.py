@@ -9,12 +9,15 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError
 
+from core.notifications.model import NotificationStatus
 from core.stores.mongo.database import Database, Document
+from core.stores.mongo.notification_documents import KEEP
+from core.stores.mongo.notifications import settle
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 5
-"""Since 4 publications and runs record the rules of the time zone, and since 5 runs how many days they kept: a program
-that knows 3 would lose them."""
+SCHEMA_VERSION: Final = 6
+"""Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, and since 6
+logs may be ``retrying`` or ``printed``: a program that knows an earlier one would lose or misread these."""
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
@@ -53,6 +56,7 @@ def prepare(database: Database, *, create: bool) -> None:
             raise too_new(database.place, found["version"], SCHEMA_VERSION)
         elif found["version"] < SCHEMA_VERSION:
             _index(db)
+            _rename_failed_logs(db)
             db["summary_meta"].update_one(
                 {"_id": "schema", "version": found["version"]}, {"$set": {"version": SCHEMA_VERSION}}
             )
@@ -61,3 +65,14 @@ def prepare(database: Database, *, create: bool) -> None:
 def _index(db: PyMongoDatabase[Document]) -> None:
     for index in _INDEXES:  # one at a time: FerretDB fails when several of a call are there already
         db["notifications"].create_indexes([index])
+
+
+def _rename_failed_logs(db: PyMongoDatabase[Document]) -> None:
+    """Since version 5 a log that will be tried again is ``retrying``, in the copies too.
+
+    The copies are written again from the events, one notification at a time: what was killed midway is done again.
+    """
+    open_ones = db["notifications"].find({"status": NotificationStatus.PENDING.value}, {"logs.status": True})
+    for document in open_ones:
+        if any(log["status"] == "failed" for log in document["logs"]):
+            settle(db, document["_id"], KEEP)

@@ -34,7 +34,9 @@ def add_notifications(stores: Stores, created_at_ms: int) -> None:
     }.items():
         kept = stores.notifications.get(FAILED_ID)
         assert kept is not None
-        attempt = Event(1, EventKind.ATTEMPT, begun_ms, until_ms=begun_ms + 120_000, worker="worker:1")
+        sender = {"sms": "kavenegar", "email": "smtp"}[channel]
+        until_ms = begun_ms + 120_000
+        attempt = Event(1, EventKind.ATTEMPT, begun_ms, until_ms=until_ms, worker="worker:1", sender=sender)
         begun = stores.notifications.append(failed, channel, kept.log(channel).state, attempt)
         assert begun is not None
         assert stores.notifications.append(failed, channel, begun, outcome) is not None

@@ -36,9 +36,10 @@ def history(*kinds: EventKind) -> list[Event]:
     return [event(number, kind) for number, kind in enumerate(kinds, 1)]
 
 
-A, S, F, M, D, U, C, R = (
+A, S, P, F, M, D, U, C, R = (
     EventKind.ATTEMPT,
     EventKind.SUCCESS,
+    EventKind.PRINTED,
     EventKind.FAILED,
     EventKind.MAYBE,
     EventKind.DEAD,
@@ -51,12 +52,13 @@ WAYS = {
     "retried": (A, D, R),
     "sending": (A,),
     "cancelling": (A, C),
-    "failed": (A, F),
+    "retrying": (A, F),
     "maybe": (A, M),
     "sending after maybe": (A, M, A),
     "cancelling after maybe": (A, M, A, C),
     "retried after maybe": (A, M, D, R),
     "success": (A, S),
+    "printed": (A, P),
     "dead": (A, D),
     "unknown": (A, U),
     "cancelled": (C,),
@@ -68,31 +70,35 @@ NEXT: dict[str, dict[EventKind, LogStatus]] = {
     "retried": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
     "sending": {
         S: LogStatus.SUCCESS,
-        F: LogStatus.FAILED,
-        M: LogStatus.FAILED,
+        P: LogStatus.PRINTED,
+        F: LogStatus.RETRYING,
+        M: LogStatus.RETRYING,
         D: LogStatus.DEAD,
         U: LogStatus.UNKNOWN,
         C: LogStatus.SENDING,
     },
     "cancelling": {
         S: LogStatus.SUCCESS,
+        P: LogStatus.PRINTED,
         F: LogStatus.CANCELLED,
         M: LogStatus.UNKNOWN,
         D: LogStatus.DEAD,
         U: LogStatus.UNKNOWN,
     },
-    "failed": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
+    "retrying": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
     "maybe": {A: LogStatus.SENDING, D: LogStatus.UNKNOWN, C: LogStatus.UNKNOWN},
     "sending after maybe": {
         S: LogStatus.SUCCESS,
-        F: LogStatus.FAILED,
-        M: LogStatus.FAILED,
+        P: LogStatus.UNKNOWN,
+        F: LogStatus.RETRYING,
+        M: LogStatus.RETRYING,
         D: LogStatus.UNKNOWN,
         U: LogStatus.UNKNOWN,
         C: LogStatus.SENDING,
     },
     "cancelling after maybe": {
         S: LogStatus.SUCCESS,
+        P: LogStatus.UNKNOWN,
         F: LogStatus.UNKNOWN,
         M: LogStatus.UNKNOWN,
         D: LogStatus.UNKNOWN,
@@ -100,6 +106,7 @@ NEXT: dict[str, dict[EventKind, LogStatus]] = {
     },
     "retried after maybe": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
     "success": {},
+    "printed": {R: LogStatus.PENDING},
     "dead": {R: LogStatus.PENDING},
     "unknown": {S: LogStatus.SUCCESS, D: LogStatus.DEAD, R: LogStatus.PENDING},
     "cancelled": {},
@@ -227,7 +234,7 @@ def test_every_history_folds_to_a_state_that_agrees_with_it(events: list[Event])
         assert state.is_open == (state.due_at_ms is not None)
         assert state.is_open == (state.finished_at_ms is None)
         assert (state.status is LogStatus.SENDING) or not state.cancelling
-        if state.status is LogStatus.SUCCESS:
+        if state.status in (LogStatus.SUCCESS, LogStatus.PRINTED):
             assert state.error_message is None
 
 
@@ -238,7 +245,7 @@ def test_each_attempt_has_at_most_one_outcome_and_begins_after_that_of_the_one_b
         if found.kind is A:
             assert not waiting
             waiting = True
-        elif found.kind in (S, F, M, U) or (found.kind is D and waiting):
+        elif found.kind in (S, P, F, M, U) or (found.kind is D and waiting):
             assert waiting or found.kind is S, "only a success comes later, after an outcome that nobody knew"
             waiting = False
 
@@ -251,12 +258,12 @@ def test_what_succeeded_or_was_cancelled_stays_so(events: list[Event]) -> None:
 
 
 @given(histories())
-def test_what_the_gateway_may_have_since_the_last_retry_is_never_dead_or_cancelled(events: list[Event]) -> None:
+def test_what_the_gateway_may_have_since_the_last_retry_is_never_dead_cancelled_or_printed(events: list[Event]) -> None:
     for state, happened in states(events):
         kinds = [found.kind for found in happened]
         retried_at = max((number for number, kind in enumerate(kinds) if kind is R), default=-1)
         if M in kinds[retried_at + 1 :]:
-            assert state.status not in (LogStatus.DEAD, LogStatus.CANCELLED)
+            assert state.status not in (LogStatus.DEAD, LogStatus.CANCELLED, LogStatus.PRINTED)
 
 
 @given(histories(), st.integers(0, 30))
@@ -267,6 +274,11 @@ def test_a_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
     elif events:
         with pytest.raises(NotPossible):
             fold(CREATED_AT_MS, [*events, replace(events[-1])])
+
+
+def test_the_word_of_earlier_versions_for_a_log_that_is_tried_again_is_still_read() -> None:
+    assert LogStatus("failed") is LogStatus.RETRYING
+    assert "failed" not in list(LogStatus)
 
 
 def test_an_edition_begins_when_something_dead_is_sent_again_and_not_when_something_unknown_is() -> None:

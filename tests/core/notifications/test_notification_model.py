@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.notifications.events import LogStatus
 from core.notifications.model import Notification, NotificationStatus, derived_id, digest_of, new_id, status_of
 
-OPEN = (LogStatus.PENDING, LogStatus.SENDING, LogStatus.FAILED)
+OPEN = (LogStatus.PENDING, LogStatus.SENDING, LogStatus.RETRYING)
 
 
 @pytest.mark.parametrize("logs", list(itertools.combinations_with_replacement(LogStatus, 3)), ids=",".join)
@@ -21,6 +21,8 @@ def test_a_notification_stands_as_its_logs_tell(logs: tuple[LogStatus, ...]) -> 
         wanted = NotificationStatus.PENDING
     elif all(log is LogStatus.SUCCESS for log in logs):
         wanted = NotificationStatus.SENT
+    elif all(log in (LogStatus.SUCCESS, LogStatus.PRINTED) for log in logs):
+        wanted = NotificationStatus.PRINTED
     elif all(log is LogStatus.CANCELLED for log in logs):
         wanted = NotificationStatus.CANCELLED
     else:

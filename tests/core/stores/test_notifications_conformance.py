@@ -86,7 +86,7 @@ def test_text_that_utf_8_cannot_hold_is_spelled_out(store: NotificationStore) ->
     assert (added.notification.user_id, added.notification.body) == ("u\\ud800", "\\udcff")
     assert store.get(broken.id) == added
     assert [found.notification for found in store.listed(user_id="u\ud800", limit=1)] == [added.notification]
-    failed = Event(1, A, NOW_MS, NOW_MS, error="\ud800", reference="\ud801", worker="\ud802")
+    failed = Event(1, A, NOW_MS, NOW_MS, error="\ud800", reference="\ud801", worker="\ud802", sender="\ud803")
     state = store.append(broken, "sms", added.log("sms").state, failed)
     assert kept_of(store, broken).log("sms").state == state
 
@@ -108,7 +108,7 @@ def test_events_are_read_back_exactly(store: NotificationStore) -> None:
     one = notification(1, "sms", "email")
     state = store.add(one, NOW_MS).log("sms").state
     events = (
-        Event(1, A, NOW_MS, NOW_MS + 1, worker="میزبان:1234"),
+        Event(1, A, NOW_MS, NOW_MS + 1, worker="میزبان:1234", sender="my_package.PigeonSender"),
         Event(2, F, -1, FAR_MS, error="«مشغول» a\x00b\n" + "خطا" * 10_000, reference="r\x001"),
         Event(3, A, 0, 0),
         Event(4, C, 0),
@@ -170,6 +170,19 @@ def test_the_status_in_lists_follows_the_logs(store: NotificationStore) -> None:
     other = store.add(notification(2), NOW_MS).notification
     happen(store, other, C)
     assert status_in_list(store, other) is NotificationStatus.CANCELLED
+
+
+def test_what_was_only_printed_is_listed_and_counted_as_that_and_may_be_sent_again(store: NotificationStore) -> None:
+    one = store.add(notification(1, "sms", "email"), NOW_MS).notification
+    happen(store, one, A, EventKind.PRINTED)
+    happen(store, one, A, S, channel="email")
+    assert status_in_list(store, one) is kept_of(store, one).status is NotificationStatus.PRINTED
+    assert ChannelCounts("sms", LogStatus.PRINTED, 1) in store.counts()
+    assert store.due(FAR_MS, 10) == []
+    happen(store, one, R, at_ms=NOW_MS + 5)
+    assert store.due(NOW_MS + 5, 10) == [one.id]
+    happen(store, one, A, S)
+    assert status_in_list(store, one) is NotificationStatus.SENT
 
 
 def test_what_is_due_is_given_in_the_order_of_waiting_each_once(store: NotificationStore) -> None:

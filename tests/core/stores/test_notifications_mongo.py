@@ -199,6 +199,40 @@ def test_a_store_from_before_there_were_notifications_takes_them_and_finds_them_
     assert len(indexed) == 7
 
 
+@pytest.mark.parametrize("migrated", [0, 1, 3])
+def test_copies_in_which_what_is_tried_again_was_called_failed_are_migrated_also_after_a_kill_midway(
+    mongo_database_url: str, db: PyMongoDatabase[Document], migrated: int
+) -> None:
+    ones = [notification(number, "sms", "email") for number in range(3)]
+    with open_stores(mongo_database_url, timeout_s=10) as stores:
+        for one in ones:
+            stores.notifications.add(one, NOW_MS)
+            happen(stores.notifications, one, A, F)
+            happen(stores.notifications, one, A, S, channel="email")
+        stores.notifications.postpone([ones[2].id], FAR_MS, FAR_MS)
+    for found in list(db["notifications"].find().sort("_id"))[migrated:]:
+        for log in found["logs"]:
+            log["status"] = log["status"].replace("retrying", "failed")
+            for happened in log["events"]:
+                del happened["sender"]
+        found["standing"] = found["standing"].replace("retrying", "failed")
+        db["notifications"].replace_one({"_id": found["_id"]}, found)
+    db["notification_events"].update_many({}, {"$unset": {"sender": ""}})
+    db["summary_meta"].update_one({"_id": "schema"}, {"$set": {"version": 3}})
+    with open_stores(mongo_database_url, timeout_s=10, create=False) as stores:
+        statuses = [log["status"] for found in db["notifications"].find() for log in found["logs"]]
+        assert sorted(statuses) == ["retrying"] * 3 + ["success"] * 3
+        assert db["notifications"].count_documents({"standing": "email:success,sms:retrying"}) == 3
+        assert [(found.status.value, found.count) for found in stores.notifications.counts()] == [
+            ("success", 3),
+            ("retrying", 3),
+        ]
+        assert set(stores.notifications.due(NOW_MS + LEASE_MS, 9)) == {ones[0].id, ones[1].id}
+        happen(stores.notifications, ones[0], A, S)
+        assert kept_of(stores.notifications, ones[0]).status is NotificationStatus.SENT
+    assert (db["summary_meta"].find_one() or {})["version"] == SCHEMA_VERSION
+
+
 def test_instants_are_dates_and_the_copy_of_a_log_shows_how_it_stands(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
@@ -208,7 +242,7 @@ def test_instants_are_dates_and_the_copy_of_a_log_shows_how_it_stands(
     assert found["created_at"].isoformat() == "2024-06-24T12:00:00"
     assert found["queue_at"] == found["due_at"] == found["logs"][0]["due_at"]
     assert found["due_at"].isoformat() == "2024-06-24T12:01:00"
-    assert (found["logs"][0]["status"], found["logs"][0]["attempts"]) == ("failed", 1)
+    assert (found["logs"][0]["status"], found["logs"][0]["attempts"]) == ("retrying", 1)
     assert (db["notification_events"].find_one({"_id": f"{one.id}:sms:2"}) or {})["kind"] == "failed"
 
 

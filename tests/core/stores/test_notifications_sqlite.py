@@ -8,16 +8,21 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from notification_examples import NOW_MS, event, happen, notification
+from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
 
 from core.errors import StoreUnavailable
-from core.notifications.events import EventKind, LogStatus
+from core.notifications.events import EventKind, LogStatus, fold
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
+from core.stores.generations import SUMMARIES
+from core.stores.notification_records import event_to_record, notification_to_record, state_to_record
 from core.stores.notifications import ChannelCounts
 from core.stores.sqlite.notifications import _DUE, _EVENTS, _OLDEST_DUE, _conditions
+from core.stores.sqlite.rows import insert
+from core.stores.sqlite.schema import SCHEMA
 
 A, S, F, D = EventKind.ATTEMPT, EventKind.SUCCESS, EventKind.FAILED, EventKind.DEAD
+P = EventKind.PRINTED
 
 
 @pytest.fixture
@@ -104,3 +109,51 @@ def test_while_another_writes_nothing_happens_and_it_is_told(stores: Stores, pat
         writer.execute("ROLLBACK")
     assert stores.notifications.get(notification(2).id) is None
     happen(stores.notifications, one, A)
+
+
+def test_a_store_in_which_what_is_tried_again_was_called_failed_is_migrated_whole(path: Path) -> None:
+    tried, gone = notification(1, "sms", "email"), notification(2)
+    with closing(sqlite3.connect(path)) as connection:
+        for script in sorted(SCHEMA.glob("000[1-4]*.sql")):
+            connection.executescript(script.read_text("utf-8"))
+        connection.executescript((SCHEMA / "generation.sql").read_text("utf-8").replace("{table}", SUMMARIES))
+        for one, status in ((tried, "pending"), (gone, "failed")):
+            insert(connection, "notifications", {**notification_to_record(one), "status": status})
+        for one, channel, kinds, word in (
+            (tried, "sms", (A, F), "failed"),
+            (tried, "email", (A, S), "success"),
+            (gone, "sms", (A, D), "dead"),
+        ):
+            log = {"notification_id": one.id, "channel": channel}
+            events = [event(number, kind) for number, kind in enumerate(kinds, 1)]
+            for happened in events:
+                record = event_to_record(happened)
+                del record["sender"]
+                insert(connection, "notification_events", {**log, **record})
+            state = state_to_record(fold(NOW_MS, events))
+            insert(connection, "notification_logs", {**log, **state, "status": word, "queue_at_ms": state["due_at_ms"]})
+        connection.execute("PRAGMA user_version = 4")
+        connection.commit()
+    before = execute(path, "SELECT channel, kind, at_ms, until_ms FROM notification_events ORDER BY 1, 3, 2")
+    with open_stores(f"sqlite:///{path}", timeout_s=1, create=False) as opened:
+        assert opened.notifications.counts() == [
+            ChannelCounts("email", LogStatus.SUCCESS, 1),
+            ChannelCounts("sms", LogStatus.DEAD, 1),
+            ChannelCounts("sms", LogStatus.RETRYING, 1),
+        ]
+        assert execute(path, "SELECT status, count(*) FROM notification_logs GROUP BY 1") == [
+            ("dead", 1),
+            ("retrying", 1),
+            ("success", 1),
+        ]
+        assert [found.status.value for found in opened.notifications.listed(limit=9)] in (
+            ["pending", "failed"],
+            ["failed", "pending"],
+        )
+        assert opened.notifications.due(NOW_MS + LEASE_MS, 9) == [tried.id]
+        happen(opened.notifications, tried, A, P)
+        assert opened.notifications.due_count(FAR_MS) == 0
+        assert [found.notification for found in opened.notifications.listed(status=NotificationStatus.PRINTED, limit=9)] == [tried]
+        assert ChannelCounts("sms", LogStatus.PRINTED, 1) in opened.notifications.counts()
+    after = execute(path, "SELECT channel, kind, at_ms, until_ms FROM notification_events ORDER BY 1, 3, 2")
+    assert set(before) < set(after)

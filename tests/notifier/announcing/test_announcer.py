@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from core.errors import StoreUnavailable
 from core.notifications.model import Notification, derived_id
 from core.stores import open_stores
 from core.stores.runs import RunStatus
+from core.stores.subscriptions import Subscription
 
 MINUTE_MS = 60_000
 
@@ -41,14 +42,14 @@ class Meddling:
 
 
 def test_a_finished_day_is_told_in_the_words_of_the_issue_and_is_due_at_once(shop: Shop) -> None:
-    subscription = shop.subscribe(channels=("sms", "email"))
+    subscription = shop.subscribe()
     settled_ms = shop.end_ms(DAY) + HOUR_MS
     shop.rebuild(SALES, settled_ms)
     assert shop.announce_at(settled_ms + 5) == 1
     (notification,) = shop.told()
     assert notification.title == "Daily summary for merchant m1"
     assert notification.body == "4 Tir 1403: 1,234,567 IRR in 12 transactions."
-    assert (notification.user_id, notification.channels) == (subscription.user_id, ("sms", "email"))
+    assert (notification.user_id, notification.channels) == (subscription.user_id, ("sms",))
     not_after_ms = shop.end_ms(DAY) + round(NOT_AFTER_S * 1000)
     assert (notification.created_at_ms, notification.expires_at_ms) == (settled_ms + 5, not_after_ms)
     assert (notification.announces, notification.merchant_id) == (True, "m1")
@@ -386,9 +387,57 @@ def test_what_two_subscriptions_ask_for_alike_is_told_once_also_when_one_of_them
             shop.stores.summaries, "series", lambda: shop.stores.subscriptions.end(first.id, shop.now_ms)
         )
     )
-    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 2
     assert shop.another_announcer().run() == 0
-    assert [notification.channels for notification in shop.told()] == [("sms", "email")]
+    assert shop.channels() == ["email", "sms"]
+
+
+def test_over_each_channel_a_period_is_announced_once_however_subscriptions_overlap(store_url: str) -> None:
+    with open_stores(store_url, timeout_s=20) as stores:
+        shop = Shop(stores)
+        shop.subscribe(created_ms=1)
+        shop.subscribe(channels=("sms", "email"), locale="fa", created_ms=2)
+        shop.subscribe(*Mode, channels=("email", "telegram"), created_ms=3)
+        settled_ms = shop.end_ms(DAY) + HOUR_MS
+        shop.rebuild(SALES, settled_ms)
+        others = [shop.another_announcer() for _ in range(2)]
+        assert shop.announce_at(settled_ms) == 3
+        assert [other.run() for other in others] == [0, 0]
+        assert shop.channels() == ["email", "sms", "telegram"]
+        assert {told.channels[0]: told.locale for told in shop.told()} == {"sms": "en", "email": "fa", "telegram": "en"}
+
+
+def test_a_subscription_that_is_added_or_ends_between_two_runs_repeats_nothing(shop: Shop) -> None:
+    first = shop.subscribe(channels=("sms", "email"))
+    settled_ms = shop.end_ms(DAY) + HOUR_MS
+    shop.rebuild(SALES, settled_ms)
+    assert shop.announce_at(settled_ms) == 2
+    shop.subscribe(Mode.DAILY, Mode.MONTHLY, channels=("sms", "telegram"), created_ms=1)
+    shop.stores.subscriptions.end(first.id, settled_ms)
+    assert shop.announce_at(settled_ms + 1) == 1
+    assert shop.another_announcer().run() == 0
+    assert shop.channels() == ["email", "sms", "telegram"]
+
+
+def test_announcers_that_know_of_different_subscriptions_at_the_same_moment_make_each_once(store_url: str) -> None:
+    """Whoever comes first has made it, in the words of the subscription that it knew of."""
+    with open_stores(store_url, timeout_s=20) as stores:
+        shop = Shop(stores)
+        shop.subscribe(locale="fa", channels=("sms", "email"))
+        settled_ms = shop.end_ms(DAY) + HOUR_MS
+        shop.rebuild(SALES, settled_ms)
+        other, made = shop.another_announcer(), []
+
+        def subscribe_and_announce_elsewhere() -> None:
+            if not made:
+                made.append(0)
+                shop.subscribe(channels=("telegram", "sms"), created_ms=-1)
+                made[0] = other.run()
+
+        meddled = Meddling(stores.notifications, "add", subscribe_and_announce_elsewhere)
+        shop.announcer = shop.another_announcer(notifications=meddled)
+        assert (shop.announce_at(settled_ms), made) == (0, [3])
+        assert shop.channels() == ["email", "sms", "telegram"]
 
 
 @pytest.mark.parametrize(
@@ -396,8 +445,7 @@ def test_what_two_subscriptions_ask_for_alike_is_told_once_also_when_one_of_them
     [
         {"merchant_id": None},
         {"user_id": "u2"},
-        {"channels": ("sms", "email")},
-        {"locale": "fa"},
+        {"channels": ("email",)},
     ],
 )
 def test_what_differs_in_anything_is_told_as_well(shop: Shop, other: dict[str, Any]) -> None:
@@ -443,11 +491,26 @@ def test_next_days_follow_one_another(shop: Shop) -> None:
     assert [notification.body[:10] for notification in shop.told()] == ["4 Tir 1403", "5 Tir 1403"]
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_period_that_an_earlier_version_has_told_is_not_told_again(shop: Shop, which: int) -> None:
-    """It derived the id of the notification from that of the subscription."""
-    ones = [shop.subscribe(), shop.subscribe()]
+def _id_by_subscription(subscription: Subscription) -> str:
+    return derived_id("subscription", subscription.id, Mode.DAILY, DAY)
+
+
+def _id_by_what_is_asked_for(subscription: Subscription) -> str:
+    channels = ",".join(sorted(subscription.channels))
+    return derived_id("announcement", "u1", channels, "en", Mode.DAILY, DAY, "merchant", "m1")
+
+
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("earlier_id", [_id_by_subscription, _id_by_what_is_asked_for])
+def test_what_an_earlier_version_has_announced_is_not_announced_again(
+    shop: Shop, earlier_id: Callable[[Subscription], str], ended: bool
+) -> None:
+    first = shop.subscribe(channels=("sms", "email"))
+    shop.subscribe(channels=("sms", "telegram"))
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
-    earlier_id = derived_id("subscription", ones[which].id, Mode.DAILY, DAY)
-    shop.stores.notifications.add(Notification(earlier_id, "u1", "title", "body", ("sms",), "en", 0), 0)
-    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 0
+    earlier = Notification(earlier_id(first), "u1", "title", "body", first.channels, "en", 0)
+    shop.stores.notifications.add(earlier, 0)
+    if ended:
+        shop.stores.subscriptions.end(first.id, shop.end_ms(DAY))
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
+    assert shop.told()[-1].channels == ("telegram",)

@@ -219,7 +219,7 @@ def test_all_that_is_dead_is_sent_again_also_where_another_channel_is_still_trie
         assert notifier("retry", "--all", "--json").json == {"retried": [{"id": kept.id, "channels": ["sms"]}]}
         found = stores.notifications.get(kept.id)
         assert found is not None
-        assert [log.state.status.value for log in found.logs] == ["pending", "failed"]
+        assert [log.state.status.value for log in found.logs] == ["pending", "retrying"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "--all")])

@@ -116,7 +116,7 @@ def test_a_worker_that_was_held_up_after_its_claim_does_not_send(here: Station) 
 
     here.delivery(store=Interposed(here.stores.notifications, append=slow)).deliver(sent)
     state = here.log(sent).state
-    assert (sender.sent, state.status) == ([], LogStatus.FAILED)
+    assert (sender.sent, state.status) == ([], LogStatus.RETRYING)
     assert (state.error_message or "").endswith("nothing was sent")
 
 
@@ -179,7 +179,7 @@ def test_an_attempt_that_was_left_off_is_repeated_where_the_gateway_recognises_i
     here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
     here.clock.move_s(1)
     here.delivery().deliver(sent)
-    assert here.log(sent).state.status is LogStatus.FAILED
+    assert here.log(sent).state.status is LogStatus.RETRYING
     here.clock.move_s(10)
     here.delivery().deliver(sent)
     assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
@@ -421,5 +421,5 @@ def test_every_event_is_told_to_the_watch(here: Station) -> None:
     here.delivery().deliver(sent)
     assert here.told.events == [
         ("sms", EventKind.ATTEMPT, LogStatus.SENDING),
-        ("sms", EventKind.FAILED, LogStatus.FAILED),
+        ("sms", EventKind.FAILED, LogStatus.RETRYING),
     ]

@@ -71,7 +71,7 @@ def test_a_temporary_failure_is_tried_again_after_a_doubling_wait(here: Station)
     sent = here.add()
     here.delivery().deliver(sent)
     state = here.log(sent).state
-    assert (state.status, state.error_message, state.due_at_ms) == (LogStatus.FAILED, "busy", NOW_MS + 10_000)
+    assert (state.status, state.error_message, state.due_at_ms) == (LogStatus.RETRYING, "busy", NOW_MS + 10_000)
     here.clock.move_s(9.999)
     here.delivery().deliver(sent)
     assert len(sender.sent) == 1
@@ -199,7 +199,7 @@ def test_each_channel_is_on_its_own(here: Station) -> None:
     sent = here.add("email", "telegram", "webhook", "sms")
     here.delivery().deliver(sent)
     statuses = [log.state.status for log in here.kept(sent).logs]
-    assert statuses == [LogStatus.UNKNOWN, LogStatus.DEAD, LogStatus.FAILED, LogStatus.SUCCESS]
+    assert statuses == [LogStatus.UNKNOWN, LogStatus.DEAD, LogStatus.RETRYING, LogStatus.SUCCESS]
     assert here.kept(sent).status is NotificationStatus.PENDING
 
 
@@ -238,7 +238,7 @@ def test_an_ambiguous_message_is_repeated_where_the_gateway_recognises_it(here: 
     sender = _sms(here, ScriptedRecognisingSender(raising(Ambiguous("no answer"))))
     sent = here.add()
     here.delivery().deliver(sent)
-    assert here.log(sent).state.status is LogStatus.FAILED
+    assert here.log(sent).state.status is LogStatus.RETRYING
     here.clock.move_s(10)
     here.delivery().deliver(sent)
     assert here.log(sent).state.status is LogStatus.SUCCESS
@@ -316,7 +316,7 @@ def test_what_the_gateway_never_took_is_sent_again(here: Station) -> None:
     here.delivery().deliver(sent)
     here.clock.move_s(LEASE_S)
     here.delivery().deliver(sent)
-    assert here.log(sent).state.status is LogStatus.FAILED
+    assert here.log(sent).state.status is LogStatus.RETRYING
     here.clock.move_s(10)
     here.delivery().deliver(sent)
     assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 2)

@@ -51,7 +51,7 @@ def test_each_event_is_a_line(here: Station, registry: CollectorRegistry, capsys
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["event"], line["level"], line["status"], line["error"]) for line in lines] == [
         ("attempt", "info", "sending", None),
-        ("failed", "warning", "failed", "busy"),
+        ("failed", "warning", "retrying", "busy"),
     ]
     assert {line["notification_id"] for line in lines} == {one}
     assert lines[1]["again_at_ms"] == NOW_MS + 10_000

@@ -136,6 +136,10 @@ class Shop:
         """The bodies of all notifications, sorted."""
         return sorted(notification.body for notification in self.told())
 
+    def channels(self) -> list[str]:
+        """The channels of all notifications, sorted."""
+        return sorted(channel for notification in self.told() for channel in notification.channels)
+
     def _rows(self, sales: Sales) -> list[Row]:
         totals: dict[tuple[Mode, str, str | None], list[int]] = defaultdict(lambda: [0, 0])
         for merchant_id, days in sales.items():

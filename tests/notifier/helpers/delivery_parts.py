@@ -166,6 +166,7 @@ class Station:
                 shared=shared,
             ),
             self.told,
+            sender_names={channel: f"{channel}-gateway" for channel in self.senders},
             worker=worker,
             clock=self.clock,
             chance=lambda: self.chance,

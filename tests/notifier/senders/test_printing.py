@@ -16,7 +16,7 @@ from notifier.senders.printing import PrintSender
 def test_a_message_is_one_line_with_its_persian_intact_and_its_address_masked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert PrintSender().send(message_over("sms")) == Receipt()
+    assert PrintSender().send(message_over("sms")) == Receipt(printed=True)
     text = capsys.readouterr().out
     assert text.count("\n") == 1
     line = json.loads(text)
