@@ -77,8 +77,8 @@ def status(
 ) -> None:
     """Show how messages stand.
 
-    How many of each channel, what has been due for longest, the queue, and the latest failures; or all that happened to
-    one notification.
+    How many of each channel, what has been due for longest, the queue, whether the workers have other settings than
+    this command, and the latest failures; or all that happened to one notification.
     """
     from notifier.commands import status as command
 
@@ -165,8 +165,9 @@ def try_sender(
 ) -> None:
     """Send one message now.
 
-    It goes past the queue, and what came of it is told. Exit code 0: the gateway has taken it; 1: nothing was sent;
-    3: nobody knows.
+    It goes past the queue, and what came of it is told. Exit code 0: the gateway has taken it, or the sender print has
+    logged it; 1: nothing was sent; 3: nobody knows. It is sent with the settings of this command; where those of the
+    workers are others, that is said.
     """
     from notifier.commands import senders as command
 

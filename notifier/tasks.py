@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
+from celery.worker.control import inspect_command
 from kombu.exceptions import OperationalError
 
 from core import metric_files
@@ -23,6 +24,7 @@ from core.settings import read_settings
 from notifier.looks import CountedLooks, UncountedLooks
 from notifier.senders.registry import senders_from
 from notifier.throttle import SharedThrottle
+from notifier.worker_settings import COMMAND, answer
 
 if TYPE_CHECKING:
     from notifier.services import Services
@@ -71,6 +73,12 @@ def announce_task() -> None:
             log_event("announced", notifications=made)
 
 
+@inspect_command(name=COMMAND, args=[("salt", str)])  # type: ignore[untyped-decorator]
+def _sender_settings(state: Any, salt: str) -> dict[str, Any]:
+    """What `notifier.worker_settings.ask` asks each worker."""
+    return answer(state.app, read_settings(), salt)
+
+
 @contextmanager
 def _services(task: str) -> Iterator[Services]:
     """The services of this process; what they fail with is logged, and left to the next sweep."""
@@ -114,6 +122,10 @@ def _begin(**_: Any) -> None:
         check_at_start(app)
     except ServiceError as error:
         raise SystemExit(f"{error.sentence}. {error.hint}") from None
+    printing = [channel for channel, name in settings.senders.items() if name == "print"]
+    if printing and settings.notify_print_warning:
+        reason = "the sender print only logs: messages over these channels reach nobody; NOTIFY_SENDERS chooses others"
+        log_event("print-senders", "warning", channels=", ".join(printing), reason=reason)
     if settings.notify_metrics_port:
         metric_files.begin()
     importlib.import_module("notifier.services")  # once, and not by each process when its first message waits

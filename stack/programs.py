@@ -76,6 +76,7 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
         "NOTIFY_METRICS_HOST": HOST,
         "NOTIFY_METRICS_PORT": str(places.metrics),
         "NOTIFY_PULSE_FILE": "",
+        "NOTIFY_PRINT_WARNING": "false",  # whoever tries it out sends nothing yet
     }
     celery = (sys.executable, "-m", "celery", "-A", "core", "--quiet")
     worker = (*celery, "worker", "-c", "2", "-l", "warning", "--without-gossip", "--without-mingle")

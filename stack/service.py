@@ -41,9 +41,9 @@ def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> 
     ports = _free_ports({"--port": port, "--metrics-port": metrics_port, "": 0})
     store_url = os.environ.get("STORE_URL") or f"sqlite:///{data / 'summaries.db'}"
     places = Places(data, store_url, *ports)
-    with _only_one(data):
+    with _only_one(data) as lock:
         open_stores(store_url, timeout_s=settings.store_timeout_s).close()  # none of the others needs to make it then
-        ended = asyncio.run(_run(places, settings, as_json))
+        ended = asyncio.run(_run(places, settings, lock, as_json))
     if ended is None:
         typer.echo("Stopped.")
         return 0
@@ -55,8 +55,8 @@ def port_beside(port: int) -> int:
     return port + 1 if 0 < port < 65_535 else 0
 
 
-async def _run(places: Places, settings: Settings, as_json: bool) -> Ended | None:
-    supervisor = Supervisor(Terminal(NAMES, as_json=as_json).show, settings.notify_lease_s)
+async def _run(places: Places, settings: Settings, lock: int, as_json: bool) -> Ended | None:
+    supervisor = Supervisor(Terminal(NAMES, as_json=as_json).show, settings.notify_lease_s, lock)
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
     password = secrets.token_hex(16)
@@ -135,8 +135,10 @@ def _free_ports(wanted: dict[str, int]) -> list[int]:
 
 
 @contextmanager
-def _only_one(data: Path) -> Iterator[None]:
-    """Hold the folder `data`, which is made where it is not there.
+def _only_one(data: Path) -> Iterator[int]:
+    """Hold the folder `data`, which is made where it is not there, by a lock that is on a descriptor.
+
+    The lock ends when no process has that descriptor any more: also programs that outlive this one hold it.
 
     :raises ServiceError: another service is running on it, or it cannot be written.
     """
@@ -151,5 +153,8 @@ def _only_one(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ServiceError(f"another service is running on {data}", "Stop it first, or use --data.") from None
-        yield
+            raise ServiceError(
+                f"another service is running on {data}, or programs of one that was killed",
+                f"Stop it first, or use --data. `fuser {shlex.quote(str(data / 'lock'))}` lists the processes.",
+            ) from None
+        yield lock.fileno()

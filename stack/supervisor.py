@@ -1,5 +1,7 @@
 """Programs that run together: started in order, stopped in the opposite one, all of them when one ends.
 
+On Linux they are also stopped when this process is killed (`stack.tied`).
+
 Not honcho: it stops all at once, so the worker would lose the queue in the middle of its work, and kills what has not
 ended after five seconds, such as a worker that is sending.
 """
@@ -9,19 +11,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 _LONGEST_LINE: Final = 16 * 1024 * 1024
 _LOOK_EVERY_S: Final = 0.1
+_TIED: Final = str(Path(__file__).with_name("tied.py"))
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """One of the programs.
 
+    :param command: the path of the program, and its arguments.
     :param environment: all its variables.
     :param is_ready: whether it does its work by now; asked in a thread some times a second until it says so.
     :param stdin: what it reads on standard input.
@@ -56,10 +62,12 @@ class Supervisor:
 
     :param show: is given each line of their output, with the program's name.
     :param grace_s: seconds that a program may take to stop, before it is killed.
+    :param lock: the descriptor of a locked file, which the programs inherit: it is locked until all of them have ended.
     """
 
     show: Callable[[str, bytes], object]
     grace_s: float
+    lock: int | None = None
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[_Running] = field(default_factory=list)
 
@@ -91,12 +99,14 @@ class Supervisor:
 
     async def _start(self, program: Program) -> _Running:
         process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-IS", _TIED, str(os.getpid())),
             *program.command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=program.environment,
             start_new_session=True,  # Ctrl-C of the terminal reaches only us, who stop the programs in order
+            pass_fds=() if self.lock is None else (self.lock,),
             limit=_LONGEST_LINE,
         )
         assert process.stdin is not None

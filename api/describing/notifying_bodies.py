@@ -47,7 +47,9 @@ class NotificationLog(Body):
     )
     attempts: Int64 = Field(ge=0, description="How often sending was begun.")
     last_attempt_at: Instant | None = Field(description="When it was begun last, in UTC.")
-    error_message: str | None = Field(description="What went wrong last; null once it succeeded, was printed or retried.")
+    error_message: str | None = Field(
+        description="What went wrong last; null once it succeeded, was printed or retried."
+    )
     reference: str | None = Field(description="What the gateway calls the message, as far as it said so.")
     due_at: Instant | None = Field(
         description="When the next attempt is due, or the one under way is over; null when it is not open."

@@ -33,7 +33,16 @@ _FAILED: Final[dict[str, Any]] = {
 
 
 def _event(number: int, kind: str, at: str, **rest: str) -> dict[str, Any]:
-    return {"number": number, "kind": kind, "at": at, "until": None, "error": None, "reference": None, "sender": None, **rest}
+    return {
+        "number": number,
+        "kind": kind,
+        "at": at,
+        "until": None,
+        "error": None,
+        "reference": None,
+        "sender": None,
+        **rest,
+    }
 
 
 def _attempt(sender: str) -> dict[str, Any]:

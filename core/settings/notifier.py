@@ -36,6 +36,10 @@ class NotifierSettings(BaseSettings):
         description="The channels and what sends over each: print, smtp, kavenegar, telegram, webhook, or the dotted "
         "path of a class, such as sms=kavenegar,email=smtp.",
     )
+    notify_print_warning: bool = Field(
+        default=True,
+        description="Whether a worker warns at its start of channels whose sender is print, which only logs.",
+    )
     notify_rate_limits: Annotated[
         str, Form("channels and their rates, such as sms=10/second,email=100/minute; or empty")
     ] = Field(

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from core.errors import ServiceError
 from core.notifications.broker import make_celery, queue_delivery, queue_length
 from core.settings import Settings
+from notifier.worker_settings import WorkerSettings, ask
 
 
 class Queue:
     """The queue that `settings` name; connects when it is first asked."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._celery = make_celery(settings)
 
     def put(self, notification_id: str) -> None:
@@ -31,6 +33,14 @@ class Queue:
         """
         with _explained():
             return queue_length(self._celery)
+
+    def workers(self) -> list[WorkerSettings]:
+        """The workers that take messages, and whether they send with the settings of this process.
+
+        :raises ServiceError: the broker does not answer.
+        """
+        with _explained():
+            return ask(self._celery, self._settings)
 
 
 @contextmanager

@@ -16,8 +16,11 @@ from core.notifications.addresses import BadAddress, normalised
 from core.notifications.model import new_id
 from core.settings import Settings, read_settings
 from core.stores import wall_clock_ms
+from notifier.commands.queue import Queue
+from notifier.commands.status import workers_view
 from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt, Sender, TemporaryFailure
 from notifier.senders.registry import senders_from
+from notifier.worker_settings import WorkerSettings, differences
 
 _TITLES: Final[Mapping[Locale, str]] = {"en": "Test message", "fa": "پیام آزمایشی"}
 _BODIES: Final[Mapping[Locale, str]] = {"en": "The sender works.", "fa": "فرستنده کار می‌کند."}
@@ -41,18 +44,22 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
         _tell(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
         _tell(f"  {message.title}")
         _tell("\n".join(f"  {line}" for line in message.body.splitlines()))
+        workers = _workers(settings)
+        for sentence in differences(workers):
+            _tell(f"{sentence[0].upper()}{sentence[1:]}.")
         try:
             # The print sender writes where only the outcome belongs.
             with redirect_stdout(sys.stderr):
                 receipt = _sent(sender, message)
         finally:
             sender.close()
-        if settings.senders[channel] == "print":
+        if receipt.printed:
             _tell("The print sender only logs. NOTIFY_SENDERS chooses what really sends.")
         if as_json:
-            print_json({"id": message.id, "sent": True, "reference": receipt.reference, "parts": receipt.parts})
+            outcome = {"sent": not receipt.printed, "printed": receipt.printed, "reference": receipt.reference}
+            print_json({"id": message.id, **outcome, "parts": receipt.parts, "workers": workers_view(workers)})
         else:
-            told = ["Sent"]
+            told = ["Printed, and sent to nobody" if receipt.printed else "Sent"]
             told += [] if receipt.reference is None else [f"the gateway calls it {receipt.reference}"]
             told += [] if receipt.parts is None else [f"it was paid for as {receipt.parts} short message(s)"]
             typer.echo(f"{'; '.join(told)}.")
@@ -64,6 +71,14 @@ def _sender(channel: str, settings: Settings) -> Sender:
     if name is None:
         raise UsageError(f"there is no channel {channel}", f"NOTIFY_SENDERS has {', '.join(settings.senders)}.")
     return senders_from(settings.model_copy(update={"notify_senders": f"{channel}={name}"}))[channel]
+
+
+def _workers(settings: Settings) -> list[WorkerSettings]:
+    """Those that have answered: none where the queue does not, which a sender does without."""
+    try:
+        return Queue(settings).workers()
+    except ServiceError:
+        return []
 
 
 def _normalised(channel: str, address: str) -> str:

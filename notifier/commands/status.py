@@ -18,6 +18,7 @@ from core.stores.notifications import Kept, Log
 from notifier.breaker import StatesAway
 from notifier.commands.queue import Queue
 from notifier.pauses import SharedStates
+from notifier.worker_settings import WorkerSettings, differences
 
 
 def run(notification_id: str | None, limit: int, store_url: str | None, as_json: bool) -> None:
@@ -28,14 +29,13 @@ def run(notification_id: str | None, limit: int, store_url: str | None, as_json:
             if notification_id is not None:
                 shown = _notification(required(stores, notification_id))
             else:
-                shown = _overview(stores, settings.senders, limit)
-        if notification_id is None:
-            shown["queue"] = _queue(Queue(settings))
-            shown["paused"] = _paused(settings)
+                queue, workers = _queue(Queue(settings))
+                shown = _overview(stores, _senders(settings.senders, workers), limit)
+                shown |= {"queue": queue, "workers": workers_view(workers), "paused": _paused(settings)}
         if as_json:
             print_json(shown)
         elif notification_id is None:
-            _print_overview(shown)
+            _print_overview(shown, differences(workers))
         else:
             _print_notification(shown)
 
@@ -75,11 +75,27 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
     }
 
 
-def _queue(queue: Queue) -> dict[str, Any]:
+def _queue(queue: Queue) -> tuple[dict[str, Any], list[WorkerSettings]]:
     try:
-        return {"length": queue.length(), "error": None}
+        return {"length": queue.length(), "error": None}, queue.workers()
     except ServiceError as error:
-        return {"length": None, "error": error.sentence}
+        return {"length": None, "error": error.sentence}, []
+
+
+def _senders(here: Mapping[str, str], workers: Sequence[WorkerSettings]) -> dict[str, str]:
+    """What sends over each channel by the settings of the workers; by those of this process where none has answered."""
+    found: dict[str, dict[str, None]] = {}
+    for senders in [worker.senders for worker in workers] or [here]:
+        for channel, name in senders.items():
+            found.setdefault(channel, {})[name] = None
+    return {channel: ", ".join(names) for channel, names in found.items()}
+
+
+def workers_view(workers: Sequence[WorkerSettings]) -> list[dict[str, Any]]:
+    """The workers that have answered, for machines."""
+    return [
+        {"name": found.worker, "senders": found.senders, "differing_settings": found.differing} for found in workers
+    ]
 
 
 def _paused(settings: Settings) -> list[dict[str, Any]] | None:
@@ -136,7 +152,7 @@ def _log(log: Log) -> dict[str, Any]:
     }
 
 
-def _print_overview(shown: Mapping[str, Any]) -> None:
+def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
     channels = shown["channels"]
     columns = ["channel", *(status.value for status in LogStatus), "sender"]
     _print_table(columns, [[_cell(channel[column]) for column in columns] for channel in channels])
@@ -155,6 +171,8 @@ def _print_overview(shown: Mapping[str, Any]) -> None:
         whose += " to one receiver" if pause["receiver_only"] else ""
         left = f"for {pause['left_s']:,.0f} s" if pause["left_s"] else "until a probe succeeds"
         typer.echo(f"Paused {whose} {left}: {pause['reason']}")
+    for sentence in notes:
+        typer.echo(f"Note   {sentence}")
     if shown["failed"]:
         typer.echo("\nThe latest that failed; python -m notifier retry ID sends them again:")
         for notification in shown["failed"]:

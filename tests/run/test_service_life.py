@@ -9,7 +9,9 @@ import shlex
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -49,7 +51,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         message = {"user_id": "sara", "title": "Sales", "body": body, "channels": ["sms", "email"]}
         made = service.ask("/api/notifications", message, {"X-Request-Id": REQUEST_ID})
         path = f"/api/notifications/{made['id']}"
-        service.wait_until(lambda: service.ask(path)["status"] == "sent")
+        service.wait_until(lambda: service.ask(path)["status"] == "printed")
         notification = service.ask(path)
         swept = "transaction_summary_notifier_last_look_timestamp_seconds"
         service.wait_until(lambda: swept in names_told(service.worker_metrics))
@@ -65,9 +67,36 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         service.end()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends programs with their parent")
+def test_all_programs_of_a_service_that_is_killed_end_and_until_then_no_other_starts_on_their_files(
+    tmp_path: Path,
+) -> None:
+    service = Service(tmp_path)
+    family: list[psutil.Process] = []
+    try:
+        service.wait_until_ready()
+        family = service.family()
+        names = " ".join(" ".join(one.cmdline()) for one in family)
+        for name in ("stack", "redis-server", "gunicorn: worker", "ForkPoolWorker", "beat"):
+            assert name in names
+        [redis] = [one for one in family if "redis-server" in one.name()]
+        redis.suspend()  # so that it lives for as long as the second one takes to look
+        service.process.kill()
+        assert "or programs of one that was killed" in service.started_again()
+        redis.resume()
+        _, left = psutil.wait_procs(family, timeout=60)
+        assert left == []
+    finally:
+        service.end()
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+
+
 def test_a_message_about_a_real_summary_is_delivered_over_each_channel(life: Life) -> None:
     assert life.total > 0
-    assert [log["status"] for log in life.notification["logs"]] == ["success", "success"]
+    assert [log["status"] for log in life.notification["logs"]] == ["printed", "printed"]
+    assert {log["history"][0]["sender"] for log in life.notification["logs"]} == {"print"}
     printed = [line for line in life.service.lines_of("worker") if line["event"] == "notification"]
     assert {line["channel"] for line in printed} == {"sms", "email"}
     assert {line["body"].rpartition(": ")[2] for line in printed} == {str(life.total)}
@@ -77,7 +106,7 @@ def test_the_id_of_the_request_that_made_a_message_is_in_each_line_of_the_worker
     [request] = [line for line in life.service.lines_of("api") if line.get("request_id") == REQUEST_ID]
     assert request["status"] == 201
     about = [line for line in life.service.lines_of("worker") if line.get("notification_id") == life.notification["id"]]
-    assert {line["event"] for line in about} == {"attempt", "notification", "success"}
+    assert {line["event"] for line in about} == {"attempt", "notification", "printed"}
     assert {line.get("request_id") for line in about} == {REQUEST_ID}
 
 
@@ -94,8 +123,13 @@ def test_what_is_shown_can_be_typed_where_the_service_was_started(life: Life) ->
 
 def test_a_shell_that_takes_over_the_variables_works_on_the_same_store_and_queue(life: Life) -> None:
     assert life.status["queue"]["error"] is None
-    success = {channel["channel"]: channel["success"] for channel in life.status["channels"]}
-    assert (success["sms"], success["email"]) == (1, 1)
+    printed = {channel["channel"]: channel["printed"] for channel in life.status["channels"]}
+    assert (printed["sms"], printed["email"]) == (1, 1)
+    assert [worker["differing_settings"] for worker in life.status["workers"]] == [[]]
+
+
+def test_where_nothing_is_sent_yet_no_worker_warns_of_it(life: Life) -> None:
+    assert "print-senders" not in {line["event"] for line in life.service.lines_of("worker")}
 
 
 def test_only_this_user_may_read_the_variables_and_they_are_gone_with_the_service(life: Life) -> None:

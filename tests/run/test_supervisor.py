@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from service_life import ROOT
 
-from stack.supervisor import Ended, Program, Supervisor
+from stack.supervisor import _TIED, Ended, Program, Supervisor
 
 _FOR_LONG = "while True: time.sleep(0.05)"
 _NOTES_ITS_END = f"""
@@ -125,6 +128,68 @@ def test_asked_a_second_time_it_waits_for_nobody(shown: _Shown, tmp_path: Path) 
 def test_a_program_reads_what_it_is_given_on_standard_input(shown: _Shown) -> None:
     _run(shown, [_program("reader", "print(input(), flush=True)", stdin=b"port 1\n")])
     assert shown.lines == [("reader", b"port 1")]
+
+
+_LEAVES_A_PROGRAM = """
+import asyncio, fcntl, os, sys
+from stack.supervisor import Program, Supervisor
+folder, script = sys.argv[1:]
+lock = open(f"{folder}/lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+program = Program("left", (sys.executable, "-S", "-c", script), dict(os.environ))
+asyncio.run(Supervisor(lambda name, line: print(line.decode(), end="", flush=True), 20, lock.fileno()).run([[program]], bool))
+"""
+
+
+def _killed_supervisor(folder: Path, script: str) -> psutil.Process:
+    """The process of a program, which runs `script` and says when it is ready, and whose supervisor has been killed."""
+    command = [sys.executable, "-c", _LEAVES_A_PROGRAM, str(folder), script]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        left = psutil.Process(int(supervisor.stdout.readline()))
+        supervisor.kill()
+    return left
+
+
+def _is_locked(folder: Path) -> bool:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends programs with their parent")
+def test_a_program_whose_supervisor_is_killed_is_asked_to_stop(tmp_path: Path) -> None:
+    began, ended = tmp_path / "began", tmp_path / "ended"
+    script = _NOTES_ITS_END.format(ended=str(ended), name="left", began=str(began))
+    ready = script.replace(_FOR_LONG, f"import os\nprint(os.getpid(), flush=True)\n{_FOR_LONG}")
+    psutil.wait_procs([_killed_supervisor(tmp_path, ready)], timeout=20)
+    assert ended.read_text() == "left "
+    assert not _is_locked(tmp_path)
+
+
+def test_the_lock_holds_while_a_program_lives_that_its_supervisor_has_left(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(os.getpid(), flush=True)\n"
+        f"{_FOR_LONG}"
+    )
+    left = _killed_supervisor(tmp_path, script)
+    try:
+        assert _is_locked(tmp_path)
+    finally:
+        left.kill()
+    psutil.wait_procs([left], timeout=20)
+    assert not _is_locked(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends programs with their parent")
+def test_a_program_whose_supervisor_ended_before_it_began_does_not_begin(tmp_path: Path) -> None:
+    another = psutil.Process(os.getpid()).ppid()
+    command = [sys.executable, "-IS", _TIED, str(another), "/bin/touch", str(tmp_path / "began")]
+    assert subprocess.run(command, timeout=20, check=False).returncode == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_programs_are_stopped_when_nobody_reads_what_they_say_any_more() -> None:

@@ -153,7 +153,9 @@ def test_a_store_in_which_what_is_tried_again_was_called_failed_is_migrated_whol
         assert opened.notifications.due(NOW_MS + LEASE_MS, 9) == [tried.id]
         happen(opened.notifications, tried, A, P)
         assert opened.notifications.due_count(FAR_MS) == 0
-        assert [found.notification for found in opened.notifications.listed(status=NotificationStatus.PRINTED, limit=9)] == [tried]
+        assert [
+            found.notification for found in opened.notifications.listed(status=NotificationStatus.PRINTED, limit=9)
+        ] == [tried]
         assert ChannelCounts("sms", LogStatus.PRINTED, 1) in opened.notifications.counts()
     after = execute(path, "SELECT channel, kind, at_ms, until_ms FROM notification_events ORDER BY 1, 3, 2")
     assert set(before) < set(after)

@@ -44,10 +44,10 @@ class Service:
             "API_FRESHNESS_S": "0",
             **self.variables,
         }
-        command = [sys.executable, "-m", "stack", "--port", "0", "--data", str(self.folder / "data"), "--json"]
+        self._command = [sys.executable, "-m", "stack", "--port", "0", "--data", str(self.folder / "data"), "--json"]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                command,
+                self._command,
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -106,6 +106,14 @@ class Service:
     def family(self) -> list[psutil.Process]:
         """All its processes."""
         return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+
+    def started_again(self) -> str:
+        """What a second one says that cannot start over the same files."""
+        second = subprocess.run(
+            self._command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert second.returncode == 1, second.stdout
+        return second.stderr
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ask it to end; its exit code."""

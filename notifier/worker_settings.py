@@ -1,0 +1,93 @@
+"""Whether the workers send with the settings of this process, which may have another environment.
+
+A command asks all workers that take messages, over Redis, and each answers with the names of its senders and a digest of
+each setting that they use. No value leaves a process, and each question has a salt of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from celery import Celery
+from pydantic import SecretStr
+
+from core.notifications.broker import DELIVERIES
+from core.settings import Settings
+from core.settings.notifier import NotifierSettings
+
+COMMAND: Final = "sender_settings"
+_ANSWER_S: Final = 1.0
+_OF_SENDERS: Final = ("notify_senders", "notify_send_timeout_s", "smtp_", "kavenegar_", "telegram_", "webhook_")
+_NAMES: Final = tuple(name for name in NotifierSettings.model_fields if name.startswith(_OF_SENDERS))
+_SCRYPT: Final = {"n": 2**12, "r": 8, "p": 1, "dklen": 16}  # some 10 ms: a secret cannot be guessed from its digest
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker has answered.
+
+    :param worker: its name, such as ``celery@host``.
+    :param senders: what sends over each of its channels, as its ``NOTIFY_SENDERS`` says.
+    :param differing: the variables of senders that are others than here, in the order of the settings.
+    """
+
+    worker: str
+    senders: Mapping[str, str]
+    differing: tuple[str, ...]
+
+
+def answer(app: Celery, settings: Settings, salt: str) -> dict[str, Any]:
+    """What a worker answers; nothing when it takes no messages."""
+    if DELIVERIES not in app.amqp.queues.consume_from:
+        return {}
+    return {"senders": settings.senders, "digests": _digests(settings, salt)}
+
+
+def ask(app: Celery, settings: Settings) -> list[WorkerSettings]:
+    """The answers of the workers that take messages, by name; those that have not answered within a second are left out.
+
+    :raises Exception: whatever the broker's driver raises when it does not answer.
+    """
+    salt = secrets.token_hex(16)
+    answers = app.control.broadcast(COMMAND, arguments={"salt": salt}, reply=True, timeout=_ANSWER_S) or []
+    here = _digests(settings, salt)
+    found = {worker: said for one in answers for worker, said in one.items() if said.get("digests")}
+    return [
+        WorkerSettings(worker, said["senders"], tuple(_differing(here, said["digests"])))
+        for worker, said in sorted(found.items())
+    ]
+
+
+def differences(workers: Sequence[WorkerSettings]) -> list[str]:
+    """A sentence for each worker whose settings are others than here; one when no worker has answered."""
+    if not workers:
+        return ["no worker has answered: whether workers have the settings of this command is not known"]
+    return [
+        f"{found.worker} has other settings than this command ({', '.join(found.differing)}): it sends "
+        f"{_pairs(found.senders)}"
+        for found in workers
+        if found.differing
+    ]
+
+
+def _differing(here: Mapping[str, str], there: Mapping[str, str]) -> Iterable[str]:
+    return (name.upper() for name in here if not hmac.compare_digest(here[name], there.get(name, "")))
+
+
+def _digests(settings: Settings, salt: str) -> dict[str, str]:
+    return {name: _digest(getattr(settings, name), f"{salt}:{name}".encode()) for name in _NAMES}
+
+
+def _digest(value: object, salt: bytes) -> str:
+    if isinstance(value, SecretStr):
+        return hashlib.scrypt(value.get_secret_value().encode("utf-8", "surrogatepass"), salt=salt, **_SCRYPT).hex()
+    return hashlib.blake2b(repr(value).encode(), key=salt, digest_size=16).hexdigest()
+
+
+def _pairs(senders: Mapping[str, str]) -> str:
+    return ", ".join(f"{channel} with {name}" for channel, name in senders.items())
