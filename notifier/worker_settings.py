@@ -1,7 +1,7 @@
 """Whether the workers send with the settings of this process, which may have another environment.
 
-A command asks all workers that take messages, over Redis, and each answers with the names of its senders and a digest of
-each setting that they use. No value leaves a process, and each question has a salt of its own.
+A command asks all workers that take messages, over Redis, and each answers with the names of its senders and a digest
+of each setting that they use. No value leaves a process, and each question has a salt of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.settings.notifier import NotifierSettings
 
 COMMAND: Final = "sender_settings"
-_ANSWER_S: Final = 1.0
+_ANSWER_S: Final = 3.0
 _OF_SENDERS: Final = ("notify_senders", "notify_send_timeout_s", "smtp_", "kavenegar_", "telegram_", "webhook_")
 _NAMES: Final = tuple(name for name in NotifierSettings.model_fields if name.startswith(_OF_SENDERS))
 _SCRYPT: Final = {"n": 2**12, "r": 8, "p": 1, "dklen": 16}  # some 10 ms: a secret cannot be guessed from its digest
@@ -49,12 +49,19 @@ def answer(app: Celery, settings: Settings, salt: str) -> dict[str, Any]:
 
 
 def ask(app: Celery, settings: Settings) -> list[WorkerSettings]:
-    """The answers of the workers that take messages, by name; those that have not answered within a second are left out.
+    """The answers of the workers that take messages, by name; those that do not answer within seconds are left out.
 
     :raises Exception: whatever the broker's driver raises when it does not answer.
     """
     salt = secrets.token_hex(16)
-    answers = app.control.broadcast(COMMAND, arguments={"salt": salt}, reply=True, timeout=_ANSWER_S) or []
+    with app.connection_or_acquire() as connection:
+        # The queues bound to the exchange: those of the workers there are, and perhaps of some that were killed.
+        asked = len(connection.default_channel.get_table(app.control.mailbox.exchange.name))
+        if not asked:
+            return []
+        answers = app.control.broadcast(
+            COMMAND, arguments={"salt": salt}, connection=connection, reply=True, timeout=_ANSWER_S, limit=asked
+        )
     here = _digests(settings, salt)
     found = {worker: said for one in answers for worker, said in one.items() if said.get("digests")}
     return [

@@ -9,13 +9,12 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def main(parent: int, command: Sequence[str]) -> None:
+def main(parent: int, command: list[str]) -> None:
     """Become `command`, which gets SIGTERM when the process `parent` ends: as if somebody had asked it to stop.
 
     Only Linux can do that. Elsewhere a program outlives a parent that was killed.

@@ -137,7 +137,8 @@ folder, script = sys.argv[1:]
 lock = open(f"{folder}/lock", "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 program = Program("left", (sys.executable, "-S", "-c", script), dict(os.environ))
-asyncio.run(Supervisor(lambda name, line: print(line.decode(), end="", flush=True), 20, lock.fileno()).run([[program]], bool))
+supervisor = Supervisor(lambda name, line: print(line.decode(), end="", flush=True), 20, lock.fileno())
+asyncio.run(supervisor.run([[program]], bool))
 """
 
 

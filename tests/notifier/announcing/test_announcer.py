@@ -426,7 +426,7 @@ def test_announcers_that_know_of_different_subscriptions_at_the_same_moment_make
         shop.subscribe(locale="fa", channels=("sms", "email"))
         settled_ms = shop.end_ms(DAY) + HOUR_MS
         shop.rebuild(SALES, settled_ms)
-        other, made = shop.another_announcer(), []
+        other, made = shop.another_announcer(), list[int]()
 
         def subscribe_and_announce_elsewhere() -> None:
             if not made:

@@ -16,7 +16,7 @@ SENT = answers(200, {"ok": True, "result": {"message_id": 4711, "chat": {"id": 1
 
 @pytest.fixture
 def notifier(tmp_path: Path) -> Notifier:
-    return Notifier(tmp_path)
+    return Notifier(tmp_path, CELERY_BROKER_URL=f"redis://127.0.0.1:{closed_port()}/0")
 
 
 def refused(code: int, description: str) -> Behaviour:
@@ -44,7 +44,8 @@ def test_one_message_is_sent_after_it_is_told_where_and_no_store_is_needed(notif
 def test_for_machines_only_the_outcome_is_on_standard_output(notifier: Notifier) -> None:
     said = notifier("senders", "test", "sms", "0912 123 4567", "--locale", "en", "--json")
     assert said.code == 0
-    assert said.json.items() >= {"sent": True, "reference": None}.items()
+    assert said.json.items() >= {"sent": False, "printed": True, "reference": None, "workers": []}.items()
+    assert "No worker has answered" in said.err
     assert "+98912***4567" in said.err
     assert "The print sender only logs" in said.err
     logged = json.loads(next(line for line in said.err.splitlines() if line.startswith("{")))

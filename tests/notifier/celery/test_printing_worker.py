@@ -1,0 +1,112 @@
+"""A worker of which one channel only prints: what it warns of, and what commands in other environments say of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from announcing_cli import Notifier
+from delivery_plant import Plant, plant
+
+from core.notifications.broker import JOBS, make_celery
+from core.notifications.events import EventKind, LogStatus
+from core.notifications.model import NotificationStatus
+from core.settings import Settings
+from notifier.worker_settings import answer
+
+PASSWORD = "secret-word"
+VARIABLES = {
+    "NOTIFY_SENDERS": "sms=print,email=smtp",
+    "SMTP_HOST": "127.0.0.1",
+    "SMTP_SECURITY": "none",
+    "SMTP_USER": "shop",
+    "SMTP_PASSWORD": PASSWORD,
+    "SMTP_FROM": "shop@example.com",
+}
+
+
+@dataclass
+class Running:
+    """The worker, and commands that know of the same store and queue."""
+
+    plant: Plant
+    notifier: Notifier
+    log: Path
+
+    def command(self, *arguments: str, **variables: str) -> str:
+        """All that a command says with the worker's variables, but for `variables`."""
+        said = self.notifier(*arguments, **{**VARIABLES, **variables})
+        assert said.code == 0, said
+        return said.out + said.err
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("printing")
+    with plant(folder, missing) as made:
+        worker = made.run_worker(1, **VARIABLES)
+        notifier = Notifier(folder, CELERY_BROKER_URL=made.redis.url(0), STORE_URL=made.environment["STORE_URL"])
+        notifier.settings["NOTIFY_SEND_TIMEOUT_S"] = made.environment["NOTIFY_SEND_TIMEOUT_S"]
+        made.wait_for_workers()
+        yield Running(made, notifier, worker.log)
+
+
+def test_it_warns_at_its_start_of_the_channels_that_reach_nobody(running: Running) -> None:
+    lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
+    [warning] = [line for line in lines if line["event"] == "print-senders"]
+    assert (warning["level"], warning["channels"]) == ("warning", "sms")
+
+
+def test_what_it_prints_never_counts_as_sent_and_its_sender_is_kept_and_shown(running: Running) -> None:
+    one = running.plant.add("sms")
+    [log] = running.plant.ended(one)
+    assert log.state.status is LogStatus.PRINTED
+    assert [(event.kind, event.sender) for event in log.events] == [
+        (EventKind.ATTEMPT, "print"),
+        (EventKind.PRINTED, None),
+    ]
+    assert running.plant.kept(one).status is NotificationStatus.PRINTED
+    assert "attempt, by print" in running.command("status", one)
+
+
+def test_where_a_command_has_the_settings_of_the_worker_nothing_is_said_of_them(running: Running) -> None:
+    said = json.loads(running.command("status", "--json"))
+    assert [worker["differing_settings"] for worker in said["workers"]] == [[]]
+    assert "other settings" not in running.command("status")
+    assert "other settings" not in running.command("senders", "test", "sms", "09121234567")
+
+
+def test_status_shows_the_senders_of_the_worker_and_which_settings_of_the_command_are_others(running: Running) -> None:
+    changed = {"NOTIFY_SENDERS": "sms=print,email=print,telegram=print", "SMTP_PASSWORD": "another"}
+    said = json.loads(running.command("status", "--json", **changed))
+    assert {found["channel"]: found["sender"] for found in said["channels"]} == {"sms": "print", "email": "smtp"}
+    assert [worker["differing_settings"] for worker in said["workers"]] == [["NOTIFY_SENDERS", "SMTP_PASSWORD"]]
+    assert "(NOTIFY_SENDERS, SMTP_PASSWORD): it sends sms with print, email with smtp" in running.command(
+        "status", **changed
+    )
+
+
+def test_a_test_message_is_sent_with_the_settings_of_the_command_and_says_that_the_worker_has_others(
+    running: Running,
+) -> None:
+    said = running.command("senders", "test", "email", "a@b.example", NOTIFY_SENDERS="email=print")
+    assert "has other settings than this command (NOTIFY_SENDERS)" in said
+    assert "Printed, and sent to nobody." in said
+
+
+def test_no_setting_of_the_worker_is_in_its_answer_but_the_names_of_its_senders() -> None:
+    settings = Settings(smtp_password=PASSWORD, smtp_host="mail.example")
+    found = answer(make_celery(settings), settings, "salt")
+    assert found["senders"] == settings.senders
+    assert not [text for text in (PASSWORD, "mail.example") if text in str(found)]
+    assert found["digests"] != answer(make_celery(settings), settings, "pepper")["digests"]
+
+
+def test_a_worker_that_only_refreshes_does_not_answer_for_those_that_send() -> None:
+    app = make_celery(Settings())
+    app.amqp.queues.select([JOBS])
+    assert answer(app, Settings(), "salt") == {}
