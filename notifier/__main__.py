@@ -124,8 +124,8 @@ def announce(store: Store = None, as_json: Json = False) -> None:
 
 
 @app.command(
-    help="Remove what is over.\n\nNotifications with all that happened to them, and subscriptions. Nothing that is open "
-    "is removed, however old. An Idempotency-Key is forgotten with what it has made, so at least "
+    help="Remove what is over.\n\nNotifications with all that happened to them, and subscriptions. Nothing that is "
+    "open is removed, however old. An Idempotency-Key is forgotten with what it has made, so at least "
     f"{KEPT_DAYS} days are kept, and a day more than NOTIFY_NOT_AFTER_S."
 )
 def prune(

@@ -29,8 +29,7 @@ class HistoryEvent(Body):
     error: str | None = Field(description="What went wrong, or null.")
     reference: str | None = Field(description="What the gateway calls the message, or null.")
     sender: str | None = Field(
-        description="Of an `attempt`, the sender of `NOTIFY_SENDERS` that made it, such as `kavenegar`; null where that "
-        "was not kept yet."
+        description="Of an `attempt`, the sender of `NOTIFY_SENDERS` that made it, such as `kavenegar`; else null."
     )
 
 

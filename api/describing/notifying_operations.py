@@ -38,8 +38,8 @@ _USER_ID: Final = (
 _IDEMPOTENCY_KEY: Final[dict[str, Any]] = in_header(
     HEADER,
     "Names the request: sent again with the same key and body it makes nothing new, and is answered with what it made "
-    f"before. Keys of different callers never meet. They lapse when the operator prunes what they made, {KEPT_DAYS} days "
-    "after it has ended at the earliest.",
+    f"before. Keys of different callers never meet. They lapse when the operator prunes what they made, {KEPT_DAYS} "
+    "days after it has ended at the earliest.",
     pattern=PATTERN,
 )
 
@@ -159,7 +159,8 @@ NOTIFYING: Final = (
         "Whoever subscribes must be allowed to read those summaries. The merchant need not have transactions yet. "
         "Periods that ended before, and corrections, are not told of.\n\n"
         "Where one in force tells the user the same over the same channels, that one is the answer, with the status "
-        "200: a second would tell it twice. A subscription outlives the key that made it.",
+        "200. Subscriptions may overlap: a user receives one notification for each merchant, period and channel, in the "
+        "language of the oldest that asks for it. A subscription outlives the key that made it.",
         {JSON: bodies.Subscription},
         method="POST",
         status=201,

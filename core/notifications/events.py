@@ -32,8 +32,8 @@ from typing import Final
 class LogStatus(StrEnum):
     """How a log stands. `PENDING`, `SENDING` and `RETRYING` are open; the others are final unless somebody retries.
 
-    `PRINTED` is what was only logged, by the sender ``print``, and given to no gateway. `RETRYING` was ``failed``, which
-    is still read.
+    `PRINTED` is what was only logged, by the sender ``print``, and given to no gateway. `RETRYING` was ``failed`` in
+    earlier versions, which is still read.
 
     >>> LogStatus("failed")
     <LogStatus.RETRYING: 'retrying'>

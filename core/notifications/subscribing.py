@@ -20,7 +20,7 @@ class Subscribed:
 
 
 def subscribe(store: SubscriptionStore, asked: Subscription, *, named: bool = False) -> Subscribed:
-    """Keep `asked`, unless one in force tells the user the same: a second one would tell it twice.
+    """Keep `asked`, unless one in force tells the user the same: a second one would change nothing.
 
     Of several that ask at the same moment one makes it: its id is derived from what it says, and from how many like it
     have ended.

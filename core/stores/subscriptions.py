@@ -29,7 +29,7 @@ class Subscription:
     ended_at_ms: int | None = None
 
     def tells_as(self, other: Subscription) -> bool:
-        """Whether it tells the same user of the same as `other` in the same way: both together would tell it twice."""
+        """Whether it tells the same user of the same as `other` in the same way: both together tell no more."""
         return all(
             (
                 self.user_id == other.user_id,

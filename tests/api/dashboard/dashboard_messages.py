@@ -24,7 +24,7 @@ _LEASE_MS: Final = 120 * SECOND_MS
 _ATTEMPT = EventKind.ATTEMPT
 
 History = Sequence[tuple[int, EventKind, str]]
-"""Of each event: how long after the creation it was, in milliseconds; its kind; the error or the reference."""
+"""Of each event: how long after the creation it was, in milliseconds; its kind; the error, reference or sender."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def sent_in(attempt_ms: int, reference: str = "8792343") -> History:
     return [(attempt_ms, _ATTEMPT, ""), (attempt_ms + 800, EventKind.SUCCESS, reference)]
 
 
+PRINTED: Final[History] = [(SECOND_MS, _ATTEMPT, "print"), (SECOND_MS, EventKind.PRINTED, "")]
 DEAD: Final = Story(
     "dead",
     "Order 64 has left the shop",
@@ -180,7 +181,8 @@ def happen(
         at_ms,
         until_ms=until_ms,
         error=said if fails else None,
-        reference=said if said and not fails else None,
+        reference=said if said and not fails and kind is not _ATTEMPT else None,
         worker="worker:1" if kind is _ATTEMPT else None,
+        sender=said if said and kind is _ATTEMPT else None,
     )
     assert stores.notifications.append(notification, channel, state, event) is not None

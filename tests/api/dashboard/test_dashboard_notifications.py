@@ -17,11 +17,13 @@ from dashboard_messages import (
     HARMFUL,
     MARKUP,
     OLD,
+    PRINTED,
     RETRIED,
     UNDER_WAY,
     UNKNOWN,
     Story,
     happen,
+    sent_in,
     tell,
     tell_all,
 )
@@ -156,11 +158,25 @@ def test_one_shows_each_channel_and_all_that_happened(tabs: Tabs) -> None:
 
 def test_what_is_due_says_when(tabs: Tabs) -> None:
     tab = opened(tabs(), UNDER_WAY)
-    expect(log(tab, "E-mail").locator(".badge")).to_have_text("Failed, to be tried again")
+    expect(log(tab, "E-mail").locator(".badge")).to_have_text("To be tried again")
     expect(log(tab, "E-mail").locator(".facts")).to_contain_text(re.compile(r"Next attempt.*\(in 1\d minutes\)"))
     expect(log(tab, "Webhook").locator(".facts")).to_contain_text("Attempt ends at the latest")
     expect(log(tab, "SMS").locator(".facts")).to_contain_text("due now")
     expect(log(tab, "SMS")).to_contain_text("Nothing has happened yet.")
+
+
+def test_what_was_only_printed_says_that_nobody_received_it_and_by_which_sender(tabs: Tabs, store_file: Path) -> None:
+    story = add(store_file, Story("printed", "Printed", {"sms": PRINTED, "email": sent_in(900)}, user_id="printed"))
+    tab = go(tabs(), "user=printed")
+    tab.page.locator("#filter").get_by_text("Printed", exact=True).click()
+    expect(rows(tab).locator(".badge")).to_have_text("Printed")
+    tab = opened(tabs(), story)
+    sms = log(tab, "SMS")
+    expect(sms.locator(".badge")).to_have_text("Printed")
+    expect(sms).to_contain_text("nobody received it")
+    expect(sms.locator(".event-name")).to_have_text(["Attempt 1", "Only logged, not sent"])
+    expect(sms.locator(".event").first).to_contain_text("Sender: print")
+    expect(tab.page.get_by_role("button", name="Send \u2068SMS\u2069 again…")).to_be_visible()
 
 
 def test_in_persian_it_is_right_to_left_with_persian_digits_and_dates(tabs: Tabs) -> None:

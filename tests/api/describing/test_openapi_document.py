@@ -27,8 +27,10 @@ from api.describing.responses import problems_of
 from api.notifying.user_path import CONVERTER
 from api.problems import ProblemKind
 from core import __version__
+from core.settings import Settings
 from core.stores import open_stores
 from core.stores.keys import Scope
+from notifier.commands.prune import least_days
 
 _EXAMPLES = [(operation, example) for operation in OPERATIONS for example in operation.examples]
 _JSON = {"Content-Type": "application/json"}
@@ -71,6 +73,15 @@ def test_it_has_every_route_and_method_of_the_app_and_no_other(url: str) -> None
     }
 
     assert described == served
+
+
+@pytest.mark.parametrize("path", ["/api/notifications", "/api/subscriptions"])
+def test_an_idempotency_key_is_kept_for_as_long_as_it_says(path: str) -> None:
+    parameters = describe(open_to_this_host=True)["paths"][path]["post"]["parameters"]
+
+    [key] = [parameter for parameter in parameters if parameter["name"] == "Idempotency-Key"]
+
+    assert f"{least_days(Settings())} days after it has ended at the earliest" in key["description"]
 
 
 def test_its_version_is_that_of_the_project() -> None:

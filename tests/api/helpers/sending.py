@@ -69,5 +69,6 @@ def _happen(stores: Stores, notification_id: str, channel: str, kind: EventKind,
     state = kept.log(channel).state
     until_ms = at_ms + _LEASE_MS if kind in (EventKind.ATTEMPT, EventKind.FAILED, EventKind.MAYBE) else None
     error = "the gateway says no" if kind in (EventKind.FAILED, EventKind.DEAD, EventKind.UNKNOWN) else None
-    event = Event(state.number + 1, kind, at_ms, until_ms=until_ms, error=error)
+    sender = "kavenegar" if kind is EventKind.ATTEMPT else None
+    event = Event(state.number + 1, kind, at_ms, until_ms=until_ms, error=error, sender=sender)
     assert stores.notifications.append(kept.notification, channel, state, event) is not None

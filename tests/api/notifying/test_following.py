@@ -17,7 +17,7 @@ from core.stores import open_stores
 pytest_plugins = ["notifying_fixtures"]
 
 _ATTEMPT, _FAILED, _DEAD = EventKind.ATTEMPT, EventKind.FAILED, EventKind.DEAD
-_UNKNOWN, _SUCCESS = EventKind.UNKNOWN, EventKind.SUCCESS
+_UNKNOWN, _SUCCESS, _PRINTED = EventKind.UNKNOWN, EventKind.SUCCESS, EventKind.PRINTED
 
 
 def _one(api: Api, notification_id: str) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def test_the_history_of_a_log_is_told(api: Api, url: str) -> None:
     assert log == {
         "id": f"{notification_id}:sms",
         "channel": "sms",
-        "status": "failed",
+        "status": "retrying",
         "attempts": 1,
         "last_attempt_at": at,
         "error_message": "the gateway says no",
@@ -54,7 +54,15 @@ def test_the_history_of_a_log_is_told(api: Api, url: str) -> None:
         "cancelling": False,
         "finished_at": None,
         "history": [
-            {"number": 1, "kind": "attempt", "at": at, "until": until, "error": None, "reference": None},
+            {
+                "number": 1,
+                "kind": "attempt",
+                "at": at,
+                "until": until,
+                "error": None,
+                "reference": None,
+                "sender": "kavenegar",
+            },
             {
                 "number": 2,
                 "kind": "failed",
@@ -62,6 +70,7 @@ def test_the_history_of_a_log_is_told(api: Api, url: str) -> None:
                 "until": until,
                 "error": "the gateway says no",
                 "reference": None,
+                "sender": None,
             },
         ],
     }
@@ -72,6 +81,7 @@ def test_the_history_of_a_log_is_told(api: Api, url: str) -> None:
     [
         ((_ATTEMPT, _SUCCESS), (), "pending"),
         ((_ATTEMPT, _SUCCESS), (_ATTEMPT, _SUCCESS), "sent"),
+        ((_ATTEMPT, _SUCCESS), (_ATTEMPT, _PRINTED), "printed"),
         ((_ATTEMPT, _SUCCESS), (_ATTEMPT, _DEAD), "failed"),
         ((_ATTEMPT, _UNKNOWN), (_ATTEMPT, _SUCCESS), "failed"),
         ((EventKind.CANCEL,), (EventKind.CANCEL,), "cancelled"),
@@ -96,8 +106,8 @@ def test_there_is_none_of_another_id(api: Api, notification_id: str) -> None:
         assert problem(answer) == (404, "unknown-notification")
 
 
-@pytest.mark.parametrize("outcome", [_DEAD, _UNKNOWN])
-def test_a_retry_lets_what_is_dead_or_unknown_be_sent_again_and_queues_it(
+@pytest.mark.parametrize("outcome", [_DEAD, _UNKNOWN, _PRINTED])
+def test_a_retry_lets_what_is_dead_unknown_or_printed_be_sent_again_and_queues_it(
     api: Api, url: str, queued: list[str], outcome: EventKind
 ) -> None:
     notification_id = made(api)
