@@ -159,8 +159,8 @@ NOTIFYING: Final = (
         "Whoever subscribes must be allowed to read those summaries. The merchant need not have transactions yet. "
         "Periods that ended before, and corrections, are not told of.\n\n"
         "Where one in force tells the user the same over the same channels, that one is the answer, with the status "
-        "200. Subscriptions may overlap: a user receives one notification for each merchant, period and channel, in the "
-        "language of the oldest that asks for it. A subscription outlives the key that made it.",
+        "200. Subscriptions may overlap: a user receives one notification for each merchant, period and channel, in "
+        "the language of the oldest that asks for it. A subscription outlives the key that made it.",
         {JSON: bodies.Subscription},
         method="POST",
         status=201,
