@@ -93,7 +93,7 @@ def _digests(settings: Settings, salt: str) -> dict[str, str]:
 def _digest(value: object, salt: bytes) -> str:
     if isinstance(value, SecretStr):
         return hashlib.scrypt(value.get_secret_value().encode("utf-8", "surrogatepass"), salt=salt, **_SCRYPT).hex()
-    return hashlib.blake2b(repr(value).encode(), key=salt, digest_size=16).hexdigest()
+    return hashlib.blake2b(salt + repr(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _pairs(senders: Mapping[str, str]) -> str:

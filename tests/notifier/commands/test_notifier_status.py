@@ -116,6 +116,7 @@ def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -
             stores.notifications.add(kept, NOW_MS)
             happen(stores.notifications, kept, SEND, DEAD)
     told = notifier("status", "--limit", "2")
+    assert "no worker has answered: whether workers have the settings of this command is not known" in told.out
     assert (told.code, told.err) == (0, "")
     assert notification(2).id in told.out
     assert notification(1).id in told.out

@@ -22,6 +22,7 @@ from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
 from notifier.pauses import Pause
 from notifier.senders.base import Ambiguous, Gateway, Receipt, TemporaryFailure
+from notifier.senders.printing import PrintSender
 
 _PREFIX = "transaction_summary_notifier_"
 PAUSED = [Pause(Gateway("sms"), 30.0, "454"), Pause(Gateway("email", receiver="ab"), 30.0, "429")]
@@ -81,6 +82,21 @@ def test_events_and_times_are_counted_by_channel(here: Station, registry: Collec
         assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
     assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_sum", {"channel": "sms"}) == 2
     assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_sum", {"channel": "sms"}) == 12
+
+
+def test_what_is_only_printed_is_counted_as_that_and_never_as_delivered(
+    here: Station, registry: CollectorRegistry
+) -> None:
+    here.senders["sms"] = PrintSender()
+    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    one = here.add()
+    _deliver(here, watch, one)
+    watch.look(here.stores.notifications, lambda: 0)
+    for kind, count in (("printed", 1), ("success", 0)):
+        assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
+        assert registry.get_sample_value(f"{_PREFIX}messages", {"channel": "sms", "status": kind}) == count
+    assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_count", {"channel": "sms"}) == 0
+    assert [event.sender for event in here.log(one).events] == ["sms-gateway", None]
 
 
 def test_short_messages_that_were_paid_for_are_counted_and_told(
