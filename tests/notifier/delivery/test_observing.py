@@ -91,7 +91,7 @@ def test_what_is_only_printed_is_counted_as_that_and_never_as_delivered(
     watch = TaskWatch(Metrics(["sms"], registry), here.clock)
     one = here.add()
     _deliver(here, watch, one)
-    watch.look(here.stores.notifications, lambda: 0)
+    watch.look(here.stores.notifications, lambda: 0, list)
     for kind, count in (("printed", 1), ("success", 0)):
         assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
         assert registry.get_sample_value(f"{_PREFIX}messages", {"channel": "sms", "status": kind}) == count
