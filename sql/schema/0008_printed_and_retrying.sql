@@ -1,7 +1,7 @@
 -- A log of which an attempt failed, and that will be tried again, is `retrying`: `failed` was also the word for a
 -- notification that was given up. What the sender `print` only logged is `printed`. An attempt keeps what it was sent with. SQLite
 -- cannot alter a CHECK, so the tables are made again; their rows stay.
-CREATE TABLE notifications_0007 (
+CREATE TABLE notifications_0008 (
     id             TEXT    NOT NULL PRIMARY KEY,
     user_id        TEXT    NOT NULL,
     title          TEXT    NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE notifications_0007 (
         CHECK (status IN ('pending', 'sent', 'printed', 'failed', 'cancelled'))
 );
 
-INSERT INTO notifications_0007 (
+INSERT INTO notifications_0008 (
     id, user_id, title, body, channels, locale, created_at_ms, expires_at_ms, sender_key_id, request_digest, announces,
     merchant_id, status
 )
@@ -28,12 +28,12 @@ SELECT
 FROM notifications;
 
 DROP TABLE notifications;
-ALTER TABLE notifications_0007 RENAME TO notifications;
+ALTER TABLE notifications_0008 RENAME TO notifications;
 CREATE INDEX notifications_newest ON notifications (created_at_ms, id);
 CREATE INDEX notifications_of_user ON notifications (user_id, created_at_ms, id);
 CREATE INDEX notifications_of_status ON notifications (status, created_at_ms, id);
 
-CREATE TABLE notification_events_0007 (
+CREATE TABLE notification_events_0008 (
     notification_id TEXT    NOT NULL,
     channel         TEXT    NOT NULL,
     number          INTEGER NOT NULL CHECK (number > 0),
@@ -48,15 +48,15 @@ CREATE TABLE notification_events_0007 (
     PRIMARY KEY (notification_id, channel, number)
 ) WITHOUT ROWID;
 
-INSERT INTO notification_events_0007 (
+INSERT INTO notification_events_0008 (
     notification_id, channel, number, kind, at_ms, until_ms, error, reference, worker
 )
 SELECT notification_id, channel, number, kind, at_ms, until_ms, error, reference, worker FROM notification_events;
 
 DROP TABLE notification_events;
-ALTER TABLE notification_events_0007 RENAME TO notification_events;
+ALTER TABLE notification_events_0008 RENAME TO notification_events;
 
-CREATE TABLE notification_logs_0007 (
+CREATE TABLE notification_logs_0008 (
     notification_id    TEXT    NOT NULL,
     channel            TEXT    NOT NULL,
     status             TEXT    NOT NULL CHECK (
@@ -75,7 +75,7 @@ CREATE TABLE notification_logs_0007 (
     CHECK ((queue_at_ms IS NULL) = (due_at_ms IS NULL))
 ) WITHOUT ROWID;
 
-INSERT INTO notification_logs_0007 (
+INSERT INTO notification_logs_0008 (
     notification_id, channel, status, number, attempts, last_attempt_at_ms, error_message, reference, finished_at_ms,
     due_at_ms, queue_at_ms
 )
@@ -85,7 +85,7 @@ SELECT
 FROM notification_logs;
 
 DROP TABLE notification_logs;
-ALTER TABLE notification_logs_0007 RENAME TO notification_logs;
+ALTER TABLE notification_logs_0008 RENAME TO notification_logs;
 CREATE INDEX notification_logs_to_queue ON notification_logs (queue_at_ms) WHERE queue_at_ms IS NOT NULL;
 CREATE INDEX notification_logs_due ON notification_logs (due_at_ms) WHERE due_at_ms IS NOT NULL;
 

@@ -68,7 +68,7 @@ def _index(db: PyMongoDatabase[Document]) -> None:
 
 
 def _rename_failed_logs(db: PyMongoDatabase[Document]) -> None:
-    """Since version 5 a log that will be tried again is ``retrying``, in the copies too.
+    """Since version 6 a log that will be tried again is ``retrying``, in the copies too.
 
     The copies are written again from the events, one notification at a time: what was killed midway is done again.
     """
