@@ -3,7 +3,8 @@
 The format (mongo-tools, ``common/archive``): a magic number; a *prelude* of BSON documents, the first about the
 archive, then one for each collection; the terminator (an int32 of -1). Then *segments*: a header document that names a
 collection, its documents, the terminator. A header with ``EOF: true`` marks the end of its collection and holds the
-CRC-64 of all its documents; no documents follow it.
+CRC-64 of all its documents; no documents follow it. The prelude names a time series collection as users do; its
+segments and end marker bear the name of the collection in which the server keeps its buckets.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
 MAGIC: Final = bytes.fromhex("6de29981")
 _TERMINATOR: Final = b"\xff\xff\xff\xff"
 _VERSION: Final = "0.1"
+_BUCKETS: Final = "system.buckets."
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class ArchiveFeed:
         self._collections: dict[Namespace, _Collection] = {}
         self._current: Namespace | None = None
         self._read_prelude()
-        self.namespace = choose(stream.name, list(self._collections), collection)
+        self.namespace = choose(stream.name, self._named(), collection)
         about = self._collections[self.namespace].about
         if about.get("type") == TIME_SERIES or _view_on(about) is not None:
             self._refuse()
@@ -92,7 +94,11 @@ class ArchiveFeed:
         while not self._at_terminator():
             entry = self._document("a collection of the archive's prelude")
             namespace = self._namespace(entry)
-            self._collections[namespace] = _Collection(has_documents=entry.get("type") != VIEW, about=entry)
+            kind = entry.get("type")
+            self._collections[namespace] = _Collection(has_documents=kind not in (VIEW, TIME_SERIES), about=entry)
+            if kind == TIME_SERIES:
+                buckets = Namespace(namespace.database, _BUCKETS + namespace.collection)
+                self._collections[buckets] = _Collection(has_documents=True)
 
     def _open_segment(self) -> bool:
         """Read the next segment's header; False at the end of the archive."""
@@ -119,9 +125,13 @@ class ArchiveFeed:
             self._damaged(f"documents follow the end marker of {namespace}", 0)
         return True
 
+    def _named(self) -> list[Namespace]:
+        """The collections that users know: the buckets of a time series are the server's own."""
+        return [name for name in self._collections if not name.collection.startswith(_BUCKETS)]
+
     def _refuse(self) -> NoReturn:
         about = self._collections[self.namespace].about
-        others = [name.collection for name, known in self._collections.items() if known.about.get("type") != VIEW]
+        others = [name.collection for name in self._named() if self._collections[name].has_documents]
         refuse_without_documents(self._stream.name, self.namespace, str(about.get("type")), _view_on(about), others)
 
     def _step_over_documents(self, current: Namespace) -> int:

@@ -40,17 +40,15 @@ def prelude(
     names: Sequence[str],
     *,
     views: Sequence[str] = (),
+    timeseries: Sequence[str] = (),
     version: str = "0.1",
     options: Mapping[str, Any] | None = None,
-    kind: str = "collection",
 ) -> bytes:
     """All up to the first segment; with the `options` of each collection where these are given."""
     about = {"concurrent_collections": 4, "version": version, "server_version": "7.0.0", "tool_version": "100.9"}
-    metadata = {"indexes": []} if options is None else {"indexes": [], "options": options}
-    entries = [
-        header(name, metadata=json.dumps(metadata), size=0, type="view" if name in views else kind)
-        for name in (*names, *views)
-    ]
+    metadata = json.dumps({"indexes": []} if options is None else {"indexes": [], "options": options})
+    kinds = dict.fromkeys(names, "collection") | dict.fromkeys(views, "view") | dict.fromkeys(timeseries, "timeseries")
+    entries = [header(name, metadata=metadata, size=0, type=kind) for name, kind in kinds.items()]
     return MAGIC + bson.encode(about) + b"".join(entries) + TERMINATOR
 
 

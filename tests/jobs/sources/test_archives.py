@@ -107,6 +107,18 @@ def test_a_segment_of_a_collection_that_the_prelude_does_not_name_is_verified_to
         amounts(start + end_marker("shop.late", document(1)))
 
 
+def test_a_time_series_collection_next_to_the_wanted_one_is_read_past_and_verified() -> None:
+    """The program mongodump names it in the prelude, and its buckets in the segments and the end marker."""
+    mine, buckets = Segment(MINE, [document(1)]), Segment("shop.system.buckets.metrics", [document(2)])
+    start = prelude([MINE], timeseries=["shop.metrics", "shop.empty"])
+    ends = [(MINE, document(1)), (buckets.name, document(2)), ("shop.system.buckets.empty", b"")]
+    content = start + segment(buckets) + segment(mine) + b"".join(end_marker(*end) for end in ends)
+    assert amounts(content) == [1]
+    for name, raw in ends:
+        with pytest.raises(SourceDamaged, match=f"no end marker of {name}"):
+            amounts(content.replace(end_marker(name, raw), b""))
+
+
 def test_documents_larger_than_a_chunk_are_read_from_an_archive() -> None:
     content = archive([Segment(MINE, [document(1, 100_000), document(2), document(3, 50_000)])])
     assert amounts(content, chunk_bytes=100) == [1, 2, 3]
@@ -145,7 +157,7 @@ def test_a_view_that_was_dumped_as_a_collection_is_read() -> None:
 
 @pytest.mark.parametrize("name", [None, "transaction"])
 def test_a_time_series_is_refused_before_anything_is_read(name: str | None) -> None:
-    content = prelude([MINE], kind="timeseries") + b"\xff"
+    content = prelude([], timeseries=[MINE]) + b"\xff"
     with pytest.raises(SourceError, match=r"^shop.transaction is a time series, of which .* has buckets") as refusal:
         amounts(content, name)
     assert "mongoexport" in refusal.value.hint
