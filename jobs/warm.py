@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -55,10 +56,14 @@ def _exports(folder: Path) -> Iterator[Path]:
 
 
 def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int, str]]) -> None:
-    import polars as pl
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from bson import Decimal128
 
-    frame = pl.DataFrame(rows, schema=names, orient="row")
-    frame.with_columns(pl.col(Fields().time).str.to_datetime(time_unit="ms", time_zone="UTC")).write_parquet(path)
+    merchants, amounts, times = zip(*rows, strict=True)
+    decimals = pa.array([Decimal128(str(amount)).bid for amount in amounts], pa.binary(16))
+    instants = pa.array([datetime.fromisoformat(time) for time in times], pa.timestamp("ms", "UTC"))
+    pq.write_table(pa.table([merchants, decimals, instants], names), path)
 
 
 def _read(path: Path) -> str:

@@ -15,7 +15,7 @@ from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
 from jobs.decode.json_values import set_double, set_integer
 from jobs.decode.judge import Rules, judge
 from jobs.decode.merchants import MerchantState
-from jobs.decode.numbers import instant_of_text, object_id_of_hex
+from jobs.decode.numbers import instant_of_text, integer_of_decimal128, object_id_of_hex
 from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full
 from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots
@@ -91,6 +91,14 @@ def read_text_amounts(text: Bytes, column: Slots, decimal: Bool) -> None:
             set_double(text, start, end, row, column)
         if column.kind[row] == kinds.UNREADABLE:
             column.kind[row] = kinds.STRING
+
+
+@kernel
+def read_decimal128s(words: Uint64s, column: Slots) -> None:
+    """Read BSON decimals, each two words of `words` (the low one first), into slots."""
+    for row in range(column.kind.size):
+        column.kind[row] = kinds.DECIMAL
+        column.number[row], column.extra[row] = integer_of_decimal128(words[2 * row], words[2 * row + 1])
 
 
 @kernel

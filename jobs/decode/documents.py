@@ -56,9 +56,16 @@ def row_document(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
     return {name: _bson_value(column[row]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
+def _is_whole_ms(instant: pa.TimestampScalar) -> bool:
+    per_ms = {"us": 1000, "ns": 1_000_000}.get(instant.type.unit, 1)
+    return instant.value is None or instant.value % per_ms == 0
+
+
 def _bson_value(value: pa.Scalar) -> Any:
     try:
         plain = value.as_py()
+        if pa.types.is_timestamp(value.type) and not _is_whole_ms(value):
+            return value.cast(pa.string()).as_py()
         plain = Decimal128(plain) if isinstance(plain, Decimal) else plain
         encode({"": plain}, codec_options=_AS_WRITTEN)
         return plain

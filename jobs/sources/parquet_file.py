@@ -1,13 +1,18 @@
 """Parquet tables. Types are those of the columns; a column whose type can hold no such value is refused at once.
 
-A null counts as null. A timestamp without a zone is UTC, as BSON dates are; what is below the millisecond is cut off
-towards the past. An ObjectId is a binary of 12 bytes, as PyMongoArrow writes it. A dotted path leads into structs.
+A null counts as null, and what would be inside a null as missing. A timestamp without a zone is UTC, as BSON dates are;
+what is below the millisecond is cut off towards the past. A fixed-size binary of 12 bytes is an ObjectId, and an amount
+of 16 bytes a BSON decimal, as PyMongoArrow writes them. A dotted path leads into structs, not into lists and maps.
+
+No value is converted before it is classified, unless nothing can be lost: the old INT96 timestamps, which Arrow would
+read as nanoseconds and let wrap, are read as milliseconds.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 import numpy as np
@@ -19,8 +24,9 @@ import pyarrow.parquet as pq
 from core.errors import SourceDamaged, SourceError
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
-from jobs.decode.columns import TableChunk, read_text_amounts
+from jobs.decode.columns import TableChunk, read_decimal128s, read_text_amounts
 from jobs.decode.documents import row_document
+from jobs.decode.jit import Bytes
 from jobs.decode.numbers import EXACT_DOUBLE
 from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots
@@ -31,6 +37,9 @@ from jobs.sources.streams import ByteStream
 _ROWS: Final = 32_768
 _COPY_BYTES: Final = 1024 * 1024
 _MILLISECOND: Final = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
+_EXTENSION_NAME: Final = b"ARROW:extension:name"
+_BSON_EXTENSIONS: Final = ("pymongoarrow.objectid", "pymongoarrow.decimal128")
+"""The extension types whose storage is the value as BSON has it. The storage of another may mean anything."""
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -41,8 +50,13 @@ def _is_object_id(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 12)
 
 
+def _is_decimal128(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16)
+
+
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, _is_decimal128)
+    return any(accepts(kind) for accepts in numeric)
 
 
 _ACCEPTED: Final[dict[str, tuple[Callable[[pa.DataType], bool], str]]] = {
@@ -56,25 +70,50 @@ _ACCEPTED: Final[dict[str, tuple[Callable[[pa.DataType], bool], str]]] = {
 }
 
 
-def _plain(column: pa.Array) -> pa.Array:
-    """The column without dictionary encoding, extension type and string view."""
-    if isinstance(column.type, pa.ExtensionType):
-        column = column.storage
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A wanted column.
+
+    :param values: without dictionary encoding, string view and known extension types.
+    :param missing: the rows that have no such field, as what holds it is null.
+    :param extension: the name of an extension type that is not known, or None.
+    """
+
+    values: pa.Array
+    missing: npt.NDArray[np.bool_]
+    extension: str | None
 
 
-def _find(batch: pa.RecordBatch, path: str) -> pa.Array | None:
-    if batch.schema.names.count(path) == 1:
-        return _plain(batch.column(path))
-    names = path.split(".")
-    column = batch.column(names[0]) if batch.schema.names.count(names[0]) == 1 else None
+def _find(batch: pa.RecordBatch, path: str) -> _Column | None:
+    """The column of that name, or the field of a struct that the dots lead to."""
+    names = [path] if batch.schema.names.count(path) == 1 else path.split(".")
+    if batch.schema.names.count(names[0]) != 1:
+        return None
+    field, values = batch.schema.field(names[0]), batch.column(names[0])
+    missing = np.zeros(len(batch), np.bool_)
     for name in names[1:]:
-        if column is None or not pa.types.is_struct(column.type) or column.type.get_field_index(name) < 0:
+        if not pa.types.is_struct(field.type) or field.type.get_field_index(name) < 0:
             return None
-        column = pc.struct_field(column, name)
-    return None if column is None else _plain(column)
+        missing |= _nulls(values)
+        field, values = field.type.field(name), pc.struct_field(values, name)
+    return _plain(field, values, missing)
+
+
+def _plain(field: pa.Field, values: pa.Array, missing: npt.NDArray[np.bool_]) -> _Column:
+    # An extension type that no imported package has registered is only told by the metadata.
+    extension = (field.metadata or {}).get(_EXTENSION_NAME, b"").decode(errors="replace") or None
+    if isinstance(values.type, pa.BaseExtensionType):
+        extension, values = values.type.extension_name, values.storage
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    return _Column(values, missing, None if extension in _BSON_EXTENSIONS else extension)
+
+
+def _nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
+    nulls: npt.NDArray[np.bool_] = values.is_null().to_numpy(zero_copy_only=False)
+    return nulls
 
 
 def _integers(column: pa.Array, slots: Slots) -> None:
@@ -108,8 +147,18 @@ def _instants(column: pa.Array, slots: Slots) -> None:
     slots.number[:] = np.clip(stored, -limit, limit) * factor // divisor
 
 
+def _raw(column: pa.Array) -> Bytes:
+    """The bytes of a column of fixed-size binary, those of nulls all 0: an array of shape (rows, size)."""
+    size = column.type.byte_width
+    return np.frombuffer(b"".join(column.fill_null(bytes(size)).to_pylist()), np.uint8).reshape(-1, size)
+
+
+def _decimal128s(column: pa.Array, slots: Slots) -> None:
+    read_decimal128s(_raw(column).reshape(-1).view(np.uint64), slots)
+
+
 def _object_ids(column: pa.Array, slots: Slots) -> None:
-    raw = np.frombuffer(b"".join(column.fill_null(bytes(12)).to_pylist()), np.uint8).reshape(-1, 12)
+    raw = _raw(column)
     slots.kind[:] = kinds.OBJECT_ID
     slots.number[:] = np.ascontiguousarray(raw[:, :8]).view(np.int64)[:, 0]
     slots.extra[:] = np.ascontiguousarray(raw[:, 8:]).view(np.uint32)[:, 0]
@@ -120,23 +169,34 @@ def _booleans(column: pa.Array, slots: Slots) -> None:
     slots.number[:] = column.fill_null(False).to_numpy(zero_copy_only=False)
 
 
-def _slots_of(column: pa.Array) -> Slots | None:
+def _nothing(column: pa.Array, slots: Slots) -> None:
+    """A column of nulls needs no more than what is done with the nulls of every column."""
+
+
+def _slots_of(column: _Column) -> Slots | None:
     """The slots of a column that needs no text, or None for a string or decimal column."""
-    kind = column.type
+    values = column.values
     readers: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, Slots], None]]] = [
         (pa.types.is_integer, _integers),
         (pa.types.is_floating, _doubles),
         (pa.types.is_timestamp, _instants),
         (_is_object_id, _object_ids),
+        (_is_decimal128, _decimal128s),
         (pa.types.is_boolean, _booleans),
+        (pa.types.is_null, _nothing),
     ]
     for accepts, read in readers:
-        if accepts(kind):
-            slots = new_slots(len(column))
-            read(column, slots)
-            slots.kind[column.is_null().to_numpy(zero_copy_only=False)] = kinds.NULL
+        if accepts(values.type):
+            slots = new_slots(len(values))
+            read(values, slots)
+            _set_nulls(column, slots)
             return slots
     return None
+
+
+def _set_nulls(column: _Column, slots: Slots) -> None:
+    slots.kind[_nulls(column.values)] = kinds.NULL
+    slots.kind[column.missing] = kinds.MISSING
 
 
 class ParquetFeed:
@@ -153,7 +213,9 @@ class ParquetFeed:
         self._row = 1
         self._file = _seekable(stream)
         try:
-            self._parquet = pq.ParquetFile(self._file, buffer_size=_COPY_BYTES, pre_buffer=False)
+            self._parquet = pq.ParquetFile(
+                self._file, buffer_size=_COPY_BYTES, pre_buffer=False, coerce_int96_timestamp_unit="ms"
+            )
             self._check(fields)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()
@@ -176,9 +238,11 @@ class ParquetFeed:
                     f"{self._name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
                     "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
                 )
-            if not accepts(column.type):
+            kind = column.values.type
+            if column.extension is not None or not (accepts(kind) or pa.types.is_null(kind)):
+                named = kind if column.extension is None else f"{column.extension} ({kind})"
                 raise SourceError(
-                    f"column {path} of {self._name} has type {column.type}; a {role} column is {wanted}",
+                    f"column {path} of {self._name} has type {named}; a {role} column is {wanted}",
                     "Convert the column, or name another one.",
                 )
 
@@ -193,12 +257,11 @@ class ParquetFeed:
         columns: list[Any] = [_find(batch, path) for path in self._paths]
         slots = [_slots_of(column) for column in columns]
         texts = [i for i, found in enumerate(slots) if found is None]
-        decimals = {i for i in texts if pa.types.is_decimal(columns[i].type)}
-        found, text = text_slots([columns[i].cast(pa.large_string()) for i in texts])
+        found, text = text_slots([columns[i].values.cast(pa.large_string()) for i in texts])
         for i, column in zip(texts, found, strict=True):
-            column.kind[columns[i].is_null().to_numpy(zero_copy_only=False)] = kinds.NULL
-            if i in decimals:
+            if pa.types.is_decimal(columns[i].values.type):
                 read_text_amounts(text, column, True)
+            _set_nulls(columns[i], column)
             slots[i] = column
         complete = [column for column in slots if column is not None]
         chunk = TableChunk(self._name, complete, text, self._row, lambda row: row_document(batch, row))

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import bson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bson import Binary, Decimal128
+from bson.datetime_ms import DatetimeMS
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps, loads
 from changes import changed
-from decoded import Decoded, attempted, read_as_file
+from decoded import Decoded, attempted, read_as_file, read_file
 from effort import COMPILED, tries
 from hypothesis import given
 from hypothesis import strategies as st
-from pymongoarrow.types import ObjectIdType
+from pymongoarrow.types import Decimal128Type, ObjectIdType
 
 from core.errors import SourceError
 from jobs.decode.judge import Window
@@ -26,6 +31,9 @@ from jobs.decode.plan import Fields
 
 ID = "0123456789abcdef01234567"
 EPOCH = pa.array([0], pa.timestamp("ms"))
+DATA = Path(__file__).parents[2] / "data" / "parquet"
+NAMED = Window(-4_670_000_000_000, 4_860_000_000_000, -(2**62), 2**62)
+"""Somewhat wider than the Jalali calendar: 1822 to 2124."""
 
 
 def written(table: pa.Table, **options: Any) -> bytes:
@@ -99,6 +107,167 @@ def test_an_instant_of_every_unit_is_cut_to_the_millisecond_towards_the_past(uni
     assert found.reasons == [("time", "null")]
 
 
+MICROSECOND_OF_2600 = 19_880_899_200_000_000  # 2600-01-01T00:00:00Z, past the last nanosecond of 64 bits
+
+
+def as_bson(values: Sequence[Any], role: str) -> tuple[list[tuple[str, int, int]], list[tuple[str, str]]]:
+    """Rows and reasons of documents whose `role` has these values, None for a null."""
+    good = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(0)}
+    found = read_as_file(b"".join(bson.encode(good | {role: value}) for value in values), window=NAMED)
+    return found.rows, found.reasons
+
+
+def as_column(column: pa.Array, role: str, **options: Any) -> tuple[list[tuple[str, int, int]], list[tuple[str, str]]]:
+    """The same of a Parquet table whose column `role` is this one."""
+    count = len(column)
+    good = {"merchantId": ["a"] * count, "amount": [1] * count, "createdAt": pa.array([0] * count, pa.timestamp("ms"))}
+    found = read_as_file(written(pa.table(good | {role: column}), **options), window=NAMED)
+    return found.rows, found.reasons
+
+
+@pytest.mark.parametrize(
+    ("us", "ms"),
+    [
+        ([0, 1_719_230_400_000_000, None], [0, 1_719_230_400_000, None]),
+        ([1, 999, -1, -999, -1000, -1001], [0, 0, -1, -1, -1, -2]),
+        ([MICROSECOND_OF_2600, 32_503_680_000_000_000], [19_880_899_200_000, 32_503_680_000_000]),
+        ([-14_831_769_600_000_000], [-14_831_769_600_000]),  # 1500, before the first nanosecond of 64 bits
+    ],
+)
+@pytest.mark.parametrize("store_schema", [True, False])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_an_int96_timestamp_is_the_instant_that_was_written(
+    us: list[int | None], ms: list[int | None], store_schema: bool, zone: str | None
+) -> None:
+    column = pa.array(us, pa.timestamp("us", zone))
+    instants = [None if number is None else DatetimeMS(number) for number in ms]
+    options = {"use_deprecated_int96_timestamps": True, "store_schema": store_schema}
+    assert as_column(column, "createdAt", **options) == as_bson(instants, "createdAt")
+
+
+def test_an_int96_timestamp_inside_a_struct_does_not_wrap_either() -> None:
+    times = pa.StructArray.from_arrays([pa.array([MICROSECOND_OF_2600, 0], pa.timestamp("us"))], ["at"])
+    table = pa.table({"merchantId": ["a"] * 2, "amount": [1] * 2, "t": times})
+    content = written(table, use_deprecated_int96_timestamps=True)
+    found = read_as_file(content, Fields(time="t.at"), window=NAMED)
+    assert (found.rows, found.reasons) == ([("a", 1, 0)], [("time", "outside the calendar")])
+
+
+def test_the_int96_timestamps_of_spark_are_in_the_calendar_or_rejected() -> None:
+    """The file was written with 2024-06-24T08:00Z, 3000-01-01 and 2600-01-01."""
+    found = read_file(DATA / "int96.parquet", window=NAMED)
+    assert found.rows == [("a", 100, 1_719_216_000_000)]
+    assert found.reasons == [("time", "outside the calendar")] * 2
+
+
+HALVES = [0.0, -2.0, 0.5, 65504.0, float("nan"), float("inf")]
+SINGLES = [0.0, 16_777_216.0, 0.5, 2.0**53, 2.0**54, -(2.0**53), float("-inf"), float("nan"), 1e-45]
+DECIMALS = ["0", "-12", "1.50", "12.00", "1E+3", "1.5E+1", "9223372036854775807", "9223372036854775808", "NaN", "sNaN"]
+DECIMALS += ["Infinity", "-Infinity", "1E-6176", "-0E+10", "9.999999999999999999999999999999999E+6144"]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pa.array(HALVES, pa.float16()), HALVES),
+        (pa.array(SINGLES, pa.float32()), SINGLES),
+        (pa.array(SINGLES), SINGLES),
+        (pa.array([Decimal128(text).bid for text in DECIMALS], pa.binary(16)), [Decimal128(text) for text in DECIMALS]),
+        (pa.array([b"\xff" * 15 + b"\x60", None], pa.binary(16)), [Decimal128.from_bid(b"\xff" * 15 + b"\x60"), None]),
+        (pa.array([5, None, 2**40]).dictionary_encode(), [5, None, 2**40]),
+        (pa.array([1.5, None, 2.0]).dictionary_encode(), [1.5, None, 2.0]),
+        (pa.array([Decimal("1.50"), None, Decimal("2.00")]).dictionary_encode(), [1.5, None, 2]),
+        (pa.array([None, None], pa.null()), [None, None]),
+        (pa.array([Decimal(10) ** 75, Decimal(-5)], pa.decimal256(76, 0)), [Decimal128("1E+75"), -5]),
+        (pa.array([Decimal(1).scaleb(-70), Decimal(2)], pa.decimal256(76, 70)), [Decimal128("1E-70"), 2]),
+        (pa.array([2**32 - 1, 0], pa.uint32()), [2**32 - 1, 0]),
+        (pa.array([Decimal("1.50"), Decimal("-2.00"), None], pa.decimal32(5, 2)), [1.5, -2, None]),
+        (pa.array([Decimal("0.000000001"), Decimal("2.000000000")], pa.decimal64(12, 9)), [0.5, 2]),
+    ],
+)
+def test_an_amount_of_a_column_is_what_the_same_value_is_as_bson(column: pa.Array, values: list[Any]) -> None:
+    assert as_column(column, "amount") == as_bson(values, "amount")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_timestamp_of_every_unit_is_what_the_same_date_is_as_bson(unit: str) -> None:
+    seconds = [0, -1, 1_719_230_400, -4_000_000_000, None]
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    column = pa.array([None if number is None else number * per_second for number in seconds], pa.timestamp(unit))
+    dates = [None if number is None else DatetimeMS(number * 1000) for number in seconds]
+    assert as_column(column, "createdAt") == as_column(column.dictionary_encode(), "createdAt")
+    assert as_column(column, "createdAt") == as_bson(dates, "createdAt")
+
+
+def test_decimals_and_object_ids_of_pymongoarrow_are_read_as_the_bson_would_be() -> None:
+    found = read_file(DATA / "pymongoarrow.parquet")
+    assert [(merchant, amount) for merchant, amount, _ in found.rows] == [(f"65a{1:021}", 1000), (f"65a{1:021}", 2500)]
+    decimals = pa.array([Decimal128("7").bid, Decimal128("7.5").bid, None], pa.binary(16))
+    typed = pa.ExtensionArray.from_storage(Decimal128Type(), decimals)
+    assert as_column(typed, "amount") == as_bson([7, 7.5, None], "amount")
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_nulls_at_every_level_of_structs_are_what_they_are_as_bson(compression: str) -> None:
+    chance = random.Random(4)
+    count = 70_000 if COMPILED else 300
+    shapes: list[dict[str, Any]] = [{"s": None}, {"s": {"t": None}}, {"s": {"t": {"a": None}}}, {"s": {"t": {"a": 7}}}]
+    shops = [chance.choice(shapes)["s"] for _ in range(count)]
+    kind = pa.struct([("t", pa.struct([("a", pa.int64())]))])
+    times = pa.array([0] * count, pa.timestamp("ms"))
+    table = pa.table({"merchantId": ["a"] * count, "s": pa.array(shops, kind), "createdAt": times})
+    content = written(table, compression=compression, row_group_size=20_000)
+    documents = [bson.encode({"merchantId": "a", "s": shop, "createdAt": DatetimeMS(0)}) for shop in shops]
+    for fields in (Fields(amount="s.t.a"), Fields(amount="s.t.a", where=(("s.t.a", "null"),))):
+        found, expected = read_as_file(content, fields), read_as_file(b"".join(documents), fields)
+        assert (found.rows, found.reasons, found.counts) == (expected.rows, expected.reasons, expected.counts)
+
+
+@pytest.mark.parametrize(
+    ("column", "named"),
+    [
+        (pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1], pa.int8())), r"arrow\.bool8 \(int8\)"),
+        (pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)], pa.binary(16))), r"arrow\.uuid"),
+        (pa.array([7], pa.duration("ms")), "duration"),
+        (pa.array([7], pa.time32("ms")), "time32"),
+        (pa.array([7], pa.date64()), "date32|date64"),
+        (pa.array([{"a": 1}]), "struct"),
+        (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "map"),
+        (pa.array([b"7" * 8], pa.binary(8)), r"fixed_size_binary\[8\]"),
+    ],
+)
+def test_a_column_whose_storage_is_not_the_value_is_refused(column: pa.Array, named: str) -> None:
+    with pytest.raises(SourceError, match=f"column amount of .* has type .*({named})"):
+        as_column(column, "amount")
+
+
+def test_an_extension_type_that_nothing_has_registered_is_refused_as_well() -> None:
+    unknown = pa.field("amount", pa.int64(), metadata={"ARROW:extension:name": "shop.cents"})
+    schema = pa.schema([("merchantId", pa.string()), unknown, ("createdAt", pa.timestamp("ms"))])
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([100]), EPOCH], schema=schema)
+    with pytest.raises(SourceError, match=r"column amount of .* has type shop\.cents \(int64\)"):
+        read_as_file(written(table))
+
+
+@pytest.mark.parametrize("path", ["items.amount", "items.0.amount", "prices.a", "prices.key"])
+def test_a_path_leads_into_no_list_and_no_map(path: str) -> None:
+    columns = {
+        "merchantId": ["a"],
+        "createdAt": EPOCH,
+        "items": [[{"amount": 5}]],
+        "prices": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+    }
+    with pytest.raises(SourceError, match=f"has no column {path}"):
+        read(columns, Fields(amount=path))
+
+
+def test_a_rejected_instant_below_the_millisecond_is_kept_whole() -> None:
+    columns = {"merchantId": ["a"], "amount": pa.array([None], pa.int64())}
+    for unit, number, text in [("us", 1, "1970-01-01 00:00:00.000001"), ("ns", -1, "1969-12-31 23:59:59.999999999")]:
+        (reject,) = read(columns | {"createdAt": pa.array([number], pa.timestamp(unit))}).rejects
+        assert reject.document()["createdAt"] == text
+
+
 def test_an_instant_beyond_every_calendar_is_rejected_and_does_not_wrap() -> None:
     stored = pa.array([2**63 - 1, -(2**63)], pa.timestamp("ms"))
     table = pa.table({"merchantId": ["a"] * 2, "amount": [1] * 2, "createdAt": stored})
@@ -142,14 +311,14 @@ def test_a_column_that_is_there_twice_is_refused() -> None:
         read_as_file(written(table))
 
 
-def test_a_path_leads_into_structs_and_a_null_struct_holds_nulls() -> None:
+def test_a_path_leads_into_structs_and_a_null_struct_holds_nothing() -> None:
     shop = pa.array(
         [{"id": "a", "pay": {"amount": 5}}, None, {"id": "b", "pay": None}, {"id": None, "pay": {"amount": 7}}]
     )
     times = pa.array([0] * 4, pa.timestamp("ms"))
     found = read({"shop": shop, "createdAt": times}, Fields("shop.id", "shop.pay.amount", "createdAt"))
     assert found.rows == [("a", 5, 0)]
-    assert found.reasons == [("merchant", "null"), ("amount", "null"), ("merchant", "null")]
+    assert found.reasons == [("merchant", "missing"), ("amount", "missing"), ("merchant", "null")]
 
 
 def test_a_column_with_a_dot_in_its_name_is_found_before_a_path() -> None:
