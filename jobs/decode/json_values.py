@@ -29,7 +29,13 @@ from jobs.decode.json_grammar import (
     skip_space,
     unescape,
 )
-from jobs.decode.numbers import EXACT_DOUBLE, instant_of_similar_text, integer_of_text, object_id_of_hex
+from jobs.decode.numbers import (
+    EXACT_DOUBLE,
+    instant_of_similar_text,
+    instant_of_text,
+    integer_of_text,
+    object_id_of_hex,
+)
 from jobs.decode.slots import Slots
 
 READ_NOTHING: Final = 0
@@ -42,16 +48,21 @@ READ_DATE_NUMBER: Final = 6
 READ_WRAPPED_INTEGER: Final = 7
 READ_WRAPPED_DOUBLE: Final = 8
 READ_WRAPPED_DECIMAL: Final = 9
-LAST_OF_TEXT: Final = 9
+READ_WRAPPED_INT32: Final = 10
+LAST_OF_TEXT: Final = 10
 """The readers up to this one look at a text without escapes; those after it need none, but for the first."""
-READ_ESCAPED: Final = 10
-READ_NULL: Final = 11
-READ_TRUE: Final = 12
-READ_FALSE: Final = 13
-READ_OTHER: Final = 14
-READ_UNREADABLE: Final = 15
-READ_NAN: Final = 16
-READ_INFINITY: Final = 17
+READ_ESCAPED: Final = 11
+READ_NULL: Final = 12
+READ_TRUE: Final = 13
+READ_FALSE: Final = 14
+READ_OTHER: Final = 15
+READ_UNREADABLE: Final = 16
+READ_NAN: Final = 17
+READ_INFINITY: Final = 18
+WITH_ESCAPES: Final = 0x40
+"""Added to the reader of a wrapper's text that has escapes. No template holds such a text."""
+
+_LONGEST_ESCAPED_NAME: Final = 6 * len('$numberDecimal"')
 
 
 class Found(NamedTuple):
@@ -88,8 +99,8 @@ def _put(found: Found, slot: Int, reader: Int, at: Int, end: Int) -> None:
 
 
 @helper
-def _wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
-    """The reader that the name at `name` (after its quotation mark) asks for, and the position after the name."""
+def _plain_wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
+    """As `_wrapper`, for a name without escapes."""
     word = load_u64(data, name)
     if word & _OID_MASK == _OID_NAME:
         return READ_OBJECT_ID, name + 5
@@ -101,7 +112,7 @@ def _wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
         if word & _LONG_MASK == _LONG_NAME:
             return READ_WRAPPED_INTEGER, name + 5
         if word & _INT_MASK == _INT_NAME:
-            return READ_WRAPPED_INTEGER, name + 4
+            return READ_WRAPPED_INT32, name + 4
         if word & _DOUBLE_MASK == _DOUBLE_NAME:
             return READ_WRAPPED_DOUBLE, name + 7
         if word == _DECIMAL_NAME:
@@ -110,13 +121,28 @@ def _wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
 
 
 @helper
+def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int]:
+    """The reader that the name at `name` (after its quotation mark) asks for, and the position after the name."""
+    reader, after = _plain_wrapper(data, name)
+    if reader == READ_NOTHING:
+        after, escaped = end_of_string(data, name, end)
+        if escaped and after >= 0 and after - name <= _LONGEST_ESCAPED_NAME:
+            last = unescape(data, name, after - 1, scratch, 0)
+            scratch[last] = QUOTE
+            reader, used = _plain_wrapper(scratch, 0)
+            if used != last + 1:  # a name that holds a quotation mark of its own
+                reader = READ_NOTHING
+    return reader, after
+
+
+@helper
 def _find_text(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, found: Found) -> Int:
     """Find the text of a wrapper, in quotation marks or (numbers) bare; the position after it."""
     if data[at] == QUOTE:
         after, escaped = end_of_string(data, at + 1, end)
-        if after < 0 or escaped:
+        if after < 0:
             return failed(at)
-        _put(found, slot, reader, at + 1, after - 1)
+        _put(found, slot, reader | WITH_ESCAPES if escaped else reader, at + 1, after - 1)
         return after
     if reader == READ_OBJECT_ID or reader == READ_DATE:
         return failed(at)
@@ -133,7 +159,9 @@ def _close(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
 
 
 @outlined
-def _find_extended(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, found: Found) -> tuple[Int, Bool]:
+def _find_extended(
+    data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, found: Found, scratch: Bytes
+) -> tuple[Int, Bool]:
     """Find the value of the wrapper at `at`: (the position after it or a failure, whether it began as one).
 
     A failure is no damage yet: the object may be well-formed and only be no such value.
@@ -141,7 +169,7 @@ def _find_extended(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, fo
     at = skip_space(data, at + 1, end, one_line)
     if at >= end or data[at] != QUOTE:
         return failed(at), False
-    reader, after = _wrapper(data, at + 1)
+    reader, after = _wrapper(data, at + 1, end, scratch)
     if reader == READ_NOTHING:
         return failed(at), False
     at = after_colon(data, after, end, one_line)
@@ -151,7 +179,7 @@ def _find_extended(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, fo
         inner = data[at] == OPEN_BRACE
         if inner:
             at = skip_space(data, at + 1, end, one_line)
-            reader, after = _wrapper(data, at + 1)
+            reader, after = _wrapper(data, at + 1, end, scratch)
             if data[at] != QUOTE or reader != READ_WRAPPED_INTEGER:
                 return failed(at), True
             at = after_colon(data, after, end, one_line)
@@ -166,7 +194,9 @@ def _find_extended(data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, fo
 
 
 @helper
-def find_value(data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes, slot: Int, found: Found) -> Int:
+def find_value(
+    data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes, slot: Int, found: Found, scratch: Bytes
+) -> Int:
     """Find the value at `at` for `slot`; the position after it, or a failure."""
     if at >= end:
         return failed(end)
@@ -180,7 +210,7 @@ def find_value(data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes, s
         _put(found, slot, READ_INTEGER if integer else READ_DOUBLE, at, after)
         return after
     if c == OPEN_BRACE:
-        after, extended = _find_extended(data, at, end, one_line, slot, found)
+        after, extended = _find_extended(data, at, end, one_line, slot, found, scratch)
         if after >= 0:
             return after
         found.reader[slot] = READ_UNREADABLE if extended else READ_OTHER
@@ -253,6 +283,10 @@ def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Sl
     """Read what relaxed exports of sound collections seldom or never hold."""
     if reader == READ_WRAPPED_INTEGER:
         _set_wrapped_integer(data, at, end, slot, slots)
+    elif reader == READ_WRAPPED_INT32:
+        _set_wrapped_integer(data, at, end, slot, slots)
+        fits = slots.kind[slot] == kinds.INTEGER and -(2**31) <= slots.number[slot] < 2**31
+        slots.kind[slot] = kinds.INTEGER if fits else kinds.UNREADABLE
     elif reader == READ_DATE_NUMBER:
         _set_wrapped_integer(data, at, end, slot, slots)
         slots.kind[slot] = kinds.DATE if slots.kind[slot] == kinds.INTEGER else kinds.UNREADABLE
@@ -277,6 +311,28 @@ def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Sl
 
 
 @helper
+def _read_object_id(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots, words: Uint64s) -> None:
+    slots.kind[slot] = kinds.UNREADABLE
+    if object_id_of_hex(data, at, end, words):
+        slots.kind[slot] = kinds.OBJECT_ID
+        slots.number[slot] = np.int64(words[0])
+        slots.extra[slot] = np.int64(words[1])
+
+
+@outlined
+def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots, words: Uint64s) -> None:
+    """Read the text of a wrapper whose escapes have been undone."""
+    if reader == READ_OBJECT_ID:
+        _read_object_id(scratch, at, end, slot, slots, words)
+    elif reader == READ_DATE:
+        instant, valid = instant_of_text(scratch, at, end)
+        slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
+        slots.number[slot] = instant
+    else:
+        _read_rare(scratch, at, end, reader, slot, slots)
+
+
+@helper
 def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: Uint64s, minute: Int64s) -> Bool:
     """Read everything that was found into the slots; False when `scratch` has no room for the escaped strings.
 
@@ -291,11 +347,7 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: U
         if reader == READ_INTEGER:
             set_integer(data, at, end, slot, slots)
         elif reader == READ_OBJECT_ID:
-            slots.kind[slot] = kinds.UNREADABLE
-            if object_id_of_hex(data, at, end, words):
-                slots.kind[slot] = kinds.OBJECT_ID
-                slots.number[slot] = np.int64(words[0])
-                slots.extra[slot] = np.int64(words[1])
+            _read_object_id(data, at, end, slot, slots, words)
         elif reader == READ_DATE:
             instant, valid = instant_of_similar_text(data, at, end, minute)
             slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
@@ -304,13 +356,16 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: U
             slots.kind[slot] = kinds.STRING
             slots.start[slot] = at
             slots.length[slot] = end - at
-        elif reader == READ_ESCAPED:
+        elif reader == READ_ESCAPED or reader & WITH_ESCAPES:
             if used + end - at > scratch.size - PADDING:
                 return False
             last = unescape(data, at, end, scratch, used)
-            slots.kind[slot] = kinds.UNESCAPED
-            slots.start[slot] = used
-            slots.length[slot] = last - used
+            if reader == READ_ESCAPED:
+                slots.kind[slot] = kinds.UNESCAPED
+                slots.start[slot] = used
+                slots.length[slot] = last - used
+            else:
+                _read_unescaped(scratch, used, last, np.int64(reader & ~WITH_ESCAPES), slot, slots, words)
             used = last
         else:
             _read_rare(data, at, end, np.int64(reader), slot, slots)

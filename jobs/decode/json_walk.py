@@ -93,7 +93,7 @@ def walk_json(
                 if inner != NO_NODE:
                     _forget(found, plan.below[edge])
             if slot != NO_SLOT:
-                at = find_value(data, at, end, one_line, room.nesting, slot, found)
+                at = find_value(data, at, end, one_line, room.nesting, slot, found, scratch)
             if inner != NO_NODE and value < end and data[value] == OPEN_BRACE:
                 room.stack_node[depth] = node
                 depth += 1

@@ -240,13 +240,16 @@ def days_from_civil(year: Int, month: Int, day: Int) -> Int:
 def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
     """The instant of a text such as ``2022-03-23T06:59:59.286Z`` (ISO 8601): (ms since 1970 UTC, whether valid).
 
-    A space may stand for the T; the zone is Z or an offset (``+03:30``, ``+0330``, ``+03``) and must be there; digits
-    below the millisecond are cut off, towards the past.
+    A space may stand for the T, and the seconds may be left out, as by mongoimport; the zone is Z or an offset
+    (``+03:30``, ``+0330``, ``+03``) and must be there; digits below the millisecond are cut off, towards the past.
     """
-    if end - start < 20 or text[start + 4] != _MINUS or text[start + 7] != _MINUS:
+    if end - start < 17 or text[start + 4] != _MINUS or text[start + 7] != _MINUS:
         return 0, False
     separator = text[start + 10]
-    if (separator != 0x54 and separator != 0x20) or text[start + 13] != 0x3A or text[start + 16] != 0x3A:
+    if (separator != 0x54 and separator != 0x20) or text[start + 13] != 0x3A:
+        return 0, False
+    has_seconds = text[start + 16] == 0x3A
+    if has_seconds and end - start < 20:
         return 0, False
     century = _two_digits(text, start)
     year = _two_digits(text, start + 2)
@@ -254,15 +257,15 @@ def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
     day = _two_digits(text, start + 8)
     hour = _two_digits(text, start + 11)
     minute = _two_digits(text, start + 14)
-    second = _two_digits(text, start + 17)
+    second = _two_digits(text, start + 17) if has_seconds else 0
     if century < 0 or year < 0 or hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
         return 0, False
     days = days_from_civil(century * 100 + year, month, day)
     if days == -10_000_000:
         return 0, False
-    at = start + 19
+    at = start + 19 if has_seconds else start + 16
     milliseconds: Int = 0
-    if text[at] == _POINT:
+    if has_seconds and text[at] == _POINT:
         at += 1
         weight = 100
         first = at
