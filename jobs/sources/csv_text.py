@@ -1,14 +1,12 @@
 """CSV as ``mongoexport --type=csv`` writes it: a header line, ``ObjectId(…)``, ISO 8601 instants.
 
 CSV has lost the types: a merchant 42 and a merchant "42" look the same, an empty cell and a missing field too, and
-nested values are text. What is written is taken as it stands: `jobs.decode.columns` says how.
+nested values are text. Arrow splits rows into fields and guesses no type; `jobs.decode.columns` says how text is read.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +15,15 @@ import pyarrow.csv as pacsv
 from core.errors import SourceDamaged, SourceError
 from jobs.decode import slots as kinds
 from jobs.decode.columns import TableChunk, read_text_amounts, read_text_ids, read_text_times
+from jobs.decode.csv_kernel import EVERY_ROW, end_of_rows
 from jobs.decode.documents import row_document
 from jobs.decode.jit import PADDING, Bytes
 from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots
-from jobs.sources.feed import CHUNK_BYTES, Buffer
-from jobs.sources.streams import ByteStream
+from jobs.sources.feed import CHUNK_BYTES, MAX_TEXT_BYTES, Buffer, Stream, WholeDocuments
 
-_HEADER_STEP_BYTES: Final = 4096
-_LONGEST_HEADER_BYTES: Final = 1024 * 1024
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_PARSING: Final = pacsv.ParseOptions(newlines_in_values=True)
 
 
 def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
@@ -48,41 +46,22 @@ def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
     return slots, np.frombuffer(b"".join(parts) + bytes(PADDING), np.uint8)
 
 
-class _Text(io.RawIOBase):
-    """The bytes of a CSV file as Arrow reads them, with what can be told about the whole by looking at each of them.
+class _Rows(WholeDocuments):
+    """Chunks of whole rows, the header among them."""
 
-    ``header`` is the first line, without its end.
-    """
+    _unit = "row"
 
-    def __init__(self, stream: ByteStream) -> None:
-        super().__init__()
-        self._stream = stream
-        self._ahead = b""
-        block = bytearray(_HEADER_STEP_BYTES)
-        while b"\n" not in self._ahead and len(self._ahead) < _LONGEST_HEADER_BYTES:
-            count = stream.readinto(block)
-            if not count:
-                break
-            self._ahead += block[:count]
-        self.header = self._ahead.split(b"\n", 1)[0]
-        self.last_byte: int | None = None
-        self.quotes = 0
+    def __init__(self, stream: Stream, chunk_bytes: int) -> None:
+        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES)
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        if self._ahead:
-            count = min(len(view), len(self._ahead))
-            view[:count] = self._ahead[:count]
-            self._ahead = self._ahead[count:]
-        else:
-            count = self._stream.readinto(view)
-        if count:
-            self.last_byte = view[count - 1]
-            self.quotes += bytes(view[:count]).count(b'"')
-        return count
+    def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
+        end, _, quoted = end_of_rows(data, 0, used, EVERY_ROW)
+        if at_end and end < used:
+            reason = "the last line has no end, so that it may have been cut short (mongoexport ends every line)"
+            if quoted:
+                reason = "the file ends inside quotation marks"
+            raise SourceDamaged(self._stream.name, self._position + used, reason)
+        return int(end)
 
 
 class CsvFeed:
@@ -90,42 +69,46 @@ class CsvFeed:
 
     :param fields: what is wanted; each must be a column of the header.
     :raises SourceError: a wanted column is missing; lists those that are there.
+    :raises SourceDamaged: the first rows are broken.
     """
 
-    def __init__(self, stream: ByteStream, fields: Fields, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self._stream = stream
+    def __init__(self, stream: Stream, fields: Fields, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._name = stream.name
         self._fields = fields
         self._row = 1
-        self._text = _Text(stream)
-        self._reader = self._guarded(lambda: self._open(max(chunk_bytes, len(self._text.header) + 1024)))
-        names = self._reader.schema.names
-        missing = [path for path in fields.paths() if names.count(path) != 1]
+        self._rows = _Rows(stream, chunk_bytes)
+        first = self._rows.next(Buffer(0))
+        if first is None:
+            raise SourceDamaged(self._name, 0, "this is no valid CSV (there is no header)")
+        header_end, _, _ = end_of_rows(first.data, 0, first.end, 1)
+        header = first.data[:header_end].tobytes()
+        try:
+            self._names: list[str] = pacsv.read_csv(pa.py_buffer(header), parse_options=_PARSING).schema.names
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            raise SourceDamaged(self._name, 0, f"this is no valid CSV ({error})") from None
+        self._after_header: tuple[bytes, int] | None = (
+            first.data[header_end : first.end].tobytes(),
+            first.position + header_end,
+        )
+        missing = [path for path in fields.paths() if self._names.count(path) != 1]
         if missing:
             raise SourceError(
-                f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(names)}",
+                f"{self._name} has no column {', '.join(missing)}, or more than one: it has {', '.join(self._names)}",
                 "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
             )
 
-    def _open(self, block: int) -> pacsv.CSVStreamingReader:
-        names = pacsv.read_csv(pa.py_buffer(self._text.header + b"\n")).schema.names
-        return pacsv.open_csv(
-            self._text,
-            read_options=pacsv.ReadOptions(use_threads=False, block_size=block),
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False, check_utf8=False
-            ),
-        )
-
     def next(self, buffer: Buffer) -> TableChunk | None:
         """The next chunk; see `jobs.sources.feed.Feed.next`."""
-        try:
-            batch = self._guarded(self._reader.read_next_batch)
-        except StopIteration:
-            self._require_whole()
-            return None
+        if self._after_header is not None:
+            (rows, position), self._after_header = self._after_header, None
+        else:
+            chunk = self._rows.next(buffer)
+            if chunk is None:
+                return None
+            rows, position = chunk.data[: chunk.end].tobytes(), chunk.position
+        batch = self._parsed(rows, position)
         paths = self._fields.paths()
-        columns, text = text_slots([batch.column(path) for path in paths])
+        columns, text = text_slots([batch.column(self._names.index(path)) for path in paths])
         words = np.zeros(2, np.uint64)
         for path, column in zip(paths, columns, strict=True):
             if path == self._fields.time:
@@ -134,21 +117,43 @@ class CsvFeed:
                 read_text_amounts(text, column, False)
             else:
                 read_text_ids(text, column, words)
-        chunk = TableChunk(self._stream.name, columns, text, self._row, lambda row: row_document(batch, row))
+        table = TableChunk(self._name, columns, text, self._row, lambda row: row_document(batch, row))
         self._row += batch.num_rows
-        return chunk
+        return table
 
-    def _require_whole(self) -> None:
-        reason = ""
-        if self._text.quotes % 2:
-            reason = "the file ends inside quotation marks"
-        elif self._text.last_byte not in (0x0A, 0x0D):
-            reason = "the last line has no end, so that it may have been cut short (mongoexport ends every line)"
-        if reason:
-            raise SourceDamaged(self._stream.name, self._stream.position, reason)
+    def _parsed(self, rows: bytes, position: int) -> pa.RecordBatch:
+        """The columns of whole `rows`, all of them text as it stands.
 
-    def _guarded(self, read: Callable[[], Any]) -> Any:
+        :raises SourceDamaged: a row has more or fewer fields than the header.
+        """
+        schema = pa.schema([(name, pa.large_string()) for name in self._names])
+        if not rows.strip(b"\r\n"):
+            return pa.RecordBatch.from_pylist([], schema)
+        wrong: list[pacsv.InvalidRow] = []
+
+        def refuse(row: pacsv.InvalidRow) -> str:
+            wrong.append(row)
+            return "error"
+
+        if rows.startswith(_UTF8_MARK):
+            rows = _UTF8_MARK + rows  # Arrow takes one away, which here belongs to a value
+        # Columns go by number: Arrow would give those of one name the type of only one of them.
+        numbers = [str(number) for number in range(len(self._names))]
         try:
-            return read()
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            raise SourceDamaged(self._stream.name, self._stream.position, f"this is no valid CSV ({error})") from None
+            table = pacsv.read_csv(
+                pa.py_buffer(rows),
+                read_options=pacsv.ReadOptions(use_threads=False, block_size=len(rows) + 1, column_names=numbers),
+                parse_options=pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(numbers, pa.large_string()), strings_can_be_null=False, check_utf8=False
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            reason = f"this is no valid CSV ({error})"
+            if wrong:
+                row = self._row - 1 + (wrong[0].number or 1)
+                found, expected = wrong[0].actual_columns, wrong[0].expected_columns
+                reason = f"this is no valid CSV: row {row} has {found} fields, and the header {expected}"
+            raise SourceDamaged(self._name, position, reason) from None
+        (batch,) = table.combine_chunks().to_batches()
+        return pa.RecordBatch.from_arrays(batch.columns, schema=schema)

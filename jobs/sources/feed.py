@@ -19,7 +19,7 @@ CHUNK_BYTES: Final = 2 * 1024 * 1024
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024 + 16 * 1024
 """The largest BSON document that MongoDB stores, with what it allows for internal use."""
 MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
-"""The longest JSON document that is read: four times the BSON it can stand for."""
+"""The longest JSON document or row of a CSV file that is read: four times the BSON it can stand for."""
 
 
 class Buffer:
@@ -82,6 +82,9 @@ class WholeDocuments:
     :param max_document: the most bytes that one document may have.
     """
 
+    _unit = "document"
+    """What messages call a document."""
+
     def __init__(self, stream: Stream, chunk_bytes: int, max_document: int) -> None:
         self._stream = stream
         self._chunk_bytes = chunk_bytes
@@ -105,9 +108,9 @@ class WholeDocuments:
             if used > self._max_document:
                 limit = self._max_document // 2**20
                 raise SourceDamaged(
-                    self._stream.name, self._position, f"the document that begins here is longer than {limit} MiB"
+                    self._stream.name, self._position, f"the {self._unit} that begins here is longer than {limit} MiB"
                 )
-            wanted = 2 * used
+            wanted = min(2 * used, self._max_document + 1)
         if end == 0:
             return None
         self._carried = buffer.data[end:used].tobytes()

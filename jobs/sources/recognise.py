@@ -26,6 +26,15 @@ from jobs.sources.streams import STANDARD_INPUT, ByteStream, open_stream
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARKS: Final = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+"""Byte order marks; the longer ones first, as one of them begins like a shorter one."""
+_CODE_UNITS: Final = {"<u4": "UTF-32LE", ">u4": "UTF-32BE", "<u2": "UTF-16LE", ">u2": "UTF-16BE"}
+_CHARACTERS_CHECKED: Final = 8
 _FORMATS: Final = "BSON, mongodump archive, mongoexport JSON or CSV, Parquet; each plain or gzipped"
 
 
@@ -75,6 +84,13 @@ def _recognise(
         return _source(stream, "mongodump archive", archive, BsonDecoder)
     if head.startswith(_PARQUET_MAGIC):
         return _parquet(stream, fields)
+    encoding = None if inside_dump else _utf_16_or_32(head)
+    if encoding is not None:
+        raise UnknownFormat(
+            f"{stream.name} is {encoding} text, and only UTF-8 is read",
+            f"Convert it, such as with: iconv -f {encoding} -t UTF-8 FILE > CONVERTED. mongoexport writes UTF-8, of "
+            "which the > of PowerShell makes UTF-16: use its --out.",
+        )
     if inside_dump or _looks_like_bson(head):
         return _source(stream, "BSON", BsonFeed(stream, chunk_bytes), BsonDecoder)
     text = head.lstrip()
@@ -121,6 +137,24 @@ def _source(
         lambda: (stream.consumed_bytes, stream.stored_bytes),
         close,
     )
+
+
+def _utf_16_or_32(head: bytes) -> str | None:
+    """UTF-16 or UTF-32 where `head` begins with a byte order mark, or like JSON or CSV in one of them.
+
+    No BSON document looks like that: its length would have to be followed by elements without names.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if head.startswith(mark):
+            text = head.decode(encoding, "ignore").encode()
+            return encoding if text.lstrip()[:1] in (b"{", b"[") or _looks_like_csv(text) else None
+    for form, encoding in _CODE_UNITS.items():
+        size = np.dtype(form).itemsize
+        characters = np.frombuffer(head[: min(len(head) // size, _CHARACTERS_CHECKED) * size], form)
+        printable = (characters >= 0x20) & (characters < 0x7F) | np.isin(characters, (0x09, 0x0A, 0x0D))
+        if len(characters) > 3 and printable.all():
+            return encoding
+    return None
 
 
 def _looks_like_bson(head: bytes) -> bool:

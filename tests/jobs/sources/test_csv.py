@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from bson import Binary
 from decoded import Decoded, read_as_file
+from effort import COMPILED, tries
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import SourceDamaged, SourceError
 from jobs.decode.plan import Fields
+from jobs.sources import csv_text
 
 HEADER = "merchantId,amount,createdAt,card.kind\n"
 
@@ -85,10 +89,75 @@ def test_a_column_that_is_missing_or_there_twice_is_refused_with_a_list(header: 
         read(header=header)
 
 
-@pytest.mark.parametrize("line", ["a,1", "a,1,1970-01-01T00:00:00Z,x,y", '"a,1,1970-01-01T00:00:00Z,x'])
-def test_a_line_of_another_length_is_damage(line: str) -> None:
-    with pytest.raises(SourceDamaged, match="no valid CSV"):
-        read("a,1,1970-01-01T00:00:00Z,x", line, "a,1,1970-01-01T00:00:00Z,x")
+@pytest.mark.parametrize(("line", "fields"), [("a,1", 2), ("a,1,1970-01-01T00:00:00Z,x,y", 5)])
+def test_a_line_of_another_length_is_damage_and_named(line: str, fields: int) -> None:
+    good = "a,1,1970-01-01T00:00:00Z,x"
+    with pytest.raises(SourceDamaged, match=f"no valid CSV: row 3 has {fields} fields, and the header 4$"):
+        read(good, good, line, good)
+
+
+def test_a_quotation_mark_that_is_not_closed_is_damage() -> None:
+    with pytest.raises(SourceDamaged, match="the file ends inside quotation marks"):
+        read("a,1,1970-01-01T00:00:00Z,x", '"a,1,1970-01-01T00:00:00Z,x', "a,1,1970-01-01T00:00:00Z,x")
+
+
+def test_a_row_may_be_longer_than_a_chunk_and_than_two_mib() -> None:
+    times = 1_000_000 if COMPILED else 1000
+    long, newlines = "x" * (3 * times), "\n" * (5 * times // 2)
+    rows = ["a,1,1970-01-01T00:00:00Z,x", f"b,2,1970-01-01T00:00:00Z,{long}"]
+    rows += [f'"c{newlines}",3,1970-01-01T00:00:00Z,x', "d,4,1970-01-01T00:00:00Z,x"]
+    assert read(*rows).rows == [("a", 1, 0), ("b", 2, 0), ("c" + newlines, 3, 0), ("d", 4, 0)]
+
+
+def test_a_row_that_is_too_long_is_refused_with_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_text, "MAX_TEXT_BYTES", 2**20)
+    just = "x" * (2**20 - len("a,1,1970-01-01T00:00:00Z,\n"))
+    row = f"a,1,1970-01-01T00:00:00Z,{just}\n"
+    for chunk_bytes in (1000, 2**20) if COMPILED else ():
+        assert read_as_file((HEADER + row).encode(), chunk_bytes=chunk_bytes).rows == [("a", 1, 0)]
+        with pytest.raises(SourceDamaged, match="the row that begins here is longer than 1 MiB") as refusal:
+            read_as_file((HEADER + row + "aa" + row + row).encode(), chunk_bytes=chunk_bytes)
+        assert refusal.value.offset == len(HEADER + row)
+
+
+CHARACTERS = ["\N{ZERO WIDTH NO-BREAK SPACE}", "\N{ARABIC LETTER KEHEH}", *'"a1']
+QUOTED = st.text(st.sampled_from([*CHARACTERS, *",\r\n"]), max_size=6)
+BARE = st.text(st.sampled_from(CHARACTERS), max_size=6).map(lambda text: "x" + text)
+
+
+@tries(150)
+@given(
+    st.lists(st.one_of(QUOTED.map(lambda text: (text, True)), BARE.map(lambda text: (text, False))), max_size=12),
+    st.sampled_from([1, 7, 40]),
+)
+def test_rows_are_the_same_however_they_are_cut_into_chunks(cells: list[tuple[str, bool]], chunk_bytes: int) -> None:
+    written = ['"' + text.replace('"', '""') + '"' if quoted else text for text, quoted in cells]
+    content = "".join(f"{cell},{i},1970-01-01T00:00:00Z,x\n" for i, cell in enumerate(written))
+    found = read_as_file((HEADER + content).encode(), chunk_bytes=chunk_bytes)
+    assert [(m, a) for m, a, _ in found.rows] == [(text, i) for i, (text, _) in enumerate(cells) if text]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_every_usual_way(end: str) -> None:
+    lines = [HEADER.rstrip(), "a,1,1970-01-01T00:00:00Z,x", "b,2,1970-01-01T00:00:00Z,x", "", "c,,,"]
+    for chunk_bytes in (1, 10, 2**20):
+        found = read_as_file("".join(line + end for line in lines).encode(), chunk_bytes=chunk_bytes)
+        assert found.rows == [("a", 1, 0), ("b", 2, 0)]
+        assert [reject.position for reject in found.rejects] == [3]
+
+
+def test_a_name_of_the_header_may_hold_a_newline_and_no_type_is_guessed() -> None:
+    header = 'merchantId,amount,createdAt,"a\nname"\n'
+    assert read("007,1,1970-01-01T00:00:00Z,1", header=header).rows == [("007", 1, 0)]
+    assert read("007,1,1970-01-01T00:00:00Z,1,2", header="merchantId,amount,createdAt,x,x\n").rows == [("007", 1, 0)]
+
+
+def test_a_byte_order_mark_inside_the_file_belongs_to_its_value() -> None:
+    mark = "\N{ZERO WIDTH NO-BREAK SPACE}"
+    rows = [f"{mark}a,1,1970-01-01T00:00:00Z,x", f"{mark}{mark}b,2,1970-01-01T00:00:00Z,x"]
+    for chunk_bytes in (1, 2**20):
+        content = (mark + HEADER + "".join(row + "\n" for row in rows)).encode()
+        assert [m for m, _, _ in read_as_file(content, chunk_bytes=chunk_bytes).rows] == [mark + "a", 2 * mark + "b"]
 
 
 def test_a_header_that_is_not_text_is_damage() -> None:

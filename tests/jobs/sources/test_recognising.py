@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import bson
@@ -58,6 +59,30 @@ def test_what_is_in_no_known_format_is_refused_with_the_formats_there_are(conten
     with pytest.raises(UnknownFormat, match="in no format that is read") as caught:
         read_as_file(content)
     assert "mongodump archive" in caught.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("mark", ["", "\N{ZERO WIDTH NO-BREAK SPACE}"])
+@pytest.mark.parametrize("content", [LINE, b"[\r\n\t" + LINE + b"]", CSV, b"{\n  " + LINE[1:]])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_text_in_another_unicode_encoding_is_refused_by_its_name(
+    encoding: str, mark: str, content: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    with pytest.raises(UnknownFormat, match=f"is {encoding[:6].upper()}.* text, and only UTF-8 is read") as refusal:
+        read_as_file(pack((mark + content.decode()).encode(encoding)))
+    assert f"iconv -f {encoding[:6].upper()}" in refusal.value.hint
+
+
+def test_utf_16_with_a_persian_header_is_refused_by_its_name() -> None:
+    with pytest.raises(UnknownFormat, match="is UTF-16 text"):
+        read_as_file("مبلغ,زمان,فروشگاه\n1,2,3\n".encode("utf-16"))
+
+
+@pytest.mark.parametrize("length", [0x7B, 0x5B, 0x2C22, 0x22007B, 0x65006D])
+def test_a_bson_document_is_not_taken_for_utf_16_whatever_its_length(length: int) -> None:
+    document = {"": None, "merchantId": "a", "amount": 1, "createdAt": DatetimeMS(0), "filler": b""}
+    filler = length - len(bson.encode(document))
+    assert read_as_file(bson.encode(document | {"filler": bytes(filler)})).rows == ROWS
 
 
 def test_an_empty_file_is_refused() -> None:
