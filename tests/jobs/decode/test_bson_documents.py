@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from typing import Any
 
+import bson
 import numpy as np
 import pytest
 from bson.datetime_ms import DatetimeMS
@@ -44,6 +46,40 @@ def test_every_document_becomes_what_the_reference_says(
 ) -> None:
     made_up = data.draw(st.lists(documents(fields, raw=True), max_size=6))
     require_agreement([to_bson(document) for document in made_up], fields, window, chunk_bytes)
+
+
+def with_broken(inner: bytes, **more: Any) -> bytes:
+    """A good document whose embedded document ``card`` has a right length and `inner` as its content."""
+    card = (len(inner) + 5).to_bytes(4, "little") + inner + b"\0"
+    good = bson.encode({"merchantId": "a", "amount": 7, "createdAt": DatetimeMS(0), **more})
+    body = good[4:-1] + b"\x03card\0" + card + b"\0"
+    return (len(body) + 4).to_bytes(4, "little") + body
+
+
+BROKEN = {
+    "unknown type": b"\x77pan\0\1\2\3",
+    "name without end": b"\x08pan",
+    "string without end": b"\x02pan\0\x7f\0\0\0x\0",
+    "early end": b"\0\x0apan\0",
+    "impossible length": b"\x03pan\0\x04\0\0\0\0",
+}
+
+
+@pytest.mark.parametrize("inner", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("times", [1, 200])  # the later ones are matched by a template
+def test_only_the_outer_structure_and_the_fields_used_are_validated(inner: bytes, times: int) -> None:
+    """What is inside an embedded document that no field path leads into is passed over by its length."""
+    content = with_broken(inner) * times
+    assert read_bson(content, Fields()).rows == [("a", 7, 0)] * times
+    for fields in (Fields(amount="card.pan"), Fields(where=(("card.kind", "x"),))):
+        assert read_bson(content, fields).reasons == [("document", "malformed")] * times
+
+
+@pytest.mark.parametrize("inner", BROKEN.values(), ids=BROKEN)
+def test_what_is_broken_below_the_fields_used_is_not_looked_at(inner: bytes) -> None:
+    deeper = with_broken(b"\x10kind\0\5\0\0\0" + b"\x03deep\0" + (len(inner) + 5).to_bytes(4, "little") + inner + b"\0")
+    assert read_bson(deeper, Fields(amount="card.kind")).rows == [("a", 5, 0)]
+    assert read_bson(deeper, Fields(amount="card.deep.pan")).reasons == [("document", "malformed")]
 
 
 @tries(150)
