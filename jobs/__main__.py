@@ -93,6 +93,16 @@ AllowShrink = Annotated[
         "allow. Without it that ends with exit code 5.",
     ),
 ]
+MaxQuarantine = Annotated[
+    int | None,
+    typer.Option(
+        "--max-quarantine-mb",
+        min=0,
+        max=1_048_576,
+        metavar="MIB",
+        help="How large the file of rejects may get; later ones are only counted. [default: MAX_QUARANTINE_MB]",
+    ),
+]
 LookBack = Annotated[
     int | None,
     typer.Option(
@@ -154,6 +164,7 @@ def rebuild(
     threads: Threads = None,
     cursors: Cursors = None,
     batch_size: BatchSize = None,
+    max_quarantine_mb: MaxQuarantine = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -167,7 +178,7 @@ def rebuild(
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
-        max_reject_ratio, threads, cursors, batch_size,
+        max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
     )  # fmt: skip
     command.run(command.Options(reading, truncate, first, last, allow_empty, allow_shrink, store, as_json))
 
@@ -190,6 +201,7 @@ def refresh(
     threads: Threads = None,
     cursors: Cursors = None,
     batch_size: BatchSize = None,
+    max_quarantine_mb: MaxQuarantine = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -205,7 +217,7 @@ def refresh(
 
     reading = ReadingOptions(
         (source,) if source else (), collection, merchant_field, amount_field, time_field, tuple(where or ()),
-        max_reject_ratio, threads, cursors, batch_size,
+        max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
     )  # fmt: skip
     command.run(command.Options(reading, updated_field, look_back, allow_shrink, store, as_json))
 
@@ -231,6 +243,7 @@ def verify(
     threads: Threads = None,
     cursors: Cursors = None,
     batch_size: BatchSize = None,
+    max_quarantine_mb: MaxQuarantine = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -245,7 +258,7 @@ def verify(
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
-        max_reject_ratio, threads, cursors, batch_size,
+        max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
     )  # fmt: skip
     command.run(command.Options(reading, first, last, look_back, repair, allow_shrink, limit, store, as_json))
 

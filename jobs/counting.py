@@ -17,16 +17,20 @@ from core.errors import ConservationBroken, NothingCounted, TooManyRejects
 from core.stores.runs import Counts
 from core.stores.summaries import Meaning
 from jobs.aggregate.summaries import merge, mixed_type_merchants
-from jobs.decode.batch import Reject
+from jobs.decode.batch import LeadingRejects, Reject
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.quarantine import Quarantine
+from jobs.quarantine import QUARANTINE_BYTES, Quarantine, where_rejects_are
 from jobs.reading import SourceReader, Totals, in_background
 from jobs.sources.feed import Source
 
 _NAMED_MERCHANTS: Final = 5
 _A_FEW: Final = 10
 """So many rejects are a few, however little was read."""
+_LEADING_REJECTS: Final = 100_000
+"""After so many rejects for one reason at the beginning, reading stops: most likely a field has another name."""
+_MOST_REJECTED: Final = 0.5
+"""A run that allows this share of rejects does not stop early: its user expects most documents to be rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Counted:
 
     :param daily: one row a merchant and day, as `jobs.aggregate.summaries.merge` gives it.
     :param forms: the form of each source, such as ``mongodump archive, gzip``.
+    :param quarantine: the file that holds the first `rejects_kept` of the rejects, or None.
     :param warnings: what is worth telling of documents that were counted all the same.
     """
 
@@ -42,6 +47,7 @@ class Counted:
     counts: Counts
     rejects_by_reason: dict[str, int]
     quarantine: Path | None
+    rejects_kept: int
     forms: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -76,6 +82,7 @@ class Counting:
     :param threads: decoding threads.
     :param progress: called some times a second while a source is read; what it raises ends the reading.
     :param note: takes what the ledger keeps of it, as fields of `core.stores.runs.Run`, also when the reading fails.
+    :param max_quarantine_bytes: how large the file of rejects may get.
     :param basis: how many transactions are published already, for whoever reads only the latest of them; else 0.
     """
 
@@ -86,6 +93,7 @@ class Counting:
     threads: int
     progress: Callable[[Source, Totals], None]
     note: Callable[..., None]
+    max_quarantine_bytes: int = QUARANTINE_BYTES
     basis: int = 0
 
     def count(
@@ -96,30 +104,33 @@ class Counting:
         :param quarantine_path: the file for rejects, made with the first of them.
         :param earlier_quarantine: another such file, which is kept in its place when it holds the same rejects.
         :raises SourceError: a source cannot be read, or is damaged.
-        :raises TooManyRejects: more than `max_reject_ratio` allows.
+        :raises TooManyRejects: more than `max_reject_ratio` allows; or the first 100,000 documents of the first source
+            were all rejected for one reason, after which no more are read unless that ratio is 0.5 or more.
         :raises ConservationBroken: the counts do not add up.
         """
-        quarantine = Quarantine(quarantine_path)
+        quarantine = Quarantine(quarantine_path, self.max_quarantine_bytes)
         totals = Totals()
         try:
-            forms = self._read(sources, totals, quarantine.write)
+            forms = self._read(sources, totals, quarantine)
         finally:
             quarantine.close()
             if earlier_quarantine is not None:
                 quarantine.keep_earlier(earlier_quarantine)
             self.note(
                 counts=totals.counts,
-                rejects_by_reason=dict(quarantine.by_reason),
+                rejects_by_reason=dict(totals.rejects_by_reason),
+                rejects_kept=quarantine.kept,
                 quarantine=None if quarantine.path is None else str(quarantine.path),
             )
         self.note(phase="checking")
         totals.counts.require_conservation()
-        self._require_few_rejects(totals.counts, quarantine)
+        self._require_few_rejects(totals, quarantine)
         return Counted(
             _daily_sums(totals),
             totals.counts,
-            dict(quarantine.by_reason),
+            dict(totals.rejects_by_reason),
             quarantine.path,
+            quarantine.kept,
             forms,
             _warnings(totals),
         )
@@ -133,40 +144,73 @@ class Counting:
         """
         window, totals = self.window, Totals()
         ever = Window(window.named_first_ms, window.named_end_ms, window.named_first_ms, window.named_end_ms)
-        replace(self, window=ever)._read(sources, totals, _ignored)
+        replace(self, window=ever)._read(sources, totals, None)
         return merge(totals.partials)["day"].min()  # type: ignore[return-value]
 
     def _read(
-        self, sources: Iterable[Callable[[], Source]], totals: Totals, rejected: Callable[[list[Reject]], None]
+        self, sources: Iterable[Callable[[], Source]], totals: Totals, quarantine: Quarantine | None
     ) -> tuple[str, ...]:
         forms = []
         for open_source in sources:
             source = in_background(open_source)
             forms.append(source.form)
-            reader = SourceReader(source, self.fields, self.window, self.local_days, rejected, self.threads, totals)
+            reader = SourceReader(
+                source,
+                self.fields,
+                self.window,
+                self.local_days,
+                _ignored if quarantine is None else quarantine.write,
+                self.threads,
+                totals,
+                takes_more=lambda: quarantine is not None and quarantine.takes_more,
+                check=partial(self._require_some_accepted, source, totals, quarantine),
+            )
             try:
                 reader.read(partial(self.progress, source, totals))
             finally:
                 if not reader.is_busy:
                     source.close()
             totals.fold()
+            totals.leading = LeadingRejects(whole=False)  # of the first source only
         return tuple(forms)
 
-    def _require_few_rejects(self, counts: Counts, quarantine: Quarantine) -> None:
+    def _require_some_accepted(self, source: Source, totals: Totals, quarantine: Quarantine | None) -> None:
+        if quarantine is None:
+            return
+        leading = totals.leading
+        if leading.count < _LEADING_REJECTS or leading.reason is None or self.max_reject_ratio >= _MOST_REJECTED:
+            return
+        role = leading.reason.partition(":")[0]
+        path = {"time": self.fields.time, "merchant": self.fields.merchant, "amount": self.fields.amount}.get(role)
+        todo = "Export the data again."
+        if path is not None:
+            todo = f"Name the field of the {role} with --{role}-field"
+            todo += f": the first document has {', '.join(quarantine.first_names)}." if quarantine.first_names else "."
+        raise TooManyRejects(
+            f"the first {_LEADING_REJECTS:,} documents of {source.name} were all rejected for one reason, "
+            + leading.reason
+            + ("" if path is None else f" (--{role}-field {path})"),
+            f"Nothing was published, and the rest was not read. {todo} "
+            f"{where_rejects_are(quarantine.path, quarantine.kept, totals.counts.rejected)}.",
+        )
+
+    def _require_few_rejects(self, totals: Totals, quarantine: Quarantine) -> None:
+        counts = totals.counts
         of_those_read = self.max_reject_ratio * counts.read
         # What is published excuses a few, but not a window in which a tenth is wrong: that is no bad document, it is a
         # source that has changed.
         excused = min(self.max_reject_ratio * self.basis, max(_A_FEW, counts.read / 10))
         allowed = max(of_those_read, excused)
         if counts.rejected > allowed:
-            by_reason = sorted(quarantine.by_reason.items())
+            by_reason = sorted(totals.rejects_by_reason.items())
             reasons = ", ".join(f"{count} {reason}" for reason, count in by_reason)
+            where = where_rejects_are(quarantine.path, quarantine.kept, counts.rejected)
             raise TooManyRejects(
                 f"{counts.rejected} of {counts.read} documents were rejected ({reasons}), and "
                 f"--max-reject-ratio {self.max_reject_ratio:g} allows {int(allowed)}"
                 + (f" beside {self.basis} transactions that are published" if self.basis > counts.read else ""),
-                f"Nothing was published. The rejects are in {quarantine.path}; mend them at their source, or "
-                "allow them with a higher --max-reject-ratio.",
+                f"Nothing was published. {where}; correct them at their source, or allow them with a higher "
+                "--max-reject-ratio.",
             )
 
 

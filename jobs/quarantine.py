@@ -3,7 +3,8 @@
 `bson.json_util.loads` reads a line back. Its fields: ``source``, ``position`` (``{"byte": n}`` or ``{"row": n}``),
 ``_id`` (null where there is none), ``field``, ``reason``, ``document`` (a `bson.Binary` of the raw bytes where decoding
 them, or reading the line back, would lose anything). Rejected documents may hold what customers entrusted to the
-company, so only the owner may read the file.
+company, so only the owner may read the file. It is limited in size: it holds the first rejects, in the order of the
+sources, up to the first that does not fit.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import hashlib
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final
 
 from bson import Binary, encode
 from bson.datetime_ms import DatetimeMS
@@ -30,10 +30,15 @@ from jobs.decode.batch import Reject
 
 _MAX_LEVELS: Final = 100
 """How deep MongoDB lets documents be nested."""
+_NAMES: Final = 20
 
 
 QUARANTINE_NAME: Final = re.compile(r"(run-\d{6,}|verify)-\d{8}T\d{6}Z-\d+\.jsonl")
 """The names that `quarantine_path` gives; files of other names in the folder are somebody else's."""
+
+
+QUARANTINE_BYTES: Final = 1024 * 2**20
+"""How large a file of rejects may get unless another limit is set."""
 
 
 def quarantine_path(folder: Path, run: Run) -> Path:
@@ -61,24 +66,37 @@ class Quarantine:
     """Writes the rejects of one run; makes the file with the first of them.
 
     :param path: the file; it must not exist yet.
+    :param max_bytes: how large it may get.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
-        self._file: TextIO | None = None
-        self.by_reason: Counter[str] = Counter()
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._file: BinaryIO | None = None
+        self._full = False
+        self.kept = 0
+        self.first_names: tuple[str, ...] = ()
+        """The names of the first fields of the first document that was written."""
 
     @property
     def path(self) -> Path | None:
         """The file, or None while there was nothing to write."""
-        return self._path if self.by_reason else None
+        return self._path if self.kept else None
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether no reject was left out yet."""
+        return not self._full
 
     def write(self, rejects: Iterable[Reject]) -> None:
-        """Append `rejects`.
+        """Append `rejects`, as far as the limit allows.
 
         :raises ServiceError: the file cannot be written.
         """
         for reject in rejects:
+            if self._full:
+                return
             document = reject.document()
             document_id = document.get("_id") if isinstance(document, dict) else None
             if not _comes_back(document):
@@ -91,18 +109,28 @@ class Quarantine:
                 "reason": reject.reason,
                 "document": document,
             }
-            try:
-                if self._file is None:
-                    self._file = self._create()
-                self._file.write(dumps(line, json_options=CANONICAL_JSON_OPTIONS, ensure_ascii=False) + "\n")
-            except OSError as error:
-                raise self._unwritable(error) from None
-            self.by_reason[f"{reject.field}: {reject.reason}"] += 1
+            text = dumps(line, json_options=CANONICAL_JSON_OPTIONS, ensure_ascii=False) + "\n"
+            self._append(text.encode("utf-8", "surrogatepass"))
+            if self.kept == 1 and isinstance(document, dict):
+                self.first_names = tuple(document)[:_NAMES]
 
-    def _create(self) -> TextIO:
+    def _append(self, line: bytes) -> None:
+        if self._bytes + len(line) > self._max_bytes:
+            self._full = True
+            return
+        try:
+            if self._file is None:
+                self._file = self._create()
+            self._file.write(line)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self._bytes += len(line)
+        self.kept += 1
+
+    def _create(self) -> BinaryIO:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        return os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass")
+        return os.fdopen(descriptor, "wb")
 
     def close(self) -> None:
         """Bring the file to disk.
@@ -138,6 +166,19 @@ class Quarantine:
             f"the quarantine file {self._path} cannot be written: {error.strerror or error}",
             "Nothing was published. Make room, or set QUARANTINE_DIR to a folder that can be written.",
         )
+
+
+def where_rejects_are(path: object | None, kept: int | None, rejected: int) -> str:
+    """In words, how many of the rejects of a run are in its quarantine file.
+
+    :param path: the file, or None where there is none.
+    :param kept: how many rejects it holds, or None where that was not recorded: all of them.
+    """
+    if path is None:
+        return f"None of the {rejected:,} rejects was kept, as --max-quarantine-mb leaves no room"
+    if kept is None or kept == rejected:
+        return f"The rejects are in {path}"
+    return f"The first {kept:,} of the rejects are in {path}, the other {rejected - kept:,} were only counted"
 
 
 def _same_rejects(first: Path, second: Path) -> bool:

@@ -7,6 +7,7 @@ whatever the size of the source.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from core.calendar.days import LocalDays
 from core.stores.runs import Counts
 from jobs.aggregate.partial import PARTIAL_SCHEMA, Partial
 from jobs.aggregate.summaries import merge
-from jobs.decode.batch import Reject
+from jobs.decode.batch import LeadingRejects, Reject
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.feed import Buffer, Source
@@ -56,10 +57,14 @@ class Totals:
 
     :param partials: frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`.
     :param kinds: frames of ``merchant_id`` and ``kind``.
+    :param rejects_by_reason: number of rejects for each ``field: reason``.
+    :param leading: how the documents of the first source begin.
     :param warnings: what the sources say that a user should know.
     """
 
     counts: Counts = field(default_factory=Counts)
+    rejects_by_reason: Counter[str] = field(default_factory=Counter)
+    leading: LeadingRejects = field(default_factory=LeadingRejects)
     partials: list[pl.DataFrame] = field(default_factory=list)
     kinds: list[pl.DataFrame] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -70,12 +75,25 @@ class Totals:
         self.kinds = [pl.concat(self.kinds).unique()]
 
 
+@dataclass(slots=True)
+class _Decoded:
+    """What one chunk gave."""
+
+    counts: Counts = field(default_factory=Counts)
+    rejects: list[Reject] = field(default_factory=list)
+    rejects_by_reason: Counter[str] = field(default_factory=Counter)
+    leading: LeadingRejects = field(default_factory=LeadingRejects)
+
+
 class SourceReader:
     """Reads one source to its end.
 
     :param rejected: takes the rejects, in the order of the source, from one thread at a time.
     :param threads: how many threads decode.
     :param totals: what is read is added to it.
+    :param takes_more: whether `rejected` still wants rejects; once it does not, they are only counted.
+    :param check: called, also from one thread at a time, when the next documents in the order of the source have been
+        added to `totals`; what it raises ends the reading.
     """
 
     def __init__(
@@ -87,6 +105,8 @@ class SourceReader:
         rejected: Callable[[list[Reject]], None],
         threads: int,
         totals: Totals,
+        takes_more: Callable[[], bool] = lambda: True,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._fields = fields
@@ -95,12 +115,14 @@ class SourceReader:
         self._rejected = rejected
         self._threads = threads
         self._totals = totals
+        self._takes_more = takes_more
+        self._check = check
         self._reading = threading.Lock()
         self._delivering = threading.Lock()
         self._stop = threading.Event()
         self._next_chunk = 0
         self._next_delivery = 0
-        self._finished: dict[int, tuple[Counts, list[Reject]]] = {}
+        self._finished: dict[int, _Decoded] = {}
         self._failure: tuple[int, BaseException] | None = None
         self._at_work = threads
 
@@ -156,13 +178,17 @@ class SourceReader:
                         self._stop.set()
                         break
                     self._next_chunk += 1
-                counts = Counts()
-                rejects: list[Reject] = []
+                decoded = _Decoded()
+                # What is delivered later comes later in the source, so that it is not wanted either.
+                keep_rejects = self._takes_more()
                 for batch in decoder.batches(chunk):
                     partial.add(batch)
-                    counts += batch.counts
-                    rejects += batch.rejects
-                self._deliver(number, counts, rejects)
+                    decoded.counts += batch.counts
+                    decoded.rejects_by_reason.update(batch.rejects_by_reason)
+                    decoded.leading = decoded.leading.then(batch.leading)
+                    if keep_rejects:
+                        decoded.rejects += batch.rejects
+                self._deliver(number, decoded)
             with self._delivering:
                 self._totals.partials.append(partial.frame())
                 self._totals.kinds.append(partial.merchant_kinds())
@@ -172,15 +198,18 @@ class SourceReader:
             with self._delivering:
                 self._at_work -= 1
 
-    def _deliver(self, number: int, counts: Counts, rejects: list[Reject]) -> None:
+    def _deliver(self, number: int, decoded: _Decoded) -> None:
         """Hand on what chunk `number` gave as soon as all chunks before it have been handed on."""
         with self._delivering:
-            self._finished[number] = (counts, rejects)
+            self._finished[number] = decoded
             while self._next_delivery in self._finished:
-                counts, rejects = self._finished.pop(self._next_delivery)
-                self._totals.counts += counts
-                if rejects:
-                    self._rejected(rejects)
+                following = self._finished.pop(self._next_delivery)
+                self._totals.counts += following.counts
+                self._totals.rejects_by_reason += following.rejects_by_reason
+                self._totals.leading = self._totals.leading.then(following.leading)
+                if following.rejects:
+                    self._rejected(following.rejects)
+                self._check()
                 self._next_delivery += 1
 
     def _fail(self, number: int, error: BaseException) -> None:

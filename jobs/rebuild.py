@@ -23,7 +23,7 @@ from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
-from jobs.quarantine import quarantine_path
+from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
 from jobs.reading import Totals
 from jobs.replacing import day_counts, days_of, replace_days
 from jobs.requested_days import RequestedDays
@@ -49,6 +49,7 @@ class Request:
     :param allow_empty: whether to go on although no document counts.
     :param allow_shrink: whether to go on although more than half of the published transactions that are replaced would
         be removed.
+    :param max_quarantine_bytes: how large the file of rejects may get.
     :param threads: decoding threads.
     :param live: how live collections are read.
     :param command: what the ledger calls the run.
@@ -66,6 +67,7 @@ class Request:
     threads: int = 1
     chunk_bytes: int = CHUNK_BYTES
     live: LiveOptions = field(default_factory=LiveOptions)
+    max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "rebuild"
 
     @property
@@ -196,6 +198,7 @@ class Rebuild:
             request.threads,
             watcher.reading,
             keeper.update,
+            request.max_quarantine_bytes,
             basis=before.total_count if before is not None and reads_some else 0,
         )
         window = days.window if request.is_partial else None

@@ -20,7 +20,7 @@ from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
-from jobs.quarantine import last_quarantine, quarantine_path
+from jobs.quarantine import QUARANTINE_BYTES, last_quarantine, quarantine_path
 from jobs.reading import in_background
 from jobs.rebuild import Watcher
 from jobs.refresh_plan import Plan, Planner
@@ -44,6 +44,7 @@ class RefreshRequest:
     :param max_reject_ratio: the share of the documents read, or of the transactions published where these are more,
         that may be rejected, 0 to 1.
     :param loss_limits: what a day after that of the oldest document may lose.
+    :param max_quarantine_bytes: how large the file of rejects may get.
     :param threads: decoding threads.
     :param command: what the ledger calls the run.
     """
@@ -57,6 +58,7 @@ class RefreshRequest:
     loss_limits: LossLimits = field(default_factory=LossLimits)
     threads: int = 1
     live: LiveOptions = field(default_factory=LiveOptions)
+    max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "refresh"
 
 
@@ -184,6 +186,7 @@ class Refresh:
             request.threads,
             watcher.reading,
             keeper.update,
+            request.max_quarantine_bytes,
             basis=0 if before is None else before.total_count,
         )
         open_source = partial(collection.source, request.fields, None if plan is None else plan.times)

@@ -37,6 +37,8 @@ def log_ended(run: Run) -> None:
         days_changed=run.days_changed,
         generation=run.generation,
         quarantine=run.quarantine,
+        rejects_kept=run.rejects_kept,
+        rejects_not_kept=run.rejects_not_kept,
         warnings=run.warnings,
         error=run.error,
     )

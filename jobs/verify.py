@@ -23,7 +23,7 @@ from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
-from jobs.quarantine import quarantine_path
+from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
 from jobs.reading import in_background
 from jobs.rebuild import Watcher
 from jobs.replacing import Change, replace_days
@@ -58,6 +58,7 @@ class VerifyRequest:
     :param fields: what is read of a document; must be as before.
     :param collection: the collection of a dump or server, or None for the default names.
     :param max_reject_ratio: the share of documents read that may be rejected, 0 to 1.
+    :param max_quarantine_bytes: how large the file of rejects may get.
     :param threads: decoding threads.
     :param look_back_days: that of the refreshes.
     :param repair: whether to replace the periods that drifted.
@@ -77,6 +78,7 @@ class VerifyRequest:
     repair: bool = False
     loss_limits: LossLimits = field(default_factory=LossLimits)
     live: LiveOptions = field(default_factory=LiveOptions)
+    max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "verify"
 
 
@@ -101,6 +103,7 @@ class VerifyOutcome:
     counts: Counts
     rejects_by_reason: dict[str, int]
     quarantine: Path | None
+    rejects_kept: int
     warnings: tuple[str, ...]
     compared: Publication
     repaired_by: Run | None
@@ -282,6 +285,7 @@ class Verify:
             request.threads,
             watcher.reading,
             note,
+            request.max_quarantine_bytes,
             basis=published.total_count if reads_some else 0,
         )
 
@@ -375,6 +379,7 @@ class Verify:
             counts=counted.counts,
             rejects_by_reason=counted.rejects_by_reason,
             quarantine=counted.quarantine,
+            rejects_kept=counted.rejects_kept,
             warnings=counted.warnings,
             compared=compared,
             repaired_by=run,

@@ -31,6 +31,12 @@ class SharedSettings(BaseSettings):
     quarantine_dir: Annotated[Path, Form("the path of a folder", r".+")] = Field(
         default=Path("quarantine"), description="Folder for the files of rejected documents."
     )
+    max_quarantine_mb: int = Field(
+        default=1024,
+        ge=0,
+        le=1_048_576,
+        description="MiB that the file of rejects of one run may have; later rejects are only counted.",
+    )
     threads: int = Field(default=0, ge=0, le=256, description="Decoding threads; 0 means one for each usable core.")
     store_timeout_s: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="Seconds to wait for a store that does not answer."

@@ -77,6 +77,7 @@ def run_to_record(run: Run) -> Record:
         "first_day_key": run.first_day_key,
         "last_day_key": run.last_day_key,
         "quarantine": None if run.quarantine is None else storable(run.quarantine),
+        "rejects_kept": run.rejects_kept,
         "error": None if run.error is None else storable(run.error),
     }
 
@@ -105,6 +106,7 @@ def run_from_record(record: Record) -> Run:
         first_day_key=record["first_day_key"],
         last_day_key=record["last_day_key"],
         quarantine=record["quarantine"],
+        rejects_kept=record.get("rejects_kept"),
         error=record["error"],
     )
 

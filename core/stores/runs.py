@@ -92,7 +92,8 @@ class Run:
     :param days_kept: how many days stayed as they were published although fewer transactions of them were counted, as
         their documents may have been purged; None where that was not found out.
     :param first_day_key: the first day that was replaced, or None for everything; likewise `last_day_key`.
-    :param quarantine: path of the file that holds its rejects, or None when there were none.
+    :param quarantine: path of the file that holds its first rejects, or None when there were none.
+    :param rejects_kept: how many rejects that file holds; None in rows of versions that kept all.
     :param error: the sentence that a failed run ended with, or None.
     """
 
@@ -117,12 +118,18 @@ class Run:
     first_day_key: str | None = None
     last_day_key: str | None = None
     quarantine: str | None = None
+    rejects_kept: int | None = None
     error: str | None = None
 
     @property
     def degraded(self) -> bool:
         """Whether the run went well although it had rejected documents."""
         return self.succeeded and self.counts.rejected > 0
+
+    @property
+    def rejects_not_kept(self) -> int:
+        """How many rejects were only counted, as the quarantine file has a limit."""
+        return 0 if self.rejects_kept is None else self.counts.rejected - self.rejects_kept
 
     @property
     def succeeded(self) -> bool:

@@ -18,6 +18,7 @@ from jobs.commands.progress import Bar, Silent
 from jobs.commands.signals import ignore_signals
 from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
+from jobs.quarantine import where_rejects_are
 from jobs.shrinking import LossLimits
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import redacted
@@ -37,6 +38,7 @@ class ReadingOptions:
     threads: int | None
     cursors: int | None
     batch_size: int | None
+    max_quarantine_mb: int | None
 
     def fields(self) -> Fields:
         """What is read of a document.
@@ -69,6 +71,10 @@ class ReadingOptions:
     def live(self, settings: Settings) -> LiveOptions:
         """How live collections are read."""
         return live_options(settings, self.cursors, self.batch_size)
+
+    def max_quarantine_bytes(self, settings: Settings) -> int:
+        """How large the file of rejects may get."""
+        return (settings.max_quarantine_mb if self.max_quarantine_mb is None else self.max_quarantine_mb) * 2**20
 
     def words(self, *between: str, usual_reject_ratio: float) -> list[str]:
         """What the ledger calls this: all that decides what is counted. URLs may hold a password.
@@ -112,7 +118,11 @@ def tell_of_compiling() -> None:
 
 
 def print_counts(
-    counts: Counts, rejects_by_reason: dict[str, int], quarantine: object, warnings: tuple[str, ...]
+    counts: Counts,
+    rejects_by_reason: dict[str, int],
+    quarantine: object | None,
+    rejects_kept: int | None,
+    warnings: tuple[str, ...],
 ) -> None:
     """Print what became of the documents."""
     typer.echo(
@@ -121,7 +131,7 @@ def print_counts(
     )
     for reason, count in sorted(rejects_by_reason.items()):
         typer.echo(f"  {count:,} rejected: {reason}")
-    if quarantine:
-        typer.echo(f"The rejects are in {quarantine}.")
+    if counts.rejected:
+        typer.echo(f"{where_rejects_are(quarantine, rejects_kept, counts.rejected)}.")
     for warning in warnings:
         note(f"{warning}.", "warning")

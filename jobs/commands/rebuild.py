@@ -52,6 +52,7 @@ def run(options: Options) -> None:
                 max_reject_ratio=reading.max_reject_ratio,
                 allow_empty=options.allow_empty,
                 allow_shrink=options.allow_shrink,
+                max_quarantine_bytes=reading.max_quarantine_bytes(settings),
                 threads=reading.threads or 1,
                 live=reading.live(settings),
                 command=_command(reading, options),
@@ -83,7 +84,7 @@ def _command(reading: ReadingOptions, options: Options) -> str:
 def _print(outcome: Outcome, settings: Settings, seconds: float) -> None:
     run, publication = outcome.run, outcome.publication
     typer.echo(f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): {', '.join(outcome.forms)}.")
-    print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.warnings)
+    print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)
     days = f"{publication.first_day_key} to {publication.last_day_key}" if publication.rows else "no day"
     typer.echo(
         f"Published {publication.rows:,} summaries of {days} as generation {publication.generation} (run {run.id}): "

@@ -61,6 +61,7 @@ def run(options: Options) -> None:
                 look_back_days=look_back,
                 max_reject_ratio=reading.max_reject_ratio,
                 loss_limits=loss_limits(settings, options.allow_shrink),
+                max_quarantine_bytes=reading.max_quarantine_bytes(settings),
                 threads=reading.threads or 1,
                 live=reading.live(settings),
                 command=_command(reading, options, look_back),
@@ -93,7 +94,7 @@ def _print(outcome: RefreshOutcome, settings: Settings, seconds: float) -> None:
     older = "" if plan is None or not plan.older_days else f" and {plan.older_days:,} older day(s)"
     which = "all days" if plan is None else f"the days from {run.first_day_key} on{older}"
     typer.echo(f"Read {run.counts.read:,} documents of {which} from {', '.join(run.sources)}.")
-    print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.warnings)
+    print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)
     total = f"{publication.total_count:,} transactions, {publication.total_amount:,} {settings.currency}"
     if publication.run_id == run.id:
         did = f"{run.days_changed:,} day(s) changed. Published generation {publication.generation} (run {run.id})"

@@ -109,6 +109,7 @@ def _print_run(r: Run) -> None:
         "days kept": "-" if r.days_kept is None else f"{r.days_kept:,}",
         "generation": "-" if r.generation is None else str(r.generation),
         "quarantine": r.quarantine or "-",
+        "kept": f"{counts.rejected - r.rejects_not_kept:,} of {counts.rejected:,} rejects" if counts.rejected else "-",
         "error": r.error or "-",
     }
     for name, value in lines.items():

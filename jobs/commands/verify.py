@@ -59,6 +59,7 @@ def run(options: Options) -> None:
                 fields=fields,
                 collection=reading.collection,
                 max_reject_ratio=reading.max_reject_ratio,
+                max_quarantine_bytes=reading.max_quarantine_bytes(settings),
                 threads=reading.threads or 1,
                 look_back_days=_look_back_days(options, settings),
                 repair=options.repair,
@@ -115,6 +116,8 @@ def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
         },
         "rejects_by_reason": outcome.rejects_by_reason,
         "quarantine": None if outcome.quarantine is None else str(outcome.quarantine),
+        "rejects_kept": outcome.rejects_kept,
+        "rejects_not_kept": outcome.counts.rejected - outcome.rejects_kept,
         "warnings": outcome.warnings,
         "compared_with": publication_as_json(outcome.compared),
         "repaired_by": None if outcome.repaired_by is None else run_as_json(outcome.repaired_by),
@@ -126,7 +129,7 @@ def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
     typer.echo(f"Recounted {outcome.counts.read:,} documents and compared the days from {days}.")
     if outcome.left_to_refresh:
         typer.echo("The next refresh counts the days after that anew; --to compares them as well.")
-    print_counts(outcome.counts, outcome.rejects_by_reason, outcome.quarantine, outcome.warnings)
+    print_counts(outcome.counts, outcome.rejects_by_reason, outcome.quarantine, outcome.rejects_kept, outcome.warnings)
     generation = outcome.compared.generation
     if not len(outcome.drift):
         but_kept = f", but for {len(outcome.kept):,} day(s) that are kept" if outcome.kept else ""

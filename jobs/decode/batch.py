@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -60,12 +60,39 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class LeadingRejects:
+    """How some documents begin: with how many rejects that all have one reason.
+
+    :param reason: ``field: reason`` of these rejects, or None while there are none.
+    :param whole: whether there is nothing but these.
+    """
+
+    count: int = 0
+    reason: str | None = None
+    whole: bool = True
+
+    def then(self, following: LeadingRejects) -> LeadingRejects:
+        """How these documents and the `following` ones begin."""
+        if not self.whole or following == LeadingRejects():
+            return self
+        if following.count == 0 or self.reason not in (None, following.reason):
+            return LeadingRejects(self.count, self.reason, whole=False)
+        return LeadingRejects(self.count + following.count, following.reason, following.whole)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Some decoded transactions, in the schema `ROW_SCHEMA`, and what became of the documents between them."""
+    """Some decoded transactions, in the schema `ROW_SCHEMA`, and what became of the documents between them.
+
+    :param rejects: made as they are iterated over, which can be done once and before the chunk's memory is used again.
+    :param rejects_by_reason: number of rejects for each ``field: reason``.
+    """
 
     rows: pa.RecordBatch
     counts: Counts
-    rejects: list[Reject]
+    rejects: Iterable[Reject]
+    rejects_by_reason: dict[str, int]
+    leading: LeadingRejects
 
 
 class Decoder(Protocol):

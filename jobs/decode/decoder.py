@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from core.errors import SourceDamaged
 from core.stores.runs import Counts
-from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, Reject
+from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, LeadingRejects, Reject
 from jobs.decode.bson_kernel import decode_bson, new_templates, new_walk
 from jobs.decode.documents import bson_document, json_document
 from jobs.decode.jit import PADDING, Int64s
@@ -21,7 +21,7 @@ from jobs.decode.json_values import new_found
 from jobs.decode.json_walk import new_room
 from jobs.decode.judge import Window, rules_for
 from jobs.decode.merchants import MerchantTable
-from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, SCRATCH_FULL, Outputs, new_outputs
+from jobs.decode.outputs import DAMAGED, DONE, LEADING, MERCHANTS_FULL, SCRATCH_FULL, Outputs, new_outputs
 from jobs.decode.plan import Fields, plan_paths
 from jobs.decode.reasons import describe
 from jobs.decode.slots import new_slots
@@ -42,7 +42,7 @@ def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
 
 def _batch(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
     """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
-    read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.tally)
+    read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.tally[:LEADING])
     codes = _arrow(pa.int32(), outputs.codes, counted)
     rows = pa.RecordBatch.from_arrays(
         [
@@ -53,7 +53,28 @@ def _batch(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s]
         schema=ROW_SCHEMA,
     )
     counts = Counts(read, counted, rejected, filtered, out_of_range)
-    return Batch(rows, counts, [reject(row) for row in outputs.rejects[:rejected]])
+    verdicts = outputs.rejects[:rejected, 0]
+    by_reason = dict(zip(*np.unique(verdicts, return_counts=True), strict=True))
+    return Batch(
+        rows,
+        counts,
+        map(reject, outputs.rejects[:rejected]),
+        {_reason(verdict): int(count) for verdict, count in by_reason.items()},
+        _leading(verdicts[: outputs.tally[LEADING]], read),
+    )
+
+
+def _reason(verdict: np.int64) -> str:
+    return ": ".join(describe(int(verdict)))
+
+
+def _leading(verdicts: Int64s, read: int) -> LeadingRejects:
+    """How `read` documents begin, the first of which were rejected by `verdicts`."""
+    if not len(verdicts):
+        return LeadingRejects(whole=read == 0)
+    others = np.flatnonzero(verdicts != verdicts[0])
+    count = int(others[0]) if len(others) else len(verdicts)
+    return LeadingRejects(count, _reason(verdicts[0]), whole=count == read)
 
 
 class CompiledDecoder(ABC, Generic[C]):

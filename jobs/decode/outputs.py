@@ -21,6 +21,7 @@ COUNTED: Final = 1
 REJECTED: Final = 2
 FILTERED: Final = 3
 OUT_OF_RANGE: Final = 4
+LEADING: Final = 5
 
 
 class Outputs(NamedTuple):
@@ -28,7 +29,8 @@ class Outputs(NamedTuple):
 
     ``codes``, ``amounts`` and ``instants`` are those of the counted documents; ``rejects`` has a row (verdict, start,
     end) for each reject. ``tally`` is added to: `READ`, `COUNTED`, `REJECTED`, `FILTERED`,
-    `OUT_OF_RANGE`; the second and third say how many rows of the other arrays are filled.
+    `OUT_OF_RANGE`; the second and third say how many rows of the other arrays are filled. `LEADING` is the number of
+    rejects before the first document that is none.
     """
 
     codes: Int32s
@@ -45,7 +47,7 @@ def new_outputs(rows: int, rejects: int) -> Outputs:
         np.empty(rows, np.int64),
         np.empty(rows, np.int64),
         np.empty((rejects, 3), np.int64),
-        np.zeros(5, np.int64),
+        np.zeros(6, np.int64),
     )
 
 
@@ -79,6 +81,8 @@ def record(verdict: Int, code: Int, amount: Int, instant: Int, start: Int, end: 
         outputs.tally[OUT_OF_RANGE] += 1
     else:
         reject = outputs.tally[REJECTED]
+        if reject == outputs.tally[READ]:
+            outputs.tally[LEADING] += 1
         outputs.rejects[reject, 0] = verdict
         outputs.rejects[reject, 1] = start
         outputs.rejects[reject, 2] = end

@@ -78,6 +78,7 @@ def test_a_run_is_read_back_exactly(stores: Stores) -> None:
         first_day_key="1403/04/04",
         last_day_key="1403/04/31",
         quarantine="quarantine/run-1.jsonl",
+        rejects_kept=2**40,
         error="«نشد»",
     )
     stores.runs.update(full)

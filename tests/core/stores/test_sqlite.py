@@ -336,6 +336,7 @@ def test_a_store_of_an_older_schema_keeps_its_data_and_takes_what_is_new(path: P
         assert amounts(stores) == {1}
         (kept,) = stores.runs.recent(10)
         assert (kept.id, kept.status, kept.error, kept.as_of_ms) == (1, RunStatus.FAILED, "the dump is damaged", None)
+        assert (kept.rejects_kept, kept.rejects_not_kept) == (None, 0)
         begun = stores.runs.begin(run())
         stores.runs.update(begun.ended(RunStatus.UNCHANGED, NOW_MS + 9))
         assert stores.runs.recent(1)[0].status is RunStatus.UNCHANGED

@@ -17,7 +17,7 @@ from core.stores.runs import Counts
 from core.stores.summaries import SUMMARY_COLUMNS
 from jobs.aggregate.partial import PARTIAL_SCHEMA, Partial
 from jobs.aggregate.summaries import merge, mixed_type_merchants, require_conservation, summarise
-from jobs.decode.batch import ROW_SCHEMA, Batch
+from jobs.decode.batch import ROW_SCHEMA, Batch, LeadingRejects
 from jobs.decode.merchants import MerchantTable
 
 TEHRAN = LocalDays("Asia/Tehran")
@@ -52,7 +52,7 @@ def partial_of(rows: list[Row], size: int = 1000) -> Partial:
             pa.array([amount for _, amount, _ in some], pa.int64()),
             pa.array([instant for _, _, instant in some], pa.int64()).view(pa.timestamp("ms", "UTC")),
         ]
-        partial.add(Batch(pa.RecordBatch.from_arrays(columns, schema=ROW_SCHEMA), Counts(), []))
+        partial.add(Batch(pa.RecordBatch.from_arrays(columns, schema=ROW_SCHEMA), Counts(), [], {}, LeadingRejects()))
     return partial
 
 

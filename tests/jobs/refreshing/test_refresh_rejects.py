@@ -18,7 +18,7 @@ from transactions import Transaction, spread
 from core.errors import TooManyRejects
 from core.stores.runs import RunStatus
 from jobs.decode.batch import Reject
-from jobs.quarantine import Quarantine, last_quarantine
+from jobs.quarantine import QUARANTINE_BYTES, Quarantine, last_quarantine
 
 pytest_plugins = ["refreshing_fixtures"]
 
@@ -146,7 +146,7 @@ def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: Keeping, tmp_
 
 def written(path: Path, rejects: Sequence[tuple[int, str]]) -> Quarantine:
     """A closed quarantine file of rejects, each a position and an amount."""
-    quarantine = Quarantine(path)
+    quarantine = Quarantine(path, QUARANTINE_BYTES)
     quarantine.write(
         Reject("a shop", at, "byte", "amount", "text", lambda amount=amount: {"amount": amount})  # type: ignore[misc]
         for at, amount in rejects
