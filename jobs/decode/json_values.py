@@ -356,7 +356,7 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: U
             slots.kind[slot] = kinds.STRING
             slots.start[slot] = at
             slots.length[slot] = end - at
-        elif reader == READ_ESCAPED or reader & WITH_ESCAPES:
+        elif reader == READ_ESCAPED or reader >= WITH_ESCAPES:
             if used + end - at > scratch.size - PADDING:
                 return False
             last = unescape(data, at, end, scratch, used)
@@ -365,7 +365,7 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: U
                 slots.start[slot] = used
                 slots.length[slot] = last - used
             else:
-                _read_unescaped(scratch, used, last, np.int64(reader & ~WITH_ESCAPES), slot, slots, words)
+                _read_unescaped(scratch, used, last, np.int64(reader) - WITH_ESCAPES, slot, slots, words)
             used = last
         else:
             _read_rare(data, at, end, np.int64(reader), slot, slots)

@@ -6,6 +6,7 @@ nested values are text. Arrow splits rows into fields and guesses no type; `jobs
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from jobs.decode.slots import Slots, new_slots
 from jobs.sources.feed import CHUNK_BYTES, MAX_TEXT_BYTES, Buffer, Stream, WholeDocuments
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
+_WRONG_ROW: Final = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _PARSING: Final = pacsv.ParseOptions(newlines_in_values=True)
 
 
@@ -129,12 +131,6 @@ class CsvFeed:
         schema = pa.schema([(name, pa.large_string()) for name in self._names])
         if not rows.strip(b"\r\n"):
             return pa.RecordBatch.from_pylist([], schema)
-        wrong: list[pacsv.InvalidRow] = []
-
-        def refuse(row: pacsv.InvalidRow) -> str:
-            wrong.append(row)
-            return "error"
-
         if rows.startswith(_UTF8_MARK):
             rows = _UTF8_MARK + rows  # Arrow takes one away, which here belongs to a value
         # Columns go by number: Arrow would give those of one name the type of only one of them.
@@ -143,16 +139,17 @@ class CsvFeed:
             table = pacsv.read_csv(
                 pa.py_buffer(rows),
                 read_options=pacsv.ReadOptions(use_threads=False, block_size=len(rows) + 1, column_names=numbers),
-                parse_options=pacsv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+                parse_options=_PARSING,
                 convert_options=pacsv.ConvertOptions(
                     column_types=dict.fromkeys(numbers, pa.large_string()), strings_can_be_null=False, check_utf8=False
                 ),
             )
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             reason = f"this is no valid CSV ({error})"
-            if wrong:
-                row = self._row - 1 + (wrong[0].number or 1)
-                found, expected = wrong[0].actual_columns, wrong[0].expected_columns
+            # Arrow can hand such rows to a function, but fails to where they are not UTF-8.
+            if wrong := _WRONG_ROW.search(str(error)):
+                number, expected, found = wrong.groups()
+                row = self._row - 1 + int(number)
                 reason = f"this is no valid CSV: row {row} has {found} fields, and the header {expected}"
             raise SourceDamaged(self._name, position, reason) from None
         (batch,) = table.combine_chunks().to_batches()

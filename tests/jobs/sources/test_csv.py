@@ -96,6 +96,11 @@ def test_a_line_of_another_length_is_damage_and_named(line: str, fields: int) ->
         read(good, good, line, good)
 
 
+def test_a_line_of_another_length_that_is_no_utf_8_is_damage() -> None:
+    with pytest.raises(SourceDamaged, match="no valid CSV"):
+        read_as_file(HEADER.encode() + b"a,1,1970-01-01T00:00:00Z,x\n\xff\xfe,1\n")
+
+
 def test_a_quotation_mark_that_is_not_closed_is_damage() -> None:
     with pytest.raises(SourceDamaged, match="the file ends inside quotation marks"):
         read("a,1,1970-01-01T00:00:00Z,x", '"a,1,1970-01-01T00:00:00Z,x', "a,1,1970-01-01T00:00:00Z,x")
