@@ -16,9 +16,9 @@ from core.stores.mongo.notifications import settle
 from core.stores.refusals import no_store, too_new
 
 SCHEMA_VERSION: Final = 7
-"""Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs may
-be ``retrying`` or ``printed``, and since 7 runs record how many rejects they kept: a program that knows an earlier one
-would lose or misread these."""
+"""Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs
+may be ``retrying`` or ``printed``, and since 7 runs record how many rejects they kept: a program that knows an earlier
+version would lose or misread these."""
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
