@@ -19,9 +19,11 @@
     └── StoreError               exit 1
         ├── StoreUnavailable              unwritable, full, or down
         │   ├── StoreBusy                 others kept writing to it
+        │   ├── StoreUnwritable           a write failed; what is stored can still be read
         │   └── StoreMissing              nothing was built there yet
         ├── StoreTooNew                   written by a newer version of this program
         ├── RunHeld                       another run is under way
+        ├── RunTakenOver                  another run has closed this one
         ├── MeaningMismatch               the store's numbers mean something else
         └── PublicationLost               another run published first
 
@@ -142,6 +144,10 @@ class StoreBusy(StoreUnavailable):
     """Others kept writing to the store for as long as one waits; it is well otherwise."""
 
 
+class StoreUnwritable(StoreUnavailable):
+    """A write failed, as on a full disk or a read-only file system; it says nothing about reading."""
+
+
 class StoreMissing(StoreUnavailable):
     """There is no store yet at the place where one was looked for."""
 
@@ -152,6 +158,10 @@ class StoreTooNew(StoreError):
 
 class RunHeld(StoreError):
     """Another run is under way; the sentence says which, and who holds it."""
+
+
+class RunTakenOver(StoreError):
+    """Another run has closed this one, whose process had given no sign of life."""
 
 
 class MeaningMismatch(StoreError):

@@ -148,7 +148,7 @@ class Rebuild:
             first_day_key=days.first_key,
             last_day_key=days.last_key,
         )
-        with RunKeeper(self._stores.runs, self._stores.runs.begin(draft), self._clock) as keeper:
+        with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
             before = self._require_allowed(request, meaning)
@@ -196,7 +196,7 @@ class Rebuild:
             self._local_days,
             request.max_reject_ratio,
             request.threads,
-            watcher.reading,
+            keeper.while_held(watcher.reading),
             keeper.update,
             request.max_quarantine_bytes,
             basis=before.total_count if before is not None and reads_some else 0,

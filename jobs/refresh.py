@@ -122,7 +122,7 @@ class Refresh:
             incremental=True,
             meaning=meaning,
         )
-        with RunKeeper(self._stores.runs, self._stores.runs.begin(draft), self._clock) as keeper:
+        with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Read when no other run can publish any more unless it takes over; the fence decides between those two.
             before = self._published(meaning)
             with in_background(partial(open_collection, request.url, request.collection, request.live)) as collection:
@@ -184,7 +184,7 @@ class Refresh:
             self._local_days,
             request.max_reject_ratio,
             request.threads,
-            watcher.reading,
+            keeper.while_held(watcher.reading),
             keeper.update,
             request.max_quarantine_bytes,
             basis=0 if before is None else before.total_count,

@@ -24,7 +24,7 @@ from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
 from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
-from jobs.reading import in_background
+from jobs.reading import Totals, in_background
 from jobs.rebuild import Watcher
 from jobs.replacing import Change, replace_days
 from jobs.requested_days import RequestedDays, is_clean_cut
@@ -148,7 +148,7 @@ class Verify:
         draft = self._draft(request, meaning, days)
         if request.repair:
             return self._repair(request, draft, days, watcher)
-        counted = self._count(request, days, published, draft, _unnoted, watcher)
+        counted = self._count(request, days, published, draft, _unnoted, watcher.reading)
         watcher.phase("checking")
         any_loss = replace(request, loss_limits=LossLimits(allow_shrink=True))
         retention = self._retention(any_loss, days, counted, published, watcher)
@@ -164,10 +164,11 @@ class Verify:
 
     def _repair(self, request: VerifyRequest, draft: Run, days: RequestedDays, watcher: Watcher) -> VerifyOutcome:
         """Compare as a run of the ledger, which publishes what was recounted."""
-        with RunKeeper(self._stores.runs, self._stores.runs.begin(draft), self._clock) as keeper:
+        with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Read before anything is counted: should another run take over and publish, this one fails at the fence.
             before = self._published(draft.meaning)
-            counted = self._count(request, days, before, keeper.run, keeper.update, watcher)
+            progress = keeper.while_held(watcher.reading)
+            counted = self._count(request, days, before, keeper.run, keeper.update, progress)
             watcher.phase("checking")
             retention = self._retention(request, days, counted, before, watcher)
             try:
@@ -255,7 +256,7 @@ class Verify:
         published: Publication,
         run: Run,
         note: Callable[..., None],
-        watcher: Watcher,
+        progress: Callable[[Source, Totals], None],
     ) -> Counted:
         counting = self._counting(request, days, published, note, watcher)
         return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run))
@@ -283,7 +284,7 @@ class Verify:
             self._local_days,
             request.max_reject_ratio,
             request.threads,
-            watcher.reading,
+            progress,
             note,
             request.max_quarantine_bytes,
             basis=published.total_count if reads_some else 0,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SUMMARIES: Final = "summary_transaction"
 """The table or view by which everyone finds the published summaries."""
 
+TAKEN_OVER: Final = "a later run has taken over"
+"""Why a run that was closed cannot publish any more."""
+
 _DEFECT: Final = "Nothing was published. This is a defect of the program: please report it with the command used."
 _MEDDLING: Final = (
     "Nothing was published. If something else was writing to the summaries just now, stop that and run it again."

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from pathlib import Path
 
 import psutil
 
@@ -16,8 +16,6 @@ from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, Run, RunStatus
 
 Clock = Callable[[], int]
 """Gives the present instant, milliseconds since 1970 UTC."""
-
-_START_TOLERANCE_MS: Final = 2_000  # the kernel counts from boot, and the time of boot moves when the clock is set
 
 
 def wall_clock_ms() -> int:
@@ -31,13 +29,14 @@ def current_holder() -> Holder:
         host=socket.gethostname(),
         process_id=os.getpid(),
         process_started_ms=int(psutil.Process().create_time() * 1000),
+        identity=_identity(),
     )
 
 
 def require_free(run: Run, now_ms: int) -> None:
     """Raise unless the run after `run` may begin.
 
-    It may when `run` has ended, its process on this host is dead, or its heartbeat is older than `HEARTBEAT_LIMIT_S`.
+    It may when `run` has ended, its process is known to be dead, or its heartbeat is older than `HEARTBEAT_LIMIT_S`.
 
     :raises RunHeld: says which run is under way, where, and since when.
     """
@@ -49,25 +48,61 @@ def require_free(run: Run, now_ms: int) -> None:
         raise RunHeld(
             f"run {run.id} ({run.command}) is under way in process {run.holder.process_id} on {run.holder.host} "
             f"since {_text(run.started_at_ms)}; its last heartbeat was {heartbeat_age_s:.0f} s ago",
-            f"Wait until it ends. It is taken over when its process on this host has died, or when its heartbeat is "
-            f"older than {HEARTBEAT_LIMIT_S:.0f} s.",
+            f"Wait until it ends. It is taken over when its process has died on this host (of containers: in this "
+            f"one), or when its heartbeat is older than {HEARTBEAT_LIMIT_S:.0f} s.",
         )
 
 
 def _known_dead(holder: Holder) -> bool:
-    """Whether this host can tell that the process is gone: of other hosts it cannot."""
-    if holder.host != socket.gethostname():
+    """Whether this process can tell that the holder's is gone: only of those of its own PID namespace can it."""
+    place = _place()
+    if place is None or holder.identity is None:
+        return False
+    its_place, _, started = holder.identity.rpartition(" ")
+    if its_place != place:
         return False
     try:
-        process = psutil.Process(holder.process_id)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return True
-        started_ms = process.create_time() * 1000
-    except psutil.NoSuchProcess:
+        os.kill(holder.process_id, 0)
+    except ProcessLookupError:
         return True
-    except psutil.AccessDenied:
-        return False
-    return bool(abs(started_ms - holder.process_started_ms) > _START_TOLERANCE_MS)
+    except PermissionError:
+        pass  # it is there, and another user's
+    found = _state_and_start(holder.process_id)
+    return found is not None and (found[0] in "ZX" or found[1] != started)
+
+
+def _identity() -> str | None:
+    """What tells this process from every other of every host; None where the system does not tell."""
+    place, found = _place(), _state_and_start(os.getpid())
+    return None if place is None or found is None else f"{place} {found[1]}"
+
+
+def _place() -> str | None:
+    """The boot of the kernel and the PID namespace in it: where the number of a process means this process.
+
+    The name of a host does not tell that: two containers may bear one name, and then know nothing of one another.
+    None where there is no Linux ``/proc``, or only that of another PID namespace.
+    """
+    try:
+        if str(Path("/proc/self").readlink()) != str(os.getpid()):
+            return None
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot_id} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
+
+
+def _state_and_start(process_id: int) -> tuple[str, str] | None:
+    """The state of a process, and its start in clock ticks since boot, which setting the clock does not change.
+
+    None where it has just ended, or ``/proc`` hides the processes of other users.
+    """
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    fields = status.rpartition(")")[2].split()  # the name before may hold anything
+    return fields[0], fields[19]
 
 
 def _text(instant_ms: int) -> str:

@@ -62,6 +62,7 @@ def run_to_record(run: Run) -> Record:
         "host": run.holder.host,
         "process_id": run.holder.process_id,
         "process_started_ms": run.holder.process_started_ms,
+        "process_identity": run.holder.identity,
         "started_at_ms": run.started_at_ms,
         "heartbeat_at_ms": run.heartbeat_at_ms,
         "ended_at_ms": run.ended_at_ms,
@@ -90,7 +91,9 @@ def run_from_record(record: Record) -> Run:
         status=RunStatus(record["status"]),
         phase=record["phase"],
         incremental=bool(record.get("incremental", 0)),
-        holder=Holder(record["host"], record["process_id"], record["process_started_ms"]),
+        holder=Holder(
+            record["host"], record["process_id"], record["process_started_ms"], record.get("process_identity")
+        ),
         started_at_ms=record["started_at_ms"],
         heartbeat_at_ms=record["heartbeat_at_ms"],
         ended_at_ms=record["ended_at_ms"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
-from core.errors import ConservationBroken
+from core.errors import ConservationBroken, RunTakenOver
 from core.stores.summaries import Meaning
 
 HEARTBEAT_LIMIT_S: Final = 120.0
@@ -64,12 +64,15 @@ class Holder:
 
     :param host: its host's name.
     :param process_id: its process id on that host.
-    :param process_started_ms: when that process began, which tells it from a later one with the same id.
+    :param process_started_ms: when that process began.
+    :param identity: boot, PID namespace and start of the process, which tell it from every other process of every
+        host; None where the system does not tell, and in rows of earlier versions. Then only the heartbeat counts.
     """
 
     host: str
     process_id: int
     process_started_ms: int
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,15 @@ class Run:
         return replace(self, status=status, ended_at_ms=at_ms, generation=generation)
 
 
+def taken_over(run: Run) -> RunTakenOver:
+    """The error of the process that holds `run`, which another one has closed."""
+    return RunTakenOver(
+        f"run {run.id} was taken over by another run, because it gave no sign of life for {HEARTBEAT_LIMIT_S:.0f} s",
+        "Do not pause the process or its host for so long. Run the same command again; it starts from what is "
+        "published now.",
+    )
+
+
 class RunLedger(Protocol):
     """Where runs are kept. Threads may share an instance, and take turns; processes may not."""
 
@@ -156,18 +168,22 @@ class RunLedger(Protocol):
         """Insert `draft` as the next run, when no other is under way.
 
         The run before must have ended, or its process on this host be dead, or its heartbeat be older than
-        `HEARTBEAT_LIMIT_S`. Of two that begin at once, one inserts the number and the other fails. A run before that
-        had not ended is closed first: as published when a publication bears its id, else as died.
+        `HEARTBEAT_LIMIT_S`. Of two that begin at once, one inserts the number and the other fails. Runs before that
+        had not ended are closed first: as published when a publication bears their id, else as died.
 
         :param draft: its `id` is ignored.
         :returns: the run with the number it got.
-        :raises RunHeld: another run is under way; says which, where, since when.
-        :raises StoreUnavailable: the store does not answer.
+        :raises RunHeld: another run is under way; says which, where, since when. `draft` was not inserted.
+        :raises StoreUnavailable: the store does not answer; `draft` may have been inserted.
         """
 
     def update(self, run: Run) -> None:
         """Replace the row of ``run.id`` with `run`; durable when it returns.
 
+        Only an open row of the holder of `run` is replaced. A run that another one has closed stays closed, whatever
+        its process writes afterwards.
+
+        :raises RunTakenOver: that run has ended, or another process holds it; nothing was written.
         :raises LookupError: the ledger has no such run.
         :raises StoreUnavailable: the store does not answer.
         """

@@ -11,7 +11,7 @@ import pytest
 from rebuilding import AtPhase, Workshop
 from transactions import published_rows, spread, summaries_of, write_bson
 
-from core.errors import PublicationLost, RunHeld, UsageError
+from core.errors import PublicationLost, RunHeld, RunTakenOver, SourceError, UsageError
 from core.stores import open_stores, wall_clock_ms
 from core.stores.runs import HEARTBEAT_LIMIT_S, RunStatus
 from jobs.rebuild import Request
@@ -72,13 +72,31 @@ def test_a_run_that_was_taken_over_cannot_publish_over_its_successor(two: TwoWor
         two.slow.rebuild(two.old_request)
         request = replace(request, truncate=how == "truncate", first_key="1403/01/01" if how == "range" else None)
     take_over = AtPhase(phase, lambda: two.fast.rebuild(replace(two.fast_request, truncate=True)))
-    with pytest.raises(PublicationLost) as lost:
+    with pytest.raises((RunTakenOver, PublicationLost)):
         two.slow.rebuild(request, take_over)
     assert published_rows(two.slow.stores) == summaries_of(FAST)
     fast, slow = two.slow.stores.runs.recent(2)
-    assert (fast.status, slow.status) == (RunStatus.PUBLISHED, RunStatus.FAILED)
+    assert (fast.status, slow.status) == (RunStatus.PUBLISHED, RunStatus.DIED)
     assert slow.generation is None
-    assert slow.error == lost.value.sentence
+
+
+@pytest.mark.parametrize("phase", ["checking", "publishing"])
+@pytest.mark.parametrize("how", ["truncate", "range"])
+def test_a_run_that_was_taken_over_publishes_nothing_although_its_successor_failed(
+    two: TwoWorkshops, phase: str, how: str
+) -> None:
+    """Its generation is still free then, but its row in the ledger is closed."""
+    two.slow.rebuild(two.old_request)
+    request = replace(two.slow_request, truncate=how == "truncate", first_key="1403/01/01" if how == "range" else None)
+
+    def take_over_and_fail() -> None:
+        with pytest.raises(SourceError):
+            two.fast.rebuild(Request(("no-such-file.bson",), truncate=True))
+
+    with pytest.raises((RunTakenOver, PublicationLost), match="taken over"):
+        two.slow.rebuild(request, AtPhase(phase, take_over_and_fail))
+    assert published_rows(two.slow.stores) == summaries_of(OLD)
+    assert [run.status for run in two.slow.stores.runs.recent(2)] == [RunStatus.FAILED, RunStatus.DIED]
 
 
 def test_a_run_is_refused_when_the_store_was_filled_while_it_waited_for_its_turn(

@@ -30,7 +30,7 @@ def stores(store_url: str) -> Iterator[Stores]:
 def keeper(stores: Stores) -> RunKeeper:
     """The keeper of a new run; every look at its clock is a millisecond later."""
     draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), BEGAN_MS, BEGAN_MS, ("x",), MEANING)
-    return RunKeeper(stores.runs, stores.runs.begin(draft), itertools.count(BEGAN_MS + 1).__next__)
+    return RunKeeper(stores.runs, draft, itertools.count(BEGAN_MS + 1).__next__)
 
 
 def latest(stores: Stores) -> Run:
@@ -49,9 +49,8 @@ def test_a_run_that_ends_well_is_recorded_as_published(stores: Stores) -> None:
 
 
 def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: Stores) -> None:
-    kept = keeper(stores)
-    kept.update(phase="checking")
-    with pytest.raises(SourceError), kept:
+    with pytest.raises(SourceError), keeper(stores) as kept:
+        kept.update(phase="checking")
         raise SourceError("x cannot be read", "Look at it.")
     run = latest(stores)
     assert (run.status, run.phase, run.error) == (RunStatus.FAILED, "checking", "x cannot be read")
@@ -85,9 +84,8 @@ def test_the_heartbeat_is_renewed_while_the_run_is_busy(stores: Stores, monkeypa
 def test_a_ledger_that_cannot_be_written_does_not_hide_the_first_error(tmp_path: Path) -> None:
     path = tmp_path / "summaries.db"
     with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
-        kept = keeper(stores)
-        _spoil(path)
-        with pytest.raises(SourceError, match=r"^this came first$"), kept:
+        with pytest.raises(SourceError, match=r"^this came first$"), keeper(stores):
+            _spoil(path)
             raise SourceError("this came first")
         with pytest.raises(StoreUnavailable):
             latest(stores)

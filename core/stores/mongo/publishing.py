@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from bson import Int64
 from bson.datetime_ms import DatetimeMS
@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.errors import StoreUnavailable
 from core.stores.generations import (
+    TAKEN_OVER,
     generation_name,
     publication_lost,
     require_next,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from core.stores.frames import SummaryTuple
+
+T = TypeVar("T")
 
 _BATCH_ROWS: Final = 10_000
 
@@ -80,9 +83,13 @@ def announce(
 
     :param made: the collection that was filled for it.
     """
+    if _is_closed(db, publication.run_id):
+        if made is not None:
+            drop(db, made)
+        raise publication_lost(publication, TAKEN_OVER)
     document = to_document({**publication_to_record(publication), **layers_to_record(layers)}, "generation")
     try:
-        _to_its_end(lambda: db[PUBLICATIONS].insert_one(document))
+        to_its_end(lambda: db[PUBLICATIONS].insert_one(document))
     except DuplicateKeyError:
         winner = db[PUBLICATIONS].find_one({"_id": publication.generation}) or {}
         # A driver that lost the answer and asked again is told that its own document is there.
@@ -103,33 +110,39 @@ def announce(
         clear(db)
 
 
-def _to_its_end(call: Callable[[], object]) -> None:
-    """Make `call` on another thread and wait until it has ended, whatever is raised here meanwhile.
+def _is_closed(db: Database[Document], run_id: int) -> bool:
+    """Whether another run has taken over run `run_id`, also when that published nothing."""
+    closed = {"$or": [{"_id": {"$gt": run_id}}, {"_id": run_id, "ended_at": {"$ne": None}}]}
+    return db["summary_runs"].find_one(closed, {"_id": True}) is not None
+
+
+def to_its_end(call: Callable[[], T]) -> T:
+    """Make `call` on another thread and wait until it has ended, whatever is raised here meanwhile; its result.
 
     A signal that is raised as an exception would else break the connection and leave open what the server does.
     """
-    outcome: Future[None] = Future()
+    outcome: Future[T] = Future()
     wanted = threading.Event()  # what is raised before it is set leaves the call unmade
 
     def work() -> None:
         wanted.wait()
         try:
-            call()
-            outcome.set_result(None)
+            outcome.set_result(call())
         except BaseException as error:
             outcome.set_exception(error)
 
     threading.Thread(target=work, name="announcing", daemon=True).start()
     raised: BaseException | None = None
-    while not outcome.done():
-        try:
+    while True:
+        try:  # around every call of this loop: a signal is raised where one returns
             wanted.set()
             wait([outcome])
+            break
         except BaseException as error:
             raised = error
     if raised is not None:
         raise raised
-    outcome.result()
+    return outcome.result()
 
 
 def drop(db: Database[Document], name: str) -> None:

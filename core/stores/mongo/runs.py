@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING, DESCENDING
-from pymongo.collection import Collection
+from pymongo.database import Database as PyMongoDatabase
 
 from core.errors import RunHeld
 from core.stores.holders import Clock, require_free
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
 from core.stores.mongo.inserting import insert_once
+from core.stores.mongo.publishing import to_its_end
 from core.stores.records import run_from_record, run_to_record
-from core.stores.runs import Run, RunStatus
+from core.stores.runs import Run, RunStatus, taken_over
+
+_HOLDER: Final = ("host", "process_id", "process_started", "process_identity")
 
 
 class MongoRunLedger:
@@ -30,11 +34,10 @@ class MongoRunLedger:
         before = next(iter(self.recent(1)), None)
         if before is not None:
             require_free(before, self._clock())
-            if before.status is RunStatus.RUNNING:
-                self._close(before)
+            self._close_open()
         run = replace(draft, id=1 if before is None else before.id + 1)
         with self._database.answering() as db:
-            if insert_once(db["summary_runs"], _to_document(run)):
+            if to_its_end(lambda: insert_once(db["summary_runs"], _to_document(run))):
                 return run
         winner = self.get(run.id)
         if winner is not None:
@@ -43,14 +46,25 @@ class MongoRunLedger:
 
     def update(self, run: Run) -> None:
         """Replace the document of ``run.id``; durable when it returns."""
+        document = _to_document(run)
+        held = {name: document[name] for name in ("_id", *_HOLDER)} | {"ended_at": None}
         with self._database.answering() as db:
-            _replace(db["summary_runs"], run)
+            runs = db["summary_runs"]
+            # A server whose updates are not atomic may yet replace what was closed at this moment: see `_settled`.
+            # To its end: one that a signal cut off could else arrive after the one that closes the row.
+            if _successor(db, run.id) is None and to_its_end(lambda: runs.replace_one(held, document)).matched_count:
+                return
+            stored = runs.find_one({"_id": run.id})
+        if stored is None:
+            raise LookupError(f"the ledger has no run {run.id}")
+        if _from_document(stored) != _from_document(document):  # else the driver has written it twice
+            raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
         """The run of that number, or None."""
         with self._database.answering() as db:
             document = db["summary_runs"].find_one({"_id": run_id})
-        return None if document is None else _from_document(document)
+            return None if document is None else _settled(db, document)
 
     def recent(self, limit: int) -> list[Run]:
         """At most `limit` runs, the latest first."""
@@ -58,7 +72,7 @@ class MongoRunLedger:
             return []
         with self._database.answering() as db:
             documents = list(db["summary_runs"].find().sort("_id", DESCENDING).limit(limit))
-        return [_from_document(document) for document in documents]
+            return [_settled(db, document) for document in documents]
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
         """The numbers, ascending, of runs below number `below` that ended before `before_ms`."""
@@ -73,16 +87,36 @@ class MongoRunLedger:
         with self._database.answering() as db:
             return db["summary_runs"].delete_many(query).deleted_count
 
-    def _close(self, run: Run) -> None:
-        """Close `run`, whose process is gone. Others may do so too at this moment: they write the same."""
+    def _close_open(self) -> None:
+        """Close the runs whose process is gone. Others may do so too at this moment: they write the same."""
         with self._database.answering() as db:
-            generations = [found["_id"] for found in db["summary_publications"].find({"run_id": run.id}, {"_id": True})]
-            _replace(db["summary_runs"], run.taken_over(self._clock(), max(generations, default=None)))
+            runs = db["summary_runs"]
+            for document in list(runs.find({"ended_at": None})):
+                run = _from_document(document)
+                closed = run.taken_over(self._clock(), _generation_of(db, run.id))
+                runs.replace_one({"_id": run.id, "ended_at": None}, _to_document(closed))
 
 
-def _replace(collection: Collection[Document], run: Run) -> None:
-    if not collection.replace_one({"_id": run.id}, _to_document(run)).matched_count:
-        raise LookupError(f"the ledger has no run {run.id}")
+def _settled(db: PyMongoDatabase[Document], document: Document) -> Run:
+    """The run of `document`. One that a later run follows has ended, whatever its document says.
+
+    The document of the later run is what closed it, and its number can exist once. Where conditional updates are not
+    atomic (FerretDB), a paused process could else reopen its own.
+    """
+    run = _from_document(document)
+    if run.status is not RunStatus.RUNNING or (successor := _successor(db, run.id)) is None:
+        return run
+    return run.taken_over(_from_document(successor).started_at_ms, _generation_of(db, run.id))
+
+
+def _successor(db: PyMongoDatabase[Document], run_id: int) -> Document | None:
+    return db["summary_runs"].find_one({"_id": {"$gt": run_id}}, sort=[("_id", ASCENDING)])
+
+
+def _generation_of(db: PyMongoDatabase[Document], run_id: int) -> int | None:
+    """The generation that run `run_id` published, or None."""
+    found = db["summary_publications"].find({"run_id": run_id}, {"_id": True})
+    return max((publication["_id"] for publication in found), default=None)
 
 
 def _to_document(run: Run) -> Document:

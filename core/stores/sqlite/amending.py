@@ -11,7 +11,7 @@ from core.errors import StoreUnavailable
 from core.stores.generations import SUMMARIES, require_amendable, require_amended, require_next, require_untouched
 from core.stores.records import publication_to_record
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.publishing import clear, generation_in_force, in_force, publish
+from core.stores.sqlite.publishing import clear, generation_in_force, in_force, publish, require_open
 from core.stores.sqlite.rows import insert
 from core.stores.summaries import SUMMARY_COLUMNS, KeyRange, Publication
 
@@ -71,6 +71,7 @@ def _apply(database: Database, publication: Publication, difference: Difference)
     with database.transaction() as connection:
         before = in_force(connection)
         require_next(publication, before["generation"] if before else 0)
+        require_open(connection, publication)
         removed = connection.executemany(_REMOVE, removals).rowcount
         changed = connection.executemany(_CHANGE, changes).rowcount
         connection.executemany(_ADD, additions)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core.errors import StoreUnavailable
 from core.stores.generations import (
     SUMMARIES,
+    TAKEN_OVER,
     generation_name,
     parse_generation_name,
     publication_lost,
@@ -78,6 +79,7 @@ def swap(database: Database, publication: Publication, table: str) -> None:
     with database.transaction() as connection:
         before = in_force(connection)
         require_next(publication, before["generation"] if before else 0)
+        require_open(connection, publication)
         _require_table(connection, publication, table)
         staged = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         if staged != publication.rows:
@@ -102,6 +104,16 @@ def clear(database: Database, run_id: int) -> None:
             _drop(database, table)
 
 
+def require_open(connection: sqlite3.Connection, publication: Publication) -> None:
+    """Raise if the run of `publication` was closed: another run took it over, also when that published nothing.
+
+    :raises PublicationLost: it was.
+    """
+    closed = "SELECT 1 FROM summary_runs WHERE id = ? AND ended_at_ms IS NOT NULL"
+    if connection.execute(closed, (publication.run_id,)).fetchone():
+        raise publication_lost(publication, TAKEN_OVER)
+
+
 def _drop(database: Database, table: str) -> None:
     with database.connection() as connection:
         connection.execute(f"DROP TABLE IF EXISTS {table}")
@@ -109,4 +121,4 @@ def _drop(database: Database, table: str) -> None:
 
 def _require_table(connection: sqlite3.Connection, publication: Publication, table: str) -> None:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
-        raise publication_lost(publication, "a later run has taken over and cleared it away")
+        raise publication_lost(publication, f"{TAKEN_OVER} and cleared it away")

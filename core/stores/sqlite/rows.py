@@ -27,10 +27,14 @@ def insert(connection: sqlite3.Connection, table: str, record: Record) -> None:
     connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", _to_parameters(record))
 
 
-def update(connection: sqlite3.Connection, table: str, record: Record) -> bool:
-    """Replace the row of `table` that has the ``id`` of `record`; whether there was one."""
+def update(connection: sqlite3.Connection, table: str, record: Record, where: str = "TRUE") -> bool:
+    """Replace the row of `table` that has the ``id`` of `record`, if `where` holds of it; whether there was one.
+
+    :param where: a condition, which may name the entries of `record` as parameters.
+    """
     assignments = ", ".join(f"{name} = :{name}" for name in record)
-    cursor = connection.execute(f"UPDATE {table} SET {assignments} WHERE id = :id", _to_parameters(record))
+    statement = f"UPDATE {table} SET {assignments} WHERE id = :id AND {where}"
+    cursor = connection.execute(statement, _to_parameters(record))
     return cursor.rowcount == 1
 
 

@@ -9,12 +9,18 @@ from typing import Final
 
 from core.stores.holders import Clock, require_free
 from core.stores.records import run_from_record, run_to_record
-from core.stores.runs import Run, RunStatus
+from core.stores.runs import Run, taken_over
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert, update
 
 _REMOVE: Final = (
     "DELETE FROM summary_runs WHERE id = ? AND ended_at_ms IS NOT NULL AND id < (SELECT max(id) FROM summary_runs)"
+)
+
+_OPEN: Final = "ended_at_ms IS NULL"
+_HELD: Final = (
+    f"{_OPEN} AND host = :host AND process_id = :process_id AND process_started_ms = :process_started_ms "
+    "AND process_identity IS :process_identity"
 )
 
 
@@ -34,8 +40,7 @@ class SqliteRunLedger:
             else:
                 predecessor = run_from_record(from_row(before))
                 require_free(predecessor, self._clock())
-                if predecessor.status is RunStatus.RUNNING:
-                    self._close(connection, predecessor)
+                self._close_open(connection)
                 run = replace(draft, id=predecessor.id + 1)
             insert(connection, "summary_runs", run_to_record(run))
         return run
@@ -43,7 +48,11 @@ class SqliteRunLedger:
     def update(self, run: Run) -> None:
         """Replace the row of ``run.id``; durable when it returns."""
         with self._database.transaction() as connection:
-            _replace(connection, run)
+            if update(connection, "summary_runs", run_to_record(run), _HELD):
+                return
+        if self.get(run.id) is None:
+            raise LookupError(f"the ledger has no run {run.id}")
+        raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
         """The run of that number, or None."""
@@ -72,13 +81,11 @@ class SqliteRunLedger:
         with self._database.transaction() as connection:
             return connection.executemany(_REMOVE, [(run_id,) for run_id in run_ids]).rowcount if run_ids else 0
 
-    def _close(self, connection: sqlite3.Connection, run: Run) -> None:
-        published = connection.execute(
-            "SELECT max(generation) FROM summary_publications WHERE run_id = ?", (run.id,)
-        ).fetchone()[0]
-        _replace(connection, run.taken_over(self._clock(), published))
-
-
-def _replace(connection: sqlite3.Connection, run: Run) -> None:
-    if not update(connection, "summary_runs", run_to_record(run)):
-        raise LookupError(f"the ledger has no run {run.id}")
+    def _close_open(self, connection: sqlite3.Connection) -> None:
+        """Close the runs whose process is gone; earlier versions may have left several."""
+        for row in connection.execute(f"SELECT * FROM summary_runs WHERE {_OPEN}").fetchall():
+            run = run_from_record(from_row(row))
+            published = connection.execute(
+                "SELECT max(generation) FROM summary_publications WHERE run_id = ?", (run.id,)
+            ).fetchone()[0]
+            update(connection, "summary_runs", run_to_record(run.taken_over(self._clock(), published)))

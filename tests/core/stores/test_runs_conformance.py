@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from examples import MEANING, NOW_MS, frame, publication, run, start_script
 
-from core.errors import RunHeld
+from core.errors import RunHeld, RunTakenOver
 from core.stores import Stores, current_holder, open_stores
 from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Holder, RunStatus
 
@@ -128,16 +128,60 @@ def test_a_run_whose_process_died_is_taken_over(stores: Stores, dead_holder: Hol
 
 
 def test_a_later_process_of_the_same_id_does_not_hold_the_run(stores: Stores) -> None:
-    started_ms = current_holder().process_started_ms
-    stores.runs.begin(run(replace(current_holder(), process_started_ms=started_ms - 60_000)))
+    place, _, started = str(current_holder().identity).rpartition(" ")
+    stores.runs.begin(run(replace(current_holder(), identity=f"{place} {int(started) - 1}")))
     assert stores.runs.begin(run()).id == 2
 
 
-def test_a_clock_that_was_set_a_little_does_not_free_a_run(stores: Stores) -> None:
+def test_a_clock_that_was_set_does_not_free_a_run(stores: Stores) -> None:
     started_ms = current_holder().process_started_ms
-    stores.runs.begin(run(replace(current_holder(), process_started_ms=started_ms - 1_000)))
+    stores.runs.begin(run(replace(current_holder(), process_started_ms=started_ms - 3_600_000)))
     with pytest.raises(RunHeld):
         stores.runs.begin(run())
+
+
+@pytest.mark.parametrize("where", ["in another container", "before the host was started again", "by an earlier version"])
+def test_a_process_of_elsewhere_is_not_taken_for_dead_though_its_host_has_the_same_name(
+    stores: Stores, clock: Clock, dead_holder: Holder, where: str
+) -> None:
+    boot, namespace, started = str(current_holder().identity).split(" ")
+    identities = {
+        "in another container": f"{boot} pid:[1] {started}",
+        "before the host was started again": f"00000000-0000-4000-8000-000000000000 {namespace} {started}",
+        "by an earlier version": None,
+    }
+    stores.runs.begin(run(replace(dead_holder, identity=identities[where])))
+    with pytest.raises(RunHeld, match=f"process {dead_holder.process_id} on {dead_holder.host}"):
+        stores.runs.begin(run())
+    clock.now_ms += int(HEARTBEAT_LIMIT_S * 1000) + 1
+    assert stores.runs.begin(run()).id == 2
+
+
+def test_a_closed_run_stays_closed_whatever_its_process_writes(stores: Stores, clock: Clock) -> None:
+    """It was paused, and goes on when another run has taken it over."""
+    paused = stores.runs.begin(run(ELSEWHERE))
+    clock.now_ms += int(HEARTBEAT_LIMIT_S * 1000) + 1
+    successor = stores.runs.begin(run())
+    closed = stores.runs.get(paused.id)
+    for written in (
+        replace(paused, heartbeat_at_ms=clock.now_ms),
+        replace(paused, phase="publishing"),
+        paused.ended(RunStatus.PUBLISHED, clock.now_ms),
+    ):
+        with pytest.raises(RunTakenOver, match=f"run {paused.id} was taken over"):
+            stores.runs.update(written)
+    assert closed is not None
+    assert closed.status is RunStatus.DIED
+    assert stores.runs.recent(9) == [successor, closed]
+
+
+def test_only_the_process_that_holds_a_run_writes_its_row(stores: Stores) -> None:
+    """A store that was put back from a backup may have a run of that number that another process began."""
+    begun = stores.runs.begin(run())
+    for holder in (ELSEWHERE, replace(begun.holder, identity=f"{begun.holder.identity}1")):
+        with pytest.raises(RunTakenOver):
+            stores.runs.update(replace(begun, holder=holder, phase="checking"))
+    assert stores.runs.get(begun.id) == begun
 
 
 def test_a_run_elsewhere_holds_the_ledger_until_its_heartbeat_is_too_old(stores: Stores, clock: Clock) -> None:

@@ -84,9 +84,9 @@ def test_a_run_on_another_host_is_taken_over_when_its_heartbeat_is_too_old(jobs:
     (failed,) = stores.runs.recent(1)
     elsewhere = Holder("another-host", 4242, failed.started_at_ms)
     late_ms = wall_clock_ms() - int(HEARTBEAT_LIMIT_S * 1000)
-    alive = replace(failed, status=RunStatus.RUNNING, holder=elsewhere, ended_at_ms=None, error=None)
-    stores.runs.update(replace(alive, heartbeat_at_ms=late_ms + 30_000))
+    draft = replace(failed, status=RunStatus.RUNNING, holder=elsewhere, ended_at_ms=None, error=None)
+    alive = stores.runs.begin(replace(draft, heartbeat_at_ms=late_ms + 30_000))
     jobs("rebuild", "fast.bson").require_failure(1, "is under way in process 4242 on another-host")
     stores.runs.update(replace(alive, heartbeat_at_ms=late_ms))
     assert jobs("rebuild", "fast.bson").code == 0
-    assert [run.status for run in stores.runs.recent(9)] == [RunStatus.PUBLISHED, RunStatus.DIED]
+    assert [run.status for run in stores.runs.recent(9)] == [RunStatus.PUBLISHED, RunStatus.DIED, RunStatus.FAILED]
