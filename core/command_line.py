@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -20,6 +20,7 @@ import typer
 from core import __version__
 from core.errors import ServiceError, exit_code_of
 from core.event_log import is_log_json, log_event, take_over_logging
+from core.system_limits import Limit, limit_of
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -75,9 +76,27 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[Verdict]:
         _fail(lost, False, verdict.exit_code)
     except Exception as error:
         _fail(_defect(error, after_defect), as_json)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of Polars, which is no Exception
+            raise
+        _fail(_defect(error, after_defect), as_json)
 
 
-def _defect(error: Exception, after_defect: str) -> ServiceError:
+def fail_of_memory(limit: Limit) -> None:
+    """End the program whose process was ended for a lack of memory."""
+    with suppress(typer.Exit):
+        _fail(_stopped_by(limit), "--json" in sys.argv)
+    sys.exit(1)
+
+
+def _stopped_by(limit: Limit) -> ServiceError:
+    return ServiceError(f"the command could not go on: {limit.reason}", limit.hint)
+
+
+def _defect(error: BaseException, after_defect: str) -> ServiceError:
+    """The error for `error`, which nothing has foreseen: a limit of the system, or a defect of the program."""
+    if (limit := limit_of(error)) is not None:
+        return _stopped_by(limit)
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
     hint = f"This is a defect of the program ({place}): please report it. {after_defect}".rstrip()

@@ -9,6 +9,7 @@ Nothing heavy is imported until a verb runs, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import signal
+import sys
 
 if __name__ == "__main__":
     # Until a verb deals with it, Ctrl-C ends the program by itself: no traceback out of the middle of an import.
@@ -20,7 +21,8 @@ from typing import Annotated
 
 import typer
 
-from core.command_line import Version
+from core.command_line import Version, edge, fail_of_memory
+from core.system_limits import within_memory
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 too many rejects, 4 drift found by verify, 5 would remove too many "
@@ -123,6 +125,14 @@ BatchSize = Annotated[
     int | None,
     typer.Option(min=1, max=1_000_000, help="Documents a server sends at a time. [default: SOURCE_BATCH_SIZE]"),
 ]
+
+
+def _main() -> None:
+    try:
+        with edge("--json" in sys.argv):  # a verb has its own; this one hears of what cannot be loaded before
+            app()
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
 
 
 @app.callback()
@@ -366,4 +376,4 @@ def warm(as_json: Json = False) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    within_memory(_main, fail_of_memory)

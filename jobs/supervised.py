@@ -21,6 +21,8 @@ _REFRESH: Final = (sys.executable, "-m", "jobs", "refresh")
 _TIDY_S: Final = 30.0
 """How long a process may take to end by itself once it was told to."""
 _LONGEST_ERROR: Final = 2000
+_USAGE_ERROR: Final = "\n\nError: "
+_CHECK: Final = "Check REFRESH_OPTIONS: it holds options of: python -m jobs refresh."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ class Ended:
     def as_event(self) -> dict[str, object]:
         """The fields of a log line: what happened, in which run, and why it failed."""
         problem = self.report.get("error", {})
-        run = self.report.get("run", {})
+        run = self.report.get("run")
+        if self.code == 0 and run is None:
+            reason = "it ended without a refresh, as after --help"
+            return {"event": "refresh-failed", "level": "error", "exit_code": 0, "error": reason, "hint": _CHECK}
         if self.code == 0:  # also when it was told to end just after it had published
             seconds = (run["ended_at_ms"] - run["started_at_ms"]) / 1000
             told = {name: run[name] for name in ("status", "generation", "days_changed", "warnings")}
@@ -52,8 +57,9 @@ class Ended:
             return {"event": "refresh-stopped", "level": "warning", "reason": problem.get("message", "")}
         if problem.get("type") == "RunHeld":
             return {"event": "refresh-skipped", "level": "info", "reason": problem["message"]}
-        reason = problem.get("message", self.error)
-        hint = problem.get("hint", "")
+        # Options that the command does not take are told on standard error only, below how it is used.
+        reason = problem.get("message", self.error.rpartition(_USAGE_ERROR)[2])
+        hint = problem.get("hint", _CHECK if _USAGE_ERROR in self.error else "")
         return {"event": "refresh-failed", "level": "error", "exit_code": self.code, "error": reason, "hint": hint}
 
 
@@ -62,7 +68,7 @@ def refresh_once(options: Sequence[str], time_limit_s: float) -> Ended:
 
     It is told to end then, as by ``SIGTERM``, which publishes nothing; and killed when it does not.
     """
-    command = [*_REFRESH, *options, "--json"]
+    command = [*_REFRESH, "--json", *options]  # first: after an option without its value it would be that value
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

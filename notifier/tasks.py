@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from core import metric_files
 from core.celery import app
-from core.errors import ServiceError, StoreBusy, StoreUnavailable
+from core.errors import ServiceError, StoreBusy, StoreUnavailable, StoreUnwritable
 from core.event_log import about, log_event, take_over_logging
 from core.notifications.broker import ANNOUNCE, REQUEST_ID, SEND, SWEEP, queue_delivery, queue_length
 from core.notifications.pulse import pulse
@@ -91,7 +91,7 @@ def _services(task: str) -> Iterator[Services]:
                 _made.append(make_services(read_settings(), _queue, _queue_room))
         yield _made[0]
     except ServiceError as error:
-        if isinstance(error, StoreUnavailable) and not isinstance(error, StoreBusy):
+        if isinstance(error, StoreUnavailable) and not isinstance(error, (StoreBusy, StoreUnwritable)):
             _close()  # a store that was replaced is opened anew
         log_event("task-failed", "error", task=task, error=error.sentence, hint=error.hint)
     except OperationalError as error:

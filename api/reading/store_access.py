@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from core.errors import StoreBusy, StoreError, StoreUnavailable
+from core.errors import StoreBusy, StoreError, StoreUnavailable, StoreUnwritable
 from core.stores import Stores
 
 T = TypeVar("T")
@@ -42,8 +42,8 @@ class StoreAccess:
         stores = self._opened()
         try:
             return use(stores)
-        except StoreBusy:
-            raise  # a writer's time-out says nothing about the others
+        except (StoreBusy, StoreUnwritable):
+            raise  # what keeps one from writing says nothing about those who read
         except StoreUnavailable as error:
             if self._stores is stores:  # else they were closed under this caller, and their successor may be well
                 self._note(error)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from core.settings.forms import Form
+
+
+_NO_REFRESH: Final = ("-h", "--help", "--version")
 
 
 class RefreshSettings(BaseSettings):
@@ -49,7 +52,9 @@ class RefreshSettings(BaseSettings):
     @classmethod
     def _splittable(cls, options: str) -> str:
         try:
-            shlex.split(options)
+            words = shlex.split(options)
         except ValueError as error:
             raise ValueError("it must be options as typed in a shell: a quotation mark is not closed") from error
+        if found := next((word for word in words if word in _NO_REFRESH), None):
+            raise ValueError(f"it must be options of a refresh, but {found} ends the command before it begins")
         return options

@@ -20,7 +20,7 @@ class MongoContactStore:
         """Let the user be reached at `addresses`, by channel, and nowhere else; durable when it returns."""
         user_id = storable(user_id)
         reached = [{"channel": channel, "address": storable(address)} for channel, address in addresses.items()]
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             while True:
                 try:
                     db["contacts"].replace_one({"_id": user_id}, {"addresses": reached}, upsert=True)

@@ -16,7 +16,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyM
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from core.errors import SettingsError, StoreUnavailable
+from core.errors import SettingsError, StoreUnavailable, StoreUnwritable
 
 Document = dict[str, Any]
 
@@ -65,6 +65,21 @@ class Database:
         except PyMongoError as error:
             # Not as the cause: its own text, which a traceback shows, quotes the documents of a batch.
             raise self._unavailable(error) from None
+
+    @contextmanager
+    def writing(self) -> Iterator[PyMongoDatabase[Document]]:
+        """As `answering`, for what writes: of a server that refuses that, reading may well go on.
+
+        :raises StoreUnwritable: it refuses, as on a full disk.
+        :raises StoreUnavailable: it does not answer.
+        """
+        try:
+            yield self._database
+        except OperationFailure as error:
+            refused = self._unavailable(error)
+            raise StoreUnwritable(refused.sentence, refused.hint) from error
+        except PyMongoError as error:
+            raise self._unavailable(error) from error
 
     def close(self) -> None:
         """Close all connections; closing again does nothing."""

@@ -60,7 +60,7 @@ class MongoNotificationStore:
         """Keep `notification` with a pending log for each channel, unless one of its id is kept already."""
         kept = newly_kept(notification_from_record(notification_to_record(notification)))
         while True:
-            with self._database.answering() as db, suppress(DuplicateKeyError):
+            with self._database.writing() as db, suppress(DuplicateKeyError):
                 db[_NOTIFICATIONS].insert_one(new_document(kept, queue_at_ms))
                 return kept
             if found := self.get(notification.id):
@@ -76,7 +76,7 @@ class MongoNotificationStore:
         """Let `event` happen to the log of `channel`, unless another has since it stood as `state`."""
         event = event_from_record(event_to_record(event))
         then = after(state, event)
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             # First: a log whose copy is not open nobody would look at when this process dies after the event.
             if not state.is_open and not settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)}):
                 return None
@@ -98,7 +98,7 @@ class MongoNotificationStore:
         queueing = {
             channel: Queueing(state.number, queue_at_ms if state.is_open else None) for channel, state in states.items()
         }
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             settle(db, kept.notification.id, queueing)
 
     def due(self, now_ms: int, limit: int) -> list[str]:
@@ -113,7 +113,7 @@ class MongoNotificationStore:
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
         """Give none of those logs of these notifications that `due` gives by `now_ms` again before `until_ms`."""
         query = {"_id": {"$in": list(notification_ids)}, "queue_at": {"$lte": DatetimeMS(now_ms)}}
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             found = db[_NOTIFICATIONS].find(query, {"logs": True, "revision": True})
             postponed = [_update(document, _postponed(document["logs"], now_ms, until_ms)) for document in found]
             if postponed:
@@ -168,7 +168,7 @@ class MongoNotificationStore:
         The events go first: all of them are in the copies, so that a crash in between takes nothing away.
         """
         removed = 0
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             for notification_id in notification_ids:
                 settle(db, notification_id, KEEP)
                 document = db[_NOTIFICATIONS].find_one({"_id": notification_id})

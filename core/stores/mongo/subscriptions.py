@@ -24,7 +24,7 @@ class MongoSubscriptionStore:
     def add(self, subscription: Subscription) -> Subscription:
         """Keep `subscription`, unless one of its id is kept already; durable when it returns."""
         document = to_document(subscription_to_record(subscription), "id")
-        with self._database.answering() as db, suppress(DuplicateKeyError):
+        with self._database.writing() as db, suppress(DuplicateKeyError):
             db["subscriptions"].insert_one(document)
         return self._present(subscription.id)
 
@@ -61,7 +61,7 @@ class MongoSubscriptionStore:
         Where updates are not atomic, of two that end it at the same moment either may set the instant: nothing ever
         takes an end back.
         """
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             db["subscriptions"].update_one(
                 {"_id": subscription_id, "ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}}
             )
@@ -69,7 +69,7 @@ class MongoSubscriptionStore:
 
     def remove_ended(self, before_ms: int) -> int:
         """Remove the subscriptions that ended before `before_ms`; how many those were."""
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             return db["subscriptions"].delete_many({"ended_at": {"$lt": DatetimeMS(before_ms)}}).deleted_count
 
     def _present(self, subscription_id: str) -> Subscription:

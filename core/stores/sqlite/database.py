@@ -10,14 +10,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from core.errors import StoreBusy, StoreUnavailable
+from core.errors import StoreBusy, StoreUnavailable, StoreUnwritable
 from core.stores.refusals import no_store
+from core.system_limits import DISK_FULL, limit_at
 
 BREATH_S: Final = 0.01
 """How long whoever writes much lets others write, now and then."""
 
 _POLL_S: Final = 0.002
 _CHECKPOINT_TIMEOUT_MS: Final = 200  # how long closing waits for readers in the middle of a statement
+
+_OF_THE_SYSTEM: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+"""Primary result codes for which the system has the reason: SQLite says no more of a full disk than an I/O error."""
 
 _MOVED: Final = (
     "its file was removed or replaced while it was open",
@@ -32,7 +36,7 @@ _REASONS: Final = {
         "this user may not write to it",
         "Change the permissions of the file and its folder, or STORE_URL.",
     ),
-    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; what was published before is still published."),
+    sqlite3.SQLITE_FULL: DISK_FULL,
     sqlite3.SQLITE_IOERR: (
         "reading or writing failed ({error})",
         "Check for free space, a file size limit and the health of the disk; what was published before is still "
@@ -101,9 +105,11 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The connection inside a transaction that writes: committed at the end, rolled back on any exception.
 
-        :raises StoreUnavailable: SQLite failed, or the file was removed or replaced; nothing was written.
+        :raises StoreUnwritable: SQLite failed; nothing was written.
+        :raises StoreUnavailable: the file was removed or replaced; nothing was written.
         """
-        with self.connection() as connection:
+        with self._lock, self._explained(StoreUnwritable):
+            connection = self._connection
             try:
                 self._begin(connection)  # inside: a signal may be raised as soon as it returns
                 self.require_in_place()  # SQLite would go on writing to a file that nobody can open any more
@@ -149,29 +155,31 @@ class Database:
             self._connection.close()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, kind: type[StoreUnavailable] = StoreUnavailable) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._unavailable(error) from error
+            raise self._unavailable(error, kind) from error
 
-    def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
+    def _unavailable(self, error: sqlite3.Error, kind: type[StoreUnavailable]) -> StoreUnavailable:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest refines the primary code
-        if code == sqlite3.SQLITE_CANTOPEN:
+        limit = limit_at(self._file.parent) if code in _OF_THE_SYSTEM else None
+        if limit is not None:
+            reason, hint = limit
+        elif code == sqlite3.SQLITE_CANTOPEN:
             reason, hint = self._why_not_opened()
         else:
             reason, hint = _REASONS.get(code, ("{error}", ""))
-        refused = self._refused(reason.format(error=error, timeout_s=self.timeout_s), hint)
-        return StoreBusy(refused.sentence, refused.hint) if code == sqlite3.SQLITE_BUSY else refused
+        kind = StoreBusy if code == sqlite3.SQLITE_BUSY else kind
+        return self._refused(reason.format(error=error, timeout_s=self.timeout_s), hint, kind)
 
-    def _refused(self, reason: str, hint: str) -> StoreUnavailable:
-        return StoreUnavailable(f"the store at {self.path} cannot be used: {reason}", hint)
+    def _refused(self, reason: str, hint: str, kind: type[StoreUnavailable] = StoreUnavailable) -> StoreUnavailable:
+        return kind(f"the store at {self.path} cannot be used: {reason}", hint)
 
     def _why_not_opened(self) -> tuple[str, str]:
-        folder = self.path.absolute().parent
         if self.path.is_dir():
             return "it is a folder", "Let STORE_URL name a file in it."
-        if not folder.is_dir():
+        if not self._file.parent.is_dir():
             return f"there is no folder {self.path.parent}", "Make the folder, or change STORE_URL."
         return "this user may not open it, or not write in its folder", "Change the permissions, or STORE_URL."
 

@@ -1,0 +1,92 @@
+"""What the system does not give to a process, as sentences: space, memory, file descriptors, a writable file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_SMALLEST_FREE: Final = 65_536
+"""Bytes. With less SQLite cannot make its ``-shm`` file, of which a part has 32 KiB."""
+
+
+class Limit(NamedTuple):
+    """Why something failed, to follow on a colon, and what to do about it."""
+
+    reason: str
+    hint: str
+
+
+DISK_FULL: Final = Limit("the disk is full", "Free some space; what was published before is still published.")
+READ_ONLY: Final = Limit("its file system is read-only", "Mount it for writing, or use a place on another one.")
+FEW_DESCRIPTORS: Final = Limit(
+    "this process may not open more files", "Allow more with ulimit -n, LimitNOFILE of systemd, or ulimits of compose."
+)
+LITTLE_MEMORY: Final = Limit(
+    "there is too little memory", "Allow more (ulimit -v, the limit of the container), or lower --threads."
+)
+
+_BY_NUMBER: Final = {
+    errno.ENOSPC: DISK_FULL,
+    errno.EDQUOT: DISK_FULL,
+    errno.EROFS: READ_ONLY,
+    errno.EMFILE: FEW_DESCRIPTORS,
+    errno.ENFILE: FEW_DESCRIPTORS,
+    errno.ENOMEM: LITTLE_MEMORY,
+}
+_OF_MEMORY: Final = ("can't start new thread", "failed to map segment", "annot allocate memory")
+
+
+def limit_of(error: BaseException) -> Limit | None:
+    """The limit that `error` comes from, or None when it comes from something else."""
+    if isinstance(error, MemoryError) or any(text in str(error) for text in _OF_MEMORY):
+        return LITTLE_MEMORY
+    if isinstance(error, OSError) and error.errno in _BY_NUMBER:
+        return _BY_NUMBER[error.errno]
+    # Libraries say in many ways that a part of them could not be loaded; a whole installation has all parts.
+    unloaded = isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is None)
+    return LITTLE_MEMORY if unloaded and is_memory_limited() else None
+
+
+def limit_at(folder: Path) -> Limit | None:
+    """The limit that keeps this process from writing in `folder` now, or None when there is none."""
+    try:
+        os.close(os.open(folder, os.O_RDONLY))
+        found = os.statvfs(folder)
+    except OSError as error:
+        return _BY_NUMBER.get(error.errno or 0)
+    if found.f_flag & os.ST_RDONLY:
+        return READ_ONLY
+    blocks, files = (found.f_bfree, found.f_ffree) if os.geteuid() == 0 else (found.f_bavail, found.f_favail)
+    return DISK_FULL if blocks * found.f_frsize < _SMALLEST_FREE or (found.f_files and not files) else None
+
+
+def is_memory_limited() -> bool:
+    """Whether the address space of this process is limited, as by ``ulimit -v``."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None]) -> None:
+    """Call `main`; in a process of its own where the address space is limited.
+
+    Native code (Polars, OpenBLAS, LLVM) ends its process with ``SIGABRT`` when it gets no memory. Only another process
+    can put that into words. Signals are passed on to it.
+
+    :param when_ended: called in this process when the other was ended by a lack of memory.
+    :raises SystemExit: the other process has ended, with its exit code.
+    """
+    if not is_memory_limited() or (child := os.fork()) == 0:
+        main()
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: os.kill(child, number))
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP, -signal.SIGILL):
+        when_ended(LITTLE_MEMORY)
+    sys.exit(code if code >= 0 else 128 - code)
