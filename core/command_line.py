@@ -85,18 +85,19 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[Verdict]:
 def fail_of_memory(limit: Limit) -> None:
     """End the program whose process was ended for a lack of memory."""
     with suppress(typer.Exit):
-        _fail(_stopped_by(limit), "--json" in sys.argv)
+        _fail(_stopped_by(limit, None), "--json" in sys.argv)
     sys.exit(1)
 
 
-def _stopped_by(limit: Limit) -> ServiceError:
-    return ServiceError(f"the command could not go on: {limit.reason}", limit.hint)
+def _stopped_by(limit: Limit, file: str | bytes | None) -> ServiceError:
+    what = "the command could not go on" if file is None else f"{os.fsdecode(file)} cannot be used"
+    return ServiceError(f"{what}: {limit.reason}", limit.hint)
 
 
 def _defect(error: BaseException, after_defect: str) -> ServiceError:
     """The error for `error`, which nothing has foreseen: a limit of the system, or a defect of the program."""
     if (limit := limit_of(error)) is not None:
-        return _stopped_by(limit)
+        return _stopped_by(limit, getattr(error, "filename", None))
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
     hint = f"This is a defect of the program ({place}): please report it. {after_defect}".rstrip()

@@ -39,15 +39,23 @@ _BY_NUMBER: Final = {
     errno.ENFILE: FEW_DESCRIPTORS,
     errno.ENOMEM: LITTLE_MEMORY,
 }
-_OF_MEMORY: Final = ("can't start new thread", "failed to map segment", "annot allocate memory")
+_BY_TEXT: Final = {
+    "can't start new thread": LITTLE_MEMORY,
+    "failed to map segment": LITTLE_MEMORY,
+    "annot allocate memory": LITTLE_MEMORY,
+    "Too many open files": FEW_DESCRIPTORS,
+}
+"""What libraries say that keep the number of the error to themselves."""
 
 
 def limit_of(error: BaseException) -> Limit | None:
     """The limit that `error` comes from, or None when it comes from something else."""
-    if isinstance(error, MemoryError) or any(text in str(error) for text in _OF_MEMORY):
+    if isinstance(error, MemoryError):
         return LITTLE_MEMORY
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         return _BY_NUMBER[error.errno]
+    if (told := next((limit for text, limit in _BY_TEXT.items() if text in str(error)), None)) is not None:
+        return told
     # Libraries say in many ways that a part of them could not be loaded; a whole installation has all parts.
     unloaded = isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is None)
     return LITTLE_MEMORY if unloaded and is_memory_limited() else None

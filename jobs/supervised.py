@@ -17,11 +17,12 @@ from typing import Any, Final
 
 import psutil
 
+from core.errors import UsageError
+
 _REFRESH: Final = (sys.executable, "-m", "jobs", "refresh")
 _TIDY_S: Final = 30.0
 """How long a process may take to end by itself once it was told to."""
 _LONGEST_ERROR: Final = 2000
-_USAGE_ERROR: Final = "\n\nError: "
 _CHECK: Final = "Check REFRESH_OPTIONS: it holds options of: python -m jobs refresh."
 
 
@@ -43,8 +44,8 @@ class Ended:
     def as_event(self) -> dict[str, object]:
         """The fields of a log line: what happened, in which run, and why it failed."""
         problem = self.report.get("error", {})
-        run = self.report.get("run")
-        if self.code == 0 and run is None:
+        run = self.report.get("run", {})
+        if self.code == 0 and not run:
             reason = "it ended without a refresh, as after --help"
             return {"event": "refresh-failed", "level": "error", "exit_code": 0, "error": reason, "hint": _CHECK}
         if self.code == 0:  # also when it was told to end just after it had published
@@ -57,9 +58,10 @@ class Ended:
             return {"event": "refresh-stopped", "level": "warning", "reason": problem.get("message", "")}
         if problem.get("type") == "RunHeld":
             return {"event": "refresh-skipped", "level": "info", "reason": problem["message"]}
-        # Options that the command does not take are told on standard error only, below how it is used.
-        reason = problem.get("message", self.error.rpartition(_USAGE_ERROR)[2])
-        hint = problem.get("hint", _CHECK if _USAGE_ERROR in self.error else "")
+        # Options that the command does not take are named on standard error only, below how it is used.
+        unparsed = self.code == UsageError.exit_code and not problem
+        reason = problem.get("message", self.error.rpartition("Error: ")[2] if unparsed else self.error)
+        hint = problem.get("hint", _CHECK if unparsed else "")
         return {"event": "refresh-failed", "level": "error", "exit_code": self.code, "error": reason, "hint": hint}
 
 

@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings
 
 from core.settings.forms import Form
 
-
 _NO_REFRESH: Final = ("-h", "--help", "--version")
 
 

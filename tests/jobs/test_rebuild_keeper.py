@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rebuilding import Workshop
+from transactions import bson_of, spread
 
 import jobs.keeper
-from core.errors import Interrupted, SourceError, StoreUnavailable
-from core.stores import Stores, current_holder, open_stores
-from core.stores.runs import Run, RunStatus
+from core.errors import Interrupted, RunTakenOver, SourceError, StoreUnavailable
+from core.stores import Stores, current_holder, open_stores, wall_clock_ms
+from core.stores.runs import HEARTBEAT_LIMIT_S, Run, RunStatus
 from core.stores.summaries import Meaning
 from jobs.keeper import RunKeeper
+from jobs.rebuild import Request, Watcher
 
 MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
 BEGAN_MS = 1_719_230_400_000
@@ -49,9 +54,13 @@ def test_a_run_that_ends_well_is_recorded_as_published(stores: Stores) -> None:
 
 
 def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: Stores) -> None:
-    with pytest.raises(SourceError), keeper(stores) as kept:
-        kept.update(phase="checking")
-        raise SourceError("x cannot be read", "Look at it.")
+    def fail() -> None:
+        with keeper(stores) as kept:
+            kept.update(phase="checking")
+            raise SourceError("x cannot be read", "Look at it.")
+
+    with pytest.raises(SourceError):
+        fail()
     run = latest(stores)
     assert (run.status, run.phase, run.error) == (RunStatus.FAILED, "checking", "x cannot be read")
 
@@ -81,12 +90,35 @@ def test_the_heartbeat_is_renewed_while_the_run_is_busy(stores: Stores, monkeypa
     assert latest(stores) == ended, "no heartbeat follows the end"
 
 
+def test_a_heartbeat_that_finds_the_run_taken_over_ends_it_while_it_reads(
+    stores: Stores, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source has more to come, so nothing but the heartbeat can notice."""
+    monkeypatch.setattr(jobs.keeper, "HEARTBEAT_S", 0.01)
+    source = tmp_path / "source.bson"
+    os.mkfifo(source)
+    writer = os.open(source, os.O_RDWR)
+    os.write(writer, bson_of(spread(["a"], days=300)))
+    later = wall_clock_ms() + int(HEARTBEAT_LIMIT_S * 1000) + 60_000
+    others = open_stores(store_url, timeout_s=10, clock=lambda: later)
+
+    class TakingOver(Watcher):
+        def reading(self, source: object, totals: object) -> None:
+            if len(others.runs.recent(2)) < 2:
+                others.runs.begin(replace(latest(others), started_at_ms=later, heartbeat_at_ms=later))
+
+    with others, pytest.raises(RunTakenOver, match="run 1 was taken over"):
+        Workshop(stores, tmp_path).rebuild(Request((str(source),)), TakingOver())
+    os.close(writer)
+    assert [run.status for run in stores.runs.recent(9)] == [RunStatus.RUNNING, RunStatus.DIED]
+    assert stores.summaries.published() is None
+
+
 def test_a_ledger_that_cannot_be_written_does_not_hide_the_first_error(tmp_path: Path) -> None:
     path = tmp_path / "summaries.db"
     with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
-        with pytest.raises(SourceError, match=r"^this came first$"), keeper(stores):
-            _spoil(path)
-            raise SourceError("this came first")
+        with pytest.raises(SourceError, match=r"^this came first$"):
+            _fail_over_a_spoilt_store(stores, path)
         with pytest.raises(StoreUnavailable):
             latest(stores)
 
@@ -107,6 +139,12 @@ def test_a_heartbeat_that_fails_does_no_harm(tmp_path: Path, monkeypatch: pytest
                 time.sleep(0.01)
             assert latest(stores).heartbeat_at_ms > before
         assert latest(stores) == kept.run
+
+
+def _fail_over_a_spoilt_store(stores: Stores, path: Path) -> None:
+    with keeper(stores):
+        _spoil(path)
+        raise SourceError("this came first")
 
 
 def _spoil(path: Path) -> None:

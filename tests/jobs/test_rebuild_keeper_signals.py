@@ -20,8 +20,7 @@ from jobs.keeper import RunKeeper
 
 ROOT = Path(__file__).parents[2]
 WATCHED = {
-    str(ROOT / name)
-    for name in ("jobs/keeper.py", "core/stores/sqlite/runs.py", "core/stores/sqlite/database.py")
+    str(ROOT / name) for name in ("jobs/keeper.py", "core/stores/sqlite/runs.py", "core/stores/sqlite/database.py")
 } | {str(ROOT / "core/stores/mongo" / name) for name in ("runs.py", "publishing.py", "database.py")}
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")

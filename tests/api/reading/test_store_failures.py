@@ -6,12 +6,14 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from asking import MERCHANTS, SUMMARY, Api, document, problem
 from examples import NOW_MS
 from sales import SALES, publish
+from sending import contacts_of, send
 
 from api.reading.in_force import InForce
 from api.reading.store_access import StoreAccess
@@ -153,6 +155,24 @@ class TestDown:
         finally:
             again.kill()
             again.wait(timeout=10)
+
+
+def test_a_failed_write_does_not_keep_others_from_reading(small_disk: Path) -> None:
+    url = f"sqlite:///{small_disk / 'summaries.db'}"
+    publish(url)
+    api = Api(url)
+    assert api.series().status_code == 200
+    with suppress(OSError), (small_disk / "filling").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    refused = 0
+    for user in range(50):
+        answer = send(api, contacts_of(f"u{user}"), {"contacts": {"sms": "+989123456789"}}, method="PUT")
+        refused += answer.status_code == 503
+        for mode in ("daily", "weekly", "monthly"):
+            assert api.series(mode, merchant_id="shop-1").status_code == 200
+    assert refused > 5
+    assert len(api.stores) == 1
 
 
 class TestManyAtOnce:

@@ -140,7 +140,9 @@ def test_a_clock_that_was_set_does_not_free_a_run(stores: Stores) -> None:
         stores.runs.begin(run())
 
 
-@pytest.mark.parametrize("where", ["in another container", "before the host was started again", "by an earlier version"])
+@pytest.mark.parametrize(
+    "where", ["in another container", "before the host was started again", "by an earlier version"]
+)
 def test_a_process_of_elsewhere_is_not_taken_for_dead_though_its_host_has_the_same_name(
     stores: Stores, clock: Clock, dead_holder: Holder, where: str
 ) -> None:

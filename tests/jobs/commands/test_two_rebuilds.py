@@ -13,7 +13,7 @@ import pytest
 from command_line import CommandLine, wait_until
 from transactions import bson_of, published_rows, spread, summaries_of, write_bson
 
-from core.stores import Stores, open_stores, wall_clock_ms
+from core.stores import Stores, current_holder, open_stores, wall_clock_ms
 from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, RunStatus
 
 SLOW = spread(["slow"], days=50)
@@ -77,6 +77,27 @@ def test_a_run_whose_process_is_dead_is_taken_over_at_once(jobs: CommandLine, st
     os.close(read_end)
     assert jobs("rebuild", "fast.bson").code == 0
     assert [run.status for run in stores.runs.recent(9)] == [RunStatus.PUBLISHED, RunStatus.DIED]
+
+
+def test_a_paused_process_that_goes_on_after_it_was_taken_over_ends_and_publishes_nothing(
+    jobs: CommandLine, stores: Stores, store_url: str
+) -> None:
+    read_end, write_end = os.pipe()
+    paused = jobs.start("rebuild", "-", stdin=read_end)
+    os.close(read_end)
+    wait_until(lambda: stores.runs.get(1))
+    paused.send(signal.SIGSTOP)
+    late_ms = wall_clock_ms() + int(HEARTBEAT_LIMIT_S * 1000) + 60_000
+    with open_stores(store_url, timeout_s=10, clock=lambda: late_ms) as others:
+        draft = replace(others.runs.recent(1)[0], holder=current_holder(), heartbeat_at_ms=late_ms)
+        others.runs.update(others.runs.begin(draft).ended(RunStatus.FAILED, late_ms, "it failed"))
+    os.write(write_end, bson_of(SLOW))
+    os.close(write_end)
+    paused.send(signal.SIGCONT)
+    paused.wait().require_failure(1, "run 1 was taken over by another run")
+    assert stores.summaries.published() is None
+    assert [run.status for run in stores.runs.recent(9)] == [RunStatus.FAILED, RunStatus.DIED]
+    assert jobs("rebuild", "fast.bson").code == 0
 
 
 def test_a_run_on_another_host_is_taken_over_when_its_heartbeat_is_too_old(jobs: CommandLine, stores: Stores) -> None:

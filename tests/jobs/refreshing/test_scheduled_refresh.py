@@ -154,6 +154,29 @@ def test_one_that_would_remove_too_much_is_told_until_its_options_allow_that(
     assert event("--allow-shrink")["event"] == "refreshed"
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ("--look-back 1 --help", "it ended without a refresh, as after --help"),
+        ("--version", "No such option: --version"),
+        ("--where", "Option '--where' requires an argument."),
+        ("one two", "Got unexpected extra argument (two)"),
+    ],
+)
+def test_options_that_start_no_refresh_are_told_in_one_sentence(store_of_here: str, options: str, error: str) -> None:
+    event = refresh_once(options.split(), time_limit_s=TIMEOUT_S).as_event()
+    assert (event["event"], event["level"]) == ("refresh-failed", "error")
+    assert str(event["error"]).startswith(error)
+    assert "REFRESH_OPTIONS" in str(event["hint"])
+
+
+def test_options_may_ask_for_json_and_name_a_store(store_of_here: str, tmp_path: Path) -> None:
+    options = ["no-such.bson", "--json", "--store", f"sqlite:///{tmp_path / 'other.db'}"]
+    event = refresh_once(options, time_limit_s=TIMEOUT_S).as_event()
+    assert event["error"] == "no-such.bson is no live collection"
+    assert (tmp_path / "other.db").exists()
+
+
 def test_a_process_that_was_killed_is_told_by_its_signal() -> None:
     assert Ended(-9, {}, "", False).as_event()["exit_code"] == -9
 
