@@ -31,6 +31,8 @@ LITTLE_MEMORY: Final = Limit(
     "there is too little memory", "Allow more (ulimit -v, the limit of the container), or lower --threads."
 )
 
+_PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _BY_NUMBER: Final = {
     errno.ENOSPC: DISK_FULL,
     errno.EDQUOT: DISK_FULL,
@@ -88,12 +90,18 @@ def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None])
     :param when_ended: called in this process when the other was ended by a lack of memory.
     :raises SystemExit: the other process has ended, with its exit code.
     """
-    if not is_memory_limited() or (child := os.fork()) == 0:
+    if not is_memory_limited():
         main()
         return
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: os.kill(child, number))
+    passed_on = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
+    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # one that comes before the handlers are there waits for them
+    child = os.fork()
+    for number in passed_on if child else ():
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
+    if not child:
+        main()
+        return
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP, -signal.SIGILL):
         when_ended(LITTLE_MEMORY)

@@ -58,6 +58,13 @@ MAY_BE_EMPTY: Final = {"store_url", "api_bind", "notify_senders"}
 """Beside those whose default it is: the first two are judged by what uses them, and a program may have no channel."""
 
 
+@pytest.mark.parametrize("options", ["--help", "--where status=paid -h", "--version"])
+def test_options_that_end_a_refresh_before_it_begins_are_refused(monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    monkeypatch.setenv("REFRESH_OPTIONS", options)
+    with pytest.raises(SettingsError, match=r"REFRESH_OPTIONS is .*: it must be options of a refresh, but -"):
+        read_settings()
+
+
 def _wrong_numbers(field: FieldInfo) -> Iterator[str]:
     bounds = {type(one): one for one in field.metadata}
     step = 1 if field.annotation is int else 0.001

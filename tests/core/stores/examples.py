@@ -73,11 +73,14 @@ def run(holder: Holder | None = None, at_ms: int = NOW_MS) -> Run:
     )
 
 
-def start_script(name: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start the script `name` of this folder with pipes to its input and output."""
+def start_script(name: str, *arguments: str, within: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start the script `name` of this folder with pipes to its input and output.
+
+    :param within: the command that starts it, such as ``unshare``.
+    """
     here = Path(__file__).parent
     return subprocess.Popen(
-        [sys.executable, str(here / name), *arguments],
+        [*within, sys.executable, str(here / name), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

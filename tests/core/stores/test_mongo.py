@@ -7,18 +7,20 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
 import pytest
 from bson import Int64
-from examples import publication, run, uniform
+from examples import NOW_MS, publication, run, uniform
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database as PyMongoDatabase
-from pymongo.errors import OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from core.calendar.periods import Mode
-from core.errors import PublicationLost, StoreBusy, StoreTooNew, StoreUnavailable
+from core.errors import PublicationLost, RunTakenOver, StoreBusy, StoreTooNew, StoreUnavailable, StoreUnwritable
 from core.stores import Stores, open_stores
 from core.stores.generations import generation_name
 from core.stores.mongo import following
@@ -28,6 +30,7 @@ from core.stores.mongo.layers import Layer, Part, parts
 from core.stores.mongo.publishing import announce, fill
 from core.stores.mongo.schema import SCHEMA_VERSION
 from core.stores.mongo.summaries import MongoSummaryStore
+from core.stores.runs import RunStatus
 
 Document = dict[str, Any]
 
@@ -52,6 +55,59 @@ def publish(stores: Stores, generation: int, run_id: int | None = None) -> None:
 
 def generations(db: PyMongoDatabase[Document]) -> set[str]:
     return {name for name in db.list_collection_names() if name.startswith("summary_transaction_")}
+
+
+def test_a_row_that_a_paused_process_reopened_is_closed_all_the_same(
+    mongo_database_url: str, db: PyMongoDatabase[Document]
+) -> None:
+    """Where updates are not atomic its write may end after another run has closed the row; earlier versions did it."""
+    later_ms = NOW_MS + 200_000
+    with open_stores(mongo_database_url, timeout_s=10, clock=lambda: later_ms) as stores:
+        paused = stores.runs.begin(run())
+        open_row = db["summary_runs"].find_one({"_id": 1})
+        assert open_row is not None
+        publish(stores, 1)
+        second = stores.runs.begin(replace(run(), started_at_ms=later_ms, heartbeat_at_ms=later_ms))
+        db["summary_runs"].replace_one({"_id": 1}, open_row)
+        closed = paused.taken_over(later_ms, generation=1)
+        assert stores.runs.get(1) == closed
+        assert stores.runs.recent(9) == [second, closed]
+        with pytest.raises(RunTakenOver):
+            stores.runs.update(paused)
+        stores.runs.update(second.ended(RunStatus.FAILED, later_ms))
+        stores.runs.begin(run())
+        assert db["summary_runs"].count_documents({"ended_at": None}) == 1, "the next run has closed the row for good"
+        assert stores.runs.get(1) == closed
+
+
+def test_an_insert_whose_answer_was_lost_is_known_again(
+    mongo_database_url: str, db: PyMongoDatabase[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The insert is made, and the connection breaks before its answer comes."""
+    insert_one = Collection.insert_one
+
+    def insert_and_lose_the_answer(self: Any, document: Any) -> None:
+        insert_one(self, document)
+        raise AutoReconnect("connection closed")
+
+    with open_stores(mongo_database_url, timeout_s=10, clock=lambda: NOW_MS) as stores:
+        monkeypatch.setattr(Collection, "insert_one", insert_and_lose_the_answer)
+        begun = stores.runs.begin(run())
+        monkeypatch.undo()
+        assert stores.runs.recent(9) == [begun]
+        stores.runs.update(replace(begun, phase="checking"))
+
+
+def test_a_write_that_the_server_refuses_does_not_make_the_store_unavailable(mongo_database_url: str) -> None:
+    with closing(Database(mongo_database_url, timeout_s=10)) as database:
+
+        def write_twice() -> None:
+            with database.writing() as db:
+                for _ in range(2):
+                    db["written"].insert_one({"_id": 1})
+
+        with pytest.raises(StoreUnwritable, match="refuses"):
+            write_twice()
 
 
 def test_the_generation_before_stays_until_the_next_publication(stores: Stores, db: PyMongoDatabase[Document]) -> None:

@@ -259,6 +259,26 @@ def test_of_processes_that_make_a_store_and_begin_at_once_one_wins(store_url: st
     assert sum(outcome.startswith("held: run 1 ") for outcome in outcomes) == 3
 
 
+def test_containers_of_one_name_do_not_declare_one_another_dead(store_url: str) -> None:
+    """Each has its own numbers of processes, of which the other's mean nothing to it."""
+    container = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*container, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may not make a PID namespace")
+    outcomes = []
+    with ExitStack() as stack:
+        for within in (container, container, []):
+            process = stack.enter_context(start_script("beginner.py", store_url, within=within))
+            assert process.stdout is not None
+            assert process.stdin is not None
+            process.stdin.write("begin\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "ready\n"
+            outcomes.append(process.stdout.readline())
+            stack.callback(process.communicate, "end\n", timeout=30)
+    assert outcomes[0] == "began 1\n"
+    assert [outcome.startswith("held: run 1 ") for outcome in outcomes] == [False, True, True], outcomes
+
+
 def test_a_heartbeat_from_another_thread_is_kept(stores: Stores) -> None:
     begun = stores.runs.begin(run())
     beat = replace(begun, heartbeat_at_ms=NOW_MS + 1, meaning=MEANING, phase="checking")

@@ -29,6 +29,7 @@ class Request:
     """A call of the command line, see `warm_server`.
 
     :param signal_after: send it `signal` when so many statements or messages have gone to its store.
+    :param ignored: the number of a signal that it ignores from the beginning, as ``nohup`` has it; 0 for none.
     :param file_size_limit: no file of it may become larger, bytes; how a full disk is made here.
     :param measured: whether it counts for coverage; a twentieth of a second, and a file that a full disk would harm.
     """
@@ -38,6 +39,7 @@ class Request:
     env: Mapping[str, str]
     signal_after: int | None = None
     signal: int = signal.SIGKILL
+    ignored: int = 0
     file_size_limit: int | None = None
     measured: bool = True
 
@@ -121,6 +123,7 @@ class CommandLine:
         stderr: int | None = None,
         signal_after: int | None = None,
         number: signal.Signals = signal.SIGKILL,
+        ignored: int = 0,
         file_size_limit: int | None = None,
         **settings: str,
     ) -> Running:
@@ -135,6 +138,7 @@ class CommandLine:
             _environment() | self._settings | settings,
             signal_after,
             number,
+            ignored,
             file_size_limit,
             # What is ended at moment after moment runs the same lines as what the other tests end.
             signal_after is None and file_size_limit is None,

@@ -104,6 +104,8 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     os.environ.update(request["env"])
     os.chdir(request["folder"])
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as the first lines of ``jobs.__main__`` do
+    if request["ignored"]:
+        signal.signal(request["ignored"], signal.SIG_IGN)
     sys.argv = ["jobs", *request["arguments"]]
     if not request["measured"]:
         _stop_measuring()

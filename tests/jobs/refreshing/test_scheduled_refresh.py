@@ -160,7 +160,7 @@ def test_one_that_would_remove_too_much_is_told_until_its_options_allow_that(
         ("--look-back 1 --help", "it ended without a refresh, as after --help"),
         ("--version", "No such option: --version"),
         ("--where", "Option '--where' requires an argument."),
-        ("one two", "Got unexpected extra argument (two)"),
+        ("one two", "Got unexpected extra argument"),
     ],
 )
 def test_options_that_start_no_refresh_are_told_in_one_sentence(store_of_here: str, options: str, error: str) -> None:

@@ -1,0 +1,72 @@
+"""``ulimit -v``: too little memory is a sentence, also where native code ends its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import ROOT
+
+TOO_LITTLE = "Error: the command could not go on: there is too little memory.\n"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def limited(megabytes: int, *command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of Python whose address space is limited."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=limit,
+        check=False,
+    )
+
+
+def test_a_library_that_cannot_be_loaded_is_too_little_memory(tmp_path: Path) -> None:
+    said = limited(300, "-m", "jobs", "rebuild", "new.bson", "--json", folder=tmp_path)
+    assert said.returncode == 1
+    assert TOO_LITTLE in said.stderr
+    assert "Traceback" not in said.stderr
+    assert json.loads(said.stdout)["error"]["exit_code"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
+def test_native_code_that_ends_the_process_is_too_little_memory(tmp_path: Path, number: signal.Signals) -> None:
+    """As Polars, OpenBLAS and LLVM do when they get none."""
+    program = (
+        "import os\n"
+        "from core.command_line import fail_of_memory\n"
+        "from core.system_limits import within_memory\n"
+        f"within_memory(lambda: os.kill(os.getpid(), {number.value}), fail_of_memory)"
+    )
+    said = limited(4_000, "-c", program, folder=tmp_path)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr.startswith(TOO_LITTLE)
+
+
+def test_where_memory_is_limited_exit_codes_and_signals_pass_through(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys, time\n"
+        "from core.system_limits import within_memory\n"
+        "parent = os.getpid()\n"
+        "def main():\n"
+        "    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "    os.kill(parent, signal.SIGTERM)\n"
+        "    time.sleep(30)\n"
+        "within_memory(main, print)"
+    )
+    said = limited(4_000, "-c", program, folder=tmp_path)
+    assert (said.returncode, said.stdout, said.stderr) == (7, "", "")
