@@ -161,7 +161,7 @@ class RunHeld(StoreError):
 
 
 class RunTakenOver(StoreError):
-    """Another run has closed this one, whose process had given no sign of life."""
+    """Another run has closed this one, whose heartbeat was too old."""
 
 
 class MeaningMismatch(StoreError):

@@ -155,7 +155,7 @@ class Run:
 def taken_over(run: Run) -> RunTakenOver:
     """The error of the process that holds `run`, which another one has closed."""
     return RunTakenOver(
-        f"run {run.id} was taken over by another run, because it gave no sign of life for {HEARTBEAT_LIMIT_S:.0f} s",
+        f"run {run.id} was taken over by another run after {HEARTBEAT_LIMIT_S:.0f} s without a heartbeat",
         "Do not pause the process or its host for so long. Run the same command again; it starts from what is "
         "published now.",
     )
