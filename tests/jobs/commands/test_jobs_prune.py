@@ -71,10 +71,10 @@ def test_the_run_in_force_and_its_rejects_and_the_latest_runs_stay(jobs: Command
     kept = _rejects(tmp_path, "run-000002-20240101T000000Z-17.jsonl", 90)
     gone = _rejects(tmp_path, "run-000001-20240101T000000Z-17.jsonl", 90)
     with _stores(tmp_path) as stores:
-        _run(stores, RunStatus.PUBLISHED, quarantine=str(gone), generation=1)
         _publish(stores, 1)
-        _run(stores, RunStatus.PUBLISHED, quarantine=str(kept), generation=2)
+        _run(stores, RunStatus.PUBLISHED, quarantine=str(gone), generation=1)
         _publish(stores, 2)
+        _run(stores, RunStatus.PUBLISHED, quarantine=str(kept), generation=2)
         for _ in range(KEPT_RUNS + 2):
             _run(stores)
 

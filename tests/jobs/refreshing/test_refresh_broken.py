@@ -21,7 +21,7 @@ from transactions import Rows, Transaction, published_rows, spread
 
 from core.errors import PublicationLost, RunHeld, SourceError
 from core.stores import Stores, open_stores
-from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, RunStatus
+from core.stores.runs import HEARTBEAT_LIMIT_S, RunStatus
 from jobs.reading import Totals
 from jobs.rebuild import Watcher
 from jobs.sources.feed import Source
@@ -184,14 +184,14 @@ def test_a_refresh_that_was_taken_over_does_not_publish_over_its_successor(
         def take_over() -> None:
             silent = stores.runs.recent(1)[0]
             long_ago = silent.heartbeat_at_ms - int(HEARTBEAT_LIMIT_S * 1000) - 60_000
-            stores.runs.update(replace(silent, holder=Holder("elsewhere", 1, 1), heartbeat_at_ms=long_ago))
+            stores.runs.update(replace(silent, heartbeat_at_ms=long_ago))
             shop.insert(Transaction("newer", 2, keeping.now))
             Keeping(others, shop, tmp_path, keeping.now).refresh()
 
         with pytest.raises(PublicationLost):
             keeping.refresh(AtPhase("publishing", take_over))
     assert published_rows(stores) == shop.summaries()
-    assert [run.status for run in stores.runs.recent(2)] == [RunStatus.PUBLISHED, RunStatus.FAILED]
+    assert [run.status for run in stores.runs.recent(2)] == [RunStatus.PUBLISHED, RunStatus.DIED]
 
 
 class KillsTheServer(Watcher):

@@ -12,6 +12,7 @@ import pytest
 from living import Keeping
 from transactions import Transaction, bson_of, published_rows
 
+from core.errors import PublicationLost
 from core.stores import wall_clock_ms
 from core.stores.runs import RunStatus
 from jobs.rebuild import Watcher
@@ -93,10 +94,10 @@ def test_after_exports_of_several_ages(filled: Keeping, export: Callable[..., st
     require_right_after_a_refresh(filled)
 
 
-def test_after_a_run_that_was_thought_dead_published_an_older_export(
+def test_a_run_that_was_taken_over_does_not_publish_an_older_export(
     filled: Keeping, export: Callable[..., str]
 ) -> None:
-    """Its successor had found right what was published then."""
+    """Its successor has found right what is published, so that the next generation is still free."""
     filled.refresh()
 
     class Overtaken(Watcher):
@@ -106,8 +107,9 @@ def test_after_a_run_that_was_thought_dead_published_an_older_export(
             if name == "publishing":  # by the clock of the ledger its heartbeat is of long ago
                 assert filled.refresh().run.status is RunStatus.UNCHANGED
 
-    outcome = filled.rebuild(Overtaken(), sources=(export(9),), truncate=True)
-    assert outcome.publication.generation == 2
+    with pytest.raises(PublicationLost, match="a later run has taken over"):
+        filled.rebuild(Overtaken(), sources=(export(9),), truncate=True)
+    assert [run.status for run in filled.stores.runs.recent(2)] == [RunStatus.UNCHANGED, RunStatus.DIED]
     require_right_after_a_refresh(filled)
 
 

@@ -79,11 +79,9 @@ def test_a_run_that_began_before_the_day_had_settled_tells_nothing_however_late_
 def test_an_export_made_before_the_day_had_ended_is_never_told_as_the_whole_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
-    shop.rebuild(SALES, end_ms + 2 * HOUR_MS)
-    (run,) = shop.stores.runs.recent(1)
-    shop.stores.runs.update(replace(run, as_of_ms=end_ms - 4 * HOUR_MS))
+    shop.rebuild(SALES, end_ms + 2 * HOUR_MS, as_of_ms=end_ms - 4 * HOUR_MS)
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
-    shop.stores.runs.update(replace(run, as_of_ms=end_ms + HOUR_MS))
+    shop.rebuild(SALES, end_ms + 2 * HOUR_MS, as_of_ms=end_ms + HOUR_MS)
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 1
 
 
@@ -140,9 +138,8 @@ def test_a_run_that_failed_has_read_nothing(shop: Shop) -> None:
 def test_a_run_that_died_just_after_it_published_has_read_all_the_same(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
-    shop.rebuild(SALES, end_ms + HOUR_MS)
-    run = shop.stores.runs.recent(1)[0]
-    shop.stores.runs.update(replace(run, status=RunStatus.RUNNING, generation=None, ended_at_ms=None))
+    shop.rebuild(SALES, end_ms + HOUR_MS, ends=False)
+    assert shop.stores.runs.recent(1)[0].status is RunStatus.RUNNING
     assert shop.announce_at(end_ms + HOUR_MS) == 1
 
 

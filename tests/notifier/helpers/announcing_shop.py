@@ -74,11 +74,15 @@ class Shop:
         days: tuple[str, str] | None = None,
         published_ms: int | None = None,
         in_ledger: bool = True,
+        ends: bool = True,
+        as_of_ms: int | None = None,
     ) -> Publication:
         """Publish `sales`, which become all that is published.
 
         :param days: the days that the run says it has replaced; None for everything.
         :param in_ledger: whether there is anything of it in the ledger.
+        :param ends: whether its row there is closed.
+        :param as_of_ms: when its sources were written, where that is known.
         """
         before = self.stores.summaries.published()
         generation = 1 if before is None else before.generation + 1
@@ -96,9 +100,9 @@ class Shop:
             meaning=self.meaning,
         )
         self.stores.summaries.publish(published, rows)
-        if in_ledger:
-            ended = replace(run, generation=generation).ended(RunStatus.PUBLISHED, published.published_at_ms)
-            self.stores.runs.update(ended)
+        if in_ledger and ends:
+            done = replace(run, generation=generation, as_of_ms=as_of_ms)
+            self.stores.runs.update(done.ended(RunStatus.PUBLISHED, published.published_at_ms))
         return published
 
     def subscribe(
