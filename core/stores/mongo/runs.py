@@ -49,16 +49,17 @@ class MongoRunLedger:
         document = _to_document(run)
         held = {name: document[name] for name in ("_id", *_HOLDER)} | {"ended_at": None}
         with self._database.answering() as db:
-            runs = db["summary_runs"]
-            # A server whose updates are not atomic may yet replace what was closed at this moment: see `_settled`.
-            # To its end: one that a signal cut off could else arrive after the one that closes the row.
-            if _successor(db, run.id) is None and to_its_end(lambda: runs.replace_one(held, document)).matched_count:
+            runs, latest = db["summary_runs"], _successor(db, run.id) is None
+            # To its end: one that a signal cut off could else arrive after the one that closes the row. Where updates
+            # are not atomic it may replace what another has closed at this moment: see `_settled`.
+            if latest and to_its_end(lambda: runs.replace_one(held, document)).matched_count:
                 return
             stored = runs.find_one({"_id": run.id})
         if stored is None:
             raise LookupError(f"the ledger has no run {run.id}")
-        if _from_document(stored) != _from_document(document):  # else the driver has written it twice
-            raise taken_over(run)
+        if latest and _from_document(stored) == _from_document(document):
+            return  # the driver has sent it twice, because the first answer was lost
+        raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
         """The run of that number, or None."""

@@ -15,9 +15,8 @@ import pytest
 from bson import Int64
 from examples import NOW_MS, publication, run, uniform
 from pymongo import MongoClient
-from pymongo.collection import Collection
 from pymongo.database import Database as PyMongoDatabase
-from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.errors import OperationFailure
 
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, RunTakenOver, StoreBusy, StoreTooNew, StoreUnavailable, StoreUnwritable
@@ -80,22 +79,13 @@ def test_a_row_that_a_paused_process_reopened_is_closed_all_the_same(
         assert stores.runs.get(1) == closed
 
 
-def test_an_insert_whose_answer_was_lost_is_known_again(
-    mongo_database_url: str, db: PyMongoDatabase[Document], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The insert is made, and the connection breaks before its answer comes."""
-    insert_one = Collection.insert_one
-
-    def insert_and_lose_the_answer(self: Any, document: Any) -> None:
-        insert_one(self, document)
-        raise AutoReconnect("connection closed")
-
-    with open_stores(mongo_database_url, timeout_s=10, clock=lambda: NOW_MS) as stores:
-        monkeypatch.setattr(Collection, "insert_one", insert_and_lose_the_answer)
-        begun = stores.runs.begin(run())
-        monkeypatch.undo()
-        assert stores.runs.recent(9) == [begun]
-        stores.runs.update(replace(begun, phase="checking"))
+def test_an_end_that_the_driver_sends_twice_is_no_takeover(stores: Stores) -> None:
+    """The first answer was lost: by the second the row is closed, as this process has closed it."""
+    ended = stores.runs.begin(run()).ended(RunStatus.FAILED, NOW_MS, "it failed")
+    for _ in range(2):
+        stores.runs.update(ended)
+    with pytest.raises(RunTakenOver):
+        stores.runs.update(replace(ended, error="it failed otherwise"))
 
 
 def test_a_write_that_the_server_refuses_does_not_make_the_store_unavailable(mongo_database_url: str) -> None:
