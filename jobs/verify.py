@@ -258,7 +258,7 @@ class Verify:
         note: Callable[..., None],
         progress: Callable[[Source, Totals], None],
     ) -> Counted:
-        counting = self._counting(request, days, published, note, watcher)
+        counting = self._counting(request, days, published, note, progress)
         return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run))
 
     def _sources(self, request: VerifyRequest, days: RequestedDays) -> list[Callable[[], Source]]:
@@ -275,7 +275,7 @@ class Verify:
         days: RequestedDays,
         published: Publication,
         note: Callable[..., None],
-        watcher: Watcher,
+        progress: Callable[[Source, Totals], None],
     ) -> Counting:
         reads_some = days.first_key is not None and any(map(is_live, request.sources))
         return Counting(
@@ -307,7 +307,7 @@ class Verify:
             if files and counted.counts.out_of_range and STANDARD_INPUT not in files:
                 # Some are older or later than the days that are compared: read once more to know whether they count.
                 again = self._sources(replace(request, sources=tuple(files)), days)
-                found.append(self._counting(request, days, before, _unnoted, watcher).oldest_day(again))
+                found.append(self._counting(request, days, before, _unnoted, watcher.reading).oldest_day(again))
             return min((day for day in found if day is not None), default=None)
 
         if before.total_count and not counted.counts.counted and oldest_day() is None:
