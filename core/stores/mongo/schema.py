@@ -15,10 +15,10 @@ from core.stores.mongo.notification_documents import KEEP
 from core.stores.mongo.notifications import settle
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 """Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs
-may be ``retrying`` or ``printed``, and since 7 runs record how many rejects they kept: a program that knows an earlier
-version would lose or misread these."""
+may be ``retrying`` or ``printed``, since 7 runs record how many rejects they kept, and since 8 what tells their process
+from every other: a program that knows an earlier version would lose or misread these."""
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
