@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from delivery_plant import plant, wait_until
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from core.stores import open_stores, wall_clock_ms
+from core.stores import open_stores
 from core.stores.runs import RunStatus
 from jobs.supervised import Ended, refresh_once
 
@@ -47,10 +48,16 @@ def store_of_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def silent_url() -> Iterator[str]:
-    """A live collection on a server that takes connections and says nothing."""
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"mongodb://127.0.0.1:{server.getsockname()[1]}/shop"
+        yield server
+
+
+@pytest.fixture
+def silent_url(silent: socket.socket) -> str:
+    """A live collection on it."""
+    return f"mongodb://127.0.0.1:{silent.getsockname()[1]}/shop"
 
 
 def test_beat_has_the_summaries_follow_the_collection(
@@ -103,10 +110,13 @@ def test_a_worker_that_is_told_to_stop_ends_the_refresh_and_stops(
 
 
 def test_one_that_hangs_is_ended_publishes_nothing_and_is_in_the_ledger(store_of_here: str, silent_url: str) -> None:
-    ended = refresh_once([silent_url], time_limit_s=4)
-    assert (ended.timed_out, ended.code) == (True, 143), ended
-    assert ended.as_event()["event"] == "refresh-timed-out"
     with open_stores(store_of_here, timeout_s=10) as stores:
+        for time_limit_s in (3, 10, 30):  # a loaded machine may take longer for the start alone
+            ended = refresh_once([silent_url], time_limit_s=time_limit_s)
+            assert ended.as_event()["event"] == "refresh-timed-out"
+            if stores.runs.recent(1):
+                break
+        assert (ended.timed_out, ended.code) == (True, 143), ended
         assert [run.status for run in stores.runs.recent(9)] == [RunStatus.INTERRUPTED]
         assert stores.summaries.published() is None
 
@@ -188,29 +198,29 @@ def test_one_that_had_just_published_when_its_time_was_over_has_refreshed() -> N
     assert (event["event"], event["run_id"], event["seconds"]) == ("refreshed", 3, 4.5)
 
 
-def test_whoever_waits_for_it_is_not_kept_by_a_signal(store_of_here: str, silent_url: str) -> None:
-    """A worker that is told to stop while it waits ends the refresh as well."""
-    stopped = threading.Event()
-
-    class Told(Exception):
+def test_a_worker_that_is_stopped_while_it_waits_ends_the_refresh_as_well(
+    store_of_here: str, silent: socket.socket, silent_url: str
+) -> None:
+    class Stopped(Exception):
         pass
 
-    import signal
+    def stop(number: int, frame: object) -> None:
+        raise Stopped
 
-    def handler(number: int, frame: object) -> None:
-        stopped.set()
-        raise Told
+    main, held = threading.get_ident(), []
 
-    before = signal.signal(signal.SIGALRM, handler)
-    began_ms = wall_clock_ms()
+    def stop_when_it_reads() -> None:
+        held.append(silent.accept())
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 4)
-        with pytest.raises(Told):
+        threading.Thread(target=stop_when_it_reads, daemon=True).start()
+        with pytest.raises(Stopped):
             refresh_once([silent_url], time_limit_s=TIMEOUT_S)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert stopped.is_set()
+        signal.signal(signal.SIGUSR1, before)
+        for connection, _ in held:
+            connection.close()
     with open_stores(store_of_here, timeout_s=10) as stores:
-        (run,) = stores.runs.recent(9)
-        assert (run.status, run.started_at_ms >= began_ms) == (RunStatus.INTERRUPTED, True)
+        assert [run.status for run in stores.runs.recent(9)] == [RunStatus.INTERRUPTED]

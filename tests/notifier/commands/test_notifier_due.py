@@ -8,12 +8,13 @@ from typing import NoReturn
 
 import pytest
 from announcing_cli import Notifier
-from announcing_shop import DAY_MS, HOUR_MS, Shop
+from announcing_shop import Shop
 from delivery_broker import RedisProcess
 from gateway_http import closed_port
 from notification_examples import NOW_MS, notification
 
 from core.calendar import Mode
+from core.calendar.days import LocalDays
 from core.stores import wall_clock_ms
 
 
@@ -52,9 +53,9 @@ def test_yesterday_is_announced_once_by_hand(tmp_path: Path) -> None:
     with notifier.stores() as stores:
         shop = Shop(stores)
         now_ms = wall_clock_ms()
-        yesterday = shop.calendar.period_of(Mode.DAILY, (now_ms - DAY_MS) // DAY_MS - 1)
+        yesterday = shop.calendar.period_of(Mode.DAILY, LocalDays(shop.meaning.time_zone).day_of(now_ms) - 1)
         shop.subscribe(channels=("email",))
-        shop.rebuild({"m1": {yesterday.key: (5, 2)}}, now_ms - HOUR_MS)
+        shop.rebuild({"m1": {yesterday.key: (5, 2)}}, now_ms)
         assert notifier("announce", NOTIFY_SETTLING_S="0").out == "Made 1 notification; the sweep will queue them.\n"
         assert notifier("announce", "--json", NOTIFY_SETTLING_S="0").json == {"made": 0}
         (told,) = shop.told()
