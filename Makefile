@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist worksteal
+# Most of the other tests wait for processes: one more of them at a time keeps the processors busy.
+WAITING := -n $(shell expr $(WORKERS) + 1) --dist worksteal
 KERNELS := .cache/kernels.stamp
 KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
 # The tests of the packages whose coverage is measured.
@@ -63,7 +65,17 @@ cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests, compiled and then uncompil
 	@rm -f .coverage.*
 	$(BIN)/coverage report $(if $(filter true,$(CI)),--fail-under=$(COVERAGE_FLOOR))
 	@# Measuring costs a third more, and half of the processes of these tests are others' programs.
-	$(BIN)/python -m pytest $(PARALLEL) $(addprefix --ignore=,$(COVERED_TESTS))
+	$(BIN)/python -m pytest $(WAITING) $(addprefix --ignore=,$(COVERED_TESTS))
+
+.PHONY: test-clock
+test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that depend on the wall clock with another; each day has its own
+	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(WAITING) -m clock tests
+
+.PHONY: mutation
+mutation: $(VENV)/mutation.stamp ## Change the most delicate modules in a thousand ways, and list what no test noticed
+	rm -rf mutants
+	NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run --max-children $(WORKERS)
+	$(BIN)/python tests/mutation/report.py
 
 $(KERNELS): $(wildcard jobs/decode/*.py jobs/aggregate/*.py) tests/jobs/helpers/kernels.py | $(VENV)/dev.stamp
 	@echo "Compiling the decoders, plain and with checked indexes, which takes a minute or two."
@@ -99,7 +111,7 @@ format: $(VENV)/dev.stamp ## Format the sources and mend what can be mended
 
 .PHONY: clean
 clean: ## Remove what was made: the virtual environment, caches, the demo
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* $(DEMO)
+	rm -rf $(VENV) mutants .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* $(DEMO)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -121,6 +133,10 @@ $(VENV)/stack.stamp: requirements-run.txt requirements.txt constraints.txt | $(B
 $(VENV)/notebook.stamp: requirements-notebook.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/mutation.stamp: requirements-mutation.txt $(VENV)/dev.stamp | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mutation.txt
+	@touch $@
 
 $(VENV)/bench.stamp: requirements-bench.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import uuid
 import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,7 +28,9 @@ from bench.mongo_urls import with_database
 _SOURCES = Path(__file__).parent / "ferretdb"
 _BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S = 600
+_READS_THE_CLOCK = re.compile(r"\b(now\((UTC)?\)|today\(\)|time\.time\(|wall_clock_ms|CommandLine|Notifier\(|plant\()")
 _START_TIMEOUT_S = 30
+_OF_FERRETDB = os.environ | {"GOGC": "400"}  # it reads whole collections, and collects garbage a third of the time
 
 # What is compared with must have the rules of time zones that the program has, which are not the system's.
 zoneinfo.reset_tzpath(to=())
@@ -40,6 +44,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let numbers wrap without a warning where compiled code runs as Python: there they are meant to."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         config.addinivalue_line("filterwarnings", "ignore:overflow encountered:RuntimeWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test of a file that reads the clock, or runs commands that do; see ``make test-clock``."""
+    for item in items:
+        if _READS_THE_CLOCK.search(_text(item.path)):
+            item.add_marker(pytest.mark.clock)
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +135,9 @@ def _running_ferretdb(binary: Path, folder: Path) -> Iterator[tuple[str, subproc
     data.mkdir()
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen([binary, f"127.0.0.1:{port}", data], stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [binary, f"127.0.0.1:{port}", data], env=_OF_FERRETDB, stdout=output, stderr=subprocess.STDOUT
+        )
     try:
         url = f"mongodb://127.0.0.1:{port}/"
         _wait_until_it_answers(url, process, log)
@@ -149,6 +162,11 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
             except PyMongoError:
                 if process.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"FerretDB did not start:\n{log.read_text()[-2000:]}")
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text()
 
 
 def _missing(what: str) -> NoReturn:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from effort import CHECKED as ARE_CHECKED
-from effort import COMPILED
+from effort import COMPILED, THOROUGH
 from kernels import CHECKED, ROOT
 
 TIMEOUT_S = 900
@@ -20,7 +20,7 @@ OTHERS = sorted({*FOLDERS["decode"].glob("test_*.py")} - {*JSON, Path(__file__)}
 
 @pytest.mark.timeout(TIMEOUT_S)  # where nothing was compiled before, checked kernels are
 @pytest.mark.skipif(not COMPILED or ARE_CHECKED, reason="this is the run of one kind that starts the other")
-@pytest.mark.parametrize("tests", [JSON, [*OTHERS, FOLDERS["aggregate"]]], ids=["JSON", "others"])
+@pytest.mark.parametrize("tests", [[*OTHERS, FOLDERS["aggregate"]], *([JSON] if THOROUGH else [])])
 def test_no_index_is_out_of_bounds_when_every_one_is_checked(tests: list[Path]) -> None:
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *map(str, tests)]

@@ -194,6 +194,9 @@ def _environment() -> dict[str, str]:
         "COVERAGE_PROCESS_START",
         "COVERAGE_PROCESS_CONFIG",
         "COVERAGE_FILE",
+        "LD_PRELOAD",
+        "CLOCK_MOVED_BY_S",
+        "TZ",
     )
     kept = {name: os.environ[name] for name in passed_on if name in os.environ}
     return kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "LANG": "C.UTF-8"}

@@ -137,6 +137,8 @@ def _signaller(number: signal.Signals, calls: int) -> Callable[[FrameType, str, 
 
 if __name__ == "__main__":
     run_kernels("transaction.bson")
+    if under_way := coverage.Coverage.current():
+        under_way.save()  # or each process would write again what was measured up to here, which takes it twice as long
     gc.collect()
     gc.freeze()
     main(socket.socket(fileno=int(sys.argv[1])))
