@@ -147,6 +147,26 @@ def _fail_over_a_spoilt_store(stores: Stores, path: Path) -> None:
         raise SourceError("this came first")
 
 
+@pytest.mark.parametrize("status", [RunStatus.PUBLISHED, RunStatus.UNCHANGED])
+def test_the_generation_of_a_run_is_written_when_it_ends(stores: Stores, status: RunStatus) -> None:
+    with keeper(stores) as kept:
+        (kept.published if status is RunStatus.PUBLISHED else kept.unchanged)(7)
+        assert latest(stores).generation is None
+    assert (latest(stores).status, latest(stores).generation) == (status, 7)
+
+
+def test_a_ledger_that_is_lost_after_the_publication_is_a_warning_and_no_failure(tmp_path: Path) -> None:
+    path = tmp_path / "summaries.db"
+    with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
+        with keeper(stores) as kept:
+            kept.update(warnings=("w",))
+            kept.published(7)
+            _spoil(path)
+        first, second = kept.run.warnings
+        assert (kept.run.generation, first) == (7, "w")
+        assert second.startswith("the ledger could not be written after the publication: the store at ")
+
+
 def _spoil(path: Path) -> None:
     """Take the table of runs away."""
     with sqlite3.connect(path) as connection:

@@ -297,3 +297,21 @@ def test_a_run_that_found_nothing_to_change_is_kept_with_all_it_knows(stores: St
     assert stores.runs.get(1) == ended
     assert ended.succeeded
     assert stores.runs.begin(run()).id == 2
+
+
+def test_of_two_runs_that_died_only_the_one_that_published_is_closed_as_published(
+    stores: Stores, dead_holder: Holder
+) -> None:
+    rows = frame([])
+    for published in (True, False):
+        begun = stores.runs.begin(run(dead_holder))
+        if published:
+            stores.summaries.publish(publication(1, rows, run_id=begun.id), rows)
+    stores.runs.begin(run())
+    one, other = stores.runs.get(1), stores.runs.get(2)
+    assert one is not None
+    assert other is not None
+    assert [(found.status, found.generation) for found in (one, other)] == [
+        (RunStatus.PUBLISHED, 1),
+        (RunStatus.DIED, None),
+    ]

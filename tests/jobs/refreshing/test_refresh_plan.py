@@ -233,3 +233,36 @@ def test_a_day_that_comes_again_after_the_next_has_begun_is_counted_with_that() 
         assert plan.days[0] == (sunday - 1, sunday)
         bounds = [datetime(2010, 11, 6, 2, 30, tzinfo=UTC), datetime(2010, 11, 8, 3, 30, tzinfo=UTC)]
         assert plan.times[0] == TimeRange(*map(ms_of, bounds))
+
+
+def test_five_minutes_ahead_a_clock_is_still_taken_for_right_and_a_millisecond_more_for_wrong() -> None:
+    limit = published_of(TODAY + timedelta(minutes=5))
+    assert begin_key(limit) == "1403/01/01"
+    assert limit.complete_until_ms is not None
+    beyond = replace(limit, complete_until_ms=limit.complete_until_ms + 1)
+    assert planner().begin_day(beyond, [], ms_of(TODAY)) is None
+
+
+def test_a_publication_of_one_row_is_known_and_one_of_none_is_not() -> None:
+    assert begin_key(replace(published_of(ago(days=10)), rows=1)) == "1402/12/20"
+    assert planner().begin_day(replace(published_of(ago(days=10)), rows=0), [], ms_of(TODAY)) is None
+
+
+def test_the_first_instant_of_the_days_that_are_read_anyway_is_no_older_one_and_the_last_before_it_is() -> None:
+    begin_ms = begin_of(19_800, "Asia/Tehran")
+    assert planner().plan(19_800, [[begin_ms]]).days == ((19_800, CALENDAR.last_day),)
+    assert planner().plan(19_800, [[begin_ms - 1]]).days == ((19_799, 19_799), (19_800, CALENDAR.last_day))
+
+
+def test_the_first_instant_that_the_calendar_names_counts_and_the_one_before_it_does_not() -> None:
+    first_ms, _ = LocalDays("Asia/Tehran").named_range_ms(CALENDAR)
+    first = CALENDAR.first_day
+    assert planner().plan(19_800, [[first_ms]]).days == ((first, first), (19_800, CALENDAR.last_day))
+    assert planner().plan(19_800, [[first_ms - 1]]).days == ((19_800, CALENDAR.last_day),)
+
+
+def test_the_last_day_before_those_that_are_read_anyway_is_not_joined_with_them() -> None:
+    """Also where that day is not a clean cut: what ends after it would be read twice."""
+    sunday = day_number(date(2010, 11, 7))
+    plan = planner(zone="America/St_Johns").plan(sunday, [[begin_of(sunday - 1, "America/St_Johns") + 3_600_000]])
+    assert plan.days == ((sunday - 1, sunday - 1), (sunday, CALENDAR.last_day))

@@ -49,9 +49,14 @@ def _check(found: list[dict[str, Any]], kind: str) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", ["plain", "askable", "recognising"])
-def test_every_point_of_a_delivery_on_sqlite(tmp_path: Path, kind: str) -> None:
-    found = _walk(f"sqlite:///{tmp_path / 's.db'}", tmp_path, kind)
+def test_points_of_a_delivery_on_sqlite(tmp_path: Path, kind: str) -> None:
+    """Of all of them five in turn, by chance, unless time does not matter."""
+    first = random.randint(1, _POINTS - 4)
+    found = _walk(f"sqlite:///{tmp_path / 's.db'}", tmp_path, kind, *([] if THOROUGH else [first, first + 4]))
     seen = _check(found, kind)
+    if not THOROUGH:
+        assert [one["n"] for one in found] == list(range(first, first + 5))
+        return
     assert len(found) > _POINTS
     assert (found[-1]["died"], [one["n"] for one in found]) == (0, list(range(1, len(found) + 1)))
     assert seen == ({"success", "unknown"} if kind == "plain" else {"success"})
