@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -186,22 +183,6 @@ def _shown(value: object) -> str:
     if isinstance(plain, bool):
         return str(plain).lower()
     return f"{plain:.10g}" if isinstance(plain, float) else str(plain)
-
-
-def test_docker_compose_accepts_it() -> None:
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]) and not subprocess.run([*command, "version"], capture_output=True).returncode:
-            break
-    else:
-        pytest.skip("Docker Compose is not here; its library, by which the other tests read the file, is")
-    ended = subprocess.run(
-        [*command, "--file", "docker-compose.yml", "config", "--quiet"],
-        cwd=ROOT,
-        env={**os.environ, **SECRETS},
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 0
 
 
 def test_the_readme_speaks_of_services_that_there_are(found: dict[str, Any]) -> None:

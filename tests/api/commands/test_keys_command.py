@@ -1,17 +1,18 @@
-"""``python -m api keys``, as a process of its own each time."""
+"""``python -m api keys``, called within the process of the test; `test_serve_command` starts processes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from sales import publish
-from serving_server import ROOT, environment, sqlite_url
+from serving_server import environment, sqlite_url
+from typer.testing import CliRunner
 
+from api.__main__ import app
 from api.access.keys import id_in
 from core.stores import open_stores
 from core.stores.keys import ApiKey, Scope
@@ -21,15 +22,8 @@ Ended = subprocess.CompletedProcess[str]
 
 def keys(folder: Path, *arguments: str, **settings: str) -> Ended:
     """Call it; its store is in `folder`."""
-    return subprocess.run(
-        [sys.executable, "-m", "api", "keys", *arguments],
-        cwd=ROOT,
-        env=environment(folder, **settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    ended = CliRunner().invoke(app, ["keys", *arguments], env=environment(folder, **settings), prog_name="api")
+    return Ended(arguments, ended.exit_code, ended.stdout, ended.stderr)
 
 
 def kept(folder: Path) -> list[ApiKey]:
