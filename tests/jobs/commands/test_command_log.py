@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from command_line import CommandLine
 
 _ROOT = Path(__file__).parents[3]
 _SHOP = _ROOT / "tests" / "data" / "shop" / "transaction.bson"
@@ -15,21 +14,9 @@ _SHOP = _ROOT / "tests" / "data" / "shop" / "transaction.bson"
 
 def _rebuild(folder: Path, *arguments: str) -> tuple[int, str, list[dict[str, Any]]]:
     """The exit code, standard output, and the lines of standard error."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "jobs", "rebuild", *arguments],
-        cwd=_ROOT,
-        env={
-            **os.environ,
-            "COMMAND_LOG": "json",
-            "STORE_URL": f"sqlite:///{folder / 's.db'}",
-            "QUARANTINE_DIR": str(folder / "quarantine"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return ended.returncode, ended.stdout, [json.loads(line) for line in ended.stderr.splitlines()]
+    variables = {"STORE_URL": f"sqlite:///{folder / 's.db'}", "QUARANTINE_DIR": str(folder / "quarantine")}
+    ended = CommandLine(_ROOT, COMMAND_LOG="json", **variables)("rebuild", *arguments)
+    return ended.code, ended.out, [json.loads(line) for line in ended.err.splitlines()]
 
 
 def test_a_run_tells_its_beginning_phases_and_end_in_lines_that_bear_its_number(tmp_path: Path) -> None:
