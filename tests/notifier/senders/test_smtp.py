@@ -220,7 +220,7 @@ def test_a_server_that_is_slow_before_the_end_of_the_mail_is_left_in_time(action
         began_s = time.monotonic()
         with pytest.raises(Unreachable, match="no answer in time"):
             sender.send(message_over("email", body=body))
-        assert time.monotonic() - began_s < 4.0
+        assert time.monotonic() - began_s < 10
 
 
 def test_an_answer_that_leaves_open_whether_the_whole_mail_was_taken_is_ambiguous_and_no_silence() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,7 +158,7 @@ def test_a_server_that_drips_is_left_when_the_time_is_over() -> None:
         began_s = time.monotonic()
         with pytest.raises(Ambiguous):
             send_to(sender, server.url)
-        assert time.monotonic() - began_s < TIMEOUT_S + 1.0
+        assert time.monotonic() - began_s < TIMEOUT_S + 10
 
 
 @pytest.mark.parametrize("behaviour", [endless, cuts_within(200, b"thank")])
@@ -291,8 +292,10 @@ def test_a_host_keeps_its_name_in_host_and_in_tls(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_resolver_that_hangs_is_left_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
     def slow(*_: Any, **__: Any) -> list[Any]:
-        time.sleep(2)
+        over.wait(60)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
@@ -300,7 +303,8 @@ def test_a_resolver_that_hangs_is_left_when_the_time_is_over(monkeypatch: pytest
     began_s = time.monotonic()
     with pytest.raises(Unreachable, match="no connection in time"):
         send_to(sender, "http://slow-dns.example/")
-    assert time.monotonic() - began_s < TIMEOUT_S + 1.0
+    assert time.monotonic() - began_s < TIMEOUT_S + 10
+    over.set()
     sender.close()
 
 
