@@ -1,4 +1,4 @@
-"""Compiles every kernel that the tests need, plain and with checked indexes, on all cores; ``python kernels.py``.
+"""Compiles the kernels that the tests need, plain and with checked indexes, on all cores; ``python kernels.py``.
 
 Tests would do that themselves, but each worker for itself, the same kernels at the same time, and while others wait.
 """
@@ -12,12 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from effort import THOROUGH
+
 ROOT: Final = Path(__file__).parents[3]
 CHECKED: Final = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(ROOT / ".cache" / "numba-checked")}
 """The environment of processes whose kernels check every index; their compiled code is kept apart."""
 
 _SHOP: Final = ROOT / "tests" / "data" / "shop"
-# The longest first, so that the last to end is a short one.
+# The longest first, so that the last to end is a short one. With checked indexes JSON alone takes half a minute, and is for
+# thorough runs.
 _FORMS: Final = (["transaction.relaxed.jsonl", "transaction.array.json"], ["transaction.bson"], ["transaction.csv"])
 _TIMEOUT_S: Final = 600
 
@@ -51,8 +54,8 @@ def _compile_all() -> None:
                 timeout=_TIMEOUT_S,
                 check=True,
             )
-            for variant in (CHECKED, {})
-            for names in _FORMS
+            for variant, forms in ((CHECKED, _FORMS if THOROUGH else _FORMS[1:]), ({}, _FORMS))
+            for names in forms
         ]:
             lane.result()
 
