@@ -19,8 +19,8 @@ CHECKED: Final = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(ROOT / ".cach
 """The environment of processes whose kernels check every index; their compiled code is kept apart."""
 
 _SHOP: Final = ROOT / "tests" / "data" / "shop"
-# The longest first, so that the last to end is a short one. With checked indexes JSON alone takes half a minute, and is for
-# thorough runs.
+# The longest first, so that the last to end is a short one. With checked indexes JSON alone takes half a minute: only
+# thorough runs need it.
 _FORMS: Final = (["transaction.relaxed.jsonl", "transaction.array.json"], ["transaction.bson"], ["transaction.csv"])
 _TIMEOUT_S: Final = 600
 
