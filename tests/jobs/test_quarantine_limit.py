@@ -75,7 +75,8 @@ def test_the_first_rejects_in_the_order_of_the_sources_are_kept_and_all_are_coun
 def test_a_reject_that_does_not_fit_is_not_followed_by_a_smaller_one(workshop: Workshop, tmp_path: Path) -> None:
     large = numbered(1, 2, amount="x" * 10_000)
     source = write(tmp_path / "x", numbered(0, 1, amount="x"), large, numbered(2, 5, amount="x"))
-    run = workshop.rebuild(Request((source,), max_reject_ratio=1, max_quarantine_bytes=2000)).run
+    request = Request((source,), max_reject_ratio=1, allow_empty=True, max_quarantine_bytes=2000)
+    run = workshop.rebuild(request).run
     assert (kept_ids(run.quarantine), run.rejects_not_kept) == ([0], 4)
 
 
