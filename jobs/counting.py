@@ -168,8 +168,7 @@ class Counting:
             try:
                 reader.read(partial(self.progress, source, totals))
             finally:
-                if not reader.is_busy:
-                    source.close()
+                reader.release()
             totals.fold()
             totals.leading = LeadingRejects(whole=False)  # of the first source only
         return tuple(forms)

@@ -125,14 +125,18 @@ class SourceReader:
         self._finished: dict[int, _Decoded] = {}
         self._failure: tuple[int, BaseException] | None = None
         self._at_work = threads
+        self._released = False
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a thread still waits for the source: then closing that would wait as well.
+    def release(self) -> None:
+        """Close the source: now, or when the last thread that still waits for it has come back.
 
-        Counted here, because a signal during `Thread.join` makes `Thread.is_alive` tell lies (bpo-45274).
+        Threads are counted here, because a signal during `Thread.join` makes `Thread.is_alive` wrong (bpo-45274).
         """
-        return self._at_work > 0
+        with self._delivering:
+            self._released = True
+            is_idle = self._at_work == 0
+        if is_idle:
+            self._source.close()
 
     def read(self, tick: Callable[[], None]) -> None:
         """Read everything.
@@ -197,6 +201,9 @@ class SourceReader:
         finally:
             with self._delivering:
                 self._at_work -= 1
+                is_last = self._released and self._at_work == 0
+            if is_last:
+                self._source.close()
 
     def _deliver(self, number: int, decoded: _Decoded) -> None:
         """Hand on what chunk `number` gave as soon as all chunks before it have been handed on."""

@@ -118,7 +118,8 @@ def test_a_server_that_is_silent_does_not_hold_up_an_interruption() -> None:
         yield from ()
 
     feed = LiveFeed("made up", [silent], 1, lambda documents: None)
-    source = Source("made up", "live", feed, BsonDecoder, lambda: (0, None), feed.close, feed.interrupt)
+    closed = threading.Event()
+    source = Source("made up", "live", feed, BsonDecoder, lambda: (0, None), closed.set, feed.interrupt)
     reader = SourceReader(source, Fields(), EVER, LocalDays("UTC"), lambda rejects: None, 2, Totals())
     began = time.monotonic()
 
@@ -127,7 +128,8 @@ def test_a_server_that_is_silent_does_not_hold_up_an_interruption() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         reader.read(tick)
-    wait_until(lambda: not reader.is_busy)
-    source.close()
+    reader.release()
+    assert closed.wait(30)
     assert time.monotonic() - began < 30
     answers.set()
+    feed.close()
