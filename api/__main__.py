@@ -73,6 +73,14 @@ def sign_in(
     command.run(url, store, as_json)
 
 
+@app.command("sign-out")
+def sign_out(store: Store = None, as_json: Json = False) -> None:
+    """End the sessions of all people, and all links that were not used."""
+    from api.commands import sign_in as command
+
+    command.end_all(store, as_json)
+
+
 @keys.command("add")
 def add_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The person or program that will use it.")],

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 import falcon
+from cachetools.func import ttl_cache
 
 from api.access.client_address import ClientAddresses
 from api.access.cross_origin import CrossOrigin
@@ -109,7 +110,10 @@ def create_app(
     app.add_route("/api/session", SessionResource(sessions, addresses))
     _add_notifying(app, access, settings.senders, queue, clock)
     app.add_route("/healthz", HealthResource())
-    app.add_route("/readyz", ReadyResource(in_force, partial(_is_stale, access, clock, settings.api_max_age_s)))
+    is_stale = ttl_cache(1, settings.api_freshness_s, monotonic)(
+        partial(_is_stale, access, clock, settings.api_max_age_s)
+    )
+    app.add_route("/readyz", ReadyResource(in_force, is_stale))
     app.add_route("/metrics", MetricsResource(metrics, lambda: access.call(read_ledger), clock))
     app.add_route("/openapi.json", OpenApiResource())
     app.add_route("/docs", DocsResource())

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from api.serving.address import Address, parse_address
-from api.serving.outlook import look
 from api.serving.server_log import ServerLog
+from api.serving.startup_report import startup_report
 from api.serving.worker import Worker
 from core import metric_files
 from core.errors import ServiceError, exit_code_of
@@ -62,10 +62,10 @@ logger_class = ServerLog
 def when_ready(server: Any) -> None:
     """Tell what will be served, and begin."""
     try:
-        outlook = look(_settings)
+        report = startup_report(_settings)
     except ServiceError as error:
         _stop(error)
-    for line in outlook.lines(address_of(server)):
+    for line in report.lines(address_of(server)):
         server.log.info("%s", line)
     begin(server)
 

@@ -24,6 +24,7 @@ from stack.lines import Terminal
 from stack.programs import HOST, NAMES, Places, programs
 from stack.supervisor import Ended, Supervisor
 
+_LINK_TIMEOUT_S = 30.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -61,8 +62,16 @@ async def _run(places: Places, settings: Settings, lock: int, as_json: bool) -> 
         asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
     password = secrets.token_hex(16)
     stages = programs(places, os.environ, password)
-    with _offered(places.data / "environment", places.variables(os.environ, password)) as file:
-        return await supervisor.run(stages, lambda: _tell_ready(places, file))
+    variables = places.variables(os.environ, password)
+    beside: set[asyncio.Task[None]] = set()
+
+    def ready() -> None:
+        _tell_ready(places, file)
+        if sys.stdout.isatty():  # else it may be a log, which keeps what it is given
+            beside.add(asyncio.create_task(show_sign_in_link({**os.environ, **variables})))
+
+    with _offered(places.data / "environment", variables) as file:
+        return await supervisor.run(stages, ready)
 
 
 @contextmanager
@@ -84,20 +93,31 @@ def _tell_ready(places: Places, file: Path) -> None:
         f"For commands in another terminal, first: . {shlex.quote(_from_here(file))}\n"
         f"Make summaries there: {_from_here(Path(sys.executable))} -m jobs rebuild SOURCE --truncate\n"
         "Without data of your own, `make demo` makes some: SOURCE is then demo/sample.archive.gz\n"
-        f"Sign in to the dashboard: {_sign_in(api, places.store_url)}\n"
+        f"Sign in to the dashboard there: {_from_here(Path(sys.executable))} -m api sign-in\n"
         "Ctrl-C stops."
     )
 
 
-def _sign_in(api: str, store_url: str) -> str:
-    """A link for the person at this terminal; without a terminal, which may be a log, how to get one."""
-    command = (sys.executable, "-m", "api", "sign-in")
-    if not sys.stdout.isatty():
-        return f"{_from_here(Path(sys.executable))} {' '.join(command[1:])} prints a link, in another terminal"
-    done = subprocess.run(
-        [*command, "--url", api, "--store", store_url], capture_output=True, text=True, timeout=60, check=False
+async def show_sign_in_link(variables: Mapping[str, str], timeout_s: float = _LINK_TIMEOUT_S) -> None:
+    """Print a link for the person at this terminal; nothing where the store does not answer in time.
+
+    :param variables: of the environment, with ``STORE_URL`` and ``API_BIND``.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api", "sign-in"),
+        env=variables,  # and no options, which others can see
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
-    return done.stdout.strip() or done.stderr.strip()
+    try:
+        link, _ = await asyncio.wait_for(process.communicate(), timeout_s)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    else:
+        if process.returncode == 0:
+            typer.echo(f"This link signs in to the dashboard, once, within ten minutes: {link.decode().strip()}")
 
 
 def _from_here(file: Path) -> str:

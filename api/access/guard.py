@@ -52,10 +52,11 @@ _FORWARDED_PREFIX: Final = "HTTP_X_FORWARDED"
 """What proxies add, in the names of WSGI; by any of them a request is known to come from elsewhere."""
 
 _HOST: Final = re.compile(r"(?:(localhost)|([0-9.]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+_MOST_COOKIES: Final = 4
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_UNCOUNTED: Final = ("/healthz", "/assets/")
-"""Beginnings of the paths that are served to anyone, always, without counting: they hold no data and cost nothing."""
+_HEALTH: Final = "/healthz"
 _READINESS: Final = "/readyz"
+_FILES: Final = "/assets/"
 
 
 class Guard:
@@ -81,7 +82,7 @@ class Guard:
         """
         context = req.context
         context.principal = context.no_store = None
-        if req.path.startswith(_UNCOUNTED):
+        if req.path == _HEALTH or req.path.startswith(_FILES):
             return
         address: str = context.client_address
         try:
@@ -89,9 +90,11 @@ class Guard:
         except Problem:
             self._rate_limit.count_address(address)
             raise
+        if req.path == _READINESS:
+            return
         if principal is not None and principal.counted_as is not None:
             self._rate_limit.count_key(principal.counted_as)
-        elif req.path != _READINESS:
+        else:
             self._rate_limit.count_address(address)
 
     def process_resource(self, req: falcon.Request, resp: falcon.Response, resource: Any, params: Any) -> None:
@@ -115,10 +118,7 @@ class Guard:
                 if principal is None:
                     raise Problem(ProblemKind.BAD_KEY, "The header Authorization holds no valid key.")
                 return principal
-            # A cookie that is over is no failure: the browser sends it along also for pages.
-            if (tokens := req.get_cookie_values(SESSION_COOKIE)) and (
-                person := self._sessions.find(tokens[0], may_guess)
-            ):
+            if (person := self._signed_in(req, may_guess)) is not None:
                 if req.method in _WRITES:
                     require_same_origin(req)
                 return person
@@ -128,6 +128,14 @@ class Guard:
             req.context.no_store = missing
             return None
         return self._local(req) if self._open_loopback else None
+
+    def _signed_in(self, req: falcon.Request, may_guess: Callable[[], bool]) -> Principal | None:
+        """The person whose session a cookie names. One that is over is no failure: browsers send it with pages, too."""
+        if req.path == _READINESS:  # not counted, so that no store is read for cookies that are made up
+            return None
+        tokens = req.get_cookie_values(SESSION_COOKIE) or ()
+        found = (self._sessions.find(token, may_guess) for token in tokens[:_MOST_COOKIES])
+        return next((person for person in found if person is not None), None)
 
     def _local(self, req: falcon.Request) -> Principal | None:
         env = req.env

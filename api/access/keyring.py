@@ -22,11 +22,7 @@ class KeyRing:
     def __init__(self, access: StoreAccess, *, freshness_s: float, monotonic: Callable[[], float]) -> None:
         self._keys: Lookups[ApiKey] = Lookups(
             lambda key_id: access.call(lambda stores: stores.keys.get(key_id)),
-            freshness_s=freshness_s,
-            monotonic=monotonic,
-        )
-        self._ids: Lookups[frozenset[str]] = Lookups(
-            lambda _: access.call(lambda stores: frozenset(key.id for key in stores.keys.all())),
+            lambda: access.call(lambda stores: frozenset(key.id for key in stores.keys.all())),
             freshness_s=freshness_s,
             monotonic=monotonic,
         )
@@ -34,15 +30,11 @@ class KeyRing:
     def find(self, token: str, may_guess: Callable[[], bool] = lambda: True) -> Principal | None:
         """The caller that `token` stands for, or None when no valid key has it.
 
-        :param may_guess: whether the client may still try keys. Where it may not, one reading of the store per
-            freshness tells made-up keys from real ones, however many it tries.
+        :param may_guess: see `Lookups.get`.
         :raises StoreUnavailable: the store does not answer.
         """
         key_id = id_in(token)
-        key = None if key_id is None else self._keys.get(key_id, lambda: may_guess() or self._exists(key_id))
+        key = None if key_id is None else self._keys.get(key_id, may_guess)
         if key is None or not hmac.compare_digest(digest_of(token), key.digest) or key.revoked_at_ms is not None:
             return None
         return principal_of(key)
-
-    def _exists(self, key_id: str) -> bool:
-        return key_id in (self._ids.get("all") or ())

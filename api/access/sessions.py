@@ -24,7 +24,7 @@ from core.stores.holders import Clock
 from core.stores.keys import Scope
 from core.stores.sessions import Session, SessionStore
 
-SESSION_COOKIE: Final = "session"
+SESSION_COOKIE: Final = "tss_session"  # cookies ignore ports: other programs of the host have theirs
 LINK_LIFETIME_S: Final = 600
 SESSION_LIFETIME_S: Final = 12 * 3600
 
@@ -68,7 +68,12 @@ class SessionRing:
     ) -> None:
         self._access = access
         self._clock = clock
-        self._sessions: Lookups[Session] = Lookups(self._read, freshness_s=freshness_s, monotonic=monotonic)
+        self._sessions: Lookups[Session] = Lookups(
+            self._read,
+            lambda: access.call(lambda stores: stores.sessions.valid_ids(clock())),
+            freshness_s=freshness_s,
+            monotonic=monotonic,
+        )
 
     def begin(self, link_token: str) -> Begun | None:
         """A new session for the person who has the link, or None: it was used, is too old, or never was.
@@ -89,7 +94,7 @@ class SessionRing:
     def find(self, token: str, may_guess: Callable[[], bool] = lambda: True) -> Principal | None:
         """The person whose cookie holds `token`, or None: no session that is valid has it.
 
-        :param may_guess: whether the client may still try tokens.
+        :param may_guess: see `Lookups.get`.
         :raises StoreUnavailable: the store does not answer.
         """
         session_id = id_in(token)

@@ -51,7 +51,7 @@ def show(store_url: str | None, as_json: bool) -> None:
             print_json({"keys": [_as_json(key) for key in keys]})
             return
         if not keys:
-            typer.echo("No key was made yet: python -m api keys add NAME --summaries makes one.")
+            typer.echo("There is no valid key: python -m api keys add NAME --summaries makes one.")
             return
         width = max(len("name"), *(len(key.name) for key in keys))
         typer.echo(f"{'id':<10}  {'name':<{width}}  {'made':<20}  {'revoked':<20}  allows")

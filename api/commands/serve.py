@@ -13,7 +13,7 @@ from gunicorn.app.base import BaseApplication
 
 from api.commands.sign_in import new_link
 from api.serving.address import Address, parse_address
-from api.serving.outlook import Outlook, look
+from api.serving.startup_report import StartupReport, startup_report
 from core.command_line import edge
 from core.errors import ServiceError, StoreError
 from core.settings import read_settings
@@ -30,9 +30,9 @@ def run(host: str | None, port: int | None, store_url: str | None) -> None:
         if host is not None or port is not None:
             address = _changed(address, host, port)
             os.environ["API_BIND"] = address.bind
-        outlook = look(read_settings())
+        report = startup_report(read_settings())
         _require_free(address)
-    _Server(outlook).run()
+    _Server(report).run()
 
 
 def _changed(address: Address, host: str | None, port: int | None) -> Address:
@@ -62,8 +62,8 @@ def _require_free(address: Address) -> None:
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with `api.gunicorn_conf`, whose own messages are left out unless something is wrong."""
 
-    def __init__(self, outlook: Outlook) -> None:
-        self._outlook = outlook
+    def __init__(self, report: StartupReport) -> None:
+        self._report = report
         super().__init__()
 
     def load_config(self) -> None:
@@ -83,7 +83,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _when_ready(self, server: Any) -> None:
         from api import gunicorn_conf
 
-        for line in self._outlook.lines(gunicorn_conf.address_of(server)):
+        for line in self._report.lines(gunicorn_conf.address_of(server)):
             typer.echo(line, err=True)
         if sys.stderr.isatty():
             for line in _sign_in_lines(gunicorn_conf.address_of(server)):
@@ -93,8 +93,10 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 
 def _sign_in_lines(address: Address) -> list[str]:
-    """A link for the person who started the server; none while there is no store, or it does not answer."""
+    """A link for the person who started the server; none at a Unix socket, or while the store does not answer."""
     settings = read_settings()
+    if address.port is None:
+        return []
     try:
         with open_stores(settings.store_url, timeout_s=settings.api_store_timeout_s, create=False) as stores:
             return [f"Sign in to the dashboard (once, within ten minutes): {new_link(stores, address.url)}"]

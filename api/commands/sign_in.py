@@ -1,4 +1,4 @@
-"""``sign-in``: a link that signs a person in to the dashboard."""
+"""``sign-in`` and ``sign-out``: a link that signs a person in to the dashboard, and the end of all sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.command_line import edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.stores import Stores, wall_clock_ms
 
-_BASE_URL: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_BASE_URL: Final = re.compile(r"https?://[^\s/?#@]+/?")
 
 
 def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
@@ -26,12 +26,32 @@ def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
             raise UsageError(f"{base_url!r} is not an address of the server", "Such as https://summaries.example.")
         settings, stores = settings_and_store(store_url, create=True)
         with stores:
-            link = new_link(stores, base_url or parse_address(settings.api_bind).url)
+            address = parse_address(settings.api_bind)
+            if base_url is None and address.port is None:
+                raise UsageError(
+                    f"the server listens at {address.bind}, which no browser opens",
+                    "Give the address of its proxy with --url, such as https://summaries.example.",
+                )
+            link = new_link(stores, base_url or address.url)
         if as_json:
             print_json({"link": link, "valid_s": LINK_LIFETIME_S})
         else:
             typer.echo(link)
         typer.echo(f"The link works once, within {LINK_LIFETIME_S // 60} minutes, and allows everything.", err=True)
+
+
+def end_all(store_url: str | None, as_json: bool) -> None:
+    """End all sessions, and let no link that was printed begin another."""
+    with edge(as_json):
+        settings, stores = settings_and_store(store_url, create=False)
+        with stores:
+            ended = stores.sessions.end_all(wall_clock_ms())
+        if as_json:
+            print_json({"ended": ended})
+        typer.echo(
+            f"Ended {ended} sessions and links; a running server notices within {settings.api_freshness_s:g} s.",
+            err=True,
+        )
 
 
 def new_link(stores: Stores, base_url: str) -> str:

@@ -78,7 +78,7 @@ OPERATIONS: Final = (
         "/api/session",
         Tag.ACCOUNT,
         "Begin a session with a sign-in link",
-        "For the dashboard: it sets a cookie (`HttpOnly`, `SameSite=Strict`) that stands for all scopes, for twelve "
+        "For the dashboard: it sets a cookie (`HttpOnly`, `SameSite=Strict`) that allows everything, for twelve "
         "hours. Only a page of this server may ask for it. Programs use a key instead.",
         {JSON: bodies.SessionState},
         method="POST",

@@ -146,8 +146,14 @@ def session_to_record(session: Session) -> Record:
 
 
 def session_from_record(record: Record) -> Session:
-    """The session that `session_to_record` made `record` from."""
-    return Session(**{**record, "digest": bytes.fromhex(record["digest"])})
+    """The session that `session_to_record` made `record` from; other entries are ignored."""
+    return Session(
+        id=record["id"],
+        digest=bytes.fromhex(record["digest"]),
+        created_at_ms=record["created_at_ms"],
+        expires_at_ms=record["expires_at_ms"],
+        ended_at_ms=record["ended_at_ms"],
+    )
 
 
 def _meaning_to_record(meaning: Meaning) -> Record:

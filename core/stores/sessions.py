@@ -44,8 +44,20 @@ class SessionStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
+    def valid_ids(self, now_ms: int) -> frozenset[str]:
+        """The ids of all sessions and links that can be used at `now_ms`, milliseconds since 1970 UTC.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
     def end(self, session_id: str, at_ms: int) -> None:
         """Make the session of no use from now on; nothing where there is none. Durable when it returns.
+
+        :raises StoreUnavailable: the store could not be written.
+        """
+
+    def end_all(self, at_ms: int) -> int:
+        """Make all sessions and links of no use from now on; returns how many that were. Durable when it returns.
 
         :raises StoreUnavailable: the store could not be written.
         """

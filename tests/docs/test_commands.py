@@ -25,7 +25,7 @@ LANGUAGES: Final = {"sh", "json", "ini", "cron", "yaml", "python", "diff", "merm
 ELSEWHERE: Final = "docs/extending.md"
 """Its commands are run by `test_extending`, in a program that has been extended."""
 
-OURS: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/python -m (jobs|notifier|api keys|api sign-in)\b")
+OURS: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/python -m (jobs|notifier|api keys|api sign-(in|out))\b")
 CAPTURED: Final = re.compile(r"^TOKEN=\$\((?P<inner>[^)]+)\)( *#.*)?$")
 TOOLS: Final = ("curl", "cp", "rm", "mkdir", "sqlite3")
 SERVER: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/(python -m api( +#|$| --)|gunicorn|celery)")

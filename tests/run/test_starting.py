@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -18,7 +19,7 @@ from service_life import ROOT
 from core.errors import ServiceError
 from stack.lines import Terminal, readable
 from stack.redis_server import configuration, find_redis_server
-from stack.service import port_beside
+from stack.service import port_beside, show_sign_in_link
 
 _LINE = {
     "time": "2026-11-23T22:50:41.007Z",
@@ -129,3 +130,18 @@ def test_asked_for_json_lines_stay_as_they_are(capsys: pytest.CaptureFixture[str
 def test_what_a_library_logs_is_shown_by_its_message() -> None:
     line = {"time": "2026-11-23T22:50:41.007Z", "level": "info", "event": "log", "logger": "x", "message": "ready."}
     assert readable(line).split(" ", 1)[1] == "ready."
+
+
+def test_the_link_that_is_shown_leads_to_the_running_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    variables = {"STORE_URL": f"sqlite:///{tmp_path}/summaries.db", "API_BIND": "127.0.0.1:8123"}
+    asyncio.run(show_sign_in_link({**os.environ, **variables}))
+    assert re.search(r"within ten minutes: http://127\.0\.0\.1:8123/sign-in#tss_\S+\n$", capsys.readouterr().out)
+
+
+def test_a_store_that_does_not_answer_shows_no_link_and_holds_up_nothing_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = f"mongodb://user:secret@127.0.0.1:{silent.getsockname()[1]}/shop"
+        asyncio.run(show_sign_in_link({**os.environ, "STORE_URL": store}, timeout_s=0.5))
+    assert capsys.readouterr().out == ""

@@ -77,9 +77,9 @@ class Database:
             yield self._database
         except OperationFailure as error:
             refused = self._unavailable(error)
-            raise StoreUnwritable(refused.sentence, refused.hint) from error
+            raise StoreUnwritable(refused.sentence, refused.hint) from None  # as above
         except PyMongoError as error:
-            raise self._unavailable(error) from error
+            raise self._unavailable(error) from None
 
     def close(self) -> None:
         """Close all connections; closing again does nothing."""

@@ -21,7 +21,7 @@ class MongoApiKeyStore:
     def add(self, key: ApiKey) -> None:
         """Keep `key`; durable when it returns."""
         document = to_document(key_to_record(key), "id")
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             if not insert_once(db["api_keys"], document):
                 raise ValueError(f"there is a key {key.id} already")
 
@@ -43,7 +43,7 @@ class MongoApiKeyStore:
         Where updates are not atomic, of two that revoke it at the same moment either may set the instant: nothing ever
         takes a revocation back.
         """
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             db["api_keys"].update_one({"_id": key_id, "revoked_at": None}, {"$set": {"revoked_at": DatetimeMS(at_ms)}})
         key = self.get(key_id)
         if key is None:

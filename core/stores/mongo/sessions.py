@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bson.datetime_ms import DatetimeMS
-from pymongo.errors import DuplicateKeyError
 
 from core.stores.mongo.database import Database
 from core.stores.mongo.documents import from_document, to_document
+from core.stores.mongo.inserting import insert_once
 from core.stores.records import session_from_record, session_to_record
 from core.stores.sessions import Session
 
@@ -19,12 +19,8 @@ class MongoSessionStore:
 
     def add(self, session: Session) -> bool:
         """Keep `session`; whether there was none of that id."""
-        with self._database.answering() as db:
-            try:
-                db["api_sessions"].insert_one(to_document(session_to_record(session), "id"))
-            except DuplicateKeyError:
-                return False
-        return True
+        with self._database.writing() as db:
+            return insert_once(db["api_sessions"], to_document(session_to_record(session), "id"))
 
     def get(self, session_id: str) -> Session | None:
         """The session of that id, also one that is over, or None."""
@@ -32,14 +28,28 @@ class MongoSessionStore:
             document = db["api_sessions"].find_one({"_id": session_id})
         return None if document is None else session_from_record(from_document(document, "id"))
 
+    def valid_ids(self, now_ms: int) -> frozenset[str]:
+        """The ids of all sessions that can be used now."""
+        with self._database.answering() as db:
+            found = db["api_sessions"].find(
+                {"ended_at": None, "expires_at": {"$gt": DatetimeMS(now_ms)}}, {"_id": True}
+            )
+            return frozenset(document["_id"] for document in found)
+
     def end(self, session_id: str, at_ms: int) -> None:
         """Make the session of no use from now on; nothing where there is none."""
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             db["api_sessions"].update_one(
                 {"_id": session_id, "ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}}
             )
 
+    def end_all(self, at_ms: int) -> int:
+        """Make all sessions of no use from now on; returns how many that were."""
+        with self._database.writing() as db:
+            ended = db["api_sessions"].update_many({"ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}})
+        return ended.modified_count
+
     def prune(self, before_ms: int) -> None:
         """Remove what expired before `before_ms`."""
-        with self._database.answering() as db:
+        with self._database.writing() as db:
             db["api_sessions"].delete_many({"expires_at": {"$lt": DatetimeMS(before_ms)}})

@@ -28,14 +28,26 @@ class SqliteSessionStore:
             row = connection.execute("SELECT * FROM api_sessions WHERE id = ?", (session_id,)).fetchone()
         return None if row is None else session_from_record(from_row(row))
 
+    def valid_ids(self, now_ms: int) -> frozenset[str]:
+        """The ids of all sessions that can be used now."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT id FROM api_sessions WHERE ended_at_ms IS NULL AND expires_at_ms > ?", (now_ms,)
+            )
+            return frozenset(row["id"] for row in rows)
+
     def end(self, session_id: str, at_ms: int) -> None:
         """Make the session of no use from now on; nothing where there is none."""
         self._write("UPDATE api_sessions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL", (at_ms, session_id))
+
+    def end_all(self, at_ms: int) -> int:
+        """Make all sessions of no use from now on; returns how many that were."""
+        return self._write("UPDATE api_sessions SET ended_at_ms = ? WHERE ended_at_ms IS NULL", (at_ms,))
 
     def prune(self, before_ms: int) -> None:
         """Remove what expired before `before_ms`."""
         self._write("DELETE FROM api_sessions WHERE expires_at_ms < ?", (before_ms,))
 
-    def _write(self, statement: str, parameters: tuple[object, ...]) -> None:
+    def _write(self, statement: str, parameters: tuple[object, ...]) -> int:
         with self._database.transaction() as connection:
-            connection.execute(statement, parameters)
+            return connection.execute(statement, parameters).rowcount

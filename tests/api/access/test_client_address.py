@@ -10,6 +10,7 @@ from asking import KEYS_ONLY, Api, add_key
 from sales import published_in
 
 from api.access.keys import new_token
+from api.access.sessions import SESSION_COOKIE
 from core.errors import SettingsError
 from core.settings import read_settings
 from core.stores.keys import Scope
@@ -39,6 +40,8 @@ def logged_address(url: str, settings: Mapping[str, str], headers: Mapping[str, 
         ({"X-Forwarded-For": f"1.1.1.1,{CLIENT},2001:db8::1, 10.0.0.6"}, CLIENT),
         ({"X-Forwarded-For": f"{CLIENT}:4711"}, CLIENT),
         ({"X-Forwarded-For": "2001:db9::7"}, "2001:db9::7"),
+        ({"X-Forwarded-For": f"::ffff:{CLIENT}"}, CLIENT),
+        ({"X-Forwarded-For": f"{CLIENT}, ::ffff:10.0.0.6"}, CLIENT),
         ({"X-Forwarded-For": "[2001:db9::7]:4711"}, "2001:db9::7"),
         ({"X-Forwarded-For": "10.0.0.8, 10.0.0.9"}, "10.0.0.8"),
         ({"X-Forwarded-For": f"{CLIENT}, unknown"}, PROXY),
@@ -65,8 +68,8 @@ def test_the_rightmost_address_that_is_no_trusted_proxy_counts(
 @pytest.mark.parametrize("peer", ["203.0.113.9", "127.0.0.1", "2001:db9::1", "::ffff:203.0.113.9"])
 def test_what_others_than_trusted_proxies_say_does_not_count(url: str, header: str, peer: str) -> None:
     value = CLIENT if header == "X-Forwarded-For" else f"for={CLIENT}"
-    assert logged_address(url, TRUSTED, {header: value}, peer) == peer
-    assert logged_address(url, KEYS_ONLY, {header: value}, peer) == peer
+    for settings in (TRUSTED, KEYS_ONLY):
+        assert logged_address(url, settings, {header: value}, peer) == peer.removeprefix("::ffff:")
 
 
 @pytest.mark.parametrize("peer", ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::5", ""])
@@ -96,6 +99,26 @@ class TestWhatIsNotCounted:
         for path in ("/healthz", "/readyz", "/assets/base.css"):
             assert {api.ask(path).status_code for _ in range(5)} == {200}
         assert [api.ask("/").status_code for _ in range(2)] == [200, 429]
+
+    def test_readiness_with_a_key_and_nothing_that_only_begins_like_it(self, url: str) -> None:
+        api, key = Api(url, {**KEYS_ONLY, "api_rate_limit": "2/minute"}), add_key(url, [Scope.OPERATE])
+        assert {api.ask("/readyz", key=key).status_code for _ in range(5)} == {200}
+        assert [api.ask("/healthzz").status_code for _ in range(3)] == [404, 404, 429]
+
+    def test_but_made_up_credentials_for_readiness_are_or_are_not_looked_up(self, url: str) -> None:
+        api = Api(url, {**KEYS_ONLY, "api_rate_limit": "2/minute"})
+        assert [api.ask("/readyz", key=new_token()[1]).status_code for _ in range(3)] == [401, 401, 429]
+        reads: list[str] = []
+        sessions = api.stores[-1].sessions
+        get = sessions.get
+        sessions.get = lambda session_id: (reads.append(session_id), get(session_id))[1]  # type: ignore[method-assign, func-returns-value]
+        for _ in range(5):
+            assert api.ask("/readyz", headers={"Cookie": f"{SESSION_COOKIE}={new_token()[1]}"}).status_code == 200
+        assert reads == []
+
+    def test_clients_of_a_socket_for_both_families_have_rates_of_their_own(self, url: str) -> None:
+        api = Api(url, {**KEYS_ONLY, "api_rate_limit": "1/minute"})
+        assert [api.ask("/", peer=f"::ffff:203.0.113.{n}").status_code for n in (1, 2, 1)] == [200, 200, 429]
 
 
 class TestMadeUpKeys:

@@ -11,10 +11,12 @@ from asking import KEYS_ONLY, MERCHANTS, Api, add_key, problem
 from falcon.testing import Result
 from sales import published_in
 
-from api.access.sessions import LINK_LIFETIME_S, SESSION_LIFETIME_S, new_link_token
+from api.access.keys import new_token
+from api.access.sessions import LINK_LIFETIME_S, SESSION_COOKIE, SESSION_LIFETIME_S, new_link_token
 from core.stores import open_stores
 
 SESSION = "/api/session"
+COOKIE = SESSION_COOKIE
 NOTIFICATIONS = "/api/notifications"
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
 MESSAGE = json.dumps({"user_id": "sara", "title": "Hello", "body": "There", "channels": ["sms"]}).encode()
@@ -43,7 +45,7 @@ def signed_in(api: Api) -> dict[str, str]:
     """The header with the cookie of a new session."""
     answer = sign_in(api, link_token(api))
     assert answer.status_code == 200
-    return {"Cookie": f"session={answer.cookies['session'].value}"}
+    return {"Cookie": f"{COOKIE}={answer.cookies[COOKIE].value}"}
 
 
 def go_on(api: Api, seconds: int) -> None:
@@ -62,7 +64,7 @@ def test_a_link_begins_a_session_that_may_do_everything(api: Api) -> None:
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(api: Api) -> None:
-    cookie = sign_in(api, link_token(api)).cookies["session"]
+    cookie = sign_in(api, link_token(api)).cookies[COOKIE]
     assert cookie.http_only
     assert cookie.same_site == "Strict"
     assert (cookie.path, cookie.max_age) == ("/", SESSION_LIFETIME_S)
@@ -73,9 +75,9 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(api: Api) -> N
 def test_behind_a_trusted_proxy_with_tls_the_cookie_goes_over_tls_only(url: str, proto: str, secure: bool) -> None:
     headers = {**SAME_ORIGIN, "X-Forwarded-Proto": proto}
     trusting = Api(url, {**KEYS_ONLY, "api_trusted_proxies": "127.0.0.1"})
-    assert sign_in(trusting, link_token(trusting), headers).cookies["session"].secure is secure
+    assert sign_in(trusting, link_token(trusting), headers).cookies[COOKIE].secure is secure
     other = Api(url, KEYS_ONLY)
-    assert sign_in(other, link_token(other), headers).cookies["session"].secure is False
+    assert sign_in(other, link_token(other), headers).cookies[COOKIE].secure is False
 
 
 def test_a_link_works_once(api: Api) -> None:
@@ -84,12 +86,12 @@ def test_a_link_works_once(api: Api) -> None:
     for _ in range(2):
         again = sign_in(api, token)
         assert problem(again) == (403, "bad-link")
-        assert "session" not in again.cookies
+        assert COOKIE not in again.cookies
 
 
 def test_a_link_that_was_used_stays_so_after_signing_out(api: Api) -> None:
     token = link_token(api)
-    cookie = {"Cookie": f"session={sign_in(api, token).cookies['session'].value}"}
+    cookie = {"Cookie": f"{COOKIE}={sign_in(api, token).cookies[COOKIE].value}"}
     api.ask(SESSION, method="DELETE", headers={**SAME_ORIGIN, **cookie})
     assert problem(sign_in(api, token)) == (403, "bad-link")
 
@@ -115,7 +117,7 @@ def test_neither_half_of_a_link_nor_a_key_is_a_session_and_neither_is_a_key(api:
     for token in (link, session):
         assert problem(api.ask("/api/me", key=token)) == (401, "bad-key")
     for token in (link, key, session[:-1], f"{session}A", ""):
-        assert problem(api.ask("/api/me", headers={"Cookie": f"session={token}"})) == (401, "no-key")
+        assert problem(api.ask("/api/me", headers={"Cookie": f"{COOKIE}={token}"})) == (401, "no-key")
 
 
 def test_a_session_ends_after_twelve_hours(api: Api) -> None:
@@ -132,14 +134,14 @@ def test_signing_out_ends_it_here_at_once_and_in_other_workers_within_the_freshn
     assert other.ask("/api/me", headers=cookie).status_code == 200
     answer = api.ask(SESSION, method="DELETE", headers={**SAME_ORIGIN, **cookie})
     assert answer.json == {"signed_in": False, "expires_at": None}
-    assert answer.cookies["session"].value == ""
+    assert answer.cookies[COOKIE].value == ""
     assert problem(api.ask("/api/me", headers=cookie)) == (401, "no-key")
     other.moment.pass_by()
     assert problem(other.ask("/api/me", headers=cookie)) == (401, "no-key")
 
 
 def test_a_browser_without_a_session_can_sign_out(api: Api) -> None:
-    for headers in ({}, {"Cookie": "session=tss_old"}):
+    for headers in ({}, {"Cookie": f"{COOKIE}=tss_old"}):
         assert api.ask(SESSION, method="DELETE", headers=headers).status_code == 200
 
 
@@ -192,8 +194,8 @@ def test_sessions_are_counted_each_on_its_own(url: str) -> None:
 
 def test_no_token_is_in_the_log(api: Api) -> None:
     link = link_token(api)
-    session = sign_in(api, link).cookies["session"].value
-    api.ask("/api/me", headers={"Cookie": f"session={session}"})
+    session = sign_in(api, link).cookies[COOKIE].value
+    api.ask("/api/me", headers={"Cookie": f"{COOKIE}={session}"})
     api.ask(f"/sign-in/{link}", f"token={link}")
     written = b"".join(api.lines).decode()
     assert link[15:] not in written
@@ -207,3 +209,28 @@ def test_links_that_have_expired_are_removed_with_the_next(api: Api) -> None:
         assert stores.sessions.get(link_id) is not None
         new_link_token(stores.sessions, api.clock() + LINK_LIFETIME_S * 1000 + 1)
         assert stores.sessions.get(link_id) is None
+
+
+def test_a_cookie_of_another_program_on_the_host_is_in_nobodys_way(api: Api) -> None:
+    token = signed_in(api)["Cookie"].partition("=")[2]
+    for cookies in (f"session=theirs; {COOKIE}={token}", f"{COOKIE}=stale; {COOKIE}={token}"):
+        assert api.ask("/api/me", headers={"Cookie": cookies}).status_code == 200
+
+
+def test_a_person_who_signed_in_is_served_while_others_at_the_address_guess_tokens(url: str) -> None:
+    api = Api(url, {**KEYS_ONLY, "api_rate_limit": "9/minute"})
+    person = signed_in(api)
+    for _ in range(12):
+        api.ask("/api/me", headers={"Cookie": f"{COOKIE}={new_token()[1]}"})
+    api.moment.pass_by()
+    assert api.ask("/api/me").status_code == 429
+    assert api.ask("/api/me", headers=person).status_code == 200
+
+
+def test_all_sessions_and_links_can_be_ended_at_once(api: Api) -> None:
+    person, link = signed_in(api), link_token(api)
+    with open_stores(api.store_url, timeout_s=10) as stores:
+        assert stores.sessions.end_all(api.clock()) == 3  # the link that was used, too
+    api.moment.pass_by()
+    assert problem(api.ask("/api/me", headers=person)) == (401, "no-key")
+    assert problem(sign_in(api, link)) == (403, "bad-link")

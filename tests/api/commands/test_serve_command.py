@@ -114,8 +114,13 @@ def test_the_command_prints_a_link_to_the_address_that_browsers_use(tmp_path: Pa
     assert re.fullmatch(r"http://127\.0\.0\.1:8123/sign-in#tss_[a-z2-7]{10}_[\w-]{43}\n", link)
     behind_proxy = json.loads(api(tmp_path, "sign-in", "--url", "https://s.example/", "--json").stdout)
     assert behind_proxy["link"].startswith("https://s.example/sign-in#tss_")
-    refused = api(tmp_path, "sign-in", "--url", "s.example")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    for refused in (
+        api(tmp_path, "sign-in", "--url", "s.example"),
+        api(tmp_path, "sign-in", "--url", "https://s.example/summaries"),
+        api(tmp_path, "sign-in", API_BIND="unix:/run/api.sock"),
+    ):
+        assert (refused.returncode, refused.stdout) == (2, "")
+    assert json.loads(api(tmp_path, "sign-out", "--json").stdout) == {"ended": 2}
 
 
 def test_a_port_in_use_is_told_at_once(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_start_says_what_is_served_and_to_whom(tmp_path: Path) -> None:
     assert any(f"The store is {sqlite_url(tmp_path)}: " in line and "1402/12/27 to 1403/12/30" in line for line in said)
     assert any(line.startswith("Programs on this host are served without a key") for line in said)
     assert any(
-        line.endswith("No key was made yet: python -m api keys add NAME --summaries makes one.") for line in said
+        line.endswith("There is no valid key: python -m api keys add NAME --summaries makes one.") for line in said
     )
 
 

@@ -17,10 +17,11 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from bench.mongo_urls import database_of, with_option, with_user
 from core.calendar.periods import Mode
-from core.errors import PublicationLost, StoreUnavailable
+from core.errors import PublicationLost, StoreUnavailable, StoreUnwritable
 from core.stores import open_stores
 from core.stores.keys import ApiKey, Scope
 from core.stores.mongo.inserting import insert_batch, insert_once
+from core.stores.sessions import Session
 
 Document = dict[str, Any]
 
@@ -43,6 +44,7 @@ def db(mongo_database_url: str) -> Iterator[PyMongoDatabase[Document]]:
 
 
 KEY = ApiKey("k1", "a till", bytes(32), frozenset({Scope.SUMMARIES}), frozenset(), NOW_MS)
+SESSION = Session("s1", bytes(32), NOW_MS, NOW_MS + 1)
 
 
 def write_errors(count: int, code: int, message: str) -> Document:
@@ -82,6 +84,16 @@ def test_a_batch_that_fails_is_told_by_count_code_and_first_message_and_never_by
     assert "m0007" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_a_write_that_is_refused_is_told_without_its_content(proxy: MongoProxy) -> None:
+    refusal = {"ok": 0.0, "code": 13, "errmsg": 'not authorized to execute { update: "contacts", u: "+98912" }'}
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        for command in ("insert", "update", "findAndModify"):
+            proxy.answer(command, refusal)
+        with pytest.raises(StoreUnwritable) as caught:
+            stores.contacts.replace("sara", {"sms": "+989121234567"})
+    assert "+98912" not in "".join(traceback.format_exception(caught.value))
+
+
 def test_what_the_driver_repeats_because_an_answer_was_lost_is_no_duplicate(
     proxy: MongoProxy, db: PyMongoDatabase[Document]
 ) -> None:
@@ -90,11 +102,12 @@ def test_what_the_driver_repeats_because_an_answer_was_lost_is_no_duplicate(
             lambda: stores.runs.begin(run()),
             lambda: stores.summaries.publish(publication(1, ROWS), ROWS),
             lambda: stores.keys.add(KEY),
+            lambda: stores.sessions.add(SESSION),
         ]
         for attempt, call in enumerate(calls, start=1):
             inserts = len(proxy.commands("insert"))
             proxy.lose_answer("insert")
-            call()
+            assert call() is not False
             assert len(proxy.commands("insert")) > inserts + 1, "it was not repeated"
             assert proxy.applied() == attempt
         assert [one.id for one in stores.runs.recent(9)] == [1]

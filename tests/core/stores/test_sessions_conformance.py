@@ -66,6 +66,23 @@ def test_an_ended_session_keeps_the_first_instant_of_its_end_and_no_other_ends(s
     assert stores.sessions.get("s2") == session("s2")
 
 
+def test_valid_ids_are_those_of_sessions_that_can_be_used(stores: Stores) -> None:
+    for session_id, expires_at_ms in (("s1", NOW_MS), ("s2", NOW_MS + 1), ("link:s3", NOW_MS + 2), ("s4", NOW_MS + 9)):
+        stores.sessions.add(session(session_id, expires_at_ms=expires_at_ms))
+    stores.sessions.end("s4", NOW_MS)
+    assert stores.sessions.valid_ids(NOW_MS) == {"s2", "link:s3"}
+
+
+def test_all_are_ended_at_once_and_those_that_were_ended_keep_their_instant(stores: Stores) -> None:
+    for session_id in ("s1", "s2", "s3"):
+        stores.sessions.add(session(session_id))
+    stores.sessions.end("s1", NOW_MS + 1)
+    assert stores.sessions.end_all(NOW_MS + 2) == 2
+    ended = [stores.sessions.get(session_id) for session_id in ("s1", "s2", "s3")]
+    assert [one and one.ended_at_ms for one in ended] == [NOW_MS + 1, NOW_MS + 2, NOW_MS + 2]
+    assert stores.sessions.valid_ids(NOW_MS) == frozenset()
+
+
 def test_pruning_removes_just_what_has_expired(stores: Stores) -> None:
     for session_id, expires_at_ms in (("s1", NOW_MS - 1), ("s2", NOW_MS), ("s3", NOW_MS + 1)):
         stores.sessions.add(session(session_id, expires_at_ms=expires_at_ms))

@@ -12,7 +12,7 @@ from core.stores import open_stores
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class StartupReport:
     """The store as it is at the start.
 
     :param store: its URL, without user and password.
@@ -36,7 +36,7 @@ class Outlook:
     def _access(self) -> str:
         keys = {
             None: "",
-            False: " No key was made yet: python -m api keys add NAME --summaries makes one.",
+            False: " There is no valid key: python -m api keys add NAME --summaries makes one.",
             True: " python -m api keys list shows those that there are.",
         }[self.has_keys]
         if self.open_loopback:
@@ -47,7 +47,7 @@ class Outlook:
         return "Programs need a key, and people a link: python -m api sign-in." + keys
 
 
-def look(settings: Settings) -> Outlook:
+def startup_report(settings: Settings) -> StartupReport:
     """What the store that `settings` name holds; nothing is made where nothing is.
 
     :raises SettingsError: ``STORE_URL`` names no store.
@@ -59,14 +59,14 @@ def look(settings: Settings) -> Outlook:
             has_keys = any(key.revoked_at_ms is None for key in stores.keys.all())
             published = stores.summaries.published()
     except StoreMissing as error:
-        return Outlook(store, "nothing was built there yet", error.hint, is_open, False)
+        return StartupReport(store, "nothing was built there yet", error.hint, is_open, False)
     except StoreError as error:
-        return Outlook(store, error.sentence, error.hint, is_open, has_keys)
+        return StartupReport(store, error.sentence, error.hint, is_open, has_keys)
     if published is None:
         state, hint = "nothing is published there yet", "Build summaries with: python -m jobs rebuild SOURCE."
     else:
         state, hint = f"{published.rows:,} summaries of {published.first_day_key} to {published.last_day_key}", ""
-    return Outlook(store, state, hint, is_open, has_keys)
+    return StartupReport(store, state, hint, is_open, has_keys)
 
 
 def _without_password(store_url: str) -> str:
