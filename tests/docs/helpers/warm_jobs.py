@@ -15,7 +15,7 @@ def main(descriptor: int, arguments: list[str]) -> int:
     """Hand the command over, and wait; its exit code."""
     read_end, write_end = os.pipe()
     request = {"arguments": arguments, "folder": os.getcwd(), "env": dict(os.environ)}  # noqa: PTH109 - starts at once
-    usual = {"signal_after": None, "signal": 9, "file_size_limit": None, "measured": True}
+    usual = {"signal_after": None, "signal": 9, "ignored": 0, "file_size_limit": None, "measured": True}
     with socket.socket(fileno=descriptor) as server:
         socket.send_fds(server, [json.dumps(request | usual).encode()], [0, 1, 2, write_end])
     os.close(write_end)
