@@ -53,9 +53,8 @@ def _last(run: Run) -> Iterable[Metric]:
     yield _gauge("last_run_warnings", "Warnings of the last run.", len(run.warnings))
     if run.days_changed is not None:
         yield _gauge("last_run_days_changed", "Days whose summaries the last run changed.", run.days_changed)
-    if run.days_kept is not None:
-        kept = "Days that the last run kept as published although it counted fewer transactions of them."
-        yield _gauge("last_run_days_kept", kept, run.days_kept)
+    kept = "Days that the last run kept as published although it counted fewer transactions of them."
+    yield _gauge("last_run_days_kept", kept, run.days_kept or 0)  # one that replaces everything keeps none
 
 
 def _instant(name: str, meaning: str, at_ms: int) -> Metric:

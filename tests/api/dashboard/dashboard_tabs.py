@@ -158,6 +158,7 @@ class Tabs:
         """Close them all, and let their people forget what they chose."""
         for tab in self.opened:
             tab.page.context.set_offline(False)
+            tab.page.context.clear_cookies()
             if tab.page.url.startswith(self.origin):
                 tab.page.evaluate("localStorage.clear()")
             tab.page.close()

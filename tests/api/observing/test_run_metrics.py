@@ -78,9 +78,13 @@ def test_exactly_the_way_in_which_the_last_run_ended_is_one(stores: Stores, url:
     }
 
 
-def test_days_changed_and_kept_are_not_told_where_they_were_not_counted(stores: Stores, url: str) -> None:
+def test_of_a_run_that_replaced_everything_no_day_was_kept_and_none_is_said_to_have_changed(
+    stores: Stores, url: str
+) -> None:
     _end(stores, RunStatus.PUBLISHED)
-    assert not {"last_run_days_changed", "last_run_days_kept"} & _told(url).keys()
+    told = _told(url)
+    assert told["last_run_days_kept"] == 0
+    assert "last_run_days_changed" not in told
 
 
 def test_failures_are_counted_since_the_last_success(stores: Stores, url: str) -> None:
