@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import resource
@@ -30,6 +31,9 @@ FEW_DESCRIPTORS: Final = Limit(
 LITTLE_MEMORY: Final = Limit(
     "there is too little memory", "Allow more (ulimit -v, the limit of the container), or lower --threads."
 )
+
+_PR_SET_PDEATHSIG: Final = 1
+"""Of ``<linux/prctl.h>``."""
 
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -85,7 +89,7 @@ def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None])
     """Call `main`; in a process of its own where the address space is limited.
 
     Native code (Polars, OpenBLAS, LLVM) ends its process with ``SIGABRT`` when it gets no memory. Only another process
-    can put that into words. Signals are passed on to it.
+    can put that into words. Signals are passed on to it, and when this process is killed, so is the other (on Linux).
 
     :param when_ended: called in this process when the other was ended by a lack of memory.
     :raises SystemExit: the other process has ended, with its exit code.
@@ -94,15 +98,25 @@ def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None])
         main()
         return
     passed_on = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
+    parent = os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # one that comes before the handlers are there waits for them
     child = os.fork()
     for number in passed_on if child else ():
         signal.signal(number, lambda number, _: os.kill(child, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
     if not child:
+        _die_with(parent)
         main()
         return
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP, -signal.SIGILL):
         when_ended(LITTLE_MEMORY)
     sys.exit(code if code >= 0 else 128 - code)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when `parent`, which forked it, ends in whatever way."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it has ended before that
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -111,7 +111,7 @@ LookBack = Annotated[
         min=0,
         max=36_500,
         metavar="DAYS",
-        help="Days before the last reading that refresh counts anew. [default: REFRESH_LOOK_BACK_DAYS]",
+        help="Days before the last reading that refresh recomputes. [default: REFRESH_LOOK_BACK_DAYS]",
     ),
 ]
 Threads = Annotated[
@@ -181,7 +181,7 @@ def rebuild(
     """Make summaries from an export or a live collection.
 
     With --truncate the store then holds exactly what the sources hold; with --from/--to only those days are replaced,
-    and their weeks and months derived anew; with neither, a store that is not empty refuses.
+    and their weeks and months derived again; with neither, a store that is not empty refuses.
     """
     from jobs.commands import rebuild as command
     from jobs.commands.reading_options import ReadingOptions
@@ -217,10 +217,11 @@ def refresh(
 ) -> None:
     """Bring the summaries of a live collection up to date.
 
-    The days since the last reading and some before are counted anew, whole, and replaced with their weeks and months in
+    The days since the last reading and some before are recomputed, whole, and replaced with their weeks and months in
     one publication; there is none when nothing has changed. Into an empty store everything is counted. A day with fewer
     documents than before stays as it is published when it is not after the day of the oldest document: they may have
-    been purged.
+    been purged. Later days are replaced with a warning. When one of them, all together, or those without any documents
+    lose more than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT, nothing is published (exit 5).
     """
     from jobs.commands import refresh as command
     from jobs.commands.reading_options import ReadingOptions
@@ -259,9 +260,9 @@ def verify(
 ) -> None:
     """Recount the source and compare with what is published; exit 4 when something has drifted.
 
-    Without --to a live collection is compared up to the day before those that the next refresh counts anew. A day with
+    Without --to a live collection is compared up to the day before those that the next refresh recomputes. A day with
     fewer documents than before is no drift when it is not after the day of the oldest document: they may have been
-    purged.
+    purged. A repair that would lose as much as stops a refresh is not published (exit 5).
     """
     from jobs.commands import verify as command
     from jobs.commands.reading_options import ReadingOptions

@@ -83,7 +83,9 @@ class Counting:
     :param progress: called some times a second while a source is read; what it raises ends the reading.
     :param note: takes what the ledger keeps of it, as fields of `core.stores.runs.Run`, also when the reading fails.
     :param max_quarantine_bytes: how large the file of rejects may get.
-    :param basis: how many transactions are published already, for whoever reads only the latest of them; else 0.
+    :param basis: how many transactions are published already, where only the latest of them are read; else 0.
+    :param reads_some_days: whether a live collection gives only some days. It then gives the documents that have no day
+        at any time, perhaps all of them first: many rejects at the beginning do not stop such a run.
     """
 
     fields: Fields
@@ -95,6 +97,7 @@ class Counting:
     note: Callable[..., None]
     max_quarantine_bytes: int = QUARANTINE_BYTES
     basis: int = 0
+    reads_some_days: bool = False
 
     def count(
         self, sources: Iterable[Callable[[], Source]], quarantine_path: Path, earlier_quarantine: Path | None = None
@@ -105,7 +108,8 @@ class Counting:
         :param earlier_quarantine: another such file, which is kept in its place when it holds the same rejects.
         :raises SourceError: a source cannot be read, or is damaged.
         :raises TooManyRejects: more than `max_reject_ratio` allows; or the first 100,000 documents of the first source
-            were all rejected for one reason, after which no more are read unless that ratio is 0.5 or more.
+            were all rejected for one reason, after which no more are read unless that ratio is 0.5 or more or
+            `reads_some_days`.
         :raises ConservationBroken: the counts do not add up.
         """
         quarantine = Quarantine(quarantine_path, self.max_quarantine_bytes)
@@ -174,7 +178,7 @@ class Counting:
         return tuple(forms)
 
     def _require_some_accepted(self, source: Source, totals: Totals, quarantine: Quarantine | None) -> None:
-        if quarantine is None:
+        if quarantine is None or self.reads_some_days:
             return
         leading = totals.leading
         if leading.count < _LEADING_REJECTS or leading.reason is None or self.max_reject_ratio >= _MOST_REJECTED:

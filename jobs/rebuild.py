@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -27,13 +28,16 @@ from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
 from jobs.reading import Totals
 from jobs.replacing import day_counts, days_of, replace_days
 from jobs.requested_days import RequestedDays
-from jobs.shrinking import DayCounts, keep_half, unprotected
+from jobs.shrinking import DayCounts, in_total, keep_half, unprotected
 from jobs.source_age import Reading, as_of_ms, complete_until_after, file_status
 from jobs.sources.feed import CHUNK_BYTES, Source
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import is_live, redacted
 from jobs.sources.recognise import open_source
 from jobs.sources.streams import STANDARD_INPUT
+
+_DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_field"})
+"""The parts of a fingerprint that decide of which day a transaction is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,7 @@ class Rebuild:
             keeper.update,
             request.max_quarantine_bytes,
             basis=before.total_count if before is not None and reads_some else 0,
+            reads_some_days=reads_some,
         )
         window = days.window if request.is_partial else None
         sources = [
@@ -254,7 +259,10 @@ class Rebuild:
         rows = summarise(daily, self._calendar, self._local_days)
         total_amount, total_count = require_conservation(rows, daily)
         if before is not None and not request.allow_shrink:
-            keep_half(self._published_counts(before), day_counts(daily))
+            published, counted = self._published_counts(before), day_counts(daily)
+            if _DECIDES_DAYS.intersection(before.meaning.differing(keeper.run.meaning)):
+                published, counted = in_total(published), in_total(counted)
+            keep_half(published, counted)
         daily_keys = rows.filter(pl.col("mode") == str(Mode.DAILY))["key"]
         publication = Publication(
             generation=1 if before is None else before.generation + 1,

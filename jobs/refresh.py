@@ -1,4 +1,4 @@
-"""Refresh: the days of a live collection that may have changed since the last run are counted anew, whole."""
+"""Refresh: the days of a live collection that may have changed since the last run are recomputed, whole."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RefreshRequest:
         be deleted.
     :param max_reject_ratio: the share of the documents read, or of the transactions published where these are more,
         that may be rejected, 0 to 1.
-    :param loss_limits: what a day after that of the oldest document may lose.
+    :param loss_limits: what days after that of the oldest document may lose.
     :param max_quarantine_bytes: how large the file of rejects may get.
     :param threads: decoding threads.
     :param command: what the ledger calls the run.
@@ -104,7 +104,7 @@ class Refresh:
 
         :raises MeaningMismatch: the store's numbers mean something else.
         :raises NothingCounted: something is published, and no document of the collection counts.
-        :raises WouldShrink: a day would lose too many transactions.
+        :raises WouldShrink: days would lose too many transactions.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
         meaning = meaning_of(request.fields, self._calendar, self._local_days)
@@ -131,7 +131,7 @@ class Refresh:
                 watcher.phase("checking")
                 retention = self._retention(request, collection, before, counted)
                 change = self._change(before, counted, plan, retention)
-            warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.kept))
+            warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.kept, change.lost))
             publication = self._publish(before, change, warnings, keeper, watcher)
         return RefreshOutcome(keeper.run, publication, plan)
 
@@ -188,6 +188,7 @@ class Refresh:
             keeper.update,
             request.max_quarantine_bytes,
             basis=0 if before is None else before.total_count,
+            reads_some_days=plan is not None,
         )
         open_source = partial(collection.source, request.fields, None if plan is None else plan.times)
         earlier = last_quarantine(self._quarantine_dir, self._stores.runs.recent(RUNS_LOOKED_AT))

@@ -1,4 +1,4 @@
-"""Which days a refresh counts anew: those that may have changed since the sources were last read."""
+"""Which days a refresh recomputes: those that may have changed since the sources were last read."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Plan:
 
     @property
     def begin_day(self) -> int:
-        """The day from which on all days are counted anew."""
+        """The day from which on all days are recomputed."""
         return self.days[-1][0]
 
     @property
     def older_days(self) -> int:
-        """How many days before `begin_day` are counted anew as well."""
+        """How many days before `begin_day` are recomputed as well."""
         return sum(last - first + 1 for first, last in self.days[:-1])
 
 
@@ -59,7 +59,7 @@ class Planner:
     look_back_days: int
 
     def begin_day(self, publication: Publication, runs: Sequence[Run], now_ms: int) -> int | None:
-        """The day from which on all days are to be counted anew; None when all there are, since nobody knows better.
+        """The day from which on all days are to be recomputed; None when all there are, since nothing tells which.
 
         :param runs: the latest of the ledger, newest first.
         :param now_ms: milliseconds since 1970 UTC. What is known of later than that does not count: a clock was wrong.

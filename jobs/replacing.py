@@ -1,4 +1,4 @@
-"""Replacing days: what changes in a store when some of its days are counted anew, their weeks and months included."""
+"""Replacing days: what changes in a store when some of its days are recomputed, their weeks and months included."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.stores.frames import within
 from core.stores.summaries import KeyRange, Meaning, Publication, SummaryStore
 from jobs.aggregate.summaries import require_same_totals, summarise
 from jobs.held import Days, Held, Scope
-from jobs.shrinking import DayCounts, DayLoss, Protection, unprotected
+from jobs.shrinking import DayCounts, DayLoss, Protection, losses, unprotected
 
 _SUMS: Final = ("merchant_id", "day", "amount", "count")
 
@@ -32,6 +32,7 @@ class Change:
     :param rows: all summaries of these periods, a frame of `core.stores.summaries.SUMMARY_COLUMNS`.
     :param replaced: likewise as they are stored.
     :param kept: the days that stay as they are stored, although fewer transactions of them were counted; ascending.
+    :param lost: the days that have fewer transactions afterwards; ascending.
     :param total_rows: summaries of all modes in the store afterwards; likewise `total_amount` and `total_count`.
     :param first_day_key: the earliest day with transactions afterwards, or None; likewise `last_day_key`.
     """
@@ -41,6 +42,7 @@ class Change:
     rows: pl.DataFrame
     replaced: pl.DataFrame
     kept: tuple[DayLoss, ...]
+    lost: tuple[DayLoss, ...]
     total_rows: int
     first_day_key: str | None
     last_day_key: str | None
@@ -84,7 +86,7 @@ def replace_days(
     days: Sequence[Days],
     protection: Protection = unprotected,
 ) -> Change:
-    """What changes when the store gets other daily sums for some days; their weeks and months are derived anew.
+    """What changes when the store gets other daily sums for some days; their weeks and months are derived again.
 
     Only the weeks and months that hold one of these days are read, not the rest of the store. They are compared with
     what is stored whole, so that a week that does not equal its days comes out right again, too, and so does a period
@@ -114,7 +116,8 @@ def replace_days(
             "another run published while it was found out what would change",
             "Nothing of this run was published. Run the same command again; it starts from what is published now.",
         )
-    kept = tuple(protection(_stored_counts(held.rows[Mode.DAILY], calendar, scope), day_counts(daily)))
+    stored_counts, counted = _stored_counts(held.rows[Mode.DAILY], calendar, scope), day_counts(daily)
+    kept = tuple(protection(stored_counts, counted))
     kept_days = {loss.day for loss in kept}
     stored_of_kept = _sums_of(held.rows[Mode.DAILY], calendar, kept_days.__contains__)
     daily = pl.concat([daily.select(_SUMS).filter(~pl.col("day").is_in(kept_days)), stored_of_kept])
@@ -134,6 +137,7 @@ def replace_days(
         rows=rows,
         replaced=retired,
         kept=kept,
+        lost=tuple(loss for loss in losses(stored_counts, counted) if loss.day not in kept_days),
         total_rows=held.count + rows.height - retired.height,
         first_day_key=keys_after[0] if keys_after else None,
         last_day_key=keys_after[-1] if keys_after else None,

@@ -15,7 +15,7 @@ from jobs.decode.judge import Window
 class RequestedDays:
     """Days from `first` to `last`, both inclusive, days since 1970-01-01.
 
-    :param window: the same as instants, for whoever counts.
+    :param window: the same as instants.
     :param first_key: key of `first`, or None where no first day was asked for; likewise `last_key`.
     """
 

@@ -37,9 +37,9 @@ It raises `WouldShrink` where nothing may be published at all.
 
 @dataclass(frozen=True, slots=True)
 class LossLimits:
-    """How many of its published transactions a day may lose in one refresh or repair.
+    """How many of their published transactions days may lose in one refresh or repair.
 
-    A day loses too many when it loses more than `ratio` of them and more than `count`.
+    They lose too many when they lose more than `ratio` of them and more than `count`.
 
     :param allow_shrink: whether days may lose any number.
     """
@@ -48,9 +48,9 @@ class LossLimits:
     count: int = 20
     allow_shrink: bool = False
 
-    def are_exceeded_by(self, loss: DayLoss) -> bool:
-        """Whether the day of `loss` loses too many."""
-        return not self.allow_shrink and loss.lost > self.count and loss.lost > self.ratio * loss.published
+    def are_exceeded_by(self, lost: int, published: int) -> bool:
+        """Whether `lost` are too many of `published` transactions."""
+        return not self.allow_shrink and lost > self.count and lost > self.ratio * published
 
 
 def unprotected(_: DayCounts, __: DayCounts) -> Sequence[DayLoss]:
@@ -68,9 +68,12 @@ def losses(published: DayCounts, counted: DayCounts) -> list[DayLoss]:
 class Retention:
     """Protects days whose documents may have been purged, and stops a run that loses those of later days.
 
+    The limits apply to each later day, to all later days together, and to those together of which nothing is left. One
+    old document makes all published days later ones: the sums protect a history of days with few transactions as well.
+
     :param oldest_day: gives the day of the oldest document that counts, of the whole source and not only of the days
         that are replaced; None when none counts. Called only when some day has fewer transactions than before.
-    :param limits: what a later day may lose.
+    :param limits: what later days may lose.
     """
 
     calendar: Calendar
@@ -80,33 +83,56 @@ class Retention:
     def __call__(self, published: DayCounts, counted: DayCounts) -> Sequence[DayLoss]:
         """The days that stay as they are published; see `Protection`.
 
-        :raises WouldShrink: a day after the oldest document's loses too many transactions; names such days.
+        :raises WouldShrink: days after the oldest document's lose too many transactions; names them.
         """
         lower = losses(published, counted)
         oldest_day = self.oldest_day() if lower else None
         kept = [loss for loss in lower if oldest_day is None or loss.day <= oldest_day]
         later = lower[len(kept) :]
-        too_many = [loss for loss in later if self.limits.are_exceeded_by(loss)]
-        if oldest_day is not None and too_many:
-            raise WouldShrink(
-                f"{len(too_many)} day(s) would lose more than {self.limits.ratio:.6g} of their published transactions "
-                f"and more than {self.limits.count}: {self._named(too_many)}",
-                "Nothing was published. The oldest document that counts is of "
-                f"{self._key(oldest_day)}, so later days were not purged with the days before it. If the documents are "
-                "gone for good, publish what is left with --allow-shrink.",
-            )
+        if oldest_day is not None and later:
+            compared = sum(count for day, count in published.items() if day > oldest_day)
+            self._require_few(later, compared, oldest_day)
         return kept
 
-    def warnings(self, kept: Sequence[DayLoss]) -> tuple[str, ...]:
-        """A warning about days that stay as they are published, if there are any."""
-        if not kept:
-            return ()
-        published, counted = sum(loss.published for loss in kept), sum(loss.counted for loss in kept)
-        return (
-            f"{len(kept)} day(s) from {self._key(kept[0].day)} to {self._key(kept[-1].day)} keep their {published} "
-            f"published transactions, although the source has {counted} of them now: these days are not after that of "
-            "the oldest document, so the others may have been purged",
+    def warnings(self, kept: Sequence[DayLoss], lost: Sequence[DayLoss] = ()) -> tuple[str, ...]:
+        """A warning about days that stay as they are published, and one about days that lose transactions, if any."""
+        warnings = []
+        if kept:
+            published, counted = sum(loss.published for loss in kept), sum(loss.counted for loss in kept)
+            warnings.append(
+                f"{len(kept)} day(s) from {self._key(kept[0].day)} to {self._key(kept[-1].day)} keep their {published} "
+                f"published transactions, although the source has {counted} of them now: these days are not after that "
+                "of the oldest document, so the others may have been purged"
+            )
+        if lost:
+            removed = sum(loss.lost for loss in lost)
+            warnings.append(f"{len(lost)} day(s) lost {removed} published transactions: {self._named(lost)}")
+        return tuple(warnings)
+
+    def _require_few(self, later: Sequence[DayLoss], published: int, oldest_day: int) -> None:
+        """Raise when `later` lose too many of the `published` transactions of all days after `oldest_day`."""
+        of_one_day = [loss for loss in later if self.limits.are_exceeded_by(loss.lost, loss.published)]
+        emptied = [loss for loss in later if not loss.counted]
+        limits = f"more than {self.limits.ratio:.6g} of their published transactions and more than {self.limits.count}"
+        if of_one_day:
+            problem = f"{len(of_one_day)} day(s) would lose {limits}: {self._named(of_one_day)}"
+        elif self._lose_too_many(later, published):
+            lost = sum(loss.lost for loss in later)
+            problem = f"{len(later)} day(s) together would lose {lost}, {limits}: {self._named(later)}"
+        elif self._lose_too_many(emptied, sum(loss.published for loss in emptied)):
+            lost = sum(loss.lost for loss in emptied)
+            problem = f"{len(emptied)} day(s) together would lose all their {lost} transactions: {self._named(emptied)}"
+        else:
+            return
+        raise WouldShrink(
+            problem,
+            "Nothing was published. The oldest document that counts is of "
+            f"{self._key(oldest_day)}, so later days were not purged with the days before it. If the documents are "
+            "gone for good, publish what is left with --allow-shrink.",
         )
+
+    def _lose_too_many(self, found: Sequence[DayLoss], published: int) -> bool:
+        return self.limits.are_exceeded_by(sum(loss.lost for loss in found), published)
 
     def _named(self, found: Sequence[DayLoss]) -> str:
         named = [f"{self._key(one.day)} ({one.published} published, {one.counted} counted)" for one in found]
@@ -115,6 +141,11 @@ class Retention:
 
     def _key(self, day: int) -> str:
         return self.calendar.period_of(Mode.DAILY, day).key
+
+
+def in_total(counts: DayCounts) -> DayCounts:
+    """The same transactions as if they were of one day: to compare those that may be of other days than before."""
+    return {0: sum(counts.values())}
 
 
 def keep_half(published: DayCounts, counted: DayCounts) -> Sequence[DayLoss]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -53,7 +53,7 @@ class VerifyRequest:
 
     :param sources: as for a rebuild; together they must hold all transactions of the days that are compared.
     :param first_key: compare only the days from this daily key on; `last_key` up to that one, inclusive. Without
-        `last_key` a live collection is compared up to the day before those that the next refresh counts anew: what
+        `last_key` a live collection is compared up to the day before those that the next refresh recomputes: what
         comes there is its business.
     :param fields: what is read of a document; must be as before.
     :param collection: the collection of a dump or server, or None for the default names.
@@ -62,7 +62,7 @@ class VerifyRequest:
     :param threads: decoding threads.
     :param look_back_days: that of the refreshes.
     :param repair: whether to replace the periods that drifted.
-    :param loss_limits: what a day after that of the oldest document may lose by that.
+    :param loss_limits: what days after that of the oldest document may lose by that.
     :param live: how live collections are read.
     :param command: what the ledger calls the run that repairs.
     """
@@ -139,7 +139,8 @@ class Verify:
 
         :raises MeaningMismatch: the store's numbers mean something else.
         :raises NothingCounted: something is published, and no document of the sources counts.
-        :raises WouldShrink: a day would lose too many transactions by the repair.
+        :raises WouldShrink: days would lose too many transactions by the repair.
+        :raises UsageError: standard input would have to be read again, as some day has fewer transactions than before.
         :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
         """
         meaning = meaning_of(request.fields, self._calendar, self._local_days)
@@ -177,7 +178,7 @@ class Verify:
                 self._require_in_force(before, keeper.run)
                 raise
             adopted = adoption_warnings(draft.meaning, before, self._stores.summaries, self._local_days)
-            warnings = (*adopted, *counted.warnings, *retention.warnings(change.kept))
+            warnings = (*adopted, *counted.warnings, *retention.warnings(change.kept, change.lost))
             counted = replace(counted, warnings=warnings)
             keeper.update(
                 phase="publishing", warnings=warnings, days_changed=change.days_changed, days_kept=len(change.kept)
@@ -224,7 +225,7 @@ class Verify:
             raise
 
     def _last_settled_day(self, request: VerifyRequest, published: Publication) -> int:
-        """The day before those that the next refresh counts anew."""
+        """The day before those that the next refresh recomputes."""
         standing = Standing.read(self._stores)
         read_until_ms = published.published_at_ms if standing is None else standing.as_of_ms
         day = self._local_days.day_of(min(read_until_ms, self._clock())) - request.look_back_days - 1
@@ -288,6 +289,7 @@ class Verify:
             note,
             request.max_quarantine_bytes,
             basis=published.total_count if reads_some else 0,
+            reads_some_days=reads_some,
         )
 
     def _retention(
@@ -296,6 +298,7 @@ class Verify:
         """What protects published days whose documents may have been purged.
 
         :raises NothingCounted: something is published, and no document of the whole sources counts.
+        :raises UsageError: that cannot be known, as standard input cannot be read again.
         """
 
         @cache
@@ -304,8 +307,9 @@ class Verify:
             files = [argument for argument in request.sources if not is_live(argument)]
             if files:
                 found.append(counted.oldest_day)
-            if files and counted.counts.out_of_range and STANDARD_INPUT not in files:
+            if files and counted.counts.out_of_range:
                 # Some are older or later than the days that are compared: read once more to know whether they count.
+                _require_readable_again(files)
                 again = self._sources(replace(request, sources=tuple(files)), days)
                 found.append(self._counting(request, days, before, _unnoted, watcher.reading).oldest_day(again))
             return min((day for day in found if day is not None), default=None)
@@ -400,6 +404,15 @@ def _drift(change: Change) -> pl.DataFrame:
         .select(DRIFT_COLUMNS)
         .sort(pl.col("mode").cast(pl.Enum([str(mode) for mode in Mode])), "key", "merchant_id", nulls_last=False)
     )
+
+
+def _require_readable_again(files: Sequence[str]) -> None:
+    if STANDARD_INPUT in files:
+        raise UsageError(
+            "days have fewer transactions than are published, and standard input cannot be read again to see whether "
+            "it has older documents",
+            "Save it to a file first, and verify that.",
+        )
 
 
 def _unnoted(**_: object) -> None:

@@ -26,13 +26,13 @@ class RefreshSettings(BaseSettings):
         default=0.1,
         ge=0,
         le=1,
-        description="Share of its published transactions that a day may lose in a refresh or repair.",
+        description="Share of published transactions that a day, or days together, may lose in a refresh or repair.",
     )
     refresh_max_loss_count: int = Field(
         default=20,
         ge=0,
         le=2**63 - 1,
-        description="Number of transactions that a day may lose, whatever share that is; more than both stop the run.",
+        description="Number of transactions that they may lose, whatever share that is; more than both stop the run.",
     )
     refresh_every_s: float = Field(
         default=0.0, ge=0, le=604_800, description="Seconds between two refreshes that beat starts; 0 for none."

@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 from core.errors import RunHeld
 from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, Run, RunStatus
+
+AHEAD_WATCHED_S: Final = 45.0
+"""How long a heartbeat of the future is watched for a change; a live run writes one every 15 s."""
 
 Clock = Callable[[], int]
 """Gives the present instant, milliseconds since 1970 UTC."""
@@ -33,24 +37,54 @@ def current_holder() -> Holder:
     )
 
 
-def require_free(run: Run, now_ms: int) -> None:
+def silent_ahead(latest: Callable[[], Run | None], clock: Clock) -> Run | None:
+    """The latest run when its heartbeat is far in the future and does not change while this waits, else None.
+
+    Either the clock of this host is behind, or that of the run was ahead. A run whose process lives writes a heartbeat
+    meanwhile, whatever its clock says. Without such a heartbeat this does not wait.
+
+    :param latest: reads the latest run.
+    """
+    run = latest()
+    if run is None or run.status is not RunStatus.RUNNING or not _is_ahead(run, clock()) or _known_dead(run.holder):
+        return None
+    end_s = time.monotonic() + AHEAD_WATCHED_S
+    while time.monotonic() < end_s:
+        time.sleep(AHEAD_WATCHED_S / 100)
+        if latest() != run:
+            return None
+    return run
+
+
+def require_free(run: Run, now_ms: int, silent: Run | None) -> None:
     """Raise unless the run after `run` may begin.
 
     It may when `run` has ended, its process is known to be dead, or its heartbeat is older than `HEARTBEAT_LIMIT_S`.
 
+    :param silent: the run that `silent_ahead` found; that one is free as well.
     :raises RunHeld: says which run is under way, where, and since when.
     """
-    if run.status is not RunStatus.RUNNING:
+    if run.status is not RunStatus.RUNNING or run == silent or _known_dead(run.holder):
         return
     heartbeat_age_s = (now_ms - run.heartbeat_at_ms) / 1000
-    # One of the future is of a clock that was wrong, and says as little.
-    if abs(heartbeat_age_s) <= HEARTBEAT_LIMIT_S and not _known_dead(run.holder):
-        raise RunHeld(
-            f"run {run.id} ({run.command}) is under way in process {run.holder.process_id} on {run.holder.host} "
-            f"since {_text(run.started_at_ms)}; its last heartbeat was {heartbeat_age_s:.0f} s ago",
-            f"Wait until it ends. It is taken over when its process has died on this host (of containers: in this "
-            f"one), or when its heartbeat is older than {HEARTBEAT_LIMIT_S:.0f} s.",
+    if heartbeat_age_s > HEARTBEAT_LIMIT_S:
+        return
+    heartbeat = f"its last heartbeat was {heartbeat_age_s:.0f} s ago"
+    if _is_ahead(run, now_ms):
+        heartbeat = (
+            f"its last heartbeat is {-heartbeat_age_s:.0f} s ahead of this host's clock: the clocks of the hosts differ"
         )
+    raise RunHeld(
+        f"run {run.id} ({run.command}) is under way in process {run.holder.process_id} on {run.holder.host} "
+        f"since {_text(run.started_at_ms)}; {heartbeat}",
+        f"Wait until it ends. It is taken over when its process has died on this host (of containers: in this "
+        f"one), or when its heartbeat is older than {HEARTBEAT_LIMIT_S:.0f} s.",
+    )
+
+
+def _is_ahead(run: Run, now_ms: int) -> bool:
+    """Whether the heartbeat of `run` is further in the future than clocks differ that are set right."""
+    return run.heartbeat_at_ms - now_ms > HEARTBEAT_LIMIT_S * 1000
 
 
 def _known_dead(holder: Holder) -> bool:

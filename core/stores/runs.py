@@ -168,8 +168,9 @@ class RunLedger(Protocol):
         """Insert `draft` as the next run, when no other is under way.
 
         The run before must have ended, or its process on this host be dead, or its heartbeat be older than
-        `HEARTBEAT_LIMIT_S`. Of two that begin at once, one inserts the number and the other fails. Runs before that
-        had not ended are closed first: as published when a publication bears their id, else as died.
+        `HEARTBEAT_LIMIT_S`; one further in the future than that is watched for a while, and must not change. Of two
+        that begin at once, one inserts the number and the other fails. Runs before that had not ended are closed
+        first: as published when a publication bears their id, else as died.
 
         :param draft: its `id` is ignored.
         :returns: the run with the number it got.

@@ -128,7 +128,7 @@ def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
     days = f"{outcome.first_key or 'the first day'} to {outcome.last_key or 'the last'}"
     typer.echo(f"Recounted {outcome.counts.read:,} documents and compared the days from {days}.")
     if outcome.left_to_refresh:
-        typer.echo("The next refresh counts the days after that anew; --to compares them as well.")
+        typer.echo("The next refresh recomputes the days after that; --to compares them as well.")
     print_counts(outcome.counts, outcome.rejects_by_reason, outcome.quarantine, outcome.rejects_kept, outcome.warnings)
     generation = outcome.compared.generation
     if not len(outcome.drift):

@@ -6,11 +6,12 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from archives import Segment, archive
+from bson import json_util
 from rebuilding import Workshop
 from transactions import bson_of, published_rows, spread, summaries_of, write_bson
 
@@ -149,3 +150,23 @@ def test_another_calendar_or_zone_removes_nothing(workshop: Workshop, tmp_path: 
     other = Workshop(workshop.stores, tmp_path, calendar=calendar, zone="Europe/Berlin")
     other.rebuild(Request((str(tmp_path / "forty-days.bson"),), truncate=True))
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS, "Europe/Berlin", calendar)
+
+
+def test_where_transactions_only_come_to_other_days_nothing_is_removed(workshop: Workshop, tmp_path: Path) -> None:
+    """Those of late in the evening are of the next day further east, or by another field; fewer than half are not."""
+    evening = [one._replace(at=one.at.replace(hour=18)) for one in spread(["a"], days=30, first=date(2024, 3, 1))]
+    source = write_bson(tmp_path / "evening.bson", evening)
+    workshop.rebuild(Request((source,), truncate=True, allow_shrink=True))
+    tokyo = Workshop(workshop.stores, tmp_path, zone="Asia/Tokyo")
+    few = write_bson(tmp_path / "few.bson", evening[:14])
+    with pytest.raises(WouldShrink, match=r"^16 of the 30 published transactions"):
+        tokyo.rebuild(Request((few,), truncate=True))
+    tokyo.rebuild(Request((source,), truncate=True))
+    assert published_rows(workshop.stores) == summaries_of(evening, "Asia/Tokyo")
+    paid = tmp_path / "paid.jsonl"
+    paid.write_text(
+        "".join(f"{json_util.dumps(one.document() | {'paidAt': one.at + timedelta(days=90)})}\n" for one in evening)
+    )
+    tokyo.rebuild(Request((str(paid),), truncate=True, fields=Fields(time="paidAt")))
+    later = [one._replace(at=one.at + timedelta(days=90)) for one in evening]
+    assert published_rows(workshop.stores) == summaries_of(later, "Asia/Tokyo")

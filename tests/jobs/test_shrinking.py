@@ -40,16 +40,16 @@ def retention(oldest_day: int | None = OLDEST, **limits: float | bool) -> Retent
     ],
 )
 def test_a_day_loses_too_many_when_both_limits_are_exceeded(published: int, counted: int, exceeded: bool) -> None:
-    loss = DayLoss(1, published, counted)
-    assert LossLimits().are_exceeded_by(loss) is exceeded
-    assert not LossLimits(allow_shrink=True).are_exceeded_by(loss)
+    lost = published - counted
+    assert LossLimits().are_exceeded_by(lost, published) is exceeded
+    assert not LossLimits(allow_shrink=True).are_exceeded_by(lost, published)
 
 
 def test_the_limits_can_be_changed() -> None:
-    assert LossLimits(ratio=0, count=0).are_exceeded_by(DayLoss(1, 100, 99))
-    assert not LossLimits(ratio=1, count=0).are_exceeded_by(DayLoss(1, 100, 0))
-    assert LossLimits(ratio=0.5, count=5).are_exceeded_by(DayLoss(1, 12, 5))
-    assert not LossLimits(ratio=0.5, count=6).are_exceeded_by(DayLoss(1, 12, 6))
+    assert LossLimits(ratio=0, count=0).are_exceeded_by(1, 100)
+    assert not LossLimits(ratio=1, count=0).are_exceeded_by(100, 100)
+    assert LossLimits(ratio=0.5, count=5).are_exceeded_by(7, 12)
+    assert not LossLimits(ratio=0.5, count=6).are_exceeded_by(6, 12)
 
 
 def test_a_day_loses_only_where_fewer_are_counted() -> None:
@@ -90,6 +90,37 @@ def test_of_many_such_days_some_are_named() -> None:
         retention()(dict.fromkeys(range(OLDEST + 1, OLDEST + 11), 500), {})
 
 
+@pytest.mark.parametrize(
+    ("published", "counted", "refused"),
+    [
+        # of each day a few, of all together too many
+        ([100] * 4, [90, 90, 90, 88], "4 day(s) together would lose 42, more than 0.1 of"),
+        ([100] * 4, [90, 90, 90, 90], None),  # not more than a tenth
+        ([10] * 10, [8] * 10, None),  # not more than 20
+        ([10] * 11, [8] * 11, "11 day(s) together would lose 22, more than 0.1 of"),
+        ([9, 9, 9, 200], [10, 9, 0, 190], None),
+        # whole days, of which the share is small
+        ([7, 7, 7, 5000], [0, 0, 0, 5000], "3 day(s) together would lose all their 21 transactions: 1403/01/11 (7 "),
+        ([7, 7, 6, 5000], [0, 0, 0, 5000], None),
+        ([7, 7, 7, 5000], [0, 0, 1, 5000], None),
+        ([7, 7, 7, 7, 5000], [0, 0, 1, 0, 5000], "3 day(s) together would lose all their 21 transactions: 1403/01/11 "),
+    ],
+)
+def test_the_limits_hold_for_all_later_days_together_and_for_those_of_which_nothing_is_left(
+    published: list[int], counted: list[int], refused: str | None
+) -> None:
+    before = {OLDEST - 1: 10**6, OLDEST: 10**6} | {OLDEST + 1 + i: count for i, count in enumerate(published)}
+    now = {OLDEST + 1 + i: count for i, count in enumerate(counted)}
+    kept = [DayLoss(OLDEST - 1, 10**6, 0), DayLoss(OLDEST, 10**6, 0)]
+    assert retention(allow_shrink=True)(before, now) == kept
+    if refused is None:
+        assert retention()(before, now) == kept
+        return
+    with pytest.raises(WouldShrink) as refusal:
+        retention()(before, now)
+    assert refusal.value.sentence.startswith(refused)
+
+
 def test_where_nothing_counts_any_more_all_are_kept() -> None:
     assert retention(None)({OLDEST: 500}, {}) == [DayLoss(OLDEST, 500, 0)]
 
@@ -108,6 +139,14 @@ def test_the_warning_names_the_days_and_their_counts() -> None:
         "2 day(s) from 1403/01/09 to 1403/01/10 keep their 40 published transactions, although the source has 4 of "
         "them now: these days are not after that of the oldest document, so the others may have been purged"
     )
+
+
+def test_what_days_lose_is_a_warning_of_its_own() -> None:
+    lost = [DayLoss(OLDEST + 1, 5, 0), DayLoss(OLDEST + 3, 10, 4)]
+    warning = "2 day(s) lost 11 published transactions: 1403/01/11 (5 published, 0 counted), "
+    assert retention().warnings([], lost) == (f"{warning}1403/01/13 (10 published, 4 counted)",)
+    both = retention().warnings([DayLoss(OLDEST, 5, 0)], lost)
+    assert [one.split(" ", 2)[2].split()[0] for one in both] == ["from", "lost"]
 
 
 @pytest.mark.parametrize(

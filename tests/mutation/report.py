@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.utils.format_utils import get_module_from_key, orig_function_and_class_names_from_key
 
 MUTANTS: Final = Path("mutants")
 FLOOR: Final = 0.9
 """The part of the mutants that are not equivalent that the tests must kill, of each module."""
 
 _EQUIVALENT: Final = {
-    line.partition("\t")[0]
+    tuple(line.split("\t")[:2])
     for line in Path(__file__).with_name("equivalent.txt").read_text().splitlines()
     if not line.startswith("#")
 }
@@ -33,10 +34,16 @@ class Survivor:
     after: str
 
     @property
+    def function(self) -> str:
+        """Where it is, such as ``jobs.keeper:RunKeeper.update``."""
+        function, of_class = orig_function_and_class_names_from_key(self.name)
+        return f"{get_module_from_key(self.name)}:{'' if of_class is None else of_class + '.'}{function}"
+
+    @property
     def is_equivalent(self) -> bool:
         """Whether it changes nothing that can be observed: it is listed, or spells the names of SQL otherwise."""
         is_sql = self.name.startswith("core.stores.sqlite.")
-        return self.after in _EQUIVALENT or (is_sql and self.before.lower() == self.after.lower())
+        return (self.function, self.after) in _EQUIVALENT or (is_sql and self.before.lower() == self.after.lower())
 
 
 def main() -> int:
@@ -54,7 +61,7 @@ def main() -> int:
         below |= killed < FLOOR * total
         print(f"{file.relative_to(MUTANTS).with_suffix('')}: {killed} of {total} killed ({killed / max(1, total):.0%})")
         for one in survivors:
-            print(f"  {one.name}: {one.how}\n    - {one.before}\n    + {one.after}")
+            print(f"  {one.function}: {one.how}\n    - {one.before}\n    + {one.after}")
     return int(below)
 
 

@@ -13,7 +13,7 @@ import pytest
 from examples import MEANING, NOW_MS, frame, publication, run, start_script
 
 from core.errors import RunHeld, RunTakenOver
-from core.stores import Stores, current_holder, open_stores
+from core.stores import Stores, current_holder, holders, open_stores
 from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Holder, RunStatus
 
 ELSEWHERE = Holder("another-host", 4242, NOW_MS - 5_000)
@@ -200,6 +200,44 @@ def test_a_run_elsewhere_holds_the_ledger_until_its_heartbeat_is_too_old(stores:
     found = stores.runs.get(1)
     assert found is not None
     assert (found.status, found.ended_at_ms) == (RunStatus.DIED, clock.now_ms)
+
+
+def test_a_live_run_whose_clock_is_ahead_is_not_taken_over(
+    stores: Stores, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its heartbeats are of the future, but they go on."""
+    monkeypatch.setattr(holders, "AHEAD_WATCHED_S", 60.0)
+    ahead_ms = clock.now_ms + int(HEARTBEAT_LIMIT_S * 1000) + 1
+    begun = stores.runs.begin(replace(run(ELSEWHERE), heartbeat_at_ms=ahead_ms))
+    ended = threading.Event()
+
+    def beat() -> None:
+        heartbeat_at_ms = ahead_ms
+        while not ended.wait(0.01):
+            heartbeat_at_ms += 1
+            stores.runs.update(replace(begun, heartbeat_at_ms=heartbeat_at_ms))
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        with pytest.raises(RunHeld, match="120 s ahead of this host's clock: the clocks of the hosts differ"):
+            stores.runs.begin(run())
+    finally:
+        ended.set()
+        beating.join()
+    assert [found.status for found in stores.runs.recent(9)] == [RunStatus.RUNNING]
+
+
+def test_a_silent_run_whose_clock_was_ahead_is_taken_over(
+    stores: Stores, dead_holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it was watched for a while; at once when its process is known to be dead."""
+    a_day_ahead = replace(run(ELSEWHERE), heartbeat_at_ms=NOW_MS + 86_400_000)
+    monkeypatch.setattr(holders, "AHEAD_WATCHED_S", 0.1)
+    stores.runs.begin(a_day_ahead)
+    assert stores.runs.begin(replace(a_day_ahead, holder=dead_holder)).id == 2
+    monkeypatch.setattr(holders, "AHEAD_WATCHED_S", 3_600.0)
+    assert stores.runs.begin(run()).id == 3
 
 
 def test_a_run_that_had_published_before_it_died_is_closed_as_published(stores: Stores, dead_holder: Holder) -> None:

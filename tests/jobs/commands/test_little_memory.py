@@ -57,6 +57,34 @@ def test_native_code_that_ends_the_process_is_too_little_memory(tmp_path: Path, 
     assert said.stderr.startswith(TOO_LITTLE)
 
 
+def test_where_memory_is_limited_killing_the_command_leaves_no_process_behind(tmp_path: Path) -> None:
+    """As the time limit of a refresh does; what is left could go on and publish."""
+    program = (
+        "import os, time\n"
+        "from core.system_limits import within_memory\n"
+        "def main():\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(600)\n"
+        "within_memory(main, print)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4_000 << 20, 4_000 << 20)),
+    ) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        assert worker != process.pid
+        process.kill()
+        try:
+            process.communicate(timeout=60)  # until nobody has the pipe open
+        except subprocess.TimeoutExpired:
+            os.kill(worker, signal.SIGKILL)
+            raise
+
+
 def test_where_memory_is_limited_exit_codes_and_signals_pass_through(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys, time\n"

@@ -206,14 +206,37 @@ def test_a_later_day_that_loses_too_much_stops_the_run_until_that_is_allowed(kee
     assert (run.status, run.error, run.generation) == (RunStatus.FAILED, refusal.value.sentence, None)
     outcome = keeping.refresh(loss_limits=LossLimits(allow_shrink=True))
     assert published_rows(keeping.stores) == keeping.shop.summaries()
-    assert (outcome.run.days_kept, outcome.run.warnings) == (0, ())
+    lost = "1 day(s) lost 25 published transactions: 1403/01/02 (40 published, 15 counted)"
+    assert (outcome.run.days_kept, outcome.run.warnings) == (0, (lost,))
+
+
+@pytest.mark.parametrize(("look_back_days", "emptied"), [(3, 2), (90, 58)])
+def test_one_old_document_does_not_let_days_with_few_transactions_go_one_by_one(
+    keeping: Keeping, tmp_path: Path, look_back_days: int, emptied: int
+) -> None:
+    """Sixty days with 15 transactions each are published; the collection has the last two, and a stray document."""
+    history = spread(["a", "b", "c", 4, 5] * 3, days=60, first=date(2024, 1, 23))
+    keeping.rebuild(sources=(export(tmp_path / "old.jsonl", history),), truncate=True)
+    before = published_rows(keeping.stores)
+    keeping.shop.insert(*history[-30:], Transaction("stray", 1, datetime(2022, 5, 1, tzinfo=UTC)))
+    with pytest.raises(WouldShrink, match=rf"^{emptied} day\(s\) together would lose {15 * emptied}, more than 0.1 of"):
+        keeping.refresh(look_back_days=look_back_days)
+    assert published_rows(keeping.stores) == before
+    with pytest.raises(WouldShrink, match=r"^58 day\(s\) together would lose 870"):
+        keeping.verify(repair=True, last_key="1403/01/02")
+    assert published_rows(keeping.stores) == before
 
 
 def test_a_smaller_loss_on_a_later_day_is_published(on_sqlite: Keeping) -> None:
     on_sqlite.shop.collection.delete_many({"createdAt": {"$gte": datetime(2024, 3, 21, tzinfo=UTC)}})
     outcome = on_sqlite.refresh()
     assert published_rows(on_sqlite.stores) == on_sqlite.shop.summaries()
-    assert (outcome.run.days_kept, outcome.run.days_changed, outcome.run.warnings) == (0, 3, ())
+    assert (outcome.run.days_kept, outcome.run.days_changed) == (0, 3)
+    assert outcome.run.warnings == (
+        "3 day(s) lost 6 published transactions: 1403/01/02 (2 published, 0 counted), 1403/01/03 (2 published, 0 "
+        "counted), 1403/01/04 (2 published, 0 counted)",
+    )
+    assert on_sqlite.stores.runs.recent(1)[0].warnings == outcome.run.warnings
 
 
 def test_a_purged_day_counts_again_as_soon_as_it_is_not_lower(on_sqlite: Keeping) -> None:
@@ -245,7 +268,9 @@ def test_older_documents_that_do_not_count_make_no_day_a_later_one(on_sqlite: Ke
     on_sqlite.refresh(look_back_days=60, max_reject_ratio=1)
     assert published_rows(on_sqlite.stores) == summaries_of(FORTY_DAYS)
     shop.insert(Transaction("a", 1, NOW - 80 * DAY))
-    on_sqlite.refresh(look_back_days=60, max_reject_ratio=1)
+    with pytest.raises(WouldShrink, match=r"^30 day\(s\) together would lose 60"):
+        on_sqlite.refresh(look_back_days=60, max_reject_ratio=1)
+    on_sqlite.refresh(look_back_days=60, max_reject_ratio=1, loss_limits=LossLimits(allow_shrink=True))
     kept_no_more = {key for key in published_rows(on_sqlite.stores) if key[1] == "1402/11/24"}
     assert kept_no_more == set()
 

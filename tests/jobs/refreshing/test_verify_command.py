@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
 from living import Shop
-from transactions import Transaction, published_rows, write_bson
+from transactions import Transaction, bson_of, published_rows, spread, write_bson
 
 from core.stores import Stores
 from core.stores.runs import RunStatus
@@ -52,10 +52,29 @@ def test_where_nothing_drifted_it_says_so(jobs: CommandLine, sqlite_stores: Stor
     last_key = day_before_the_look_back(sqlite_stores)
     assert said.out.splitlines()[:2] == [
         f"Recounted 20 documents and compared the days from the first day to {last_key}.",
-        "The next refresh counts the days after that anew; --to compares them as well.",
+        "The next refresh recomputes the days after that; --to compares them as well.",
     ]
     assert "No drift: generation 1 is what the source holds, in " in said.out
     assert len(sqlite_stores.runs.recent(9)) == 1
+
+
+def test_standard_input_that_would_have_to_be_read_again_is_refused(tmp_path: Path) -> None:
+    """Whether a day that lost documents has drifted depends on older documents, which were not counted."""
+    history = spread(["a", "b"], days=20, first=date(2024, 4, 1))
+    write_bson(tmp_path / "all.bson", history)
+    less = bson_of(history[:-1])
+    write_bson(tmp_path / "less.bson", history[:-1])
+    write_bson(tmp_path / "old.bson", history[:4])
+    jobs = CommandLine(tmp_path)
+    assert jobs("rebuild", "all.bson").code == 0
+    last_day = ["--from", "1403/02/01", "--to", "1403/02/01"]
+    assert jobs("verify", "-", *last_day, stdin=bson_of(history)).code == 0
+    assert jobs("verify", "less.bson", *last_day).code == DRIFT
+    for more in ([], ["--repair"], ["old.bson"]):
+        said = jobs("verify", "-", *more, *last_day, stdin=less)
+        assert "Save it to a file first" in said.require_failure(2, "standard input cannot be read again")
+    assert jobs("verify", "-", stdin=less).code == DRIFT
+    assert jobs("summary", "--mode", "daily", "--type", "count", "--from", "1403/02/01").out.count(" 2\n") == 1
 
 
 def test_drift_is_a_table_and_an_exit_code_of_its_own(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:

@@ -17,6 +17,7 @@ from transactions import published_rows, spread, write_bson
 from bench.mongo_urls import database_of
 from core.errors import TooManyRejects
 from core.stores.runs import Run, RunStatus
+from jobs import counting
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.connecting import AS_STORED
@@ -58,6 +59,18 @@ def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the
     assert (run.counts.read, run.counts.counted, run.counts.out_of_range) == (30, 30, 0)
     filled.shop.delete(*late[:17], *late[27:])
     assert published_rows(filled.stores) == filled.shop.summaries()
+
+
+def test_rejects_that_come_before_the_wanted_days_do_not_stop_a_run_of_these(
+    filled: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have no day, and a server gives them with any days; of all documents they are few."""
+    monkeypatch.setattr(counting, "_LEADING_REJECTS", 15)
+    filled.shop.collection.insert_many([{"_id": i, "merchantId": "a", "amount": 1} for i in range(15)])
+    assert filled.rebuild(**SOME_DAYS, max_reject_ratio=0.49).run.counts.rejected == 15
+    assert filled.verify(**SOME_DAYS, max_reject_ratio=0.49).counts.rejected == 15
+    with pytest.raises(TooManyRejects, match=r"the first 15 documents of .* were all rejected for one reason"):
+        filled.rebuild(truncate=True, max_reject_ratio=0.49)
 
 
 @pytest.mark.parametrize("where", [(), (("status", "paid"),)])
