@@ -62,15 +62,18 @@ def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the
 
 
 def test_rejects_that_come_before_the_wanted_days_do_not_stop_a_run_of_these(
-    filled: Keeping, monkeypatch: pytest.MonkeyPatch
+    filled: Keeping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They have no day, and a server gives them with any days; of all documents they are few."""
+    """They have no day, and a server gives them with any days, here with one that has no others."""
     monkeypatch.setattr(counting, "_LEADING_REJECTS", 15)
-    filled.shop.collection.insert_many([{"_id": i, "merchantId": "a", "amount": 1} for i in range(15)])
-    assert filled.rebuild(**SOME_DAYS, max_reject_ratio=0.49).run.counts.rejected == 15
-    assert filled.verify(**SOME_DAYS, max_reject_ratio=0.49).counts.rejected == 15
-    with pytest.raises(TooManyRejects, match=r"the first 15 documents of .* were all rejected for one reason"):
-        filled.rebuild(truncate=True, max_reject_ratio=0.49)
+    documents = [{"_id": i, "merchantId": "a", "amount": 1} for i in range(20)]
+    filled.shop.collection.insert_many(documents)
+    for read in (filled.rebuild, filled.verify):
+        with pytest.raises(TooManyRejects, match=r"^20 of 20 documents were rejected"):
+            read(first_key="1403/05/01", last_key="1403/05/01")
+    export = write_bson(tmp_path / "export.bson", documents)
+    with pytest.raises(TooManyRejects, match=r"^the first 15 documents of .* were all rejected for one reason"):
+        filled.rebuild(sources=(export,), first_key="1403/05/01", last_key="1403/05/01")
 
 
 @pytest.mark.parametrize("where", [(), (("status", "paid"),)])
