@@ -89,7 +89,7 @@ class Retention:
         oldest_day = self.oldest_day() if lower else None
         kept = [loss for loss in lower if oldest_day is None or loss.day <= oldest_day]
         later = lower[len(kept) :]
-        if oldest_day is not None and later:
+        if oldest_day is not None:
             compared = sum(count for day, count in published.items() if day > oldest_day)
             self._require_few(later, compared, oldest_day)
         return kept

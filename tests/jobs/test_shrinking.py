@@ -16,7 +16,7 @@ from core.errors import WouldShrink, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.summaries import KeyRange
 from jobs.replacing import replace_days
-from jobs.shrinking import DayLoss, LossLimits, Retention, keep_half, losses
+from jobs.shrinking import DayLoss, LossLimits, Retention, in_total, keep_half, losses
 
 OLDEST = day("1403/01/10")
 
@@ -161,6 +161,13 @@ def test_half_of_what_is_replaced_may_be_removed_and_no_more(counted: Mapping[in
     with pytest.raises(WouldShrink, match=f"^{removed} of the 20 published transactions") as refusal:
         keep_half(published, counted)
     assert exit_code_of(refusal.value) == 5
+
+
+def test_in_total_more_on_other_days_makes_up_for_less() -> None:
+    published = in_total({1: 10, 2: 10})
+    assert keep_half(published, in_total({3: 4, 4: 6})) == ()
+    with pytest.raises(WouldShrink, match=r"^11 of the 20 published transactions"):
+        keep_half(published, in_total({3: 9}))
 
 
 def test_where_nothing_is_published_nothing_can_be_removed() -> None:
