@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -37,21 +37,21 @@ def current_holder() -> Holder:
     )
 
 
-def silent_ahead(latest: Callable[[], Run | None], clock: Clock) -> Run | None:
+def silent_ahead(recent: Callable[[int], Sequence[Run]], clock: Clock) -> Run | None:
     """The latest run when its heartbeat is far in the future and does not change while this waits, else None.
 
     Either the clock of this host is behind, or that of the run was ahead. A run whose process lives writes a heartbeat
     meanwhile, whatever its clock says. Without such a heartbeat this does not wait.
 
-    :param latest: reads the latest run.
+    :param recent: see `core.stores.runs.RunLedger.recent`.
     """
-    run = latest()
+    run = next(iter(recent(1)), None)
     if run is None or run.status is not RunStatus.RUNNING or not _is_ahead(run, clock()) or _known_dead(run.holder):
         return None
     end_s = time.monotonic() + AHEAD_WATCHED_S
     while time.monotonic() < end_s:
         time.sleep(AHEAD_WATCHED_S / 100)
-        if latest() != run:
+        if recent(1) != [run]:
             return None
     return run
 

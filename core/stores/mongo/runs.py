@@ -31,7 +31,7 @@ class MongoRunLedger:
 
     def begin(self, draft: Run) -> Run:
         """Insert `draft` as the next run, when no other is under way."""
-        silent = silent_ahead(lambda: next(iter(self.recent(1)), None), self._clock)
+        silent = silent_ahead(self.recent, self._clock)
         before = next(iter(self.recent(1)), None)
         if before is not None:
             require_free(before, self._clock(), silent)

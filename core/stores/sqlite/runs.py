@@ -33,7 +33,7 @@ class SqliteRunLedger:
 
     def begin(self, draft: Run) -> Run:
         """Insert `draft` as the next run, when no other is under way."""
-        silent = silent_ahead(lambda: next(iter(self.recent(1)), None), self._clock)
+        silent = silent_ahead(self.recent, self._clock)
         with self._database.transaction() as connection:
             before = connection.execute("SELECT * FROM summary_runs ORDER BY id DESC LIMIT 1").fetchone()
             if before is None:
