@@ -34,7 +34,7 @@ _NOT_SENT: Final = "the worker was held up for too long before it could send; no
 class Attempts:
     """Makes attempts and judges them; records nothing.
 
-    :param breaker: is told how gateways answer.
+    :param breaker: receives how gateways answer.
     :param clock: milliseconds since 1970 UTC.
     :param chance: gives numbers from 0 to 1.
     """
@@ -79,25 +79,25 @@ class Attempts:
     def judge(self, state: LogState, sender: Sender | None, message: Message) -> Outcome | None:
         """What came of an attempt whose worker recorded nothing, and whose lease has run out.
 
-        :returns: None when the gateway does not say, or is left alone, and is to be asked again.
+        :returns: None when the gateway does not say, or is paused, and is to be asked again.
         """
         if sender is not None and sender.deduplicates:
             return self._repeated(state, message.gateway, _LEFT_OFF)
         if sender is None or self._clock() - (state.last_attempt_at_ms or 0) > _ASK_FOR_MS:
             return Outcome(EventKind.UNKNOWN, _LEFT_OFF)
-        if self._breaker.wait_s(message.gateway) > 0:
+        if self._breaker.lookup_wait_s(message.gateway) > 0:
             return None
         try:
             receipt = sender.find(message)
         except NotAskable:
             return Outcome(EventKind.UNKNOWN, _LEFT_OFF)
         except PermanentFailure as failure:
-            self._breaker.answered(message.gateway)
+            self._breaker.lookup_answered(message.gateway)
             return Outcome(EventKind.DEAD, failure.reason)
         except Exception as failure:
-            self._breaker.failed(message.gateway, failure)
+            self._breaker.lookup_failed(message.gateway, failure)
             return None
-        self._breaker.answered(message.gateway)
+        self._breaker.lookup_answered(message.gateway)
         return self._again(state, message.gateway, _NOT_THERE) if receipt is None else _success(receipt)
 
     def _sent(self, sender: Sender, message: Message) -> Receipt:

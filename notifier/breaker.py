@@ -1,4 +1,4 @@
-"""Leaving gateways alone for a while: those that do not answer, and those that refuse whatever they are given.
+"""Pausing gateways for a while: those that do not answer, and those that refuse whatever they are given.
 
 Both follow one course, with other numbers (`PauseRule`). After so many failures in a row the gateway is paused, longer
 each time up to a bound, or for as long as it says. After that one message at a time is let through as a probe; a
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 from cachetools import LRUCache
 
-from notifier.senders.base import Ambiguous, DeliveryFailure, Gateway, Refused, UnclearAnswer, Unreachable
+from notifier.senders.base import Ambiguous, DeliveryFailure, Gateway, NotSent, Refused, UnclearAnswer, Unreachable
 
 _MOST_GATEWAYS: Final = 1_000  # every receiver of webhooks is one
 _SHORTEST_S, _SHORTEST_NAMED_S = 0.001, 1.0
@@ -104,7 +104,7 @@ class States(Protocol):
     def knows(self, *gateways: Gateway) -> bool:
         """Whether there is a state of one of them.
 
-        :raises StatesAway: that cannot be told.
+        :raises StatesAway: that cannot be read.
         """
 
     def change(self, gateway: Gateway, step: Step[T]) -> T:
@@ -142,10 +142,10 @@ class LocalStates:
 
 
 class BreakerWatch(Protocol):
-    """Is told when gateways are left alone; raises nothing."""
+    """Receives the beginnings and ends of pauses; raises nothing."""
 
     def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
-        """`gateway` is left alone for so many seconds, for the first time or again.
+        """`gateway` is paused for so many seconds, for the first time or again.
 
         :param refused: whether it refused what it was given; else it did not answer.
         """
@@ -162,23 +162,28 @@ class _Pauses:
         self._states = states
         self._probing: set[Gateway] = set()
 
-    def wait_s(self, gateway: Gateway) -> float:
-        """Seconds until one may send; where one may as a probe, nobody else may from now on."""
+    def wait_s(self, gateway: Gateway, *, probes: bool = True) -> float:
+        """Seconds until one may send; where one may as a probe, nobody else may from now on.
+
+        :param probes: whether the caller would be the probe after a pause.
+        """
 
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, tuple[float, bool]]:
             if state is None or state.until_s is None:
                 return state, (0.0, False)
             if state.is_paused(now_s):
                 return state, (max(state.until_s - now_s, _SHORTEST_S), False)
+            if not probes:
+                return state, (0.0, False)
             until_s = now_s + min(state.pause_s, self._rule.probe_s)
             return replace(state, until_s=until_s, probed=True), (0.0, True)
 
         if self._states.knows(*_scopes(gateway)):
             for scope in _scopes(gateway):
-                wait_s, probes = self._states.change(scope, step)
+                wait_s, is_probe = self._states.change(scope, step)
                 if wait_s > 0:
                     return wait_s
-                if probes:
+                if is_probe:
                     self._probing.add(scope)
         return 0.0
 
@@ -195,7 +200,7 @@ class _Pauses:
     def failed(self, gateway: Gateway, reason: str, named_s: float | None, share: float = 1.0) -> tuple[float, bool]:
         """For how many seconds `gateway` is paused now, and whether it was not before.
 
-        :param named_s: for how long it wants to be left alone itself.
+        :param named_s: for how long it says itself.
         :param share: how much of a pause is kept to whose length it does not name.
         """
 
@@ -254,13 +259,13 @@ class _Pauses:
 
 
 class Breaker:
-    """Remembers which gateways are to be left alone, and for how long.
+    """Remembers which gateways are paused, and for how long.
 
     Kept libraries (pybreaker, purgatory, circuitbreaker) have one fixed pause, and raise where what is needed here is
     the instant to look again.
 
     :param send_timeout_s: how long a send may take: pauses of a gateway that is silent are from 3 to 30 times that.
-    :param watch: is told of changes.
+    :param watch: receives the changes.
     :param chance: gives numbers from 0 to 1, so that processes do not probe together.
     :param now_s: seconds, never going back.
     :param shared: where all workers keep the gateways that refuse; while it is away, or None, each keeps its own.
@@ -285,17 +290,17 @@ class Breaker:
     def wait_s(self, gateway: Gateway) -> float:
         """0 when a message may go to `gateway` now; else the seconds until one may.
 
-        When it was left alone for long enough the one who asks may probe it, and the others wait: as long as they have
-        waited, up to a bound, in case nothing is heard of the probe. Whoever then sends nothing says so by `release`.
+        After a pause the one who asks may probe it, and the others wait: as long as they have waited, up to a bound, in
+        case nothing is heard of the probe. A caller that then sends nothing calls `release`.
         """
-        for pauses in self._all:
-            with suppress(StatesAway):
-                if (wait_s := pauses.wait_s(gateway)) > 0:
-                    return wait_s
-        return 0.0
+        return self._wait_s(gateway, self._all)
+
+    def lookup_wait_s(self, gateway: Gateway) -> float:
+        """As `wait_s`, for a status lookup: that is no probe of whether messages are refused."""
+        return self._wait_s(gateway, [self._silent]) or self._wait_s(gateway, self._refusing, probes=False)
 
     def release(self, gateway: Gateway) -> None:
-        """Whoever might have sent to `gateway` is done: where nothing was heard of a probe, the next one may."""
+        """The caller that might have sent to `gateway` is done: without a result of its probe, the next one may."""
         for pauses in self._all:
             with suppress(StatesAway):
                 pauses.release(gateway)
@@ -306,10 +311,26 @@ class Breaker:
 
     def answered(self, gateway: Gateway) -> None:
         """A message has gone to `gateway`."""
-        self._heard(gateway, success=True)
+        self._heard(gateway, self._all, success=True)
 
     def failed(self, gateway: Gateway, failure: Exception) -> None:
         """A message has not gone to `gateway`, or nobody knows."""
+        if isinstance(failure, NotSent):
+            return  # it says nothing about the gateway, which never received a request
+        if not self._refused_or_silent(gateway, failure):
+            self._heard(gateway, self._all, success=False)
+
+    def lookup_answered(self, gateway: Gateway) -> None:
+        """`gateway` has answered a status lookup: it is there, which says nothing of whether it takes messages."""
+        self._heard(gateway, [self._silent], success=True)
+
+    def lookup_failed(self, gateway: Gateway, failure: Exception) -> None:
+        """`gateway` has answered a status lookup with no status, or not at all."""
+        if not self._refused_or_silent(gateway, failure):
+            self.lookup_answered(gateway)
+
+    def _refused_or_silent(self, gateway: Gateway, failure: Exception) -> bool:
+        """Whether `failure` counts towards a pause; then it is counted."""
         if _is_silence(failure):
             pause_s, begun = self._silent.failed(gateway.whole, "no answer", None, 0.5 + self._chance() / 2)
             if begun:
@@ -318,11 +339,20 @@ class Breaker:
             self._silent.answered(gateway, success=False)
             self._refused(gateway, failure)
         else:
-            self._heard(gateway, success=False)
+            return False
+        return True
 
-    def _heard(self, gateway: Gateway, *, success: bool) -> None:
+    @staticmethod
+    def _wait_s(gateway: Gateway, kinds: Sequence[_Pauses], *, probes: bool = True) -> float:
+        for pauses in kinds:
+            with suppress(StatesAway):
+                if (wait_s := pauses.wait_s(gateway, probes=probes)) > 0:
+                    return wait_s
+        return 0.0
+
+    def _heard(self, gateway: Gateway, kinds: Sequence[_Pauses], *, success: bool) -> None:
         resumed = False
-        for pauses in self._all:
+        for pauses in kinds:
             with suppress(StatesAway):
                 resumed |= pauses.answered(gateway, success=success)
         if resumed:

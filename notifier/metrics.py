@@ -1,7 +1,7 @@
 """What Prometheus scrapes of a worker: what became of messages, how long that took, and what is still to be done.
 
 With ``NOTIFY_METRICS_PORT`` every process of the worker writes its numbers to files (`core.metric_files`), which
-the worker's first process adds up when it is asked. What is to be done is told by whichever process swept last.
+the worker's first process adds up when it is asked. What is to be done is set by the process that swept last.
 """
 
 from __future__ import annotations
@@ -65,14 +65,22 @@ class Metrics:
         )
         self._pauses = Counter(
             f"{_PREFIX}_gateway_pauses",
-            "How often a gateway was left alone for a while: it gave no answer (silent), or refused all (refused).",
+            "How often a gateway was paused: it gave no answer (silent), or refused all messages (refused).",
             ["channel", "cause"],
             registry=registry,
         )
         self._paused = Gauge(
             f"{_PREFIX}_paused_gateways",
-            "Gateways that refuse whatever they are given, and are left alone by all workers or probed by one.",
+            "Gateways that refuse all messages, and are paused for all workers or probed by one.",
             ["channel"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._refused = Gauge(
+            f"{_PREFIX}_gateway_refused_seconds",
+            "Seconds for which a gateway has refused all messages, until now or the end of its last pause; 0 when one "
+            "was taken since. scope: the channel's gateway, or of the hosts of URLs the one that has refused longest.",
+            ["channel", "scope"],
             registry=registry,
             multiprocess_mode="mostrecent",
         )
@@ -129,7 +137,7 @@ class Metrics:
             self._parts.labels(log.channel).inc(parts or 0)
 
     def paused(self, gateway: Gateway, *, refused: bool) -> None:
-        """Count that `gateway` is left alone for a while."""
+        """Count that `gateway` is paused."""
         self._pauses.labels(gateway.channel, "refused" if refused else "silent").inc()
 
     def look(
@@ -139,9 +147,9 @@ class Metrics:
         paused: Callable[[], Sequence[Pause]],
         now_ms: int,
     ) -> None:
-        """Tell what is to be done; at most every few seconds, as others do too.
+        """Set what is to be done; at most every few seconds, as others do too.
 
-        :param paused: the gateways that all workers leave alone.
+        :param paused: the gateways that are paused for all workers.
         :raises StoreUnavailable: the store does not answer.
         """
         now_s = time.monotonic()
@@ -156,9 +164,17 @@ class Metrics:
         oldest_ms = store.oldest_due_ms(now_ms)
         self._oldest.set(0 if oldest_ms is None else (now_ms - oldest_ms) / 1000)
         with suppress(StatesAway):
-            whole = Counts(pause.gateway.channel for pause in paused() if not pause.gateway.receiver)
-            for channel in self._channels | whole.keys():
-                self._paused.labels(channel).set(whole[channel])
+            whole = [pause for pause in paused() if not pause.gateway.receiver]
+            counts_paused = Counts(pause.gateway.channel for pause in whole if not pause.is_over)
+            for channel in self._channels.union(pause.gateway.channel for pause in whole):
+                self._paused.labels(channel).set(counts_paused[channel])
+                for scope, of_host in (("channel", False), ("host", True)):
+                    refused_s = (
+                        pause.refused_s
+                        for pause in whole
+                        if pause.gateway.channel == channel and bool(pause.gateway.host) is of_host
+                    )
+                    self._refused.labels(channel, scope).set(max(refused_s, default=0.0))
         self._queued.set(queue_length())
         self._swept.set(now_ms / 1000)
 

@@ -1,4 +1,4 @@
-"""What is told of every attempt: a line in the log, and the numbers that Prometheus scrapes."""
+"""What is recorded of every attempt: a line in the log, and the numbers that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TaskWatch:
     def look(
         self, store: NotificationStore, queue_length: Callable[[], int], paused: Callable[[], Sequence[Pause]]
     ) -> None:
-        """Tell what is to be done; see `Metrics.look`."""
+        """Set what is to be done; see `Metrics.look`."""
         self._metrics.look(store, queue_length, paused, self._clock())
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:

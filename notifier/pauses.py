@@ -1,4 +1,4 @@
-"""Which gateways refuse whatever they are given, kept in Redis: all workers leave them alone together.
+"""Which gateways refuse whatever they are given, kept in Redis: they are paused for all workers together.
 
 Instants are those of Redis: the clocks of workers do not matter.
 """
@@ -28,15 +28,24 @@ _FIELDS: Final = frozenset(known.name for known in dataclass_fields(GatewayState
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A gateway that is left alone.
+    """A gateway that is paused, or was a short time ago and has taken nothing since.
 
     :param gateway: with a receiver where only messages to it wait.
-    :param left_s: for how many seconds more; 0 while it is probed, or waits for a probe.
+    :param left_s: for how many seconds more; 0 when the pause is over.
+    :param probed: whether one message was sent as a probe, whose result is not there yet.
+    :param refused_s: seconds from the first refusal in a row until now, or until the end of a pause that is over.
     """
 
     gateway: Gateway
     left_s: float
     reason: str
+    probed: bool
+    refused_s: float
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the pause is over, and no message has been sent since."""
+        return not self.left_s and not self.probed
 
 
 class SharedStates:
@@ -60,7 +69,7 @@ class SharedStates:
         return self._ask(lambda client: _change(client, gateway, step))
 
     def paused(self) -> list[Pause]:
-        """The gateways that are left alone, by name.
+        """The gateways that are paused, or were within the longest pause (15 minutes) and took nothing since, by name.
 
         :raises StatesAway: Redis does not answer, or there is no such place.
         """
@@ -120,11 +129,14 @@ def _paused(client: Redis) -> list[Pause]:
     pauses = []
     for fields in found:
         state = _state(fields)
-        # One that has been over for long was followed by no message that could have ended it.
+        # One that has been over for longer was followed by no message that could have ended it.
         if state.until_s is not None and state.is_paused(now_s - REFUSAL.longest_s):
+            probed = state.probed and state.is_paused(now_s)
             left_s = 0.0 if state.probed else max(state.until_s - now_s, 0.0)
+            since_s = now_s if state.failing_since_s is None else state.failing_since_s
+            refused_s = max(min(state.until_s, now_s) - since_s, 0.0)
             gateway = Gateway(fields["channel"], fields["host"], fields["receiver"])
-            pauses.append(Pause(gateway, left_s, state.reason))
+            pauses.append(Pause(gateway, left_s, state.reason, probed, refused_s))
     return pauses
 
 

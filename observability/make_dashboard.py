@@ -132,7 +132,7 @@ def _notifications() -> list[Stat | TimeSeries]:
             },
         ),
         _lines(
-            "Queue, and gateways left alone",
+            "Queue, and paused gateways",
             "Notifications in the broker's queue; pauses of gateways that were silent or refused all, in five minutes.",
             "short",
             {

@@ -29,7 +29,7 @@ class NotifierSettings(BaseSettings):
         Form("redis://:password@host:6379/1, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
     ] = Field(
         default=SecretStr("redis://127.0.0.1:6379/1"),
-        description="Redis database of the rate limits of channels, and of the gateways that all workers leave alone.",
+        description="Redis database of the rate limits of channels, and of gateways that are paused for all workers.",
     )
     notify_senders: Annotated[str, Form("channels and their senders, such as sms=kavenegar,email=smtp")] = Field(
         default="sms=print,email=print,telegram=print,webhook=print",
@@ -104,7 +104,7 @@ class NotifierSettings(BaseSettings):
         default=172_800.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds from the end of a period after which subscribers are not told of it.",
+        description="Seconds from the end of a period after which subscribers are not notified of it.",
     )
     smtp_host: Annotated[str, Form("a host name or address; or empty")] = Field(default="", description="Mail server.")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="Its port.")

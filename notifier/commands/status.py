@@ -99,7 +99,7 @@ def workers_view(workers: Sequence[WorkerSettings]) -> list[dict[str, Any]]:
 
 
 def _paused(settings: Settings) -> list[dict[str, Any]] | None:
-    """The gateways that all workers leave alone; None where that is not known."""
+    """The gateways that are paused for all workers; None where that is not known."""
     states = SharedStates(settings.celery_result_backend.get_secret_value())
     try:
         return [
@@ -108,6 +108,8 @@ def _paused(settings: Settings) -> list[dict[str, Any]] | None:
                 "host": pause.gateway.host or None,
                 "receiver_only": bool(pause.gateway.receiver),
                 "left_s": round(pause.left_s, 1),
+                "is_over": pause.is_over,
+                "refused_s": round(pause.refused_s, 1),
                 "reason": pause.reason,
             }
             for pause in states.paused()
@@ -169,8 +171,11 @@ def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
     for pause in shown["paused"] or ():
         whose = " ".join(filter(None, (pause["channel"], pause["host"])))
         whose += " to one receiver" if pause["receiver_only"] else ""
-        left = f"for {pause['left_s']:,.0f} s" if pause["left_s"] else "until a probe succeeds"
-        typer.echo(f"Paused {whose} {left}: {pause['reason']}")
+        left = f"for {pause['left_s']:,.0f} s" if pause["left_s"] else "until the probe succeeds"
+        if pause["is_over"]:
+            typer.echo(f"Over   the pause of {whose}, which the next message probes: {pause['reason']}")
+        else:
+            typer.echo(f"Paused {whose} {left}: {pause['reason']}")
     for sentence in notes:
         typer.echo(f"Note   {sentence}")
     if shown["failed"]:

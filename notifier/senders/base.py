@@ -7,6 +7,7 @@
     │   ├── Unreachable      likewise, and the gateway did not even answer
     │   └── Refused          likewise, and the gateway takes no other message either for a while
     ├── PermanentFailure     nothing was sent, and the same would fail again
+    │   └── NotSent          likewise, and the gateway received no request
     └── Ambiguous            the gateway may have taken it, and did not say so
         └── UnclearAnswer    likewise, though it did answer
     NotAskable               the gateway cannot say what became of a message
@@ -96,12 +97,12 @@ class Message:
     def checked_address(self) -> str:
         """The address, judged again just before it is used: the store may have it from elsewhere.
 
-        :raises PermanentFailure: it cannot be one.
+        :raises NotSent: it cannot be one.
         """
         try:
             return normalised(self.channel, self.address)
         except BadAddress as error:
-            raise PermanentFailure(f"the address cannot be used: {error}") from None
+            raise NotSent(f"the address cannot be used: {error}") from None
 
     @property
     def created_at(self) -> datetime:
@@ -139,7 +140,7 @@ class DeliveryFailure(Exception):
 class TemporaryFailure(DeliveryFailure):
     """Nothing was sent; the same may succeed later.
 
-    :param retry_after_s: seconds that the gateway wants to be left alone for, or None.
+    :param retry_after_s: seconds after which the gateway wants the next request, or None.
     """
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
@@ -165,6 +166,10 @@ class Refused(TemporaryFailure):
 
 class PermanentFailure(DeliveryFailure):
     """Nothing was sent, and sending the same again would fail again."""
+
+
+class NotSent(PermanentFailure):
+    """Nothing was sent, and the gateway received no request: this side found the message or its address unusable."""
 
 
 class Ambiguous(DeliveryFailure):
@@ -219,9 +224,10 @@ class Sender(Protocol):
         """Hand `message` to the gateway, in at most ``NOTIFY_SEND_TIMEOUT_S`` seconds.
 
         :raises TemporaryFailure: it was not sent, and may be later; `Unreachable` where the gateway did not
-            answer: that is left alone for a while when it happens again; `Refused` where the gateway would refuse any
-            other message too: all workers leave it alone for a while.
-        :raises PermanentFailure: it was not sent, and never will be.
+            answer: it is paused when it happens again; `Refused` where the gateway would refuse any other message
+            too: it is paused for all workers.
+        :raises PermanentFailure: it was not sent, and never will be; `NotSent` where that was found without a request
+            to the gateway, of which it therefore says nothing.
         :raises Ambiguous: it may have been sent; `UnclearAnswer` where the gateway answered all the same.
         """
 

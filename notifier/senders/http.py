@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import httpcore
 
-from notifier.senders.base import Ambiguous, PermanentFailure, Unreachable
+from notifier.senders.base import Ambiguous, NotSent, Unreachable
 from notifier.senders.dialling import AddressRefused, Deadline, IpAddress, anywhere
 from notifier.senders.network import GuardedNetwork
 
@@ -76,7 +76,7 @@ class HttpGateway:
 
         :param deadline: of several requests together; by default this one has its own.
         :raises Unreachable: the request has not arrived, at least not whole.
-        :raises PermanentFailure: the host may not be connected to.
+        :raises NotSent: the host may not be connected to.
         :raises Ambiguous: the request was sent whole, and no answer came.
         """
         sent = False
@@ -95,7 +95,7 @@ class HttpGateway:
             ):
                 return _read(response)
         except AddressRefused:
-            raise PermanentFailure(
+            raise NotSent(
                 f"{self._name}: its host has an address that is not public, and WEBHOOK_ALLOW_PRIVATE is off"
             ) from None
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:

@@ -15,6 +15,7 @@ from notifier.senders.base import (
     Ambiguous,
     Message,
     NotAskable,
+    NotSent,
     PermanentFailure,
     Receipt,
     Refused,
@@ -66,7 +67,7 @@ class KavenegarSender:
     def send(self, message: Message) -> Receipt:
         """See `notifier.senders.base.Sender`. The text is the title, and the body on the next line."""
         if reason := too_long("kavenegar", message.title, message.body):
-            raise PermanentFailure(reason)
+            raise NotSent(reason)
         text = sms_text(message.title, message.body)
         form = {
             "receptor": _receptor(message.checked_address()),

@@ -139,8 +139,10 @@ class SmtpTalk:
             if stage == "RCPT" and code not in (530, 535):  # those want this side to log in
                 return PermanentFailure(words)
             return operator_must_mend(words)
-        # 421: the server closes to all. Before the message is told of, nothing that is refused is its fault.
-        return (Refused if code == 421 or stage in _BEFORE_ANY_MESSAGE else TemporaryFailure)(words)
+        # 421: the server closes to all. 454: it wants a login or TLS, or has a rate limit (Amazon SES says so after the
+        # mail); at RCPT it may be about that receiver. Before MAIL nothing that is refused is the message's fault.
+        concerns_all = code == 421 or (code == 454 and stage != "RCPT") or stage in _BEFORE_ANY_MESSAGE
+        return (Refused if concerns_all else TemporaryFailure)(words)
 
     def _quoted(self, code: int, text: bytes | str) -> str:
         said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text

@@ -16,6 +16,7 @@ from notifier.senders.base import (
     DeliveryFailure,
     Message,
     NotAskable,
+    NotSent,
     PermanentFailure,
     Receipt,
     Refused,
@@ -62,7 +63,7 @@ class TelegramSender:
         To a group that has become another chat it is sent there, once.
         """
         if reason := too_long("telegram", message.title, message.body):
-            raise PermanentFailure(reason)
+            raise NotSent(reason)
         text = chat_text(message.title, message.body)
         address, deadline = message.checked_address(), self._http.deadline()
         answer, found = self._asked(address, text, deadline)

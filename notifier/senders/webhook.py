@@ -14,7 +14,7 @@ import orjson
 
 from core.settings import Settings
 from notifier.senders.answers import refusal_of, retry_after_s
-from notifier.senders.base import Message, NotAskable, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.base import Message, NotAskable, NotSent, PermanentFailure, Receipt, TemporaryFailure
 from notifier.senders.dialling import anywhere, is_public
 from notifier.senders.http import HttpGateway
 from notifier.senders.variables import require
@@ -67,7 +67,7 @@ class WebhookSender:
         url = message.checked_address()
         port = _port_of(url)
         if self._ports is not None and port not in self._ports:
-            raise PermanentFailure(f"webhook: port {port} is not one of WEBHOOK_PORTS")
+            raise NotSent(f"webhook: port {port} is not one of WEBHOOK_PORTS")
         content = orjson.dumps(
             {
                 "id": message.id,

@@ -54,6 +54,57 @@ def test_an_address_is_moved_only_from_where_it_is(stores: Stores) -> None:
     assert stores.contacts.get("nobody") == {}
 
 
+def test_a_replacement_at_the_moment_of_a_move_is_never_undone(stores: Stores, store_url: str) -> None:
+    """As a user changes the contact while a gateway says that its address has moved; each round is another user."""
+    users = [f"u{number}" for number in range(40)]
+    for user in users:
+        stores.contacts.replace(user, {"telegram": "42", "sms": "1"})
+    barrier = threading.Barrier(2)
+
+    def move() -> None:
+        with open_stores(store_url, timeout_s=20) as own:
+            for user in users:
+                barrier.wait(timeout=30)
+                own.contacts.move(user, "telegram", "42", "-1001")
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    for user in users:
+        barrier.wait(timeout=30)
+        stores.contacts.replace(user, {"email": "new@shop.example"})
+    mover.join(timeout=60)
+    assert [stores.contacts.get(user) for user in users] == [{"email": "new@shop.example"}] * len(users)
+
+
+def test_addresses_that_are_moved_at_once_are_all_moved(stores: Stores, store_url: str) -> None:
+    channels = [f"c{number}" for number in range(4)]
+    stores.contacts.replace("u1", dict.fromkeys(channels, "old"))
+    barrier, moved = threading.Barrier(4), []
+
+    def move(channel: str) -> None:
+        with open_stores(store_url, timeout_s=20) as own:
+            barrier.wait(timeout=30)
+            moved.append(own.contacts.move("u1", channel, "old", "new"))
+
+    threads = [threading.Thread(target=move, args=(channel,)) for channel in channels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert moved == [True] * 4
+    assert stores.contacts.get("u1") == dict.fromkeys(channels, "new")
+
+
+def test_an_address_may_move_back_and_the_one_before_be_set_again(stores: Stores) -> None:
+    stores.contacts.replace("u1", {"telegram": "42"})
+    assert stores.contacts.move("u1", "telegram", "42", "43")
+    assert stores.contacts.move("u1", "telegram", "43", "42")
+    assert stores.contacts.get("u1") == {"telegram": "42"}
+    assert stores.contacts.move("u1", "telegram", "42", "44")
+    stores.contacts.replace("u1", {"telegram": "42"})
+    assert stores.contacts.get("u1") == {"telegram": "42"}
+
+
 def test_text_that_utf_8_cannot_hold_is_spelled_out(stores: Stores) -> None:
     stores.contacts.replace("u\ud800", {"sms": "\udcff"})
     assert stores.contacts.get("u\ud800") == {"sms": "\\udcff"}

@@ -238,3 +238,46 @@ def test_the_rights_of_the_documents_are_enough(mongo_database_url: str, may_cha
         finally:
             db.command("dropUser", "summaries")
             db.command("dropRole", "transactionSummaries")
+
+
+def test_a_move_that_is_refused_leaves_the_store_up(mongo_database_url: str, proxy: MongoProxy) -> None:
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        stores.contacts.replace("u1", {"telegram": "42"})
+        proxy.answer("insert", {"ok": 0.0, "code": 14031, "errmsg": "disk full"}, of="contacts")
+        with pytest.raises(StoreUnwritable, match="disk full"):
+            stores.contacts.move("u1", "telegram", "42", "-1001")
+        assert stores.contacts.get("u1") == {"telegram": "42"}
+
+
+def test_a_move_whose_answer_is_lost_is_made_once(proxy: MongoProxy) -> None:
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        stores.contacts.replace("u1", {"telegram": "42"})
+        proxy.lose_answer("insert", of="contacts")
+        assert stores.contacts.move("u1", "telegram", "42", "-1001")
+        assert stores.contacts.get("u1") == {"telegram": "-1001"}
+
+
+def test_contacts_that_an_earlier_version_wrote_are_moved_until_it_replaces_them(
+    mongo_database_url: str, db: PyMongoDatabase[Document]
+) -> None:
+    def write(*addresses: tuple[str, str]) -> None:
+        listed = [{"channel": channel, "address": address} for channel, address in addresses]
+        db["contacts"].replace_one({"_id": "u1"}, {"addresses": listed}, upsert=True)
+
+    with open_stores(mongo_database_url, timeout_s=10) as stores:
+        write(("sms", "1"), ("telegram", "42"))
+        assert stores.contacts.move("u1", "telegram", "42", "-1001")
+        assert stores.contacts.get("u1") == {"sms": "1", "telegram": "-1001"}
+        write(("sms", "2"), ("telegram", "42"))
+        assert stores.contacts.get("u1") == {"sms": "2", "telegram": "42"}
+
+
+def test_nothing_is_left_of_moves_that_a_replacement_has_overtaken(
+    mongo_database_url: str, db: PyMongoDatabase[Document]
+) -> None:
+    with open_stores(mongo_database_url, timeout_s=10) as stores:
+        stores.contacts.replace("u1", {"telegram": "42"})
+        for old, new in (("42", "43"), ("43", "44")):
+            assert stores.contacts.move("u1", "telegram", old, new)
+        stores.contacts.replace("u1", {"sms": "1"})
+    assert [document["_id"] for document in db["contacts"].find()] == ["u1"]

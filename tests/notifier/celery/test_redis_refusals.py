@@ -85,6 +85,19 @@ def test_a_redis_that_has_become_a_replica_is_waited_for(running: Plant, redis: 
     )
 
 
+def test_a_redis_that_still_loads_its_file_is_waited_for(running: Plant, redis: Redis) -> None:
+    # It answers after each thousand commands that it has loaded: these take ten seconds and more, unless it is hurried.
+    redis.eval("for _ = 1, 100000 do redis.call('incr', 'x') end", 0)
+
+    def restart() -> None:
+        running.redis.kill()
+        running.redis.start("--key-load-delay", "100", wait=False)
+
+    _waits_and_goes_on(
+        running, "Redis is loading the dataset in memory", restart, lambda: redis.config_set("key-load-delay", 0)
+    )
+
+
 def test_a_redis_without_memory_is_waited_for(running: Plant, redis: Redis) -> None:
     _waits_and_goes_on(
         running,

@@ -15,6 +15,7 @@ import pytest
 from announcing_cli import Notifier
 from delivery_broker import RedisProcess
 from delivery_parts import Told
+from delivery_plant import wait_until
 from gateway_http import closed_port, silent_port
 from notification_examples import NOW_MS, happen, notification
 
@@ -80,31 +81,37 @@ def test_a_queue_that_does_not_answer_is_said_soon_and_nothing_of_its_password(n
     assert time.monotonic() - began < 15
 
 
-def test_gateways_that_all_workers_leave_alone_are_listed_with_the_reason(
+def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
     notifier: Notifier, tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
 ) -> None:
     notifier.stores().close()
     redis = RedisProcess(tmp_path_factory.mktemp("redis"), missing)
     redis.start()
     try:
-        breaker = Breaker(10.0, Told(), chance=lambda: 1.0, shared=SharedStates(redis.url(1)))
+        states = SharedStates(redis.url(1))
+        breaker = Breaker(10.0, Told(), chance=lambda: 1.0, shared=states)
         for gateway, refusal in (
+            (Gateway("sms"), Refused("Kavenegar 418: no credit", 1.0)),
             (Gateway("email"), Refused("SMTP: AUTH answered 535", 600.0)),
             (Gateway("telegram", receiver="ab12"), Refused("Telegram 429", 30.0, receiver_only=True)),
             (Gateway("webhook", "shop.example"), Refused("webhook: answer 429")),
         ):
             breaker.failed(gateway, refusal)
+        wait_until(lambda: any(pause.is_over for pause in states.paused()), 10, lambda: str(states.paused()))
         told = notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
         listed = notifier("status", "--json", CELERY_RESULT_BACKEND=redis.url(1)).json["paused"]
     finally:
         redis.kill()
     assert re.search(r"(?m)^Paused email for (600|59\d) s: SMTP: AUTH answered 535$", told)
     assert re.search(r"(?m)^Paused telegram to one receiver for (30|2\d) s: Telegram 429$", told)
-    assert [(one["channel"], one["host"], one["receiver_only"]) for one in listed] == [
-        ("email", None, False),
-        ("telegram", None, True),
-        ("webhook", "shop.example", False),
+    assert "Over   the pause of sms, which the next message probes: Kavenegar 418: no credit" in told
+    assert [(one["channel"], one["host"], one["receiver_only"], one["is_over"]) for one in listed] == [
+        ("email", None, False, False),
+        ("sms", None, False, True),
+        ("telegram", None, True, False),
+        ("webhook", "shop.example", False, False),
     ]
+    assert listed[1]["refused_s"] == pytest.approx(1, abs=0.1)
     assert notifier("status", "--json", CELERY_RESULT_BACKEND=redis.url(1)).json["paused"] is None
     assert "Paused gateways are not known" in notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
 

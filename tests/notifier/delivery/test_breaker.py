@@ -35,6 +35,7 @@ from notifier.senders.base import (
     Ambiguous,
     Gateway,
     Message,
+    NotSent,
     PermanentFailure,
     Receipt,
     TemporaryFailure,
@@ -166,6 +167,19 @@ def test_a_probe_that_succeeds_lets_all_through(parts: Parts) -> None:
     parts.breaker.answered(SMS)
     assert [parts.breaker.wait_s(SMS) for _ in range(3)] == [0, 0, 0]
     assert parts.told.gateways[-1] == ("sms", None)
+
+
+def test_a_failure_that_never_reached_the_gateway_says_nothing_about_it(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=2)
+    parts.fails(NotSent("the text is too long"))  # which is no answer between two silences
+    parts.fails(Unreachable("x"))
+    parts.clock.move_s(FIRST_PAUSE_S)
+    assert parts.breaker.wait_s(SMS) == 0
+    parts.fails(NotSent("the text is too long"))
+    assert parts.breaker.wait_s(SMS) > 0
+    parts.breaker.release(SMS)
+    assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, FIRST_PAUSE_S]
+    assert parts.told.gateways == [("sms", FIRST_PAUSE_S)]
 
 
 def test_a_probe_that_is_refused_lets_all_through_until_the_next_silence(parts: Parts) -> None:

@@ -25,7 +25,13 @@ from notifier.senders.base import Ambiguous, Gateway, Receipt, TemporaryFailure
 from notifier.senders.printing import PrintSender
 
 _PREFIX = "transaction_summary_notifier_"
-PAUSED = [Pause(Gateway("sms"), 30.0, "454"), Pause(Gateway("email", receiver="ab"), 30.0, "429")]
+PAUSED = [
+    Pause(Gateway("sms"), 30.0, "454", False, 700.0),
+    Pause(Gateway("email"), 0.0, "over", False, 60.0),
+    Pause(Gateway("email", receiver="ab"), 30.0, "429", False, 900.0),
+    Pause(Gateway("webhook", "one.example"), 0.0, "429", True, 80.0),
+    Pause(Gateway("webhook", "two.example"), 30.0, "429", False, 90.0),
+]
 
 
 @pytest.fixture
@@ -148,8 +154,15 @@ def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) 
     assert registry.get_sample_value(f"{_PREFIX}due_notifications") == 2
     assert registry.get_sample_value(f"{_PREFIX}oldest_due_age_seconds") == 7
     assert registry.get_sample_value(f"{_PREFIX}queue_length") == 4
-    paused = [registry.get_sample_value(f"{_PREFIX}paused_gateways", {"channel": name}) for name in ("sms", "email")]
-    assert paused == [1, 0]
+    channels = ("sms", "email", "webhook")
+    paused = [registry.get_sample_value(f"{_PREFIX}paused_gateways", {"channel": name}) for name in channels]
+    assert paused == [1, 0, 2]
+    refused_s = [
+        registry.get_sample_value(f"{_PREFIX}gateway_refused_seconds", {"channel": name, "scope": scope})
+        for scope in ("channel", "host")
+        for name in channels
+    ]
+    assert refused_s == [700, 60, 0, 0, 0, 90]
 
 
 def test_what_libraries_log_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:

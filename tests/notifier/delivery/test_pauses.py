@@ -1,4 +1,4 @@
-"""Gateways that refuse whatever they are given are left alone by all workers, and without Redis by each that knows."""
+"""Gateways that refuse whatever they are given are paused for all workers, and without Redis by each that knows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,23 @@ from redis import Redis
 
 from core.notifications.events import EventKind, LogStatus
 from notifier.breaker import Breaker
-from notifier.pauses import Pause, SharedStates
-from notifier.senders.base import Gateway, PermanentFailure, Refused, Unreachable
+from notifier.pauses import SharedStates
+from notifier.recording import OpenLog
+from notifier.senders.base import (
+    Gateway,
+    PermanentFailure,
+    Receipt,
+    Refused,
+    Sender,
+    TemporaryFailure,
+    Unreachable,
+)
+from notifier.senders.dialling import is_public
 from notifier.senders.http import HttpGateway
 from notifier.senders.mail import MailFrom
 from notifier.senders.smtp import SmtpSender
 from notifier.senders.telegram import TelegramSender
+from notifier.senders.webhook import WebhookSender
 
 SMS, EMAIL = Gateway("sms"), Gateway("email")
 ONE, OTHER, THIRD = (Gateway("telegram", receiver=name) for name in ("one", "other", "third"))
@@ -114,6 +125,37 @@ def test_a_probe_that_hears_nothing_is_followed_by_another_and_the_row_goes_on(c
     assert alone.wait_s(SMS) == 2 * FIRST_S
 
 
+@pytest.mark.parametrize("result", [None, PermanentFailure("given up since"), TemporaryFailure("answer 502")])
+def test_a_status_lookup_ends_neither_a_pause_of_refusals_nor_their_row(
+    clock: MovedClock, result: Exception | None
+) -> None:
+    told = Told()
+    alone = worker(clock, told=told)
+    for pause_s in (60, 120, 240, 480):
+        alone.failed(SMS, Refused("418: no credit"))
+        clock.move_s(pause_s)
+        assert alone.lookup_wait_s(SMS) == 0
+        alone.lookup_answered(SMS) if result is None else alone.lookup_failed(SMS, result)
+        assert [alone.wait_s(SMS) > 0 for _ in range(3)] == [False, True, True]
+    alone.failed(SMS, Refused("418: no credit"))
+    assert alone.wait_s(SMS) == LONGEST_S
+    assert alone.lookup_wait_s(SMS) == LONGEST_S
+    assert told.gateways == [("sms", pause_s) for pause_s in (60, 120, 240, 480, 900)]
+
+
+def test_a_status_lookup_that_is_refused_pauses_the_gateway(clock: MovedClock) -> None:
+    alone = worker(clock)
+    alone.lookup_failed(SMS, Refused("418: no credit"))
+    assert alone.wait_s(SMS) == FIRST_S
+
+
+def test_a_status_lookup_while_the_probe_is_out_waits_as_messages_do(clock: MovedClock) -> None:
+    alone = worker(clock)
+    alone.failed(SMS, Refused("418: no credit"))
+    clock.move_s(FIRST_S)
+    assert [alone.wait_s(SMS), alone.lookup_wait_s(SMS)] == [0, FIRST_S]
+
+
 @pytest.mark.parametrize("named_s", [0.0, 0.2, -3.0])
 def test_no_pause_is_shorter_than_a_second(clock: MovedClock, named_s: float) -> None:
     alone = worker(clock)
@@ -172,7 +214,9 @@ def test_after_a_pause_one_of_all_workers_probes_and_its_success_lets_all_throug
     assert workers[1].wait_s(SMS) == 0
     workers[2].release(SMS)  # who has no probe gives none back
     assert workers[3].wait_s(SMS) > 0
-    assert shared.paused() == [Pause(SMS, 0.0, "429")]
+    [probed] = shared.paused()
+    assert (probed.gateway, probed.left_s, probed.reason, probed.probed, probed.is_over) == (SMS, 0, "429", True, False)
+    assert 1 <= probed.refused_s < 60
     workers[1].answered(SMS)
     assert [one.wait_s(SMS) for one in workers] == [0] * 4
     assert shared.paused() == []
@@ -225,6 +269,66 @@ def test_messages_of_a_paused_gateway_use_up_no_attempts_and_go_out_after_it(her
     for one in here.due():
         delivery.deliver(one)
     assert {here.log(one).state.status for one in added} == {LogStatus.SUCCESS}
+
+
+def _too_long(url: str) -> tuple[Sender, dict[str, str], str]:
+    return TelegramSender(HttpGateway("Telegram", 10.0), url, "1:a"), {"telegram": "42"}, "x" * 5000
+
+
+def _bad_address(url: str) -> tuple[Sender, dict[str, str], str]:
+    return TelegramSender(HttpGateway("Telegram", 10.0), url, "1:a"), {"telegram": "no such"}, "body"
+
+
+def _closed_port(url: str) -> tuple[Sender, dict[str, str], str]:
+    return WebhookSender(HttpGateway("webhook", 10.0), "s", ports=[443]), {"webhook": f"{url}/a"}, "body"
+
+
+def _private_host(url: str) -> tuple[Sender, dict[str, str], str]:
+    http = HttpGateway("webhook", 10.0, may_connect=is_public)
+    return WebhookSender(http, "s"), {"webhook": f"{url}/a"}, "body"
+
+
+@pytest.mark.parametrize("unusable", [_too_long, _bad_address, _closed_port, _private_host])
+def test_a_message_that_never_reaches_the_gateway_ends_no_pause(
+    here: Station, unusable: Callable[[str], tuple[Sender, dict[str, str], str]]
+) -> None:
+    with gateway(answers(200, {})) as server:
+        sender, contacts, body = unusable(server.url)
+        [channel] = contacts
+        here.senders = {channel: sender}
+        here.stores.contacts.replace("u1", contacts)
+        delivery = here.delivery()
+        one = here.add(body=body)
+        message = delivery._message(OpenLog(here.kept(one).notification, channel, here.log(one, channel).state))
+        delivery._breaker.failed(message.gateway, Refused("429", 60.0))
+        here.clock.move_s(60)
+        delivery.deliver(one)
+        sender.close()
+        assert here.log(one, channel).state.status is LogStatus.DEAD
+        assert [delivery._breaker.wait_s(message.gateway) > 0 for _ in range(2)] == [False, True]
+    assert server.requests == []
+    assert len(here.told.gateways) == 1
+
+
+def test_what_is_found_of_messages_that_a_worker_died_at_lets_no_message_into_a_refusal(here: Station) -> None:
+    """Kavenegar answers status lookups without credit (418), too."""
+    refusals = [raising(Refused("418: no credit"))] * 9
+    sender = here.senders["sms"] = ScriptedSender(*refusals, answers=[lambda _: Receipt("r")])
+    delivery = here.delivery()
+    for pause_s in (60, 120, 240, 480):
+        delivery.deliver(here.add("sms"))
+        here.clock.move_s(pause_s)
+        left_off = here.add("sms")
+        here.append(left_off, EventKind.ATTEMPT, here.clock() + 1)
+        here.clock.move_s(1)
+        delivery.deliver(left_off)
+        assert here.log(left_off).state.status is LogStatus.SUCCESS
+    waiting = [here.add("sms") for _ in range(3)]
+    for one in waiting:
+        delivery.deliver(one)
+    assert [here.log(one).state.attempts for one in waiting] == [1, 0, 0]
+    assert [pause_s for _, pause_s in here.told.gateways] == [60, 120, 240, 480, 900]
+    assert len(sender.sent) == 5
 
 
 def test_a_message_that_expires_while_its_gateway_is_paused_ends_then(here: Station) -> None:

@@ -37,8 +37,8 @@ class RedisProcess:
         """The URL of one of its databases."""
         return f"redis://127.0.0.1:{self.port}/{database}"
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def start(self, *more: str, wait: bool = True) -> None:
+        """Start it, with `more` options, and wait until it answers, unless it is not to be waited for."""
         options = {
             "--port": str(self.port),
             "--bind": "127.0.0.1",
@@ -49,7 +49,9 @@ class RedisProcess:
         }
         arguments = [part for pair in options.items() for part in pair]
         with (self._folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([self._program, *arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._program, *arguments, *more], stdout=log, stderr=log)
+        if not wait:
+            return
         deadline = time.monotonic() + _START_TIMEOUT_S
         with redis.Redis(port=self.port, socket_timeout=1) as client:
             while True:

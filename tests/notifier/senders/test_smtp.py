@@ -171,6 +171,10 @@ def test_a_5xx_that_the_settings_cause_waits_for_the_operator(stage: str, reply:
         ({"AUTH": "421 4.7.0 too many logins"}, True),
         ({"MAIL": "421 4.7.0 too many mails"}, True),
         ({"RCPT": "421 4.7.0 too many mails"}, True),
+        ({"MAIL": "454 4.7.0 temporary authentication failure"}, True),
+        ({"DATA": "454 4.7.0 throttled"}, True),
+        ({"end": "454 Throttling failure: Maximum sending rate exceeded."}, True),
+        ({"RCPT": "454 4.7.1 relay access denied"}, False),
         ({"RCPT": "450 4.2.1 greylisted"}, False),
         ({"RCPT": "452 4.2.2 mailbox full"}, False),
         ({"MAIL": "452 4.3.1 no room for so large a mail"}, False),
@@ -178,7 +182,7 @@ def test_a_5xx_that_the_settings_cause_waits_for_the_operator(stage: str, reply:
         ({"end": "421 4.3.2 shutting down"}, True),
     ],
 )
-def test_what_is_refused_before_the_mail_is_told_of_or_with_421_is_refused_to_all(
+def test_what_is_refused_before_the_mail_or_with_421_or_454_but_to_a_receiver_is_refused_to_all(
     script: Mapping[str, str], concerns_all: bool
 ) -> None:
     with (
