@@ -62,6 +62,16 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         )
         return connected
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Give up the lost connection.
+
+        Celery closes it twice. Where the first time fails at one channel, the second has no connection any more for the
+        messages of another that are not acknowledged, and that `AttributeError` would end the worker. Redis gives those
+        messages to a worker again after the lease.
+        """
+        with suppress(AttributeError):
+            super().on_connection_error_after_connected(exc)
+
     def register_with_event_loop(self, hub: Any) -> None:
         """Look at the clock, too, while messages are taken."""
         super().register_with_event_loop(hub)
