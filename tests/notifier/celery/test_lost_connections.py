@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from delivery_broker import RedisProcess
-from kombu import Consumer, Exchange, Producer, Queue
+from kombu import entity
 
 from core.notifications.broker import make_celery
 from core.notifications.resilience import ResilientConsumer
 from core.settings import Settings
+
+ENTITY: Any = entity  # which is not typed
 
 
 def test_a_connection_that_is_lost_while_it_polls_and_a_message_is_open_is_given_up(
@@ -23,17 +25,18 @@ def test_a_connection_that_is_lost_while_it_polls_and_a_message_is_open_is_given
     app = make_celery(Settings(celery_broker_url=redis.url(0), celery_result_backend=redis.url(1)))
     consumer = ResilientConsumer(print, app=app, controller=SimpleNamespace(use_eventloop=False))
     consumer.qos_global = False
-    consumer.connection = connection = app.connection_for_read()
-    assert connection.connection
-    channel: Any = connection.default_channel
+    connection: Any = app.connection_for_read()
+    connection.connect()
+    consumer.connection = connection
+    channel = connection.default_channel
     open_messages: list[Any] = []
-    queue = Queue("messages")
-    Producer(channel).publish({}, routing_key="messages", declare=[queue])
-    Consumer(channel, [queue], callbacks=[lambda _, message: open_messages.append(message)]).consume()
+    queue = ENTITY.Queue("messages")
+    channel.Producer().publish({}, routing_key="messages", declare=[queue])
+    channel.Consumer([queue], callbacks=[lambda _, message: open_messages.append(message)]).consume()
     connection.drain_events(timeout=5)
     # As a worker has one, for commands: its queue is removed when the channel is closed, which fails without Redis.
-    commands = Queue("commands", Exchange("commands", type="fanout"), auto_delete=True)
-    Consumer(connection.channel(), [commands], callbacks=[print]).consume()
+    commands = ENTITY.Queue("commands", ENTITY.Exchange("commands", type="fanout"), auto_delete=True)
+    connection.channel().Consumer([commands], callbacks=[print]).consume()
     channel._brpop_start()
     redis.kill()
     consumer.on_connection_error_after_connected(ConnectionError("the connection was lost"))
