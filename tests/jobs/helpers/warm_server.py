@@ -26,6 +26,7 @@ import coverage
 import jdatetime  # noqa: F401
 import rich.progress  # noqa: F401
 from kernels import run_kernels
+from pymongo.synchronous import monitor
 
 import jobs.commands.rebuild
 import jobs.commands.refresh
@@ -33,6 +34,7 @@ import jobs.commands.sample
 import jobs.commands.status
 import jobs.commands.summary
 import jobs.commands.verify  # noqa: F401
+from core.calendar.zones import rules_digest_here
 from jobs.__main__ import app
 
 _STORE_CALLS = frozenset({"execute", "executemany", "sendall"})
@@ -76,6 +78,7 @@ def _call() -> NoReturn:
     except SystemExit as end:
         code = end.code
     threading._shutdown()  # type: ignore[attr-defined]
+    atexit.unregister(monitor._shutdown_resources)  # it waits half a second for threads that end with the process
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
@@ -137,6 +140,7 @@ def _signaller(number: signal.Signals, calls: int) -> Callable[[FrameType, str, 
 
 if __name__ == "__main__":
     run_kernels("transaction.bson")
+    rules_digest_here("Asia/Tehran", "jalali")  # of which each process would make one
     if under_way := coverage.Coverage.current():
         under_way.save()  # or each process would write again what was measured up to here, which takes it twice as long
     gc.collect()
