@@ -8,13 +8,15 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-PARALLEL := -n $(WORKERS) --dist worksteal
-# Most of the other tests wait for processes: one more of them at a time keeps the processors busy.
-WAITING := -n $(shell expr $(WORKERS) + 1) --dist worksteal
+# Many tests wait for processes: one more of them at a time keeps the processors busy.
+PARALLEL := -n $(shell expr $(WORKERS) + 1) --dist worksteal
 KERNELS := .cache/kernels.stamp
 KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
 # The tests of the packages whose coverage is measured.
 COVERED_TESTS := tests/core tests/jobs
+# Of these, the ones that end processes at moment after moment. They run the lines that others run, and are not measured.
+ENDING_TESTS := $(wildcard tests/jobs/*/test_*kills.py tests/jobs/*/test_*signals.py)
+OTHER_TESTS := $(filter-out $(COVERED_TESTS),$(patsubst %/,%,$(wildcard tests/*/)))
 # The least coverage of branches and lines, in percent, that `make test` accepts under CI=true. Elsewhere tests are skipped
 # that lack a program of the system, and what only they run is not covered.
 COVERAGE_FLOOR := 95
@@ -57,7 +59,7 @@ lint: $(VENV)/dev.stamp ## Check format, style, types and the direction of impor
 .PHONY: cover
 cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests, compiled and then uncompiled, and report coverage; with CI=true require its floor
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(PARALLEL) $(COVERED_TESTS)
+	$(BIN)/coverage run -m pytest $(PARALLEL) $(COVERED_TESTS) $(addprefix --ignore=,$(ENDING_TESTS))
 	@# Lines of kernels are seen only where they run as Python: these tests run all of them.
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PARALLEL) $(KERNEL_TESTS)
 	@# Processes that the tests kill leave broken data files behind, about which combine would warn.
@@ -65,12 +67,12 @@ cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests, compiled and then uncompil
 	@rm -f .coverage.*
 	$(BIN)/coverage report $(if $(filter true,$(CI)),--fail-under=$(COVERAGE_FLOOR))
 	@# Measuring costs a third more, and half of the processes of these tests are others' programs.
-	$(BIN)/python -m pytest $(WAITING) $(addprefix --ignore=,$(COVERED_TESTS))
+	$(BIN)/python -m pytest $(PARALLEL) $(OTHER_TESTS) $(ENDING_TESTS)
 
 .PHONY: test-clock
 test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that depend on the wall clock with another; each day has its own
 	@# The times of files are not moved, with which the health of containers is compared.
-	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(WAITING) -m clock --ignore=tests/deploy
+	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(PARALLEL) -m clock --ignore=tests/deploy
 
 .PHONY: mutation
 mutation: $(VENV)/mutation.stamp ## Change the most delicate modules in a thousand ways, and list what no test noticed
