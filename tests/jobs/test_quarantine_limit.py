@@ -26,13 +26,19 @@ from jobs.rebuild import Request
 
 GOOD = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(1_700_000_000_000)}
 NO_AMOUNT = bson.encode({name: value for name, value in GOOD.items() if name != "amount"} | {"sum": 5})
-HOPELESS = 100_000 if COMPILED else 1000
+FEW = 1000
+HOPELESS = 100_000 if COMPILED else FEW
+
+
+@pytest.fixture
+def _few_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "_LEADING_REJECTS", FEW)
 
 
 @pytest.fixture(autouse=True)
-def _as_many_as_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_many_as_can_be_read(request: pytest.FixtureRequest) -> None:
     if not COMPILED:
-        monkeypatch.setattr(counting, "_LEADING_REJECTS", HOPELESS)
+        request.getfixturevalue("_few_decide")
 
 
 @pytest.fixture
@@ -113,14 +119,15 @@ def test_a_source_whose_first_documents_are_all_rejected_for_one_reason_is_not_r
     assert workshop.rebuild(replace(request, fields=Fields(amount="sum"))).run.counts.counted == 2 * HOPELESS
 
 
+@pytest.mark.usefixtures("_few_decide")
 @pytest.mark.parametrize(
     ("first", "bad", "ratio", "second"),
     [
-        ([], HOPELESS - 1, 0.0, False),
-        ([GOOD], HOPELESS, 0.0, False),
-        ([{"x": 1}], HOPELESS, 0.0, False),
-        ([], HOPELESS, 0.5, False),
-        ([], HOPELESS, 0.0, True),
+        ([], FEW - 1, 0.0, False),
+        ([GOOD], FEW, 0.0, False),
+        ([{"x": 1}], FEW, 0.0, False),
+        ([], FEW, 0.5, False),
+        ([], FEW, 0.0, True),
     ],
     ids=["one too few", "one counted", "two reasons", "asked for", "second source"],
 )
