@@ -28,7 +28,7 @@ from bench.mongo_urls import with_database
 _SOURCES = Path(__file__).parent / "ferretdb"
 _BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S = 600
-_READS_THE_CLOCK = re.compile(r"\b(now\((UTC)?\)|today\(\)|time\.time\(|wall_clock_ms|CommandLine|Notifier\(|plant\()")
+_READS_THE_CLOCK = re.compile(r"\b(now\((UTC)?\)|today\(\)|time\.time\(|wall_clock_ms|Notifier\()")
 _START_TIMEOUT_S = 30
 _OF_FERRETDB = os.environ | {"GOGC": "400"}  # it reads whole collections, and collects garbage a third of the time
 
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test of a file that reads the clock, or runs commands that do; see ``make test-clock``."""
+    """Mark each test of a file that reads the clock; see ``make test-clock``."""
     for item in items:
         if _READS_THE_CLOCK.search(_text(item.path)):
             item.add_marker(pytest.mark.clock)

@@ -39,7 +39,7 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
             *self.conninfo.connection_errors,
             *self.conninfo.channel_errors,
         )
-        self.connection_errors = ()
+        self.connection_errors: tuple[type[Exception], ...] = ()
 
     def ensure_connected(self, conn: Any) -> Any:
         """`conn`, once it is connected; raises what ends the worker when it is asked to stop meanwhile."""
@@ -61,6 +61,17 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
             callback=maybe_shutdown,
         )
         return connected
+
+    def update_strategies(self) -> None:
+        """Make what takes messages. An acknowledgement over a connection that is closed by now is only logged.
+
+        kombu raises an `AttributeError` then. Redis gives the message to a worker again, which finds it done.
+        """
+        self.connection_errors = (AttributeError,)
+        try:
+            super().update_strategies()
+        finally:
+            self.connection_errors = ()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Give up the lost connection.
