@@ -34,7 +34,7 @@ class ClientAddresses:
         It is the rightmost address of the chain that is no trusted proxy. A proxy appends to one of the two headers and
         may pass the other on as the client made it up: where they disagree, the peer counts.
         """
-        peer = _unmapped(peer_of(req))
+        peer = unmapped(peer_of(req))
         if not self._is_trusted(peer):
             return peer
         chains = []
@@ -47,7 +47,7 @@ class ClientAddresses:
 
     def is_https(self, req: falcon.Request) -> bool:
         """Whether the client called over TLS, as the trusted proxy nearest to this server says."""
-        if not self._is_trusted(_unmapped(peer_of(req))):
+        if not self._is_trusted(unmapped(peer_of(req))):
             return False
         if (protocols := req.get_header("X-Forwarded-Proto")) is not None:
             return protocols.rpartition(",")[2].strip().lower() == "https"
@@ -76,7 +76,7 @@ def peer_of(req: falcon.Request) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _unmapped(address: str) -> str:
+def unmapped(address: str) -> str:
     """`address`, of an IPv4 address inside an IPv6 one that: so a socket that serves both families shows its peers."""
     with suppress(ValueError):
         if mapped := ipaddress.IPv6Address(address).ipv4_mapped:
@@ -90,6 +90,6 @@ def _addresses(chain: Iterable[str]) -> Iterator[str]:
         found = _WITH_PORT.fullmatch(hop)
         text = (found[1] or found[2]) if found else hop
         try:
-            yield _unmapped(str(ipaddress.ip_address(text)))
+            yield unmapped(str(ipaddress.ip_address(text)))
         except ValueError:
             return  # `unknown` or a made-up name: nothing further to the left can be believed

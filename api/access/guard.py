@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import falcon
 
-from api.access.client_address import peer_of
+from api.access.client_address import peer_of, unmapped
 from api.access.keyring import KeyRing
 from api.access.limits import RateLimit
 from api.access.principal import LOCAL, Principal
@@ -159,8 +159,5 @@ def _is_direct_loopback(address: str, host: str) -> bool:
 
 def _is_loopback(address: str) -> bool:
     with suppress(ValueError):
-        parsed = ipaddress.ip_address(address)
-        # A socket that serves both families shows the peers of IPv4 so.
-        mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-        return (mapped or parsed).is_loopback
+        return ipaddress.ip_address(unmapped(address)).is_loopback
     return False
