@@ -51,10 +51,15 @@ class CeleryProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=10)
 
-    def stop(self, timeout_s: float = 15) -> int:
-        """Ask it to end (SIGTERM); its exit code."""
+    def stop(self, timeout_s: float = 40) -> int:
+        """Ask it to end (SIGTERM); its exit code. Where it does not end, what it wrote and where its threads are."""
         self.process.terminate()
-        return self.process.wait(timeout=timeout_s)
+        try:
+            return self.process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGABRT)  # see PYTHONFAULTHANDLER
+            self.process.wait(timeout=timeout_s)
+            raise AssertionError(self.log.read_text()) from None
 
 
 @dataclass
@@ -74,6 +79,7 @@ class Plant:
         return {
             **inherited,
             "PYTHONPATH": f"{_ROOT}:{Path(__file__).parent}",
+            "PYTHONFAULTHANDLER": "1",
             "STORE_URL": f"sqlite:///{self.folder / 's.db'}",
             "CELERY_BROKER_URL": self.redis.url(0),
             "CELERY_RESULT_BACKEND": self.redis.url(1),
