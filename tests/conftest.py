@@ -29,7 +29,7 @@ _SOURCES = Path(__file__).parent / "ferretdb"
 _BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S = 600
 _READS_THE_CLOCK = re.compile(r"\b(now\((UTC)?\)|today\(\)|time\.time\(|wall_clock_ms|Notifier\()")
-_START_TIMEOUT_S = 30
+_START_TIMEOUT_S = 90
 _OF_FERRETDB = os.environ | {"GOGC": "400"}  # it reads whole collections, and collects garbage a third of the time
 
 # What is compared with must have the rules of time zones that the program has, which are not the system's.
@@ -145,7 +145,7 @@ def _running_ferretdb(binary: Path, folder: Path) -> Iterator[tuple[str, subproc
     finally:
         process.terminate()
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -82,7 +82,7 @@ def test_lines_of_many_threads_do_not_mix() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(stream.getvalue().decode().splitlines(keepends=True)) == lines
 
 

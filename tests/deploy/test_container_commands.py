@@ -65,7 +65,7 @@ def _ask(docker: Host, path: str, content: object = None, method: str = "GET") -
         {"Content-Type": "application/json"},
         method=method,
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -94,7 +94,7 @@ def test_celery_and_beat_deliver_what_nobody_queued_and_are_healthy_for_as_long(
         stores.notifications.add(message, wall_clock_ms())
         wait_until(lambda: _status(stores, message.id) == LogStatus.PRINTED)
     metrics = ":".join(docker.environment("celery")[f"NOTIFY_METRICS_{part}"] for part in ("HOST", "PORT"))
-    with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=60) as answer:
         assert b"transaction_summary_notifier_events_total" in answer.read()
     for container in (celery, beat):
         _pulse_again(container)

@@ -35,7 +35,7 @@ def address() -> Iterator[str]:
 def _healthy(*arguments: object) -> tuple[int, str]:
     command = [sys.executable, "-IS", str(ROOT / "docker" / "healthy.py"), *map(str, arguments)]
     environment = {**os.environ, "http_proxy": "http://127.0.0.1:9"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     return ended.returncode, ended.stderr
 
 

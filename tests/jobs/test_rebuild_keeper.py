@@ -81,7 +81,7 @@ def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
 def test_the_heartbeat_is_renewed_while_the_run_is_busy(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs.keeper, "HEARTBEAT_S", 0.01)
     with keeper(stores):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while latest(stores).heartbeat_at_ms < BEGAN_MS + 3 and time.monotonic() < deadline:
             time.sleep(0.01)
     ended = latest(stores)
@@ -134,7 +134,7 @@ def test_a_heartbeat_that_fails_does_no_harm(tmp_path: Path, monkeypatch: pytest
                 other.rollback()
             other.close()
             before = latest(stores).heartbeat_at_ms
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while latest(stores).heartbeat_at_ms <= before and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert latest(stores).heartbeat_at_ms > before

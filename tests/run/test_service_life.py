@@ -61,7 +61,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         mode = stat.S_IMODE((ROOT / shlex.split(variables)[0]).stat().st_mode)
         family = service.family()
         code = service.stop()
-        _, left = psutil.wait_procs(family, timeout=5)
+        _, left = psutil.wait_procs(family, timeout=60)
         yield Life(service, first["value"], notification, told, status, mode, code, left)
     finally:
         service.end()

@@ -97,7 +97,7 @@ def test_without_one_there_is_that_of_the_package_and_it_runs(monkeypatch: pytes
         program = find_redis_server()
     except ServiceError as error:
         pytest.skip(f"{error.sentence}: the package has no wheel for it")
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=True)
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=True)
     assert version.stdout.startswith("Redis server v=")
 
 

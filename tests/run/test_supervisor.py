@@ -166,7 +166,7 @@ def test_a_program_whose_supervisor_is_killed_is_asked_to_stop(tmp_path: Path) -
     began, ended = tmp_path / "began", tmp_path / "ended"
     script = _NOTES_ITS_END.format(ended=str(ended), name="left", began=str(began))
     ready = script.replace(_FOR_LONG, f"import os\nprint(os.getpid(), flush=True)\n{_FOR_LONG}")
-    psutil.wait_procs([_killed_supervisor(tmp_path, ready)], timeout=20)
+    psutil.wait_procs([_killed_supervisor(tmp_path, ready)], timeout=60)
     assert ended.read_text() == "left "
     assert not _is_locked(tmp_path)
 
@@ -181,7 +181,7 @@ def test_the_lock_holds_while_a_program_lives_that_its_supervisor_has_left(tmp_p
         assert _is_locked(tmp_path)
     finally:
         left.kill()
-    psutil.wait_procs([left], timeout=20)
+    psutil.wait_procs([left], timeout=60)
     assert not _is_locked(tmp_path)
 
 

@@ -151,7 +151,7 @@ class TestCountingInRedis:
             yield f"redis://127.0.0.1:{port}/0", server
         finally:
             server.kill()
-            server.wait(timeout=10)
+            server.wait(timeout=60)
 
     def test_processes_count_together(self, url: str, redis_url: tuple[str, object]) -> None:
         one, other = (limited(url, storage=redis_url[0]) for _ in range(2))
@@ -160,7 +160,7 @@ class TestCountingInRedis:
 
     def test_a_window_ends_there_too(self, url: str, redis_url: tuple[str, object]) -> None:
         api = limited(url, "1/second", redis_url[0])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         for status in (200, 429, 200):
             while api.ask(ME).status_code != status:
                 assert time.monotonic() < deadline
@@ -173,10 +173,10 @@ class TestCountingInRedis:
         api = limited(url, storage=storage)
         assert api.ask(ME).status_code == 200
         server.kill()
-        server.wait(timeout=10)
+        server.wait(timeout=60)
         began = time.perf_counter()
         assert set(statuses([api.ask(ME) for _ in range(20)])) == {200}
-        assert time.perf_counter() - began < 5
+        assert time.perf_counter() - began < 8
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         again = subprocess.Popen(server.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -185,7 +185,7 @@ class TestCountingInRedis:
             assert statuses([api.ask(ME) for _ in range(4)]) == [200, 200, 200, 429]
         finally:
             again.kill()
-            again.wait(timeout=10)
+            again.wait(timeout=60)
 
     def test_one_that_hangs_holds_up_one_request_only(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -193,7 +193,7 @@ class TestCountingInRedis:
             began = time.perf_counter()
             for _ in range(20):
                 limit.count_key("k")
-            assert time.perf_counter() - began < 4
+            assert time.perf_counter() - began < 8
 
 
 @pytest.mark.parametrize("storage", ["redis:/", "nothing://user:secret@host", "memcached://", ""])
@@ -240,7 +240,7 @@ class TestBodies:
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with Redis(port=port, socket_timeout=1) as client:
         while True:
             try:

@@ -18,8 +18,8 @@ FRESHNESS_S = 0.2
 """After how long the server sees that the store or a key has changed."""
 
 _ROOT = Path(__file__).parents[3]
-_START_TIMEOUT_S = 30
-_STOP_TIMEOUT_S = 20
+_START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 60
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            with urllib.request.urlopen(url, timeout=10):
                 return
         except (urllib.error.URLError, OSError):
             if process.poll() is not None or time.monotonic() > deadline:

@@ -18,7 +18,7 @@ Language = Literal["en", "fa"]
 Theme = Literal["light", "dark"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -20,12 +20,12 @@ from typing import Any, Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[3]
-PATIENCE_S: Final = 1.0
+PATIENCE_S: Final = 2.0
 """How long the servers of the tests wait for a client, `API_REQUEST_TIMEOUT_S`."""
 
-_START_TIMEOUT_S: Final = 20
-_STOP_TIMEOUT_S: Final = 20
-_ANSWER_TIMEOUT_S: Final = 10
+_START_TIMEOUT_S: Final = 60
+_STOP_TIMEOUT_S: Final = 60
+_ANSWER_TIMEOUT_S: Final = 60
 _SERVED_AT: Final = re.compile(r"Summaries are served at http://127\.0\.0\.1:([0-9]+)/")
 _GUNICORN: Final = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py")
 
@@ -213,7 +213,7 @@ def serving(
         process.wait(_STOP_TIMEOUT_S)
 
 
-def eventually(holds: Callable[[], object], timeout_s: float = 10) -> None:
+def eventually(holds: Callable[[], object], timeout_s: float = 60) -> None:
     """Wait until `holds()` is true; fail when that takes too long."""
     deadline = time.monotonic() + timeout_s
     while not holds():

@@ -25,8 +25,8 @@ from core.stores.notifications import NotificationStore
 
 _BODY = json.dumps(NEW).encode()
 _POSTS = 15
-_FEW_S = 0.1  # generous: the machine may be busy
-_NEVER_S = 1.5  # less than the least time-out of a connection to the broker
+_FEW_S = 0.5  # generous: the machine may be busy
+_NEVER_S = 4  # less than an answer of the broker is waited for
 
 
 def _post(server: Server) -> tuple[str, float]:

@@ -16,7 +16,7 @@ from core.notifications.broker import make_celery, queue_length
 from core.settings import Settings
 from core.stores import open_stores
 
-_TIMEOUT_S = 30
+_TIMEOUT_S = 60
 
 
 @pytest.fixture

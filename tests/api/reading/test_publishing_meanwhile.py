@@ -18,7 +18,7 @@ from core.stores import open_stores
 
 MERCHANT_COUNT, DAYS = 5, 12
 READERS = 3
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 QUESTIONS = [
     (SUMMARY, {"mode": "daily", "type": "amount"}),

@@ -137,24 +137,24 @@ class TestDown:
         api = Api(f"{url}summaries")
         assert api.series().status_code == 200
         server.kill()
-        server.wait(timeout=10)
+        server.wait(timeout=60)
         api.moment.pass_by()
         assert problem(api.series()) == (503, "store-unavailable")
         began = time.perf_counter()
         for _ in range(20):
             assert api.series("weekly").status_code == 503
-        assert time.perf_counter() - began < 5
+        assert time.perf_counter() - began < 30
         port = url.rpartition(":")[2].strip("/")
         again = subprocess.Popen(server.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while (answer := api.series()).status_code != 200:
                 assert time.monotonic() < deadline, f"not found again on port {port}: {answer.text}"
                 api.moment.pass_by()
                 time.sleep(0.05)
         finally:
             again.kill()
-            again.wait(timeout=10)
+            again.wait(timeout=60)
 
 
 def test_a_failed_write_does_not_keep_others_from_reading(small_disk: Path) -> None:
@@ -183,7 +183,7 @@ class TestManyAtOnce:
         def opening() -> Stores:
             if now > 0:
                 hanging.set()
-                assert go_on.wait(20)
+                assert go_on.wait(60)
             return open_stores(url, timeout_s=3, create=False)
 
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: now)
@@ -194,11 +194,11 @@ class TestManyAtOnce:
         now = 5.0
         with ThreadPoolExecutor(1) as other:
             first = other.submit(in_force.published)
-            assert hanging.wait(20)
+            assert hanging.wait(60)
             with pytest.raises(StoreUnavailable):
                 access.call(lambda stores: stores.keys.all())
             go_on.set()
-            published = first.result(timeout=20)
+            published = first.result(timeout=60)
         assert published is not None
         access.close()
         access.close()
@@ -216,11 +216,11 @@ class TestManyAtOnce:
         in_force = InForce(access, freshness_s=1, cache_bytes=0, monotonic=lambda: 0.0)
 
         def first(_: int) -> object:
-            together.wait(20)
+            together.wait(60)
             return in_force.published()
 
         with ThreadPoolExecutor(4) as threads:
-            found = list(threads.map(first, range(4), timeout=20))
+            found = list(threads.map(first, range(4), timeout=60))
         access.close()
         assert len(opened) == 1
         assert len({id(published) for published in found}) == 1

@@ -7,7 +7,7 @@ import queue
 from core.event_log import about, what_about
 from core.notifications.queueing import BackgroundQueue
 
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 def test_what_is_queued_is_about_the_request_that_offered_it() -> None:

@@ -63,7 +63,7 @@ def test_of_many_that_ask_at_once_one_makes_it(stores: Stores, store_url: str) -
 
     def ask(number: int) -> None:
         with open_stores(store_url, timeout_s=20) as own:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=60)
             found.append(subscribe(own.subscriptions, replace(ASKED, id=f"{number}", created_at_ms=number)))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]

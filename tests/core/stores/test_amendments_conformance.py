@@ -209,7 +209,7 @@ def test_of_two_amendments_of_the_same_generation_one_is_published(stores: Store
         def publish(run_id: int) -> None:
             rows = uniform(run_id)
             with open_stores(store_url, timeout_s=10) as own:
-                barrier.wait(timeout=30)  # noqa: B023 - the threads end with the turn
+                barrier.wait(timeout=60)  # noqa: B023 - the threads end with the turn
                 try:
                     own.summaries.amend(publication(generation, rows, run_id), rows, [everything])  # noqa: B023
                 except PublicationLost:
@@ -245,7 +245,7 @@ def test_a_reader_in_another_process_sees_all_of_an_amendment_or_nothing(stores:
             held = amend(
                 stores.summaries, generation, held, uniform(generation).filter(pl.col("key").is_in(days)), *ranges
             )
-        found, _ = reader.communicate("end\n", timeout=30)
+        found, _ = reader.communicate("end\n", timeout=60)
     seen = [[int(amount) for amount in line.split()] for line in found.splitlines()]
     assert {len(amounts) for amounts in seen} == {10, 210}
     read = [set(amounts) - {0} for amounts in seen]

@@ -64,13 +64,13 @@ def test_a_replacement_at_the_moment_of_a_move_is_never_undone(stores: Stores, s
     def move() -> None:
         with open_stores(store_url, timeout_s=20) as own:
             for user in users:
-                barrier.wait(timeout=30)
+                barrier.wait(timeout=60)
                 own.contacts.move(user, "telegram", "42", "-1001")
 
     mover = threading.Thread(target=move)
     mover.start()
     for user in users:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=60)
         stores.contacts.replace(user, {"email": "new@shop.example"})
     mover.join(timeout=60)
     assert [stores.contacts.get(user) for user in users] == [{"email": "new@shop.example"}] * len(users)
@@ -83,7 +83,7 @@ def test_addresses_that_are_moved_at_once_are_all_moved(stores: Stores, store_ur
 
     def move(channel: str) -> None:
         with open_stores(store_url, timeout_s=20) as own:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=60)
             moved.append(own.contacts.move("u1", channel, "old", "new"))
 
     threads = [threading.Thread(target=move, args=(channel,)) for channel in channels]
@@ -116,7 +116,7 @@ def test_of_many_that_replace_at_once_one_is_kept_whole(stores: Stores, store_ur
 
     def replace(addresses: dict[str, str]) -> None:
         with open_stores(store_url, timeout_s=20) as own:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=60)
             own.contacts.replace("u1", addresses)
 
     threads = [threading.Thread(target=replace, args=(addresses,)) for addresses in written]

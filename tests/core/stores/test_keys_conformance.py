@@ -72,7 +72,7 @@ def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url
 
     def add(name: str) -> None:
         with open_stores(store_url, timeout_s=10) as own:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=60)
             try:
                 own.keys.add(key("k1", name=name))
             except ValueError:

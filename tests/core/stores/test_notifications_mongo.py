@@ -161,7 +161,7 @@ def test_when_the_server_dies_looking_again_tells_what_became_of_an_event(
             stores.notifications.get(one.id)
         with pytest.raises(StoreUnavailable):
             stores.notifications.add(one, NOW_MS)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     with subprocess.Popen(process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as again:
         try:
             with open_stores(f"{url}shop", timeout_s=30) as stores:

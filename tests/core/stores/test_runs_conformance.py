@@ -292,7 +292,7 @@ def test_of_processes_that_make_a_store_and_begin_at_once_one_wins(store_url: st
             process.stdin.flush()
         outcomes = [process.stdout.readline() for process in processes if process.stdout is not None]
         for process in processes:
-            process.communicate("end\n", timeout=30)
+            process.communicate("end\n", timeout=60)
     assert outcomes.count("began 1\n") == 1
     assert sum(outcome.startswith("held: run 1 ") for outcome in outcomes) == 3
 
@@ -312,7 +312,7 @@ def test_containers_of_one_name_do_not_declare_one_another_dead(store_url: str) 
             process.stdin.flush()
             assert process.stdout.readline() == "ready\n"
             outcomes.append(process.stdout.readline())
-            stack.callback(process.communicate, "end\n", timeout=30)
+            stack.callback(process.communicate, "end\n", timeout=60)
     assert outcomes[0] == "began 1\n"
     assert [outcome.startswith("held: run 1 ") for outcome in outcomes] == [False, True, True], outcomes
 

@@ -44,7 +44,7 @@ def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url
 
     def add(token: str) -> None:
         with open_stores(store_url, timeout_s=10) as own:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=60)
             if own.sessions.add(session("s1", token)):
                 added.append(token)
 

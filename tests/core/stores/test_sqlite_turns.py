@@ -38,7 +38,7 @@ def test_who_waits_for_too_long_is_told_that_the_store_is_busy(tmp_path: Path) -
     began = time.monotonic()
     with holder.transaction(), pytest.raises(StoreBusy, match=r"writing to it for 0\.1 s"), waiter.transaction():
         pass
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     with waiter.transaction():  # it is well otherwise
         pass
     waiter.close()

@@ -72,7 +72,7 @@ def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url
 
     def add(user_id: str) -> None:
         with open_stores(store_url, timeout_s=20) as own:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=60)
             answers.append(own.subscriptions.add(subscription(user_id=user_id)))
 
     threads = [threading.Thread(target=add, args=(f"u{number}",)) for number in range(4)]

@@ -290,7 +290,7 @@ def test_a_reader_in_another_process_never_sees_a_mix(stores: Stores, store_url:
             generation = next(generations)
             rows = uniform(generation)
             stores.summaries.publish(publication(generation, rows), rows)
-        found, _ = reader.communicate("end\n", timeout=30)
+        found, _ = reader.communicate("end\n", timeout=60)
     seen = [[int(amount) for amount in line.split()] for line in found.splitlines()]
     assert all(len(set(amounts)) == 1 and len(amounts) in (10, 210) for amounts in seen)
     read = [amounts[0] for amounts in seen]

@@ -30,7 +30,7 @@ def compose(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Read the file with `variables` and no others; the built program must be there, see `build`."""
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables}
     command = [str(_BINARY), str(ROOT / "docker-compose.yml")]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def services(**variables: str) -> dict[str, Any]:

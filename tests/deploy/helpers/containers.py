@@ -148,7 +148,7 @@ def host(folder: Path, services: Mapping[str, Any], replaced: dict[str, str]) ->
         for container in made.running:
             with suppress(ProcessLookupError):
                 os.killpg(container.process.pid, signal.SIGKILL)
-            container.process.wait(timeout=10)
+            container.process.wait(timeout=60)
 
 
 def seconds(duration: str) -> float:

@@ -181,7 +181,7 @@ def test_ctrl_c_at_any_moment_of_a_cold_start_is_no_traceback(tmp_path: Path) ->
         )
         time.sleep(delay_s)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
         assert f"{ROOT}/jobs" not in err
         assert process.returncode in (0, 130, -signal.SIGINT), err
         assert (process.returncode == 0) == out.startswith("Read 300 documents")

@@ -175,7 +175,7 @@ class CommandLine:
         return Said(ended.returncode, ended.stdout, ended.stderr)
 
 
-def wait_until(holds: Callable[[], object], timeout_s: float = 20) -> None:
+def wait_until(holds: Callable[[], object], timeout_s: float = 60) -> None:
     """Wait until `holds()` is true; fail when that takes too long."""
     import time
 

@@ -21,5 +21,5 @@ def tz_database(
     if zic is None:
         missing("zic is not installed: it makes the databases of time zones of this test")
     folder.mkdir()
-    subprocess.run([zic, "-b", form, "-d", folder, "-"], input=source, text=True, check=True, timeout=20)
+    subprocess.run([zic, "-b", form, "-d", folder, "-"], input=source, text=True, check=True, timeout=60)
     return folder

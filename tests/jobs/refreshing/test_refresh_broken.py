@@ -207,7 +207,7 @@ class KillsTheServer(Watcher):
         """See `Watcher.reading`."""
         if self.read_before is None and totals.counts.read:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self.read_before = totals.counts.read
             if self._timer is not None:
                 self._timer.start()
@@ -221,7 +221,7 @@ class KillsTheServer(Watcher):
             self._timer.join()
         for one in self.started:
             one.kill()
-            one.wait(10)
+            one.wait(60)
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["started again", "gone for good"])

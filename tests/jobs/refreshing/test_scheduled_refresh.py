@@ -136,7 +136,7 @@ def test_one_that_meets_another_under_way_is_skipped(store_of_here: str, silent_
         assert f"process {other.pid} on " in str(event["reason"])
     finally:
         other.kill()
-        other.wait(timeout=10)
+        other.wait(timeout=60)
 
 
 def test_a_failure_is_told_with_its_reason_and_what_to_do(store_of_here: str) -> None:

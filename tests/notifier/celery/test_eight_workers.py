@@ -24,7 +24,7 @@ _NOTIFICATIONS = 1000 if THOROUGH else 150
 _KILLED_WITHIN = 300 if THOROUGH else 40
 _TIMES_QUEUED = 2
 _TOGETHER = 5  # processes, and so not those of one worker alone
-_MEETING_S = 15
+_MEETING_S = 45
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def _queue(running: Plant, texts: dict[str, str]) -> None:
 
 def test_each_notification_is_sent_once_however_often_it_is_queued(running: Plant, there: Gateways) -> None:
     texts = _add(running, _NOTIFICATIONS)
-    _run_two_workers(running, there, lease_s=80)
+    _run_two_workers(running, there, lease_s=240)
     meeting = threading.Barrier(_TOGETHER)
 
     def meet(handler: Any) -> None:

@@ -24,7 +24,7 @@ from core.notifications.broker import SEND, SWEEP, asking_redis, make_celery, qu
 from core.notifications.queueing import BackgroundQueue
 from core.settings import Settings
 
-_TIMEOUT_S = 15
+_TIMEOUT_S = 60
 
 
 @pytest.fixture

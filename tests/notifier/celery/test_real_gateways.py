@@ -156,7 +156,7 @@ def test_a_gateway_that_hangs_does_not_stop_the_sweep(running: Plant, there: Gat
                 waiting: list[bytes] = broker.lrange(DELIVERIES, 0, -1)
                 return any(found.encode() in one for one in waiting) or bool(running.kept(found).log("sms").events)
 
-            wait_until(was_queued, 15, running.logs)
+            wait_until(was_queued, _TIMEOUT_S, running.logs)
         assert any(running.kept(one).status is NotificationStatus.PENDING for one in hanging)
     finally:
         there.webhook.behaviours[:] = [WEBHOOK]

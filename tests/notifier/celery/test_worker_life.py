@@ -25,7 +25,7 @@ def test_two_workers_on_the_same_messages_send_each_once(idle: Plant) -> None:
     added = [idle.add("plain", queued=2) for _ in range(_MESSAGES)]
     idle.run_worker()
     idle.run_worker()
-    logs = idle.ended(*added, timeout_s=60)
+    logs = idle.ended(*added)
     assert {(log.state.status, log.state.attempts) for log in logs} == {(LogStatus.SUCCESS, 1)}
     taken = idle.gateway.lines("taken")
     assert Counter(found for found, _ in taken) == Counter(f"{one}:plain" for one in added)
@@ -36,11 +36,11 @@ def test_a_worker_killed_with_all_its_processes_is_taken_over_from(idle: Plant) 
     killed = idle.run_worker()
     added = [idle.add("askable", "recognising", body="slow 1"), idle.add("plain", body="slow 1")]
     for channel, one in zip(("askable", "plain"), added, strict=True):
-        idle.sender_of(f"{one}:{channel}", timeout_s=40)
+        idle.sender_of(f"{one}:{channel}")
     killed.kill_all()
     idle.run_worker()
     idle.run("beat")
-    logs = idle.ended(*added, timeout_s=60)
+    logs = idle.ended(*added)
     assert [log.state.status for log in logs] == [LogStatus.SUCCESS, LogStatus.SUCCESS, LogStatus.UNKNOWN]
     counts = Counter(found for found, _ in idle.gateway.lines("taken"))
     assert set(counts.values()) == {1}
@@ -50,7 +50,7 @@ def test_a_worker_killed_with_all_its_processes_is_taken_over_from(idle: Plant) 
 def test_a_worker_that_is_stopped_sends_what_it_has_begun(idle: Plant) -> None:
     worker = idle.run_worker()
     last = idle.add("plain", body="slow 1")
-    idle.sender_of(f"{last}:plain", timeout_s=40)
+    idle.sender_of(f"{last}:plain")
     assert worker.stop() == 0
     assert [log.state.status for log in idle.kept(last).logs] == [LogStatus.SUCCESS]
 
@@ -66,5 +66,5 @@ def test_a_worker_whose_settings_cannot_be_does_not_start_and_says_why(
     idle: Plant, variable: str, value: str, sentence: str
 ) -> None:
     worker = idle.run("worker", **{variable: value})
-    assert worker.process.wait(timeout=40) == 1
+    assert worker.process.wait(timeout=60) == 1
     assert worker.log.read_text().startswith(sentence)

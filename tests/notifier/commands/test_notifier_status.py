@@ -40,10 +40,10 @@ def test_the_real_command_says_its_version_and_needs_nothing_heavy_for_help() ->
         "try: m.app(['status', '--help'])\n"
         "finally: print(*[n for n in ('celery', 'numpy', 'polars', 'pymongo') if n in sys.modules], file=sys.stderr)"
     )
-    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (shown.returncode, shown.stderr.split()) == (0, [])
     version = subprocess.run(
-        [sys.executable, "-m", "notifier", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "notifier", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (version.returncode, version.stdout, version.stderr) == (0, "0.1.0\n", "")
 
@@ -78,7 +78,7 @@ def test_a_queue_that_does_not_answer_is_said_soon_and_nothing_of_its_password(n
     assert told.json["queue"]["length"] is None
     assert "does not answer" in told.json["queue"]["error"]
     assert "secret-word" not in told.out + told.err
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 45
 
 
 def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
@@ -97,7 +97,7 @@ def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
             (Gateway("webhook", "shop.example"), Refused("webhook: answer 429")),
         ):
             breaker.failed(gateway, refusal)
-        wait_until(lambda: any(pause.is_over for pause in states.paused()), 10, lambda: str(states.paused()))
+        wait_until(lambda: any(pause.is_over for pause in states.paused()), 60, lambda: str(states.paused()))
         told = notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
         listed = notifier("status", "--json", CELERY_RESULT_BACKEND=redis.url(1)).json["paused"]
     finally:

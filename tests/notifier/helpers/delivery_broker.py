@@ -14,7 +14,7 @@ import redis
 from core.errors import ServiceError
 from stack.redis_server import find_redis_server
 
-_START_TIMEOUT_S = 20
+_START_TIMEOUT_S = 60
 
 
 class RedisProcess:
@@ -66,5 +66,5 @@ class RedisProcess:
         """End it at once, in the middle of whatever it does."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None

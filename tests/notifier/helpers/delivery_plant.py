@@ -28,7 +28,7 @@ from core.stores.notifications import Kept, Log
 LEASE_S = 3.0
 MAX_ATTEMPTS = 2
 _ROOT = Path(__file__).parents[3]
-_START_TIMEOUT_S = 40
+_START_TIMEOUT_S = 90
 _WORKER = ("worker", "-l", "info", "--without-gossip", "--without-mingle")
 _SENDERS = {
     "plain": "delivery_senders.PlainSender",
@@ -49,9 +49,9 @@ class CeleryProcess:
         """End it and its children at once."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
-    def stop(self, timeout_s: float = 40) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """Ask it to end (SIGTERM); its exit code. Where it does not end, what it wrote and where its threads are."""
         self.process.terminate()
         try:
@@ -139,7 +139,7 @@ class Plant:
         assert kept is not None
         return kept
 
-    def ended(self, *notification_ids: str, timeout_s: float = 30) -> list[Log]:
+    def ended(self, *notification_ids: str, timeout_s: float = 90) -> list[Log]:
         """Their logs, when none is open any more."""
 
         def all_ended() -> bool:
@@ -148,7 +148,7 @@ class Plant:
         wait_until(all_ended, timeout_s, self.logs)
         return [log for one in notification_ids for log in self.kept(one).logs]
 
-    def sender_of(self, log_id: str, nth: int = 1, timeout_s: float = 20) -> int:
+    def sender_of(self, log_id: str, nth: int = 1, timeout_s: float = 60) -> int:
         """The process that has begun to send the log for the n-th time."""
 
         def begun() -> list[int]:

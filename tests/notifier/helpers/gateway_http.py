@@ -103,7 +103,7 @@ def answers_with(made: Callable[[Gateway, Request], dict[str, Any]]) -> Behaviou
 
 def hangs(handler: _Handler) -> None:
     """Has read the request, and says nothing."""
-    handler.gateway.over.wait(20)
+    handler.gateway.over.wait(60)
     handler.close_connection = True
 
 
@@ -184,7 +184,7 @@ def gateway(*behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> Iterat
         finally:
             found.over.set()
             server.shutdown()
-            thread.join(5)
+            thread.join(60)
 
 
 def timeout_for(*behaviours: Behaviour) -> float:

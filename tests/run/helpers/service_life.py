@@ -100,7 +100,7 @@ class Service:
         """What the API answers."""
         data = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(self.api + path, data, {"Content-Type": "application/json", **(headers or {})})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def family(self) -> list[psutil.Process]:
@@ -126,11 +126,11 @@ class Service:
             for one in self.family():
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
 
 
 def names_told(address: str) -> set[str]:
     """The names of all samples that are told at `address`."""
-    with urllib.request.urlopen(address, timeout=30) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         text = answer.read().decode()
     return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}

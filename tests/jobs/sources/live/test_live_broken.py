@@ -165,7 +165,7 @@ def test_a_server_killed_and_started_again_is_read_on_where_it_stood(
         taken = source.feed.next(Buffer(0))
         assert taken is not None
         process.kill()
-        process.wait(10)
+        process.wait(60)
         restarted: list[subprocess.Popen[bytes]] = []
         timer = threading.Timer(
             0.5, lambda: restarted.append(subprocess.Popen(process.args, stderr=subprocess.DEVNULL))
@@ -183,7 +183,7 @@ def test_a_server_killed_and_started_again_is_read_on_where_it_stood(
             timer.join()
             for one in restarted:
                 one.kill()
-                one.wait(10)
+                one.wait(60)
 
 
 def test_a_server_that_is_gone_for_good_is_told(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
@@ -192,7 +192,7 @@ def test_a_server_that_is_gone_for_good_is_told(mortal_server: tuple[str, subpro
     fill(url, [{"_id": i} | transaction(i) for i in range(200)])
     with open_collection(url, None, replace(SMALL_BATCHES, timeout_s=0.3, retries=1)) as live:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         with pytest.raises(SourceError, match=r"/shop\.transaction does not answer: ") as caught:
             read(live)
     assert "server runs" in caught.value.hint

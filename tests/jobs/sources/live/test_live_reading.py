@@ -88,7 +88,7 @@ def test_what_is_inserted_meanwhile_at_either_end_is_read_once_and_nothing_else_
             assert set(found) >= set(range(count))
     finally:
         stop.set()
-        writer.join(10)
+        writer.join(60)
 
 
 def test_filters_and_fields_inside_documents_are_asked_for(mongo_database_url: str) -> None:
