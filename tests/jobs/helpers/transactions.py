@@ -70,7 +70,7 @@ def summaries_of(transactions: Iterable[Transaction], zone: str = "Asia/Tehran",
 
 
 def published_rows(stores: Stores) -> Rows:
-    """Everything that is published, as a reader finds it.
+    """Everything that is published.
 
     It takes several calls, and a server may yet carry out what a process sent to it before it was killed: where
     something was published meanwhile, all is read again.
@@ -83,16 +83,14 @@ def published_rows(stores: Stores) -> Rows:
 
 
 def _rows_of(stores: Stores) -> Rows:
-    daily = stores.summaries.rows(Mode.DAILY).select("mode", "key", "merchant_id", "amount", "count")
-    rows = {(mode, key, merchant): (amount, count) for mode, key, merchant, amount, count in daily.iter_rows()}
-    assert len(rows) == len(daily)
-    merchants = {merchant for _, _, merchant in rows}
-    for mode in Mode:
-        for merchant in [None] if mode is Mode.DAILY else merchants:
-            amounts = stores.summaries.series(mode, "amount", merchant)
-            counts = dict(stores.summaries.series(mode, "count", merchant))
-            assert len(counts) == len(amounts)
-            rows.update({(mode.value, key, merchant): (amount, counts[key]) for key, amount in amounts})
+    found = [stores.summaries.rows(mode) for mode in Mode]
+    columns = ("mode", "key", "merchant_id", "amount", "count")
+    rows = {
+        (mode, key, merchant): (amount, count)
+        for frame in found
+        for mode, key, merchant, amount, count in frame.select(columns).iter_rows()
+    }
+    assert len(rows) == sum(frame.height for frame in found)
     return rows
 
 
