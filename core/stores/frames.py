@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -19,14 +19,19 @@ SummaryTuple = tuple[str, str, str | None, int, int, int, int]
 """One summary, in the order of `SUMMARY_COLUMNS`."""
 
 
-def to_batches(rows: pl.DataFrame, size: int) -> Iterator[Iterator[SummaryTuple]]:
-    """The summaries of `rows` in batches of at most `size`, ordered by mode, merchant and key.
+def to_columns(rows: pl.DataFrame, size: int) -> Iterator[list[list[Any]]]:
+    """The columns of batches of at most `size` summaries of `rows`, ordered by mode, merchant and key.
 
     That is the order of every backend's index, which thus grows at its end.
     """
     plain = rows.select(SUMMARY_COLUMNS).with_columns(pl.col(_INSTANTS).dt.epoch("ms"))
     for batch in plain.sort("mode", "merchant_id", "key").iter_slices(size):
-        yield batch.iter_rows()
+        yield [column.to_list() for column in batch]
+
+
+def to_batches(rows: pl.DataFrame, size: int) -> Iterator[Iterator[SummaryTuple]]:
+    """The same summaries as tuples."""
+    return (zip(*columns, strict=True) for columns in to_columns(rows, size))
 
 
 def from_batches(batches: Iterable[Sequence[SummaryTuple]]) -> pl.DataFrame:

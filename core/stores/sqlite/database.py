@@ -102,15 +102,19 @@ class Database:
             yield self._connection
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """The connection inside a transaction that writes: committed at the end, rolled back on any exception.
 
+        :param durable: whether it survives a power cut as soon as it is committed. One that need not survives from the
+            next durable transaction on, of whatever connection; a power cut before takes back all of it.
         :raises StoreUnwritable: SQLite failed; nothing was written.
         :raises StoreUnavailable: the file was removed or replaced; nothing was written.
         """
         with self._lock, self._explained(StoreUnwritable):
             connection = self._connection
             try:
+                if not durable:
+                    connection.execute("PRAGMA synchronous = NORMAL")
                 self._begin(connection)  # inside: a signal may be raised as soon as it returns
                 self.require_in_place()  # SQLite would go on writing to a file that nobody can open any more
                 yield connection
@@ -119,6 +123,9 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            finally:
+                if not durable:
+                    connection.execute("PRAGMA synchronous = FULL")
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Begin to write, as soon as others let it.

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from examples import NOW_MS, publication, run, start_script, uniform
 from notification_examples import notification
@@ -28,6 +29,7 @@ from core.stores.records import publication_to_record, run_to_record
 from core.stores.runs import RunStatus
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.publishing import clear, fill, swap
+from core.stores.sqlite.publishing import publish as sqlite_publish
 from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import SCHEMA, prepare
 
@@ -211,6 +213,27 @@ def test_a_store_is_written_so_that_it_survives_a_power_cut(url: str, path: Path
     with closing(database), database.connection() as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_only_what_is_staged_need_not_survive_a_power_cut(url: str, path: Path) -> None:
+    open_stores(url, timeout_s=1).close()
+    with closing(Database(path, timeout_s=1, create=False)) as database:
+        statements: list[str] = []
+        with database.connection() as connection:
+            connection.set_trace_callback(statements.append)
+        rows = uniform(1)
+        for attempt in (rows, rows.with_columns(mode=pl.lit("hourly"))):
+            statements.clear()
+            with suppress(StoreUnavailable):
+                sqlite_publish(database, publication(1, rows), attempt)
+            synchronous = [s.rpartition(" ")[2] for s in statements if s.startswith("PRAGMA synchronous = ")]
+            assert synchronous[:2] == ["NORMAL", "FULL"]
+            assert synchronous[-1] == "FULL"
+            published = [number for number, s in enumerate(statements) if s.startswith("INSERT INTO summary_pub")]
+            staged = [number for number, s in enumerate(statements) if s == "PRAGMA synchronous = FULL"]
+            assert all(staged[-1] < number for number in published)
+            assert len(published) == (attempt is rows)
+            execute(path, "DELETE FROM summary_publications")
 
 
 def test_a_reader_creates_no_file(tmp_path: Path, url: str) -> None:

@@ -29,7 +29,7 @@ def test_small_writes_get_in_during_a_large_publication(tmp_path: Path) -> None:
         publisher.join(timeout=60)
         published = writing.summaries.published()
     assert published is not None
-    assert len(waits_s) > rows.height // 20_000  # about one a batch at least: nobody waited for all of it
+    assert len(waits_s) > rows.height // 48_000  # about one a batch at least: nobody waited for all of it
 
 
 def test_who_waits_for_too_long_is_told_that_the_store_is_busy(tmp_path: Path) -> None:
