@@ -66,7 +66,9 @@ def is_compiled() -> bool:
 
 # Without Numba's reference counting (no array is made or dropped inside the kernels), a call that hands arrays on costs
 # no atomic operations: ten times as fast. The checked variant of `double_of_bits` makes one.
-_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": CHECKED}
+_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": CHECKED, "no_cfunc_wrapper": True}
+# Only kernels are called from Python: what unpacks the arguments of a call takes longer to compile than the function.
+_INNER: Final[dict[str, Any]] = {**_OPTIONS, "no_cpython_wrapper": not CHECKED}
 
 
 def kernel(function: F) -> F:
@@ -77,13 +79,13 @@ def kernel(function: F) -> F:
 
 def helper(function: F) -> F:
     """Compile `function` into the kernels that call it: a call would have to hand over seven words for each array."""
-    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    compiled: F = numba.njit(forceinline=True, **_INNER)(function)
     return compiled
 
 
 def outlined(function: F) -> F:
     """Compile `function` beside the kernels that call it: for what is rare, or called from many places."""
-    compiled: F = numba.njit(**_OPTIONS)(function)
+    compiled: F = numba.njit(**_INNER)(function)
     return compiled
 
 

@@ -192,7 +192,7 @@ def learn_template(data: Bytes, start: Int, end: Int, templates: JsonTemplates, 
     templates.pieces[t] = 0
     if _share_a_value(found):
         return
-    used: Int = 0
+    used: Int = np.int64(0)
     at = start
     for piece in range(_GAPS + 1):
         gap, after, is_string = _next_gap(data, at + 1 if piece > 0 and data[at] == QUOTE else at, end)

@@ -127,9 +127,9 @@ def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int
     if reader == READ_NOTHING:
         after, escaped = end_of_string(data, name, end)
         if escaped and after >= 0 and after - name <= _LONGEST_ESCAPED_NAME:
-            last = unescape(data, name, after - 1, scratch, 0)
+            last = unescape(data, name, after - 1, scratch, np.int64(0))
             scratch[last] = QUOTE
-            reader, used = _plain_wrapper(scratch, 0)
+            reader, used = _plain_wrapper(scratch, np.int64(0))
             if used != last + 1:  # a name that holds a quotation mark of its own
                 reader = READ_NOTHING
     return reader, after
@@ -339,7 +339,7 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: U
     :param words: room for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
     """
-    used = 0
+    used = np.int64(0)
     for slot in range(slots.kind.size):
         reader = found.reader[slot]
         at = found.at[slot]

@@ -53,13 +53,13 @@ def _find_name(data: Bytes, at: Int, end: Int, node: Int, plan: Plan, scratch: B
     if escaped and after >= 0:
         if after - at > scratch.size - PADDING:
             return -1, after, False
-        last = unescape(data, at + 1, after - 1, scratch, 0)
+        last = unescape(data, at + 1, after - 1, scratch, np.int64(0))
         scratch[last] = QUOTE
         # A name that holds a quotation mark of its own ends early here, and must not pass for a shorter one.
         for i in range(last):
             if scratch[i] == QUOTE:
                 return -1, after, True
-        edge = find_edge(scratch, 0, last + 1, node, plan)
+        edge = find_edge(scratch, np.int64(0), last + 1, node, plan)
     return edge, after, True
 
 
@@ -71,7 +71,7 @@ def walk_json(
     for i in range(found.reader.size):
         found.reader[i] = READ_NOTHING
     depth = 0
-    node: Int = 0
+    node: Int = np.int64(0)
     at = skip_space(data, at + 1, end, one_line)
     closing = at < end and data[at] == CLOSE_BRACE
     while True:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from bson import Decimal128
@@ -16,17 +18,23 @@ from made_up import decimals, doubles
 from reference import decimal_of_bytes, integer_of_decimal
 from reference import integer_of_double as plain_integer_of_double
 
+from jobs.decode import numbers
 from jobs.decode.crc64 import crc64
-from jobs.decode.jit import PADDING, Bytes
-from jobs.decode.numbers import (
-    days_from_civil,
-    instant_of_text,
-    integer_of_decimal128,
-    integer_of_double,
-    integer_of_text,
-    object_id_of_hex,
-)
+from jobs.decode.jit import CHECKED, PADDING, Bytes
 from jobs.decode.reasons import REASON_NAMES
+
+
+def callable_from_python(helper: Any) -> Any:
+    """`helper`, which only kernels can call, in a kernel of its own."""
+    return numba.njit(lambda *arguments: helper(*arguments), error_model="numpy", _nrt=CHECKED)
+
+
+days_from_civil = callable_from_python(numbers.days_from_civil)
+instant_of_text = callable_from_python(numbers.instant_of_text)
+integer_of_decimal128 = callable_from_python(numbers.integer_of_decimal128)
+integer_of_double = callable_from_python(numbers.integer_of_double)
+integer_of_text = callable_from_python(numbers.integer_of_text)
+object_id_of_hex = callable_from_python(numbers.object_id_of_hex)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_SUCH_DATE = -10_000_000
