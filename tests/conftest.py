@@ -44,7 +44,7 @@ def _is_roomy(folder: Path) -> bool:
     return found.f_bavail * found.f_frsize > _ROOM_BYTES and not found.f_flag & os.ST_NOEXEC
 
 
-# It reads whole collections, and collects garbage a third of the time; more threads than one mostly wait for one another.
+# It reads whole collections, and collects garbage a third of the time; its threads mostly wait for one another.
 _OF_FERRETDB = os.environ | {"GOGC": "400", "GOMAXPROCS": "1"}
 
 # What is compared with must have the rules of time zones that the program has, which are not the system's.

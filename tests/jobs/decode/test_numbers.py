@@ -26,7 +26,8 @@ from jobs.decode.reasons import REASON_NAMES
 
 def callable_from_python(helper: Any) -> Any:
     """`helper`, which only kernels can call, in a kernel of its own."""
-    return numba.njit(lambda *arguments: helper(*arguments), error_model="numpy", _nrt=CHECKED)
+    options: Any = {"error_model": "numpy", "_nrt": CHECKED}
+    return numba.njit(lambda *arguments: helper(*arguments), **options)
 
 
 days_from_civil = callable_from_python(numbers.days_from_civil)
