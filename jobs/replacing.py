@@ -123,11 +123,11 @@ def replace_days(
     daily = pl.concat([daily.select(_SUMS).filter(~pl.col("day").is_in(kept_days)), stored_of_kept])
     stored = pl.concat([held.rows[mode].filter(within(scope.replaced[mode])) for mode in Mode])
     derived = _derive(calendar, local_days, scope, held.rows[Mode.DAILY], daily)
-    changed = pl.concat([stored, derived]).unique(keep="none").select("mode", "key").unique().sort("mode", "key")
+    changed = pl.concat([stored, derived]).unique(keep="none").select("mode", "key").unique().sort("key")
     rows = derived.join(changed, on=["mode", "key"], how="semi")
     retired = stored.join(changed, on=["mode", "key"], how="semi")
     keys = {mode: tuple(changed.filter(pl.col("mode") == str(mode))["key"]) for mode in Mode}
-    known = {mode: held.keys(mode).union(keys[mode], _keys_of(derived, mode)) for mode in Mode}
+    known = {mode: held.keys(mode).union(keys[mode]) for mode in Mode}
 
     others = {key: sums for key, sums in held.overall.items() if not scope.holds(Mode.DAILY, key)}
     keys_after = sorted([*others, *(calendar.period_of(Mode.DAILY, day).key for day in daily["day"].unique())])
@@ -200,10 +200,6 @@ def days_of(keys: Collection[str], calendar: Calendar) -> dict[str, int]:
             if period.key == key:
                 found[key] = period.first_day
     return found
-
-
-def _keys_of(rows: pl.DataFrame, mode: Mode) -> set[str]:
-    return set(rows.filter(pl.col("mode") == str(mode))["key"])
 
 
 def _ranges(chosen: Collection[str], known: Collection[str], read: Sequence[KeyRange]) -> Iterator[KeyRange]:

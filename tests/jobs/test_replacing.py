@@ -10,6 +10,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from replaced_days import ALWAYS, CALENDAR, NOWRUZ, TEHRAN, Sums, day, find, frame, publish, require_holds
 
 from core.calendar.periods import Mode
@@ -65,7 +66,11 @@ THREE_MONTHS = {
 def test_days_their_weeks_and_their_months_come_out_right_on_every_backend(stores: Stores) -> None:
     publish(stores, THREE_MONTHS, ALWAYS)
     new = {("a", NOWRUZ): (5, 1), ("new", NOWRUZ + 1): (-7, 2), ("b", NOWRUZ + 40): (9, 1)}
+    stored = pl.concat([stores.summaries.rows(mode) for mode in Mode])
     change = publish(stores, new, (NOWRUZ, NOWRUZ + 3), (NOWRUZ + 40, NOWRUZ + 40))
+    assert change
+    changed = [key for mode in Mode for key in change.periods[mode]]
+    assert_frame_equal(change.replaced, stored.filter(pl.col("key").is_in(changed)), check_row_order=False)
     kept = {key: v for key, v in THREE_MONTHS.items() if key[1] not in (*range(NOWRUZ, NOWRUZ + 4), NOWRUZ + 40)}
     require_holds(stores, kept | new)
     assert change.days_changed == 5

@@ -16,7 +16,7 @@ from core.errors import WouldShrink, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.summaries import KeyRange
 from jobs.replacing import replace_days
-from jobs.shrinking import DayLoss, LossLimits, Retention, in_total, keep_half, losses
+from jobs.shrinking import DayCounts, DayLoss, LossLimits, Retention, in_total, keep_half, losses
 
 OLDEST = day("1403/01/10")
 
@@ -215,6 +215,24 @@ def test_where_all_days_are_kept_nothing_changes(stores: Stores) -> None:
     publish(stores, held, ALWAYS)
     assert replace_but(stores, {}, set(range(NOWRUZ, NOWRUZ + 5)), ALWAYS) == ()
     require_holds(stores, held)
+
+
+def test_the_counts_that_are_compared_and_the_days_that_are_kept_and_lost_are_told(stores: Stores) -> None:
+    held = {(merchant, NOWRUZ + i): (100 + i, 2) for i in range(4) for merchant in "ab"}
+    publish(stores, held, ALWAYS)
+    counted = {("a", NOWRUZ): (1, 5), ("a", NOWRUZ + 1): (1, 1), ("a", NOWRUZ + 2): (1, 1), ("b", NOWRUZ + 2): (1, 2)}
+    kept, compared = DayLoss(NOWRUZ + 1, 4, 1), []
+
+    def protection(published: DayCounts, counted: DayCounts) -> list[DayLoss]:
+        compared.append((published, counted))
+        return [kept]
+
+    before = stores.summaries.published()
+    change = replace_days(stores.summaries, before, CALENDAR, TEHRAN, frame(counted), [ALWAYS], protection)
+    published = dict.fromkeys(range(NOWRUZ, NOWRUZ + 4), 4)
+    assert compared == [(published, {NOWRUZ: 5, NOWRUZ + 1: 1, NOWRUZ + 2: 3})]
+    assert change.kept == (kept,)
+    assert change.lost == (DayLoss(NOWRUZ + 2, 4, 3), DayLoss(NOWRUZ + 3, 4, 0))
 
 
 sums_of_days = st.dictionaries(

@@ -27,6 +27,7 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",  # what one tab compiled is there for the next
 )
 _REFUSED = re.compile(r"Failed to load resource: .*(status of (\d+)|ERR_INTERNET_DISCONNECTED)")
 

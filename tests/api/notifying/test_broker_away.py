@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 import redis
 from delivery_broker import RedisProcess
 from sending import NEW, NOTIFICATIONS
-from serving_server import ROOT, Server, eventually, request, serving, sqlite_url
+from serving_server import Server, eventually, request, serving, sqlite_url
 
 from core.notifications.broker import DELIVERIES
 from core.notifications.queueing import QUEUE_LIMIT
@@ -123,24 +121,6 @@ def test_a_queue_that_is_full_is_left_to_the_sweep(folder: Path, missing: Callab
             assert set(_due(stores.notifications)) == taken
     finally:
         broker.kill()
-
-
-def test_the_api_does_not_import_what_queues_before_there_is_something_to_queue(folder: Path) -> None:
-    code = (
-        "import sys, api; api.get_app(); print([name for name in ('celery', 'kombu', 'redis') if name in sys.modules])"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={"STORE_URL": sqlite_url(folder), "API_RATE_LIMIT_STORAGE": "memory://"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-
-    assert done.stdout == "[]\n"
 
 
 def _arguments(raw: bytes) -> str:
