@@ -250,6 +250,17 @@ def test_messages_of_a_paused_gateway_wait_without_an_attempt_and_the_others_go_
     assert here.told.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
 
 
+def test_a_gateway_is_left_alone_for_all_of_its_pause(here: Station) -> None:
+    silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = here.delivery()
+    added = [here.add("sms") for _ in range(3)]
+    for one in added:
+        delivery.deliver(one)
+    here.clock.move_s(FIRST_PAUSE_S - 0.5)
+    delivery.deliver(added[0])
+    assert len(silent.sent) == 3
+
+
 def test_what_a_breaker_holds_back_does_not_count_against_the_rate(here: Station) -> None:
     here.throttle = throttle = CountingThrottle()
     here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)

@@ -149,6 +149,14 @@ def test_no_further_channel_is_begun_when_the_time_of_the_task_is_used_up(here: 
     assert here.kept(sent).status is NotificationStatus.SENT
 
 
+def test_a_further_channel_is_begun_up_to_the_last_moment_at_which_that_is_safe(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(RULES.begin_within_ms / 1000)))
+    here.senders["email"] = ScriptedSender()
+    sent = here.add("sms", "email")
+    here.delivery().deliver(sent)
+    assert here.kept(sent).status is NotificationStatus.SENT
+
+
 def test_an_attempt_that_was_left_off_is_unknown_after_its_lease(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
@@ -410,9 +418,9 @@ def test_what_was_queued_though_nothing_is_due_has_its_copies_mended(here: Stati
         return noted
 
     sent = here.add()
-    for _ in range(2):
+    for expected in ([], [sent]):
         here.delivery(store=Interposed(here.stores.notifications, mend=noting)).deliver(sent)
-    assert mended == [sent]
+        assert mended == expected
 
 
 def test_every_event_is_told_to_the_watch(here: Station) -> None:

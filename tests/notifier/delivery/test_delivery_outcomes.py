@@ -41,7 +41,8 @@ def test_a_sent_message_is_recorded_with_its_reference(here: Station) -> None:
     log = here.log(sent)
     assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
     assert (log.state.status, log.state.attempts, log.state.reference) == (LogStatus.SUCCESS, 1, "ref-1")
-    assert (log.events[0].worker, log.state.last_attempt_at_ms) == ("host:7", NOW_MS)
+    attempt = log.events[0]
+    assert (attempt.worker, attempt.sender, log.state.last_attempt_at_ms) == ("host:7", "sms-gateway", NOW_MS)
     assert here.kept(sent).status is NotificationStatus.SENT
 
 
@@ -143,6 +144,7 @@ def test_a_dead_message_that_somebody_retries_has_all_its_attempts_again(here: S
         here.clock.move_s(3600)
     state = here.log(sent).state
     assert (state.status, state.attempts, len(sender.sent)) == (LogStatus.SUCCESS, 4, 4)
+    assert [message.edition for message in sender.sent] == [0, 1, 1, 1]
 
 
 def test_an_expired_message_is_not_sent(here: Station) -> None:
@@ -181,6 +183,15 @@ def test_the_address_is_looked_up_at_each_attempt(here: Station) -> None:
         here.delivery().deliver(sent)
         here.clock.move_s(10)
     assert [message.address for message in sender.sent] == ["+989120000001", "+989120000002"]
+
+
+def test_a_receiver_that_has_moved_is_looked_for_at_the_new_address_from_then_on(here: Station) -> None:
+    sender = _sms(here, ScriptedPostalSender(lambda _: Receipt("1", moved_to="-1001")))
+    here.stores.contacts.replace("u1", {"sms": "4711", "email": "4711"})
+    for _ in range(2):
+        here.delivery().deliver(here.add())
+    assert [message.address for message in sender.sent] == ["4711", "-1001"]
+    assert here.stores.contacts.get("u1") == {"sms": "-1001", "email": "4711"}
 
 
 def test_a_channel_that_nothing_sends_over_is_dead(here: Station) -> None:
@@ -341,8 +352,11 @@ def test_a_gateway_that_stays_silent_is_asked_for_a_day_and_then_it_is_unknown(h
 
 
 def test_a_rate_limit_postpones_without_an_attempt(here: Station) -> None:
-    here.throttle.waits["sms"] = 30.0
+    here.throttle.waits["sms"] = 0.5
     sent = here.add()
+    here.delivery().deliver(sent)
+    assert (here.log(sent).state.attempts, here.due()) == (0, [])
+    here.throttle.waits["sms"] = 30.0
     here.delivery().deliver(sent)
     assert (here.log(sent).state.attempts, here.log(sent).state.status) == (0, LogStatus.PENDING)
     here.clock.move_s(29)
