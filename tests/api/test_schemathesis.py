@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from asking import add_key
+from effort import THOROUGH
 from example_store import fill
 from serving_server import ROOT, environment, serving, sqlite_url
+from unmeasured import unmeasured
 
 from core.stores.keys import Scope
 
@@ -29,7 +31,7 @@ def test_an_open_server_is_as_it_describes_itself(tmp_path: Path) -> None:
             server.port,
             tmp_path,
             "--phases=coverage,fuzzing",
-            "--max-examples=6",
+            f"--max-examples={20 if THOROUGH else 3}",
             "--header=Content-Type: application/json",
         )
 
@@ -43,7 +45,7 @@ def test_a_server_with_keys_is_as_it_describes_itself(tmp_path: Path) -> None:
             server.port,
             tmp_path,
             "--phases=fuzzing",
-            "--max-examples=3",
+            f"--max-examples={10 if THOROUGH else 2}",
             f"--header=Authorization: Bearer {token}",
         )
 
@@ -66,8 +68,7 @@ def _run(port: int, folder: Path, *options: str) -> None:
     done = subprocess.run(
         command,
         cwd=folder,
-        # Not measured: it is not ours, and would take twice as long.
-        env={name: value for name, value in environment(folder).items() if "COVERAGE" not in name} | hooks,
+        env=unmeasured(environment(folder)) | hooks,
         timeout=_TIMEOUT_S,
         capture_output=True,
         text=True,

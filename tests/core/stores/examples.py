@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -78,11 +77,13 @@ def start_script(name: str, *arguments: str, within: Sequence[str] = ()) -> subp
 
     :param within: the command that starts it, such as ``unshare``.
     """
+    from unmeasured import unmeasured  # the scripts import this module too, and have no such
+
     here = Path(__file__).parent
     return subprocess.Popen(
         [*within, sys.executable, str(here / name), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(here.parents[2])},
+        env=unmeasured() | {"PYTHONPATH": str(here.parents[2])},
     )

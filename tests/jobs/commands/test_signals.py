@@ -16,6 +16,7 @@ import pytest
 from command_line import ROOT, CommandLine, Running, wait_until
 from effort import THOROUGH
 from transactions import bson_of, published_rows, spread, summaries_of, write_bson
+from unmeasured import unmeasured
 
 from core.errors import StoreError
 from core.stores import Stores, open_stores
@@ -169,12 +170,11 @@ def _is_publishing(stores: Stores, after_run: int) -> bool:
 def test_ctrl_c_at_any_moment_of_a_cold_start_is_no_traceback(tmp_path: Path) -> None:
     """Also while it is still importing; what Python says before it runs a line of ours is not ours."""
     write_bson(tmp_path / "new.bson", NEW)
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     for delay_s in (0.15, 0.25, 0.4, 0.6, 0.8, 1.2) if THOROUGH else (0.15, 0.4, 0.8):
         process = subprocess.Popen(
             [sys.executable, "-m", "jobs", "rebuild", "new.bson", "--truncate"],
             cwd=tmp_path,
-            env=unmeasured | {"PYTHONPATH": str(ROOT)},
+            env=unmeasured() | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

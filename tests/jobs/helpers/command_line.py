@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import pytest
+from unmeasured import unmeasured
 
 ROOT: Final = Path(__file__).parents[3]
 _TIMEOUT_S: Final = 60
@@ -165,7 +166,7 @@ class CommandLine:
         ended = subprocess.run(
             [sys.executable, "-m", "jobs", *map(str, arguments)],
             cwd=self.folder,
-            env=_environment() | self._settings | settings,
+            env=unmeasured(_environment()) | self._settings | settings,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -19,6 +19,7 @@ import pytest
 from delivery_plant import plant, wait_until
 from pymongo import MongoClient
 from pymongo.collection import Collection
+from unmeasured import unmeasured
 
 from core.stores import open_stores
 from core.stores.runs import RunStatus
@@ -44,6 +45,8 @@ def store_of_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("STORE_URL", url)
     monkeypatch.setenv("QUARANTINE_DIR", str(tmp_path / "quarantine"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    for name in set(os.environ).difference(unmeasured()):  # the refreshes themselves
+        monkeypatch.delenv(name)
     return url
 
 
