@@ -1,4 +1,4 @@
-"""The HTTP side: summaries over a Falcon application, and the dashboard. It never reads raw transactions."""
+"""The HTTP side: summaries over a Falcon ASGI application, and the dashboard. It never reads raw transactions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import falcon
     from celery import Celery
 
+    from api.app import App
     from core.settings import Settings
 
 
-def get_app() -> falcon.App[falcon.Request, falcon.Response]:
+def get_app() -> App:
     """The application that the environment describes, for ``gunicorn 'api:get_app()'``.
 
     :raises SettingsError: a variable's value is not allowed.
@@ -27,7 +27,7 @@ def get_app() -> falcon.App[falcon.Request, falcon.Response]:
     opening = partial(open_stores, settings.store_url, timeout_s=settings.api_store_timeout_s, create=False)
     queue = BackgroundQueue(*_queueing(settings))
     queue.start()
-    return create_app(settings, opening, queue=queue.offer)
+    return create_app(settings, opening, queue=queue.offer, watch=True)
 
 
 def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], int], Callable[[], Celery]]:

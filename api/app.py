@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-import falcon
+import falcon.asgi
 from cachetools.func import ttl_cache
 
 from api.access.client_address import ClientAddresses
@@ -21,11 +22,11 @@ from api.notifying.logs import Logs
 from api.notifying.user_path import CONVERTER, UserIdAndContacts
 from api.observing.metrics import Metrics
 from api.observing.request_log import RequestLog
-from api.pages import PAGE_HEADERS
-from api.reading.in_force import InForce, in_background
+from api.reading.in_force import InForce, Work, in_background
 from api.reading.ledger import read_ledger
 from api.reading.reader import Reader
 from api.reading.store_access import StoreAccess
+from api.request import Request
 from api.resources.contacts import ContactsResource
 from api.resources.dashboard import DashboardResource
 from api.resources.docs import DocsResource
@@ -40,11 +41,15 @@ from api.resources.session import SessionResource
 from api.resources.status import StatusResource
 from api.resources.subscriptions import SubscriptionResource, SubscriptionsResource
 from api.resources.summary import SummaryResource
+from api.threads import Blocking, ThreadPool
 from core.calendar import calendar_named
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
 from core.stores.freshness import Standing
 
+App = falcon.asgi.App[Request, falcon.asgi.Response]
+
+_LOOKUP_THREADS: Final = 2
 _BYTES_IN_KB: Final = 1024
 _BYTES_IN_MB: Final = 1024 * 1024
 
@@ -58,8 +63,9 @@ def create_app(
     queue: Callable[[str], None] = lambda notification_id: None,
     clock: Clock = wall_clock_ms,
     monotonic: Callable[[], float] = time.monotonic,
-    spawn: Callable[[Callable[[], object]], None] = in_background,
-) -> falcon.App[falcon.Request, falcon.Response]:
+    spawn: Callable[[Work], Coroutine[Any, Any, None]] = in_background,
+    watch: bool = False,
+) -> App:
     """The API over the stores that `open_stores` opens, which is called when the first request needs them.
 
     :param settings: those with names that begin with ``api_``, what keys and amounts mean, and the channels.
@@ -70,54 +76,68 @@ def create_app(
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
     :param spawn: runs work beside the requests.
+    :param watch: whether the store is asked what is published also while there are no requests.
     :raises SettingsError: ``API_RATE_LIMIT_STORAGE`` is no storage.
     """
     metrics = metrics or Metrics()
     addresses = ClientAddresses(settings.trusted_proxies)
     request_log = RequestLog(metrics, addresses, sink=log, clock=clock)
     access = StoreAccess(open_stores, pause_s=settings.api_freshness_s, monotonic=monotonic)
+    # Separate threads, so that requests that wait for a slow store do not hold up what every request needs.
+    threads = ThreadPool("requests", settings.api_threads, settings.api_queue)
+    lookups = ThreadPool("lookups", _LOOKUP_THREADS, settings.api_queue)
     in_force = InForce(
         access,
+        lookups,
+        threads,
         freshness_s=settings.api_freshness_s,
         cache_bytes=settings.api_cache_mb * _BYTES_IN_MB,
         monotonic=monotonic,
         spawn=spawn,
     )
-    keys = KeyRing(access, freshness_s=settings.api_freshness_s, monotonic=monotonic)
-    sessions = SessionRing(access, freshness_s=settings.api_freshness_s, clock=clock, monotonic=monotonic)
+    freshness_s, max_body_bytes = settings.api_freshness_s, settings.api_max_body_kb * _BYTES_IN_KB
+    keys = KeyRing(access, lookups, freshness_s=freshness_s, monotonic=monotonic)
+    sessions = SessionRing(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
     rate_limit = RateLimit(settings.api_rate_limit, settings.api_rate_limit_storage, monotonic)
     middleware: list[Any] = [
         request_log,
-        BodyLimit(settings.api_max_body_kb * _BYTES_IN_KB),
+        BodyLimit(max_body_bytes),
         Guard(keys, sessions, rate_limit, open_loopback=settings.api_access == "open-loopback"),
     ]
     if origins := settings.allowed_origins:
         middleware.insert(1, CrossOrigin(origins))
-    app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=middleware, response_type=Response)
+    if watch and settings.api_freshness_s:
+        middleware.append(_Watch(in_force))
+    app: App = falcon.asgi.App(middleware=middleware, request_type=Request)
     app.resp_options.xml_error_serialization = False
     app.req_options.strip_url_path_trailing_slash = False
     add_error_handlers(app, request_log, retry_after_s=settings.api_freshness_s)
 
+    def blocking(resource: object) -> Blocking:
+        return Blocking(resource, threads, max_body_bytes)
+
     reader = Reader(in_force, calendar_named(settings.calendar))
-    dashboard = DashboardResource()
+    dashboard = DashboardResource(threads)
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
-    app.add_route("/api/status", StatusResource(access, clock, settings.api_max_age_s))
+    app.add_route("/api/status", blocking(StatusResource(access, clock, settings.api_max_age_s)))
     app.add_route(
         "/api/me",
         MeResource(in_force, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),
     )
-    app.add_route("/api/session", SessionResource(sessions, addresses))
-    _add_notifying(app, access, settings.senders, queue, clock)
+    app.add_route("/api/session", blocking(SessionResource(sessions, addresses)))
+    app.router_options.converters[CONVERTER] = UserIdAndContacts
+    for path, resource in _notifying(access, settings, queue, clock).items():
+        app.add_route(path, blocking(resource))
     app.add_route("/healthz", HealthResource())
     is_stale = ttl_cache(1, settings.api_freshness_s, monotonic)(
         partial(_is_stale, access, clock, settings.api_max_age_s)
     )
-    app.add_route("/readyz", ReadyResource(in_force, is_stale))
-    app.add_route("/metrics", MetricsResource(metrics, lambda: access.call(read_ledger), clock))
-    app.add_route("/openapi.json", OpenApiResource())
-    app.add_route("/docs", DocsResource())
-    app.add_route("/problems/{slug}", ProblemsResource())
+    app.add_route("/readyz", ReadyResource(in_force, lambda: lookups.run(is_stale)))
+    app.add_route("/metrics", MetricsResource(metrics, lambda: lookups.run(access.call, read_ledger), clock))
+    app.add_route("/openapi.json", OpenApiResource(threads))
+    app.add_route("/docs", DocsResource(threads))
+    app.add_route("/problems/{slug}", ProblemsResource(threads))
     app.add_route("/", dashboard)
     app.add_route("/notifications", dashboard, suffix="notifications")
     app.add_route("/sign-in", dashboard, suffix="sign_in")
@@ -125,23 +145,20 @@ def create_app(
     return app
 
 
-def _add_notifying(
-    app: falcon.App[falcon.Request, falcon.Response],
-    access: StoreAccess,
-    senders: Mapping[str, str],
-    queue: Callable[[str], None],
-    clock: Clock,
-) -> None:
+def _notifying(
+    access: StoreAccess, settings: Settings, queue: Callable[[str], None], clock: Clock
+) -> dict[str, object]:
     logs = Logs(access, clock)
-    channels = frozenset(senders)
-    app.router_options.converters[CONVERTER] = UserIdAndContacts
-    app.add_route("/api/notifications", NotificationsResource(access, senders, queue, clock))
-    app.add_route("/api/notifications/{notification_id}", NotificationResource(logs))
-    app.add_route("/api/notifications/{notification_id}/retry", RetryResource(logs, queue))
-    app.add_route("/api/notifications/{notification_id}/cancel", CancelResource(logs))
-    app.add_route(f"/api/users/{{user_id:{CONVERTER}}}", ContactsResource(access, channels))
-    app.add_route("/api/subscriptions", SubscriptionsResource(access, channels, clock))
-    app.add_route("/api/subscriptions/{subscription_id}", SubscriptionResource(access, clock))
+    channels = frozenset(settings.senders)
+    return {
+        "/api/notifications": NotificationsResource(access, settings.senders, queue, clock),
+        "/api/notifications/{notification_id}": NotificationResource(logs),
+        "/api/notifications/{notification_id}/retry": RetryResource(logs, queue),
+        "/api/notifications/{notification_id}/cancel": CancelResource(logs),
+        f"/api/users/{{user_id:{CONVERTER}}}": ContactsResource(access, channels),
+        "/api/subscriptions": SubscriptionsResource(access, channels, clock),
+        "/api/subscriptions/{subscription_id}": SubscriptionResource(access, clock),
+    }
 
 
 def _is_stale(access: StoreAccess, clock: Clock, max_age_s: float) -> bool:
@@ -150,12 +167,16 @@ def _is_stale(access: StoreAccess, clock: Clock, max_age_s: float) -> bool:
     return standing is not None and standing.age_s(clock()) > max_age_s
 
 
-class Response(falcon.Response):
-    """A response that begins with the headers of pages, so that no browser takes JSON for something else."""
+class _Watch:
+    """Middleware that looks for new publications from the start of the server to its end."""
 
-    def __init__(self, options: falcon.ResponseOptions | None = None) -> None:
-        super().__init__(options)
-        self.set_headers(_SECURITY_HEADERS)
+    def __init__(self, in_force: InForce) -> None:
+        self._in_force = in_force
+        self._task: asyncio.Task[None] | None = None
 
+    async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
+        self._task = asyncio.create_task(self._in_force.watch())
 
-_SECURITY_HEADERS: Final = list(PAGE_HEADERS.items())
+    async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
+        if self._task is not None:
+            self._task.cancel()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import falcon
+import falcon.asgi
 
 from api.observing.request_log import RequestLog
 from api.problems import Problem, ProblemKind, answer
+from api.request import Request
 from core.errors import StoreError, StoreMissing
 
 _OF_STATUS = {
@@ -20,7 +21,7 @@ _OF_STATUS = {
 
 
 def add_error_handlers(
-    app: falcon.App[falcon.Request, falcon.Response], log: RequestLog, *, retry_after_s: float
+    app: falcon.asgi.App[Request, falcon.asgi.Response], log: RequestLog, *, retry_after_s: float
 ) -> None:
     """Make `app` answer every failure with a problem document.
 
@@ -28,10 +29,14 @@ def add_error_handlers(
     :param retry_after_s: when a client whom the store failed may ask again.
     """
 
-    def on_problem(req: falcon.Request, resp: falcon.Response, ex: Problem, params: dict[str, Any]) -> None:
+    async def on_problem(
+        req: Request, resp: falcon.asgi.Response, ex: Problem, params: dict[str, Any]
+    ) -> None:
         answer(ex, req, resp)
 
-    def on_store_error(req: falcon.Request, resp: falcon.Response, ex: StoreError, params: dict[str, Any]) -> None:
+    async def on_store_error(
+        req: Request, resp: falcon.asgi.Response, ex: StoreError, params: dict[str, Any]
+    ) -> None:
         missing = isinstance(ex, StoreMissing)
         kind = ProblemKind.NOT_BUILT_YET if missing else ProblemKind.STORE_UNAVAILABLE
         # Where the store is, and what ails it, is for the operator: the log and /readyz tell.
@@ -39,17 +44,21 @@ def add_error_handlers(
         log.log_exception(req, ex)
         answer(Problem(kind, detail, retry_after_s=retry_after_s), req, resp)
 
-    def on_http_error(req: falcon.Request, resp: falcon.Response, ex: falcon.HTTPError, params: dict[str, Any]) -> None:
+    async def on_http_error(
+        req: Request, resp: falcon.asgi.Response, ex: falcon.HTTPError, params: dict[str, Any]
+    ) -> None:
         if not hasattr(req.context, "request_id"):
-            log.process_request(req, resp)  # there are methods that Falcon refuses before any middleware
+            await log.process_request(req, resp)  # there are methods that Falcon refuses before any middleware
         kind = _OF_STATUS.get(ex.status_code, ProblemKind.BAD_REQUEST)
         if ex.status_code >= 500:
-            on_defect(req, resp, ex, params)
+            await on_defect(req, resp, ex, params)
             return
         detail = (ex.description or f"{req.method} {req.path} cannot be answered").rstrip(".") + "."
         answer(Problem(kind, detail, headers=dict(ex.headers or {})), req, resp)
 
-    def on_defect(req: falcon.Request, resp: falcon.Response, ex: Exception, params: dict[str, Any]) -> None:
+    async def on_defect(
+        req: Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, Any]
+    ) -> None:
         log.log_exception(req, ex)
         answer(Problem(ProblemKind.INTERNAL_ERROR, "Something went wrong that should not."), req, resp)
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from api.serving.address import Address, parse_address
+from api.serving.gunicorn_worker import HANDOVER, Worker
+from api.serving.protocol import Protocol
 from api.serving.server_log import ServerLog
 from api.serving.startup_report import startup_report
-from api.serving.worker import Worker
 from core import metric_files
 from core.errors import ServiceError, exit_code_of
 from core.settings import read_settings
 
-_FILES_BESIDE_CLIENTS = 100
+_OTHER_FILES = 200
 _SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -36,20 +37,14 @@ except ServiceError as _error:
 
 bind = [_address.bind]
 workers = _settings.api_workers
-threads = _settings.api_threads
 worker_class = Worker
-Worker.patience_s = _settings.api_request_timeout_s
-Worker.max_body_bytes = _settings.api_max_body_kb * 1024
-# Of each worker; whoever comes beyond that takes the place of the one who has waited longest.
-worker_connections = max(threads + 1, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _FILES_BESIDE_CLIENTS))
+Protocol.timeout_s = _settings.api_request_timeout_s
+# Of each worker; beyond that a new client takes the place of the one that was waited for longest.
+Protocol.most_connections = worker_connections = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
 backlog = 1024
 keepalive = 30
 timeout = 30  # for a worker that is stuck; no client can make it so
 graceful_timeout = math.ceil(_settings.api_request_timeout_s) + 5
-limit_request_line = 8190
-limit_request_fields = 64
-limit_request_field_size = 8190
-forwarder_headers = ""  # no client names the path under which it was called
 control_socket_disable = True
 preload_app = False  # each worker opens the store, and its files of metrics, for itself
 worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None  # heartbeats must not wait for a disk
@@ -80,6 +75,11 @@ def address_of(server: Any) -> Address:
     """Where `server` listens, with the port that it was given for 0."""
     name = server.LISTENERS[0].getsockname()
     return Address(name[0], name[1]) if isinstance(name, tuple) else _address
+
+
+def on_reload(server: Any) -> None:
+    """New workers are about to be started, and the previous ones stopped."""
+    HANDOVER.begin(server.worker_age + 1, server.cfg.workers)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 from typing import Any, Final
 
 import falcon
@@ -110,7 +111,6 @@ class ProblemKind(Enum):
         "The pages belong to an earlier publication",
         "New summaries were published since the first page: start again without the cursor.",
     )
-    LENGTH_REQUIRED = ProblemType("length-required", 411, "The length of the body is needed", "Send Content-Length.")
     BODY_TOO_LARGE = ProblemType("body-too-large", 413, "The body is too large", "Send less.")
     UNSUPPORTED_MEDIA_TYPE = ProblemType(
         "unsupported-media-type", 415, "The body is of the wrong type", "Send Content-Type: application/json."
@@ -129,6 +129,12 @@ class ProblemKind(Enum):
         503,
         "There are no summaries yet",
         "The operator builds them with: python -m jobs rebuild SOURCE. Try again after the seconds in Retry-After.",
+    )
+    OVERLOADED = ProblemType(
+        "overloaded",
+        503,
+        "The server has too much to do",
+        "Try again after the seconds in Retry-After.",
     )
     STORE_UNAVAILABLE = ProblemType(
         "store-unavailable",
@@ -197,3 +203,23 @@ def answer(problem: Problem, req: falcon.Request, resp: falcon.Response) -> None
         resp.set_header("WWW-Authenticate", 'Bearer realm="transaction summaries"')
     if problem.retry_after_s is not None:
         resp.set_header("Retry-After", str(max(1, math.ceil(problem.retry_after_s))))
+
+
+def refusal(status: int, detail: str) -> bytes:
+    """A whole response, after which the connection is closed, for what never becomes a request of the application."""
+    known = ProblemKind.BAD_REQUEST.value
+    body = orjson.dumps(
+        {
+            "type": known.uri,
+            "title": known.title,
+            "status": status,
+            "detail": detail,
+            "hint": known.advice,
+            "request_id": None,
+        }
+    )
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n\r\n"
+    )
+    return head.encode("ascii") + body

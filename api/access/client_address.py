@@ -9,8 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
-import falcon
-
+from api.request import Request
 from core.settings.api import UNIX_PEERS
 
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
@@ -28,13 +27,13 @@ class ClientAddresses:
         self._networks = [ipaddress.ip_network(name) for name in named if name != UNIX_PEERS]
         self._is_trusted = lru_cache(maxsize=4096)(self._in_networks)
 
-    def of(self, req: falcon.Request) -> str:
+    def of(self, req: Request) -> str:
         """The address of the client; an empty text where it has none (a Unix socket).
 
         It is the rightmost address of the chain that is no trusted proxy. A proxy appends to one of the two headers and
         may pass the other on as the client made it up: where they disagree, the peer counts.
         """
-        peer = unmapped(peer_of(req))
+        peer = unmapped(req.peer)
         if not self._is_trusted(peer):
             return peer
         chains = []
@@ -45,9 +44,11 @@ class ClientAddresses:
         clients = {self._client(peer, chain) for chain in chains}
         return clients.pop() if len(clients) == 1 else peer
 
-    def is_https(self, req: falcon.Request) -> bool:
-        """Whether the client called over TLS, as the trusted proxy nearest to this server says."""
-        if not self._is_trusted(unmapped(peer_of(req))):
+    def is_https(self, req: Request) -> bool:
+        """Whether the client called over TLS: this server, or, as it says, the trusted proxy nearest to it."""
+        if req.scope["scheme"] == "https":
+            return True
+        if not self._is_trusted(unmapped(req.peer)):
             return False
         if (protocols := req.get_header("X-Forwarded-Proto")) is not None:
             return protocols.rpartition(",")[2].strip().lower() == "https"
@@ -68,11 +69,6 @@ class ClientAddresses:
             parsed = ipaddress.ip_address(address)
             return any(parsed in network for network in self._networks)
         return False
-
-
-def peer_of(req: falcon.Request) -> str:
-    """The address of the peer, or an empty text where it has none (a Unix socket)."""
-    return str(req.env.get("REMOTE_ADDR", ""))  # Falcon would take a peer without an address for this host
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import falcon
+import falcon.asgi
 
 _EXPOSED_HEADERS: Final = ("Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Request-Id")
 
@@ -19,9 +19,9 @@ class CrossOrigin(falcon.CORSMiddleware):  # type: ignore[type-arg]  # its param
     def __init__(self, origins: Iterable[str]) -> None:
         super().__init__(allow_origins=origins, expose_headers=_EXPOSED_HEADERS)
 
-    def process_response(
-        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    async def process_response_async(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, resource: object, req_succeeded: bool
     ) -> None:
         """Add the headers that CORS needs."""
-        super().process_response(req, resp, resource, req_succeeded)
+        self.process_response(req, resp, resource, req_succeeded)
         resp.append_header("Vary", "Origin")

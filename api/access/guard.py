@@ -11,45 +11,46 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
-import falcon
+import falcon.asgi
 
-from api.access.client_address import peer_of, unmapped
+from api.access.client_address import unmapped
 from api.access.keyring import KeyRing
 from api.access.limits import RateLimit
 from api.access.principal import LOCAL, Principal
 from api.access.sessions import SESSION_COOKIE, SessionRing, require_same_origin
 from api.problems import Problem, ProblemKind
+from api.request import Request
 from core.errors import StoreMissing
 
 _FORWARDED: Final = frozenset(
     {
-        "HTTP_FORWARDED",
-        "HTTP_FORWARDED_FOR",
-        "HTTP_VIA",
-        "HTTP_CDN_LOOP",
-        "HTTP_CF_CONNECTING_IP",
-        "HTTP_CLIENT_IP",
-        "HTTP_FASTLY_CLIENT_IP",
-        "HTTP_TRUE_CLIENT_IP",
-        "HTTP_X_CLIENT_IP",
-        "HTTP_X_CLUSTER_CLIENT_IP",
-        "HTTP_X_ENVOY_EXTERNAL_ADDRESS",
-        "HTTP_X_HOST",
-        "HTTP_X_ORIGINAL_FORWARDED_FOR",
-        "HTTP_X_ORIGINAL_HOST",
-        "HTTP_X_PROXYUSER_IP",
-        "HTTP_X_REAL_IP",
-        "HTTP_X_REMOTE_ADDR",
-        "HTTP_X_REMOTE_IP",
+        b"forwarded",
+        b"forwarded-for",
+        b"via",
+        b"cdn-loop",
+        b"cf-connecting-ip",
+        b"client-ip",
+        b"fastly-client-ip",
+        b"true-client-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"x-envoy-external-address",
+        b"x-host",
+        b"x-original-forwarded-for",
+        b"x-original-host",
+        b"x-proxyuser-ip",
+        b"x-real-ip",
+        b"x-remote-addr",
+        b"x-remote-ip",
     }
 )
-_FORWARDED_PREFIX: Final = "HTTP_X_FORWARDED"
-"""What proxies add, in the names of WSGI; by any of them a request is known to come from elsewhere."""
+_FORWARDED_PREFIX: Final = b"x-forwarded"
+"""What proxies add, in the names of ASGI; by any of them a request is known to come from elsewhere."""
 
 _HOST: Final = re.compile(r"(?:(localhost)|([0-9.]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _MOST_COOKIES: Final = 4
@@ -74,7 +75,7 @@ class Guard:
         self._rate_limit = rate_limit
         self._open_loopback = open_loopback
 
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Authenticate the caller and count the request.
 
         :raises Problem: credentials that are not valid, a write that another site may have caused, too many requests.
@@ -86,18 +87,20 @@ class Guard:
             return
         address: str = context.client_address
         try:
-            principal = context.principal = self._authenticated(req, lambda: not self._rate_limit.is_used_up(address))
+            principal = context.principal = await self._authenticated(req, partial(self._may_guess, address))
         except Problem:
-            self._rate_limit.count_address(address)
+            await self._rate_limit.count_address(address)
             raise
         if req.path == _READINESS:
             return
         if principal is not None and principal.counted_as is not None:
-            self._rate_limit.count_key(principal.counted_as)
+            await self._rate_limit.count_key(principal.counted_as)
         else:
-            self._rate_limit.count_address(address)
+            await self._rate_limit.count_address(address)
 
-    def process_resource(self, req: falcon.Request, resp: falcon.Response, resource: Any, params: Any) -> None:
+    async def process_resource(
+        self, req: Request, resp: falcon.asgi.Response, resource: Any, params: Any
+    ) -> None:
         """Raise when the resource needs a key and there is none.
 
         :raises Problem: no key.
@@ -110,15 +113,20 @@ class Guard:
         if req.context.principal is None:
             raise Problem(ProblemKind.NO_KEY, "The request has no key.")
 
-    def _authenticated(self, req: falcon.Request, may_guess: Callable[[], bool]) -> Principal | None:
+    async def _may_guess(self, address: str) -> bool:
+        return not await self._rate_limit.is_used_up(address)
+
+    async def _authenticated(
+        self, req: Request, may_guess: Callable[[], Awaitable[bool]]
+    ) -> Principal | None:
         try:
             if (authorization := req.get_header("Authorization")) is not None:
                 scheme, _, token = authorization.partition(" ")
-                principal = self._keys.find(token.strip(), may_guess) if scheme.lower() == "bearer" else None
+                principal = await self._keys.find(token.strip(), may_guess) if scheme.lower() == "bearer" else None
                 if principal is None:
                     raise Problem(ProblemKind.BAD_KEY, "The header Authorization holds no valid key.")
                 return principal
-            if (person := self._signed_in(req, may_guess)) is not None:
+            if (person := await self._signed_in(req, may_guess)) is not None:
                 if req.method in _WRITES:
                     require_same_origin(req)
                 return person
@@ -129,25 +137,28 @@ class Guard:
             return None
         return self._local(req) if self._open_loopback else None
 
-    def _signed_in(self, req: falcon.Request, may_guess: Callable[[], bool]) -> Principal | None:
+    async def _signed_in(self, req: Request, may_guess: Callable[[], Awaitable[bool]]) -> Principal | None:
         """The person whose session a cookie names. One that is over is no failure: browsers send it with pages, too."""
         if req.path == _READINESS:  # not counted, so that no store is read for cookies that are made up
             return None
         tokens = req.get_cookie_values(SESSION_COOKIE) or ()
-        found = (self._sessions.find(token, may_guess) for token in tokens[:_MOST_COOKIES])
-        return next((person for person in found if person is not None), None)
+        for token in tokens[:_MOST_COOKIES]:
+            if (person := await self._sessions.find(token, may_guess)) is not None:
+                return person
+        return None
 
-    def _local(self, req: falcon.Request) -> Principal | None:
-        env = req.env
-        if not _is_direct_loopback(peer_of(req), env.get("HTTP_HOST", "")) or _was_forwarded(env):
+    def _local(self, req: Request) -> Principal | None:
+        if not _is_direct_loopback(req.peer, req.get_header("Host") or "") or _was_forwarded(req):
             return None
         if req.method in _WRITES and (req.content_type or "").partition(";")[0].strip().lower() != "application/json":
             raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, "Without a key, only JSON may be sent.")
         return LOCAL
 
 
-def _was_forwarded(env: Mapping[str, Any]) -> bool:
-    return not _FORWARDED.isdisjoint(env) or _FORWARDED_PREFIX in " ".join(env)  # at every request, hence all at once
+def _was_forwarded(req: Request) -> bool:
+    # A program that is no server in WSGI's tradition may take an underscore for a dash: so do proxies' clients.
+    names = {name.replace(b"_", b"-") for name, _ in req.scope["headers"]}
+    return not _FORWARDED.isdisjoint(names) or _FORWARDED_PREFIX in b" ".join(names)
 
 
 @lru_cache(maxsize=256)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from api.access.keys import digest_of, id_in
-from api.access.lookups import Lookups
+from api.access.lookups import Lookups, anyone_may_guess
 from api.access.principal import Principal, principal_of
 from api.reading.store_access import StoreAccess
+from api.threads import ThreadPool
 from core.stores.keys import ApiKey
 
 
@@ -19,22 +20,25 @@ class KeyRing:
     :param monotonic: seconds, never going back.
     """
 
-    def __init__(self, access: StoreAccess, *, freshness_s: float, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, access: StoreAccess, pool: ThreadPool, *, freshness_s: float, monotonic: Callable[[], float]
+    ) -> None:
         self._keys: Lookups[ApiKey] = Lookups(
             lambda key_id: access.call(lambda stores: stores.keys.get(key_id)),
             lambda: access.call(lambda stores: frozenset(key.id for key in stores.keys.all())),
+            pool=pool,
             freshness_s=freshness_s,
             monotonic=monotonic,
         )
 
-    def find(self, token: str, may_guess: Callable[[], bool] = lambda: True) -> Principal | None:
+    async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
         """The caller that `token` stands for, or None when no valid key has it.
 
         :param may_guess: see `Lookups.get`.
         :raises StoreUnavailable: the store does not answer.
         """
         key_id = id_in(token)
-        key = None if key_id is None else self._keys.get(key_id, may_guess)
+        key = None if key_id is None else await self._keys.get(key_id, may_guess)
         if key is None or not hmac.compare_digest(digest_of(token), key.digest) or key.revoked_at_ms is not None:
             return None
         return principal_of(key)

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import falcon
 from limits import RateLimitItem, parse
+from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
-from limits.strategies import FixedWindowRateLimiter
 
 from api.access.windows import ProcessStorage
 from api.problems import Problem, ProblemKind
+from api.threads import body_too_large
 from core.errors import SettingsError
 
 _log = logging.getLogger(__name__)
@@ -46,43 +47,45 @@ class RateLimit:
         self._monotonic = monotonic
         self._uncounted_until = float("-inf")
 
-    def count_key(self, key_id: str) -> None:
+    async def count_key(self, key_id: str) -> None:
         """Count a request with the key.
 
         :raises Problem: too many requests.
         """
-        self._count("key", key_id)
+        await self._count("key", key_id)
 
-    def count_address(self, address: str) -> None:
+    async def count_address(self, address: str) -> None:
         """Count a request without a valid key; all addresses of an IPv6 network are one.
 
         :raises Problem: too many requests.
         """
-        self._count("address", _network_of(address))
+        await self._count("address", _network_of(address))
 
-    def is_used_up(self, address: str) -> bool:
+    async def is_used_up(self, address: str) -> bool:
         """Whether the next request without a valid key from `address` would be one too many."""
         if self._monotonic() < self._uncounted_until:
             return False
         try:
-            return self._limiter.storage.get(self._window_of("address", _network_of(address))) >= self._rate.amount
+            return (
+                await self._limiter.storage.get(self._window_of("address", _network_of(address))) >= self._rate.amount
+            )
         except StorageError:
             self._pause_counting()
             return False
 
-    def _count(self, kind: str, caller: str) -> None:
+    async def _count(self, kind: str, caller: str) -> None:
         if self._monotonic() < self._uncounted_until:
             return
         try:
             # What the limiter's `hit` does, without composing the name of the window at every request.
-            if self._limiter.storage.incr(self._window_of(kind, caller), self._window_s) <= self._rate.amount:
+            if await self._limiter.storage.incr(self._window_of(kind, caller), self._window_s) <= self._rate.amount:
                 return
-            reset_s = self._limiter.get_window_stats(self._rate, kind, caller).reset_time - time.time()
+            stats = await self._limiter.get_window_stats(self._rate, kind, caller)
         except StorageError:
             self._pause_counting()
             return
         detail = f"The limit is {self._rate}, and it is used up."
-        raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, retry_after_s=max(reset_s, 0.0))
+        raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, retry_after_s=max(stats.reset_time - time.time(), 0.0))
 
     def _pause_counting(self) -> None:
         self._uncounted_until = self._monotonic() + _STORAGE_PAUSE_S
@@ -103,18 +106,18 @@ def _network_of(address: str) -> str:
 def _storage(storage_url: str, monotonic: Callable[[], float]) -> Any:
     if storage_url == "memory://":
         return ProcessStorage(monotonic)
-    timeouts: dict[str, Any] = {}
-    if storage_url.startswith(("redis://", "rediss://")):
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
 
-        timeouts = {
-            "socket_timeout": _STORAGE_TIMEOUT_S,
-            "socket_connect_timeout": _STORAGE_TIMEOUT_S,
-            "retry": Retry(NoBackoff(), 0),
-        }
+    options: dict[str, Any] = {
+        "implementation": "redispy",
+        "wrap_exceptions": True,
+        "socket_timeout": _STORAGE_TIMEOUT_S,
+        "socket_connect_timeout": _STORAGE_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
     try:
-        return storage_from_string(storage_url, wrap_exceptions=True, **timeouts)
+        return storage_from_string(f"async+{storage_url}", **options)
     except Exception as error:  # limits and the drivers behind it have an exception each for what is wrong with a URL
         # Only the scheme is shown: the rest may hold a password.
         raise SettingsError(
@@ -125,7 +128,9 @@ def _storage(storage_url: str, monotonic: Callable[[], float]) -> Any:
 
 
 class BodyLimit:
-    """Middleware that refuses a body that is too large, or of unknown length, before reading any of it.
+    """Middleware that refuses a body that is too large before reading any of it.
+
+    The length of a body in chunks is not announced: `api.threads.Blocking` counts it.
 
     :param max_bytes: the largest body.
     """
@@ -133,12 +138,10 @@ class BodyLimit:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Look at the announced length.
 
-        :raises Problem: the body is too large, or its length is not announced.
+        :raises Problem: the body is too large.
         """
-        if req.get_header("Transfer-Encoding") is not None:
-            raise Problem(ProblemKind.LENGTH_REQUIRED, "A body in chunks is not taken.")
         if (req.content_length or 0) > self._max_bytes:
-            raise Problem(ProblemKind.BODY_TOO_LARGE, f"A body may have {self._max_bytes:,} bytes.")
+            raise body_too_large(self._max_bytes)

@@ -8,7 +8,7 @@ write with it must come from a page of this server.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 import falcon
 
 from api.access.keys import digest_of, id_in, new_token, token_of
-from api.access.lookups import Lookups
+from api.access.lookups import Lookups, anyone_may_guess
 from api.access.principal import Principal
 from api.problems import Problem, ProblemKind
 from api.reading.store_access import StoreAccess
+from api.threads import ThreadPool
 from core.stores.holders import Clock
 from core.stores.keys import Scope
 from core.stores.sessions import Session, SessionStore
@@ -64,19 +65,26 @@ class SessionRing:
     """
 
     def __init__(
-        self, access: StoreAccess, *, freshness_s: float, clock: Clock, monotonic: Callable[[], float]
+        self,
+        access: StoreAccess,
+        pool: ThreadPool,
+        *,
+        freshness_s: float,
+        clock: Clock,
+        monotonic: Callable[[], float],
     ) -> None:
         self._access = access
         self._clock = clock
         self._sessions: Lookups[Session] = Lookups(
             self._read,
             lambda: access.call(lambda stores: stores.sessions.valid_ids(clock())),
+            pool=pool,
             freshness_s=freshness_s,
             monotonic=monotonic,
         )
 
     def begin(self, link_token: str) -> Begun | None:
-        """A new session for the person who has the link, or None: it was used, is too old, or never was.
+        """A new session for the person who has the link, or None: it was used, is too old, or never was. It blocks.
 
         :raises StoreError: the store does not answer, or could not be written.
         """
@@ -91,20 +99,20 @@ class SessionRing:
         self._sessions.forget(link_id)
         return Begun(token, session.expires_at_ms)
 
-    def find(self, token: str, may_guess: Callable[[], bool] = lambda: True) -> Principal | None:
+    async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
         """The person whose cookie holds `token`, or None: no session that is valid has it.
 
         :param may_guess: see `Lookups.get`.
         :raises StoreUnavailable: the store does not answer.
         """
         session_id = id_in(token)
-        session = None if session_id is None else self._sessions.get(session_id, may_guess)
+        session = None if session_id is None else await self._sessions.get(session_id, may_guess)
         if session is None or not _is_of(session, token, self._clock()):
             return None
         return Principal(None, "signed in", frozenset(Scope), frozenset(), session.id)
 
     def end(self, session_id: str) -> None:
-        """End a session.
+        """End a session. It blocks.
 
         :raises StoreError: the store could not be written.
         """

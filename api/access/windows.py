@@ -1,14 +1,13 @@
-"""Counts of requests in this process, for `limits`, whose own storage starts a thread at nearly every request."""
+"""Counts of requests in this process, for `limits`, whose own storage is bounded by nothing."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from limits.storage.base import Storage
+from limits.aio.storage.base import Storage
 
 _MOST_CALLERS: Final = 100_000  # some 20 MB
 
@@ -26,7 +25,6 @@ class ProcessStorage(Storage):
         super().__init__()
         self._monotonic = monotonic
         self._most_callers = most_callers
-        self._lock = threading.Lock()
         # Count and end of the window; all windows are of one length, so they lie in the order in which they end.
         self._windows: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
@@ -35,46 +33,43 @@ class ProcessStorage(Storage):
         """What it may raise beside errors of the program: nothing, but the library wants a type."""
         return OSError
 
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Add `amount` to the window of `key`, which lasts `expiry` seconds from its first request.
 
         :returns: how many there are now.
         """
         now = self._monotonic()
-        with self._lock:
-            count, end = self._windows.get(key, (0, 0.0))
-            if end <= now:
-                self._windows.pop(key, None)
-                self._forget(now)
-                count, end = 0, now + expiry
-            self._windows[key] = count + amount, end
+        count, end = self._windows.get(key, (0, 0.0))
+        if end <= now:
+            self._windows.pop(key, None)
+            self._forget(now)
+            count, end = 0, now + expiry
+        self._windows[key] = count + amount, end
         return count + amount
 
-    def get(self, key: str) -> int:
+    async def get(self, key: str) -> int:
         """How many there are in the window of `key`."""
         count, end = self._windows.get(key, (0, 0.0))
         return count if end > self._monotonic() else 0
 
-    def get_expiry(self, key: str) -> float:
+    async def get_expiry(self, key: str) -> float:
         """When the window of `key` ends, in seconds since 1970; now when there is none."""
         _, end = self._windows.get(key, (0, 0.0))
         return time.time() + max(0.0, end - self._monotonic())
 
-    def check(self) -> bool:
+    async def check(self) -> bool:
         """It always works."""
         return True
 
-    def reset(self) -> int:
+    async def reset(self) -> int:
         """Forget all; returns how many there were."""
-        with self._lock:
-            forgotten = len(self._windows)
-            self._windows.clear()
+        forgotten = len(self._windows)
+        self._windows.clear()
         return forgotten
 
-    def clear(self, key: str) -> None:
+    async def clear(self, key: str) -> None:
         """Forget `key`."""
-        with self._lock:
-            self._windows.pop(key, None)
+        self._windows.pop(key, None)
 
     def _forget(self, now: float) -> None:
         """Make room for one more."""

@@ -40,6 +40,11 @@ class ChartBundle:
         self._started = True  # of two first calls at once, one thread waits for the other: no harm
         threading.Thread(target=self._prepare, name="chart-bundle", daemon=True).start()
 
+    @property
+    def made(self) -> Encoded | None:
+        """The module, if it was made already."""
+        return self._encoded
+
     def encoded(self) -> Encoded:
         """The module, ready to be sent; waits while another thread makes it.
 

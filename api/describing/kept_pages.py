@@ -6,29 +6,37 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-import falcon
+import falcon.asgi
+from cachetools import LRUCache
 
 from api.reading.answers import Answer, Preference, etag_of, preference_in
+from api.threads import SingleFlight, ThreadPool
 
 _MOST: Final = 256
 
 
 class KeptPages:
-    """Pages by name, each in every encoding that was asked for. Threads share it.
+    """Pages by name, each in every encoding that was asked for.
 
     :param content_type: of all of them.
-    :param make: the body of the page of a name; called once for each.
+    :param make: the body of the page of a name; called once for each, in a thread of `pool`.
     """
 
-    def __init__(self, content_type: str, make: Callable[[str], bytes]) -> None:
+    def __init__(self, content_type: str, make: Callable[[str], bytes], pool: ThreadPool) -> None:
         self._content_type = content_type
         self._make = make
+        self._pool = pool
         self._plain = lru_cache(_MOST)(self._made)
-        self._encoded = lru_cache(_MOST)(self._as_preferred)
+        self._encoded: LRUCache[tuple[str, Preference], Answer] = LRUCache(_MOST)
+        self._making: SingleFlight[Answer] = SingleFlight()
 
-    def send(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+    async def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
         """Answer `req` with the page of `name`, or with 304."""
-        self._encoded(name, preference_in(req.get_header("Accept-Encoding"))).send(req, resp)
+        wanted = name, preference_in(req.get_header("Accept-Encoding"))
+        if (page := self._encoded.get(wanted)) is None:
+            page = await self._making.run(wanted, lambda: self._pool.run(self._as_preferred, *wanted))
+            self._encoded[wanted] = page
+        page.send(req, resp)
 
     def _made(self, name: str) -> Answer:
         body = self._make(name)

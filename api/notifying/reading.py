@@ -23,13 +23,13 @@ PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
 def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
-    """The JSON object that is the body of `req`.
+    """The JSON object that is the body of `req`, which `api.threads.Blocking` has read.
 
     :param needed: whether there must be one; otherwise no body is an empty object.
     :raises Problem: unsupported media type; or the body is not a JSON object as RFC 8259 recommends them, in UTF-8
         and with each member once.
     """
-    raw = req.bounded_stream.read()
+    raw = req.context.body
     if not raw and not needed:
         return {}
     if (req.content_type or "").partition(";")[0].strip().lower() != _JSON:

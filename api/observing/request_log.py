@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import falcon
+import falcon.asgi
 
 from api.access.client_address import ClientAddresses
 from api.observing.metrics import UNMATCHED, Metrics
+from api.pages import PAGE_HEADERS
+from api.request import Request
 from core.event_log import begin_about, end_about
 from core.instants import iso_instant
 from core.log_lines import Sink, lines_to, log_line, looks_like_key, traceback_of
@@ -20,6 +22,7 @@ from core.stores.holders import Clock, wall_clock_ms
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_PATH, _MAX_QUERY, _MAX_AGENT = 512, 1024, 256
+_PAGE_HEADERS: Final = list(PAGE_HEADERS.items())
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -58,20 +61,23 @@ class RequestLog:
         self._clock = clock
         self._monotonic_ns = monotonic_ns
 
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Name the request and start its time."""
         req.context.started_ns = self._monotonic_ns()
         request_id = _named_by_client(req) or secrets.token_hex(8)
         req.context.request_id = request_id
         req.context.client_address = self._addresses.of(req)
         req.context.about = begin_about(request_id=request_id)
+        resp.set_headers(_PAGE_HEADERS)  # so that no browser takes JSON for something else
         resp.set_header("X-Request-Id", request_id)
         self._metrics.request_began()
 
-    def process_response(self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool) -> None:
+    async def process_response(
+        self, req: Request, resp: falcon.asgi.Response, resource: object, succeeded: bool
+    ) -> None:
         """Count and log the request, now that its answer is known."""
         end_about(req.context.about)
-        size = _body_bytes(req, resp)  # renders the body, which is part of the time
+        size = await _body_bytes(req, resp)  # renders the body, which is part of the time
         duration_ns = self._monotonic_ns() - req.context.started_ns
         status = resp.status_code
         cache = getattr(req.context, "cache", None)
@@ -129,10 +135,8 @@ def _key_id(req: falcon.Request) -> str | None:
     return getattr(getattr(req.context, "principal", None), "key_id", None)
 
 
-def _body_bytes(req: falcon.Request, resp: falcon.Response) -> int | None:
-    """Bytes of the body, encoded as it is sent; None for a stream of unknown length."""
+async def _body_bytes(req: Request, resp: falcon.asgi.Response) -> int:
+    """Bytes of the body, encoded as it is sent."""
     if req.method == "HEAD" or resp.status_code in _BODILESS:
         return 0
-    if resp.stream is None:
-        return len(resp.render_body() or b"")
-    return int(resp.content_length) if resp.content_length else None
+    return len(await resp.render_body() or b"")

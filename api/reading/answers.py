@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import brotli
-import falcon
+import falcon.asgi
 
 Encoding = Literal["identity", "gzip", "br"]
 
@@ -64,14 +64,14 @@ class Answer:
         )
         return replace(self, body=body, encoding=encoding, etag=f'{self.etag[:-1]}-{encoding}"')
 
-    def send(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Make it the response to `req`: 304 without the body when the client has it already."""
         resp.set_header("ETag", self.etag)
         resp.set_header("Cache-Control", "private, no-cache")
         resp.append_header("Vary", "Accept-Encoding, Authorization")
         if self.link is not None:
             resp.set_header("Link", self.link)
-        if _matches(req.env.get("HTTP_IF_NONE_MATCH"), self.etag):
+        if _matches(req.get_header("If-None-Match"), self.etag):
             resp.status = 304
             req.context.cache = "not-modified"
             return

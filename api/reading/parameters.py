@@ -72,13 +72,12 @@ class Findings:
 def fields_of(query_string: str, findings: Findings) -> dict[str, str]:
     """The fields of a query string, decoded; repeated ones are findings.
 
-    :param query_string: as WSGI gives it.
     :raises Problem: it is not UTF-8, or has very many fields.
     """
     try:
-        # WSGI gives bytes as Latin-1. Strictly they should all be encoded, but people type Persian into curl as it is.
-        text = query_string.encode("latin-1").decode("utf-8")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS, separator="&")
+        pairs = parse_qsl(
+            query_string, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS, separator="&"
+        )
     except ValueError as error:
         raise Problem(
             ProblemKind.BAD_REQUEST,

@@ -6,12 +6,13 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Final, TypeVar
 
-import falcon
+import falcon.asgi
 
 from api.problems import Problem, ProblemKind
 from api.reading.answers import Answer, preference_in
 from api.reading.in_force import InForce
 from api.reading.published import Published
+from api.threads import SingleFlight
 from core.calendar import Calendar
 from core.errors import StoreUnavailable
 from core.stores import Stores
@@ -23,7 +24,7 @@ _NOT_BUILT_RETRY_S: Final = 30.0
 
 
 class Reader:
-    """Reads summaries for the resources. Threads share it.
+    """Reads summaries for the resources. What is kept is answered on the event loop, at once.
 
     :param in_force: what is published.
     :param calendar: of keys while nothing is published.
@@ -32,11 +33,12 @@ class Reader:
     def __init__(self, in_force: InForce, calendar: Calendar) -> None:
         self._in_force = in_force
         self._calendar = calendar
+        self._making: SingleFlight[Answer | None] = SingleFlight()
 
-    def respond(
+    async def respond(
         self,
-        req: falcon.Request,
-        resp: falcon.Response,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
         *,
         question: tuple[Hashable, ...],
         parse: Callable[[Calendar, str | None], QueryT],
@@ -52,7 +54,7 @@ class Reader:
         :raises Problem: nothing is built yet; and whatever the three raise.
         :raises StoreUnavailable: the store does not answer, or is published to faster than it can be read.
         """
-        published = self._in_force.published()
+        published = await self._in_force.published()
         for _ in range(_MOST_READS):
             if published is None:
                 raise self._nothing_yet(parse, allow)
@@ -60,15 +62,15 @@ class Reader:
                 query = published.query(question, partial(parse, published.calendar, published.version))
             except Problem as problem:
                 # Another process may have given this cursor, and know of a publication that this one has yet to see.
-                if problem.kind is not ProblemKind.STALE_CURSOR or (latest := self._in_force.look()) is published:
+                if problem.kind is not ProblemKind.STALE_CURSOR or (latest := await self._in_force.look()) is published:
                     raise
                 published = latest
                 continue
             allow(query)
-            if found := self._kept_or_made(req, published, query, answer):
+            if found := await self._kept_or_made(req, published, query, answer):
                 found.send(req, resp)
                 return
-            published = self._in_force.look()
+            published = await self._in_force.look()
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
 
     def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
@@ -80,15 +82,15 @@ class Reader:
                 raise
         return Problem(ProblemKind.NOT_BUILT_YET, "Nothing was published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
 
-    def _kept_or_made(
+    async def _kept_or_made(
         self,
-        req: falcon.Request,
+        req: falcon.asgi.Request,
         published: Published,
         query: QueryT,
         answer: Callable[[Stores, Published, QueryT], Answer],
     ) -> Answer | None:
         """The answer to `query` in the encoding that `req` prefers, or None when `published` is no longer in force."""
-        preference = preference_in(req.env.get("HTTP_ACCEPT_ENCODING"))
+        preference = preference_in(req.get_header("Accept-Encoding"))
         if kept := published.answer((query, preference)):
             req.context.cache = "hit"
             return kept
@@ -96,9 +98,11 @@ class Reader:
         def make(stores: Stores, published: Published) -> Answer:
             return answer(stores, published, query).encoded(preference)
 
-        made = self._in_force.read(published, make)
-        if made is None:
-            return None
+        async def make_and_keep() -> Answer | None:
+            made = await self._in_force.read(published, make)
+            if made is not None:
+                published.keep((query, preference), made, make)
+            return made
+
         req.context.cache = "miss"
-        published.keep((query, preference), made, make)
-        return made
+        return await self._making.run((published.version, query, preference), make_and_keep)

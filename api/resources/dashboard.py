@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import falcon
+import falcon.asgi
 
 from api.dashboard.bundle import CHARTS, ChartBundle
 from api.dashboard.encodings import Encoded, encode
 from api.pages import PAGE_HEADERS
 from api.problems import Problem, ProblemKind
 from api.reading.answers import preferred_encoding
+from api.threads import ThreadPool
 
 _FOLDER: Final = Path(__file__).parents[1] / "dashboard"
 _SUMMARIES: Final = "index.html"
@@ -46,7 +47,8 @@ class DashboardResource:
 
     public = True
 
-    def __init__(self, charts: ChartBundle = CHARTS) -> None:
+    def __init__(self, pool: ThreadPool, charts: ChartBundle = CHARTS) -> None:
+        self._pool = pool
         self._charts = charts
         files = {path.name: path for path in sorted(_FOLDER.iterdir()) if path.suffix in _CONTENT_TYPES}
         html = files.pop(_SUMMARIES).read_text(encoding="utf-8").replace(_CHARTS_PLACE, self._charts.name)
@@ -57,23 +59,24 @@ class DashboardResource:
             name: _File(encode(path.read_bytes()), _CONTENT_TYPES[path.suffix]) for name, path in files.items()
         }
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of summaries; its chart library is made meanwhile."""
         self._charts.start()
         _send(req, resp, self._summaries, _REVALIDATED)
 
-    def on_get_notifications(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get_notifications(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of notifications."""
         _send(req, resp, self._notifications, _REVALIDATED)
 
-    def on_get_sign_in(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get_sign_in(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of a sign-in link."""
         _send(req, resp, self._sign_in, _REVALIDATED)
 
-    def on_get_asset(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+    async def on_get_asset(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
         """A file of the pages; the chart library, whose name tells its content, may be kept forever."""
         if name == self._charts.name:
-            _send(req, resp, _File(self._charts.encoded(), _JAVASCRIPT), _FOREVER)
+            charts = self._charts.made or await self._pool.run(self._charts.encoded)
+            _send(req, resp, _File(charts, _JAVASCRIPT), _FOREVER)
         elif name in self._assets:
             _send(req, resp, self._assets[name], _REVALIDATED)
         else:
@@ -85,7 +88,7 @@ class DashboardResource:
     on_head_asset = on_get_asset
 
 
-def _send(req: falcon.Request, resp: falcon.Response, file: _File, cache_control: str) -> None:
+def _send(req: falcon.asgi.Request, resp: falcon.asgi.Response, file: _File, cache_control: str) -> None:
     encoding = preferred_encoding(req.get_header("Accept-Encoding"))
     etag = falcon.ETag(f"{file.body.digest}-{encoding}")
     resp.set_headers(dict(PAGE_HEADERS))

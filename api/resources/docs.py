@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import falcon
+import falcon.asgi
 
 from api.describing.html import PAGE_TYPE
 from api.describing.kept_pages import KeptPages
+from api.threads import ThreadPool
 
 
 class DocsResource:
@@ -13,12 +14,12 @@ class DocsResource:
 
     public = True
 
-    def __init__(self) -> None:
-        self._pages = KeptPages(PAGE_TYPE, _page)
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = KeptPages(PAGE_TYPE, _page, pool)
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page."""
-        self._pages.send(req, resp, "docs")
+        await self._pages.send(req, resp, "docs")
 
     on_head = on_get
 

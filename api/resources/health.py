@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-import falcon
+import falcon.asgi
 
 from api.access.principal import Principal
 from api.problems import Problem, ProblemKind
@@ -18,7 +18,7 @@ class HealthResource:
 
     public = True
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Always 200."""
         resp.set_header("Cache-Control", "no-store")
         resp.media = {"status": "ok"}
@@ -36,19 +36,19 @@ class ReadyResource:
 
     public = True
 
-    def __init__(self, in_force: InForce, is_stale: Callable[[], bool]) -> None:
+    def __init__(self, in_force: InForce, is_stale: Callable[[], Awaitable[bool]]) -> None:
         self._in_force = in_force
         self._is_stale = is_stale
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """200 when summaries can be served, also old ones, which are still better than none; else 503."""
         resp.set_header("Cache-Control", "no-store")
         caller: Principal | None = req.context.principal
         may_know = caller is not None and Scope.OPERATE in caller.scopes
         published, status = None, "ready"
         try:
-            published = self._in_force.published()
-            if published is not None and self._is_stale():
+            published = await self._in_force.published()
+            if published is not None and await self._is_stale():
                 status = "degraded"
             kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
         except StoreError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import falcon
+import falcon.asgi
 
 from api.access.principal import LOCAL, Principal
 from api.answering import send_document
@@ -30,11 +30,11 @@ class MeResource:
         self._time_zone = time_zone
         self._currency = currency
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The caller's scopes, and what is published."""
         refuse_parameters(req.query_string)
         caller: Principal = req.context.principal
-        published = self._in_force.published()
+        published = await self._in_force.published()
         meaning = published.publication.meaning if published else None
         send_document(
             resp,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import falcon
+import falcon.asgi
 
 from api.reading.merchants import answer_merchants, read_query
 from api.reading.reader import Reader
@@ -17,10 +17,10 @@ class MerchantsResource:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Merchants with their totals, found by a part of their name, in pages."""
         visible = req.context.principal.visible_merchants()
-        self._reader.respond(
+        await self._reader.respond(
             req,
             resp,
             question=("merchants", visible, req.query_string),

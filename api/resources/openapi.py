@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import falcon
+import falcon.asgi
 
 from api.access.principal import LOCAL
 from api.describing.kept_pages import KeptPages
+from api.threads import ThreadPool
 
 _OPEN, _CLOSED = "open", "closed"
 
@@ -15,12 +16,12 @@ class OpenApiResource:
 
     public = True
 
-    def __init__(self) -> None:
-        self._pages = KeptPages(falcon.MEDIA_JSON, _document)
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = KeptPages(falcon.MEDIA_JSON, _document, pool)
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The document that is true now."""
-        self._pages.send(req, resp, _OPEN if req.context.principal is LOCAL else _CLOSED)
+        await self._pages.send(req, resp, _OPEN if req.context.principal is LOCAL else _CLOSED)
 
     on_head = on_get
 

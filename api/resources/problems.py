@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import falcon
+import falcon.asgi
 
 from api.describing.html import PAGE_TYPE
 from api.describing.kept_pages import KeptPages
 from api.problems import Problem, ProblemKind
+from api.threads import ThreadPool
 
 _KINDS: Final = {kind.value.slug: kind for kind in ProblemKind}
 
@@ -18,14 +19,14 @@ class ProblemsResource:
 
     public = True
 
-    def __init__(self) -> None:
-        self._pages = KeptPages(PAGE_TYPE, _page)
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = KeptPages(PAGE_TYPE, _page, pool)
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response, slug: str) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, slug: str) -> None:
         """The page of `slug`."""
         if slug not in _KINDS:
             raise Problem(ProblemKind.NOT_FOUND, "There is no problem of this name.")
-        self._pages.send(req, resp, slug)
+        await self._pages.send(req, resp, slug)
 
     on_head = on_get
 

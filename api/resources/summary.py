@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import falcon
+import falcon.asgi
 
 from api.reading.reader import Reader
 from api.reading.series import answer_series, read_query
@@ -17,9 +17,9 @@ class SummaryResource:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Summaries of one merchant, or of all together, ascending by key."""
-        self._reader.respond(
+        await self._reader.respond(
             req,
             resp,
             question=("summary", req.query_string),

@@ -24,7 +24,15 @@ class ApiSettings(BaseSettings):
         default="127.0.0.1:8000", description="Address and port that the API listens on."
     )
     api_workers: int = Field(default=2, ge=1, le=256, description="Processes that serve the API.")
-    api_threads: int = Field(default=4, ge=1, le=256, description="Threads of each of these processes.")
+    api_threads: int = Field(
+        default=4, ge=1, le=256, description="Threads in which each of these processes asks the store."
+    )
+    api_queue: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="Requests of each process that may wait for a thread; more are answered with 503 at once.",
+    )
     api_store_timeout_s: float = Field(
         default=3.0,
         gt=0,

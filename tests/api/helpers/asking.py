@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -14,6 +17,7 @@ from falcon import testing
 
 from api.access.keys import digest_of, new_token
 from api.app import create_app
+from api.reading.in_force import Work
 from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.keys import ApiKey, Scope
@@ -25,6 +29,27 @@ KEYS_ONLY = {"api_access": "keys"}
 """The settings with which requests from this host need a key too, as by default outside of tests."""
 
 Query = str | Mapping[str, str]
+T = TypeVar("T")
+
+_TIMEOUT_S = 60
+
+
+@cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    """The event loop of every `Api` of this process, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="event loop", daemon=True).start()
+    return loop
+
+
+def on_the_loop(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives on `event_loop`; several threads may wait at once."""
+    return asyncio.run_coroutine_threadsafe(work, event_loop()).result(_TIMEOUT_S)
+
+
+async def at_once(work: Work) -> None:
+    """Do what is done beside requests before going on."""
+    await work
 
 
 @dataclass
@@ -62,7 +87,7 @@ class Api:
     lines: list[bytes] = field(default_factory=list)
     stores: list[Stores] = field(default_factory=list)
     clock: Callable[[], int] = lambda: NOW_MS
-    spawn: Callable[[Callable[[], object]], None] = lambda work: (work(), None)[1]
+    spawn: Callable[[Work], Coroutine[Any, Any, None]] = at_once
     queue: Callable[[str], None] = lambda notification_id: None
 
     def __post_init__(self) -> None:
@@ -81,7 +106,7 @@ class Api:
             spawn=self.spawn,
             queue=self.queue,
         )
-        self.client = testing.TestClient(self.app)
+        self.conductor = testing.ASGIConductor(self.app)
 
     def ask(
         self,
@@ -96,27 +121,39 @@ class Api:
         body: bytes | None = None,
     ) -> testing.Result:
         """The answer to one request, by default of a program on this host; `query` is encoded when it is a mapping."""
-        sent = {"Host": host} if host is not None else {}
+        sent = {}
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
-        return self.client.simulate_request(
+        request = self.conductor.simulate_request(
             method,
             path,
             query_string=query if isinstance(query, str) else urlencode(query),
             headers=sent | dict(headers or {}),
             remote_addr=peer,
             body=body,
-            extras={} if host is not None else {"HTTP_HOST": ""},
+            host=host or "",
+            http_version="1.1" if host is not None else "1.0",
         )
+        answer: testing.Result = on_the_loop(request)
+        return answer
 
-    def unchecked(self, path: str, environ: Mapping[str, str | None], method: str = "GET") -> testing.Result:
-        """The answer to a request that no correct server would pass on; None takes a variable of WSGI away."""
-        everything: dict[str, Any] = testing.create_environ(path, method=method, headers={"Host": "localhost"})
-        everything |= {"REMOTE_ADDR": "127.0.0.1", **environ}
-        taken = {name: value for name, value in everything.items() if value is not None}
-        begun: list[Any] = []
-        body = self.app(taken, lambda status, headers, error=None: begun.extend((status, headers)))  # type: ignore
-        return testing.Result(body, *begun)
+    def unchecked(
+        self,
+        path: str = "/",
+        method: str = "GET",
+        headers: Sequence[tuple[bytes, bytes]] = ((b"host", b"localhost"),),
+        **scope: Any,
+    ) -> testing.Result:
+        """The answer to a request that few servers would pass on.
+
+        :param scope: further parts of the scope of ASGI.
+        """
+        everything = testing.create_scope(path, method=method, remote_addr="127.0.0.1")
+        everything |= {"headers": list(headers), **scope}
+        collector = testing.ASGIResponseEventCollector()
+        events = testing.ASGIRequestEventEmitter(b"")
+        on_the_loop(self.app(everything, events, collector))
+        return testing.Result(collector.body_chunks, str(collector.status), collector.headers)
 
     def series(self, mode: str = "daily", measure: str = "amount", **query: str) -> testing.Result:
         """The answer to a question for a series; ``first`` and ``last`` stand for ``from`` and ``to``."""

@@ -1,0 +1,160 @@
+"""HTTP/1.1 as uvicorn speaks it, with limits for clients that are slow, silent, greedy, or do not read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api.problems import Problem, ProblemKind, refusal
+
+_HEAD_BYTES: Final = 32_768
+_LINE_BYTES: Final = 8_190
+_FIELDS: Final = 64
+_LEAST_TAKEN_BYTES: Final = 64 * 1024  # of an answer, for which a client gets its time again
+_LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it sees the answer
+_LINGER_BYTES: Final = 8 * 1024 * 1024
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection, which `check` closes when its client takes longer than `timeout_s` to send, or to read."""
+
+    timeout_s: ClassVar[float] = 10.0
+    most_connections: ClassVar[int] = 1000
+    draining: ClassVar[bool] = False
+    """Whether the process is about to stop: answers then close their connections."""
+    _idle: ClassVar[dict[Protocol, None]] = {}
+    """Those that wait for a whole request, the longest first."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a request; beyond `most_connections` the client that was waited for longest is closed."""
+        super().connection_made(transport)
+        self._head_bytes = self._lingered_bytes = self._unsent = 0
+        self._in_head, self._lingering, self._refusal = True, False, (400, "The request is not valid HTTP.")
+        self._sent_at = self.loop.time()
+        self._request_by: float | None = self._sent_at + self.timeout_s
+        self._idle[self] = None
+        if len(self.connections) > self.most_connections:
+            next(iter(self._idle)).transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._idle.pop(self, None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """More of a request came."""
+        if self._lingering:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > _LINGER_BYTES:
+                self.transport.abort()
+            return
+        if self._request_by is None and not self._answering:
+            self._request_by = self.loop.time() + self.timeout_s
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > _HEAD_BYTES:
+            self._refuse(431, "The head of the request is too large.")
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more; what it asked for is still answered."""
+        if self._answering:
+            self.cycle.keep_alive = False
+        return self._answering
+
+    def on_headers_complete(self) -> None:
+        """Refuse what is too large; begin to answer."""
+        self._head_bytes, self._in_head = 0, False
+        if len(self.url) > _LINE_BYTES:
+            self._refusal = 414, "The request line is too long."
+        elif len(self.headers) > _FIELDS or sum(len(value) for _, value in self.headers) > _HEAD_BYTES:
+            self._refusal = 431, "The header fields are too many or too long."
+        else:
+            super().on_headers_complete()
+            self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
+            return
+        raise ValueError(self._refusal[1])
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        has_body = cycle.scope["method"] not in ("GET", "HEAD")
+        super()._start_asgi_task(cycle, _reading_late(app) if has_body else app)
+
+    def on_message_complete(self) -> None:
+        """All of a request is here."""
+        self._head_bytes, self._in_head, self._request_by = 0, True, None
+        self._idle.pop(self, None)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless most of this one was not read."""
+        if not self.pipeline and self.cycle.more_body and not self.transport.is_closing():
+            self.server_state.total_requests += 1
+            self._linger()
+            return
+        super().on_response_complete()
+        if not self._answering and not self.transport.is_closing():
+            self._idle[self] = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request."""
+        self._refuse(*self._refusal)
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, status: int, detail: str) -> None:
+        if self._answering and (self.cycle.response_started or not self.cycle.more_body):
+            self.cycle.keep_alive = False  # first comes the answer to the request before
+            self._lingering = True
+            return
+        if self._answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(refusal(status, detail))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close, but not before the client has: what it still sends would make its side forget the answer."""
+        self._lingering, self._request_by = True, self.loop.time() + _LINGER_S
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def check(self, now: float) -> None:
+        """Close the connection if its client is too slow."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent > self._unsent or unsent <= self._unsent - _LEAST_TAKEN_BYTES:
+            self._unsent, self._sent_at = unsent, now
+        elif now > self._sent_at + self.timeout_s:
+            self.transport.abort()
+        if self._request_by is None or now < self._request_by:
+            return
+        if self._lingering or not (self._head_bytes or self._answering):
+            self.transport.abort()
+        else:
+            self._refuse(408, "The request took too long to arrive.")
+
+
+def _reading_late(app: Any) -> Any:
+    """`app`, which is called before any of the body is there: what is refused by its head need not be sent.
+
+    A body that breaks off is a `Problem`, never a short one.
+    """
+
+    async def app_that_reads_late(scope: Any, receive: Any, send: Any) -> None:
+        begun = False
+
+        async def receive_late() -> Any:
+            nonlocal begun
+            if not begun:
+                begun = True
+                return {"type": "http.request", "body": b"", "more_body": True}
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise Problem(ProblemKind.BAD_REQUEST, "The body of the request ended early.")
+            return event
+
+        await app(scope, receive_late, send)
+
+    return app_that_reads_late

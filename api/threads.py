@@ -1,0 +1,111 @@
+"""What blocks, away from the event loop: bounded thread pools, and one computation for all that wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Final, Generic, TypeVar
+
+import falcon.asgi
+
+from api.problems import Problem, ProblemKind
+
+T = TypeVar("T")
+
+_RETRY_S: Final = 1.0
+
+
+class ThreadPool:
+    """Threads with a queue of limited length.
+
+    :param queued: how many calls may wait for a thread.
+    """
+
+    def __init__(self, name: str, threads: int, queued: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._free = threading.BoundedSemaphore(threads + queued)
+
+    async def run(self, call: Callable[..., T], *arguments: Any) -> T:
+        """What ``call(*arguments)`` gives, in a thread, in the context of the caller.
+
+        :raises Problem: overloaded: the queue is full.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Problem(ProblemKind.OVERLOADED, "Too many requests wait for the store.", retry_after_s=_RETRY_S)
+        try:
+            done = self._executor.submit(copy_context().run, call, *arguments)
+        except BaseException:
+            self._free.release()
+            raise
+        done.add_done_callback(lambda _: self._free.release())  # also when nobody waits any more
+        return await asyncio.wrap_future(done)
+
+
+class SingleFlight(Generic[T]):
+    """Computes what several ask for at the same time once, for all of them."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[T]] = {}
+
+    async def run(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `compute` gives, or the call for the same `key` that is under way; raises what that raises."""
+        return await asyncio.shield(self.begin(key, compute))
+
+    def begin(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """The call for `key` that is under way, or a new one of `compute`."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.create_task(compute())
+            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+            task.add_done_callback(forget_failure)
+        return task
+
+
+def forget_failure(task: asyncio.Task[Any]) -> None:
+    """Let asyncio not complain of a failure that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+class Blocking:
+    """`resource`, whose responders are ordinary functions, for an ASGI application: they run in the threads of `pool`.
+
+    The body of a request is read before, into ``req.context.body``.
+
+    :param max_body_bytes: of the largest body.
+    """
+
+    def __init__(self, resource: object, pool: ThreadPool, max_body_bytes: int) -> None:
+        self.public: Final[bool] = getattr(resource, "public", False)
+        for name in dir(resource):
+            if name.startswith("on_"):
+                setattr(self, name, _in_pool(getattr(resource, name), pool, max_body_bytes))
+
+
+def _in_pool(responder: Callable[..., None], pool: ThreadPool, max_body_bytes: int) -> Callable[..., Awaitable[None]]:
+    async def respond(req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: Any) -> None:
+        req.context.body = await _read_body(req, max_body_bytes)
+        await pool.run(lambda: responder(req, resp, **params))
+
+    return respond
+
+
+async def _read_body(req: falcon.asgi.Request, max_bytes: int) -> bytes:
+    if req.method in ("GET", "HEAD"):
+        return b""
+    body = bytearray()
+    async for part in req.stream:
+        body += part
+        if len(body) > max_bytes:
+            raise body_too_large(max_bytes)
+    if req.content_length is not None and len(body) < req.content_length:
+        raise Problem(ProblemKind.BAD_REQUEST, "The body of the request ended early.")
+    return bytes(body)
+
+
+def body_too_large(max_bytes: int) -> Problem:
+    """The problem of a body of more than `max_bytes`."""
+    return Problem(ProblemKind.BODY_TOO_LARGE, f"A body may have {max_bytes:,} bytes.")
