@@ -103,11 +103,10 @@ def create_app(
         request_log,
         BodyLimit(max_body_bytes),
         Guard(keys, sessions, rate_limit, open_loopback=settings.api_access == "open-loopback"),
+        _Lifespan(in_force, rate_limit, watch=watch and settings.api_freshness_s > 0),
     ]
     if origins := settings.allowed_origins:
         middleware.insert(1, CrossOrigin(origins))
-    if watch and settings.api_freshness_s:
-        middleware.append(_Watch(in_force))
     app: App = falcon.asgi.App(middleware=middleware, request_type=Request)
     app.resp_options.xml_error_serialization = False
     app.req_options.strip_url_path_trailing_slash = False
@@ -167,16 +166,20 @@ def _is_stale(access: StoreAccess, clock: Clock, max_age_s: float) -> bool:
     return standing is not None and standing.age_s(clock()) > max_age_s
 
 
-class _Watch:
-    """Middleware that looks for new publications from the start of the server to its end."""
+class _Lifespan:
+    """Middleware for the start and the end of the process."""
 
-    def __init__(self, in_force: InForce) -> None:
+    def __init__(self, in_force: InForce, rate_limit: RateLimit, *, watch: bool) -> None:
         self._in_force = in_force
-        self._task: asyncio.Task[None] | None = None
+        self._rate_limit = rate_limit
+        self._watch = watch
+        self._watching: asyncio.Task[None] | None = None
 
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
-        self._task = asyncio.create_task(self._in_force.watch())
+        if self._watch:
+            self._watching = asyncio.create_task(self._in_force.watch())
 
     async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        await self._rate_limit.close()

@@ -29,27 +29,27 @@ from core.errors import StoreMissing
 
 _FORWARDED: Final = frozenset(
     {
-        b"forwarded",
-        b"forwarded-for",
-        b"via",
-        b"cdn-loop",
-        b"cf-connecting-ip",
-        b"client-ip",
-        b"fastly-client-ip",
-        b"true-client-ip",
-        b"x-client-ip",
-        b"x-cluster-client-ip",
-        b"x-envoy-external-address",
-        b"x-host",
-        b"x-original-forwarded-for",
-        b"x-original-host",
-        b"x-proxyuser-ip",
-        b"x-real-ip",
-        b"x-remote-addr",
-        b"x-remote-ip",
+        "forwarded",
+        "forwarded-for",
+        "via",
+        "cdn-loop",
+        "cf-connecting-ip",
+        "client-ip",
+        "fastly-client-ip",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-host",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-proxyuser-ip",
+        "x-real-ip",
+        "x-remote-addr",
+        "x-remote-ip",
     }
 )
-_FORWARDED_PREFIX: Final = b"x-forwarded"
+_FORWARDED_PREFIX: Final = "x-forwarded"
 """What proxies add, in the names of ASGI; by any of them a request is known to come from elsewhere."""
 
 _HOST: Final = re.compile(r"(?:(localhost)|([0-9.]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
@@ -156,9 +156,8 @@ class Guard:
 
 
 def _was_forwarded(req: Request) -> bool:
-    # A program that is no server in WSGI's tradition may take an underscore for a dash: so do proxies' clients.
-    names = {name.replace(b"_", b"-") for name, _ in req.scope["headers"]}
-    return not _FORWARDED.isdisjoint(names) or _FORWARDED_PREFIX in b" ".join(names)
+    names = {name.replace("_", "-") for name in req.headers_lower}  # some proxies, as WSGI, take one for the other
+    return not _FORWARDED.isdisjoint(names) or _FORWARDED_PREFIX in " ".join(names)
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import falcon
 from limits import RateLimitItem, parse
+from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
@@ -46,6 +47,11 @@ class RateLimit:
         self._window_of = lru_cache(maxsize=4096)(self._rate.key_for)
         self._monotonic = monotonic
         self._uncounted_until = float("-inf")
+
+    async def close(self) -> None:
+        """Close the connections to the storage; the next request opens others."""
+        if isinstance(self._limiter.storage, RedisStorage):
+            await self._limiter.storage.bridge.get_connection().aclose()
 
     async def count_key(self, key_id: str) -> None:
         """Count a request with the key.

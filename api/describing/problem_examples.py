@@ -99,9 +99,6 @@ PROBLEMS: Final[Mapping[ProblemKind, ProblemExample]] = MappingProxyType(
             f"{_MERCHANTS}?limit=2&cursor=WyIwLTAiLCIyIiwiYzc4OWI1MjVkZjEwIl0",
             "Something was published since the page before was read.",
         ),
-        ProblemKind.LENGTH_REQUIRED: ProblemExample(
-            _MERCHANTS, "A body in chunks is not taken.", headers=(("Transfer-Encoding", "chunked"),)
-        ),
         ProblemKind.BODY_TOO_LARGE: ProblemExample(
             _MERCHANTS, "A body may have 65,536 bytes.", headers=(("Content-Length", "104857600"),)
         ),
@@ -114,6 +111,7 @@ PROBLEMS: Final[Mapping[ProblemKind, ProblemExample]] = MappingProxyType(
         ProblemKind.TOO_MANY_REQUESTS: ProblemExample(_MERCHANTS, "The limit is 20 per 1 minute, and it is used up."),
         ProblemKind.INTERNAL_ERROR: ProblemExample(_MERCHANTS, "Something went wrong that should not."),
         ProblemKind.NOT_BUILT_YET: ProblemExample(_MERCHANTS, "Nothing was published yet."),
+        ProblemKind.OVERLOADED: ProblemExample(_MERCHANTS, "Too many requests wait for the store."),
         ProblemKind.STORE_UNAVAILABLE: ProblemExample(_MERCHANTS, "The store does not answer at the moment."),
     }
 )

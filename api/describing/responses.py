@@ -13,12 +13,13 @@ from api.problems import CONTENT_TYPE, ProblemKind
 
 Json = dict[str, Any]
 
-_EVERYWHERE: Final = (ProblemKind.LENGTH_REQUIRED, ProblemKind.BODY_TOO_LARGE, ProblemKind.INTERNAL_ERROR)
+_EVERYWHERE: Final = (ProblemKind.BODY_TOO_LARGE, ProblemKind.INTERNAL_ERROR)
 _WHERE_GUARDED: Final = (
     ProblemKind.NO_KEY,
     ProblemKind.BAD_KEY,
     ProblemKind.TOO_MANY_REQUESTS,
     ProblemKind.NOT_BUILT_YET,
+    ProblemKind.OVERLOADED,
     ProblemKind.STORE_UNAVAILABLE,
 )
 _OF_STATUS: Final[dict[int, tuple[str, ...]]] = {

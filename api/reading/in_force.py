@@ -67,7 +67,7 @@ class InForce:
         self._spawn = spawn
         self._published: Published | None = None
         self._successor: Published | None = None
-        self._confirmed_at = self._ask_at = self._asked_at = float("-inf")
+        self._confirmed_at = self._ask_at = self._asked_at = self._succeed_by = float("-inf")
         self._asking: asyncio.Task[None] | None = None
         self._begun = self._done = 0
 
@@ -78,6 +78,8 @@ class InForce:
         """
         self._access.refuse_while_down()
         now = self._monotonic()
+        if self._successor is not None and now >= self._succeed_by:
+            self._put_in_force(self._successor)
         if now < self._ask_at:
             return self._published
         if self._asking is None:
@@ -154,7 +156,7 @@ class InForce:
             self._put_in_force(following)
             until = now + self.freshness_s / 2
         else:
-            self._successor = following
+            self._successor, self._succeed_by = following, until
         return self._make(following, favourites, until)
 
     async def _make(self, state: Published, favourites: list[tuple[Hashable, Maker]], until: float) -> None:

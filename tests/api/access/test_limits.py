@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Api, add_key, problem
+from asking import Api, add_key, on_the_loop, problem
 from falcon.testing import Result
 from lacking import missing
 from redis import Redis
@@ -115,24 +115,35 @@ class TestWindowsInThisProcess:
     def test_windows_begin_with_the_first_request_and_end_after_their_length(self) -> None:
         now = 0.0
         storage = ProcessStorage(lambda: now)
-        assert [storage.incr("a", 10), storage.incr("a", 10, 5), storage.get("a"), storage.get("b")] == [1, 6, 6, 0]
-        now = 9.9
-        assert storage.incr("a", 10) == 7
-        assert storage.get_expiry("a") == pytest.approx(time.time() + 0.1, abs=1)
-        now = 10.0
-        assert (storage.get("a"), storage.incr("a", 10)) == (0, 1)
-        storage.clear("a")
-        assert (storage.get("a"), storage.check(), storage.reset()) == (0, True, 0)
+
+        async def count() -> None:
+            nonlocal now
+            assert [await storage.incr("a", 10), await storage.incr("a", 10, 5)] == [1, 6]
+            assert [await storage.get("a"), await storage.get("b")] == [6, 0]
+            now = 9.9
+            assert await storage.incr("a", 10) == 7
+            assert await storage.get_expiry("a") == pytest.approx(time.time() + 0.1, abs=1)
+            now = 10.0
+            assert (await storage.get("a"), await storage.incr("a", 10)) == (0, 1)
+            await storage.clear("a")
+            assert (await storage.get("a"), await storage.check(), await storage.reset()) == (0, True, 0)
+
+        on_the_loop(count())
 
     def test_windows_that_are_over_are_forgotten_and_of_too_many_the_oldest(self) -> None:
         now = 0.0
         storage = ProcessStorage(lambda: now, most_callers=3)
-        for caller in "abcd":
-            storage.incr(caller, 10)
-        assert [storage.get(caller) for caller in "abcd"] == [0, 1, 1, 1]
-        now = 10.0
-        storage.incr("e", 10)
-        assert storage.reset() == 1
+
+        async def count() -> None:
+            nonlocal now
+            for caller in "abcd":
+                await storage.incr(caller, 10)
+            assert [await storage.get(caller) for caller in "abcd"] == [0, 1, 1, 1]
+            now = 10.0
+            await storage.incr("e", 10)
+            assert await storage.reset() == 1
+
+        on_the_loop(count())
 
 
 class TestCountingInRedis:
@@ -192,7 +203,7 @@ class TestCountingInRedis:
             limit = RateLimit("1/minute", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
             began = time.perf_counter()
             for _ in range(20):
-                limit.count_key("k")
+                on_the_loop(limit.count_key("k"))
             assert time.perf_counter() - began < 8
 
 
@@ -208,10 +219,10 @@ def test_a_storage_that_is_none_is_refused_at_the_start_and_its_password_not_tol
 
 def test_the_storage_of_the_library_itself_is_not_needed() -> None:
     limit = RateLimit("1/minute", "memory://", lambda: 0.0)
-    limit.count_key("k")
-    limit.count_address("k")  # a key and an address of one name are two callers
+    on_the_loop(limit.count_key("k"))
+    on_the_loop(limit.count_address("k"))  # a key and an address of one name are two callers
     with pytest.raises(Problem):
-        limit.count_key("k")
+        on_the_loop(limit.count_key("k"))
 
 
 class TestBodies:
@@ -225,13 +236,20 @@ class TestBodies:
             assert problem(answer) == (413, "body-too-large")
             assert answer.json["detail"] == "A body may have 1,024 bytes."
 
-    def test_one_of_unknown_length_is_refused(self, url: str) -> None:
-        answer = Api(url).ask(ME, method="POST", headers={"Transfer-Encoding": "chunked"})
-        assert problem(answer) == (411, "length-required")
+    def test_one_in_chunks_is_refused_when_more_than_the_limit_has_come(self, url: str) -> None:
+        api = Api(url, {"api_max_body_kb": 1})
+        headers = {"host": "localhost", "content-type": "application/json", "transfer-encoding": "chunked"}
+        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        document = b'{"contacts": {"sms": "+989121234567"}}'
+        fitting, too_large = (
+            api.unchecked("/api/users/sara/contacts", "PUT", sent, document.ljust(size)) for size in (1024, 1025)
+        )
+        assert fitting.status_code == 200
+        assert problem(too_large) == (413, "body-too-large")
 
     @pytest.mark.parametrize("length", ["-1", "x", "1.5"])
     def test_a_length_that_is_none_is_a_bad_request(self, url: str, length: str) -> None:
-        answer = Api(url).unchecked(ME, {"CONTENT_LENGTH": length}, method="POST")
+        answer = Api(url).unchecked(ME, "POST", [(b"host", b"localhost"), (b"content-length", length.encode())])
         assert problem(answer) == (400, "bad-request")
 
     def test_that_comes_before_the_key_is_looked_at(self, url: str) -> None:

@@ -105,9 +105,10 @@ def test_a_program_elsewhere_is_not(api: Api, peer: str) -> None:
 
 
 def test_a_peer_without_an_address_is_not(api: Api) -> None:
-    assert problem(api.unchecked("/api/me", {"REMOTE_ADDR": None})) == (401, "no-key")
-    assert problem(api.unchecked("/api/me", {"HTTP_HOST": None})) == (401, "no-key")
-    assert api.unchecked("/api/me", {}).status_code == 200
+    for peer in (None, ("", 0), (None, None)):
+        assert problem(api.unchecked("/api/me", client=peer)) == (401, "no-key")
+    assert problem(api.unchecked("/api/me", headers=[])) == (401, "no-key")
+    assert api.unchecked("/api/me").status_code == 200
 
 
 @pytest.mark.parametrize(

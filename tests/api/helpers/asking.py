@@ -32,6 +32,7 @@ Query = str | Mapping[str, str]
 T = TypeVar("T")
 
 _TIMEOUT_S = 60
+_IN_BACKGROUND = ("InForce._ask_store", "Lookups._read_again")
 
 
 @cache
@@ -84,7 +85,7 @@ class Api:
     store_url: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     moment: Moment = field(default_factory=Moment)
-    lines: list[bytes] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list, repr=False)
     stores: list[Stores] = field(default_factory=list)
     clock: Callable[[], int] = lambda: NOW_MS
     spawn: Callable[[Work], Coroutine[Any, Any, None]] = at_once
@@ -107,6 +108,7 @@ class Api:
             queue=self.queue,
         )
         self.conductor = testing.ASGIConductor(self.app)
+        _apis.append(self)
 
     def ask(
         self,
@@ -120,21 +122,25 @@ class Api:
         host: str | None = "127.0.0.1:8000",
         body: bytes | None = None,
     ) -> testing.Result:
-        """The answer to one request, by default of a program on this host; `query` is encoded when it is a mapping."""
+        """The answer to one request, by default of a program on this host.
+
+        :param query: encoded when it is a mapping, and else, byte by byte, as it is.
+        """
         sent = {}
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
         request = self.conductor.simulate_request(
             method,
             path,
-            query_string=query if isinstance(query, str) else urlencode(query),
             headers=sent | dict(headers or {}),
             remote_addr=peer,
             body=body,
             host=host or "",
             http_version="1.1" if host is not None else "1.0",
+            extras={"query_string": (query if isinstance(query, str) else urlencode(query)).encode("latin-1")},
         )
         answer: testing.Result = on_the_loop(request)
+        on_the_loop(_settled())
         return answer
 
     def unchecked(
@@ -142,6 +148,7 @@ class Api:
         path: str = "/",
         method: str = "GET",
         headers: Sequence[tuple[bytes, bytes]] = ((b"host", b"localhost"),),
+        body: bytes = b"",
         **scope: Any,
     ) -> testing.Result:
         """The answer to a request that few servers would pass on.
@@ -151,7 +158,7 @@ class Api:
         everything = testing.create_scope(path, method=method, remote_addr="127.0.0.1")
         everything |= {"headers": list(headers), **scope}
         collector = testing.ASGIResponseEventCollector()
-        events = testing.ASGIRequestEventEmitter(b"")
+        events = testing.ASGIRequestEventEmitter(body)
         on_the_loop(self.app(everything, events, collector))
         return testing.Result(collector.body_chunks, str(collector.status), collector.headers)
 
@@ -172,12 +179,27 @@ class Api:
 
 
 _opened: list[Stores] = []
+_apis: list[Api] = []
 
 
 def close_all() -> None:
-    """Close the stores of every `Api` there was."""
+    """End every `Api` there was, and close its stores."""
+    while _apis:
+        on_the_loop(_ended(_apis.pop()))
     while _opened:
         _opened.pop().close()
+
+
+async def _settled() -> None:
+    """Wait for what requests have begun in the background."""
+    background = [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ in _IN_BACKGROUND]
+    if background:
+        await asyncio.wait(background)
+
+
+async def _ended(api: Api) -> None:
+    async with testing.ASGIConductor(api.app):
+        pass
 
 
 def add_key(

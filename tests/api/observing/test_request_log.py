@@ -93,7 +93,7 @@ def test_a_defect_is_logged_with_its_traceback_and_the_client_is_told_the_id_onl
     class Broken:
         public = True
 
-        def on_get(self, req: object, resp: object) -> None:
+        async def on_get(self, req: object, resp: object) -> None:
             raise RuntimeError("the secret reason")
 
     api.app.add_route("/broken", Broken())
@@ -166,7 +166,7 @@ def test_what_a_request_does_is_about_that_request_and_what_comes_after_it_is_no
     class Notes:
         public = True
 
-        def on_get(self, req: object, resp: object) -> None:
+        async def on_get(self, req: object, resp: object) -> None:
             seen.append(what_about()["request_id"])
 
     api.app.add_route("/notes", Notes())

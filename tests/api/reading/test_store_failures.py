@@ -5,22 +5,29 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from asking import MERCHANTS, SUMMARY, Api, document, problem
+from asking import MERCHANTS, SUMMARY, Api, document, on_the_loop, problem
 from examples import NOW_MS
 from sales import SALES, publish
 from sending import contacts_of, send
 
 from api.reading.in_force import InForce
 from api.reading.store_access import StoreAccess
+from api.threads import ThreadPool
 from core.errors import StoreUnavailable
 from core.stores import Stores, open_stores
 
 QUERY = {"mode": "daily", "type": "amount"}
+
+
+def in_force_of(access: StoreAccess, monotonic: Callable[[], float]) -> InForce:
+    pools = (ThreadPool("test", 2, 10), ThreadPool("test", 2, 10))
+    return InForce(access, *pools, freshness_s=1, cache_bytes=0, monotonic=monotonic)
 
 
 @pytest.fixture
@@ -110,12 +117,12 @@ class TestDown:
 
         now = 0.0
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: now)
-        in_force = InForce(access, freshness_s=1, cache_bytes=0, monotonic=lambda: now)
+        in_force = in_force_of(access, lambda: now)
         for second in range(3):
             now = float(second)
             for _ in range(5):
                 with pytest.raises(StoreUnavailable, match="folder"):
-                    in_force.published()
+                    on_the_loop(in_force.published())
             assert tried == second + 1
 
     def test_a_failure_while_reading_is_one_too(self, url: str, path: Path) -> None:
@@ -187,13 +194,13 @@ class TestManyAtOnce:
             return open_stores(url, timeout_s=3, create=False)
 
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: now)
-        in_force = InForce(access, freshness_s=1, cache_bytes=0, monotonic=lambda: now)
+        in_force = in_force_of(access, lambda: now)
         with pytest.raises(StoreUnavailable):
-            in_force.published()
+            on_the_loop(in_force.published())
         publish(url)
         now = 5.0
         with ThreadPoolExecutor(1) as other:
-            first = other.submit(in_force.published)
+            first = other.submit(lambda: on_the_loop(in_force.published()))
             assert hanging.wait(60)
             with pytest.raises(StoreUnavailable):
                 access.call(lambda stores: stores.keys.all())
@@ -213,11 +220,11 @@ class TestManyAtOnce:
             return opened[-1]
 
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: 0.0)
-        in_force = InForce(access, freshness_s=1, cache_bytes=0, monotonic=lambda: 0.0)
+        in_force = in_force_of(access, lambda: 0.0)
 
         def first(_: int) -> object:
             together.wait(60)
-            return in_force.published()
+            return on_the_loop(in_force.published())
 
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(first, range(4), timeout=60))
@@ -228,7 +235,7 @@ class TestManyAtOnce:
     def test_a_request_on_stores_that_another_gave_up_does_not_give_up_their_successors(self, url: str) -> None:
         publish(url)
         access = StoreAccess(lambda: open_stores(url, timeout_s=3, create=False), pause_s=1, monotonic=lambda: 0.0)
-        in_force = InForce(access, freshness_s=1, cache_bytes=0, monotonic=lambda: 0.0)
+        in_force = in_force_of(access, lambda: 0.0)
 
         def read_from_stores_that_are_closed_meanwhile(stores: Stores) -> None:
             access.close()
@@ -237,7 +244,7 @@ class TestManyAtOnce:
 
         with pytest.raises(StoreUnavailable):
             access.call(read_from_stores_that_are_closed_meanwhile)
-        assert in_force.published() is not None
+        assert on_the_loop(in_force.published()) is not None
         access.close()
 
 
