@@ -29,14 +29,10 @@ def add_error_handlers(
     :param retry_after_s: when a client whom the store failed may ask again.
     """
 
-    async def on_problem(
-        req: Request, resp: falcon.asgi.Response, ex: Problem, params: dict[str, Any]
-    ) -> None:
+    async def on_problem(req: Request, resp: falcon.asgi.Response, ex: Problem, params: dict[str, Any]) -> None:
         answer(ex, req, resp)
 
-    async def on_store_error(
-        req: Request, resp: falcon.asgi.Response, ex: StoreError, params: dict[str, Any]
-    ) -> None:
+    async def on_store_error(req: Request, resp: falcon.asgi.Response, ex: StoreError, params: dict[str, Any]) -> None:
         missing = isinstance(ex, StoreMissing)
         kind = ProblemKind.NOT_BUILT_YET if missing else ProblemKind.STORE_UNAVAILABLE
         # Where the store is, and what ails it, is for the operator: the log and /readyz tell.
@@ -56,9 +52,7 @@ def add_error_handlers(
         detail = (ex.description or f"{req.method} {req.path} cannot be answered").rstrip(".") + "."
         answer(Problem(kind, detail, headers=dict(ex.headers or {})), req, resp)
 
-    async def on_defect(
-        req: Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, Any]
-    ) -> None:
+    async def on_defect(req: Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, Any]) -> None:
         log.log_exception(req, ex)
         answer(Problem(ProblemKind.INTERNAL_ERROR, "Something went wrong that should not."), req, resp)
 

@@ -98,9 +98,7 @@ class Guard:
         else:
             await self._rate_limit.count_address(address)
 
-    async def process_resource(
-        self, req: Request, resp: falcon.asgi.Response, resource: Any, params: Any
-    ) -> None:
+    async def process_resource(self, req: Request, resp: falcon.asgi.Response, resource: Any, params: Any) -> None:
         """Raise when the resource needs a key and there is none.
 
         :raises Problem: no key.
@@ -116,9 +114,7 @@ class Guard:
     async def _may_guess(self, address: str) -> bool:
         return not await self._rate_limit.is_used_up(address)
 
-    async def _authenticated(
-        self, req: Request, may_guess: Callable[[], Awaitable[bool]]
-    ) -> Principal | None:
+    async def _authenticated(self, req: Request, may_guess: Callable[[], Awaitable[bool]]) -> Principal | None:
         try:
             if (authorization := req.get_header("Authorization")) is not None:
                 scheme, _, token = authorization.partition(" ")

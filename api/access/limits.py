@@ -51,7 +51,7 @@ class RateLimit:
     async def close(self) -> None:
         """Close the connections to the storage; the next request opens others."""
         if isinstance(self._limiter.storage, RedisStorage):
-            await self._limiter.storage.bridge.get_connection().aclose()
+            await self._limiter.storage.bridge.storage.aclose()
 
     async def count_key(self, key_id: str) -> None:
         """Count a request with the key.

@@ -75,7 +75,8 @@ class DashboardResource:
     async def on_get_asset(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
         """A file of the pages; the chart library, whose name tells its content, may be kept forever."""
         if name == self._charts.name:
-            charts = self._charts.made or await self._pool.run(self._charts.encoded)
+            if (charts := self._charts.made) is None:
+                charts = await self._pool.run(self._charts.encoded)
             _send(req, resp, _File(charts, _JAVASCRIPT), _FOREVER)
         elif name in self._assets:
             _send(req, resp, self._assets[name], _REVALIDATED)

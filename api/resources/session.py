@@ -11,6 +11,7 @@ from api.notifying.payloads import SignIn
 from api.notifying.reading import checked_payload, read_object
 from api.problems import Problem, ProblemKind
 from api.reading.parameters import refuse_parameters
+from api.request import Request
 from core.instants import iso_instant
 
 
@@ -26,7 +27,7 @@ class SessionResource:
         self._sessions = sessions
         self._addresses = addresses
 
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Begin a session, and set its cookie.
 
         :raises Problem: the request came from another site; the link is not valid.
@@ -39,7 +40,7 @@ class SessionResource:
         self._set_cookie(req, resp, begun.token, SESSION_LIFETIME_S)
         send_document(resp, {"signed_in": True, "expires_at": iso_instant(begun.expires_at_ms)})
 
-    def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_delete(self, req: Request, resp: falcon.Response) -> None:
         """End the session of the cookie, if there is one."""
         refuse_parameters(req.query_string)
         caller = req.context.principal
@@ -48,7 +49,7 @@ class SessionResource:
         self._set_cookie(req, resp, "", 0)
         send_document(resp, {"signed_in": False, "expires_at": None})
 
-    def _set_cookie(self, req: falcon.Request, resp: falcon.Response, token: str, max_age_s: int) -> None:
+    def _set_cookie(self, req: Request, resp: falcon.Response, token: str, max_age_s: int) -> None:
         resp.set_cookie(
             SESSION_COOKIE,
             token,

@@ -89,7 +89,7 @@ class _Server(Server):
                 connection.check(loop.time())
 
 
-class Worker(UvicornWorker):
+class Worker(UvicornWorker):  # type: ignore[misc]
     """Serves the application on an event loop."""
 
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 - as in the base class

@@ -17,6 +17,7 @@ from example_store import api_over, copy_of, fill
 from falcon.testing import Result
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from paths import filled
+from slow_store import SlowStore
 
 from api.describing.document import describe
 from api.describing.examples import Example
@@ -238,6 +239,8 @@ def _answer_that_meets(kind: ProblemKind, url: str) -> Result:
             token = add_key(url, [Scope.SUMMARIES])
         case ProblemKind.TOO_MANY_REQUESTS:
             settings = {"api_rate_limit": "20/minute"}
+        case ProblemKind.OVERLOADED:
+            return _answer_when_overloaded(url)
         case ProblemKind.NOT_BUILT_YET:
             url = url.replace("summaries.db", "empty.db")
             open_stores(url, timeout_s=10).close()
@@ -253,8 +256,18 @@ def _answer_that_meets(kind: ProblemKind, url: str) -> Result:
     return api.ask(*_split(example.target), method=example.method, key=token, headers=headers, body=body)
 
 
+def _answer_when_overloaded(url: str) -> Result:
+    api = api_over(url, api_threads=1, api_queue=1, api_freshness_s=60.0)
+    store = SlowStore(api)
+    api.ask("/api/merchants")
+    waiting = [{"path": "/api/merchants", "query": f"limit={limit}"} for limit in (1, 2)]
+    with store.asked_by(*waiting):
+        store.wait_for(1)
+        return api.ask("/api/merchants", "limit=3", headers={"X-Request-Id": REQUEST_ID})
+
+
 class _Broken(Api):
     """An API with a defect."""
 
-    def _open(self) -> NoReturn:
+    def open_stores(self) -> NoReturn:
         raise ValueError("a defect")

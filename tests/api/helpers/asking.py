@@ -79,6 +79,7 @@ class Api:
 
     :param settings: what differs from the defaults.
     :param spawn: runs what is done beside requests; at once, unless a test says otherwise.
+    :param settles: whether each request waits for what it has begun in the background.
     :param stores: those it has opened, one after the other.
     """
 
@@ -90,6 +91,7 @@ class Api:
     clock: Callable[[], int] = lambda: NOW_MS
     spawn: Callable[[Work], Coroutine[Any, Any, None]] = at_once
     queue: Callable[[str], None] = lambda notification_id: None
+    settles: bool = True
 
     def __post_init__(self) -> None:
         defaults: dict[str, Any] = {
@@ -100,7 +102,7 @@ class Api:
         settings = Settings(store_url=self.store_url, **(defaults | dict(self.settings)))
         self.app = create_app(
             settings,
-            self._open,
+            lambda: self.open_stores(),
             log=self.lines.append,
             clock=lambda: self.clock(),
             monotonic=self.moment,
@@ -140,7 +142,8 @@ class Api:
             extras={"query_string": (query if isinstance(query, str) else urlencode(query)).encode("latin-1")},
         )
         answer: testing.Result = on_the_loop(request)
-        on_the_loop(_settled())
+        if self.settles:
+            on_the_loop(_settled())
         return answer
 
     def unchecked(
@@ -171,7 +174,8 @@ class Api:
         """The lines of the log."""
         return [orjson.loads(line) for line in self.lines]
 
-    def _open(self) -> Stores:
+    def open_stores(self) -> Stores:
+        """Open the stores, as the application does."""
         stores = open_stores(self.store_url, timeout_s=3, create=False)
         _opened.append(stores)
         self.stores.append(stores)
@@ -192,7 +196,9 @@ def close_all() -> None:
 
 async def _settled() -> None:
     """Wait for what requests have begun in the background."""
-    background = [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ in _IN_BACKGROUND]
+    background = [
+        task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") in _IN_BACKGROUND
+    ]
     if background:
         await asyncio.wait(background)
 

@@ -1,0 +1,106 @@
+"""A store that is slow: who needs it waits, in a queue of limited length, and nobody else."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import FRESHNESS_S, KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem
+from sales import publish, published_in
+from slow_store import SlowStore
+
+from core.stores.keys import Scope
+
+WARM: dict[str, Any] = {"path": SUMMARY, "query": "mode=daily&type=amount"}
+AT_ONCE_S = 5.0
+"""Far less than any wait for the store in these tests, on a noisy machine."""
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return published_in(tmp_path)
+
+
+def cold(number: int, **more: Any) -> dict[str, Any]:
+    """A question that was not asked before."""
+    return {"path": SUMMARY, "query": f"mode=daily&type=count&limit={number}"} | more
+
+
+def test_warm_answers_health_and_metrics_do_not_wait_for_it(url: str) -> None:
+    key = add_key(url, list(Scope))
+    api = Api(url, KEYS_ONLY, settles=False)
+    store = SlowStore(api)
+    assert api.ask(**WARM, key=key).status_code == 200
+    assert "store_up 1.0" in api.ask("/metrics", key=key).text
+    with store.asked_by(*(cold(number, key=key) for number in range(1, 9))) as answers:
+        store.wait_for(4)
+        began = time.monotonic()
+        for _ in range(8):  # for four times the freshness: the key and what is published are asked for in vain
+            api.moment.pass_by(FRESHNESS_S / 2)
+            assert api.ask(**WARM, key=key).status_code == 200
+            assert api.ask("/healthz").status_code == 200
+        assert "store_up 1.0" in api.ask("/metrics", key=key).text
+        assert time.monotonic() - began < AT_ONCE_S
+        assert not any(answer.done() for answer in answers)
+    assert [answer.result().status_code for answer in answers] == [200] * 8
+
+
+def test_what_is_published_meanwhile_is_served_once_it_answers(url: str) -> None:
+    api = Api(url, settles=False)
+    store = SlowStore(api)
+    before = api.ask(**WARM)
+    with store.slow():
+        publish(url, generation=2, at_ms=api.clock() + 1)
+        for _ in range(8):
+            api.moment.pass_by(FRESHNESS_S / 2)
+            assert api.ask(**WARM).headers["etag"] == before.headers["etag"]
+    api.moment.pass_by()
+    deadline = time.monotonic() + 40
+    while api.ask(**WARM).headers["etag"] == before.headers["etag"]:
+        assert time.monotonic() < deadline
+        api.moment.pass_by()
+
+
+def test_when_the_queue_is_full_the_next_is_refused_at_once(url: str) -> None:
+    api = Api(url, {"api_threads": 2, "api_queue": 3})
+    store = SlowStore(api)
+    api.ask(**WARM)
+    with store.asked_by(*(cold(number) for number in range(1, 6))) as answers:
+        store.wait_for(2)
+        began = time.monotonic()
+        refused = api.ask(**cold(9))
+        assert time.monotonic() - began < AT_ONCE_S
+        assert problem(refused) == (503, "overloaded")
+        assert refused.headers["retry-after"] == "1"
+        assert problem(api.ask("/api/status")) == (503, "overloaded")
+        assert api.ask(**WARM).status_code == 200
+    assert [answer.result().status_code for answer in answers] == [200] * 5
+    assert api.ask(**cold(9)).status_code == 200
+
+
+@pytest.mark.parametrize("question", [cold(1), {"path": MERCHANTS, "query": "limit=1"}])
+def test_the_same_cold_answer_is_computed_once_for_all_who_wait(url: str, question: dict[str, Any]) -> None:
+    api = Api(url, {"api_threads": 4})
+    store = SlowStore(api)
+    api.ask(**WARM)
+    before = store.asked
+    with store.asked_by(*[question] * 12) as answers:
+        store.wait_for(1)
+    assert len({answer.result().content for answer in answers}) == 1
+    assert {answer.result().status_code for answer in answers} == {200}
+    assert store.asked - before == 2  # for the answer, and whether it is still what is published
+
+
+def test_a_failure_is_told_to_all_who_wait_and_not_kept(url: str) -> None:
+    api = Api(url)
+    store = SlowStore(api)
+    api.ask(**WARM)
+    unknown = {"path": SUMMARY, "query": "mode=daily&type=count&merchant_id=nobody"}
+    with store.asked_by(*[unknown] * 4) as answers:
+        store.wait_for(1)
+    assert {problem(answer.result()) for answer in answers} == {(404, "unknown-merchant")}
+    publish(url, {"nobody": {"1403/01/01": (1, 1)}}, generation=2)
+    api.moment.pass_by()
+    assert api.ask(**unknown).status_code == 200
