@@ -51,7 +51,8 @@ class RateLimit:
     async def close(self) -> None:
         """Close the connections to the storage; the next request opens others."""
         if isinstance(self._limiter.storage, RedisStorage):
-            await self._limiter.storage.bridge.storage.aclose()
+            bridge: Any = self._limiter.storage.bridge
+            await bridge.get_connection().aclose()
 
     async def count_key(self, key_id: str) -> None:
         """Count a request with the key.

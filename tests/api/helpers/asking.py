@@ -196,10 +196,8 @@ def close_all() -> None:
 
 async def _settled() -> None:
     """Wait for what requests have begun in the background."""
-    background = [
-        task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") in _IN_BACKGROUND
-    ]
-    if background:
+    names = {task: getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
+    if background := [task for task, name in names.items() if name in _IN_BACKGROUND]:
         await asyncio.wait(background)
 
 

@@ -30,7 +30,7 @@ class SlowStore:
         self.waiting = self.asked = 0
         self._api = api
         open_stores = api.open_stores
-        api.open_stores = lambda: self._behind(open_stores())
+        api.open_stores = lambda: self._behind(open_stores())  # type: ignore[method-assign]
 
     @contextmanager
     def slow(self) -> Iterator[None]:
