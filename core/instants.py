@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -15,8 +16,13 @@ def iso_instant(milliseconds: int) -> str:
     >>> iso_instant(1719175800000)
     '2024-06-23T20:50:00.000Z'
     """
-    instant = _EPOCH + timedelta(milliseconds=milliseconds)
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_without_zone(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=64)  # lines of a log are mostly of the same second
+def _without_zone(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def iso_instant_or_none(milliseconds: int | None) -> str | None:

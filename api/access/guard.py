@@ -82,7 +82,7 @@ class Guard:
         :raises StoreUnavailable: the store does not answer, so that it is not known who is asking.
         """
         context = req.context
-        context.principal = context.no_store = None
+        context.no_store = None
         if req.path == _HEALTH or req.path.startswith(_FILES):
             return
         address: str = context.client_address
@@ -144,16 +144,18 @@ class Guard:
         return None
 
     def _local(self, req: Request) -> Principal | None:
-        if not _is_direct_loopback(req.peer, req.get_header("Host") or "") or _was_forwarded(req):
+        if not _is_direct_loopback(req.peer, req.get_header("Host") or "") or _were_forwarded(tuple(req.headers_lower)):
             return None
         if req.method in _WRITES and (req.content_type or "").partition(";")[0].strip().lower() != "application/json":
             raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, "Without a key, only JSON may be sent.")
         return LOCAL
 
 
-def _was_forwarded(req: Request) -> bool:
-    names = {name.replace("_", "-") for name in req.headers_lower}  # some proxies, as WSGI, take one for the other
-    return not _FORWARDED.isdisjoint(names) or _FORWARDED_PREFIX in " ".join(names)
+@lru_cache(maxsize=1024)
+def _were_forwarded(names: tuple[str, ...]) -> bool:
+    """Whether a request with header fields of these names was passed on."""
+    dashed = {name.replace("_", "-") for name in names}  # some proxies, as WSGI, take one for the other
+    return not _FORWARDED.isdisjoint(dashed) or _FORWARDED_PREFIX in " ".join(dashed)
 
 
 @lru_cache(maxsize=256)

@@ -6,8 +6,9 @@ to files of its own, and whichever worker is scraped adds all of them up.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,8 @@ UNMATCHED: Final = "unmatched"
 _PREFIX: Final = "transaction_summary"
 _BUCKETS_S: Final = (.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)  # fmt: skip
 _METHODS: Final = frozenset(COMBINED_METHODS)
+_CACHE_RESULTS: Final = ("hit", "miss", "not-modified")
+_FLUSH_AFTER_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,17 @@ class StoreFacts:
     runs: Sequence[Run] = ()
 
 
-class Metrics:
-    """The counters of one process; independent of any other instance in it, unless they share files of workers."""
+def _on_the_event_loop(flush: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, flush)
 
-    def __init__(self) -> None:
+
+class Metrics:
+    """The counters of one process; independent of any other instance in it, unless they share files of workers.
+
+    :param flush_soon: calls `flush` in a moment.
+    """
+
+    def __init__(self, flush_soon: Callable[[Callable[[], None]], object] = _on_the_event_loop) -> None:
         # The library chooses between memory and files when it is imported, by this same variable.
         self._workers = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         self._registry = CollectorRegistry(auto_describe=False)
@@ -78,14 +88,21 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        # Looking a series up by its labels costs as much as all else; there are few, so they are kept.
-        self._request_series: dict[tuple[str, str, int], Counter] = {}
-        self._second_series: dict[str, Histogram] = {}
-        self._cache_series = {result: self._cache.labels(result) for result in ("hit", "miss", "not-modified")}
+        for result in _CACHE_RESULTS:  # so that rates are known from the first scrape on
+            self._cache.labels(result)
+        # The library's counters lock, and write to a file: they are given what was counted here now and then.
+        self._counted: dict[tuple[str, str, int, str | None], int] = {}
+        self._latencies: dict[str, list[float]] = {}
+        self._began = self._ended = 0
+        self._flush_soon = flush_soon
+        self._is_flushing = False
 
     def request_began(self) -> None:
         """A request has come; `request_ended` must follow."""
-        self._in_progress.inc()
+        self._began += 1
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._flush_soon(self.flush)
 
     def request_ended(self, route: str, method: str, status: int, duration_s: float, cache: str | None) -> None:
         """A request was answered.
@@ -94,23 +111,32 @@ class Metrics:
         :param status: the HTTP status.
         :param cache: ``hit``, ``miss``, ``not-modified``, or None where no cache has a part.
         """
-        self._in_progress.dec()
-        series = self._request_series.get((route, method, status))
-        if series is None:
-            known_method = method if method in _METHODS else "other"
-            series = self._requests.labels(route, known_method, str(status))
-            if known_method == method:
-                self._request_series[route, method, status] = series
-        series.inc()
-        seconds = self._second_series.get(route)
-        if seconds is None:
-            seconds = self._second_series[route] = self._seconds.labels(route)
-        seconds.observe(duration_s)
-        if cache in self._cache_series:
-            self._cache_series[cache].inc()
+        self._ended += 1
+        counted = route, method, status, cache
+        self._counted[counted] = self._counted.get(counted, 0) + 1
+        self._latencies.setdefault(route, []).append(duration_s)
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._flush_soon(self.flush)
+
+    def flush(self) -> None:
+        """Let other processes know what was counted since the last time; on the event loop."""
+        self._is_flushing = False
+        counted, self._counted = self._counted, {}
+        latencies, self._latencies = self._latencies, {}
+        self._in_progress.inc(self._began - self._ended)
+        self._began = self._ended = 0
+        for (route, method, status, cache), count in counted.items():
+            self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc(count)
+            if cache in _CACHE_RESULTS:
+                self._cache.labels(cache).inc(count)
+        for route, durations_s in latencies.items():
+            seconds = self._seconds.labels(route)
+            for duration_s in durations_s:
+                seconds.observe(duration_s)
 
     def exposition(self, accept: str, store: StoreFacts) -> tuple[bytes, str]:
-        """All metrics of all workers, with those of the store.
+        """All metrics of all workers, with those of the store, as of the last `flush`. It blocks.
 
         :param accept: the header ``Accept`` of the scrape.
         :returns: the body and its content type: OpenMetrics where `accept` asks for it, else Prometheus text 0.0.4.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -63,11 +63,12 @@ class RequestLog:
 
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Name the request and start its time."""
-        req.context.started_ns = self._monotonic_ns()
-        request_id = _named_by_client(req) or secrets.token_hex(8)
-        req.context.request_id = request_id
-        req.context.client_address = self._addresses.of(req)
-        req.context.about = begin_about(request_id=request_id)
+        context = req.context
+        context.started_ns = self._monotonic_ns()
+        context.request_id = request_id = _named_by_client(req) or f"{random.getrandbits(64):016x}"
+        context.client_address = self._addresses.of(req)
+        context.principal = context.cache = None
+        context.about = begin_about(request_id=request_id)
         resp.set_headers(_PAGE_HEADERS)  # so that no browser takes JSON for something else
         resp.set_header("X-Request-Id", request_id)
         self._metrics.request_began()
@@ -76,28 +77,28 @@ class RequestLog:
         self, req: Request, resp: falcon.asgi.Response, resource: object, succeeded: bool
     ) -> None:
         """Count and log the request, now that its answer is known."""
-        end_about(req.context.about)
+        context = req.context
+        end_about(context.about)
         size = await _body_bytes(req, resp)  # renders the body, which is part of the time
-        duration_ns = self._monotonic_ns() - req.context.started_ns
-        status = resp.status_code
-        cache = getattr(req.context, "cache", None)
-        self._metrics.request_ended(req.uri_template or UNMATCHED, req.method, status, duration_ns / 1e9, cache)
+        duration_ns = self._monotonic_ns() - context.started_ns
+        status, route, cache = resp.status_code, req.uri_template, context.cache
+        self._metrics.request_ended(route or UNMATCHED, req.method, status, duration_ns / 1e9, cache)
         self._sink(
             log_line(
                 {
                     "time": iso_instant(self._clock()),
                     "level": "error" if status >= 500 else "info",
                     "event": "request",
-                    "request_id": req.context.request_id,
+                    "request_id": context.request_id,
                     "method": req.method,
                     "path": req.path[:_MAX_PATH],
-                    "route": req.uri_template,
+                    "route": route,
                     "query": req.query_string[:_MAX_QUERY],
                     "status": status,
                     "duration_ms": round(duration_ns / 1e6, 3),
                     "bytes": size,
-                    "key_id": _key_id(req),
-                    "remote": req.context.client_address,
+                    "key_id": context.principal and context.principal.key_id,
+                    "remote": context.client_address,
                     "cache": cache,
                     "user_agent": (req.user_agent or "")[:_MAX_AGENT],
                 }
@@ -139,4 +140,4 @@ async def _body_bytes(req: Request, resp: falcon.asgi.Response) -> int:
     """Bytes of the body, encoded as it is sent."""
     if req.method == "HEAD" or resp.status_code in _BODILESS:
         return 0
-    return len(await resp.render_body() or b"")
+    return len(resp.data if resp.data is not None else await resp.render_body() or b"")

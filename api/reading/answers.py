@@ -6,8 +6,8 @@ import gzip
 import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from functools import cached_property, lru_cache
+from typing import ClassVar, Final, Literal, NamedTuple
 
 import brotli
 import falcon.asgi
@@ -31,7 +31,7 @@ class Preference(NamedTuple):
     only_encoded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """A body, ready to be sent.
 
@@ -66,21 +66,33 @@ class Answer:
 
     def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Make it the response to `req`: 304 without the body when the client has it already."""
-        resp.set_header("ETag", self.etag)
-        resp.set_header("Cache-Control", "private, no-cache")
         resp.append_header("Vary", "Accept-Encoding, Authorization")
-        if self.link is not None:
-            resp.set_header("Link", self.link)
         if _matches(req.get_header("If-None-Match"), self.etag):
+            resp.set_headers(self.headers[: self._UNCHANGED if self.link is None else self._UNCHANGED + 1])
             resp.status = 304
             req.context.cache = "not-modified"
             return
-        resp.content_type = self.content_type
-        if self.encoding != "identity":
-            resp.set_header("Content-Encoding", self.encoding)
-        if self.filename is not None:
-            resp.set_header("Content-Disposition", f'attachment; filename="{self.filename}"')
+        resp.set_headers(self.headers)
         resp.data = self.body
+
+    _UNCHANGED: ClassVar[int] = 2
+    """How many of `headers` every answer has, also one that says that nothing has changed."""
+
+    @cached_property
+    def headers(self) -> list[tuple[str, str]]:
+        """Those of the response that are of the body."""
+        optional = (
+            ("Link", self.link),
+            ("Content-Encoding", self.encoding if self.encoding != "identity" else None),
+            ("Content-Disposition", self.filename and f'attachment; filename="{self.filename}"'),
+        )
+        given = [(name, value) for name, value in optional if value is not None]
+        return [
+            ("ETag", self.etag),
+            ("Cache-Control", "private, no-cache"),
+            *given,
+            ("Content-Type", self.content_type),
+        ]
 
 
 def etag_of(version: str, query: Hashable, body: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from cachetools import LRUCache
@@ -28,22 +29,19 @@ def version_of(publication: Publication) -> str:
     return f"{publication.generation}-{publication.published_at_ms:x}"
 
 
+@dataclass(slots=True)
 class _Kept:
-    """An answer that is kept.
+    """An answer that is kept, and what makes it from another published state."""
 
-    :param make: makes it from another published state.
-    """
-
-    __slots__ = ("answer", "asked_again", "make")
-
-    def __init__(self, answer: Answer, make: Maker) -> None:
-        self.answer = answer
-        self.make = make
-        self.asked_again = 0
+    answer: Answer
+    make: Maker
+    asked_again: int = 0
 
 
 class Published:
     """A publication, and three caches that end with it: a new version begins with empty ones.
+
+    Queries and answers are kept on the event loop, tables in any thread.
 
     :param cache_bytes: how many bytes of encoded answers are kept; those not asked for the longest go first.
     """
@@ -52,9 +50,12 @@ class Published:
         self.publication: Final = publication
         self.version: Final = version_of(publication)
         self.calendar: Final[Calendar] = calendar_named(publication.meaning.calendar)
+        self._cache_bytes = cache_bytes
+        self._kept_bytes = 0
+        # Dictionaries whose first entry is the one that was not asked for the longest.
+        self._queries: dict[Hashable, Any] = {}
+        self._answers: dict[Hashable, _Kept] = {}
         self._lock = threading.Lock()
-        self._queries: LRUCache[Hashable, Any] = LRUCache(_KEPT_QUERIES)
-        self._answers: LRUCache[Hashable, _Kept] = LRUCache(max(cache_bytes, 1), getsizeof=_size_of)
         self._tables: LRUCache[Hashable, Any] = LRUCache(_KEPT_TABLES)
 
     def query(self, text: tuple[Hashable, ...], make: Callable[[], T]) -> T:
@@ -62,54 +63,54 @@ class Published:
 
         Long ones are not kept either: many of them would take much memory.
         """
-        if sum(len(part) for part in text if isinstance(part, str)) > _LONGEST_KEPT_QUERY:
-            return make()
-        return cast("T", self._kept(self._queries, text, make))
+        query = self._queries.pop(text, None)
+        if query is None:
+            query = make()
+            if sum(len(part) for part in text if isinstance(part, str)) > _LONGEST_KEPT_QUERY:
+                return query
+            if len(self._queries) >= _KEPT_QUERIES:
+                del self._queries[next(iter(self._queries))]
+        self._queries[text] = query
+        return cast("T", query)
 
     def table(self, name: Hashable, make: Callable[[], T]) -> T:
         """Something large that many answers are made from, such as the totals of all merchants."""
-        return cast("T", self._kept(self._tables, name, make))
+        with self._lock:
+            if name in self._tables:
+                return cast("T", self._tables[name])
+        made = make()  # outside the lock: of two that make the same at once, the later stays
+        with self._lock:
+            self._tables[name] = made
+        return made
 
     def answer(self, query: Hashable) -> Answer | None:
         """The encoded answer that was kept for `query`, if it still is."""
-        with self._lock:
-            kept = self._answers.get(query)
-            if kept is None:
-                return None
-            kept.asked_again += 1
-            return kept.answer
+        kept = self._answers.pop(query, None)
+        if kept is None:
+            return None
+        self._answers[query] = kept
+        kept.asked_again += 1
+        return kept.answer
 
     def keep(self, query: Hashable, answer: Answer, make: Maker) -> None:
         """Keep `answer` for `query`, unless it alone is larger than all that may be kept.
 
         :param make: makes the same answer from another published state.
         """
-        with self._lock:
-            if answer.size <= self._answers.maxsize and query not in self._answers:  # two may have made it at once
-                self._answers[query] = _Kept(answer, make)
+        if answer.size > self._cache_bytes or query in self._answers:
+            return
+        self._answers[query] = _Kept(answer, make)
+        self._kept_bytes += answer.size
+        while self._kept_bytes > self._cache_bytes:
+            self._kept_bytes -= self._answers.pop(next(iter(self._answers))).answer.size
 
     def has(self, query: Hashable) -> bool:
         """Whether an answer is kept for `query`; this does not count as asking for it."""
-        with self._lock:
-            return query in self._answers
+        return query in self._answers
 
     def favourites(self) -> list[tuple[Hashable, Maker]]:
         """What was asked more than once, the most asked first: the query and what makes its answer."""
-        with self._lock:
-            asked_again = [(kept.asked_again, query, kept.make) for query, kept in self._answers.items()]
+        asked_again = [(kept.asked_again, query, kept.make) for query, kept in self._answers.items()]
         wanted = [entry for entry in asked_again if entry[0]]
         wanted.sort(key=lambda entry: entry[0], reverse=True)
         return [(query, make) for _, query, make in wanted]
-
-    def _kept(self, cache: LRUCache[Hashable, Any], name: Hashable, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            if name in cache:
-                return cache[name]
-        made = make()  # outside the lock: of two that make the same at once, the later stays
-        with self._lock:
-            cache[name] = made
-        return made
-
-
-def _size_of(kept: _Kept) -> int:
-    return kept.answer.size

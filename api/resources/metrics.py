@@ -43,6 +43,7 @@ class MetricsResource:
         asking = self._asking.begin(None, self._facts)
         await asyncio.wait([asking], timeout=_FIRST_WAIT_S if self._known is None else _WAIT_S)
         facts = self._known or StoreFacts(up=False)
+        self._metrics.flush()
         # Not in the threads that ask the store, which may be slow.
         resp.data, resp.content_type = await asyncio.to_thread(self._metrics.exposition, req.accept, facts)
         resp.set_header("Cache-Control", "no-store")
