@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-import falcon.asgi
 from cachetools.func import ttl_cache
 
 from api.access.client_address import ClientAddresses
@@ -26,6 +25,7 @@ from api.reading.in_force import InForce, Work, in_background
 from api.reading.ledger import read_ledger
 from api.reading.reader import Reader
 from api.reading.store_access import StoreAccess
+from api.repeats import App, Repeats
 from api.request import Request
 from api.resources.contacts import ContactsResource
 from api.resources.dashboard import DashboardResource
@@ -46,8 +46,6 @@ from core.calendar import calendar_named
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
 from core.stores.freshness import Standing
-
-App = falcon.asgi.App[Request, falcon.asgi.Response]
 
 _LOOKUP_THREADS: Final = 2
 _BYTES_IN_KB: Final = 1024
@@ -107,7 +105,8 @@ def create_app(
     ]
     if origins := settings.allowed_origins:
         middleware.insert(1, CrossOrigin(origins))
-    app: App = falcon.asgi.App(middleware=middleware, request_type=Request)
+    app = App(middleware=middleware, request_type=Request)
+    app.repeats = Repeats(in_force, keys, rate_limit, request_log)
     app.resp_options.xml_error_serialization = False
     app.req_options.strip_url_path_trailing_slash = False
     add_error_handlers(app, request_log, retry_after_s=settings.api_freshness_s)

@@ -93,10 +93,7 @@ class Guard:
             raise
         if req.path == _READINESS:
             return
-        if principal is not None and principal.counted_as is not None:
-            await self._rate_limit.count_key(principal.counted_as)
-        else:
-            await self._rate_limit.count_address(address)
+        await self._rate_limit.count(None if principal is None else principal.counted_as, address)
 
     async def process_resource(self, req: Request, resp: falcon.asgi.Response, resource: Any, params: Any) -> None:
         """Raise when the resource needs a key and there is none.

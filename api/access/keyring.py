@@ -31,6 +31,11 @@ class KeyRing:
             monotonic=monotonic,
         )
 
+    def fresh(self, key_id: str) -> ApiKey | None:
+        """The valid key of `key_id`, the same object each time, if it was read a moment ago."""
+        key = self._keys.fresh(key_id)
+        return None if key is None or key.revoked_at_ms is not None else key
+
     async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
         """The caller that `token` stands for, or None when no valid key has it.
 

@@ -54,6 +54,16 @@ class RateLimit:
             bridge: Any = self._limiter.storage.bridge
             await bridge.get_connection().aclose()
 
+    async def count(self, counted_as: str | None, address: str) -> None:
+        """Count a request of a caller who has a name for that (see `Principal.counted_as`), or else of `address`.
+
+        :raises Problem: too many requests.
+        """
+        if counted_as is None:
+            await self.count_address(address)
+        else:
+            await self.count_key(counted_as)
+
     async def count_key(self, key_id: str) -> None:
         """Count a request with the key.
 

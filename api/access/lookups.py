@@ -65,6 +65,12 @@ class Lookups(Generic[T]):
         # Separate, so that made-up ids do not push out real ones.
         self._unknown: TTLCache[str, None] = TTLCache(_MOST_IDS, freshness_s, timer=monotonic)
 
+    def fresh(self, row_id: str) -> T | None:
+        """The row of `row_id`, the same object each time, if it was read a moment ago."""
+        with self._lock:
+            known = self._rows.get(row_id)
+        return known.row if known and self._monotonic() < known.read_at + self._freshness_s / 2 else None
+
     async def get(self, row_id: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> T | None:
         """The row of `row_id`, or None.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import falcon.asgi
 
@@ -57,7 +58,7 @@ class RequestLog:
     ) -> None:
         self._metrics = metrics
         self._addresses = addresses
-        self._sink = sink or lines_to(sys.stdout.buffer)
+        self._sink = sink or _together(lines_to(sys.stdout.buffer))
         self._clock = clock
         self._monotonic_ns = monotonic_ns
 
@@ -65,9 +66,10 @@ class RequestLog:
         """Name the request and start its time."""
         context = req.context
         context.started_ns = self._monotonic_ns()
-        context.request_id = request_id = _named_by_client(req) or f"{random.getrandbits(64):016x}"
+        context.request_id = request_id = _named_by_client(req) or new_request_id()
         context.client_address = self._addresses.of(req)
-        context.principal = context.cache = None
+        context.principal = context.cache = context.kept = context.line = None
+        req.scope.get("tss.context", []).append(context)
         context.about = begin_about(request_id=request_id)
         resp.set_headers(_PAGE_HEADERS)  # so that no browser takes JSON for something else
         resp.set_header("X-Request-Id", request_id)
@@ -83,27 +85,36 @@ class RequestLog:
         duration_ns = self._monotonic_ns() - context.started_ns
         status, route, cache = resp.status_code, req.uri_template, context.cache
         self._metrics.request_ended(route or UNMATCHED, req.method, status, duration_ns / 1e9, cache)
-        self._sink(
-            log_line(
-                {
-                    "time": iso_instant(self._clock()),
-                    "level": "error" if status >= 500 else "info",
-                    "event": "request",
-                    "request_id": context.request_id,
-                    "method": req.method,
-                    "path": req.path[:_MAX_PATH],
-                    "route": route,
-                    "query": req.query_string[:_MAX_QUERY],
-                    "status": status,
-                    "duration_ms": round(duration_ns / 1e6, 3),
-                    "bytes": size,
-                    "key_id": context.principal and context.principal.key_id,
-                    "remote": context.client_address,
-                    "cache": cache,
-                    "user_agent": (req.user_agent or "")[:_MAX_AGENT],
-                }
-            )
-        )
+        context.line = {
+            "time": iso_instant(self._clock()),
+            "level": "error" if status >= 500 else "info",
+            "event": "request",
+            "request_id": context.request_id,
+            "method": req.method,
+            "path": req.path[:_MAX_PATH],
+            "route": route,
+            "query": req.query_string[:_MAX_QUERY],
+            "status": status,
+            "duration_ms": round(duration_ns / 1e6, 3),
+            "bytes": size,
+            "key_id": context.principal and context.principal.key_id,
+            "remote": context.client_address,
+            "cache": cache,
+            "user_agent": (req.user_agent or "")[:_MAX_AGENT],
+        }
+        self._sink(log_line(context.line))
+
+    def repeat(self, line: dict[str, Any], request_id: str, started_ns: int) -> None:
+        """Count and log a request that was answered as the one of `line` was."""
+        duration_ns = self._monotonic_ns() - started_ns
+        self._metrics.request_began()
+        self._metrics.request_ended(line["route"], line["method"], line["status"], duration_ns / 1e9, line["cache"])
+        own = {
+            "time": iso_instant(self._clock()),
+            "request_id": request_id,
+            "duration_ms": round(duration_ns / 1e6, 3),
+        }
+        self._sink(log_line(line | own))
 
     def log_exception(self, req: falcon.Request, ex: BaseException) -> None:
         """Log an exception that nobody expected, with its traceback; the client is told its request id only."""
@@ -125,6 +136,27 @@ class RequestLog:
                 }
             )
         )
+
+
+def _together(sink: Sink) -> Sink:
+    """Lines of one turn of the event loop to `sink` in one piece: a write costs as much as all else of an answer."""
+    waiting: list[bytes] = []
+
+    def write() -> None:
+        sink(b"".join(waiting))
+        waiting.clear()
+
+    def take(line: bytes) -> None:
+        if not waiting:
+            asyncio.get_running_loop().call_soon(write)
+        waiting.append(line)
+
+    return take
+
+
+def new_request_id() -> str:
+    """Of a request whose client gave it none."""
+    return f"{random.getrandbits(64):016x}"
 
 
 def _named_by_client(req: falcon.Request) -> str | None:

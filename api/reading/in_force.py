@@ -71,6 +71,14 @@ class InForce:
         self._asking: asyncio.Task[None] | None = None
         self._begun = self._done = 0
 
+    def confirmed(self) -> Published | None:
+        """What is published, if that need not be asked for yet.
+
+        :raises StoreError: the store did not answer a moment ago.
+        """
+        self._access.refuse_while_down()
+        return self._published if self._monotonic() < self._ask_at else None
+
     async def published(self) -> Published | None:
         """What is published as of at most `freshness_s` ago, or None when nothing is.
 

@@ -93,6 +93,7 @@ class Reader:
         preference = preference_in(req.get_header("Accept-Encoding"))
         if kept := published.answer((query, preference)):
             req.context.cache = "hit"
+            req.context.kept = published, (query, preference)
             return kept
 
         def make(stores: Stores, published: Published) -> Answer:
