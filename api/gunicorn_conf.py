@@ -35,12 +35,14 @@ try:
 except ServiceError as _error:
     _stop(_error)
 
+_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
 bind = [_address.bind]
 workers = _settings.api_workers
 worker_class = Worker
 Protocol.timeout_s = _settings.api_request_timeout_s
 # Of each worker; beyond that a new client takes the place of the one that was waited for longest.
-Protocol.most_connections = worker_connections = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
+worker_connections = max(16, min(1000, _files - _OTHER_FILES)) if _files != resource.RLIM_INFINITY else 1000
 backlog = 1024
 keepalive = 30
 timeout = 30  # for a worker that is stuck; no client can make it so

@@ -139,9 +139,9 @@ class Metrics:
             seconds: Any = self._seconds.labels(route)
             # What `observe` does, for many requests at once: the library has no call for that.
             seconds._sum.inc(sum_s)
-            for bucket, count in zip(seconds._buckets, counts, strict=True):
-                if count:
-                    bucket.inc(count)
+            for bucket, observed in zip(seconds._buckets, counts, strict=True):
+                if observed:
+                    bucket.inc(observed)
 
     def exposition(self, accept: str, store: StoreFacts) -> tuple[bytes, str]:
         """All metrics of all workers, with those of the store, as of the last `flush`. It blocks.

@@ -117,6 +117,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             sys.exit(Arbiter.APP_LOAD_ERROR)
 
     async def _serve(self) -> None:
+        Protocol.most_connections = self.cfg.worker_connections
         self.config.app = self.wsgi
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
         server = _Server(self.config, self.age)

@@ -39,7 +39,9 @@ def get_app() -> FastAPI:
 
     @app.get("/api/transactions/summary")
     def summary(
-        mode: Literal["daily", "weekly", "monthly"], type: Literal["amount", "count"], merchant_id: str
+        mode: Literal["daily", "weekly", "monthly"],
+        type: Literal["amount", "count"],  # noqa: A002 - the parameter's name
+        merchant_id: str,
     ) -> list[Point]:
         """Look the series up."""
         rows = connection().execute(_QUERIES[type], (mode, merchant_id))

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from asking import add_key
 from sales import publish
@@ -132,19 +133,17 @@ def test_more_clients_than_there_is_room_for_keep_nobody_out(tmp_path: Path) -> 
 
 def test_metrics_of_all_workers_add_up_and_a_killed_worker_takes_none_away(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
-    name, asked = "transaction_summary_http_requests_total", 40
+    name, asked = 'transaction_summary_http_requests_total{.*route="/api/transactions/summary".*}', 40
     with serving(tmp_path, API_WORKERS="2") as server:
         eventually(lambda: len(server.workers()) == 2)
-        before = total_of(server, name)
         for _ in range(asked):
             assert server.ask("/api/transactions/summary?mode=daily&type=amount").status == 200
-        after = total_of(server, name)
-        assert after == before + asked + 1  # and the scrape itself
+        eventually(lambda: total_of(server, name) == asked)
         killed = server.workers()[0]
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: len(server.workers()) == 2 and killed not in server.workers())
-        assert total_of(server, name) >= after
-        assert total_of(server, "transaction_summary_http_requests_in_progress") == 1
+        assert total_of(server, name) == asked
+        eventually(lambda: total_of(server, "transaction_summary_http_requests_in_progress") == 1)
         assert any("SIGKILL" in line for line in messages(server))
 
 
@@ -184,6 +183,44 @@ def test_a_worker_killed_under_load_is_replaced_and_requests_go_on(tmp_path: Pat
                 thread.join(60)
     assert wrong == []
     assert broken[0] <= len(threads)  # whom the killed worker served, once each
+
+
+SLOW_START = """
+import pathlib, time, api
+
+def get_app():
+    if pathlib.Path(__file__).with_name("is-slow").exists():
+        time.sleep(3)
+    return api.get_app()
+"""
+
+
+def test_on_a_reload_the_previous_workers_serve_until_the_new_ones_do(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    (tmp_path / "slow_start.py").write_text(SLOW_START)
+    command = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py", "slow_start:get_app()")
+    waits_s: list[float] = []
+    with serving(tmp_path, "--pythonpath", str(tmp_path), command=command, API_WORKERS="2") as server:
+        eventually(lambda: len(server.workers()) == 2 and server.ask().status == 200, 40)
+        before = set(server.workers())
+        (tmp_path / "is-slow").touch()
+        server.process.send_signal(signal.SIGHUP)
+        while before & set(server.workers()):  # each client comes over a connection of its own
+            began = time.monotonic()
+            assert server.ask("/api/transactions/summary?mode=monthly&type=amount").status == 200
+            waits_s.append(time.monotonic() - began)
+        assert len(server.workers()) == 2
+        assert server.ask().status == 200
+    assert sum(waits_s) > 3
+    assert max(waits_s) < 2.5
+
+
+def test_workers_end_when_their_master_is_killed(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        eventually(lambda: server.workers() and server.ask().status == 200)
+        (worker,) = server.workers()
+        server.process.kill()
+        eventually(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == "zombie", 40)
 
 
 @pytest.mark.parametrize(
