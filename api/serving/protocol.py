@@ -119,6 +119,7 @@ class Protocol(HttpToolsProtocol):
         """Close, but not before the client has: what it still sends would make its side forget the answer."""
         self._lingering, self._request_by = True, self.loop.time() + _LINGER_S
         if not self.transport.is_closing():
+            self.flow.resume_reading()
             self.transport.write_eof()
 
     def check(self, now: float) -> None:
