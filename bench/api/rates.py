@@ -14,7 +14,7 @@ from typing import Final
 
 from bench.api.loads import CONNECTIONS, Load, wrk
 from bench.api.questions import entity_tags, never_asked, series_path, write_lines
-from bench.api.servers import DJANGO, HELLO, HELLO_GTHREAD, OURS, PLAIN, Server, Service, serving
+from bench.api.servers import DJANGO, FASTAPI, HELLO, HELLO_GUNICORN, OURS, PLAIN, Server, Service, serving
 from bench.api.store import ServedStore, merchant_ids
 from bench.measure import BenchFailed
 
@@ -34,12 +34,13 @@ class Contest:
 
 
 CONTESTS: Final = (
-    Contest("hello", "bare Falcon, a constant body", HELLO),
-    Contest("hello-gthread", "… under gunicorn's own `gthread` worker", HELLO_GTHREAD),
+    Contest("hello", "bare Falcon ASGI, a constant body", HELLO),
+    Contest("hello-gunicorn", "… under gunicorn's own `asgi` worker", HELLO_GUNICORN),
     Contest("ours-warm", "ours, warm", OURS),
     Contest("ours-cold", "ours, cold: each series for the first time", OURS),
     Contest("ours-304", "ours, `If-None-Match`, answered 304", OURS),
-    Contest("plain", "Falcon + sqlite3 + json.dumps", PLAIN),
+    Contest("plain", "Falcon ASGI + sqlite3 + orjson", PLAIN),
+    Contest("fastapi", "FastAPI + sqlite3", FASTAPI),
     Contest("django", "Django REST framework", DJANGO),
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from bench.api.figures import HEAD, Figure, figures
+from bench.api.hostile import TIMEOUT_S, Hostile
 from bench.api.loads import CONNECTIONS, Paced
 from bench.api.memory import Memory
 from bench.api.publishing import Publishing
@@ -31,6 +32,7 @@ class Found:
     seconds: float
     rates: Rates | None
     publishing: Sequence[Publishing]
+    hostile: Sequence[Hostile]
     memory: Memory | None
     machine: Mapping[str, str]
     load: tuple[float, float]
@@ -38,7 +40,7 @@ class Found:
     @property
     def figures(self) -> list[Figure]:
         """What was measured of what is to be reached."""
-        return figures(self.rates, self.publishing, self.memory)
+        return figures(self.rates, self.publishing, self.hostile, self.memory)
 
 
 def as_section(found: Found) -> Section:
@@ -60,6 +62,8 @@ def _parts(found: Found) -> Iterator[str]:
         yield _rates(found.rates)
     if found.publishing:
         yield _publishing(found.publishing)
+    if found.hostile:
+        yield _hostile(found.hostile)
     if found.memory is not None:
         yield _memory(found.memory)
     yield _MACHINE.format(machine=table(("", ""), found.machine.items()), before=found.load[0], after=found.load[1])
@@ -122,6 +126,21 @@ def _waits(seen: Publishing, published: str, answers: Sequence[Paced]) -> tuple[
     )
 
 
+def _hostile(hostile: Sequence[Hostile]) -> str:
+    rows = [
+        (
+            crowd.what,
+            f"{crowd.rate_per_s:,.0f}",
+            f"{statistics.median(one.p99_ms for one in crowd.quiet):.1f}",
+            f"{statistics.median(one.p99_ms for one in crowd.busy):.1f}",
+            f"{max(one.worst_ms for one in crowd.busy):.1f}",
+        )
+        for crowd in hostile
+    ]
+    head = ("beside a good client", "asked/s", "p99 ms without", "p99 ms with", "worst ms with")
+    return _HOSTILE.format(timeout_s=TIMEOUT_S, crowds=table(head, rows))
+
+
 def _memory(memory: Memory) -> str:
     rows = (
         (
@@ -150,11 +169,12 @@ _RATES = """\
 ### Requests a second
 
 `wrk` with 1 thread and {connections} connections asks for daily series of {body_bytes:,} bytes, unencoded, as fast as
-answers come, for {seconds} s a round. Everything runs under gunicorn as `api/gunicorn_conf.py` has it, {threads}
-threads a worker; where a line says `gthread`, only the class of the worker is another. Ours does all that it always
-does: access, rate limit (set so high that it refuses nothing), metrics, a line of log a request. The others do none of
-that; Django has no middleware, authentication or pages. With one worker the server has a core of its own; two share
-theirs with `wrk`. CPU is what the workers computed for a request.
+answers come, for {seconds} s a round. Everything runs under gunicorn as `api/gunicorn_conf.py` has it; the second line
+has another class of worker, and Django, which is WSGI, runs under `gthread` with {threads} threads. Ours does all that
+it always does: access, rate limit (set so high that it refuses nothing), metrics, a line of log a request. The others
+do none of that; Django has no middleware, authentication or pages. FastAPI, too, asks SQLite and writes JSON each time.
+With one worker the server has a core of its own; two share theirs with `wrk`. CPU is what the workers computed for a
+request.
 
 {rates}
 {missing}
@@ -175,6 +195,16 @@ with those of the whole states: {wrong} of {requests:,} requests failed or had a
 {waits}
 
 Medians of the rounds. "Sent late" is the p99 of how late the asking program itself was, and part of the waits.
+"""
+
+_HOSTILE = """\
+### Hostile clients
+
+One worker, `API_REQUEST_TIMEOUT_S={timeout_s:g}`. A good client asks for warm series at a fixed rate, without and with
+a crowd of others: slowloris send a byte of a request now and then, non-readers ask for many large answers and read
+none, the idle connect and say nothing; one that is closed comes again. They run on the same two cores.
+
+{crowds}
 """
 
 _MEMORY = """\

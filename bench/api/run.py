@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from bench.api.hostile import measure_hostile
 from bench.api.loads import built_paced, missing_tools
 from bench.api.memory import measure_memory
 from bench.api.publishing import measure_publishing
@@ -18,7 +19,7 @@ from bench.kept import Section
 from bench.machine import describe, load_average
 from bench.measure import BenchFailed, keep_to_cores
 
-PARTS: Final = ("rates", "publishing", "memory")
+PARTS: Final = ("rates", "publishing", "hostile", "memory")
 """What can be measured alone."""
 
 CORES: Final = 2
@@ -52,6 +53,7 @@ def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int,
             seconds=seconds,
             rates=measure_rates(store, scratch, rounds, seconds) if "rates" in only else None,
             publishing=measure_publishing(client, scratch, rounds, 2 * seconds) if "publishing" in only else [],
+            hostile=measure_hostile(store, client, scratch, rounds, seconds) if "hostile" in only else [],
             memory=measure_memory(store, client, scratch) if "memory" in only else None,
             machine=describe(),
             load=(load_before, load_average()),

@@ -51,9 +51,15 @@ class Service:
 
 OURS: Final = Service("ours", "api")
 HELLO: Final = Service("hello", "bench.api.peers.hello")
-HELLO_GTHREAD: Final = replace(HELLO, name="hello-gthread", options=("--worker-class", "gthread"))
+HELLO_GUNICORN: Final = replace(HELLO, name="hello-gunicorn", options=("--worker-class", "asgi"))
 PLAIN: Final = Service("plain", "bench.api.peers.plain")
-DJANGO: Final = Service("django", "bench.api.peers.django_rest", "rest_framework")
+FASTAPI: Final = Service("fastapi", "bench.api.peers.fastapi_uvicorn", "fastapi")
+DJANGO: Final = Service(
+    "django",
+    "bench.api.peers.django_rest",
+    "rest_framework",
+    ("--worker-class", "gthread", "--threads", str(THREADS)),
+)
 
 
 @dataclass(frozen=True, slots=True)

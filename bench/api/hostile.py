@@ -1,0 +1,127 @@
+"""How long a good client waits while others are slow, do not read, or only stay connected."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bench.api.loads import Paced, paced
+from bench.api.questions import series_path, write_lines
+from bench.api.rates import WARM
+from bench.api.servers import OURS, Server, serving
+from bench.api.store import ServedStore, merchant_ids
+from bench.measure import BenchFailed
+
+TIMEOUT_S: Final = 2.0
+_RATE_PER_S: Final = 500.0
+_STEP_S: Final = 0.1
+_COMING: Final = 500
+
+
+@dataclass(slots=True)
+class Hostile:
+    """What a good client saw, in turn without and with a crowd."""
+
+    what: str
+    rate_per_s: float = _RATE_PER_S
+    quiet: list[Paced] = field(default_factory=list)
+    busy: list[Paced] = field(default_factory=list)
+
+
+def measure_hostile(store: ServedStore, client: Path, scratch: Path, rounds: int, seconds: float) -> list[Hostile]:
+    """Ask one worker for warm series at a fixed rate, without and with each of the crowds.
+
+    :param client: the program of ``paced``.
+    """
+    paths = [series_path(merchant) for merchant in merchant_ids(store.merchants)[:WARM]]
+    asked = write_lines(scratch / "asked-by-the-good", paths)
+    large = f"GET {paths[0]} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() * 64
+    crowds = {
+        "200 slowloris": _Crowd(200, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", b"a"),
+        "200 non-readers": _Crowd(200, large, b""),
+        "5,000 idle": _Crowd(5000, b"", b""),
+    }
+    found = [Hostile(what) for what in crowds]
+    with serving(OURS, 1, store.path, scratch, variables={"API_REQUEST_TIMEOUT_S": str(TIMEOUT_S)}) as server:
+        known = write_lines(scratch / "known-to-the-good", _known(server, paths))
+        for number in range(1, rounds + 1):
+            for hostile, crowd in zip(found, crowds.values(), strict=True):
+                hostile.quiet.append(paced(client, server.url, asked, _RATE_PER_S, seconds, known))
+                with crowd.around(server):
+                    hostile.busy.append(paced(client, server.url, asked, _RATE_PER_S, seconds, known))
+                quiet_ms, busy_ms = hostile.quiet[-1].p99_ms, hostile.busy[-1].p99_ms
+                said = f"round {number} of {rounds}, {hostile.what}: p99 {quiet_ms:.1f} ms, with them {busy_ms:.1f} ms"
+                print(said, file=sys.stderr, flush=True)
+    return found
+
+
+def _known(server: Server, paths: list[str]) -> Iterator[str]:
+    for path in paths:
+        status, _, body = server.get(path)
+        if status != 200:
+            raise BenchFailed(f"{path} was answered with {status}")
+        yield f"{path}\t{hashlib.sha256(body).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Clients that each send `first`, then `more` ten times a second, and never read; a closed one comes again."""
+
+    count: int
+    first: bytes
+    more: bytes
+
+    @contextmanager
+    def around(self, server: Server) -> Iterator[None]:
+        """Let them all be there during the block."""
+        address = urlsplit(server.url)
+        ended = threading.Event()
+        thread = threading.Thread(target=self._stay, args=[(address.hostname, address.port), ended])
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _stay(self, address: tuple[str, int], is_over: threading.Event) -> None:
+        clients: list[socket.socket] = []
+        while not is_over.wait(_STEP_S):
+            coming = min(self.count - len(clients), _COMING)  # not all at once: that would measure the system's queue
+            clients += [client for _ in range(coming) if (client := self._come(address))]
+            for client in [client for client in clients if not self._stays(client)]:
+                clients.remove(client)
+                client.close()
+        for client in clients:
+            client.close()
+
+    def _come(self, address: tuple[str, int]) -> socket.socket | None:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(1)
+        try:
+            client.connect(address)
+            client.sendall(self.first)
+        except OSError:
+            client.close()
+            return None
+        client.setblocking(False)
+        return client
+
+    def _stays(self, client: socket.socket) -> bool:
+        """Send a little more; whether the server has not closed."""
+        try:
+            client.send(self.more)
+            return bool(client.recv(1, socket.MSG_PEEK)) and not self.more  # the slow are answered with a refusal only
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
