@@ -20,6 +20,7 @@ from api.access.limits import RateLimit
 from api.access.principal import LOCAL, Principal
 from api.observing.request_log import RequestLog, new_request_id
 from api.problems import Problem
+from api.reading.answers import Answer
 from api.reading.in_force import InForce
 from api.reading.published import Published
 from api.request import Request
@@ -36,13 +37,12 @@ _REQUEST_ID: Final = b"x-request-id"
 class _Noted:
     """An answer without its body.
 
-    :param kept_as: the name of the body in the cache of `published`.
+    :param kept_as: the name of the body in the cache of the published state.
     :param key: of the caller, or None where `caller` is a program on this host.
     :param headers: all but the id of the request.
     :param line: of the request log.
     """
 
-    published: Published
     kept_as: Hashable
     caller: Principal
     key: ApiKey | None
@@ -53,13 +53,14 @@ class _Noted:
 
 
 class Repeats:
-    """What was answered before."""
+    """What was answered before, all of it from one published state."""
 
     def __init__(self, in_force: InForce, keys: KeyRing, rate_limit: RateLimit, log: RequestLog) -> None:
         self._in_force = in_force
         self._keys = keys
         self._rate_limit = rate_limit
         self._log = log
+        self._published: Published | None = None
         self._noted: dict[Hashable, _Noted] = {}
 
     async def answer(self, request: Hashable, send: Send) -> bool:
@@ -68,8 +69,8 @@ class Repeats:
         if noted is None:
             return False
         started_ns = time.perf_counter_ns()
-        if self._is_over(noted) or (body := noted.published.answer(noted.kept_as)) is None:
-            del self._noted[request]
+        if (body := self._body_of(noted)) is None:
+            self._noted.pop(request, None)
             return False
         try:
             await self._rate_limit.count(noted.caller.counted_as, noted.address)
@@ -91,18 +92,27 @@ class Repeats:
             return
         if caller is not LOCAL and ((key := self._keys.fresh(caller.key_id or "")) is None):
             return
+        if published is not self._published:
+            self._noted.clear()
+            self._published = published
         if len(self._noted) >= _MOST:
             del self._noted[next(iter(self._noted))]
         headers = [(name, value) for name, value in start["headers"] if name != _REQUEST_ID]
         self._noted[request] = _Noted(
-            published, kept_as, caller, key, context.client_address, start["status"], headers, context.line
+            kept_as, caller, key, context.client_address, start["status"], headers, context.line
         )
 
-    def _is_over(self, noted: _Noted) -> bool:
+    def _body_of(self, noted: _Noted) -> Answer | None:
+        """What `noted` was answered with, if it would be now."""
         with suppress(StoreError):
-            if self._in_force.confirmed() is noted.published:
-                return noted.key is not None and self._keys.fresh(noted.key.id) is not noted.key
-        return True
+            published = self._in_force.confirmed()
+            if published is None or (noted.key is not None and self._keys.fresh(noted.key.id) is not noted.key):
+                return None
+            if published is self._published:
+                return published.answer(noted.kept_as)
+            self._noted.clear()  # the previous state, and all that was made from it, is of no use any more
+            self._published = None
+        return None
 
 
 class App(falcon.asgi.App[Request, falcon.asgi.Response]):

@@ -19,6 +19,7 @@ from core.errors import ServiceError
 
 _HANDOVER_S: Final = 10.0  # that a process waits for its successors before it stops all the same
 _SWEEP_S: Final = 0.5
+_SPARE_S: Final = 2  # before the master kills
 
 
 class Handover:
@@ -103,10 +104,10 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     }
 
     def init_signals(self) -> None:
-        """Let SIGTERM end the process in the usual way: uvicorn raises it again when it has stopped."""
+        """Let signals that come before the server is there, or after it, not kill: uvicorn raises them once more."""
         super().init_signals()
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGINT, self.handle_exit)
 
     def load_wsgi(self) -> None:
         """Make the application; where the settings do not allow it, the master stops."""
@@ -117,9 +118,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             sys.exit(Arbiter.APP_LOAD_ERROR)
 
     async def _serve(self) -> None:
+        if not self.alive:  # asked to stop while it was loading
+            return
         Protocol.most_connections = self.cfg.worker_connections
         self.config.app = self.wsgi
-        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
+        self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - _SPARE_S)
         server = _Server(self.config, self.age)
         await server.serve(sockets=self.sockets)
         if not server.started:

@@ -1,0 +1,144 @@
+"""A request that equals an earlier one is answered without Falcon, and never otherwise than with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, document, problem, revoke
+from examples import NOW_MS
+from falcon.testing import Result
+from sales import SALES, publish, published_in
+
+from core.stores.keys import Scope
+
+QUERY = "mode=daily&type=amount"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return published_in(tmp_path)
+
+
+class Unused:
+    """Middleware that says that Falcon was asked."""
+
+    async def process_request(self, req: Any, resp: Any) -> None:
+        raise AssertionError("Falcon was asked")
+
+
+def ask(api: Api, **more: Any) -> Result:
+    return api.ask(SUMMARY, QUERY, **more)
+
+
+def warm(api: Api, **more: Any) -> Result:
+    """Ask until an equal request is answered from what was noted; gives the last answer."""
+    for _ in range(2):
+        answer = ask(api, **more)
+    return answer
+
+
+def without_falcon(api: Api) -> None:
+    """Let whatever Falcon answers from now on fail."""
+    api.app.add_middleware(Unused())
+
+
+@pytest.mark.parametrize("more", [{}, {"headers": {"Accept-Encoding": "br"}}, {"headers": {"If-None-Match": "*"}}])
+def test_it_is_answered_logged_and_counted_as_the_one_before(url: str, more: dict[str, Any]) -> None:
+    api = Api(url)
+    before = warm(api, **more)
+    without_falcon(api)
+    again = ask(api, **more)
+    assert again.status_code == before.status_code
+    assert again.content == before.content
+    ids = {answer.headers["x-request-id"] for answer in (before, again)}
+    assert len(ids) == 2
+    assert dict(again.headers) | {"x-request-id": ""} == dict(before.headers) | {"x-request-id": ""}
+    *_, line_before, line = api.log()
+    assert line["request_id"] == again.headers["x-request-id"]
+    assert list(line) == list(line_before)
+    changing = {"request_id": "", "duration_ms": 0}
+    assert line | changing == line_before | changing
+
+
+def test_it_is_counted_in_metrics(url: str) -> None:
+    api = Api(url)
+    for _ in range(5):
+        ask(api)
+    text = api.ask("/metrics").text
+    assert 'http_requests_total{method="GET",route="/api/transactions/summary",status="200"} 5.0' in text
+    assert 'cache_requests_total{result="hit"} 4.0' in text
+    assert 'request_duration_seconds_count{route="/api/transactions/summary"} 5.0' in text
+    assert "http_requests_in_progress 1.0" in text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"peer": "10.0.0.1"},
+        {"host": "example.org"},
+        {"headers": {"X-Forwarded-For": "127.0.0.1"}},
+        {"headers": {"Authorization": "Bearer x"}},
+        {"key": "tss_aaaaaaaaaa_" + 43 * "a"},
+    ],
+)
+def test_one_that_differs_in_anything_is_another(url: str, changed: dict[str, Any]) -> None:
+    api = Api(url)
+    warm(api)
+    assert ask(api, **changed).status_code == 401
+
+
+def test_a_client_that_names_its_requests_gets_each_name_back(url: str) -> None:
+    api = Api(url)
+    named = [ask(api, headers={"X-Request-Id": "one"}) for _ in range(4)]
+    assert {answer.headers["x-request-id"] for answer in named} == {"one"}
+
+
+def test_a_key_that_is_revoked_is_refused(url: str) -> None:
+    key = add_key(url, [Scope.SUMMARIES])
+    api = Api(url, KEYS_ONLY)
+    assert warm(api, key=key).status_code == 200
+    revoke(url, key)
+    api.moment.pass_by(FRESHNESS_S)
+    assert problem(ask(api, key=key)) == (401, "bad-key")
+    assert problem(ask(api, key=key)) == (401, "bad-key")
+
+
+def test_requests_are_counted_against_the_rate_of_their_caller(url: str) -> None:
+    one, other = add_key(url, [Scope.SUMMARIES]), add_key(url, [Scope.SUMMARIES])
+    api = Api(url, KEYS_ONLY | {"api_rate_limit": "5/minute"})
+    assert [ask(api, key=one).status_code for _ in range(6)] == [200] * 5 + [429]
+    assert ask(api, key=other).status_code == 200
+    api.moment.pass_by(60)
+    assert ask(api, key=one).status_code == 200
+
+
+def test_what_is_published_then_is_served_and_the_previous_state_forgotten(url: str) -> None:
+    api = Api(url)
+    before = warm(api)
+    publish(url, SALES | {"new": {"1403/01/01": (1, 1)}}, generation=2, at_ms=NOW_MS + 1)
+    api.moment.pass_by()
+    after = [ask(api) for _ in range(3)]
+    assert all(answer.headers["etag"] != before.headers["etag"] for answer in after)
+    assert len({answer.content for answer in after}) == 1
+
+
+def test_a_store_that_fails_is_told_also_to_those_whose_answer_is_known(url: str) -> None:
+    api = Api(url)
+    warm(api)
+    (stores,) = api.stores
+    stores.close()
+    assert problem(api.series("weekly")) == (503, "store-unavailable")
+    assert document(ask(api))["status"] == 503
+    api.moment.pass_by()
+    assert ask(api).status_code == 200
+
+
+def test_an_answer_that_the_cache_does_not_hold_any_more_is_made_again(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'many.db'}"
+    publish(url, {merchant: {"1403/01/01": (1, 1), "1436/01/01": (1, 1)} for merchant in "abcd"})
+    api = Api(url, {"api_cache_mb": 1})  # of which one answer takes about a third
+    for merchant in "aaabcda":
+        assert api.series(fill="zero", merchant_id=merchant).status_code == 200
+    assert [line["cache"] for line in api.log()] == ["miss", "hit", "hit", "miss", "miss", "miss", "miss"]
