@@ -117,7 +117,7 @@ def test_requests_are_counted_against_the_rate_of_their_caller(url: str) -> None
 def test_what_is_published_then_is_served_and_the_previous_state_forgotten(url: str) -> None:
     api = Api(url)
     before = warm(api)
-    publish(url, SALES | {"new": {"1403/01/01": (1, 1)}}, generation=2, at_ms=NOW_MS + 1)
+    publish(url, {**SALES, "new": {"1403/01/01": (1, 1)}}, generation=2, at_ms=NOW_MS + 1)
     api.moment.pass_by()
     after = [ask(api) for _ in range(3)]
     assert all(answer.headers["etag"] != before.headers["etag"] for answer in after)
