@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import falcon.asgi
 
-from api.describing.html import PAGE_TYPE
-from api.describing.kept_pages import KeptPages
+from api.openapi.html import PAGE_TYPE
+from api.openapi.kept_pages import KeptPages
 from api.threads import ThreadPool
 
 
@@ -25,6 +25,6 @@ class DocsResource:
 
 
 def _page(name: str) -> bytes:
-    from api.describing.docs_page import docs_page
+    from api.openapi.docs_page import docs_page
 
     return docs_page()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import falcon.asgi
 
 from api.access.principal import LOCAL
-from api.describing.kept_pages import KeptPages
+from api.openapi.kept_pages import KeptPages
 from api.threads import ThreadPool
 
 _OPEN, _CLOSED = "open", "closed"
@@ -29,6 +29,6 @@ class OpenApiResource:
 def _document(name: str) -> bytes:
     import orjson
 
-    from api.describing.document import describe
+    from api.openapi.document import describe
 
     return orjson.dumps(describe(open_to_this_host=name == _OPEN))

@@ -6,8 +6,8 @@ from typing import Final
 
 import falcon.asgi
 
-from api.describing.html import PAGE_TYPE
-from api.describing.kept_pages import KeptPages
+from api.openapi.html import PAGE_TYPE
+from api.openapi.kept_pages import KeptPages
 from api.problems import Problem, ProblemKind
 from api.threads import ThreadPool
 
@@ -32,6 +32,6 @@ class ProblemsResource:
 
 
 def _page(slug: str) -> bytes:
-    from api.describing.problem_page import problem_page
+    from api.openapi.problem_page import problem_page
 
     return problem_page(_KINDS[slug])

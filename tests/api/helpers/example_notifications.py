@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from api.access.keys import digest_of, id_in
-from api.describing.examples import LINK_TOKEN
-from api.describing.notifying_examples import FAILED_ID, PENDING_ID, SUBSCRIPTION_ID
+from api.openapi.examples import LINK_TOKEN
+from api.openapi.notifying_examples import FAILED_ID, PENDING_ID, SUBSCRIPTION_ID
 from core.calendar import Mode
 from core.notifications.events import Event, EventKind
 from core.notifications.model import Notification

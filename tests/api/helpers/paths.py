@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.describing.notifying_examples import FAILED_ID, SUBSCRIPTION_ID
-from api.describing.operations import OPERATIONS
+from api.openapi.notifying_examples import FAILED_ID, SUBSCRIPTION_ID
+from api.openapi.operations import OPERATIONS
 
 IN_PATHS: Final = {
     "slug": "no-key",

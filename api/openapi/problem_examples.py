@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from api.describing.notifying_examples import KNOWN_KEY, PENDING_ID
 from api.notifying.listing import PATH as _NOTIFICATIONS
 from api.notifying.subscription_list import PATH as _SUBSCRIPTIONS
+from api.openapi.notifying_examples import KNOWN_KEY, PENDING_ID
 from api.problems import ProblemKind
 from api.reading.merchants import PATH as _MERCHANTS
 from api.reading.series import PATH as _SUMMARY

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from api.describing.html import Html, phrase, tag
-from api.describing.wording import Json, fields_of, kind_of
+from api.openapi.html import Html, phrase, tag
+from api.openapi.wording import Json, fields_of, kind_of
 
 
 def table(caption: str, names: tuple[str, ...], rows: list[Html]) -> Html | None:

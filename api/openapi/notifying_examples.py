@@ -1,12 +1,12 @@
-"""Requests about notifications with the answers they get: see `api.describing.examples`."""
+"""Requests about notifications with the answers they get: see `api.openapi.examples`."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from api.describing.examples import Example
 from api.notifying.listing import PATH as _NOTIFICATIONS
 from api.notifying.subscription_list import PATH as _SUBSCRIPTIONS
+from api.openapi.examples import Example
 
 FAILED_ID: Final = "bl3242i67mrn3pykcbnxtwocpq"
 """In the store of the examples: one that went out over SMS, and not by e-mail."""

@@ -1,10 +1,10 @@
-"""The bodies of answers about notifications, contacts and subscriptions, as models: see `api.describing.bodies`."""
+"""The bodies of answers about notifications, contacts and subscriptions, as models: see `api.openapi.bodies`."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from api.describing.bodies import Body, Instant, Int64
+from api.openapi.bodies import Body, Instant, Int64
 from core.calendar import Mode
 from core.calendar.periods import Locale
 from core.notifications.events import EventKind, LogStatus

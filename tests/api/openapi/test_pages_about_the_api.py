@@ -12,9 +12,9 @@ import pytest
 from asking import Api
 from example_store import api_over, fill
 
-from api.describing.commands import curl
-from api.describing.html import code_block, tag
-from api.describing.operations import OPERATIONS
+from api.openapi.commands import curl
+from api.openapi.html import code_block, tag
+from api.openapi.operations import OPERATIONS
 from api.problems import ProblemKind
 
 _PAGES = ["/docs", *(kind.value.uri for kind in ProblemKind)]

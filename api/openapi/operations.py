@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.describing import bodies, examples
-from api.describing.notifying_operations import NOTIFYING
-from api.describing.operation import HTML, JSON, Operation, Tag, in_path
 from api.notifying.payloads import SignIn
+from api.openapi import bodies, examples
+from api.openapi.notifying_operations import NOTIFYING
+from api.openapi.operation import HTML, JSON, Operation, Tag, in_path
 from api.problems import ProblemKind
 from api.reading.merchants import PATH as MERCHANTS_PATH
 from api.reading.merchants import MerchantsParameters

@@ -19,13 +19,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from paths import filled
 from slow_store import SlowStore
 
-from api.describing.document import describe
-from api.describing.examples import Example
-from api.describing.operation import Operation
-from api.describing.operations import OF_A_MERCHANT, OPERATIONS
-from api.describing.problem_examples import PROBLEMS, REQUEST_ID, problem_body
-from api.describing.responses import problems_of
 from api.notifying.user_path import CONVERTER
+from api.openapi.document import describe
+from api.openapi.examples import Example
+from api.openapi.operation import Operation
+from api.openapi.operations import OF_A_MERCHANT, OPERATIONS
+from api.openapi.problem_examples import PROBLEMS, REQUEST_ID, problem_body
+from api.openapi.responses import problems_of
 from api.problems import ProblemKind
 from core import __version__
 from core.settings import Settings
@@ -202,7 +202,7 @@ def test_every_parameter_and_field_is_explained() -> None:
 
 def test_nothing_of_it_is_imported_with_the_app() -> None:
     code = "import sys, api.app; print([name for name in sys.modules if name in sys.argv])"
-    lazy = ["api.describing.document", "api.describing.bodies", "api.describing.docs_page", "openapi_spec_validator"]
+    lazy = ["api.openapi.document", "api.openapi.bodies", "api.openapi.docs_page", "openapi_spec_validator"]
 
     done = subprocess.run(
         [sys.executable, "-c", code, *lazy], cwd=_ROOT, capture_output=True, text=True, timeout=60, check=True

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.describing.html import Html, joined, tag
+from api.openapi.html import Html, joined, tag
 
 Json = dict[str, Any]
 

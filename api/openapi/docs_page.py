@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from api.describing.commands import curl, pretty_json
-from api.describing.document import describe
-from api.describing.examples import Example
-from api.describing.html import Html, code_block, page, phrase, prose, tag
-from api.describing.operation import JSON, Operation, Tag
-from api.describing.operations import OPERATIONS
-from api.describing.responses import problems_of
-from api.describing.tables import field_table, parameter_table, table
-from api.describing.wording import Json
+from api.openapi.commands import curl, pretty_json
+from api.openapi.document import describe
+from api.openapi.examples import Example
+from api.openapi.html import Html, code_block, page, phrase, prose, tag
+from api.openapi.operation import JSON, Operation, Tag
+from api.openapi.operations import OPERATIONS
+from api.openapi.responses import problems_of
+from api.openapi.tables import field_table, parameter_table, table
+from api.openapi.wording import Json
 from api.problems import ProblemKind
 
 _SETTING: Final = "API=http://127.0.0.1:8000\nKEY=tss_…"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from api.describing.examples import Example
+from api.openapi.examples import Example
 from api.problems import ProblemKind
 from api.reading.parameters import Parameters
 

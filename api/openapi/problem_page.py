@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from api.describing.commands import curl, pretty_json
-from api.describing.html import Html, code_block, joined, page, phrase, tag
-from api.describing.operations import OPERATIONS
-from api.describing.problem_examples import PROBLEMS, problem_body
-from api.describing.responses import problems_of
+from api.openapi.commands import curl, pretty_json
+from api.openapi.html import Html, code_block, joined, page, phrase, tag
+from api.openapi.operations import OPERATIONS
+from api.openapi.problem_examples import PROBLEMS, problem_body
+from api.openapi.responses import problems_of
 from api.problems import ProblemKind
 
 

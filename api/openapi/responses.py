@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
-from api.describing import bodies
-from api.describing.operation import Operation
-from api.describing.schemas import reference_to
+from api.openapi import bodies
+from api.openapi.operation import Operation
+from api.openapi.schemas import reference_to
 from api.problems import CONTENT_TYPE, ProblemKind
 
 Json = dict[str, Any]

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from api.describing import bodies
-from api.describing.operation import JSON, TAGS, Operation
-from api.describing.operations import OPERATIONS
-from api.describing.problem_examples import PROBLEMS, problem_body
-from api.describing.responses import HEADERS, responses_of, responses_to_options
-from api.describing.schemas import component_schemas, query_parameters, reference_to
+from api.openapi import bodies
+from api.openapi.operation import JSON, TAGS, Operation
+from api.openapi.operations import OPERATIONS
+from api.openapi.problem_examples import PROBLEMS, problem_body
+from api.openapi.responses import HEADERS, responses_of, responses_to_options
+from api.openapi.schemas import component_schemas, query_parameters, reference_to
 from core import __version__
 
 Json = dict[str, Any]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from api.describing import notifying_bodies as bodies
-from api.describing import notifying_examples as examples
-from api.describing.operation import JSON, Operation, Tag, in_header, in_path
 from api.notifying.listing import PATH as NOTIFICATIONS_PATH
 from api.notifying.listing import NotificationsParameters
 from api.notifying.payloads import Contacts, NewNotification, NewSubscription, Nothing, Retry
@@ -14,6 +11,9 @@ from api.notifying.repeating import HEADER, PATTERN
 from api.notifying.subscription_list import PATH as SUBSCRIPTIONS_PATH
 from api.notifying.subscription_list import SubscriptionsParameters
 from api.notifying.values import ID_PATTERN
+from api.openapi import notifying_bodies as bodies
+from api.openapi import notifying_examples as examples
+from api.openapi.operation import JSON, Operation, Tag, in_header, in_path
 from api.problems import ProblemKind
 from core.notifications.model import KEPT_DAYS
 from core.stores.keys import Scope
