@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import falcon
-import orjson
+
+from api.openapi.bodies import Body
 
 
-def send_document(resp: falcon.Response, document: object, *, created_at: str | None = None) -> None:
+def send_document(resp: falcon.Response, document: Body, *, created_at: str | None = None) -> None:
     """Let `document` be the answer.
 
     :param created_at: the path of what the request has made.
@@ -16,4 +17,4 @@ def send_document(resp: falcon.Response, document: object, *, created_at: str | 
         resp.location = created_at
     resp.set_header("Cache-Control", "no-store")
     resp.content_type = falcon.MEDIA_JSON
-    resp.data = orjson.dumps(document)
+    resp.data = document.json_bytes()

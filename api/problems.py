@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Final
 
 import falcon
-import orjson
+from pydantic import Field
+
+from api.openapi.bodies import Body, Missing
 
 CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/problems/"
@@ -46,9 +48,14 @@ class ProblemKind(Enum):
         "bad-parameter",
         400,
         "A parameter is wrong",
-        "Correct the request: errors lists every parameter that is unknown, missing, repeated or has a wrong value.",
+        "Correct the request: errors lists everything that is unknown, missing, repeated or has a wrong value.",
     )
-    BAD_REQUEST = ProblemType("bad-request", 400, "The request cannot be understood", "Correct the request.")
+    BAD_REQUEST = ProblemType(
+        "bad-request",
+        400,
+        "The request cannot be understood",
+        "Correct the request: detail says what is wrong with it.",
+    )
     NO_KEY = ProblemType(
         "no-key",
         401,
@@ -84,7 +91,7 @@ class ProblemKind(Enum):
         "Merchants are named as in the source of the transactions.",
     )
     UNKNOWN_NOTIFICATION = ProblemType(
-        "unknown-notification", 404, "There is no such notification", "The id is in the answer that made it."
+        "unknown-notification", 404, "There is no such notification", "Use the id in the response that created it."
     )
     UNKNOWN_SUBSCRIPTION = ProblemType(
         "unknown-subscription", 404, "There is no such subscription", "/api/subscriptions lists them."
@@ -92,8 +99,8 @@ class ProblemKind(Enum):
     NOT_POSSIBLE = ProblemType(
         "not-possible",
         409,
-        "It is too late, or too early, for this",
-        "Look at the statuses of the logs and decide anew.",
+        "The notification is in no state that allows this",
+        "Read the status of its logs: dead, unknown and printed ones can be retried, open ones cancelled.",
     )
     IDEMPOTENCY_CONFLICT = ProblemType(
         "idempotency-conflict",
@@ -103,7 +110,7 @@ class ProblemKind(Enum):
     )
     NOT_FOUND = ProblemType("not-found", 404, "There is nothing at this address", "/openapi.json lists what there is.")
     METHOD_NOT_ALLOWED = ProblemType(
-        "method-not-allowed", 405, "This address does not know the method", "The header Allow lists those it knows."
+        "method-not-allowed", 405, "The address does not allow the method", "Use a method that the header Allow lists."
     )
     STALE_CURSOR = ProblemType(
         "stale-cursor",
@@ -111,12 +118,14 @@ class ProblemKind(Enum):
         "The pages belong to an earlier publication",
         "New summaries were published since the first page: start again without the cursor.",
     )
-    BODY_TOO_LARGE = ProblemType("body-too-large", 413, "The body is too large", "Send less.")
+    BODY_TOO_LARGE = ProblemType(
+        "body-too-large", 413, "The body is too large", "Send a smaller one: detail gives the limit."
+    )
     UNSUPPORTED_MEDIA_TYPE = ProblemType(
         "unsupported-media-type", 415, "The body is of the wrong type", "Send Content-Type: application/json."
     )
     TOO_MANY_REQUESTS = ProblemType(
-        "too-many-requests", 429, "Too many requests", "Wait for the seconds in Retry-After."
+        "too-many-requests", 429, "Too many requests", "Wait for the number of seconds in Retry-After, then try again."
     )
     INTERNAL_ERROR = ProblemType(
         "internal-error",
@@ -146,10 +155,26 @@ class ProblemKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ParameterError:
-    """What is wrong with one parameter, in words."""
+    """An error in one parameter or field of the request."""
 
-    parameter: str
-    detail: str
+    parameter: Annotated[str, Field(description="The name of the parameter, header or field, such as `limit`.")]
+    detail: Annotated[str, Field(description="What is wrong with it, in words that follow its name.")]
+
+
+class ProblemDetails(Body):
+    """A failure, in the form of RFC 9457. Programs tell failures apart by `type`, which never changes."""
+
+    type: str = Field(description="The kind of failure. It is also the path of a page that explains it.")
+    title: str = Field(description="The kind of failure in words; the same for each `type`.")
+    status: int = Field(ge=400, le=599, description="The HTTP status of the response.")
+    detail: str = Field(description="What failed this time.")
+    hint: str = Field(description="What to do about it.")
+    request_id: str | None = Field(
+        description="The `X-Request-Id` of the response, by which the operator finds the request in the log."
+    )
+    errors: list[ParameterError] | Missing = Field(
+        default=None, description="With `/problems/bad-parameter` only: every error in the request."
+    )
 
 
 class Problem(Exception):
@@ -178,22 +203,29 @@ class Problem(Exception):
         self.headers = headers or {}
 
 
+def details_of(problem: Problem, request_id: str | None, status: int | None = None) -> ProblemDetails:
+    """The body of the response to a request that failed with `problem`.
+
+    :param status: that of the response, where it is not that of the kind of problem.
+    """
+    known = problem.kind.value
+    details = ProblemDetails(
+        type=known.uri,
+        title=known.title,
+        status=status or known.status,
+        detail=problem.detail,
+        hint=known.advice,
+        request_id=request_id,
+    )
+    return details.model_copy(update={"errors": list(problem.errors)}) if problem.errors else details
+
+
 def answer(problem: Problem, req: falcon.Request, resp: falcon.Response) -> None:
     """Make `resp` the problem document of `problem`; whatever it held before is gone."""
     known = problem.kind.value
-    document: dict[str, Any] = {
-        "type": known.uri,
-        "title": known.title,
-        "status": known.status,
-        "detail": problem.detail,
-        "hint": known.advice,
-        "request_id": getattr(req.context, "request_id", None),
-    }
-    if problem.errors:
-        document["errors"] = [{"parameter": error.parameter, "detail": error.detail} for error in problem.errors]
     resp.status = known.status
     resp.text, resp.stream = None, None
-    resp.data = orjson.dumps(document)
+    resp.data = details_of(problem, getattr(req.context, "request_id", None)).json_bytes()
     for name in ("ETag", "Link", "Content-Disposition", "Content-Encoding", "Last-Modified"):
         resp.delete_header(name)
     resp.content_type = CONTENT_TYPE
@@ -207,17 +239,7 @@ def answer(problem: Problem, req: falcon.Request, resp: falcon.Response) -> None
 
 def refusal(status: int, detail: str) -> bytes:
     """A whole response, after which the connection is closed, for what never becomes a request of the application."""
-    known = ProblemKind.BAD_REQUEST.value
-    body = orjson.dumps(
-        {
-            "type": known.uri,
-            "title": known.title,
-            "status": status,
-            "detail": detail,
-            "hint": known.advice,
-            "request_id": None,
-        }
-    )
+    body = details_of(Problem(ProblemKind.BAD_REQUEST, detail), None, status).json_bytes()
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n\r\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from falcon import to_query_str
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from api.access.principal import Principal
 from api.notifying.places import Place, cursor_of, place_in
 from api.notifying.views import listed_view
+from api.openapi.bodies import Notifications
 from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
 from api.reading.store_access import StoreAccess
 from core.notifications.model import Notification, NotificationStatus
@@ -20,11 +21,13 @@ PATH: Final = "/api/notifications"
 class NotificationsParameters(Parameters):
     """The parameters of ``GET /api/notifications``."""
 
-    user_id: str | None = Field(default=None, min_length=1, description="Only those to this user.")
-    status: NotificationStatus | None = Field(default=None, description="Only those that stand so.")
-    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(default=100, description="Notifications a page.")
+    user_id: str | None = Field(default=None, min_length=1, description="Only notifications to this user.")
+    status: NotificationStatus | None = Field(default=None, description="Only notifications with this status.")
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
+        default=100, description="The number of notifications in a page."
+    )
     cursor: str | None = Field(
-        default=None, min_length=1, description="Where a page begins, as the header `Link` gave it."
+        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
     )
 
 
@@ -45,7 +48,7 @@ def read_parameters(query_string: str) -> tuple[NotificationsParameters, Place |
 
 def page(
     access: StoreAccess, caller: Principal, parameters: NotificationsParameters, after: Place | None
-) -> tuple[dict[str, Any], str | None]:
+) -> tuple[Notifications, str | None]:
     """The page, and where the next one is; None after the last.
 
     Announcements of summaries that `caller` may not read are left out: a page may have fewer than its limit.
@@ -59,7 +62,7 @@ def page(
         )
     )
     visible = [listed for listed in found[:limit] if _may_see(caller, listed.notification)]
-    document = {"notifications": [listed_view(listed) for listed in visible]}
+    document = Notifications(notifications=[listed_view(listed) for listed in visible])
     if len(found) <= limit:
         return document, None
     last = found[limit - 1].notification

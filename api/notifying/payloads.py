@@ -18,57 +18,65 @@ class Payload(BaseModel):
 
 
 class Nothing(Payload):
-    """A body without members, or none at all."""
+    """An empty object. The body may also be absent."""
 
 
 class SignIn(Payload):
     """The token of a sign-in link."""
 
-    token: str = Field(max_length=200, description="What follows the `#` in the link of `python -m api sign-in`.")
+    token: str = Field(max_length=200, description="The part of a link of `python -m api sign-in` after the `#`.")
 
 
 class NewNotification(Payload):
     """A message to a user, over one channel or more."""
 
-    user_id: UserId = Field(description="Whom it goes to: see `/api/users/{user_id}/contacts`.")
-    title: Title = Field(description="One line.")
-    body: Message = Field(description="The message, in lines and paragraphs.")
-    channels: Channels = Field(description="Over which it goes, each once: `sms`, `email`, `telegram`, `webhook`.")
-    locale: Locale = Field(default="fa", description="The language it is written in.")
+    user_id: UserId = Field(
+        description="The user who receives it. Their addresses are those of `/api/users/{user_id}/contacts`."
+    )
+    title: Title = Field(description="The title, one line.")
+    body: Message = Field(description="The text of the message, in lines and paragraphs.")
+    channels: Channels = Field(
+        description="The channels over which it is sent, each once: `sms`, `email`, `telegram`, `webhook`."
+    )
+    locale: Locale = Field(default="fa", description="The language of the message: `fa` or `en`.")
     expires_at: FutureInstant | None = Field(
         default=None,
-        description="An instant with its offset from UTC, from which on it is not sent any more. It must be to come.",
+        description="It is not sent after this time: RFC 3339 with an offset from UTC, in the future.",
     )
 
 
 class Retry(Payload):
-    """Which logs are sent again; an empty object, or no body, for all."""
+    """The channels to send again. The body may also be absent, for all of them."""
 
     channels: Channels | None = Field(
-        default=None, description="Only these; without it all that are `dead`, `unknown` or `printed`."
+        default=None, description="Only these channels. Without it: all whose log is `dead`, `unknown` or `printed`."
     )
 
 
 class Contacts(Payload):
-    """Where a user is reached, and nowhere else."""
+    """All addresses of a user."""
 
     contacts: dict[str, Any] = Field(
         max_length=16,
-        description="An address for each channel: a mobile phone number for `sms` (without a country: of Iran), an "
-        "address for `email`, the number of a chat or `@name` for `telegram`, a URL for `webhook`.",
+        description="The address for each channel: a mobile phone number for `sms` (Iranian unless it has a country "
+        "code), an e-mail address for `email`, a chat number or `@name` for `telegram`, a URL for `webhook`.",
         json_schema_extra={"additionalProperties": {"type": "string", "minLength": 1, "maxLength": 2048}},
     )
 
 
 class NewSubscription(Payload):
-    """Who is told of which summaries, once a period has ended."""
+    """A subscription of a user to summaries."""
 
-    user_id: UserId = Field(description="Who is told: see `/api/users/{user_id}/contacts`.")
+    user_id: UserId = Field(
+        description="The user who receives them. Their addresses are those of `/api/users/{user_id}/contacts`."
+    )
     merchant_id: MerchantId | None = Field(
-        default=None, description="Whose summaries; without it those of all merchants together."
+        default=None, description="The merchant. Without it: the summaries of all merchants together."
     )
     modes: Annotated[
         tuple[Mode, ...], Field(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}), Distinct
-    ] = Field(description="The lengths of periods.")
-    channels: Channels = Field(description="Over which, each once: `sms`, `email`, `telegram`, `webhook`.")
-    locale: Locale = Field(default="fa", description="The language of the messages.")
+    ] = Field(description="The periods after which a message is sent: each day, week or month.")
+    channels: Channels = Field(
+        description="The channels over which messages are sent, each once: `sms`, `email`, `telegram`, `webhook`."
+    )
+    locale: Locale = Field(default="fa", description="The language of the messages: `fa` or `en`.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from falcon import to_query_str
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from api.access.principal import Principal
 from api.notifying.places import Place, cursor_of, place_in
 from api.notifying.views import subscription_view
+from api.openapi.bodies import Subscriptions
 from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
 from api.reading.store_access import StoreAccess
 
@@ -19,10 +20,12 @@ PATH: Final = "/api/subscriptions"
 class SubscriptionsParameters(Parameters):
     """The parameters of ``GET /api/subscriptions``."""
 
-    user_id: str | None = Field(default=None, min_length=1, description="Only those of this user.")
-    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(default=100, description="Subscriptions a page.")
+    user_id: str | None = Field(default=None, min_length=1, description="Only subscriptions of this user.")
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
+        default=100, description="The number of subscriptions in a page."
+    )
     cursor: str | None = Field(
-        default=None, min_length=1, description="Where a page begins, as the header `Link` gave it."
+        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
     )
 
 
@@ -43,7 +46,7 @@ def read_parameters(query_string: str) -> tuple[SubscriptionsParameters, Place |
 
 def page(
     access: StoreAccess, caller: Principal, parameters: SubscriptionsParameters, after: Place | None
-) -> tuple[dict[str, Any], str | None]:
+) -> tuple[Subscriptions, str | None]:
     """The page, and where the next one is; None after the last.
 
     Subscriptions to summaries that `caller` may not read are left out: a page may have fewer than its limit.
@@ -55,7 +58,7 @@ def page(
         lambda stores: stores.subscriptions.all(user_id=parameters.user_id, in_force=True, after=after, limit=limit + 1)
     )
     visible = [subscription for subscription in found[:limit] if caller.may_read(subscription.merchant_id)]
-    document = {"subscriptions": [subscription_view(subscription) for subscription in visible]}
+    document = Subscriptions(subscriptions=[subscription_view(subscription) for subscription in visible])
     if len(found) <= limit:
         return document, None
     last = found[limit - 1]

@@ -1,9 +1,8 @@
-"""Notifications as clients see them."""
+"""Notifications and subscriptions as clients see them."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from api.openapi import bodies
 from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import Event
 from core.notifications.model import Notification, NotificationStatus
@@ -11,71 +10,69 @@ from core.stores.notifications import Kept, Listed, Log
 from core.stores.subscriptions import Subscription
 
 
-def notification_view(kept: Kept) -> dict[str, Any]:
+def notification_view(kept: Kept) -> bodies.Notification:
     """A notification with its logs and their history."""
-    return {
-        **_notification(kept.notification, kept.status),
-        "logs": [_log(kept.notification, log) for log in kept.logs],
-    }
+    listed = _listed(kept.notification, kept.status)
+    return bodies.Notification(**dict(listed), logs=[_log(kept.notification, log) for log in kept.logs])
 
 
-def listed_view(listed: Listed) -> dict[str, Any]:
+def listed_view(listed: Listed) -> bodies.ListedNotification:
     """A notification in a list, without its logs."""
-    return _notification(listed.notification, listed.status)
+    return _listed(listed.notification, listed.status)
 
 
-def subscription_view(subscription: Subscription) -> dict[str, Any]:
+def subscription_view(subscription: Subscription) -> bodies.Subscription:
     """A subscription."""
-    return {
-        "id": subscription.id,
-        "user_id": subscription.user_id,
-        "merchant_id": subscription.merchant_id,
-        "modes": list(subscription.modes),
-        "channels": list(subscription.channels),
-        "locale": subscription.locale,
-        "created_at": iso_instant(subscription.created_at_ms),
-        "ended_at": iso_instant_or_none(subscription.ended_at_ms),
-    }
+    return bodies.Subscription(
+        id=subscription.id,
+        user_id=subscription.user_id,
+        merchant_id=subscription.merchant_id,
+        modes=list(subscription.modes),
+        channels=list(subscription.channels),
+        locale=subscription.locale,
+        created_at=iso_instant(subscription.created_at_ms),
+        ended_at=iso_instant_or_none(subscription.ended_at_ms),
+    )
 
 
-def _notification(notification: Notification, status: NotificationStatus) -> dict[str, Any]:
-    return {
-        "id": notification.id,
-        "user_id": notification.user_id,
-        "title": notification.title,
-        "body": notification.body,
-        "channels": list(notification.channels),
-        "locale": notification.locale,
-        "status": status,
-        "created_at": iso_instant(notification.created_at_ms),
-        "expires_at": iso_instant_or_none(notification.expires_at_ms),
-    }
+def _listed(notification: Notification, status: NotificationStatus) -> bodies.ListedNotification:
+    return bodies.ListedNotification(
+        id=notification.id,
+        user_id=notification.user_id,
+        title=notification.title,
+        body=notification.body,
+        channels=list(notification.channels),
+        locale=notification.locale,
+        status=status,
+        created_at=iso_instant(notification.created_at_ms),
+        expires_at=iso_instant_or_none(notification.expires_at_ms),
+    )
 
 
-def _log(notification: Notification, log: Log) -> dict[str, Any]:
+def _log(notification: Notification, log: Log) -> bodies.NotificationLog:
     state = log.state
-    return {
-        "id": notification.log_id(log.channel),
-        "channel": log.channel,
-        "status": state.status,
-        "attempts": state.attempts,
-        "last_attempt_at": iso_instant_or_none(state.last_attempt_at_ms),
-        "error_message": state.error_message,
-        "reference": state.reference,
-        "due_at": iso_instant_or_none(state.due_at_ms),
-        "cancelling": state.cancelling,
-        "finished_at": iso_instant_or_none(state.finished_at_ms),
-        "history": [_event(event) for event in log.events],
-    }
+    return bodies.NotificationLog(
+        id=notification.log_id(log.channel),
+        channel=log.channel,
+        status=state.status,
+        attempts=state.attempts,
+        last_attempt_at=iso_instant_or_none(state.last_attempt_at_ms),
+        error_message=state.error_message,
+        reference=state.reference,
+        due_at=iso_instant_or_none(state.due_at_ms),
+        cancelling=state.cancelling,
+        finished_at=iso_instant_or_none(state.finished_at_ms),
+        history=[_event(event) for event in log.events],
+    )
 
 
-def _event(event: Event) -> dict[str, Any]:
-    return {
-        "number": event.number,
-        "kind": event.kind,
-        "at": iso_instant(event.at_ms),
-        "until": iso_instant_or_none(event.until_ms),
-        "error": event.error,
-        "reference": event.reference,
-        "sender": event.sender,
-    }
+def _event(event: Event) -> bodies.HistoryEvent:
+    return bodies.HistoryEvent(
+        number=event.number,
+        kind=event.kind,
+        at=iso_instant(event.at_ms),
+        until=iso_instant_or_none(event.until_ms),
+        error=event.error,
+        reference=event.reference,
+        sender=event.sender,
+    )

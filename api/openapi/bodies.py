@@ -1,228 +1,349 @@
-"""The bodies of answers, as models: what the resources write, said once more for the OpenAPI document.
+"""The bodies of answers: what resources write, and what the OpenAPI document describes, from the same models.
 
-The resources write plain dictionaries, which is faster; that they write just these is tested against the server.
+Bodies of requests are in `api.notifying.payloads`, the document of a failure is in `api.problems`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import (
+    Annotated,
+    Literal,
+    NotRequired,  # which pydantic wants before Python 3.12
+)
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, with_config
 from pydantic.json_schema import SkipJsonSchema
+from typing_extensions import TypedDict
 
-from api.problems import ProblemKind
+from core.calendar import Mode
+from core.calendar.periods import Locale
+from core.notifications.events import EventKind, LogStatus
+from core.notifications.model import NotificationStatus
+from core.stores.keys import Scope
 
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 Exact = int
-"""Perhaps above 64 bits, so that it has no format."""
+"""An integer that may exceed 64 bits, and so has no format."""
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""A time in UTC as RFC 3339 text, as `core.instants` writes it."""
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 Missing = SkipJsonSchema[None]
-"""With a default: the field may be left out, but is never null."""
+"""With a default: the field may be absent, but is never null."""
 
 
 class Body(BaseModel):
-    """Part of an answer; it has no other fields."""
+    """A JSON object that the API writes; it has no other fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    def json_bytes(self) -> bytes:
+        """The object as JSON, without the optional fields that were not set."""
+        return self.model_dump_json(exclude_unset=True).encode()
 
 
-class Point(Body):
-    """One period of a series."""
+@with_config(ConfigDict(extra="forbid"))
+class Point(TypedDict):
+    """One period of a series."""  # a dictionary: a series has thousands, and cold answers are built from them
 
-    key: str = Field(description="The period, such as `1403/04/04`, `1403/W15` or `1403/04`.")
-    value: Int64 = Field(description="The sum of amounts, or the number of transactions; exact.")
-    label: str | Missing = Field(default=None, description="What people call the period; with `locale` only.")
+    key: Annotated[
+        str, Field(description="The period: `1403/04/04` (day), `1403/W15` (week) or `1403/04` (month). ASCII digits.")
+    ]
+    value: Annotated[
+        Int64,
+        Field(
+            description="With `type=amount` the sum of amounts, in the unit of the source and the `currency` of "
+            "`/api/me`; with `type=count` the number of transactions. Exact."
+        ),
+    ]
+    label: NotRequired[
+        Annotated[
+            str, Field(description="The name of the period in the language of `locale`; absent without `locale`.")
+        ]
+    ]
 
 
 class Series(RootModel[list[Point]]):
-    """Periods, ascending by key; those without transactions are left out unless `fill=zero`."""
+    """The periods of a series, ascending by `key`."""
 
 
 class Merchant(Body):
-    """What one merchant comes to in the months asked for."""
+    """A merchant and its totals."""
 
-    merchant_id: str = Field(description="As in the source of the transactions.")
-    amount: Exact = Field(description="The sum of amounts: exact, and perhaps above 64 bits.")
-    count: Exact = Field(description="The number of transactions: exact.")
+    merchant_id: str = Field(description="The id of the merchant in the source of the transactions.")
+    amount: Exact = Field(
+        description="The sum of amounts in the months requested, in the unit of the source and the `currency` of "
+        "`/api/me`. Exact; may exceed 64 bits."
+    )
+    count: Exact = Field(description="The number of transactions in the months requested. Exact.")
 
 
 class Merchants(Body):
-    """One page of merchants."""
+    """A page of merchants."""
 
-    merchants: list[Merchant] = Field(description="In the order asked for.")
-    total: int = Field(ge=0, description="The merchants on all pages together.")
+    merchants: list[Merchant] = Field(description="The merchants of this page, in the order of `sort`.")
+    total: int = Field(ge=0, description="The number of merchants on all pages.")
 
 
 class Key(Body):
-    """The key of the request."""
+    """An API key, without its secret."""
 
-    id: str = Field(description="The part of the key that is no secret.")
-    name: str = Field(description="What the operator called it.")
+    id: str = Field(description="The public part of the key, as `python -m api keys list` shows it.")
+    name: str = Field(description="The name that the operator gave the key.")
 
 
 class PublishedDays(Body):
-    """What is published: its version, and its days in the calendar in force and as Gregorian dates."""
+    """The published summaries and the days that they cover."""
 
-    version: str = Field(description="Changes with each publication; ETags and cursors belong to one.")
-    published_at: Instant = Field(description="When, in UTC.")
-    first_day_key: str | None = Field(description="The first day with transactions, or null when there are none.")
-    last_day_key: str | None = Field(description="The last such day.")
-    first_day_date: Day | None = Field(description="The first day as a Gregorian date.")
-    last_day_date: Day | None = Field(description="The last day as a Gregorian date.")
+    version: str = Field(description="The version of the published summaries. Each publication has another.")
+    published_at: Instant = Field(description="When it was published (UTC).")
+    first_day_key: str | None = Field(description="The first day with transactions, as a key; null without any.")
+    last_day_key: str | None = Field(description="The last day with transactions, as a key; null without any.")
+    first_day_date: Day | None = Field(description="The first day as a Gregorian date; null without transactions.")
+    last_day_date: Day | None = Field(description="The last day as a Gregorian date; null without transactions.")
 
 
 class Me(Body):
-    """The caller, and what a program must know to ask on."""
+    """The caller's access, and what a client needs to know for its next requests."""
 
-    open: bool = Field(description="Whether the request was served without a key, because it came from this host.")
-    signed_in: bool = Field(description="Whether a person asks, who signed in with a link.")
-    key: Key | None = Field(description="The key of the request, or null where there is none.")
-    scopes: list[Literal["notifications", "operate", "summaries"]] = Field(description="What the key allows.")
-    merchants: list[str] = Field(description="The merchants whose summaries the key allows beside its scopes.")
-    calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of keys.")
-    time_zone: str = Field(description="IANA name of the zone whose local days transactions belong to.")
-    currency: str = Field(description="ISO 4217 code of the unit of amounts.")
-    published: PublishedDays | None = Field(description="What is published, or null while nothing is.")
+    open: bool = Field(description="True when the server accepts this caller without a key (`API_ACCESS`).")
+    signed_in: bool = Field(description="True when the request carries the session cookie of a signed-in person.")
+    key: Key | None = Field(description="The key of the request; null without one.")
+    scopes: list[Scope] = Field(description="The scopes of the caller.")
+    merchants: list[str] = Field(
+        description="Merchants whose summaries the caller may read. With the scope `summaries` it may read all."
+    )
+    calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of the keys of periods.")
+    time_zone: str = Field(description="The IANA time zone in which days begin and end.")
+    currency: str = Field(description="The currency of amounts, an ISO 4217 code.")
+    published: PublishedDays | None = Field(description="The published summaries; null before the first publication.")
 
 
 class SessionState(Body):
-    """Whether the browser has a session now."""
+    """The session of a browser."""
 
-    signed_in: bool = Field(description="Whether it has.")
-    expires_at: Instant | None = Field(description="Until when, in UTC.")
+    signed_in: bool = Field(description="True when the browser now has a session.")
+    expires_at: Instant | None = Field(description="When the session ends (UTC); null without a session.")
 
 
 class Filter(Body):
-    """Only transactions whose `field` equals `value` are counted."""
+    """An equality filter: only transactions whose `field` equals `value` are counted."""
 
-    field: str = Field(description="Path of a field of the raw transactions.")
-    value: str = Field(description="As text.")
+    field: str = Field(description="The path of a field in the raw transactions.")
+    value: str = Field(description="The value that the field must have, as text.")
 
 
 class PublishedState(Body):
     """The published summaries as a whole."""
 
-    version: str = Field(description="Changes with each publication.")
-    generation: Int64 = Field(description="1, 2, 3, …")
-    run_id: Int64 = Field(description="The run that published it.")
-    published_at: Instant = Field(description="When, in UTC.")
-    as_of: Instant = Field(description="All transactions before that are counted, as far as runs have looked; in UTC.")
+    version: str = Field(description="The version of the published summaries. Each publication has another.")
+    generation: Int64 = Field(description="The number of the publication: 1, 2, 3, …")
+    run_id: Int64 = Field(description="The number of the run that published it.")
+    published_at: Instant = Field(description="When it was published (UTC).")
+    as_of: Instant = Field(description="When the sources were last read (UTC). Later transactions are not counted yet.")
     age_s: float = Field(ge=0, description="Seconds since `as_of`.")
-    first_day_key: str | None = Field(description="The first day with transactions, or null when there are none.")
-    last_day_key: str | None = Field(description="The last such day.")
-    summaries: Int64 = Field(ge=0, description="Rows of all modes.")
-    total_amount: Exact = Field(description="The sum of all amounts: exact, and perhaps above 64 bits.")
-    total_count: Int64 = Field(ge=0, description="The number of transactions counted.")
-    calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of keys.")
-    time_zone: str = Field(description="IANA name of the zone whose local days transactions belong to.")
+    first_day_key: str | None = Field(description="The first day with transactions, as a key; null without any.")
+    last_day_key: str | None = Field(description="The last day with transactions, as a key; null without any.")
+    summaries: Int64 = Field(ge=0, description="The number of summary rows: days, weeks and months of all merchants.")
+    total_amount: Exact = Field(
+        description="The sum of all amounts, in the unit of the source and the `currency` of `/api/me`. Exact; may "
+        "exceed 64 bits."
+    )
+    total_count: Int64 = Field(ge=0, description="The number of all transactions counted.")
+    calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of the keys of periods.")
+    time_zone: str = Field(description="The IANA time zone in which days begin and end.")
     zone_rules: str | None = Field(
-        description="SHA-256 of the changes of offset of that zone by which days were told apart; null where the store "
-        "is from before that was recorded."
+        description="SHA-256 of the UTC offsets of the time zone with which days were computed; null in stores of "
+        "earlier versions."
     )
-    zone_rules_source: str | None = Field(description="Where these rules came from, such as `tzdata 2026.6`.")
+    zone_rules_source: str | None = Field(
+        description="Where the rules of the time zone came from, such as `tzdata 2026.6`; null if unknown."
+    )
     zone_rules_agree: bool | None = Field(
-        description="Whether this server has the same rules. If not, a job with its rules may only replace everything."
+        description="True when this server has the same rules of the time zone. Where it is false, a job on this host "
+        "must rebuild everything. Null if unknown."
     )
-    filters: list[Filter] = Field(description="Only transactions that meet all of these are counted.")
+    filters: list[Filter] = Field(description="Only transactions that match all of these filters are counted.")
 
 
 class Rejects(Body):
-    """Documents that the run which published could not read."""
+    """Documents of the source that could not be read as transactions."""
 
-    count: Int64 = Field(ge=0, description="How many.")
-    by_reason: dict[str, int] = Field(description="How many for each field and reason, such as `amount: fraction`.")
+    count: Int64 = Field(ge=0, description="The number of rejected documents.")
+    by_reason: dict[str, int] = Field(description="The number for each field and reason, such as `amount: fraction`.")
 
 
 class Conservation(Body):
-    """What became of each document: `read` = `counted` + `rejected` + `filtered` + `out_of_range`."""
+    """A balance of the documents of a run: `read` = `counted` + `rejected` + `filtered` + `out_of_range`."""
 
-    read: Int64 = Field(description="Documents in the source.")
-    counted: Int64 = Field(description="Those that the summaries count.")
-    rejected: Int64 = Field(description="Those that could not be read.")
-    filtered: Int64 = Field(description="Those that a filter left out.")
-    out_of_range: Int64 = Field(description="Those outside the days that were asked for.")
-    holds: bool = Field(description="Whether the numbers add up.")
+    read: Int64 = Field(description="Documents read from the source.")
+    counted: Int64 = Field(description="Documents counted in the summaries.")
+    rejected: Int64 = Field(description="Documents that could not be read as transactions.")
+    filtered: Int64 = Field(description="Documents that a filter excluded.")
+    out_of_range: Int64 = Field(description="Documents outside the days that were requested.")
+    holds: bool = Field(description="True when the numbers add up.")
 
 
 class Failure(Body):
-    """The last of the recent runs that failed."""
+    """A failed run."""
 
-    run_id: Int64 = Field(description="Its number.")
-    status: Literal["failed", "interrupted", "died"] = Field(description="How it ended.")
-    ended_at: Instant | None = Field(description="When, in UTC.")
-    error: str | None = Field(description="Why, in a sentence.")
+    run_id: Int64 = Field(description="The number of the run.")
+    status: Literal["failed", "interrupted", "died"] = Field(
+        description="`failed`: it stopped with an error. `interrupted`: a signal stopped it. `died`: its process ended "
+        "without a word."
+    )
+    ended_at: Instant | None = Field(description="When it ended (UTC); null if unknown.")
+    error: str | None = Field(description="The error in one sentence; null if unknown.")
 
 
 class Running(Body):
-    """The run under way."""
+    """A run in progress."""
 
-    run_id: Int64 = Field(description="Its number.")
-    phase: str = Field(description="What it does: `reading`, `checking`, `publishing`.")
-    started_at: Instant = Field(description="When it began, in UTC.")
-    heartbeat_at: Instant = Field(description="When it was last known to live, in UTC.")
+    run_id: Int64 = Field(description="The number of the run.")
+    phase: str = Field(description="The current step: `reading`, `checking` or `publishing`.")
+    started_at: Instant = Field(description="When it started (UTC).")
+    heartbeat_at: Instant = Field(description="When its process last reported that it is alive (UTC).")
     read: Int64 = Field(description="Documents read so far.")
     counted: Int64 = Field(description="Documents counted so far.")
 
 
 class Status(Body):
-    """How the summaries stand."""
+    """The state of the summaries and of the runs that build them."""
 
     state: Literal["ok", "degraded", "empty"] = Field(
-        description="`empty`: nothing is published. `degraded`: see `degraded_by`."
+        description="`ok`, `degraded` (see `degraded_by`) or `empty` (nothing is published)."
     )
     degraded_by: list[Literal["rejects", "age"]] = Field(
-        description="`rejects`: the last run that went well had some. `age`: the sources were last read longer ago "
-        "than `API_MAX_AGE_S`."
+        description="`rejects`: the last successful run rejected documents. `age`: the sources were last read more "
+        "than `API_MAX_AGE_S` seconds ago."
     )
-    published: PublishedState | None = Field(description="Null while nothing is.")
-    rejects: Rejects | None = Field(description="Of the last run that published, or found all unchanged.")
-    conservation: Conservation | None = Field(description="Of the same run.")
+    published: PublishedState | None = Field(description="The published summaries; null before the first publication.")
+    rejects: Rejects | None = Field(description="The rejects of the last successful run; null without one.")
+    conservation: Conservation | None = Field(description="The balance of the last successful run; null without one.")
     warnings: list[str] = Field(
-        description="Of the same run, such as days that are kept as published although documents of them are gone."
+        description="Warnings of the last successful run, such as days that were kept although their documents are "
+        "gone from the source."
     )
-    last_failure: Failure | None = Field(description="The latest of the recent runs that failed, or null.")
-    running: Running | None = Field(description="The run under way, or null.")
+    last_failure: Failure | None = Field(description="The latest failed run; null if none of the recent runs failed.")
+    running: Running | None = Field(description="The run in progress; null if there is none.")
 
 
 class Health(Body):
-    """The process answers."""
+    """The process is alive."""
 
-    status: Literal["ok"] = Field(description="Always the same.")
+    status: Literal["ok"] = Field(description="Always `ok`.")
 
 
 class Ready(Body):
-    """Summaries can be served."""
+    """Summaries are served."""
 
     status: Literal["ready", "degraded"] = Field(
-        description="`degraded`: they are older than `API_MAX_AGE_S`; they are served all the same."
+        description="`ready`, or `degraded`: the summaries are older than `API_MAX_AGE_S` seconds and still served."
     )
-    version: str | Missing = Field(default=None, description="What is published; with the scope `operate` only.")
-
-
-class BadParameter(Body):
-    """What is wrong with one parameter."""
-
-    parameter: str = Field(description="Its name, as in the request.")
-    detail: str = Field(description="What is wrong with it.")
-
-
-class Problem(Body):
-    """A failure (RFC 9457). Programs tell problems apart by `type`, which never changes."""
-
-    type: str = Field(
-        description="Also the address of a page about it, relative to the server.",
-        json_schema_extra={"enum": [kind.value.uri for kind in ProblemKind]},
-    )
-    title: str = Field(description="The type in words.")
-    status: int = Field(ge=400, le=599, description="That of the answer.")
-    detail: str = Field(description="What is the case this time.")
-    hint: str = Field(description="What to do about it.")
-    request_id: str | None = Field(description="By which the operator finds the request in the log.")
-    errors: list[BadParameter] | Missing = Field(
-        default=None, description="Of `bad-parameter`: everything that is wrong."
+    version: str | Missing = Field(
+        default=None, description="The version of the published summaries; only for callers with the scope `operate`."
     )
 
 
-class Description(RootModel[dict[str, Any]]):
-    """An OpenAPI document."""
+class HistoryEvent(Body):
+    """An event in the delivery of a message. Events never change."""
+
+    number: int = Field(ge=1, description="The number of the event in its log: 1, 2, 3, …")
+    kind: EventKind = Field(
+        description="`attempt`: sending started. `success`: the gateway accepted the message. `printed`: it was only "
+        "logged. `failed`: the attempt failed. `maybe`: the attempt failed, but the gateway may have the message and "
+        "recognises a repetition. `dead`: delivery was given up. `unknown`: the gateway may have the message. `cancel` "
+        "and `retry`: a client requested it."
+    )
+    at: Instant = Field(description="When it happened (UTC).")
+    until: Instant | None = Field(
+        description="For `attempt`: when the attempt times out. For `failed` and `maybe`: when the next attempt is "
+        "due. Otherwise null. (UTC)"
+    )
+    error: str | None = Field(description="The error in one sentence; null without one.")
+    reference: str | None = Field(description="The gateway's id of the message; null if it gave none.")
+    sender: str | None = Field(
+        description="For `attempt`: the sender of `NOTIFY_SENDERS` that made it, such as `kavenegar`. Otherwise null."
+    )
+
+
+class NotificationLog(Body):
+    """The delivery of a notification over one channel."""
+
+    id: str = Field(description="The id of the notification and the channel, joined by a colon.")
+    channel: str = Field(description="The channel, such as `sms`.")
+    status: LogStatus = Field(
+        description="Open: `pending` (not sent yet), `sending` (an attempt is in progress), `retrying` (an attempt "
+        "failed, another follows). Final: `success` (the gateway accepted it), `printed` (only logged, nobody received "
+        "it), `dead` (given up), `cancelled`, `unknown` (the gateway may have it, so it is not sent again unless a "
+        "client asks for a retry)."
+    )
+    attempts: Int64 = Field(ge=0, description="The number of attempts.")
+    last_attempt_at: Instant | None = Field(description="When the last attempt started (UTC); null without one.")
+    error_message: str | None = Field(
+        description="The error of the last attempt; null after success, after a retry request, and without an error."
+    )
+    reference: str | None = Field(description="The gateway's id of the message; null if it gave none.")
+    due_at: Instant | None = Field(
+        description="When the next attempt is due, or the attempt in progress times out (UTC); null in final states."
+    )
+    cancelling: bool = Field(description="True when it was cancelled during an attempt that is still in progress.")
+    finished_at: Instant | None = Field(description="When it reached its final state (UTC); null while it is open.")
+    history: list[HistoryEvent] = Field(description="All events, oldest first.")
+
+
+class ListedNotification(Body):
+    """A notification in a list."""
+
+    id: str = Field(description="The id of the notification: 26 letters and digits.")
+    user_id: str = Field(description="The user who receives it.")
+    title: str = Field(description="The title, one line.")
+    body: str = Field(description="The text of the message.")
+    channels: list[str] = Field(description="The channels over which it is sent.")
+    locale: Locale = Field(description="The language of the message: `fa` or `en`.")
+    status: NotificationStatus = Field(
+        description="`pending`: delivery is open on some channel. `sent`: every channel succeeded. `printed`: every "
+        "channel succeeded or was only logged, and one was only logged. `cancelled`: every channel was cancelled. "
+        "`failed`: everything else."
+    )
+    created_at: Instant = Field(description="When it was created (UTC).")
+    expires_at: Instant | None = Field(description="It is not sent after this time (UTC); null without a limit.")
+
+
+class Notification(ListedNotification):
+    """A notification and its delivery."""
+
+    logs: list[NotificationLog] = Field(description="The delivery over each channel, in the order of `channels`.")
+
+
+class Notifications(Body):
+    """A page of notifications."""
+
+    notifications: list[ListedNotification] = Field(description="The notifications of this page, newest first.")
+
+
+class UserContacts(Body):
+    """The addresses of a user."""
+
+    user_id: str = Field(description="The id of the user.")
+    contacts: dict[str, str] = Field(
+        description="The address for each channel in its normal form, such as `+989123456789` for `sms`."
+    )
+
+
+class Subscription(Body):
+    """A subscription of a user to summaries."""
+
+    id: str = Field(description="The id of the subscription: 26 letters and digits.")
+    user_id: str = Field(description="The user who receives the summaries.")
+    merchant_id: str | None = Field(description="The merchant; null for the summaries of all merchants together.")
+    modes: list[Mode] = Field(description="The periods after which a message is sent: each day, week or month.")
+    channels: list[str] = Field(description="The channels over which messages are sent.")
+    locale: Locale = Field(description="The language of the messages: `fa` or `en`.")
+    created_at: Instant = Field(description="When it was created (UTC). Periods that ended earlier are not announced.")
+    ended_at: Instant | None = Field(description="When it was ended (UTC); null while it is active.")
+
+
+class Subscriptions(Body):
+    """A page of active subscriptions."""
+
+    subscriptions: list[Subscription] = Field(description="The subscriptions of this page, oldest first.")

@@ -1,47 +1,72 @@
-"""The OpenAPI 3.1 document, made from the operations, the models that check parameters and the table of problems.
+"""The OpenAPI 3.1 document, made from the operations, the models of bodies and parameters, and the table of problems.
 
 SpecTree would take the paths and models, but knows neither headers of responses, nor other media types than
-application/json, nor examples, adds a 422 that this API never answers, and wraps each responder: more would have to be
-mended than it makes.
+application/json, nor examples, adds a 422 that this API never answers, and wraps each responder.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from api.openapi import bodies
+from api.openapi.examples import Example, operation_examples, problem_examples
 from api.openapi.operation import JSON, TAGS, Operation
 from api.openapi.operations import OPERATIONS
-from api.openapi.problem_examples import PROBLEMS, problem_body
-from api.openapi.responses import HEADERS, responses_of, responses_to_options
 from api.openapi.schemas import component_schemas, query_parameters, reference_to
+from api.problems import CONTENT_TYPE, ProblemDetails, ProblemKind
 from core import __version__
 
 Json = dict[str, Any]
 
 _TITLE: Final = "Transaction summaries"
 _ABOUT: Final = """\
-Exact daily, weekly and monthly summaries of transactions: of one merchant, or of all together; and notifications to \
-users that arrive once.
+Exact daily, weekly and monthly summaries of the transactions of merchants, and notifications to users.
 
-Summaries come from what was published last, and each from one publication, never from two. They have an `ETag`: a \
-client that sends it back as `If-None-Match` gets 304 while nothing has changed.
+**Summaries** come from the last publication, never from a mix of two. Responses have a strong `ETag`: send it back as \
+`If-None-Match`, and you receive 304 without a body while nothing has changed.
 
-A parameter that is unknown, repeated or wrong is an error, and one answer lists all of them. Failures are documents \
-of the type `application/problem+json` (RFC 9457), whose `type` programs may rely on. What is not valid HTTP is \
-refused with 400, 408, 414, 417, 431 or 501, and the type `/problems/bad-request`."""
+**Requests.** The body of a request is one JSON object in UTF-8 with `Content-Type: application/json`. A parameter or \
+field that is unknown, repeated or wrong is an error, and one response lists all of them. `HEAD` works wherever `GET` \
+does; `OPTIONS` lists the methods of a path in `Allow`.
+
+**Failures** are `application/problem+json` (RFC 9457). Rely on `type`, which never changes; it is also the path of a \
+page about it. What is not valid HTTP is refused with 400, 408, 414, 417, 431 or 501 and the type \
+`/problems/bad-request`.
+
+**Units.** Amounts are integers in the unit of the source, in the `currency` that `/api/me` names. Times are RFC 3339 \
+in UTC. Fields whose name ends with `_s` are seconds."""
 _KEYS: Final = """\
-`Authorization: Bearer KEY`, with a key that the operator made (`python -m api keys add`). Scopes: `summaries` (of all \
-merchants), `merchant:ID` (of that merchant), `notifications`, `operate`.
+A key that the operator created with `python -m api keys add`, sent as `Authorization: Bearer KEY`. Its scopes: \
+`summaries` (of all merchants), `merchant:ID` (the summaries of that merchant), `notifications`, `operate`.
 
-Where the operator has set `API_ACCESS=open-loopback`, programs on the server's own host need none: direct requests \
-from a loopback address to a loopback name. People sign in to the dashboard with a link (`python -m api sign-in`), \
-which sets a session cookie."""
-
+A person who signed in to the dashboard with a link of `python -m api sign-in` has a session cookie instead, with all \
+scopes. Writes with it are accepted from pages of this server only. With `API_ACCESS=open-loopback` programs on the \
+server's own host need no key."""
 _SCHEME: Final = "key"
+
+_EVERYWHERE: Final = (ProblemKind.BODY_TOO_LARGE, ProblemKind.INTERNAL_ERROR)
+_WHERE_GUARDED: Final = (
+    ProblemKind.NO_KEY,
+    ProblemKind.BAD_KEY,
+    ProblemKind.TOO_MANY_REQUESTS,
+    ProblemKind.NOT_BUILT_YET,
+    ProblemKind.OVERLOADED,
+    ProblemKind.STORE_UNAVAILABLE,
+)
+_OF_STATUS: Final[dict[int, tuple[str, ...]]] = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+_BEFORE_THE_APPLICATION: Final = {
+    "408": "The request took longer than `API_REQUEST_TIMEOUT_S` seconds to arrive.",
+    "414": "The request line is too long.",
+    "431": "There are too many header fields, or they are too long.",
+}
+"""What the server refuses by itself, with the problem ``/problems/bad-request``."""
 
 
 def describe(*, open_to_this_host: bool) -> Json:
@@ -57,40 +82,47 @@ def describe(*, open_to_this_host: bool) -> Json:
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": "/", "description": "This server"}],
         "tags": [{"name": str(tag), "description": description} for tag, description in TAGS.items()],
-        "paths": {path: _path_item(same, open_to_this_host) for path, same in _by_path().items()},
+        "paths": _paths(open_to_this_host),
         "components": {
-            "schemas": component_schemas(_models()),
-            "headers": HEADERS,
+            "schemas": _schemas(),
+            "headers": _HEADERS,
             "examples": {
-                kind.value.slug: {"summary": kind.value.title, "value": problem_body(kind, example)}
-                for kind, example in PROBLEMS.items()
+                kind.value.slug: {"summary": example.summary, "value": example.answer}
+                for kind, example in problem_examples().items()
             },
             "securitySchemes": {_SCHEME: {"type": "http", "scheme": "bearer", "description": _KEYS}},
         },
     }
 
 
-def _by_path() -> dict[str, list[Operation]]:
-    found: dict[str, list[Operation]] = defaultdict(list)
+def _problems_of(operation: Operation) -> list[ProblemKind]:
+    """Every kind of problem that `operation` may answer with, in the order of the table."""
+    kinds = {*operation.problems, *_EVERYWHERE, *(_WHERE_GUARDED if operation.guarded else ())}
+    return [kind for kind in ProblemKind if kind in kinds]
+
+
+def _paths(open_to_this_host: bool) -> Json:
+    paths: dict[str, Json] = defaultdict(dict)
     for operation in OPERATIONS:
-        found[operation.path].append(operation)
-    return found
+        paths[operation.path][operation.method.lower()] = _described(operation, open_to_this_host)
+    return dict(paths)
 
 
-def _models() -> list[type[BaseModel]]:
+def _schemas() -> Json:
     used = [model for operation in OPERATIONS for model in (operation.request, *operation.answers.values())]
-    return [*dict.fromkeys(model for model in used if model is not None), bodies.Problem]
-
-
-def _path_item(operations: list[Operation], open_to_this_host: bool) -> Json:
-    item: Json = {}
-    for operation in operations:
-        item[operation.method.lower()] = described = _described(operation, open_to_this_host)
-        if operation.method == "GET":
-            item["head"] = _head(operation, described)
-    return item | {"options": _options(operations)}
+    models: list[type[BaseModel]] = [model for model in dict.fromkeys(used) if model is not None]
+    schemas = component_schemas([*models, ProblemDetails])
+    details = schemas[ProblemDetails.__name__]["properties"]
+    details["type"] = {"$ref": "#/components/schemas/ProblemType", "description": details["type"]["description"]}
+    schemas["ProblemType"] = {
+        "type": "string",
+        "enum": [kind.value.uri for kind in ProblemKind],
+        "x-enum-varnames": [kind.name for kind in ProblemKind],  # the names that client generators give
+        "description": "The kinds of failures.",
+    }
+    return schemas
 
 
 def _described(operation: Operation, open_to_this_host: bool) -> Json:
@@ -103,45 +135,11 @@ def _described(operation: Operation, open_to_this_host: bool) -> Json:
         "parameters": [
             *operation.path_parameters,
             *(query_parameters(operation.parameters) if operation.parameters else ()),
-            *([_IF_NONE_MATCH] if operation.kept else ()),
+            *([_IF_NONE_MATCH] if operation.has_etag else ()),
             *operation.header_parameters,
         ],
         **_request_body(operation),
-        "responses": responses_of(operation),
-    }
-
-
-def _request_body(operation: Operation) -> Json:
-    if operation.request is None:
-        return {}
-    examples = {
-        f"example{number}": {"summary": example.summary, "value": example.sent}
-        for number, example in enumerate(operation.examples, start=1)
-    }
-    content = {JSON: {"schema": reference_to(operation.request), "examples": examples}}
-    return {"requestBody": {"required": operation.request_needed, "content": content}}
-
-
-def _head(operation: Operation, described: Json) -> Json:
-    return described | {
-        "operationId": f"{operation.id}Head",
-        "summary": f"{operation.summary}: headers only",
-        "responses": {
-            status: {word: value for word, value in response.items() if word != "content"}
-            for status, response in described["responses"].items()
-        },
-    }
-
-
-def _options(operations: list[Operation]) -> Json:
-    first = operations[0]
-    return {
-        "operationId": f"{first.id}Options",
-        "summary": "The methods that this path knows",
-        "tags": [str(first.tag)],
-        "security": [],
-        "parameters": [parameter | {"schema": {"type": "string"}} for parameter in first.path_parameters],
-        "responses": responses_to_options(first),
+        "responses": _responses(operation),
     }
 
 
@@ -152,10 +150,88 @@ def _security(operation: Operation, open_to_this_host: bool) -> list[Json]:
     return [*required, {}] if open_to_this_host else required
 
 
+def _request_body(operation: Operation) -> Json:
+    if operation.request is None:
+        return {}
+    examples = _named(operation_examples()[operation.id], lambda example: example.request.body)
+    content = {JSON: {"schema": reference_to(operation.request), "examples": examples}}
+    return {"requestBody": {"required": operation.request_needed, "content": content}}
+
+
+def _responses(operation: Operation) -> Json:
+    headers = [
+        *(("ETag", "Cache-Control", "Vary") if operation.has_etag else ()),
+        *(["Link"] if operation.paged else ()),
+        *(["Location"] if operation.status == 201 else ()),
+    ]
+    content = {media_type: _content(operation, media_type) for media_type in operation.answers}
+    responses = {str(operation.status): _response(operation.result, headers) | {"content": content}}
+    if operation.found is not None:
+        responses["200"] = _response(operation.found, ()) | {"content": content}
+    if operation.has_etag:
+        responses["304"] = _response("The `ETag` in `If-None-Match` is current. There is no body.", headers)
+    return responses | _problem_responses(operation)
+
+
+def _content(operation: Operation, media_type: str) -> Json:
+    model = operation.answers[media_type]
+    examples = [e for e in operation_examples().get(operation.id, ()) if e.media_type == media_type]
+    shown = {"examples": _named(examples, lambda example: example.answer)} if examples else {}
+    return {"schema": reference_to(model) if model else {"type": "string"}, **shown}
+
+
+def _problem_responses(operation: Operation) -> Json:
+    by_status: dict[int, list[ProblemKind]] = defaultdict(list)
+    for kind in _problems_of(operation):
+        by_status[kind.value.status].append(kind)
+    schema = {"schema": reference_to(ProblemDetails)}
+    responses: Json = {
+        status: {"description": description, "content": {CONTENT_TYPE: schema}}
+        for status, description in _BEFORE_THE_APPLICATION.items()
+    }
+    for status, kinds in by_status.items():
+        lines = [f"`{kind.value.slug}`: {kind.value.title}. {kind.value.advice}" for kind in kinds]
+        description = lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines)
+        examples = {kind.value.slug: {"$ref": f"#/components/examples/{kind.value.slug}"} for kind in kinds}
+        responses[str(status)] = _response(description, _OF_STATUS.get(status, ())) | {
+            "content": {CONTENT_TYPE: schema | {"examples": examples}}
+        }
+    return dict(sorted(responses.items()))
+
+
+def _named(examples: Sequence[Example], value: Callable[[Example], Any]) -> Json:
+    """`examples` as OpenAPI has them."""
+    return {
+        f"example{number}": {"summary": example.summary, "value": value(example)}
+        for number, example in enumerate(examples, start=1)
+    }
+
+
+def _response(description: str, headers: Iterable[str]) -> Json:
+    named = ("X-Request-Id", *headers)
+    return {"description": description, "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in named}}
+
+
+def _header(description: str, *, required: bool = True, **schema: Any) -> Json:
+    return {"description": description, "required": required, "schema": {"type": "string", **schema}}
+
+
+_HEADERS: Final = {
+    "X-Request-Id": _header(
+        "The id of the request in the server's log. A valid `X-Request-Id` of the request is taken over."
+    ),
+    "ETag": _header("The version of this body. Strong, and different for each content encoding."),
+    "Cache-Control": _header("Whether and how the response may be cached. Revalidate it with `If-None-Match`."),
+    "Vary": _header("The request headers that the response depends on."),
+    "Link": _header('`<…>; rel="next"` is the address of the next page. Absent on the last page.', required=False),
+    "Location": _header("The path of what was created.", format="uri-reference"),
+    "Retry-After": _header("The number of seconds after which to try again.", type="integer", minimum=1),
+    "WWW-Authenticate": _header("How to authenticate.", examples=['Bearer realm="transaction summaries"']),
+}
 _IF_NONE_MATCH: Final = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the answer that the client has.",
+    "description": "The `ETag` of a response that you have. If it is current, the response is 304 without a body.",
     "schema": {"type": "string"},
 }

@@ -18,11 +18,11 @@ _MOST: Final = 256
 class KeptPages:
     """Pages by name, each in every encoding that was asked for.
 
-    :param content_type: of all of them.
+    :param content_type: that of the page of a name.
     :param make: the body of the page of a name; called once for each, in a thread of `pool`.
     """
 
-    def __init__(self, content_type: str, make: Callable[[str], bytes], pool: ThreadPool) -> None:
+    def __init__(self, content_type: Callable[[str], str], make: Callable[[str], bytes], pool: ThreadPool) -> None:
         self._content_type = content_type
         self._make = make
         self._pool = pool
@@ -40,7 +40,7 @@ class KeptPages:
 
     def _made(self, name: str) -> Answer:
         body = self._make(name)
-        return Answer(body, self._content_type, etag_of("page", name, body))
+        return Answer(body, self._content_type(name), etag_of("page", name, body))
 
     def _as_preferred(self, name: str, preference: Preference) -> Answer:
         return self._plain(name).encoded(preference)

@@ -1,30 +1,68 @@
-"""Every operation of the API, in the order in which people read of them."""
+"""Every operation that programs call, in the order of the documentation. Pages for people are none."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from api.notifying.payloads import SignIn
-from api.openapi import bodies, examples
-from api.openapi.notifying_operations import NOTIFYING
-from api.openapi.operation import HTML, JSON, Operation, Tag, in_path
+from api.notifying.listing import PATH as NOTIFICATIONS_PATH
+from api.notifying.listing import NotificationsParameters
+from api.notifying.payloads import Contacts, NewNotification, NewSubscription, Nothing, Retry, SignIn
+from api.notifying.repeating import HEADER, PATTERN
+from api.notifying.subscription_list import PATH as SUBSCRIPTIONS_PATH
+from api.notifying.subscription_list import SubscriptionsParameters
+from api.notifying.values import ID_PATTERN
+from api.openapi import bodies
+from api.openapi.operation import JSON, Operation, Tag, in_header, in_path
 from api.problems import ProblemKind
 from api.reading.merchants import PATH as MERCHANTS_PATH
 from api.reading.merchants import MerchantsParameters
 from api.reading.series import PATH as SUMMARY_PATH
 from api.reading.series import SummaryParameters
+from core.notifications.model import KEPT_DAYS
 from core.stores.keys import Scope
 
 OF_A_MERCHANT: Final = "merchant:{merchant_id}"
-"""How the scope of one merchant's summaries is told."""
+"""The scope of one merchant's summaries."""
 
-
-_PARAMETER_PROBLEMS: Final = (ProblemKind.BAD_PARAMETER, ProblemKind.BAD_REQUEST)
-_READING_PROBLEMS: Final = (
-    *_PARAMETER_PROBLEMS,
+_CONTACTS_PATH: Final = "/api/users/{user_id}/contacts"
+_PARAMETERS: Final = (ProblemKind.BAD_PARAMETER, ProblemKind.BAD_REQUEST)
+_SUMMARIES: Final = (
+    *_PARAMETERS,
     ProblemKind.OUT_OF_SCOPE,
     ProblemKind.STALE_CURSOR,
     ProblemKind.NOT_BUILT_YET,
+)
+_READS: Final = (*_PARAMETERS, ProblemKind.OUT_OF_SCOPE)
+_WRITES: Final = (*_READS, ProblemKind.UNSUPPORTED_MEDIA_TYPE)
+_SESSION: Final = (*_PARAMETERS, ProblemKind.UNSUPPORTED_MEDIA_TYPE, ProblemKind.CROSS_SITE)
+_NOTIFIES: Final = (Scope.NOTIFICATIONS,)
+_READS_SUMMARIES: Final = (Scope.SUMMARIES, OF_A_MERCHANT)
+
+_NOTIFICATION_ID: Final = (
+    in_path("notification_id", "The `id` of the notification.", examples=["bl3242i67mrn3pykcbnxtwocpq"]),
+)
+_SUBSCRIPTION_ID: Final = (
+    in_path("subscription_id", "The `id` of the subscription.", examples=["o6u24tp4vhtzjgmcowk6ts5ol4"]),
+)
+_USER_ID: Final = (
+    in_path(
+        "user_id",
+        "The id of the user in your own systems, percent-encoded (a slash as `%2F`).",
+        minLength=1,
+        maxLength=128,
+        pattern=ID_PATTERN,
+        examples=["sara"],
+    ),
+)
+_IDEMPOTENCY_KEY: Final = (
+    in_header(
+        HEADER,
+        "A name that you choose for this request, 1 to 255 visible ASCII characters. When you send the request again "
+        "with the same key and body, nothing new is created and you receive what the first request created. Keys of "
+        f"different API keys are independent. A key is remembered for at least {KEPT_DAYS} days after what it created "
+        "has ended.",
+        pattern=PATTERN,
+    ),
 )
 
 OPERATIONS: Final = (
@@ -32,177 +70,286 @@ OPERATIONS: Final = (
         "getSummary",
         SUMMARY_PATH,
         Tag.SUMMARIES,
-        "The series of one merchant, or of all together",
-        "Periods ascending by key. Keys are of the calendar in force (`/api/me` tells which) and always have ASCII "
-        "digits; in `from` and `to` Persian digits are understood as well. Values are exact integers, also above 2^53, "
-        "which JavaScript's `JSON.parse` would round.\n\n"
-        "With `limit`, the header `Link` leads to the next page. All pages belong to one publication: when another "
-        "one replaces it meanwhile, the cursor is stale (409), and one starts again.",
+        "Get the daily, weekly or monthly series of a merchant",
+        "Returns one value for each period, ascending by key: the sum of amounts or the number of transactions of one "
+        "merchant, or of all merchants together. Values are exact integers, also above 2^53, which JavaScript's "
+        "`JSON.parse` rounds.\n\n"
+        "Keys follow the calendar that `/api/me` names, in ASCII digits; `from` and `to` also accept Persian digits. "
+        "With `limit`, the header `Link` leads to the next page. All pages come from one publication: once another "
+        "one replaces it, the cursor is refused with 409, and you start again without it.",
+        "The series, ascending by key. Periods without transactions are absent unless `fill=zero`. With `format=csv` "
+        "the columns are `key`, `value` and, with `locale`, `label`.",
         {JSON: bodies.Series, "text/csv": None},
         parameters=SummaryParameters,
-        problems=(*_READING_PROBLEMS, ProblemKind.UNKNOWN_MERCHANT),
-        scopes=(Scope.SUMMARIES, OF_A_MERCHANT),
-        examples=examples.SUMMARY,
-        kept=True,
+        problems=(*_SUMMARIES, ProblemKind.UNKNOWN_MERCHANT),
+        scopes=_READS_SUMMARIES,
+        has_etag=True,
         paged=True,
     ),
     Operation(
         "listMerchants",
         MERCHANTS_PATH,
         Tag.SUMMARIES,
-        "Merchants with their totals, in pages",
-        "The totals cover the months from `from` to `to`, or all. A key of single merchants sees only these.",
+        "List merchants with their totals",
+        "Returns merchants with the sum of their amounts and the number of their transactions, over all months or "
+        "those from `from` to `to`. A key limited to merchants sees only these.",
+        "A page of merchants, in the order of `sort`.",
         {JSON: bodies.Merchants},
         parameters=MerchantsParameters,
-        problems=_READING_PROBLEMS,
-        scopes=(Scope.SUMMARIES, OF_A_MERCHANT),
-        examples=examples.MERCHANTS,
-        kept=True,
+        problems=_SUMMARIES,
+        scopes=_READS_SUMMARIES,
+        has_etag=True,
         paged=True,
     ),
-    *NOTIFYING,
+    Operation(
+        "createNotification",
+        NOTIFICATIONS_PATH,
+        Tag.NOTIFICATIONS,
+        "Send a message to a user",
+        "Stores the message with one delivery log for each channel; it is sent soon after, also when the queue is "
+        "down at the moment. The address of the user is looked up at each attempt.\n\n"
+        "After a 503, or without any response, send the request again with the same `Idempotency-Key`: the message is "
+        "created once. A text that is too long for a channel (ten short messages for SMS, 4096 UTF-16 units for "
+        "Telegram) is a `bad-parameter` that names the channel and its limit.",
+        "The notification was created.",
+        {JSON: bodies.Notification},
+        method="POST",
+        status=201,
+        header_parameters=_IDEMPOTENCY_KEY,
+        request=NewNotification,
+        problems=(*_WRITES, ProblemKind.IDEMPOTENCY_CONFLICT),
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "listNotifications",
+        NOTIFICATIONS_PATH,
+        Tag.NOTIFICATIONS,
+        "List notifications",
+        "Returns notifications, newest first, in pages that do not shift when others are created. The `status` in a "
+        "list may be a moment old; that of a single notification is current. Announcements of summaries that the key "
+        "may not read are left out: a page may have fewer than `limit` notifications, or none, although others "
+        "follow.",
+        "A page of notifications, newest first.",
+        {JSON: bodies.Notifications},
+        parameters=NotificationsParameters,
+        problems=(*_READS, ProblemKind.STALE_CURSOR),
+        scopes=_NOTIFIES,
+        paged=True,
+    ),
+    Operation(
+        "getNotification",
+        f"{NOTIFICATIONS_PATH}/{{notification_id}}",
+        Tag.NOTIFICATIONS,
+        "Get a notification and its delivery",
+        "Returns the notification with the delivery log of each channel and its events. To read, retry or cancel an "
+        "announcement of summaries, the key must be allowed to read those summaries.",
+        "The notification with its delivery logs.",
+        {JSON: bodies.Notification},
+        path_parameters=_NOTIFICATION_ID,
+        problems=(*_READS, ProblemKind.UNKNOWN_NOTIFICATION),
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "retryNotification",
+        f"{NOTIFICATIONS_PATH}/{{notification_id}}/retry",
+        Tag.NOTIFICATIONS,
+        "Send a notification again",
+        "Sends the notification again over the channels whose log is `dead`, `unknown` or `printed`. Where it is "
+        "`unknown`, the user may receive the message twice. Fails with `not-possible` when no log has one of these "
+        "states, or the notification has expired.",
+        "The notification, with the logs that are now `pending` again.",
+        {JSON: bodies.Notification},
+        method="POST",
+        path_parameters=_NOTIFICATION_ID,
+        request=Retry,
+        request_needed=False,
+        problems=(*_WRITES, ProblemKind.UNKNOWN_NOTIFICATION, ProblemKind.NOT_POSSIBLE),
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "cancelNotification",
+        f"{NOTIFICATIONS_PATH}/{{notification_id}}/cancel",
+        Tag.NOTIFICATIONS,
+        "Cancel a notification",
+        "Cancels delivery over every channel where it is still open. An attempt in progress is completed "
+        "(`cancelling`) and not repeated. Cancelling again changes nothing. Fails with `not-possible` when delivery "
+        "has already ended on every channel.",
+        "The notification after the cancellation.",
+        {JSON: bodies.Notification},
+        method="POST",
+        path_parameters=_NOTIFICATION_ID,
+        request=Nothing,
+        request_needed=False,
+        problems=(*_WRITES, ProblemKind.UNKNOWN_NOTIFICATION, ProblemKind.NOT_POSSIBLE),
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "getContacts",
+        _CONTACTS_PATH,
+        Tag.CONTACTS,
+        "Get the addresses of a user",
+        "Returns the address of the user for each channel. An unknown user has none.",
+        "The addresses of the user.",
+        {JSON: bodies.UserContacts},
+        path_parameters=_USER_ID,
+        problems=_READS,
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "replaceContacts",
+        _CONTACTS_PATH,
+        Tag.CONTACTS,
+        "Replace the addresses of a user",
+        "Replaces all addresses of the user. Messages that are not sent yet go to the new ones, so the key must be "
+        "allowed to read all summaries to which the user is subscribed.",
+        "The new addresses, in their normal form.",
+        {JSON: bodies.UserContacts},
+        method="PUT",
+        path_parameters=_USER_ID,
+        request=Contacts,
+        problems=_WRITES,
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "createSubscription",
+        SUBSCRIPTIONS_PATH,
+        Tag.SUBSCRIPTIONS,
+        "Subscribe a user to summaries",
+        "After the end of each period the user receives a message with its sum and count. Periods that ended before "
+        "the subscription, and later corrections, are not announced. The key must be allowed to read the summaries. "
+        "The merchant need not have transactions yet.\n\n"
+        "Subscriptions may overlap: a user receives one message for each merchant, period and channel, in the language "
+        "of the oldest subscription. A subscription outlives the key that created it.",
+        "The subscription was created.",
+        {JSON: bodies.Subscription},
+        method="POST",
+        status=201,
+        header_parameters=_IDEMPOTENCY_KEY,
+        request=NewSubscription,
+        found="An equal subscription is already active. It is the body; nothing was created.",
+        problems=(*_WRITES, ProblemKind.IDEMPOTENCY_CONFLICT),
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "listSubscriptions",
+        SUBSCRIPTIONS_PATH,
+        Tag.SUBSCRIPTIONS,
+        "List active subscriptions",
+        "Returns the subscriptions that have not ended, oldest first. Those to summaries that the key may not read are "
+        "left out: a page may have fewer than `limit` subscriptions, or none, although others follow.",
+        "A page of active subscriptions, oldest first.",
+        {JSON: bodies.Subscriptions},
+        parameters=SubscriptionsParameters,
+        problems=(*_READS, ProblemKind.STALE_CURSOR),
+        scopes=_NOTIFIES,
+        paged=True,
+    ),
+    Operation(
+        "getSubscription",
+        f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
+        Tag.SUBSCRIPTIONS,
+        "Get a subscription",
+        "Returns a subscription, active or ended. The key must be allowed to read its summaries.",
+        "The subscription.",
+        {JSON: bodies.Subscription},
+        path_parameters=_SUBSCRIPTION_ID,
+        problems=(*_READS, ProblemKind.UNKNOWN_SUBSCRIPTION),
+        scopes=_NOTIFIES,
+    ),
+    Operation(
+        "endSubscription",
+        f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
+        Tag.SUBSCRIPTIONS,
+        "End a subscription",
+        "Ends the subscription: it announces nothing more. Messages that were created before are still sent unless "
+        "you cancel them. Ending it again changes nothing.",
+        "The ended subscription.",
+        {JSON: bodies.Subscription},
+        method="DELETE",
+        path_parameters=_SUBSCRIPTION_ID,
+        problems=(*_WRITES, ProblemKind.UNKNOWN_SUBSCRIPTION),
+        scopes=_NOTIFIES,
+    ),
     Operation(
         "getMe",
         "/api/me",
         Tag.ACCOUNT,
-        "What the key allows, and what is published",
-        "What a program asks first: its scopes, the calendar and time zone of keys, the unit of amounts, and the first "
-        "and last day there is.",
+        "Get the caller's access and the published days",
+        "Returns what a client needs first: its scopes, the calendar and time zone of keys, the currency of amounts, "
+        "and the first and last day with transactions.",
+        "The caller's access and the published days.",
         {JSON: bodies.Me},
-        problems=_PARAMETER_PROBLEMS,
+        problems=_PARAMETERS,
         scopes=(),
-        examples=examples.ME,
     ),
     Operation(
         "signIn",
         "/api/session",
         Tag.ACCOUNT,
-        "Begin a session with a sign-in link",
-        "For the dashboard: it sets a cookie (`HttpOnly`, `SameSite=Strict`) that allows everything, for twelve "
-        "hours. Only a page of this server may ask for it. Programs use a key instead.",
+        "Start the session of a browser",
+        "Exchanges the token of a sign-in link for a session cookie (`HttpOnly`, `SameSite=Strict`) with all scopes, "
+        "valid for 12 hours. Only pages of this server may call it; programs use a key.",
+        "The session was started; `Set-Cookie` holds it.",
         {JSON: bodies.SessionState},
         method="POST",
         request=SignIn,
-        problems=(
-            *_PARAMETER_PROBLEMS,
-            ProblemKind.UNSUPPORTED_MEDIA_TYPE,
-            ProblemKind.BAD_LINK,
-            ProblemKind.CROSS_SITE,
-        ),
-        examples=examples.SIGN_IN,
+        problems=(*_SESSION, ProblemKind.BAD_LINK),
     ),
     Operation(
         "signOut",
         "/api/session",
         Tag.ACCOUNT,
-        "End the session",
-        "The cookie is of no use from then on, in other workers of the server after `API_FRESHNESS_S`.",
+        "End the session of a browser",
+        "Ends the session of the cookie: at once in this worker of the server, within `API_FRESHNESS_S` seconds in the "
+        "others.",
+        "The browser has no session.",
         {JSON: bodies.SessionState},
         method="DELETE",
-        problems=(*_PARAMETER_PROBLEMS, ProblemKind.UNSUPPORTED_MEDIA_TYPE, ProblemKind.CROSS_SITE),
-        examples=examples.SIGN_OUT,
+        problems=_SESSION,
     ),
     Operation(
         "getStatus",
         "/api/status",
-        Tag.ACCOUNT,
-        "The published run, its rejects, failures and the run under way",
-        "`empty`: nothing was published yet. `degraded`: `degraded_by` says why. `conservation` shows that each "
-        "document that was read is accounted for.",
+        Tag.SERVICE,
+        "Get the state of the summaries and runs",
+        "Returns what is published and how old it is, the rejects and the balance of the last successful run, the "
+        "last failure, and the run in progress.",
+        "The state of the summaries.",
         {JSON: bodies.Status},
-        problems=(*_PARAMETER_PROBLEMS, ProblemKind.OUT_OF_SCOPE),
+        problems=_READS,
         scopes=(Scope.OPERATE,),
-        examples=examples.STATUS,
     ),
     Operation(
         "getHealth",
         "/healthz",
-        Tag.OPERATION,
-        "The process answers",
-        "Says nothing about the store, needs no key from anywhere, and is not counted.",
+        Tag.SERVICE,
+        "Check that the process is alive",
+        "Answers without reading the store. Needs no key and is not rate-limited.",
+        "The process is alive.",
         {JSON: bodies.Health},
-        examples=examples.HEALTH,
         guarded=False,
     ),
     Operation(
         "getReadiness",
         "/readyz",
-        Tag.OPERATION,
-        "The store answers, and something is published",
-        "Why not is told to keys with the scope `operate` only.",
+        Tag.SERVICE,
+        "Check that summaries are served",
+        "Answers 200 when the store responds and summaries are published, otherwise 503. Needs no key; only a caller "
+        "with the scope `operate` receives the reason and the version.",
+        "Summaries are served.",
         {JSON: bodies.Ready},
         problems=(ProblemKind.NOT_BUILT_YET,),
-        examples=examples.READY,
     ),
     Operation(
         "getMetrics",
         "/metrics",
-        Tag.OPERATION,
-        "Metrics of all workers",
-        "In the text format of Prometheus, or in OpenMetrics where `Accept` asks for it.",
+        Tag.SERVICE,
+        "Get metrics for Prometheus",
+        "Returns the metrics of all workers of the server, in the text format of Prometheus or, if `Accept` prefers "
+        "it, in OpenMetrics.",
+        "The metrics.",
         {"text/plain": None, "application/openmetrics-text": None},
         problems=(ProblemKind.OUT_OF_SCOPE,),
         scopes=(Scope.OPERATE,),
-    ),
-    Operation(
-        "getDescription",
-        "/openapi.json",
-        Tag.PAGES,
-        "This description",
-        "OpenAPI 3.1, made from the code that serves.",
-        {JSON: bodies.Description},
-        kept=True,
-    ),
-    Operation(
-        "getDocs", "/docs", Tag.PAGES, "This description as a page", "It needs nothing else.", {HTML: None}, kept=True
-    ),
-    Operation(
-        "getProblemPage",
-        "/problems/{slug}",
-        Tag.PAGES,
-        "What a type of problem means",
-        "The address that `type` of a problem names.",
-        {HTML: None},
-        path_parameters=(in_path("slug", "The last part of `type`.", enum=[kind.value.slug for kind in ProblemKind]),),
-        problems=(ProblemKind.NOT_FOUND,),
-        kept=True,
-    ),
-    Operation(
-        "getDashboard",
-        "/",
-        Tag.PAGES,
-        "The dashboard",
-        "It asks for a key where one is needed.",
-        {HTML: None},
-        kept=True,
-    ),
-    Operation(
-        "getNotificationsPage",
-        "/notifications",
-        Tag.PAGES,
-        "The notifications as a page",
-        "What became of each, and sending again. It asks for a key where one is needed.",
-        {HTML: None},
-        kept=True,
-    ),
-    Operation(
-        "getSignInPage",
-        "/sign-in",
-        Tag.PAGES,
-        "The page of a sign-in link",
-        "It exchanges the token after the `#` of its address for a session.",
-        {HTML: None},
-        kept=True,
-    ),
-    Operation(
-        "getAsset",
-        "/assets/{name}",
-        Tag.PAGES,
-        "A file of the pages",
-        "Styles, scripts and pictures.",
-        {"text/css": None, "text/javascript": None, "image/svg+xml": None},
-        path_parameters=(in_path("name", "The name that a page uses.", examples=["docs.css"]),),
-        problems=(ProblemKind.NOT_FOUND,),
-        kept=True,
     ),
 )

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from api.openapi.commands import curl, pretty_json
-from api.openapi.html import Html, code_block, joined, page, phrase, tag
-from api.openapi.operations import OPERATIONS
-from api.openapi.problem_examples import PROBLEMS, problem_body
-from api.openapi.responses import problems_of
+import json
+from html import escape
+
+from api.openapi.examples import problem_examples
 from api.problems import ProblemKind
 
 
 def problem_page(kind: ProblemKind) -> bytes:
-    """What `kind` means, what to do about it, an example, and where it is met, as HTML."""
+    """What `kind` means, what to do about it, and an example, as HTML."""
     known = kind.value
-    met = [operation for operation in OPERATIONS if kind in problems_of(operation)]
-    where = [
-        tag("li", tag("a", f"{operation.method} {operation.path}", href=f"/docs#{operation.id}")) for operation in met
-    ]
-    header = tag(
-        "header",
-        tag("div", tag("h1", known.title), tag("p", f"Status {known.status}", class_="muted")),
-        tag("p", tag("a", "API", href="/docs"), tag("a", "All problems", href="/docs#problems"), class_="links"),
-        class_="top",
-    )
-    body = tag(
-        "main",
-        tag("h2", "What to do"),
-        tag("p", phrase(known.advice)),
-        _example(kind),
-        [tag("h2", "Where it is met"), tag("ul", where)] if where else None,
-        class_="narrow",
-    )
-    return page(known.title, header, body)
-
-
-def _example(kind: ProblemKind) -> Html | None:
-    if (example := PROBLEMS.get(kind)) is None:
-        return None
-    return joined(
-        [
-            tag("h2", "For example"),
-            code_block(curl(example.target, example.method, example.headers, example.sent), "request"),
-            code_block(pretty_json(problem_body(kind, example))),
-        ]
-    )
+    example = json.dumps(problem_examples()[kind].answer, ensure_ascii=False, indent=2)
+    title, advice = escape(known.title), escape(known.advice)
+    return f"""\
+<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{title}</title>
+  <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/assets/docs/docs.css">
+</head>
+<body>
+  <nav><a href="/">Dashboard</a> <a href="/docs">API</a></nav>
+  <main class="problem">
+    <h1>{title}</h1>
+    <p>HTTP status {known.status}, type <code>{known.uri}</code></p>
+    <h2>What to do</h2>
+    <p>{advice}</p>
+    <h2>Example</h2>
+    <pre tabindex="0"><code>{escape(example)}</code></pre>
+  </main>
+</body>
+</html>
+""".encode()

@@ -40,7 +40,7 @@ def component_schemas(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template=_REF, schema_generator=_Schemas
     )
-    return {name: _without_title(schema) for name, schema in schemas["$defs"].items()}
+    return {name: _cleaned(schema) for name, schema in schemas["$defs"].items()}
 
 
 def reference_to(model: type[BaseModel]) -> dict[str, str]:
@@ -49,27 +49,24 @@ def reference_to(model: type[BaseModel]) -> dict[str, str]:
 
 
 def query_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
-    """The OpenAPI parameters that `model` checks."""
-    whole = model.model_json_schema(schema_generator=_ParameterSchemas)
+    """The OpenAPI parameters that `model` checks. Their enumerations are those of bodies, in `component_schemas`."""
+    whole = model.model_json_schema(ref_template=_REF, schema_generator=_ParameterSchemas)
     longest = model.model_config["str_max_length"]
     return [
-        _parameter(name, schema, whole, longest, required=name in whole.get("required", ()))
+        _parameter(name, schema, longest, required=name in whole.get("required", ()))
         for name, schema in whole["properties"].items()
     ]
 
 
-def _parameter(
-    name: str, schema: dict[str, Any], whole: dict[str, Any], longest: int | None, *, required: bool
-) -> dict[str, Any]:
+def _parameter(name: str, schema: dict[str, Any], longest: int | None, *, required: bool) -> dict[str, Any]:
     schema = {_BOUNDS.get(word, word): value for word, value in schema.items()}
     description = schema.pop("description")
-    if reference := schema.pop("$ref", None):
-        named = whole["$defs"][reference.rpartition("/")[2]]
-        schema |= {word: named[word] for word in ("type", "enum")}
-    if schema["type"] == "string" and "enum" not in schema and "pattern" not in schema:
+    if schema.get("type") == "string" and "enum" not in schema and "pattern" not in schema:
         schema["maxLength"] = longest
     return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
 
 
-def _without_title(schema: dict[str, Any]) -> dict[str, Any]:
-    return {word: value for word, value in schema.items() if word != "title"}
+def _cleaned(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` without its title, and without the docstring of an enumeration, which is for readers of the code."""
+    unwanted = {"title", "description"} if "enum" in schema else {"title"}
+    return {word: value for word, value in schema.items() if word not in unwanted}

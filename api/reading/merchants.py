@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
+from api.openapi.bodies import Merchant, Merchants
 from api.reading.answers import Answer, etag_of
 from api.reading.cursors import cursor_after, position_in
 from api.reading.parameters import MONTH_KEY_PATTERN, Findings, Parameters, WholeNumber, checked, fields_of
@@ -27,26 +27,27 @@ class MerchantsParameters(Parameters):
     """The parameters of ``GET /api/merchants``."""
 
     search: str | None = Field(
-        default=None, description="Only merchants whose id holds this text; case does not matter.", examples=["tea"]
+        default=None, description="Only merchants whose id contains this text. Case does not matter.", examples=["tea"]
     )
     first: str | None = Field(
         default=None,
         alias="from",
-        description="The first month that the totals cover, such as 1403/01.",
+        description="The first month of the totals, such as `1403/01`. Default: the first month with transactions.",
         json_schema_extra={"pattern": MONTH_KEY_PATTERN, "examples": ["1403/01"]},
     )
     last: str | None = Field(
         default=None,
         alias="to",
-        description="The last month that the totals cover, inclusive.",
+        description="The last month of the totals, inclusive, such as `1403/04`. Default: the last with transactions.",
         json_schema_extra={"pattern": MONTH_KEY_PATTERN, "examples": ["1403/04"]},
     )
     sort: Order = Field(
-        default="amount", description="amount and count: the largest first; merchant_id: in the order of the alphabet."
+        default="amount",
+        description="The order: by `amount` or `count`, largest first, or by `merchant_id`, ascending.",
     )
-    limit: WholeNumber = Field(default=100, ge=1, le=1000, description="Merchants a page.")
+    limit: WholeNumber = Field(default=100, ge=1, le=1000, description="The number of merchants in a page.")
     cursor: str | None = Field(
-        default=None, min_length=1, description="Where a page begins, as the header Link gave it."
+        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
     )
 
 
@@ -117,12 +118,8 @@ def answer_merchants(stores: Stores, published: Published, query: MerchantsQuery
         and (query.visible is None or merchant.merchant_id in query.visible)
     ]
     page = merchants[query.skip : query.skip + query.limit]
-    # Not orjson: totals over all months may exceed 64 bits.
-    body = json.dumps(
-        {"merchants": [_as_dict(merchant) for merchant in page], "total": len(merchants)},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()
+    shown = [Merchant(merchant_id=found.merchant_id, amount=found.amount, count=found.count) for found in page]
+    body = Merchants(merchants=shown, total=len(merchants)).json_bytes()
     following = query.skip + len(page)
     link = f'<{_address(query, published, following)}>; rel="next"' if following < len(merchants) else None
     return Answer(body, "application/json", etag_of(published.version, _identity(query), body), link=link)
@@ -141,10 +138,6 @@ _RANKS: Final[dict[str, Callable[[MerchantTotals], int]]] = {
     "amount": lambda merchant: merchant.amount,
     "count": lambda merchant: merchant.count,
 }
-
-
-def _as_dict(merchant: MerchantTotals) -> dict[str, Any]:
-    return {"merchant_id": merchant.merchant_id, "amount": merchant.amount, "count": merchant.count}
 
 
 def _identity(query: MerchantsQuery) -> tuple[Any, ...]:

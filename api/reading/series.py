@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import Field
 
+from api.openapi.bodies import Point
 from api.problems import Problem, ProblemKind
 from api.reading.answers import Answer, etag_of
 from api.reading.cursors import cursor_after, position_in
@@ -29,39 +30,46 @@ _MOST_FILLED: Final = 40_000  # days of a century, and some
 class SummaryParameters(Parameters):
     """The parameters of ``GET /api/transactions/summary``."""
 
-    mode: Mode = Field(description="Length of the periods.")
-    type: Measure = Field(description="The sum of amounts, in the unit of CURRENCY, or the number of transactions.")
+    mode: Mode = Field(description="The length of the periods.")
+    type: Measure = Field(
+        description="`amount`: the sum of amounts, in the unit of the source. `count`: the number of transactions."
+    )
     merchant_id: str | None = Field(
         default=None,
         min_length=1,
-        description="One merchant, named as in the source; all together without it.",
+        description="The id of one merchant in the source of the transactions. Without it: all merchants together.",
         examples=["corner-shop"],
     )
     first: str | None = Field(
         default=None,
         alias="from",
-        description="The first period: a key of the mode, such as 1403/04/04, 1403/W15, 1403/04.",
+        description="The first period, as a key of the mode, such as `1403/04/04`, `1403/W15` or `1403/04`.",
         json_schema_extra={"pattern": KEY_PATTERN, "examples": ["1403/04/04"]},
     )
     last: str | None = Field(
         default=None,
         alias="to",
-        description="The last period, inclusive: a key of the mode.",
+        description="The last period, inclusive, as a key of the mode.",
         json_schema_extra={"pattern": KEY_PATTERN, "examples": ["1403/04/06"]},
     )
     fill: Literal["zero"] | None = Field(
         default=None,
-        description="`zero` also gives the periods without transactions, from `from` to `to`, or else from the first "
-        "to the last period of all that is published.",
+        description="`zero` adds the periods without transactions, with the value 0: from `from` to `to`, which default "
+        "to the first and the last published period. At most 40,000 days.",
     )
     limit: WholeNumber | None = Field(
-        default=None, ge=1, le=10_000, description="Periods a page; the header Link then leads to the next page."
+        default=None,
+        ge=1,
+        le=10_000,
+        description="The number of periods in a page. The header `Link` leads to the next page.",
     )
     cursor: str | None = Field(
-        default=None, min_length=1, description="Where a page begins, as the header Link gave it."
+        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
     )
-    locale: Locale | None = Field(default=None, description="Adds a label in this language to each period.")
-    format: Literal["json", "csv"] = Field(default="json", description="How the answer is written.")
+    locale: Locale | None = Field(
+        default=None, description="Adds the name of the period in Persian (`fa`) or English (`en`) as `label`."
+    )
+    format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +220,12 @@ def _period(
 
 
 def _as_json(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
+    points: list[Point]
     if len(names) == 2:  # nearly always, and twice as fast
-        body = orjson.dumps([{"key": key, "value": value} for key, value in rows])
+        points = [{"key": key, "value": value} for key, value in rows]
     else:
-        body = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows])
+        points = [{"key": key, "value": value, "label": label} for key, value, label in rows]
+    body = orjson.dumps(points)
     return bytes(memoryview(body))  # a copy: what orjson gives holds on to a buffer that is kilobytes larger
 
 

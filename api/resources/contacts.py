@@ -8,6 +8,7 @@ from api.access.principal import Principal
 from api.answering import send_document
 from api.notifying.reading import addresses_in, read_object
 from api.notifying.user_path import checked_user_id
+from api.openapi.bodies import UserContacts
 from api.reading.parameters import refuse_parameters
 from api.reading.store_access import StoreAccess
 from core.stores import Stores
@@ -31,7 +32,7 @@ class ContactsResource:
         refuse_parameters(req.query_string)
         user_id = checked_user_id(user_id)
         addresses = self._access.call(lambda stores: stores.contacts.get(user_id))
-        send_document(resp, {"user_id": user_id, "contacts": addresses})
+        send_document(resp, UserContacts(user_id=user_id, contacts=addresses))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
         """Let the user be reached at these addresses, and nowhere else.
@@ -50,6 +51,6 @@ class ContactsResource:
             stores.contacts.replace(user_id, addresses)
 
         self._access.call(replace)
-        send_document(resp, {"user_id": user_id, "contacts": addresses})
+        send_document(resp, UserContacts(user_id=user_id, contacts=addresses))
 
     on_head = on_get

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 import falcon.asgi
 
 from api.access.principal import Principal
+from api.answering import send_document
+from api.openapi.bodies import Health, Ready
 from api.problems import Problem, ProblemKind
 from api.reading.in_force import InForce
 from core.errors import StoreError
@@ -20,8 +22,7 @@ class HealthResource:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Always 200."""
-        resp.set_header("Cache-Control", "no-store")
-        resp.media = {"status": "ok"}
+        send_document(resp, Health(status="ok"))
 
     on_head = on_get
 
@@ -42,19 +43,18 @@ class ReadyResource:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """200 when summaries can be served, also old ones, which are still better than none; else 503."""
-        resp.set_header("Cache-Control", "no-store")
         caller: Principal | None = req.context.principal
         may_know = caller is not None and Scope.OPERATE in caller.scopes
-        published, status = None, "ready"
+        published, stale = None, False
         try:
             published = await self._in_force.published()
-            if published is not None and await self._is_stale():
-                status = "degraded"
+            stale = published is not None and await self._is_stale()
             kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
         except StoreError as error:
             kind, detail = ProblemKind.STORE_UNAVAILABLE, f"{error.sentence}."
         if published is None:
             raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._in_force.freshness_s)
-        resp.media = {"status": status} | ({"version": published.version} if may_know else {})
+        version = {"version": published.version} if may_know else {}
+        send_document(resp, Ready(status="degraded" if stale else "ready", **version))
 
     on_head = on_get

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import falcon.asgi
 
 from api.access.principal import LOCAL, Principal
 from api.answering import send_document
+from api.openapi.bodies import Key, Me, PublishedDays
 from api.reading.in_force import InForce
 from api.reading.parameters import refuse_parameters
 from api.reading.published import Published
@@ -38,33 +37,33 @@ class MeResource:
         meaning = published.publication.meaning if published else None
         send_document(
             resp,
-            {
-                "open": caller is LOCAL,
-                "signed_in": caller.session_id is not None,
-                "key": None if caller.key_id is None else {"id": caller.key_id, "name": caller.name},
-                "scopes": sorted(caller.scopes),
-                "merchants": sorted(caller.merchants),
-                "calendar": meaning.calendar if meaning else self._calendar,
-                "time_zone": meaning.time_zone if meaning else self._time_zone,
-                "currency": self._currency,
-                "published": None if published is None else _what_is_published(published),
-            },
+            Me(
+                open=caller is LOCAL,
+                signed_in=caller.session_id is not None,
+                key=None if caller.key_id is None else Key(id=caller.key_id, name=caller.name),
+                scopes=sorted(caller.scopes),
+                merchants=sorted(caller.merchants),
+                calendar=meaning.calendar if meaning else self._calendar,
+                time_zone=meaning.time_zone if meaning else self._time_zone,
+                currency=self._currency,
+                published=None if published is None else _published_days(published),
+            ),
         )
 
     on_head = on_get
 
 
-def _what_is_published(published: Published) -> dict[str, Any]:
+def _published_days(published: Published) -> PublishedDays:
     publication, calendar = published.publication, published.calendar
     first, last = (
         None if key is None else calendar.parse(Mode.DAILY, key)
         for key in (publication.first_day_key, publication.last_day_key)
     )
-    return {
-        "version": published.version,
-        "published_at": iso_instant(publication.published_at_ms),
-        "first_day_key": first and first.key,
-        "last_day_key": last and last.key,
-        "first_day_date": first and gregorian_date(first.first_day).isoformat(),
-        "last_day_date": last and gregorian_date(last.first_day).isoformat(),
-    }
+    return PublishedDays(
+        version=published.version,
+        published_at=iso_instant(publication.published_at_ms),
+        first_day_key=first and first.key,
+        last_day_key=last and last.key,
+        first_day_date=first and gregorian_date(first.first_day).isoformat(),
+        last_day_date=last and gregorian_date(last.first_day).isoformat(),
+    )

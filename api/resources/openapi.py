@@ -17,7 +17,7 @@ class OpenApiResource:
     public = True
 
     def __init__(self, pool: ThreadPool) -> None:
-        self._pages = KeptPages(falcon.MEDIA_JSON, _document, pool)
+        self._pages = KeptPages(lambda name: falcon.MEDIA_JSON, _document, pool)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The document that is true now."""

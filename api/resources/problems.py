@@ -6,7 +6,6 @@ from typing import Final
 
 import falcon.asgi
 
-from api.openapi.html import PAGE_TYPE
 from api.openapi.kept_pages import KeptPages
 from api.problems import Problem, ProblemKind
 from api.threads import ThreadPool
@@ -20,7 +19,7 @@ class ProblemsResource:
     public = True
 
     def __init__(self, pool: ThreadPool) -> None:
-        self._pages = KeptPages(PAGE_TYPE, _page, pool)
+        self._pages = KeptPages(lambda slug: "text/html; charset=utf-8", _page, pool)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, slug: str) -> None:
         """The page of `slug`."""

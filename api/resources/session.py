@@ -9,6 +9,7 @@ from api.access.sessions import SESSION_COOKIE, SESSION_LIFETIME_S, SessionRing,
 from api.answering import send_document
 from api.notifying.payloads import SignIn
 from api.notifying.reading import checked_payload, read_object
+from api.openapi.bodies import SessionState
 from api.problems import Problem, ProblemKind
 from api.reading.parameters import refuse_parameters
 from api.request import Request
@@ -38,7 +39,7 @@ class SessionResource:
         if begun is None:
             raise Problem(ProblemKind.BAD_LINK, "The link was used before, has expired, or is not of this server.")
         self._set_cookie(req, resp, begun.token, SESSION_LIFETIME_S)
-        send_document(resp, {"signed_in": True, "expires_at": iso_instant(begun.expires_at_ms)})
+        send_document(resp, SessionState(signed_in=True, expires_at=iso_instant(begun.expires_at_ms)))
 
     def on_delete(self, req: Request, resp: falcon.Response) -> None:
         """End the session of the cookie, if there is one."""
@@ -47,7 +48,7 @@ class SessionResource:
         if caller is not None and caller.session_id is not None:
             self._sessions.end(caller.session_id)
         self._set_cookie(req, resp, "", 0)
-        send_document(resp, {"signed_in": False, "expires_at": None})
+        send_document(resp, SessionState(signed_in=False, expires_at=None))
 
     def _set_cookie(self, req: Request, resp: falcon.Response, token: str, max_age_s: int) -> None:
         resp.set_cookie(

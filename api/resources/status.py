@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final
+from typing import Final, Literal
 
 import falcon
 
+from api.answering import send_document
+from api.openapi import bodies
 from api.reading.ledger import read_ledger
 from api.reading.parameters import refuse_parameters
 from api.reading.published import version_of
@@ -43,91 +44,88 @@ class StatusResource:
         failures = [run for run in runs if run.status in _FAILURES]
         running = [run for run in runs if run.status is RunStatus.RUNNING]
         degraded_by = [] if standing is None else self._ailments(standing)
-        resp.set_header("Cache-Control", "no-store")
-        resp.content_type = falcon.MEDIA_JSON
-        # Not orjson: the sum of all amounts may exceed 64 bits.
-        resp.text = json.dumps(
-            {
-                "state": "empty" if standing is None else "degraded" if degraded_by else "ok",
-                "degraded_by": degraded_by,
-                "published": None if standing is None else self._published(standing),
-                "rejects": None if last is None else _rejects(last),
-                "conservation": None if last is None else _conservation(last),
-                "warnings": [] if last is None else list(last.warnings),
-                "last_failure": _failure(failures[0]) if failures else None,
-                "running": _running(running[0]) if running else None,
-            },
-            ensure_ascii=False,
+        send_document(
+            resp,
+            bodies.Status(
+                state="empty" if standing is None else "degraded" if degraded_by else "ok",
+                degraded_by=degraded_by,
+                published=None if standing is None else self._published(standing),
+                rejects=None if last is None else _rejects(last),
+                conservation=None if last is None else _conservation(last),
+                warnings=[] if last is None else list(last.warnings),
+                last_failure=_failure(failures[0]) if failures else None,
+                running=_running(running[0]) if running else None,
+            ),
         )
 
     on_head = on_get
 
-    def _ailments(self, standing: Standing) -> list[str]:
-        found = {
+    def _ailments(self, standing: Standing) -> list[Literal["rejects", "age"]]:
+        found: dict[Literal["rejects", "age"], bool] = {
             "rejects": standing.confirmed_by is not None and standing.confirmed_by.degraded,
             "age": 0 < self._max_age_s < standing.age_s(self._clock()),
         }
         return [ailment for ailment, ails in found.items() if ails]
 
-    def _published(self, standing: Standing) -> dict[str, Any]:
+    def _published(self, standing: Standing) -> bodies.PublishedState:
         publication = standing.publication
-        return {
-            "version": version_of(publication),
-            "generation": publication.generation,
-            "run_id": publication.run_id,
-            "published_at": iso_instant(publication.published_at_ms),
-            "as_of": iso_instant(standing.as_of_ms),
-            "age_s": standing.age_s(self._clock()),
-            "first_day_key": publication.first_day_key,
-            "last_day_key": publication.last_day_key,
-            "summaries": publication.rows,
-            "total_amount": publication.total_amount,
-            "total_count": publication.total_count,
-            "calendar": publication.meaning.calendar,
-            "time_zone": publication.meaning.time_zone,
-            "zone_rules": publication.meaning.zone_rules,
-            "zone_rules_source": publication.meaning.zone_rules_source,
-            "zone_rules_agree": zone_rules_agree(publication.meaning),
-            "filters": [{"field": field, "value": value} for field, value in publication.meaning.where],
-        }
+        return bodies.PublishedState(
+            version=version_of(publication),
+            generation=publication.generation,
+            run_id=publication.run_id,
+            published_at=iso_instant(publication.published_at_ms),
+            as_of=iso_instant(standing.as_of_ms),
+            age_s=standing.age_s(self._clock()),
+            first_day_key=publication.first_day_key,
+            last_day_key=publication.last_day_key,
+            summaries=publication.rows,
+            total_amount=publication.total_amount,
+            total_count=publication.total_count,
+            calendar=publication.meaning.calendar,
+            time_zone=publication.meaning.time_zone,
+            zone_rules=publication.meaning.zone_rules,
+            zone_rules_source=publication.meaning.zone_rules_source,
+            zone_rules_agree=zone_rules_agree(publication.meaning),
+            filters=[bodies.Filter(field=field, value=value) for field, value in publication.meaning.where],
+        )
 
 
-def _rejects(run: Run) -> dict[str, Any]:
-    return {"count": run.counts.rejected, "by_reason": dict(sorted(run.rejects_by_reason.items()))}
+def _rejects(run: Run) -> bodies.Rejects:
+    return bodies.Rejects(count=run.counts.rejected, by_reason=dict(sorted(run.rejects_by_reason.items())))
 
 
-def _conservation(run: Run) -> dict[str, Any]:
+def _conservation(run: Run) -> bodies.Conservation:
     counts = run.counts
     try:
         counts.require_conservation()
         holds = True
     except ConservationBroken:
         holds = False
-    return {
-        "read": counts.read,
-        "counted": counts.counted,
-        "rejected": counts.rejected,
-        "filtered": counts.filtered,
-        "out_of_range": counts.out_of_range,
-        "holds": holds,
-    }
+    return bodies.Conservation(
+        read=counts.read,
+        counted=counts.counted,
+        rejected=counts.rejected,
+        filtered=counts.filtered,
+        out_of_range=counts.out_of_range,
+        holds=holds,
+    )
 
 
-def _failure(run: Run) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
-        "status": run.status,
-        "ended_at": iso_instant_or_none(run.ended_at_ms),
-        "error": run.error,
-    }
+def _failure(run: Run) -> bodies.Failure:
+    return bodies.Failure(
+        run_id=run.id,
+        status=run.status,
+        ended_at=iso_instant_or_none(run.ended_at_ms),
+        error=run.error,
+    )
 
 
-def _running(run: Run) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
-        "phase": run.phase,
-        "started_at": iso_instant(run.started_at_ms),
-        "heartbeat_at": iso_instant(run.heartbeat_at_ms),
-        "read": run.counts.read,
-        "counted": run.counts.counted,
-    }
+def _running(run: Run) -> bodies.Running:
+    return bodies.Running(
+        run_id=run.id,
+        phase=run.phase,
+        started_at=iso_instant(run.started_at_ms),
+        heartbeat_at=iso_instant(run.heartbeat_at_ms),
+        read=run.counts.read,
+        counted=run.counts.counted,
+    )

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from api.access.keys import digest_of, id_in
-from api.openapi.examples import LINK_TOKEN
-from api.openapi.notifying_examples import FAILED_ID, PENDING_ID, SUBSCRIPTION_ID
 from core.calendar import Mode
 from core.notifications.events import Event, EventKind
 from core.notifications.model import Notification
 from core.stores import Stores
 from core.stores.sessions import Session
 from core.stores.subscriptions import Subscription
+
+LINK_TOKEN: Final = "tss_abcdefghij_" + 43 * "s"
+"""Of a sign-in link that was not used."""
+FAILED_ID: Final = "bl3242i67mrn3pykcbnxtwocpq"
+"""A notification that went out over SMS, and not by e-mail."""
+PENDING_ID: Final = "wltizeoegbkwyb4kr634u5cuq4"
+"""A notification that is not sent yet, which came with the Idempotency-Key ``order-63``."""
+SUBSCRIPTION_ID: Final = "o6u24tp4vhtzjgmcowk6ts5ol4"
 
 _BOUNCED: Final = "550 5.1.1 there is no such mailbox"
 
