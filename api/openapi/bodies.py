@@ -34,7 +34,7 @@ Missing = SkipJsonSchema[None]
 class Body(BaseModel):
     """A JSON object that the API writes; it has no other fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def json_bytes(self) -> bytes:
         """The object as JSON, without the optional fields that were not set."""

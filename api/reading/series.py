@@ -54,8 +54,8 @@ class SummaryParameters(Parameters):
     )
     fill: Literal["zero"] | None = Field(
         default=None,
-        description="`zero` adds the periods without transactions, with the value 0: from `from` to `to`, which default "
-        "to the first and the last published period. At most 40,000 days.",
+        description="`zero` adds the periods without transactions, with the value 0: from `from` to `to`, by default "
+        "from the first to the last published period. At most 40,000 days.",
     )
     limit: WholeNumber | None = Field(
         default=None,

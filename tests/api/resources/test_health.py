@@ -29,7 +29,7 @@ def test_the_process_is_well_whatever_the_store_is(path: Path, method: str) -> N
     answer = Api(f"sqlite:///{path}").ask("/healthz", method=method, peer="10.0.0.1", host="api.example")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    assert answer.text == ('{"status": "ok"}' if method == "GET" else "")
+    assert answer.text == ('{"status":"ok"}' if method == "GET" else "")
 
 
 class TestReady:
