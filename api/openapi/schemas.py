@@ -61,6 +61,8 @@ def query_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
 def _parameter(name: str, schema: dict[str, Any], longest: int | None, *, required: bool) -> dict[str, Any]:
     schema = {_BOUNDS.get(word, word): value for word, value in schema.items()}
     description = schema.pop("description")
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]  # of which documentation makes a choice, not a text field
     if schema.get("type") == "string" and "enum" not in schema and "pattern" not in schema:
         schema["maxLength"] = longest
     return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}

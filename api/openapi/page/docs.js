@@ -4,9 +4,19 @@ const follow = () => document.documentElement.classList.toggle("dark-mode", dark
 dark.addEventListener("change", follow);
 follow();
 
+// Swagger UI formats JSON with JSON.parse, which rounds integers above 2^53: bodies that hold such are shown as they came.
+const LONG_INTEGER = /[0-9]{16}/;
+const exactIntegers = () => ({
+  wrapComponents: {
+    responseBody: (Original, { React }) => (props) =>
+      React.createElement(Original, LONG_INTEGER.test(props.content) ? { ...props, contentType: "text/plain" } : props),
+  },
+});
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#docs",
+  plugins: [exactIntegers],
   deepLinking: true,
   tryItOutEnabled: true,
   defaultModelsExpandDepth: 0,

@@ -1,0 +1,111 @@
+"""The documentation in a real browser: it tries operations with a key or a session, within the policy of all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from asking import add_key
+from dashboard_sales import LARGEST, SHOP_SALES
+from dashboard_server import running_server
+from dashboard_tabs import People, Tab, Tabs
+from playwright.sync_api import Locator, expect
+
+from api.access.sessions import new_link_token
+from core.stores import open_stores, wall_clock_ms
+from core.stores.keys import Scope
+
+pytest_plugins = ["dashboard_fixtures"]
+
+NOTIFICATION = '{"user_id": "sara", "title": "Order 66", "body": "It is on its way.", "channels": ["sms"]}'
+
+
+@pytest.fixture(scope="module")
+def origin(store_file: Path) -> Iterator[str]:
+    """A server that needs keys."""
+    with running_server(f"sqlite:///{store_file}", store_file.parent, "keys") as running:
+        yield running
+
+
+@pytest.fixture
+def store(store_file: Path) -> str:
+    return f"sqlite:///{store_file}"
+
+
+def shown(tab: Tab, operation: str) -> Locator:
+    """An operation of the page, such as ``Summaries/getSummary``, opened by the address."""
+    tab.page.goto(f"{tab.origin}/docs#/{operation}")
+    found = tab.at(f"[id='operations-{operation.replace('/', '-')}']")
+    expect(found).to_contain_class("is-open")
+    return found
+
+
+def executed(operation: Locator) -> tuple[str, str]:
+    """The status and the body of the response to the request that the page sends."""
+    operation.get_by_role("button", name="Execute").click()
+    response = operation.locator(".live-responses-table .response")
+    expect(response).to_be_visible()
+    body = response.locator(".microlight, .highlight-code").first.inner_text()
+    return response.locator(".response-col_status").inner_text().strip(), body
+
+
+def choose(operation: Locator, **parameters: str) -> None:
+    for name, value in parameters.items():
+        field = operation.locator(f"[data-param-name='{name}']")
+        choices = field.locator("select")
+        if choices.count():
+            choices.select_option(value)
+        else:
+            field.locator("input").fill(value)
+
+
+def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs, store: str) -> None:
+    tab = tabs(width=390)
+    series = shown(tab, "Summaries/getSummary")
+    choose(series, mode="daily", type="amount", merchant_id=LARGEST)
+    assert executed(series)[0] == "401"
+
+    tab.at(".scheme-container").get_by_role("button", name="Authorize").click()
+    tab.at(".modal-ux input").fill(add_key(store, [Scope.SUMMARIES]))
+    tab.at(".modal-ux").get_by_role("button", name="Apply credentials").click()
+    tab.at(".modal-ux .close-modal").click()
+    status, body = executed(series)
+
+    assert status == "200"
+    assert all(f'{{"key":"{key}","value":{amount}}}' in body for key, (amount, _) in SHOP_SALES[LARGEST].items())
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert tab.refusals == ["401"]
+
+
+def test_a_write_is_tried_with_the_session_of_a_signed_in_person(tabs: Tabs, store: str) -> None:
+    with open_stores(store, timeout_s=10) as stores:
+        token = new_link_token(stores.sessions, wall_clock_ms())
+    tab = tabs()
+    page = {"Sec-Fetch-Site": "same-origin"}  # what the page of the link sends
+    tab.page.request.post(f"{tabs.origin}/api/session", data={"token": token}, headers=page)
+    creation = shown(tab, "Notifications/createNotification")
+    creation.locator("textarea").fill(NOTIFICATION)
+
+    status, body = executed(creation)
+
+    assert status == "201"
+    assert '"status": "pending"' in body
+    assert tab.refusals == []
+
+
+def test_an_open_server_takes_a_write_without_a_body_and_the_page_shows_every_operation(
+    people: People, store_file: Path
+) -> None:
+    with running_server(f"sqlite:///{store_file}", store_file.parent) as origin:
+        tabs = Tabs(people, origin)
+        tab = tabs()
+        status, body = executed(shown(tab, "Account/signOut"))
+        document = tab.page.request.get(f"{origin}/openapi.json").json()
+        shown_ids = {element.get_attribute("id") for element in tab.at(".opblock").all()}
+        tabs.close()
+
+    described = [operation for item in document["paths"].values() for operation in item.values()]
+    assert (status, tab.faults, tab.elsewhere()) == ("200", [], [])
+    assert '"signed_in": false' in body
+    assert shown_ids == {f"operations-{found['tags'][0]}-{found['operationId']}" for found in described}
