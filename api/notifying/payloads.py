@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.notifying.values import Channels, Distinct, FutureInstant, MerchantId, Message, Title, UserId
+from api.openapi.bodies import Locale
 from core.calendar import Mode
-from core.calendar.periods import Locale
 
 
 class Payload(BaseModel):

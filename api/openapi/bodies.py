@@ -5,20 +5,16 @@ Bodies of requests are in `api.notifying.payloads`, the document of a failure is
 
 from __future__ import annotations
 
-from typing import (
-    Annotated,
-    Literal,
-    NotRequired,  # which pydantic wants before Python 3.12
-)
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, with_config
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, with_config
 from pydantic.json_schema import SkipJsonSchema
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict  # pydantic takes no other TypedDict before Python 3.12
 
-from core.calendar import Mode
-from core.calendar.periods import Locale
+from core.calendar import CALENDAR_NAMES, Mode, periods
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
+from core.stores import summaries
 from core.stores.keys import Scope
 
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
@@ -27,6 +23,12 @@ Exact = int
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """A time in UTC as RFC 3339 text, as `core.instants` writes it."""
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
+Locale = TypeAliasType("Locale", periods.Locale)
+Measure = TypeAliasType("Measure", summaries.Measure)
+CalendarName = TypeAliasType(
+    "CalendarName", Annotated[str, WithJsonSchema({"type": "string", "enum": list(CALENDAR_NAMES)})]
+)
+"""These choices have a name in the document, so that clients made from it have one type for each."""
 Missing = SkipJsonSchema[None]
 """With a default: the field may be absent, but is never null."""
 
@@ -112,7 +114,7 @@ class Me(Body):
     merchants: list[str] = Field(
         description="Merchants whose summaries the caller may read. With the scope `summaries` it may read all."
     )
-    calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of the keys of periods.")
+    calendar: CalendarName = Field(description="The calendar of the keys of periods.")
     time_zone: str = Field(description="The IANA time zone in which days begin and end.")
     currency: str = Field(description="The currency of amounts, an ISO 4217 code.")
     published: PublishedDays | None = Field(description="The published summaries; null before the first publication.")
@@ -149,7 +151,7 @@ class PublishedState(Body):
         "exceed 64 bits."
     )
     total_count: Int64 = Field(ge=0, description="The number of all transactions counted.")
-    calendar: Literal["jalali", "gregorian"] = Field(description="The calendar of the keys of periods.")
+    calendar: CalendarName = Field(description="The calendar of the keys of periods.")
     time_zone: str = Field(description="The IANA time zone in which days begin and end.")
     zone_rules: str | None = Field(
         description="SHA-256 of the UTC offsets of the time zone with which days were computed; null in stores of "
@@ -184,7 +186,7 @@ class Conservation(Body):
 
 
 class Failure(Body):
-    """A failed run."""
+    """A run that failed."""
 
     run_id: Int64 = Field(description="The number of the run.")
     status: Literal["failed", "interrupted", "died"] = Field(
@@ -230,7 +232,7 @@ class Status(Body):
 class Health(Body):
     """The process is alive."""
 
-    status: Literal["ok"] = Field(description="Always `ok`.")
+    status: Literal["ok"] = Field(description="Always `ok`: the process answers.")
 
 
 class Ready(Body):

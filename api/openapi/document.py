@@ -113,7 +113,8 @@ def _paths(open_to_this_host: bool) -> Json:
 def _schemas() -> Json:
     used = [model for operation in OPERATIONS for model in (operation.request, *operation.answers.values())]
     models: list[type[BaseModel]] = [model for model in dict.fromkeys(used) if model is not None]
-    schemas = component_schemas([*models, ProblemDetails])
+    parameters = [operation.parameters for operation in OPERATIONS if operation.parameters is not None]
+    schemas = component_schemas([*models, ProblemDetails], parameters)
     details = schemas[ProblemDetails.__name__]["properties"]
     details["type"] = {"$ref": "#/components/schemas/ProblemType", "description": details["type"]["description"]}
     schemas["ProblemType"] = {

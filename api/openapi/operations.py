@@ -347,7 +347,7 @@ OPERATIONS: Final = (
         "Get metrics for Prometheus",
         "Returns the metrics of all workers of the server, in the text format of Prometheus or, if `Accept` prefers "
         "it, in OpenMetrics.",
-        "The metrics.",
+        "The metrics of all workers.",
         {"text/plain": None, "application/openmetrics-text": None},
         problems=(ProblemKind.OUT_OF_SCOPE,),
         scopes=(Scope.OPERATE,),

@@ -35,12 +35,15 @@ class _ParameterSchemas(_Schemas):
         return self.generate_inner(schema["schema"])
 
 
-def component_schemas(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
-    """The schemas of `models` and of all that they are made of, by name."""
+def component_schemas(models: Sequence[type[BaseModel]], parameters: Sequence[type[Parameters]]) -> dict[str, Any]:
+    """The schemas of `models`, of all that they are made of, and of the choices among `parameters`, by name."""
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template=_REF, schema_generator=_Schemas
     )
-    return {name: _cleaned(schema) for name, schema in schemas["$defs"].items()}
+    named = schemas["$defs"]
+    for model in parameters:
+        named |= _whole(model).get("$defs", {})
+    return {name: _cleaned(schema) for name, schema in named.items()}
 
 
 def reference_to(model: type[BaseModel]) -> dict[str, str]:
@@ -49,13 +52,17 @@ def reference_to(model: type[BaseModel]) -> dict[str, str]:
 
 
 def query_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
-    """The OpenAPI parameters that `model` checks. Their enumerations are those of bodies, in `component_schemas`."""
-    whole = model.model_json_schema(ref_template=_REF, schema_generator=_ParameterSchemas)
+    """The OpenAPI parameters that `model` checks, which refer to `component_schemas`."""
+    whole = _whole(model)
     longest = model.model_config["str_max_length"]
     return [
         _parameter(name, schema, longest, required=name in whole.get("required", ()))
         for name, schema in whole["properties"].items()
     ]
+
+
+def _whole(model: type[Parameters]) -> dict[str, Any]:
+    return model.model_json_schema(ref_template=_REF, schema_generator=_ParameterSchemas)
 
 
 def _parameter(name: str, schema: dict[str, Any], longest: int | None, *, required: bool) -> dict[str, Any]:

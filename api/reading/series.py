@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import Field
 
-from api.openapi.bodies import Point
+from api.openapi import bodies
 from api.problems import Problem, ProblemKind
 from api.reading.answers import Answer, etag_of
 from api.reading.cursors import cursor_after, position_in
@@ -31,7 +31,7 @@ class SummaryParameters(Parameters):
     """The parameters of ``GET /api/transactions/summary``."""
 
     mode: Mode = Field(description="The length of the periods.")
-    type: Measure = Field(
+    type: bodies.Measure = Field(
         description="`amount`: the sum of amounts, in the unit of the source. `count`: the number of transactions."
     )
     merchant_id: str | None = Field(
@@ -66,7 +66,7 @@ class SummaryParameters(Parameters):
     cursor: str | None = Field(
         default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
     )
-    locale: Locale | None = Field(
+    locale: bodies.Locale | None = Field(
         default=None, description="Adds the name of the period in Persian (`fa`) or English (`en`) as `label`."
     )
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
@@ -220,7 +220,7 @@ def _period(
 
 
 def _as_json(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
-    points: list[Point]
+    points: list[bodies.Point]
     if len(names) == 2:  # nearly always, and twice as fast
         points = [{"key": key, "value": value} for key, value in rows]
     else:

@@ -8,9 +8,12 @@ from core.calendar.gregorian import GregorianCalendar
 from core.calendar.jalali import JalaliCalendar
 from core.calendar.periods import Calendar, Locale, Mode, Period
 
-__all__ = ["Calendar", "GregorianCalendar", "JalaliCalendar", "Locale", "Mode", "Period", "calendar_named"]
+__all__ = ["CALENDAR_NAMES", "Calendar", "GregorianCalendar", "JalaliCalendar", "Locale", "Mode", "Period", "calendar_named"]
 
 _CALENDARS: dict[str, Calendar] = {calendar.name: calendar for calendar in (JalaliCalendar(), GregorianCalendar())}
+
+CALENDAR_NAMES = tuple(_CALENDARS)
+"""The values of the setting ``CALENDAR``."""
 
 
 def calendar_named(name: str) -> Calendar:

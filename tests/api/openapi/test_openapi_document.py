@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from notifier.commands.prune import least_days
 
 _EXAMPLES = [(operation, example) for operation in OPERATIONS for example in operation_examples().get(operation.id, ())]
 _JSON = {"Content-Type": "application/json"}
+_SENTENCE = re.compile(r"^\S.{12,}[.…)`]$", re.DOTALL)
 _ROOT = Path(__file__).parents[3]
 
 
@@ -179,22 +181,20 @@ def test_amounts_that_may_exceed_64_bits_have_no_format() -> None:
     assert [(schema["type"], schema.get("format")) for schema in unbounded] == [("integer", None)] * 2
 
 
-def test_every_parameter_and_field_is_explained() -> None:
+def test_every_operation_parameter_response_header_and_field_is_explained_in_a_sentence() -> None:
     document = describe(open_to_this_host=True)
-    unexplained = [
-        f"{name}.{field}"
-        for name, schema in document["components"]["schemas"].items()
-        for field, inner in schema.get("properties", {}).items()
-        if not inner.get("description")
-    ] + [
-        f"{path} {parameter['name']}"
-        for path, item in document["paths"].items()
-        for method, described in item.items()
-        for parameter in described["parameters"]
-        if not parameter.get("description")
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    schemas = document["components"]["schemas"].values()
+    explained = [
+        *operations,
+        *(parameter for operation in operations for parameter in operation["parameters"]),
+        *(response for operation in operations for response in operation["responses"].values()),
+        *document["components"]["headers"].values(),
+        *(field for schema in schemas for field in schema.get("properties", {}).values()),
+        *(schema for schema in schemas if schema["type"] == "object"),
     ]
 
-    assert unexplained == []
+    assert [found for found in explained if not _SENTENCE.search(found.get("description", ""))] == []
 
 
 def test_nothing_of_it_is_imported_with_the_app() -> None:

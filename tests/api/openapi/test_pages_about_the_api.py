@@ -8,11 +8,11 @@ import re
 import pytest
 from asking import Api
 from example_store import api_over, fill
+from falcon.testing import Result
 
 from api.problems import ProblemKind
 
 _PAGES = ["/docs", *(kind.value.uri for kind in ProblemKind)]
-_REMOTE = {"peer": "192.0.2.7", "host": "figures.example"}
 
 every_page = pytest.mark.parametrize("path", _PAGES)
 
@@ -27,7 +27,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
 
 @every_page
 def test_a_page_needs_no_key_and_has_nothing_that_its_policy_forbids(path: str, api: Api) -> None:
-    answer = api.ask(path, **_REMOTE)
+    answer = _asked_from_elsewhere(path, api)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "script-src 'self'" in answer.headers["content-security-policy"]
@@ -40,7 +40,7 @@ def test_every_link_and_file_of_a_page_is_there(path: str, api: Api) -> None:
 
     assert len(named) >= 4
     for target in named:
-        assert api.ask(target, **_REMOTE).status_code == 200, target
+        assert _asked_from_elsewhere(target, api).status_code == 200, target
 
 
 @pytest.mark.parametrize("name", ["docs.html", "index.html", "swagger-ui.js", "..%2fdocument.py", "examples.json"])
@@ -62,3 +62,8 @@ def test_there_is_no_page_of_an_unknown_problem(api: Api) -> None:
     answer = api.ask("/problems/no-such")
 
     assert (answer.status_code, answer.json["type"]) == (404, "/problems/not-found")
+
+
+def _asked_from_elsewhere(path: str, api: Api) -> Result:
+    """The answer to a request that has no key and does not come from the host of the server."""
+    return api.ask(path, peer="192.0.2.7", host="figures.example")
