@@ -1,4 +1,4 @@
-"""What the API says of itself: the OpenAPI document, and the pages made from it.
+"""The OpenAPI document, the page that tries it, and the bodies that it describes.
 
-Nothing here is imported before somebody asks for one of them.
+Except for the bodies nothing here is imported before somebody asks for the document.
 """

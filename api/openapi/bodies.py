@@ -43,9 +43,12 @@ class Body(BaseModel):
         return self.model_dump_json(exclude_unset=True).encode()
 
 
+# Points and merchants come in thousands, and are dictionaries: models would take three times as long to write.
+
+
 @with_config(ConfigDict(extra="forbid"))
 class Point(TypedDict):
-    """One period of a series."""  # a dictionary: a series has thousands, and cold answers are built from them
+    """One period of a series."""
 
     key: Annotated[
         str, Field(description="The period: `1403/04/04` (day), `1403/W15` (week) or `1403/04` (month). ASCII digits.")
@@ -68,15 +71,19 @@ class Series(RootModel[list[Point]]):
     """The periods of a series, ascending by `key`."""
 
 
-class Merchant(Body):
+@with_config(ConfigDict(extra="forbid"))
+class Merchant(TypedDict):
     """A merchant and its totals."""
 
-    merchant_id: str = Field(description="The id of the merchant in the source of the transactions.")
-    amount: Exact = Field(
-        description="The sum of amounts in the months requested, in the unit of the source and the `currency` of "
-        "`/api/me`. Exact; may exceed 64 bits."
-    )
-    count: Exact = Field(description="The number of transactions in the months requested. Exact.")
+    merchant_id: Annotated[str, Field(description="The id of the merchant in the source of the transactions.")]
+    amount: Annotated[
+        Exact,
+        Field(
+            description="The sum of amounts in the months requested, in the unit of the source and the `currency` of "
+            "`/api/me`. Exact; may exceed 64 bits."
+        ),
+    ]
+    count: Annotated[Exact, Field(description="The number of transactions in the months requested. Exact.")]
 
 
 class Merchants(Body):

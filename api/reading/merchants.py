@@ -118,7 +118,9 @@ def answer_merchants(stores: Stores, published: Published, query: MerchantsQuery
         and (query.visible is None or merchant.merchant_id in query.visible)
     ]
     page = merchants[query.skip : query.skip + query.limit]
-    shown = [Merchant(merchant_id=found.merchant_id, amount=found.amount, count=found.count) for found in page]
+    shown: list[Merchant] = [
+        {"merchant_id": found.merchant_id, "amount": found.amount, "count": found.count} for found in page
+    ]
     body = Merchants(merchants=shown, total=len(merchants)).json_bytes()
     following = query.skip + len(page)
     link = f'<{_address(query, published, following)}>; rel="next"' if following < len(merchants) else None
