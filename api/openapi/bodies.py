@@ -100,13 +100,16 @@ class Key(Body):
     name: str = Field(description="The name that the operator gave the key.")
 
 
-class PublishedDays(Body):
-    """The published summaries and the days that they cover."""
-
+class _Publication(Body):
     version: str = Field(description="The version of the published summaries. Each publication has another.")
     published_at: Instant = Field(description="When it was published (UTC).")
     first_day_key: str | None = Field(description="The first day with transactions, as a key; null without any.")
     last_day_key: str | None = Field(description="The last day with transactions, as a key; null without any.")
+
+
+class PublishedDays(_Publication):
+    """The published summaries and the days that they cover."""
+
     first_day_date: Day | None = Field(description="The first day as a Gregorian date; null without transactions.")
     last_day_date: Day | None = Field(description="The last day as a Gregorian date; null without transactions.")
 
@@ -141,17 +144,13 @@ class Filter(Body):
     value: str = Field(description="The value that the field must have, as text.")
 
 
-class PublishedState(Body):
+class PublishedState(_Publication):
     """The published summaries as a whole."""
 
-    version: str = Field(description="The version of the published summaries. Each publication has another.")
     generation: Int64 = Field(description="The number of the publication: 1, 2, 3, …")
     run_id: Int64 = Field(description="The number of the run that published it.")
-    published_at: Instant = Field(description="When it was published (UTC).")
     as_of: Instant = Field(description="When the sources were last read (UTC). Later transactions are not counted yet.")
     age_s: float = Field(ge=0, description="Seconds since `as_of`.")
-    first_day_key: str | None = Field(description="The first day with transactions, as a key; null without any.")
-    last_day_key: str | None = Field(description="The last day with transactions, as a key; null without any.")
     summaries: Int64 = Field(ge=0, description="The number of summary rows: days, weeks and months of all merchants.")
     total_amount: Exact = Field(
         description="The sum of all amounts, in the unit of the source and the `currency` of `/api/me`. Exact; may "

@@ -33,7 +33,7 @@ field that is unknown, repeated or wrong is an error, and one response lists all
 does; `OPTIONS` lists the methods of a path in `Allow`.
 
 **Failures** are `application/problem+json` (RFC 9457). Rely on `type`, which never changes; it is also the path of a \
-page about it. What is not valid HTTP is refused with 400, 408, 414, 417, 431 or 501 and the type \
+page about it. What is not valid HTTP is refused with 400, 408, 414 or 431 and the type \
 `/problems/bad-request`.
 
 **Units.** Amounts are integers in the unit of the source, in the `currency` that `/api/me` names. Times are RFC 3339 \
