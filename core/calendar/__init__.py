@@ -8,7 +8,16 @@ from core.calendar.gregorian import GregorianCalendar
 from core.calendar.jalali import JalaliCalendar
 from core.calendar.periods import Calendar, Locale, Mode, Period
 
-__all__ = ["CALENDAR_NAMES", "Calendar", "GregorianCalendar", "JalaliCalendar", "Locale", "Mode", "Period", "calendar_named"]
+__all__ = [
+    "CALENDAR_NAMES",
+    "Calendar",
+    "GregorianCalendar",
+    "JalaliCalendar",
+    "Locale",
+    "Mode",
+    "Period",
+    "calendar_named",
+]
 
 _CALENDARS: dict[str, Calendar] = {calendar.name: calendar for calendar in (JalaliCalendar(), GregorianCalendar())}
 

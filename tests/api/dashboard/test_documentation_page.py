@@ -18,6 +18,7 @@ from core.stores.keys import Scope
 
 pytest_plugins = ["dashboard_fixtures"]
 
+PATIENCE_MS = 60_000  # the script of Swagger UI is large, and the machine may be busy
 NOTIFICATION = '{"user_id": "sara", "title": "Order 66", "body": "It is on its way.", "channels": ["sms"]}'
 
 
@@ -35,9 +36,10 @@ def store(store_file: Path) -> str:
 
 def shown(tab: Tab, operation: str) -> Locator:
     """An operation of the page, such as ``Summaries/getSummary``, opened by the address."""
+    tab.page.set_default_timeout(PATIENCE_MS)
     tab.page.goto(f"{tab.origin}/docs#/{operation}")
     found = tab.at(f"[id='operations-{operation.replace('/', '-')}']")
-    expect(found).to_contain_class("is-open")
+    expect(found).to_contain_class("is-open", timeout=PATIENCE_MS)
     return found
 
 
@@ -45,7 +47,7 @@ def executed(operation: Locator) -> tuple[str, str]:
     """The status and the body of the response to the request that the page sends."""
     operation.get_by_role("button", name="Execute").click()
     response = operation.locator(".live-responses-table .response")
-    expect(response).to_be_visible()
+    expect(response).to_be_visible(timeout=PATIENCE_MS)
     body = response.locator(".microlight, .highlight-code").first.inner_text()
     return response.locator(".response-col_status").inner_text().strip(), body
 
