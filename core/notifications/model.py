@@ -12,6 +12,7 @@ from typing import Final
 
 from core.calendar.periods import Locale
 from core.notifications.events import OPEN, LogStatus
+from core.tenants import OPERATOR
 
 KEPT_DAYS: Final = 15
 """For so many days after its end whatever came with an Idempotency-Key is kept at least, and the key with it."""
@@ -31,6 +32,7 @@ class Notification:
     :param request_digest: tells the request that made it from another under the same id, see `digest_of`.
     :param announces: whether it tells of summaries: only whoever may read those may see or change it.
     :param merchant_id: whose summaries it announces, or None: of all merchants together.
+    :param tenant: whose it is: only they and the operator may see or change it, and their contacts of the user count.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Notification:
     request_digest: str = ""
     announces: bool = False
     merchant_id: str | None = None
+    tenant: str = OPERATOR
 
     def has_expired(self, now_ms: int) -> bool:
         """Whether it is not sent any more at `now_ms`."""

@@ -32,7 +32,7 @@ def subscribe(store: SubscriptionStore, asked: Subscription, *, named: bool = Fa
     """
     if named and (kept := store.get(asked.id)) is not None:
         return Subscribed(kept, there_was=False)
-    alike = [found for found in store.all(user_id=asked.user_id) if found.tells_as(asked)]
+    alike = [found for found in store.all(tenant=asked.tenant, user_id=asked.user_id) if found.tells_as(asked)]
     if in_force := [found for found in alike if found.ended_at_ms is None]:
         return Subscribed(in_force[0], there_was=True)
     if named:
@@ -46,4 +46,4 @@ def subscribe(store: SubscriptionStore, asked: Subscription, *, named: bool = Fa
 def _id_of(asked: Subscription, turn: int) -> str:
     whose = ("all",) if asked.merchant_id is None else ("merchant", asked.merchant_id)
     said = (asked.user_id, ",".join(sorted(asked.modes)), ",".join(sorted(asked.channels)), asked.locale, *whose)
-    return derived_id("subscribing", str(turn), *said)
+    return derived_id("subscribing", asked.tenant, str(turn), *said)

@@ -1,21 +1,26 @@
-"""The interface of the store of contacts: where a user is reached, per channel."""
+"""The interface of the store of contacts: where the user of a tenant is reached, per channel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
+from core.tenants import OPERATOR
+
 
 class ContactStore(Protocol):
-    """Where contacts are kept. Threads may share an instance, and take turns; processes may not."""
+    """Where contacts are kept. Threads may share an instance, and take turns; processes may not.
 
-    def replace(self, user_id: str, addresses: Mapping[str, str]) -> None:
+    Each tenant has users of its own: two of one id have nothing in common.
+    """
+
+    def replace(self, user_id: str, addresses: Mapping[str, str], *, tenant: str = OPERATOR) -> None:
         """Let the user be reached at `addresses`, by channel, and nowhere else; durable when it returns.
 
         :raises StoreUnavailable: the store could not be written.
         """
 
-    def move(self, user_id: str, channel: str, old: str, new: str) -> bool:
+    def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
         """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was.
 
         Durable when it returns.
@@ -23,8 +28,14 @@ class ContactStore(Protocol):
         :raises StoreUnavailable: the store could not be written.
         """
 
-    def get(self, user_id: str) -> dict[str, str]:
+    def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
         """The addresses of the user by channel; empty when nothing is known of them.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def tenants_of(self, user_id: str) -> frozenset[str]:
+        """The tenants of which a user of that id can be reached over any channel.
 
         :raises StoreUnavailable: the store does not answer.
         """

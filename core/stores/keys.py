@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+from core.notifications.model import derived_id
+from core.tenants import OPERATOR
 
 
 class Scope(StrEnum):
@@ -13,6 +16,10 @@ class Scope(StrEnum):
     SUMMARIES = "summaries"
     NOTIFICATIONS = "notifications"
     OPERATE = "operate"
+
+
+TENANT_SCOPES: Final = frozenset({Scope.NOTIFICATIONS})
+"""What keys of tenants may be allowed: the others concern all merchants, or the whole service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class ApiKey:
     :param merchants: the merchants whose summaries it allows.
     :param created_at_ms: when it was made, milliseconds since 1970 UTC.
     :param revoked_at_ms: since when it is of no use, or None while it is.
+    :param tenant_name: the name of its tenant, or None where it was given none: see `tenant`.
     """
 
     id: str
@@ -35,6 +43,19 @@ class ApiKey:
     merchants: frozenset[str]
     created_at_ms: int
     revoked_at_ms: int | None = None
+    tenant_name: str | None = None
+
+    @property
+    def tenant(self) -> str:
+        """Whose key it is: the named tenant, or that of all keys of the same merchants, or `core.tenants.OPERATOR`."""
+        if self.tenant_name is not None:
+            return self.tenant_name
+        return f"merchants:{derived_id(*sorted(self.merchants))}" if self.merchants else OPERATOR
+
+    @property
+    def allowed_scopes(self) -> frozenset[Scope]:
+        """Those of `scopes` that it may use: earlier versions gave keys of single merchants any."""
+        return self.scopes if self.tenant == OPERATOR else self.scopes & TENANT_SCOPES
 
 
 class ApiKeyStore(Protocol):
@@ -66,3 +87,11 @@ class ApiKeyStore(Protocol):
         :raises LookupError: there is no such key.
         :raises StoreUnavailable: the store could not be written.
         """
+
+
+def all_tenants(keys: ApiKeyStore) -> frozenset[str]:
+    """The tenants that have a key, also a revoked one, and the operator.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    return frozenset({OPERATOR, *(key.tenant for key in keys.all())})

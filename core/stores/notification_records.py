@@ -9,6 +9,7 @@ from core.notifications.events import Event, EventKind, LogState
 from core.notifications.model import Notification
 from core.stores.records import Record, storable
 from core.stores.subscriptions import Subscription
+from core.tenants import OPERATOR
 
 _MODES: Final = tuple(Mode)
 
@@ -29,6 +30,7 @@ def notification_to_record(notification: Notification) -> Record:
         "request_digest": notification.request_digest,
         "announces": notification.announces,
         "merchant_id": None if merchant_id is None else storable(merchant_id),
+        "tenant": storable(notification.tenant),
     }
 
 
@@ -47,6 +49,7 @@ def notification_from_record(record: Record) -> Notification:
         request_digest=record["request_digest"],
         announces=bool(record["announces"]),
         merchant_id=record["merchant_id"],
+        tenant=record.get("tenant", OPERATOR),  # while documents of earlier versions are migrated
     )
 
 
@@ -104,6 +107,7 @@ def subscription_to_record(subscription: Subscription) -> Record:
         "locale": subscription.locale,
         "created_at_ms": subscription.created_at_ms,
         "ended_at_ms": subscription.ended_at_ms,
+        "tenant": storable(subscription.tenant),
     }
 
 
@@ -118,4 +122,5 @@ def subscription_from_record(record: Record) -> Subscription:
         locale=record["locale"],
         created_at_ms=record["created_at_ms"],
         ended_at_ms=record["ended_at_ms"],
+        tenant=record.get("tenant", OPERATOR),  # likewise
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -114,6 +114,8 @@ class NotificationStore(Protocol):
     def listed(
         self,
         *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
         user_id: str | None = None,
         status: NotificationStatus | None = None,
         after: tuple[int, str] | None = None,
@@ -121,6 +123,8 @@ class NotificationStore(Protocol):
     ) -> list[Listed]:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending.
 
+        :param tenant: only those of this tenant.
+        :param merchants: of announcements only those of summaries of one of these merchants; None for all.
         :param status: only those whose copy says so.
         :param after: ``created_at_ms`` and id of the last one of the page before.
         :param limit: at most so many.

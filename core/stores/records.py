@@ -124,6 +124,7 @@ def key_to_record(key: ApiKey) -> Record:
         "merchants": sorted(storable(merchant) for merchant in key.merchants),
         "created_at_ms": key.created_at_ms,
         "revoked_at_ms": key.revoked_at_ms,
+        "tenant_name": None if key.tenant_name is None else storable(key.tenant_name),
     }
 
 
@@ -137,6 +138,7 @@ def key_from_record(record: Record) -> ApiKey:
         merchants=frozenset(record["merchants"]),
         created_at_ms=record["created_at_ms"],
         revoked_at_ms=record["revoked_at_ms"],
+        tenant_name=record.get("tenant_name"),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from core.calendar.periods import Locale, Mode
+from core.tenants import OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Subscription:
     :param modes: the lengths of periods, in the order daily, weekly, monthly.
     :param created_at_ms: periods that ended before are not told of; milliseconds since 1970 UTC.
     :param ended_at_ms: since when nothing is told any more, likewise, or None while it is in force.
+    :param tenant: whose it is: only they and the operator may see or end it, and their contacts of the user count.
     """
 
     id: str
@@ -27,11 +30,13 @@ class Subscription:
     locale: Locale
     created_at_ms: int
     ended_at_ms: int | None = None
+    tenant: str = OPERATOR
 
     def tells_as(self, other: Subscription) -> bool:
         """Whether it tells the same user of the same as `other` in the same way: both together tell no more."""
         return all(
             (
+                self.tenant == other.tenant,
                 self.user_id == other.user_id,
                 self.merchant_id == other.merchant_id,
                 set(self.modes) == set(other.modes),
@@ -60,6 +65,8 @@ class SubscriptionStore(Protocol):
     def all(
         self,
         *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
         user_id: str | None = None,
         in_force: bool = False,
         after: tuple[int, str] | None = None,
@@ -67,6 +74,8 @@ class SubscriptionStore(Protocol):
     ) -> list[Subscription]:
         """Subscriptions by the instant of creation, then by id.
 
+        :param tenant: only those of this tenant.
+        :param merchants: only those to summaries of one of these merchants.
         :param user_id: only those of this user.
         :param in_force: only those that have not ended.
         :param after: ``created_at_ms`` and id of the last one of the page before.

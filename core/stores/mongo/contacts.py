@@ -1,4 +1,6 @@
-"""The store of contacts on MongoDB: the collection ``contacts``, whose ``_id`` is the user.
+"""The store of contacts on MongoDB: the collection ``contacts``, whose ``_id`` is the user and its tenant.
+
+Of the operator's users, and so of those of versions without tenants, it is the user alone, as a string.
 
 Where updates are not atomic, as with FerretDB, one writes back the whole document that it has read, and would undo a
 replacement of that moment. So a move updates nothing: it inserts the contacts that come next, whose ``_id`` is the
@@ -18,6 +20,7 @@ from pymongo.errors import DuplicateKeyError
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.inserting import insert_once
 from core.stores.records import storable
+from core.tenants import OPERATOR
 
 
 class MongoContactStore:
@@ -26,25 +29,26 @@ class MongoContactStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def replace(self, user_id: str, addresses: Mapping[str, str]) -> None:
+    def replace(self, user_id: str, addresses: Mapping[str, str], *, tenant: str = OPERATOR) -> None:
         """Let the user be reached at `addresses`, by channel, and nowhere else; durable when it returns."""
-        user_id = storable(user_id)
+        owner = {"tenant": storable(tenant), "user_id": storable(user_id)}
         reached = {channel: storable(address) for channel, address in addresses.items()}
         with self._database.writing() as db:
             contacts = db["contacts"]
             while True:
                 try:
-                    before = contacts.find_one_and_replace({"_id": user_id}, _edition(reached), upsert=True)
+                    replacement = {**owner, **_edition(reached)}
+                    before = contacts.find_one_and_replace({"_id": _id_of(user_id, tenant)}, replacement, upsert=True)
                     break
                 except DuplicateKeyError:  # another inserted the user at this moment, and is replaced now
                     continue
             while before is not None:  # the moves that followed
                 before = contacts.find_one_and_delete({"_id": _next_id(before)})
 
-    def move(self, user_id: str, channel: str, old: str, new: str) -> bool:
+    def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
         """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was."""
         with self._database.writing() as db:
-            while (current := _current(db["contacts"], storable(user_id))) is not None:
+            while (current := _current(db["contacts"], _id_of(user_id, tenant))) is not None:
                 addresses = _addresses(current)
                 if addresses.get(channel) != storable(old):
                     return False
@@ -53,11 +57,27 @@ class MongoContactStore:
                     return True  # else another has moved an address at this moment
         return False
 
-    def get(self, user_id: str) -> dict[str, str]:
+    def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
         """The addresses of the user by channel; empty when nothing is known of them."""
         with self._database.answering() as db:
-            current = _current(db["contacts"], storable(user_id))
+            current = _current(db["contacts"], _id_of(user_id, tenant))
         return {} if current is None else _addresses(current)
+
+    def tenants_of(self, user_id: str) -> frozenset[str]:
+        """The tenants of which a user of that id can be reached over any channel."""
+        with self._database.answering() as db:
+            # Not the contacts after moves, which name no user: of these there are as many as before.
+            found = list(db["contacts"].find({"user_id": storable(user_id)}))
+            earlier = db["contacts"].find_one({"_id": storable(user_id)})
+        of_tenants = {document["tenant"] for document in found if document["addresses"]}
+        return frozenset(of_tenants | ({OPERATOR} if earlier is not None and earlier["addresses"] else set()))
+
+
+def _id_of(user_id: str, tenant: str) -> str | dict[str, str]:
+    """The ``_id`` of a user's contacts: of tenants no string, since the operator's users may be called anything."""
+    if tenant == OPERATOR:
+        return storable(user_id)
+    return {"tenant": storable(tenant), "user_id": storable(user_id)}
 
 
 def _edition(addresses: Mapping[str, str]) -> Document:
@@ -69,16 +89,19 @@ def _addresses(document: Document) -> dict[str, str]:
     return {found["channel"]: found["address"] for found in document["addresses"]}
 
 
-def _current(contacts: Collection[Document], user_id: str) -> Document | None:
-    """The newest contacts of the user, after all moves; None where there are none."""
-    found, following = None, contacts.find_one({"_id": user_id})
+def _current(contacts: Collection[Document], first_id: str | dict[str, str]) -> Document | None:
+    """The newest contacts of a user, after all moves; None where there are none.
+
+    :param first_id: see `_id_of`.
+    """
+    found, following = None, contacts.find_one({"_id": first_id})
     while following is not None:
         found, following = following, contacts.find_one({"_id": _next_id(following)})
     return found
 
 
 def _next_id(document: Document) -> ObjectId:
-    """The ``_id`` of the contacts that a move makes of `document`; those of users are strings."""
+    """The ``_id`` of the contacts that a move makes of `document`; those of users are no ObjectIds."""
     edition = document.get("edition")
     if isinstance(edition, ObjectId):
         return edition

@@ -7,7 +7,7 @@ they agree: so they are right in the end even where updates are not atomic and o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
 
@@ -122,6 +122,8 @@ class MongoNotificationStore:
     def listed(
         self,
         *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
         user_id: str | None = None,
         status: NotificationStatus | None = None,
         after: tuple[int, str] | None = None,
@@ -131,6 +133,11 @@ class MongoNotificationStore:
         if limit <= 0:
             return []
         query: Document = {}
+        if tenant is not None:
+            query["tenant"] = storable(tenant)
+        if merchants is not None:
+            readable = [storable(merchant_id) for merchant_id in merchants]
+            query["$and"] = [{"$or": [{"announces": 0}, {"merchant_id": {"$in": readable}}]}]
         if user_id is not None:
             query["user_id"] = storable(user_id)
         if status is not None:

@@ -13,20 +13,24 @@ from core.notifications.model import NotificationStatus
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.notification_documents import KEEP
 from core.stores.mongo.notifications import settle
+from core.stores.mongo.tenants import assign_tenants
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 """Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs
-may be ``retrying`` or ``printed``, since 7 runs record how many rejects they kept, and since 8 what tells their process
-from every other: a program that knows an earlier version would lose or misread these."""
+may be ``retrying`` or ``printed``, since 7 runs record how many rejects they kept, since 8 what tells their process
+from every other, and since 9 all that is about notifications has a tenant: a program that knows an earlier version
+would lose or misread these, or show them to others."""
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
     IndexModel([("queue_at", ASCENDING), ("_id", ASCENDING)]),
     IndexModel([("due_at", ASCENDING)]),
     IndexModel(_NEWEST),
-    IndexModel([("user_id", ASCENDING), *_NEWEST]),
+    IndexModel([("tenant", ASCENDING), *_NEWEST]),
+    IndexModel([("user_id", ASCENDING), ("tenant", ASCENDING), *_NEWEST]),
     IndexModel([("status", ASCENDING), *_NEWEST]),
+    IndexModel([("tenant", ASCENDING), ("status", ASCENDING), *_NEWEST]),
     IndexModel([("standing", ASCENDING)]),
 )
 """Of ``notifications``: what is due, the pages of lists, and the counts."""
@@ -58,14 +62,18 @@ def prepare(database: Database, *, create: bool) -> None:
         elif found["version"] < SCHEMA_VERSION:
             _index(db)
             _rename_failed_logs(db)
+            ownerless = assign_tenants(db)
             db["summary_meta"].update_one(
                 {"_id": "schema", "version": found["version"]}, {"$set": {"version": SCHEMA_VERSION}}
             )
+            ownerless.report(database.place)
 
 
 def _index(db: PyMongoDatabase[Document]) -> None:
     for index in _INDEXES:  # one at a time: FerretDB fails when several of a call are there already
         db["notifications"].create_indexes([index])
+    for name in ("contacts", "subscriptions"):
+        db[name].create_index([("user_id", ASCENDING)])
 
 
 def _rename_failed_logs(db: PyMongoDatabase[Document]) -> None:

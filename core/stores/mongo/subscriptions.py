@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from bson.datetime_ms import DatetimeMS
@@ -37,6 +38,8 @@ class MongoSubscriptionStore:
     def all(
         self,
         *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
         user_id: str | None = None,
         in_force: bool = False,
         after: tuple[int, str] | None = None,
@@ -44,6 +47,10 @@ class MongoSubscriptionStore:
     ) -> list[Subscription]:
         """Subscriptions by the instant of creation, then by id."""
         query: Document = {} if user_id is None else {"user_id": storable(user_id)}
+        if tenant is not None:
+            query["tenant"] = storable(tenant)
+        if merchants is not None:
+            query["merchant_id"] = {"$in": [storable(merchant_id) for merchant_id in merchants]}
         if in_force:
             query["ended_at"] = None
         if after is not None:

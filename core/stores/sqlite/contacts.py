@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
+from core.tenants import OPERATOR
 
 
 class SqliteContactStore:
@@ -14,29 +15,36 @@ class SqliteContactStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def replace(self, user_id: str, addresses: Mapping[str, str]) -> None:
+    def replace(self, user_id: str, addresses: Mapping[str, str], *, tenant: str = OPERATOR) -> None:
         """Let the user be reached at `addresses`, by channel, and nowhere else; durable when it returns."""
-        user_id = storable(user_id)
+        user = storable(user_id), storable(tenant)
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM contacts WHERE user_id = ?", (user_id,))
+            connection.execute("DELETE FROM contacts WHERE user_id = ? AND tenant = ?", user)
             connection.executemany(
-                "INSERT INTO contacts (user_id, channel, address) VALUES (?, ?, ?)",
-                [(user_id, channel, storable(address)) for channel, address in addresses.items()],
+                "INSERT INTO contacts (user_id, tenant, channel, address) VALUES (?, ?, ?, ?)",
+                [(*user, channel, storable(address)) for channel, address in addresses.items()],
             )
 
-    def move(self, user_id: str, channel: str, old: str, new: str) -> bool:
+    def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
         """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was."""
         with self._database.transaction() as connection:
             moved = connection.execute(
-                "UPDATE contacts SET address = ? WHERE user_id = ? AND channel = ? AND address = ?",
-                (storable(new), storable(user_id), channel, storable(old)),
+                "UPDATE contacts SET address = ? WHERE user_id = ? AND tenant = ? AND channel = ? AND address = ?",
+                (storable(new), storable(user_id), storable(tenant), channel, storable(old)),
             )
         return moved.rowcount > 0
 
-    def get(self, user_id: str) -> dict[str, str]:
+    def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
         """The addresses of the user by channel; empty when nothing is known of them."""
         with self._database.connection() as connection:
             rows = connection.execute(
-                "SELECT channel, address FROM contacts WHERE user_id = ? ORDER BY channel", (storable(user_id),)
+                "SELECT channel, address FROM contacts WHERE user_id = ? AND tenant = ? ORDER BY channel",
+                (storable(user_id), storable(tenant)),
             ).fetchall()
         return {row["channel"]: row["address"] for row in rows}
+
+    def tenants_of(self, user_id: str) -> frozenset[str]:
+        """The tenants of which a user of that id can be reached over any channel."""
+        with self._database.connection() as connection:
+            rows = connection.execute("SELECT DISTINCT tenant FROM contacts WHERE user_id = ?", (storable(user_id),))
+            return frozenset(row["tenant"] for row in rows)

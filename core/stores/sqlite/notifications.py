@@ -5,8 +5,9 @@ Whatever happens is one transaction, in which the copies are written too: here t
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -116,13 +117,15 @@ class SqliteNotificationStore:
     def listed(
         self,
         *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
         user_id: str | None = None,
         status: NotificationStatus | None = None,
         after: tuple[int, str] | None = None,
         limit: int,
     ) -> list[Listed]:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
-        conditions, values = _conditions(user_id, status, after)
+        conditions, values = _conditions(tenant, merchants, user_id, status, after)
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         with self._database.connection() as connection:
@@ -208,13 +211,22 @@ def _later(due_at_ms: int | None, queue_at_ms: int | None) -> int:
 
 
 def _conditions(
-    user_id: str | None, status: NotificationStatus | None, after: tuple[int, str] | None
+    tenant: str | None,
+    merchants: Collection[str] | None,
+    user_id: str | None,
+    status: NotificationStatus | None,
+    after: tuple[int, str] | None,
 ) -> tuple[list[str], list[int | str]]:
     parts: list[tuple[str, Sequence[int | str]]] = []
+    if tenant is not None:
+        parts.append(("tenant = ?", (storable(tenant),)))
+    if merchants is not None:
+        readable = json.dumps([storable(merchant_id) for merchant_id in merchants])
+        parts.append(("(announces = 0 OR merchant_id IN (SELECT value FROM json_each(?)))", (readable,)))
     if user_id is not None:
         parts.append(("user_id = ?", (storable(user_id),)))
     if status is not None:
-        # The unary plus hides the index of statuses: a user has few notifications, a status has many.
+        # The unary plus hides the indexes of statuses: a user has few notifications, a status has many.
         parts.append(("status = ?" if user_id is None else "+status = ?", (status.value,)))
     if after is not None:
         parts.append(("(created_at_ms, id) < (?, ?)", after))

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from core.stores.generations import SUMMARIES
 from core.stores.refusals import no_store, too_new
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.tenants import assign_tenants
+from core.stores.tenancy import Ownerless
 
 SCHEMA: Final = Path(__file__).parents[3] / "sql" / "schema"
+
+_AFTER: Final[Mapping[str, Callable[[sqlite3.Connection], Ownerless]]] = {"0011_tenants.sql": assign_tenants}
+"""What is done after a script in the same transaction, and reported once that is over."""
 
 
 def prepare(database: Database, *, create: bool, schema: Path = SCHEMA) -> None:
@@ -44,15 +49,20 @@ def create_generation(connection: sqlite3.Connection, table: str, schema: Path =
 
 
 def _migrate(database: Database, scripts: list[Path], schema: Path) -> None:
+    reports: list[Ownerless] = []
     with database.transaction() as connection:
         version = _version(connection)  # another process may have been faster
         if version > len(scripts):
             raise too_new(str(database.path), version, len(scripts))
         for script in scripts[version:]:
             _execute(connection, script.read_text("utf-8"))
+            if (step := _AFTER.get(script.name)) is not None:
+                reports.append(step(connection))
         if version == 0:
             create_generation(connection, SUMMARIES, schema)
         connection.execute(f"PRAGMA user_version = {len(scripts)}")
+    for report in reports:
+        report.report(str(database.path))
 
 
 def _version(connection: sqlite3.Connection) -> int:

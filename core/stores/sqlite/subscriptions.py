@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
+
 from core.stores.notification_records import subscription_from_record, subscription_to_record
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
@@ -33,20 +36,29 @@ class SqliteSubscriptionStore:
     def all(
         self,
         *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
         user_id: str | None = None,
         in_force: bool = False,
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
         """Subscriptions by the instant of creation, then by id."""
-        user_id = None if user_id is None else storable(user_id)
-        created_at_ms, last_id = after or (None, None)
+        parts: list[tuple[str, tuple[int | str, ...]]] = [("NOT ? OR ended_at_ms IS NULL", (in_force,))]
+        if tenant is not None:
+            parts.append(("tenant = ?", (storable(tenant),)))
+        if merchants is not None:
+            readable = json.dumps([storable(merchant_id) for merchant_id in merchants])
+            parts.append(("merchant_id IN (SELECT value FROM json_each(?))", (readable,)))
+        if user_id is not None:
+            parts.append(("user_id = ?", (storable(user_id),)))
+        if after is not None:
+            parts.append(("(created_at_ms, id) > (?, ?)", after))
+        where = " AND ".join(f"({condition})" for condition, _ in parts)
+        values = [value for _, given in parts for value in given]
+        query = f"SELECT * FROM subscriptions WHERE {where} ORDER BY created_at_ms, id LIMIT ?"
         with self._database.connection() as connection:
-            rows = connection.execute(
-                "SELECT * FROM subscriptions WHERE (?1 IS NULL OR user_id = ?1) AND (NOT ?2 OR ended_at_ms IS NULL) "
-                "AND (?3 IS NULL OR (created_at_ms, id) > (?3, ?4)) ORDER BY created_at_ms, id LIMIT ?5",
-                (user_id, in_force, created_at_ms, last_id, -1 if limit is None else limit),
-            ).fetchall()
+            rows = connection.execute(query, (*values, -1 if limit is None else limit)).fetchall()
         return [subscription_from_record(from_row(row)) for row in rows]
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:

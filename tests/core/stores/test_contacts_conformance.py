@@ -125,3 +125,36 @@ def test_of_many_that_replace_at_once_one_is_kept_whole(stores: Stores, store_ur
     for thread in threads:
         thread.join(timeout=60)
     assert stores.contacts.get("u1") in written
+
+
+def test_users_of_one_id_in_several_tenants_have_nothing_in_common(stores: Stores) -> None:
+    tenants = ("operator", "acme", "acm", "merchants:x", "فروشگاه")
+    for number, tenant in enumerate(tenants):
+        stores.contacts.replace("u1", {"telegram": "42", "sms": str(number)}, tenant=tenant)
+    stores.contacts.replace("eu1", {"sms": "9"}, tenant="acm")  # whose parts have the letters of another's
+    stores.contacts.replace("u1", {}, tenant="gone")
+
+    assert stores.contacts.move("u1", "telegram", "42", "-1001", tenant="acme")
+    stores.contacts.replace("u1", {"email": "a@shop.example"}, tenant="acm")
+
+    assert [stores.contacts.get("u1", tenant=tenant) for tenant in (*tenants, "none", "gone")] == [
+        {"sms": "0", "telegram": "42"},
+        {"sms": "1", "telegram": "-1001"},
+        {"email": "a@shop.example"},
+        {"sms": "3", "telegram": "42"},
+        {"sms": "4", "telegram": "42"},
+        {},
+        {},
+    ]
+    assert stores.contacts.get("u1") == stores.contacts.get("u1", tenant="operator")
+    assert stores.contacts.tenants_of("u1") == set(tenants)
+    assert stores.contacts.tenants_of("eu1") == {"acm"}
+    assert stores.contacts.tenants_of("nobody") == frozenset()
+
+
+def test_a_user_of_the_operator_may_be_called_like_the_key_of_another(stores: Stores) -> None:
+    stores.contacts.replace("u1", {"sms": "1"}, tenant="acme")
+    for user_id in ("acme", "acmeu1", "acme:u1", '{"tenant": "acme", "user_id": "u1"}'):
+        stores.contacts.replace(user_id, {"sms": "2"})
+    assert stores.contacts.get("u1", tenant="acme") == {"sms": "1"}
+    assert stores.contacts.get("u1") == {}

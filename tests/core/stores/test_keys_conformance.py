@@ -11,7 +11,8 @@ import pytest
 from examples import NOW_MS, publication, uniform
 
 from core.stores import Stores, open_stores
-from core.stores.keys import ApiKey, Scope
+from core.stores.keys import ApiKey, Scope, all_tenants
+from core.tenants import OPERATOR, is_tenant_name
 
 
 def key(key_id: str, created_at_ms: int = NOW_MS, name: str = "a till") -> ApiKey:
@@ -44,6 +45,7 @@ def test_at_first_there_is_no_key(stores: Stores) -> None:
         replace(key("k3"), scopes=frozenset(), merchants=frozenset({"فروشگاه\u200cها", '"', "a\x00b", "m" * 1000})),
         replace(key("k4"), digest=bytes(range(32)), name="درگاه «یک»"),
         replace(key("k5"), created_at_ms=-1, revoked_at_ms=2**53 // 1000),
+        replace(key("k6"), tenant_name="فروشگاه"),
     ],
     ids=lambda kept: kept.id,
 )
@@ -140,3 +142,31 @@ def test_what_others_add_and_revoke_is_seen_at_once(stores: Stores, store_url: s
 def test_the_digest_of_a_key_is_not_shown() -> None:
     assert key("k1").digest.hex()[:8] not in repr(key("k1"))
     assert "digest" not in repr(key("k1"))
+
+
+def test_keys_are_of_their_named_tenant_or_that_of_their_merchants_or_the_operator(stores: Stores) -> None:
+    merchants = frozenset({"m2", "m1", "m3"})
+    made = [
+        replace(key("k1"), merchants=merchants),
+        replace(key("k2"), merchants=frozenset(sorted(merchants)), revoked_at_ms=NOW_MS),
+        replace(key("k3"), merchants=merchants - {"m1"}),
+        replace(key("k4"), merchants=merchants, tenant_name="acme"),
+        replace(key("k5"), merchants=frozenset(), tenant_name="acme"),
+        replace(key("k6"), merchants=frozenset()),
+    ]
+    for one in made:
+        stores.keys.add(one)
+    tenants = [found.tenant for found in stores.keys.all()]
+
+    assert tenants[0] == tenants[1] != tenants[2]
+    assert not any(is_tenant_name(tenant) for tenant in tenants[:3])  # so that no name can be that of others
+    assert tenants[3:] == ["acme", "acme", OPERATOR]
+    assert all_tenants(stores.keys) == set(tenants)
+    assert all_tenants(stores.keys) >= {OPERATOR}
+
+
+def test_keys_of_tenants_may_use_no_scope_that_concerns_others(stores: Stores) -> None:
+    every = replace(key("k1"), scopes=frozenset(Scope), merchants=frozenset())
+    assert every.allowed_scopes == frozenset(Scope)
+    assert replace(every, tenant_name="acme").allowed_scopes == {Scope.NOTIFICATIONS}
+    assert replace(every, merchants=frozenset({"m1"})).allowed_scopes == {Scope.NOTIFICATIONS}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import pytest
 from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
@@ -342,3 +344,35 @@ def test_the_oldest_due_is_counted_from_when_it_was_due_whenever_it_is_queued(st
     happen(store, other, C)
     assert store.oldest_due_ms(NOW_MS + 600) is None
     assert store.oldest_due_ms(NOW_MS + LEASE_MS) == NOW_MS + LEASE_MS
+
+
+def test_pages_are_of_one_tenant_and_of_announcements_of_some_merchants_only(store: NotificationStore) -> None:
+    made = [
+        replace(
+            notification(number, user_id="u1" if number % 2 else "u2", created_at_ms=NOW_MS + number // 3),
+            tenant="acme" if number % 3 else "operator",
+            announces=number % 4 > 0,
+            merchant_id=(None, "m1", "m2", None)[number % 4],
+        )
+        for number in range(24)
+    ]
+    for one in made:
+        store.add(one, NOW_MS)
+    made.sort(key=lambda one: (one.created_at_ms, one.id), reverse=True)
+    for tenant, readable, user_id in product(
+        (None, "acme", "operator", "none"), (None, {"m1"}, {"m1", "m2"}, set()), (None, "u1")
+    ):
+        expected = [
+            one
+            for one in made
+            if tenant in (None, one.tenant)
+            and (readable is None or not one.announces or one.merchant_id in readable)
+            and user_id in (None, one.user_id)
+        ]
+        asked: dict[str, Any] = {"tenant": tenant, "merchants": readable, "user_id": user_id}
+        found: list[Notification] = []
+        after = None
+        while page := store.listed(**asked, status=NotificationStatus.PENDING, after=after, limit=2):
+            found += [listed.notification for listed in page]
+            after = (found[-1].created_at_ms, found[-1].id)
+        assert found == expected

@@ -196,7 +196,7 @@ def test_a_store_from_before_there_were_notifications_takes_them_and_finds_them_
     assert db["summary_meta"].find_one() == {"_id": "schema", "version": SCHEMA_VERSION}
     indexed = [index["key"] for index in db["notifications"].index_information().values()]
     assert [("queue_at", 1), ("_id", 1)] in indexed
-    assert len(indexed) == 7
+    assert len(indexed) == 9
 
 
 @pytest.mark.parametrize("migrated", [0, 1, 3])

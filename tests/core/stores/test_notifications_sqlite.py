@@ -59,22 +59,31 @@ def test_the_events_of_a_notification_are_found_by_their_key_without_sorting(sto
 
 
 @pytest.mark.parametrize(
-    ("user_id", "status", "index"),
+    ("tenant", "user_id", "status", "index"),
     [
-        (None, None, "notifications_newest"),
-        ("u1", None, "notifications_of_user"),
-        (None, NotificationStatus.SENT, "notifications_of_status"),
-        ("u1", NotificationStatus.SENT, "notifications_of_user"),
+        (None, None, None, "notifications_newest"),
+        (None, None, NotificationStatus.SENT, "notifications_of_status"),
+        ("acme", None, None, "notifications_of_tenant"),
+        ("acme", None, NotificationStatus.SENT, "notifications_of_tenant_and_status"),
+        ("acme", "u1", None, "notifications_of_user"),
+        ("acme", "u1", NotificationStatus.SENT, "notifications_of_user"),
     ],
 )
-def test_a_page_is_found_by_index_without_sorting(
-    stores: Stores, path: Path, user_id: str | None, status: NotificationStatus | None, index: str
+def test_a_page_is_found_by_index_without_sorting_and_without_rows_of_other_tenants(
+    stores: Stores, path: Path, tenant: str | None, user_id: str | None, status: NotificationStatus | None, index: str
 ) -> None:
-    conditions, values = _conditions(user_id, status, (NOW_MS, "n1"))
+    conditions, values = _conditions(tenant, None, user_id, status, (NOW_MS, "n1"))
     query = f"SELECT * FROM notifications WHERE {' AND '.join(conditions)} ORDER BY created_at_ms DESC, id DESC LIMIT 9"
     (step,) = plan(path, query, *values)
     assert f"USING INDEX {index} (" in step
     assert "(created_at_ms,id)<(?,?)" in step
+    assert tenant is None or "tenant=?" in step
+
+
+def test_a_page_of_users_of_one_id_in_all_tenants_is_found_by_index(stores: Stores, path: Path) -> None:
+    conditions, values = _conditions(None, None, "u1", None, (NOW_MS, "n1"))
+    query = f"SELECT * FROM notifications WHERE {' AND '.join(conditions)} ORDER BY created_at_ms DESC, id DESC LIMIT 9"
+    assert "USING INDEX notifications_of_user (user_id=?" in plan(path, query, *values)[0]
 
 
 def test_the_counts_stay_right_when_an_operator_removes_old_notifications(stores: Stores, path: Path) -> None:
@@ -118,7 +127,9 @@ def test_a_store_in_which_what_is_tried_again_was_called_failed_is_migrated_whol
             connection.executescript(script.read_text("utf-8"))
         connection.executescript((SCHEMA / "generation.sql").read_text("utf-8").replace("{table}", SUMMARIES))
         for one, status in ((tried, "pending"), (gone, "failed")):
-            insert(connection, "notifications", {**notification_to_record(one), "status": status})
+            record = notification_to_record(one)
+            del record["tenant"]
+            insert(connection, "notifications", {**record, "status": status})
         for one, channel, kinds, word in (
             (tried, "sms", (A, F), "failed"),
             (tried, "email", (A, S), "success"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ def test_at_first_there_is_nothing(stores: Stores) -> None:
         replace(subscription("s2"), merchant_id=None, modes=tuple(Mode), channels=("telegram", "email"), locale="en"),
         replace(subscription("s3"), merchant_id="فروشگاه\u200c«۱»", user_id="کاربر", modes=()),
         replace(subscription("s4"), created_at_ms=-1, ended_at_ms=FAR_MS),
+        replace(subscription("s5"), tenant="فروشگاه"),
     ],
     ids=lambda kept: kept.id,
 )
@@ -158,3 +160,35 @@ def test_those_that_ended_before_an_instant_are_removed_and_no_others(stores: St
 def test_two_tell_the_same_whatever_the_order_of_their_channels(changes: dict[str, Any], alike: bool) -> None:
     one = replace(subscription(), channels=("sms", "email"))
     assert one.tells_as(replace(one, **changes)) is alike
+
+
+def test_pages_are_of_one_tenant_and_of_some_merchants_only(stores: Stores) -> None:
+    merchants = ("m1", "m2", None)
+    made = [
+        replace(
+            subscription(f"s{number:02}", "u1" if number % 2 else "u2", NOW_MS + number),
+            tenant="acme" if number % 3 else "operator",
+            merchant_id=merchants[number % 4 % 3],
+        )
+        for number in range(24)
+    ]
+    for one in made:
+        stores.subscriptions.add(one)
+    for tenant, readable, user_id in product(
+        (None, "acme", "operator", "none"), (None, {"m1"}, {"m1", "m2"}, set()), (None, "u1")
+    ):
+        expected = [
+            one
+            for one in made
+            if tenant in (None, one.tenant)
+            and (readable is None or one.merchant_id in readable)
+            and user_id in (None, one.user_id)
+        ]
+        asked: dict[str, Any] = {"tenant": tenant, "merchants": readable, "user_id": user_id}
+        assert stores.subscriptions.all(**asked) == expected
+        found: list[Subscription] = []
+        after = None
+        while page := stores.subscriptions.all(**asked, after=after, limit=2):
+            found += page
+            after = (page[-1].created_at_ms, page[-1].id)
+        assert found == expected

@@ -6,7 +6,9 @@ import json
 import random
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +24,10 @@ from pymongo.database import Database
 from api.access.keys import digest_of, id_in
 from core.calendar.periods import Mode
 from core.notifications.events import LogStatus
+from core.notifications.model import derived_id
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
+from core.tenants import OPERATOR
 
 FOLDER: Final = Path(__file__).parents[2] / "data" / "stores"
 VERSIONS: Final = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
@@ -99,13 +103,18 @@ def test_a_store_of_an_earlier_version_goes_on_being_written(load: Load, expecte
 def test_a_migration_that_is_killed_goes_on_when_the_store_is_opened_again(
     load: Load, expected: dict[str, Any], case: tuple[Path, str], tmp_path: Path
 ) -> None:
-    """Killed after every statement or message, each time from the beginning; or at a few, one after another."""
+    """Killed after every statement or message, each time from the beginning; or at a few, one after another.
+
+    What the key of a merchant made becomes its tenant's, all else the operator's; what of it has no owner is reported.
+    """
     url = load()
+    tenants = _set_owners(url, expected)
     jobs = CommandLine(tmp_path, STORE_URL=url)
     stride = 1 if THOROUGH else 2 if url.startswith("sqlite") else 7
-    kills = 0
+    kills, reported = 0, ""
     for calls in range(1 if THOROUGH else random.Random().randint(1, stride), 1000, stride):
         said = jobs("status", signal_after=calls)
+        reported += said.err
         if said.code == 0:
             break
         assert said.code == -signal.SIGKILL, said
@@ -113,8 +122,46 @@ def test_a_migration_that_is_killed_goes_on_when_the_store_is_opened_again(
         if THOROUGH:
             require_equal(contents(url), expected)
             load()
+            _set_owners(url, expected)
     assert kills
     require_equal(contents(url), expected)
+    with open_stores(url, timeout_s=10, create=False) as stores:
+        found = {one.notification.id: one.notification.tenant for one in stores.notifications.listed(limit=100)}
+        assert {subscription.tenant for subscription in stores.subscriptions.all()} == {OPERATOR}
+        assert [stores.contacts.tenants_of(user_id) for user_id in ("u1", "کاربر")] == [{OPERATOR}, {OPERATOR}]
+    assert found == tenants
+    assert "contacts of 2 users, 2 subscriptions and 2 notifications have no owner" in reported
+
+
+def _set_owners(url: str, expected: dict[str, Any]) -> dict[str, str]:
+    """Let some notifications have come with the key of a merchant, and some with none; the tenant of each, by its id.
+
+    `expected` says then what is in the store.
+    """
+    of_merchant = next(key for key in expected["keys"] if key["merchants"])
+    tenant = f"merchants:{derived_id(*of_merchant['merchants'])}"
+    owners = {
+        0: (of_merchant["id"], tenant),
+        1: (None, OPERATOR),
+        2: ("nosuchkey1", OPERATOR),
+        3: (of_merchant["id"], tenant),
+    }
+    tenants = {}
+    for number, kept in enumerate(expected["notifications"]):
+        one = kept["notification"]
+        one["sender_key_id"], tenants[one["id"]] = owners.get(number, (one["sender_key_id"], OPERATOR))
+    sent = [(one["notification"]["sender_key_id"], one["notification"]["id"]) for one in expected["notifications"]]
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+            connection.executemany("UPDATE notifications SET sender_key_id = ? WHERE id = ?", sent)
+    else:
+        client: MongoClient[dict[str, Any]]
+        with MongoClient(url) as client:
+            for key_id, notification_id in sent:
+                client.get_default_database()["notifications"].update_one(
+                    {"_id": notification_id}, {"$set": {"sender_key_id": key_id}}
+                )
+    return tenants
 
 
 def _in_present_words(expected: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""The migration to tenants: what a version without them has stored gets the tenant that it belongs to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bson import Int64
+from pymongo.database import Database as PyMongoDatabase
+
+from core.stores.keys import ApiKey
+from core.stores.mongo.database import Document
+from core.stores.mongo.documents import from_document
+from core.stores.mongo.inserting import insert_once
+from core.stores.records import key_from_record
+from core.stores.tenancy import Ownerless
+from core.tenants import OPERATOR
+
+_COUNTED: Final = "tenants"
+_WITHOUT: Final[Document] = {"tenant": None}
+
+
+def assign_tenants(db: PyMongoDatabase[Document]) -> Ownerless:
+    """Give each notification to the tenant of the key that it came with; all else is the operator's.
+
+    Contacts stay as they are: theirs is the form of the operator's users. What is ownerless is counted before anything
+    is changed, so that a migration that goes on after a kill reports all of it.
+    """
+    keys = [key_from_record(from_document(document, "id")) for document in db["api_keys"].find()]
+    ownerless = _counted(db, keys)
+    for key in keys:
+        if key.tenant != OPERATOR:
+            of_key = {"sender_key_id": key.id, **_WITHOUT}
+            db["notifications"].update_many(of_key, {"$set": {"tenant": key.tenant}})
+    for name in ("notifications", "subscriptions"):
+        db[name].update_many(_WITHOUT, {"$set": {"tenant": OPERATOR}})
+    return ownerless
+
+
+def _counted(db: PyMongoDatabase[Document], keys: list[ApiKey]) -> Ownerless:
+    if (found := db["summary_meta"].find_one({"_id": _COUNTED})) is None:
+        of_nobody = {"sender_key_id": {"$nin": [key.id for key in keys]}, **_WITHOUT}
+        found = {
+            "_id": _COUNTED,
+            "contacts": Int64(db["contacts"].count_documents({"_id": {"$type": "string"}, "addresses": {"$ne": []}})),
+            "subscriptions": Int64(db["subscriptions"].count_documents(_WITHOUT)),
+            "notifications": Int64(db["notifications"].count_documents(of_nobody)),
+        }
+        insert_once(db["summary_meta"], found)
+    return Ownerless(int(found["contacts"]), int(found["subscriptions"]), int(found["notifications"]))
