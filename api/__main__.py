@@ -87,15 +87,25 @@ def add_key(
     merchant: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Allow this merchant's summaries; may be repeated.")
     ] = None,
-    summaries: Annotated[bool, typer.Option("--summaries", help="Allow the summaries of all merchants.")] = False,
+    summaries: Annotated[
+        bool, typer.Option("--summaries", help="Allow the summaries of all merchants. The operator's only.")
+    ] = False,
     notifications: Annotated[
         bool,
         typer.Option(
             "--notifications",
-            help="Allow to read and send messages; announcements only of merchants that the key may read.",
+            help="Allow to read and send messages of its tenant; announcements only of merchants that it may read.",
         ),
     ] = False,
-    operate: Annotated[bool, typer.Option("--operate", help="Allow status and metrics.")] = False,
+    operate: Annotated[bool, typer.Option("--operate", help="Allow status and metrics. The operator's only.")] = False,
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The tenant it acts for. Keys of one tenant share users, contacts, subscriptions and notifications, "
+            "and see no others. [default: that of all keys of the same merchants, or without any the operator]",
+        ),
+    ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -105,12 +115,12 @@ def add_key(
 
     asked = {Scope.SUMMARIES: summaries, Scope.NOTIFICATIONS: notifications, Scope.OPERATE: operate}
     scopes = frozenset(scope for scope, wanted in asked.items() if wanted)
-    command.add(name, merchant or (), scopes, store, as_json)
+    command.add(name, merchant or (), scopes, tenant, store, as_json)
 
 
 @keys.command("list")
 def list_keys(store: Store = None, as_json: Json = False) -> None:
-    """List all keys, also the revoked ones, and what they allow."""
+    """List all keys, also the revoked ones, with their tenants and what they allow."""
     from api.commands import keys as command
 
     command.show(store, as_json)

@@ -186,30 +186,42 @@ def add_subscription(
         list[ModeOption] | None, typer.Option(help="Length of the periods; may be repeated. [default: daily]")
     ] = None,
     locale: Locale = LocaleOption.FA,
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of which tenant the user is, as python -m api keys list shows them; operator for your own. "
+            "[default: operator, unless a tenant has a user of this id]",
+        ),
+    ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
     """Subscribe a user to summaries.
 
-    The id of the subscription is printed alone on standard output.
+    They go to the contacts of the user of that tenant, whose keys see the subscription. Its id is printed alone on
+    standard output.
     """
     from notifier.commands import subscriptions as command
 
     modes = frozenset(option.value for option in mode or (ModeOption.DAILY,))
-    command.add(user, merchant, all_merchants, modes, tuple(channel), locale.value, store, as_json)
+    command.add(user, merchant, all_merchants, modes, tuple(channel), locale.value, tenant, store, as_json)
 
 
 @subscriptions.command("list")
 def list_subscriptions(
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Only those of this user.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Only those of users of this id.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those of this tenant; operator for your own.")
+    ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """List subscriptions, the oldest first."""
+    """List subscriptions of all tenants, the oldest first."""
     from notifier.commands import subscriptions as command
 
-    command.show(user, ended, store, as_json)
+    command.show(user, tenant, ended, store, as_json)
 
 
 @subscriptions.command("end")

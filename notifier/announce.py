@@ -14,6 +14,7 @@ from core.stores.notifications import NotificationStore
 from core.stores.runs import RunLedger
 from core.stores.subscriptions import Subscription, SubscriptionStore
 from core.stores.summaries import Measure, Publication, SummaryStore
+from core.tenants import OPERATOR
 from notifier.finished import FinishedPeriod, finished_periods
 from notifier.wording import PeriodTotals, write
 
@@ -39,10 +40,10 @@ class _Announcement:
 class Announcer:
     """Makes one notification for each user, merchant, period and channel, exactly once however often it runs.
 
-    The id of a notification is derived from these four, so it can be made only once, whichever subscriptions ask for
-    it, and also by two processes at the same moment; what is published later for the same period changes nothing. It is
-    in the language of the oldest subscription. It is not queued here: that is what the sweep is for, which never fills
-    the queue with the messages of all subscribers at once.
+    Users of one id in two tenants are two. The id of a notification is derived from these, so it can be made only once,
+    whichever subscriptions ask for it, and also by two processes at the same moment; what is published later for the
+    same period changes nothing. It is in the language of the oldest subscription. It is not queued here: that is what
+    the sweep is for, which never fills the queue with the messages of all subscribers at once.
 
     :param settling_s: how long after the end of a period a run must have begun at the earliest that has read it.
     :param not_after_s: a period that ended longer ago is not told of: a rebuild of years sends nothing, and neither do
@@ -163,6 +164,7 @@ class Announcer:
             expires_at_ms=announcement.ended.end_ms + self._not_after_ms,
             announces=True,
             merchant_id=subscription.merchant_id,
+            tenant=subscription.tenant,
         )
         return self._notifications.add(notification, queue_at_ms=now_ms).notification == notification
 
@@ -187,15 +189,19 @@ class Announcer:
 
 
 def _id_of(subscription: Subscription, ended: FinishedPeriod, channel: str) -> str:
-    period = ended.period
-    return derived_id("announced", subscription.user_id, channel, period.mode, period.key, *_whose(subscription))
+    asked = subscription.user_id, channel, ended.period.mode, ended.period.key, *_whose(subscription)
+    if subscription.tenant == OPERATOR:  # as versions without tenants, which have made some already
+        return derived_id("announced", *asked)
+    return derived_id("announced to a tenant", subscription.tenant, *asked)
 
 
-def _earlier_ids(subscription: Subscription, ended: FinishedPeriod) -> tuple[str, str]:
+def _earlier_ids(subscription: Subscription, ended: FinishedPeriod) -> tuple[str, ...]:
     """The ids under which earlier versions of this program have announced it over the channels of `subscription`.
 
-    The first went by subscriptions, the second by what they ask for.
+    The first went by subscriptions, the second by what they ask for. What they made is the operator's.
     """
+    if subscription.tenant != OPERATOR:
+        return ()
     period = ended.period
     how = ",".join(sorted(subscription.channels)), subscription.locale
     return (

@@ -163,8 +163,13 @@ class Delivery:
             if outcome is not None:
                 self._recorder.outcome(claimed, outcome)
                 if outcome.moved_to is not None:
-                    self._contacts.move(log.notification.user_id, log.channel, message.address, outcome.moved_to)
+                    self._move(log, message.address, outcome.moved_to)
         return None
+
+    def _move(self, log: OpenLog, old: str, new: str) -> None:
+        """Let the user be reached at `new` from now on, where they have given nothing else meanwhile."""
+        notification = log.notification
+        self._contacts.move(notification.user_id, log.channel, old, new, tenant=notification.tenant)
 
     def _held_back(self, log: OpenLog, wait_s: float, now_ms: int) -> int:
         """When to look again at a log that may not be sent for so many seconds: at the latest when it expires."""
@@ -220,7 +225,7 @@ class Delivery:
             body=notification.body,
             locale=notification.locale,
             created_at_ms=notification.created_at_ms,
-            address=self._contacts.get(notification.user_id).get(log.channel, ""),
+            address=self._contacts.get(notification.user_id, tenant=notification.tenant).get(log.channel, ""),
             edition=log.state.editions,
             attempted_at_ms=log.state.last_attempt_at_ms,
         )

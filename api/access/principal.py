@@ -7,6 +7,7 @@ from typing import Final
 
 from api.problems import Problem, ProblemKind
 from core.stores.keys import ApiKey, Scope
+from core.tenants import OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Principal:
     :param name: what the operator called the key.
     :param scopes: what the key allows beside `merchants`.
     :param merchants: the merchants whose summaries it may read even without the scope ``summaries``.
+    :param tenant: for whom it acts: of notifications, contacts and subscriptions it may touch no others.
     :param session_id: of a person who signed in.
     """
 
@@ -24,7 +26,22 @@ class Principal:
     name: str | None
     scopes: frozenset[Scope]
     merchants: frozenset[str]
+    tenant: str
     session_id: str | None = None
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it acts for the operator, and may touch what belongs to any tenant."""
+        return self.tenant == OPERATOR
+
+    def may_touch(self, tenant: str) -> bool:
+        """Whether it may know of, and change, what belongs to `tenant`."""
+        return self.is_operator or tenant == self.tenant
+
+    @property
+    def readable_merchants(self) -> frozenset[str] | None:
+        """The merchants whose summaries it may read; None for all, and for all together."""
+        return None if Scope.SUMMARIES in self.scopes else self.merchants
 
     @property
     def counted_as(self) -> str | None:
@@ -58,17 +75,15 @@ class Principal:
 
         :raises Problem: out of scope: the key allows no merchant's summaries.
         """
-        if Scope.SUMMARIES in self.scopes:
-            return None
-        if not self.merchants:
+        if self.readable_merchants == frozenset():
             raise Problem(ProblemKind.OUT_OF_SCOPE, f"This needs the scope {Scope.SUMMARIES}, or that of a merchant.")
-        return self.merchants
+        return self.readable_merchants
 
 
-LOCAL: Final = Principal(key_id=None, name=None, scopes=frozenset(Scope), merchants=frozenset())
+LOCAL: Final = Principal(key_id=None, name=None, scopes=frozenset(Scope), merchants=frozenset(), tenant=OPERATOR)
 """A program on this host that needs no key (``API_ACCESS=open-loopback``): it may do everything."""
 
 
 def principal_of(key: ApiKey) -> Principal:
     """The caller that `key` stands for."""
-    return Principal(key.id, key.name, key.scopes, key.merchants)
+    return Principal(key.id, key.name, key.allowed_scopes, key.merchants, key.tenant)

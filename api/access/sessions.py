@@ -24,6 +24,7 @@ from api.threads import ThreadPool
 from core.stores.holders import Clock
 from core.stores.keys import Scope
 from core.stores.sessions import Session, SessionStore
+from core.tenants import OPERATOR
 
 SESSION_COOKIE: Final = "tss_session"  # cookies ignore ports: other programs of the host have theirs
 LINK_LIFETIME_S: Final = 600
@@ -109,7 +110,7 @@ class SessionRing:
         session = None if session_id is None else await self._sessions.get(session_id, may_guess)
         if session is None or not _is_of(session, token, self._clock()):
             return None
-        return Principal(None, "signed in", frozenset(Scope), frozenset(), session.id)
+        return Principal(None, "signed in", frozenset(Scope), frozenset(), OPERATOR, session.id)
 
     def end(self, session_id: str) -> None:
         """End a session. It blocks.

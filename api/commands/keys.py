@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,19 +16,36 @@ from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.log_lines import looks_like_key, redacted
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
-from core.stores.keys import ApiKey, Scope
+from core.stores.keys import TENANT_SCOPES, ApiKey, Scope
+from core.tenants import NAME_RULE, is_tenant_name
 
 _LONGEST_NAME: Final = 100
 _LONGEST_MERCHANT: Final = 1000
 
 
-def add(name: str, merchants: Sequence[str], scopes: frozenset[Scope], store_url: str | None, as_json: bool) -> None:
+def add(
+    name: str,
+    merchants: Sequence[str],
+    scopes: frozenset[Scope],
+    tenant_name: str | None,
+    store_url: str | None,
+    as_json: bool,
+) -> None:
     """Make a key and print its token, which nothing shows again."""
     with edge(as_json):
         _require_name(name)
-        _require_scope(merchants, scopes)
+        tenant_name = _tenant_name(tenant_name)
+        _require_scope(merchants, scopes, tenant_name)
         key_id, token = new_token()
-        key = ApiKey(key_id, name.strip(), digest_of(token), scopes, frozenset(merchants), wall_clock_ms())
+        key = ApiKey(
+            key_id,
+            name.strip(),
+            digest_of(token),
+            scopes,
+            frozenset(merchants),
+            wall_clock_ms(),
+            tenant_name=tenant_name,
+        )
         with _opened(store_url, create=True) as (settings, stores):
             unknown = _unknown_merchants(stores, key)
             stores.keys.add(key)
@@ -35,7 +53,7 @@ def add(name: str, merchants: Sequence[str], scopes: frozenset[Scope], store_url
             print_json({"token": token, **_as_json(key)})
         else:
             typer.echo(token)
-        _tell(f"Key {key.id} ({key.name}) allows: {_allowed(key)}.")
+        _tell(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
         _tell("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
         for merchant_id in unknown:
             _tell(f"Warning: there are no summaries of a merchant {merchant_id!r} yet.")
@@ -54,12 +72,13 @@ def show(store_url: str | None, as_json: bool) -> None:
             typer.echo("There is no valid key: python -m api keys add NAME --summaries makes one.")
             return
         width = max(len("name"), *(len(key.name) for key in keys))
-        typer.echo(f"{'id':<10}  {'name':<{width}}  {'made':<20}  {'revoked':<20}  allows")
+        tenant_width = max(len("tenant"), *(len(key.tenant) for key in keys))
+        typer.echo(f"{'id':<10}  {'name':<{width}}  {'tenant':<{tenant_width}}  {'made':<20}  {'revoked':<20}  allows")
         for key in keys:
             revoked = "-" if key.revoked_at_ms is None else to_the_second(key.revoked_at_ms)
             typer.echo(
-                f"{key.id:<10}  {key.name:<{width}}  {to_the_second(key.created_at_ms):<20}  {revoked:<20}  "
-                f"{_allowed(key)}"
+                f"{key.id:<10}  {key.name:<{width}}  {key.tenant:<{tenant_width}}  "
+                f"{to_the_second(key.created_at_ms):<20}  {revoked:<20}  {_allowed(key)}"
             )
 
 
@@ -105,11 +124,28 @@ def _require_name(name: str) -> None:
         raise UsageError("NAME is a token", "Name the person or program that will use the key instead.")
 
 
-def _require_scope(merchants: Sequence[str], scopes: frozenset[Scope]) -> None:
+def _tenant_name(given: str | None) -> str | None:
+    """The name in the one form in which it is stored: what looks the same shall be the same tenant."""
+    name = None if given is None else unicodedata.normalize("NFC", given)
+    if name is not None and not is_tenant_name(name):
+        raise UsageError(
+            f"--tenant must have {NAME_RULE}, and not be the operator's",
+            "A key without a tenant and without merchants is the operator's.",
+        )
+    return name
+
+
+def _require_scope(merchants: Sequence[str], scopes: frozenset[Scope], tenant_name: str | None) -> None:
     if not merchants and not scopes:
         raise UsageError(
             "a key that allows nothing is of no use",
             "Give at least one of --merchant ID, --summaries, --notifications, --operate.",
+        )
+    if (merchants or tenant_name is not None) and (refused := scopes - TENANT_SCOPES):
+        options = ", ".join(f"--{scope}" for scope in Scope if scope in refused)
+        raise UsageError(
+            f"{options}: only keys of the operator may do that, which have neither --tenant nor --merchant",
+            "Name the merchants of a tenant with --merchant ID, or make a key of the operator.",
         )
     if any(not merchant_id or len(merchant_id) > _LONGEST_MERCHANT for merchant_id in merchants):
         raise UsageError(
@@ -125,14 +161,15 @@ def _unknown_merchants(stores: Stores, key: ApiKey) -> list[str]:
 
 def _allowed(key: ApiKey) -> str:
     merchants = [f"merchant {merchant_id}" for merchant_id in sorted(key.merchants)]
-    return ", ".join([*(scope.value for scope in Scope if scope in key.scopes), *merchants])
+    return ", ".join([*(scope.value for scope in Scope if scope in key.allowed_scopes), *merchants])
 
 
 def _as_json(key: ApiKey) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
-        "scopes": [scope.value for scope in Scope if scope in key.scopes],
+        "tenant": key.tenant,
+        "scopes": [scope.value for scope in Scope if scope in key.allowed_scopes],
         "merchants": sorted(key.merchants),
         "created_at": iso_instant(key.created_at_ms),
         "revoked_at": iso_instant_or_none(key.revoked_at_ms),

@@ -8,6 +8,7 @@ import { renew } from "./renew.js";
 
 const OPEN = ["pending", "sending", "retrying"];
 const RETRIED = ["dead", "unknown", "printed"];
+const OPERATOR = "operator";
 const NOTES = ["dead", "unknown", "printed"];
 
 /** Whether something is still to be done for the log. */
@@ -78,6 +79,7 @@ function facts(one, state, locale) {
   const [expiry, distance] = isPast(one.expires_at) ? ["expiredAt", "ago"] : ["expiresAt", "ahead"];
   return [
     [locale.t("user"), h("span", {}, h("a", user, theirs(one.user_id)), note)],
+    [locale.t("tenant"), one.tenant === OPERATOR ? null : theirs(one.tenant)],
     [locale.t("createdAt"), when(one.created_at, locale.ago(one.created_at), locale)],
     [locale.t(expiry), one.expires_at && when(one.expires_at, locale[distance](one.expires_at), locale)],
     [locale.t("identity"), theirs(one.id, { class: "code", dir: "ltr" })],

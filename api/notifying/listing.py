@@ -9,16 +9,19 @@ from pydantic import Field
 
 from api.access.principal import Principal
 from api.notifying.places import Place, cursor_of, place_in
+from api.notifying.tenants import OfTenant, tenant_to_list
 from api.notifying.views import listed_view
 from api.openapi.bodies import Notifications
-from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
+from api.reading.parameters import Findings, WholeNumber, checked, fields_of
 from api.reading.store_access import StoreAccess
-from core.notifications.model import Notification, NotificationStatus
+from core.notifications.model import NotificationStatus
+from core.stores import Stores
+from core.stores.notifications import Listed
 
 PATH: Final = "/api/notifications"
 
 
-class NotificationsParameters(Parameters):
+class NotificationsParameters(OfTenant):
     """The parameters of ``GET /api/notifications``."""
 
     user_id: str | None = Field(default=None, min_length=1, description="Only notifications to this user.")
@@ -51,18 +54,25 @@ def page(
 ) -> tuple[Notifications, str | None]:
     """The page, and where the next one is; None after the last.
 
-    Announcements of summaries that `caller` may not read are left out: a page may have fewer than its limit.
+    What `caller` may not see is not there for it: neither the page nor the cursor shows that there is any.
 
+    :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
     :raises StoreUnavailable: the store does not answer.
     """
     limit = parameters.limit
-    found = access.call(
-        lambda stores: stores.notifications.listed(
-            user_id=parameters.user_id, status=parameters.status, after=after, limit=limit + 1
+
+    def visible(stores: Stores) -> list[Listed]:
+        return stores.notifications.listed(
+            tenant=tenant_to_list(stores, caller, parameters.tenant),
+            merchants=caller.readable_merchants,
+            user_id=parameters.user_id,
+            status=parameters.status,
+            after=after,
+            limit=limit + 1,
         )
-    )
-    visible = [listed for listed in found[:limit] if _may_see(caller, listed.notification)]
-    document = Notifications(notifications=[listed_view(listed) for listed in visible])
+
+    found = access.call(visible)
+    document = Notifications(notifications=[listed_view(listed) for listed in found[:limit]])
     if len(found) <= limit:
         return document, None
     last = found[limit - 1].notification
@@ -71,9 +81,5 @@ def page(
     return document, PATH + to_query_str(given | {"cursor": cursor})
 
 
-def _may_see(caller: Principal, notification: Notification) -> bool:
-    return not notification.announces or caller.may_read(notification.merchant_id)
-
-
-def _query(parameters: NotificationsParameters) -> tuple[str | None, str | None, int]:
-    return parameters.user_id, parameters.status and parameters.status.value, parameters.limit
+def _query(parameters: NotificationsParameters) -> tuple[str | None, str | None, str | None, int]:
+    return parameters.tenant, parameters.user_id, parameters.status and parameters.status.value, parameters.limit

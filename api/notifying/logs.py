@@ -27,9 +27,11 @@ class Logs:
     def kept(self, notification_id: str, caller: Principal) -> Kept:
         """The notification of that id.
 
-        :raises Problem: there is none; or it announces summaries that `caller` may not read.
+        :raises Problem: there is none that `caller` may know of; or it announces summaries that `caller` may not read.
         """
-        kept = self._kept(notification_id)
+        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        if kept is None or not caller.may_touch(kept.notification.tenant):
+            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
         if kept.notification.announces:
             caller.require_merchant(kept.notification.merchant_id)
         return kept
@@ -52,7 +54,7 @@ class Logs:
             raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
         chosen = notification.channels if channels is None else channels
         retried = self._access.call(lambda stores: retry(stores.notifications, kept, chosen, self._clock))
-        then = self._kept(notification_id)
+        then = self.kept(notification_id, caller)
         if not retried:
             raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {standing(then, chosen)}.")
         return then
@@ -65,15 +67,9 @@ class Logs:
         """
         kept = self.kept(notification_id, caller)
         cancelled = self._access.call(lambda stores: cancel(stores.notifications, kept, self._clock))
-        then = self._kept(notification_id)
+        then = self.kept(notification_id, caller)
         stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
         if not cancelled and not any(stopped):
             channels = then.notification.channels
             raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {standing(then, channels)}.")
         return then
-
-    def _kept(self, notification_id: str) -> Kept:
-        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
-        if kept is None:
-            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
-        return kept

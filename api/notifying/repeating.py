@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import falcon
@@ -10,7 +12,7 @@ import falcon
 from api.access.principal import Principal
 from api.notifying.reading import bad_parameters
 from api.problems import ParameterError, Problem, ProblemKind
-from core.notifications.model import derived_id, new_id
+from core.notifications.model import derived_id
 
 HEADER: Final = "Idempotency-Key"
 PATTERN: Final = "^[!-~]{1,255}$"
@@ -18,10 +20,29 @@ PATTERN: Final = "^[!-~]{1,255}$"
 _KEY: Final = re.compile(PATTERN)
 
 
-def id_of(req: falcon.Request, what: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class KnownId:
+    """The id that belongs to an Idempotency-Key of a tenant.
+
+    :param earlier: under which versions without tenants kept what came with it and the same API key.
+    """
+
+    new: str
+    earlier: str
+    tenant: str
+
+    def current(self, tenant_of: Callable[[str], str | None]) -> str:
+        """The id under which is kept what came with it, if anything has, or will be.
+
+        :param tenant_of: whose it is that is kept under an id; None where nothing is.
+        """
+        return self.earlier if tenant_of(self.earlier) == self.tenant else self.new
+
+
+def known_id(req: falcon.Request, what: str) -> KnownId | None:
     """The id that belongs to the Idempotency-Key of `req`; None when there is none.
 
-    :param what: is made with it; one key can make one of each. Keys of different callers never meet.
+    :param what: is made with it; one key can make one of each. Keys of different tenants never meet.
     :raises Problem: bad parameter: it is not 1 to 255 visible ASCII characters.
     """
     key = req.get_header(HEADER)
@@ -30,12 +51,11 @@ def id_of(req: falcon.Request, what: str) -> str | None:
     if not _KEY.fullmatch(key):
         raise bad_parameters([ParameterError(HEADER, "must be 1 to 255 visible ASCII characters")])
     caller: Principal = req.context.principal
-    return derived_id("idempotency", what, caller.key_id or "", key)
-
-
-def new_or(known_id: str | None) -> str:
-    """`known_id`, or else an id that nothing has had before."""
-    return known_id or new_id()
+    return KnownId(
+        new=derived_id("idempotency of a tenant", what, caller.tenant, key),
+        earlier=derived_id("idempotency", what, caller.key_id or "", key),
+        tenant=caller.tenant,
+    )
 
 
 def conflict() -> Problem:

@@ -9,15 +9,18 @@ from pydantic import Field
 
 from api.access.principal import Principal
 from api.notifying.places import Place, cursor_of, place_in
+from api.notifying.tenants import OfTenant, tenant_to_list
 from api.notifying.views import subscription_view
 from api.openapi.bodies import Subscriptions
-from api.reading.parameters import Findings, Parameters, WholeNumber, checked, fields_of
+from api.reading.parameters import Findings, WholeNumber, checked, fields_of
 from api.reading.store_access import StoreAccess
+from core.stores import Stores
+from core.stores.subscriptions import Subscription
 
 PATH: Final = "/api/subscriptions"
 
 
-class SubscriptionsParameters(Parameters):
+class SubscriptionsParameters(OfTenant):
     """The parameters of ``GET /api/subscriptions``."""
 
     user_id: str | None = Field(default=None, min_length=1, description="Only subscriptions of this user.")
@@ -49,16 +52,25 @@ def page(
 ) -> tuple[Subscriptions, str | None]:
     """The page, and where the next one is; None after the last.
 
-    Subscriptions to summaries that `caller` may not read are left out: a page may have fewer than its limit.
+    What `caller` may not see is not there for it: neither the page nor the cursor shows that there is any.
 
+    :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
     :raises StoreUnavailable: the store does not answer.
     """
     limit = parameters.limit
-    found = access.call(
-        lambda stores: stores.subscriptions.all(user_id=parameters.user_id, in_force=True, after=after, limit=limit + 1)
-    )
-    visible = [subscription for subscription in found[:limit] if caller.may_read(subscription.merchant_id)]
-    document = Subscriptions(subscriptions=[subscription_view(subscription) for subscription in visible])
+
+    def visible(stores: Stores) -> list[Subscription]:
+        return stores.subscriptions.all(
+            tenant=tenant_to_list(stores, caller, parameters.tenant),
+            merchants=caller.readable_merchants,
+            user_id=parameters.user_id,
+            in_force=True,
+            after=after,
+            limit=limit + 1,
+        )
+
+    found = access.call(visible)
+    document = Subscriptions(subscriptions=[subscription_view(subscription) for subscription in found[:limit]])
     if len(found) <= limit:
         return document, None
     last = found[limit - 1]
@@ -67,5 +79,5 @@ def page(
     return document, PATH + to_query_str(given | {"cursor": cursor})
 
 
-def _query(parameters: SubscriptionsParameters) -> tuple[str, str | None, int]:
-    return "subscriptions", parameters.user_id, parameters.limit
+def _query(parameters: SubscriptionsParameters) -> tuple[str, str | None, str | None, int]:
+    return "subscriptions", parameters.tenant, parameters.user_id, parameters.limit

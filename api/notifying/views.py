@@ -25,6 +25,7 @@ def subscription_view(subscription: Subscription) -> bodies.Subscription:
     """A subscription."""
     return bodies.Subscription(
         id=subscription.id,
+        tenant=subscription.tenant,
         user_id=subscription.user_id,
         merchant_id=subscription.merchant_id,
         modes=list(subscription.modes),
@@ -38,6 +39,7 @@ def subscription_view(subscription: Subscription) -> bodies.Subscription:
 def _listed(notification: Notification, status: NotificationStatus) -> bodies.ListedNotification:
     return bodies.ListedNotification(
         id=notification.id,
+        tenant=notification.tenant,
         user_id=notification.user_id,
         title=notification.title,
         body=notification.body,

@@ -120,6 +120,7 @@ class Me(Body):
     open: bool = Field(description="True when the server accepts this caller without a key (`API_ACCESS`).")
     signed_in: bool = Field(description="True when the request carries the session cookie of a signed-in person.")
     key: Key | None = Field(description="The key of the request; null without one.")
+    tenant: str = Field(description="The tenant of the caller; `operator` for the operator, who sees all tenants.")
     scopes: list[Scope] = Field(description="The scopes of the caller.")
     merchants: list[str] = Field(
         description="Merchants whose summaries the caller may read. With the scope `summaries` it may read all."
@@ -303,6 +304,7 @@ class ListedNotification(Body):
     """A notification in a list."""
 
     id: str = Field(description="The id of the notification: 26 letters and digits.")
+    tenant: str = Field(description="The tenant to which it belongs.")
     user_id: str = Field(description="The user who receives it.")
     title: str = Field(description="The title, one line.")
     body: str = Field(description="The text of the message.")
@@ -332,6 +334,7 @@ class Notifications(Body):
 class UserContacts(Body):
     """The addresses of a user."""
 
+    tenant: str = Field(description="The tenant of the user. Each tenant has its own users and contacts.")
     user_id: str = Field(description="The id of the user.")
     contacts: dict[str, str] = Field(
         description="The address for each channel in its normal form, such as `+989123456789` for `sms`."
@@ -342,6 +345,7 @@ class Subscription(Body):
     """A subscription of a user to summaries."""
 
     id: str = Field(description="The id of the subscription: 26 letters and digits.")
+    tenant: str = Field(description="The tenant to which it belongs.")
     user_id: str = Field(description="The user who receives the summaries.")
     merchant_id: str | None = Field(description="The merchant; null for the summaries of all merchants together.")
     modes: list[Mode] = Field(description="The periods after which a message is sent: each day, week or month.")

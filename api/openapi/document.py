@@ -42,6 +42,10 @@ _KEYS: Final = """\
 A key that the operator created with `python -m api keys add`, sent as `Authorization: Bearer KEY`. Its scopes: \
 `summaries` (of all merchants), `merchant:ID` (the summaries of that merchant), `notifications`, `operate`.
 
+Each key belongs to a tenant: the one named by `--tenant`, that of all keys of the same merchants, or the operator. \
+Notifications, users with their contacts, subscriptions and idempotency keys belong to a tenant, and those of other \
+tenants are answered as if they did not exist. Keys of the operator see all tenants, and name one with `tenant`.
+
 A person who signed in to the dashboard with a link of `python -m api sign-in` has a session cookie instead, with all \
 scopes. Writes with it are accepted from pages of this server only. With `API_ACCESS=open-loopback` programs on the \
 server's own host need no key."""

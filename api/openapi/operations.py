@@ -10,6 +10,7 @@ from api.notifying.payloads import Contacts, NewNotification, NewSubscription, N
 from api.notifying.repeating import HEADER, PATTERN
 from api.notifying.subscription_list import PATH as SUBSCRIPTIONS_PATH
 from api.notifying.subscription_list import SubscriptionsParameters
+from api.notifying.tenants import OfUser
 from api.notifying.values import ID_PATTERN
 from api.openapi import bodies
 from api.openapi.operation import JSON, Operation, Tag, in_header, in_path
@@ -58,9 +59,9 @@ _IDEMPOTENCY_KEY: Final = (
     in_header(
         HEADER,
         "A name that you choose for this request, 1 to 255 visible ASCII characters. When you send the request again "
-        "with the same key and body, nothing new is created and you receive what the first request created. Keys of "
-        f"different API keys are independent. A key is remembered for at least {KEPT_DAYS} days after what it created "
-        "has ended.",
+        "with the same key and body, nothing new is created and you receive what the first request created. All API "
+        "keys of a tenant share these names, and those of different tenants are independent. A name is remembered for "
+        f"at least {KEPT_DAYS} days after what it created has ended.",
         pattern=PATTERN,
     ),
 )
@@ -107,7 +108,7 @@ OPERATIONS: Final = (
         Tag.NOTIFICATIONS,
         "Send a message to a user",
         "Stores the message with one delivery log for each channel; it is sent soon after, also when the queue is "
-        "down at the moment. The address of the user is looked up at each attempt.\n\n"
+        "down at the moment. The address of the tenant's user is looked up at each attempt.\n\n"
         "After a 503, or without any response, send the request again with the same `Idempotency-Key`: the message is "
         "created once. A text that is too long for a channel (ten short messages for SMS, 4096 UTF-16 units for "
         "Telegram) is a `bad-parameter` that names the channel and its limit.",
@@ -116,6 +117,7 @@ OPERATIONS: Final = (
         method="POST",
         status=201,
         header_parameters=_IDEMPOTENCY_KEY,
+        parameters=OfUser,
         request=NewNotification,
         problems=(*_WRITES, ProblemKind.IDEMPOTENCY_CONFLICT),
         scopes=_NOTIFIES,
@@ -125,10 +127,9 @@ OPERATIONS: Final = (
         NOTIFICATIONS_PATH,
         Tag.NOTIFICATIONS,
         "List notifications",
-        "Returns notifications, newest first, in pages that do not shift when others are created. The `status` in a "
-        "list may be a moment old; that of a single notification is current. Announcements of summaries that the key "
-        "may not read are left out: a page may have fewer than `limit` notifications, or none, although others "
-        "follow.",
+        "Returns the notifications of the tenant, newest first, in pages that do not shift when others are created. "
+        "The `status` in a list may be a moment old; that of a single notification is current. Announcements of "
+        "summaries that the key may not read are left out.",
         "A page of notifications, newest first.",
         {JSON: bodies.Notifications},
         parameters=NotificationsParameters,
@@ -142,7 +143,8 @@ OPERATIONS: Final = (
         Tag.NOTIFICATIONS,
         "Get a notification and its delivery",
         "Returns the notification with the delivery log of each channel and its events. To read, retry or cancel an "
-        "announcement of summaries, the key must be allowed to read those summaries.",
+        "announcement of summaries, the key must be allowed to read those summaries. A notification of another tenant "
+        "is unknown.",
         "The notification with its delivery logs.",
         {JSON: bodies.Notification},
         path_parameters=_NOTIFICATION_ID,
@@ -188,10 +190,11 @@ OPERATIONS: Final = (
         _CONTACTS_PATH,
         Tag.CONTACTS,
         "Get the addresses of a user",
-        "Returns the address of the user for each channel. An unknown user has none.",
+        "Returns the address of the tenant's user for each channel. An unknown user has none.",
         "The addresses of the user.",
         {JSON: bodies.UserContacts},
         path_parameters=_USER_ID,
+        parameters=OfUser,
         problems=_READS,
         scopes=_NOTIFIES,
     ),
@@ -200,12 +203,13 @@ OPERATIONS: Final = (
         _CONTACTS_PATH,
         Tag.CONTACTS,
         "Replace the addresses of a user",
-        "Replaces all addresses of the user. Messages that are not sent yet go to the new ones, so the key must be "
-        "allowed to read all summaries to which the user is subscribed.",
+        "Replaces all addresses of the tenant's user. Messages that are not sent yet go to the new ones, so the key "
+        "must be allowed to read all summaries to which the user is subscribed.",
         "The new addresses, in their normal form.",
         {JSON: bodies.UserContacts},
         method="PUT",
         path_parameters=_USER_ID,
+        parameters=OfUser,
         request=Contacts,
         problems=_WRITES,
         scopes=_NOTIFIES,
@@ -219,12 +223,13 @@ OPERATIONS: Final = (
         "the subscription, and later corrections, are not announced. The key must be allowed to read the summaries. "
         "The merchant need not have transactions yet.\n\n"
         "Subscriptions may overlap: a user receives one message for each merchant, period and channel, in the language "
-        "of the oldest subscription. A subscription outlives the key that created it.",
+        "of the oldest subscription. A subscription belongs to the tenant, and outlives the key that created it.",
         "The subscription was created.",
         {JSON: bodies.Subscription},
         method="POST",
         status=201,
         header_parameters=_IDEMPOTENCY_KEY,
+        parameters=OfUser,
         request=NewSubscription,
         found="An equal subscription is already active. It is the body; nothing was created.",
         problems=(*_WRITES, ProblemKind.IDEMPOTENCY_CONFLICT),
@@ -235,8 +240,8 @@ OPERATIONS: Final = (
         SUBSCRIPTIONS_PATH,
         Tag.SUBSCRIPTIONS,
         "List active subscriptions",
-        "Returns the subscriptions that have not ended, oldest first. Those to summaries that the key may not read are "
-        "left out: a page may have fewer than `limit` subscriptions, or none, although others follow.",
+        "Returns the subscriptions of the tenant that have not ended, oldest first. Those to summaries that the key "
+        "may not read are left out.",
         "A page of active subscriptions, oldest first.",
         {JSON: bodies.Subscriptions},
         parameters=SubscriptionsParameters,
@@ -249,7 +254,8 @@ OPERATIONS: Final = (
         f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
         Tag.SUBSCRIPTIONS,
         "Get a subscription",
-        "Returns a subscription, active or ended. The key must be allowed to read its summaries.",
+        "Returns a subscription, active or ended. The key must be allowed to read its summaries. A subscription of "
+        "another tenant is unknown.",
         "The subscription.",
         {JSON: bodies.Subscription},
         path_parameters=_SUBSCRIPTION_ID,

@@ -7,9 +7,9 @@ import falcon
 from api.access.principal import Principal
 from api.answering import send_document
 from api.notifying.reading import addresses_in, read_object
+from api.notifying.tenants import read_tenant, tenant_to_read, tenant_to_write
 from api.notifying.user_path import checked_user_id
 from api.openapi.bodies import UserContacts
-from api.reading.parameters import refuse_parameters
 from api.reading.store_access import StoreAccess
 from core.stores import Stores
 from core.stores.keys import Scope
@@ -28,11 +28,16 @@ class ContactsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
         """The addresses of the user, none if nothing is known of them."""
-        req.context.principal.require_scope(Scope.NOTIFICATIONS)
-        refuse_parameters(req.query_string)
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        asked = read_tenant(req.query_string)
         user_id = checked_user_id(user_id)
-        addresses = self._access.call(lambda stores: stores.contacts.get(user_id))
-        send_document(resp, UserContacts(user_id=user_id, contacts=addresses))
+
+        def read(stores: Stores) -> UserContacts:
+            tenant = tenant_to_read(stores, caller, asked, user_id)
+            return UserContacts(tenant=tenant, user_id=user_id, contacts=stores.contacts.get(user_id, tenant=tenant))
+
+        send_document(resp, self._access.call(read))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
         """Let the user be reached at these addresses, and nowhere else.
@@ -41,16 +46,18 @@ class ContactsResource:
         """
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
-        refuse_parameters(req.query_string)
+        asked = read_tenant(req.query_string)
         user_id = checked_user_id(user_id)
         addresses = addresses_in(read_object(req), self._channels)
 
-        def replace(stores: Stores) -> None:
-            for subscription in stores.subscriptions.all(user_id=user_id, in_force=True):
+        def replace(stores: Stores) -> str:
+            tenant = tenant_to_write(stores, caller, asked, user_id)
+            for subscription in stores.subscriptions.all(tenant=tenant, user_id=user_id, in_force=True):
                 caller.require_merchant(subscription.merchant_id)
-            stores.contacts.replace(user_id, addresses)
+            stores.contacts.replace(user_id, addresses, tenant=tenant)
+            return tenant
 
-        self._access.call(replace)
-        send_document(resp, UserContacts(user_id=user_id, contacts=addresses))
+        tenant = self._access.call(replace)
+        send_document(resp, UserContacts(tenant=tenant, user_id=user_id, contacts=addresses))
 
     on_head = on_get

@@ -41,6 +41,7 @@ class MeResource:
                 open=caller is LOCAL,
                 signed_in=caller.session_id is not None,
                 key=None if caller.key_id is None else Key(id=caller.key_id, name=caller.name),
+                tenant=caller.tenant,
                 scopes=sorted(caller.scopes),
                 merchants=sorted(caller.merchants),
                 calendar=meaning.calendar if meaning else self._calendar,

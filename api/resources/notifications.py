@@ -14,14 +14,15 @@ from api.notifying.listing import PATH, page, read_parameters
 from api.notifying.logs import Logs
 from api.notifying.payloads import NewNotification, Nothing, Retry
 from api.notifying.reading import checked_payload, read_object
-from api.notifying.repeating import conflict, id_of, new_or
+from api.notifying.repeating import conflict, known_id
+from api.notifying.tenants import read_tenant, tenant_to_write
 from api.notifying.text_lengths import require_fitting
 from api.notifying.values import Rules, instant_ms
 from api.notifying.views import notification_view
 from api.problems import Problem
 from api.reading.parameters import refuse_parameters
 from api.reading.store_access import StoreAccess
-from core.notifications.model import Notification, digest_of
+from core.notifications.model import Notification, digest_of, new_id
 from core.stores import Clock
 from core.stores.keys import Scope
 from core.stores.notifications import Kept
@@ -60,24 +61,30 @@ class NotificationsResource:
         """Keep a notification; it is sent soon after."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
-        refuse_parameters(req.query_string)
-        known_id = id_of(req, "notification")
+        asked = read_tenant(req.query_string)
+        known = known_id(req, "notification")
         document = read_object(req)
         now_ms = self._clock()
+        repeated_id = None if known is None else known.current(self._tenant_of)
         try:
             payload = checked_payload(document, NewNotification, Rules(self._channels, now_ms))
             require_fitting(payload, self._senders)
+            tenant = self._access.call(lambda stores: tenant_to_write(stores, caller, asked, payload.user_id))
         except Problem:
-            if known_id is None or (kept := self._repeated(known_id, document)) is None:
+            if repeated_id is None or (kept := self._repeated(repeated_id, document)) is None:
                 raise
         else:
-            notification = _notification(new_or(known_id), payload, now_ms, caller.key_id)
+            notification = _notification(repeated_id or new_id(), payload, now_ms, caller.key_id, tenant)
             kept = self._access.call(lambda stores: stores.notifications.add(notification, now_ms + _QUEUED_AFTER_MS))
-            if kept.notification.request_digest != notification.request_digest:
+            if _is_another(kept.notification, notification):
                 raise conflict()
             if any(log.state.is_open for log in kept.logs):
                 self._queue(notification.id)
         send_document(resp, notification_view(kept), created_at=f"{PATH}/{kept.notification.id}")
+
+    def _tenant_of(self, notification_id: str) -> str | None:
+        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        return None if kept is None else kept.notification.tenant
 
     def _repeated(self, known_id: str, document: dict[str, Any]) -> Kept | None:
         """What the same request has made before: it may be wrong only by now, such as one that has expired."""
@@ -146,7 +153,7 @@ class CancelResource:
 
 
 def _notification(
-    notification_id: str, payload: NewNotification, now_ms: int, sender_key_id: str | None
+    notification_id: str, payload: NewNotification, now_ms: int, sender_key_id: str | None, tenant: str
 ) -> Notification:
     return Notification(
         id=notification_id,
@@ -159,7 +166,13 @@ def _notification(
         expires_at_ms=_expiry_ms(payload),
         sender_key_id=sender_key_id,
         request_digest=_digest(payload),
+        tenant=tenant,
     )
+
+
+def _is_another(kept: Notification, asked: Notification) -> bool:
+    """Whether `kept` is not what `asked` would make."""
+    return (kept.request_digest, kept.tenant) != (asked.request_digest, asked.tenant)
 
 
 def _digest(payload: NewNotification) -> str:

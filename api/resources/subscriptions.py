@@ -10,16 +10,18 @@ from api.access.principal import Principal
 from api.answering import send_document
 from api.notifying.payloads import NewSubscription, Nothing
 from api.notifying.reading import checked_payload, read_object
-from api.notifying.repeating import conflict, id_of, new_or
+from api.notifying.repeating import conflict, known_id
 from api.notifying.subscription_list import PATH, page, read_parameters
+from api.notifying.tenants import read_tenant, tenant_to_write
 from api.notifying.values import Rules
 from api.notifying.views import subscription_view
 from api.problems import Problem, ProblemKind
 from api.reading.parameters import refuse_parameters
 from api.reading.store_access import StoreAccess
 from core.calendar import Mode
-from core.notifications.subscribing import subscribe
-from core.stores import Clock
+from core.notifications.model import new_id
+from core.notifications.subscribing import Subscribed, subscribe
+from core.stores import Clock, Stores
 from core.stores.keys import Scope
 from core.stores.subscriptions import Subscription
 
@@ -50,25 +52,33 @@ class SubscriptionsResource:
         """Subscribe a user, unless one in force says the same; whoever does must be allowed to read those summaries."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
-        refuse_parameters(req.query_string)
-        known_id = id_of(req, "subscription")
+        asked = read_tenant(req.query_string)
+        known = known_id(req, "subscription")
         now_ms = self._clock()
         payload = checked_payload(read_object(req), NewSubscription, Rules(self._channels, now_ms))
         caller.require_merchant(payload.merchant_id)
-        subscription = Subscription(
-            id=new_or(known_id),
-            merchant_id=payload.merchant_id,
-            user_id=payload.user_id,
-            modes=tuple(mode for mode in Mode if mode in payload.modes),
-            channels=payload.channels,
-            locale=payload.locale,
-            created_at_ms=now_ms,
-        )
-        named = known_id is not None
-        found = self._access.call(lambda stores: subscribe(stores.subscriptions, subscription, named=named))
+
+        def make(stores: Stores) -> Subscribed:
+            repeated_id = None if known is None else known.current(lambda one_id: _tenant_of(stores, one_id))
+            tenant = None if repeated_id is None or asked is not None else _tenant_of(stores, repeated_id)
+            subscription = Subscription(
+                id=repeated_id or new_id(),
+                merchant_id=payload.merchant_id,
+                user_id=payload.user_id,
+                modes=tuple(mode for mode in Mode if mode in payload.modes),
+                channels=payload.channels,
+                locale=payload.locale,
+                created_at_ms=now_ms,
+                tenant=tenant or tenant_to_write(stores, caller, asked, payload.user_id),
+            )
+            found = subscribe(stores.subscriptions, subscription, named=known is not None)
+            as_new = replace(found.subscription, created_at_ms=now_ms, ended_at_ms=None)
+            if known is not None and not found.there_was and as_new != subscription:
+                raise conflict()
+            return found
+
+        found = self._access.call(make)
         kept = found.subscription
-        if named and not found.there_was and replace(kept, created_at_ms=now_ms, ended_at_ms=None) != subscription:
-            raise conflict()
         send_document(resp, subscription_view(kept), created_at=None if found.there_was else f"{PATH}/{kept.id}")
 
     on_head = on_get
@@ -102,9 +112,14 @@ class SubscriptionResource:
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         found = self._access.call(lambda stores: stores.subscriptions.get(subscription_id))
-        if found is None:
+        if found is None or not caller.may_touch(found.tenant):
             raise Problem(ProblemKind.UNKNOWN_SUBSCRIPTION, "There is no subscription of this id.")
         caller.require_merchant(found.merchant_id)
         return found
 
     on_head = on_get
+
+
+def _tenant_of(stores: Stores, subscription_id: str) -> str | None:
+    found = stores.subscriptions.get(subscription_id)
+    return None if found is None else found.tenant

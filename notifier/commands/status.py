@@ -124,6 +124,7 @@ def _notification(kept: Kept) -> dict[str, Any]:
     notification = kept.notification
     return {
         "id": notification.id,
+        "tenant": notification.tenant,
         "user_id": notification.user_id,
         "title": notification.title,
         "created_at": iso_instant(notification.created_at_ms),
@@ -181,7 +182,8 @@ def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
     if shown["failed"]:
         typer.echo("\nThe latest that failed; python -m notifier retry ID sends them again:")
         for notification in shown["failed"]:
-            typer.echo(f"{notification['id']}  {notification['created_at'][:19]}Z  user {notification['user_id']}")
+            whose = f"tenant {notification['tenant']}  user {notification['user_id']}"
+            typer.echo(f"{notification['id']}  {notification['created_at'][:19]}Z  {whose}")
             for log in notification["logs"]:
                 if log["status"] not in (LogStatus.SUCCESS, LogStatus.PRINTED, LogStatus.CANCELLED):
                     typer.echo(f"  {log['channel']} is {log['status']}: {log['error_message'] or 'no reason is known'}")
@@ -191,6 +193,7 @@ def _print_notification(shown: Mapping[str, Any]) -> None:
     lines = {
         "notification": shown["id"],
         "status": shown["status"],
+        "tenant": shown["tenant"],
         "user": shown["user_id"],
         "title": shown["title"],
         "made": f"{shown['created_at'][:19]}Z",

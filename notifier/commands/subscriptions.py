@@ -14,9 +14,12 @@ from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.notifications.model import new_id
 from core.notifications.subscribing import subscribe
+from core.notifications.users import AmbiguousUser, tenant_to_write
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
+from core.stores.keys import all_tenants
 from core.stores.subscriptions import Subscription
+from core.tenants import OPERATOR
 
 _LONGEST_USER: Final = 128
 _LONGEST_MERCHANT: Final = 1024
@@ -29,6 +32,7 @@ def add(
     modes: frozenset[str],
     channels: Sequence[str],
     locale: Locale,
+    tenant: str | None,
     store_url: str | None,
     as_json: bool,
 ) -> None:
@@ -53,6 +57,7 @@ def add(
                 channels=tuple(channels),
                 locale=locale,
                 created_at_ms=wall_clock_ms(),
+                tenant=_tenant_of(user_id, tenant, stores),
             )
             found = subscribe(stores.subscriptions, asked)
             kept = found.subscription
@@ -66,12 +71,13 @@ def add(
             _tell(f"Warning: {warning}.")
 
 
-def show(user_id: str | None, with_ended: bool, store_url: str | None, as_json: bool) -> None:
+def show(user_id: str | None, tenant: str | None, with_ended: bool, store_url: str | None, as_json: bool) -> None:
     """List subscriptions."""
     with edge(as_json):
         _, stores = settings_and_store(store_url, create=False)
         with stores:
-            found = stores.subscriptions.all(user_id=user_id, in_force=not with_ended)
+            _require_tenant(tenant, stores)
+            found = stores.subscriptions.all(tenant=tenant, user_id=user_id, in_force=not with_ended)
         if as_json:
             print_json({"subscriptions": [_as_json(subscription) for subscription in found]})
             return
@@ -119,8 +125,24 @@ def _require_channels(channels: Sequence[str], settings: Settings) -> None:
         raise UsageError("a channel is named twice", "Name each channel once.")
 
 
+def _tenant_of(user_id: str, asked: str | None, stores: Stores) -> str:
+    _require_tenant(asked, stores)
+    try:
+        return asked or tenant_to_write(stores.contacts, stores.subscriptions, user_id)
+    except AmbiguousUser as ambiguous:
+        tenants = ambiguous.tenants
+    raise UsageError(
+        f"it is not said of which tenant user {user_id} is: {', '.join(tenants)}", "Name it with --tenant NAME."
+    )
+
+
+def _require_tenant(name: str | None, stores: Stores) -> None:
+    if name is not None and name not in all_tenants(stores.keys):
+        raise UsageError(f"there is no tenant {name!r}", "python -m api keys list shows those of all keys.")
+
+
 def _warnings(subscription: Subscription, stores: Stores, settings: Settings) -> list[str]:
-    addresses = stores.contacts.get(subscription.user_id)
+    addresses = stores.contacts.get(subscription.user_id, tenant=subscription.tenant)
     warnings = [
         f"user {subscription.user_id} has no address for {channel} yet: PUT /api/users/…/contacts gives one"
         for channel in subscription.channels
@@ -136,16 +158,22 @@ def _warnings(subscription: Subscription, stores: Stores, settings: Settings) ->
 def _sentence(subscription: Subscription) -> str:
     whose = "all merchants" if subscription.merchant_id is None else f"merchant {subscription.merchant_id}"
     return (
-        f"User {subscription.user_id} is told of {', '.join(subscription.modes)} summaries of {whose} "
+        f"User {subscription.user_id}{_of_tenant(subscription)} receives {', '.join(subscription.modes)} summaries of "
+        f"{whose} "
         f"over {', '.join(subscription.channels)} ({subscription.locale}), "
         f"since {to_the_second(subscription.created_at_ms)}."
     )
+
+
+def _of_tenant(subscription: Subscription) -> str:
+    return "" if subscription.tenant == OPERATOR else f" of the tenant {subscription.tenant}"
 
 
 def _as_json(subscription: Subscription) -> dict[str, Any]:
     ended_at_ms = subscription.ended_at_ms
     return {
         "id": subscription.id,
+        "tenant": subscription.tenant,
         "user_id": subscription.user_id,
         "merchant_id": subscription.merchant_id,
         "modes": list(subscription.modes),

@@ -11,6 +11,7 @@ from zlib import crc32
 import schemathesis
 
 from core.calendar import Mode, calendar_named
+from core.tenants import OPERATOR
 
 _CALENDAR = calendar_named("jalali")
 _FIRST_DAY = _CALENDAR.parse(Mode.DAILY, "1390/01/01").first_day
@@ -31,8 +32,10 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) ->
 
 
 def _mend_query(query: dict[str, Any]) -> None:
-    """Let ``from`` and ``to`` be keys of the mode, in order, and leave out cursors, which only the server makes."""
+    """Let ``from`` and ``to`` be keys of the mode, in order, and ``tenant`` one that there is; leave out cursors."""
     query.pop("cursor", None)
+    if "tenant" in query:
+        query["tenant"] = OPERATOR
     mode = Mode(query.get("mode", Mode.MONTHLY))
     given = [name for name in ("from", "to") if name in query]
     days = sorted(_FIRST_DAY + crc32(str(query[name]).encode()) % _DAYS for name in given)

@@ -42,14 +42,14 @@ def failure(ended: Ended, code: int) -> str:
 
 
 def test_a_key_is_made_before_anything_was_built_and_its_token_is_alone_on_standard_output(tmp_path: Path) -> None:
-    ended = keys(tmp_path, "add", "till-7", "--merchant", "m1", "--merchant", "فروش", "--operate", "--notifications")
+    ended = keys(tmp_path, "add", "till-7", "--merchant", "m1", "--merchant", "فروش", "--notifications")
     assert ended.returncode == 0
     token = ended.stdout.removesuffix("\n")
     (key,) = kept(tmp_path)
     assert key.id == id_in(token)
     assert key.digest == hashlib.sha256(token.encode()).digest()
     assert (key.name, key.revoked_at_ms) == ("till-7", None)
-    assert key.scopes == frozenset({Scope.OPERATE, Scope.NOTIFICATIONS})
+    assert key.scopes == frozenset({Scope.NOTIFICATIONS})
     assert key.merchants == frozenset({"m1", "فروش"})
     assert token not in ended.stderr
     assert "API_FRESHNESS_S" in ended.stderr
@@ -82,6 +82,16 @@ def test_a_merchant_without_summaries_is_warned_of(tmp_path: Path) -> None:
         ("a" * 101, "--summaries"),
         ("tss_abcdefghij_" + "x" * 43, "--summaries"),
         ("a", "--merchant", ""),
+        ("a", "--merchant", "m1", "--operate"),
+        ("a", "--merchant", "m1", "--summaries"),
+        ("a", "--tenant", "acme"),
+        ("a", "--tenant", "acme", "--summaries"),
+        ("a", "--tenant", "acme", "--notifications", "--operate"),
+        ("a", "--tenant", "operator", "--notifications"),
+        ("a", "--tenant", "", "--notifications"),
+        ("a", "--tenant", "merchants:abc", "--notifications"),
+        ("a", "--tenant", "two words", "--notifications"),
+        ("a", "--tenant", "a" * 65, "--notifications"),
     ],
     ids=lambda arguments: str(arguments)[:30],
 )
@@ -108,6 +118,23 @@ def test_the_list_shows_who_may_what_and_never_a_token(tmp_path: Path) -> None:
     secret = token[-43:]
     digest = kept(tmp_path)[0].digest.hex()
     assert not any(hidden in text + json.dumps(listed) for hidden in (secret, digest))
+
+
+def test_the_list_shows_whose_keys_are_also_of_those_of_the_same_merchants(tmp_path: Path) -> None:
+    of_shops = keys(tmp_path, "add", "till-1", "--merchant", "m2", "--merchant", "m1")
+    for number, arguments in enumerate(
+        [("--merchant", "m1", "--merchant", "m2"), ("--merchant", "m1"), ("--summaries",)]
+        + [("--tenant", name, "--notifications") for name in ("cafe\u0301", "caf\u00e9")]
+    ):
+        assert keys(tmp_path, "add", f"other-{number}", *arguments).returncode == 0
+
+    listed = json.loads(keys(tmp_path, "list", "--json").stdout)["keys"]
+    first, second, third, *rest = (key["tenant"] for key in listed)
+
+    assert first == second != third
+    assert rest == ["operator", "caf\u00e9", "caf\u00e9"]
+    assert f"of the tenant {first} allows" in of_shops.stderr
+    assert all(key["tenant"] in keys(tmp_path, "list").stdout for key in listed)
 
 
 def test_a_key_is_revoked_by_its_id_or_its_token_and_once_only(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from core.notifications.events import Event, EventKind
 from core.notifications.model import Notification, derived_id
 from core.stores import Stores, open_stores
+from core.tenants import OPERATOR
 
 SECOND_MS, MINUTE_MS = 1_000, 60_000
 HOUR_MS, DAY_MS = 60 * MINUTE_MS, 1_440 * MINUTE_MS
@@ -44,6 +45,7 @@ class Story:
     body: str = "It is on its way."
     locale: str = "en"
     expires_after_ms: int | None = None
+    tenant: str = OPERATOR
 
     @property
     def id(self) -> str:
@@ -98,7 +100,11 @@ UNDER_WAY: Final = Story(
 )
 WAITING: Final = Story("waiting", "Order 65 is being packed", {"sms": []}, age_ms=30 * SECOND_MS, user_id="reza")
 CANCELLED: Final = Story(
-    "cancelled", "Order 61 is late", {"sms": [(20 * SECOND_MS, EventKind.CANCEL, "")]}, age_ms=2 * DAY_MS
+    "cancelled",
+    "Order 61 is late",
+    {"sms": [(20 * SECOND_MS, EventKind.CANCEL, "")]},
+    age_ms=2 * DAY_MS,
+    tenant="acme",
 )
 EXPIRED: Final = Story(
     "expired",
@@ -157,6 +163,7 @@ def tell(stores: Stores, story: Story) -> Notification:
         "fa" if story.locale == "fa" else "en",
         created_at_ms,
         expires_at_ms,
+        tenant=story.tenant,
     )
     stores.notifications.add(notification, created_at_ms)
     for channel, history in story.histories.items():

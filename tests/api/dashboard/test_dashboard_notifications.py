@@ -156,6 +156,11 @@ def test_one_shows_each_channel_and_all_that_happened(tabs: Tabs) -> None:
     expect(email.locator(".event").nth(1)).to_contain_text("next attempt")
 
 
+def test_what_is_of_a_tenant_says_of_which(tabs: Tabs) -> None:
+    expect(opened(tabs(), CANCELLED).at("#details .facts").first).to_contain_text("Tenantacme")
+    expect(opened(tabs(), EXPIRED).at("#details .facts").first).not_to_contain_text("Tenant")
+
+
 def test_what_is_due_says_when(tabs: Tabs) -> None:
     tab = opened(tabs(), UNDER_WAY)
     expect(log(tab, "E-mail").locator(".badge")).to_have_text("To be tried again")

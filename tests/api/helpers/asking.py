@@ -212,11 +212,14 @@ def add_key(
     merchants: Sequence[str] = (),
     *,
     name: str = "client",
+    tenant: str | None = None,
 ) -> str:
     """Make a key; returns its token."""
     key_id, token = new_token()
+    allowed = frozenset(scopes), frozenset(merchants)
+    key = ApiKey(key_id, name, digest_of(token), *allowed, NOW_MS, tenant_name=tenant)
     with open_stores(store_url, timeout_s=10) as stores:
-        stores.keys.add(ApiKey(key_id, name, digest_of(token), frozenset(scopes), frozenset(merchants), NOW_MS))
+        stores.keys.add(key)
     return token
 
 

@@ -34,6 +34,7 @@ def send(
     api: Api,
     path: str = NOTIFICATIONS,
     body: Any = NEW,
+    query: str = "",
     *,
     method: str = "POST",
     key: str | None = None,
@@ -46,7 +47,7 @@ def send(
     """
     headers = JSON | ({} if repeatable is None else {"Idempotency-Key": repeatable})
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return api.ask(path, method=method, key=key, headers=headers, body=raw)
+    return api.ask(path, query, method=method, key=key, headers=headers, body=raw)
 
 
 def made(api: Api, **changes: Any) -> str:

@@ -38,12 +38,12 @@ def test_addresses_are_answered_and_kept_in_their_one_form(store_url: str) -> No
 
     answer = _put(api, _ALL)
 
-    assert (answer.status_code, answer.json) == (200, {"user_id": "sara", "contacts": _KEPT})
+    assert (answer.status_code, answer.json) == (200, {"tenant": "operator", "user_id": "sara", "contacts": _KEPT})
     assert api.ask(_SARA).json == answer.json
 
 
 def test_of_an_unknown_user_there_are_none(api: Api) -> None:
-    assert api.ask(contacts_of("nobody")).json == {"user_id": "nobody", "contacts": {}}
+    assert api.ask(contacts_of("nobody")).json == {"tenant": "operator", "user_id": "nobody", "contacts": {}}
 
 
 def test_others_than_those_that_are_given_are_gone(api: Api) -> None:
@@ -110,7 +110,11 @@ def test_a_user_may_be_called_anything(api: Api, user_id: str) -> None:
     path = contacts_of(quote(user_id, safe=""))
 
     assert _put(api, {"sms": "09123456789"}, path).json == api.ask(path).json
-    assert api.ask(path).json == {"user_id": user_id, "contacts": {"sms": "+989123456789"}}
+    assert api.ask(path).json == {
+        "tenant": "operator",
+        "user_id": user_id,
+        "contacts": {"sms": "+989123456789"},
+    }
 
 
 def test_users_of_similar_names_are_not_the_same(api: Api) -> None:

@@ -158,14 +158,27 @@ def test_a_repetition_tells_what_became_of_it_and_queues_only_what_is_open(
     assert queued == [made]
 
 
-def test_the_keys_of_two_callers_do_not_meet(api: Api, url: str) -> None:
-    open_id = send(api, repeatable="order-1").json["id"]
-    tokens = [add_key(url, [Scope.NOTIFICATIONS]) for _ in range(2)]
+def test_the_idempotency_keys_of_two_tenants_do_not_meet_and_those_of_one_outlive_its_api_keys(
+    api: Api, url: str
+) -> None:
+    allowed = [Scope.NOTIFICATIONS]
+    tenants: tuple[list[str | None], ...] = (
+        [None, add_key(url, allowed)],  # of the operator, once without a key
+        [add_key(url, allowed, tenant="acme"), add_key(url, allowed, ["m1"], tenant="acme")],
+        [add_key(url, allowed, ["m1", "m2"]), add_key(url, allowed, ["m2", "m1"])],
+        [add_key(url, allowed, ["m1"])],
+    )
     api.moment.pass_by()
 
-    ids = {send(api, key=token, repeatable="order-1").json["id"] for token in tokens}
+    made: list[tuple[int, str]] = []
+    for number, tokens in enumerate(tenants):
+        changed = NEW | {"title": f"of tenant {number}"}
+        for token in tokens:
+            answer = send(api, body=changed, key=token, repeatable="order-1")
+            assert answer.status_code == 201
+            made.append((number, answer.json["id"]))
 
-    assert len({open_id, *ids}) == 3
+    assert len(set(made)) == len({found for _, found in made}) == len(tenants)
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é"])

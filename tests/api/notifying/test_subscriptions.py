@@ -35,7 +35,7 @@ def test_a_subscription_is_kept_and_found_where_it_says(store_url: str) -> None:
 
     assert made.status_code == 201
     assert made.headers["location"] == f"{SUBSCRIPTIONS}/{made.json['id']}"
-    told = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"]}
+    told = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"], "tenant": "operator"}
     assert made.json == _FULL | told | {"modes": ["daily", "monthly"]}
     assert api.ask(made.headers["location"]).json == made.json
     assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [made.json]}
@@ -83,17 +83,23 @@ def test_a_list_comes_in_pages_that_lead_to_one_another(api: Api) -> None:
     assert listed == made
 
 
-def test_a_page_of_others_summaries_is_empty_and_leads_on(api: Api, url: str) -> None:
-    everything = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
-    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"])
-    _subscribe(api, key=everything)
-    api.clock = lambda: NOW_MS + 1
-    mine = _subscribe(api, key=everything, merchant_id="tea-house").json["id"]
+def test_a_page_does_not_show_that_there_are_subscriptions_to_other_summaries(api: Api, url: str) -> None:
+    token, other = (
+        add_key(url, [Scope.NOTIFICATIONS], [merchant_id], tenant="acme")
+        for merchant_id in ("tea-house", "book-market")
+    )
+    for number, (key, merchant_id) in enumerate(
+        [(other, "book-market"), (token, "tea-house"), (other, "book-market")] * 2
+    ):
+        api.clock = lambda number=number: NOW_MS + number  # type: ignore[misc]
+        _subscribe(api, key=key, merchant_id=merchant_id, user_id=f"u{number}")
 
     first = api.ask(SUBSCRIPTIONS, "limit=1", key=token)
-    assert first.json == {"subscriptions": []}
+    assert [told["user_id"] for told in first.json["subscriptions"]] == ["u1"]
     path, _, query = first.headers["link"].partition(">")[0].removeprefix("<").partition("?")
-    assert [told["id"] for told in api.ask(path, query, key=token).json["subscriptions"]] == [mine]
+    second = api.ask(path, query, key=token)
+    assert [told["user_id"] for told in second.json["subscriptions"]] == ["u4"]
+    assert "link" not in second.headers
 
 
 @pytest.mark.parametrize(
@@ -175,14 +181,17 @@ def test_whoever_subscribes_must_be_allowed_to_read_these_summaries(api: Api, ur
     assert _subscribe(api, key=token, merchant_id="tea-house").status_code == 201
     assert problem(_subscribe(api, key=token, merchant_id="book-market")) == (403, "out-of-scope")
     assert problem(_subscribe(api, key=token)) == (403, "out-of-scope")
-    assert _subscribe(api, key=add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])).status_code == 201
+    of_all = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
+    assert _subscribe(api, key=of_all, user_id="reza").status_code == 201
 
 
 def test_subscriptions_to_other_summaries_are_nobody_s_business(api: Api, url: str) -> None:
     everything = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
-    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"])
-    mine = _subscribe(api, key=everything, merchant_id="tea-house")
-    others = [_subscribe(api, key=everything, merchant_id=merchant_id) for merchant_id in ("book-market", None)]
+    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
+    mine, *others = (
+        send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"merchant_id": merchant_id}, "tenant=acme", key=everything)
+        for merchant_id in ("tea-house", "book-market", None)
+    )
 
     assert _listed(api, key=token) == [mine.json["id"]]
     assert api.ask(mine.headers["location"], key=token).status_code == 200

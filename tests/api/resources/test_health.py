@@ -83,6 +83,7 @@ class TestMe:
             "open": True,
             "signed_in": False,
             "key": None,
+            "tenant": "operator",
             "scopes": ["notifications", "operate", "summaries"],
             "merchants": [],
             "calendar": "jalali",

@@ -511,3 +511,32 @@ def test_what_an_earlier_version_has_announced_is_not_announced_again(
         shop.stores.subscriptions.end(first.id, shop.end_ms(DAY))
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
     assert shop.told()[-1].channels == ("telegram",)
+
+
+def test_users_of_one_id_in_several_tenants_are_each_told_by_a_notification_of_their_tenant(shop: Shop) -> None:
+    for tenant in ("operator", "acme", "merchants:x"):
+        shop.subscribe(tenant=tenant)
+        shop.subscribe(Mode.DAILY, Mode.WEEKLY, tenant=tenant)  # overlaps, and so tells no second time
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 3
+    assert {(told.tenant, told.user_id, told.merchant_id) for told in shop.told()} == {
+        (tenant, "u1", "m1") for tenant in ("operator", "acme", "merchants:x")
+    }
+    assert shop.another_announcer().run() == 0
+
+
+@pytest.mark.parametrize("kind", ["subscription", "announcement"])
+def test_what_an_earlier_version_told_the_operators_user_is_still_told_a_user_of_that_id_of_a_tenant(
+    shop: Shop, kind: str
+) -> None:
+    own, _ = shop.subscribe(), shop.subscribe(tenant="acme")
+    shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
+    period = (Mode.DAILY, DAY)
+    earlier_id = {
+        "subscription": derived_id("subscription", own.id, *period),
+        "announcement": derived_id("announcement", "u1", "sms", "en", *period, "merchant", "m1"),
+    }[kind]
+    shop.stores.notifications.add(Notification(earlier_id, "u1", "t", "b", ("sms",), "en", 0), 0)
+
+    assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
+    assert [told.tenant for told in shop.told() if told.announces] == ["acme"]

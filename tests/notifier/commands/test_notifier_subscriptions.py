@@ -10,6 +10,7 @@ from announcing_shop import SALES, Shop
 from examples import NOW_MS
 
 from core.calendar import Mode
+from core.stores.keys import ApiKey, Scope
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_the_list_shows_those_in_force_or_all_or_those_of_a_user(notifier: Notif
     assert listed("--user", "u1") == []
     assert listed("--user", "u1", "--ended") == [first]
     text = notifier("subscriptions", "list", "--ended").out
-    assert "User u1 is told of daily summaries of merchant m1 over sms (fa)" in text
+    assert "User u1 receives daily summaries of merchant m1 over sms (fa)" in text
     assert "It ended at" in text
     assert notifier("subscriptions", "list", "--user", "nobody").out == "There is no subscription.\n"
 
@@ -107,3 +108,30 @@ def test_ending_again_keeps_the_instant_and_what_is_none_cannot_be_ended(notifie
     assert again.json == ended
     assert "had ended before" in again.err
     assert notifier("subscriptions", "end", "nosuch").failure(1) == "Error: there is no subscription nosuch."
+
+
+def test_a_user_is_subscribed_for_its_tenant_which_must_be_named_where_the_id_leaves_it_open(
+    notifier: Notifier,
+) -> None:
+    with notifier.stores() as stores:
+        stores.keys.add(
+            ApiKey("k1", "a till", bytes(32), frozenset({Scope.NOTIFICATIONS}), frozenset(), 0, tenant_name="acme")
+        )
+        stores.contacts.replace("u1", {"sms": "+989121234567"}, tenant="acme")
+    asked = ("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms")
+    senders = {"NOTIFY_SENDERS": "sms=kavenegar"}
+
+    assert "of which tenant user u1 is: acme, operator" in notifier(*asked).failure(2)
+    assert "there is no tenant 'acmee'" in notifier(*asked, "--tenant", "acmee").failure(2)
+    made = notifier(*asked, "--tenant", "acme", **senders)
+    own = notifier(*asked, "--tenant", "operator", "--json", **senders)
+
+    assert "User u1 of the tenant acme receives daily" in made.err
+    assert "Warning" not in made.err  # its contacts are of that tenant
+    assert own.json["tenant"] == "operator"
+    assert "user u1 has no address" in own.err
+    with notifier.stores() as stores:
+        assert {found.tenant for found in stores.subscriptions.all(user_id="u1")} == {"acme", "operator"}
+    of_acme = notifier("subscriptions", "list", "--tenant", "acme", "--json").json["subscriptions"]
+    assert [found["id"] for found in of_acme] == [made.out.strip()]
+    assert "there is no tenant 'x'" in notifier("subscriptions", "list", "--tenant", "x").failure(2)

@@ -402,3 +402,12 @@ def test_the_sweep_does_not_find_again_what_was_just_delivered(here: Station) ->
     here.delivery().deliver(sent)
     here.clock.now_ms += FAR_MS
     assert (here.sweep(queued.append).run(), queued) == (0, [sent])
+
+
+def test_a_message_goes_to_where_the_user_of_its_own_tenant_is_reached_and_nowhere_else(here: Station) -> None:
+    sender = _sms(here, ScriptedPostalSender())
+    here.stores.contacts.replace("u1", {"sms": "+989123456781"})
+    here.stores.contacts.replace("u1", {"sms": "+989123456782"}, tenant="acme")
+    for tenant in ("acme", "operator", "other"):
+        here.delivery().deliver(here.add(tenant=tenant))
+    assert [message.address for message in sender.sent] == ["+989123456782", "+989123456781"]

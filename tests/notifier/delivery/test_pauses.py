@@ -363,12 +363,14 @@ def test_a_chat_that_has_moved_is_where_the_user_is_reached_from_then_on(here: S
     sent = answers(200, {"ok": True, "result": {"message_id": 1}})
     with gateway(moved, sent) as server:
         here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
-        here.stores.contacts.replace("u1", {"telegram": "42", "sms": "1"})
+        for tenant in ("operator", "acme"):
+            here.stores.contacts.replace("u1", {"telegram": "42", "sms": "1"}, tenant=tenant)
         for _ in range(2):
-            here.delivery().deliver(here.add("telegram"))
+            here.delivery().deliver(here.add("telegram", tenant="acme"))
         here.senders["telegram"].close()
     assert [request.json["chat_id"] for request in server.requests] == [42, -1001, -1001]
-    assert here.stores.contacts.get("u1") == {"telegram": "-1001", "sms": "1"}
+    assert here.stores.contacts.get("u1", tenant="acme") == {"telegram": "-1001", "sms": "1"}
+    assert here.stores.contacts.get("u1", tenant="operator") == {"telegram": "42", "sms": "1"}
 
 
 def test_a_contact_that_somebody_has_changed_meanwhile_is_not_moved(here: Station) -> None:

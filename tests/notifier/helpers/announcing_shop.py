@@ -18,6 +18,7 @@ from core.stores import Stores
 from core.stores.runs import RunStatus
 from core.stores.subscriptions import Subscription
 from core.stores.summaries import Meaning, Publication
+from core.tenants import OPERATOR
 from notifier.announce import Announcer
 
 HOUR_MS: Final = 3_600_000
@@ -113,6 +114,7 @@ class Shop:
         channels: Sequence[str] = ("sms",),
         locale: Locale = "en",
         created_ms: int = 0,
+        tenant: str = OPERATOR,
     ) -> Subscription:
         """Subscribe, to days unless other modes are given."""
         return self.stores.subscriptions.add(
@@ -124,6 +126,7 @@ class Shop:
                 channels=tuple(channels),
                 locale=locale,
                 created_at_ms=created_ms,
+                tenant=tenant,
             )
         )
 

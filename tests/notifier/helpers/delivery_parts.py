@@ -12,6 +12,7 @@ from core.notifications.model import Notification, new_id
 from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.notifications import Kept, Log
+from core.tenants import OPERATOR
 from notifier.breaker import Breaker, States
 from notifier.delivery import Delivery
 from notifier.recording import OpenLog
@@ -173,7 +174,7 @@ class Station:
             sleep=sleep,
         )
 
-    def add(self, *channels: str, body: str = "body", expires_at_ms: int | None = None) -> str:
+    def add(self, *channels: str, body: str = "body", expires_at_ms: int | None = None, tenant: str = OPERATOR) -> str:
         """The id of a new notification over `channels`, those of all senders unless some are given."""
         notification = Notification(
             id=new_id(),
@@ -184,6 +185,7 @@ class Station:
             locale="en",
             created_at_ms=self.clock(),
             expires_at_ms=expires_at_ms,
+            tenant=tenant,
         )
         self.stores.notifications.add(notification, self.clock())
         return notification.id
