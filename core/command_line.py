@@ -5,6 +5,7 @@ With ``COMMAND_LOG=json`` standard error has lines of JSON instead of sentences,
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -80,6 +81,18 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[Verdict]:
         if type(error).__name__ != "PanicException":  # of Polars, which is no Exception
             raise
         _fail(_defect(error, after_defect), as_json)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import what a verb needs inside: the last imports of a program that began with ``gc.disable()``.
+
+    Imports make many objects and hardly any garbage. Only afterwards is garbage looked for, and never among these.
+    """
+    yield
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def fail_of_memory(limit: Limit) -> None:

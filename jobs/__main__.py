@@ -8,12 +8,14 @@ Nothing heavy is imported until a verb runs, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
 if __name__ == "__main__":
     # Until a verb deals with it, Ctrl-C ends the program by itself: no traceback out of the middle of an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # until everything is imported: see `importing`
 
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +23,7 @@ from typing import Annotated
 
 import typer
 
-from core.command_line import Version, edge, fail_of_memory
+from core.command_line import Version, edge, fail_of_memory, importing
 from core.system_limits import within_memory
 
 EXIT_CODES = (
@@ -183,8 +185,9 @@ def rebuild(
     With --truncate the store then holds exactly what the sources hold; with --from/--to only those days are replaced,
     and their weeks and months derived again; with neither, a store that is not empty refuses.
     """
-    from jobs.commands import rebuild as command
-    from jobs.commands.reading_options import ReadingOptions
+    with importing():
+        from jobs.commands import rebuild as command
+        from jobs.commands.reading_options import ReadingOptions
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
@@ -223,8 +226,9 @@ def refresh(
     been purged. Later days are replaced with a warning. When one of them, all together, or those without any documents
     lose more than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT, nothing is published (exit 5).
     """
-    from jobs.commands import refresh as command
-    from jobs.commands.reading_options import ReadingOptions
+    with importing():
+        from jobs.commands import refresh as command
+        from jobs.commands.reading_options import ReadingOptions
 
     reading = ReadingOptions(
         (source,) if source else (), collection, merchant_field, amount_field, time_field, tuple(where or ()),
@@ -264,8 +268,9 @@ def verify(
     fewer documents than before is no drift when it is not after the day of the oldest document: they may have been
     purged. A repair that would lose as much as stops a refresh is not published (exit 5).
     """
-    from jobs.commands import verify as command
-    from jobs.commands.reading_options import ReadingOptions
+    with importing():
+        from jobs.commands import verify as command
+        from jobs.commands.reading_options import ReadingOptions
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
@@ -284,7 +289,8 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show what is published, and the latest runs."""
-    from jobs.commands import status as command
+    with importing():
+        from jobs.commands import status as command
 
     command.run(run, limit, store, as_json)
 
@@ -301,7 +307,8 @@ def summary(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Print summaries as the API would answer."""
-    from jobs.commands import summary as command
+    with importing():
+        from jobs.commands import summary as command
 
     command.run(str(mode), measure.value, merchant_id, first, last, "json" if as_json else str(form), store)
 
@@ -321,7 +328,8 @@ def query(
 
     Its parameters follow as --parameter VALUE; those left out have defaults.
     """
-    from jobs.commands import query as command
+    with importing():
+        from jobs.commands import query as command
 
     command.run(name, context.args, listing, "json" if as_json else str(form), store)
 
@@ -341,7 +349,8 @@ def sample(
 
     It is in the format of mongodump or mongoexport, whichever the name of the file asks for.
     """
-    from jobs.commands import sample as command
+    with importing():
+        from jobs.commands import sample as command
 
     command.run(out, transactions, merchants, seed, force, as_json)
 
@@ -360,7 +369,8 @@ def prune(
     Summaries stay as they are. The latest 100 runs and publications are kept, however old, and so are the run that
     published what is in force, and its rejects.
     """
-    from jobs.commands import prune as command
+    with importing():
+        from jobs.commands import prune as command
 
     command.run(older_than, dry_run, store, as_json)
 
@@ -371,7 +381,8 @@ def warm(as_json: Json = False) -> None:
 
     Otherwise the first run does it, unless NUMBA_CACHE_DIR is read-only.
     """
-    from jobs.commands import warm as command
+    with importing():
+        from jobs.commands import warm as command
 
     command.run(as_json)
 

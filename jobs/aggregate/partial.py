@@ -26,6 +26,17 @@ def _values(column: pa.Array, kind: Any) -> Any:
     return np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
 
 
+class _ArrowOnly:
+    """`array` by the interface of all Arrow libraries: for its own type Polars would import ``pyarrow.compute``."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        exported: tuple[object, object] = self._array.__arrow_c_array__(requested_schema)
+        return exported
+
+
 class Partial:
     """Adds up the batches of one decoder; belongs to one thread.
 
@@ -81,7 +92,7 @@ class Partial:
     def _cells_as_frame(self) -> pl.DataFrame:
         cells: Int64s = self._cells[self._cells[:, KEY] != 0]
         codes, days = codes_and_days(cells[:, KEY])
-        merchants = pl.Series(self._merchants.texts(), dtype=pl.String).cast(pl.Categorical).gather(codes)
+        merchants = self._texts().cast(pl.Categorical).gather(codes)
         frame = pl.DataFrame(
             {
                 "merchant_id": merchants,
@@ -100,5 +111,7 @@ class Partial:
 
     def merchant_kinds(self) -> pl.DataFrame:
         """Every merchant met, whether counted or not: ``merchant_id`` and ``kind`` (of `jobs.decode.merchants`)."""
-        texts = pl.Series(self._merchants.texts(), dtype=pl.String)
-        return pl.DataFrame({"merchant_id": texts, "kind": self._merchants.kinds()})
+        return pl.DataFrame({"merchant_id": self._texts(), "kind": self._merchants.kinds()})
+
+    def _texts(self) -> pl.Series:
+        return pl.Series(_ArrowOnly(self._merchants.texts()))

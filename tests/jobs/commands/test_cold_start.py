@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,20 @@ def test_help_loads_nothing_heavy_either() -> None:
     assert "--truncate" in run.stdout
     assert "[default: STORE_URL]" in " ".join(run.stdout.split())
     assert run.stderr.split() == []
+
+
+def test_garbage_is_collected_once_a_verb_runs(tmp_path: Path) -> None:
+    script = (
+        "import gc, runpy, sys, core.command_line as c\n"
+        "imported = c.settings_and_store\n"
+        "seen = lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
+        "c.settings_and_store = lambda *a, **b: seen() or imported(*a, **b)\n"
+        "sys.argv = ['jobs', 'status', '--store', 'sqlite:///missing.db']\n"
+        "runpy.run_module('jobs', run_name='__main__')\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stdout.split()) == (1, ["True", "True"])
 
 
 def test_help_lists_every_verb(tmp_path: Path) -> None:
