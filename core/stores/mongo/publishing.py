@@ -37,8 +37,6 @@ from core.stores.summaries import Publication
 if TYPE_CHECKING:
     import polars as pl
 
-    from core.stores.frames import SummaryTuple
-
 T = TypeVar("T")
 
 _BATCH_ROWS: Final = 10_000
@@ -67,13 +65,13 @@ def publish(db: Database[Document], publication: Publication, rows: pl.DataFrame
 
 def fill(db: Database[Document], name: str, rows: pl.DataFrame) -> None:
     """Make the collection `name`, and fill it with `rows`."""
-    from core.stores.frames import to_batches
+    from core.stores.frames import to_columns
 
     # Before the rows, so that no single call takes as long as indexing all of them would.
     for index in SUMMARY_INDEXES:
         db[name].create_indexes([index])
-    for batch in to_batches(rows, _BATCH_ROWS):
-        insert_batch(db[name], [_summary_document(row) for row in batch])
+    for columns in to_columns(rows, _BATCH_ROWS):
+        insert_batch(db[name], _documents(*columns))
 
 
 def announce(
@@ -151,14 +149,28 @@ def drop(db: Database[Document], name: str) -> None:
         db.drop_collection(name)
 
 
-def _summary_document(row: SummaryTuple) -> Document:
-    mode, key, merchant_id, amount, count, period_start_ms, period_end_ms = row
-    return {
-        "mode": mode,
-        "key": key,
-        "merchant_id": merchant_id,
-        "amount": Int64(amount),
-        "count": Int64(count),
-        "period_start": DatetimeMS(period_start_ms),
-        "period_end": DatetimeMS(period_end_ms),
-    }
+def _documents(
+    modes: list[str],
+    keys: list[str],
+    merchant_ids: list[str | None],
+    amounts: list[int],
+    counts: list[int],
+    starts_ms: list[int],
+    ends_ms: list[int],
+) -> list[Document]:
+    """The documents of some summaries, whose columns are in the order of `SUMMARY_COLUMNS`."""
+    instants = {ms: DatetimeMS(ms) for ms in {*starts_ms, *ends_ms}}  # there are far fewer periods than summaries
+    return [
+        {
+            "mode": mode,
+            "key": key,
+            "merchant_id": merchant_id,
+            "amount": amount,
+            "count": count,
+            "period_start": instants[start_ms],
+            "period_end": instants[end_ms],
+        }
+        for mode, key, merchant_id, amount, count, start_ms, end_ms in zip(
+            modes, keys, merchant_ids, map(Int64, amounts), map(Int64, counts), starts_ms, ends_ms, strict=True
+        )
+    ]
