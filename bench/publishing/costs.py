@@ -7,14 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bson import Int64
+from pymongo import MongoClient
+from pymongo.write_concern import WriteConcern
 
 from bench.measure import BenchFailed
 from bench.publishing.stores import CALENDAR, LOCAL_DAYS, MEANING, History, last_days
 from core.stores import Stores, open_stores
+from core.stores.mongo.schema import SUMMARY_INDEXES
+from core.stores.summaries import Publication
 from jobs.replacing import Change, replace_days
 
 _TIMEOUT_S = 600
 _PAUSE_S = 0.005
+_INSERTED_AT_ONCE = 10_000
 
 
 @dataclass(slots=True)
@@ -26,6 +34,8 @@ class Cost:
     :param finding_s: finding out what changes, which reads the weeks and months concerned; 0 where all is replaced.
     :param publishing_s: from the call of the store until it returns.
     :param longest_wait_s: of another writer, which stores something small again and again.
+    :param alone_s: publishing while nobody else writes; `bare_s` inserting the same documents, made beforehand, by the
+        driver alone. Both are empty where they were not measured.
     """
 
     backend: str
@@ -35,6 +45,8 @@ class Cost:
     finding_s: list[float] = field(default_factory=list)
     publishing_s: list[float] = field(default_factory=list)
     longest_wait_s: list[float] = field(default_factory=list)
+    alone_s: list[float] = field(default_factory=list)
+    bare_s: list[float] = field(default_factory=list)
 
 
 def measure_costs(backend: str, url: str, history: History, rounds: int) -> list[Cost]:
@@ -46,14 +58,43 @@ def measure_costs(backend: str, url: str, history: History, rounds: int) -> list
     some = Cost(backend, "three days", history.rows.height)
     with open_stores(url, timeout_s=_TIMEOUT_S) as stores, open_stores(url, timeout_s=_TIMEOUT_S) as others:
         for turn in range(rounds):
-            before = stores.summaries.published()
-            number = 1 if before is None else before.generation + 1
-            publication = replace(history.publication, generation=number, run_id=number)
             with _timed(whole, others):
-                stores.summaries.publish(publication, history.rows)
+                stores.summaries.publish(_next(stores, history), history.rows)
             whole.finding_s.append(0.0)
+            if backend == "mongo":
+                publication = _next(stores, history)
+                began = time.perf_counter()
+                stores.summaries.publish(publication, history.rows)
+                whole.alone_s.append(time.perf_counter() - began)
+                whole.bare_s.append(_bare_insert_s(url, history))
             _amend(stores, others, history, turn, some)
     return [whole, some]
+
+
+def _next(stores: Stores, history: History) -> Publication:
+    """What publishes all of `history` as the generation after the published one."""
+    before = stores.summaries.published()
+    number = 1 if before is None else before.generation + 1
+    return replace(history.publication, generation=number, run_id=number)
+
+
+def _bare_insert_s(url: str, history: History) -> float:
+    """How long the driver takes to insert the documents of `history` into a collection with the same indexes."""
+    documents = [
+        {**row, "amount": Int64(row["amount"]), "count": Int64(row["count"])}
+        for row in history.rows.iter_rows(named=True)
+    ]
+    with MongoClient[Any](url) as client:
+        database = client.get_default_database(write_concern=WriteConcern("majority", j=True))
+        collection = database["bare"]
+        collection.drop()
+        collection.create_indexes(list(SUMMARY_INDEXES))
+        began = time.perf_counter()
+        for first in range(0, len(documents), _INSERTED_AT_ONCE):
+            collection.insert_many(documents[first : first + _INSERTED_AT_ONCE], ordered=False)
+        seconds = time.perf_counter() - began
+        collection.drop()
+    return seconds
 
 
 def _amend(stores: Stores, others: Stores, history: History, turn: int, cost: Cost) -> None:

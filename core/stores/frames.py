@@ -13,6 +13,8 @@ from core.stores.summaries import SUMMARY_COLUMNS, KeyRange
 _INSTANTS: Final = ("period_start", "period_end")
 _INTEGERS: Final = ("amount", "count", *_INSTANTS)
 _IDENTITY: Final = ("mode", "key", "merchant_id")
+_ORDER: Final = ("mode", "merchant_id", "key")
+_COMPARED_ROWS: Final = 500_000
 _SCHEMA: Final = {name: pl.Int64 if name in _INTEGERS else pl.String for name in SUMMARY_COLUMNS}
 
 SummaryTuple = tuple[str, str, str | None, int, int, int, int]
@@ -24,9 +26,31 @@ def to_columns(rows: pl.DataFrame, size: int) -> Iterator[list[list[Any]]]:
 
     That is the order of every backend's index, which thus grows at its end.
     """
-    plain = rows.select(SUMMARY_COLUMNS).with_columns(pl.col(_INSTANTS).dt.epoch("ms"))
-    for batch in plain.sort("mode", "merchant_id", "key").iter_slices(size):
-        yield [column.to_list() for column in batch]
+    ordered = rows if _is_ascending(rows) else rows.sort(_ORDER)
+    for batch in ordered.select(SUMMARY_COLUMNS).iter_slices(size):
+        yield [column.to_list() for column in batch.with_columns(pl.col(_INSTANTS).dt.epoch("ms"))]
+
+
+def are_distinct(rows: pl.DataFrame) -> bool:
+    """Whether `rows` hold each mode, key and merchant once."""
+    return _is_ascending(rows) or not rows.select(_IDENTITY).is_duplicated().any()
+
+
+def _is_ascending(rows: pl.DataFrame) -> bool:
+    """Whether each of `rows` comes after the one before, by mode, merchant and key.
+
+    They do as they are made: sorting them, or finding out that they are distinct, would take more memory than they do.
+    """
+    for first in range(0, rows.height, _COMPARED_ROWS):
+        some = rows.slice(first, _COMPARED_ROWS + 1).select(_ORDER)
+        earlier, later = some.slice(0, some.height - 1), some.slice(1)
+        after = pl.repeat(False, later.height, eager=True)
+        for name in reversed(_ORDER):
+            one, other = earlier[name].fill_null(""), later[name].fill_null("")
+            after = (one < other) | ((one == other) & after)
+        if not after.all():
+            return False
+    return True
 
 
 def to_batches(rows: pl.DataFrame, size: int) -> Iterator[Iterator[SummaryTuple]]:

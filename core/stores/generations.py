@@ -99,8 +99,10 @@ def require_untouched(missed: int) -> None:
 
 
 def _require_distinct(rows: pl.DataFrame) -> None:
-    distinct = rows.select("mode", "key", "merchant_id").n_unique()
-    if distinct != rows.height:
+    from core.stores.frames import are_distinct
+
+    if not are_distinct(rows):
+        distinct = rows.select("mode", "key", "merchant_id").n_unique()
         raise ConservationBroken(f"{rows.height - distinct} summaries have the period and merchant of another", _DEFECT)
 
 

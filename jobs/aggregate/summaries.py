@@ -58,35 +58,26 @@ def summarise(
     periods = period_table(calendar, local_days, daily["day"].unique().sort().to_numpy())
     dated = daily.lazy().join(periods.lazy(), on="day", how="inner", validate="m:1")
     totals = [pl.col("amount").sum(), pl.col("count").sum()]
-    frames: list[pl.LazyFrame] = []
-    for mode in Mode:
+    frames: list[pl.DataFrame] = []
+    for mode in sorted(Mode):
         period = [
             pl.col(f"{mode}_key").alias("key"),
             pl.col(f"{mode}_start").alias("period_start"),
             pl.col(f"{mode}_end").alias("period_end"),
         ]
         some = dated if wanted is None else dated.filter(pl.col(f"{mode}_key").is_in(list(wanted[mode])))
-        by_merchant = some.group_by("merchant_id", *period).agg(totals)
-        overall = by_merchant.group_by("key", "period_start", "period_end").agg(totals)
-        frames += [
-            part.with_columns(pl.lit(str(mode)).alias("mode"))
-            for part in (overall.with_columns(pl.lit(None, pl.String).alias("merchant_id")), by_merchant)
-        ]
-    columns = ["mode", "key", "merchant_id", "amount", "count", "period_start", "period_end"]
-    rows = (
-        pl.concat([frame.select(columns) for frame in frames])
-        .sort("mode", "merchant_id", "key", nulls_last=False)
-        .collect()
-    )
-    _require_int64(rows)
-    return rows.with_columns(pl.col("amount").cast(pl.Int64)).select(SUMMARY_COLUMNS)
+        by_merchant = some.group_by("merchant_id", *period).agg(totals).sort("merchant_id", "key").collect()
+        overall = by_merchant.group_by("key", "period_start", "period_end").agg(totals).sort("key")
+        for part in (overall.with_columns(pl.lit(None, pl.String).alias("merchant_id")), by_merchant):
+            frames.append(_in_int64(part.with_columns(pl.lit(str(mode)).alias("mode"))).select(SUMMARY_COLUMNS))
+    return pl.concat(frames)
 
 
 def _whose(row: dict[str, Any]) -> str:
     return "all merchants together" if row["merchant_id"] is None else f"merchant {row['merchant_id']}"
 
 
-def _require_int64(rows: pl.DataFrame) -> None:
+def _in_int64(rows: pl.DataFrame) -> pl.DataFrame:
     beyond = rows.filter(~pl.col("amount").is_between(pl.lit(INT64_MIN, pl.Int128), pl.lit(INT64_MAX, pl.Int128)))
     for row in beyond.head(1).iter_rows(named=True):
         raise TotalTooLarge(
@@ -94,6 +85,7 @@ def _require_int64(rows: pl.DataFrame) -> None:
             "64-bit integer",
             "Nothing was published. Check the amounts of that period, or store them in a larger unit.",
         )
+    return rows.with_columns(pl.col("amount").cast(pl.Int64))
 
 
 def require_conservation(rows: pl.DataFrame, daily: pl.DataFrame) -> tuple[int, int]:

@@ -46,9 +46,9 @@ CHECKED: Final = bool(_config.DISABLE_JIT or _config.BOUNDSCHECK)
 
 
 def _cache_dir() -> str:
-    packages = (Path(__file__).parent, Path(__file__).parent.parent / "aggregate")
+    here = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in sorted(path for package in packages for path in package.glob("*.py")):
+    for source in (*sorted(here.glob("*.py")), here.parent / "aggregate" / "groups.py"):
         digest.update(source.read_bytes())
     digest.update(b"checked" if CHECKED else b"")
     base = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parent / "__pycache__")
