@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,15 +12,22 @@ from bench.data import Data
 
 _REAL_TRANSACTIONS: Final = 21_850
 _REAL_MERCHANTS: Final = 9
+_COMPILING_ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: what results and the report call it, and what follows the interpreter on its command line."""
+    """One command: what results and the report call it, and what follows the interpreter on its command line.
+
+    :param compiles: whether each run begins without any compiled decoder.
+    :param most_rounds: it is not measured in later rounds.
+    """
 
     name: str
     label: str
     arguments: tuple[str, ...]
+    compiles: bool = False
+    most_rounds: int = sys.maxsize
 
 
 def commands(data: Data, scratch: Path, real: Path | None) -> tuple[Command, ...]:
@@ -34,6 +42,10 @@ def commands(data: Data, scratch: Path, real: Path | None) -> tuple[Command, ...
         Command("imports", "only importing what `rebuild` needs", ("-c", "import jobs.commands.rebuild")),
         _rebuild("rebuild", f"`rebuild --truncate` of a sample archive, {_REAL_TRANSACTIONS:,}", archive, scratch),
     ]
+    for form, name in ((".bson", "first-bson"), (".jsonl", "first-jsonl")):
+        label = f"`rebuild --truncate` of a small `{form}`, nothing compiled"
+        first = _rebuild(name, label, data.warm_up(form), scratch)
+        chosen.append(replace(first, compiles=True, most_rounds=_COMPILING_ROUNDS))
     if real is not None:
         label = "`rebuild --truncate` of the archive given with `--real`"
         chosen.append(_rebuild("rebuild-real", label, real.resolve(), scratch))

@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Measurement:
 def measure(
     programs: Iterable[Program], commands: Iterable[Command], data: Data, rounds: int, environment: Mapping[str, str]
 ) -> dict[str, Measurement]:
-    """Measure all of them `rounds` times (some programs less often), and compare their totals.
+    """Measure all of them `rounds` times (some less often), and compare their totals.
 
     Each is run once before, and that is forgotten: it compiles what is compiled on first use.
 
@@ -80,7 +81,8 @@ def measure(
         _run(("-m", "bench.worker", program.name, str(data.warm_up(program.form))), os.environ)
         results[program.name] = Measurement(program.name, program.label, data.transactions * program.scale)
     for command in commands:
-        _wall_s(command.arguments, environment)
+        if not command.compiles:
+            _command_s(command, environment)
         results[command.name] = Measurement(command.name, command.label)
     for number in range(1, rounds + 1):
         for program in programs:
@@ -88,8 +90,9 @@ def measure(
                 _measure_program(program, data, results[program.name])
                 _say(number, rounds, results[program.name])
         for command in commands:
-            results[command.name].seconds.append(_wall_s(command.arguments, environment))
-            _say(number, rounds, results[command.name])
+            if number <= command.most_rounds:
+                results[command.name].seconds.append(_command_s(command, environment))
+                _say(number, rounds, results[command.name])
     _require_equal_totals(results)
     return results
 
@@ -115,6 +118,13 @@ def _measure_program(program: Program, data: Data, into: Measurement) -> None:
     into.cpu_s.append(answer["cpu_s"])
     into.peak_bytes.append(answer["peak_bytes"])
     into.process_s.append(_wall_s(worker, environment))
+
+
+def _command_s(command: Command, environment: Mapping[str, str]) -> float:
+    if not command.compiles:
+        return _wall_s(command.arguments, environment)
+    with tempfile.TemporaryDirectory(prefix="bench-kernels-") as folder:
+        return _wall_s(command.arguments, {**environment, "NUMBA_CACHE_DIR": folder})
 
 
 def _wall_s(arguments: tuple[str, ...], environment: Mapping[str, str]) -> float:

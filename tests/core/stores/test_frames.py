@@ -1,0 +1,54 @@
+"""Frames of summaries on their way to a store: put in order where they are not, and searched for repetitions."""
+
+from __future__ import annotations
+
+import polars as pl
+from examples import Row, frame, row
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.stores.frames import are_distinct, to_batches
+
+summaries = st.lists(
+    st.builds(
+        row,
+        st.sampled_from(["daily", "monthly", "weekly"]),
+        st.sampled_from(["1403/01", "1403/02", "1403/W10", "۱"]),
+        st.sampled_from([None, "", "a", "aa", "b", "\U0001f600", "\uffff"]),
+        st.integers(0, 3),
+    ),
+    max_size=12,
+)
+
+
+def identity(one: Row) -> tuple[str, bool, str, str]:
+    mode, key, merchant_id, *_ = one
+    return mode, merchant_id is not None, merchant_id or "", key
+
+
+@settings(max_examples=60)
+@given(summaries, st.booleans(), st.integers(1, 5))
+def test_summaries_come_by_mode_merchant_and_key_in_whatever_order_they_are(
+    rows: list[Row], sort: bool, size: int
+) -> None:
+    given_rows = sorted(rows, key=identity) if sort else rows
+    found = [one for batch in to_batches(frame(given_rows), size) for one in batch]
+    assert sorted(found, key=str) == sorted(rows, key=str)
+    # Text is compared by code points, as by SQLite, and not by UTF-16 units.
+    assert [identity(one) for one in found] == sorted(map(identity, rows))
+
+
+@settings(max_examples=60)
+@given(summaries, st.booleans())
+def test_a_repetition_is_found_in_whatever_order(rows: list[Row], sort: bool) -> None:
+    given_rows = sorted(rows, key=identity) if sort else rows
+    assert are_distinct(frame(given_rows)) == (len({identity(one) for one in rows}) == len(rows))
+
+
+def test_a_repetition_is_found_wherever_it_is() -> None:
+    numbers = pl.select(pl.int_range(1_200_000).cast(pl.String).str.zfill(7))["literal"]
+    rows = pl.DataFrame({"mode": "daily", "merchant_id": "a", "key": numbers}, schema_overrides={"mode": pl.String})
+    assert are_distinct(rows)
+    for first in (0, 499_998, 499_999, 500_000, 1_000_000, 1_199_998):
+        repeated = pl.concat([rows[: first + 1], rows[first:]])
+        assert not are_distinct(repeated)
