@@ -8,6 +8,7 @@
     ├── SourceError              exit 1   a source cannot be read
     │   ├── UnknownFormat                 nothing we know looks like this
     │   ├── SourceDamaged                 cut short, wrong checksum, impossible length
+    │   │   └── WrongRow                  more or fewer fields than the header
     │   └── NothingCounted                no document of it counts
     ├── TooManyRejects           exit 3   more rejects than --max-reject-ratio allows
     ├── WouldShrink              exit 5   published transactions would be removed
@@ -33,7 +34,7 @@ exit code, a problem document or a delivery status, once.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ServiceError(Exception):
@@ -89,6 +90,31 @@ class SourceDamaged(SourceError):
         self.source = source
         self.offset = offset
         self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.source, self.offset, self.reason)
+
+
+class WrongRow(SourceDamaged):
+    """A row of a CSV file has another number of fields than the header.
+
+    :param row: its number, from 1, among the rows after some place.
+    :param expected: the fields of the header; `found` those of the row.
+    """
+
+    def __init__(self, source: str, offset: int, row: int, expected: int, found: int) -> None:
+        super().__init__(
+            source, offset, f"this is no valid CSV: row {row} has {found} fields, and the header {expected}"
+        )
+        self._counts = row, expected, found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.source, self.offset, *self._counts)
+
+    def after(self, rows: int) -> WrongRow:
+        """The same error where `rows` rows come before that place."""
+        row, expected, found = self._counts
+        return WrongRow(self.source, self.offset, rows + row, expected, found)
 
 
 class NothingCounted(SourceError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,16 @@ from core.calendar.zones import rules_source
 from core.errors import ConservationBroken, NothingCounted, TooManyRejects
 from core.stores.runs import Counts
 from core.stores.summaries import Meaning
-from jobs.aggregate.summaries import merge, mixed_type_merchants
-from jobs.decode.batch import LeadingRejects, Reject
+from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
+from jobs.local_runner import in_background, run_locally
+from jobs.merging import Merged, Merger, Proven
+from jobs.partitions import Plan, Watch
 from jobs.quarantine import QUARANTINE_BYTES, Quarantine, where_rejects_are
-from jobs.reading import SourceReader, Totals, in_background
-from jobs.sources.feed import Source
+from jobs.rejects import Limits
+from jobs.sources.chunks import CHUNK_BYTES
+from jobs.sources.partition import Reading, Source
 
 _NAMED_MERCHANTS: Final = 5
 _A_FEW: Final = 10
@@ -72,6 +75,22 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the reading has come.
+
+    :param name: the first source that has not been read to its end.
+    :param done_bytes: how many stored bytes have been read of all sources.
+    :param documents: how many documents have been read.
+    :param total_bytes: how many stored bytes there are in all, or None where that is not known.
+    """
+
+    name: str
+    done_bytes: int
+    documents: int
+    total_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Counting:
     """How documents are counted, whatever they come from.
 
@@ -86,6 +105,8 @@ class Counting:
     :param basis: how many transactions are published already, where only the latest of them are read; else 0.
     :param reads_some_days: whether a live collection gives only some days. It then gives the documents that have no day
         at any time, perhaps all of them first: many rejects at the beginning do not stop such a run.
+    :param collection: the collection wanted of a dump, or None for the default names.
+    :param chunk_bytes: how much of a file is read at a time.
     """
 
     fields: Fields
@@ -93,16 +114,18 @@ class Counting:
     local_days: LocalDays
     max_reject_ratio: float
     threads: int
-    progress: Callable[[Source, Totals], None]
+    progress: Callable[[Progress], None]
     note: Callable[..., None]
     max_quarantine_bytes: int = QUARANTINE_BYTES
     basis: int = 0
     reads_some_days: bool = False
+    collection: str | None = None
+    chunk_bytes: int = CHUNK_BYTES
 
     def count(
         self, sources: Iterable[Callable[[], Source]], quarantine_path: Path, earlier_quarantine: Path | None = None
     ) -> Counted:
-        """Read `sources`, each opened by a call, one after another; and check what was counted.
+        """Read `sources`, each listed by a call; and check what was counted.
 
         :param quarantine_path: the file for rejects, made with the first of them.
         :param earlier_quarantine: another such file, which is kept in its place when it holds the same rejects.
@@ -113,30 +136,30 @@ class Counting:
         :raises ConservationBroken: the counts do not add up.
         """
         quarantine = Quarantine(quarantine_path, self.max_quarantine_bytes)
-        totals = Totals()
+        merged, warnings = Merged(), list[str]()
         try:
-            forms = self._read(sources, totals, quarantine)
+            forms = self._read(sources, merged, quarantine, warnings)
         finally:
             quarantine.close()
             if earlier_quarantine is not None:
                 quarantine.keep_earlier(earlier_quarantine)
             self.note(
-                counts=totals.counts,
-                rejects_by_reason=dict(totals.rejects_by_reason),
+                counts=merged.counts,
+                rejects_by_reason=dict(merged.rejects_by_reason),
                 rejects_kept=quarantine.kept,
                 quarantine=None if quarantine.path is None else str(quarantine.path),
             )
         self.note(phase="checking")
-        totals.counts.require_conservation()
-        self._require_few_rejects(totals, quarantine)
+        merged.counts.require_conservation()
+        self._require_few_rejects(merged, quarantine)
         return Counted(
-            _daily_sums(totals),
-            totals.counts,
-            dict(totals.rejects_by_reason),
+            _daily_sums(merged),
+            merged.counts,
+            dict(merged.rejects_by_reason),
             quarantine.path,
             quarantine.kept,
             forms,
-            _warnings(totals),
+            (*warnings, *_warnings(merged.kinds())),
         )
 
     def oldest_day(self, sources: Iterable[Callable[[], Source]]) -> int | None:
@@ -146,41 +169,71 @@ class Counting:
 
         :raises SourceError: a source cannot be read, or is damaged.
         """
-        window, totals = self.window, Totals()
+        window, merged = self.window, Merged()
         ever = Window(window.named_first_ms, window.named_end_ms, window.named_first_ms, window.named_end_ms)
-        replace(self, window=ever)._read(sources, totals, None)
-        return merge(totals.partials)["day"].min()  # type: ignore[return-value]
+        replace(self, window=ever)._read(sources, merged, None, [])
+        return merged.daily()["day"].min()  # type: ignore[return-value]
 
     def _read(
-        self, sources: Iterable[Callable[[], Source]], totals: Totals, quarantine: Quarantine | None
+        self,
+        sources: Iterable[Callable[[], Source]],
+        merged: Merged,
+        quarantine: Quarantine | None,
+        warnings: list[str],
     ) -> tuple[str, ...]:
-        forms = []
-        for open_source in sources:
-            source = in_background(open_source)
-            forms.append(source.form)
-            reader = SourceReader(
-                source,
-                self.fields,
-                self.window,
-                self.local_days,
-                _ignored if quarantine is None else quarantine.write,
-                self.threads,
-                totals,
-                takes_more=lambda: quarantine is not None and quarantine.takes_more,
-                check=partial(self._require_some_accepted, source, totals, quarantine),
-            )
-            try:
-                reader.read(partial(self.progress, source, totals))
-            finally:
-                reader.release()
-            totals.fold()
-            totals.leading = LeadingRejects(whole=False)  # of the first source only
-        return tuple(forms)
+        listed: list[Source] = []
+        try:
+            for list_source in sources:
+                listed.append(in_background(list_source))
+            self._count_all(listed, merged, quarantine, warnings)
+        finally:
+            for source in listed:
+                source.close()
+        return tuple(source.form for source in listed)
 
-    def _require_some_accepted(self, source: Source, totals: Totals, quarantine: Quarantine | None) -> None:
-        if quarantine is None or self.reads_some_days:
+    def _count_all(
+        self, sources: list[Source], merged: Merged, quarantine: Quarantine | None, warnings: list[str]
+    ) -> None:
+        watch = Watch()
+        documents = [0] * len(sources)
+
+        def take(proven: Proven) -> None:
+            number, result = proven.task.source, proven.result
+            documents[number] += result.counts.read
+            leading = merged.leading
+            merged.add(result)
+            if number:
+                merged.leading = leading  # of the first source only
+            if quarantine is not None:
+                quarantine.write(result.rejects, proven.positions_before)
+                watch.takes_rejects = quarantine.takes_more
+                self._require_some_accepted(sources[0], merged, quarantine)
+
+        def tick() -> None:
+            name = sources[merger.tasks[min(merger.next, len(merger.tasks) - 1)].source].name
+            self.progress(Progress(name, *watch.so_far, _expected_bytes(sources, watch)))
+
+        merger = Merger(sources, take)
+        run_locally(merger, self._plan(quarantine), self._readers(sources), watch, tick)
+        for source, read in zip(sources, documents, strict=True):
+            for partition in source.partitions[:1]:
+                partition.require_unchanged()
+            warnings += in_background(partial(source.finish, read))
+
+    def _plan(self, quarantine: Quarantine | None) -> Plan:
+        reading = Reading(self.fields, self.window, self.collection, self.chunk_bytes)
+        size = 0 if quarantine is None else self.max_quarantine_bytes
+        may_stop = quarantine is not None and not self.reads_some_days and self.max_reject_ratio < _MOST_REJECTED
+        folder = None if quarantine is None else quarantine.folder
+        return Plan(reading, self.local_days, Limits(size, folder), _LEADING_REJECTS if may_stop else None)
+
+    def _readers(self, sources: list[Source]) -> int:
+        return max(self.threads, *(source.readers for source in sources))
+
+    def _require_some_accepted(self, source: Source, merged: Merged, quarantine: Quarantine) -> None:
+        if self.reads_some_days:
             return
-        leading = totals.leading
+        leading = merged.leading
         if leading.count < _LEADING_REJECTS or leading.reason is None or self.max_reject_ratio >= _MOST_REJECTED:
             return
         role = leading.reason.partition(":")[0]
@@ -194,18 +247,18 @@ class Counting:
             + leading.reason
             + ("" if path is None else f" (--{role}-field {path})"),
             f"Nothing was published, and the rest was not read. {todo} "
-            f"{where_rejects_are(quarantine.path, quarantine.kept, totals.counts.rejected)}.",
+            f"{where_rejects_are(quarantine.path, quarantine.kept, merged.counts.rejected)}.",
         )
 
-    def _require_few_rejects(self, totals: Totals, quarantine: Quarantine) -> None:
-        counts = totals.counts
+    def _require_few_rejects(self, merged: Merged, quarantine: Quarantine) -> None:
+        counts = merged.counts
         of_those_read = self.max_reject_ratio * counts.read
         # What is published excuses a few, but not a window in which a tenth is wrong: that is no bad document, it is a
         # source that has changed.
         excused = min(self.max_reject_ratio * self.basis, max(_A_FEW, counts.read / 10))
         allowed = max(of_those_read, excused)
         if counts.rejected > allowed:
-            by_reason = sorted(totals.rejects_by_reason.items())
+            by_reason = sorted(merged.rejects_by_reason.items())
             reasons = ", ".join(f"{count} {reason}" for reason, count in by_reason)
             where = where_rejects_are(quarantine.path, quarantine.kept, counts.rejected)
             raise TooManyRejects(
@@ -232,25 +285,26 @@ def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Mea
     )
 
 
-def _ignored(_: list[Reject]) -> None:
-    """Keep no rejects."""
+def _expected_bytes(sources: Sequence[Source], watch: Watch) -> int | None:
+    expected = [source.expected_bytes(*watch.so_far) for source in sources]
+    known = [size for size in expected if size is not None]
+    return sum(known) if len(known) == len(expected) else None
 
 
-def _daily_sums(totals: Totals) -> pl.DataFrame:
-    daily = merge(totals.partials)
+def _daily_sums(merged: Merged) -> pl.DataFrame:
+    daily = merged.daily().with_columns(pl.col("merchant_id").cast(pl.String))
     added_up = int(daily["count"].sum())
-    if added_up != totals.counts.counted:
+    if added_up != merged.counts.counted:
         raise ConservationBroken(
-            f"{totals.counts.counted} documents were counted, but the daily summaries hold {added_up}",
+            f"{merged.counts.counted} documents were counted, but the daily summaries hold {added_up}",
             "Nothing was published. This is a defect of the program: please report it with the command used.",
         )
     return daily
 
 
-def _warnings(totals: Totals) -> tuple[str, ...]:
-    mixed = mixed_type_merchants(totals.kinds)
+def _warnings(kinds: pl.DataFrame) -> tuple[str, ...]:
+    mixed = mixed_type_merchants([kinds])
     if not mixed:
-        return tuple(totals.warnings)
+        return ()
     named = ", ".join(mixed[:_NAMED_MERCHANTS]) + (", …" if len(mixed) > _NAMED_MERCHANTS else "")
-    types = f"{len(mixed)} merchants occur in more than one type (number, text, ObjectId) and count as one: {named}"
-    return (*totals.warnings, types)
+    return (f"{len(mixed)} merchants occur in more than one type (number, text, ObjectId) and count as one: {named}",)

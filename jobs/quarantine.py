@@ -17,21 +17,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
-
-from bson import Binary, encode
-from bson.datetime_ms import DatetimeMS
-from bson.errors import InvalidBSON
-from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
+from typing import BinaryIO, Final
 
 from core.errors import ServiceError
 from core.stores.runs import Run, RunStatus
-from jobs.decode.batch import Reject
-
-_MAX_LEVELS: Final = 100
-"""How deep MongoDB lets documents be nested."""
-_NAMES: Final = 20
-
+from jobs.rejects import Rejects
 
 QUARANTINE_NAME: Final = re.compile(r"(run-\d{6,}|verify)-\d{8}T\d{6}Z-\d+\.jsonl")
 """The names that `quarantine_path` gives; files of other names in the folder are somebody else's."""
@@ -85,34 +75,27 @@ class Quarantine:
         return self._path if self.kept else None
 
     @property
+    def folder(self) -> Path:
+        """Where the file is, or will be."""
+        return self._path.parent
+
+    @property
     def takes_more(self) -> bool:
         """Whether no reject was left out yet."""
         return not self._full
 
-    def write(self, rejects: Iterable[Reject]) -> None:
+    def write(self, rejects: Rejects, positions_before: int = 0) -> None:
         """Append `rejects`, as far as the limit allows.
 
+        :param positions_before: is added to their positions.
         :raises ServiceError: the file cannot be written.
         """
         for reject in rejects:
             if self._full:
                 return
-            document = reject.document()
-            document_id = document.get("_id") if isinstance(document, dict) else None
-            if not _comes_back(document):
-                document = Binary(encode(document))
-            line = {
-                "source": reject.source,
-                "position": {reject.unit: reject.position},
-                "_id": document_id if _comes_back(document_id) else None,
-                "field": reject.field,
-                "reason": reject.reason,
-                "document": document,
-            }
-            text = dumps(line, json_options=CANONICAL_JSON_OPTIONS, ensure_ascii=False) + "\n"
-            self._append(text.encode("utf-8", "surrogatepass"))
-            if self.kept == 1 and isinstance(document, dict):
-                self.first_names = tuple(document)[:_NAMES]
+            self._append(reject.after(positions_before))
+            if self.kept == 1:
+                self.first_names = rejects.first_names
 
     def _append(self, line: bytes) -> None:
         if self._bytes + len(line) > self._max_bytes:
@@ -201,24 +184,3 @@ def _fingerprint(path: Path) -> tuple[int, int]:
             total += int.from_bytes(hashlib.sha256(json.dumps(fields).encode("ascii")).digest())
             lines += 1
     return lines, total
-
-
-def _comes_back(value: Any, levels: int = _MAX_LEVELS) -> bool:
-    """Whether `bson.json_util` writes `value` and reads it back as it is.
-
-    It takes names that begin with a dollar sign for types of Extended JSON, refuses dates that Python cannot hold, and
-    goes into documents by recursion.
-    """
-    if levels == 0:
-        return False
-    if isinstance(value, dict):
-        named = not any(name.startswith("$") for name in value)
-        return named and all(_comes_back(inner, levels - 1) for inner in value.values())
-    if isinstance(value, list):
-        return all(_comes_back(inner, levels - 1) for inner in value)
-    if isinstance(value, DatetimeMS):
-        try:
-            value.as_datetime()
-        except InvalidBSON:
-            return False
-    return True

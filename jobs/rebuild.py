@@ -19,18 +19,17 @@ from core.stores.freshness import RUNS_LOOKED_AT, complete_until_ms
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Meaning, Publication
 from jobs.aggregate.summaries import require_conservation, summarise
-from jobs.counting import Counted, Counting, meaning_of
+from jobs.counting import Counted, Counting, Progress, meaning_of
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.publishing import put_in_force
 from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
-from jobs.reading import Totals
 from jobs.replacing import day_counts, days_of, replace_days
 from jobs.requested_days import RequestedDays
 from jobs.shrinking import DayCounts, in_total, keep_half, unprotected
 from jobs.source_age import Reading, as_of_ms, complete_until_after, file_status
-from jobs.sources.feed import CHUNK_BYTES, Source
+from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import is_live, redacted
 from jobs.sources.recognise import open_source
@@ -92,8 +91,8 @@ class Outcome:
 class Watcher:
     """What a caller hears while a rebuild runs; this one is silent."""
 
-    def reading(self, source: Source, totals: Totals) -> None:
-        """A source is being read; called some times a second. What it raises stops the run."""
+    def reading(self, progress: Progress) -> None:
+        """Sources are being read; called some times a second. What it raises stops the run."""
 
     def phase(self, name: str) -> None:
         """The run goes over to ``checking``, ``publishing`` or ``published``. What it raises before that stops it."""
@@ -205,10 +204,12 @@ class Rebuild:
             request.max_quarantine_bytes,
             basis=before.total_count if before is not None and reads_some else 0,
             reads_some_days=reads_some,
+            collection=request.collection,
+            chunk_bytes=request.chunk_bytes,
         )
         window = days.window if request.is_partial else None
         sources = [
-            partial(open_source, one, request.fields, request.collection, request.chunk_bytes, request.live, window)
+            partial(open_source, one, request.fields, request.collection, request.live, window)
             for one in request.sources
         ]
         return counting.count(sources, quarantine_path(self._quarantine_dir, keeper.run))

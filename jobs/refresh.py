@@ -19,9 +19,9 @@ from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
+from jobs.local_runner import in_background
 from jobs.publishing import put_in_force
 from jobs.quarantine import QUARANTINE_BYTES, last_quarantine, quarantine_path
-from jobs.reading import in_background
 from jobs.rebuild import Watcher
 from jobs.refresh_plan import Plan, Planner
 from jobs.replacing import Change, replace_days

@@ -17,23 +17,23 @@ from core.stores import Stores, current_holder
 from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms
 from core.stores.runs import Counts, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
-from jobs.counting import Counted, Counting, meaning_of
+from jobs.counting import Counted, Counting, Progress, meaning_of
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
+from jobs.local_runner import in_background
 from jobs.publishing import put_in_force
 from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
-from jobs.reading import Totals, in_background
 from jobs.rebuild import Watcher
 from jobs.replacing import Change, replace_days
 from jobs.requested_days import RequestedDays, is_clean_cut
 from jobs.shrinking import DayLoss, LossLimits, Retention
 from jobs.source_age import Reading, as_of_ms, complete_until_after
-from jobs.sources.feed import Source
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import is_live, redacted
+from jobs.sources.partition import Source
 from jobs.sources.recognise import open_source
 from jobs.sources.streams import STANDARD_INPUT
 
@@ -257,7 +257,7 @@ class Verify:
         published: Publication,
         run: Run,
         note: Callable[..., None],
-        progress: Callable[[Source, Totals], None],
+        progress: Callable[[Progress], None],
     ) -> Counted:
         counting = self._counting(request, days, published, note, progress)
         return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run))
@@ -276,7 +276,7 @@ class Verify:
         days: RequestedDays,
         published: Publication,
         note: Callable[..., None],
-        progress: Callable[[Source, Totals], None],
+        progress: Callable[[Progress], None],
     ) -> Counting:
         reads_some = days.first_key is not None and any(map(is_live, request.sources))
         return Counting(
@@ -290,6 +290,7 @@ class Verify:
             request.max_quarantine_bytes,
             basis=published.total_count if reads_some else 0,
             reads_some_days=reads_some,
+            collection=request.collection,
         )
 
     def _retention(

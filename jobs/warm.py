@@ -15,11 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from core.calendar.days import LocalDays
-from jobs.aggregate.partial import Partial
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
+from jobs.partitions import Plan, count_partition
+from jobs.rejects import Limits
 from jobs.sample import Sample, write_sample
-from jobs.sources.feed import Buffer
+from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
 
 _SAMPLE: Final = Sample(transactions=10_000, merchants=2_000)
@@ -68,13 +69,9 @@ def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int
 
 def _read(path: Path) -> str:
     source = open_source(str(path), Fields(), None)
-    try:
-        decoder = source.decoder(Fields(), _ALL)
-        partial = Partial(decoder.merchants, LocalDays("Asia/Tehran"))
-        buffer = Buffer(0)
-        while (chunk := source.feed.next(buffer)) is not None:
-            for batch in decoder.batches(chunk):
-                partial.add(batch)
-        return source.form
-    finally:
-        source.close()
+    plan = Plan(Reading(Fields(), _ALL), LocalDays("Asia/Tehran"), Limits(0))
+    for partition in source.partitions:
+        failure = count_partition(partition, plan).failure
+        if failure is not None:
+            raise failure
+    return source.form

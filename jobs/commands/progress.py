@@ -7,9 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from jobs.reading import Totals
+from jobs.counting import Progress as Done
 from jobs.rebuild import Watcher
-from jobs.sources.feed import Source
 
 
 class Silent(Watcher):
@@ -64,12 +63,17 @@ class Bar(Silent):
     ) -> None:
         self._progress.stop()
 
-    def reading(self, source: Source, totals: Totals) -> None:
+    def reading(self, progress: Done) -> None:
         """See `Watcher.reading`."""
-        done, total = source.progress()
         elapsed = max(time.monotonic() - self._began, 0.001)
-        rate = f"{totals.counts.read:,} documents, {totals.counts.read / elapsed:,.0f}/s"
-        self._progress.update(self._task, description=f"reading {source.name}", completed=done, total=total, rate=rate)
+        rate = f"{progress.documents:,} documents, {progress.documents / elapsed:,.0f}/s"
+        self._progress.update(
+            self._task,
+            description=f"reading {progress.name}",
+            completed=progress.done_bytes,
+            total=progress.total_bytes,
+            rate=rate,
+        )
 
     def phase(self, name: str) -> None:
         """See `Watcher.phase`."""

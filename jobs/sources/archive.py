@@ -25,8 +25,8 @@ from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, SMALLEST_DOCUMENT, end_of
 from jobs.decode.crc64 import crc64
 from jobs.decode.jit import PADDING
 from jobs.sources.bson_file import describe_trouble
+from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
 from jobs.sources.collections import TIME_SERIES, VIEW, Namespace, choose, refuse_without_documents
-from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
 
 MAGIC: Final = bytes.fromhex("6de29981")
 _TERMINATOR: Final = b"\xff\xff\xff\xff"
@@ -48,7 +48,7 @@ class _Collection:
     ended: bool = False
 
 
-class ArchiveFeed:
+class ArchiveChunks:
     """Chunks of the one collection of an archive that holds transactions; all others are read past and verified.
 
     :param collection: the collection wanted, or None for ``transaction`` or ``transactions``.
@@ -57,6 +57,8 @@ class ArchiveFeed:
     """
 
     def __init__(self, stream: Stream, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self.first: int | None = stream.position
+        self.last: int | None = stream.position
         self._stream = stream
         self._window = Buffer(chunk_bytes)
         self._position = stream.position
@@ -71,7 +73,7 @@ class ArchiveFeed:
             self._refuse()
 
     def next(self, buffer: Buffer) -> Chunk | None:
-        """The next chunk of the wanted collection; see `jobs.sources.feed.Feed.next`."""
+        """The next chunk of the wanted collection; see `jobs.sources.chunks.ChunkReader.next`."""
         while True:
             if self._current is None:
                 if not self._open_segment():
@@ -83,7 +85,11 @@ class ArchiveFeed:
                 buffer.grow(size, 0)
                 buffer.data[:size] = self._window.data[start : self._start]
                 buffer.data[size : size + PADDING] = 0
+                self.last = self._position + self._start
                 return Chunk(self._stream.name, buffer.data, 0, size, self._position + start)
+
+    def close(self) -> None:
+        """See `jobs.sources.chunks.ChunkReader.close`."""
 
     def _read_prelude(self) -> None:
         if self._take(4, "the archive's magic number") != MAGIC:

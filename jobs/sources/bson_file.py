@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import numpy as np
+
 from core.errors import SourceDamaged
-from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, NO_TERMINATOR, end_of_documents
-from jobs.decode.jit import Bytes
-from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Stream, WholeDocuments
+from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, NO_TERMINATOR, SMALLEST_DOCUMENT, end_of_documents
+from jobs.decode.jit import PADDING, Bytes, Int64s
+from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Stream, WholeDocuments
+
+_CHAIN: Final = 8
+"""So many plausible documents one after another are taken for documents of the file."""
+_SHORT_CHAIN: Final = 2
+"""The same where documents are so large that `_FAR_BYTES` do not hold more."""
+_FAR_BYTES: Final = 256 * 1024
+_ELEMENT_TYPES: Final = np.isin(np.arange(256), [*range(0x01, 0x14), 0x7F, 0xFF])
+"""Whether a byte is the type of an element (bsonspec.org, version 1.1)."""
 
 
 def describe_trouble(data: Bytes, at: int, trouble: int) -> str:
@@ -18,11 +30,13 @@ def describe_trouble(data: Bytes, at: int, trouble: int) -> str:
     raise AssertionError(f"end_of_documents knows no trouble {trouble}")
 
 
-class BsonFeed(WholeDocuments):
-    """Chunks of a `.bson` file."""
+class BsonChunks(WholeDocuments):
+    """Chunks of a `.bson` file, or of a range of its bytes."""
 
-    def __init__(self, stream: Stream, chunk_bytes: int = CHUNK_BYTES) -> None:
-        super().__init__(stream, chunk_bytes, MAX_DOCUMENT_BYTES)
+    def __init__(
+        self, stream: Stream, chunk_bytes: int = CHUNK_BYTES, stop: int | None = None, *, guess: bool = False
+    ) -> None:
+        super().__init__(stream, chunk_bytes, MAX_DOCUMENT_BYTES, stop, guess=guess)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         end, _, trouble = end_of_documents(data, 0, used, MAX_DOCUMENT_BYTES)
@@ -32,3 +46,34 @@ class BsonFeed(WholeDocuments):
             reason = f"the file ends in the middle of a document, {used - end} bytes after it begins"
             raise SourceDamaged(self._stream.name, self._position + end, reason)
         return int(end)
+
+    def _end_of_first(self, data: Bytes, begin: int, used: int) -> int:
+        if used - begin < 4:
+            return 0
+        end = begin + max(4, int.from_bytes(data[begin : begin + 4].tobytes(), "little", signed=True))
+        at, _, trouble = end_of_documents(data, begin, min(end, used), MAX_DOCUMENT_BYTES)
+        if trouble:
+            raise SourceDamaged(self._stream.name, self._position + int(at), describe_trouble(data, int(at), trouble))
+        return int(at) if at > begin else 0
+
+    def _first_border(self, content: bytes, at_end: bool) -> int | None:
+        """See `WholeDocuments._first_border`: a guess, as BSON has no mark that says where a document begins."""
+        data = np.frombuffer(content + bytes(PADDING), np.uint8)
+        enough = _CHAIN if len(content) < _FAR_BYTES else _SHORT_CHAIN
+        for candidate in _plausible_starts(data, len(content)):
+            end, count, trouble = end_of_documents(data, candidate, len(content), MAX_DOCUMENT_BYTES)
+            if not trouble and (count >= enough or (at_end and count and end == len(content))):
+                return int(candidate)
+        return None
+
+
+def _plausible_starts(data: Bytes, used: int) -> Int64s:
+    """Where in the first `used` bytes of `data` a document may begin: by its length, first element and terminator."""
+    starts = np.arange(max(0, used - 4))
+    lengths = np.lib.stride_tricks.sliding_window_view(data[:used], 4).copy().view("<i4")[:, 0][: starts.size]
+    ends = np.minimum(starts + lengths.astype(np.int64) - 1, used)
+    first_type = data[4:used]
+    plausible = (lengths >= SMALLEST_DOCUMENT) & (lengths <= MAX_DOCUMENT_BYTES)
+    plausible &= np.where(lengths == SMALLEST_DOCUMENT, first_type == 0, _ELEMENT_TYPES[first_type])
+    plausible &= data[np.maximum(ends, 0)] == 0
+    return np.flatnonzero(plausible)

@@ -7,25 +7,32 @@ nested values are text. Arrow splits rows into fields and guesses no type; `jobs
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from core.errors import SourceDamaged, SourceError
+from core.errors import SourceDamaged, SourceError, WrongRow
 from jobs.decode import slots as kinds
-from jobs.decode.columns import TableChunk, read_text_amounts, read_text_ids, read_text_times
+from jobs.decode.batch import Batch, Chunk
+from jobs.decode.columns import TableChunk, TableDecoder, read_text_amounts, read_text_ids, read_text_times
 from jobs.decode.csv_kernel import EVERY_ROW, end_of_rows
 from jobs.decode.documents import row_document
 from jobs.decode.jit import PADDING, Bytes
+from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots
-from jobs.sources.feed import CHUNK_BYTES, MAX_TEXT_BYTES, Buffer, Stream, WholeDocuments
+from jobs.sources.chunks import CHUNK_BYTES, MAX_TEXT_BYTES, Buffer, Stream, WholeDocuments
+from jobs.sources.streams import ByteStream
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _WRONG_ROW: Final = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 _PARSING: Final = pacsv.ParseOptions(newlines_in_values=True)
+_HEADER_BYTES: Final = 64 * 1024
+_RETURN: Final = 0x0D
 
 
 def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
@@ -48,16 +55,24 @@ def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
     return slots, np.frombuffer(b"".join(parts) + bytes(PADDING), np.uint8)
 
 
-class _Rows(WholeDocuments):
-    """Chunks of whole rows, the header among them."""
+class CsvChunks(WholeDocuments):
+    """Chunks of whole rows of a CSV file, or of a range of its bytes.
+
+    :param guess: the byte before the range is the first of the stream; a row is taken to begin after a newline, which
+        is wrong for one between quotation marks.
+    """
 
     _unit = "row"
 
-    def __init__(self, stream: Stream, chunk_bytes: int) -> None:
-        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES)
+    def __init__(
+        self, stream: Stream, chunk_bytes: int = CHUNK_BYTES, stop: int | None = None, *, guess: bool = False
+    ) -> None:
+        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES, stop, guess=guess)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
-        end, _, quoted = end_of_rows(data, 0, used, EVERY_ROW)
+        # A carriage return may be half of a line's end.
+        known = used if at_end or not used or data[used - 1] != _RETURN else used - 1
+        end, _, quoted = end_of_rows(data, 0, known, EVERY_ROW)
         if at_end and end < used:
             reason = "the last line has no end, so that it may have been cut short (mongoexport ends every line)"
             if quoted:
@@ -65,92 +80,118 @@ class _Rows(WholeDocuments):
             raise SourceDamaged(self._stream.name, self._position + used, reason)
         return int(end)
 
+    def _end_of_first(self, data: Bytes, begin: int, used: int) -> int:
+        end, rows, _ = end_of_rows(data, begin, used, 1)
+        return int(end) if rows and (end < used or data[end - 1] != _RETURN) else 0
 
-class CsvFeed:
-    """Chunks of the rows of a CSV file.
+    def _first_border(self, content: bytes, at_end: bool) -> int | None:
+        return content.find(b"\n") + 1 or None
 
-    :param fields: what is wanted; each must be a column of the header.
+
+def read_header(stream: ByteStream, fields: Fields) -> tuple[str, ...]:
+    """Read the header, after which `stream` then is: the names of the columns.
+
+    :param fields: what is wanted; each must be a column.
     :raises SourceError: a wanted column is missing; lists those that are there.
     :raises SourceDamaged: the first rows are broken.
     """
-
-    def __init__(self, stream: Stream, fields: Fields, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self._name = stream.name
-        self._fields = fields
-        self._row = 1
-        self._rows = _Rows(stream, chunk_bytes)
-        first = self._rows.next(Buffer(0))
-        if first is None:
-            raise SourceDamaged(self._name, 0, "this is no valid CSV (there is no header)")
-        header_end, _, _ = end_of_rows(first.data, 0, first.end, 1)
-        header = first.data[:header_end].tobytes()
-        try:
-            self._names: list[str] = pacsv.read_csv(pa.py_buffer(header), parse_options=_PARSING).schema.names
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            raise SourceDamaged(self._name, 0, f"this is no valid CSV ({error})") from None
-        self._after_header: tuple[bytes, int] | None = (
-            first.data[header_end : first.end].tobytes(),
-            first.position + header_end,
+    rows = CsvChunks(stream, _HEADER_BYTES)
+    first = rows.next(Buffer(0))
+    if first is None:
+        raise SourceDamaged(stream.name, 0, "this is no valid CSV (there is no header)")
+    end, _, _ = end_of_rows(first.data, 0, first.end, 1)
+    header = first.data[:end].tobytes()
+    stream.push_back(first.data[end : first.end].tobytes() + rows.carried)
+    try:
+        names = tuple(pacsv.read_csv(pa.py_buffer(header), parse_options=_PARSING).schema.names)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise SourceDamaged(stream.name, 0, f"this is no valid CSV ({error})") from None
+    missing = [path for path in fields.paths() if names.count(path) != 1]
+    if missing:
+        raise SourceError(
+            f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(names)}",
+            "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
         )
-        missing = [path for path in fields.paths() if self._names.count(path) != 1]
-        if missing:
-            raise SourceError(
-                f"{self._name} has no column {', '.join(missing)}, or more than one: it has {', '.join(self._names)}",
-                "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
-            )
+    return names
 
-    def next(self, buffer: Buffer) -> TableChunk | None:
-        """The next chunk; see `jobs.sources.feed.Feed.next`."""
-        if self._after_header is not None:
-            (rows, position), self._after_header = self._after_header, None
-        else:
-            chunk = self._rows.next(buffer)
-            if chunk is None:
-                return None
-            rows, position = chunk.data[: chunk.end].tobytes(), chunk.position
-        batch = self._parsed(rows, position)
+
+class CsvDecoder(TableDecoder):
+    """Decodes chunks of whole rows. Rows are numbered from 1 in each chunk.
+
+    :param names: the columns of the file.
+    """
+
+    def __init__(self, fields: Fields, window: Window, names: Sequence[str]) -> None:
+        super().__init__(fields, window)
+        self._fields = fields
+        self._names = names
+        self._words = np.zeros(2, np.uint64)
+
+    def batches(self, chunk: Chunk) -> Iterator[Batch]:  # type: ignore[override]
+        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`.
+
+        :raises SourceDamaged: a row has more or fewer fields than the header.
+        """
+        rows = _Rows(chunk, self._names)
         paths = self._fields.paths()
-        columns, text = text_slots([batch.column(self._names.index(path)) for path in paths])
-        words = np.zeros(2, np.uint64)
+        columns, text = text_slots(rows.columns([self._names.index(path) for path in paths]))
         for path, column in zip(paths, columns, strict=True):
             if path == self._fields.time:
                 read_text_times(text, column)
             elif path == self._fields.amount:
                 read_text_amounts(text, column, False)
             else:
-                read_text_ids(text, column, words)
-        table = TableChunk(self._name, columns, text, self._row, lambda row: row_document(batch, row))
-        self._row += batch.num_rows
-        return table
+                read_text_ids(text, column, self._words)
+        yield from super().batches(TableChunk(chunk.source, columns, text, 1, rows.document))
 
-    def _parsed(self, rows: bytes, position: int) -> pa.RecordBatch:
-        """The columns of whole `rows`, all of them text as it stands.
+
+class _Rows:
+    """Whole rows as text, split into fields by Arrow."""
+
+    def __init__(self, chunk: Chunk, names: Sequence[str]) -> None:
+        self._name = chunk.source
+        self._position = chunk.position
+        self._content = chunk.data[: chunk.end].tobytes()
+        self._names = names
+
+    def columns(self, wanted: Sequence[int]) -> list[pa.Array]:
+        """The columns of those numbers, all of them text as it stands.
 
         :raises SourceDamaged: a row has more or fewer fields than the header.
         """
-        schema = pa.schema([(name, pa.large_string()) for name in self._names])
+        rows = self._content
         if not rows.strip(b"\r\n"):
-            return pa.RecordBatch.from_pylist([], schema)
+            return [pa.array([], pa.large_string()) for _ in wanted]
         if rows.startswith(_UTF8_MARK):
             rows = _UTF8_MARK + rows  # Arrow takes one away, which here belongs to a value
         # Columns go by number: Arrow would give those of one name the type of only one of them.
         numbers = [str(number) for number in range(len(self._names))]
+        chosen = [str(number) for number in wanted]
         try:
             table = pacsv.read_csv(
                 pa.py_buffer(rows),
                 read_options=pacsv.ReadOptions(use_threads=False, block_size=len(rows) + 1, column_names=numbers),
                 parse_options=_PARSING,
                 convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(numbers, pa.large_string()), strings_can_be_null=False, check_utf8=False
+                    column_types=dict.fromkeys(chosen, pa.large_string()),
+                    include_columns=chosen,
+                    strings_can_be_null=False,
+                    check_utf8=False,
                 ),
             )
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            reason = f"this is no valid CSV ({error})"
             # Arrow can hand such rows to a function, but fails to where they are not UTF-8.
             if wrong := _WRONG_ROW.search(str(error)):
-                number, expected, found = wrong.groups()
-                row = self._row - 1 + int(number)
-                reason = f"this is no valid CSV: row {row} has {found} fields, and the header {expected}"
-            raise SourceDamaged(self._name, position, reason) from None
-        (batch,) = table.combine_chunks().to_batches()
-        return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+                number, expected, found = map(int, wrong.groups())
+                raise WrongRow(self._name, self._position, number, expected, found) from None
+            raise SourceDamaged(self._name, self._position, f"this is no valid CSV ({error})") from None
+        return [column.combine_chunks() for column in table.columns]
+
+    @cached_property
+    def _batch(self) -> pa.RecordBatch:
+        schema = pa.schema([(name, pa.large_string()) for name in self._names])
+        return pa.RecordBatch.from_arrays(self.columns(range(len(self._names))), schema=schema)
+
+    def document(self, row: int) -> dict[str, Any]:
+        """A row, from 0, with all its columns."""
+        return row_document(self._batch, row)

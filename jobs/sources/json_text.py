@@ -7,17 +7,22 @@ import numpy as np
 from core.errors import SourceDamaged
 from jobs.decode.jit import Bytes
 from jobs.decode.json_kernel import BEFORE_FIRST, CLOSED, end_of_json_documents
-from jobs.sources.feed import CHUNK_BYTES, MAX_TEXT_BYTES, Stream, WholeDocuments
+from jobs.sources.chunks import CHUNK_BYTES, MAX_TEXT_BYTES, Stream, WholeDocuments
 
 _NEWLINE = b"\n"
 _TAIL_BYTES = 4096
 
 
-class JsonLinesFeed(WholeDocuments):
-    """Chunks of whole lines; the last one needs no newline."""
+class JsonLineChunks(WholeDocuments):
+    """Chunks of whole lines; the last one needs no newline.
 
-    def __init__(self, stream: Stream, chunk_bytes: int = CHUNK_BYTES) -> None:
-        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES)
+    :param guess: the byte before the range is the first of the stream; after a newline a document begins for certain.
+    """
+
+    def __init__(
+        self, stream: Stream, chunk_bytes: int = CHUNK_BYTES, stop: int | None = None, *, guess: bool = False
+    ) -> None:
+        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES, stop, guess=guess)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         if at_end:
@@ -29,8 +34,15 @@ class JsonLinesFeed(WholeDocuments):
                 return first + newline + 1
         return 0
 
+    def _end_of_first(self, data: Bytes, begin: int, used: int) -> int:
+        newline = data[begin:used].tobytes().find(_NEWLINE)
+        return 0 if newline < 0 else begin + newline + 1
 
-class JsonStreamFeed(WholeDocuments):
+    def _first_border(self, content: bytes, at_end: bool) -> int | None:
+        return content.find(_NEWLINE) + 1 or None
+
+
+class JsonStreamChunks(WholeDocuments):
     """Chunks of documents that spread over lines: the elements of one array, or one document after another.
 
     :param array: the first character is the bracket that opens the array.

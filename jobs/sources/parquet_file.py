@@ -11,9 +11,11 @@ read as nanoseconds and let wrap, are read as milliseconds.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from functools import partial
+from typing import IO, Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +26,17 @@ import pyarrow.parquet as pq
 from core.errors import SourceDamaged, SourceError
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
-from jobs.decode.columns import TableChunk, read_decimal128s, read_text_amounts
+from jobs.decode.batch import Batch
+from jobs.decode.columns import TableChunk, TableDecoder, read_decimal128s, read_text_amounts
 from jobs.decode.documents import row_document
 from jobs.decode.jit import Bytes
+from jobs.decode.judge import Window
 from jobs.decode.numbers import EXACT_DOUBLE
 from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots
+from jobs.sources.chunks import Buffer
 from jobs.sources.csv_text import text_slots
-from jobs.sources.feed import Buffer
+from jobs.sources.stored import Stored
 from jobs.sources.streams import ByteStream
 
 _ROWS: Final = 32_768
@@ -199,62 +204,197 @@ def _set_nulls(column: _Column, slots: Slots) -> None:
     slots.kind[column.missing] = kinds.MISSING
 
 
-class ParquetFeed:
-    """Chunks of the rows of a Parquet file.
+class RowGroups(NamedTuple):
+    """Some row groups of a file that stand next to one another.
 
-    :param fields: what is wanted; each must be a column of a fitting type.
-    :raises SourceError: a wanted column is missing or of another type; names the columns that are there.
+    :param first: the number of the first, from 0; `end` is that after the last.
+    :param first_row: the number of their first row in the file, from 1.
+    :param size: about how many bytes are stored of them.
+    """
+
+    first: int
+    end: int
+    first_row: int
+    size: int
+
+
+class ParquetTable:
+    """A Parquet file that is open; a context manager.
+
+    :param stream: its content, or None where `stored` has a file that can be read anywhere.
     :raises SourceDamaged: this is no whole Parquet file.
     """
 
-    def __init__(self, stream: ByteStream, fields: Fields) -> None:
-        self._name = stream.name
-        self._paths = fields.paths()
-        self._row = 1
-        self._file = _seekable(stream)
+    def __init__(self, stored: Stored, stream: ByteStream | None) -> None:
+        self.name = stored.name
+        self._file: Any = _copied(stream) if stream is not None else stored.open()
+        if stream is None and stored.path is not None:
+            self._file.close()
+            self._file = pa.OSFile(str(stored.path))  # Arrow reads it without Python
         try:
-            self._parquet = pq.ParquetFile(
+            self.parquet = pq.ParquetFile(
                 self._file, buffer_size=_COPY_BYTES, pre_buffer=False, coerce_int96_timestamp_unit="ms"
             )
-            self._check(fields)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()
-            raise SourceDamaged(self._name, 0, f"this is no whole Parquet file ({error})") from None
-        except SourceError:
-            self.close()
-            raise
-        self._batches = self._parquet.iter_batches(batch_size=_ROWS)
+            raise SourceDamaged(self.name, 0, f"this is no whole Parquet file ({error})") from None
 
-    def _check(self, fields: Fields) -> None:
-        roles = dict.fromkeys(self._paths, "filter")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def position(self) -> int:
+        """Where the file was read last."""
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        """Close the file, or remove the temporary one."""
+        self.parquet.close()
+        self._file.close()
+
+    def require(self, fields: Fields) -> None:
+        """Raise unless each of `fields` is a column of a fitting type.
+
+        :raises SourceError: a wanted column is missing or of another type; names the columns that are there.
+        """
+        roles = dict.fromkeys(fields.paths(), "filter")
         roles |= {fields.time: "time", fields.merchant: "merchant", fields.amount: "amount"}
-        schema = self._parquet.schema_arrow
+        schema = self.parquet.schema_arrow
         empty = pa.RecordBatch.from_pylist([], schema=schema)
         for path, role in roles.items():
             column = _find(empty, path)
             accepts, wanted = _ACCEPTED[role]
             if column is None:
                 raise SourceError(
-                    f"{self._name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
+                    f"{self.name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
                     "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
                 )
             kind = column.values.type
             if column.extension is not None or not (accepts(kind) or pa.types.is_null(kind)):
                 named = kind if column.extension is None else f"{column.extension} ({kind})"
                 raise SourceError(
-                    f"column {path} of {self._name} has type {named}; a {role} column is {wanted}",
+                    f"column {path} of {self.name} has type {named}; a {role} column is {wanted}",
                     "Convert the column, or name another one.",
                 )
 
-    def next(self, buffer: Buffer) -> TableChunk | None:
-        """The next chunk; see `jobs.sources.feed.Feed.next`."""
-        try:
-            batch = next(self._batches, None)
-        except (pa.ArrowException, OSError) as error:
-            raise SourceDamaged(self._name, self._file.tell(), f"row {self._row} and on: {error}") from None
+    def row_groups(self, size: int) -> list[RowGroups]:
+        """All row groups, as many of them together as it takes for about `size` bytes."""
+        metadata = self.parquet.metadata
+        found: list[RowGroups] = []
+        first, row, first_row, stored = 0, 1, 1, 0
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            stored += sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+            row += group.num_rows
+            if stored >= size or number == metadata.num_row_groups - 1:
+                found.append(RowGroups(first, number + 1, first_row, stored))
+                first, first_row, stored = number + 1, row, 0
+        return found or [RowGroups(0, 0, 1, 0)]
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetRows:
+    """Some rows of a Parquet file.
+
+    :param batch: their wanted columns.
+    :param first_row: the number of the first in the file, from 1.
+    :param document: gives a row of these (from 0) as a document, with all its columns.
+    """
+
+    source: str
+    batch: pa.RecordBatch
+    first_row: int
+    document: Callable[[int], Any]
+
+
+class ParquetChunks:
+    """Chunks of the rows of some row groups.
+
+    :param table: closed with this.
+    :param fields: only these columns are read, and the whole rows of rejects.
+    """
+
+    def __init__(self, table: ParquetTable, fields: Fields, groups: RowGroups) -> None:
+        self.first: int | None = groups.first
+        self.last: int | None = groups.end
+        self._table = table
+        self._paths = list(fields.paths())
+        self._groups = groups
+        self._row = groups.first_row
+        metadata = table.parquet.metadata
+        self._rows = sum(metadata.row_group(number).num_rows for number in range(groups.first, groups.end))
+        self._batches = self._read(self._paths)
+        self._whole: _WholeRows | None = None
+        self._lock = threading.Lock()
+
+    def _read(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        groups = range(self._groups.first, self._groups.end)
+        return self._table.parquet.iter_batches(_ROWS, groups, columns, use_threads=False)  # type: ignore[no-any-return]
+
+    def next(self, buffer: Buffer) -> ParquetRows | None:
+        """The next chunk; see `jobs.sources.chunks.ChunkReader.next`."""
+        batch = self._guarded(lambda: next(self._batches, None))
         if batch is None:
             return None
-        columns: list[Any] = [_find(batch, path) for path in self._paths]
+        first_row, self._row = self._row, self._row + batch.num_rows
+        return ParquetRows(self._table.name, batch, first_row, lambda row: self._document(first_row + row))
+
+    def _document(self, row: int) -> Any:
+        """The row of that number; of later ones at each call, as the columns are read side by side."""
+        if self._whole is None:
+            self._whole = _WholeRows(self._read(None), self._groups.first_row)
+        return self._guarded(partial(self._whole.document, row))
+
+    def _guarded(self, read: Callable[[], Any]) -> Any:
+        try:
+            with self._lock:  # documents of rejects are read while the next chunk is
+                return read()
+        except (pa.ArrowException, OSError) as error:
+            reason = f"row {self._row} and on: {error}"
+            raise SourceDamaged(self._table.name, self._table.position, reason) from None
+
+    def consumed(self) -> int:
+        """About how many stored bytes have been read."""
+        rows = max(1, self._rows)
+        return int(self._groups.size * (self._row - self._groups.first_row) // rows)
+
+    def close(self) -> None:
+        """See `jobs.sources.chunks.ChunkReader.close`."""
+        self._table.close()
+
+
+class _WholeRows:
+    """Rows with all their columns, read forward.
+
+    :param first_row: the number of the first row that is at hand or still comes.
+    """
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], first_row: int) -> None:
+        self.first_row = first_row
+        self._batches = batches
+        self._batch: pa.RecordBatch | None = None
+
+    def document(self, row: int) -> Any:
+        """The row of that number."""
+        while self._batch is None or row >= self.first_row + self._batch.num_rows:
+            self.first_row += 0 if self._batch is None else self._batch.num_rows
+            self._batch = next(self._batches)
+        return row_document(self._batch, row - self.first_row)
+
+
+class ParquetDecoder(TableDecoder):
+    """Decodes chunks of the rows of a Parquet file."""
+
+    def __init__(self, fields: Fields, window: Window) -> None:
+        super().__init__(fields, window)
+        self._field_paths = fields.paths()
+
+    def batches(self, chunk: ParquetRows) -> Iterator[Batch]:  # type: ignore[override]
+        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
+        columns: list[Any] = [_find(chunk.batch, path) for path in self._field_paths]
         slots = [_slots_of(column) for column in columns]
         texts = [i for i, found in enumerate(slots) if found is None]
         found, text = text_slots([columns[i].values.cast(pa.large_string()) for i in texts])
@@ -264,21 +404,12 @@ class ParquetFeed:
             _set_nulls(columns[i], column)
             slots[i] = column
         complete = [column for column in slots if column is not None]
-        chunk = TableChunk(self._name, complete, text, self._row, lambda row: row_document(batch, row))
-        self._row += batch.num_rows
-        return chunk
-
-    def close(self) -> None:
-        """Close the file, or remove the temporary one."""
-        self._parquet.close()
-        self._file.close()
+        yield from super().batches(TableChunk(chunk.source, complete, text, chunk.first_row, chunk.document))
 
 
-def _seekable(stream: ByteStream) -> IO[bytes]:
-    """The content as a file that can be read anywhere, as Parquet begins at its end: itself, or a temporary copy."""
-    if stream.path is not None and stream.path.is_file() and not stream.compressed:
-        return stream.path.open("rb")
-    file = tempfile.TemporaryFile(prefix="parquet-")  # noqa: SIM115 - the feed closes it
+def _copied(stream: ByteStream) -> IO[bytes]:
+    """The content in a temporary file, which can be read anywhere, as Parquet begins at its end."""
+    file = tempfile.TemporaryFile(prefix="parquet-")  # noqa: SIM115 - the table closes it
     block = memoryview(bytearray(_COPY_BYTES))
     while count := stream.readinto(block):
         file.write(block[:count])

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from core.errors import SourceError, UnknownFormat
-from jobs.decode.decoder import BsonDecoder, JsonDecoder
 from jobs.decode.jit import PADDING
 from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.sources.archive import MAGIC, ArchiveFeed
-from jobs.sources.bson_file import BsonFeed
+from jobs.sources.archive import MAGIC, ArchiveChunks
+from jobs.sources.chunks import MAX_DOCUMENT_BYTES
 from jobs.sources.dump_folder import collection_file
-from jobs.sources.feed import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Source
-from jobs.sources.json_text import JsonLinesFeed, JsonStreamFeed
+from jobs.sources.file_partition import PARTITION_BYTES, FilePartition, Form, ranges_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import is_live
-from jobs.sources.streams import STANDARD_INPUT, ByteStream, open_stream
+from jobs.sources.partition import Source
+from jobs.sources.stored import Stored, stored_at
+from jobs.sources.streams import STANDARD_INPUT, ByteStream
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -42,11 +42,10 @@ def open_source(
     argument: str,
     fields: Fields,
     collection: str | None,
-    chunk_bytes: int = CHUNK_BYTES,
     live: LiveOptions | None = None,
     window: Window | None = None,
 ) -> Source:
-    """Open a file, a mongodump folder, or standard input (``-``) and recognise what it holds; or a live collection.
+    """Recognise a file, a mongodump folder, standard input (``-``) or a live collection, and list its partitions.
 
     :param collection: the collection wanted of a dump or server that holds several, or None for the default names.
     :param live: how a live collection is read.
@@ -62,81 +61,75 @@ def open_source(
 
         return open_live(argument, fields, collection, live, window)
     inside_dump = argument != STANDARD_INPUT and os.path.isdir(argument)  # noqa: PTH112 - Path raises for long names
-    stream = open_stream(str(collection_file(Path(argument), collection)) if inside_dump else argument)
+    stored = stored_at(str(collection_file(Path(argument), collection)) if inside_dump else argument)
+    stream = stored.stream()
     try:
-        return _recognise(stream, fields, collection, chunk_bytes, inside_dump)
-    except BaseException:
-        stream.close()
-        raise
+        return _recognise(stored, stream, fields, collection, inside_dump)
+    finally:
+        if stored.size is not None:
+            stream.close()
 
 
-def _recognise(
-    stream: ByteStream, fields: Fields, collection: str | None, chunk_bytes: int, inside_dump: bool
-) -> Source:
+def _recognise(stored: Stored, stream: ByteStream, fields: Fields, collection: str | None, inside_dump: bool) -> Source:
     head = stream.peek()
     if not head and not (inside_dump and stream.compressed):
         raise SourceError(f"{stream.name} is empty (0 bytes)", "Export the data again.")
     if head.startswith(_UTF8_MARK):
         stream.readinto(bytearray(len(_UTF8_MARK)))
         head = head[len(_UTF8_MARK) :]
+    form = _form_of(stream.name, head, inside_dump)
+    columns: tuple[str, ...] = ()
+    if form is Form.CSV:
+        from jobs.sources.csv_text import read_header
+
+        columns = read_header(stream, fields)
+    elif form is Form.ARCHIVE and stored.size is not None:
+        ArchiveChunks(stream, collection)  # raises where the collection is not there
+    start = 0 if form in (Form.ARCHIVE, Form.PARQUET) else stream.position
+    whole = FilePartition(stored, form, stored.size, stream.compressed, start, columns=columns)
+    partitions = _row_groups(whole, fields) if form is Form.PARQUET and not whole.is_copied else ranges_of(whole)
+    return Source(
+        stream.name,
+        form + (", gzip" if stream.compressed else ""),
+        partitions,
+        expected_bytes=lambda done, documents: stored.size,
+    )
+
+
+def _form_of(name: str, head: bytes, inside_dump: bool) -> Form:
+    """What begins with `head`."""
     if head.startswith(MAGIC):
-        archive = ArchiveFeed(stream, collection, chunk_bytes)
-        return _source(stream, "mongodump archive", archive, BsonDecoder)
+        return Form.ARCHIVE
     if head.startswith(_PARQUET_MAGIC):
-        return _parquet(stream, fields)
+        return Form.PARQUET
     encoding = None if inside_dump else _utf_16_or_32(head)
     if encoding is not None:
         raise UnknownFormat(
-            f"{stream.name} is {encoding} text, and only UTF-8 is read",
+            f"{name} is {encoding} text, and only UTF-8 is read",
             f"Convert it, such as with: iconv -f {encoding} -t UTF-8 FILE > CONVERTED. mongoexport writes UTF-8, of "
             "which the > of PowerShell makes UTF-16: use its --out.",
         )
     if inside_dump or _looks_like_bson(head):
-        return _source(stream, "BSON", BsonFeed(stream, chunk_bytes), BsonDecoder)
+        return Form.BSON
     text = head.lstrip()
-    if text[:1] in (b"{", b"["):
-        return _json(stream, head, chunk_bytes)
+    if text.startswith(b"["):
+        return Form.JSON_ARRAY
+    if text.startswith(b"{"):
+        return Form.JSON_LINES if _is_one_line(head) else Form.JSON_DOCUMENTS
     if _looks_like_csv(head):
-        return _csv(stream, fields, chunk_bytes)
+        return Form.CSV
     raise UnknownFormat(
-        f"{stream.name} is in no format that is read; it begins with {head[:16]!r}", f"These are read: {_FORMATS}."
+        f"{name} is in no format that is read; it begins with {head[:16]!r}", f"These are read: {_FORMATS}."
     )
 
 
-# The two formats whose readers take a while to import do so when they are met.
+def _row_groups(whole: FilePartition, fields: Fields) -> tuple[FilePartition, ...]:
+    from jobs.sources.parquet_file import ParquetTable
 
-
-def _parquet(stream: ByteStream, fields: Fields) -> Source:
-    from jobs.decode.columns import TableDecoder
-    from jobs.sources.parquet_file import ParquetFeed
-
-    feed = ParquetFeed(stream, fields)
-    return _source(stream, "Parquet", feed, TableDecoder, feed.close)
-
-
-def _csv(stream: ByteStream, fields: Fields, chunk_bytes: int) -> Source:
-    from jobs.decode.columns import TableDecoder
-    from jobs.sources.csv_text import CsvFeed
-
-    return _source(stream, "CSV", CsvFeed(stream, fields, chunk_bytes), TableDecoder)
-
-
-def _source(
-    stream: ByteStream, form: str, feed: Any, decoder: Any, close_feed: Callable[[], None] | None = None
-) -> Source:
-    def close() -> None:
-        if close_feed is not None:
-            close_feed()
-        stream.close()
-
-    return Source(
-        stream.name,
-        form + (", gzip" if stream.compressed else ""),
-        feed,
-        decoder,
-        lambda: (stream.consumed_bytes, stream.stored_bytes),
-        close,
-    )
+    with ParquetTable(whole.stored, None) as table:
+        table.require(fields)
+        groups = table.row_groups(PARTITION_BYTES)
+    return tuple(replace(whole, start=one.first, end=one.end, first_row=one.first_row, size=one.size) for one in groups)
 
 
 def _utf_16_or_32(head: bytes) -> str | None:
@@ -165,22 +158,6 @@ def _looks_like_bson(head: bytes) -> bool:
 def _looks_like_csv(head: bytes) -> bool:
     first_line = head.split(b"\n", 1)[0]
     return b"\0" not in first_line and b"," in first_line
-
-
-def _json(stream: ByteStream, head: bytes, chunk_bytes: int) -> Source:
-    array = head.lstrip().startswith(b"[")
-    if not array and _is_one_line(head):
-
-        def decode_lines(fields: Fields, window: Window) -> JsonDecoder:
-            return JsonDecoder(fields, window, one_line=True)
-
-        return _source(stream, "JSON lines", JsonLinesFeed(stream, chunk_bytes), decode_lines)
-
-    def decode_stream(fields: Fields, window: Window) -> JsonDecoder:
-        return JsonDecoder(fields, window, one_line=False)
-
-    form = "JSON array" if array else "JSON documents"
-    return _source(stream, form, JsonStreamFeed(stream, array=array, chunk_bytes=chunk_bytes), decode_stream)
 
 
 def _is_one_line(head: bytes) -> bool:

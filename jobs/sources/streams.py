@@ -6,7 +6,6 @@ import gzip
 import io
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 from isal import igzip, isal_zlib
@@ -28,19 +27,27 @@ class ByteStream(io.RawIOBase):
     :param name: what messages call it.
     :param opened: the bytes as they are stored.
     :param stored_bytes: how many bytes are stored, or None when that is not known.
-    :param path: where the file is, or None for standard input.
+    :param position: where `opened` begins in the source.
+    :param compressed: whether it is gzip; None: see by what it begins with.
     """
 
-    def __init__(self, name: str, opened: IO[bytes], stored_bytes: int | None, path: Path | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        opened: IO[bytes],
+        stored_bytes: int | None,
+        position: int = 0,
+        compressed: bool | None = None,
+    ) -> None:
         super().__init__()
         self.name = name
-        self.path = path
         self.stored_bytes = stored_bytes
-        self.position = 0
+        self.position = position
+        self._pushed_back = b""
         self._counted = _Counted(opened)
         stored = io.BufferedReader(self._counted, _BUFFER_BYTES)
         self._stored = stored
-        self.compressed = stored.peek(2)[:2] == _GZIP_MAGIC
+        self.compressed = stored.peek(2)[:2] == _GZIP_MAGIC if compressed is None else compressed
         self._content: io.BufferedReader[Any] = (
             io.BufferedReader(_unzipped(stored), _BUFFER_BYTES) if self.compressed else stored
         )
@@ -57,6 +64,11 @@ class ByteStream(io.RawIOBase):
         """
         return self._guarded(lambda: self._content.peek(_HEAD_BYTES))
 
+    def push_back(self, content: bytes) -> None:
+        """Let `content`, which was read last, be what is read next."""
+        self._pushed_back = content + self._pushed_back
+        self.position -= len(content)
+
     def readable(self) -> bool:
         """Whether it can be read: always."""
         return True
@@ -67,7 +79,10 @@ class ByteStream(io.RawIOBase):
         :raises SourceDamaged: the compressed data is corrupt or cut short.
         """
         view = memoryview(buffer).cast("B")
-        filled = 0
+        filled = min(len(view), len(self._pushed_back))
+        view[:filled] = self._pushed_back[:filled]
+        self._pushed_back = self._pushed_back[filled:]
+        self.position += filled
         while filled < len(view):
             rest = view[filled:]
             count = self._guarded(partial(self._content.readinto, rest))
@@ -123,21 +138,3 @@ class _Counted(io.RawIOBase):
 
 def _unzipped(stored: io.BufferedReader[Any]) -> io.RawIOBase:
     return igzip.IGzipFile(fileobj=stored, mode="rb")  # type: ignore[no-untyped-call, return-value]
-
-
-def open_stream(argument: str) -> ByteStream:
-    """Open a file, or standard input for ``-``; gzip is recognised by content and undone.
-
-    :raises SourceError: the file does not exist or may not be read.
-    """
-    path = Path(argument)
-    try:
-        if argument == STANDARD_INPUT:
-            # Not through sys.stdin: that waits until a whole buffer is full, and Python cannot end while it does.
-            return ByteStream("standard input", open(0, "rb", buffering=0, closefd=False), None, None)
-        return ByteStream(argument, path.open("rb", buffering=0), path.stat().st_size, path)
-    except OSError as error:
-        name = "standard input" if argument == STANDARD_INPUT else argument
-        raise SourceError(
-            f"{name} cannot be read: {error.strerror or error}", "Check the path and its permissions."
-        ) from None

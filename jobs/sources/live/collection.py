@@ -23,17 +23,17 @@ from jobs.decode.decoder import BsonDecoder
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.collections import Namespace, choose
-from jobs.sources.feed import Source
 from jobs.sources.live import partitions
 from jobs.sources.live.connecting import AS_STORED, Document, connect
 from jobs.sources.live.counting import check_count
-from jobs.sources.live.cursors import backoff_s, batch_of, batches_of, persistently, projection_of
+from jobs.sources.live.cursors import backoff_s, batch_of, persistently, projection_of
 from jobs.sources.live.failures import passes, source_error
-from jobs.sources.live.feed import LiveFeed
 from jobs.sources.live.options import LiveOptions
+from jobs.sources.live.partition import LivePartition, Server, share, unshare
 from jobs.sources.live.times import TimeRange, joined, split
 from jobs.sources.live.url import redacted
 from jobs.sources.live.without_day import where_condition, without_day
+from jobs.sources.partition import Source
 
 T = TypeVar("T")
 
@@ -47,14 +47,17 @@ _FIRST_LOOK: Final = 100
 class LiveCollection:
     """A collection that can be read, whole or between instants, as often as wanted; a context manager.
 
+    :param server: where `client` is connected to.
     :param client: closed with this.
     :param place: what messages call the database, without a password.
     """
 
-    def __init__(self, client: MongoClient[Document], place: str, namespace: Namespace, options: LiveOptions) -> None:
+    def __init__(self, server: Server, client: MongoClient[Document], place: str, namespace: Namespace) -> None:
+        self._server = server
         self._client = client
         self._namespace = namespace
-        self._options = options
+        self._options = server.options
+        share(server, client)
         self._collection: Collection[Document] = client[namespace.database].get_collection(
             namespace.collection, codec_options=AS_STORED
         )
@@ -68,6 +71,7 @@ class LiveCollection:
 
     def close(self) -> None:
         """Close all connections; closing again does nothing."""
+        unshare(self._server, self._client)
         self._client.close()
 
     def source(
@@ -80,7 +84,7 @@ class LiveCollection:
 
         :param times: read only documents whose time is a date in one of these ranges; no range, no document.
         :param named_ms: beside `times`, read the documents too whose time is no date of those instants.
-        :returns: closing it ends its cursors, and leaves the connection open.
+        :returns: its partitions can be read as long as the connection is open; closing it does nothing.
         :raises SourceError: the server does not answer, or refuses.
         """
         first = self._ask(lambda: self._collection.find_one({}, {"_id": 1}))
@@ -93,32 +97,25 @@ class LiveCollection:
         if ranges is not None and named_ms is not None:
             rest = self._without_day(fields.time, named_ms, ranges)
             parts.append(partitions.Part(partitions.Order.NONE, rest=rest))
-        warnings: list[str] = []
 
-        def at_end(read: int) -> None:
-            if ranges is None:
-                after = self._ask(self._estimate)
-                count = partial(self._ask, partial(self._collection.count_documents, {}))
-                recent = partial(self._ask, partial(self._count_recent, fields.time, began_ms - _RECENT_MS))
-                warnings.extend(filter(None, [check_count(self.name, read, before, after, count, recent)]))
+        def finish(read: int) -> tuple[str, ...]:
+            if ranges is not None:
+                return ()
+            after = self._ask(self._estimate)
+            count = partial(self._ask, partial(self._collection.count_documents, {}))
+            recent = partial(self._ask, partial(self._count_recent, fields.time, began_ms - _RECENT_MS))
+            return tuple(filter(None, [check_count(self.name, read, before, after, count, recent)]))
 
-        read = [partial(batches_of, self.name, self._collection, part, fields, self._options) for part in parts]
-        feed = LiveFeed(self.name, read, self._options.cursors, at_end)
-
-        def progress() -> tuple[int, int | None]:
-            size = feed.received_bytes / feed.documents if feed.documents else 0
-            expected = None if ranges is not None or not size else max(round(before * size), feed.received_bytes)
-            return feed.received_bytes, expected
+        def expected_bytes(received: int, documents: int) -> int | None:
+            return max(round(before * received / documents), received) if ranges is None and documents else None
 
         return Source(
             name=self.name,
             form="live collection",
-            feed=feed,
-            decoder=BsonDecoder,
-            progress=progress,
-            close=feed.close,
-            interrupt=feed.interrupt,
-            warnings=lambda: tuple(warnings),
+            partitions=tuple(LivePartition(self._server, self._namespace, part, self.name) for part in parts),
+            readers=self._options.cursors,
+            expected_bytes=expected_bytes,
+            finish=finish,
         )
 
     def oldest_counted_ms(self, fields: Fields, window: Window) -> int | None:
@@ -268,7 +265,7 @@ def open_collection(url: str, collection: str | None, options: LiveOptions | Non
         except PyMongoError as error:
             raise source_error(place, error) from None
         namespace = choose(place, [Namespace(database, name) for name in names], collection)
-        return LiveCollection(client, place, namespace, options)
+        return LiveCollection(Server(url, options), client, place, namespace)
     except BaseException:
         client.close()
         raise
@@ -298,11 +295,7 @@ def open_live(
         live.close()
         raise
 
-    def close() -> None:
-        source.close()
-        live.close()
-
-    return replace(source, close=close)
+    return replace(source, close=live.close)
 
 
 def _distinct_times(documents: Iterable[Document], path: list[str], at_once: int) -> Iterator[list[int]]:

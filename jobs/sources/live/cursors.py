@@ -16,7 +16,7 @@ from jobs.decode.bson_kernel import end_of_documents
 from jobs.decode.jit import PADDING, Bytes
 from jobs.decode.plan import Fields
 from jobs.sources.bson_file import describe_trouble
-from jobs.sources.feed import MAX_DOCUMENT_BYTES
+from jobs.sources.chunks import MAX_DOCUMENT_BYTES
 from jobs.sources.live.connecting import Document
 from jobs.sources.live.failures import passes, source_error
 from jobs.sources.live.options import LiveOptions

@@ -1,0 +1,199 @@
+"""Partitions of files: byte ranges, row groups, or a file as a whole."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import Final, Self
+
+from jobs.decode.batch import Decoder
+from jobs.decode.decoder import BsonDecoder, JsonDecoder
+from jobs.sources.archive import ArchiveChunks
+from jobs.sources.bson_file import BsonChunks
+from jobs.sources.chunks import ChunkReader
+from jobs.sources.json_text import JsonLineChunks, JsonStreamChunks
+from jobs.sources.partition import Opened, Partition, Reading
+from jobs.sources.stored import Stored
+from jobs.sources.streams import ByteStream
+
+PARTITION_BYTES: Final = 64 * 1024 * 1024
+"""The largest range of a file that is one partition."""
+_SMALLEST_BYTES: Final = 8 * 1024 * 1024
+_PARTITIONS: Final = 16
+"""So many partitions has a file whose ranges need not be larger or smaller."""
+
+
+class Form(StrEnum):
+    """What a file was recognised as, in the words that users see."""
+
+    BSON = "BSON"
+    ARCHIVE = "mongodump archive"
+    JSON_LINES = "JSON lines"
+    JSON_ARRAY = "JSON array"
+    JSON_DOCUMENTS = "JSON documents"
+    CSV = "CSV"
+    PARQUET = "Parquet"
+
+
+_TEXT_LINES: Final = frozenset({Form.JSON_LINES, Form.CSV})
+RANGES: Final = frozenset({Form.BSON, Form.JSON_LINES, Form.CSV})
+"""The forms that can be cut into ranges of bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePartition(Partition):
+    """A part of a file; see `Partition`.
+
+    :param start: in bytes of the uncompressed content; of Parquet, the number of a row group.
+    :param columns: the columns of a CSV file, whose header comes before `start`.
+    :param first_row: of Parquet, the number in the file of the first row.
+    """
+
+    stored: Stored
+    form: Form
+    size: int | None
+    compressed: bool = False
+    start: int = 0
+    end: int | None = None
+    guessed: bool = False
+    columns: tuple[str, ...] = ()
+    first_row: int = 1
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """See `Partition`."""
+        return self.stored.name
+
+    @property
+    def counts_rows(self) -> bool:  # type: ignore[override]
+        """See `Partition`."""
+        return self.form is Form.CSV
+
+    @property
+    def counts_positions(self) -> bool:  # type: ignore[override]
+        """See `Partition`."""
+        return self.form is Form.CSV
+
+    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+        """See `Partition.open`."""
+        if self.form is Form.PARQUET:
+            return self._open_parquet(reading)
+        # One byte earlier, so that a line which begins just there is found.
+        before = 1 if self.guessed and self.form in _TEXT_LINES else 0
+        stream = self.stored.stream(self.compressed, 0 if self.compressed else self.start - before, self.end)
+        began = 0 if self.compressed else stream.consumed_bytes
+        try:
+            _skip(stream, self.start - before)
+            chunks, decoder = _READERS[self.form](self, stream, reading)
+        except BaseException:
+            stream.close()
+            raise
+        return Opened(chunks, decoder, lambda: stream.consumed_bytes - began, stream.close)
+
+    def _open_parquet(self, reading: Reading) -> Opened:
+        # Imported when it is met, as that takes a while.
+        from jobs.sources.parquet_file import ParquetChunks, ParquetDecoder, ParquetTable, RowGroups
+
+        stream = self.stored.stream(self.compressed) if self.is_copied else None
+        table = ParquetTable(self.stored, stream)
+        try:
+            table.require(reading.fields)
+            end = table.parquet.metadata.num_row_groups if self.end is None else self.end
+            size = self.size or 0
+            chunks = ParquetChunks(table, reading.fields, RowGroups(self.start, end, self.first_row, size))
+        except BaseException:
+            table.close()
+            raise
+
+        def close() -> None:
+            table.close()
+            if stream is not None:
+                stream.close()
+
+        return Opened(chunks, partial(ParquetDecoder, reading.fields, reading.window), chunks.consumed, close)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether its content must be copied before it can be read anywhere."""
+        return self.compressed or self.stored.size is None
+
+    def beginning_at(self, start: int) -> Self:
+        """See `Partition.beginning_at`."""
+        return replace(self, start=start, guessed=False)
+
+    def identity(self) -> tuple[object, ...] | None:
+        """See `Partition.identity`."""
+        stored = self.stored
+        if stored.size is None or not stored.version:
+            return None
+        what = str(self.form), self.compressed, self.start, self.end, self.guessed, self.columns, self.first_row
+        return stored.name, stored.size, stored.version, *what
+
+    def require_unchanged(self) -> None:
+        """See `Partition.require_unchanged`."""
+        self.stored.require_unchanged()
+
+
+def ranges_of(whole: FilePartition) -> tuple[FilePartition, ...]:
+    """A file that is one partition from its `start` to its end, as ranges of bytes that can be counted side by side."""
+    size = whole.stored.size
+    if size is None or whole.compressed or whole.form not in RANGES:
+        return (whole,)
+    each = min(max((size - whole.start) // _PARTITIONS, _SMALLEST_BYTES), PARTITION_BYTES)
+    starts = range(whole.start, size, each) if size > whole.start else range(whole.start, whole.start + 1)
+    ends = [*starts[1:], None]
+    return tuple(
+        replace(whole, start=start, end=end, guessed=start > whole.start, size=(end or size) - start)
+        for start, end in zip(starts, ends, strict=True)
+    )
+
+
+def _skip(stream: ByteStream, position: int) -> None:
+    """Read up to `position`."""
+    while stream.position < position and stream.readinto(bytearray(position - stream.position)):
+        pass
+
+
+_Readers = Callable[[FilePartition, ByteStream, Reading], tuple[ChunkReader, Callable[[], Decoder]]]
+
+
+def _bson(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+    chunks = BsonChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
+    return chunks, partial(BsonDecoder, reading.fields, reading.window)
+
+
+def _archive(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+    chunks = ArchiveChunks(stream, reading.collection, reading.chunk_bytes)
+    return chunks, partial(BsonDecoder, reading.fields, reading.window)
+
+
+def _json_lines(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+    chunks = JsonLineChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
+    return chunks, partial(JsonDecoder, reading.fields, reading.window, one_line=True)
+
+
+def _json_stream(
+    part: FilePartition, stream: ByteStream, reading: Reading
+) -> tuple[ChunkReader, Callable[[], Decoder]]:
+    chunks = JsonStreamChunks(stream, array=part.form is Form.JSON_ARRAY, chunk_bytes=reading.chunk_bytes)
+    return chunks, partial(JsonDecoder, reading.fields, reading.window, one_line=False)
+
+
+def _csv(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+    from jobs.sources.csv_text import CsvChunks, CsvDecoder
+
+    chunks = CsvChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
+    return chunks, partial(CsvDecoder, reading.fields, reading.window, part.columns)
+
+
+_READERS: Final[dict[Form, _Readers]] = {
+    Form.BSON: _bson,
+    Form.ARCHIVE: _archive,
+    Form.JSON_LINES: _json_lines,
+    Form.JSON_ARRAY: _json_stream,
+    Form.JSON_DOCUMENTS: _json_stream,
+    Form.CSV: _csv,
+}
