@@ -102,9 +102,9 @@ class Rejects:
     """
 
     def __init__(self, limits: Limits) -> None:
+        self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._limits = limits
         self._size = 0
-        self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._full = limits.size <= 0
         self.first_names: tuple[str, ...] = ()
 
@@ -148,6 +148,9 @@ class Rejects:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         content = b""

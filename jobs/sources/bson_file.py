@@ -70,7 +70,8 @@ class BsonChunks(WholeDocuments):
 def _plausible_starts(data: Bytes, used: int) -> Int64s:
     """Where in the first `used` bytes of `data` a document may begin: by its length, first element and terminator."""
     starts = np.arange(max(0, used - 4))
-    lengths = np.lib.stride_tricks.sliding_window_view(data[:used], 4).copy().view("<i4")[:, 0][: starts.size]
+    words = np.lib.stride_tricks.sliding_window_view(data, 4)[: starts.size]
+    lengths = words.copy().view("<i4")[:, 0]
     ends = np.minimum(starts + lengths.astype(np.int64) - 1, used)
     first_type = data[4:used]
     plausible = (lengths >= SMALLEST_DOCUMENT) & (lengths <= MAX_DOCUMENT_BYTES)

@@ -74,8 +74,12 @@ class StoredFile(Stored):
             opened = self.path.open("rb", buffering=0)
         except OSError as error:
             _fail(self.name, error)
-        self._require_same(os.fstat(opened.fileno()))
-        opened.seek(start)
+        try:
+            self._require_same(os.fstat(opened.fileno()))
+            opened.seek(start)
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
     def require_unchanged(self) -> None:

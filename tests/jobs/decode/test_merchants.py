@@ -16,7 +16,7 @@ from jobs.decode.batch import Chunk
 from jobs.decode.decoder import BsonDecoder
 from jobs.decode.merchants import KIND_INTEGER, KIND_STRING, MerchantTable
 from jobs.decode.plan import Fields
-from jobs.sources.feed import Buffer
+from jobs.sources.chunks import Buffer
 
 MANY = 100_000 if COMPILED and not CHECKED else 1_500
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from core.errors import ServiceError
+from core.errors import ServiceError, WrongRow
 from core.stores.runs import Counts
-from jobs.decode.batch import Decoder, Reject
+from jobs.decode.batch import Batch, Decoder, Reject
 from jobs.decode.decoder import BsonDecoder, JsonDecoder
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.sources.bson_file import BsonFeed
-from jobs.sources.feed import CHUNK_BYTES, Buffer, Feed
-from jobs.sources.json_text import JsonLinesFeed, JsonStreamFeed
+from jobs.sources.bson_file import BsonChunks
+from jobs.sources.chunks import CHUNK_BYTES, Buffer, ChunkReader
+from jobs.sources.json_text import JsonLineChunks, JsonStreamChunks
+from jobs.sources.partition import Partition, Reading, Source
 from jobs.sources.recognise import open_source
 from jobs.sources.streams import ByteStream
 
@@ -39,44 +41,75 @@ class Decoded:
         return [(reject.field, reject.reason) for reject in self.rejects]
 
 
-def drain(feed: Feed, decoder: Decoder) -> Decoded:
-    """All that `feed` holds."""
+def drain(chunks: ChunkReader, decoder: Decoder, *, counts_rows: bool = False) -> Decoded:
+    """All that `chunks` hold; see `jobs.sources.partition.Partition.counts_rows`."""
     decoded = Decoded()
     buffer = Buffer(0)
-    while (chunk := feed.next(buffer)) is not None:
-        for batch in decoder.batches(chunk):
+    while (chunk := chunks.next(buffer)) is not None:
+        before = decoded.counts.read if counts_rows else 0
+        for batch in _batches(decoder, chunk, before):
             batch.rows.validate(full=True)
             merchants, amounts, instants = (batch.rows.column(name) for name in ("merchant", "amount", "instant"))
             decoded.rows += zip(
                 merchants.to_pylist(), amounts.to_pylist(), instants.view("int64").to_pylist(), strict=True
             )
             decoded.counts += batch.counts
-            decoded.rejects += batch.rejects
+            decoded.rejects += [replace(one, position=one.position + before) for one in batch.rejects]
     decoded.counts.require_conservation()
     return decoded
 
 
+def _batches(decoder: Decoder, chunk: Any, before: int) -> Iterator[Batch]:
+    try:
+        yield from decoder.batches(chunk)
+    except WrongRow as error:
+        raise error.after(before) from None
+
+
+def read_partition(
+    partition: Partition, fields: Fields, window: Window = EVER, collection: str | None = None, chunk_bytes: int = 2**21
+) -> Decoded:
+    """All that `partition` holds."""
+    opened = partition.open(Reading(fields, window, collection, chunk_bytes), threading.Event())
+    try:
+        return drain(opened.chunks, opened.decoder(), counts_rows=partition.counts_rows)
+    finally:
+        opened.chunks.close()
+        opened.close()
+
+
+def read_source(source: Source, fields: Fields, **options: Any) -> Decoded:
+    """All that the partitions of `source` hold, one after another; none may be guessed."""
+    found = Decoded()
+    for partition in source.partitions:
+        decoded = read_partition(partition, fields, **options)
+        found.rows += decoded.rows
+        found.rejects += decoded.rejects
+        found.counts += decoded.counts
+    return found
+
+
 def stream_of(content: bytes) -> ByteStream:
     """`content` as a stream."""
-    return ByteStream("made up", io.BytesIO(content), len(content), None)
+    return ByteStream("made up", io.BytesIO(content), len(content))
 
 
 def read_bson(content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES) -> Decoded:
     """BSON documents one after another."""
-    return drain(BsonFeed(stream_of(content), chunk_bytes), BsonDecoder(fields, window))
+    return drain(BsonChunks(stream_of(content), chunk_bytes), BsonDecoder(fields, window))
 
 
 def read_json_lines(content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES) -> Decoded:
     """JSON documents, one a line."""
-    return drain(JsonLinesFeed(stream_of(content), chunk_bytes), JsonDecoder(fields, window, one_line=True))
+    return drain(JsonLineChunks(stream_of(content), chunk_bytes), JsonDecoder(fields, window, one_line=True))
 
 
 def read_json_stream(
     content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES, *, array: bool
 ) -> Decoded:
     """JSON documents that may spread over lines."""
-    feed = JsonStreamFeed(stream_of(content), array=array, chunk_bytes=chunk_bytes)
-    return drain(feed, JsonDecoder(fields, window, one_line=False))
+    chunks = JsonStreamChunks(stream_of(content), array=array, chunk_bytes=chunk_bytes)
+    return drain(chunks, JsonDecoder(fields, window, one_line=False))
 
 
 def read_file(
@@ -88,11 +121,8 @@ def read_file(
 ) -> Decoded:
     """A file or folder, recognised by its content."""
     fields = fields or Fields()
-    source = open_source(str(path), fields, collection, chunk_bytes)
-    try:
-        return drain(source.feed, source.decoder(fields, window))
-    finally:
-        source.close()
+    source = open_source(str(path), fields, collection)
+    return read_source(source, fields, window=window, collection=collection, chunk_bytes=chunk_bytes)
 
 
 def read_as_file(content: bytes, fields: Fields | None = None, **options: Any) -> Decoded:

@@ -28,20 +28,18 @@ _TIMEOUT_S: Final = 600
 def run_kernels(*names: str) -> None:
     """Decode and sum up files of the shop, which loads the kernels of their forms or compiles them."""
     from core.calendar.days import LocalDays
-    from jobs.aggregate.partial import Partial
     from jobs.decode.judge import Window
     from jobs.decode.plan import Fields
-    from jobs.sources.feed import Buffer
+    from jobs.partitions import Plan, count_partition
+    from jobs.rejects import Limits
+    from jobs.sources.partition import Reading
     from jobs.sources.recognise import open_source
 
+    reading = Reading(Fields(), Window(-(2**50), 2**50, -(2**50), 2**50))
+    plan = Plan(reading, LocalDays("Asia/Tehran"), Limits(0))
     for name in names:
-        source = open_source(str(_SHOP / name), Fields(), None)
-        decoder = source.decoder(Fields(), Window(-(2**50), 2**50, -(2**50), 2**50))
-        partial = Partial(decoder.merchants, LocalDays("Asia/Tehran"))
-        while (chunk := source.feed.next(Buffer(0))) is not None:
-            for batch in decoder.batches(chunk):
-                partial.add(batch)
-        source.close()
+        for partition in open_source(str(_SHOP / name), Fields(), None).partitions:
+            count_partition(partition, plan)
 
 
 def _compile_all() -> None:

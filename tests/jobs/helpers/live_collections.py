@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import DatetimeMS
-from decoded import EVER, Decoded, drain
+from decoded import Decoded, read_source
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
@@ -56,7 +56,8 @@ def read(
     fields = fields or Fields()
     source = live.source(fields, times)
     try:
-        return drain(source.feed, source.decoder(fields, EVER)), source.warnings()
+        found = read_source(source, fields)
+        return found, source.finish(found.counts.read)
     finally:
         source.close()
 

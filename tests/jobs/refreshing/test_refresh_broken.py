@@ -22,9 +22,8 @@ from transactions import Rows, Transaction, published_rows, spread
 from core.errors import PublicationLost, RunHeld, SourceError
 from core.stores import Stores, open_stores
 from core.stores.runs import HEARTBEAT_LIMIT_S, RunStatus
-from jobs.reading import Totals
+from jobs.counting import Progress
 from jobs.rebuild import Watcher
-from jobs.sources.feed import Source
 
 pytest_plugins = ["refreshing_fixtures"]
 
@@ -203,12 +202,12 @@ class KillsTheServer(Watcher):
         self._process = process
         self._timer = threading.Timer(0.5, self._start) if again else None
 
-    def reading(self, source: Source, totals: Totals) -> None:
+    def reading(self, progress: Progress) -> None:
         """See `Watcher.reading`."""
-        if self.read_before is None and totals.counts.read:
+        if self.read_before is None and progress.documents:
             self._process.kill()
             self._process.wait(60)
-            self.read_before = totals.counts.read
+            self.read_before = progress.documents
             if self._timer is not None:
                 self._timer.start()
 

@@ -12,10 +12,14 @@ from pathlib import Path
 import bson
 import pytest
 from bson.datetime_ms import DatetimeMS
-from decoded import read_as_file, read_file
+from decoded import EVER, read_as_file, read_file
 
+from core.calendar.days import LocalDays
 from core.errors import SourceDamaged, SourceError, UnknownFormat
 from jobs.decode.plan import Fields
+from jobs.partitions import Plan, Watch, count_partition
+from jobs.rejects import Limits
+from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
 
 SHOP = Path(__file__).parents[2] / "data" / "shop"
@@ -48,7 +52,6 @@ def test_a_file_is_recognised_by_its_content(tmp_path: Path, content: bytes, for
     path = tmp_path / "export.parquet"
     path.write_bytes(content)
     source = open_source(str(path), Fields(), None)
-    source.close()
     assert source.form == form
     for chunk_bytes in (1, 1 << 20):
         assert read_file(path, chunk_bytes=chunk_bytes).rows == ROWS
@@ -111,14 +114,16 @@ def test_standard_input_is_read_and_left_open(tmp_path: Path) -> None:
         os.close(saved)
 
 
-def test_progress_counts_the_stored_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_progress_counts_the_stored_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "export"
-    path.write_bytes(gzip.compress(RAW * 1000))
+    path.write_bytes(pack(RAW * 1000))
     source = open_source(str(path), Fields(), None)
-    try:
-        assert source.progress() == (path.stat().st_size, path.stat().st_size)
-    finally:
-        source.close()
+    watch = Watch()
+    for partition in source.partitions:
+        count_partition(partition, Plan(Reading(Fields(), EVER), LocalDays("UTC"), Limits(0)), watch)
+    assert watch.so_far == (path.stat().st_size, 1000)
+    assert source.expected_bytes(*watch.so_far) == path.stat().st_size
 
 
 def dump(folder: Path, *names: str) -> Path:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from bson import Binary, DatetimeMS, ObjectId
+from decoded import EVER
 from live_collections import (
     EAGER,
     START_MS,
@@ -24,12 +26,14 @@ from pymongo import MongoClient, common, monitoring
 from pymongo.collection import Collection
 
 from core.errors import SourceError
+from jobs.decode.batch import Chunk
 from jobs.decode.plan import Fields
+from jobs.sources.chunks import Buffer
 from jobs.sources.collections import Namespace
-from jobs.sources.feed import Buffer
 from jobs.sources.live import progress
 from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.times import TimeRange
+from jobs.sources.partition import Reading, Source
 
 SMALL_BATCHES = replace(EAGER, cursors=2, batch_documents=20)
 BREAK_AFTER_BYTES = 4_000
@@ -162,7 +166,8 @@ def test_a_server_killed_and_started_again_is_read_on_where_it_stood(
     fill(url, [{"_id": i} | transaction(i) for i in range(400)])
     with open_collection(url, None, replace(SMALL_BATCHES, timeout_s=1, retries=30)) as live:
         source = live.source(Fields())
-        taken = source.feed.next(Buffer(0))
+        chunks = _chunks_of(source)
+        taken = next(chunks, None)
         assert taken is not None
         process.kill()
         process.wait(60)
@@ -175,15 +180,23 @@ def test_a_server_killed_and_started_again_is_read_on_where_it_stood(
             documents = 0
             while taken is not None:
                 documents += bytes(taken.data[: taken.end]).count(b"\x10amount\0")
-                taken = source.feed.next(Buffer(0))
+                taken = next(chunks, None)
             assert documents == 400
-            assert source.warnings() == ()
+            assert source.finish(documents) == ()
         finally:
             source.close()
             timer.join()
             for one in restarted:
                 one.kill()
                 one.wait(60)
+
+
+def _chunks_of(source: Source) -> Iterator[Chunk]:
+    reading = Reading(Fields(), EVER)
+    for partition in source.partitions:
+        opened = partition.open(reading, threading.Event())
+        while (chunk := opened.chunks.next(Buffer(0))) is not None:
+            yield chunk
 
 
 def test_a_server_that_is_gone_for_good_is_told(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:

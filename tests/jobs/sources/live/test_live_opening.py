@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from bson import Int64
-from decoded import EVER, drain
+from decoded import read_source
 from live_collections import EAGER, amounts, fill, transaction
 from mongo_proxy import MongoProxy
 
@@ -34,7 +34,7 @@ def test_the_default_collections_are_found(mongo_database_url: str, name: str) -
     source = open_source(mongo_database_url, Fields(), None, live=EAGER)
     assert source.form == "live collection"
     assert source.name == f"{redacted(mongo_database_url)}.{name}"
-    assert amounts(drain(source.feed, source.decoder(Fields(), EVER))) == [0, 1, 2]
+    assert amounts(read_source(source, Fields())) == [0, 1, 2]
     source.close()
 
 
@@ -43,7 +43,7 @@ def test_a_collection_can_be_named_with_its_database(mongo_database_url: str) ->
     database = database_of(mongo_database_url)
     for name in ("payments", f"{database}.payments"):
         source = open_source(mongo_database_url, Fields(), name, live=EAGER)
-        assert amounts(drain(source.feed, source.decoder(Fields(), EVER))) == [5]
+        assert amounts(read_source(source, Fields())) == [5]
         source.close()
 
 

@@ -7,20 +7,18 @@ import threading
 
 import pytest
 from bson import Binary, Code, DatetimeMS, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
-from decoded import EVER, Decoded
+from counted import count_all
+from decoded import EVER
 from live_collections import EAGER, amounts, collection_at, fill, instant, read, read_at, transaction
 
-from core.calendar.days import LocalDays
 from core.errors import SourceError
-from jobs.aggregate.summaries import merge
 from jobs.decode.plan import Fields
-from jobs.reading import SourceReader, Totals
-from jobs.sources.feed import Buffer
+from jobs.sources.chunks import Buffer
 from jobs.sources.live.collection import open_collection, open_live
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.url import redacted
+from jobs.sources.partition import Reading
 
-DAYS = LocalDays("Asia/Tehran")
 REAL = bool(os.environ.get("MONGO_URL"))
 
 ONE_OF_EACH_TYPE = [
@@ -104,9 +102,10 @@ def test_filters_and_fields_inside_documents_are_asked_for(mongo_database_url: s
     assert amounts(decoded) == list(range(0, 100, 2))
     assert decoded.counts.filtered == 50
     with open_collection(mongo_database_url, None, EAGER) as live:
-        source = live.source(fields)
-        chunk = source.feed.next(Buffer(0))
-        source.close()
+        (partition, *_) = live.source(fields).partitions
+        opened = partition.open(Reading(fields, EVER), threading.Event())
+        chunk = opened.chunks.next(Buffer(0))
+        opened.close()
     assert chunk is not None
     assert b"note" not in bytes(chunk.data[: chunk.end])
     assert b"other" not in bytes(chunk.data[: chunk.end])
@@ -124,30 +123,25 @@ def test_huge_documents_and_values_are_read(mongo_database_url: str) -> None:
 def test_rejects_are_set_aside_with_source_and_id(mongo_database_url: str, threads: int) -> None:
     wrong: list[dict[str, object]] = [{"amount": 1.5}, {"merchantId": None}, {"createdAt": "2024"}]
     fill(mongo_database_url, [{"_id": i} | transaction(i) | (wrong[i % 3] if i < 60 else {}) for i in range(200)])
-    found = Decoded()
     source = open_live(mongo_database_url, Fields(), None, EAGER)
-    reader = SourceReader(source, Fields(), EVER, DAYS, found.rejects.extend, threads, totals := Totals())
     try:
-        reader.read(lambda: None)
+        found = count_all([source], threads=threads)
     finally:
         source.close()
-    assert sorted(reject.document()["_id"] for reject in found.rejects) == list(range(60))
-    assert len({reject.position for reject in found.rejects}) == 60
-    assert {reject.source for reject in found.rejects} == {f"{redacted(mongo_database_url)}.transaction"}
-    assert (totals.counts.read, totals.counts.rejected) == (200, 60)
-    assert merge(totals.partials)["count"].sum() == 140
+    assert sorted(reject["_id"] for reject in found.rejects) == list(range(60))
+    assert len({reject["position"]["byte"] for reject in found.rejects}) == 60
+    assert {reject["source"] for reject in found.rejects} == {f"{redacted(mongo_database_url)}.transaction"}
+    assert (found.counts.read, found.counts.rejected) == (200, 60)
+    assert found.daily["count"].sum() == 140
 
 
 def test_the_progress_expects_about_what_comes(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i) for i in range(300)])
     with open_collection(mongo_database_url, None, EAGER) as live:
         source = live.source(Fields())
-        assert source.progress() == (0, None)
-        source.feed.next(Buffer(0))
-        done, expected = source.progress()
-        source.close()
-    assert done > 0
-    assert expected == pytest.approx(done * 6, rel=0.1)
+        assert source.expected_bytes(0, 0) is None
+        assert source.expected_bytes(5000, 50) == pytest.approx(30_000, rel=0.1)
+        assert source.expected_bytes(50_000, 500) == pytest.approx(50_000)
 
 
 def test_a_source_is_whole_again_each_time_it_is_opened(mongo_database_url: str) -> None:
