@@ -19,6 +19,7 @@ PARTIAL_SCHEMA: Final = pl.Schema(
 )
 """One row for each merchant and local day; partials of several workers may repeat a pair."""
 _FIRST_CELLS: Final = 8192
+_HALF: Final = pl.Series([2**32], dtype=pl.Int128())
 
 
 def _values(column: pa.Array, kind: Any) -> Any:
@@ -92,22 +93,20 @@ class Partial:
     def _cells_as_frame(self) -> pl.DataFrame:
         cells: Int64s = self._cells[self._cells[:, KEY] != 0]
         codes, days = codes_and_days(cells[:, KEY])
-        merchants = self._texts().cast(pl.Categorical).gather(codes)
-        frame = pl.DataFrame(
-            {
-                "merchant_id": merchants,
-                "day": days,
-                "high": cells[:, HIGH],
-                "low": cells[:, LOW],
-                "count": cells[:, COUNT],
-            }
-        )
-        amount = pl.col("high").cast(pl.Int128) * 2**32 + pl.col("low").cast(pl.Int128)
-        return frame.select("merchant_id", "day", amount.alias("amount"), "count").cast(PARTIAL_SCHEMA)
+        # Series at once and no expressions, of which each takes as long as decoding a thousand documents.
+        high, low = (pl.Series(cells[:, half]).cast(pl.Int128()) for half in (HIGH, LOW))
+        columns = {
+            "merchant_id": self._texts().cast(pl.Categorical()).gather(codes),
+            "day": days,
+            "amount": high * _HALF + low,
+            "count": cells[:, COUNT],
+        }
+        return pl.DataFrame(columns, schema=PARTIAL_SCHEMA)
 
     def frame(self) -> pl.DataFrame:
         """What was added up so far, in the schema `PARTIAL_SCHEMA`."""
-        return pl.concat([*self._spilled, self._cells_as_frame()])
+        frame = self._cells_as_frame()
+        return pl.concat([*self._spilled, frame]) if self._spilled else frame
 
     def merchant_kinds(self) -> pl.DataFrame:
         """Every merchant met, whether counted or not: ``merchant_id`` and ``kind`` (of `jobs.decode.merchants`)."""

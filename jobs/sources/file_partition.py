@@ -22,7 +22,7 @@ from jobs.sources.streams import ByteStream
 PARTITION_BYTES: Final = 64 * 1024 * 1024
 """The largest range of a file that is one partition."""
 _SMALLEST_BYTES: Final = 8 * 1024 * 1024
-_PARTITIONS: Final = 16
+_PARTITIONS: Final = 8
 """So many partitions has a file whose ranges need not be larger or smaller."""
 
 
