@@ -177,6 +177,17 @@ def rebuild(
     cursors: Cursors = None,
     batch_size: BatchSize = None,
     max_quarantine_mb: MaxQuarantine = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep the results of finished parts of the sources in this folder, or at a URL such as s3://…: after "
+            "a run was killed, the same command goes on from there. Removed after publishing.",
+        ),
+    ] = None,
+    keep_checkpoint: Annotated[
+        bool, typer.Option("--keep-checkpoint", help="Leave the results of --checkpoint there after publishing.")
+    ] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -193,7 +204,11 @@ def rebuild(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
     )  # fmt: skip
-    command.run(command.Options(reading, truncate, first, last, allow_empty, allow_shrink, store, as_json))
+    command.run(
+        command.Options(
+            reading, truncate, first, last, allow_empty, allow_shrink, store, as_json, checkpoint, keep_checkpoint
+        )
+    )
 
 
 @app.command()

@@ -17,6 +17,7 @@ from core.errors import ConservationBroken, NothingCounted, TooManyRejects
 from core.stores.runs import Counts
 from core.stores.summaries import Meaning
 from jobs.aggregate.summaries import mixed_type_merchants
+from jobs.checkpoint import Checkpoint
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.local_runner import in_background, run_locally
@@ -107,6 +108,7 @@ class Counting:
         at any time, perhaps all of them first: many rejects at the beginning do not stop such a run.
     :param collection: the collection wanted of a dump, or None for the default names.
     :param chunk_bytes: how much of a file is read at a time.
+    :param checkpoint: where the results of finished partitions are kept, or None.
     """
 
     fields: Fields
@@ -121,6 +123,7 @@ class Counting:
     reads_some_days: bool = False
     collection: str | None = None
     chunk_bytes: int = CHUNK_BYTES
+    checkpoint: Checkpoint | None = None
 
     def count(
         self, sources: Iterable[Callable[[], Source]], quarantine_path: Path, earlier_quarantine: Path | None = None
@@ -213,8 +216,10 @@ class Counting:
             name = sources[merger.tasks[min(merger.next, len(merger.tasks) - 1)].source].name
             self.progress(Progress(name, *watch.so_far, _expected_bytes(sources, watch)))
 
-        merger = Merger(sources, take)
-        run_locally(merger, self._plan(quarantine), self._readers(sources), watch, tick)
+        merger, plan = Merger(sources, take), self._plan(quarantine)
+        if self.checkpoint is not None:
+            warnings += self.checkpoint.begin([task.partition for task in merger.tasks], plan)
+        run_locally(merger, plan, self._readers(sources), watch, tick, self.checkpoint)
         for source, read in zip(sources, documents, strict=True):
             for partition in source.partitions[:1]:
                 partition.require_unchanged()

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from jobs.checkpoint import Checkpoint
 from jobs.merging import Merger, Task
 from jobs.partitions import PartitionCount, PartitionResult, Plan, Watch
 from jobs.sources.chunks import Buffer
@@ -44,26 +45,34 @@ def in_background(call: Callable[[], T]) -> T:
     return outcome.result()
 
 
-def run_locally(merger: Merger, plan: Plan, threads: int, watch: Watch, tick: Callable[[], None]) -> None:
+def run_locally(
+    merger: Merger,
+    plan: Plan,
+    threads: int,
+    watch: Watch,
+    tick: Callable[[], None],
+    checkpoint: Checkpoint | None = None,
+) -> None:
     """Count all partitions of `merger`.
 
     :param threads: how many partitions are counted at a time; threads that find no more help those that are at work.
     :param tick: called on the calling thread some times a second; what it raises ends the counting.
+    :param checkpoint: takes the results of partitions, and gives those that it has.
     :raises ServiceError: the earliest that is wrong with a source.
     """
     if merger.is_complete:
         return
-    _LocalRun(merger, plan, threads, watch).run(tick)
+    _LocalRun(merger, plan, threads, watch, checkpoint).run(tick)
 
 
 class _LocalRun:
-    def __init__(self, merger: Merger, plan: Plan, threads: int, watch: Watch) -> None:
+    def __init__(self, merger: Merger, plan: Plan, threads: int, watch: Watch, checkpoint: Checkpoint | None) -> None:
+        self._checkpoint = checkpoint
         self._merger = merger
         self._plan = plan
         self._watch = watch
         self._waiting = deque(merger.tasks)
-        self._begun: dict[int, PartitionCount] = {}
-        self._tasks: dict[int, Task] = {}
+        self._begun: dict[int, tuple[Task, PartitionCount]] = {}
         self._ahead = _AHEAD * threads
         self._next = 0
         self._changed = threading.Condition()
@@ -110,25 +119,46 @@ class _LocalRun:
         try:
             while (found := self._find_work()) is not None:
                 task, count = found
-                if count.work(buffer):
-                    with self._changed:
-                        del self._begun[task.number]
-                    self._results.put((task, count.result()))
+                if count is None:
+                    count = self._begin(task)
+                if count is not None and count.work(buffer):
+                    self._finish(task, count)
         except BaseException as error:
             self._results.put(error)
 
-    def _find_work(self) -> tuple[Task, PartitionCount] | None:
-        """A partition to begin, or one to help with; None when all is done."""
+    def _begin(self, task: Task) -> PartitionCount | None:
+        """The counting of a partition, or None where the checkpoint has its result."""
+        plan = self._plan_of(task)
+        result = None if self._checkpoint is None else self._checkpoint.load(task.partition, plan)
+        if result is not None:
+            self._watch.read(task.partition.size or 0, result.counts.read)
+            self._results.put((task, result))
+            return None
+        with self._changed:
+            count = PartitionCount(task.partition, plan, self._watch)
+            self._begun[task.number] = task, count
+            return count
+
+    def _finish(self, task: Task, count: PartitionCount) -> None:
+        with self._changed:
+            del self._begun[task.number]
+        result = count.result()
+        if self._checkpoint is not None and not self._watch.stop.is_set():
+            takes_rejects = self._watch.takes_rejects
+            self._checkpoint.keep(task.partition, self._plan_of(task), result, takes_rejects=takes_rejects)
+        self._results.put((task, result))
+
+    def _plan_of(self, task: Task) -> Plan:
+        return self._plan if task.number == 0 else replace(self._plan, hopeless=None)
+
+    def _find_work(self) -> tuple[Task, PartitionCount | None] | None:
+        """A task to begin, or one to help with and its counting; None when all is done."""
         with self._changed:
             while not self._ended:
                 if self._waiting and self._waiting[0].number < self._next + self._ahead:
-                    task = self._waiting.popleft()
-                    plan = self._plan if task.number == 0 else replace(self._plan, hopeless=None)
-                    count = self._begun[task.number] = PartitionCount(task.partition, plan, self._watch)
-                    self._tasks[task.number] = task
-                    return task, count
-                for number, count in sorted(self._begun.items()):
+                    return self._waiting.popleft(), None
+                for task, count in self._begun.values():
                     if count.is_open:
-                        return self._tasks[number], count
+                        return task, count
                 self._changed.wait(_TICK_S)
             return None

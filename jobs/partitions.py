@@ -63,6 +63,10 @@ class PartitionResult:
     rejects: Rejects = field(default_factory=lambda: Rejects(Limits(0)))
     failure: ServiceError | None = None
 
+    def is_hopeless(self, plan: Plan) -> bool:
+        """Whether so many documents were rejected at its beginning that the rest was not read."""
+        return plan.hopeless is not None and self.leading.count >= plan.hopeless
+
 
 class Watch:
     """What the counting of partitions tells while it goes on, and how it is ended early; shared by threads.

@@ -19,6 +19,7 @@ from core.stores.freshness import RUNS_LOOKED_AT, complete_until_ms
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Meaning, Publication
 from jobs.aggregate.summaries import require_conservation, summarise
+from jobs.checkpoint import Checkpoint, place_at
 from jobs.counting import Counted, Counting, Progress, meaning_of
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
@@ -56,6 +57,9 @@ class Request:
     :param threads: decoding threads.
     :param live: how live collections are read.
     :param command: what the ledger calls the run.
+    :param checkpoint: the folder or URL for the results of finished partitions, so that a run that was killed can go
+        on; None: nothing is kept.
+    :param keep_checkpoint: whether they stay there when the run has published.
     """
 
     sources: tuple[str, ...]
@@ -72,6 +76,8 @@ class Request:
     live: LiveOptions = field(default_factory=LiveOptions)
     max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "rebuild"
+    checkpoint: str | None = None
+    keep_checkpoint: bool = False
 
     @property
     def is_partial(self) -> bool:
@@ -81,11 +87,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rebuild did."""
+    """What a rebuild did.
+
+    :param partitions_reused: how many partitions were not read, as the checkpoint had their results.
+    """
 
     run: Run
     publication: Publication
     forms: tuple[str, ...]
+    partitions_reused: int = 0
 
 
 class Watcher:
@@ -137,6 +147,7 @@ class Rebuild:
         _require_distinct(request)
         meaning = meaning_of(request.fields, self._calendar, self._local_days)
         self._require_allowed(request, meaning)
+        checkpoint = None if request.checkpoint is None else Checkpoint(place_at(request.checkpoint), str(meaning))
         now = self._clock()
         draft = Run(
             id=0,
@@ -155,7 +166,7 @@ class Rebuild:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
             before = self._require_allowed(request, meaning)
-            counted = self._count(request, days, before, keeper, watcher)
+            counted = self._count(request, days, before, keeper, watcher, checkpoint)
             watcher.phase("checking")
             if not request.allow_empty:
                 counted.require_some(
@@ -173,7 +184,9 @@ class Rebuild:
             keeper.update(phase="publishing", warnings=(*adopted, *counted.warnings))
             put_in_force(self._stores.summaries, publication, publish, watcher.phase)
             keeper.published(publication.generation)
-        return Outcome(keeper.run, publication, counted.forms)
+            if checkpoint is not None and not request.keep_checkpoint:
+                _remove(checkpoint, keeper)
+        return Outcome(keeper.run, publication, counted.forms, 0 if checkpoint is None else checkpoint.reused)
 
     def _require_allowed(self, request: Request, meaning: Meaning) -> Publication | None:
         """What is published, which `request` may replace."""
@@ -189,7 +202,13 @@ class Rebuild:
         return published
 
     def _count(
-        self, request: Request, days: RequestedDays, before: Publication | None, keeper: RunKeeper, watcher: Watcher
+        self,
+        request: Request,
+        days: RequestedDays,
+        before: Publication | None,
+        keeper: RunKeeper,
+        watcher: Watcher,
+        checkpoint: Checkpoint | None,
     ) -> Counted:
         # Of some days a server gives only these, and all that have no day: they must not be too many of the few.
         reads_some = request.is_partial and any(map(is_live, request.sources))
@@ -206,6 +225,7 @@ class Rebuild:
             reads_some_days=reads_some,
             collection=request.collection,
             chunk_bytes=request.chunk_bytes,
+            checkpoint=checkpoint,
         )
         window = days.window if request.is_partial else None
         sources = [
@@ -284,6 +304,14 @@ class Rebuild:
         counts = dict(self._stores.summaries.series(Mode.DAILY, "count", None))
         days = days_of(counts, calendar_named(before.meaning.calendar))
         return {day: counts[key] for key, day in days.items()}
+
+
+def _remove(checkpoint: Checkpoint, keeper: RunKeeper) -> None:
+    """Remove what was kept, as it is published; that it cannot be removed is worth no more than a warning."""
+    try:
+        checkpoint.remove()
+    except ServiceError as error:
+        keeper.update(warnings=(*keeper.run.warnings, f"{error.sentence}, so that it stays"))
 
 
 def _require_distinct(request: Request) -> None:

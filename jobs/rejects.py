@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from bson import Binary, encode
 from bson.datetime_ms import DatetimeMS
@@ -105,6 +105,7 @@ class Rejects:
         self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._limits = limits
         self._size = 0
+        self._written = 0
         self._full = limits.size <= 0
         self.first_names: tuple[str, ...] = ()
 
@@ -118,13 +119,11 @@ class Rejects:
             if self._full:
                 return
             document = reject.document()
-            if self._file is None:
-                self._file = self._opened()
-                if isinstance(document, dict):
-                    self.first_names = tuple(document)[:_NAMES]
+            if not self._written and isinstance(document, dict):
+                self.first_names = tuple(document)[:_NAMES]
             line = line_of(reject, document)
             sizes = b"%d %d %d\n" % (len(line.head), line.position + positions_before, len(line.tail))
-            self._file.write(sizes + line.head + line.tail)
+            self._put(sizes + line.head + line.tail)
             self._size += len(line.head) + len(line.tail)
             self._full = self._size > self._limits.size
 
@@ -143,6 +142,33 @@ class Rejects:
             head, position, tail = map(int, sizes.split())
             yield RejectLine(self._file.read(head), position, self._file.read(tail))
 
+    @property
+    def size(self) -> int:
+        """How many bytes `blocks` have."""
+        return self._written
+
+    def blocks(self) -> Iterator[bytes]:
+        """All that is kept, in blocks of bytes; `of` reads them."""
+        if self._file is not None:
+            self._file.seek(0)
+            while block := self._file.read(_MEMORY_BYTES):
+                yield block
+
+    @classmethod
+    def of(cls, limits: Limits, content: bytes, first_names: tuple[str, ...]) -> Self:
+        """The rejects of which `content` was kept."""
+        rejects = cls(limits)
+        rejects.first_names = first_names
+        if content:
+            rejects._put(content)
+        return rejects
+
+    def _put(self, content: bytes) -> None:
+        if self._file is None:
+            self._file = self._opened()
+        self._file.write(content)
+        self._written += len(content)
+
     def close(self) -> None:
         """Forget them."""
         if self._file is not None:
@@ -152,16 +178,5 @@ class Rejects:
     def __del__(self) -> None:
         self.close()
 
-    def __getstate__(self) -> dict[str, Any]:
-        content = b""
-        if self._file is not None:
-            self._file.seek(0)
-            content = self._file.read()
-        return {"limits": self._limits, "size": self._size, "content": content, "first_names": self.first_names}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(Limits(state["limits"].size))  # type: ignore[misc]
-        self._size, self.first_names = state["size"], state["first_names"]
-        if state["content"]:
-            self._file = self._opened()
-            self._file.write(state["content"])
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of, (Limits(self._limits.size), b"".join(self.blocks()), self.first_names)

@@ -31,6 +31,8 @@ class Options:
     allow_shrink: bool
     store: str | None
     as_json: bool
+    checkpoint: str | None = None
+    keep_checkpoint: bool = False
 
 
 def run(options: Options) -> None:
@@ -56,6 +58,8 @@ def run(options: Options) -> None:
                 threads=reading.threads or 1,
                 live=reading.live(settings),
                 command=_command(reading, options),
+                checkpoint=options.checkpoint,
+                keep_checkpoint=options.keep_checkpoint,
             )
             job = Rebuild(
                 stores,
@@ -67,7 +71,10 @@ def run(options: Options) -> None:
             with watcher(options.as_json) as watching:
                 outcome = job.run(request, watching)
         if options.as_json:
-            run_json = run_as_json(outcome.run) | {"forms": outcome.forms}
+            run_json = run_as_json(outcome.run) | {
+                "forms": outcome.forms,
+                "partitions_reused": outcome.partitions_reused,
+            }
             print_json({"run": run_json, "published": publication_as_json(outcome.publication)})
         else:
             _print(outcome, settings, time.monotonic() - began)
@@ -84,6 +91,8 @@ def _command(reading: ReadingOptions, options: Options) -> str:
 def _print(outcome: Outcome, settings: Settings, seconds: float) -> None:
     run, publication = outcome.run, outcome.publication
     typer.echo(f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): {', '.join(outcome.forms)}.")
+    if outcome.partitions_reused:
+        typer.echo(f"Took the results of {outcome.partitions_reused:,} partition(s) from the checkpoint.")
     print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)
     days = f"{publication.first_day_key} to {publication.last_day_key}" if publication.rows else "no day"
     typer.echo(

@@ -130,7 +130,11 @@ class FilePartition(Partition):
         if stored.size is None or not stored.version:
             return None
         what = str(self.form), self.compressed, self.start, self.end, self.guessed, self.columns, self.first_row
-        return stored.name, stored.size, stored.version, *what
+        return *self.source_version(), *what
+
+    def source_version(self) -> tuple[object, ...]:
+        """See `Partition.source_version`."""
+        return self.stored.name, self.stored.size, self.stored.version
 
     def require_unchanged(self) -> None:
         """See `Partition.require_unchanged`."""

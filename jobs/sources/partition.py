@@ -87,6 +87,10 @@ class Partition(ABC):
         """
         return None
 
+    def source_version(self) -> tuple[object, ...]:
+        """What tells its source from others, first by its name, then by its content: the beginning of `identity`."""
+        return (self.name,)
+
     def require_unchanged(self) -> None:  # noqa: B027 - not every source can change
         """Raise where its source has changed while it was read.
 

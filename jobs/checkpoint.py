@@ -1,0 +1,351 @@
+"""Checkpoints: the results of finished partitions, kept in a folder until what was counted is published.
+
+A run that was killed goes on with those that are there. Each is named for what it depends on: the program, the plan,
+the source as it was when it was listed, and the range. It is no pickle: somebody who can write to the folder can
+falsify numbers, but cannot run a program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+import polars as pl
+
+from core.calendar.zones import rules_source
+from core.errors import ServiceError, UsageError
+from core.stores.runs import Counts
+from jobs.aggregate.partial import PARTIAL_SCHEMA
+from jobs.decode.batch import LeadingRejects
+from jobs.partitions import KIND_SCHEMA, PartitionResult, Plan
+from jobs.rejects import Rejects
+from jobs.sources.partition import Partition
+
+_ROOT: Final = Path(__file__).parents[1]
+_ENDING: Final = ".partition"
+_MAGIC: Final = b"partition-1\n"
+_LENGTHS: Final = struct.Struct("<4Q")
+_DIGEST_BYTES: Final = 32
+_BLOCK_BYTES: Final = 1024 * 1024
+_PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo")
+
+
+class Place(Protocol):
+    """Where results are kept, each under a name."""
+
+    shown: str
+    """What messages call it."""
+
+    def names(self) -> list[str]:
+        """The names of all that is there; none where the place itself is not there yet.
+
+        :raises OSError: it cannot be read.
+        """
+
+    def read(self, name: str) -> bytes:
+        """What is kept as `name`.
+
+        :raises OSError: there is nothing, or it cannot be read.
+        """
+
+    def write(self, name: str, content: IO[bytes]) -> None:
+        """Keep `content` as `name`, all of it or nothing.
+
+        :raises OSError: it cannot be written.
+        """
+
+    def remove(self, name: str) -> None:
+        """Remove what is kept as `name`, if there is something, and with the last the place itself.
+
+        :raises OSError: it cannot be removed.
+        """
+
+
+class LocalFolder:
+    """A folder of this host, made when it is needed, which only its owner may read: rejects are kept whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.shown = str(path)
+        self._path = path
+
+    def names(self) -> list[str]:
+        """See `Place.names`."""
+        return sorted(one.name for one in self._path.iterdir()) if self._path.exists() else []
+
+    def read(self, name: str) -> bytes:
+        """See `Place.read`."""
+        return (self._path / name).read_bytes()
+
+    def write(self, name: str, content: IO[bytes]) -> None:
+        """See `Place.write`."""
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Of mode 0600; what a killed run leaves of it is removed with the rest.
+        descriptor, temporary = tempfile.mkstemp(dir=self._path, prefix=f"{name}.", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                while block := content.read(_BLOCK_BYTES):
+                    file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self._path / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def remove(self, name: str) -> None:
+        """See `Place.remove`."""
+        (self._path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others use it, or it holds something else
+            self._path.rmdir()
+
+
+class RemoteFolder:
+    """A folder at a URL such as ``s3://bucket/folder``, through fsspec, with the credentials of the environment."""
+
+    def __init__(self, url: str, shown: str) -> None:
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError:
+            raise UsageError(
+                f"--checkpoint {shown} needs packages that are not installed",
+                "Install them with: pip install -r requirements-cluster.txt",
+            ) from None
+        self.shown = shown
+        self._files, self._path = url_to_fs(url)
+
+    def names(self) -> list[str]:
+        """See `Place.names`."""
+        self._files.invalidate_cache()
+        try:
+            found = self._files.ls(self._path, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(str(one).rstrip("/").rpartition("/")[2] for one in found)
+
+    def read(self, name: str) -> bytes:
+        """See `Place.read`."""
+        return bytes(self._files.cat_file(f"{self._path}/{name}"))
+
+    def write(self, name: str, content: IO[bytes]) -> None:
+        """See `Place.write`; an object is there when it was uploaded whole."""
+        with self._files.transaction, self._files.open(f"{self._path}/{name}", "wb") as file:
+            while block := content.read(_BLOCK_BYTES):
+                file.write(block)
+
+    def remove(self, name: str) -> None:
+        """See `Place.remove`."""
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._path}/{name}")
+
+
+def place_at(argument: str) -> Place:
+    """The folder or URL `argument`.
+
+    :raises UsageError: it cannot be used.
+    """
+    if "://" not in argument:
+        return LocalFolder(Path(argument))
+    shown = argument.partition("?")[0]
+    if "@" in shown:
+        raise UsageError("--checkpoint names a URL with a user or key", "Credentials are read from the environment.")
+    try:
+        return RemoteFolder(argument, shown)
+    except ValueError as error:
+        raise UsageError(f"--checkpoint {shown} is no URL that can be written ({error})", "Name a folder.") from None
+
+
+class Checkpoint:
+    """The results of finished partitions of one plan.
+
+    :param meaning: what else the numbers depend on, as plain text.
+    """
+
+    def __init__(self, place: Place, meaning: str) -> None:
+        self._place = place
+        self._meaning = meaning
+        self._kept: set[str] = set()
+        self.reused = 0
+        """How many results were taken from it."""
+
+    def begin(self, partitions: Sequence[Partition], plan: Plan) -> tuple[str, ...]:
+        """See what is there, and throw away what is of sources that have changed since; what a user should know.
+
+        :raises ServiceError: the folder cannot be read or written.
+        """
+        with self._errors():
+            names = self._place.names()
+            kept = [one for one in partitions if one.identity() is not None]
+            current = {_source_digest(one): self._name(one, plan).rpartition("-")[0] for one in kept}
+            thrown_away: dict[str, int] = {}
+            for name in names:
+                source, _, _ = name.partition("-")
+                if source not in current or name.split(".")[0].count("-") != 2:
+                    continue
+                if name.endswith(_ENDING) and name.startswith(current[source]):
+                    self._kept.add(name)
+                    continue
+                self._place.remove(name)
+                thrown_away[source] = thrown_away.get(source, 0) + name.endswith(_ENDING)
+        named = {_source_digest(one): one.name for one in kept}
+        return tuple(
+            f"{count} result(s) of {named[source]} in the checkpoint were thrown away: it has changed since, or was "
+            "counted by another version of the program or with other options"
+            for source, count in thrown_away.items()
+            if count
+        )
+
+    def load(self, partition: Partition, plan: Plan) -> PartitionResult | None:
+        """The result of `partition`, or None where there is none that can be used."""
+        if partition.identity() is None:
+            return None
+        name = self._name(partition, plan)
+        if name not in self._kept:
+            return None
+        try:
+            result = _result(self._place.read(name), plan)
+        except (OSError, ValueError, KeyError, struct.error, pl.exceptions.PolarsError):
+            return None  # cut short or of another hand: it is counted again
+        self.reused += 1
+        return result
+
+    def keep(self, partition: Partition, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> None:
+        """Keep a result, where the same partition would always give it.
+
+        :param takes_rejects: whether rejects were of use while it was counted.
+        :raises ServiceError: it cannot be written.
+        """
+        if partition.identity() is None or result.failure is not None:
+            return
+        if (result.counts.rejected and not takes_rejects) or result.is_hopeless(plan):
+            return
+        name = self._name(partition, plan)
+        with self._errors(), tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_folder(plan)) as content:
+            _write(result, content)
+            content.seek(0)
+            self._place.write(name, content)
+        self._kept.add(name)
+
+    def remove(self) -> None:
+        """Remove all that this run has kept or could use.
+
+        :raises ServiceError: that failed.
+        """
+        with self._errors():
+            of_this_run = {name.rpartition("-")[0] for name in self._kept}
+            for name in self._place.names():
+                if name.rpartition("-")[0] in of_this_run:
+                    self._place.remove(name)
+
+    def _name(self, partition: Partition, plan: Plan) -> str:
+        reading = plan.reading
+        counted = (self._meaning, program_digest(), rules_source(), plan.local_days.zone_name, plan.rejects.size)
+        options = (asdict(reading.fields), asdict(reading.window), reading.collection)
+        version = _digest(counted, options, partition.source_version())
+        return f"{_source_digest(partition)}-{version}-{_digest(partition.identity())}{_ENDING}"
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ServiceError(
+                f"the checkpoint {self._place.shown} cannot be used: {error.strerror or error}",
+                "Nothing was published. Check the folder, its permissions and its space, or run without --checkpoint.",
+            ) from None
+
+
+def _folder(plan: Plan) -> str | None:
+    folder = plan.rejects.folder
+    return str(folder) if folder is not None and folder.is_dir() else None
+
+
+def _source_digest(partition: Partition) -> str:
+    return _digest(partition.source_version()[:1])
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()[:20]
+
+
+@cache
+def program_digest() -> str:
+    """What tells this version of the program, and of the packages that count, from every other."""
+    digest = hashlib.sha256()
+    for package in ("core", "jobs"):
+        for source in sorted((_ROOT / package).rglob("*.py")):
+            digest.update(source.relative_to(_ROOT).as_posix().encode() + b"\0")
+            digest.update(source.read_bytes())
+    for name in _PACKAGES:
+        digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
+    return digest.hexdigest()
+
+
+def _write(result: PartitionResult, file: IO[bytes]) -> None:
+    """Write `result`: the lengths of four parts, the parts, and the SHA-256 of it all."""
+    about = {
+        "first": result.first,
+        "last": result.last,
+        "counts": asdict(result.counts),
+        "rejects_by_reason": result.rejects_by_reason,
+        "leading": asdict(result.leading),
+        "length": result.length,
+        "first_names": result.rejects.first_names,
+    }
+    parts = [json.dumps(about).encode()]
+    for frame in (result.daily, result.kinds):
+        content = io.BytesIO()
+        frame.write_ipc(content, compression="zstd")
+        parts.append(content.getvalue())
+    digest = hashlib.sha256()
+
+    def put(content: bytes) -> None:
+        digest.update(content)
+        file.write(content)
+
+    put(_MAGIC + _LENGTHS.pack(*map(len, parts), result.rejects.size))
+    for part in parts:
+        put(part)
+    for block in result.rejects.blocks():
+        put(block)
+    file.write(digest.digest())
+
+
+def _result(content: bytes, plan: Plan) -> PartitionResult:
+    """What `_write` wrote.
+
+    :raises ValueError: it is something else, or not all of it.
+    """
+    whole, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if not content.startswith(_MAGIC) or hashlib.sha256(whole).digest() != digest:
+        raise ValueError("it is no whole result of a partition")
+    at = len(_MAGIC) + _LENGTHS.size
+    parts: list[bytes] = []
+    for length in _LENGTHS.unpack_from(whole, len(_MAGIC)):
+        parts.append(whole[at : at + length])
+        at += length
+    about: dict[str, Any] = json.loads(parts[0])
+    daily, kinds = (pl.read_ipc(io.BytesIO(part)) for part in parts[1:3])
+    if daily.schema != PARTIAL_SCHEMA or kinds.schema != KIND_SCHEMA:
+        raise ValueError("its frames have other columns")
+    return PartitionResult(
+        first=about["first"],
+        last=about["last"],
+        counts=Counts(**about["counts"]),
+        rejects_by_reason=about["rejects_by_reason"],
+        leading=LeadingRejects(**about["leading"]),
+        length=about["length"],
+        daily=daily,
+        kinds=kinds,
+        rejects=Rejects.of(plan.rejects, parts[3], tuple(about["first_names"])),
+    )
