@@ -19,7 +19,6 @@ PARTIAL_SCHEMA: Final = pl.Schema(
 )
 """One row for each merchant and local day; partials of several workers may repeat a pair."""
 _FIRST_CELLS: Final = 8192
-_HALF: Final = pl.Series([2**32], dtype=pl.Int128())
 
 
 def _values(column: pa.Array, kind: Any) -> Any:
@@ -98,7 +97,7 @@ class Partial:
         columns = {
             "merchant_id": self._texts().cast(pl.Categorical()).gather(codes),
             "day": days,
-            "amount": high * _HALF + low,
+            "amount": high * pl.Series([2**32], dtype=pl.Int128()) + low,
             "count": cells[:, COUNT],
         }
         return pl.DataFrame(columns, schema=PARTIAL_SCHEMA)

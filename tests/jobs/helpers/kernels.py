@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -28,18 +29,24 @@ _TIMEOUT_S: Final = 600
 def run_kernels(*names: str) -> None:
     """Decode and sum up files of the shop, which loads the kernels of their forms or compiles them."""
     from core.calendar.days import LocalDays
+    from jobs.aggregate.partial import Partial
     from jobs.decode.judge import Window
     from jobs.decode.plan import Fields
-    from jobs.partitions import Plan, count_partition
-    from jobs.rejects import Limits
+    from jobs.sources.chunks import Buffer
     from jobs.sources.partition import Reading
     from jobs.sources.recognise import open_source
 
     reading = Reading(Fields(), Window(-(2**50), 2**50, -(2**50), 2**50))
-    plan = Plan(reading, LocalDays("Asia/Tehran"), Limits(0))
     for name in names:
         for partition in open_source(str(_SHOP / name), Fields(), None).partitions:
-            count_partition(partition, plan)
+            opened = partition.open(reading, threading.Event())
+            decoder = opened.decoder()
+            partial = Partial(decoder.merchants, LocalDays("Asia/Tehran"))
+            # Not to the sums as a frame: the threads of Polars would not survive the forks of `warm_server`.
+            while (chunk := opened.chunks.next(Buffer(0))) is not None:
+                for batch in decoder.batches(chunk):
+                    partial.add(batch)
+            opened.close()
 
 
 def _compile_all() -> None:
