@@ -126,27 +126,40 @@ class RemoteFolder:
 
     def names(self) -> list[str]:
         """See `Place.names`."""
-        self._files.invalidate_cache()
-        try:
-            found = self._files.ls(self._path, detail=False)
-        except FileNotFoundError:
-            return []
+        with _os_errors():
+            self._files.invalidate_cache()
+            try:
+                found = self._files.ls(self._path, detail=False)
+            except FileNotFoundError:
+                return []
         return sorted(str(one).rstrip("/").rpartition("/")[2] for one in found)
 
     def read(self, name: str) -> bytes:
         """See `Place.read`."""
-        return bytes(self._files.cat_file(f"{self._path}/{name}"))
+        with _os_errors():
+            return bytes(self._files.cat_file(f"{self._path}/{name}"))
 
     def write(self, name: str, content: IO[bytes]) -> None:
         """See `Place.write`; an object is there when it was uploaded whole."""
-        with self._files.transaction, self._files.open(f"{self._path}/{name}", "wb") as file:
+        with _os_errors(), self._files.transaction, self._files.open(f"{self._path}/{name}", "wb") as file:
             while block := content.read(_BLOCK_BYTES):
                 file.write(block)
 
     def remove(self, name: str) -> None:
         """See `Place.remove`."""
-        with contextlib.suppress(FileNotFoundError):
+        with _os_errors(), contextlib.suppress(FileNotFoundError):
             self._files.rm_file(f"{self._path}/{name}")
+
+
+@contextlib.contextmanager
+def _os_errors() -> Iterator[None]:
+    """What a library for some storage raises of its own, as the errors of files."""
+    try:
+        yield
+    except (OSError, ServiceError):
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def place_at(argument: str) -> Place:
