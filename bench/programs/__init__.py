@@ -22,6 +22,8 @@ Row: TypeAlias = tuple[str, int, int, int]
 Totals: TypeAlias = Callable[[], Iterable[Row]]
 Run: TypeAlias = Callable[[Path], Totals]
 
+TWO_GZIPPED: Final = ".two.bson.gz"
+"""The suffix of a folder of two gzipped dumps of half the transactions each."""
 THREADS: Final = 2
 """Of everything that can be told how many to use."""
 TEHRAN_MS: Final = 12_600_000
@@ -69,11 +71,16 @@ PROGRAMS: Final = (
     Program("ours-bson-large", "ours, BSON, 4 times the size", ".bson", "ours:daily_totals", "numba", scale=4),
     Program("ours-jsonl", "ours, JSON lines", ".jsonl", "ours:daily_totals", "numba"),
     Program("ours-gzip", "ours, gzipped BSON", ".bson.gz", "ours:daily_totals", "numba"),
+    Program("ours-two-gzip", "ours, two such files", TWO_GZIPPED, "ours:daily_totals", "numba", scale=2),
+    Program("ours-csv", "ours, CSV", ".csv", "ours:daily_totals", "numba"),
+    Program("ours-parquet", "ours, Parquet", ".parquet", "ours:daily_totals", "numba"),
     Program("clickhouse", "ClickHouse (chdb), BSON", ".bson", "clickhouse:totals", "chdb"),
     Program("pymongoarrow", "pymongoarrow + Polars, BSON", ".bson", "pymongoarrow_polars:totals", "pymongoarrow"),
     Program("pymongo", "loop over bson.decode_file_iter, BSON", ".bson", "pymongo_loop:totals", "bson", most_rounds=3),
     Program("duckdb", "DuckDB, JSON lines", ".jsonl", "duckdb_json:totals", "duckdb"),
     Program("polars", "Polars scan_ndjson, JSON lines", ".jsonl", "polars_json:totals", "polars"),
+    Program("duckdb-csv", "DuckDB, CSV", ".csv", "duckdb_csv:totals", "duckdb"),
+    Program("polars-parquet", "Polars scan_parquet, Parquet", ".parquet", "polars_parquet:totals", "polars"),
     Program("reading", "only reading the bytes, BSON", ".bson", "yardsticks:read", "io", has_totals=False),
     Program("gunzip", "only decompressing (isal)", ".bson.gz", "yardsticks:decompress", "isal", has_totals=False),
 )

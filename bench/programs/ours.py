@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -10,12 +11,10 @@ import polars as pl
 from bench.programs import THREADS, Row, Totals
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from jobs.aggregate.summaries import merge, require_conservation, summarise
-from jobs.decode.batch import Reject
+from jobs.aggregate.summaries import require_conservation, summarise
+from jobs.counting import Counting
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.reading import SourceReader
-from jobs.reading import Totals as Reading
 from jobs.sources.recognise import open_source
 
 _CALENDAR = calendar_named("jalali")
@@ -37,19 +36,14 @@ def checked_totals(path: Path) -> Totals:
 
 def _daily(path: Path, local_days: LocalDays) -> pl.DataFrame:
     named = local_days.named_range_ms(_CALENDAR)
-    source = open_source(str(path), Fields(), None)
-    reading = Reading()
-    try:
-        window = Window(*named, *named)
-        SourceReader(source, Fields(), window, local_days, _refuse, THREADS, reading).read(lambda: None)
-    finally:
-        source.close()
-    reading.counts.require_conservation()
-    return merge(reading.partials)
+    counting = Counting(Fields(), Window(*named, *named), local_days, 0, THREADS, _silent, _silent)
+    paths = sorted(path.iterdir()) if path.is_dir() else [path]
+    sources = [partial(open_source, str(one), Fields(), None) for one in paths]
+    return counting.count(sources, Path("rejects.jsonl")).daily
 
 
-def _refuse(rejects: list[Reject]) -> None:
-    raise AssertionError(f"the sample holds no rejects, but {rejects[0]} was rejected")
+def _silent(*_: object, **__: object) -> None:
+    """Show and record nothing."""
 
 
 def _rows(daily: pl.DataFrame) -> Iterable[Row]:

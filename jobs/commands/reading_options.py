@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Self
 import typer
 
 from core.command_line import note
-from core.errors import UsageError
+from core.errors import SourceError, UsageError
 from core.settings import Settings
 from core.stores.runs import Counts
 from jobs.commands.live_options import live_options, sources_or_setting
@@ -62,11 +63,15 @@ class ReadingOptions:
     def completed(self, settings: Settings) -> Self:
         """The same with the sources and threads of `settings` where none were named.
 
+        Wildcards, such as a shell leaves in what is quoted or comes from a setting, stand for the files they match.
+
         :raises UsageError: there is no source.
+        :raises SourceError: no file matches.
         """
         usable_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         threads = self.threads or settings.threads or usable_cores
-        return replace(self, sources=sources_or_setting(self.sources, settings), threads=threads)
+        sources = tuple(file for one in sources_or_setting(self.sources, settings) for file in _files_of(one))
+        return replace(self, sources=sources, threads=threads)
 
     def live(self, settings: Settings) -> LiveOptions:
         """How live collections are read."""
@@ -98,6 +103,15 @@ class ReadingOptions:
         if self.max_reject_ratio != usual_reject_ratio:
             words += ["--max-reject-ratio", f"{self.max_reject_ratio:g}"]
         return words
+
+
+def _files_of(source: str) -> list[str]:
+    if "://" in source or not any(wildcard in source for wildcard in "*?[") or os.path.lexists(source):
+        return [source]
+    found = sorted(glob.glob(source))  # noqa: PTH207 - as a path, absolute or not, with what it holds
+    if not found:
+        raise SourceError(f"no file matches {source}", "Check the pattern and the folder.")
+    return found
 
 
 def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:
