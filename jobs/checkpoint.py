@@ -279,8 +279,9 @@ class Checkpoint:
 
 
 def _folder(plan: Plan) -> str | None:
-    folder = plan.rejects.folder
-    return str(folder) if folder is not None and folder.is_dir() else None
+    """Where the quarantine file is or will be: of the places for files of some size the one that is known."""
+    quarantine = plan.rejects.quarantine
+    return str(quarantine.parent) if quarantine is not None and quarantine.parent.is_dir() else None
 
 
 def _source_digest(partition: Partition) -> str:

@@ -229,8 +229,8 @@ class Counting:
         reading = Reading(self.fields, self.window, self.collection, self.chunk_bytes)
         size = 0 if quarantine is None else self.max_quarantine_bytes
         may_stop = quarantine is not None and not self.reads_some_days and self.max_reject_ratio < _MOST_REJECTED
-        folder = None if quarantine is None else quarantine.folder
-        return Plan(reading, self.local_days, Limits(size, folder), _LEADING_REJECTS if may_stop else None)
+        quarantine_path = None if quarantine is None else quarantine.destination
+        return Plan(reading, self.local_days, Limits(size, quarantine_path), _LEADING_REJECTS if may_stop else None)
 
     def _readers(self, sources: list[Source]) -> int:
         return max(self.threads, *(source.readers for source in sources))

@@ -19,9 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from core.errors import ServiceError
 from core.stores.runs import Run, RunStatus
-from jobs.rejects import Rejects
+from jobs.rejects import Rejects, unwritable
 
 QUARANTINE_NAME: Final = re.compile(r"(run-\d{6,}|verify)-\d{8}T\d{6}Z-\d+\.jsonl")
 """The names that `quarantine_path` gives; files of other names in the folder are somebody else's."""
@@ -60,6 +59,7 @@ class Quarantine:
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
+        self.destination: Final = path
         self._path = path
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -73,11 +73,6 @@ class Quarantine:
     def path(self) -> Path | None:
         """The file, or None while there was nothing to write."""
         return self._path if self.kept else None
-
-    @property
-    def folder(self) -> Path:
-        """Where the file is, or will be."""
-        return self._path.parent
 
     @property
     def takes_more(self) -> bool:
@@ -106,7 +101,7 @@ class Quarantine:
                 self._file = self._create()
             self._file.write(line)
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise unwritable(self._path, error) from None
         self._bytes += len(line)
         self.kept += 1
 
@@ -128,7 +123,7 @@ class Quarantine:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise unwritable(self._path, error) from None
 
     def keep_earlier(self, earlier: Path) -> None:
         """Drop this file when `earlier` holds the same rejects; that is the file then, as if it had been written now.
@@ -143,12 +138,6 @@ class Quarantine:
                 os.utime(earlier)  # first: what is pruned meanwhile, or belongs to another user, is not to be relied on
                 self._path.unlink()
                 self._path = earlier
-
-    def _unwritable(self, error: OSError) -> ServiceError:
-        return ServiceError(
-            f"the quarantine file {self._path} cannot be written: {error.strerror or error}",
-            "Nothing was published. Make room, or set QUARANTINE_DIR to a folder that can be written.",
-        )
 
 
 def where_rejects_are(path: object | None, kept: int | None, rejected: int) -> str:

@@ -13,6 +13,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidBSON
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 
+from core.errors import ServiceError
 from jobs.decode.batch import Reject
 
 _MAX_LEVELS: Final = 100
@@ -88,11 +89,19 @@ class Limits:
     """How much is kept of the rejects of a partition.
 
     :param size: so many bytes at least, if there are so many; what is beyond is only counted.
-    :param folder: where temporary files go, or None for the system's place.
+    :param quarantine: the file that they are for, next to which temporary files go; None: the system's place for those.
     """
 
     size: int
-    folder: Path | None = None
+    quarantine: Path | None = None
+
+
+def unwritable(path: Path, error: OSError) -> ServiceError:
+    """The error of a quarantine file that cannot be written."""
+    return ServiceError(
+        f"the quarantine file {path} cannot be written: {error.strerror or error}",
+        "Nothing was published. Make room, or set QUARANTINE_DIR to a folder that can be written.",
+    )
 
 
 class Rejects:
@@ -113,7 +122,7 @@ class Rejects:
         """Keep `rejects`, as far as the limit allows.
 
         :param positions_before: is added to their positions.
-        :raises OSError: the temporary file cannot be written.
+        :raises ServiceError: a temporary file cannot be written.
         """
         for reject in rejects:
             if self._full:
@@ -129,9 +138,9 @@ class Rejects:
 
     def _opened(self) -> tempfile.SpooledTemporaryFile[bytes]:
         folder = None
-        if self._limits.folder is not None:
-            self._limits.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = str(self._limits.folder)
+        if self._limits.quarantine is not None:
+            self._limits.quarantine.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = str(self._limits.quarantine.parent)
         return tempfile.SpooledTemporaryFile(_MEMORY_BYTES, prefix="rejects-", dir=folder)
 
     def __iter__(self) -> Iterator[RejectLine]:
@@ -164,9 +173,12 @@ class Rejects:
         return rejects
 
     def _put(self, content: bytes) -> None:
-        if self._file is None:
-            self._file = self._opened()
-        self._file.write(content)
+        try:
+            if self._file is None:
+                self._file = self._opened()
+            self._file.write(content)
+        except OSError as error:
+            raise unwritable(self._limits.quarantine or Path(tempfile.gettempdir()), error) from None
         self._written += len(content)
 
     def close(self) -> None:

@@ -103,7 +103,7 @@ def test_a_heartbeat_that_finds_the_run_taken_over_ends_it_while_it_reads(
     others = open_stores(store_url, timeout_s=10, clock=lambda: later)
 
     class TakingOver(Watcher):
-        def reading(self, source: object, totals: object) -> None:
+        def reading(self, progress: object) -> None:
             if len(others.runs.recent(2)) < 2:
                 others.runs.begin(replace(latest(others), started_at_ms=later, heartbeat_at_ms=later))
 

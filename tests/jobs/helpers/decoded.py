@@ -54,9 +54,14 @@ def drain(chunks: ChunkReader, decoder: Decoder, *, counts_rows: bool = False) -
                 merchants.to_pylist(), amounts.to_pylist(), instants.view("int64").to_pylist(), strict=True
             )
             decoded.counts += batch.counts
-            decoded.rejects += [replace(one, position=one.position + before) for one in batch.rejects]
+            decoded.rejects += [_read_at_once(one, before) for one in batch.rejects]
     decoded.counts.require_conservation()
     return decoded
+
+
+def _read_at_once(reject: Reject, before: int) -> Reject:
+    document = reject.document()
+    return replace(reject, position=reject.position + before, document=lambda: document)
 
 
 def _batches(decoder: Decoder, chunk: Any, before: int) -> Iterator[Batch]:

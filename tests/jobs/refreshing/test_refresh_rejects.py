@@ -19,6 +19,7 @@ from core.errors import TooManyRejects
 from core.stores.runs import RunStatus
 from jobs.decode.batch import Reject
 from jobs.quarantine import QUARANTINE_BYTES, Quarantine, last_quarantine
+from jobs.rejects import Limits, Rejects
 
 pytest_plugins = ["refreshing_fixtures"]
 
@@ -147,10 +148,14 @@ def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: Keeping, tmp_
 def written(path: Path, rejects: Sequence[tuple[int, str]]) -> Quarantine:
     """A closed quarantine file of rejects, each a position and an amount."""
     quarantine = Quarantine(path, QUARANTINE_BYTES)
-    quarantine.write(
-        Reject("a shop", at, "byte", "amount", "text", lambda amount=amount: {"amount": amount})  # type: ignore[misc]
-        for at, amount in rejects
+    kept = Rejects(Limits(QUARANTINE_BYTES))
+    kept.add(
+        [
+            Reject("a shop", at, "byte", "amount", "text", lambda amount=amount: {"amount": amount})  # type: ignore[misc]
+            for at, amount in rejects
+        ]
     )
+    quarantine.write(kept)
     quarantine.close()
     return quarantine
 

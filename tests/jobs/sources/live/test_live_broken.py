@@ -32,6 +32,7 @@ from jobs.sources.chunks import Buffer
 from jobs.sources.collections import Namespace
 from jobs.sources.live import progress
 from jobs.sources.live.collection import LiveCollection, open_collection
+from jobs.sources.live.partition import Server
 from jobs.sources.live.times import TimeRange
 from jobs.sources.partition import Reading, Source
 
@@ -129,7 +130,8 @@ def test_a_cursor_that_was_killed_is_opened_again_where_it_stood(mongo_database_
         killer = _KillsCursors(collection, 4)
         client: MongoClient[Document] = MongoClient(mongo_database_url, event_listeners=[killer])
         namespace = Namespace(collection.database.name, collection.name)
-        with LiveCollection(client, mongo_database_url, namespace, SMALL_BATCHES) as live:
+        server = Server(mongo_database_url, SMALL_BATCHES)
+        with LiveCollection(server, client, mongo_database_url, namespace) as live:
             decoded, warnings = read(live)
     assert killer.left == 0
     assert amounts(decoded) == list(range(300))
