@@ -9,6 +9,7 @@
     │   ├── UnknownFormat                 nothing we know looks like this
     │   ├── SourceDamaged                 cut short, wrong checksum, impossible length
     │   │   └── WrongRow                  more or fewer fields than the header
+    │   ├── SourceChanged                 an object is another one than when reading began
     │   └── NothingCounted                no document of it counts
     ├── TooManyRejects           exit 3   more rejects than --max-reject-ratio allows
     ├── WouldShrink              exit 5   published transactions would be removed
@@ -115,6 +116,10 @@ class WrongRow(SourceDamaged):
         """The same error where `rows` rows come before that place."""
         row, expected, found = self._counts
         return WrongRow(self.source, self.offset, rows + row, expected, found)
+
+
+class SourceChanged(SourceError):
+    """A remote object was written while it was read: what was read belongs to two versions."""
 
 
 class NothingCounted(SourceError):

@@ -1,0 +1,70 @@
+"""Retries with exponential back-off and jitter: the one place of the project that repeats what has failed.
+
+Tenacity does it; it is imported with the first call, as most commands never wait for a network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How often and how slowly something is retried.
+
+    :param retries: how many failures in a row are followed by another try.
+    :param first_s: seconds before the first of these, doubled for each further one; up to so many again are added at
+        random, so that those who failed together do not return together.
+    :param longest_s: the most seconds between two tries.
+    """
+
+    retries: int = 8
+    first_s: float = 0.5
+    longest_s: float = 15.0
+
+
+def retry(
+    call: Callable[[], T],
+    passes: Callable[[BaseException], bool],
+    backoff: Backoff,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """What `call` returns, repeated while it fails with an error that `passes`.
+
+    :param passes: whether the same call may succeed after a while.
+    :param sleep: waits so many seconds, or less where the caller has to stop.
+    :raises BaseException: the last error of `call`, when it does not pass or there were too many.
+
+    >>> answers = iter([0, 0, 4])
+    >>> retry(lambda: 8 // next(answers), lambda error: isinstance(error, ZeroDivisionError), Backoff(first_s=0.001))
+    2
+    """
+    from tenacity import Retrying
+
+    return Retrying(sleep=sleep, **_rules(passes, backoff))(call)
+
+
+async def retry_async(call: Callable[[], Awaitable[T]], passes: Callable[[BaseException], bool], backoff: Backoff) -> T:
+    """As `retry`, of a coroutine function; other coroutines go on during the pauses."""
+    from tenacity import AsyncRetrying
+
+    async def attempt() -> T:
+        return await call()
+
+    return await AsyncRetrying(**_rules(passes, backoff))(attempt)
+
+
+def _rules(passes: Callable[[BaseException], bool], backoff: Backoff) -> dict[str, Any]:
+    from tenacity import retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+    return {
+        "retry": retry_if_exception(passes),
+        "stop": stop_after_attempt(backoff.retries + 1),
+        "wait": wait_exponential_jitter(backoff.first_s, backoff.longest_s, jitter=backoff.first_s),
+        "reraise": True,
+    }

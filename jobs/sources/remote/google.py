@@ -1,0 +1,116 @@
+"""Objects of Google Cloud Storage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any, Final
+
+import aiohttp
+from fsspec.asyn import get_loop
+from gcsfs import GCSFileSystem
+from gcsfs.retry import HttpError
+
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.storage import Answered, CutOff, RemoteObject
+
+_FOLDERS: Final = 2
+_NOT_THE_SAME: Final = frozenset({404, 412, 416})
+
+# It logs failures together with what was asked for; they are errors of ours.
+logging.getLogger("gcsfs").addHandler(logging.NullHandler())
+logging.getLogger("gcsfs").propagate = False
+
+
+class GoogleStorage:
+    """Objects of Google Cloud Storage, read with the credentials that Google's libraries find.
+
+    ``GOOGLE_APPLICATION_CREDENTIALS`` names the file of a key, ``FSSPEC_GS_TOKEN=anon`` reads public buckets, and
+    ``STORAGE_EMULATOR_HOST`` names another server of the protocol.
+    """
+
+    def __init__(self, options: RemoteOptions) -> None:
+        self.loop: asyncio.AbstractEventLoop = get_loop()
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=options.timeout_s, sock_read=options.timeout_s)
+        self._fs: Any = GCSFileSystem(
+            access="read_only",
+            version_aware=True,
+            session_kwargs={"auto_decompress": False, "trust_env": True},
+            use_listings_cache=False,
+            skip_instance_cache=True,
+        )
+
+    async def describe(self, url: str) -> RemoteObject:
+        """See `Storage.describe`."""
+        bucket, key, generation = self._fs.split_path(url)
+        if not key or key.endswith("/"):
+            raise FileNotFoundError
+        address = self._fs._format_path("b/{}/o/{}", (bucket, key))
+        async with self._answer(address, {"generation": generation} if generation else {}) as answer:
+            found = await answer.json()
+        modified_ms = int(datetime.fromisoformat(found["updated"]).timestamp() * 1000)
+        return RemoteObject(url, int(found["size"]), str(found["generation"]), modified_ms)
+
+    async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
+        """See `Storage.read`."""
+        async with self._content(found, {"Range": f"bytes={start}-{end - 1}"}) as answer:
+            content = await answer.read()
+        if len(content) != end - start:
+            raise CutOff(len(content), end - start)
+        return content
+
+    async def stream(self, found: RemoteObject) -> AsyncGenerator[bytes]:
+        """See `Storage.stream`."""
+        async with self._content(found, {}) as answer:
+            async for piece in answer.content.iter_any():
+                yield piece
+
+    async def below(self, url: str) -> Sequence[str]:
+        """See `Storage.below`."""
+        return await self._listed(url, self._fs._find(url, maxdepth=_FOLDERS))
+
+    async def matching(self, url: str) -> Sequence[str]:
+        """See `Storage.matching`."""
+        return await self._listed(url, self._fs._glob(url))
+
+    async def _listed(self, url: str, listing: Any) -> Sequence[str]:
+        scheme = url.partition("://")[0]
+        with suppress(FileNotFoundError):
+            try:
+                # Their names end with their generation, which is looked up again when they are opened.
+                found: list[str] = await listing
+            except HttpError as error:
+                raise Answered(int(error.code or 0)) from None
+            return [f"{scheme}://{path.partition('#')[0]}" for path in sorted(found) if not path.endswith("/")]
+        return ()
+
+    @asynccontextmanager
+    async def _content(self, found: RemoteObject, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        path = found.url.partition("#")[0]
+        # With gzip accepted the server sends what it stores, as it is.
+        wanted = {"Accept-Encoding": "gzip", **headers}
+        try:
+            async with self._answer(self._fs.url(path, generation=found.version), {}, wanted) as answer:
+                yield answer
+        except Answered as error:
+            if error.status in _NOT_THE_SAME:
+                raise found.changed(f"there is no generation {found.version} of it any more") from None
+            raise
+
+    @asynccontextmanager
+    async def _answer(
+        self, address: str, params: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        await self._fs._set_session()
+        async with self._fs.session.get(
+            address,
+            params=self._fs._get_params(params),
+            headers=self._fs._get_headers(headers),
+            timeout=self._timeout,
+        ) as answer:
+            if answer.status not in (200, 206):
+                raise Answered(answer.status)
+            yield answer

@@ -1,0 +1,144 @@
+"""Files of HTTP servers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import aiohttp
+import yarl
+from fsspec.asyn import get_loop
+from fsspec.implementations.http import HTTPFileSystem
+
+from core.errors import SourceError
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.storage import Answered, CutOff, RemoteObject
+from jobs.sources.remote.url import is_loopback, redacted_remote
+
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_EMPTY: Final = re.compile(r"bytes \*/0")
+_FOLDERS: Final = 2
+
+
+class HttpStorage:
+    """Files of HTTP servers, in ranges where the server has them; folders are read from the links of their pages.
+
+    Credentials are those of the URL or of ``~/.netrc``; proxies are those of the environment.
+    """
+
+    def __init__(self, options: RemoteOptions) -> None:
+        self.loop: asyncio.AbstractEventLoop = get_loop()
+        self._fs: Any = HTTPFileSystem(
+            client_kwargs={
+                "timeout": aiohttp.ClientTimeout(
+                    total=None, sock_connect=options.timeout_s, sock_read=options.timeout_s
+                ),
+                # What is stored counts: gzip is undone when it is met, and ranges are of stored bytes.
+                "auto_decompress": False,
+                "headers": {"Accept-Encoding": "identity"},
+                "trust_env": True,
+            },
+            skip_instance_cache=True,
+        )
+
+    async def describe(self, url: str) -> RemoteObject:
+        """See `Storage.describe`. A GET, since a URL may be signed for that method only."""
+        async with self._answer(url, 0, 1) as answer:
+            if answer.status == 206 and (found := _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))):
+                size: int | None = int(found[3])
+            elif answer.status == 416 and _EMPTY.fullmatch(answer.headers.get("Content-Range", "")):
+                size = 0
+            elif answer.status == 200:
+                size = answer.content_length
+            else:
+                raise Answered(answer.status)
+            version = _version(answer, size)
+            return RemoteObject(url, size, version, _modified_ms(answer), answer.status != 200 and version != "")
+
+    async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
+        """See `Storage.read`."""
+        async with self._answer(found.url, start, end) as answer:
+            if answer.status not in (200, 206, 416):
+                raise Answered(answer.status)
+            part = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+            self._require_same(found, answer, int(part[3]) if part else answer.content_length)
+            if answer.status != 206 or part is None or int(part[1]) != start:
+                raise SourceError(
+                    f"{found.name} cannot be read: the server first had ranges, and then had not",
+                    "Copy the file, and read the copy.",
+                )
+            content = await answer.read()
+        if len(content) != end - start:
+            raise CutOff(len(content), end - start)
+        return content
+
+    async def stream(self, found: RemoteObject) -> AsyncGenerator[bytes]:
+        """See `Storage.stream`."""
+        async with self._answer(found.url) as answer:
+            if answer.status != 200:
+                raise Answered(answer.status)
+            self._require_same(found, answer, answer.content_length)
+            async for piece in answer.content.iter_any():
+                yield piece
+
+    async def below(self, url: str) -> Sequence[str]:
+        """See `Storage.below`."""
+        with suppress(FileNotFoundError), _statuses():
+            found: list[str] = await self._fs._find(url, maxdepth=_FOLDERS)
+            return sorted(found)
+        return ()
+
+    async def matching(self, url: str) -> Sequence[str]:
+        """See `Storage.matching`."""
+        with suppress(FileNotFoundError), _statuses():
+            found: list[str] = await self._fs._glob(url)
+            return sorted(found)
+        return ()
+
+    @asynccontextmanager
+    async def _answer(
+        self, url: str, start: int | None = None, end: int | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET of the bytes from `start` up to `end`, or of all; its body is still to be read."""
+        session: aiohttp.ClientSession = await self._fs.set_session()
+        headers = {} if start is None or end is None else {"Range": f"bytes={start}-{end - 1}"}
+        # A signed URL holds as it is written; one with spaces or letters that are not ASCII is still to be encoded.
+        address = yarl.URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+        async with session.get(address, headers=headers) as answer:
+            if answer.url.scheme == "http" and not is_loopback(answer.url.host):
+                raise SourceError(
+                    f"{redacted_remote(url)} leads to {redacted_remote(str(answer.url))}, which is not encrypted",
+                    "Name the https:// URL of the file itself.",
+                )
+            yield answer
+
+    def _require_same(self, found: RemoteObject, answer: aiohttp.ClientResponse, size: int | None) -> None:
+        if (now := _version(answer, size)) != found.version or (found.size is not None and size != found.size):
+            raise found.changed(f"it was {found.version or found.size} and is {now or size}")
+
+
+def _version(answer: aiohttp.ClientResponse, size: int | None) -> str:
+    """What tells this version of a file from others; empty where the server does not say."""
+    if etag := answer.headers.get("ETag"):
+        return f"ETag {etag}"
+    modified = answer.headers.get("Last-Modified")
+    return f"of {modified} with {size} bytes" if modified and size is not None else ""
+
+
+def _modified_ms(answer: aiohttp.ClientResponse) -> int | None:
+    with suppress(ValueError):
+        return int(parsedate_to_datetime(answer.headers.get("Last-Modified", "")).timestamp() * 1000)
+    return None
+
+
+@contextmanager
+def _statuses() -> Iterator[None]:
+    """Let the statuses that fsspec raises be raised as `Answered`."""
+    try:
+        yield
+    except aiohttp.ClientResponseError as error:
+        raise Answered(error.status) from None

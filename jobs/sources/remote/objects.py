@@ -1,0 +1,253 @@
+"""Remote objects as the rest of the program reads them: found, listed, and opened like files.
+
+Requests run on fsspec's event loop, in a thread of its own, as many at a time as are worth it; what calls them waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import aclosing
+from functools import partial
+from typing import Final, TypeVar
+
+from core.errors import SourceError
+from core.retrying import retry_async
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.storage import RemoteObject, Storage, new_storage, passes, source_error
+from jobs.sources.remote.url import require_readable, scheme_of
+
+RANGE_BYTES: Final = 4 * 1024 * 1024
+"""How much one request asks for, at most."""
+_FIRST_BYTES: Final = 256 * 1024
+"""How much the first request asks for: many objects are only recognised."""
+_AHEAD: Final = 4
+"""How many ranges are asked for at a time."""
+
+T = TypeVar("T")
+
+
+class Remote:
+    """Where remote objects are found; the connections of one process, one of these for each kind of storage.
+
+    :param options: how long failures are waited for.
+    """
+
+    def __init__(self, options: RemoteOptions) -> None:
+        self._options = options
+        self._storages: dict[str, Storage] = {}
+        self._making = threading.Lock()
+
+    def describe(self, url: str) -> RemoteObject | None:
+        """The object of that URL, or None where there is none, but perhaps a folder.
+
+        :raises UsageError: it is no URL that can be read.
+        :raises SourceError: the storage does not answer, or refuses, or the packages for it are not installed.
+        """
+        storage = self._storage(url)
+
+        async def describe() -> RemoteObject | None:
+            try:
+                return await storage.describe(url)
+            except FileNotFoundError:
+                return None
+
+        return self._wait(url, storage, describe)
+
+    def below(self, url: str) -> Sequence[str]:
+        """The URLs of the objects in a folder and in its folders, sorted; empty where there is no such folder.
+
+        :raises SourceError: see `describe`.
+        """
+        storage = self._storage(url)
+        return self._wait(url, storage, lambda: storage.below(url))
+
+    def matching(self, url: str) -> Sequence[str]:
+        """The URLs of the objects that a URL with wildcards stands for, sorted.
+
+        :raises SourceError: see `describe`.
+        """
+        storage = self._storage(url)
+        return self._wait(url, storage, lambda: storage.matching(url))
+
+    def open(self, found: RemoteObject) -> io.RawIOBase:
+        """The stored bytes of `found` as a file: seekable where ranges of it can be asked for."""
+        storage = self._storage(found.url)
+        if found.has_ranges and found.size is not None:
+            return _Ranges(self, storage, found, found.size)
+        return _WholeAnswer(self, storage, found)
+
+    def submit(self, url: str, storage: Storage, call: Callable[[], Awaitable[T]]) -> Future[T]:
+        """Begin `call`, with retries; what it raises is a `SourceError`."""
+
+        async def persistent() -> T:
+            try:
+                return await retry_async(call, passes, self._options.backoff)
+            except Exception as error:
+                raise source_error(url, error, self._options) from None
+
+        return asyncio.run_coroutine_threadsafe(persistent(), storage.loop)
+
+    def _wait(self, url: str, storage: Storage, call: Callable[[], Awaitable[T]]) -> T:
+        return self.submit(url, storage, call).result()
+
+    def _storage(self, url: str) -> Storage:
+        require_readable(url)
+        with self._making:
+            scheme = scheme_of(url)
+            if scheme not in self._storages:
+                self._storages[scheme] = new_storage(url, self._options)
+            return self._storages[scheme]
+
+
+class _Ranges(io.RawIOBase):
+    """An object that is read in ranges: some ahead of what is read in order, and exactly what is read after a jump."""
+
+    def __init__(self, remote: Remote, storage: Storage, found: RemoteObject, size: int) -> None:
+        super().__init__()
+        self._remote = remote
+        self._storage = storage
+        self._found = found
+        self._size = size
+        self._position = 0
+        self._block = b""
+        self._block_start = 0
+        self._asked: deque[Future[bytes]] = deque()
+        self._asked_until = 0
+        self._in_order = 0
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it can be read anywhere: always."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a position, from which nothing is read yet."""
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, begin + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+        """Fill `buffer` as far as the object goes.
+
+        :raises SourceChanged: the object is not the one that was found.
+        :raises SourceError: the storage fails for longer than is waited for.
+        """
+        view = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(view) and self._position < self._size:
+            at = self._position - self._block_start
+            if not 0 <= at < len(self._block):
+                self._take_block(len(view) - filled)
+                at = 0
+            part = self._block[at : at + len(view) - filled]
+            view[filled : filled + len(part)] = part
+            filled += len(part)
+            self._position += len(part)
+        return filled
+
+    def close(self) -> None:
+        """Give up what was asked for and has not been read."""
+        self._forget()
+        super().close()
+
+    def _take_block(self, wanted: int) -> None:
+        """Have the range at hand that begins at the position."""
+        if self._block and self._position == self._block_start + len(self._block):
+            self._in_order += 1
+        else:
+            self._forget()
+            self._in_order = 0
+            self._asked_until = self._position
+        self._ask_until(self._position + max(wanted, _FIRST_BYTES, min(self._in_order, _AHEAD) * RANGE_BYTES))
+        self._block, self._block_start = self._asked.popleft().result(), self._position
+
+    def _ask_until(self, end: int) -> None:
+        end = min(end, self._size)
+        while (start := self._asked_until) < end:
+            self._asked_until = min(start + RANGE_BYTES, end)
+            read = partial(self._storage.read, self._found, start, self._asked_until)
+            self._asked.append(self._remote.submit(self._found.url, self._storage, read))
+
+    def _forget(self) -> None:
+        while self._asked:
+            self._asked.pop().cancel()
+        self._block = b""
+
+
+class _WholeAnswer(io.RawIOBase):
+    """An object of which no ranges can be asked for: one answer, begun again where it breaks."""
+
+    def __init__(self, remote: Remote, storage: Storage, found: RemoteObject) -> None:
+        super().__init__()
+        self._remote = remote
+        self._storage = storage
+        self._found = found
+        self._position = 0
+        self._piece = b""
+        self._pieces: AsyncGenerator[bytes] | None = None
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
+        """Put some bytes into `buffer`; 0 at the end.
+
+        :raises SourceChanged: the object is not the one that was found.
+        :raises SourceError: the server fails for longer than is waited for, or one cannot go on where it broke off.
+        """
+        view = memoryview(buffer).cast("B")
+        if not self._piece:
+            self._piece = self._remote.submit(self._found.url, self._storage, self._next).result()
+        count = min(len(view), len(self._piece))
+        view[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        return count
+
+    def close(self) -> None:
+        """Give up the answer; without waiting, as this may be called on the event loop, by the collector of garbage."""
+        if not self.closed:
+            asyncio.run_coroutine_threadsafe(self._break_off(), self._storage.loop)
+        super().close()
+
+    async def _next(self) -> bytes:
+        try:
+            if self._pieces is None:
+                self._pieces = self._from_position()
+            piece = await anext(self._pieces, b"")
+        except BaseException:
+            await self._break_off()
+            raise
+        self._position += len(piece)
+        return piece
+
+    async def _break_off(self) -> None:
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            await pieces.aclose()
+
+    async def _from_position(self) -> AsyncGenerator[bytes]:
+        if self._position and not self._found.version:
+            raise SourceError(
+                f"{self._found.name} cannot be read: the answer broke off after {self._position} bytes, and the server "
+                "names no version of the file (ETag or Last-Modified), so that reading cannot go on",
+                "Copy the file, and read the copy.",
+            )
+        unread = self._position
+        async with aclosing(self._storage.stream(self._found)) as pieces:
+            async for piece in pieces:
+                if len(piece) > unread:
+                    yield piece[unread:]
+                unread = max(0, unread - len(piece))

@@ -1,0 +1,186 @@
+"""What each kind of object storage does, and how its failures are told.
+
+A storage is asynchronous, as fsspec's are: its coroutines run on fsspec's event loop (`jobs.sources.remote.objects`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from core.errors import SourceChanged, SourceError
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, require_readable, scheme_of
+
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""The statuses of HTTP after which the same request may succeed; 503 is also SlowDown of S3."""
+_PASSING_CODES: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError"})
+_CONNECTION_ERRORS: Final = frozenset(
+    {"ClientConnectionError", "ClientPayloadError", "ConnectionError", "HTTPClientError", "TransportError"}
+)
+"""Of aiohttp, botocore and google-auth, which need not be installed; their own subclasses are meant too."""
+_DENIED: Final = frozenset({401, 403})
+_MISSING: Final = frozenset({404, 410})
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteObject:
+    """An object as it was found; it is read as this version or not at all.
+
+    :param url: with the secrets it has.
+    :param size: in bytes, or None where the server does not say.
+    :param version: the ETag or generation, or else when it was modified and its size; empty where there is neither.
+    :param modified_ms: when it was last written, or None.
+    :param has_ranges: whether parts of it can be asked for.
+    """
+
+    url: str
+    size: int | None
+    version: str
+    modified_ms: int | None = None
+    has_ranges: bool = True
+
+    @property
+    def name(self) -> str:
+        """What messages call it; without secrets."""
+        return redacted_remote(self.url)
+
+    def changed(self, now: str) -> SourceChanged:
+        """The error for another version, which is described by `now`."""
+        return SourceChanged(
+            f"{self.name} changed while it was read: {now}",
+            "Nothing was published. Run the same command again once nobody writes to it any more.",
+        )
+
+
+class Answered(Exception):
+    """A server answered with a status that is no success.
+
+    :param status: of HTTP.
+    :param code: what the storage calls it, such as ``SlowDown``; or empty.
+    """
+
+    def __init__(self, status: int, code: str = "") -> None:
+        super().__init__(f"the server answered {status}" + (f" ({code})" if code else ""))
+        self.status = status
+        self.code = code
+
+
+class CutOff(Exception):
+    """Fewer bytes came than were announced."""
+
+    def __init__(self, received: int, announced: int) -> None:
+        super().__init__(f"the answer was cut off: {received} of {announced} bytes came")
+
+
+class Unauthenticated(Exception):
+    """No credentials were found; the text names where they are looked for."""
+
+
+class Storage(Protocol):
+    """One kind of object storage. All raise `Answered`, `CutOff`, and what their library raises of connections."""
+
+    loop: asyncio.AbstractEventLoop
+
+    async def describe(self, url: str) -> RemoteObject:
+        """The object of that URL.
+
+        :raises FileNotFoundError: there is none.
+        """
+
+    async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
+        """The bytes from `start` up to `end`, which is after them.
+
+        :raises SourceChanged: it is not the same object any more.
+        """
+
+    def stream(self, found: RemoteObject) -> AsyncGenerator[bytes]:
+        """All bytes, in pieces, of one answer.
+
+        :raises SourceChanged: it is not the same object any more.
+        """
+
+    async def below(self, url: str) -> Sequence[str]:
+        """The URLs of the objects in a folder and in its folders; empty where there is no such folder."""
+
+    async def matching(self, url: str) -> Sequence[str]:
+        """The URLs of the objects that a URL with wildcards stands for."""
+
+
+_KINDS: Final = (
+    *((scheme, ("s3fs", "jobs.sources.remote.s3", "S3Storage")) for scheme in S3),
+    *((scheme, ("gcsfs", "jobs.sources.remote.google", "GoogleStorage")) for scheme in GOOGLE),
+    *((scheme, ("aiohttp", "jobs.sources.remote.http", "HttpStorage")) for scheme in HTTP),
+)
+
+
+def new_storage(url: str, options: RemoteOptions) -> Storage:
+    """What reads objects like `url`.
+
+    :raises UsageError: nothing does.
+    :raises SourceError: the packages for it are not installed.
+    """
+    require_readable(url)
+    package, module, name = dict(_KINDS)[scheme_of(url)]
+    try:
+        kind: Any = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in (package, "fsspec"):
+            raise
+        raise SourceError(
+            f"{redacted_remote(url)} cannot be read: the package {error.name} is not installed",
+            "Install it: pip install -r requirements-cluster.txt",
+        ) from None
+    storage: Storage = kind(options)
+    return storage
+
+
+def passes(error: BaseException) -> bool:
+    """Whether the same request may succeed after a while."""
+    if isinstance(error, Answered):
+        return error.status in _PASSING or error.code in _PASSING_CODES
+    if any(_is_lasting(cause) for cause in _causes(error)):
+        return False
+    return isinstance(error, CutOff | TimeoutError | ConnectionError) or any(
+        kind.__name__ in _CONNECTION_ERRORS for kind in type(error).__mro__
+    )
+
+
+def _is_lasting(cause: BaseException) -> bool:
+    """Whether `cause` of a failed connection will be there at the next try, too: no such host, or not to be trusted."""
+    unknown_host = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
+    return unknown_host or isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__ or getattr(error, "os_error", None)
+
+
+def source_error(url: str, error: Exception, options: RemoteOptions) -> SourceError:
+    """`error` as a user understands it; to be raised ``from None``, as the text of `error` may quote the URL."""
+    name = redacted_remote(url)
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, FileNotFoundError) or (isinstance(error, Answered) and error.status in _MISSING):
+        return SourceError(f"{name} does not exist", "Check the URL.")
+    if isinstance(error, Unauthenticated):
+        return SourceError(f"{name} cannot be read: no credentials were found", str(error))
+    if isinstance(error, Answered) and error.status in _DENIED:
+        return SourceError(f"{name} cannot be read: {error}", "Check the credentials, and what they may read.")
+    if isinstance(error, Answered | CutOff):
+        reason = str(error)
+    elif isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        reason = f"the server was silent for {options.timeout_s:g} s"
+    elif passes(error):
+        reason = f"the connection failed ({type(error).__name__})"
+    else:
+        return SourceError(f"{name} cannot be read ({type(error).__name__})", "Check the URL and the credentials.")
+    tried = f", {options.backoff.retries + 1} times in a row" if passes(error) and options.backoff.retries else ""
+    return SourceError(f"{name} cannot be read: {reason}{tried}", "Check that the server works, then try again.")

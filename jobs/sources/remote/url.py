@@ -1,0 +1,117 @@
+"""URLs of remote objects: told from files, checked, and shown without their secrets."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from contextlib import suppress
+from typing import Final
+from urllib.parse import urlsplit
+
+from core.errors import UsageError
+
+S3: Final = frozenset({"s3", "s3a"})
+GOOGLE: Final = frozenset({"gs", "gcs"})
+HTTP: Final = frozenset({"http", "https"})
+
+# Also with slashes missing, so that a misspelt URL is never taken for a file's name and shown, secrets and all.
+_REMOTE: Final = re.compile(r"(?P<scheme>s3a?|gs|gcs|https?|(?!mongodb)[a-z][a-z0-9+.-]*(?=://)):", re.IGNORECASE)
+_HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", re.ASCII)
+_FORMS: Final = dict.fromkeys(HTTP, "https://host/path") | {scheme: f"{scheme}://bucket/key" for scheme in S3 | GOOGLE}
+
+
+def is_remote(argument: str) -> bool:
+    """Whether `argument` is the URL of a remote object, even a misspelt one, and neither a file nor a live collection.
+
+    >>> [is_remote(one) for one in ("s3://dumps/shop.bson", "shop.bson", "mongodb://db.example/shop")]
+    [True, False, False]
+    """
+    return _REMOTE.match(argument) is not None
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a remote URL, in lower case."""
+    found = _REMOTE.match(url)
+    return "" if found is None else found["scheme"].lower()
+
+
+def is_glob(url: str) -> bool:
+    """Whether `url` stands for several objects. In those of HTTP only ``*`` does that: a ``?`` begins a query.
+
+    >>> [is_glob(one) for one in ("s3://dumps/part-?.bson", "https://files.example/one.bson?signature=1")]
+    [True, False]
+    """
+    if scheme_of(url) in HTTP:
+        return "*" in url.partition("?")[0]
+    return any(wildcard in url for wildcard in "*?[")
+
+
+def redacted_remote(url: str) -> str:
+    """`url` without user, password, query and fragment.
+
+    >>> redacted_remote("https://reader:s3cret@files.example/shop.bson?X-Amz-Signature=a1b2")
+    'https://files.example/shop.bson?…'
+    >>> redacted_remote("https://reader:p/ss@files.example/shop.bson")
+    'https://…/shop.bson'
+    >>> redacted_remote("s3://key:secret@dumps/shop.bson")
+    's3://…/shop.bson'
+    """
+    scheme = scheme_of(url)
+    rest = url[len(scheme) + 1 :].lstrip("/")
+    if scheme in HTTP:
+        rest, _, _ = rest.partition("#")
+        rest, question, _ = rest.partition("?")
+    else:
+        # Wildcards stay; no key is written with an equals sign after a question mark, but options are.
+        question = ""
+        if "=" in rest.partition("?")[2]:
+            rest, question, _ = rest.partition("?")
+    place, slash, path = rest.partition("/")
+    _, at, host = place.rpartition("@")
+    # What is written like a port may be the beginning of a password that has a slash.
+    hidden = "@" in path or (at and scheme not in HTTP) or (scheme in HTTP and not _HOST.fullmatch(host))
+    if hidden:
+        host, path = "…", path.rpartition("/")[2].rpartition("@")[2]
+    return f"{scheme}://{host}{slash}{path}" + ("?…" if question else "")
+
+
+def require_readable(url: str) -> None:
+    """Raise unless `url` can be read as far as it tells by itself.
+
+    :raises UsageError: its scheme is unknown, it is not encrypted, it names nothing, or it holds what does not belong
+        into it.
+    """
+    scheme, shown = scheme_of(url), redacted_remote(url)
+    if scheme not in S3 | GOOGLE | HTTP:
+        raise UsageError(
+            f"{shown} cannot be read: {scheme}:// is not supported",
+            "These are: s3://, gs://, https:// and mongodb://; name a local file by its path.",
+        )
+    parts = None
+    with suppress(ValueError):
+        parts = urlsplit(url)
+    if parts is None or not url[len(scheme) :].startswith("://") or not parts.netloc:
+        raise UsageError(f"{shown} is no valid URL", f"Write it as {_FORMS[scheme]}.")
+    if scheme in HTTP:
+        if not parts.hostname or not _HOST.fullmatch(parts.netloc.rpartition("@")[2]):
+            raise UsageError(
+                f"{shown} is no valid URL",
+                f"Write it as {_FORMS['https']}; in a password, @ is %40, / is %2F and : is %3A.",
+            )
+        if scheme == "http" and not is_loopback(parts.hostname):
+            raise UsageError(f"{shown} is not encrypted", "Use https://; http:// is read from this machine only.")
+    elif "@" in parts.netloc:
+        raise UsageError(
+            f"{shown} holds a user or a key",
+            "Credentials are read from the usual environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            "GOOGLE_APPLICATION_CREDENTIALS.",
+        )
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is this machine by its name."""
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host or "").is_loopback
+    return False
