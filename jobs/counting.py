@@ -13,7 +13,7 @@ import polars as pl
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
 from core.calendar.zones import rules_source
-from core.errors import ConservationBroken, NothingCounted, TooManyRejects
+from core.errors import ConservationBroken, NothingCounted, TooManyRejects, UsageError
 from core.stores.runs import Counts
 from core.stores.summaries import Meaning
 from jobs.aggregate.summaries import mixed_type_merchants
@@ -188,6 +188,7 @@ class Counting:
         try:
             for list_source in sources:
                 listed.append(in_background(list_source))
+            _require_distinct(listed)
             self._count_all(listed, merged, quarantine, warnings)
         finally:
             for source in listed:
@@ -273,6 +274,20 @@ class Counting:
                 f"Nothing was published. {where}; correct them at their source, or allow them with a higher "
                 "--max-reject-ratio.",
             )
+
+
+def _require_distinct(sources: Sequence[Source]) -> None:
+    """Raise when two sources are one remote object; files are compared before they are opened.
+
+    :raises UsageError: they are.
+    """
+    first_parts = [source.partitions[0] for source in sources if source.partitions]
+    seen: set[object] = set()
+    for part in first_parts:
+        identity = part.identity()
+        if identity is not None and identity in seen:
+            raise UsageError(f"{part.name} is given twice", "Its transactions would be counted twice; name it once.")
+        seen.add(identity)
 
 
 def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Meaning:

@@ -24,6 +24,7 @@ from jobs.counting import Counted, Counting, Progress, meaning_of
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
+from jobs.local_runner import in_background
 from jobs.publishing import put_in_force
 from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
 from jobs.replacing import day_counts, days_of, replace_days
@@ -32,9 +33,11 @@ from jobs.shrinking import DayCounts, in_total, keep_half, unprotected
 from jobs.source_age import Reading, as_of_ms, complete_until_after, file_status
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import is_live, redacted
-from jobs.sources.recognise import open_source
+from jobs.sources.recognise import expanded, open_source
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.url import is_remote
 from jobs.sources.streams import STANDARD_INPUT
+from jobs.sources.url import is_live, redacted
 
 _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_field"})
 """The parts of a fingerprint that decide of which day a transaction is."""
@@ -44,7 +47,8 @@ _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_f
 class Request:
     """What a rebuild is asked to do.
 
-    :param sources: files, mongodump folders, URLs of live collections, or ``-`` for standard input; they add up.
+    :param sources: files, mongodump folders, URLs of these or of live collections, or ``-`` for standard input; they
+        add up. A remote URL may have wildcards.
     :param truncate: the store shall hold exactly what the sources hold.
     :param first_key: replace only the days from this daily key on; `last_key` up to that one, inclusive.
     :param fields: what is read of a document.
@@ -56,6 +60,7 @@ class Request:
     :param max_quarantine_bytes: how large the file of rejects may get.
     :param threads: decoding threads.
     :param live: how live collections are read.
+    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
     :param command: what the ledger calls the run.
     :param checkpoint: the folder or URL for the results of finished partitions, so that a run that was killed can go
         on; None: nothing is kept.
@@ -74,6 +79,7 @@ class Request:
     threads: int = 1
     chunk_bytes: int = CHUNK_BYTES
     live: LiveOptions = field(default_factory=LiveOptions)
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
     max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "rebuild"
     checkpoint: str | None = None
@@ -157,7 +163,7 @@ class Rebuild:
             started_at_ms=now,
             heartbeat_at_ms=now,
             sources=tuple(map(redacted, request.sources)),
-            as_of_ms=as_of_ms(request.sources, request.collection, now),
+            as_of_ms=as_of_ms(request.sources, request.collection, now, request.remote),
             meaning=meaning,
             first_day_key=days.first_key,
             last_day_key=days.last_key,
@@ -228,10 +234,10 @@ class Rebuild:
             checkpoint=checkpoint,
         )
         window = days.window if request.is_partial else None
-        sources = [
-            partial(open_source, one, request.fields, request.collection, request.live, window)
-            for one in request.sources
-        ]
+        sources = (
+            partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
+            for one in in_background(partial(expanded, request.sources, request.remote))
+        )
         return counting.count(sources, quarantine_path(self._quarantine_dir, keeper.run))
 
     def _complete_until_ms(
@@ -332,5 +338,7 @@ def _require_distinct(request: Request) -> None:
 def _file_of(argument: str, collection: str | None) -> object:
     if argument == STANDARD_INPUT or is_live(argument):
         return redacted(argument)
+    if is_remote(argument):
+        return argument
     status = file_status(argument, collection)
     return status.st_dev, status.st_ino

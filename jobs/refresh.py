@@ -28,7 +28,7 @@ from jobs.replacing import Change, replace_days
 from jobs.shrinking import LossLimits, Retention
 from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import redacted
+from jobs.sources.url import redacted
 
 
 @dataclass(frozen=True, slots=True)

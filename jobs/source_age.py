@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -13,17 +14,21 @@ from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
 from core.errors import ServiceError
 from jobs.sources.dump_folder import collection_file
-from jobs.sources.live.url import is_live
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.url import is_glob, is_remote
 from jobs.sources.streams import STANDARD_INPUT
+from jobs.sources.url import is_live
+
+_USUAL: Final = RemoteOptions()
 
 
-def as_of_ms(sources: Sequence[str], collection: str | None, now_ms: int) -> int | None:
+def as_of_ms(sources: Sequence[str], collection: str | None, now_ms: int, remote: RemoteOptions = _USUAL) -> int | None:
     """What happened before this instant is in `sources`, as far as they tell; None where one does not.
 
-    Of a file that is when it was last written, of a live collection `now_ms`. Of several the oldest counts: each may
-    hold a part of every day.
+    Of a file or remote object that is when it was last written, of a live collection `now_ms`. Of several the oldest
+    counts: each may hold a part of every day.
     """
-    instants = [_written_at_ms(source, collection, now_ms) for source in sources]
+    instants = [_written_at_ms(source, collection, now_ms, remote) for source in sources]
     known = [instant for instant in instants if instant is not None]
     return min(now_ms, *known) if len(known) == len(instants) else None
 
@@ -38,10 +43,17 @@ def file_status(source: str, collection: str | None) -> os.stat_result:
     return (collection_file(path, collection) if path.is_dir() else path).stat()
 
 
-def _written_at_ms(source: str, collection: str | None, now_ms: int) -> int | None:
+def _written_at_ms(source: str, collection: str | None, now_ms: int, remote: RemoteOptions) -> int | None:
     if is_live(source):
         return now_ms
     try:
+        if is_remote(source):
+            if is_glob(source):
+                return None
+            from jobs.sources.remote.stored import stored_object
+
+            stored, _ = stored_object(source, collection, remote)
+            return stored.found.modified_ms
         return None if source == STANDARD_INPUT else file_status(source, collection).st_mtime_ns // 1_000_000
     except (ServiceError, OSError):
         return None  # told about when it is opened

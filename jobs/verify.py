@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -32,10 +32,11 @@ from jobs.shrinking import DayLoss, LossLimits, Retention
 from jobs.source_age import Reading, as_of_ms, complete_until_after
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import is_live, redacted
 from jobs.sources.partition import Source
-from jobs.sources.recognise import open_source
+from jobs.sources.recognise import expanded, open_source
+from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.streams import STANDARD_INPUT
+from jobs.sources.url import is_live, redacted
 
 _COMPARISONS: Final = 5
 """How often what was recounted is compared, while one publication after another comes in between."""
@@ -64,6 +65,7 @@ class VerifyRequest:
     :param repair: whether to replace the periods that drifted.
     :param loss_limits: what days after that of the oldest document may lose by that.
     :param live: how live collections are read.
+    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
     :param command: what the ledger calls the run that repairs.
     """
 
@@ -78,6 +80,7 @@ class VerifyRequest:
     repair: bool = False
     loss_limits: LossLimits = field(default_factory=LossLimits)
     live: LiveOptions = field(default_factory=LiveOptions)
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
     max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "verify"
 
@@ -244,7 +247,7 @@ class Verify:
             started_at_ms=now,
             heartbeat_at_ms=now,
             sources=tuple(map(redacted, request.sources)),
-            as_of_ms=as_of_ms(request.sources, request.collection, now),
+            as_of_ms=as_of_ms(request.sources, request.collection, now, request.remote),
             meaning=meaning,
             first_day_key=days.first_key,
             last_day_key=days.last_key,
@@ -262,13 +265,11 @@ class Verify:
         counting = self._counting(request, days, published, note, progress)
         return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run))
 
-    def _sources(self, request: VerifyRequest, days: RequestedDays) -> list[Callable[[], Source]]:
+    def _sources(self, request: VerifyRequest, days: RequestedDays) -> Iterator[Callable[[], Source]]:
         # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
         window = None if days.first_key is None else days.window
-        return [
-            partial(open_source, one, request.fields, request.collection, live=request.live, window=window)
-            for one in request.sources
-        ]
+        for one in in_background(partial(expanded, request.sources, request.remote)):
+            yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
 
     def _counting(
         self,

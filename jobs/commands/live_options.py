@@ -1,10 +1,12 @@
-"""How live collections are read: the settings, and what a command line says instead."""
+"""How live collections and remote objects are read: the settings, and what a command line says instead."""
 
 from __future__ import annotations
 
 from core.errors import UsageError
+from core.retrying import Backoff
 from core.settings import Settings
 from jobs.sources.live.options import LiveOptions
+from jobs.sources.remote.options import RemoteOptions
 
 
 def live_options(settings: Settings, cursors: int | None = None, batch_size: int | None = None) -> LiveOptions:
@@ -19,6 +21,11 @@ def live_options(settings: Settings, cursors: int | None = None, batch_size: int
         answer_timeout_s=settings.source_answer_timeout_s,
         retries=settings.source_retries,
     )
+
+
+def remote_options(settings: Settings) -> RemoteOptions:
+    """The options for remote objects."""
+    return RemoteOptions(settings.source_timeout_s, Backoff(settings.source_retries))
 
 
 def sources_or_setting(sources: tuple[str, ...], settings: Settings) -> tuple[str, ...]:

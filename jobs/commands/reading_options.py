@@ -22,7 +22,7 @@ from jobs.decode.plan import Fields, plan_paths
 from jobs.quarantine import where_rejects_are
 from jobs.shrinking import LossLimits
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import redacted
+from jobs.sources.url import redacted
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from core.command_line import edge, print_json, settings_and_store
 from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.context import publication_as_json, run_as_json
+from jobs.commands.live_options import remote_options
 from jobs.commands.reading_options import ReadingOptions, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
 from jobs.rebuild import Outcome, Rebuild, Request
@@ -57,6 +58,7 @@ def run(options: Options) -> None:
                 max_quarantine_bytes=reading.max_quarantine_bytes(settings),
                 threads=reading.threads or 1,
                 live=reading.live(settings),
+                remote=remote_options(settings),
                 command=_command(reading, options),
                 checkpoint=options.checkpoint,
                 keep_checkpoint=options.keep_checkpoint,

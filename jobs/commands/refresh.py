@@ -19,7 +19,7 @@ from jobs.commands.reading_options import ReadingOptions, loss_limits, print_cou
 from jobs.commands.signals import signals_as_errors
 from jobs.decode.plan import plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
-from jobs.sources.live.url import is_live
+from jobs.sources.url import is_live
 
 REJECT_RATIO = 0.001
 

@@ -16,6 +16,7 @@ from core.command_line import edge, print_json, printable, settings_and_store
 from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.context import publication_as_json, run_as_json
+from jobs.commands.live_options import remote_options
 from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
@@ -65,6 +66,7 @@ def run(options: Options) -> None:
                 repair=options.repair,
                 loss_limits=loss_limits(settings, options.allow_shrink),
                 live=reading.live(settings),
+                remote=remote_options(settings),
                 command=_command(reading, options),
             )
             job = Verify(

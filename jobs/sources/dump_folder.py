@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote
 
 from jobs.sources.collections import TIME_SERIES, VIEW, Namespace, choose, refuse_without_documents
@@ -15,56 +17,84 @@ _METADATA_ENDINGS: Final = (".metadata.json", ".metadata.json.gz")
 _NO_COLLECTIONS: Final = frozenset({"oplog", "prelude"})
 
 
-def _stem(path: Path) -> str | None:
-    for ending in sorted(_ENDINGS, key=len, reverse=True):
-        if path.name.endswith(ending):
-            return path.name.removesuffix(ending)
-    return None
+P = TypeVar("P")
 
 
-def _collection_name(path: Path, stem: str) -> str:
-    """The collection's name: from the metadata beside the file, as long names are cut in file names, else decoded."""
-    found = (_metadata(path.with_name(stem + ending)).get("collectionName") for ending in _METADATA_ENDINGS)
-    return next((name for name in found if isinstance(name, str)), unquote(stem))
+@dataclass(frozen=True, slots=True)
+class DumpedFile(Generic[P]):
+    """A file of a dump's folder.
 
+    :param database: the name of the folder that it is in, which is that of the database.
+    :param name: its own name.
+    :param is_on_top: whether it is in the dump's folder itself, and not in one of a database.
+    :param read: gives its content, as far as it can be read.
+    :param place: where it is.
+    """
 
-def _metadata(path: Path) -> dict[str, Any]:
-    """What mongodump wrote about a collection; empty where that cannot be read."""
-    try:
-        content = path.read_bytes()
-        found = json.loads(gzip.decompress(content) if path.name.endswith(".gz") else content)
-    except (OSError, ValueError, EOFError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    database: str
+    name: str
+    is_on_top: bool
+    read: Callable[[], bytes]
+    place: P
+
+    @property
+    def stem(self) -> str | None:
+        """The name without its ending, where it is that of a collection's documents."""
+        for ending in sorted(_ENDINGS, key=len, reverse=True):
+            if self.name.endswith(ending):
+                return self.name.removesuffix(ending)
+        return None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What mongodump wrote into it about a collection; empty where that cannot be read."""
+        try:
+            content = self.read()
+            found = json.loads(gzip.decompress(content) if self.name.endswith(".gz") else content)
+        except (OSError, ValueError, EOFError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 def collection_file(folder: Path, collection: str | None) -> Path:
-    """The file of `folder`, or of the database folders in it, that holds the transactions.
+    """The file of `folder`, or of the database folders in it, that holds the transactions; see `chosen_file`."""
+    paths = [path for path in sorted([*folder.glob("*"), *folder.glob("*/*")]) if path.is_file()]
+    files = [DumpedFile(_database(path), path.name, path.parent == folder, path.read_bytes, path) for path in paths]
+    return chosen_file(str(folder), files, collection).place
 
+
+def chosen_file(folder: str, files: Sequence[DumpedFile[P]], collection: str | None) -> DumpedFile[P]:
+    """That of `files` which holds the transactions.
+
+    :param folder: what messages call the dump.
     :param collection: the collection wanted, or None for ``transaction`` or ``transactions``.
     :raises SourceError: there is none, or more than one, and the message lists the collections that are there; or it
         is a view or a time series, whose documents are not.
     """
-    files: dict[Namespace, Path] = {}
+    metadata_files = {(one.database, one.name): one for one in files if one.name.endswith(_METADATA_ENDINGS)}
+    documents: dict[Namespace, DumpedFile[P]] = {}
+    for one in files:
+        stem = one.stem
+        if stem is None or (one.is_on_top and stem in _NO_COLLECTIONS):
+            continue
+        beside = (metadata_files.get((one.database, stem + ending)) for ending in _METADATA_ENDINGS)
+        # Long names are cut in the names of files.
+        named = (about.metadata.get("collectionName") for about in beside if about is not None)
+        name = next((name for name in named if isinstance(name, str)), unquote(stem))
+        documents[Namespace(one.database, name)] = one
     without_documents: dict[Namespace, dict[str, Any]] = {}
-    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
-        if path.name.endswith(_METADATA_ENDINGS):
-            metadata = _metadata(path)
-            if metadata.get("type") in (VIEW, TIME_SERIES) and isinstance(metadata.get("collectionName"), str):
-                without_documents[Namespace(_database(path), metadata["collectionName"])] = metadata
-            continue
-        stem = _stem(path)
-        if stem is None or not path.is_file() or (path.parent == folder and stem in _NO_COLLECTIONS):
-            continue
-        files[Namespace(_database(path), _collection_name(path, stem))] = path
-    chosen = choose(str(folder), list(files.keys() | without_documents.keys()), collection)
+    for about in metadata_files.values():
+        metadata = about.metadata
+        if metadata.get("type") in (VIEW, TIME_SERIES) and isinstance(metadata.get("collectionName"), str):
+            without_documents[Namespace(about.database, metadata["collectionName"])] = metadata
+    chosen = choose(folder, list(documents.keys() | without_documents.keys()), collection)
     metadata = without_documents.get(chosen, {})
     # A view has a file with mongodump --viewsAsCollections; the file of a time series has buckets.
-    if chosen not in files or metadata.get("type") == TIME_SERIES:
+    if chosen not in documents or metadata.get("type") == TIME_SERIES:
         options = metadata.get("options")
         view_on = options.get("viewOn") if isinstance(options, dict) else None
-        refuse_without_documents(str(folder), chosen, metadata["type"], view_on, [name.collection for name in files])
-    return files[chosen]
+        refuse_without_documents(folder, chosen, metadata["type"], view_on, [name.collection for name in documents])
+    return documents[chosen]
 
 
 def _database(path: Path) -> str:

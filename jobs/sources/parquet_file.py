@@ -227,13 +227,18 @@ class ParquetTable:
 
     def __init__(self, stored: Stored, stream: ByteStream | None) -> None:
         self.name = stored.name
+        self._is_remote = stream is None and stored.path is None
         self._file: Any = _copied(stream) if stream is not None else stored.open()
         if stream is None and stored.path is not None:
             self._file.close()
             self._file = pa.OSFile(str(stored.path))  # Arrow reads it without Python
         try:
             self.parquet = pq.ParquetFile(
-                self._file, buffer_size=_COPY_BYTES, pre_buffer=False, coerce_int96_timestamp_unit="ms"
+                # Of a remote object whole columns are asked for at a time.
+                self._file,
+                buffer_size=_COPY_BYTES,
+                pre_buffer=self._is_remote,
+                coerce_int96_timestamp_unit="ms",
             )
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -19,10 +20,12 @@ from jobs.sources.chunks import MAX_DOCUMENT_BYTES
 from jobs.sources.dump_folder import collection_file
 from jobs.sources.file_partition import PARTITION_BYTES, FilePartition, Form, ranges_of
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import is_live
 from jobs.sources.partition import Source
-from jobs.sources.stored import Stored, stored_at
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.url import is_glob, is_remote
+from jobs.sources.stored import Once, Stored, stored_at
 from jobs.sources.streams import STANDARD_INPUT, ByteStream
+from jobs.sources.url import is_live
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -44,13 +47,17 @@ def open_source(
     collection: str | None,
     live: LiveOptions | None = None,
     window: Window | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Source:
-    """Recognise a file, a mongodump folder, standard input (``-``) or a live collection, and list its partitions.
+    """Recognise a file, a mongodump folder, standard input (``-``), one of these at a URL, or a live collection.
+
+    Its partitions are listed, and not read.
 
     :param collection: the collection wanted of a dump or server that holds several, or None for the default names.
     :param live: how a live collection is read.
     :param window: of a live collection, read only what it counts and what it rejects for its time; None: all of it.
-    :raises UsageError: the URL of a server is not valid.
+    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
+    :raises UsageError: a URL is not valid.
     :raises SourceError: it cannot be read, or lacks the collection or a column.
     :raises UnknownFormat: the content is nothing that is read.
     :raises SourceDamaged: its beginning is broken already.
@@ -60,14 +67,40 @@ def open_source(
         from jobs.sources.live.collection import open_live
 
         return open_live(argument, fields, collection, live, window)
-    inside_dump = argument != STANDARD_INPUT and os.path.isdir(argument)  # noqa: PTH112 - Path raises for long names
-    stored = stored_at(str(collection_file(Path(argument), collection)) if inside_dump else argument)
+    stored, inside_dump = _stored(argument, collection, remote or RemoteOptions())
     stream = stored.stream()
     try:
         return _recognise(stored, stream, fields, collection, inside_dump)
     finally:
-        if stored.size is not None:
+        if not isinstance(stored, Once):
             stream.close()
+
+
+def expanded(arguments: Sequence[str], remote: RemoteOptions) -> tuple[str, ...]:
+    """`arguments` with each remote URL that has wildcards replaced by those of the objects that it stands for.
+
+    :raises UsageError: such a URL cannot be read.
+    :raises SourceError: there are none; the storage does not answer, or refuses.
+    """
+    found: list[str] = []
+    for argument in arguments:
+        if is_remote(argument) and is_glob(argument):
+            from jobs.sources.remote.stored import matching
+
+            found += matching(argument, remote)
+        else:
+            found.append(argument)
+    return tuple(found)
+
+
+def _stored(argument: str, collection: str | None, remote: RemoteOptions) -> tuple[Stored, bool]:
+    """Where the bytes of `argument` are, and whether they are those of a dump's folder."""
+    if is_remote(argument):
+        from jobs.sources.remote.stored import stored_object
+
+        return stored_object(argument, collection, remote)
+    inside_dump = argument != STANDARD_INPUT and os.path.isdir(argument)  # noqa: PTH112 - Path raises for long names
+    return stored_at(str(collection_file(Path(argument), collection)) if inside_dump else argument), inside_dump
 
 
 def _recognise(stored: Stored, stream: ByteStream, fields: Fields, collection: str | None, inside_dump: bool) -> Source:

@@ -31,9 +31,9 @@ from jobs.sources.live.failures import passes, source_error
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partition import LivePartition, Server, share, unshare
 from jobs.sources.live.times import TimeRange, joined, split
-from jobs.sources.live.url import redacted
 from jobs.sources.live.without_day import where_condition, without_day
 from jobs.sources.partition import Source
+from jobs.sources.url import redacted
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from pymongo.errors import ConfigurationError, InvalidURI
 
 from core.errors import SourceError, UsageError
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import redacted
+from jobs.sources.url import redacted
 
 Document = dict[str, Any]
 

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
-from functools import partial
+from functools import cache, partial
 from typing import Final, TypeVar
 
 from core.errors import SourceError
 from core.retrying import retry_async
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.storage import RemoteObject, Storage, new_storage, passes, source_error
+from jobs.sources.remote.storage import MISSING, Answered, RemoteObject, Storage, new_storage, passes, source_error
 from jobs.sources.remote.url import require_readable, scheme_of
 
 RANGE_BYTES: Final = 4 * 1024 * 1024
@@ -55,6 +56,10 @@ class Remote:
                 return await storage.describe(url)
             except FileNotFoundError:
                 return None
+            except Answered as error:
+                if error.status in MISSING:
+                    return None
+                raise
 
         return self._wait(url, storage, describe)
 
@@ -74,11 +79,14 @@ class Remote:
         storage = self._storage(url)
         return self._wait(url, storage, lambda: storage.matching(url))
 
-    def open(self, found: RemoteObject) -> io.RawIOBase:
-        """The stored bytes of `found` as a file: seekable where ranges of it can be asked for."""
+    def open(self, found: RemoteObject, start: int = 0, end: int | None = None) -> io.RawIOBase:
+        """The stored bytes of `found` from `start` on, as a file: seekable where ranges of it can be asked for.
+
+        :param end: up to there it reads ahead; what is read after it is only asked for then.
+        """
         storage = self._storage(found.url)
         if found.has_ranges and found.size is not None:
-            return _Ranges(self, storage, found, found.size)
+            return _Ranges(self, storage, found, found.size, start, end)
         return _WholeAnswer(self, storage, found)
 
     def submit(self, url: str, storage: Storage, call: Callable[[], Awaitable[T]]) -> Future[T]:
@@ -107,13 +115,16 @@ class Remote:
 class _Ranges(io.RawIOBase):
     """An object that is read in ranges: some ahead of what is read in order, and exactly what is read after a jump."""
 
-    def __init__(self, remote: Remote, storage: Storage, found: RemoteObject, size: int) -> None:
+    def __init__(
+        self, remote: Remote, storage: Storage, found: RemoteObject, size: int, start: int, end: int | None
+    ) -> None:
         super().__init__()
         self._remote = remote
         self._storage = storage
         self._found = found
         self._size = size
-        self._position = 0
+        self._ahead_until = size if end is None else end
+        self._position = start
         self._block = b""
         self._block_start = 0
         self._asked: deque[Future[bytes]] = deque()
@@ -170,7 +181,8 @@ class _Ranges(io.RawIOBase):
             self._forget()
             self._in_order = 0
             self._asked_until = self._position
-        self._ask_until(self._position + max(wanted, _FIRST_BYTES, min(self._in_order, _AHEAD) * RANGE_BYTES))
+        ahead = max(_FIRST_BYTES, min(self._in_order, _AHEAD) * RANGE_BYTES)
+        self._ask_until(self._position + max(wanted, min(ahead, self._ahead_until - self._position)))
         self._block, self._block_start = self._asked.popleft().result(), self._position
 
     def _ask_until(self, end: int) -> None:
@@ -251,3 +263,13 @@ class _WholeAnswer(io.RawIOBase):
                 if len(piece) > unread:
                     yield piece[unread:]
                 unread = max(0, unread - len(piece))
+
+
+def remote(options: RemoteOptions) -> Remote:
+    """That of this process; a process that was forked off has connections of its own."""
+    return _remote(options, os.getpid())
+
+
+@cache
+def _remote(options: RemoteOptions, process_id: int) -> Remote:
+    return Remote(options)

@@ -10,7 +10,7 @@ import importlib
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from core.errors import SourceChanged, SourceError
@@ -25,21 +25,21 @@ _CONNECTION_ERRORS: Final = frozenset(
 )
 """Of aiohttp, botocore and google-auth, which need not be installed; their own subclasses are meant too."""
 _DENIED: Final = frozenset({401, 403})
-_MISSING: Final = frozenset({404, 410})
+MISSING: Final = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteObject:
     """An object as it was found; it is read as this version or not at all.
 
-    :param url: with the secrets it has.
+    :param url: with the secrets it has; not in the representation, which logs and pages may show.
     :param size: in bytes, or None where the server does not say.
     :param version: the ETag or generation, or else when it was modified and its size; empty where there is neither.
     :param modified_ms: when it was last written, or None.
     :param has_ranges: whether parts of it can be asked for.
     """
 
-    url: str
+    url: str = field(repr=False)
     size: int | None
     version: str
     modified_ms: int | None = None
@@ -168,7 +168,7 @@ def source_error(url: str, error: Exception, options: RemoteOptions) -> SourceEr
     name = redacted_remote(url)
     if isinstance(error, SourceError):
         return error
-    if isinstance(error, FileNotFoundError) or (isinstance(error, Answered) and error.status in _MISSING):
+    if isinstance(error, FileNotFoundError) or (isinstance(error, Answered) and error.status in MISSING):
         return SourceError(f"{name} does not exist", "Check the URL.")
     if isinstance(error, Unauthenticated):
         return SourceError(f"{name} cannot be read: no credentials were found", str(error))

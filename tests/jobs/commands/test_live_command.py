@@ -17,7 +17,7 @@ from transactions import published_rows, spread, summaries_of
 
 from bench.mongo_urls import with_option
 from core.stores import open_stores
-from jobs.sources.live.url import redacted
+from jobs.sources.url import redacted
 
 TRANSACTIONS = spread([ObjectId(), "shop", 42], days=30, first=date(2024, 3, 10))
 

@@ -24,7 +24,7 @@ from core.stores import Stores
 from jobs.rebuild import Outcome, Rebuild, Request, Watcher
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import redacted
+from jobs.sources.url import redacted
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 
 Document = dict[str, Any]

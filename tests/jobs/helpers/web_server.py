@@ -9,7 +9,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -162,14 +162,12 @@ def web_server() -> Iterator[WebServer]:
 
         do_HEAD = do_GET  # noqa: N815 - named by the standard library
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
         def handle(self) -> None:
-            try:
+            with suppress(ConnectionError):  # the client gave up
                 super().handle()
-            except ConnectionError:
-                pass  # the client gave up
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

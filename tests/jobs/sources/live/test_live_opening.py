@@ -16,7 +16,7 @@ from core.errors import SourceError, UsageError
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_live
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import redacted
+from jobs.sources.url import redacted
 from jobs.sources.recognise import open_source
 
 

@@ -16,8 +16,8 @@ from jobs.decode.plan import Fields
 from jobs.sources.chunks import Buffer
 from jobs.sources.live.collection import open_collection, open_live
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.live.url import redacted
 from jobs.sources.partition import Reading
+from jobs.sources.url import redacted
 
 REAL = bool(os.environ.get("MONGO_URL"))
 

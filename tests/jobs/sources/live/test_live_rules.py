@@ -16,7 +16,7 @@ from jobs.sources.live.cursors import backoff_s, projection_of
 from jobs.sources.live.failures import passes
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
-from jobs.sources.live.url import is_live, redacted
+from jobs.sources.url import is_live, redacted
 from jobs.sources.live.without_day import without_day
 
 INSTANTS = st.integers(-50, 50)

@@ -1,0 +1,107 @@
+"""Remote objects as the sources of a run name them: one, one of a dump's folder, or all that wildcards stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import unquote
+
+from core.errors import SourceError
+from jobs.sources.dump_folder import DumpedFile, chosen_file
+from jobs.sources.remote.objects import remote
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.storage import RemoteObject
+from jobs.sources.remote.url import redacted_remote, scheme_of
+from jobs.sources.stored import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject(Stored):
+    """A remote object, of one version; see `Stored`. Its representation has no secrets.
+
+    :param found: the object.
+    :param options: how it is read.
+    """
+
+    found: RemoteObject
+    options: RemoteOptions
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """See `Stored`."""
+        return self.found.name
+
+    @property
+    def size(self) -> int | None:  # type: ignore[override]
+        """See `Stored`; None where it can only be read as a whole."""
+        return self.found.size if self.found.has_ranges else None
+
+    @property
+    def version(self) -> str:  # type: ignore[override]
+        """See `Stored`."""
+        return self.found.version
+
+    def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:
+        """See `Stored.open`."""
+        opened: Any = remote(self.options).open(self.found, start, end)
+        return opened  # type: ignore[no-any-return]
+
+    def require_unchanged(self) -> None:
+        """See `Stored.require_unchanged`."""
+        now = remote(self.options).describe(self.found.url)
+        if now is None:
+            raise self.found.changed("it was removed")
+        if (now.version, now.size) != (self.found.version, self.found.size):
+            raise self.found.changed(f"it was {self.found.version or self.found.size} and is {now.version or now.size}")
+
+
+def stored_object(url: str, collection: str | None, options: RemoteOptions) -> tuple[StoredObject, bool]:
+    """The object of that URL, or that of a dump's folder which holds the transactions; and whether it is such a folder.
+
+    :raises UsageError: the URL cannot be read.
+    :raises SourceError: there is no such object, or not the collection; the storage does not answer, or refuses.
+    """
+    objects = remote(options)
+    found = None if url.endswith("/") else objects.describe(url)
+    if found is not None:
+        return StoredObject(found, options), False
+    files = [_dumped(url, one, options) for one in objects.below(url)]
+    if not files:
+        raise SourceError(f"{redacted_remote(url)} does not exist", "Check the URL.")
+    chosen = chosen_file(redacted_remote(url), files, collection)
+    found = objects.describe(chosen.place)
+    if found is None:
+        raise SourceError(f"{redacted_remote(chosen.place)} was removed meanwhile", "Try again.")
+    return StoredObject(found, options), True
+
+
+def matching(url: str, options: RemoteOptions) -> Sequence[str]:
+    """The URLs of the objects that one with wildcards stands for, at least one.
+
+    :raises SourceError: there are none; the storage does not answer, or refuses.
+    """
+    found = remote(options).matching(url)
+    if not found:
+        raise SourceError(f"no object matches {redacted_remote(url)}", "Check the URL.")
+    return found
+
+
+def _dumped(folder: str, url: str, options: RemoteOptions) -> DumpedFile[str]:
+    def read() -> bytes:
+        found = remote(options).describe(url)
+        if found is None:
+            raise FileNotFoundError
+        with remote(options).open(found) as opened:
+            return opened.read()
+
+    folders, _, name = url.rpartition("/")
+    is_http = scheme_of(url).startswith("http")
+    database = folders.rpartition("/")[2]
+    return DumpedFile(
+        unquote(database),
+        unquote(name) if is_http else name,
+        folders == folder.rstrip("/"),
+        read,
+        url,
+    )
