@@ -65,6 +65,6 @@ def _rules(passes: Callable[[BaseException], bool], backoff: Backoff) -> dict[st
     return {
         "retry": retry_if_exception(passes),
         "stop": stop_after_attempt(backoff.retries + 1),
-        "wait": wait_exponential_jitter(backoff.first_s, backoff.longest_s, jitter=backoff.first_s),
+        "wait": wait_exponential_jitter(multiplier=backoff.first_s, max=backoff.longest_s, jitter=backoff.first_s),
         "reraise": True,
     }

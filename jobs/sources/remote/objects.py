@@ -87,7 +87,7 @@ class Remote:
         storage = self._storage(found.url)
         if found.has_ranges and found.size is not None:
             return _Ranges(self, storage, found, found.size, start, end)
-        return _WholeAnswer(self, storage, found)
+        return _WholeAnswer(self, storage, found, start)
 
     def submit(self, url: str, storage: Storage, call: Callable[[], Awaitable[T]]) -> Future[T]:
         """Begin `call`, with retries; what it raises is a `SourceError`."""
@@ -201,12 +201,13 @@ class _Ranges(io.RawIOBase):
 class _WholeAnswer(io.RawIOBase):
     """An object of which no ranges can be asked for: one answer, begun again where it breaks."""
 
-    def __init__(self, remote: Remote, storage: Storage, found: RemoteObject) -> None:
+    def __init__(self, remote: Remote, storage: Storage, found: RemoteObject, start: int) -> None:
         super().__init__()
         self._remote = remote
         self._storage = storage
         self._found = found
-        self._position = 0
+        self._start = start
+        self._position = start
         self._piece = b""
         self._pieces: AsyncGenerator[bytes] | None = None
 
@@ -251,7 +252,7 @@ class _WholeAnswer(io.RawIOBase):
             await pieces.aclose()
 
     async def _from_position(self) -> AsyncGenerator[bytes]:
-        if self._position and not self._found.version:
+        if self._position > self._start and not self._found.version:
             raise SourceError(
                 f"{self._found.name} cannot be read: the answer broke off after {self._position} bytes, and the server "
                 "names no version of the file (ETag or Last-Modified), so that reading cannot go on",

@@ -57,6 +57,7 @@ class WebServer:
     :param origin: the host and port to which requests are passed on instead.
     :param troubles: for the GETs to come, one each, in this order.
     :param has_ranges: whether parts can be asked for; likewise `has_versions`, whether ETag and Last-Modified are sent.
+    :param released: set when answers that are waited for shall come; see `stall`.
     :param asked: method, path with query, and headers of each request so far.
     """
 
@@ -74,6 +75,13 @@ class WebServer:
     def url(self) -> str:
         """Without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
+
+    def forget(self) -> None:
+        """Have no troubles, and forget what was asked."""
+        self.troubles.clear()
+        self.asked.clear()
+        self.released.set()
+        self.released = threading.Event()
 
     def stall(self, answer: Answer) -> Answer:
         """Say nothing until the end of the test."""
@@ -102,6 +110,8 @@ class WebServer:
             links = "".join(f'<a href="{name}">{name}</a>' for name in sorted(inside))
             return Answer(200, {"Content-Type": "text/html"}, links.encode())
         content = self.files.get(path)
+        if content is None and any(name.startswith(f"{path}/") for name in self.files):
+            return Answer(301, {"Location": f"{path}/"}, b"")
         if content is None:
             return Answer(404, {}, b"no such file")
         known: dict[str, str] = {}

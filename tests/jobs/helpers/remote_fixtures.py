@@ -1,0 +1,71 @@
+"""Moto's S3 server and HTTP servers on loopback; the one of S3 is reached through a server that can have troubles."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from remote_storage import SECRETS, Storage, environment_of
+from web_server import WebServer, web_server
+
+_MOTO = """
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+print(server.port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[tuple[str, int]]:
+    """Host and port of moto's server."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _MOTO], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield "127.0.0.1", int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server_of_s3(moto: tuple[str, int]) -> Iterator[WebServer]:
+    """A server in front of moto's, at the same place for all tests: connections to it are kept."""
+    with web_server() as server:
+        server.origin = moto
+        yield server
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    """An HTTP server of this test alone."""
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(server_of_s3: WebServer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Storage:
+    """A bucket of this test alone, with the environment that leads to it."""
+    for name, value in environment_of(server_of_s3).items():
+        monkeypatch.setenv(name, value)
+    server_of_s3.forget()
+    bucket = f"bucket-{abs(hash(request.node.nodeid)):x}"
+    storage = Storage("s3", server_of_s3, f"s3://{bucket}", f"s3://{bucket}")
+    storage.put("", b"")
+    return storage
+
+
+@pytest.fixture(params=["http", "s3"])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """A storage of each kind, empty."""
+    if request.param == "s3":
+        found: Storage = request.getfixturevalue("s3")
+        return found
+    web: WebServer = request.getfixturevalue("web")
+    return Storage("http", web, f"http://reader:{SECRETS[0]}@127.0.0.1:{web.port}", web.url)

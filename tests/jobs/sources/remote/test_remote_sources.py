@@ -1,0 +1,119 @@
+"""Sources at URLs give what the same files give here: every form, folders of dumps, wildcards, ranges side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from remote_storage import OPTIONS, SECRETS, Storage
+from web_server import Answer, WebServer, as_it_is, slow_down
+
+from core.calendar.days import LocalDays
+from core.errors import SourceChanged, SourceError, UsageError
+from jobs.counting import Counted, Counting
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.sources import file_partition
+from jobs.sources.recognise import expanded, open_source
+
+pytest_plugins = ["remote_fixtures"]
+
+SHOP = Path(__file__).parents[3] / "data" / "shop"
+EVER = Window(-(2**62), 2**62, -(2**62), 2**62)
+FORMS = ["transaction.bson", "dump/shop/transaction.bson.gz", "shop.archive", "shop.archive.gz", "transaction.csv"]
+FORMS += ["transaction.relaxed.jsonl", "transaction.array.json"]
+
+
+def counted(sources: Sequence[str | Path], quarantine: Path) -> Counted:
+    """What is counted of `sources`, whatever is rejected."""
+    days = LocalDays("Asia/Tehran")
+    counting = Counting(Fields(), EVER, days, 1.0, 2, lambda _: None, lambda **_: None)
+    arguments = expanded(tuple(map(str, sources)), OPTIONS)
+    return counting.count([partial(open_source, one, Fields(), None, remote=OPTIONS) for one in arguments], quarantine)
+
+
+def figures(found: Counted) -> tuple[object, ...]:
+    """What two ways of reading the same documents must agree on; rejects without the name of their source."""
+    daily = found.daily.sort("merchant_id", "day")
+    lines = [] if found.quarantine is None else found.quarantine.read_text().splitlines()
+    rejects = [{**json.loads(line), "source": None} for line in lines]
+    return daily.rows(), found.counts, found.rejects_by_reason, rejects, found.forms
+
+
+@pytest.fixture
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small files be cut into ranges, too."""
+    monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 20_000)
+
+
+@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_what_the_file_gives(form: str, s3: Storage, tmp_path: Path) -> None:
+    url = s3.put(f"/{form}", (SHOP / form).read_bytes())
+    s3.server.troubles.extend([as_it_is, slow_down] * 3)
+    assert figures(counted([url], tmp_path / "remote")) == figures(counted([SHOP / form], tmp_path / "local"))
+
+
+@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.parametrize("has_ranges", [True, False])
+def test_files_of_http_servers_give_what_the_files_give(web: WebServer, has_ranges: bool, tmp_path: Path) -> None:
+    web.has_ranges = has_ranges
+    for form in FORMS:
+        web.files[f"/{form}"] = (SHOP / form).read_bytes()
+    urls = [f"{web.url}/{form}" for form in FORMS]
+    local = counted([SHOP / form for form in FORMS], tmp_path / "local")
+    assert figures(counted(urls, tmp_path / "remote")) == figures(local)
+
+
+def test_a_table_gives_what_the_file_gives_by_row_groups(storage: Storage, tmp_path: Path) -> None:
+    path = tmp_path / "shop.parquet"
+    rows = 5000
+    columns = {
+        "merchantId": pa.array([f"m{i % 7}" for i in range(rows)]),
+        "amount": pa.array(range(rows)),
+        "createdAt": pa.array([1_700_000_000_000 + i * 1000 for i in range(rows)], pa.timestamp("ms")),
+        "unread": pa.array(["x" * 50] * rows),
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=900)
+    url = storage.put("/shop.parquet", path.read_bytes())
+    assert figures(counted([url], tmp_path / "remote")) == figures(counted([path], tmp_path / "local"))
+
+
+def test_the_folder_of_a_dump_and_wildcards_name_objects(storage: Storage, tmp_path: Path) -> None:
+    for path in sorted((SHOP / "dump").rglob("*.gz")):
+        storage.put(f"/{path.relative_to(SHOP)}", path.read_bytes())
+    local = figures(counted([SHOP / "dump"], tmp_path / "local"))
+    for number, name in enumerate(["dump/", "dump/shop/", "dump/shop/trans*.bson.gz"]):
+        assert figures(counted([f"{storage.base}/{name}"], tmp_path / f"remote{number}")) == local
+
+
+def test_one_object_given_twice_is_refused(storage: Storage, tmp_path: Path) -> None:
+    url = storage.put("/shop.bson", (SHOP / "transaction.bson").read_bytes())
+    with pytest.raises(UsageError, match="is given twice"):
+        counted([url, f"{storage.base}/*.bson"], tmp_path / "rejects")
+
+
+def test_wildcards_that_match_nothing_are_an_error(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no object matches"):
+        counted([f"{storage.base}/*.bson"], tmp_path / "rejects")
+
+
+@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.parametrize("form", ["transaction.bson", "shop.archive.gz", "transaction.csv"])
+def test_a_source_that_changes_while_it_is_counted_ends_the_run(form: str, storage: Storage, tmp_path: Path) -> None:
+    content = (SHOP / form).read_bytes()
+    url = storage.put(f"/{form}", content)
+
+    def change(answer: Answer) -> Answer:
+        storage.put(f"/{form}", content + b"\0")
+        return answer
+
+    storage.server.troubles.extend([as_it_is] * (1 if storage.kind == "http" else 0) + [change])
+    with pytest.raises(SourceChanged) as caught:
+        counted([url], tmp_path / "rejects")
+    assert not any(secret in repr(caught.value) for secret in SECRETS)
