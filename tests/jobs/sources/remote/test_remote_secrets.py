@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from web_server import Answer, WebServer, as_it_is, slow_down
+from web_server import Answer, Trouble, WebServer, as_it_is, slow_down
 
 pytest_plugins = ["remote_fixtures"]
 
@@ -23,7 +23,7 @@ def refuse(_: Answer) -> Answer:
 def test_no_secret_of_a_url_leaves_the_process(ending: str, web: WebServer, tmp_path: Path) -> None:
     content = (SHOP / "transaction.bson").read_bytes()
     web.files["/shop.bson"] = content
-    troubles = {
+    troubles: dict[str, list[Trouble]] = {
         "published": [],
         "refused": [refuse] * 9,
         "throttled": [slow_down] * 9,
