@@ -6,9 +6,12 @@ Tenacity does it; it is imported with the first call, as most commands never wai
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from tenacity import AttemptManager, Retrying
 
 T = TypeVar("T")
 
@@ -32,7 +35,7 @@ def retry(
     call: Callable[[], T],
     passes: Callable[[BaseException], bool],
     backoff: Backoff,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> T:
     """What `call` returns, repeated while it fails with an error that `passes`.
 
@@ -44,9 +47,52 @@ def retry(
     >>> retry(lambda: 8 // next(answers), lambda error: isinstance(error, ZeroDivisionError), Backoff(first_s=0.001))
     2
     """
-    from tenacity import Retrying
+    return _retrying(passes, backoff, sleep)(call)
 
-    return Retrying(sleep=sleep, **_rules(passes, backoff))(call)
+
+def attempts(
+    passes: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object] = time.sleep
+) -> Iterator[AttemptManager]:
+    """Contexts for a generator, which cannot be called again: what is done in one is retried in the next; see `retry`.
+
+    >>> for attempt in attempts(lambda error: isinstance(error, OSError), Backoff()):
+    ...     with attempt:
+    ...         print("done")
+    done
+    """
+    return iter(_retrying(passes, backoff, sleep))
+
+
+def retry_iteration(
+    begin: Callable[[], Generator[T]],
+    passes: Callable[[BaseException], bool],
+    backoff: Backoff,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Generator[T]:
+    """What `begin` yields, begun again where it fails with an error that `passes`; see `retry`.
+
+    Each item ends the failures in a row, so `begin` has to go on after the last item that it has yielded.
+    """
+    items: Generator[T] | None = None
+
+    def following() -> tuple[T] | None:
+        nonlocal items
+        if items is None:
+            items = begin()
+        try:
+            return (next(items),)
+        except StopIteration:
+            return None
+        except BaseException:
+            items = None
+            raise
+
+    try:
+        while (item := retry(following, passes, backoff, sleep)) is not None:
+            yield item[0]
+    finally:
+        if items is not None:
+            items.close()
 
 
 async def retry_async(call: Callable[[], Awaitable[T]], passes: Callable[[BaseException], bool], backoff: Backoff) -> T:
@@ -57,6 +103,15 @@ async def retry_async(call: Callable[[], Awaitable[T]], passes: Callable[[BaseEx
         return await call()
 
     return await AsyncRetrying(**_rules(passes, backoff))(attempt)
+
+
+def _retrying(passes: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object]) -> Retrying:
+    from tenacity import Retrying
+
+    def wait(seconds: float) -> None:
+        sleep(seconds)
+
+    return Retrying(sleep=wait, **_rules(passes, backoff))
 
 
 def _rules(passes: Callable[[BaseException], bool], backoff: Backoff) -> dict[str, Any]:

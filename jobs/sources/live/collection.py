@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from core.errors import SourceError
+from core.retrying import attempts
 from jobs.decode.batch import Chunk
 from jobs.decode.decoder import BsonDecoder
 from jobs.decode.judge import Window
@@ -26,7 +26,7 @@ from jobs.sources.collections import Namespace, choose
 from jobs.sources.live import partitions
 from jobs.sources.live.connecting import AS_STORED, Document, connect
 from jobs.sources.live.counting import check_count
-from jobs.sources.live.cursors import backoff_s, batch_of, persistently, projection_of
+from jobs.sources.live.cursors import batch_of, persistently, projection_of
 from jobs.sources.live.failures import passes, source_error
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partition import LivePartition, Server, share, unshare
@@ -187,19 +187,13 @@ class LiveCollection:
         """
         query = {updated_field: TimeRange(since_ms).condition()}
         path = time_field.split(".")
-        failures = 0
-        while True:
-            try:
-                with self._collection.find(
-                    query, {"_id": 0, time_field: 1}, batch_size=self._options.batch_documents
-                ) as cursor:
-                    yield from _distinct_times(cursor, path, self._options.batch_documents)
-                return
-            except PyMongoError as error:
-                failures += 1
-                if failures > self._options.retries or not passes(error):
-                    raise source_error(self.name, error) from None
-                threading.Event().wait(backoff_s(failures, self._options))
+        size = self._options.batch_documents
+        try:
+            for attempt in attempts(passes, self._options.backoff):
+                with attempt, self._collection.find(query, {"_id": 0, time_field: 1}, batch_size=size) as cursor:
+                    yield from _distinct_times(cursor, path, size)
+        except PyMongoError as error:
+            raise source_error(self.name, error) from None
 
     def _parts(self, time_field: str, ranges: list[TimeRange] | None, documents: int) -> list[partitions.Part]:
         """What the cursors read, one part after another."""

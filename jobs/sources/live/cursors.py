@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -12,6 +13,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from core.errors import SourceDamaged, SourceError
+from core.retrying import retry, retry_iteration
 from jobs.decode.bson_kernel import end_of_documents
 from jobs.decode.jit import PADDING, Bytes
 from jobs.decode.plan import Fields
@@ -66,31 +68,30 @@ def batches_of(
     """
     progress = progress_of(part, fields.time)
     projection = projection_of(fields.paths())
-    failures = 0
     documents = 0
-    while not stop.is_set():
-        query = progress.query()
-        try:
-            with collection.find_raw_batches(
-                query, projection, sort=progress.sort, batch_size=options.batch_documents
-            ) as cursor:
-                for answer in cast("Iterator[bytes]", cursor):
-                    if stop.is_set():
-                        return
-                    unread = progress.unread(answer)
-                    if not unread:
-                        continue
-                    batch = batch_of(name, unread)
-                    progress.read(unread, batch.last)
-                    failures = 0
-                    documents += batch.count
-                    yield batch
+
+    def unread() -> Generator[bytes]:
+        with collection.find_raw_batches(
+            progress.query(), projection, sort=progress.sort, batch_size=options.batch_documents
+        ) as cursor:
+            yield from filter(None, map(progress.unread, cast("Iterator[bytes]", cursor)))
+
+    def still_passes(error: BaseException) -> bool:
+        return not stop.is_set() and passes(error)
+
+    try:
+        with closing(retry_iteration(unread, still_passes, options.backoff, stop.wait)) as answers:
+            for raw in answers:
+                if stop.is_set():
+                    return
+                batch = batch_of(name, raw)
+                progress.read(raw, batch.last)
+                documents += batch.count
+                yield batch
+    except PyMongoError as error:
+        if stop.is_set():
             return
-        except PyMongoError as error:
-            failures += 1
-            if failures > options.retries or not passes(error):
-                raise source_error(name, error, f"after {documents} documents of a part") from None
-            stop.wait(backoff_s(failures, options))
+        raise source_error(name, error, f"after {documents} documents of a part") from None
 
 
 def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
@@ -98,20 +99,10 @@ def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
 
     :raises SourceError: it refuses, or keeps failing.
     """
-    failures = 0
-    while True:
-        try:
-            return ask()
-        except PyMongoError as error:
-            failures += 1
-            if failures > options.retries or not passes(error):
-                raise source_error(name, error) from None
-            threading.Event().wait(backoff_s(failures, options))
-
-
-def backoff_s(failures: int, options: LiveOptions) -> float:
-    """Seconds to wait after so many failures in a row."""
-    return float(min(options.backoff_max_s, options.backoff_s * 2 ** (failures - 1)))
+    try:
+        return retry(ask, passes, options.backoff)
+    except PyMongoError as error:
+        raise source_error(name, error) from None
 
 
 def batch_of(name: str, raw: bytes) -> Batch:

@@ -36,7 +36,7 @@ _PASSING: Final = frozenset(
 )
 
 
-def passes(error: PyMongoError) -> bool:
+def passes(error: BaseException) -> bool:
     """Whether the same request may succeed after a while."""
     if isinstance(error, OperationFailure):
         return error.code in _PASSING or error.has_error_label("RetryableReadError")

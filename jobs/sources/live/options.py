@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.retrying import Backoff
+
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
@@ -16,7 +18,7 @@ class LiveOptions:
     :param timeout_s: seconds to wait for a server that can be reached.
     :param answer_timeout_s: seconds to wait for one answer; one that has to search or sort may take minutes.
     :param retries: how many failures in a row, without a new document in between, a cursor is given.
-    :param backoff_s: seconds before the first of these; doubled for each further one, up to `backoff_max_s`.
+    :param backoff_s: seconds before the first of these; see `core.retrying.Backoff`, also for `backoff_max_s`.
     :param split_from: documents from which on several cursors are worth the search for where they begin.
     """
 
@@ -28,3 +30,8 @@ class LiveOptions:
     backoff_s: float = 0.5
     backoff_max_s: float = 15.0
     split_from: int = 50_000
+
+    @property
+    def backoff(self) -> Backoff:
+        """How failures in passing are retried."""
+        return Backoff(self.retries, self.backoff_s, self.backoff_max_s)

@@ -16,8 +16,8 @@ from core.errors import SourceError, UsageError
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_live
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.url import redacted
 from jobs.sources.recognise import open_source
+from jobs.sources.url import redacted
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from core.errors import SourceError, UsageError
 from jobs.sources.live import id_order
 from jobs.sources.live.connecting import connect
 from jobs.sources.live.counting import check_count
-from jobs.sources.live.cursors import backoff_s, projection_of
+from jobs.sources.live.cursors import projection_of
 from jobs.sources.live.failures import passes
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
-from jobs.sources.url import is_live, redacted
 from jobs.sources.live.without_day import without_day
+from jobs.sources.url import is_live, redacted
 
 INSTANTS = st.integers(-50, 50)
 RANGES = st.lists(st.builds(TimeRange, INSTANTS, st.none() | INSTANTS), max_size=5)
@@ -174,8 +174,3 @@ def test_only_failures_that_pass_are_worth_another_try() -> None:
         assert passes(error)
     for code in (13, 18, 2, None):
         assert not passes(OperationFailure("x", code))
-
-
-def test_waits_grow_up_to_a_limit() -> None:
-    waits = [backoff_s(failures, LiveOptions(backoff_s=1, backoff_max_s=5)) for failures in range(1, 6)]
-    assert waits == [1, 2, 4, 5, 5]

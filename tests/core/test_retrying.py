@@ -1,0 +1,98 @@
+"""What fails in passing is retried, ever more slowly, and so often and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from core.retrying import Backoff, attempts, retry, retry_iteration
+
+FOUR = Backoff(retries=4, first_s=1.0, longest_s=5.0)
+
+
+def passes(error: BaseException) -> bool:
+    """Whether `error` is one of those that pass."""
+    return isinstance(error, OSError)
+
+
+def test_the_pauses_double_up_to_the_longest_and_are_never_the_same_for_all() -> None:
+    waited: list[list[float]] = [[], []]
+    for pauses in waited:
+        with pytest.raises(OSError, match="down"):
+            retry(_down, passes, FOUR, pauses.append)
+        assert [1 <= pauses[0] <= 2, 2 <= pauses[1] <= 3, 4 <= pauses[2] <= 5, pauses[3] == 5] == [True] * 4
+    assert waited[0][:3] != waited[1][:3]
+
+
+def test_what_succeeds_at_the_last_try_is_returned() -> None:
+    calls = iter([OSError, OSError, OSError, OSError, None])
+
+    def call() -> str:
+        if (error := next(calls)) is not None:
+            raise error
+        return "done"
+
+    assert retry(call, passes, FOUR, lambda _: None) == "done"
+
+
+def test_an_error_that_does_not_pass_is_raised_at_once() -> None:
+    waited: list[float] = []
+    with pytest.raises(ZeroDivisionError):
+        retry(lambda: 1 // 0, passes, FOUR, waited.append)
+    assert waited == []
+
+
+def test_an_iteration_goes_on_and_each_item_ends_the_failures_in_a_row() -> None:
+    given: list[int] = []
+    failures = iter([3, 4, 4, 0])
+    left = [next(failures)]
+
+    def begin() -> Generator[int]:
+        while len(given) < 3:
+            if left[0]:
+                left[0] -= 1
+                raise OSError
+            given.append(len(given))
+            left[0] = next(failures)
+            yield given[-1]
+
+    assert list(retry_iteration(begin, passes, FOUR, lambda _: None)) == [0, 1, 2]
+
+
+def test_an_iteration_that_is_given_up_is_closed() -> None:
+    closed: list[bool] = []
+
+    def begin() -> Generator[int]:
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+
+    items = retry_iteration(begin, passes, FOUR)
+    assert next(items) == 0
+    items.close()
+    assert closed == [True]
+
+
+def test_a_generator_is_begun_again_and_can_be_given_up() -> None:
+    begun: list[int] = []
+
+    def items() -> Generator[int]:
+        for attempt in attempts(passes, FOUR, lambda _: None):
+            with attempt:
+                begun.append(1)
+                yield len(begun)
+                if len(begun) < 3:
+                    raise OSError
+
+    assert list(items()) == [1, 2, 3]
+    begun.clear()
+    given_up = items()
+    next(given_up)
+    given_up.close()
+    assert len(begun) == 1
+
+
+def _down() -> None:
+    raise OSError("down")
