@@ -149,8 +149,8 @@ def rebuild(
         typer.Argument(
             metavar="SOURCE...",
             help="A .bson file, mongodump folder or archive, mongoexport JSON or CSV, or Parquet; plain or gzipped, "
-            "told apart by content; - for standard input; mongodb://host/database for a live collection. Several add "
-            "up. [default: SOURCE_URL]",
+            "told apart by content; one of these at s3://, gs:// or https://, with wildcards; - for standard input; "
+            "mongodb://host/database for a live collection. Several add up. [default: SOURCE_URL]",
         ),
     ] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Replace everything the store holds.")] = False,

@@ -27,7 +27,8 @@ class SourceSettings(BaseSettings):
         default=30.0,
         gt=0,
         le=86_400,
-        description="Seconds to look for the server of a live collection; what its URL says goes before.",
+        description="Seconds to look for the server of a live collection, unless its URL says otherwise; and seconds after "
+        "which a silent answer of object storage is retried.",
     )
     source_answer_timeout_s: float = Field(
         default=600.0,
@@ -36,5 +37,8 @@ class SourceSettings(BaseSettings):
         description="Seconds that this server may take for one answer; what its URL says goes before.",
     )
     source_retries: int = Field(
-        default=8, ge=0, le=1000, description="Failures in a row after which a live collection is given up."
+        default=8,
+        ge=0,
+        le=1000,
+        description="Failures in a row after which a live collection or remote file is given up.",
     )
