@@ -188,6 +188,13 @@ def rebuild(
     keep_checkpoint: Annotated[
         bool, typer.Option("--keep-checkpoint", help="Leave the results of --checkpoint there after publishing.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Count on the workers of a Dask cluster: tcp://HOST:8786, or local:N for N processes on this host.",
+        ),
+    ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -206,7 +213,17 @@ def rebuild(
     )  # fmt: skip
     command.run(
         command.Options(
-            reading, truncate, first, last, allow_empty, allow_shrink, store, as_json, checkpoint, keep_checkpoint
+            reading,
+            truncate,
+            first,
+            last,
+            allow_empty,
+            allow_shrink,
+            store,
+            as_json,
+            checkpoint,
+            keep_checkpoint,
+            cluster,
         )
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -22,11 +22,14 @@ from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.local_runner import in_background, run_locally
 from jobs.merging import Merged, Merger, Proven
-from jobs.partitions import Plan, Watch
+from jobs.partitions import PartitionResult, Plan, Watch
 from jobs.quarantine import QUARANTINE_BYTES, Quarantine, where_rejects_are
 from jobs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.partition import Reading, Source
+
+if TYPE_CHECKING:
+    from jobs.cluster_runner import Cluster
 
 _NAMED_MERCHANTS: Final = 5
 _A_FEW: Final = 10
@@ -83,12 +86,14 @@ class Progress:
     :param done_bytes: how many stored bytes have been read of all sources.
     :param documents: how many documents have been read.
     :param total_bytes: how many stored bytes there are in all, or None where that is not known.
+    :param cluster: how the cluster does that counts, or empty.
     """
 
     name: str
     done_bytes: int
     documents: int
     total_bytes: int | None
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ class Counting:
     :param collection: the collection wanted of a dump, or None for the default names.
     :param chunk_bytes: how much of a file is read at a time.
     :param checkpoint: where the results of finished partitions are kept, or None.
+    :param cluster: the Dask cluster whose workers count, or None for the threads of this process.
     """
 
     fields: Fields
@@ -124,6 +130,7 @@ class Counting:
     collection: str | None = None
     chunk_bytes: int = CHUNK_BYTES
     checkpoint: Checkpoint | None = None
+    cluster: str | None = None
 
     def count(
         self, sources: Iterable[Callable[[], Source]], quarantine_path: Path, earlier_quarantine: Path | None = None
@@ -189,14 +196,26 @@ class Counting:
             for list_source in sources:
                 listed.append(in_background(list_source))
             _require_distinct(listed)
-            self._count_all(listed, merged, quarantine, warnings)
+            if self.cluster is None:
+                self._count_all(listed, merged, quarantine, warnings, None)
+            else:
+                # Imported when it is asked for.
+                from jobs.cluster_runner import cluster_at
+
+                with cluster_at(self.cluster) as cluster:
+                    self._count_all(listed, merged, quarantine, warnings, cluster)
         finally:
             for source in listed:
                 source.close()
         return tuple(source.form for source in listed)
 
     def _count_all(
-        self, sources: list[Source], merged: Merged, quarantine: Quarantine | None, warnings: list[str]
+        self,
+        sources: list[Source],
+        merged: Merged,
+        quarantine: Quarantine | None,
+        warnings: list[str],
+        cluster: Cluster | None,
     ) -> None:
         watch = Watch()
         documents = [0] * len(sources)
@@ -206,6 +225,8 @@ class Counting:
             documents[number] += result.counts.read
             leading = merged.leading
             merged.add(result)
+            if cluster is not None:
+                cluster.take(proven)
             if number:
                 merged.leading = leading  # of the first source only
             if quarantine is not None:
@@ -215,12 +236,17 @@ class Counting:
 
         def tick() -> None:
             name = sources[merger.tasks[min(merger.next, len(merger.tasks) - 1)].source].name
-            self.progress(Progress(name, *watch.so_far, _expected_bytes(sources, watch)))
+            status = "" if cluster is None else str(cluster.status)
+            self.progress(Progress(name, *watch.so_far, _expected_bytes(sources, watch), status))
 
         merger, plan = Merger(sources, take), self._plan(quarantine)
         if self.checkpoint is not None:
             warnings += self.checkpoint.begin([task.partition for task in merger.tasks], plan)
-        run_locally(merger, plan, self._readers(sources), watch, tick, self.checkpoint)
+        if cluster is None:
+            run_locally(merger, plan, self._readers(sources), watch, tick, self.checkpoint)
+        else:
+            for daily, kinds in cluster.count(merger, plan, watch, tick):
+                merged.add(PartitionResult(None, None, daily=daily, kinds=kinds))
         for source, read in zip(sources, documents, strict=True):
             for partition in source.partitions[:1]:
                 partition.require_unchanged()

@@ -64,6 +64,8 @@ class Request:
     :param command: what the ledger calls the run.
     :param checkpoint: the folder or URL for the results of finished partitions, so that a run that was killed can go
         on; None: nothing is kept.
+    :param cluster: the Dask cluster whose workers count, ``tcp://HOST:PORT`` or ``local:N``; None: threads of this
+        process.
     :param keep_checkpoint: whether they stay there when the run has published.
     """
 
@@ -83,6 +85,7 @@ class Request:
     max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "rebuild"
     checkpoint: str | None = None
+    cluster: str | None = None
     keep_checkpoint: bool = False
 
     @property
@@ -149,6 +152,7 @@ class Rebuild:
             raise UsageError(
                 "--truncate and --from/--to contradict one another", "Replace everything, or some days: choose one."
             )
+        _require_cluster(request)
         days = RequestedDays.of(request.first_key, request.last_key, self._calendar, self._local_days)
         _require_distinct(request)
         meaning = meaning_of(request.fields, self._calendar, self._local_days)
@@ -232,6 +236,7 @@ class Rebuild:
             collection=request.collection,
             chunk_bytes=request.chunk_bytes,
             checkpoint=checkpoint,
+            cluster=request.cluster,
         )
         window = days.window if request.is_partial else None
         sources = (
@@ -318,6 +323,19 @@ def _remove(checkpoint: Checkpoint, keeper: RunKeeper) -> None:
         checkpoint.remove()
     except ServiceError as error:
         keeper.update(warnings=(*keeper.run.warnings, f"{error.sentence}, so that it stays"))
+
+
+def _require_cluster(request: Request) -> None:
+    if request.cluster is None:
+        return
+    from jobs.cluster_runner import require_cluster
+
+    require_cluster(request.cluster)
+    if request.checkpoint is not None:
+        raise UsageError(
+            "--cluster and --checkpoint cannot be used together yet",
+            "On a cluster, partitions of lost workers are counted again by others; leave --checkpoint out.",
+        )
 
 
 def _require_distinct(request: Request) -> None:

@@ -69,7 +69,7 @@ class Bar(Silent):
         rate = f"{progress.documents:,} documents, {progress.documents / elapsed:,.0f}/s"
         self._progress.update(
             self._task,
-            description=f"reading {progress.name}",
+            description=f"reading {progress.name}" + (f" ({progress.cluster})" if progress.cluster else ""),
             completed=progress.done_bytes,
             total=progress.total_bytes,
             rate=rate,

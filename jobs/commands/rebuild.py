@@ -34,6 +34,7 @@ class Options:
     as_json: bool
     checkpoint: str | None = None
     keep_checkpoint: bool = False
+    cluster: str | None = None
 
 
 def run(options: Options) -> None:
@@ -62,6 +63,7 @@ def run(options: Options) -> None:
                 command=_command(reading, options),
                 checkpoint=options.checkpoint,
                 keep_checkpoint=options.keep_checkpoint,
+                cluster=options.cluster,
             )
             job = Rebuild(
                 stores,

@@ -94,6 +94,9 @@ class GoogleStorage:
         wanted = {"Accept-Encoding": "gzip", **headers}
         try:
             async with self._answer(self._fs.url(path, generation=found.version), {}, wanted) as answer:
+                now = answer.headers.get("x-goog-generation", found.version)
+                if now != found.version:
+                    raise found.changed(f"its generation was {found.version} and is {now}")
                 yield answer
         except Answered as error:
             if error.status in _NOT_THE_SAME:

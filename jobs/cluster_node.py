@@ -1,0 +1,32 @@
+"""``python -m jobs.cluster_node N``: a Dask cluster of N worker processes on this host while its input is open.
+
+It prints the address of its scheduler. A process of its own, and its own session: a Ctrl-C in the terminal reaches the
+command alone, which then ends this.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def main(workers: int) -> None:
+    """Serve until the end of standard input."""
+    import dask
+    from distributed import LocalCluster
+
+    # A worker that hangs is given up, and its partitions are counted by others.
+    dask.config.set({"distributed.scheduler.worker-ttl": "60s", "distributed.admin.tick.limit": "60s"})
+    with LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

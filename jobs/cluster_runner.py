@@ -1,0 +1,396 @@
+"""Counting partitions on the workers of a Dask cluster.
+
+What a partition gives stays where it was counted, but for its counts and rejects. The daily sums are added up on the
+workers, each of which has the merchants of one hash; the client receives nothing but the totals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import itertools
+import pickle
+import platform
+import queue
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final
+
+import polars as pl
+
+from core import __version__
+from core.calendar.zones import rules_source
+from core.errors import ServiceError, UsageError
+from jobs.aggregate.partial import PARTIAL_SCHEMA
+from jobs.checkpoint import program_digest
+from jobs.merging import Merger, Proven, Task
+from jobs.partitions import KIND_SCHEMA, PartitionResult, Plan, Watch, count_partition, merge_daily, merge_kinds
+from jobs.rejects import Limits
+from jobs.sources.partition import Partition
+
+_LOCAL: Final = re.compile(r"local:([1-9]\d{0,3})")
+_ADDRESS: Final = re.compile(r"(tcp|tls)://[\w.\[\]:-]+:\d{1,5}")
+_CONNECT_S: Final = 30
+_WORKERS_S: Final = 120
+_TICK_S: Final = 0.1
+_LOOK_S: Final = 1.0
+_END_S: Final = 10
+_AHEAD: Final = 4
+"""How many partitions are handed out for each thread of a worker beyond the first that is not merged."""
+_REDUCED_TOGETHER: Final = 16
+"""So many partitions are added up at a time."""
+_SLOW_TIMES: Final = 3
+_SLOW_S: Final = 10.0
+_PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "distributed")
+
+Frames = tuple[pl.DataFrame, pl.DataFrame]
+"""Partial sums of `PARTIAL_SCHEMA`, and kinds of merchants of `KIND_SCHEMA`."""
+
+
+def require_cluster(argument: str) -> None:
+    """Raise unless `argument` names a cluster.
+
+    :raises UsageError: it does not.
+    """
+    if not _LOCAL.fullmatch(argument) and not _ADDRESS.fullmatch(argument):
+        raise UsageError(
+            f"--cluster {argument.rpartition('@')[2]} is no cluster",
+            "Write tcp://HOST:8786 for a scheduler, or local:N for N processes on this host.",
+        )
+
+
+def facts() -> dict[str, str]:
+    """What must be the same where partitions are counted, in words for users."""
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    python = ".".join(platform.python_version_tuple()[:2])
+    program = f"{__version__} ({program_digest()[:12]})"
+    return {"program": program, "Python": python, **versions, "rules of time zones": rules_source()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a worker shall do; its representation, which Dask logs and shows, has nothing of the source."""
+
+    partition: Partition = field(repr=False)
+    plan: Plan = field(repr=False)
+    facts: dict[str, str] = field(repr=False)
+
+
+@cache
+def _warmed() -> None:
+    from jobs.warm import warm
+
+    warm()
+
+
+def _ready(expected: dict[str, str]) -> dict[str, str]:
+    """Compile the kernels, once in a worker; what is here. Also of a worker that comes later."""
+    found = facts()
+    if found == expected:
+        _warmed()
+    return found
+
+
+def _count(work: _Work) -> PartitionResult:
+    if differences := _differing(work.facts, _ready(work.facts)):
+        raise ServiceError(f"a worker has {differences}", _HINT)
+    return count_partition(work.partition, work.plan)
+
+
+def _without_frames(result: PartitionResult) -> PartitionResult:
+    return replace(result, daily=PARTIAL_SCHEMA.to_frame(), kinds=KIND_SCHEMA.to_frame())
+
+
+def _reduced(bucket: int, buckets: int, before: Frames | None, *results: PartitionResult) -> Frames:
+    """The sums of the merchants of one hash."""
+    daily, kinds = ([before[0]], [before[1]]) if before is not None else ([], [])
+    for result in results:
+        if result.failure is not None:  # it was counted again, as its worker was lost
+            raise result.failure
+        daily.append(_of_bucket(result.daily, bucket, buckets))
+        kinds.append(_of_bucket(result.kinds, bucket, buckets))
+    return merge_daily(daily), merge_kinds(kinds)
+
+
+def _of_bucket(frame: pl.DataFrame, bucket: int, buckets: int) -> pl.DataFrame:
+    return frame.filter(pl.col("merchant_id").cast(pl.String).hash(0) % buckets == bucket)
+
+
+_HINT: Final = "Install the same version of the program and its packages on every worker."
+
+
+def _differing(here: dict[str, str], there: dict[str, str]) -> str:
+    return ", ".join(
+        f"{name} {there.get(name)} and not {value}" for name, value in here.items() if there.get(name) != value
+    )
+
+
+@dataclass(slots=True)
+class ClusterStatus:
+    """How the cluster does.
+
+    :param slow: the partition that takes much longer than others, or None.
+    """
+
+    workers: int = 0
+    done: int = 0
+    partitions: int = 0
+    slow: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.workers} workers, {self.done} of {self.partitions} partitions"
+        return text if self.slow is None else f"{text}, slow: {self.slow}"
+
+
+class Cluster:
+    """A cluster that one run uses.
+
+    :param client: of `distributed`.
+    :param shown: what messages call it.
+    """
+
+    def __init__(self, client: Any, shown: str) -> None:
+        self._client = client
+        self._shown = shown
+        self.status = ClusterStatus()
+        self._keys = itertools.count()
+        self._name = f"count-{time.time_ns():x}"
+        self._counted: dict[int, tuple[PartitionResult, Any]] = {}
+        self._proven: list[Any] = []
+        self._sums: dict[int, Any] = {}
+        self._buckets = 1
+
+    def take(self, proven: Proven) -> None:
+        """What a `Merger` has taken counts."""
+        result, future = self._counted.pop(proven.task.number)
+        if result is proven.result:  # else nothing begins in the partition: what was counted of it was a wrong guess
+            self._proven.append(future)
+        if len(self._proven) >= _REDUCED_TOGETHER:
+            self._reduce()
+
+    def count(self, merger: Merger, plan: Plan, watch: Watch, tick: Callable[[], None]) -> Iterator[Frames]:
+        """Count all partitions of `merger`; the sums of some merchants after those of others.
+
+        :param tick: called on the calling thread some times a second; what it raises ends the counting.
+        :raises ServiceError: the earliest that is wrong with a source; the cluster is lost, or of another version.
+        """
+        _require_picklable(merger)
+        expected = facts()
+        self._require_same(expected)
+        self.status.partitions = len(merger.tasks)
+        plan = replace(plan, rejects=Limits(plan.rejects.size))
+        waiting = deque(merger.tasks)
+        begun: dict[str, tuple[Task, Any, Any]] = {}
+        ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        pace = _Pace()
+        looked = 0.0
+        while not merger.is_complete:
+            ahead = _AHEAD * self._buckets
+            while waiting and waiting[0].number < merger.next + ahead and len(begun) < 2 * ahead:
+                task = waiting.popleft()
+                of_task = plan if task.number == 0 else replace(plan, hopeless=None)
+                key = f"{self._name}-{task.number}-{next(self._keys)}"
+                counted = self._submit(_count, _Work(task.partition, of_task, expected), key=key)
+                light = self._submit(_without_frames, counted, key=f"{key}-counts")
+                begun[light.key] = task, counted, light
+                light.add_done_callback(ended.put)
+            if time.monotonic() > looked + _LOOK_S:
+                looked = time.monotonic()
+                self._look(begun, pace)
+            tick()
+            with contextlib.suppress(queue.Empty):
+                light = ended.get(timeout=_TICK_S)
+                task, counted, _ = begun.pop(light.key)
+                result: PartitionResult = self._result_of(light, task)
+                self._counted[task.number] = result, counted
+                watch.read(task.partition.size or 0, result.counts.read)
+                again = merger.add(task, result)
+                self.status.done = merger.next
+                if again is not None:
+                    waiting.appendleft(again)
+        self._reduce()
+        tick()
+        for bucket in sorted(self._sums):
+            frames: Frames = self._wait_for(self._sums.pop(bucket), tick)
+            yield frames
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any, key: str) -> Any:
+        return self._client.submit(function, *arguments, key=key, pure=False)
+
+    def _reduce(self) -> None:
+        """Let the workers add what is proven to their sums."""
+        proven, self._proven = self._proven, []
+        if not proven:
+            return
+        for bucket in range(self._buckets):
+            key = f"{self._name}-sum-{bucket}-{next(self._keys)}"
+            arguments = (bucket, self._buckets, self._sums.get(bucket), *proven)
+            self._sums[bucket] = self._submit(_reduced, *arguments, key=key)
+
+    def _wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
+        while not future.done():
+            self._require_connected()
+            tick()
+            with contextlib.suppress(TimeoutError):
+                return future.result(timeout=_TICK_S)
+        return self._result_of(future, None)
+
+    def _result_of(self, future: Any, task: Task | None) -> Any:
+        from distributed.scheduler import KilledWorker
+
+        self._require_connected()
+        if future.status != "error":
+            try:
+                return future.result()
+            except Exception:
+                self._require_connected()
+                raise
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            what = "the sums" if task is None else _shown(task)
+            raise ServiceError(
+                f"the workers that counted {what} died, {error.allowed_failures + 1} in a row",
+                "Nothing was published. Give the workers more memory, or read this source without --cluster.",
+            )
+        raise error
+
+    def _require_same(self, expected: dict[str, str]) -> None:
+        """Raise unless all workers are of this version; they are warm then."""
+        found: dict[str, Any] = self._client.run(_ready, expected, on_error="return")
+        self._buckets = max(1, len(found))
+        for address, there in found.items():
+            if isinstance(there, BaseException):
+                raise ServiceError(f"worker {address} cannot run the program ({type(there).__name__})", _HINT)
+            if differences := _differing(expected, there):
+                raise ServiceError(f"worker {address} has {differences}", _HINT)
+
+    def _look(self, begun: dict[str, tuple[Task, Any, Any]], pace: _Pace) -> None:
+        self._require_connected()
+        processing = {str(key) for keys in self._client.processing().values() for key in keys}
+        self.status.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        tasks = {counted.key: task for task, counted, _ in begun.values()}
+        slow = pace.slowest(processing & tasks.keys())
+        self.status.slow = None if slow is None else _shown(tasks[slow])
+
+    def _require_connected(self) -> None:
+        if self._client.status != "running":
+            raise ServiceError(
+                f"the scheduler at {self._shown} is gone",
+                "Nothing was published. Start the cluster again, then run the same command.",
+            )
+
+
+class _Pace:
+    """How long partitions take."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._took: deque[float] = deque(maxlen=1000)
+
+    def slowest(self, at_work: set[str]) -> str | None:
+        """The key of one that takes much longer than others did."""
+        now = time.monotonic()
+        for key in self._since.keys() - at_work:
+            self._took.append(now - self._since.pop(key))
+        for key in at_work - self._since.keys():
+            self._since[key] = now
+        if not self._since or not self._took:
+            return None
+        oldest = min(self._since, key=self._since.__getitem__)
+        limit = max(_SLOW_S, _SLOW_TIMES * statistics.median(self._took))
+        return oldest if now - self._since[oldest] > limit else None
+
+
+def _shown(task: Task) -> str:
+    partition = task.partition
+    end = "its end" if partition.end is None else partition.end
+    return f"{partition.name} from {partition.start} to {end}"
+
+
+def _require_picklable(merger: Merger) -> None:
+    """Raise where a source is at hand in this process only.
+
+    :raises UsageError: it is.
+    """
+    seen: set[int] = set()
+    for task in merger.tasks:
+        if task.source not in seen:
+            seen.add(task.source)
+            pickle.dumps(task.partition)
+
+
+@contextmanager
+def cluster_at(argument: str) -> Iterator[Cluster]:
+    """The cluster that ``--cluster`` names; one of this host is begun, and ended after the block.
+
+    :raises UsageError: it names none.
+    :raises ServiceError: it cannot be reached, or has no workers.
+    """
+    require_cluster(argument)
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as error:
+        raise ServiceError(
+            f"--cluster needs a package that is not installed: {error.name}",
+            "Install it: pip install -r requirements-cluster.txt",
+        ) from None
+    local = _LOCAL.fullmatch(argument)
+    with contextlib.ExitStack() as stack:
+        address, wanted = argument, 1
+        if local:
+            wanted = int(local[1])
+            address = stack.enter_context(_local_cluster(wanted))
+        try:
+            client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise ServiceError(
+                f"the scheduler at {argument} does not answer ({type(error).__name__})",
+                "Check that it runs (dask scheduler) and that --cluster names it.",
+            ) from None
+        try:
+            try:
+                client.wait_for_workers(wanted, timeout=_WORKERS_S)
+            except TimeoutError:
+                raise ServiceError(
+                    f"the cluster {argument} has no workers", "Start some: dask worker tcp://HOST:8786."
+                ) from None
+            yield Cluster(client, argument)
+        finally:
+            # What was handed out is forgotten with the client that wants it.
+            with contextlib.suppress(Exception):
+                client.close(timeout=_END_S)
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobs.cluster_node", str(workers)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().strip()
+        if not address:
+            raise ServiceError(f"local:{workers} could not be started", "Check the memory and the limits of this host.")
+        yield address
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
