@@ -16,6 +16,7 @@ import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -84,25 +85,29 @@ class _Work:
     facts: dict[str, str] = field(repr=False)
 
 
+def _count(work: _Work) -> PartitionResult:
+    """What a worker does; also one that has come later, or has been begun again."""
+    _require_same_here(tuple(work.facts.items()))
+    with _warming:
+        _warm()
+    return count_partition(work.partition, work.plan)
+
+
 @cache
-def _warmed() -> None:
+def _require_same_here(expected: tuple[tuple[str, str], ...]) -> None:
+    if differences := _differing(dict(expected), facts()):
+        raise ServiceError(f"a worker has {differences}", _HINT)
+
+
+_warming: Final = threading.Lock()
+
+
+@cache
+def _warm() -> None:
+    """Compile the kernels, once in a worker."""
     from jobs.warm import warm
 
     warm()
-
-
-def _ready(expected: dict[str, str]) -> dict[str, str]:
-    """Compile the kernels, once in a worker; what is here. Also of a worker that comes later."""
-    found = facts()
-    if found == expected:
-        _warmed()
-    return found
-
-
-def _count(work: _Work) -> PartitionResult:
-    if differences := _differing(work.facts, _ready(work.facts)):
-        raise ServiceError(f"a worker has {differences}", _HINT)
-    return count_partition(work.partition, work.plan)
 
 
 def _without_frames(result: PartitionResult) -> PartitionResult:
@@ -263,10 +268,12 @@ class Cluster:
         raise error
 
     def _require_same(self, expected: dict[str, str]) -> None:
-        """Raise unless all workers are of this version; they are warm then."""
-        found: dict[str, Any] = self._client.run(_ready, expected, on_error="return")
+        """Raise unless all workers that answer are of this version."""
+        found: dict[str, Any] = self._client.run(facts, on_error="return")
         self._buckets = max(1, len(found))
         for address, there in found.items():
+            if isinstance(there, OSError):
+                continue  # it was lost, which others make good
             if isinstance(there, BaseException):
                 raise ServiceError(f"worker {address} cannot run the program ({type(there).__name__})", _HINT)
             if differences := _differing(expected, there):
@@ -349,7 +356,7 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
             wanted = int(local[1])
             address = stack.enter_context(_local_cluster(wanted))
         try:
-            client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+            client = Client(address, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError) as error:
             raise ServiceError(
                 f"the scheduler at {argument} does not answer ({type(error).__name__})",
@@ -366,7 +373,7 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
         finally:
             # What was handed out is forgotten with the client that wants it.
             with contextlib.suppress(Exception):
-                client.close(timeout=_END_S)
+                client.close(timeout=_END_S)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
