@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import itertools
+import logging
 import pickle
 import platform
 import queue
@@ -349,6 +350,8 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
             f"--cluster needs a package that is not installed: {error.name}",
             "Install it: pip install -r requirements-cluster.txt",
         ) from None
+    # It logs tracebacks of lost connections, which are errors of ours.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     local = _LOCAL.fullmatch(argument)
     with contextlib.ExitStack() as stack:
         address, wanted = argument, 1

@@ -16,7 +16,7 @@ import pytest
 from command_line import ROOT, CommandLine, wait_until
 from dask_cluster import dask_cluster
 from effort import THOROUGH
-from web_server import Answer, WebServer
+from web_server import Answer, WebServer, as_it_is
 
 from core.calendar.days import LocalDays
 from core.errors import ServiceError
@@ -40,6 +40,8 @@ FORMS = [
     "transaction.array.json",
 ]
 WAIT_S: Final = 120
+_OF_A_COMMAND: Final = 3
+"""So many answers does a command get before a worker: it also asks how old the source is."""
 
 
 @pytest.fixture(autouse=True)
@@ -84,13 +86,15 @@ def figures(found: Counted) -> tuple[object, ...]:
 
 
 class Stalling:
-    """Lets the answer to one range wait, so that a worker is at work on it until `go_on`."""
+    """Lets the answer to one range wait, so that a worker is at work on it until `go_on`.
 
-    def __init__(self, web: WebServer) -> None:
+    :param before: how many answers are for the client, which recognises the source.
+    """
+
+    def __init__(self, web: WebServer, before: int = 2) -> None:
         self.begun = threading.Event()
         self._going_on = threading.Event()
-        # The first answers are for the client, which recognises the source.
-        web.troubles.extend([lambda answer: answer] * 2 + [self._stall])
+        web.troubles.extend([as_it_is] * before + [self._stall])
 
     def _stall(self, answer: Answer) -> Answer:
         self.begun.set()
@@ -163,7 +167,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_and_nothing_is_published(
 ) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
     with dask_cluster(tmp_path / "dask", 1) as cluster:
-        stalling = Stalling(web)
+        stalling = Stalling(web, _OF_A_COMMAND)
         running = jobs.start("rebuild", source, "--max-reject-ratio", "1", "--cluster", cluster.address)
         assert stalling.begun.wait(WAIT_S)
         cluster.scheduler.kill()
@@ -175,7 +179,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_and_nothing_is_published(
 
 def test_ctrl_c_frees_the_processes_of_this_host(web: WebServer, source: str, tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
-    stalling = Stalling(web)
+    stalling = Stalling(web, _OF_A_COMMAND)
     running = jobs.start("rebuild", source, "--max-reject-ratio", "1", "--cluster", "local:1")
     assert stalling.begun.wait(WAIT_S)
     of_cluster = psutil.Process(running.pid).children(recursive=True)
@@ -204,7 +208,7 @@ def test_secrets_of_urls_reach_workers_but_no_log(web: WebServer, source: str, t
         web.asked.clear()
         counted([url], tmp_path / "rejects", cluster.address)
         assert all("Authorization" in headers and "s1gnature" in path for _, path, headers in web.asked)
-        web.troubles.extend([lambda answer: answer] * 2 + [lambda _: Answer(403, {}, b"")] * 9)
+        web.troubles.extend([as_it_is] * 2 + [lambda _: Answer(403, {}, b"")] * 9)
         with pytest.raises(ServiceError, match="the server answered 403"):
             counted([url], tmp_path / "rejects", cluster.address)
         log = cluster.log.read_text()
