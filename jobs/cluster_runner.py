@@ -351,7 +351,9 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
             "Install it: pip install -r requirements-cluster.txt",
         ) from None
     # It logs tracebacks of lost connections, which are errors of ours.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     local = _LOCAL.fullmatch(argument)
     with contextlib.ExitStack() as stack:
         address, wanted = argument, 1
