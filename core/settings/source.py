@@ -27,8 +27,8 @@ class SourceSettings(BaseSettings):
         default=30.0,
         gt=0,
         le=86_400,
-        description="Seconds to look for the server of a live collection, unless its URL says otherwise; and seconds after "
-        "which a silent answer of object storage is retried.",
+        description="Seconds to look for the server of a live collection, unless its URL says otherwise; and seconds "
+        "after which a silent answer of object storage is retried.",
     )
     source_answer_timeout_s: float = Field(
         default=600.0,
