@@ -178,6 +178,7 @@ def test_an_attempt_that_was_left_off_is_asked_about_where_the_gateway_can_be(he
     here.delivery().deliver(sent)
     state = here.log(sent).state
     assert (state.status, state.reference, sender.sent) == (LogStatus.SUCCESS, "g7", [])
+    assert [message.attempted_at_ms for message in sender.asked] == [NOW_MS]
 
 
 def test_an_attempt_that_was_left_off_is_repeated_where_the_gateway_recognises_it(here: Station) -> None:
