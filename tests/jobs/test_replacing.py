@@ -17,7 +17,7 @@ from core.calendar.periods import Mode
 from core.errors import PublicationLost, TotalTooLarge
 from core.stores import Stores, open_stores
 from core.stores.summaries import KeyRange, SummaryStore
-from jobs.replacing import replace_days
+from jobs.replacing import days_of, replace_days
 
 
 @pytest.fixture
@@ -134,6 +134,11 @@ def test_only_the_weeks_and_months_of_the_days_are_read(stores: Stores) -> None:
         (Mode.WEEKLY, "1403/W05", "1403/W05"),
         (Mode.MONTHLY, "1403/01", "1403/01"),
     ]
+
+
+def test_of_keys_that_something_else_wrote_those_of_days_count() -> None:
+    keys = ["1403/01/01", "1403/1/2", "1403/13/01", "1403/01", "", "nonsense"]
+    assert days_of(keys, CALENDAR) == {"1403/01/01": day("1403/01/01")}
 
 
 def test_sums_of_days_that_are_not_replaced_are_refused(stores: Stores) -> None:
