@@ -62,11 +62,10 @@ def prepare(database: Database, *, create: bool) -> None:
         elif found["version"] < SCHEMA_VERSION:
             _index(db)
             _rename_failed_logs(db)
-            ownerless = assign_tenants(db)
+            assign_tenants(db).report(database.place)  # before the version: a kill in between repeats both
             db["summary_meta"].update_one(
                 {"_id": "schema", "version": found["version"]}, {"$set": {"version": SCHEMA_VERSION}}
             )
-            ownerless.report(database.place)
 
 
 def _index(db: PyMongoDatabase[Document]) -> None:

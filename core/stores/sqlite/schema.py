@@ -20,7 +20,7 @@ from core.stores.tenancy import Ownerless
 SCHEMA: Final = Path(__file__).parents[3] / "sql" / "schema"
 
 _AFTER: Final[Mapping[str, Callable[[sqlite3.Connection], Ownerless]]] = {"0011_tenants.sql": assign_tenants}
-"""What is done after a script in the same transaction, and reported once that is over."""
+"""What is done after a script in the same transaction, and reported."""
 
 
 def prepare(database: Database, *, create: bool, schema: Path = SCHEMA) -> None:
@@ -49,7 +49,6 @@ def create_generation(connection: sqlite3.Connection, table: str, schema: Path =
 
 
 def _migrate(database: Database, scripts: list[Path], schema: Path) -> None:
-    reports: list[Ownerless] = []
     with database.transaction() as connection:
         version = _version(connection)  # another process may have been faster
         if version > len(scripts):
@@ -57,12 +56,10 @@ def _migrate(database: Database, scripts: list[Path], schema: Path) -> None:
         for script in scripts[version:]:
             _execute(connection, script.read_text("utf-8"))
             if (step := _AFTER.get(script.name)) is not None:
-                reports.append(step(connection))
+                step(connection).report(str(database.path))  # before the commit: a kill in between repeats both
         if version == 0:
             create_generation(connection, SUMMARIES, schema)
         connection.execute(f"PRAGMA user_version = {len(scripts)}")
-    for report in reports:
-        report.report(str(database.path))
 
 
 def _version(connection: sqlite3.Connection) -> int:
