@@ -185,7 +185,8 @@ class _Rows:
                 number, expected, found = map(int, wrong.groups())
                 raise WrongRow(self._name, self._position, number, expected, found) from None
             raise SourceDamaged(self._name, self._position, f"this is no valid CSV ({error})") from None
-        return [column.combine_chunks() for column in table.columns]
+        (batch,) = table.combine_chunks().to_batches()
+        return list(batch.columns)
 
     @cached_property
     def _batch(self) -> pa.RecordBatch:
