@@ -175,6 +175,20 @@ def print_json(content: Any) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace"))
 
 
+def command_settings() -> Settings:
+    """The settings, which apply to the log from now on.
+
+    :raises SettingsError: a variable's value is not allowed.
+    """
+    # Not before it is needed: help and misspelt options are answered at once.
+    from core.settings import read_settings
+
+    settings = read_settings()
+    if settings.command_log == "json":
+        take_over_logging("WARNING", on_stderr=True)
+    return settings
+
+
 def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings, Stores]:
     """The settings, which are in force then for the log too, and the stores they (or `store_url`) name.
 
@@ -183,11 +197,7 @@ def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings
     :raises SettingsError: a variable's value is not allowed.
     :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
     """
-    # Not before it is needed: help and misspelt options are answered at once.
-    from core.settings import read_settings
     from core.stores import open_stores
 
-    settings = read_settings()
-    if settings.command_log == "json":
-        take_over_logging("WARNING", on_stderr=True)
+    settings = command_settings()
     return settings, open_stores(store_url or settings.store_url, timeout_s=settings.store_timeout_s, create=create)

@@ -35,7 +35,22 @@ exit code, a problem document or a delivery status, once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class WrongField:
+    """A field that is missing everywhere, or of a type that cannot be counted.
+
+    :param role: ``merchant``, ``amount``, ``time`` or ``filter``.
+    :param path: the field that was looked for.
+    :param names: the names of the fields that are there, as far as they are known.
+    """
+
+    role: str
+    path: str
+    names: tuple[str, ...] = ()
 
 
 class ServiceError(Exception):
@@ -43,14 +58,16 @@ class ServiceError(Exception):
 
     :param sentence: what happened, one sentence without a final full stop.
     :param hint: what the user can do about it, or an empty string.
+    :param wrong_field: the field that is to blame, if one is; the command line then looks for the right one.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, sentence: str, hint: str = "") -> None:
+    def __init__(self, sentence: str, hint: str = "", wrong_field: WrongField | None = None) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.hint = hint
+        self.wrong_field = wrong_field
 
 
 class UsageError(ServiceError):

@@ -143,6 +143,24 @@ def _common(version: Version = False) -> None:
 
 
 @app.command()
+def inspect(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="As for rebuild, one of them. [default: SOURCE_URL]")
+    ] = None,
+    collection: Collection = None,
+    documents: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many documents to read.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Show which fields a source has, and the command that makes summaries of it.
+
+    Reads its first documents only, and changes nothing. Of URLs in examples only the host is shown.
+    """
+    from jobs.commands import inspect as command
+
+    command.run(source, collection, documents, as_json)
+
+
+@app.command()
 def rebuild(
     sources: Annotated[
         list[str] | None,

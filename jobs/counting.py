@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import polars as pl
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
 from core.calendar.zones import rules_source
-from core.errors import ConservationBroken, NothingCounted, TooManyRejects, UsageError
+from core.errors import ConservationBroken, NothingCounted, TooManyRejects, UsageError, WrongField
 from core.stores.runs import Counts
 from core.stores.summaries import Meaning
 from jobs.aggregate.summaries import mixed_type_merchants
@@ -48,6 +48,7 @@ class Counted:
     :param forms: the form of each source, such as ``mongodump archive, gzip``.
     :param quarantine: the file that holds the first `rejects_kept` of the rejects, or None.
     :param warnings: what is worth telling of documents that were counted all the same.
+    :param wrong_field: what most likely is to blame where nothing was counted, or None.
     """
 
     daily: pl.DataFrame
@@ -57,6 +58,7 @@ class Counted:
     rejects_kept: int
     forms: tuple[str, ...]
     warnings: tuple[str, ...]
+    wrong_field: WrongField | None = None
 
     @property
     def oldest_day(self) -> int | None:
@@ -75,7 +77,7 @@ class Counted:
             raise NothingCounted("nothing was counted: there are no documents", hint)
         others = {"filtered out": counts.filtered, "of other days": counts.out_of_range, "rejected": counts.rejected}
         became = ", ".join(f"{count} {what}" for what, count in others.items() if count)
-        raise NothingCounted(f"nothing was counted: of {counts.read} documents {became}", hint)
+        raise NothingCounted(f"nothing was counted: of {counts.read} documents {became}", hint, self.wrong_field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class Counting:
             quarantine.kept,
             forms,
             (*warnings, *_warnings(merged.kinds())),
+            self._wrong_field(merged.counts, merged.rejects_by_reason, quarantine.first_names),
         )
 
     def oldest_day(self, sources: Iterable[Callable[[], Source]]) -> int | None:
@@ -280,6 +283,7 @@ class Counting:
             + ("" if path is None else f" (--{role}-field {path})"),
             f"Nothing was published, and the rest was not read. {todo} "
             f"{where_rejects_are(quarantine.path, quarantine.kept, merged.counts.rejected)}.",
+            None if path is None else self.fields.wrong(path, quarantine.first_names),
         )
 
     def _require_few_rejects(self, merged: Merged, quarantine: Quarantine) -> None:
@@ -299,7 +303,20 @@ class Counting:
                 + (f" beside {self.basis} transactions that are published" if self.basis > counts.read else ""),
                 f"Nothing was published. {where}; correct them at their source, or allow them with a higher "
                 "--max-reject-ratio.",
+                self._wrong_field(counts, merged.rejects_by_reason, quarantine.first_names),
             )
+
+    def _wrong_field(
+        self, counts: Counts, rejects_by_reason: Mapping[str, int], names: tuple[str, ...]
+    ) -> WrongField | None:
+        """The field for which most documents were rejected, or of the filters, where no document is counted."""
+        if counts.counted or counts.out_of_range or not counts.read:
+            return None
+        if counts.filtered > counts.rejected:
+            return self.fields.wrong(self.fields.where[0][0], names)
+        role = max(rejects_by_reason, key=lambda reason: rejects_by_reason[reason]).partition(":")[0]
+        path = {"time": self.fields.time, "merchant": self.fields.merchant, "amount": self.fields.amount}.get(role)
+        return None if path is None else self.fields.wrong(path, names)
 
 
 def _require_distinct(sources: Sequence[Source]) -> None:

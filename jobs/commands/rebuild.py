@@ -13,6 +13,7 @@ from core.calendar.days import LocalDays
 from core.command_line import edge, print_json, settings_and_store
 from core.settings import Settings
 from core.stores import wall_clock_ms
+from jobs.commands.advice import advised
 from jobs.commands.context import publication_as_json, run_as_json
 from jobs.commands.live_options import remote_options
 from jobs.commands.reading_options import ReadingOptions, print_counts, tell_of_compiling, watcher
@@ -72,7 +73,7 @@ def run(options: Options) -> None:
                 settings.quarantine_dir,
                 wall_clock_ms,
             )
-            with watcher(options.as_json) as watching:
+            with watcher(options.as_json) as watching, advised(reading, settings):
                 outcome = job.run(request, watching)
         if options.as_json:
             run_json = run_as_json(outcome.run) | {

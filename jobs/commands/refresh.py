@@ -14,6 +14,7 @@ from core.command_line import edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.settings import Settings
 from core.stores import wall_clock_ms
+from jobs.commands.advice import advised
 from jobs.commands.context import publication_as_json, run_as_json
 from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
@@ -73,7 +74,7 @@ def run(options: Options) -> None:
                 settings.quarantine_dir,
                 wall_clock_ms,
             )
-            with watcher(options.as_json) as watching:
+            with watcher(options.as_json) as watching, advised(reading, settings):
                 outcome = job.run(request, watching)
         if options.as_json:
             print_json({"run": run_as_json(outcome.run), "published": publication_as_json(outcome.publication)})

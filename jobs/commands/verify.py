@@ -15,6 +15,7 @@ from core.calendar.days import LocalDays
 from core.command_line import edge, print_json, printable, settings_and_store
 from core.settings import Settings
 from core.stores import wall_clock_ms
+from jobs.commands.advice import advised
 from jobs.commands.context import publication_as_json, run_as_json
 from jobs.commands.live_options import remote_options
 from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
@@ -76,7 +77,7 @@ def run(options: Options) -> None:
                 settings.quarantine_dir,
                 wall_clock_ms,
             )
-            with watcher(options.as_json) as watching:
+            with watcher(options.as_json) as watching, advised(reading, settings):
                 outcome = job.run(request, watching)
         verdict.exit_code = DRIFT if len(outcome.drift) and outcome.repaired_by is None else 0
         if options.as_json:

@@ -7,12 +7,13 @@ embedded documents, not into arrays.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from core.errors import UsageError
+from core.errors import UsageError, WrongField
 from jobs.decode.jit import PADDING, Bytes, Int, Int64s, Uint64s, helper, load_u64
 
 NO_SLOT: Final = -1
@@ -39,6 +40,14 @@ class Fields:
     def paths(self) -> tuple[str, ...]:
         """Every distinct path, in the order of slots: time, merchant, amount, then those of filters."""
         return tuple(dict.fromkeys((self.time, self.merchant, self.amount, *(path for path, _ in self.where))))
+
+    def wrong(self, path: str, names: Iterable[str]) -> WrongField:
+        """What an error says of `path`, which is not what its role needs.
+
+        :param names: the fields that are there.
+        """
+        roles = {self.time: "time", self.merchant: "merchant", self.amount: "amount"}
+        return WrongField(roles.get(path, "filter"), path, tuple(names))
 
 
 class Plan(NamedTuple):

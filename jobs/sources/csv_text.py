@@ -111,6 +111,7 @@ def read_header(stream: ByteStream, fields: Fields) -> tuple[str, ...]:
         raise SourceError(
             f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(names)}",
             "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
+            fields.wrong(missing[0], names),
         )
     return names
 

@@ -276,6 +276,7 @@ class ParquetTable:
                 raise SourceError(
                     f"{self.name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
                     "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
+                    fields.wrong(path, schema.names),
                 )
             kind = column.values.type
             if column.extension is not None or not (accepts(kind) or pa.types.is_null(kind)):
@@ -283,6 +284,7 @@ class ParquetTable:
                 raise SourceError(
                     f"column {path} of {self.name} has type {named}; a {role} column is {wanted}",
                     "Convert the column, or name another one.",
+                    fields.wrong(path, schema.names),
                 )
 
     def row_groups(self, size: int) -> list[RowGroups]:

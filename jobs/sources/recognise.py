@@ -67,13 +67,32 @@ def open_source(
         from jobs.sources.live.collection import open_live
 
         return open_live(argument, fields, collection, live, window)
-    stored, inside_dump = _stored(argument, collection, remote or RemoteOptions())
-    stream = stored.stream()
+    stored, stream, form = open_recognised(argument, collection, remote)
     try:
-        return _recognise(stored, stream, fields, collection, inside_dump)
+        return _source(stored, stream, form, fields, collection)
     finally:
         if not isinstance(stored, Once):
             stream.close()
+
+
+def open_recognised(
+    argument: str, collection: str | None, remote: RemoteOptions | None = None
+) -> tuple[Stored, ByteStream, Form]:
+    """Open a file, the file of a mongodump folder, standard input, or one of these at a URL, and recognise it.
+
+    :returns: where its bytes are, the bytes without a UTF-8 mark, and their form.
+    :raises SourceError: it cannot be read, is empty, or lacks the collection.
+    :raises UnknownFormat: the content is nothing that is read.
+    :raises SourceDamaged: its beginning is broken already.
+    """
+    stored, inside_dump = _stored(argument, collection, remote or RemoteOptions())
+    stream = stored.stream()
+    try:
+        return stored, stream, _form_at(stream, inside_dump)
+    except BaseException:
+        if not isinstance(stored, Once):
+            stream.close()
+        raise
 
 
 def expanded(arguments: Sequence[str], remote: RemoteOptions) -> tuple[str, ...]:
@@ -103,14 +122,18 @@ def _stored(argument: str, collection: str | None, remote: RemoteOptions) -> tup
     return stored_at(str(collection_file(Path(argument), collection)) if inside_dump else argument), inside_dump
 
 
-def _recognise(stored: Stored, stream: ByteStream, fields: Fields, collection: str | None, inside_dump: bool) -> Source:
+def _form_at(stream: ByteStream, inside_dump: bool) -> Form:
+    """What `stream` is, moved past a UTF-8 mark."""
     head = stream.peek()
     if not head and not (inside_dump and stream.compressed):
         raise SourceError(f"{stream.name} is empty (0 bytes)", "Export the data again.")
     if head.startswith(_UTF8_MARK):
         stream.readinto(bytearray(len(_UTF8_MARK)))
         head = head[len(_UTF8_MARK) :]
-    form = _form_of(stream.name, head, inside_dump)
+    return _form_of(stream.name, head, inside_dump)
+
+
+def _source(stored: Stored, stream: ByteStream, form: Form, fields: Fields, collection: str | None) -> Source:
     columns: tuple[str, ...] = ()
     if form is Form.CSV:
         from jobs.sources.csv_text import read_header

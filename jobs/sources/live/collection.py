@@ -118,6 +118,18 @@ class LiveCollection:
             finish=finish,
         )
 
+    def first_documents(self, wanted: int) -> bytes:
+        """The first `wanted` documents in the order of the server, whole, one after another.
+
+        :raises SourceError: the server does not answer, or refuses.
+        """
+
+        def read() -> bytes:
+            with self._collection.find_raw_batches({}, limit=wanted) as cursor:
+                return b"".join(cast("Iterator[bytes]", cursor))
+
+        return self._ask(read)
+
     def oldest_counted_ms(self, fields: Fields, window: Window) -> int | None:
         """The time of the oldest document that counts, in milliseconds since 1970 UTC; None when none does.
 
@@ -133,7 +145,7 @@ class LiveCollection:
         decoder = BsonDecoder(fields, window)
         skipped, wanted = 0, _FIRST_LOOK
         while True:
-            raw = self._ask(partial(self._first_documents, query, fields, skipped, wanted))
+            raw = self._ask(partial(self._oldest_documents, query, fields, skipped, wanted))
             if not raw:
                 return None
             found = batch_of(self.name, raw)
@@ -142,7 +154,7 @@ class LiveCollection:
                     return int(batch.rows.column("instant")[0].value)
             skipped, wanted = skipped + found.count, min(10 * wanted, self._options.batch_documents)
 
-    def _first_documents(self, query: Document, fields: Fields, skipped: int, wanted: int) -> bytes:
+    def _oldest_documents(self, query: Document, fields: Fields, skipped: int, wanted: int) -> bytes:
         """The `wanted` oldest documents after the `skipped` oldest. A limit lets a server sort without an index."""
         with self._collection.find_raw_batches(
             query, projection_of(fields.paths()), sort=[(fields.time, 1)], skip=skipped, limit=wanted

@@ -1,0 +1,181 @@
+"""Which fields can be the merchant, the amount, the time or a filter.
+
+A field is a candidate for a role when a run could count most of its values. Of several, names that are usual for the
+role come first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Final
+
+from bson import ObjectId
+
+from jobs.decode.plan import Fields
+from jobs.inspection.fields import FieldFound
+from jobs.inspection.values import reason_against
+
+ROLES: Final = ("merchant", "amount", "time")
+_LEAST_SHARE: Final = 0.5
+"""Of the documents that have a field: what can be counted of it."""
+_LEAST_PRESENT: Final = 0.1
+_FEW_VALUES: Final = 12
+_LONGEST_FILTER: Final = 32
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_WORDS: Final[Mapping[str, Mapping[str, int]]] = {
+    "merchant": dict.fromkeys(
+        ("merchant", "shop", "store", "seller", "vendor", "acceptor", "business", "payee", "پذیرنده"), 4
+    )
+    | dict.fromkeys(("terminal", "branch", "company", "receiver", "owner"), 3)
+    | dict.fromkeys(("account", "customer", "client", "user", "wallet"), 2)
+    | dict.fromkeys(("id", "code", "name"), 1),
+    "amount": dict.fromkeys(("amount", "amt", "total", "sum", "price", "value", "mablagh", "مبلغ"), 4)
+    | dict.fromkeys(("cost", "paid", "payable", "charge"), 3)
+    | dict.fromkeys(("fee", "wage", "tax", "discount", "balance"), 1),
+    "time": dict.fromkeys(("created", "paid", "time", "timestamp", "date", "at", "tarikh", "تاریخ", "زمان"), 3)
+    | dict.fromkeys(("updated", "modified", "expires", "expired", "deleted", "settled", "verified"), -1),
+    "filter": dict.fromkeys(("status", "state", "result", "success", "successful", "paid", "verified", "وضعیت"), 4)
+    | dict.fromkeys(("type", "kind", "method", "currency", "gateway"), 1),
+}
+_COUNTED_STATES: Final = (
+    "paid",
+    "success",
+    "successful",
+    "succeeded",
+    "completed",
+    "complete",
+    "done",
+    "settled",
+    "ok",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A field in a role.
+
+    :param counted: in how many documents a run could count it; `rejected` how many it would reject, by reason.
+    """
+
+    path: str
+    counted: int
+    rejected: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterCandidate:
+    """A field with few different values, of which a run may count one only.
+
+    :param values: the number of documents by value, as it is written in ``--where``, the most frequent first.
+    :param proposed: the value that most likely means that money was paid; None where no name says so.
+    """
+
+    path: str
+    values: Mapping[str, int]
+    proposed: str | None
+
+
+def role_of(path: str, role: str, found: Sequence[FieldFound], documents: int, named_ms: tuple[int, int]) -> Candidate:
+    """What a run would make of the field `path` in that role, of so many documents."""
+    values = next((field.values for field in found if field.path == path and field.is_reachable), [])
+    reasons = Counter(reason_against(role, value, named_ms) for value in values)
+    counted = reasons.pop(None, 0)
+    rejected = {reason: count for reason, count in reasons.most_common() if reason is not None}
+    if missing := documents - len(values):
+        rejected["missing"] = missing
+    return Candidate(path, counted, rejected)
+
+
+def candidates(
+    role: str, found: Sequence[FieldFound], documents: int, named_ms: tuple[int, int], like: str = ""
+) -> list[Candidate]:
+    """The fields that can have that role, the likeliest first.
+
+    :param like: the name that was looked for: names that resemble it come first among equals.
+    """
+    likeliest: list[tuple[tuple[float, ...], Candidate]] = []
+    for field in found:
+        if not field.is_reachable or len(field.values) < _LEAST_PRESENT * documents:
+            continue
+        candidate = role_of(field.path, role, found, documents, named_ms)
+        if candidate.counted < _LEAST_SHARE * len(field.values) or not candidate.counted:
+            continue
+        score: float = name_score(role, field.path)
+        if role == "merchant":
+            score += _repetition(field)
+        resemblance = SequenceMatcher(None, like.lower(), field.path.lower()).ratio() if like else 0.0
+        order = (score, resemblance, candidate.counted, -field.path.count("."))
+        likeliest.append((order, candidate))
+    likeliest.sort(key=lambda one: one[0], reverse=True)
+    return [candidate for _, candidate in likeliest]
+
+
+def chosen(role: str, found: Sequence[FieldFound], documents: int, named_ms: tuple[int, int]) -> Candidate | None:
+    """The field that a run should take: the default where most of it can be counted, else the likeliest."""
+    usual = role_of(getattr(Fields(), role), role, found, documents, named_ms)
+    if usual.counted >= _LEAST_SHARE * documents and documents:
+        return usual
+    possible = [one for one in candidates(role, found, documents, named_ms) if one.path != "_id"]
+    likely = [one for one in possible if is_likely(role, one, found)]
+    if likely or len(possible) == 1:
+        return (likely or possible)[0]
+    return usual if usual.counted else None
+
+
+def is_likely(role: str, candidate: Candidate, found: Sequence[FieldFound]) -> bool:
+    """Whether the name speaks for it, or, of a merchant, that its values occur again and again.
+
+    An instant says enough by its type.
+    """
+    if role == "time" or name_score(role, candidate.path) > 0:
+        return candidate.path != "_id"
+    named = [one for one in filter_candidates(found, 0) if one.path == candidate.path]
+    repeats = any(one.path == candidate.path and _repetition(one) > 0 for one in found)
+    return role == "merchant" and repeats and not named
+
+
+def name_score(role: str, path: str) -> int:
+    """How much the name of a field speaks for a role."""
+    words = [word.lower() for word in _WORD.findall(path.rpartition(".")[2])]
+    points = [_WORDS[role].get(word, 0) for word in words]
+    return max(points, default=0) if min(points, default=0) >= 0 else min(points)
+
+
+def _repetition(field: FieldFound) -> float:
+    """1 where values occur again and again, as those of a merchant do; 0 where nearly all differ, as of ids."""
+    distinct = len({str(value) for value in field.values})
+    few_ids = isinstance(field.values[0], ObjectId) and distinct < len(field.values)
+    return 1.0 if few_ids or distinct <= len(field.values) / 2 else 0.0 if field.path != "_id" else -2.0
+
+
+def filter_candidates(found: Sequence[FieldFound], documents: int) -> list[FilterCandidate]:
+    """The fields that may tell paid from failed transactions, the likeliest first."""
+    likeliest: list[tuple[tuple[int, int], FilterCandidate]] = []
+    for field in found:
+        written = [_in_where(value) for value in field.values]
+        values = Counter(text for text in written if text is not None)
+        if not field.is_reachable or not 2 <= len(values) <= _FEW_VALUES or len(field.values) < documents / 2:
+            continue
+        if None in written or (score := name_score("filter", field.path)) <= 0:
+            continue
+        proposed = next((text for state in _COUNTED_STATES for text in values if text.lower() == state), None)
+        if proposed is None and "true" in values and score > 1:
+            proposed = "true"
+        likeliest.append(
+            ((score, len(field.values)), FilterCandidate(field.path, dict(values.most_common()), proposed))
+        )
+    likeliest.sort(key=lambda one: one[0], reverse=True)
+    return [candidate for _, candidate in likeliest]
+
+
+def _in_where(value: object) -> str | None:
+    """How ``--where`` writes `value`; None where it has no such values."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return str(value) if isinstance(value, str) and len(value) <= _LONGEST_FILTER else None

@@ -1,0 +1,258 @@
+"""The first documents of any source that is read, as Python values.
+
+They are read without compiled code, which takes half a minute to compile on the first run; only an archive needs some.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+import bson
+from bson import CodecOptions, Decimal128, ObjectId
+from bson.codec_options import DatetimeConversion
+from bson.errors import BSONError
+
+from core.errors import SourceDamaged, SourceError
+from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, MAX_TEXT_BYTES, Buffer
+from jobs.sources.file_partition import Form
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.recognise import open_recognised
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.stored import Once, Stored
+from jobs.sources.streams import ByteStream
+from jobs.sources.url import is_live
+
+Document: TypeAlias = Mapping[str, Any]
+
+_AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="surrogateescape"
+)
+_BLOCK_BYTES: Final = 256 * 1024
+_SMALLEST_DOCUMENT: Final = 5
+
+
+class Cell(str):
+    """A cell of a CSV file, which has lost its type."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The first documents of a source.
+
+    :param name: what messages call the source, without a password.
+    :param form: what it was recognised as.
+    :param documents: its first documents. Dates are `bson.DatetimeMS` or `datetime`, the cells of a CSV file `Cell`;
+        empty cells are left out.
+    :param has_more: whether the source has more documents than these.
+    :param is_flat: whether names with dots are names of columns, and lead nowhere.
+    :param damage: why reading stopped before as many documents as were wanted, or None.
+    """
+
+    name: str
+    form: str
+    documents: tuple[Document, ...]
+    has_more: bool
+    is_flat: bool = False
+    damage: str | None = None
+
+
+def read_first(
+    argument: str, collection: str | None, live: LiveOptions, wanted: int, remote: RemoteOptions | None = None
+) -> Sample:
+    """The first `wanted` documents of anything that a run reads.
+
+    :param collection: the collection of a dump or server, or None for the default names.
+    :raises UsageError: the URL of a server is not valid.
+    :raises SourceError: it cannot be read, is empty, or lacks the collection.
+    :raises SourceDamaged: it is broken before its first document ends.
+    """
+    if is_live(argument):
+        from jobs.sources.live.collection import open_collection
+
+        with open_collection(argument, collection, live) as opened:
+            raw = io.BytesIO(opened.first_documents(wanted + 1))
+            return _taken(opened.name, "live collection", _bson_documents(opened.name, raw), wanted)
+    stored, stream, form = open_recognised(argument, collection, remote)
+    try:
+        shown = form + (", gzip" if stream.compressed else "")
+        documents = _documents(stored, stream, form, collection)
+        return _taken(stream.name, shown, documents, wanted, is_flat=form == Form.CSV)
+    finally:
+        stream.close()
+
+
+def _taken(name: str, form: str, documents: Iterator[Document], wanted: int, is_flat: bool = False) -> Sample:
+    found: list[Document] = []
+    damage = None
+    try:
+        found.extend(islice(documents, wanted))
+        has_more = len(found) == wanted and next(documents, None) is not None
+    except SourceDamaged as error:
+        if not found:
+            raise
+        has_more, damage = True, error.sentence
+    return Sample(name, form, tuple(found), has_more, is_flat, damage)
+
+
+def _documents(stored: Stored, stream: ByteStream, form: Form, collection: str | None) -> Iterator[Document]:
+    match form:
+        case Form.ARCHIVE:
+            return _archive_documents(stream, collection)
+        case Form.BSON:
+            return _bson_documents(stream.name, io.BufferedReader(stream))
+        case Form.JSON_LINES | Form.JSON_ARRAY | Form.JSON_DOCUMENTS:
+            return _json_documents(stream)
+        case Form.CSV:
+            return _csv_rows(stream)
+        case Form.PARQUET:
+            return _parquet_rows(stored, stream)
+
+
+def _archive_documents(stream: ByteStream, collection: str | None) -> Iterator[Document]:
+    from jobs.sources.archive import ArchiveChunks
+
+    chunks = ArchiveChunks(stream, collection)
+    buffer = Buffer(CHUNK_BYTES)
+    while chunk := chunks.next(buffer):
+        yield from _bson_documents(stream.name, io.BytesIO(chunk.data[: chunk.end].tobytes()))
+
+
+def _bson_documents(name: str, content: io.BufferedReader | io.BytesIO) -> Iterator[Document]:
+    """BSON documents one after another; one whose inside is broken is an empty document."""
+    position = 0
+    while head := content.read(4):
+        length = int.from_bytes(head, "little", signed=True)
+        if len(head) == 4 and not _SMALLEST_DOCUMENT <= length <= MAX_DOCUMENT_BYTES:
+            reason = f"the document that begins here says it has {length} bytes"
+            raise SourceDamaged(name, position, reason)
+        raw = head + content.read(max(0, length - 4))
+        if len(head) < 4 or len(raw) < length:
+            raise SourceDamaged(name, position, "the file ends in the middle of this document")
+        position += length
+        try:
+            yield bson.decode(raw, _AS_STORED)
+        except (BSONError, ValueError, OverflowError, RecursionError):
+            yield {}
+
+
+def _json_documents(stream: ByteStream) -> Iterator[Document]:
+    decoder = json.JSONDecoder()
+    text, position, wanted, at_end = "", 0, _BLOCK_BYTES, False
+    rest = b""
+    while True:
+        # What may be inside a document, an array or between their elements.
+        start = len(text) - len(text.lstrip(" \t\r\n,[]"))
+        try:
+            document, end = decoder.raw_decode(text, start)
+            complete = True
+        except (json.JSONDecodeError, RecursionError):
+            complete = False
+        if complete and (end < len(text) or at_end):
+            yield _json_document(text[start:end], document)
+            position += len(text[:end].encode("utf-8", "surrogateescape"))
+            text = text[end:]
+            continue
+        if at_end:
+            if text[start:].strip():
+                raise SourceDamaged(stream.name, position, "this is no valid JSON document")
+            return
+        if len(text) > MAX_TEXT_BYTES:
+            raise SourceDamaged(stream.name, position, "the document that begins here is too long")
+        block = bytearray(wanted)
+        count = stream.readinto(block)
+        at_end, wanted = count < wanted, 2 * wanted
+        rest += bytes(block[:count])
+        cut = len(rest) if at_end else _whole_characters(rest)
+        text, rest = text + rest[:cut].decode("utf-8", "surrogateescape"), rest[cut:]
+
+
+def _whole_characters(raw: bytes) -> int:
+    """How many of these bytes are whole characters of UTF-8, as far as their end decides."""
+    for back in range(1, min(4, len(raw)) + 1):
+        if raw[-back] & 0xC0 != 0x80:
+            return len(raw) - back if raw[-back] >= 0xC0 else len(raw)
+    return len(raw)
+
+
+def _json_document(text: str, document: Any) -> Document:
+    from bson.json_util import JSONOptions, loads
+
+    options = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+    with suppress(BSONError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        document = loads(text, json_options=options)
+    return document if isinstance(document, dict) else {}
+
+
+def _csv_rows(stream: ByteStream) -> Iterator[Document]:
+    text = io.TextIOWrapper(io.BufferedReader(stream), "utf-8", "surrogateescape", newline="")
+    before = csv.field_size_limit(MAX_TEXT_BYTES)
+    try:
+        rows = csv.reader(text, strict=True)
+        names = next(rows, [])
+        for number, row in enumerate(filter(None, rows), start=1):
+            if len(row) != len(names):
+                found = f"row {number} has {len(row)} fields, and the header {len(names)}"
+                raise SourceDamaged(stream.name, stream.position, found)
+            yield {name: Cell(cell) for name, cell in zip(names, row, strict=True) if cell and names.count(name) == 1}
+    except csv.Error as error:
+        raise SourceDamaged(stream.name, stream.position, f"this is no valid CSV ({error})") from None
+    finally:
+        csv.field_size_limit(before)
+
+
+def _parquet_rows(stored: Stored, stream: ByteStream) -> Iterator[Document]:
+    import pyarrow as pa
+
+    from jobs.decode.documents import row_document
+    from jobs.sources.parquet_file import ParquetTable
+
+    # What cannot be read anywhere is copied, as its index is at its end.
+    is_copied = stream.compressed or isinstance(stored, Once)
+    with ParquetTable(stored, stream if is_copied else None) as table:
+        try:
+            for batch in table.parquet.iter_batches(batch_size=1000):
+                types = {name: batch.schema.field(name).type for name in batch.schema.names if _is_unique(batch, name)}
+                for row in range(batch.num_rows):
+                    document = row_document(batch, row)
+                    yield {name: _as_bson(kind, document[name]) for name, kind in types.items()}
+        except pa.ArrowException as error:
+            raise SourceError(f"{stream.name} cannot be read: {error}", "Export the data again.") from None
+
+
+def _is_unique(batch: Any, name: str) -> bool:
+    return bool(batch.schema.names.count(name) == 1)
+
+
+def _as_bson(kind: Any, value: Any) -> Any:
+    """`value` of a column of that type as the BSON value it stands for; see `jobs.sources.parquet_file`."""
+    import pyarrow as pa
+
+    if isinstance(value, bytes) and pa.types.is_fixed_size_binary(kind):
+        if kind.byte_width == 12:
+            return ObjectId(value)
+        if kind.byte_width == 16:
+            return Decimal128.from_bid(value)
+    if isinstance(value, str) and not (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    ):
+        return value if pa.types.is_dictionary(kind) else OtherType(str(kind))
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class OtherType:
+    """A value of a type that BSON does not have.
+
+    :param kind: what the type is called, such as ``date32[day]``.
+    """
+
+    kind: str

@@ -1,0 +1,112 @@
+"""What inspecting a source finds: its fields, what a run would take of them, and the command for it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from jobs.decode.plan import Fields
+from jobs.inspection.candidates import (
+    ROLES,
+    Candidate,
+    FilterCandidate,
+    candidates,
+    chosen,
+    filter_candidates,
+    name_score,
+)
+from jobs.inspection.fields import MISSING, FieldFound, fields_of, value_at, without_secrets
+from jobs.inspection.first_documents import Sample
+from jobs.inspection.values import reason_against
+from jobs.sources.url import redacted
+
+URL_VARIABLE: Final = "SOURCE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a source holds.
+
+    :param roles: for merchant, amount and time the field that a run should take, or None.
+    :param rejected: how many of the documents a run would reject then; None while a field is lacking.
+    :param others: for each of these the other fields that it could take, the likeliest first.
+    """
+
+    sample: Sample
+    fields: tuple[FieldFound, ...]
+    roles: Mapping[str, Candidate | None]
+    others: Mapping[str, Sequence[Candidate]]
+    filters: tuple[FilterCandidate, ...]
+    rejected: int | None
+
+    def command(self, argument: str, collection: str | None) -> list[str] | None:
+        """What rebuilds summaries of it, as the arguments of a program; None where a field is lacking.
+
+        :param argument: the source. A URL that may hold a password becomes ``$SOURCE_URL``.
+        """
+        options: list[str] = []
+        for role in ROLES:
+            taken = self.roles[role]
+            if taken is None:
+                return None
+            if taken.path != getattr(Fields(), role):
+                options += [f"--{role}-field", taken.path]
+        named = ["--collection", collection] if collection is not None else []
+        return ["python", "-m", "jobs", "rebuild", shown_source(argument), *named, *options]
+
+
+def shown_source(argument: str) -> str:
+    """`argument` as a command may show it: a URL with anything secret in it becomes ``$SOURCE_URL``."""
+    holds_more = "://" in argument and ("@" in argument or "?" in argument)
+    is_secret = redacted(argument) != argument or (holds_more and without_secrets(argument) != argument)
+    return f"${URL_VARIABLE}" if is_secret else argument
+
+
+def quoted(command: Sequence[str]) -> str:
+    """`command` as it is typed into a shell."""
+    return " ".join(f'"{word}"' if word == f"${URL_VARIABLE}" else shlex.quote(word) for word in command)
+
+
+def inspect(sample: Sample, named_ms: tuple[int, int]) -> Report:
+    """What the documents of `sample` hold.
+
+    :param named_ms: the first instant that the calendar can name, and the first that it no longer can.
+    """
+    found = fields_of(sample.documents, sample.is_flat)
+    documents = len(sample.documents)
+    roles: dict[str, Candidate | None] = {}
+    for role in ("time", "amount", "merchant"):  # a field whose type says more is given away first
+        taken = {one.path for one in roles.values() if one is not None}
+        roles[role] = chosen(role, [field for field in found if field.path not in taken], documents, named_ms)
+    taken = {"_id", *(one.path for one in roles.values() if one is not None)}
+    others = {
+        role: [
+            one
+            for one in candidates(role, found, documents, named_ms)
+            if one.path not in taken and (role == "time" or name_score(role, one.path) > 0)
+        ]
+        for role in ROLES
+    }
+    return Report(
+        sample,
+        tuple(found),
+        {role: roles[role] for role in ROLES},
+        others,
+        tuple(filter_candidates(found, documents)),
+        _rejected(sample, roles, named_ms),
+    )
+
+
+def _rejected(sample: Sample, roles: Mapping[str, Candidate | None], named_ms: tuple[int, int]) -> int | None:
+    paths = {role: taken.path for role, taken in roles.items() if taken is not None}
+    if len(paths) < len(ROLES):
+        return None
+    return sum(
+        any(
+            (value := value_at(document, path, sample.is_flat)) is MISSING or reason_against(role, value, named_ms)
+            for role, path in paths.items()
+        )
+        for document in sample.documents
+    )

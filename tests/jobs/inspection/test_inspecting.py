@@ -1,0 +1,204 @@
+"""What inspecting finds in a source, compared with what a run makes of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from command_line import ROOT
+from decoded import read_file
+from transactions import write_bson
+
+from core.errors import SourceDamaged
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.inspection.candidates import FilterCandidate
+from jobs.inspection.fields import MISSING, fields_of, value_at, without_secrets
+from jobs.inspection.first_documents import Sample, read_first
+from jobs.inspection.report import Report, inspect, quoted
+from jobs.inspection.values import reason_against
+from jobs.sources.live.options import LiveOptions
+
+NAMED_MS = (-(2**62), 2**62)
+AT = datetime(2024, 6, 24, 8, tzinfo=UTC)
+SHOP = ROOT / "tests/data/shop"
+SOURCES = [
+    *(SHOP / name for name in ("dump", "shop.archive", "shop.archive.gz", "transaction.bson", "transaction.csv")),
+    *(SHOP / f"transaction.{name}" for name in ("array.json", "canonical.jsonl", "relaxed.jsonl")),
+    *(ROOT / "tests/data/parquet" / f"{name}.parquet" for name in ("int96", "pymongoarrow")),
+]
+
+
+def first(path: Path, wanted: int = 10_000) -> Sample:
+    return read_first(str(path), None, LiveOptions(), wanted)
+
+
+def report_of(path: Path, *documents: dict[str, Any]) -> Report:
+    return inspect(first(Path(write_bson(path / "some.bson", documents))), NAMED_MS)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_it_takes_and_rejects_what_a_run_takes_and_rejects(path: Path) -> None:
+    decoded = read_file(path)
+    sample = first(path)
+    assert (len(sample.documents), sample.has_more) == (decoded.counts.read, False)
+    reasons: Counter[tuple[str, str]] = Counter()
+    for document in sample.documents:
+        for role in ("time", "merchant", "amount"):
+            value = value_at(document, getattr(Fields(), role), sample.is_flat)
+            reason = "missing" if value is MISSING else reason_against(role, value, NAMED_MS)
+            if reason is not None:
+                reasons[role, reason] += 1
+                break
+    assert reasons == Counter(decoded.reasons)
+    assert inspect(sample, NAMED_MS).rejected == decoded.counts.rejected
+
+
+EDGES = [
+    2**31, -(2**63), 2**63 - 1, 1.0, 1.5, 2.0**53, 2.0**53 + 2, float("nan"), float("-inf"), True, None, "", "7", [1],
+    {"a": 1}, bson.Int64(5), bson.ObjectId(), bson.Decimal128("1E+3"), bson.Decimal128("0E+6000"),
+    bson.Decimal128("9223372036854775808"), bson.Decimal128("0.5"), bson.Decimal128("NaN"),
+    b"12", AT, bson.Timestamp(1, 1), bson.DatetimeMS(10**15), "پ", bson.Decimal128("-Infinity"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["time", "merchant", "amount"])
+def test_every_kind_of_value_is_taken_as_a_run_takes_it(role: str, tmp_path: Path) -> None:
+    window = Window(0, 10**14, 0, 10**14)
+    usual = {"merchantId": "m", "amount": 1, "createdAt": AT}
+    path = write_bson(tmp_path / "edges.bson", [usual | {getattr(Fields(), role): value} for value in EDGES])
+    decoded = read_file(path, window=window)
+    values = [document[getattr(Fields(), role)] for document in first(Path(path)).documents]
+    reasons = [reason_against(role, value, (0, 10**14)) for value in values]
+    assert [reason for reason in reasons if reason is not None] == [reject.reason for reject in decoded.rejects]
+
+
+def test_nested_fields_are_found_by_their_paths(tmp_path: Path) -> None:
+    found = report_of(tmp_path, {"shop": {"id": "a", "tags": []}, "sum": {"net": 5, "vat": 0.5}, "at": AT})
+    assert {field.path: dict(field.types) for field in found.fields} == {
+        "shop.id": {"string": 1}, "shop.tags": {"array": 1}, "sum.net": {"int32": 1}, "sum.vat": {"double": 1},
+        "at": {"date": 1},
+    }  # fmt: skip
+    assert found.command("some.bson", None) == [
+        "python", "-m", "jobs", "rebuild", "some.bson",
+        "--merchant-field", "shop.id", "--amount-field", "sum.net", "--time-field", "at",
+    ]  # fmt: skip
+
+
+def test_the_time_of_creation_is_preferred_to_that_of_a_change(tmp_path: Path) -> None:
+    documents = [{"updatedAt": AT, "created_at": AT, "total": number, "seller": "x"} for number in range(4)]
+    roles = report_of(tmp_path, *documents).roles
+    assert [roles[role] and roles[role].path for role in ("time", "amount", "merchant")] == [  # type: ignore[union-attr]
+        "created_at", "total", "seller",
+    ]  # fmt: skip
+
+
+def test_a_field_of_which_most_is_no_amount_is_passed_over(tmp_path: Path) -> None:
+    documents = [{"merchantId": "m", "amount": f"{n}", "price": n, "createdAt": AT} for n in range(4)]
+    taken = report_of(tmp_path, *documents).roles["amount"]
+    assert taken is not None
+    assert (taken.path, taken.counted) == ("price", 4)
+
+
+def test_without_a_date_there_is_no_command(tmp_path: Path) -> None:
+    found = report_of(tmp_path, {"merchantId": "m", "amount": 1, "createdAt": "2024-06-24"})
+    assert (found.roles["time"], found.command("some.bson", None), found.rejected) == (None, None, None)
+
+
+def test_a_name_with_a_dot_is_shown_and_never_proposed(tmp_path: Path) -> None:
+    found = report_of(tmp_path, {"merchantId": "m", "pay.amount": 5, "createdAt": AT})
+    assert [(field.path, field.is_reachable) for field in found.fields] == [
+        ("merchantId", True), ("pay.amount", False), ("createdAt", True),
+    ]  # fmt: skip
+    assert found.roles["amount"] is None
+
+
+def test_a_filter_is_proposed_with_the_value_that_means_paid(tmp_path: Path) -> None:
+    documents = [
+        {"merchantId": f"m{n}", "amount": n, "createdAt": AT, "status": "failed" if n else "paid"} for n in range(20)
+    ]
+    assert report_of(tmp_path, *documents).filters == (
+        FilterCandidate("status", {"failed": 19, "paid": 1}, proposed="paid"),
+    )
+
+
+def test_the_command_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    command = report_of(tmp_path, {"shop id": "m", "total $": 1, "at": AT}).command("it's here.bson", None)
+    assert command is not None
+    assert quoted(command[4:]) == (
+        "'it'\"'\"'s here.bson' --merchant-field 'shop id' --amount-field 'total $' --time-field at"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [
+        ("mongodb://user:s3cret@db.example/shop", '"$SOURCE_URL"'),
+        ("mongodb://db.example/shop", "mongodb://db.example/shop"),
+        ("https://bucket.example/x.bson?X-Amz-Signature=s3cret", '"$SOURCE_URL"'),
+        ("s3://bucket/dump.bson", "s3://bucket/dump.bson"),
+        ("what?.bson", "'what?.bson'"),
+    ],
+)
+def test_the_command_never_shows_what_may_be_secret(argument: str, shown: str, tmp_path: Path) -> None:
+    command = report_of(tmp_path, {"merchantId": "m", "amount": 1, "createdAt": AT}).command(argument, None)
+    assert command is not None
+    assert quoted(command[4:]) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:s3cret@pay.example/x?token=s3cret#s3cret", "https://pay.example/…"),
+        ("https://pay.example", "https://pay.example"),
+        ("redis://:s3cret@host:6379/0", "redis://host:6379/…"),
+        ("see mongodb://a:s3/cret@db/x, then", "see mongodb://… then"),
+        ("//cdn.example/k?s3cret", "//cdn.example/…"),
+        ("/callback?token=s3cret", "/callback?…"),
+        ("half // full", "half // full"),
+        ("no URL: 5/3?", "no URL: 5/3?"),
+    ],
+)
+def test_examples_have_no_secrets_of_urls(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+    [field] = fields_of([{"note": {"inner": [text]}}], is_flat=False)
+    assert "s3cret" not in str(field.examples())
+
+
+def test_only_the_first_documents_are_read(tmp_path: Path) -> None:
+    whole = SHOP / "transaction.relaxed.jsonl"
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(20 * whole.read_bytes(), 1)[:-3000])
+    sample = first(tmp_path / "cut.jsonl.gz", 3)
+    assert sample.form == "JSON lines, gzip"
+    assert list(sample.documents) == list(first(whole, 3).documents)
+    assert (sample.has_more, sample.damage) == (True, None)
+
+
+def test_documents_before_damage_are_shown_with_a_warning(tmp_path: Path) -> None:
+    content = (SHOP / "transaction.bson").read_bytes()
+    (tmp_path / "cut.bson").write_bytes(content[:-1])
+    sample = first(tmp_path / "cut.bson")
+    assert len(sample.documents) == 1199
+    assert sample.damage is not None
+    assert "cut.bson is damaged at byte" in sample.damage
+    (tmp_path / "nothing.bson").write_bytes(content[:20])
+    with pytest.raises(SourceDamaged):
+        first(tmp_path / "nothing.bson")
+
+
+def test_json_over_many_lines_and_blocks_is_split_into_documents(tmp_path: Path) -> None:
+    documents = [{"n": n, "text": "یک ] } , { [" * 3000, "deep": {"a": [{"b": n}]}} for n in range(30)]
+    path = tmp_path / "pretty.json"
+    for content in (json.dumps(documents, indent=2, ensure_ascii=False), "\n".join(map(json.dumps, documents))):
+        path.write_text("\ufeff" + content, "utf-8")
+        assert [document["n"] for document in first(path).documents] == list(range(30))
+    shutil.copy(path, tmp_path / "cut.json")
+    (tmp_path / "cut.json").write_text(path.read_text("utf-8")[:-2], "utf-8")
+    assert len(first(tmp_path / "cut.json").documents) == 29
