@@ -106,7 +106,7 @@ def candidates(
             continue
         score: float = name_score(role, field.path)
         if role == "merchant":
-            score += _repetition(field)
+            score += _repetition(field) / 2
         resemblance = SequenceMatcher(None, like.lower(), field.path.lower()).ratio() if like else 0.0
         order = (score, resemblance, candidate.counted, -field.path.count("."))
         likeliest.append((order, candidate))
@@ -139,8 +139,8 @@ def is_likely(role: str, candidate: Candidate, found: Sequence[FieldFound]) -> b
 
 
 def name_score(role: str, path: str) -> int:
-    """How much the name of a field speaks for a role."""
-    words = [word.lower() for word in _WORD.findall(path.rpartition(".")[2])]
+    """How much the names of a path speak for a role."""
+    words = [word.lower() for word in _WORD.findall(path)]
     points = [_WORDS[role].get(word, 0) for word in words]
     return max(points, default=0) if min(points, default=0) >= 0 else min(points)
 

@@ -1,0 +1,157 @@
+"""``inspect`` as a user calls it, and what a run says of a field that has another name."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import bson
+import pytest
+from command_line import CommandLine
+from live_collections import fill
+from rich.cells import cell_len
+from transactions import write_bson
+
+AT = datetime(2024, 6, 24, 8, tzinfo=UTC)
+DOCUMENTS = [
+    {"shop": {"id": f"s{n % 7}"}, "total": bson.Int64(n), "paidAt": AT, "state": "failed" if n % 3 else "paid",
+     "callback": "https://u:s3cret@shop.example/p?token=s3cret"}
+    for n in range(60)
+]  # fmt: skip
+OPTIONS = ("--merchant-field", "shop.id", "--amount-field", "total", "--time-field", "paidAt")
+CSV = "merchant,total,created_at\n" + "".join(f"m{n % 3},{n},2024-06-24T08:00:00Z\n" for n in range(9))
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> CommandLine:
+    write_bson(tmp_path / "the shop.bson", DOCUMENTS)
+    (tmp_path / "shop.csv").write_text(CSV)
+    return CommandLine(tmp_path)
+
+
+def test_the_command_that_it_shows_can_be_typed(jobs: CommandLine) -> None:
+    said = jobs("inspect", "the shop.bson")
+    assert (said.code, said.err) == (0, "")
+    assert "all of its 60 documents" in said.out
+    assert "To count only some of them: --where state=paid (failed 40, paid 20).\n" in said.out
+    assert "s3cret" not in said.out
+    command = shlex.split(said.out.splitlines()[-1])
+    assert command[:3] == ["python", "-m", "jobs"]
+    assert jobs(*command[3:]).code == 0
+
+
+def test_it_fits_80_columns_however_long_names_and_values_are(jobs: CommandLine) -> None:
+    document = {"a_very_long_name_of_a_field_that_nobody_wants_to_type": "فروشگاه تهران " * 20, "createdAt": AT}
+    write_bson(jobs.folder / "wide.bson", [document, document | {"createdAt": "text"}])
+    lines = jobs("inspect", "wide.bson").out.partition("\n\n")[2].partition("\n\n")[0].splitlines()
+    assert len(lines) == 3
+    assert max(map(cell_len, lines)) in (79, 80)
+    assert "فروشگاه" in lines[1]
+
+
+def test_machines_get_one_object(jobs: CommandLine) -> None:
+    found = jobs("inspect", "shop.csv", "--documents", "5", "--json").json
+    assert (found["form"], found["documents"], found["has_more"], found["rejected"]) == ("CSV", 5, True, 0)
+    assert found["fields"][1] == {
+        "path": "total", "reachable": True, "documents": 5, "types": {"integer": 5}, "examples": ["0", "1", "2"],
+    }  # fmt: skip
+    assert found["roles"]["amount"] == {
+        "option": "--amount-field", "path": "total", "counted": 5, "rejected": {}, "others": [],
+    }  # fmt: skip
+    assert jobs(*found["command"][3:]).code == 0
+
+
+def test_what_a_run_would_reject_is_told_with_the_option_that_allows_it(jobs: CommandLine) -> None:
+    usual = {"merchantId": "m", "createdAt": AT}
+    write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}] * 3 + [usual | {"amount": 0.5}])
+    said = jobs("inspect", "some.bson").out
+    assert "3 of 4  1 fraction\n" in said
+    assert "It rejects 1 of these 4 documents" in said
+    assert "--max-reject-ratio allows them: 0.25 of all" in said
+
+
+def test_a_source_without_dates_has_no_command(jobs: CommandLine) -> None:
+    write_bson(jobs.folder / "text.bson", [{"merchantId": "m", "amount": 5, "createdAt": "2024-06-24"}])
+    said = jobs("inspect", "text.bson")
+    assert said.code == 0
+    assert "No field can be the time, which takes dates: createdAt is text.\n" in said.out
+    assert "There is no command" in said.out
+
+
+def test_a_live_collection_is_inspected_whole_documents_and_without_its_password(
+    jobs: CommandLine, mongo_database_url: str
+) -> None:
+    fill(mongo_database_url, DOCUMENTS, "payments")
+    said = jobs("inspect", mongo_database_url, "--collection", "payments", "--documents", "10")
+    assert said.code == 0, said
+    assert "live collection, its first 10 documents" in said.out
+    assert "callback" in said.out
+    shown = shlex.split(said.out.rstrip().splitlines()[-1 if "@" not in mongo_database_url else -2])
+    assert shown[-8:] == ["--collection", "payments", *OPTIONS]
+    assert jobs("rebuild", mongo_database_url, *shown[-8:]).code == 0
+
+
+def test_a_live_run_with_a_wrong_field_names_the_right_one_though_it_asked_for_the_wrong_one_only(
+    jobs: CommandLine, mongo_database_url: str
+) -> None:
+    fill(mongo_database_url, DOCUMENTS)
+    said = jobs("rebuild", mongo_database_url, *OPTIONS[:2], *OPTIONS[4:])
+    assert "Did you mean `--amount-field total`? " in said.require_failure(3, "60 amount: missing")
+    refresh = jobs("refresh", mongo_database_url, *OPTIONS[:4], "--time-field", "at")
+    assert "Did you mean `--time-field paidAt`? " in refresh.require_failure(3)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "meant"),
+    [
+        (("--time-field", "paidOn", *OPTIONS[:4]), 3, "--time-field paidAt"),
+        (("--amount-field", "state", *OPTIONS[:2], *OPTIONS[4:]), 3, "--amount-field total"),
+        (("--merchant-field", "shop", *OPTIONS[2:]), 3, "--merchant-field shop.id"),
+        ((*OPTIONS, "--where", "status=paid"), 1, "--where state=paid"),
+    ],
+)
+def test_a_wrong_field_names_the_one_that_was_meant(
+    options: tuple[str, ...], code: int, meant: str, jobs: CommandLine
+) -> None:
+    said = jobs("rebuild", "the shop.bson", *options).require_failure(code)
+    assert f"Did you mean `{meant}`" in said
+    assert "See all fields with: python -m jobs inspect 'the shop.bson'. " in said
+
+
+def test_a_missing_column_names_the_one_that_was_meant_also_of_standard_input(jobs: CommandLine) -> None:
+    for source, content in (("shop.csv", b""), ("-", CSV.encode())):
+        said = jobs("rebuild", source, "--merchant-field", "merchant", "--time-field", "created_at", stdin=content)
+        assert "Did you mean `--amount-field total`?" in said.require_failure(1, "has no column amount")
+
+
+def test_the_rejects_of_standard_input_give_the_names(jobs: CommandLine) -> None:
+    said = jobs("rebuild", "-", *OPTIONS[:4], "--json", stdin=(jobs.folder / "the shop.bson").read_bytes())
+    assert "Did you mean `--time-field paidAt`? Nothing was published." in said.require_failure(3)
+    assert json.loads(said.out)["error"]["exit_code"] == 3
+
+
+def test_verify_names_the_field_that_was_meant(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "the shop.bson", *OPTIONS).code == 0
+    said = jobs("verify", "the shop.bson", *OPTIONS[:2], *OPTIONS[4:])
+    assert said.code in (1, 3)
+    assert "Traceback" not in said.err
+
+
+def test_fields_that_are_right_are_not_advised_upon(jobs: CommandLine) -> None:
+    usual = {"merchantId": "m", "createdAt": AT, "total": 5}
+    write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}, usual | {"amount": 0.5}])
+    assert "Did you mean" not in jobs("rebuild", "some.bson").require_failure(3, "1 of 2 documents were rejected")
+
+
+def test_a_source_that_cannot_be_read_is_one_sentence(jobs: CommandLine) -> None:
+    (jobs.folder / "empty.bson").touch()
+    for source, sentence in (
+        ("gone.bson", "cannot be read"),
+        ("empty.bson", "is empty"),
+        (sys.executable, "no format"),
+    ):
+        jobs("inspect", source).require_failure(1, sentence)
+    jobs("inspect").require_failure(2, "no SOURCE is named")
