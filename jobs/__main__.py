@@ -66,6 +66,14 @@ class FormatOption(StrEnum):
     CSV = "csv"
 
 
+class ExportFormatOption(StrEnum):
+    """What ``export`` writes."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    ARROW = "arrow"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
@@ -382,6 +390,43 @@ def query(
         from jobs.commands import query as command
 
     command.run(name, context.args, listing, "json" if as_json else str(form), store)
+
+
+@app.command()
+def export(
+    out: Annotated[str, typer.Argument(help="File to write, whose ending says the format; - for standard output.")],
+    mode: Annotated[ModeOption, typer.Option(help="Length of the periods.")],
+    form: Annotated[
+        ExportFormatOption | None, typer.Option("--format", help="What to write. [default: that of OUT's ending]")
+    ] = None,
+    first: From = None,
+    last: To = None,
+    partitioned: Annotated[
+        bool, typer.Option("--partitioned", help="Write a folder of Parquet files, mode=…/year=….")
+    ] = False,
+    overall: Annotated[
+        bool, typer.Option("--overall", help="Write the rows of all merchants together too (merchant_id null).")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="In CSV, leave text as it is that a spreadsheet would take for a formula.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Write the summaries of all merchants as Parquet, CSV or Arrow.
+
+    All of one publication, in bounded memory. What the columns mean is written beside the file, and into Parquet and
+    Arrow.
+    """
+    from jobs.commands import export as command
+
+    form_name = None if form is None else str(form)
+    command.run(
+        command.Options(
+            out, str(mode), form_name, first, last, partitioned, overall, raw, force, store, as_json,
+        )
+    )  # fmt: skip
 
 
 @app.command()

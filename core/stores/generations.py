@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SUMMARIES: Final = "summary_transaction"
 """The table or view by which everyone finds the published summaries."""
 
+BY_MERCHANT: Final = "summary_by_merchant"
+"""The view for outsiders of the same without the summaries of all merchants together."""
+
 TAKEN_OVER: Final = "a later run has taken over"
 """Why a run that was closed cannot publish any more."""
 

@@ -12,9 +12,12 @@ from core.calendar.periods import Mode
 from core.errors import MeaningMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import polars as pl
+
+    from core.stores.frames import SummaryTuple
 
 Measure = Literal["amount", "count"]
 """What a series shows: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
@@ -144,6 +147,22 @@ class KeyRange(NamedTuple):
     last_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All summaries of a mode, as one publication has them.
+
+    :param publication: the one whose summaries these are.
+    :param batches: the summaries, in the order of `SUMMARY_COLUMNS`, by merchant and key; those of all merchants
+        together come first. Instants are milliseconds since 1970 UTC. Each batch has at most `SCAN_ROWS`.
+    """
+
+    publication: Publication
+    batches: Iterator[Sequence[SummaryTuple]]
+
+
+SCAN_ROWS: Final = 50_000
+
+
 class SummaryStore(Protocol):
     """Where summaries are kept. Threads may share an instance, and take turns; processes may not.
 
@@ -163,6 +182,20 @@ class SummaryStore(Protocol):
         :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`. Little is read
             for a narrow range, however large the store.
         :returns: a frame of `SUMMARY_COLUMNS` in no promised order; empty when nothing was published yet.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def scan(
+        self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
+    ) -> AbstractContextManager[Scan | None]:
+        """The summaries of `mode`, read bit by bit in bounded memory, all of one publication; None without one.
+
+        On SQLite others may publish meanwhile as often as they like. On MongoDB what is scanned is there until
+        the publication after the next: leaving the context raises when that came too early.
+
+        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
+        :param overall: whether the summaries of all merchants together are among them.
+        :raises StoreBusy: what was scanned may have been dropped before it was read.
         :raises StoreUnavailable: the store does not answer.
         """
 

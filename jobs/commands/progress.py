@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -32,6 +33,21 @@ class Silent(Watcher):
         """See `Watcher.phase`."""
         if name == "published":
             self._on_published()
+
+
+@contextmanager
+def counter(task: str, unit: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """What is called with how many are done, which a person sees on standard error if `shown`."""
+    if not shown:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f} " + unit))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        number = progress.add_task(task)
+        yield lambda done: progress.update(number, completed=done)
 
 
 class Bar(Silent):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from core.stores.generations import SUMMARIES, parse_generation_name
+from core.stores.generations import BY_MERCHANT, SUMMARIES, parse_generation_name
 from core.stores.mongo.database import Document, reason_of
 from core.stores.mongo.layers import Part, layers_of, parts
 from core.stores.mongo.publications import in_force, kept_by, newest_two
@@ -22,7 +22,7 @@ _NO_VIEWS: Final = (59, 115, 238)  # CommandNotFound, CommandNotSupported, NotIm
 
 
 def move_view(db: Database[Document]) -> None:
-    """Let the view for outsiders show what is in force, where the server has views."""
+    """Let the views for outsiders show what is in force, where the server has views."""
     try:
         while (document := in_force(db)) is not None:
             _show(db, parts(layers_of(document)))
@@ -31,6 +31,16 @@ def move_view(db: Database[Document]) -> None:
     except OperationFailure as error:
         if error.code not in _NO_VIEWS:
             _log.warning("the view %s still shows what was published before: %s", SUMMARIES, reason_of(error))
+
+
+def show_by_merchant(db: Database[Document]) -> None:
+    """Make the view without the summaries of all merchants together, over that of all, where the server has views."""
+    try:
+        if not db.list_collection_names(filter={"name": BY_MERCHANT}):
+            db.command("create", BY_MERCHANT, viewOn=SUMMARIES, pipeline=[{"$match": {"merchant_id": {"$ne": None}}}])
+    except OperationFailure as error:
+        if error.code not in (*_NO_VIEWS, _NAMESPACE_EXISTS):  # another made it meanwhile
+            _log.warning("the view %s could not be made: %s", BY_MERCHANT, reason_of(error))
 
 
 def _show(db: Database[Document], shown: Sequence[Part]) -> None:

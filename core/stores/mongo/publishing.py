@@ -26,7 +26,7 @@ from core.stores.generations import (
 )
 from core.stores.mongo.database import Document, reason_of
 from core.stores.mongo.documents import to_document
-from core.stores.mongo.following import clear, move_view
+from core.stores.mongo.following import clear, move_view, show_by_merchant
 from core.stores.mongo.inserting import insert_batch
 from core.stores.mongo.layers import Layer, layers_to_record
 from core.stores.mongo.publications import PUBLICATIONS, in_force
@@ -105,6 +105,7 @@ def announce(
     # It is published: what fails from here on is done by the next publication.
     with suppress(PyMongoError):
         move_view(db)
+        show_by_merchant(db)
         clear(db)
 
 

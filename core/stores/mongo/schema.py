@@ -11,16 +11,17 @@ from pymongo.errors import DuplicateKeyError
 
 from core.notifications.model import NotificationStatus
 from core.stores.mongo.database import Database, Document
+from core.stores.mongo.following import show_by_merchant
 from core.stores.mongo.notification_documents import KEEP
 from core.stores.mongo.notifications import settle
 from core.stores.mongo.tenants import assign_tenants
 from core.stores.refusals import no_store, too_new
 
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 """Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs
 may be ``retrying`` or ``printed``, since 7 runs record how many rejects they kept, since 8 what tells their process
 from every other, and since 9 all that is about notifications has a tenant: a program that knows an earlier version
-would lose or misread these, or show them to others."""
+would lose or misread these, or show them to others. Since 10 there is the view of the summaries by merchant."""
 
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
@@ -63,6 +64,7 @@ def prepare(database: Database, *, create: bool) -> None:
             _index(db)
             _rename_failed_logs(db)
             assign_tenants(db).report(database.place)  # before the version: a kill in between repeats both
+            show_by_merchant(db)
             db["summary_meta"].update_one(
                 {"_id": "schema", "version": found["version"]}, {"$set": {"version": SCHEMA_VERSION}}
             )

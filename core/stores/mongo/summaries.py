@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from heapq import merge
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,7 +25,16 @@ from core.stores.mongo.layers import Layer, Part, layers_of, parts, parts_of_mod
 from core.stores.mongo.publications import in_force, kept_by, newest_two
 from core.stores.mongo.publishing import publish
 from core.stores.records import publication_from_record
-from core.stores.summaries import SUMMARY_COLUMNS, KeyRange, Measure, MerchantTotals, Publication, SeriesPoint
+from core.stores.summaries import (
+    SCAN_ROWS,
+    SUMMARY_COLUMNS,
+    KeyRange,
+    Measure,
+    MerchantTotals,
+    Publication,
+    Scan,
+    SeriesPoint,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +45,9 @@ T = TypeVar("T")
 P = TypeVar("P", Part, Shown)
 
 _BATCH_ROWS: Final = 50_000
+_SENT_ROWS: Final = 10_000
 _ATTEMPTS: Final = 5
+_BY_MERCHANT: Final = [("merchant_id", ASCENDING), ("key", ASCENDING)]
 _COLUMNS: Final = {"_id": False, **dict.fromkeys(SUMMARY_COLUMNS, True)}
 
 
@@ -61,6 +74,33 @@ class MongoSummaryStore:
 
         found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
         return pl.concat([from_batches([]), *found])
+
+    @contextmanager
+    def scan(
+        self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
+    ) -> Iterator[Scan | None]:
+        """The summaries of `mode`, read bit by bit in bounded memory, all of one publication; None without one."""
+        with self._database.answering() as db:
+            document = in_force(db)
+            if document is None:
+                yield None
+                return
+            places = parts_of_mode(layers_of(document), mode, first_key, last_key)
+            merchants = {} if overall else {"merchant_id": {"$ne": None}}
+            queries = [(part.collection, {**part.query, **merchants}) for part in places]
+            cursors = [
+                db[name].find(query, _COLUMNS, sort=_BY_MERCHANT, batch_size=_SENT_ROWS) for name, query in queries
+            ]
+            failure: OperationFailure | None = None
+            try:
+                publication = publication_from_record(from_document(document, "generation"))
+                yield Scan(publication, _batches(merge(*cursors, key=_by_merchant), SCAN_ROWS))
+            except OperationFailure as error:  # as of a cursor whose collection was dropped
+                failure = error
+            if not {part.collection for part in places} <= kept_by(newest_two(db)):
+                raise self._busy()
+            if failure is not None:
+                raise failure
 
     def series(
         self,
@@ -166,7 +206,10 @@ class MongoSummaryStore:
                 found = _fetched(db, places_of(layers_of(document)), fetch, one_by_one=attempt > 0)
                 if found is not None:
                     return found
-        raise StoreBusy(
+        raise self._busy()
+
+    def _busy(self) -> StoreBusy:
+        return StoreBusy(
             f"the store at {self._database.place} was published anew again and again while it was read",
             "Try again, or let the runs that publish wait longer for one another.",
         )
@@ -198,10 +241,15 @@ def _fetched(
     return found
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[SummaryTuple]]:
+def _batches(documents: Iterable[Document], rows: int = _BATCH_ROWS) -> Iterator[list[SummaryTuple]]:
     tuples: Iterator[Any] = (tuple(map(_plain, map(document.get, SUMMARY_COLUMNS))) for document in documents)
-    while batch := list(islice(tuples, _BATCH_ROWS)):
+    while batch := list(islice(tuples, rows)):
         yield batch
+
+
+def _by_merchant(document: Document) -> tuple[bool, str, str]:
+    merchant_id = document["merchant_id"]
+    return merchant_id is not None, merchant_id or "", document["key"]
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, get_args
 
 from core.calendar.periods import Mode
@@ -13,7 +14,16 @@ from core.stores.sqlite.amending import amend
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.publishing import in_force, publish
 from core.stores.sqlite.rows import from_row
-from core.stores.summaries import SUMMARY_COLUMNS, KeyRange, Measure, MerchantTotals, Publication, SeriesPoint
+from core.stores.summaries import (
+    SCAN_ROWS,
+    SUMMARY_COLUMNS,
+    KeyRange,
+    Measure,
+    MerchantTotals,
+    Publication,
+    Scan,
+    SeriesPoint,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,6 +52,10 @@ _ROWS: Final = f"""
     FROM merchant CROSS JOIN {SUMMARIES} AS summary
     WHERE summary.mode = ?1 AND summary.merchant_id IS merchant.id AND summary.key BETWEEN ?2 AND ?3
 """
+_SCAN: Final = (
+    f"SELECT {', '.join(SUMMARY_COLUMNS)} FROM {SUMMARIES} WHERE mode = ? AND key BETWEEN ? AND ? {{merchants}} "
+    "ORDER BY merchant_id, key"
+)
 # sum() fails beyond int64, so the upper and the lower 32 bits are summed apart; >> keeps the sign.
 _MERCHANTS: Final = (
     "SELECT merchant_id, sum(amount >> 32), sum(amount & 0xFFFFFFFF), sum(count >> 32), sum(count & 0xFFFFFFFF) "
@@ -85,6 +99,26 @@ class SqliteSummaryStore:
             cursor = connection.cursor()
             cursor.row_factory = None
             return from_batches(_batches(cursor.execute(_ROWS, (mode, *_bounds(first_key, last_key)))))
+
+    @contextmanager
+    def scan(
+        self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
+    ) -> Iterator[Scan | None]:
+        """The summaries of `mode`, read bit by bit in bounded memory, all of one publication; None without one."""
+        self._database.require_in_place()
+        # A connection of its own: one transaction sees one state, and holds up nobody.
+        own = Database(self._database.path, timeout_s=self._database.timeout_s, create=False)
+        with closing(own), own.connection() as connection:
+            connection.execute("BEGIN")
+            row = in_force(connection)
+            if row is None:
+                yield None
+                return
+            cursor = connection.cursor()
+            cursor.row_factory = None
+            statement = _SCAN.format(merchants="" if overall else "AND merchant_id IS NOT NULL")
+            found = cursor.execute(statement, (mode, *_bounds(first_key, last_key)))
+            yield Scan(publication_from_record(from_row(row)), _batches(found, SCAN_ROWS))
 
     def series(
         self,
@@ -147,6 +181,6 @@ def _bounds(first_key: str | None, last_key: str | None) -> tuple[str, str]:
     return first_key or "", _LAST_TEXT if last_key is None else last_key
 
 
-def _batches(cursor: sqlite3.Cursor) -> Iterator[Sequence[SummaryTuple]]:
-    while batch := cursor.fetchmany(_READ_ROWS):
+def _batches(cursor: sqlite3.Cursor, rows: int = _READ_ROWS) -> Iterator[Sequence[SummaryTuple]]:
+    while batch := cursor.fetchmany(rows):
         yield batch

@@ -310,6 +310,10 @@ def test_outsiders_see_what_is_in_force_as_a_view(stores: Stores, db: PyMongoDat
     for generation in range(1, 4):
         publish(stores, generation)
         assert {document["amount"] for document in db["summary_transaction"].find()} == {generation}
+        merchants = list(db["summary_by_merchant"].find())
+        assert {document["amount"] for document in merchants} == {generation}
+        assert len(merchants) == 30
+        assert None not in {document["merchant_id"] for document in merchants}
     assert {point.value for point in stores.summaries.series(Mode.DAILY, "amount", None)} == {3}
 
 

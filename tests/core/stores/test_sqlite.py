@@ -178,6 +178,19 @@ def test_a_table_that_lost_rows_is_not_published(stores: Stores, path: Path) -> 
     assert amounts(stores) == set()
 
 
+def test_the_view_by_merchant_counts_nothing_twice_whatever_is_published(stores: Stores, path: Path) -> None:
+    for generation in (1, 2):
+        publish(stores, generation)
+        merchants, all_ = execute(
+            path,
+            "SELECT sum(amount) FROM summary_by_merchant WHERE mode = 'daily' UNION ALL "
+            "SELECT sum(amount) FROM summary_transaction WHERE mode = 'daily' AND merchant_id IS NOT NULL",
+        )
+        assert merchants == all_
+        assert merchants[0] == generation * 200
+        assert execute(path, "SELECT count(*) FROM summary_by_merchant WHERE merchant_id IS NULL") == [(0,)]
+
+
 def test_views_of_analysts_outlive_publications(stores: Stores, path: Path) -> None:
     execute(path, "CREATE VIEW overall AS SELECT key, amount FROM summary_transaction WHERE merchant_id IS NULL")
     publish(stores, 1)

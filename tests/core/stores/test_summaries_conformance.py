@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -13,9 +14,10 @@ from examples import DAY_MS, frame, publication, row, start_script, uniform
 from polars.testing import assert_frame_equal
 
 from core.calendar.periods import Mode
-from core.errors import ConservationBroken, PublicationLost, StoreUnavailable
+from core.errors import ConservationBroken, PublicationLost, StoreBusy, StoreUnavailable
 from core.stores import Stores, open_stores
-from core.stores.summaries import Measure, MerchantTotals, SeriesPoint
+from core.stores.frames import from_batches
+from core.stores.summaries import KeyRange, Measure, MerchantTotals, SeriesPoint
 
 PERSIAN = "فروشگاه\u200cهای تهران"
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
@@ -88,6 +90,51 @@ def test_rows_are_all_summaries_of_a_mode_between_two_keys(
     stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
     found = stores.summaries.rows(mode, first_key, last_key)
     assert_frame_equal(found, EXTREMES[sorted(expected)], check_row_order=False)
+
+
+@pytest.mark.parametrize("overall", [True, False])
+def test_a_scan_has_the_rows_of_a_mode_by_merchant_and_key_over_all_layers(
+    overall: bool, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for backend in ("sqlite", "mongo"):
+        monkeypatch.setattr(f"core.stores.{backend}.summaries.SCAN_ROWS", 4)
+    stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
+    amended = frame([row("daily", "1403/04/04", name, 5) for name in (None, PERSIAN, "m")])
+    rows = frame([one for one in EXTREMES.rows() if one[:2] != ("daily", "1403/04/04")]).vstack(amended)
+    stores.summaries.amend(publication(2, rows), amended, [KeyRange(Mode.DAILY, "1403/04/04", "1403/04/04")])
+    for first, last in ((None, None), ("1403/04/04", None), (None, "1403/04/03")):
+        with stores.summaries.scan(Mode.DAILY, first, last, overall=overall) as scan:
+            assert scan is not None
+            assert scan.publication == stores.summaries.published()
+            batches = list(scan.batches)
+        assert [len(batch) for batch in batches[:-1]] == [4] * (len(batches) - 1)
+        wanted = stores.summaries.rows(Mode.DAILY, first, last).sort("merchant_id", "key", nulls_last=False)
+        wanted = wanted if overall else wanted.filter(wanted["merchant_id"].is_not_null())
+        assert_frame_equal(from_batches(batches), wanted)
+
+
+def test_a_scan_of_nothing_published_is_none(stores: Stores) -> None:
+    with stores.summaries.scan(Mode.DAILY, overall=True) as scan:
+        assert scan is None
+
+
+@pytest.mark.parametrize("meanwhile", [1, 2])
+def test_a_scan_is_of_one_publication_or_fails_whatever_is_published_meanwhile(
+    meanwhile: int, stores: Stores, store_url: str
+) -> None:
+    rows = uniform(1)
+    stores.summaries.publish(publication(1, rows), rows)
+    is_dropped = meanwhile > 1 and store_url.startswith("mongodb")
+    with (
+        pytest.raises(StoreBusy) if is_dropped else nullcontext(),
+        stores.summaries.scan(Mode.DAILY, overall=True) as scan,
+    ):
+        assert scan is not None
+        for generation in range(2, 2 + meanwhile):
+            following = uniform(generation)
+            stores.summaries.publish(publication(generation, following), following)
+        found = [row for batch in scan.batches for row in batch]
+        assert is_dropped or [row[3] for row in found] == [1] * rows.height
 
 
 @pytest.mark.parametrize(

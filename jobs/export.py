@@ -1,0 +1,356 @@
+"""Exporting the summaries of a mode as one file or as a folder of Parquet files, with a data dictionary.
+
+What is written is of one publication. It appears under its name when it is whole: until then it has another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pyarrow as pa
+
+from core import __version__
+from core.calendar.periods import Mode
+from core.csv_cells import spreadsheet_safe
+from core.errors import ServiceError, StoreBusy, UsageError
+from core.stores.frames import from_batches
+from core.stores.summaries import Scan, SummaryStore
+
+STANDARD_OUTPUT: Final = "-"
+_ATTEMPTS: Final = 5
+_YEAR_DIGITS: Final = 4
+_INSTANT: Final = pa.timestamp("ms", "UTC")
+_DICTIONARY_ENDING: Final = ".dictionary.json"
+_DICTIONARY_INSIDE: Final = "_dictionary.json"
+"""The beginning of its name tells other programs that it is no part of the data."""
+
+
+class Format(StrEnum):
+    """What a file is written as."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    ARROW = "arrow"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportColumn:
+    """A column of an export."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    about: str
+
+
+COLUMNS: Final = (
+    ExportColumn("mode", pa.string(), "", "daily, weekly or monthly"),
+    ExportColumn("key", pa.string(), "", "the period in the calendar of the store, such as 1403/04/04; sorts as text"),
+    ExportColumn("merchant_id", pa.string(), "", "the merchant; null for all merchants together (--overall only)"),
+    ExportColumn(
+        "amount", pa.int64(), "currency", "the exact sum of the amounts of its transactions; refunds lower it"
+    ),
+    ExportColumn("count", pa.int64(), "transactions", "the number of its transactions"),
+    ExportColumn("period_start", _INSTANT, "", "the first instant of the period, UTC"),
+    ExportColumn("period_end", _INSTANT, "", "the first instant after the period, UTC"),
+)
+"""One row is the summary of a merchant and period; periods without transactions have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What is exported, and where to.
+
+    :param out: a file, or a folder when `partitioned`; ``-`` for standard output.
+    :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
+    :param partitioned: whether to write a folder of Parquet files, ``mode=…/year=…``.
+    :param overall: whether the summaries of all merchants together are written too.
+    :param raw: whether cells of CSV are written that a spreadsheet would take for formulas.
+    :param replace: whether what is at `out` may be replaced.
+    :param currency: the unit of the amounts.
+    """
+
+    out: str
+    format: Format
+    mode: Mode
+    first_key: str | None = None
+    last_key: str | None = None
+    partitioned: bool = False
+    overall: bool = False
+    raw: bool = False
+    replace: bool = False
+    currency: str = "IRR"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    :param rows: number of summaries.
+    :param dictionary: the data dictionary, as its file has it.
+    :param dictionary_path: that file; None on standard output.
+    """
+
+    rows: int
+    dictionary: Mapping[str, Any]
+    dictionary_path: Path | None
+
+
+def export(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int], None]) -> Exported:
+    """Write what `request` asks for.
+
+    :param watch: called with the number of summaries written so far.
+    :raises UsageError: the request contradicts itself.
+    :raises StoreBusy: others published again and again before all was read.
+    :raises ServiceError: nothing is published, there is something at the place, or it cannot be written.
+    """
+    require_possible(request)
+    if request.out == STANDARD_OUTPUT:
+        rows, dictionary = _written(summaries, request, sys.stdout.buffer, watch)
+        return Exported(rows, dictionary, None)
+    out = Path(os.path.abspath(request.out))  # noqa: PTH100 - without the dots, unlike Path.absolute
+    staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    beside = out.with_name(out.name + _DICTIONARY_ENDING)
+    try:
+        _require_free(out, request)
+        try:
+            rows, dictionary = _staged(summaries, request, staged, watch)
+            text = json.dumps(dictionary, ensure_ascii=False, indent=2) + "\n"
+            if request.partitioned:
+                beside = out / _DICTIONARY_INSIDE
+                (staged / _DICTIONARY_INSIDE).write_text(text, "utf-8")
+                _replace_folder(staged, out)
+            else:
+                _sync(staged)
+                staged.replace(out)
+                beside.write_text(text, "utf-8")
+        finally:
+            _remove(staged)
+    except OSError as error:
+        raise ServiceError(
+            f"{out} cannot be written: {error.strerror or error}", "Make room, or write to another place."
+        ) from None
+    return Exported(rows, dictionary, beside)
+
+
+def require_possible(request: ExportRequest) -> None:
+    """Refuse what cannot be written.
+
+    :raises UsageError: says why.
+    """
+    if "://" in request.out:
+        raise UsageError(
+            f"{request.out.partition('://')[0]}:// cannot be written to: export writes files and folders of this host",
+            "Write to a folder and copy that, or write to - and pipe it on: export - --mode daily | aws s3 cp - s3://….",
+        )
+    if request.partitioned and (request.format != Format.PARQUET or request.out == STANDARD_OUTPUT):
+        raise UsageError("--partitioned writes a folder of Parquet files", "Name a folder, and leave out --format.")
+    if request.raw and request.format != Format.CSV:
+        raise UsageError("--raw is of CSV only", "Parquet and Arrow always have the values as they are.")
+
+
+def _require_free(out: Path, request: ExportRequest) -> None:
+    if not out.parent.is_dir():
+        raise ServiceError(f"there is no folder {out.parent}", "Make it first.")
+    if out.is_dir() != request.partitioned and (out.exists() or out.is_symlink()):
+        what = "no folder" if request.partitioned else "a folder"
+        raise UsageError(f"{out} is {what}", "A folder is written with --partitioned, a file without.")
+    is_taken = any(out.iterdir()) if out.is_dir() else out.exists()
+    if is_taken and not request.replace:
+        raise UsageError(f"{out} is there already", "Name another place, or replace it with --force.")
+
+
+def _staged(
+    summaries: SummaryStore, request: ExportRequest, staged: Path, watch: Callable[[int], None]
+) -> tuple[int, dict[str, Any]]:
+    """Write to `staged`, again while others publish too fast."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        _remove(staged)
+        try:
+            if request.partitioned:
+                staged.mkdir()
+                return _written(summaries, request, staged, watch)
+            with staged.open("wb") as file:
+                return _written(summaries, request, file, watch)
+        except StoreBusy:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _written(
+    summaries: SummaryStore, request: ExportRequest, out: IO[bytes] | Path, watch: Callable[[int], None]
+) -> tuple[int, dict[str, Any]]:
+    """Write all of one publication to `out`: how many summaries, and the data dictionary."""
+    with summaries.scan(request.mode, request.first_key, request.last_key, overall=request.overall) as scan:
+        if scan is None:
+            raise ServiceError("nothing is published yet", "Run rebuild first.")
+        dictionary = data_dictionary(request, scan)
+        schema = schema_of(dictionary)
+        rows = 0
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal rows
+            for batch in scan.batches:
+                frame = from_batches([batch])
+                if request.format == Format.CSV and not request.raw:
+                    frame = spreadsheet_safe(frame)
+                yield from frame.to_arrow().cast(schema).to_batches()
+                rows += len(batch)
+                watch(rows)
+
+        if isinstance(out, Path):
+            _write_folder(out, schema, batches(), request)
+        else:
+            _WRITERS[request.format](out, schema, batches())
+    return rows, {**dictionary, "rows": rows}
+
+
+def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
+    """What the numbers of an export mean, for people and programs."""
+    publication = scan.publication
+    meaning = publication.meaning
+    return {
+        "about": "Summaries of transactions: one row a merchant and period; periods without transactions have no row.",
+        "program": f"transaction-summary-service {__version__}",
+        "mode": request.mode.value,
+        "first_key": request.first_key,
+        "last_key": request.last_key,
+        "overall_rows": request.overall,
+        "currency": request.currency,
+        "calendar": meaning.calendar,
+        "time_zone": meaning.time_zone,
+        "time_zone_rules": meaning.zone_rules_source,
+        "merchant_field": meaning.merchant_field,
+        "amount_field": meaning.amount_field,
+        "time_field": meaning.time_field,
+        "filters": [f"{path}={value}" for path, value in meaning.where],
+        "generation": publication.generation,
+        "run": publication.run_id,
+        "published_at": _iso(publication.published_at_ms),
+        "complete_until": None if publication.complete_until_ms is None else _iso(publication.complete_until_ms),
+        "spreadsheet_safe": request.format == Format.CSV and not request.raw,
+        "columns": [
+            {
+                "name": column.name,
+                "type": str(column.type),
+                "unit": request.currency if column.unit == "currency" else column.unit or None,
+                "nullable": column.name == "merchant_id" and request.overall,
+                "about": column.about,
+            }
+            for column in COLUMNS
+        ],
+    }
+
+
+def schema_of(dictionary: Mapping[str, Any]) -> pa.Schema:
+    """The schema of an export, whose metadata has the data dictionary: of each column, and as a whole."""
+    about = {column["name"]: column for column in dictionary["columns"]}
+    fields = [
+        pa.field(
+            column.name,
+            column.type,
+            nullable=about[column.name]["nullable"],
+            metadata={key: about[column.name][key] for key in ("about", "unit") if about[column.name][key]},
+        )
+        for column in COLUMNS
+    ]
+    return pa.schema(fields, {"dictionary": json.dumps(dictionary, ensure_ascii=False)})
+
+
+def _write_parquet(out: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _write_arrow(out: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    # A file can be mapped into memory; what goes through a pipe has no end to look for its index at.
+    open_writer = pa.ipc.new_stream if out is sys.stdout.buffer else pa.ipc.new_file
+    with open_writer(out, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _write_csv(out: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    import polars as pl
+
+    out.write((",".join(schema.names) + "\n").encode())
+    for batch in batches:
+        frame = pl.DataFrame(batch)
+        frame.write_csv(out, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
+
+
+_WRITERS: Final[Mapping[Format, Callable[[IO[bytes], pa.Schema, Iterator[pa.RecordBatch]], None]]] = {
+    Format.PARQUET: _write_parquet,
+    Format.ARROW: _write_arrow,
+    Format.CSV: _write_csv,
+}
+
+
+_ROWS_IN_GROUP: Final = 50_000
+
+
+def _write_folder(out: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch], request: ExportRequest) -> None:
+    import pyarrow.compute as pc
+    from pyarrow import dataset
+
+    years = pa.field("year", pa.string(), nullable=False)
+    partitioned = schema.append(years)
+
+    def with_years() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            year = pc.utf8_slice_codeunits(batch["key"], 0, _YEAR_DIGITS)
+            yield pa.RecordBatch.from_arrays([*batch.columns, year], schema=partitioned)
+
+    parquet = dataset.ParquetFileFormat()
+    dataset.write_dataset(
+        with_years(),
+        out,
+        schema=partitioned,
+        format=parquet,
+        file_options=parquet.make_write_options(compression="zstd"),
+        partitioning=dataset.partitioning(pa.schema([schema.field("mode"), years]), flavor="hive"),
+        use_threads=False,
+        min_rows_per_group=_ROWS_IN_GROUP,
+        max_rows_per_group=2 * _ROWS_IN_GROUP,
+    )
+
+
+def _iso(instant_ms: int) -> str:
+    return datetime.fromtimestamp(instant_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _replace_folder(staged: Path, out: Path) -> None:
+    if not out.exists():
+        staged.replace(out)
+        return
+    retired = out.with_name(f".{out.name}.{os.getpid()}.retired")
+    out.replace(retired)
+    staged.replace(out)
+    _remove(retired)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
