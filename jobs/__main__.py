@@ -163,7 +163,8 @@ def inspect(
 
     Reads its first documents only, and changes nothing. Of URLs in examples only the host is shown.
     """
-    from jobs.commands import inspect as command
+    with importing():
+        from jobs.commands import inspect as command
 
     command.run(source, collection, documents, as_json)
 
@@ -371,25 +372,37 @@ def summary(
     command.run(str(mode), measure.value, merchant_id, first, last, "json" if as_json else str(form), store)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def query(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which query, such as top_merchants.")] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="Say which queries there are; with NAME, all about that one.")
     ] = False,
+    queries: Annotated[
+        Path | None, typer.Option("--queries", metavar="DIR", help="A folder with queries of your own: NAME.sql.")
+    ] = None,
     form: Annotated[FormatOption, typer.Option("--format", help="How to print.")] = FormatOption.TABLE,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="In CSV, leave text as it is that a spreadsheet would take for a formula.")
+    ] = False,
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    wants_help: Annotated[
+        bool, typer.Option("--help", "-h", help="Show this message; with NAME, the parameters of that query.")
+    ] = False,
 ) -> None:
-    """Run a named query of sql/analysis over the summaries.
+    """Run a named query of sql/analysis, or of a folder of your own, over the summaries.
 
     Its parameters follow as --parameter VALUE; those left out have defaults.
     """
+    if wants_help and name is None:
+        typer.echo(context.get_help())
+        return
     with importing():
         from jobs.commands import query as command
 
-    command.run(name, context.args, listing, "json" if as_json else str(form), store)
+    command.run(name, context.args, queries, listing or wants_help, "json" if as_json else str(form), raw, store)
 
 
 @app.command()
@@ -419,7 +432,8 @@ def export(
     All of one publication, in bounded memory. What the columns mean is written beside the file, and into Parquet and
     Arrow.
     """
-    from jobs.commands import export as command
+    with importing():
+        from jobs.commands import export as command
 
     form_name = None if form is None else str(form)
     command.run(

@@ -60,7 +60,7 @@ function seriesAddress(merchant, mode, type, language) {
   return address(SUMMARY, { mode, type, merchant_id: merchant, fill: "zero", locale: language });
 }
 
-/** The address of the CSV file of what is shown. */
+/** The address of the CSV file of what is shown, with the UTF-8 mark that Excel needs for Persian. */
 export function csvAddress(state, merchant, points, language) {
   const range = { from: points[0].key, to: points.at(-1).key, fill: "zero" };
   return address(SUMMARY, {
@@ -70,6 +70,7 @@ export function csvAddress(state, merchant, points, language) {
     ...range,
     locale: language,
     format: "csv",
+    bom: 1,
   });
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -70,6 +71,10 @@ class SummaryParameters(Parameters):
         default=None, description="Adds the name of the period in Persian (`fa`) or English (`en`) as `label`."
     )
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
+    bom: Literal["1"] | None = Field(
+        default=None,
+        description="Begins CSV with the UTF-8 byte order mark. Excel needs it to read Persian labels.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class SeriesQuery:
     limit: int | None
     locale: Locale | None
     format: Literal["json", "csv"]
+    bom: bool = False
     after: str | None = None
 
 
@@ -120,7 +126,10 @@ def read_query(query_string: str, calendar: Calendar, version: str | None) -> Se
         limit=parameters.limit,
         locale=parameters.locale,
         format=parameters.format,
+        bom=parameters.bom is not None,
     )
+    if query.bom and query.format != "csv":
+        findings.add("bom", "is of CSV only; add format=csv")
     if parameters.cursor is not None:
         query = replace(query, after=position_in(parameters.cursor, version or "", query, findings))
     findings.raise_if_any()
@@ -146,7 +155,7 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
         columns.append([calendar.label(calendar.parse(query.mode, point.key), locale) for point in points])
         names.append("label")
     content_type, write = _FORMATS[query.format]
-    body = write(names, list(zip(*columns, strict=True)))
+    body = (BOM_UTF8 if query.bom else b"") + write(names, list(zip(*columns, strict=True)))
     filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
     return Answer(body, content_type, etag_of(published.version, query, body), link=link, filename=filename)
 
@@ -195,6 +204,7 @@ def _address(query: SeriesQuery, published: Published, last_key: str) -> str:
         "limit": query.limit,
         "locale": query.locale,
         "format": query.format if query.format != "json" else None,
+        "bom": "1" if query.bom else None,
         "cursor": cursor_after(last_key, published.version, replace(query, after=None)),
     }
     return f"{PATH}?{urlencode({name: value for name, value in parameters.items() if value is not None})}"

@@ -65,7 +65,7 @@ def bind(query: Query, given: Mapping[str, Value], published: Published) -> pl.D
     known = [parameter.name for parameter in query.parameters]
     for name in values:
         if name not in known:
-            raise UsageError(f"the query {query.name} has no parameter {name}", f"It has {', '.join(known)}.")
+            raise UsageError(f"the query {query.name} has no parameter {name}", f"It has {', '.join(known) or 'none'}.")
     return pl.DataFrame([_column(parameter, values, published) for parameter in query.parameters])
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
@@ -74,6 +74,7 @@ class Query:
 
     :param about: its purpose and what there is to know, paragraphs apart by an empty line.
     :param sql: the whole file, in the dialect of Polars.
+    :param file: where it is, for messages.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Query:
     reads: tuple[Read, ...]
     columns: tuple[Column, ...]
     sql: str
+    file: str = ""
 
     @property
     def purpose(self) -> str:
@@ -89,33 +91,47 @@ class Query:
         return self.about.partition("\n")[0]
 
 
-def all_queries() -> tuple[Query, ...]:
+def all_queries(folder: Path | None = None) -> tuple[Query, ...]:
     """Every named query, by name.
 
+    :param folder: a folder with more queries, of which one goes before a query of the same name that is there anyway.
+    :raises UsageError: there is no such folder.
     :raises ServiceError: the header of a file is not of the form that this module describes.
     """
-    return tuple(map(_read_file, sorted(FOLDER.glob("*.sql"))))
+    return tuple(map(_read_file, _paths(folder).values()))
 
 
-def query_named(name: str) -> Query:
+def query_named(name: str, folder: Path | None = None) -> Query:
     """The query `name`; a hyphen is as good as an underscore.
 
-    :raises UsageError: there is none; the hint names those there are.
+    :param folder: as for `all_queries`.
+    :raises UsageError: there is none, and the hint names those there are; or no such folder.
     :raises ServiceError: the header of its file is not of the form that this module describes.
     """
-    paths = {path.stem: path for path in sorted(FOLDER.glob("*.sql"))}
-    try:
-        return _read_file(paths[name.replace("-", "_")])
-    except KeyError:
-        raise UsageError(f"there is no query {name!r}", f"There are {', '.join(paths)}.") from None
+    paths = _paths(folder)
+    path = paths.get(name) or paths.get(name.replace("-", "_"))
+    if path is None:
+        raise UsageError(f"there is no query {name!r}", f"There are {', '.join(paths)}.")
+    return _read_file(path)
+
+
+def _paths(folder: Path | None) -> dict[str, Path]:
+    """The files of queries by name, in alphabetical order."""
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", "Name one that holds queries: files NAME.sql.")
+    found = {path.stem: path for one in (FOLDER, folder) if one is not None for path in one.glob("*.sql")}
+    return dict(sorted(found.items()))
 
 
 def _read_file(path: Path) -> Query:
+    shown = f"sql/analysis/{path.name}" if path.parent == FOLDER else str(path)
     try:
-        return parse(path.stem, path.read_text("utf-8"))
+        return replace(parse(path.stem, path.read_text("utf-8")), file=shown)
+    except OSError as error:
+        raise ServiceError(f"{shown} cannot be read: {error.strerror or error}", "Check its permissions.") from None
     except ValueError as error:
         raise ServiceError(
-            f"the header of sql/analysis/{path.name} cannot be read: {error}", "Write it as in the other files there."
+            f"the header of {shown} cannot be read: {error}", "Write it as in the files of sql/analysis."
         ) from None
 
 

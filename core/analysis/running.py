@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -17,17 +18,20 @@ from core.stores.summaries import Publication, SummaryStore
 _ATTEMPTS: Final = 5
 
 
-def run_query(summaries: SummaryStore, name: str, parameters: Mapping[str, Value] | None = None) -> pl.DataFrame:
+def run_query(
+    summaries: SummaryStore, name: str, parameters: Mapping[str, Value] | None = None, folder: Path | None = None
+) -> pl.DataFrame:
     """What the query `name` answers; all it reads is of one published state.
 
     :param parameters: values by name; those left out have their defaults.
+    :param folder: a folder with more queries than those of ``sql/analysis``.
     :returns: the columns that the query's header states.
     :raises UsageError: there is no such query or parameter, or not with such a value.
     :raises ServiceError: nothing is published yet, or not of the merchant in question; or its file is not right.
     :raises StoreBusy: every time the tables had been read, something else was published.
     :raises StoreUnavailable: the store does not answer.
     """
-    query = query_named(name)
+    query = query_named(name, folder)
     publication = summaries.published()
     for _ in range(_ATTEMPTS):
         if publication is None:
@@ -47,9 +51,7 @@ def _execute(query: Query, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         return pl.SQLContext(tables, eager=True).execute(query.sql)
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
-        raise ServiceError(
-            f"the query {query.name} cannot be run: {reason}", f"Correct sql/analysis/{query.name}.sql."
-        ) from error
+        raise ServiceError(f"the query {query.name} cannot be run: {reason}", f"Correct {query.file}.") from error
 
 
 def _tables(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -12,25 +13,39 @@ import typer
 
 from core.analysis import Query, all_queries, query_named, run_query
 from core.command_line import edge, print_json, printable, settings_and_store
+from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
 from jobs.commands.tables import aligned
 
 _DECIMALS: Final = 2
 
 
-def run(name: str | None, arguments: Sequence[str], listing: bool, form: str, store_url: str | None) -> None:
+def run(
+    name: str | None,
+    arguments: Sequence[str],
+    folder: Path | None,
+    listing: bool,
+    form: str,
+    raw: bool,
+    store_url: str | None,
+) -> None:
     """Print what a query answers as a table, JSON or CSV; or say which queries there are, or all about one."""
     with edge(form == "json"):
+        if raw and form != "csv":
+            raise UsageError("--raw is of CSV only", "Tables are for people; JSON always has the values as they are.")
         if listing:
-            _describe(all_queries() if name is None else (query_named(name),), form, whole=name is not None)
+            queries = all_queries(folder) if name is None else (query_named(name, folder),)
+            _describe(queries, form, whole=name is not None)
         elif name is None:
             raise UsageError("no query is named", "See which there are with: python -m jobs query --list.")
         else:
-            query = query_named(name)
+            query = query_named(name, folder)
             parameters = _parameters(query, arguments)
             settings, stores = settings_and_store(store_url, create=False)
             with stores:
-                answer = run_query(stores.summaries, query.name, parameters)
+                answer = run_query(stores.summaries, query.name, parameters, folder)
+            if form == "csv" and not raw:
+                answer = spreadsheet_safe(answer)
             typer.echo(_FORMS[form](answer, _headings(query, settings.currency)), nl=False)
 
 
@@ -39,7 +54,8 @@ def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
 
     :raises UsageError: what stands there is something else, or gives a parameter twice.
     """
-    hint = f"Write --name value; {query.name} has {', '.join(f'--{_option(p.name)}' for p in query.parameters)}."
+    known = ", ".join(f"--{_option(p.name)}" for p in query.parameters) or "no parameters"
+    hint = f"Write --name value; {query.name} has {known}."
     values: dict[str, str] = {}
     left = iter(arguments)
     for argument in left:
@@ -64,6 +80,8 @@ def _describe(queries: Sequence[Query], form: str, *, whole: bool) -> None:
         for line in (query.about if whole else query.purpose).splitlines():
             typer.echo(f"  {line}".rstrip())
         rows = [(f"--{_option(p.name)}", p.kind, f"[{p.default}]", p.about) for p in query.parameters]
+        if whole and rows:
+            typer.echo("  parameters, and their [defaults]")
         _print_aligned(rows, indent=2)
         if whole:
             typer.echo("  columns")

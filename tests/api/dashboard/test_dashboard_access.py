@@ -137,4 +137,4 @@ def test_the_csv_file_is_saved_with_the_key(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.SUMMARIES])).figures("range=last-30&mode=monthly&type=count")
     with tab.page.expect_download() as saving:
         tab.page.get_by_role("button", name="Export CSV").click()
-    assert saving.value.path().read_text(encoding="utf-8").startswith("key,value,label\n1402/12,")
+    assert saving.value.path().read_text(encoding="utf-8-sig").startswith("key,value,label\n1402/12,")

@@ -161,7 +161,7 @@ def test_the_csv_file_holds_what_is_shown(tabs: Tabs) -> None:
         tab.page.get_by_role("button", name="Export CSV").click()
     assert saving.value.suggested_filename == "summary-daily-amount.csv"
     lines = saving.value.path().read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "key,value,label"
+    assert lines[0] == "\ufeffkey,value,label", "Excel reads Persian labels only after the UTF-8 mark"
     assert lines[1:] == [f"{day},{total([LARGEST], [day])},{_label(day)}" for day in MONTH]
 
 

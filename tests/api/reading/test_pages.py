@@ -64,10 +64,11 @@ def test_pages_of_a_series_together_are_the_series(api: Api, query: dict[str, st
     assert 0 < len(pages[-1].json) <= limit
 
 
-def test_pages_of_csv_go_on_as_csv(api: Api) -> None:
-    pages = all_pages(api, SUMMARY, {"mode": "daily", "type": "amount", "format": "csv", "limit": "3"})
+@pytest.mark.parametrize("bom", [{}, {"bom": "1"}])
+def test_pages_of_csv_go_on_as_csv(api: Api, bom: dict[str, str]) -> None:
+    pages = all_pages(api, SUMMARY, {"mode": "daily", "type": "amount", "format": "csv", "limit": "3"} | bom)
     lines = [line for page in pages for line in page.text.splitlines()[1:]]
-    whole = api.series(format="csv").text.splitlines()
+    whole = api.series(format="csv", **bom).text.splitlines()
     assert lines == whole[1:]
     assert {page.text.splitlines()[0] for page in pages} == {whole[0]}
 

@@ -20,11 +20,11 @@ def test_all_that_is_wrong_is_told_at_once(api: Api) -> None:
     errors = wrong(
         api.ask(
             SUMMARY,
-            "mode=daily&type=sum&merchant_id=&from=1403/4/4&to=1403/13/01&fill=one&limit=0&cursor=&locale=de&format=xml&x=1&x=2",
+            "mode=daily&type=sum&merchant_id=&from=1403/4/4&to=1403/13/01&fill=one&limit=0&cursor=&locale=de&format=xml&bom=0&x=1&x=2",
         )
     )
     assert set(errors) == {
-        "type", "merchant_id", "from", "to", "fill", "limit", "cursor", "locale", "format", "x"
+        "type", "merchant_id", "from", "to", "fill", "limit", "cursor", "locale", "format", "bom", "x"
     }  # fmt: skip
     assert errors["type"] == "'sum' is not one of 'amount' or 'count'"
     assert errors["merchant_id"] == "is empty"
@@ -42,8 +42,12 @@ def test_an_unknown_parameter_is_told_with_those_that_are_known(api: Api) -> Non
     errors = wrong(api.series(merchant="shop-1"))
     assert errors == {
         "merchant": "is not known here; known are mode, type, merchant_id, from, to, "
-        "fill, limit, cursor, locale, format"
+        "fill, limit, cursor, locale, format, bom"
     }
+
+
+def test_the_utf8_mark_is_of_csv_only(api: Api) -> None:
+    assert wrong(api.series(bom="1")) == {"bom": "is of CSV only; add format=csv"}
 
 
 @pytest.mark.parametrize("name", ["first", "last", "Mode", "limit "])
@@ -119,7 +123,21 @@ def test_odd_merchant_ids_are_merely_unknown(api: Api, merchant: str) -> None:
     assert problem(api.series(merchant_id=merchant)) == (404, "unknown-merchant")
 
 
-NAMES = ["mode", "type", "merchant_id", "from", "to", "fill", "limit", "cursor", "locale", "format", "search", "sort"]
+NAMES = [
+    "mode",
+    "type",
+    "merchant_id",
+    "from",
+    "to",
+    "fill",
+    "limit",
+    "cursor",
+    "locale",
+    "format",
+    "bom",
+    "search",
+    "sort",
+]
 VALUES = st.one_of(
     st.sampled_from(
         ["daily", "weekly", "monthly", "amount", "count", "zero", "fa", "csv", "1403/01/01", "1403/W01", "1"]

@@ -147,6 +147,11 @@ class TestCsv:
         answer = api.series("monthly", "count", format="csv", first="1403/12")
         assert answer.text == "key,value\r\n1403/12,1\r\n"
 
+    def test_the_utf8_mark_comes_first_when_it_is_asked_for(self, api: Api) -> None:
+        plain, marked = (api.series(format="csv", locale="fa", **more) for more in ({}, {"bom": "1"}))
+        assert marked.content == b"\xef\xbb\xbf" + plain.content
+        assert marked.headers["etag"] != plain.headers["etag"]
+
     def test_an_empty_series_is_a_header(self, api: Api) -> None:
         assert api.series(format="csv", last="1300/01/01").text == "key,value\r\n"
 

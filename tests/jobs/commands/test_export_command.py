@@ -145,7 +145,9 @@ def test_what_is_there_is_replaced_only_when_that_is_asked_for(full: CommandLine
 
 def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path) -> None:
     (out / "x.csv").write_text("before")
-    said = full("export", out / "x.csv", "--mode", "daily", "--force", file_size_limit=40_000)  # more than SQLite needs for its index of the log
+    said = full(
+        "export", out / "x.csv", "--mode", "daily", "--force", file_size_limit=40_000
+    )  # more than SQLite needs for its index of the log
     assert said.code == 1
     assert "x.csv cannot be written" in said.err
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("x.csv", "before")]

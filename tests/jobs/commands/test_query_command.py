@@ -93,6 +93,72 @@ def test_the_list_of_one_query_tells_all_about_it(jobs: CommandLine) -> None:
     assert "mean_amount    Float64  amount per transaction, in CURRENCY\n" in said.out
 
 
+@pytest.mark.parametrize("option", ["--help", "-h", "--list"])
+def test_help_with_a_name_has_the_parameters_and_their_defaults(option: str, jobs: CommandLine) -> None:
+    said = jobs("query", "top-merchants", option)
+    assert (said.code, said.err) == (0, "")
+    assert "\n  parameters, and their [defaults]\n" in said.out
+    assert "\n  --limit   integer>=1    [10]      how many places\n" in said.out
+
+
+def test_help_without_a_name_is_that_of_the_command(jobs: CommandLine) -> None:
+    said = jobs("query", "--help")
+    assert said.code == 0
+    assert said.out.startswith("Usage: ")
+    assert "--queries DIR" in said.out
+
+
+OWN = """-- How many merchants there were.
+--
+-- Parameters:
+-- Reads:
+--   daily  [*, *]
+-- Columns:
+--   merchants  Int64  how many
+SELECT COUNT(DISTINCT merchant_id) AS merchants FROM daily WHERE merchant_id IS NOT NULL
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "how_many.sql").write_text(OWN)
+    (tmp_path / "weekday_profile.sql").write_text(OWN)
+    (tmp_path / "broken.sql").write_text(OWN.replace("DISTINCT merchant_id", "nothing"))
+    (tmp_path / "headless.sql").write_text("SELECT 1")
+    return tmp_path
+
+
+def test_a_query_of_ones_own_is_run_by_its_name(jobs: CommandLine, own: Path) -> None:
+    assert jobs("query", "how-many", "--queries", own, "--json").json == [{"merchants": 2}]
+    assert jobs("query", "weekday_profile", "--queries", own, "--json").json == [{"merchants": 2}]
+    assert jobs("query", "top_merchants", "--queries", own, "--limit", "1").code == 0
+    assert "How many merchants there were." in jobs("query", "how_many", "--queries", own, "--help").out
+    assert "It has none." in jobs("query", "how_many", "--queries", own, "--limit", "1").require_failure(2)
+
+
+def test_what_is_wrong_with_a_query_of_ones_own_is_told_with_its_file(jobs: CommandLine, own: Path) -> None:
+    said = jobs("query", "broken", "--queries", own)
+    assert f"Correct {own}/broken.sql." in said.require_failure(1, "the query broken cannot be run")
+    said = jobs("query", "headless", "--queries", own)
+    said.require_failure(1, f"the header of {own}/headless.sql cannot be read")
+    said = jobs("query", "nothing", "--queries", own)
+    assert "how_many, " in said.require_failure(2, "there is no query 'nothing'")
+    jobs("query", "nothing", "--queries", own / "gone").require_failure(2, "there is no folder")
+
+
+def test_csv_is_safe_for_spreadsheets_unless_it_is_to_be_raw(tmp_path: Path) -> None:
+    names = ['=HYPERLINK("https://x.example")', "@SUM(A1)", "+98-21", "\t=1+1", "＝1", "-5", "a=b"]
+    write_bson(tmp_path / "shop.bson", [Transaction(name, 5, DAYS[0]) for name in names])
+    jobs = CommandLine(tmp_path)
+    assert jobs("rebuild", "shop.bson").code == 0
+    for options, apostrophe in (((), "'"), (("--raw",), "")):
+        said = jobs("query", "top_merchants", "--format", "csv", *options)
+        shown = {row["merchant_id"] for row in csv.DictReader(io.StringIO(said.out))}
+        assert shown == {*(f"{apostrophe}{name}" for name in names[:5]), "-5", "a=b"}
+    assert {row["merchant_id"] for row in jobs("query", "top_merchants", "--json").json} == set(names)
+    jobs("query", "top_merchants", "--raw").require_failure(2, "--raw is of CSV only")
+
+
 def test_the_list_for_machines(jobs: CommandLine) -> None:
     [query] = jobs("query", "top_merchants", "--list", "--json").json
     assert query["parameters"][2] == {
