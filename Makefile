@@ -124,6 +124,10 @@ bench: $(VENV)/bench.stamp ## Measure this program beside its peers; writes benc
 notebook: $(VENV)/notebook.stamp ## Open notebooks/summaries.py over the store of STORE_URL
 	$(BIN)/python -m marimo edit notebooks/summaries.py
 
+.PHONY: jupyter
+jupyter: $(VENV)/dev.stamp ## After a change of notebooks/summaries.py: write the same for Jupyter
+	$(BIN)/python -m marimo -q export ipynb notebooks/summaries.py --output notebooks/summaries.ipynb --force
+
 .PHONY: format
 format: $(VENV)/dev.stamp ## Format the sources and mend what can be mended
 	$(BIN)/ruff format .

@@ -6,7 +6,9 @@ app = marimo.App(width="medium", app_title="Transaction summaries")
 
 with app.setup:
     import sqlite3
+    import sys
     from contextlib import closing
+    from pathlib import Path
 
     import altair as alt
     import marimo as mo
@@ -15,6 +17,9 @@ with app.setup:
     from pymongo import MongoClient
     from pymongoarrow.api import Schema, find_polars_all
 
+    # The program is next to this folder, unless it is installed. Jupyter starts a notebook in its own folder.
+    sys.path.append(str((Path(__file__).parent if "__file__" in globals() else Path.cwd()).resolve().parent))
+
     from core.analysis import run_query
     from core.calendar import Mode, calendar_named
     from core.settings import read_settings
@@ -22,6 +27,7 @@ with app.setup:
     from core.stores.mongo.layers import layers_of, parts_of_mode
 
     COLUMNS = {"key": pl.String, "merchant_id": pl.String, "amount": pl.Int64, "count": pl.Int64}
+    MOST_MERCHANTS = 1_000
     ROUNDED = cs.float().round(2)
     FONT = "Vazirmatn, Tahoma, DejaVu Sans, sans-serif"
     WEEKDAYS = {
@@ -47,8 +53,9 @@ def _():
     mo.md(r"""
     # Transaction summaries
 
-    Reads what `STORE_URL` has published, asks the named queries of `sql/analysis`, and plots. Start it with
-    `make notebook`. It only reads.
+    Reads what `STORE_URL` has published, asks the named queries of `sql/analysis`, and plots. It only reads. Start it
+    with `make notebook`, or in any folder with `marimo edit PATH/notebooks/summaries.py`. `summaries.ipynb` is the same
+    for Jupyter, where you write the merchant and the language into the cells instead of choosing them.
     """)
     return
 
@@ -87,12 +94,40 @@ def _(store_url):
 
 
 @app.cell
+def _(publication, stores):
+    # Those with the largest amounts; of another, write its name into the next cell.
+    _largest = sorted(stores.summaries.merchants(), key=lambda one: one.amount, reverse=True)[:MOST_MERCHANTS]
+    assert stores.summaries.published() == publication, "something else was published meanwhile: run all cells again"
+    merchant = mo.ui.dropdown(
+        {"all merchants together": None} | {one.merchant_id: one.merchant_id for one in _largest},
+        value="all merchants together",
+        label="Merchant",
+        searchable=True,
+    )
+    merchant
+    return (merchant,)
+
+
+@app.cell
+def _(merchant):
+    merchant_id = merchant.value
+    return (merchant_id,)
+
+
+@app.cell
+def _(merchant_id):
+    of_merchant = {} if merchant_id is None else {"merchant_id": merchant_id}
+    return (of_merchant,)
+
+
+@app.cell
 def _():
     mo.md(r"""
     ## All daily summaries as one frame
 
     From MongoDB with pymongoarrow, straight into Arrow; from SQLite with one `SELECT`. `merchant_id` is null for all
-    merchants together. On a server that has views, other tools find the same in the view `summary_transaction`.
+    merchants together: sum either those rows or the others. Other tools find the same in `summary_transaction` (on
+    MongoDB a view, where the server has views), and without those rows in the view `summary_by_merchant`.
     """)
     return
 
@@ -171,8 +206,8 @@ def _():
 
 
 @app.cell
-def _(stores):
-    monthly_growth = run_query(stores.summaries, "monthly_growth")
+def _(of_merchant, stores):
+    monthly_growth = run_query(stores.summaries, "monthly_growth", of_merchant)
     monthly_growth.with_columns(ROUNDED)
     return (monthly_growth,)
 
@@ -230,8 +265,8 @@ def _():
 
 
 @app.cell
-def _(stores):
-    weekday_profile = run_query(stores.summaries, "weekday_profile")
+def _(of_merchant, stores):
+    weekday_profile = run_query(stores.summaries, "weekday_profile", of_merchant)
     weekday_profile.with_columns(ROUNDED)
     return (weekday_profile,)
 
@@ -265,19 +300,20 @@ def _(money_axis, say, styled, weekday_profile):
 
 
 @app.cell
-def _(stores):
-    unusual_days = run_query(stores.summaries, "unusual_days")
+def _(of_merchant, stores):
+    unusual_days = run_query(stores.summaries, "unusual_days", of_merchant)
     unusual_days.with_columns(ROUNDED)
     return (unusual_days,)
 
 
 @app.cell
-def _(daily, labelled, money_axis, say, styled, unusual_days):
-    _overall = labelled(daily.filter(pl.col("merchant_id").is_null()).sort("key"), Mode.DAILY, "key").with_columns(
+def _(daily, labelled, merchant_id, money_axis, say, styled, unusual_days):
+    _chosen = daily.filter(pl.col("merchant_id").eq_missing(pl.lit(merchant_id, pl.String))).sort("key")
+    _shown = labelled(_chosen, Mode.DAILY, "key").with_columns(
         is_unusual=pl.col("key").is_in(unusual_days["day"].to_list())
     )
-    _months_begin = _overall.group_by(pl.col("key").str.head(7), maintain_order=True).first()["label"].to_list()
-    _days = alt.Chart(_overall).encode(
+    _months_begin = _shown.group_by(pl.col("key").str.head(7), maintain_order=True).first()["label"].to_list()
+    _days = alt.Chart(_shown).encode(
         x=alt.X("label:N", sort=None, title=None, axis=alt.Axis(values=_months_begin, labelAngle=-40)),
         y=alt.Y("amount:Q", axis=money_axis()),
         tooltip=["label", alt.Tooltip("amount:Q", format=",")],
@@ -292,8 +328,8 @@ def _(daily, labelled, money_axis, say, styled, unusual_days):
 
 
 @app.cell
-def _(stores):
-    month_to_date = run_query(stores.summaries, "month_to_date")
+def _(of_merchant, stores):
+    month_to_date = run_query(stores.summaries, "month_to_date", of_merchant)
     month_to_date
     return (month_to_date,)
 

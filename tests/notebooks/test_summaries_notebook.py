@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -9,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import altair
+import nbformat
 import polars as pl
 import pytest
 from command_line import ROOT, CommandLine
+from nbclient import NotebookClient
 
+NOTEBOOK = ROOT / "notebooks/summaries.py"
 CHARTS = ("months_chart", "merchants_chart", "weekdays_chart", "days_chart", "running_chart")
 QUERIES = ("monthly_growth", "top_merchants", "weekday_profile", "unusual_days", "month_to_date", "silent_merchants")
 PRINTED = ("فروردین ۱۴۰۳", "میلیون", "سه\u200cشنبه", "این ماه", "ریال")
@@ -29,6 +35,22 @@ def ran(monkeypatch: pytest.MonkeyPatch, **given: str) -> Iterator[Mapping[str, 
     finally:
         defined["stores"].close()
         altair.renderers.set_embed_options()
+
+
+def run_python(arguments: list[str], folder: Path, **env: str) -> None:
+    """Run Python with `arguments` in `folder`, where nothing of ours is on its path."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=inherited | env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def fill(store_url: str, folder: Path) -> None:
@@ -48,6 +70,53 @@ def test_every_cell_runs_over_every_store(store_url: str, tmp_path: Path, monkey
         assert defined["monthly_growth"]["count"].sum() == 3000
         for chart in CHARTS:
             defined[chart].to_dict()  # checked against the schema of Vega-Lite
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a store that no test changes."""
+    folder = tmp_path_factory.mktemp("store")
+    fill(f"sqlite:///{folder / 'summaries.db'}", folder)
+    return f"sqlite:///{folder / 'summaries.db'}"
+
+
+def test_a_merchant_can_be_chosen(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ran(monkeypatch, store_url=filled) as defined:
+        options = defined["merchant"].options
+        assert next(iter(options.values())) is None
+        assert len(options) == 6
+        chosen = list(options)[1]
+    with ran(monkeypatch, store_url=filled, merchant_id=chosen) as defined:
+        of_chosen = defined["daily"].filter(pl.col("merchant_id") == chosen)
+        assert defined["monthly_growth"]["count"].sum() == of_chosen["count"].sum() < 3000
+        data = defined["days_chart"].to_dict()["datasets"].values()
+        assert {row["merchant_id"] for rows in data for row in rows} == {chosen}
+
+
+def test_it_is_exported_to_html_from_any_folder(filled: str, tmp_path: Path) -> None:
+    command = ["-m", "marimo", "-q", "export", "html", str(NOTEBOOK), "--output", "it.html", "--no-include-code"]
+    run_python(command, tmp_path, STORE_URL=filled)
+    html = (tmp_path / "it.html").read_text("utf-8")
+    assert "3,000 transactions that come to" in html
+    assert "Traceback" not in html
+
+
+def test_the_one_for_jupyter_is_the_same(tmp_path: Path) -> None:
+    run_python(["-m", "marimo", "-q", "export", "ipynb", str(NOTEBOOK), "--output", "it.ipynb"], tmp_path)
+    current = (tmp_path / "it.ipynb").read_text("utf-8")
+    assert NOTEBOOK.with_suffix(".ipynb").read_text("utf-8") == current, "make jupyter writes it"
+
+
+def test_jupyter_runs_every_cell(filled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STORE_URL", filled)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    notebook: Any = nbformat.reads(NOTEBOOK.with_suffix(".ipynb").read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(NOTEBOOK.parent)}})
+    client.execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert {output.output_type for output in shown} <= {"display_data", "execute_result"}
+    assert sum("vega" in str(output.data) for output in shown) == len(CHARTS)
 
 
 def test_charts_are_drawn_with_persian_labels_and_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
