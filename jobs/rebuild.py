@@ -113,6 +113,9 @@ class Watcher:
     def reading(self, progress: Progress) -> None:
         """Sources are being read; called some times a second. What it raises stops the run."""
 
+    def publishing(self, written: int, total: int) -> None:
+        """So many of all summaries have been written; called now and then while everything is replaced."""
+
     def phase(self, name: str) -> None:
         """The run goes over to ``checking``, ``publishing`` or ``published``. What it raises before that stops it."""
 
@@ -188,7 +191,9 @@ class Rebuild:
                 replaced = (days.first, days.last)
                 publication, publish = self._some_days(request, keeper, before, counted.daily, replaced, until_ms)
             else:
-                publication, publish = self._everything(request, keeper, before, counted.daily, until_ms)
+                publication, publish = self._everything(
+                    request, keeper, before, counted.daily, until_ms, watcher.publishing
+                )
             amended = before if request.is_partial else None
             adopted = adoption_warnings(meaning, amended, self._stores.summaries, self._local_days)
             keeper.update(phase="publishing", warnings=(*adopted, *counted.warnings))
@@ -286,6 +291,7 @@ class Rebuild:
         before: Publication | None,
         daily: pl.DataFrame,
         until_ms: int | None,
+        progress: Callable[[int, int], None],
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces everything, and what makes it."""
         rows = summarise(daily, self._calendar, self._local_days)
@@ -308,7 +314,10 @@ class Rebuild:
             total_count=total_count,
             complete_until_ms=until_ms,
         )
-        return publication, partial(self._stores.summaries.publish, publication, rows)
+        total = len(rows)
+        return publication, partial(
+            self._stores.summaries.publish, publication, rows, lambda written: progress(written, total)
+        )
 
     def _published_counts(self, before: Publication) -> DayCounts:
         """How many transactions of each day are published, in whatever calendar."""

@@ -12,7 +12,7 @@ from core.calendar.periods import Mode
 from core.errors import MeaningMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import polars as pl
@@ -88,7 +88,14 @@ class Meaning:
                 f"the rules of the time zone {self.time_zone} are those of {other.rules_words()} in the store and "
                 f"those of {self.rules_words()} now"
             )
-        return f"{name} is {getattr(other, name)!r} in the store and {getattr(self, name)!r} now"
+        return f"{name} is {other.part_words(name)} in the store and {self.part_words(name)} now"
+
+    def part_words(self, name: str) -> str:
+        """The part `name` in words, as options write it."""
+        value = getattr(self, name)
+        if isinstance(value, tuple):
+            return " and ".join(f"{path}={text}" for path, text in value) or "nothing"
+        return repr(value)
 
     def rules_words(self) -> str:
         """The rules of the time zone in words, such as ``tzdata 2026.6 (358e8aae)``."""
@@ -145,6 +152,10 @@ class KeyRange(NamedTuple):
     mode: Mode
     first_key: str
     last_key: str
+
+
+def no_progress(_: int) -> None:
+    """Tell nobody how many rows have been written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +218,15 @@ class SummaryStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
-    def publish(self, publication: Publication, rows: pl.DataFrame) -> None:
+    def publish(
+        self, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+    ) -> None:
         """Replace everything that is published with `rows`, atomically.
 
         :param publication: its `generation` must be one more than the one in force (1 for the first).
         :param rows: a frame of `SUMMARY_COLUMNS` with ``publication.rows`` rows: all modes, single merchants and the
             overall rows.
+        :param progress: called now and then with how many of the rows have been written.
         :raises PublicationLost: another run published that generation first; nothing of this one is visible.
         :raises ConservationBroken: `rows` are not as many as announced, or hold a mode, key and merchant twice.
         :raises StoreUnavailable: the store could not be written; the state before is still published. Only when the

@@ -6,10 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
 from jobs.counting import Progress as Done
 from jobs.rebuild import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_BAR_WIDTH: Final = 8
 
 
 class Silent(Watcher):
@@ -51,24 +56,39 @@ def counter(task: str, unit: str, *, shown: bool) -> Iterator[Callable[[int], No
 
 
 class Bar(Silent):
-    """A progress bar on standard error: bytes, documents a second, time left."""
+    """A progress bar on standard error, of one line of 80 columns: bytes, documents a second, time left."""
 
     def __init__(self, on_published: Callable[[], None]) -> None:
         super().__init__(on_published)
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.markup import escape
+        from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TimeRemainingColumn
+        from rich.table import Column
+        from rich.text import Text
 
+        class Done(DownloadColumn):
+            """How much is done of how much: bytes while sources are read, then summaries."""
+
+            def render(self, task: Task) -> Text:
+                if not task.fields["summaries"]:
+                    return super().render(task)
+                return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} summaries")
+
+        # What is left of the line is the name's, which is cut.
+        name = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            name,
+            BarColumn(_BAR_WIDTH),
+            Done(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
             console=Console(stderr=True),
             transient=True,
+            expand=True,
         )
-        self._task = self._progress.add_task("starting", total=None, rate="")
+        self._task = self._add_task("starting")
         self._began = time.monotonic()
+        self._escape = escape
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -82,16 +102,34 @@ class Bar(Silent):
     def reading(self, progress: Done) -> None:
         """See `Watcher.reading`."""
         elapsed = max(time.monotonic() - self._began, 0.001)
-        rate = f"{progress.documents:,} documents, {progress.documents / elapsed:,.0f}/s"
+        rate = f"{progress.documents:,} documents, {_short(progress.documents / elapsed)}/s"
+        name = self._escape(progress.name.rpartition("/")[2])
         self._progress.update(
             self._task,
-            description=f"reading {progress.name}" + (f" ({progress.cluster})" if progress.cluster else ""),
+            description=f"reading {name}" + (f" ({self._escape(progress.cluster)})" if progress.cluster else ""),
             completed=progress.done_bytes,
             total=progress.total_bytes,
             rate=rate,
         )
 
+    def publishing(self, written: int, total: int) -> None:
+        """See `Watcher.publishing`."""
+        self._progress.update(self._task, completed=written, total=total, summaries=True, refresh=True)
+
     def phase(self, name: str) -> None:
         """See `Watcher.phase`."""
         super().phase(name)
-        self._progress.update(self._task, description=name)
+        self._progress.refresh()  # or the end of a quick phase is never seen
+        self._progress.remove_task(self._task)
+        self._task = self._add_task(name)
+
+    def _add_task(self, name: str) -> TaskID:
+        return self._progress.add_task(name, total=None, rate="", summaries=False)
+
+
+def _short(number: float) -> str:
+    """A number of at most five characters."""
+    for divisor, unit in ((1_000_000, "M"), (1_000, "k")):
+        if number >= divisor:
+            return f"{number / divisor:.3g}{unit}" if number < 1000 * divisor else f"{number / divisor:,.0f}{unit}"
+    return f"{number:.0f}"

@@ -32,7 +32,7 @@ from core.stores.mongo.layers import Layer, layers_to_record
 from core.stores.mongo.publications import PUBLICATIONS, in_force
 from core.stores.mongo.schema import SUMMARY_INDEXES
 from core.stores.records import publication_to_record
-from core.stores.summaries import Publication
+from core.stores.summaries import Publication, no_progress
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,7 +42,9 @@ T = TypeVar("T")
 _BATCH_ROWS: Final = 10_000
 
 
-def publish(db: Database[Document], publication: Publication, rows: pl.DataFrame) -> None:
+def publish(
+    db: Database[Document], publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+) -> None:
     """Replace everything that is published with `rows`, atomically.
 
     :raises PublicationLost: another run published that generation first.
@@ -53,7 +55,7 @@ def publish(db: Database[Document], publication: Publication, rows: pl.DataFrame
     require_next(publication, before["_id"] if before else 0)
     name = generation_name(publication.generation, publication.run_id)
     try:
-        fill(db, name, rows)
+        fill(db, name, rows, progress)
         stored = db[name].count_documents({})
         if stored != publication.rows:
             raise publication_lost(publication, f"only {stored} of its {publication.rows} rows are there")
@@ -63,15 +65,18 @@ def publish(db: Database[Document], publication: Publication, rows: pl.DataFrame
     announce(db, publication, (Layer(name, stored),), made=name)
 
 
-def fill(db: Database[Document], name: str, rows: pl.DataFrame) -> None:
+def fill(db: Database[Document], name: str, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress) -> None:
     """Make the collection `name`, and fill it with `rows`."""
     from core.stores.frames import to_columns
 
     # Before the rows, so that no single call takes as long as indexing all of them would.
     for index in SUMMARY_INDEXES:
         db[name].create_indexes([index])
+    written = 0
     for columns in to_columns(rows, _BATCH_ROWS):
         insert_batch(db[name], _documents(*columns))
+        written += len(columns[0])
+        progress(written)
 
 
 def announce(

@@ -34,6 +34,7 @@ from core.stores.summaries import (
     Publication,
     Scan,
     SeriesPoint,
+    no_progress,
 )
 
 if TYPE_CHECKING:
@@ -156,11 +157,13 @@ class MongoSummaryStore:
         """How many summaries of all modes the publication in force has, counted and not as it announced."""
         return sum(self._read(shown_of, count_shown))
 
-    def publish(self, publication: Publication, rows: pl.DataFrame) -> None:
+    def publish(
+        self, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+    ) -> None:
         """Replace everything that is published with `rows`, atomically."""
         require_publishable(publication, rows)
         with self._database.answering() as db:
-            publish(db, publication, rows)
+            publish(db, publication, rows, progress)
 
     def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
         """Replace the periods of `ranges`, and leave all others as they are published, atomically."""

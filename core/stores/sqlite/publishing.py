@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ from core.stores.records import publication_to_record
 from core.stores.sqlite.database import BREATH_S, Database
 from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import create_generation
-from core.stores.summaries import Publication
+from core.stores.summaries import Publication, no_progress
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,7 +47,9 @@ def generation_in_force(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(generation), 0) FROM summary_publications").fetchone()[0])
 
 
-def publish(database: Database, publication: Publication, rows: pl.DataFrame) -> None:
+def publish(
+    database: Database, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+) -> None:
     """Replace everything that is published with `rows`, atomically; see `core.stores.summaries.SummaryStore`."""
     require_publishable(publication, rows)
     with database.connection() as connection:
@@ -55,7 +57,7 @@ def publish(database: Database, publication: Publication, rows: pl.DataFrame) ->
     clear(database, publication.run_id)
     table = generation_name(publication.generation, publication.run_id)
     try:
-        fill(database, publication, table, rows)
+        fill(database, publication, table, rows, progress)
         swap(database, publication, table)
     except BaseException:
         with suppress(StoreUnavailable):  # the next run clears what stays
@@ -65,16 +67,25 @@ def publish(database: Database, publication: Publication, rows: pl.DataFrame) ->
         clear(database, publication.run_id)
 
 
-def fill(database: Database, publication: Publication, table: str, rows: pl.DataFrame) -> None:
+def fill(
+    database: Database,
+    publication: Publication,
+    table: str,
+    rows: pl.DataFrame,
+    progress: Callable[[int], None] = no_progress,
+) -> None:
     """Make `table`, and fill it with `rows`."""
     from core.stores.frames import to_columns
 
     with database.transaction(durable=False) as connection:
         create_generation(connection, table)
+    written = 0
     for columns in to_columns(rows, _BATCH_ROWS):
         with database.transaction(durable=False) as connection:
             _require_table(connection, publication, table)
             _insert_columns(connection, table, columns)
+        written += len(columns[0])
+        progress(written)
         time.sleep(BREATH_S)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -23,6 +23,7 @@ from core.stores.summaries import (
     Publication,
     Scan,
     SeriesPoint,
+    no_progress,
 )
 
 if TYPE_CHECKING:
@@ -154,9 +155,11 @@ class SqliteSummaryStore:
         with self._database.connection() as connection:
             return int(connection.execute(_COUNT).fetchone()[0])
 
-    def publish(self, publication: Publication, rows: pl.DataFrame) -> None:
+    def publish(
+        self, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+    ) -> None:
         """Replace everything that is published with `rows`, atomically."""
-        publish(self._database, publication, rows)
+        publish(self._database, publication, rows, progress)
 
     def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
         """Replace the periods of `ranges`, and leave all others as they are published, atomically."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import threading
 from pathlib import Path
 
@@ -44,10 +45,10 @@ class Terminal:
         os.close(self._ours)
 
 
-def on_a_terminal(jobs: CommandLine, *arguments: str) -> tuple[Said, str]:
+def on_a_terminal(jobs: CommandLine, *arguments: str, columns: int = 120) -> tuple[Said, str]:
     """What it said on standard output, and on a terminal as standard error."""
     terminal = Terminal()
-    running = jobs.start(*arguments, stderr=terminal.theirs, COLUMNS="120")
+    running = jobs.start(*arguments, stderr=terminal.theirs, COLUMNS=str(columns))
     os.close(terminal.theirs)
     said = running.wait()
     terminal.close()
@@ -61,6 +62,26 @@ def test_a_terminal_shows_bytes_and_documents(jobs: CommandLine) -> None:
     assert f"{size_kb:.1f}/{size_kb:.1f} kB" in shown
     assert "60 documents, " in shown
     assert "Read 60 documents" in said.out
+
+
+def test_a_line_of_80_columns_is_enough_however_long_the_name_is(jobs: CommandLine) -> None:
+    name = "a very long name of a [red]file[bold] that holds the transactions of last year.bson"
+    (jobs.folder / "shop.bson").rename(jobs.folder / name)
+    said, shown = on_a_terminal(jobs, "rebuild", name, columns=80)
+    assert said.code == 0
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).strip("\r") for line in re.split(r"[\r\n]+", shown)]
+    read = [line for line in lines if "60 documents, " in line]
+    assert any(line.startswith("reading a ") and "…" in line for line in read)
+    assert max(map(len, lines)) <= 80
+    assert all(re.search(r"\d+\.\d/\d+\.\d kB", line) for line in read)
+
+
+def test_publishing_shows_how_many_summaries_are_written(store_url: str, jobs: CommandLine) -> None:
+    said, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--store", store_url, columns=80)
+    assert said.code == 0
+    published = re.search(r"Published (\d+) summaries", said.out)
+    assert published is not None
+    assert re.search(rf"publishing .*{published[1]}/{published[1]} summaries", shown)
 
 
 def test_the_bar_moves_while_a_slow_source_is_read(jobs: CommandLine) -> None:
