@@ -289,8 +289,8 @@ def _write_csv(out: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBat
 
     out.write((",".join(schema.names) + "\n").encode())
     for batch in batches:
-        frame = pl.DataFrame(batch)
-        frame.write_csv(out, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
+        text = pl.DataFrame(batch).write_csv(include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
+        out.write(text.encode())  # not by Polars, which makes another error of a pipe that is closed
 
 
 _WRITERS: Final[Mapping[Format, Callable[[IO[bytes], pa.Schema, Iterator[pa.RecordBatch]], None]]] = {

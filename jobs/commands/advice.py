@@ -69,10 +69,10 @@ def _found(wrong: WrongField, argument: str, reading: ReadingOptions, settings: 
     found = fields_of(sample.documents, sample.is_flat)
     documents = len(sample.documents)
     if wrong.role == "filter":
-        return [
-            ["--where", f"{one.path}={one.proposed or next(iter(one.values))}"]
-            for one in filter_candidates(found, documents)
-        ]
+        proposed = (
+            f"{one.path}={one.proposed or next(iter(one.values))}" for one in filter_candidates(found, documents)
+        )
+        return [["--where", condition] for condition in proposed if condition not in reading.where]
     others = candidates(wrong.role, found, documents, instants_named(settings), like=wrong.path)
     used = {reading.merchant_field, reading.amount_field, reading.time_field, "_id"}
     others = [one for one in others if one.path not in used]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ _AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
 )
 _BLOCK_BYTES: Final = 256 * 1024
 _SMALLEST_DOCUMENT: Final = 5
+_BETWEEN: Final = re.compile(r"[ \t\r\n,\[\]]*")
+"""What may be outside of documents: an array's brackets and commas, and white space."""
+_MOST_DIGITS: Final = 4000
 
 
 class Cell(str):
@@ -145,34 +149,37 @@ def _bson_documents(name: str, content: io.BufferedReader | io.BytesIO) -> Itera
 
 
 def _json_documents(stream: ByteStream) -> Iterator[Document]:
-    decoder = json.JSONDecoder()
-    text, position, wanted, at_end = "", 0, _BLOCK_BYTES, False
+    decoder = json.JSONDecoder(parse_int=_integer)
+    text, at, position, wanted, at_end = "", 0, 0, _BLOCK_BYTES, False
     rest = b""
     while True:
-        # What may be inside a document, an array or between their elements.
-        start = len(text) - len(text.lstrip(" \t\r\n,[]"))
+        start = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
         try:
             document, end = decoder.raw_decode(text, start)
-            complete = True
         except (json.JSONDecodeError, RecursionError):
-            complete = False
-        if complete and (end < len(text) or at_end):
+            end = None
+        if end is not None and (end < len(text) or at_end):
             yield _json_document(text[start:end], document)
-            position += len(text[:end].encode("utf-8", "surrogateescape"))
-            text = text[end:]
+            position += len(text[at:end].encode("utf-8", "surrogateescape"))
+            at, wanted = end, _BLOCK_BYTES
             continue
         if at_end:
             if text[start:].strip():
                 raise SourceDamaged(stream.name, position, "this is no valid JSON document")
             return
-        if len(text) > MAX_TEXT_BYTES:
+        if len(text) - at > MAX_TEXT_BYTES:
             raise SourceDamaged(stream.name, position, "the document that begins here is too long")
         block = bytearray(wanted)
         count = stream.readinto(block)
         at_end, wanted = count < wanted, 2 * wanted
         rest += bytes(block[:count])
         cut = len(rest) if at_end else _whole_characters(rest)
-        text, rest = text + rest[:cut].decode("utf-8", "surrogateescape"), rest[cut:]
+        text, at, rest = text[at:] + rest[:cut].decode("utf-8", "surrogateescape"), 0, rest[cut:]
+
+
+def _integer(digits: str) -> int:
+    """An integer; of too many digits for Python just one that is too large for everything else."""
+    return int(digits) if len(digits) < _MOST_DIGITS else 1 << 64
 
 
 def _whole_characters(raw: bytes) -> int:

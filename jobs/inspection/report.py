@@ -30,8 +30,9 @@ class Report:
     """What a source holds.
 
     :param roles: for merchant, amount and time the field that a run should take, or None.
-    :param rejected: how many of the documents a run would reject then; None while a field is lacking.
     :param others: for each of these the other fields that it could take, the likeliest first.
+    :param filters: fields that may tell paid from failed transactions.
+    :param rejected: how many of the documents a run would reject; None while a field is lacking.
     """
 
     sample: Sample

@@ -32,6 +32,7 @@ from jobs.decode.reasons import (
 from jobs.inspection.first_documents import Cell, OtherType
 
 _EXACT_DOUBLE: Final = 2**53
+_MOST_DIGITS: Final = 4000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OBJECT_ID: Final = re.compile(r"ObjectId\([0-9a-fA-F]{24}\)")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
@@ -149,7 +150,7 @@ def _amount_of_cell(text: str) -> int:
     if text in ("true", "false"):
         return BOOLEAN_VALUE
     if _INTEGER.fullmatch(text):
-        return 0 if _fits(int(text), 64) else TOO_LARGE
+        return 0 if len(text) < _MOST_DIGITS and _fits(int(text), 64) else TOO_LARGE
     if not _NUMBER.fullmatch(text):
         return {"nan": NAN, "inf": INFINITY, "infinity": INFINITY}.get(text.lower().lstrip("+-"), TEXT)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,16 @@ def test_standard_output_can_be_piped_on(full: CommandLine) -> None:
     assert len(said.out.splitlines()) == 1 + len(wanted("monthly"))
     assert "summaries of generation 1 (run 1) to standard output." in said.err
     assert full("export", "-", "--mode", "monthly", "--format", "csv", "--json").code == 2
+
+
+@pytest.mark.parametrize("form", ["csv", "arrow", "parquet"])
+def test_a_reader_that_has_gone_is_no_defect(form: str, full: CommandLine) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    running = full.start("export", "-", "--mode", "daily", "--format", form, stdout=write_end)
+    os.close(write_end)
+    said = running.wait()
+    assert (said.code, said.err) == (1, "")
 
 
 def test_what_is_there_is_replaced_only_when_that_is_asked_for(full: CommandLine, out: Path) -> None:

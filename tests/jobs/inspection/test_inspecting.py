@@ -193,6 +193,15 @@ def test_documents_before_damage_are_shown_with_a_warning(tmp_path: Path) -> Non
         first(tmp_path / "nothing.bson")
 
 
+def test_an_integer_of_thousands_of_digits_is_too_large_and_nothing_else(tmp_path: Path) -> None:
+    digits = "9" * 5000
+    (tmp_path / "x.json").write_text(f'{{"amount": {digits}, "createdAt": {{"$date": "2024-06-24T08:00:00Z"}}}}\n')
+    (tmp_path / "x.csv").write_text(f"merchantId,amount,createdAt\nm,{digits},2024-06-24T08:00:00Z\n")
+    for name in ("x.json", "x.csv"):
+        (document,) = first(tmp_path / name).documents
+        assert reason_against("amount", document["amount"], NAMED_MS) == "too large"
+
+
 def test_json_over_many_lines_and_blocks_is_split_into_documents(tmp_path: Path) -> None:
     documents = [{"n": n, "text": "یک ] } , { [" * 3000, "deep": {"a": [{"b": n}]}} for n in range(30)]
     path = tmp_path / "pretty.json"
