@@ -167,11 +167,11 @@ def printable(text: str) -> str:
 
 
 def print_json(content: Any) -> None:
-    """Print `content` as JSON on standard output.
+    """Print `content` as JSON on one line of standard output.
 
     Names of files may be any bytes; what is no UTF-8 in them is written as JSON escapes.
     """
-    text = json.dumps(content, ensure_ascii=False, indent=2)
+    text = json.dumps(content, ensure_ascii=False)
     typer.echo(text.encode("utf-8", "backslashreplace"))
 
 

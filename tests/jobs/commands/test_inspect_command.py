@@ -64,6 +64,13 @@ def test_machines_get_one_object(jobs: CommandLine) -> None:
     assert jobs(*found["command"][3:]).code == 0
 
 
+def test_one_line_of_standard_output_has_one_object_also_of_errors(jobs: CommandLine) -> None:
+    for arguments in (("rebuild", "shop.csv"), ("inspect", "shop.csv"), ("status",), ("rebuild", "gone.csv")):
+        said = jobs(*arguments, "--json")
+        assert said.out.count("\n") == 1, said
+        assert isinstance(said.json, dict)
+
+
 def test_what_a_run_would_reject_is_told_with_the_option_that_allows_it(jobs: CommandLine) -> None:
     usual = {"merchantId": "m", "createdAt": AT}
     write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}] * 3 + [usual | {"amount": 0.5}])
