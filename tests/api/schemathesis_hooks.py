@@ -32,8 +32,13 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) ->
 
 
 def _mend_query(query: dict[str, Any]) -> None:
-    """Let ``from`` and ``to`` be keys of the mode, in order, and ``tenant`` one that there is; leave out cursors."""
+    """Let ``from`` and ``to`` be keys of the mode, in order, ``tenant`` one that there is, and ``bom`` of CSV.
+
+    Cursors are left out.
+    """
     query.pop("cursor", None)
+    if query.get("format") != "csv":
+        query.pop("bom", None)
     if "tenant" in query:
         query["tenant"] = OPERATOR
     mode = Mode(query.get("mode", Mode.MONTHLY))

@@ -150,8 +150,8 @@ def test_a_duplicate_that_is_another_document_is_still_one(db: PyMongoDatabase[D
     assert not insert_once(db["t"], {"_id": "run", "key": "run"}), "an equal one of another call"
 
 
-def views(proxy: MongoProxy, name: str) -> list[Document]:
-    return [command for command in proxy.commands(name) if "viewOn" in command]
+def views(proxy: MongoProxy, name: str, view: str = "summary_transaction") -> list[Document]:
+    return [command for command in proxy.commands(name) if "viewOn" in command and command[name] == view]
 
 
 def test_without_the_right_to_change_a_view_it_is_created_all_the_same(
@@ -161,10 +161,24 @@ def test_without_the_right_to_change_a_view_it_is_created_all_the_same(
     proxy.answer("create", {"ok": 1.0})
     with open_stores(proxy.url, timeout_s=10) as stores:
         stores.summaries.publish(publication(1, ROWS), ROWS)
-    (created,) = views(proxy, "create")
-    assert created["create"] == "summary_transaction"
+    assert len(views(proxy, "create")) == 1
     assert proxy.commands("collMod") == []
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("code", "warning"), [(None, ""), (48, ""), (115, ""), (13, "not authorized")])
+def test_the_view_without_all_merchants_is_created_over_the_other_or_the_log_warns(
+    proxy: MongoProxy, caplog: pytest.LogCaptureFixture, code: int | None, warning: str
+) -> None:
+    answer = {"ok": 1.0} if code is None else {"ok": 0.0, "code": code, "errmsg": warning}
+    proxy.answer("create", answer, of="summary_by_merchant")
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, ROWS), ROWS)
+    (created,) = views(proxy, "create", "summary_by_merchant")
+    assert created["viewOn"] == "summary_transaction"
+    assert created["pipeline"] == [{"$match": {"merchant_id": {"$ne": None}}}]
+    assert caplog.text.rstrip().endswith(warning)
+    assert bool(caplog.text) == bool(warning)
 
 
 @pytest.mark.parametrize(
