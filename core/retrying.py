@@ -21,8 +21,8 @@ class Backoff:
     """How often and how slowly something is retried.
 
     :param retries: how many failures in a row are followed by another try.
-    :param first_s: seconds before the first of these, doubled for each further one; up to so many again are added at
-        random, so that those who failed together do not return together.
+    :param first_s: seconds before the first of these, doubled for each further one; up to `first_s` more are added to
+        each pause at random, so that those who failed together do not return together.
     :param longest_s: the most seconds between two tries.
     """
 
@@ -33,25 +33,25 @@ class Backoff:
 
 def retry(
     call: Callable[[], T],
-    passes: Callable[[BaseException], bool],
+    is_transient: Callable[[BaseException], bool],
     backoff: Backoff,
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
-    """What `call` returns, repeated while it fails with an error that `passes`.
+    """What `call` returns, repeated while it fails with an error that `is_transient` accepts.
 
-    :param passes: whether the same call may succeed after a while.
+    :param is_transient: whether the same call may succeed after a while.
     :param sleep: waits so many seconds, or less where the caller has to stop.
-    :raises BaseException: the last error of `call`, when it does not pass or there were too many.
+    :raises BaseException: the last error of `call`, when it is not transient or there were too many.
 
     >>> answers = iter([0, 0, 4])
     >>> retry(lambda: 8 // next(answers), lambda error: isinstance(error, ZeroDivisionError), Backoff(first_s=0.001))
     2
     """
-    return _retrying(passes, backoff, sleep)(call)
+    return _retrying(is_transient, backoff, sleep)(call)
 
 
 def attempts(
-    passes: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object] = time.sleep
+    is_transient: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object] = time.sleep
 ) -> Iterator[AttemptManager]:
     """Contexts for a generator, which cannot be called again: what is done in one is retried in the next; see `retry`.
 
@@ -60,16 +60,16 @@ def attempts(
     ...         print("done")
     done
     """
-    return iter(_retrying(passes, backoff, sleep))
+    return iter(_retrying(is_transient, backoff, sleep))
 
 
 def retry_iteration(
     begin: Callable[[], Generator[T]],
-    passes: Callable[[BaseException], bool],
+    is_transient: Callable[[BaseException], bool],
     backoff: Backoff,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Generator[T]:
-    """What `begin` yields, begun again where it fails with an error that `passes`; see `retry`.
+    """What `begin` yields, begun again where it fails with an error that `is_transient` accepts; see `retry`.
 
     Each item ends the failures in a row, so `begin` has to go on after the last item that it has yielded.
     """
@@ -88,37 +88,41 @@ def retry_iteration(
             raise
 
     try:
-        while (item := retry(following, passes, backoff, sleep)) is not None:
+        while (item := retry(following, is_transient, backoff, sleep)) is not None:
             yield item[0]
     finally:
         if items is not None:
             items.close()
 
 
-async def retry_async(call: Callable[[], Awaitable[T]], passes: Callable[[BaseException], bool], backoff: Backoff) -> T:
+async def retry_async(
+    call: Callable[[], Awaitable[T]], is_transient: Callable[[BaseException], bool], backoff: Backoff
+) -> T:
     """As `retry`, of a coroutine function; other coroutines go on during the pauses."""
     from tenacity import AsyncRetrying
 
     async def attempt() -> T:
         return await call()
 
-    return await AsyncRetrying(**_rules(passes, backoff))(attempt)
+    return await AsyncRetrying(**_rules(is_transient, backoff))(attempt)
 
 
-def _retrying(passes: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object]) -> Retrying:
+def _retrying(
+    is_transient: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object]
+) -> Retrying:
     from tenacity import Retrying
 
     def wait(seconds: float) -> None:
         sleep(seconds)
 
-    return Retrying(sleep=wait, **_rules(passes, backoff))
+    return Retrying(sleep=wait, **_rules(is_transient, backoff))
 
 
-def _rules(passes: Callable[[BaseException], bool], backoff: Backoff) -> dict[str, Any]:
+def _rules(is_transient: Callable[[BaseException], bool], backoff: Backoff) -> dict[str, Any]:
     from tenacity import retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
     return {
-        "retry": retry_if_exception(passes),
+        "retry": retry_if_exception(is_transient),
         "stop": stop_after_attempt(backoff.retries + 1),
         "wait": wait_exponential_jitter(multiplier=backoff.first_s, max=backoff.longest_s, jitter=backoff.first_s),
         "reraise": True,

@@ -11,8 +11,8 @@ from core.retrying import Backoff, attempts, retry, retry_iteration
 FOUR = Backoff(retries=4, first_s=1.0, longest_s=5.0)
 
 
-def passes(error: BaseException) -> bool:
-    """Whether `error` is one of those that pass."""
+def is_transient(error: BaseException) -> bool:
+    """Whether `error` is one of those that are retried."""
     return isinstance(error, OSError)
 
 
@@ -20,7 +20,7 @@ def test_the_pauses_double_up_to_the_longest_and_are_never_the_same_for_all() ->
     waited: list[list[float]] = [[], []]
     for pauses in waited:
         with pytest.raises(OSError, match="down"):
-            retry(_down, passes, FOUR, pauses.append)
+            retry(_down, is_transient, FOUR, pauses.append)
         assert [1 <= pauses[0] <= 2, 2 <= pauses[1] <= 3, 4 <= pauses[2] <= 5, pauses[3] == 5] == [True] * 4
     assert waited[0][:3] != waited[1][:3]
 
@@ -33,13 +33,13 @@ def test_what_succeeds_at_the_last_try_is_returned() -> None:
             raise error
         return "done"
 
-    assert retry(call, passes, FOUR, lambda _: None) == "done"
+    assert retry(call, is_transient, FOUR, lambda _: None) == "done"
 
 
 def test_an_error_that_does_not_pass_is_raised_at_once() -> None:
     waited: list[float] = []
     with pytest.raises(ZeroDivisionError):
-        retry(lambda: 1 // 0, passes, FOUR, waited.append)
+        retry(lambda: 1 // 0, is_transient, FOUR, waited.append)
     assert waited == []
 
 
@@ -57,7 +57,7 @@ def test_an_iteration_goes_on_and_each_item_ends_the_failures_in_a_row() -> None
             left[0] = next(failures)
             yield given[-1]
 
-    assert list(retry_iteration(begin, passes, FOUR, lambda _: None)) == [0, 1, 2]
+    assert list(retry_iteration(begin, is_transient, FOUR, lambda _: None)) == [0, 1, 2]
 
 
 def test_an_iteration_that_is_given_up_is_closed() -> None:
@@ -69,7 +69,7 @@ def test_an_iteration_that_is_given_up_is_closed() -> None:
         finally:
             closed.append(True)
 
-    items = retry_iteration(begin, passes, FOUR)
+    items = retry_iteration(begin, is_transient, FOUR)
     assert next(items) == 0
     items.close()
     assert closed == [True]
@@ -79,7 +79,7 @@ def test_a_generator_is_begun_again_and_can_be_given_up() -> None:
     begun: list[int] = []
 
     def items() -> Generator[int]:
-        for attempt in attempts(passes, FOUR, lambda _: None):
+        for attempt in attempts(is_transient, FOUR, lambda _: None):
             with attempt:
                 begun.append(1)
                 yield len(begun)

@@ -27,7 +27,7 @@ from jobs.sources.live import partitions
 from jobs.sources.live.connecting import AS_STORED, Document, connect
 from jobs.sources.live.counting import check_count
 from jobs.sources.live.cursors import batch_of, persistently, projection_of
-from jobs.sources.live.failures import passes, source_error
+from jobs.sources.live.failures import is_transient, source_error
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partition import LivePartition, Server, share, unshare
 from jobs.sources.live.times import TimeRange, joined, split
@@ -201,7 +201,7 @@ class LiveCollection:
         path = time_field.split(".")
         size = self._options.batch_documents
         try:
-            for attempt in attempts(passes, self._options.backoff):
+            for attempt in attempts(is_transient, self._options.backoff):
                 with attempt, self._collection.find(query, {"_id": 0, time_field: 1}, batch_size=size) as cursor:
                     yield from _distinct_times(cursor, path, size)
         except PyMongoError as error:

@@ -20,7 +20,7 @@ from jobs.decode.plan import Fields
 from jobs.sources.bson_file import describe_trouble
 from jobs.sources.chunks import MAX_DOCUMENT_BYTES
 from jobs.sources.live.connecting import Document
-from jobs.sources.live.failures import passes, source_error
+from jobs.sources.live.failures import is_transient, source_error
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partitions import Part
 from jobs.sources.live.progress import progress_of
@@ -76,11 +76,11 @@ def batches_of(
         ) as cursor:
             yield from filter(None, map(progress.unread, cast("Iterator[bytes]", cursor)))
 
-    def still_passes(error: BaseException) -> bool:
-        return not stop.is_set() and passes(error)
+    def may_retry(error: BaseException) -> bool:
+        return not stop.is_set() and is_transient(error)
 
     try:
-        with closing(retry_iteration(unread, still_passes, options.backoff, stop.wait)) as answers:
+        with closing(retry_iteration(unread, may_retry, options.backoff, stop.wait)) as answers:
             for raw in answers:
                 if stop.is_set():
                     return
@@ -100,7 +100,7 @@ def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
     :raises SourceError: it refuses, or keeps failing.
     """
     try:
-        return retry(ask, passes, options.backoff)
+        return retry(ask, is_transient, options.backoff)
     except PyMongoError as error:
         raise source_error(name, error) from None
 

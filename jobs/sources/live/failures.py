@@ -12,7 +12,7 @@ from core.stores.mongo.database import reason_of
 _ACCESS_DENIED: Final = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-_PASSING: Final = frozenset(
+_TRANSIENT: Final = frozenset(
     {
         6,  # HostUnreachable
         7,  # HostNotFound
@@ -36,10 +36,10 @@ _PASSING: Final = frozenset(
 )
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed after a while."""
     if isinstance(error, OperationFailure):
-        return error.code in _PASSING or error.has_error_label("RetryableReadError")
+        return error.code in _TRANSIENT or error.has_error_label("RetryableReadError")
     return isinstance(error, ConnectionFailure)
 
 
@@ -50,7 +50,7 @@ def source_error(name: str, error: PyMongoError, while_reading: str = "") -> Sou
     :param while_reading: how far it had come, or nothing when it had not begun.
     """
     reason = reason_of(error)
-    if isinstance(error, OperationFailure) and not passes(error):
+    if isinstance(error, OperationFailure) and not is_transient(error):
         refused = error.code in _ACCESS_DENIED
         hint = (
             "Check the user, its password, its rights, and authSource in the URL."

@@ -19,7 +19,15 @@ from typing import Final, TypeVar
 from core.errors import SourceError
 from core.retrying import retry_async
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.storage import MISSING, Answered, RemoteObject, Storage, new_storage, passes, source_error
+from jobs.sources.remote.storage import (
+    MISSING,
+    Answered,
+    RemoteObject,
+    Storage,
+    is_transient,
+    new_storage,
+    source_error,
+)
 from jobs.sources.remote.url import require_readable, scheme_of
 
 RANGE_BYTES: Final = 4 * 1024 * 1024
@@ -86,15 +94,15 @@ class Remote:
         """
         storage = self._storage(found.url)
         if found.has_ranges and found.size is not None:
-            return _Ranges(self, storage, found, found.size, start, end)
-        return _WholeAnswer(self, storage, found, start)
+            return RangeReader(self, storage, found, found.size, start, end)
+        return StreamReader(self, storage, found, start)
 
     def submit(self, url: str, storage: Storage, call: Callable[[], Awaitable[T]]) -> Future[T]:
         """Begin `call`, with retries; what it raises is a `SourceError`."""
 
         async def persistent() -> T:
             try:
-                return await retry_async(call, passes, self._options.backoff)
+                return await retry_async(call, is_transient, self._options.backoff)
             except Exception as error:
                 raise source_error(url, error, self._options) from None
 
@@ -112,7 +120,7 @@ class Remote:
             return self._storages[scheme]
 
 
-class _Ranges(io.RawIOBase):
+class RangeReader(io.RawIOBase):
     """An object that is read in ranges: some ahead of what is read in order, and exactly what is read after a jump."""
 
     def __init__(
@@ -198,7 +206,7 @@ class _Ranges(io.RawIOBase):
         self._block = b""
 
 
-class _WholeAnswer(io.RawIOBase):
+class StreamReader(io.RawIOBase):
     """An object of which no ranges can be asked for: one answer, begun again where it breaks."""
 
     def __init__(self, remote: Remote, storage: Storage, found: RemoteObject, start: int) -> None:

@@ -45,7 +45,7 @@ class S3Storage:
         bucket, key, version_id = self._fs.split_path(url)
         if not key or key.endswith("/"):
             raise FileNotFoundError
-        with _told():
+        with _botocore_errors():
             head = await self._fs._call_s3("head_object", Bucket=bucket, Key=key, **_of_version(version_id))
         modified_ms = int(head["LastModified"].timestamp() * 1000)
         return RemoteObject(url, head["ContentLength"], head["ETag"], modified_ms)
@@ -66,12 +66,12 @@ class S3Storage:
 
     async def below(self, url: str) -> Sequence[str]:
         """See `Storage.below`."""
-        with _told():
+        with _botocore_errors():
             return _urls(url, await self._fs._find(url, maxdepth=_FOLDERS))
 
     async def matching(self, url: str) -> Sequence[str]:
         """See `Storage.matching`."""
-        with _told():
+        with _botocore_errors():
             return _urls(url, await self._fs._glob(url))
 
     @asynccontextmanager
@@ -79,13 +79,13 @@ class S3Storage:
         bucket, key, version_id = self._fs.split_path(found.url)
         options |= _of_version(version_id)
         try:
-            with _told():
+            with _botocore_errors():
                 answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=key, IfMatch=found.version, **options)
         except (Answered, FileNotFoundError) as error:
             if isinstance(error, FileNotFoundError) or error.status in _NOT_THE_SAME:
                 raise found.changed(f"its ETag was {found.version}, and there is no such version any more") from None
             raise
-        with _told():
+        with _botocore_errors():
             async with answer["Body"] as body:
                 # Servers that ignore If-Match exist.
                 if answer["ETag"] != found.version:
@@ -103,7 +103,7 @@ def _urls(url: str, paths: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _botocore_errors() -> Iterator[None]:
     """Let what botocore raises, and s3fs makes errors of the operating system, be raised as `Storage` says."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""What each kind of object storage does, and how its failures are told.
+"""What each kind of object storage does, and which error each of its failures becomes.
 
 A storage is asynchronous, as fsspec's are: its coroutines run on fsspec's event loop (`jobs.sources.remote.objects`).
 """
@@ -17,9 +17,11 @@ from core.errors import SourceChanged, SourceError
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, require_readable, scheme_of
 
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """The statuses of HTTP after which the same request may succeed; 503 is also SlowDown of S3."""
-_PASSING_CODES: Final = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError"})
+_TRANSIENT_CODES: Final = frozenset(
+    {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError"}
+)
 _CONNECTION_ERRORS: Final = frozenset(
     {"ClientConnectionError", "ClientPayloadError", "ConnectionError", "HTTPClientError", "TransportError"}
 )
@@ -33,7 +35,7 @@ class RemoteObject:
     """An object as it was found; it is read as this version or not at all.
 
     :param url: with the secrets it has; not in the representation, which logs and pages may show.
-    :param size: in bytes, or None where the server does not say.
+    :param size: in bytes, or None where the server does not say, or names no version.
     :param version: the ETag or generation, or else when it was modified and its size; empty where there is neither.
     :param modified_ms: when it was last written, or None.
     :param has_ranges: whether parts of it can be asked for.
@@ -140,10 +142,10 @@ def new_storage(url: str, options: RemoteOptions) -> Storage:
     return storage
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed after a while."""
     if isinstance(error, Answered):
-        return error.status in _PASSING or error.code in _PASSING_CODES
+        return error.status in _TRANSIENT or error.code in _TRANSIENT_CODES
     if any(_is_lasting(cause) for cause in _causes(error)):
         return False
     return isinstance(error, CutOff | TimeoutError | ConnectionError) or any(
@@ -178,9 +180,9 @@ def source_error(url: str, error: Exception, options: RemoteOptions) -> SourceEr
         reason = str(error)
     elif isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
         reason = f"the server was silent for {options.timeout_s:g} s"
-    elif passes(error):
+    elif is_transient(error):
         reason = f"the connection failed ({type(error).__name__})"
     else:
         return SourceError(f"{name} cannot be read ({type(error).__name__})", "Check the URL and the credentials.")
-    tried = f", {options.backoff.retries + 1} times in a row" if passes(error) and options.backoff.retries else ""
+    tried = f", {options.backoff.retries + 1} times in a row" if is_transient(error) and options.backoff.retries else ""
     return SourceError(f"{name} cannot be read: {reason}{tried}", "Check that the server works, then try again.")

@@ -13,7 +13,7 @@ from jobs.sources.live import id_order
 from jobs.sources.live.connecting import connect
 from jobs.sources.live.counting import check_count
 from jobs.sources.live.cursors import projection_of
-from jobs.sources.live.failures import passes
+from jobs.sources.live.failures import is_transient
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
 from jobs.sources.live.without_day import without_day
@@ -171,6 +171,6 @@ def test_only_failures_that_pass_are_worth_another_try() -> None:
         CursorNotFound("x", 43),
         OperationFailure("x", 11600),
     ):
-        assert passes(error)
+        assert is_transient(error)
     for code in (13, 18, 2, None):
-        assert not passes(OperationFailure("x", code))
+        assert not is_transient(OperationFailure("x", code))
