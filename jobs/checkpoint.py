@@ -16,10 +16,12 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -38,6 +40,7 @@ _MAGIC: Final = b"partition-1\n"
 _LENGTHS: Final = struct.Struct("<4Q")
 _DIGEST_BYTES: Final = 32
 _BLOCK_BYTES: Final = 1024 * 1024
+_LOCAL_SCHEMES: Final = frozenset({"file", "local"})
 _PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo")
 
 
@@ -53,14 +56,14 @@ class Place(Protocol):
         :raises OSError: it cannot be read.
         """
 
-    def read(self, name: str) -> bytes:
-        """What is kept as `name`.
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """What is kept as `name`, as a seekable file.
 
         :raises OSError: there is nothing, or it cannot be read.
         """
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """Keep `content` as `name`, all of it or nothing.
+        """Keep `content`, a seekable file at its beginning, as `name`. Threads may do so at a time.
 
         :raises OSError: it cannot be written.
         """
@@ -81,14 +84,24 @@ class LocalFolder:
 
     def names(self) -> list[str]:
         """See `Place.names`."""
-        return sorted(one.name for one in self._path.iterdir()) if self._path.exists() else []
+        try:
+            return sorted(one.name for one in self._path.iterdir())
+        except FileNotFoundError:
+            return []
 
-    def read(self, name: str) -> bytes:
-        """See `Place.read`."""
-        return (self._path / name).read_bytes()
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """See `Place.open`."""
+        return (self._path / name).open("rb")
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """See `Place.write`."""
+        """See `Place.write`; all of it is there, or nothing."""
+        try:
+            self._write(name, content)
+        except FileNotFoundError:  # another run with this folder has just begun or ended, and tidied it
+            content.seek(0)
+            self._write(name, content)
+
+    def _write(self, name: str, content: IO[bytes]) -> None:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Of mode 0600; what a killed run leaves of it is removed with the rest.
         descriptor, temporary = tempfile.mkstemp(dir=self._path, prefix=f"{name}.", suffix=".tmp")
@@ -134,14 +147,16 @@ class RemoteFolder:
                 return []
         return sorted(str(one).rstrip("/").rpartition("/")[2] for one in found)
 
-    def read(self, name: str) -> bytes:
-        """See `Place.read`."""
-        with _os_errors():
-            return bytes(self._files.cat_file(f"{self._path}/{name}"))
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """See `Place.open`."""
+        with _os_errors(), self._files.open(f"{self._path}/{name}", "rb") as file:
+            yield file
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """See `Place.write`; an object is there when it was uploaded whole."""
-        with _os_errors(), self._files.transaction, self._files.open(f"{self._path}/{name}", "wb") as file:
+        """See `Place.write`. What a failure leaves is not taken later, for its digest."""
+        # In no transaction of fsspec, of which a storage has only one at a time.
+        with _os_errors(), self._files.open(f"{self._path}/{name}", "wb") as file:
             while block := content.read(_BLOCK_BYTES):
                 file.write(block)
 
@@ -169,6 +184,11 @@ def place_at(argument: str) -> Place:
     """
     if "://" not in argument:
         return LocalFolder(Path(argument))
+    scheme, _, path = argument.partition("://")
+    if scheme.lower() in _LOCAL_SCHEMES:
+        if not path.startswith("/"):
+            raise UsageError(f"--checkpoint {scheme}://… names no folder of this host", "Write the path of one.")
+        return LocalFolder(Path(unquote(path)))
     shown = argument.partition("?")[0]
     if "@" in shown:
         raise UsageError("--checkpoint names a URL with a user or key", "Credentials are read from the environment.")
@@ -181,12 +201,12 @@ def place_at(argument: str) -> Place:
 class Checkpoint:
     """The results of finished partitions of one plan.
 
-    :param meaning: what else the numbers depend on, as plain text.
+    :param fingerprint: of what else the numbers depend on, as plain text.
     """
 
-    def __init__(self, place: Place, meaning: str) -> None:
+    def __init__(self, place: Place, fingerprint: str) -> None:
         self._place = place
-        self._meaning = meaning
+        self._fingerprint = fingerprint
         self._kept: set[str] = set()
         self.reused = 0
         """How many results were taken from it."""
@@ -199,13 +219,15 @@ class Checkpoint:
         with self._errors():
             names = self._place.names()
             kept = [one for one in partitions if one.identity() is not None]
-            current = {_source_digest(one): self._name(one, plan).rpartition("-")[0] for one in kept}
+            current: dict[str, set[str]] = {}
+            for one in kept:
+                current.setdefault(_source_digest(one), set()).add(self._name(one, plan).rpartition("-")[0])
             thrown_away: dict[str, int] = {}
             for name in names:
                 source, _, _ = name.partition("-")
                 if source not in current or name.split(".")[0].count("-") != 2:
                     continue
-                if name.endswith(_ENDING) and name.startswith(current[source]):
+                if name.endswith(_ENDING) and name.rpartition("-")[0] in current[source]:
                     self._kept.add(name)
                     continue
                 self._place.remove(name)
@@ -226,7 +248,8 @@ class Checkpoint:
         if name not in self._kept:
             return None
         try:
-            result = _result(self._place.read(name), plan)
+            with self._place.open(name) as file:
+                result = _result(file, plan)
         except (OSError, ValueError, KeyError, struct.error, pl.exceptions.PolarsError):
             return None  # cut short or of another hand: it is counted again
         self.reused += 1
@@ -262,7 +285,7 @@ class Checkpoint:
 
     def _name(self, partition: Partition, plan: Plan) -> str:
         reading = plan.reading
-        counted = (self._meaning, program_digest(), rules_source(), plan.local_days.zone_name, plan.rejects.size)
+        counted = (self._fingerprint, program_digest(), rules_source(), plan.local_days.zone_name, plan.rejects.size)
         options = (asdict(reading.fields), asdict(reading.window), reading.collection)
         version = _digest(counted, options, partition.source_version())
         return f"{_source_digest(partition)}-{version}-{_digest(partition.identity())}{_ENDING}"
@@ -335,23 +358,35 @@ def _write(result: PartitionResult, file: IO[bytes]) -> None:
     file.write(digest.digest())
 
 
-def _result(content: bytes, plan: Plan) -> PartitionResult:
-    """What `_write` wrote.
+def _result(file: IO[bytes], plan: Plan) -> PartitionResult:
+    """What `_write` wrote; its rejects are copied in blocks, as there may be much of them.
 
     :raises ValueError: it is something else, or not all of it.
     """
-    whole, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-    if not content.startswith(_MAGIC) or hashlib.sha256(whole).digest() != digest:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    digest = hashlib.sha256()
+
+    def take(count: int) -> bytes:
+        content = file.read(count)
+        digest.update(content)
+        return content
+
+    head = take(len(_MAGIC) + _LENGTHS.size)
+    lengths = _LENGTHS.unpack_from(head, len(_MAGIC))
+    if not head.startswith(_MAGIC) or len(head) + sum(lengths) + _DIGEST_BYTES != size:
         raise ValueError("it is no whole result of a partition")
-    at = len(_MAGIC) + _LENGTHS.size
-    parts: list[bytes] = []
-    for length in _LENGTHS.unpack_from(whole, len(_MAGIC)):
-        parts.append(whole[at : at + length])
-        at += length
+    *parts, rejects_bytes = *map(take, lengths[:-1]), lengths[-1]
+    rejects = Rejects.of(
+        plan.rejects, (take(min(_BLOCK_BYTES, rejects_bytes - at)) for at in range(0, rejects_bytes, _BLOCK_BYTES))
+    )
+    if digest.digest() != file.read():
+        raise ValueError("it was changed since it was written")
     about: dict[str, Any] = json.loads(parts[0])
     daily, kinds = (pl.read_ipc(io.BytesIO(part)) for part in parts[1:3])
     if daily.schema != PARTIAL_SCHEMA or kinds.schema != KIND_SCHEMA:
         raise ValueError("its frames have other columns")
+    rejects.first_names = tuple(about["first_names"])
     return PartitionResult(
         first=about["first"],
         last=about["last"],
@@ -361,5 +396,5 @@ def _result(content: bytes, plan: Plan) -> PartitionResult:
         length=about["length"],
         daily=daily,
         kinds=kinds,
-        rejects=Rejects.of(plan.rejects, parts[3], tuple(about["first_names"])),
+        rejects=rejects,
     )

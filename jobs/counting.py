@@ -300,7 +300,7 @@ class Counting:
             raise TooManyRejects(
                 f"{counts.rejected} of {counts.read} documents were rejected ({reasons}), and "
                 f"--max-reject-ratio {self.max_reject_ratio:g} allows {int(allowed)}"
-                + (f" beside {self.basis} transactions that are published" if self.basis > counts.read else ""),
+                + (f", compared with {self.basis} published transactions" if self.basis > counts.read else ""),
                 f"Nothing was published. {where}; correct them at their source, or allow them with a higher "
                 "--max-reject-ratio.",
                 self._wrong_field(counts, merged.rejects_by_reason, quarantine.first_names),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -164,12 +164,12 @@ class Rejects:
                 yield block
 
     @classmethod
-    def of(cls, limits: Limits, content: bytes, first_names: tuple[str, ...]) -> Self:
-        """The rejects of which `content` was kept."""
+    def of(cls, limits: Limits, blocks: Iterable[bytes], first_names: tuple[str, ...] = ()) -> Self:
+        """The rejects of which `blocks` were kept."""
         rejects = cls(limits)
         rejects.first_names = first_names
-        if content:
-            rejects._put(content)
+        for block in blocks:
+            rejects._put(block)
         return rejects
 
     def _put(self, content: bytes) -> None:
@@ -191,4 +191,4 @@ class Rejects:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).of, (Limits(self._limits.size), b"".join(self.blocks()), self.first_names)
+        return type(self).of, (Limits(self._limits.size), tuple(self.blocks()), self.first_names)

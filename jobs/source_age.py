@@ -50,13 +50,12 @@ def _written_at_ms(source: str, collection: str | None, now_ms: int, remote: Rem
         if is_remote(source):
             if is_glob(source):
                 return None
-            from jobs.sources.remote.stored import stored_object
+            from jobs.sources.remote.stored import modified_ms
 
-            stored, _ = stored_object(source, collection, remote)
-            return stored.found.modified_ms
+            return modified_ms(source, collection, remote)
         return None if source == STANDARD_INPUT else file_status(source, collection).st_mtime_ns // 1_000_000
     except (ServiceError, OSError):
-        return None  # told about when it is opened
+        return None  # reported when it is opened
 
 
 @dataclass(frozen=True, slots=True)

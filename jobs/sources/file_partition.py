@@ -134,7 +134,7 @@ class FilePartition(Partition):
 
     def source_version(self) -> tuple[object, ...]:
         """See `Partition.source_version`."""
-        return self.stored.name, self.stored.size, self.stored.version
+        return self.stored.key, self.stored.size, self.stored.version
 
     def require_unchanged(self) -> None:
         """See `Partition.require_unchanged`."""

@@ -88,7 +88,7 @@ class Partition(ABC):
         return None
 
     def source_version(self) -> tuple[object, ...]:
-        """What tells its source from others, first by its name, then by its content: the beginning of `identity`."""
+        """What tells its source from others, first where it is, then by its content: the beginning of `identity`."""
         return (self.name,)
 
     def require_unchanged(self) -> None:  # noqa: B027 - not every source can change

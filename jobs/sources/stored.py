@@ -7,7 +7,7 @@ import stat
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from core.errors import SourceError, UsageError
 from jobs.sources.streams import STANDARD_INPUT, ByteStream
@@ -18,13 +18,15 @@ _STANDARD_INPUT_NAME = "standard input"
 class Stored(ABC):
     """Bytes that any process can open anywhere, as often as wanted; picklable.
 
-    :ivar name: what messages call it, without a password.
+    :ivar name: what messages call it, without a password; that of another one may be the same.
+    :ivar key: what differs from that of everything else that is stored; without secrets.
     :ivar size: how many bytes are stored, or None when that is not known.
-    :ivar version: another text whenever the content is another, such as an ETag; with `name` and `size` it tells
-        whether the content is still the same.
+    :ivar version: another text whenever the content is another, such as an ETag, or empty when that is not known; with
+        `key` and `size` it shows whether the content is still the same.
     """
 
     name: str
+    key: str
     size: int | None
     version: str
 
@@ -57,11 +59,34 @@ class Stored(ABC):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile(Stored):
-    """A regular file of this host."""
+    """A regular file of this host.
+
+    Pickled for a process of another host, it does not compare `changed_ns` and `inode`, which a copy of the file does
+    not share.
+
+    :param modified_ns: when its content was last written, which anybody can set; as of `os.stat_result`.
+    :param changed_ns: when anything of it was last changed, which nobody can set; None: it is not compared.
+    :param inode: not compared while it is read, as some file systems number their files again.
+    """
 
     name: str
     size: int
-    version: str
+    modified_ns: int
+    changed_ns: int | None
+    inode: int | None
+
+    @property
+    def key(self) -> str:  # type: ignore[override]
+        """See `Stored`."""
+        return os.path.realpath(self.name)
+
+    @property
+    def version(self) -> str:  # type: ignore[override]
+        """See `Stored`."""
+        return f"{self.modified_ns} {self.changed_ns} {self.inode}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.size, self.modified_ns, None, None)
 
     @property
     def path(self) -> Path:
@@ -90,7 +115,8 @@ class StoredFile(Stored):
             _fail(self.name, error)
 
     def _require_same(self, status: os.stat_result) -> None:
-        if (status.st_size, _version(status)) != (self.size, self.version):
+        changed_ns = None if self.changed_ns is None else status.st_ctime_ns
+        if (status.st_size, status.st_mtime_ns, changed_ns) != (self.size, self.modified_ns, self.changed_ns):
             raise SourceError(
                 f"{self.name} was changed while it was read",
                 "Nothing was published. Run it again when nothing writes to the file any more.",
@@ -98,10 +124,14 @@ class StoredFile(Stored):
 
 
 class Once(Stored):
-    """What can be read only once, forward: standard input, a named pipe. It stays with this process."""
+    """What can be read only once, forward: standard input, a named pipe, an answer of a server that names no version.
+
+    It stays with this process.
+    """
 
     def __init__(self, name: str, opened: IO[bytes]) -> None:
         self.name = name
+        self.key = name
         self.size = None
         self.version = ""
         self._stream = ByteStream(name, opened, None)
@@ -139,11 +169,7 @@ def stored_at(argument: str) -> Stored:
     if not stat.S_ISREG(status.st_mode):
         return Once(argument, opened)
     opened.close()
-    return StoredFile(argument, status.st_size, _version(status))
-
-
-def _version(status: os.stat_result) -> str:
-    return str(status.st_mtime_ns)
+    return StoredFile(argument, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _fail(name: str, error: OSError) -> NoReturn:

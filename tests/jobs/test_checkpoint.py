@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import stat
+import threading
+import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +21,19 @@ from command_line import CommandLine, wait_until
 from rebuilding import Workshop
 from transactions import Transaction, bson_of, published_rows, spread, summaries_of, write_bson
 
+from core.calendar.days import LocalDays
 from core.errors import ServiceError, TooManyRejects, UsageError
 from core.stores import open_stores
 from jobs import checkpoint as checkpoints
+from jobs.checkpoint import Checkpoint, LocalFolder, place_at
+from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
+from jobs.partitions import PartitionResult, Plan
 from jobs.rebuild import Request
+from jobs.rejects import Limits, Rejects
 from jobs.sources import file_partition
+from jobs.sources.partition import Reading
+from jobs.sources.recognise import open_source
 
 PARTS = [spread([f"m{number}", "a"], days=20) for number in range(10)]
 
@@ -108,16 +119,30 @@ def test_results_of_a_changed_source_are_thrown_away_and_the_user_hears_of_it(
     assert len(results(tmp_path / "kept")) == 3
 
 
+@pytest.mark.parametrize("later_ns", [1, 0])
 def test_a_source_of_the_same_size_that_was_written_again_is_counted_again(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: Request, tmp_path: Path, later_ns: int
 ) -> None:
     workshop.rebuild(request_)
     path = tmp_path / "1.bson"
     changed = [one._replace(amount=one.amount + 1) for one in PARTS[1]]
     before = path.stat()
     write_bson(path, changed)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + later_ns))
     assert path.stat().st_size == before.st_size
+    assert workshop.rebuild(request_).partitions_reused == 2
+    assert published_rows(workshop.stores) == summaries_of([*PARTS[0], *changed, *PARTS[2]])
+
+
+def test_a_source_that_was_replaced_by_one_of_the_same_size_and_time_is_counted_again(
+    workshop: Workshop, request_: Request, tmp_path: Path
+) -> None:
+    path = tmp_path / "1.bson"
+    changed = [one._replace(amount=one.amount + 1) for one in PARTS[1]]
+    replacement = write_bson(tmp_path / "replacement", changed)
+    os.utime(replacement, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    workshop.rebuild(request_)
+    Path(replacement).replace(path)
     assert workshop.rebuild(request_).partitions_reused == 2
     assert published_rows(workshop.stores) == summaries_of([*PARTS[0], *changed, *PARTS[2]])
 
@@ -245,3 +270,82 @@ def test_of_what_can_be_read_only_once_nothing_is_kept(tmp_path: Path) -> None:
     for _ in range(2):
         assert jobs(*command, stdin=content).json["run"]["partitions_reused"] == 0
     assert results(tmp_path / "kept") == []
+
+
+class Meeting(io.BytesIO):
+    """Content whose reading begins when that of another has begun, too."""
+
+    def __init__(self, content: bytes, others: threading.Barrier) -> None:
+        super().__init__(content)
+        self._others: threading.Barrier | None = others
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._others is not None:
+            self._others.wait(40)
+            self._others = None
+        return super().read(size)
+
+
+def test_partitions_that_are_finished_at_a_time_are_all_kept_at_a_url() -> None:
+    place = place_at("memory://bucket/at-a-time")
+    names = [f"{number}.partition" for number in range(4)]
+    others = threading.Barrier(len(names))
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(lambda name: place.write(name, Meeting(name.encode(), others)), names))
+    assert place.names() == names
+    for name in names:
+        with place.open(name) as file:
+            assert file.read() == name.encode()
+
+
+class Tidied(io.BytesIO):
+    """Content during whose first reading another run tidies the folder."""
+
+    def __init__(self, content: bytes, folder: Path) -> None:
+        super().__init__(content)
+        self._folder: Path | None = folder
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._folder is not None:
+            for file in self._folder.iterdir():
+                file.unlink()
+            self._folder.rmdir()
+            self._folder = None
+        return super().read(size)
+
+
+def test_a_result_is_kept_though_another_run_tidies_the_folder(tmp_path: Path) -> None:
+    place = LocalFolder(tmp_path / "kept")
+    place.write("1.partition", Tidied(b"a result", tmp_path / "kept"))
+    assert [(one.name, one.read_bytes()) for one in (tmp_path / "kept").iterdir()] == [("1.partition", b"a result")]
+
+
+def test_a_folder_that_is_named_by_a_url_is_read_only_by_its_owner(tmp_path: Path) -> None:
+    place = place_at(f"file://{tmp_path}/kept%20results")
+    place.write("1.partition", io.BytesIO(b"a result"))
+    folder = tmp_path / "kept results"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "1.partition").stat().st_mode) == 0o600
+    with pytest.raises(UsageError, match="names no folder of this host"):
+        place_at("file://other.example/kept")
+
+
+def test_many_rejects_are_taken_without_having_them_in_memory(tmp_path: Path) -> None:
+    source = write_bson(tmp_path / "shop.bson", PARTS[0])
+    (partition,) = open_source(source, Fields(), None).partitions
+    ever = Window(-(2**62), 2**62, -(2**62), 2**62)
+    plan = Plan(Reading(Fields(), ever), LocalDays("Asia/Tehran"), Limits(2**30, tmp_path / "rejects.jsonl"))
+    megabytes = 24
+    rejects = Rejects.of(plan.rejects, (bytes(1024 * 1024) for _ in range(megabytes)), ("_id",))
+    result = PartitionResult(0, 1, rejects=rejects)
+    checkpoint = Checkpoint(LocalFolder(tmp_path / "kept"), "")
+    checkpoint.keep(partition, plan, result, takes_rejects=True)
+    tracemalloc.start()
+    try:
+        found = checkpoint.load(partition, plan)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert (found.rejects.size, found.rejects.first_names) == (megabytes * 1024 * 1024, ("_id",))
+    assert most < megabytes * 1024 * 1024 / 2

@@ -57,7 +57,9 @@ class HttpStorage:
             else:
                 raise Answered(answer.status)
             version = _version(answer, size)
-            return RemoteObject(url, size, version, _modified_ms(answer), answer.status != 200 and version != "")
+            if not version:  # what is read may be another one, so nothing is known of it
+                return RemoteObject(url, None, "", _modified_ms(answer), has_ranges=False)
+            return RemoteObject(url, size, version, _modified_ms(answer), answer.status != 200)
 
     async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
         """See `Storage.read`."""

@@ -12,13 +12,13 @@ from jobs.sources.dump_folder import DumpedFile, chosen_file
 from jobs.sources.remote.objects import remote
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import RemoteObject
-from jobs.sources.remote.url import redacted_remote, scheme_of
-from jobs.sources.stored import Stored
+from jobs.sources.remote.url import redacted_remote, remote_key, scheme_of
+from jobs.sources.stored import Once, Stored
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject(Stored):
-    """A remote object, of one version; see `Stored`. Its representation has no secrets.
+    """A remote object of one version, which the server names; see `Stored`. Its representation has no secrets.
 
     :param found: the object.
     :param options: how it is read.
@@ -31,6 +31,11 @@ class StoredObject(Stored):
     def name(self) -> str:  # type: ignore[override]
         """See `Stored`."""
         return self.found.name
+
+    @property
+    def key(self) -> str:  # type: ignore[override]
+        """See `Stored`."""
+        return remote_key(self.found.url)
 
     @property
     def size(self) -> int | None:  # type: ignore[override]
@@ -53,19 +58,39 @@ class StoredObject(Stored):
         if now is None:
             raise self.found.changed("it was removed")
         if (now.version, now.size) != (self.found.version, self.found.size):
-            raise self.found.changed(f"it was {self.found.version or self.found.size} and is {now.version or now.size}")
+            raise self.found.changed(f"it was {self.found.version} and is {now.version or now.size}")
 
 
-def stored_object(url: str, collection: str | None, options: RemoteOptions) -> tuple[StoredObject, bool]:
+def stored_object(url: str, collection: str | None, options: RemoteOptions) -> tuple[Stored, bool]:
     """The object of that URL, or that of a dump's folder which holds the transactions; and whether it is such a folder.
+
+    One of which the server names no version is read only once: two answers could be of two versions.
 
     :raises UsageError: the URL cannot be read.
     :raises SourceError: there is no such object, or not the collection; the storage does not answer, or refuses.
     """
+    found, inside_dump = _find(url, collection, options)
+    if found.version:
+        return StoredObject(found, options), inside_dump
+    opened: Any = remote(options).open(found)
+    return Once(found.name, opened), inside_dump
+
+
+def modified_ms(url: str, collection: str | None, options: RemoteOptions) -> int | None:
+    """When the object of `stored_object` was last written, or None where the server does not say.
+
+    :raises UsageError: see `stored_object`.
+    :raises SourceError: see `stored_object`.
+    """
+    found, _ = _find(url, collection, options)
+    return found.modified_ms
+
+
+def _find(url: str, collection: str | None, options: RemoteOptions) -> tuple[RemoteObject, bool]:
     objects = remote(options)
     found = None if url.endswith("/") else objects.describe(url)
     if found is not None:
-        return StoredObject(found, options), False
+        return found, False
     files = [_dumped(url, one, options) for one in objects.below(url)]
     if not files:
         raise SourceError(f"{redacted_remote(url)} does not exist", "Check the URL.")
@@ -73,7 +98,7 @@ def stored_object(url: str, collection: str | None, options: RemoteOptions) -> t
     found = objects.describe(chosen.place)
     if found is None:
         raise SourceError(f"{redacted_remote(chosen.place)} was removed meanwhile", "Try again.")
-    return StoredObject(found, options), True
+    return found, True
 
 
 def matching(url: str, options: RemoteOptions) -> Sequence[str]:

@@ -1,12 +1,13 @@
-"""URLs of remote objects: told from files, checked, and shown without their secrets."""
+"""URLs of remote objects: distinguished from files, checked, and shown without their secrets."""
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from contextlib import suppress
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from core.errors import UsageError
 
@@ -17,6 +18,10 @@ HTTP: Final = frozenset({"http", "https"})
 # Also with slashes missing, so that a misspelt URL is never taken for a file's name and shown, secrets and all.
 _REMOTE: Final = re.compile(r"(?P<scheme>s3a?|gs|gcs|https?|(?!mongodb)[a-z][a-z0-9+.-]*(?=://)):", re.IGNORECASE)
 _HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", re.ASCII)
+_SIGNATURE: Final = re.compile(
+    r"(x-(amz|goog)-[a-z0-9-]+|signature|expires|awsaccesskeyid|googleaccessid|key-pair-id)(=|$)", re.IGNORECASE
+)
+"""The parameters by which AWS and Google sign the URL of an object."""
 _FORMS: Final = dict.fromkeys(HTTP, "https://host/path") | {scheme: f"{scheme}://bucket/key" for scheme in S3 | GOOGLE}
 
 
@@ -73,6 +78,26 @@ def redacted_remote(url: str) -> str:
     if hidden:
         host, path = "…", path.rpartition("/")[2].rpartition("@")[2]
     return f"{scheme}://{host}{slash}{path}" + ("?…" if question else "")
+
+
+def remote_key(url: str) -> str:
+    """What is the same for two URLs of one object and differs for those of different ones; without secrets.
+
+    It is a digest of the URL, but for the password and the parameters of a signature, which change while the object
+    stays the same.
+
+    >>> remote_key("https://files.example/a?X-Amz-Signature=1&shop=2") == remote_key("https://files.example/a?shop=2")
+    True
+    >>> remote_key("https://files.example/a?shop=1") == remote_key("https://files.example/a?shop=2")
+    False
+    """
+    plain = url
+    if scheme_of(url) in HTTP:
+        parts = urlsplit(url)
+        user, at, host = parts.netloc.rpartition("@")
+        query = "&".join(one for one in parts.query.split("&") if not _SIGNATURE.match(one))
+        plain = urlunsplit((parts.scheme, user.partition(":")[0] + at + host, parts.path, query, ""))
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def require_readable(url: str) -> None:

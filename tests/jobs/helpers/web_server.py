@@ -53,7 +53,8 @@ def as_it_is(answer: Answer) -> Answer:
 class WebServer:
     """What is served and how; may be changed at any time.
 
-    :param files: by path, such as ``/dump/a.bson``; a path that ends with a slash is a page of links.
+    :param files: by path, such as ``/dump/a.bson``, or by path and query; a path that ends with a slash is a page of
+        links.
     :param origin: the host and port to which requests are passed on instead.
     :param troubles: for the GETs to come, one each, in this order.
     :param has_ranges: whether parts can be asked for; likewise `has_versions`, whether ETag and Last-Modified are sent.
@@ -109,7 +110,7 @@ class WebServer:
                 return Answer(404, {}, b"")
             links = "".join(f'<a href="{name}">{name}</a>' for name in sorted(inside))
             return Answer(200, {"Content-Type": "text/html"}, links.encode())
-        content = self.files.get(path)
+        content = self.files.get(target, self.files.get(path))
         if content is None and any(name.startswith(f"{path}/") for name in self.files):
             return Answer(301, {"Location": f"{path}/"}, b"")
         if content is None:

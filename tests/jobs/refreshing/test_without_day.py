@@ -107,7 +107,7 @@ def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_wa
     assert filled.rebuild(max_reject_ratio=0.05, **days).run.counts.rejected == 4
     assert filled.verify(max_reject_ratio=0.05, **days).counts.rejected == 4
     filled.now += timedelta(minutes=1)
-    with pytest.raises(TooManyRejects, match="allows 3 beside 80 transactions that are published"):
+    with pytest.raises(TooManyRejects, match="allows 3, compared with 80 published transactions"):
         filled.verify(max_reject_ratio=0.0499, **days)
 
 

@@ -15,6 +15,7 @@ from web_server import Answer, WebServer, as_it_is, slow_down
 
 from core.calendar.days import LocalDays
 from core.errors import SourceChanged, SourceError, UsageError
+from jobs.checkpoint import Checkpoint, LocalFolder, place_at
 from jobs.counting import Counted, Counting
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
@@ -29,10 +30,10 @@ FORMS = ["transaction.bson", "dump/shop/transaction.bson.gz", "shop.archive", "s
 FORMS += ["transaction.relaxed.jsonl", "transaction.array.json"]
 
 
-def counted(sources: Sequence[str | Path], quarantine: Path) -> Counted:
+def counted(sources: Sequence[str | Path], quarantine: Path, checkpoint: Checkpoint | None = None) -> Counted:
     """What is counted of `sources`, whatever is rejected."""
     days = LocalDays("Asia/Tehran")
-    counting = Counting(Fields(), EVER, days, 1.0, 2, lambda _: None, lambda **_: None)
+    counting = Counting(Fields(), EVER, days, 1.0, 2, lambda _: None, lambda **_: None, checkpoint=checkpoint)
     arguments = expanded(tuple(map(str, sources)), OPTIONS)
     return counting.count([partial(open_source, one, Fields(), None, remote=OPTIONS) for one in arguments], quarantine)
 
@@ -94,7 +95,7 @@ def test_the_folder_of_a_dump_and_wildcards_name_objects(storage: Storage, tmp_p
 
 def test_one_object_given_twice_is_refused(storage: Storage, tmp_path: Path) -> None:
     url = storage.put("/shop.bson", (SHOP / "transaction.bson").read_bytes())
-    again = f"{storage.base}/*.bson" if storage.kind == "s3" else f"{url}&signed=again"
+    again = f"{storage.base}/*.bson" if storage.kind == "s3" else f"{url}&X-Amz-Expires=60"
     with pytest.raises(UsageError, match="is given twice"):
         counted([url, again], tmp_path / "rejects")
 
@@ -118,3 +119,70 @@ def test_a_source_that_changes_while_it_is_counted_ends_the_run(form: str, stora
     with pytest.raises(SourceChanged) as caught:
         counted([url], tmp_path / "rejects")
     assert not any(secret in repr(caught.value) for secret in SECRETS)
+
+
+@pytest.mark.usefixtures("small_ranges")
+def test_results_of_partitions_may_be_kept_in_a_bucket(
+    s3: Storage, moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{moto[0]}:{moto[1]}")
+    source = SHOP / "transaction.bson"
+    place = place_at(f"{s3.base}/kept")
+    first, second = Checkpoint(place, ""), Checkpoint(place, "")
+    found = figures(counted([source], tmp_path / "first", first))
+    kept = place.names()
+    assert len(kept) > 2
+    assert figures(counted([source], tmp_path / "second", second)) == found
+    assert (first.reused, second.reused) == (0, len(kept))
+    second.remove()
+    assert place.names() == []
+
+
+CSV = "merchantId,amount,createdAt\n" + "m,5,2024-03-20T12:00:00Z\n" * 400
+SWAPPED = CSV.replace("m,5", "m,6")
+
+
+def test_urls_that_differ_only_in_what_messages_leave_out_are_sources_of_their_own(
+    web: WebServer, tmp_path: Path
+) -> None:
+    web.has_etags = False
+    shops = {f"/export.csv?shop={number}": text.encode() for number, text in enumerate((CSV, SWAPPED))}
+    signed = "/export.csv?shop=0&X-Amz-Signature=again"
+    web.files.update(shops | {signed: CSV.encode()})
+    first, second, first_again = (f"{web.url}{path}" for path in (*shops, signed))
+    totals = []
+    for sources in ([first], [second], [first, second], [second, first_again]):
+        checkpoint = Checkpoint(LocalFolder(tmp_path / "kept"), "")
+        found = counted(sources, tmp_path / "rejects", checkpoint)
+        totals.append((found.daily["amount"].sum(), checkpoint.reused))
+    assert totals == [(2000, 0), (2400, 0), (4400, 2), (4400, 2)]
+
+
+@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.parametrize("has_ranges", [True, False])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_file_without_a_version_is_read_in_one_answer_and_is_no_mix(
+    form: str, has_ranges: bool, web: WebServer, tmp_path: Path
+) -> None:
+    web.has_etags = web.has_dates = False
+    web.has_ranges = has_ranges
+    before, after = CSV.encode(), SWAPPED.encode()
+    if form == "parquet":
+        before, after = (_parquet(tmp_path / "shop.parquet", amount) for amount in (5, 6))
+    path = f"/shop.{form}"
+    web.files[path] = before
+
+    def change(answer: Answer) -> Answer:
+        web.files[path] = after
+        return answer
+
+    web.troubles.extend([as_it_is, change])
+    assert counted([f"{web.url}{path}"], tmp_path / "rejects").daily["amount"].sum() == 2000
+    assert len(web.asked) == 2, "one byte to see its size and version, and its content"
+
+
+def _parquet(path: Path, amount: int) -> bytes:
+    times = pa.array([1_700_000_000_000] * 400, pa.timestamp("ms"))
+    table = pa.table({"merchantId": ["m"] * 400, "amount": [amount] * 400, "createdAt": times})
+    pq.write_table(table, path)
+    return path.read_bytes()
