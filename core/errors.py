@@ -96,13 +96,14 @@ class SourceDamaged(SourceError):
     """A source that is cut short, has a wrong checksum or a length that cannot be. Always fails the run.
 
     :param source: the name of the file or stream.
-    :param offset: where, in bytes from the beginning of the uncompressed content.
+    :param offset: where, in bytes from the beginning of the uncompressed content; None: `reason` says where.
     :param reason: what is wrong there.
     """
 
-    def __init__(self, source: str, offset: int, reason: str) -> None:
+    def __init__(self, source: str, offset: int | None, reason: str) -> None:
+        at = "" if offset is None else f" at byte {offset}"
         super().__init__(
-            f"{source} is damaged at byte {offset}: {reason}",
+            f"{source} is damaged{at}: {reason}",
             "Nothing was published. Export the data again, or copy the file again and compare its checksum.",
         )
         self.source = source
@@ -120,19 +121,17 @@ class WrongRow(SourceDamaged):
     :param expected: the fields of the header; `found` those of the row.
     """
 
-    def __init__(self, source: str, offset: int, row: int, expected: int, found: int) -> None:
-        super().__init__(
-            source, offset, f"this is no valid CSV: row {row} has {found} fields, and the header {expected}"
-        )
+    def __init__(self, source: str, row: int, expected: int, found: int) -> None:
+        super().__init__(source, None, f"this is no valid CSV: row {row} has {found} fields, and the header {expected}")
         self._counts = row, expected, found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.source, self.offset, *self._counts)
+        return type(self), (self.source, *self._counts)
 
     def after(self, rows: int) -> WrongRow:
         """The same error where `rows` rows come before that place."""
         row, expected, found = self._counts
-        return WrongRow(self.source, self.offset, rows + row, expected, found)
+        return WrongRow(self.source, rows + row, expected, found)
 
 
 class SourceChanged(SourceError):

@@ -1,7 +1,7 @@
 """Counting partitions on the workers of a Dask cluster.
 
-What a partition gives stays where it was counted, but for its counts and rejects. The daily sums are added up on the
-workers, each of which has the merchants of one hash; the client receives nothing but the totals.
+Only the counts and rejects of a partition go to the client. Its daily sums are divided by a hash of the merchant where
+they were counted; workers add up one part each, and the client receives nothing but the totals.
 """
 
 from __future__ import annotations
@@ -30,11 +30,20 @@ import polars as pl
 
 from core import __version__
 from core.calendar.zones import rules_source
-from core.errors import ServiceError, UsageError
+from core.errors import ServiceError, SourceError, UsageError
+from core.stores.runs import Counts
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.checkpoint import program_digest
 from jobs.merging import Merger, Proven, Task
-from jobs.partitions import KIND_SCHEMA, PartitionResult, Plan, Watch, count_partition, merge_daily, merge_kinds
+from jobs.partitions import (
+    KIND_SCHEMA,
+    CountingState,
+    PartitionResult,
+    Plan,
+    count_partition,
+    merge_daily,
+    merge_kinds,
+)
 from jobs.rejects import Limits
 from jobs.sources.partition import Partition
 
@@ -43,10 +52,10 @@ _ADDRESS: Final = re.compile(r"(tcp|tls)://[\w.\[\]:-]+:\d{1,5}")
 _CONNECT_S: Final = 30
 _WORKERS_S: Final = 120
 _TICK_S: Final = 0.1
-_LOOK_S: Final = 1.0
+_STATUS_S: Final = 1.0
 _END_S: Final = 10
 _AHEAD: Final = 4
-"""How many partitions are handed out for each thread of a worker beyond the first that is not merged."""
+"""How many partitions are handed out for each thread of the workers beyond the first that is not merged."""
 _REDUCED_TOGETHER: Final = 16
 """So many partitions are added up at a time."""
 _SLOW_TIMES: Final = 3
@@ -115,19 +124,28 @@ def _without_frames(result: PartitionResult) -> PartitionResult:
     return replace(result, daily=PARTIAL_SCHEMA.to_frame(), kinds=KIND_SCHEMA.to_frame())
 
 
-def _reduced(bucket: int, buckets: int, before: Frames | None, *results: PartitionResult) -> Frames:
-    """The sums of the merchants of one hash."""
-    daily, kinds = ([before[0]], [before[1]]) if before is not None else ([], [])
-    for result in results:
-        if result.failure is not None:  # it was counted again, as its worker was lost
-            raise result.failure
-        daily.append(_of_bucket(result.daily, bucket, buckets))
-        kinds.append(_of_bucket(result.kinds, bucket, buckets))
-    return merge_daily(daily), merge_kinds(kinds)
+def _bucket(result: PartitionResult, name: str, counts: Counts, bucket: int, buckets: int) -> Frames:
+    """What `result` has of the merchants of one hash.
+
+    :param counts: those that were merged; others where it was counted again, as its worker was lost.
+    :raises ServiceError: it is no longer that result.
+    """
+    if result.failure is not None:
+        raise result.failure
+    if result.counts != counts:
+        raise SourceError(
+            f"{name} changed while it was read: a part that was read again, as its worker was lost, differs",
+            "Nothing was published. Run the same command again, or read this source without --cluster.",
+        )
+    daily, kinds = (
+        frame.filter(pl.col("merchant_id").cast(pl.String).hash(0) % buckets == bucket)
+        for frame in (result.daily, result.kinds)
+    )
+    return daily, kinds
 
 
-def _of_bucket(frame: pl.DataFrame, bucket: int, buckets: int) -> pl.DataFrame:
-    return frame.filter(pl.col("merchant_id").cast(pl.String).hash(0) % buckets == bucket)
+def _sum(*frames: Frames) -> Frames:
+    return merge_daily([daily for daily, _ in frames]), merge_kinds([kinds for _, kinds in frames])
 
 
 _HINT: Final = "Install the same version of the program and its packages on every worker."
@@ -168,21 +186,25 @@ class Cluster:
         self._shown = shown
         self.status = ClusterStatus()
         self._keys = itertools.count()
-        self._name = f"count-{time.time_ns():x}"
+        self._run = f"{time.time_ns():x}"
         self._counted: dict[int, tuple[PartitionResult, Any]] = {}
-        self._proven: list[Any] = []
+        self._parts: list[list[Any]] = []
         self._sums: dict[int, Any] = {}
         self._buckets = 1
+        self._threads = 1
 
     def take(self, proven: Proven) -> None:
         """What a `Merger` has taken counts."""
         result, future = self._counted.pop(proven.task.number)
         if result is proven.result:  # else nothing begins in the partition: what was counted of it was a wrong guess
-            self._proven.append(future)
-        if len(self._proven) >= _REDUCED_TOGETHER:
+            about = proven.task.partition.name, result.counts
+            # As soon as these are there, the worker forgets the result with its rejects.
+            parts = [self._submit("part", _bucket, future, *about, i, self._buckets) for i in range(self._buckets)]
+            self._parts.append(parts)
+        if len(self._parts) >= _REDUCED_TOGETHER:
             self._reduce()
 
-    def count(self, merger: Merger, plan: Plan, watch: Watch, tick: Callable[[], None]) -> Iterator[Frames]:
+    def count(self, merger: Merger, plan: Plan, state: CountingState, tick: Callable[[], None]) -> Iterator[Frames]:
         """Count all partitions of `merger`; the sums of some merchants after those of others.
 
         :param tick: called on the calling thread some times a second; what it raises ends the counting.
@@ -197,27 +219,28 @@ class Cluster:
         begun: dict[str, tuple[Task, Any, Any]] = {}
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         pace = _Pace()
-        looked = 0.0
+        updated = 0.0
         while not merger.is_complete:
-            ahead = _AHEAD * self._buckets
+            ahead = _AHEAD * self._threads
             while waiting and waiting[0].number < merger.next + ahead and len(begun) < 2 * ahead:
                 task = waiting.popleft()
-                of_task = plan if task.number == 0 else replace(plan, hopeless=None)
-                key = f"{self._name}-{task.number}-{next(self._keys)}"
-                counted = self._submit(_count, _Work(task.partition, of_task, expected), key=key)
-                light = self._submit(_without_frames, counted, key=f"{key}-counts")
+                of_task = plan if task.number == 0 else replace(plan, early_stop_after=None)
+                if not state.takes_rejects:
+                    of_task = replace(of_task, rejects=Limits(0))
+                counted = self._submit("count", _count, _Work(task.partition, of_task, expected))
+                light = self._submit("counts", _without_frames, counted)
                 begun[light.key] = task, counted, light
                 light.add_done_callback(ended.put)
-            if time.monotonic() > looked + _LOOK_S:
-                looked = time.monotonic()
-                self._look(begun, pace)
+            if time.monotonic() > updated + _STATUS_S:
+                updated = time.monotonic()
+                self._update_status(begun, pace)
             tick()
             with contextlib.suppress(queue.Empty):
                 light = ended.get(timeout=_TICK_S)
                 task, counted, _ = begun.pop(light.key)
                 result: PartitionResult = self._result_of(light, task)
                 self._counted[task.number] = result, counted
-                watch.read(task.partition.size or 0, result.counts.read)
+                state.read(task.partition.size or 0, result.counts.read)
                 again = merger.add(task, result)
                 self.status.done = merger.next
                 if again is not None:
@@ -228,18 +251,19 @@ class Cluster:
             frames: Frames = self._wait_for(self._sums.pop(bucket), tick)
             yield frames
 
-    def _submit(self, function: Callable[..., Any], *arguments: Any, key: str) -> Any:
+    def _submit(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        # Dask takes what comes before the first number for the kind of the task, and learns how long each kind takes.
+        key = f"{kind}-{self._run}-{next(self._keys)}"
         return self._client.submit(function, *arguments, key=key, pure=False)
 
     def _reduce(self) -> None:
         """Let the workers add what is proven to their sums."""
-        proven, self._proven = self._proven, []
-        if not proven:
+        parts, self._parts = self._parts, []
+        if not parts:
             return
-        for bucket in range(self._buckets):
-            key = f"{self._name}-sum-{bucket}-{next(self._keys)}"
-            arguments = (bucket, self._buckets, self._sums.get(bucket), *proven)
-            self._sums[bucket] = self._submit(_reduced, *arguments, key=key)
+        for bucket, of_bucket in enumerate(zip(*parts, strict=True)):
+            before = (self._sums[bucket],) if bucket in self._sums else ()
+            self._sums[bucket] = self._submit("sum", _sum, *before, *of_bucket)
 
     def _wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
         while not future.done():
@@ -272,6 +296,7 @@ class Cluster:
         """Raise unless all workers that answer are of this version."""
         found: dict[str, Any] = self._client.run(facts, on_error="return")
         self._buckets = max(1, len(found))
+        self._count_threads()
         for address, there in found.items():
             if isinstance(there, OSError):
                 continue  # it was lost, which others make good
@@ -280,8 +305,12 @@ class Cluster:
             if differences := _differing(expected, there):
                 raise ServiceError(f"worker {address} has {differences}", _HINT)
 
-    def _look(self, begun: dict[str, tuple[Task, Any, Any]], pace: _Pace) -> None:
+    def _count_threads(self) -> None:
+        self._threads = max(1, sum(self._client.nthreads().values()))
+
+    def _update_status(self, begun: dict[str, tuple[Task, Any, Any]], pace: _Pace) -> None:
         self._require_connected()
+        self._count_threads()  # of workers that came later, too
         processing = {str(key) for keys in self._client.processing().values() for key in keys}
         self.status.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
         tasks = {counted.key: task for task, counted, _ in begun.values()}
@@ -354,6 +383,8 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
+    if argument.startswith("tls://"):
+        _require_tls_settings(argument)
     local = _LOCAL.fullmatch(argument)
     with contextlib.ExitStack() as stack:
         address, wanted = argument, 1
@@ -379,6 +410,29 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
             # What was handed out is forgotten with the client that wants it.
             with contextlib.suppress(Exception):
                 client.close(timeout=_END_S)  # type: ignore[no-untyped-call]
+
+
+def _require_tls_settings(argument: str) -> None:
+    """Raise where Dask has no certificate; its client would fail and then wait a minute.
+
+    :raises ServiceError: it has none, or it cannot be read.
+    """
+    import dask
+    from distributed.security import Security
+
+    if dask.config.get("distributed.client.security-loader", None):
+        return
+    try:
+        arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+        reason = None if arguments.get("ssl_context") else "no certificate is set"
+    except (OSError, TypeError, ValueError) as error:
+        reason = str(error)
+    if reason:
+        raise ServiceError(
+            f"--cluster {argument} needs the settings of Dask for TLS: {reason}",
+            "Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY to the files.",
+        )
 
 
 @contextmanager

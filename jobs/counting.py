@@ -22,7 +22,7 @@ from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.local_runner import in_background, run_locally
 from jobs.merging import Merged, Merger, Proven
-from jobs.partitions import PartitionResult, Plan, Watch
+from jobs.partitions import CountingState, PartitionResult, Plan
 from jobs.quarantine import QUARANTINE_BYTES, Quarantine, where_rejects_are
 from jobs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
@@ -220,7 +220,7 @@ class Counting:
         warnings: list[str],
         cluster: Cluster | None,
     ) -> None:
-        watch = Watch()
+        state = CountingState()
         documents = [0] * len(sources)
 
         def take(proven: Proven) -> None:
@@ -234,21 +234,21 @@ class Counting:
                 merged.leading = leading  # of the first source only
             if quarantine is not None:
                 quarantine.write(result.rejects, proven.positions_before)
-                watch.takes_rejects = quarantine.takes_more
+                state.takes_rejects = quarantine.takes_more
                 self._require_some_accepted(sources[0], merged, quarantine)
 
         def tick() -> None:
             name = sources[merger.tasks[min(merger.next, len(merger.tasks) - 1)].source].name
             status = "" if cluster is None else str(cluster.status)
-            self.progress(Progress(name, *watch.so_far, _expected_bytes(sources, watch), status))
+            self.progress(Progress(name, *state.so_far, _expected_bytes(sources, state), status))
 
         merger, plan = Merger(sources, take), self._plan(quarantine)
         if self.checkpoint is not None:
             warnings += self.checkpoint.begin([task.partition for task in merger.tasks], plan)
         if cluster is None:
-            run_locally(merger, plan, self._readers(sources), watch, tick, self.checkpoint)
+            run_locally(merger, plan, self._readers(sources), state, tick, self.checkpoint)
         else:
-            for daily, kinds in cluster.count(merger, plan, watch, tick):
+            for daily, kinds in cluster.count(merger, plan, state, tick):
                 merged.add(PartitionResult(None, None, daily=daily, kinds=kinds))
         for source, read in zip(sources, documents, strict=True):
             for partition in source.partitions[:1]:
@@ -348,8 +348,8 @@ def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Mea
     )
 
 
-def _expected_bytes(sources: Sequence[Source], watch: Watch) -> int | None:
-    expected = [source.expected_bytes(*watch.so_far) for source in sources]
+def _expected_bytes(sources: Sequence[Source], state: CountingState) -> int | None:
+    expected = [source.expected_bytes(*state.so_far) for source in sources]
     known = [size for size in expected if size is not None]
     return sum(known) if len(known) == len(expected) else None
 

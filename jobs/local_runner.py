@@ -14,13 +14,15 @@ from typing import Final, TypeVar
 
 from jobs.checkpoint import Checkpoint
 from jobs.merging import Merger, Task
-from jobs.partitions import PartitionCount, PartitionResult, Plan, Watch
+from jobs.partitions import CountingState, PartitionCount, PartitionResult, Plan
 from jobs.sources.chunks import Buffer
 
 _TICK_S: Final = 0.1
 _STOP_S: Final = 1.0
 _AHEAD: Final = 8
-"""How many partitions are begun for each thread beyond the first that is not merged, which bounds memory."""
+"""How many partitions are begun for each thread beyond the first that is not merged."""
+_AHEAD_ROWS: Final = 2_097_152
+"""No partition is begun while results of so many rows wait for the first that is not merged, which bounds memory."""
 
 T = TypeVar("T")
 
@@ -49,7 +51,7 @@ def run_locally(
     merger: Merger,
     plan: Plan,
     threads: int,
-    watch: Watch,
+    state: CountingState,
     tick: Callable[[], None],
     checkpoint: Checkpoint | None = None,
 ) -> None:
@@ -62,19 +64,22 @@ def run_locally(
     """
     if merger.is_complete:
         return
-    _LocalRun(merger, plan, threads, watch, checkpoint).run(tick)
+    _LocalRun(merger, plan, threads, state, checkpoint).run(tick)
 
 
 class _LocalRun:
-    def __init__(self, merger: Merger, plan: Plan, threads: int, watch: Watch, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self, merger: Merger, plan: Plan, threads: int, state: CountingState, checkpoint: Checkpoint | None
+    ) -> None:
         self._checkpoint = checkpoint
         self._merger = merger
         self._plan = plan
-        self._watch = watch
+        self._state = state
         self._waiting = deque(merger.tasks)
         self._begun: dict[int, tuple[Task, PartitionCount]] = {}
         self._ahead = _AHEAD * threads
         self._next = 0
+        self._waiting_rows: dict[int, int] = {}
         self._changed = threading.Condition()
         self._ended = False
         self._results: queue.SimpleQueue[tuple[Task, PartitionResult] | BaseException] = queue.SimpleQueue()
@@ -97,7 +102,7 @@ class _LocalRun:
                     self._merge(*found)
             tick()
         except BaseException:
-            self._watch.stop.set()
+            self._state.stop.set()
             raise
         finally:
             with self._changed:
@@ -110,6 +115,8 @@ class _LocalRun:
         again = self._merger.add(task, result)
         with self._changed:
             self._next = self._merger.next
+            for number in [number for number in self._waiting_rows if number < self._next]:
+                del self._waiting_rows[number]
             if again is not None:
                 self._waiting.appendleft(again)
             self._changed.notify_all()
@@ -131,11 +138,11 @@ class _LocalRun:
         plan = self._plan_of(task)
         result = None if self._checkpoint is None else self._checkpoint.load(task.partition, plan)
         if result is not None:
-            self._watch.read(task.partition.size or 0, result.counts.read)
-            self._results.put((task, result))
+            self._state.read(task.partition.size or 0, result.counts.read)
+            self._hand_on(task, result)
             return None
         with self._changed:
-            count = PartitionCount(task.partition, plan, self._watch)
+            count = PartitionCount(task.partition, plan, self._state)
             self._begun[task.number] = task, count
             return count
 
@@ -143,22 +150,32 @@ class _LocalRun:
         with self._changed:
             del self._begun[task.number]
         result = count.result()
-        if self._checkpoint is not None and not self._watch.stop.is_set():
-            takes_rejects = self._watch.takes_rejects
+        if self._checkpoint is not None and not self._state.stop.is_set():
+            takes_rejects = self._state.takes_rejects
             self._checkpoint.keep(task.partition, self._plan_of(task), result, takes_rejects=takes_rejects)
+        self._hand_on(task, result)
+
+    def _hand_on(self, task: Task, result: PartitionResult) -> None:
+        with self._changed:
+            self._waiting_rows[task.number] = len(result.daily) + len(result.kinds)
         self._results.put((task, result))
 
     def _plan_of(self, task: Task) -> Plan:
-        return self._plan if task.number == 0 else replace(self._plan, hopeless=None)
+        return self._plan if task.number == 0 else replace(self._plan, early_stop_after=None)
 
     def _find_work(self) -> tuple[Task, PartitionCount | None] | None:
         """A task to begin, or one to help with and its counting; None when all is done."""
         with self._changed:
             while not self._ended:
-                if self._waiting and self._waiting[0].number < self._next + self._ahead:
+                if self._waiting and self._may_begin(self._waiting[0].number):
                     return self._waiting.popleft(), None
                 for task, count in self._begun.values():
                     if count.is_open:
                         return task, count
                 self._changed.wait(_TICK_S)
             return None
+
+    def _may_begin(self, number: int) -> bool:
+        if number == self._next:
+            return True  # the others wait for it
+        return number < self._next + self._ahead and sum(self._waiting_rows.values()) < _AHEAD_ROWS

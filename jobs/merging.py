@@ -20,7 +20,7 @@ from jobs.partitions import PartitionResult, merge_daily, merge_kinds
 from jobs.sources.partition import Partition, Source
 
 _FOLD_ROWS: Final = 262_144
-"""So many rows of partial sums at least are collected before they are merged."""
+"""So many rows of results at least are collected before they are merged."""
 
 
 @dataclass(slots=True)
@@ -43,9 +43,10 @@ class Merged:
         self.leading = self.leading.then(result.leading)
         self._daily.append(result.daily)
         self._kinds.append(result.kinds)
-        # Seldom, so that the work does not grow with the number of partitions; often, so that memory does not.
-        if sum(map(len, self._daily[1:])) > max(_FOLD_ROWS, len(self._daily[0])):
+        # Either by its own rows: where most transactions are of other days, or rejected, there are far more kinds.
+        if _is_worth_merging(self._daily):
             self._daily = [merge_daily(self._daily)]
+        if _is_worth_merging(self._kinds):
             self._kinds = [merge_kinds(self._kinds)]
 
     def daily(self) -> pl.DataFrame:
@@ -55,6 +56,11 @@ class Merged:
     def kinds(self) -> pl.DataFrame:
         """A frame of `jobs.partitions.KIND_SCHEMA`."""
         return merge_kinds(self._kinds)
+
+
+def _is_worth_merging(frames: list[pl.DataFrame]) -> bool:
+    """Seldom, so that the work does not grow with the number of partitions; often, so that memory does not."""
+    return sum(map(len, frames[1:])) > max(_FOLD_ROWS, len(frames[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import polars as pl
 from core.calendar.days import LocalDays
 from core.errors import ServiceError, WrongRow
 from core.stores.runs import Counts
+from jobs.aggregate.groups import MAX_ROWS
 from jobs.aggregate.partial import PARTIAL_SCHEMA, Partial
 from jobs.aggregate.summaries import merge
 from jobs.decode.batch import Decoder, LeadingRejects, Reject
@@ -29,14 +30,14 @@ class Plan:
 
     :param local_days: the time zone whose days transactions belong to.
     :param rejects: how many rejects are kept.
-    :param hopeless: when the first so many documents of a partition are all rejected for one reason, the rest of it is
-        not read; None: all of it is. Only the first partition of a run is counted with this.
+    :param early_stop_after: when the first so many documents of a partition are all rejected for one reason, the rest
+        of it is not read; None: all of it is. Only the first partition of a run is counted with this.
     """
 
     reading: Reading
     local_days: LocalDays
     rejects: Limits
-    hopeless: int | None = None
+    early_stop_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,11 @@ class PartitionResult:
 
     def is_hopeless(self, plan: Plan) -> bool:
         """Whether so many documents were rejected at its beginning that the rest was not read."""
-        return plan.hopeless is not None and self.leading.count >= plan.hopeless
+        return plan.early_stop_after is not None and self.leading.count >= plan.early_stop_after
 
 
-class Watch:
-    """What the counting of partitions tells while it goes on, and how it is ended early; shared by threads.
+class CountingState:
+    """How far the counting of partitions has come, and how it is ended early; shared by threads.
 
     It changes nothing about the results that are used.
 
@@ -97,7 +98,7 @@ class Watch:
             return self._stored_bytes, self._documents
 
 
-def count_partition(partition: Partition, plan: Plan, watch: Watch | None = None) -> PartitionResult:
+def count_partition(partition: Partition, plan: Plan, state: CountingState | None = None) -> PartitionResult:
     """Count `partition`: whatever can be said about it without the partitions before and after it.
 
     It has no side effects. Errors of the source are part of the result: they count only once it is certain that a
@@ -105,16 +106,23 @@ def count_partition(partition: Partition, plan: Plan, watch: Watch | None = None
 
     :raises Exception: the program itself failed, as for want of memory.
     """
-    count = PartitionCount(partition, plan, watch or Watch())
+    count = PartitionCount(partition, plan, state or CountingState())
     count.work(Buffer(0))
     return count.result()
 
 
 def merge_daily(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Frames of `PARTIAL_SCHEMA` as one, in which no merchant and day occurs twice; associative."""
+    """Frames of `PARTIAL_SCHEMA` as one, in which no merchant and day occurs twice; associative.
+
+    :param frames: none of them has a merchant and day twice.
+    """
     if len(frames) == 1:
         return frames[0]
-    return merge(frames).cast(PARTIAL_SCHEMA) if frames else PARTIAL_SCHEMA.to_frame()
+    return _merged(frames) if frames else PARTIAL_SCHEMA.to_frame()
+
+
+def _merged(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    return merge(frames).cast(PARTIAL_SCHEMA)
 
 
 def merge_kinds(frames: list[pl.DataFrame]) -> pl.DataFrame:
@@ -138,10 +146,10 @@ class PartitionCount:
     The decoders release the GIL. One thread at a time takes the next chunk; each holds one, which bounds memory.
     """
 
-    def __init__(self, partition: Partition, plan: Plan, watch: Watch) -> None:
+    def __init__(self, partition: Partition, plan: Plan, state: CountingState) -> None:
         self._partition = partition
         self._plan = plan
-        self._watch = watch
+        self._state = state
         self._reading = threading.Lock()
         self._delivering = threading.Lock()
         self._opened: Opened | None = None
@@ -200,12 +208,12 @@ class PartitionCount:
     def _take(self, buffer: Buffer) -> tuple[int, Any] | None:
         """The next chunk and its number; None after the last."""
         with self._reading:
-            if self._ended or self._watch.stop.is_set():
+            if self._ended or self._state.stop.is_set():
                 return None
             number = self._next_chunk
             try:
                 if self._opened is None:
-                    self._opened = self._partition.open(self._plan.reading, self._watch.stop)
+                    self._opened = self._partition.open(self._plan.reading, self._state.stop)
                 chunk = self._opened.chunks.next(buffer)
             except BaseException as error:
                 self._fail(number, error)
@@ -223,7 +231,7 @@ class PartitionCount:
     def _decode(self, chunk: Any, decoder: Decoder, partial: Partial) -> _Decoded:
         decoded = _Decoded()
         # What is delivered later comes later in the source, so that it is not wanted either.
-        keep_rejects = self._watch.takes_rejects
+        keep_rejects = self._state.takes_rejects
         for batch in decoder.batches(chunk):
             partial.add(batch)
             decoded.counts += batch.counts
@@ -235,7 +243,7 @@ class PartitionCount:
 
     def _deliver(self, number: int, decoded: _Decoded) -> None:
         """Add what chunk `number` gave as soon as all chunks before it have been added."""
-        self._watch.read(self._newly_consumed(), decoded.counts.read)
+        self._state.read(self._newly_consumed(), decoded.counts.read)
         with self._delivering:
             self._finished[number] = decoded
             while self._next_delivery in self._finished and not self._is_hopeless():
@@ -250,8 +258,8 @@ class PartitionCount:
             self._ended = self._ended or self._is_hopeless()
 
     def _is_hopeless(self) -> bool:
-        hopeless = self._plan.hopeless
-        return hopeless is not None and self._leading.count >= hopeless
+        limit = self._plan.early_stop_after
+        return limit is not None and self._leading.count >= limit
 
     def _newly_consumed(self) -> int:
         """How many stored bytes have been read since this was last asked."""
@@ -265,6 +273,13 @@ class PartitionCount:
             self._ended = True
             if self._failure is None or number < self._failure[0]:
                 self._failure = (number, error)
+
+    def _daily_sums(self) -> pl.DataFrame:
+        # One thread alone gives a merchant twice where it has several kinds, such as 42 and "42", or where a `Partial`
+        # began a second table.
+        one_kind = all(kinds["kind"].n_unique() <= 1 for kinds in self._kinds)
+        is_unique = len(self._daily) == 1 and one_kind and self._counts.counted <= MAX_ROWS
+        return merge_daily(self._daily) if is_unique or not self._daily else _merged(self._daily)
 
     def result(self) -> PartitionResult:
         """What was counted.
@@ -285,7 +300,7 @@ class PartitionCount:
             rejects_by_reason=dict(self._rejects_by_reason),
             leading=self._leading,
             length=self._counts.read if self._partition.counts_rows else last or 0,
-            daily=merge_daily(self._daily),
+            daily=self._daily_sums(),
             kinds=merge_kinds(self._kinds),
             rejects=self._rejects,
             failure=failure,

@@ -60,21 +60,31 @@ class BsonChunks(WholeDocuments):
         """See `WholeDocuments._first_border`: a guess, as BSON has no mark that says where a document begins."""
         data = np.frombuffer(content + bytes(PADDING), np.uint8)
         enough = _CHAIN if len(content) < _FAR_BYTES else _SHORT_CHAIN
-        for candidate in _plausible_starts(data, len(content)):
-            end, count, trouble = end_of_documents(data, candidate, len(content), MAX_DOCUMENT_BYTES)
-            if not trouble and (count >= enough or (at_end and count and end == len(content))):
-                return int(candidate)
-        return None
+        starts, ends = _plausible_documents(data, len(content))
+        # Where the document that may begin at each place ends; -1, also the last entry: none is whole there.
+        following = np.full(len(content) + 2, -1)
+        following[starts] = ends
+        if at_end:
+            following[len(content)] = len(content)
+        # From all of them at once, and no further than needed: content can be made in which each has a long chain.
+        at = starts
+        for _ in range(enough):
+            at = following[at]
+        found = starts[at >= 0]
+        return int(found[0]) if found.size else None
 
 
-def _plausible_starts(data: Bytes, used: int) -> Int64s:
-    """Where in the first `used` bytes of `data` a document may begin: by its length, first element and terminator."""
+def _plausible_documents(data: Bytes, used: int) -> tuple[Int64s, Int64s]:
+    """What may be whole documents in the first `used` bytes of `data`, by length, first element and terminator.
+
+    :returns: where each begins, and where it ends.
+    """
     starts = np.arange(max(0, used - 4))
     words = np.lib.stride_tricks.sliding_window_view(data, 4)[: starts.size]
-    lengths = words.copy().view("<i4")[:, 0]
-    ends = np.minimum(starts + lengths.astype(np.int64) - 1, used)
+    lengths = words.copy().view("<i4")[:, 0].astype(np.int64)
+    ends = starts + lengths
     first_type = data[4:used]
-    plausible = (lengths >= SMALLEST_DOCUMENT) & (lengths <= MAX_DOCUMENT_BYTES)
+    plausible = (lengths >= SMALLEST_DOCUMENT) & (ends <= used)
     plausible &= np.where(lengths == SMALLEST_DOCUMENT, first_type == 0, _ELEMENT_TYPES[first_type])
-    plausible &= data[np.maximum(ends, 0)] == 0
-    return np.flatnonzero(plausible)
+    plausible &= data[np.clip(ends - 1, 0, used)] == 0
+    return starts[plausible], ends[plausible]

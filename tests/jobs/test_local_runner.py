@@ -25,7 +25,7 @@ from jobs.decode.batch import Chunk
 from jobs.decode.decoder import BsonDecoder
 from jobs.decode.jit import PADDING
 from jobs.decode.plan import Fields
-from jobs.partitions import Watch
+from jobs.partitions import CountingState
 from jobs.sources.chunks import Buffer
 from jobs.sources.partition import Opened, Partition, Reading, Source
 from jobs.sources.recognise import open_source
@@ -122,11 +122,11 @@ def test_an_interruption_ends_the_counting(tmp_path: Path) -> None:
 def test_the_caller_is_told_that_time_passes_and_how_much_was_read(tmp_path: Path) -> None:
     size = len(write(tmp_path / "x.bson", 10))
     ticks: list[int] = []
-    watch = Watch()
-    found = count_file(tmp_path / "x.bson", tick=lambda: ticks.append(1), watch=watch)
+    state = CountingState()
+    found = count_file(tmp_path / "x.bson", tick=lambda: ticks.append(1), state=state)
     assert ticks
     assert found.counts.counted == 10
-    assert watch.so_far == (size, 10)
+    assert state.so_far == (size, 10)
 
 
 def test_sources_add_up(tmp_path: Path) -> None:
@@ -223,14 +223,32 @@ def test_a_source_that_is_silent_does_not_hold_up_an_interruption() -> None:
 
 def test_partitions_are_begun_only_a_few_ahead_of_the_first_that_is_not_merged() -> None:
     answers = threading.Event()
-    watch = Watch()
+    state = CountingState()
     held = MadeUp(1, gate=answers)
     ticks: Iterator[Any] = iter(range(10**9))
 
     def tick() -> None:
-        if watch.so_far[1] == 2 * 8 - 1 or next(ticks) > 300:
+        if state.so_far[1] == 2 * 8 - 1 or next(ticks) > 300:
             answers.set()
 
     many = [MadeUp(1) for _ in range(100)]
-    found = count_all([held.source(*many)], threads=2, tick=tick, watch=watch)
+    found = count_all([held.source(*many)], threads=2, tick=tick, state=state)
     assert found.counts.counted == 101
+
+
+def test_no_partition_is_begun_while_results_of_many_rows_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.local_runner._AHEAD_ROWS", 3)
+    answers = threading.Event()
+    state = CountingState()
+    ahead: list[int] = []
+
+    def tick() -> None:
+        ahead.append(state.so_far[1])
+        if ahead[-3:].count(2) == 3 or ahead[-1] > 2 or len(ahead) > 400:
+            answers.set()
+
+    held = MadeUp(1, gate=answers)
+    found = count_all([held.source(*[MadeUp(1)] * 30)], threads=2, tick=tick, state=state)
+    assert ahead[-4:-1] == [2, 2, 2] or 2 in ahead
+    assert not any(2 < documents < 31 for documents in ahead[: ahead.index(2) + 3])
+    assert found.counts.counted == 31

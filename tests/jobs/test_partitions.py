@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import bson
+import polars as pl
 import pytest
 from bson.datetime_ms import DatetimeMS
 from counted import CountedSources, count_all, count_in_order, plan_of
@@ -22,8 +25,8 @@ from totals_by_hand import daily_totals
 from core.errors import SourceDamaged, UsageError
 from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.decode.plan import Fields
-from jobs.merging import Merger
-from jobs.partitions import PartitionResult, Plan, count_partition, merge_daily, merge_kinds
+from jobs.merging import Merged, Merger
+from jobs.partitions import KIND_SCHEMA, PartitionResult, Plan, count_partition, merge_daily, merge_kinds
 from jobs.sources import bson_file, chunks
 from jobs.sources.file_partition import FilePartition, Form, ranges_of
 from jobs.sources.partition import Source
@@ -161,6 +164,21 @@ def test_a_border_is_found_where_documents_are_like_those_of_a_usual_collection(
         assert start + found == min(border for border in borders if border >= start)
 
 
+def test_a_border_is_found_in_linear_time_in_content_of_which_all_could_be_documents() -> None:
+    content = b"\x05\0\0\0\0" * 100_000 + b"\xff" * 100
+    reader = bson_file.BsonChunks.__new__(bson_file.BsonChunks)
+    began = time.process_time()
+    assert reader._first_border(content[2:], at_end=True) == 3
+    assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_fewer_documents_than_a_chain_are_a_border_only_at_the_end_of_the_file(at_end: bool) -> None:
+    content = b"\xff" * 7 + b"".join(bson.encode(document(i)) for i in range(3))
+    reader = bson_file.BsonChunks.__new__(bson_file.BsonChunks)
+    assert reader._first_border(content, at_end) == (7 if at_end else None)
+
+
 def test_a_range_in_which_no_document_begins_passes_its_start_on(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
     path.write_bytes(b"".join(bson.encode(document(i, note="y" * 5000)) for i in range(3)))
@@ -203,9 +221,12 @@ def test_rows_of_csv_are_numbered_through_all_ranges(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("merchantId,amount,createdAt\n" + "a,1,1970-01-01T00:00:00Z\n" * 50 + "a,1\n")
     source, whole = listed(path)
-    for borders in ((), (300,), (200, 700, 900)):
-        with pytest.raises(SourceDamaged, match="row 51 has 2 fields, and the header 3"):
-            count_in_order(source, cut(whole, *borders), PLAN)
+    for borders, plan in itertools.product([(), (300,), (200, 700, 900)], [PLAN, plan_of(chunk_bytes=100_000)]):
+        with pytest.raises(SourceDamaged) as caught:
+            count_in_order(source, cut(whole, *borders), plan)
+        assert caught.value.sentence == (
+            f"{path} is damaged: this is no valid CSV: row 51 has 2 fields, and the header 3"
+        )
 
 
 def test_row_groups_of_parquet_are_partitions(tmp_path: Path) -> None:
@@ -300,6 +321,42 @@ def test_what_can_be_read_only_once_stays_with_its_process(tmp_path: Path) -> No
     path.write_bytes(b"")
     with path.open("rb") as file, pytest.raises(UsageError, match="pipe can be read by this process only"):
         pickle.dumps(FilePartition(Once("pipe", file), Form.BSON, None))
+
+
+def requires_each_merchant_and_day_once(result: PartitionResult) -> None:
+    """Raise where a daily frame has a pair twice, or not all documents."""
+    pairs = list(result.daily.select("merchant_id", "day").iter_rows())
+    assert len(pairs) == len(set(pairs))
+    assert result.daily["count"].sum() == result.counts.counted
+
+
+def test_a_merchant_of_two_kinds_has_one_row_a_day_in_the_result_of_one_thread(tmp_path: Path) -> None:
+    path = tmp_path / "x.bson"
+    path.write_bytes(b"".join(bson.encode(document(i, merchantId=one)) for i, one in enumerate([42, "42", 42])))
+    result = count_partition(listed(path)[1], plan_of())
+    requires_each_merchant_and_day_once(result)
+    assert len(result.daily) == 1
+    assert mixed_type_merchants([result.kinds]) == ["42"]
+
+
+def test_a_merchant_has_one_row_a_day_where_a_table_of_sums_was_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("jobs.aggregate.partial", "jobs.partitions"):
+        monkeypatch.setattr(f"{module}.MAX_ROWS", 10)
+    path = tmp_path / "x.bson"
+    path.write_bytes(b"".join(bson.encode(document(i)) for i in range(40)))
+    requires_each_merchant_and_day_once(count_partition(listed(path)[1], PLAN))
+
+
+def test_merchants_of_many_partitions_are_kept_once_where_few_transactions_count() -> None:
+    size = 100_000
+    kinds = pl.DataFrame({"merchant_id": [f"m{i}" for i in range(size)], "kind": [1] * size}, schema=KIND_SCHEMA)
+    merged = Merged()
+    for _ in range(12):
+        merged.add(PartitionResult(0, 1, kinds=kinds))
+    assert sum(map(len, merged._kinds)) <= 4 * size
+    assert len(merged.kinds()) == size
 
 
 def test_merging_is_associative() -> None:

@@ -28,7 +28,7 @@ from jobs.sources.recognise import open_source
 from jobs.sources.remote.options import RemoteOptions
 
 pytest_plugins = ["remote_fixtures"]
-pytestmark = pytest.mark.skipif(not THOROUGH, reason="clusters are started by THOROUGH=1")
+thorough = pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts clusters of every kind")
 
 SHOP: Final = Path(__file__).parents[2] / "data" / "shop"
 EVER: Final = Window(-(2**62), 2**62, -(2**62), 2**62)
@@ -106,6 +106,7 @@ class Stalling:
         self._going_on.set()
 
 
+@thorough
 def test_every_form_gives_what_this_process_gives(address: str, tmp_path: Path) -> None:
     sources = [SHOP / form for form in FORMS]
     local = counted(sources, tmp_path / "local", None)
@@ -123,6 +124,7 @@ def test_processes_of_this_host_give_what_this_process_gives_and_show_how_they_d
     assert done == partitions != "1"
 
 
+@thorough
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "paused"])
 def test_the_work_of_a_worker_that_is_lost_is_done_by_another(
     number: signal.Signals, web: WebServer, source: str, tmp_path: Path
@@ -141,6 +143,7 @@ def test_the_work_of_a_worker_that_is_lost_is_done_by_another(
         stalling.go_on()
 
 
+@thorough
 def test_a_partition_that_kills_its_workers_fails_the_run_by_its_name(
     web: WebServer, source: str, tmp_path: Path
 ) -> None:
@@ -153,6 +156,7 @@ def test_a_partition_that_kills_its_workers_fails_the_run_by_its_name(
         stalling.go_on()
 
 
+@thorough
 def test_a_worker_with_too_little_memory_fails_the_run(source: str, tmp_path: Path) -> None:
     settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with dask_cluster(tmp_path / "dask", 0, **settings) as cluster:
@@ -162,6 +166,7 @@ def test_a_worker_with_too_little_memory_fails_the_run(source: str, tmp_path: Pa
         assert caught.value.hint
 
 
+@thorough
 def test_a_scheduler_that_is_killed_ends_the_run_and_nothing_is_published(
     web: WebServer, source: str, tmp_path: Path
 ) -> None:
@@ -177,6 +182,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_and_nothing_is_published(
     assert json.loads(jobs("status", "--json").out)["published"] is None
 
 
+@thorough
 def test_ctrl_c_frees_the_processes_of_this_host(web: WebServer, source: str, tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
     stalling = Stalling(web, _OF_A_COMMAND)
@@ -190,6 +196,7 @@ def test_ctrl_c_frees_the_processes_of_this_host(web: WebServer, source: str, tm
     wait_until(lambda: not any(map(_is_alive, of_cluster)), WAIT_S)
 
 
+@thorough
 def test_a_worker_of_another_version_is_refused(source: str, tmp_path: Path) -> None:
     other = tmp_path / "program"
     for package in ("core", "jobs", "sql"):
@@ -202,6 +209,7 @@ def test_a_worker_of_another_version_is_refused(source: str, tmp_path: Path) -> 
             counted([source], tmp_path / "cluster", cluster.address)
 
 
+@thorough
 def test_secrets_of_urls_reach_workers_but_no_log(web: WebServer, source: str, tmp_path: Path) -> None:
     url = source.replace("http://", "http://reader:s3cret@") + "?X-Amz-Signature=s1gnature"
     with dask_cluster(tmp_path / "dask", 1) as cluster:
@@ -216,6 +224,7 @@ def test_secrets_of_urls_reach_workers_but_no_log(web: WebServer, source: str, t
     assert "s1gnature" not in log
 
 
+@thorough
 def test_a_scheduler_that_does_not_answer_is_named(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from core.stores.runs import Counts
 from jobs.decode.plan import Fields
 from jobs.local_runner import run_locally
 from jobs.merging import Merged, Merger, Proven
-from jobs.partitions import Plan, Watch, count_partition
+from jobs.partitions import CountingState, Plan, count_partition
 from jobs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.partition import Partition, Reading, Source
@@ -70,12 +70,12 @@ def count_all(
     threads: int = 2,
     chunk_bytes: int = CHUNK_BYTES,
     tick: Callable[[], None] = lambda: None,
-    watch: Watch | None = None,
+    state: CountingState | None = None,
 ) -> CountedSources:
     """Count `sources` on threads."""
     found = CountedSources()
     merger = Merger(sources, found.take)
-    run_locally(merger, plan_of(fields, chunk_bytes), threads, watch or Watch(), tick)
+    run_locally(merger, plan_of(fields, chunk_bytes), threads, state or CountingState(), tick)
     return found
 
 

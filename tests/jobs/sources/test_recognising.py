@@ -17,7 +17,7 @@ from decoded import EVER, read_as_file, read_file
 from core.calendar.days import LocalDays
 from core.errors import SourceDamaged, SourceError, UnknownFormat
 from jobs.decode.plan import Fields
-from jobs.partitions import Plan, Watch, count_partition
+from jobs.partitions import CountingState, Plan, count_partition
 from jobs.rejects import Limits
 from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
@@ -119,11 +119,11 @@ def test_progress_counts_the_stored_bytes(tmp_path: Path, pack: Callable[[bytes]
     path = tmp_path / "export"
     path.write_bytes(pack(RAW * 1000))
     source = open_source(str(path), Fields(), None)
-    watch = Watch()
+    state = CountingState()
     for partition in source.partitions:
-        count_partition(partition, Plan(Reading(Fields(), EVER), LocalDays("UTC"), Limits(0)), watch)
-    assert watch.so_far == (path.stat().st_size, 1000)
-    assert source.expected_bytes(*watch.so_far) == path.stat().st_size
+        count_partition(partition, Plan(Reading(Fields(), EVER), LocalDays("UTC"), Limits(0)), state)
+    assert state.so_far == (path.stat().st_size, 1000)
+    assert source.expected_bytes(*state.so_far) == path.stat().st_size
 
 
 def dump(folder: Path, *names: str) -> Path:
