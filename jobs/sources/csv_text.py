@@ -156,7 +156,7 @@ class _Rows:
         self._names = names
 
     def columns(self, wanted: Sequence[int]) -> list[pa.Array]:
-        """The columns of those numbers, all of them text as it stands.
+        """The columns of those numbers, all of them text, unchanged.
 
         :raises SourceDamaged: a row has more or fewer fields than the header.
         """

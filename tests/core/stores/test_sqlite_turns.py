@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from examples import publication, uniform
@@ -30,6 +31,32 @@ def test_small_writes_get_in_during_a_large_publication(tmp_path: Path) -> None:
         published = writing.summaries.published()
     assert published is not None
     assert len(waits_s) > rows.height // 48_000  # about one a batch at least: nobody waited for all of it
+
+
+def test_others_can_write_between_the_batches_in_which_a_retired_table_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "summaries.db"
+    rows = uniform(1, 300, 28)
+    left: list[int] = []
+    other = Database(path, timeout_s=0, create=True)
+
+    def write(seconds: float) -> None:
+        with other.transaction() as connection:  # raises when it would have to wait
+            tables = "SELECT name FROM sqlite_master WHERE name LIKE 'summary_transaction_%_run_%' AND type = 'table'"
+            for (table,) in connection.execute(tables).fetchall():
+                left.append(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    with open_stores(f"sqlite:///{path}", timeout_s=30) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
+        monkeypatch.setattr("core.stores.sqlite.publishing._BATCH_ROWS", 1000)
+        first = rows.head(10)
+        monkeypatch.setattr("core.stores.sqlite.publishing.time", SimpleNamespace(sleep=write))
+        stores.summaries.publish(publication(2, first), first)
+    other.close()
+    batches = list(range(rows.height - 1000, 0, -1000))
+    assert len(batches) > 3
+    assert left[-len(batches) :] == batches
 
 
 def test_who_waits_for_too_long_is_told_that_the_store_is_busy(tmp_path: Path) -> None:

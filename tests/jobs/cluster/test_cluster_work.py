@@ -31,7 +31,7 @@ def client() -> Iterator[Any]:
     """A client of one worker, which has several threads of this process."""
     from distributed import Client, LocalCluster
 
-    options = {"n_workers": 1, "threads_per_worker": THREADS, "processes": False, "dashboard_address": None}
+    options = {"n_workers": 1, "threads_per_worker": THREADS, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(host="127.0.0.1", protocol="tcp://", **options) as local,
         Client(local, set_as_default=False) as client,
@@ -63,7 +63,7 @@ class Waiting(Partition):
     end: int | None = None
 
     def open(self, reading: Reading, stop: threading.Event) -> Opened:
-        TOGETHER.wait(60)
+        TOGETHER.wait(40)
         raise SourceError("all were opened at once")
 
     def beginning_at(self, start: int) -> Self:
@@ -114,6 +114,18 @@ def test_a_part_that_was_counted_again_of_other_documents_is_an_error_of_the_sou
     with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
         _bucket(counted(tmp_path), "shop.orders", Counts(), 0, 1)
     assert "Run the same command again" in caught.value.hint
+
+
+def test_a_certificate_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
+    import dask
+
+    files = {f"distributed.comm.tls.{name}": str(tmp_path / "none.pem") for name in ("ca-file", "client.cert")}
+    with (
+        dask.config.set(files),
+        pytest.raises(ServiceError, match=r"for TLS: .*No such file"),
+        cluster_at("tls://h:8786"),
+    ):
+        pass
 
 
 def test_tls_without_certificates_is_refused_with_the_settings_that_it_needs() -> None:
