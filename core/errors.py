@@ -96,12 +96,13 @@ class SourceDamaged(SourceError):
     """A source that is cut short, has a wrong checksum or a length that cannot be. Always fails the run.
 
     :param source: the name of the file or stream.
-    :param offset: where, in bytes from the beginning of the uncompressed content; None: `reason` says where.
+    :param offset: where, in bytes from the beginning of the uncompressed content.
     :param reason: what is wrong there.
+    :param exact: whether it is known so exactly that the sentence shows the offset; else `reason` says where it is.
     """
 
-    def __init__(self, source: str, offset: int | None, reason: str) -> None:
-        at = "" if offset is None else f" at byte {offset}"
+    def __init__(self, source: str, offset: int, reason: str, *, exact: bool = True) -> None:
+        at = f" at byte {offset}" if exact else ""
         super().__init__(
             f"{source} is damaged{at}: {reason}",
             "Nothing was published. Export the data again, or copy the file again and compare its checksum.",
@@ -117,21 +118,23 @@ class SourceDamaged(SourceError):
 class WrongRow(SourceDamaged):
     """A row of a CSV file has another number of fields than the header.
 
+    :param offset: where the rows begin that were read together with it.
     :param row: its number, from 1, among the rows after some place.
     :param expected: the fields of the header; `found` those of the row.
     """
 
-    def __init__(self, source: str, row: int, expected: int, found: int) -> None:
-        super().__init__(source, None, f"this is no valid CSV: row {row} has {found} fields, and the header {expected}")
+    def __init__(self, source: str, offset: int, row: int, expected: int, found: int) -> None:
+        reason = f"this is no valid CSV: row {row} has {found} fields, and the header {expected}"
+        super().__init__(source, offset, reason, exact=False)
         self._counts = row, expected, found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.source, *self._counts)
+        return type(self), (self.source, self.offset, *self._counts)
 
     def after(self, rows: int) -> WrongRow:
         """The same error where `rows` rows come before that place."""
         row, expected, found = self._counts
-        return WrongRow(self.source, rows + row, expected, found)
+        return WrongRow(self.source, self.offset, rows + row, expected, found)
 
 
 class SourceChanged(SourceError):

@@ -184,7 +184,7 @@ class _Rows:
             # Arrow can hand such rows to a function, but fails to where they are not UTF-8.
             if wrong := _WRONG_ROW.search(str(error)):
                 number, expected, found = map(int, wrong.groups())
-                raise WrongRow(self._name, number, expected, found) from None
+                raise WrongRow(self._name, self._position, number, expected, found) from None
             raise SourceDamaged(self._name, self._position, f"this is no valid CSV ({error})") from None
         (batch,) = table.combine_chunks().to_batches()
         return list(batch.columns)

@@ -33,9 +33,9 @@ def client() -> Iterator[Any]:
 
     options = {"n_workers": 1, "threads_per_worker": THREADS, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with (
-        LocalCluster(host="127.0.0.1", protocol="tcp://", **options) as local,
-        Client(local, set_as_default=False) as client,
-    ):  # type: ignore[no-untyped-call]
+        LocalCluster(host="127.0.0.1", protocol="tcp://", **options) as local,  # type: ignore[no-untyped-call]
+        Client(local, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+    ):
         yield client
 
 
