@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import mmap
 import os
 import signal
@@ -20,6 +21,7 @@ from core.errors import ServiceError
 _HANDOVER_S: Final = 10.0  # that a process waits for its successors before it stops all the same
 _SWEEP_S: Final = 0.5
 _SPARE_S: Final = 2  # before the master kills
+_LOG: Final = logging.getLogger("uvicorn.error")
 
 
 class Handover:
@@ -81,13 +83,27 @@ class _Server(Server):
         is_first_request = len(self._captured_signals) < 2
         return not (is_first_request and now < self._stop_by and HANDOVER.is_awaited(self._age))
 
+    async def shutdown(self, sockets: Any = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit and self.server_state.tasks:
+            _LOG.warning("%d requests were cancelled", len(self.server_state.tasks))
+
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(_SWEEP_S, Protocol.timeout_s / 2))
             for connection in list(self.server_state.connections):
                 assert isinstance(connection, Protocol)
-                connection.check(loop.time())
+                try:
+                    connection.check(loop.time())
+                except Exception:  # the others are checked all the same
+                    _LOG.exception("A connection could not be checked")
+                    connection.transport.abort()
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Whether `record` is of something else than a request that was cancelled: uvicorn says how many it cancels."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
@@ -123,6 +139,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         Protocol.most_connections = self.cfg.worker_connections
         self.config.app = self.wsgi
         self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - _SPARE_S)
+        _LOG.addFilter(_is_no_cancellation)
         server = _Server(self.config, self.age)
         await server.serve(sockets=self.sockets)
         if not server.started:

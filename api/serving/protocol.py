@@ -12,6 +12,7 @@ from api.problems import Problem, ProblemKind, refusal
 _HEAD_BYTES: Final = 32_768
 _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
+_SENT_AHEAD: Final = 16  # requests that may wait for the one that is being answered
 _LEAST_TAKEN_BYTES: Final = 64 * 1024  # of an answer, for which a client gets its time again
 _LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it sees the answer
 _LINGER_BYTES: Final = 8 * 1024 * 1024
@@ -31,7 +32,7 @@ class Protocol(HttpToolsProtocol):
         """Expect a request; beyond `most_connections` the client that was waited for longest is closed."""
         super().connection_made(transport)
         self._head_bytes = self._lingered_bytes = self._unsent = 0
-        self._in_head, self._lingering, self._refusal = True, False, (400, "The request is not valid HTTP.")
+        self._lingering, self._refusal = False, (400, "The request is not valid HTTP.")
         self._sent_at = self.loop.time()
         self._request_by: float | None = self._sent_at + self.timeout_s
         self._idle[self] = None
@@ -54,8 +55,8 @@ class Protocol(HttpToolsProtocol):
             self._request_by = self.loop.time() + self.timeout_s
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > _HEAD_BYTES:
-            self._refuse(431, "The head of the request is too large.")
+        if self._head_bytes > _HEAD_BYTES and not self._lingering:
+            self._refuse(431, "The head of the request, or what frames its body, is too large.")
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more; what it asked for is still answered."""
@@ -65,11 +66,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse what is too large; begin to answer."""
-        self._head_bytes, self._in_head = 0, False
+        self._head_bytes = 0
         if len(self.url) > _LINE_BYTES:
             self._refusal = 414, "The request line is too long."
         elif len(self.headers) > _FIELDS or sum(len(value) for _, value in self.headers) > _HEAD_BYTES:
             self._refusal = 431, "The header fields are too many or too long."
+        elif len(self.pipeline) >= _SENT_AHEAD:
+            self._refusal = 400, "Too many requests were sent ahead."  # told by closing after the answers to the others
         else:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
@@ -80,9 +83,14 @@ class Protocol(HttpToolsProtocol):
         has_body = cycle.scope["method"] not in ("GET", "HEAD")
         super()._start_asgi_task(cycle, _reading_late(app) if has_body else app)
 
+    def on_body(self, body: bytes) -> None:
+        """A part of a body is here; what is counted now are sizes of chunks, or trailers."""
+        self._head_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """All of a request is here."""
-        self._head_bytes, self._in_head, self._request_by = 0, True, None
+        self._head_bytes, self._request_by = 0, None
         self._idle.pop(self, None)
         super().on_message_complete()
 
@@ -93,18 +101,29 @@ class Protocol(HttpToolsProtocol):
             self._linger()
             return
         super().on_response_complete()
-        if not self._answering and not self.transport.is_closing():
+        if self.transport.is_closing() or self.pipeline:
+            return
+        if not self._answering:
             self._idle[self] = None
+        elif self.cycle.more_body:  # it was sent ahead, and only now is the client waited for
+            self._idle[self] = None
+            self._request_by = self.loop.time() + self.timeout_s
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request."""
         self._refuse(*self._refusal)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a client that asks for HTTP/2 or a WebSocket is answered in HTTP/1.1."""
 
     @property
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, status: int, detail: str) -> None:
+        if self.pipeline and self.cycle.more_body:  # an answer now would be taken for that to the request before
+            self.transport.abort()
+            return
         if self._answering and (self.cycle.response_started or not self.cycle.more_body):
             self.cycle.keep_alive = False  # first comes the answer to the request before
             self._lingering = True
@@ -140,7 +159,8 @@ class Protocol(HttpToolsProtocol):
 def _reading_late(app: Any) -> Any:
     """`app`, which is called before any of the body is there: what is refused by its head need not be sent.
 
-    A body that breaks off is a `Problem`, never a short one.
+    A body that breaks off is a `Problem`, never a short one: `api.threads.Blocking`, which reads bodies, relies on it
+    where they have no length.
     """
 
     async def app_that_reads_late(scope: Any, receive: Any, send: Any) -> None:

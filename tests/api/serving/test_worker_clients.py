@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -230,6 +231,52 @@ def test_a_client_too_slow_with_its_body_is_told_and_closed(server: Server) -> N
     with server.client() as client:
         assert client.send(request(WRITING, "Content-Length: 5", JSON, method="POST") + b"[1").answer().status == 408
         assert client.is_closed()
+
+
+def test_a_client_too_slow_with_a_body_sent_ahead_is_told_and_closed(server: Server) -> None:
+    body = request(WRITING, "Content-Length: 10", JSON, method="POST") + b"["
+    with server.client() as client, server.client() as half_closed:
+        for one in (client, half_closed):
+            one.send(request() + body)
+        half_closed.socket.shutdown(1)
+        for one in (client, half_closed):
+            assert [one.answer().status for _ in range(2)] == [200, 408]
+            assert one.is_closed()
+
+
+@pytest.mark.parametrize(
+    "framing", [b"0\r\n" + b"a: b\r\n" * 8000, b"1;" + b"a" * 48_000], ids=["trailers", "extension"]
+)
+def test_what_frames_a_body_in_chunks_is_taken_up_to_the_limit_of_a_head(server: Server, framing: bytes) -> None:
+    with server.client() as client:
+        client.send(request(WRITING, "Transfer-Encoding: chunked", JSON, method="POST"))
+        for _ in range(20):  # each read of up to 256 kB is taken whole
+            client.send(framing)
+            framing = framing.removeprefix(b"0\r\n").removeprefix(b"1;")
+        assert client.answer().status == 431
+        assert client.is_closed()
+
+
+def test_a_client_that_sends_many_requests_ahead_is_closed_after_the_answers_to_some(server: Server) -> None:
+    with server.client() as client:
+        client.send(request() * 5000)
+        received = b""
+        with suppress(ConnectionResetError):  # not all was read
+            while data := client.socket.recv(65536):
+                received += data
+    assert 0 < received.count(b"HTTP/1.1 200 OK") <= 17
+
+
+def test_a_bad_body_sent_ahead_is_not_answered_in_place_of_the_request_before(server: Server) -> None:
+    with server.client() as client:
+        client.send(request() + request(WRITING, "Transfer-Encoding: chunked", JSON, method="POST") + b"x\r\n")
+        assert client.is_closed()
+
+
+def test_a_client_that_would_rather_speak_http_2_is_answered_and_nothing_said_of_it(server: Server) -> None:
+    before = server.err
+    assert server.ask("/healthz", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c").status == 200
+    assert server.err == before
 
 
 def test_a_client_that_says_nothing_is_closed_without_a_word(server: Server) -> None:
