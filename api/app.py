@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from cachetools.func import ttl_cache
@@ -41,7 +40,7 @@ from api.resources.session import SessionResource
 from api.resources.status import StatusResource
 from api.resources.subscriptions import SubscriptionResource, SubscriptionsResource
 from api.resources.summary import SummaryResource
-from api.threads import Blocking, ThreadPool
+from api.threads import Blocking, SingleFlight, ThreadPool
 from core.calendar import calendar_named
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
@@ -128,10 +127,7 @@ def create_app(
     for path, resource in _notifying(access, settings, queue, clock).items():
         app.add_route(path, blocking(resource))
     app.add_route("/healthz", HealthResource())
-    is_stale = ttl_cache(1, settings.api_freshness_s, monotonic)(
-        partial(_is_stale, access, clock, settings.api_max_age_s)
-    )
-    app.add_route("/readyz", ReadyResource(in_force, lambda: lookups.run(is_stale)))
+    app.add_route("/readyz", ReadyResource(in_force, _staleness(access, lookups, settings, clock, monotonic)))
     app.add_route("/metrics", MetricsResource(metrics, lambda: lookups.run(access.call, read_ledger), clock))
     app.add_route("/openapi.json", OpenApiResource(threads))
     docs = DocsResource(threads)
@@ -161,10 +157,21 @@ def _notifying(
     }
 
 
-def _is_stale(access: StoreAccess, clock: Clock, max_age_s: float) -> bool:
-    """Whether the sources of what is published were last read longer ago than `max_age_s`; 0 for no limit."""
-    standing = access.call(Standing.read) if max_age_s else None
-    return standing is not None and standing.age_s(clock()) > max_age_s
+def _staleness(
+    access: StoreAccess, pool: ThreadPool, settings: Settings, clock: Clock, monotonic: Callable[[], float]
+) -> Callable[[], Awaitable[bool]]:
+    """Tells whether the sources of what is published were last read too long ago, with one thread for all who ask."""
+    max_age_s, asking = settings.api_max_age_s, SingleFlight[bool]()
+
+    @ttl_cache(1, settings.api_freshness_s, monotonic)
+    def read() -> bool:
+        standing = access.call(Standing.read)
+        return standing is not None and standing.age_s(clock()) > max_age_s
+
+    async def is_stale() -> bool:
+        return max_age_s > 0 and await asking.run(None, lambda: pool.run(read))
+
+    return is_stale
 
 
 class _Lifespan:

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from cachetools import LRUCache, TTLCache
 
+from api.problems import Problem
 from api.threads import SingleFlight, ThreadPool
 
 T = TypeVar("T")
@@ -110,6 +111,11 @@ class Lookups(Generic[T]):
         forgotten, began = self._forgotten, self._monotonic()
         try:
             row = await self._pool.run(self._read, row_id)
+        except Problem:  # overloaded: the store was not asked, and what is still valid can be used
+            with self._lock:
+                if known := self._rows.get(row_id):
+                    known.asked_at = known.read_at
+            raise
         except BaseException:
             with self._lock:
                 self._rows.pop(row_id, None)

@@ -82,6 +82,35 @@ def test_when_the_queue_is_full_the_next_is_refused_at_once(url: str) -> None:
     assert api.ask(**cold(9)).status_code == 200
 
 
+def test_warm_answers_do_not_wait_for_those_who_ask_whether_it_is_ready(url: str) -> None:
+    key = add_key(url, list(Scope))
+    api = Api(url, KEYS_ONLY | {"api_queue": 1, "api_max_age_s": 60}, settles=False)
+    store = SlowStore(api)
+    for _ in range(2):
+        assert api.ask(**WARM, key=key).status_code == 200
+    with store.asked_by(*[{"path": "/readyz"}] * 8) as ready:
+        store.wait_for(1)
+        for _ in range(2):
+            api.moment.pass_by(FRESHNESS_S * 0.4)
+            assert [api.ask(**WARM, key=key).status_code for _ in range(3)] == [200] * 3
+    assert {answer.result().status_code for answer in ready} == {200}
+
+
+def test_a_key_that_cannot_be_asked_for_as_the_queue_is_full_goes_on_for_its_time(url: str) -> None:
+    key, *others = [add_key(url, [Scope.SUMMARIES]) for _ in range(5)]
+    api = Api(url, KEYS_ONLY | {"api_queue": 1}, settles=False)
+    store = SlowStore(api)
+    assert api.ask(**WARM, key=key).status_code == 200
+    with store.asked_by(*({**WARM, "key": other} for other in others)) as answers:
+        done = wait(answers, timeout=WAIT_S, return_when=FIRST_COMPLETED).done
+        assert [problem(answer.result()) for answer in done] == [(503, "overloaded")]  # two are asked, one waits
+        api.moment.pass_by(FRESHNESS_S * 0.6)
+        assert [api.ask(**WARM, key=key).status_code for _ in range(3)] == [200] * 3
+        api.moment.pass_by(FRESHNESS_S * 0.6)
+        assert problem(api.ask(**WARM, key=key)) == (503, "overloaded")
+    assert api.ask(**WARM, key=key).status_code == 200
+
+
 @pytest.mark.parametrize("question", [cold(1), {"path": MERCHANTS, "query": "limit=1"}])
 def test_the_same_cold_answer_is_computed_once_for_all_who_wait(url: str, question: dict[str, Any]) -> None:
     api = Api(url, {"api_threads": 4})
