@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import re
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import BinaryIO, Final
+from typing import Final
 
 import orjson
+
+from core.instants import iso_instant
 
 Sink = Callable[[bytes], object]
 """Takes one finished line, its newline included; may be called by several threads at once."""
@@ -20,6 +25,8 @@ _KEY: Final = re.compile(
 )  # fmt: skip
 _REDACTED: Final = b"tss_[redacted]"
 _LONGEST_TRACEBACK: Final = 16_384
+_GATHER_S: Final = 0.005
+_CLOSE_S: Final = 1.0
 
 
 def looks_like_key(text: str) -> bool:
@@ -59,16 +66,72 @@ def traceback_of(error: BaseException | None) -> str:
     return redacted("".join(traceback.format_exception(error)))[-_LONGEST_TRACEBACK:]
 
 
-def lines_to(stream: BinaryIO) -> Sink:
-    """A sink that writes each line to `stream` at once, one line after the other.
+class LineWriter:
+    """A sink whose lines a thread writes, several in one piece: who logs never waits.
 
-    A stream that fails (a full disk, a reader that has gone) loses lines; requests are answered all the same.
+    A file that fails (a full disk, a reader that has gone) loses lines, and so does one whose reader is too slow, once
+    `most_bytes` wait. How many the latter lost is a line of its own as soon as there is room again.
+
+    :param descriptor: of the file. A buffer of Python's could not be flushed at the end of the process while the thread
+        is still writing it.
     """
-    lock = threading.Lock()
 
-    def write(line: bytes) -> None:
-        with lock, contextlib.suppress(OSError, ValueError):
-            stream.write(line)
-            stream.flush()
+    def __init__(self, descriptor: int, *, most_bytes: int = 4 * 1024 * 1024) -> None:
+        self._descriptor = descriptor
+        self._most_bytes = most_bytes
+        self._changed = threading.Condition()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = self._lost = 0
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
 
-    return write
+    def __call__(self, line: bytes) -> None:
+        """Take one finished line, its newline included."""
+        with self._changed:
+            if self._waiting_bytes + len(line) > self._most_bytes:
+                self._lost += 1
+                return
+            self._waiting.append(line)
+            self._waiting_bytes += len(line)
+            if self._thread is None:  # not before: a process that forks has no thread in its children
+                self._thread = threading.Thread(target=self._write_on, name="log lines", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
+            elif len(self._waiting) == 1:
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Wait until all is written, but not long for a reader that does not read."""
+        self._closing.set()
+        with self._changed:
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_S)
+
+    def _write_on(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._lost or self._closing.is_set())
+            ending = self._closing.wait(_GATHER_S)  # lines that are logged meanwhile cost no write of their own
+            with self._changed:
+                lines, lost = self._waiting, self._lost
+                self._waiting, self._lost = [], 0
+            if lost:
+                lines.append(log_line(_loss(lost)))
+            if lines:
+                self._write(b"".join(lines))
+            elif ending:
+                return
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        with contextlib.suppress(OSError):
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        with self._changed:
+            self._waiting_bytes = sum(map(len, self._waiting))
+
+
+def _loss(lines: int) -> dict[str, object]:
+    now_ms = int(time.time() * 1000)
+    return {"time": iso_instant(now_ms), "level": "warning", "event": "log-lines-lost", "lines": lines}

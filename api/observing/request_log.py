@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import sys
@@ -18,7 +17,7 @@ from api.pages import PAGE_HEADERS
 from api.request import Request
 from core.event_log import begin_about, end_about
 from core.instants import iso_instant
-from core.log_lines import Sink, lines_to, log_line, looks_like_key, traceback_of
+from core.log_lines import LineWriter, Sink, log_line, looks_like_key, traceback_of
 from core.stores.holders import Clock, wall_clock_ms
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -58,7 +57,7 @@ class RequestLog:
     ) -> None:
         self._metrics = metrics
         self._addresses = addresses
-        self._sink = sink or _together(lines_to(sys.stdout.buffer))
+        self._sink = sink or LineWriter(sys.stdout.fileno())
         self._clock = clock
         self._monotonic_ns = monotonic_ns
 
@@ -136,22 +135,6 @@ class RequestLog:
                 }
             )
         )
-
-
-def _together(sink: Sink) -> Sink:
-    """Lines of one turn of the event loop to `sink` in one piece: a write costs as much as all else of an answer."""
-    waiting: list[bytes] = []
-
-    def write() -> None:
-        sink(b"".join(waiting))
-        waiting.clear()
-
-    def take(line: bytes) -> None:
-        if not waiting:
-            asyncio.get_running_loop().call_soon(write)
-        waiting.append(line)
-
-    return take
 
 
 def new_request_id() -> str:

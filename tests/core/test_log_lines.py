@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
-import threading
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.instants import iso_instant
-from core.log_lines import lines_to, log_line, looks_like_key, redacted
+from core.log_lines import LineWriter, log_line, looks_like_key, redacted
 
 TOKEN = "tss_5yvgcq5hjq_GTL2gPyH8SpVMaXv7FXqkl3Yth4_lA1UCOEOeDZ5nmE"  # the same for all processes of the tests
 SECRET = TOKEN.rpartition("_")[2] if TOKEN.count("_") == 2 else TOKEN[15:]
@@ -73,20 +75,49 @@ def test_an_instant_is_written_in_utc_with_milliseconds() -> None:
     assert iso_instant(1_719_230_400_007) == "2024-06-24T12:00:00.007Z"
 
 
-def test_lines_of_many_threads_do_not_mix() -> None:
-    stream = io.BytesIO()
-    write = lines_to(stream)
-    lines = [f"{number:04d}" * 50 + "\n" for number in range(200)]
-    threads = [threading.Thread(target=lambda part=part: [write(line.encode()) for line in part]) for part in
-               (lines[::2], lines[1::2])]  # fmt: skip
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert sorted(stream.getvalue().decode().splitlines(keepends=True)) == lines
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Where to read, and where to write."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with suppress(OSError):  # the test has closed it
+            os.close(end)
 
 
-def test_a_stream_that_fails_fails_nobody() -> None:
-    stream = io.BytesIO()
-    stream.close()
-    lines_to(stream)(b"lost\n")
+def read_until_closed(reader: int) -> list[bytes]:
+    with open(reader, "rb", closefd=False) as file:
+        return file.readlines()
+
+
+def test_lines_of_many_threads_do_not_mix(pipe: tuple[int, int]) -> None:
+    write = LineWriter(pipe[1])
+    lines = [f"{number:04d}\n".encode() * 50 for number in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, lines))
+    write.close()
+    os.close(pipe[1])
+    assert sorted(read_until_closed(pipe[0])) == [line for piece in lines for line in piece.splitlines(keepends=True)]
+
+
+def test_a_reader_that_stalls_keeps_nobody_waiting_and_is_told_how_many_lines_it_lost(pipe: tuple[int, int]) -> None:
+    write = LineWriter(pipe[1], most_bytes=200_000)
+    for _ in range(4000):
+        write(b"a" * 99 + b"\n")
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(read_until_closed, pipe[0])
+        write.close()
+        os.close(pipe[1])
+        kept = [line for line in reading.result(40) if not line.startswith(b"{")]
+    (loss,) = (json.loads(line) for line in reading.result() if line.startswith(b"{"))
+    assert (loss["level"], loss["event"]) == ("warning", "log-lines-lost")
+    assert loss["lines"] + len(kept) == 4000
+
+
+@pytest.mark.parametrize("end", [0, 1], ids=["its reader has gone", "it is closed"])
+def test_a_file_that_fails_fails_nobody(pipe: tuple[int, int], end: int) -> None:
+    os.close(pipe[end])
+    write = LineWriter(pipe[1])
+    write(b"lost\n")
+    write.close()
+    write(b"lost as well\n")

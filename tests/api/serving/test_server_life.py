@@ -24,6 +24,7 @@ from serving_server import ROOT, Client, Server, environment, eventually, reques
 from core.stores import open_stores
 from core.stores.keys import Scope
 
+JSON = "Content-Type: application/json"
 STORE_TIMEOUT_S = 1.5
 """How long a request takes that meets a store which does not answer."""
 STOP_S = 25
@@ -129,6 +130,68 @@ def test_more_clients_than_there_is_room_for_keep_nobody_out(tmp_path: Path) -> 
             assert time.monotonic() - began < STOP_S
         for client in silent:
             client.close()
+
+
+BROKEN_CHECK = """
+import api
+from api.serving.protocol import Protocol
+
+check = Protocol.check
+
+def check_or_break(self, now):
+    if self.scope and self.scope.get("query_string") == b"break":
+        raise RuntimeError("the reason")
+    check(self, now)
+
+def get_app():
+    Protocol.check = check_or_break
+    return api.get_app()
+"""
+
+
+def test_a_connection_that_cannot_be_checked_is_told_and_closed_and_the_others_are_checked_still(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "broken_check.py").write_text(BROKEN_CHECK)
+    command = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py", "broken_check:get_app()")
+    with (
+        serving(tmp_path, "--pythonpath", str(tmp_path), command=command, API_REQUEST_TIMEOUT_S="0.5") as server,
+        server.client() as broken,
+    ):
+        assert broken.send(request("/healthz?break")).answer().status == 200
+        assert broken.is_closed()
+        with server.client() as silent:
+            assert silent.is_closed()
+    assert messages(server).count("A connection could not be checked") == 1
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_the_stop(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out")
+    reader = os.open(tmp_path / "out", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with serving(tmp_path) as server:
+            with server.client() as client:
+                for _ in range(100):  # a pipe takes 64 kB
+                    assert client.send(request("/healthz?" + "a" * 1000)).answer().status == 200
+            assert server.stop() == 0
+    finally:
+        os.close(reader)
+
+
+def test_a_worker_that_is_not_to_wait_says_in_one_line_how_many_requests_it_cancels(tmp_path: Path) -> None:
+    with serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server:
+        head = request("/api/notifications", "Content-Length: 5", "Expect: 100-continue", JSON, method="POST")
+        with server.client() as kept, server.client() as slow, server.client() as slower:
+            assert kept.send(request()).answer().status == 200
+            for client in (slow, slower):
+                assert client.send(head).answer().status == 100
+            (worker,) = server.workers()
+            os.kill(worker, signal.SIGINT)
+            assert kept.is_closed()
+            os.kill(worker, signal.SIGINT)
+            eventually(lambda: "2 requests were cancelled" in messages(server))
+            eventually(lambda: worker not in server.workers())
+    assert "Traceback" not in server.err
 
 
 def test_metrics_of_all_workers_add_up_and_a_killed_worker_takes_none_away(tmp_path: Path) -> None:
