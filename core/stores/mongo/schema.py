@@ -23,6 +23,7 @@ may be ``retrying`` or ``printed``, since 7 runs record how many rejects they ke
 from every other, and since 9 all that is about notifications has a tenant: a program that knows an earlier version
 would lose or misread these, or show them to others. Since 10 there is the view of the summaries by merchant."""
 
+_TENANTS_SINCE: Final = 9
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
     IndexModel([("queue_at", ASCENDING), ("_id", ASCENDING)]),
@@ -63,7 +64,8 @@ def prepare(database: Database, *, create: bool) -> None:
         elif found["version"] < SCHEMA_VERSION:
             _index(db)
             _rename_failed_logs(db)
-            assign_tenants(db).report(database.place)  # before the version: a kill in between repeats both
+            if found["version"] < _TENANTS_SINCE:
+                assign_tenants(db).report(database.place)  # before the version: a kill in between repeats both
             show_by_merchant(db)
             db["summary_meta"].update_one(
                 {"_id": "schema", "version": found["version"]}, {"$set": {"version": SCHEMA_VERSION}}

@@ -283,6 +283,18 @@ def test_a_store_of_the_first_schema_keeps_its_data_and_gets_what_is_new(
     assert len(db["notifications"].index_information()) > 1
 
 
+def test_a_store_that_has_tenants_is_not_given_them_again(
+    mongo_database_url: str, db: PyMongoDatabase[Document], caplog: pytest.LogCaptureFixture
+) -> None:
+    open_stores(mongo_database_url, timeout_s=10).close()
+    kept = {"_id": "tenants", "contacts": 1, "subscriptions": 2, "notifications": 3}
+    db["summary_meta"].insert_one(kept)
+    for version, reports in ((9, 0), (8, 1)):
+        db["summary_meta"].update_one({"_id": "schema"}, {"$set": {"version": version}})
+        open_stores(mongo_database_url, timeout_s=10).close()
+        assert len(caplog.records) == reports
+
+
 def test_a_reader_creates_nothing(mongo_database_url: str, db: PyMongoDatabase[Document]) -> None:
     with pytest.raises(StoreUnavailable, match="there is no store at mongodb://"):
         open_stores(mongo_database_url, timeout_s=10, create=False)
