@@ -28,8 +28,11 @@ from core.errors import StoreError
 from core.stores.keys import ApiKey
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Received = tuple[str, bytes, str, tuple[tuple[bytes, bytes], ...]]
+"""Path, query, address of the peer, and headers of a request."""
 
 _MOST: Final = 1024
+_LARGEST_BYTES: Final = 2048  # of a request that is noted: path, query and headers
 _REQUEST_ID: Final = b"x-request-id"
 
 
@@ -61,9 +64,9 @@ class Repeats:
         self._rate_limit = rate_limit
         self._log = log
         self._published: Published | None = None
-        self._noted: dict[Hashable, _Noted] = {}
+        self._noted: dict[Received, _Noted] = {}
 
-    async def answer(self, request: Hashable, send: Send) -> bool:
+    async def answer(self, request: Received, send: Send) -> bool:
         """Whether `request` equals an earlier one and was answered as that."""
         noted = self._noted.get(request)
         if noted is None:
@@ -83,12 +86,15 @@ class Repeats:
         self._log.repeat(noted.line, request_id, started_ns)
         return True
 
-    def note(self, request: Hashable, context: Any, start: dict[str, Any]) -> None:
+    def note(self, request: Received, context: Any, start: dict[str, Any]) -> None:
         """Remember how `request` was answered, where that may be repeated."""
         published, kept_as = context.kept
         caller: Principal | None = context.principal
         key = None
         if caller is None or caller.session_id is not None or start["status"] not in (200, 304):
+            return
+        path, query, _, sent = request
+        if len(path) + len(query) + sum(len(name) + len(value) for name, value in sent) > _LARGEST_BYTES:
             return
         if caller is not LOCAL and ((key := self._keys.fresh(caller.key_id or "")) is None):
             return

@@ -77,7 +77,9 @@ class InForce:
         :raises StoreError: the store did not answer a moment ago.
         """
         self._access.refuse_while_down()
-        return self._published if self._monotonic() < self._ask_at else None
+        now = self._monotonic()
+        self._succeed_in_time(now)
+        return self._published if now < self._ask_at else None
 
     async def published(self) -> Published | None:
         """What is published as of at most `freshness_s` ago, or None when nothing is.
@@ -86,8 +88,7 @@ class InForce:
         """
         self._access.refuse_while_down()
         now = self._monotonic()
-        if self._successor is not None and now >= self._succeed_by:
-            self._put_in_force(self._successor)
+        self._succeed_in_time(now)
         if now < self._ask_at:
             return self._published
         if self._asking is None:
@@ -191,6 +192,10 @@ class InForce:
             return False
         state.keep(query, answer, make)
         return True
+
+    def _succeed_in_time(self, now: float) -> None:
+        if self._successor is not None and now >= self._succeed_by:
+            self._put_in_force(self._successor)
 
     def _put_in_force(self, state: Published | None) -> None:
         self._published, self._successor = state, None

@@ -79,6 +79,13 @@ def test_the_old_state_is_served_until_the_favourites_of_the_new_are_made(url: s
     assert caches(api)[-1] == "hit"
 
 
+def test_the_old_state_is_not_served_longer_than_the_freshness_even_to_requests_that_repeat(url: str) -> None:
+    api = asked_twice(url, Later())
+    assert value(api) == 1
+    api.moment.pass_by(FRESHNESS_S * 0.45)
+    assert value(api) == 2
+
+
 def test_what_was_asked_once_is_not_made_beforehand(url: str) -> None:
     api = Api(url)
     for query in (DAILY, DAILY, OF_ONE):
