@@ -14,6 +14,7 @@ _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
 _SENT_AHEAD: Final = 16  # requests that may wait for the one that is being answered
 _LEAST_TAKEN_BYTES: Final = 64 * 1024  # of an answer, for which a client gets its time again
+_LAST_S: Final = 1.0  # in which a new connection may still send its request when the process stops
 _LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it sees the answer
 _LINGER_BYTES: Final = 8 * 1024 * 1024
 
@@ -63,6 +64,13 @@ class Protocol(HttpToolsProtocol):
         if self._answering:
             self.cycle.keep_alive = False
         return self._answering
+
+    def shutdown(self) -> None:
+        """Close, unless it has just been opened: its first request may be on its way."""
+        if self._lingering or self.cycle:
+            super().shutdown()
+        else:
+            self._request_by = self.loop.time() + _LAST_S
 
     def on_headers_complete(self) -> None:
         """Refuse what is too large; begin to answer."""

@@ -103,17 +103,20 @@ def test_a_store_that_does_not_answer_is_told_without_its_password_and_a_stop_le
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_waits_neither_for_the_idle_nor_for_the_slow_and_leaves_no_file(
+def test_a_stop_answers_who_has_just_come_and_waits_neither_for_the_idle_nor_for_the_slow_and_leaves_no_file(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server:
         assert server.ask().status == 200
-        with server.client() as kept, server.client() as slow, server.client():
+        with server.client() as kept, server.client() as slow, server.client(), server.client() as new:
             assert kept.send(request()).answer().status == 200
             slow.send(request()[:-1])
             time.sleep(0.1)
             began = time.monotonic()
             os.killpg(server.process.pid, number)  # a terminal signals all processes of its command
+            assert kept.is_closed()
+            answer = new.send(request()).answer()
+            assert (answer.status, answer.header("Connection")) == (200, "close")
             assert server.wait() == 0
         assert time.monotonic() - began < STOP_S
         assert list((tmp_path / "tmp").iterdir()) == []
