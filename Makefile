@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # Many tests wait for processes: two more of them at a time keep the processors busy.
 PARALLEL := -n $(shell expr $(WORKERS) + 2) --dist worksteal
+# Tests of whole processes: one that fails, say because the machine was busy, is run once more, and listed as RERUN.
+ONCE_MORE := --reruns 1 -raR
 KERNELS := .cache/kernels.stamp
 KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
 # The tests of the packages whose coverage is measured.
@@ -82,13 +84,13 @@ cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests, compiled and then uncompil
 	@rm -f .coverage.*
 	$(BIN)/coverage report $(if $(filter true,$(CI)),--fail-under=$(COVERAGE_FLOOR))
 	@# Measuring costs a third more, and half of the processes of these tests are others' programs.
-	$(BIN)/python -m pytest $(PARALLEL) $(OTHER_TESTS) $(UNMEASURED_TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) $(OTHER_TESTS) $(UNMEASURED_TESTS)
 
 .PHONY: test-clock
 test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that depend on the wall clock with another; each day has its own
 	@# The times of files are not moved, with which the health of containers is compared. Pages and documents read the clock
 	@# in programs that other tests run.
-	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(PARALLEL) -m clock \
+	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) -m clock \
 	    $(addprefix --ignore=tests/,deploy docs api/dashboard)
 
 .PHONY: mutation
