@@ -6,6 +6,7 @@ import string
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+import falcon
 import falcon.asgi
 
 
@@ -21,3 +22,8 @@ class Request(falcon.asgi.Request):
             scope = scope | {"query_string": quote_from_bytes(scope["query_string"], string.printable).encode()}
         super().__init__(scope, *arguments, **options)
         self.peer: str = next(iter(scope.get("client") or ("",))) or ""
+
+
+def has_json_type(req: falcon.Request) -> bool:
+    """Whether the body of `req` is said to be JSON."""
+    return (req.content_type or "").partition(";")[0].strip().lower() == falcon.MEDIA_JSON

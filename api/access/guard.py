@@ -24,7 +24,7 @@ from api.access.limits import RateLimit
 from api.access.principal import LOCAL, Principal
 from api.access.sessions import SESSION_COOKIE, SessionRing, require_same_origin
 from api.problems import Problem, ProblemKind
-from api.request import Request
+from api.request import Request, has_json_type
 from core.errors import StoreMissing
 
 _FORWARDED: Final = frozenset(
@@ -143,7 +143,7 @@ class Guard:
     def _local(self, req: Request) -> Principal | None:
         if not _is_direct_loopback(req.peer, req.get_header("Host") or "") or _were_forwarded(tuple(req.headers_lower)):
             return None
-        if req.method in _WRITES and (req.content_type or "").partition(";")[0].strip().lower() != "application/json":
+        if req.method in _WRITES and not has_json_type(req):
             raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, "Without a key, only JSON may be sent.")
         return LOCAL
 

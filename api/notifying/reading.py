@@ -13,9 +13,9 @@ from pydantic_core import ErrorDetails
 from api.notifying.payloads import Contacts, Payload
 from api.notifying.values import Rules, unknown_channel
 from api.problems import ParameterError, Problem, ProblemKind
+from api.request import has_json_type
 from core.notifications.addresses import BadAddress, normalised
 
-_JSON: Final = "application/json"
 _MOST_ERRORS: Final = 50  # a body of nothing but errors shall not be answered with a larger one
 _LONGEST_NAME: Final = 60
 
@@ -32,8 +32,8 @@ def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
     raw = req.context.body
     if not raw and not needed:
         return {}
-    if (req.content_type or "").partition(";")[0].strip().lower() != _JSON:
-        raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, f"The body must be {_JSON}.")
+    if not has_json_type(req):
+        raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, f"The body must be {falcon.MEDIA_JSON}.")
     try:
         # Not orjson: of members of one name it takes the last, and does not tell.
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_members_once, parse_constant=_no_number)
