@@ -263,7 +263,7 @@ class Checkpoint:
         """
         if partition.identity() is None or result.failure is not None:
             return
-        if (result.counts.rejected and not takes_rejects) or result.is_hopeless(plan):
+        if (result.counts.rejected and not takes_rejects) or plan.stops_after(result.leading):
             return
         name = self._name(partition, plan)
         with self._errors(), tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_folder(plan)) as content:

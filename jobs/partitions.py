@@ -39,6 +39,10 @@ class Plan:
     rejects: Limits
     early_stop_after: int | None = None
 
+    def stops_after(self, leading: LeadingRejects) -> bool:
+        """Whether the rest of a partition that begins with `leading` is not read."""
+        return self.early_stop_after is not None and leading.count >= self.early_stop_after
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionResult:
@@ -63,10 +67,6 @@ class PartitionResult:
     kinds: pl.DataFrame = field(default_factory=lambda: KIND_SCHEMA.to_frame())
     rejects: Rejects = field(default_factory=lambda: Rejects(Limits(0)))
     failure: ServiceError | None = None
-
-    def is_hopeless(self, plan: Plan) -> bool:
-        """Whether so many documents were rejected at its beginning that the rest was not read."""
-        return plan.early_stop_after is not None and self.leading.count >= plan.early_stop_after
 
 
 class CountingState:
@@ -246,7 +246,7 @@ class PartitionCount:
         self._state.read(self._newly_consumed(), decoded.counts.read)
         with self._delivering:
             self._finished[number] = decoded
-            while self._next_delivery in self._finished and not self._is_hopeless():
+            while self._next_delivery in self._finished and not self._plan.stops_after(self._leading):
                 following = self._finished.pop(self._next_delivery)
                 if following.rejects:
                     rows_before = self._counts.read if self._partition.counts_rows else 0
@@ -255,11 +255,7 @@ class PartitionCount:
                 self._rejects_by_reason += following.rejects_by_reason
                 self._leading = self._leading.then(following.leading)
                 self._next_delivery += 1
-            self._ended = self._ended or self._is_hopeless()
-
-    def _is_hopeless(self) -> bool:
-        limit = self._plan.early_stop_after
-        return limit is not None and self._leading.count >= limit
+            self._ended = self._ended or self._plan.stops_after(self._leading)
 
     def _newly_consumed(self) -> int:
         """How many stored bytes have been read since this was last asked."""
