@@ -8,9 +8,9 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-# Many tests wait for processes: two more of them at a time keep the processors busy.
-PARALLEL := -n $(shell expr $(WORKERS) + 2) --dist worksteal
-# Tests of whole processes: one that fails, say because the machine was busy, is run once more, and listed as RERUN.
+# Many tests wait for processes: one more of them at a time keeps the processors busy.
+PARALLEL := -n $(shell expr $(WORKERS) + 1) --dist worksteal
+# A test that fails, say because the machine was busy, is run once more, and listed as RERUN.
 ONCE_MORE := --reruns 1 -raR
 KERNELS := .cache/kernels.stamp
 KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
@@ -55,8 +55,8 @@ run: $(VENV)/stack.stamp ## Run API, worker, beat and Redis until Ctrl-C, over a
 
 .PHONY: test
 test: style ## Run every check and every test; with THOROUGH=1 more examples of each property, and more kills
-	@# Checking types takes one processor half a minute, in which tests that wait leave it alone.
-	@$(MAKE) --no-print-directory --jobs=2 types cover
+	@echo "Types, the tests that are measured and the other tests: side by side, and each shown when it has ended."
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target types cover others
 
 .PHONY: lint
 lint: style types ## Check format, style, types and the direction of imports
@@ -74,16 +74,18 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 .PHONY: cover
-cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests, compiled and then uncompiled, and report coverage; with CI=true require its floor
+cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests of core and jobs, and report their coverage; with CI=true require its floor
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest $(PARALLEL) $(COVERED_TESTS) $(addprefix --ignore=,$(UNMEASURED_TESTS))
+	$(BIN)/coverage run -m pytest $(PARALLEL) $(ONCE_MORE) $(COVERED_TESTS) $(addprefix --ignore=,$(UNMEASURED_TESTS))
 	@# Lines of kernels are seen only where they run as Python: these tests run all of them.
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PARALLEL) $(KERNEL_TESTS)
 	@# Processes that the tests kill leave broken data files behind, about which combine would warn.
 	$(BIN)/python -W ignore -m coverage combine --quiet
 	@rm -f .coverage.*
 	$(BIN)/coverage report $(if $(filter true,$(CI)),--fail-under=$(COVERAGE_FLOOR))
-	@# Measuring costs a third more, and half of the processes of these tests are others' programs.
+
+.PHONY: others
+others: $(VENV)/dev.stamp $(KERNELS) ## Run the other tests: measuring them costs a third more, and most of their time is other programs'
 	$(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) $(OTHER_TESTS) $(UNMEASURED_TESTS)
 
 .PHONY: test-clock
