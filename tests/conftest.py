@@ -73,6 +73,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """For ``-m clock``, do not import the files of which no test has that mark."""
+    if config.option.markexpr == "clock" and collection_path.suffix == ".py" and not _reads_the_clock(collection_path):
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test of a file that reads the clock; see ``make test-clock``."""
     for item in items:
