@@ -9,37 +9,37 @@ from typing import Any, Final
 
 from cachetools.func import ttl_cache
 
-from api.access.client_address import ClientAddresses
-from api.access.cross_origin import CrossOrigin
-from api.access.guard import Guard
-from api.access.keyring import KeyRing
-from api.access.limits import BodyLimit, RateLimit
-from api.access.sessions import SessionRing
-from api.errors import add_error_handlers
-from api.notifying.logs import Logs
-from api.notifying.user_path import CONVERTER, UserIdAndContacts
-from api.observing.metrics import Metrics
-from api.observing.request_log import RequestLog
-from api.reading.in_force import InForce, Work, in_background
-from api.reading.ledger import read_ledger
-from api.reading.reader import Reader
-from api.reading.store_access import StoreAccess
-from api.repeats import App, Repeats
-from api.request import Request
-from api.resources.contacts import ContactsResource
-from api.resources.dashboard import DashboardResource
-from api.resources.docs import DocsResource
-from api.resources.health import HealthResource, ReadyResource
-from api.resources.me import MeResource
-from api.resources.merchants import MerchantsResource
-from api.resources.metrics import MetricsResource
-from api.resources.notifications import CancelResource, NotificationResource, NotificationsResource, RetryResource
-from api.resources.openapi import OpenApiResource
-from api.resources.problems import ProblemsResource
-from api.resources.session import SessionResource
-from api.resources.status import StatusResource
-from api.resources.subscriptions import SubscriptionResource, SubscriptionsResource
-from api.resources.summary import SummaryResource
+from api.auth.guard import Guard
+from api.auth.keyring import KeyRing
+from api.auth.me_resource import MeResource
+from api.auth.session_resource import SessionResource
+from api.auth.sessions import SessionRing
+from api.dashboard.resource import DashboardResource
+from api.http.client_address import ClientAddresses
+from api.http.request import Request
+from api.middleware.cors import CrossOrigin
+from api.middleware.error_handlers import add_error_handlers
+from api.middleware.rate_limit import BodyLimit, RateLimit
+from api.middleware.request_log import RequestLog
+from api.middleware.response_cache import App, Repeats
+from api.notifications.actions import Logs
+from api.notifications.contacts_resource import ContactsResource
+from api.notifications.resource import CancelResource, NotificationResource, NotificationsResource, RetryResource
+from api.notifications.subscriptions_resource import SubscriptionResource, SubscriptionsResource
+from api.notifications.user_path import CONVERTER, UserIdAndContacts
+from api.observability.health_resource import HealthResource, ReadyResource
+from api.observability.ledger import read_ledger
+from api.observability.metrics import Metrics
+from api.observability.metrics_resource import MetricsResource
+from api.observability.status_resource import StatusResource
+from api.openapi.docs_resource import DocsResource
+from api.openapi.problems_resource import ProblemsResource
+from api.openapi.resource import OpenApiResource
+from api.store_access import StoreAccess
+from api.summaries.current_publication import InForce, Work, in_background
+from api.summaries.merchants_resource import MerchantsResource
+from api.summaries.reader import Reader
+from api.summaries.summary_resource import SummaryResource
 from api.threads import Blocking, SingleFlight, ThreadPool
 from core.calendar import calendar_named
 from core.settings import Settings

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from api.serving.address import Address, parse_address
-from api.serving.gunicorn_worker import HANDOVER, Worker
-from api.serving.protocol import Protocol
-from api.serving.server_log import ServerLog
-from api.serving.startup_report import startup_report
+from api.server.address import Address, parse_address
+from api.server.gunicorn_worker import HANDOVER, Worker
+from api.server.protocol import Protocol
+from api.server.server_log import ServerLog
+from api.server.startup_report import startup_report
 from core import metric_files
 from core.errors import ServiceError, exit_code_of
 from core.settings import read_settings
@@ -51,7 +51,7 @@ control_socket_disable = True
 preload_app = False  # each worker opens the store, and its files of metrics, for itself
 worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None  # heartbeats must not wait for a disk
 proc_name = "transaction-summary-api"
-accesslog = None  # api.observing.request_log writes it
+accesslog = None  # api.middleware.request_log writes it
 errorlog = "-"
 logger_class = ServerLog
 

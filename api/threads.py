@@ -74,7 +74,7 @@ class Blocking:
     """`resource`, whose responders are ordinary functions, for an ASGI application: they run in the threads of `pool`.
 
     The body of a request is read before, into ``req.context.body``. Middleware may refuse a request before that: the
-    client is asked for the body only then, see `api.serving.protocol`, whose reading also tells a body in chunks that
+    client is asked for the body only then, see `api.server.protocol`, whose reading also tells a body in chunks that
     breaks off from a whole one.
 
     :param max_body_bytes: of the largest body.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import typer
 
-from api.access.keys import digest_of, id_in, new_token
+from api.auth.api_keys import digest_of, id_in, new_token
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second

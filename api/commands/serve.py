@@ -12,8 +12,8 @@ import typer
 from gunicorn.app.base import BaseApplication
 
 from api.commands.sign_in import new_link
-from api.serving.address import Address, parse_address
-from api.serving.startup_report import StartupReport, startup_report
+from api.server.address import Address, parse_address
+from api.server.startup_report import StartupReport, startup_report
 from core.command_line import edge
 from core.errors import ServiceError, StoreError
 from core.settings import read_settings

@@ -7,8 +7,8 @@ from typing import Final
 
 import typer
 
-from api.access.sessions import LINK_LIFETIME_S, new_link_token
-from api.serving.address import parse_address
+from api.auth.sessions import LINK_LIFETIME_S, new_link_token
+from api.server.address import parse_address
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.stores import Stores, wall_clock_ms

@@ -12,7 +12,7 @@ from typing import Final
 
 import brotli
 
-from api.reading.answers import Encoding
+from api.http.etag import Encoding
 
 _BROTLI_QUALITY: Final = 9  # as small as 11 within some percent, in a tenth of the time
 

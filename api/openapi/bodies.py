@@ -1,6 +1,6 @@
 """The bodies of answers: what resources write, and what the OpenAPI document describes, from the same models.
 
-Bodies of requests are in `api.notifying.payloads`, the document of a failure is in `api.problems`.
+Bodies of requests are in `api.notifications.payloads`, the document of a failure is in `api.problems`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from api.http.query_parameters import Parameters
 from api.problems import ProblemKind
-from api.reading.parameters import Parameters
 
 JSON: Final = "application/json"
 

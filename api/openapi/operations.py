@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.notifying.listing import PATH as NOTIFICATIONS_PATH
-from api.notifying.listing import NotificationsParameters
-from api.notifying.payloads import Contacts, NewNotification, NewSubscription, Nothing, Retry, SignIn
-from api.notifying.repeating import HEADER, PATTERN
-from api.notifying.subscription_list import PATH as SUBSCRIPTIONS_PATH
-from api.notifying.subscription_list import SubscriptionsParameters
-from api.notifying.tenants import OfUser
-from api.notifying.values import ID_PATTERN
+from api.notifications.field_types import ID_PATTERN
+from api.notifications.idempotency import HEADER, PATTERN
+from api.notifications.listing import PATH as NOTIFICATIONS_PATH
+from api.notifications.listing import NotificationsParameters
+from api.notifications.payloads import Contacts, NewNotification, NewSubscription, Nothing, Retry, SignIn
+from api.notifications.subscription_listing import PATH as SUBSCRIPTIONS_PATH
+from api.notifications.subscription_listing import SubscriptionsParameters
+from api.notifications.tenants import OfUser
 from api.openapi import bodies
 from api.openapi.operation import JSON, Operation, Tag, in_header, in_path
 from api.problems import ProblemKind
-from api.reading.merchants import PATH as MERCHANTS_PATH
-from api.reading.merchants import MerchantsParameters
-from api.reading.series import PATH as SUMMARY_PATH
-from api.reading.series import SummaryParameters
+from api.summaries.merchants import PATH as MERCHANTS_PATH
+from api.summaries.merchants import MerchantsParameters
+from api.summaries.series import PATH as SUMMARY_PATH
+from api.summaries.series import SummaryParameters
 from core.notifications.model import KEPT_DAYS
 from core.stores.keys import Scope
 

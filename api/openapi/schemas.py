@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from api.reading.parameters import Parameters
+from api.http.query_parameters import Parameters
 
 _REF: Final = "#/components/schemas/{model}"
 _BOUNDS: Final = {"ge": "minimum", "le": "maximum"}

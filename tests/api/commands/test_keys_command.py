@@ -13,7 +13,7 @@ from serving_server import environment, sqlite_url
 from typer.testing import CliRunner
 
 from api.__main__ import app
-from api.access.keys import id_in
+from api.auth.api_keys import id_in
 from core.stores import open_stores
 from core.stores.keys import ApiKey, Scope
 

@@ -12,7 +12,7 @@ from dashboard_server import running_server
 from dashboard_tabs import People, Tab, Tabs
 from playwright.sync_api import Locator, expect
 
-from api.access.sessions import new_link_token
+from api.auth.sessions import new_link_token
 from core.stores import open_stores, wall_clock_ms
 from core.stores.keys import Scope
 

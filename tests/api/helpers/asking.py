@@ -15,9 +15,9 @@ import orjson
 from examples import NOW_MS
 from falcon import testing
 
-from api.access.keys import digest_of, new_token
 from api.app import create_app
-from api.reading.in_force import Work
+from api.auth.api_keys import digest_of, new_token
+from api.summaries.current_publication import Work
 from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.keys import ApiKey, Scope

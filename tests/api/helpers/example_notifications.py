@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.access.keys import digest_of, id_in
+from api.auth.api_keys import digest_of, id_in
 from core.calendar import Mode
 from core.notifications.events import Event, EventKind
 from core.notifications.model import Notification

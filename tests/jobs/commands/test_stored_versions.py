@@ -21,7 +21,7 @@ from effort import THOROUGH
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from api.access.keys import digest_of, id_in
+from api.auth.api_keys import digest_of, id_in
 from core.calendar.periods import Mode
 from core.notifications.events import LogStatus
 from core.notifications.model import derived_id

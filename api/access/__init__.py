@@ -1,1 +1,0 @@
-"""Who is asking, what they may see, and how much they may ask."""

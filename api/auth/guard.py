@@ -1,0 +1,168 @@
+"""Middleware that authenticates a request before anything else is done for it.
+
+A request needs a key, or the session cookie of a person who signed in. With ``API_ACCESS=open-loopback`` direct
+requests from the server's own host need neither. A web page that a browser on this host has open does not make such
+requests, though they come from here: the name under which the server was called must be a loopback one (which a rebound
+DNS name is not), nothing may have been forwarded, and writes must be JSON (which a page of another origin cannot send
+without asking).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import lru_cache, partial
+from typing import Any, Final
+
+import falcon.asgi
+
+from api.auth.keyring import KeyRing
+from api.auth.principal import LOCAL, Principal
+from api.auth.sessions import SESSION_COOKIE, SessionRing, require_same_origin
+from api.http.client_address import unmapped
+from api.http.request import Request, has_json_type
+from api.middleware.rate_limit import RateLimit
+from api.problems import Problem, ProblemKind
+from core.errors import StoreMissing
+
+_FORWARDED: Final = frozenset(
+    {
+        "forwarded",
+        "forwarded-for",
+        "via",
+        "cdn-loop",
+        "cf-connecting-ip",
+        "client-ip",
+        "fastly-client-ip",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-host",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-proxyuser-ip",
+        "x-real-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+    }
+)
+_FORWARDED_PREFIX: Final = "x-forwarded"
+"""What proxies add, in the names of ASGI; by any of them a request is known to come from elsewhere."""
+
+_HOST: Final = re.compile(r"(?:(localhost)|([0-9.]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+_MOST_COOKIES: Final = 4
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_HEALTH: Final = "/healthz"
+_READINESS: Final = "/readyz"
+_FILES: Final = "/assets/"
+
+
+class Guard:
+    """Sets ``req.context.principal``: the caller, or None where the request has no credentials.
+
+    A resource with the attribute ``public = True`` (pages, which hold no data) needs none; all others do. Requests are
+    counted by key, by session, or by address, except those for the health of the service and the files of pages.
+
+    :param open_loopback: whether direct requests from this host are served without a key.
+    """
+
+    def __init__(self, keys: KeyRing, sessions: SessionRing, rate_limit: RateLimit, *, open_loopback: bool) -> None:
+        self._keys = keys
+        self._sessions = sessions
+        self._rate_limit = rate_limit
+        self._open_loopback = open_loopback
+
+    async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Authenticate the caller and count the request.
+
+        :raises Problem: credentials that are not valid, a write that another site may have caused, too many requests.
+        :raises StoreUnavailable: the store does not answer, so that it is not known who is asking.
+        """
+        context = req.context
+        context.no_store = None
+        if req.path == _HEALTH or req.path.startswith(_FILES):
+            return
+        address: str = context.client_address
+        try:
+            principal = context.principal = await self._authenticated(req, partial(self._may_guess, address))
+        except Problem:
+            await self._rate_limit.count_address(address)
+            raise
+        if req.path == _READINESS:
+            return
+        await self._rate_limit.count(None if principal is None else principal.counted_as, address)
+
+    async def process_resource(self, req: Request, resp: falcon.asgi.Response, resource: Any, params: Any) -> None:
+        """Raise when the resource needs a key and there is none.
+
+        :raises Problem: no key.
+        :raises StoreMissing: there is no store, and hence nothing but pages.
+        """
+        if getattr(resource, "public", False) or req.method == "OPTIONS":  # a preflight has no key
+            return
+        if req.context.no_store is not None:
+            raise req.context.no_store
+        if req.context.principal is None:
+            raise Problem(ProblemKind.NO_KEY, "The request has no key.")
+
+    async def _may_guess(self, address: str) -> bool:
+        return not await self._rate_limit.is_used_up(address)
+
+    async def _authenticated(self, req: Request, may_guess: Callable[[], Awaitable[bool]]) -> Principal | None:
+        try:
+            if (authorization := req.get_header("Authorization")) is not None:
+                scheme, _, token = authorization.partition(" ")
+                principal = await self._keys.find(token.strip(), may_guess) if scheme.lower() == "bearer" else None
+                if principal is None:
+                    raise Problem(ProblemKind.BAD_KEY, "The header Authorization holds no valid key.")
+                return principal
+            if (person := await self._signed_in(req, may_guess)) is not None:
+                if req.method in _WRITES:
+                    require_same_origin(req)
+                return person
+        except StoreMissing as missing:
+            # No store, no keys. But one may be put there at any moment, with keys: nothing is read from it for a caller
+            # who was not authenticated.
+            req.context.no_store = missing
+            return None
+        return self._local(req) if self._open_loopback else None
+
+    async def _signed_in(self, req: Request, may_guess: Callable[[], Awaitable[bool]]) -> Principal | None:
+        """The person whose session a cookie names. One that is over is no failure: browsers send it with pages, too."""
+        if req.path == _READINESS:  # not counted, so that no store is read for cookies that are made up
+            return None
+        tokens = req.get_cookie_values(SESSION_COOKIE) or ()
+        for token in tokens[:_MOST_COOKIES]:
+            if (person := await self._sessions.find(token, may_guess)) is not None:
+                return person
+        return None
+
+    def _local(self, req: Request) -> Principal | None:
+        if not _is_direct_loopback(req.peer, req.get_header("Host") or "") or _were_forwarded(tuple(req.headers_lower)):
+            return None
+        if req.method in _WRITES and not has_json_type(req):
+            raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, "Without a key, only JSON may be sent.")
+        return LOCAL
+
+
+@lru_cache(maxsize=1024)
+def _were_forwarded(names: tuple[str, ...]) -> bool:
+    """Whether a request with header fields of these names was passed on."""
+    dashed = {name.replace("_", "-") for name in names}  # some proxies, as WSGI, take one for the other
+    return not _FORWARDED.isdisjoint(dashed) or _FORWARDED_PREFIX in " ".join(dashed)
+
+
+@lru_cache(maxsize=256)
+def _is_direct_loopback(address: str, host: str) -> bool:
+    """Whether the peer at `address` is on this host, and the header Host names this host from within."""
+    named = _HOST.fullmatch(host)
+    return _is_loopback(address) and named is not None and (bool(named[1]) or _is_loopback(named[2] or named[3]))
+
+
+def _is_loopback(address: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(unmapped(address)).is_loopback
+    return False

@@ -1,0 +1,70 @@
+"""``GET /api/me``: who is asking, and what a program must know to ask on."""
+
+from __future__ import annotations
+
+import falcon.asgi
+
+from api.auth.principal import LOCAL, Principal
+from api.http.answering import send_document
+from api.http.query_parameters import refuse_parameters
+from api.openapi.bodies import Key, Me, PublishedDays
+from api.summaries.current_publication import InForce
+from api.summaries.published import Published
+from core.calendar import Mode
+from core.calendar.solar import gregorian_date
+from core.instants import iso_instant
+
+
+class MeResource:
+    """The caller, the meaning of keys and amounts, and the days that are published.
+
+    :param in_force: what is published.
+    :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.
+    :param currency: the unit of amounts.
+    """
+
+    def __init__(self, in_force: InForce, *, calendar: str, time_zone: str, currency: str) -> None:
+        self._in_force = in_force
+        self._calendar = calendar
+        self._time_zone = time_zone
+        self._currency = currency
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """The caller's scopes, and what is published."""
+        refuse_parameters(req.query_string)
+        caller: Principal = req.context.principal
+        published = await self._in_force.published()
+        meaning = published.publication.meaning if published else None
+        send_document(
+            resp,
+            Me(
+                open=caller is LOCAL,
+                signed_in=caller.session_id is not None,
+                key=None if caller.key_id is None else Key(id=caller.key_id, name=caller.name),
+                tenant=caller.tenant,
+                scopes=sorted(caller.scopes),
+                merchants=sorted(caller.merchants),
+                calendar=meaning.calendar if meaning else self._calendar,
+                time_zone=meaning.time_zone if meaning else self._time_zone,
+                currency=self._currency,
+                published=None if published is None else _published_days(published),
+            ),
+        )
+
+    on_head = on_get
+
+
+def _published_days(published: Published) -> PublishedDays:
+    publication, calendar = published.publication, published.calendar
+    first, last = (
+        None if key is None else calendar.parse(Mode.DAILY, key)
+        for key in (publication.first_day_key, publication.last_day_key)
+    )
+    return PublishedDays(
+        version=published.version,
+        published_at=iso_instant(publication.published_at_ms),
+        first_day_key=first and first.key,
+        last_day_key=last and last.key,
+        first_day_date=first and gregorian_date(first.first_day).isoformat(),
+        last_day_date=last and gregorian_date(last.first_day).isoformat(),
+    )

@@ -1,0 +1,144 @@
+"""Sessions of people who signed in with a link, instead of a key, for the pages of the dashboard.
+
+A link holds a token of one use, which ``python -m api sign-in`` makes. The session that it begins has the id of the
+link, so that the store takes the first of two that use it. The cookie is ``HttpOnly`` and ``SameSite=Strict``, and a
+write with it must come from a page of this server.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import falcon
+
+from api.auth.api_keys import digest_of, id_in, new_token, token_of
+from api.auth.lookups import Lookups, anyone_may_guess
+from api.auth.principal import Principal
+from api.problems import Problem, ProblemKind
+from api.store_access import StoreAccess
+from api.threads import ThreadPool
+from core.stores.holders import Clock
+from core.stores.keys import Scope
+from core.stores.sessions import Session, SessionStore
+from core.tenants import OPERATOR
+
+SESSION_COOKIE: Final = "tss_session"  # cookies ignore ports: other programs of the host have theirs
+LINK_LIFETIME_S: Final = 600
+SESSION_LIFETIME_S: Final = 12 * 3600
+
+_OF_LINK: Final = "link:"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A session that has begun.
+
+    :param token: what the cookie holds.
+    :param expires_at_ms: milliseconds since 1970 UTC.
+    """
+
+    token: str
+    expires_at_ms: int
+
+
+def new_link_token(sessions: SessionStore, now_ms: int) -> str:
+    """The token of a new link, which is valid for `LINK_LIFETIME_S`; what has expired is removed.
+
+    :raises StoreUnavailable: the store could not be written.
+    """
+    sessions.prune(now_ms)
+    link_id, token = new_token()
+    sessions.add(Session(_OF_LINK + link_id, digest_of(token), now_ms, now_ms + LINK_LIFETIME_S * 1000))
+    return token
+
+
+class SessionRing:
+    """Begins, finds and ends the sessions of the store behind `access`.
+
+    :param freshness_s: how long an answer of the store is believed: a sign-out takes effect in this process at once,
+        and in the others after that.
+    :param clock: milliseconds since 1970 UTC.
+    :param monotonic: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        access: StoreAccess,
+        pool: ThreadPool,
+        *,
+        freshness_s: float,
+        clock: Clock,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._access = access
+        self._clock = clock
+        self._sessions: Lookups[Session] = Lookups(
+            self._read,
+            lambda: access.call(lambda stores: stores.sessions.valid_ids(clock())),
+            pool=pool,
+            freshness_s=freshness_s,
+            monotonic=monotonic,
+        )
+
+    def begin(self, link_token: str) -> Begun | None:
+        """A new session for the person who has the link, or None: it was used, is too old, or never was. It blocks.
+
+        :raises StoreError: the store does not answer, or could not be written.
+        """
+        link_id, now_ms = id_in(link_token), self._clock()
+        link = None if link_id is None else self._read(_OF_LINK + link_id)
+        if link_id is None or link is None or not _is_of(link, link_token, now_ms):
+            return None
+        token = token_of(link_id)
+        session = Session(link_id, digest_of(token), now_ms, now_ms + SESSION_LIFETIME_S * 1000)
+        if not self._access.call(lambda stores: stores.sessions.add(session)):
+            return None
+        self._sessions.forget(link_id)
+        return Begun(token, session.expires_at_ms)
+
+    async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
+        """The person whose cookie holds `token`, or None: no session that is valid has it.
+
+        :param may_guess: see `Lookups.get`.
+        :raises StoreUnavailable: the store does not answer.
+        """
+        session_id = id_in(token)
+        session = None if session_id is None else await self._sessions.get(session_id, may_guess)
+        if session is None or not _is_of(session, token, self._clock()):
+            return None
+        return Principal(None, "signed in", frozenset(Scope), frozenset(), OPERATOR, session.id)
+
+    def end(self, session_id: str) -> None:
+        """End a session. It blocks.
+
+        :raises StoreError: the store could not be written.
+        """
+        self._access.call(lambda stores: stores.sessions.end(session_id, self._clock()))
+        self._sessions.forget(session_id)
+
+    def _read(self, session_id: str) -> Session | None:
+        return self._access.call(lambda stores: stores.sessions.get(session_id))
+
+
+def require_same_origin(req: falcon.Request) -> None:
+    """Raise unless a page of this server sent the request: a cookie comes along with what other sites cause, too.
+
+    Browsers tell in ``Sec-Fetch-Site``, which a page cannot set, or, without TLS, in ``Origin`` alone.
+
+    :raises Problem: it came from elsewhere, or that cannot be known.
+    """
+    site = req.get_header("Sec-Fetch-Site")
+    if site == "same-origin":
+        return
+    origin = req.get_header("Origin")
+    if site is None and origin is not None and urlsplit(origin).netloc == req.get_header("Host"):
+        return
+    raise Problem(ProblemKind.CROSS_SITE, "The request did not come from a page of this server.")
+
+
+def _is_of(session: Session, token: str, now_ms: int) -> bool:
+    return hmac.compare_digest(digest_of(token), session.digest) and session.is_valid(now_ms)

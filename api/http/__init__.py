@@ -1,0 +1,1 @@
+"""What all resources share: requests and their bodies, query parameters, pages, ETags and encodings of responses."""

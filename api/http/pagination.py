@@ -1,0 +1,50 @@
+"""Cursors: where the next page begins, in which published state, and of which query."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Hashable
+from typing import Final
+
+import orjson
+
+from api.http.query_parameters import Findings
+from api.problems import Problem, ProblemKind
+
+_DIGEST_BYTES: Final = 6
+
+
+def cursor_after(position: str, version: str, query: Hashable) -> str:
+    """The cursor of the page that begins after `position`.
+
+    :param position: what the page before ended with.
+    :param version: the published state that it was read from.
+    :param query: the query without its cursor; its `repr` tells it from others.
+    """
+    content = orjson.dumps([version, position, _digest(query)])
+    return base64.urlsafe_b64encode(content).decode("ascii").rstrip("=")
+
+
+def position_in(cursor: str, version: str, query: Hashable, findings: Findings) -> str | None:
+    """The position that `cursor_after` made `cursor` from; None when it is none of this query, as `findings` then say.
+
+    :raises Problem: stale cursor: the published state of the page before is no longer in force.
+    """
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        of_version, position, digest = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError):
+        findings.add("cursor", "is not one that the header Link gave")
+        return None
+    if digest != _digest(query) or not isinstance(position, str):
+        findings.add("cursor", "is of another query; the other parameters must stay as they were")
+        return None
+    if of_version != version:
+        raise Problem(ProblemKind.STALE_CURSOR, "Something was published since the page before was read.")
+    return position
+
+
+def _digest(query: Hashable) -> str:
+    return hashlib.blake2b(repr(query).encode(), digest_size=_DIGEST_BYTES).hexdigest()

@@ -1,0 +1,46 @@
+"""Bodies that never change while a process lives, made when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+import falcon.asgi
+from cachetools import LRUCache
+
+from api.http.etag import Answer, Preference, etag_of, preference_in
+from api.threads import SingleFlight, ThreadPool
+
+_MOST: Final = 256
+
+
+class KeptPages:
+    """Pages by name, each in every encoding that was asked for.
+
+    :param content_type: that of the page of a name.
+    :param make: the body of the page of a name; called once for each, in a thread of `pool`.
+    """
+
+    def __init__(self, content_type: Callable[[str], str], make: Callable[[str], bytes], pool: ThreadPool) -> None:
+        self._content_type = content_type
+        self._make = make
+        self._pool = pool
+        self._plain = lru_cache(_MOST)(self._made)
+        self._encoded: LRUCache[tuple[str, Preference], Answer] = LRUCache(_MOST)
+        self._making: SingleFlight[Answer] = SingleFlight()
+
+    async def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
+        """Answer `req` with the page of `name`, or with 304."""
+        wanted = name, preference_in(req.get_header("Accept-Encoding"))
+        if (page := self._encoded.get(wanted)) is None:
+            page = await self._making.run(wanted, lambda: self._pool.run(self._as_preferred, *wanted))
+            self._encoded[wanted] = page
+        page.send(req, resp)
+
+    def _made(self, name: str) -> Answer:
+        body = self._make(name)
+        return Answer(body, self._content_type(name), etag_of("page", name, body))
+
+    def _as_preferred(self, name: str, preference: Preference) -> Answer:
+        return self._plain(name).encoded(preference)

@@ -1,0 +1,62 @@
+"""The edge of HTTP: whatever is raised becomes a problem document, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon.asgi
+
+from api.http.request import Request
+from api.middleware.request_log import RequestLog
+from api.problems import Problem, ProblemKind, answer
+from core.errors import StoreError, StoreMissing
+
+_OF_STATUS = {
+    404: ProblemKind.NOT_FOUND,
+    405: ProblemKind.METHOD_NOT_ALLOWED,
+    413: ProblemKind.BODY_TOO_LARGE,
+    415: ProblemKind.UNSUPPORTED_MEDIA_TYPE,
+}
+"""The kinds of what Falcon itself raises; any other status of the client's making is a bad request."""
+
+
+def add_error_handlers(
+    app: falcon.asgi.App[Request, falcon.asgi.Response], log: RequestLog, *, retry_after_s: float
+) -> None:
+    """Make `app` answer every failure with a problem document.
+
+    :param log: is told of what nobody expected; the client learns of it no more than the request's id.
+    :param retry_after_s: when a client whom the store failed may ask again.
+    """
+
+    async def on_problem(req: Request, resp: falcon.asgi.Response, ex: Problem, params: dict[str, Any]) -> None:
+        answer(ex, req, resp)
+
+    async def on_store_error(req: Request, resp: falcon.asgi.Response, ex: StoreError, params: dict[str, Any]) -> None:
+        missing = isinstance(ex, StoreMissing)
+        kind = ProblemKind.NOT_BUILT_YET if missing else ProblemKind.STORE_UNAVAILABLE
+        # Where the store is, and what ails it, is for the operator: the log and /readyz tell.
+        detail = "Nothing was built yet." if missing else "The store does not answer at the moment."
+        log.log_exception(req, ex)
+        answer(Problem(kind, detail, retry_after_s=retry_after_s), req, resp)
+
+    async def on_http_error(
+        req: Request, resp: falcon.asgi.Response, ex: falcon.HTTPError, params: dict[str, Any]
+    ) -> None:
+        if not hasattr(req.context, "request_id"):
+            await log.process_request(req, resp)  # there are methods that Falcon refuses before any middleware
+        kind = _OF_STATUS.get(ex.status_code, ProblemKind.BAD_REQUEST)
+        if ex.status_code >= 500:
+            await on_defect(req, resp, ex, params)
+            return
+        detail = (ex.description or f"{req.method} {req.path} cannot be answered").rstrip(".") + "."
+        answer(Problem(kind, detail, headers=dict(ex.headers or {})), req, resp)
+
+    async def on_defect(req: Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, Any]) -> None:
+        log.log_exception(req, ex)
+        answer(Problem(ProblemKind.INTERNAL_ERROR, "Something went wrong that should not."), req, resp)
+
+    app.add_error_handler(Exception, on_defect)
+    app.add_error_handler(falcon.HTTPError, on_http_error)
+    app.add_error_handler(StoreError, on_store_error)
+    app.add_error_handler(Problem, on_problem)

@@ -1,0 +1,164 @@
+"""How much a caller may ask: the rate per key or address, and the size of a body."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final
+
+import falcon
+from limits import RateLimitItem, parse
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+
+from api.middleware.windows import ProcessStorage
+from api.problems import Problem, ProblemKind
+from api.threads import body_too_large
+from core.errors import SettingsError
+
+_log = logging.getLogger(__name__)
+
+_STORAGE_TIMEOUT_S: Final = 0.5
+_STORAGE_PAUSE_S: Final = 5.0  # a storage that hangs must not cost each request its time-out
+_IPV6_NETWORK_BITS: Final = 64  # what one customer gets, and may choose addresses of at will
+
+
+class RateLimit:
+    """Counts requests in windows of fixed length.
+
+    While the storage does not answer requests are served uncounted: that is better than not at all.
+
+    :param rate: such as ``6000/minute``.
+    :param storage_url: ``memory://`` counts in this process, ``redis://…`` in all processes together.
+    :param monotonic: seconds, never going back.
+    :raises SettingsError: there is no such storage.
+    """
+
+    def __init__(self, rate: str, storage_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rate: RateLimitItem = parse(rate)
+        self._limiter = FixedWindowRateLimiter(_storage(storage_url, monotonic))
+        self._window_s = self._rate.get_expiry()
+        self._window_of = lru_cache(maxsize=4096)(self._rate.key_for)
+        self._monotonic = monotonic
+        self._uncounted_until = float("-inf")
+
+    async def close(self) -> None:
+        """Close the connections to the storage; the next request opens others."""
+        if isinstance(self._limiter.storage, RedisStorage):
+            bridge: Any = self._limiter.storage.bridge
+            await bridge.get_connection().aclose()
+
+    async def count(self, counted_as: str | None, address: str) -> None:
+        """Count a request of a caller who has a name for that (see `Principal.counted_as`), or else of `address`.
+
+        :raises Problem: too many requests.
+        """
+        if counted_as is None:
+            await self.count_address(address)
+        else:
+            await self.count_key(counted_as)
+
+    async def count_key(self, key_id: str) -> None:
+        """Count a request with the key.
+
+        :raises Problem: too many requests.
+        """
+        await self._count("key", key_id)
+
+    async def count_address(self, address: str) -> None:
+        """Count a request without a valid key; all addresses of an IPv6 network are one.
+
+        :raises Problem: too many requests.
+        """
+        await self._count("address", _network_of(address))
+
+    async def is_used_up(self, address: str) -> bool:
+        """Whether the next request without a valid key from `address` would be one too many."""
+        if self._monotonic() < self._uncounted_until:
+            return False
+        try:
+            return (
+                await self._limiter.storage.get(self._window_of("address", _network_of(address))) >= self._rate.amount
+            )
+        except StorageError:
+            self._pause_counting()
+            return False
+
+    async def _count(self, kind: str, caller: str) -> None:
+        if self._monotonic() < self._uncounted_until:
+            return
+        try:
+            # What the limiter's `hit` does, without composing the name of the window at every request.
+            if await self._limiter.storage.incr(self._window_of(kind, caller), self._window_s) <= self._rate.amount:
+                return
+            stats = await self._limiter.get_window_stats(self._rate, kind, caller)
+        except StorageError:
+            self._pause_counting()
+            return
+        detail = f"The limit is {self._rate}, and it is used up."
+        raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, retry_after_s=max(stats.reset_time - time.time(), 0.0))
+
+    def _pause_counting(self) -> None:
+        self._uncounted_until = self._monotonic() + _STORAGE_PAUSE_S
+        _log.warning(
+            "the storage of API_RATE_LIMIT_STORAGE does not answer; for %g s requests are not counted",
+            _STORAGE_PAUSE_S,
+        )
+
+
+@lru_cache(maxsize=1024)
+def _network_of(address: str) -> str:
+    if ":" in address:
+        with suppress(ValueError):
+            return str(ipaddress.ip_network((address, _IPV6_NETWORK_BITS), strict=False))
+    return address
+
+
+def _storage(storage_url: str, monotonic: Callable[[], float]) -> Any:
+    if storage_url == "memory://":
+        return ProcessStorage(monotonic)
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    options: dict[str, Any] = {
+        "implementation": "redispy",
+        "wrap_exceptions": True,
+        "socket_timeout": _STORAGE_TIMEOUT_S,
+        "socket_connect_timeout": _STORAGE_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    try:
+        return storage_from_string(f"async+{storage_url}", **options)
+    except Exception as error:  # limits and the drivers behind it have an exception each for what is wrong with a URL
+        # Only the scheme is shown: the rest may hold a password.
+        raise SettingsError(
+            f"API_RATE_LIMIT_STORAGE begins with {storage_url.partition('://')[0]!r}: "
+            "it must be memory:// or redis://host:6379/2",
+            "Change the environment variable, or unset it for its default.",
+        ) from error
+
+
+class BodyLimit:
+    """Middleware that refuses a body that is too large before reading any of it.
+
+    The length of a body in chunks is not announced: `api.threads.Blocking` counts it.
+
+    :param max_bytes: the largest body.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+
+    async def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Look at the announced length.
+
+        :raises Problem: the body is too large.
+        """
+        if (req.content_length or 0) > self._max_bytes:
+            raise body_too_large(self._max_bytes)

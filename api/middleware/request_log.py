@@ -1,0 +1,158 @@
+"""Falcon middleware that names every request and, when it is answered, logs and counts it."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import falcon.asgi
+
+from api.http.client_address import ClientAddresses
+from api.http.request import Request
+from api.http.security_headers import PAGE_HEADERS
+from api.observability.metrics import UNMATCHED, Metrics
+from core.event_log import begin_about, end_about
+from core.instants import iso_instant
+from core.log_lines import LineWriter, Sink, log_line, looks_like_key, traceback_of
+from core.stores.holders import Clock, wall_clock_ms
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_PATH, _MAX_QUERY, _MAX_AGENT = 512, 1024, 256
+_PAGE_HEADERS: Final = list(PAGE_HEADERS.items())
+_BODILESS: Final = frozenset({204, 304})
+
+
+class RequestLog:
+    """The outermost middleware: its place is the first of the application's list.
+
+    It sets ``req.context.request_id`` and the header ``X-Request-Id``, and writes one line of JSON a request::
+
+        {"time":"2026-11-23T22:50:41.007Z","level":"info","event":"request","request_id":"5f0c…","method":"GET",
+         "path":"/api/merchants","route":"/api/merchants","query":"limit=5","status":200,"duration_ms":0.412,
+         "bytes":311,"key_id":"b7k…","remote":"127.0.0.1","cache":"hit","user_agent":"curl/8.14"}
+
+    It reads, where others have set them, ``req.context.principal.key_id`` and ``req.context.cache`` (``hit``, ``miss``
+    or ``not-modified``). No key is ever logged: the header ``Authorization`` is not looked at, and what looks like one
+    elsewhere is replaced. What the request has queued takes its id along (`core.event_log.about`).
+
+    :param metrics: is told of every request.
+    :param addresses: finds out where requests come from; the address is kept as ``req.context.client_address``.
+    :param sink: takes the lines; standard output by default.
+    :param clock: milliseconds since 1970 UTC, for ``time``.
+    :param monotonic_ns: nanoseconds, for ``duration_ms``.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        addresses: ClientAddresses,
+        *,
+        sink: Sink | None = None,
+        clock: Clock = wall_clock_ms,
+        monotonic_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._metrics = metrics
+        self._addresses = addresses
+        self._sink = sink or LineWriter(sys.stdout.fileno())
+        self._clock = clock
+        self._monotonic_ns = monotonic_ns
+
+    async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Name the request and start its time."""
+        context = req.context
+        context.started_ns = self._monotonic_ns()
+        context.request_id = request_id = _named_by_client(req) or new_request_id()
+        context.client_address = self._addresses.of(req)
+        context.principal = context.cache = context.kept = context.line = None
+        req.scope.get("tss.context", []).append(context)
+        context.about = begin_about(request_id=request_id)
+        resp.set_headers(_PAGE_HEADERS)  # so that no browser takes JSON for something else
+        resp.set_header("X-Request-Id", request_id)
+        self._metrics.request_began()
+
+    async def process_response(
+        self, req: Request, resp: falcon.asgi.Response, resource: object, succeeded: bool
+    ) -> None:
+        """Count and log the request, now that its answer is known."""
+        context = req.context
+        end_about(context.about)
+        size = await _body_bytes(req, resp)  # renders the body, which is part of the time
+        duration_ns = self._monotonic_ns() - context.started_ns
+        status, route, cache = resp.status_code, req.uri_template, context.cache
+        self._metrics.request_ended(route or UNMATCHED, req.method, status, duration_ns / 1e9, cache)
+        context.line = {
+            "time": iso_instant(self._clock()),
+            "level": "error" if status >= 500 else "info",
+            "event": "request",
+            "request_id": context.request_id,
+            "method": req.method,
+            "path": req.path[:_MAX_PATH],
+            "route": route,
+            "query": req.query_string[:_MAX_QUERY],
+            "status": status,
+            "duration_ms": round(duration_ns / 1e6, 3),
+            "bytes": size,
+            "key_id": context.principal and context.principal.key_id,
+            "remote": context.client_address,
+            "cache": cache,
+            "user_agent": (req.user_agent or "")[:_MAX_AGENT],
+        }
+        self._sink(log_line(context.line))
+
+    def repeat(self, line: dict[str, Any], request_id: str, started_ns: int) -> None:
+        """Count and log a request that was answered as the one of `line` was."""
+        duration_ns = self._monotonic_ns() - started_ns
+        self._metrics.request_began()
+        self._metrics.request_ended(line["route"], line["method"], line["status"], duration_ns / 1e9, line["cache"])
+        own = {
+            "time": iso_instant(self._clock()),
+            "request_id": request_id,
+            "duration_ms": round(duration_ns / 1e6, 3),
+        }
+        self._sink(log_line(line | own))
+
+    def log_exception(self, req: falcon.Request, ex: BaseException) -> None:
+        """Log an exception that nobody expected, with its traceback; the client is told its request id only."""
+        self._sink(
+            log_line(
+                {
+                    "time": iso_instant(self._clock()),
+                    "level": "error",
+                    "event": "exception",
+                    "request_id": getattr(req.context, "request_id", None),
+                    "method": req.method,
+                    "path": req.path[:_MAX_PATH],
+                    "route": req.uri_template,
+                    "key_id": _key_id(req),
+                    "error": type(ex).__name__,
+                    # The end of a traceback is what tells most.
+                    # Redacted before it is cut, or the end of a key would be left.
+                    "traceback": traceback_of(ex),
+                }
+            )
+        )
+
+
+def new_request_id() -> str:
+    """Of a request whose client gave it none."""
+    return f"{random.getrandbits(64):016x}"
+
+
+def _named_by_client(req: falcon.Request) -> str | None:
+    name = req.get_header("X-Request-Id")
+    return name if name and _REQUEST_ID.fullmatch(name) and not looks_like_key(name) else None
+
+
+def _key_id(req: falcon.Request) -> str | None:
+    return getattr(getattr(req.context, "principal", None), "key_id", None)
+
+
+async def _body_bytes(req: Request, resp: falcon.asgi.Response) -> int:
+    """Bytes of the body, encoded as it is sent."""
+    if req.method == "HEAD" or resp.status_code in _BODILESS:
+        return 0
+    return len(resp.data if resp.data is not None else await resp.render_body() or b"")

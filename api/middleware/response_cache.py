@@ -1,0 +1,150 @@
+"""Requests that equal an earlier one, to the last header: answered from the cache, without the framework.
+
+Most requests of a warm API are such. The first goes all the way through Falcon, and what it was answered with is noted,
+except for the body, which stays in the cache of the published state. An equal one is answered likewise as long as all
+still holds that the first depended on: the published state, the key as it was read, and the rate limit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import falcon.asgi
+
+from api.auth.keyring import KeyRing
+from api.auth.principal import LOCAL, Principal
+from api.http.etag import Answer
+from api.http.request import Request
+from api.middleware.rate_limit import RateLimit
+from api.middleware.request_log import RequestLog, new_request_id
+from api.problems import Problem
+from api.summaries.current_publication import InForce
+from api.summaries.published import Published
+from core.errors import StoreError
+from core.stores.keys import ApiKey
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Received = tuple[str, bytes, str, tuple[tuple[bytes, bytes], ...]]
+"""Path, query, address of the peer, and headers of a request."""
+
+_MOST: Final = 1024
+_LARGEST_BYTES: Final = 2048  # of a request that is noted: path, query and headers
+_REQUEST_ID: Final = b"x-request-id"
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """An answer without its body.
+
+    :param kept_as: the name of the body in the cache of the published state.
+    :param key: of the caller, or None where `caller` is a program on this host.
+    :param headers: all but the id of the request.
+    :param line: of the request log.
+    """
+
+    kept_as: Hashable
+    caller: Principal
+    key: ApiKey | None
+    address: str
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    line: dict[str, Any]
+
+
+class Repeats:
+    """What was answered before, all of it from one published state."""
+
+    def __init__(self, in_force: InForce, keys: KeyRing, rate_limit: RateLimit, log: RequestLog) -> None:
+        self._in_force = in_force
+        self._keys = keys
+        self._rate_limit = rate_limit
+        self._log = log
+        self._published: Published | None = None
+        self._noted: dict[Received, _Noted] = {}
+
+    async def answer(self, request: Received, send: Send) -> bool:
+        """Whether `request` equals an earlier one and was answered as that."""
+        noted = self._noted.get(request)
+        if noted is None:
+            return False
+        started_ns = time.perf_counter_ns()
+        if (body := self._body_of(noted)) is None:
+            self._noted.pop(request, None)
+            return False
+        try:
+            await self._rate_limit.count(noted.caller.counted_as, noted.address)
+        except Problem:
+            return False
+        request_id = new_request_id()
+        headers = [*noted.headers, (_REQUEST_ID, request_id.encode())]
+        await send({"type": "http.response.start", "status": noted.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body.body if noted.status == 200 else b""})
+        self._log.repeat(noted.line, request_id, started_ns)
+        return True
+
+    def note(self, request: Received, context: Any, start: dict[str, Any]) -> None:
+        """Remember how `request` was answered, where that may be repeated."""
+        published, kept_as = context.kept
+        caller: Principal | None = context.principal
+        key = None
+        if caller is None or caller.session_id is not None or start["status"] not in (200, 304):
+            return
+        path, query, _, sent = request
+        if len(path) + len(query) + sum(len(name) + len(value) for name, value in sent) > _LARGEST_BYTES:
+            return
+        if caller is not LOCAL and ((key := self._keys.fresh(caller.key_id or "")) is None):
+            return
+        if published is not self._published:
+            self._noted.clear()
+            self._published = published
+        if len(self._noted) >= _MOST:
+            del self._noted[next(iter(self._noted))]
+        headers = [(name, value) for name, value in start["headers"] if name != _REQUEST_ID]
+        self._noted[request] = _Noted(
+            kept_as, caller, key, context.client_address, start["status"], headers, context.line
+        )
+
+    def _body_of(self, noted: _Noted) -> Answer | None:
+        """What `noted` was answered with, if it would be now."""
+        with suppress(StoreError):
+            published = self._in_force.confirmed()
+            if published is None or (noted.key is not None and self._keys.fresh(noted.key.id) is not noted.key):
+                return None
+            if published is self._published:
+                return published.answer(noted.kept_as)
+            self._noted.clear()  # the previous state, and all that was made from it, is of no use any more
+            self._published = None
+        return None
+
+
+class App(falcon.asgi.App[Request, falcon.asgi.Response]):
+    """The application, which answers what it can with `repeats`, once these are set."""
+
+    repeats: Repeats | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:  # type: ignore[override]
+        """Answer a request."""
+        if self.repeats is None or scope["type"] != "http" or scope["method"] != "GET":
+            await super().__call__(scope, receive, send)
+            return
+        headers = tuple(map(tuple, scope["headers"]))
+        peer = tuple(scope.get("client") or ("",))
+        request = scope["path"], scope["query_string"], peer[0], headers
+        if await self.repeats.answer(request, send):
+            return
+        start: dict[str, Any] = {}
+
+        async def send_and_note(event: dict[str, Any]) -> None:
+            if not start:
+                start.update(event)
+            await send(event)
+
+        context: list[Any] = []  # `api.middleware.request_log` puts the context of the request there
+        own = scope | {"headers": headers, "client": peer, "tss.context": context}
+        await super().__call__(own, receive, send_and_note)
+        if context and context[0].kept and not any(name == _REQUEST_ID for name, _ in headers):
+            self.repeats.note(request, context[0], start)

@@ -1,0 +1,1 @@
+"""Notifications, subscriptions and contacts: their resources, what clients send to these, and idempotency keys."""

@@ -1,0 +1,75 @@
+"""What clients may let happen to the logs of a notification: a retry, and a cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from api.auth.principal import Principal
+from api.http.request_body import bad_parameters
+from api.problems import ParameterError, Problem, ProblemKind
+from api.store_access import StoreAccess
+from core.notifications.asking import cancel, retry, standing, strange_channels
+from core.notifications.events import LogStatus
+from core.stores import Clock
+from core.stores.notifications import Kept
+
+
+class Logs:
+    """The notifications in the stores behind `access`, and what is asked of them.
+
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(self, access: StoreAccess, clock: Clock) -> None:
+        self._access = access
+        self._clock = clock
+
+    def kept(self, notification_id: str, caller: Principal) -> Kept:
+        """The notification of that id.
+
+        :raises Problem: there is none that `caller` may know of; or it announces summaries that `caller` may not read.
+        """
+        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        if kept is None or not caller.may_touch(kept.notification.tenant):
+            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
+        if kept.notification.announces:
+            caller.require_merchant(kept.notification.merchant_id)
+        return kept
+
+    def retry(self, notification_id: str, channels: Sequence[str] | None, caller: Principal) -> Kept:
+        """Let logs that are dead, unknown or printed be sent again.
+
+        :param channels: only these, or None for all.
+        :raises Problem: there is no such notification or channel of it; `caller` may not read it; it has expired; none
+            of the logs is dead, unknown or printed.
+        """
+        kept = self.kept(notification_id, caller)
+        notification = kept.notification
+        if strange := strange_channels(notification, channels or ()):
+            there = ", ".join(notification.channels)
+            raise bad_parameters(
+                [ParameterError("channels", f"{channel!r} is not one of {there}") for channel in strange]
+            )
+        if notification.has_expired(self._clock()):
+            raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
+        chosen = notification.channels if channels is None else channels
+        retried = self._access.call(lambda stores: retry(stores.notifications, kept, chosen, self._clock))
+        then = self.kept(notification_id, caller)
+        if not retried:
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {standing(then, chosen)}.")
+        return then
+
+    def cancel(self, notification_id: str, caller: Principal) -> Kept:
+        """Let no open log be sent any more, except that an attempt under way is brought to its end.
+
+        :raises Problem: there is no such notification; `caller` may not read it; all of its logs have come to another
+            end.
+        """
+        kept = self.kept(notification_id, caller)
+        cancelled = self._access.call(lambda stores: cancel(stores.notifications, kept, self._clock))
+        then = self.kept(notification_id, caller)
+        stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
+        if not cancelled and not any(stopped):
+            channels = then.notification.channels
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {standing(then, channels)}.")
+        return then

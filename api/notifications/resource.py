@@ -1,0 +1,186 @@
+"""``/api/notifications``: asking for messages to be sent, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import falcon
+
+from api.auth.principal import Principal
+from api.http.answering import send_document
+from api.http.query_parameters import refuse_parameters
+from api.http.request_body import checked_payload, read_object
+from api.notifications.actions import Logs
+from api.notifications.field_types import Rules, instant_ms
+from api.notifications.idempotency import conflict, known_id
+from api.notifications.listing import PATH, page, read_parameters
+from api.notifications.payloads import NewNotification, Nothing, Retry
+from api.notifications.tenants import read_tenant, tenant_to_write
+from api.notifications.text_lengths import require_fitting
+from api.notifications.views import notification_view
+from api.problems import Problem
+from api.store_access import StoreAccess
+from core.notifications.model import Notification, digest_of, new_id
+from core.stores import Clock
+from core.stores.keys import Scope
+from core.stores.notifications import Kept
+
+_QUEUED_AFTER_MS: Final = 10_000  # until then the queue is trusted; after it the sweep sees to it
+
+
+class NotificationsResource:
+    """All notifications.
+
+    :param access: the stores.
+    :param senders: the channels that something can be sent over, and what sends over each.
+    :param queue: is told of a notification that is due; must return at once.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self, access: StoreAccess, senders: Mapping[str, str], queue: Callable[[str], None], clock: Clock
+    ) -> None:
+        self._access = access
+        self._senders = senders
+        self._channels = frozenset(senders)
+        self._queue = queue
+        self._clock = clock
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """A page of notifications, the newest first."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        document, following = page(self._access, caller, *read_parameters(req.query_string))
+        if following is not None:
+            resp.append_link(following, "next")
+        send_document(resp, document)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Keep a notification; it is sent soon after."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        asked = read_tenant(req.query_string)
+        known = known_id(req, "notification")
+        document = read_object(req)
+        now_ms = self._clock()
+        repeated_id = None if known is None else known.current(self._tenant_of)
+        try:
+            payload = checked_payload(document, NewNotification, Rules(self._channels, now_ms))
+            require_fitting(payload, self._senders)
+            tenant = self._access.call(lambda stores: tenant_to_write(stores, caller, asked, payload.user_id))
+        except Problem:
+            if repeated_id is None or (kept := self._repeated(repeated_id, document)) is None:
+                raise
+        else:
+            notification = _notification(repeated_id or new_id(), payload, now_ms, caller.key_id, tenant)
+            kept = self._access.call(lambda stores: stores.notifications.add(notification, now_ms + _QUEUED_AFTER_MS))
+            if _is_another(kept.notification, notification):
+                raise conflict()
+            if any(log.state.is_open for log in kept.logs):
+                self._queue(notification.id)
+        send_document(resp, notification_view(kept), created_at=f"{PATH}/{kept.notification.id}")
+
+    def _tenant_of(self, notification_id: str) -> str | None:
+        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        return None if kept is None else kept.notification.tenant
+
+    def _repeated(self, known_id: str, document: dict[str, Any]) -> Kept | None:
+        """What the same request has made before: it may be wrong only by now, such as one that has expired."""
+        kept = self._access.call(lambda stores: stores.notifications.get(known_id))
+        if kept is None:
+            return None
+        with suppress(Problem):
+            if _digest(checked_payload(document, NewNotification, None)) == kept.notification.request_digest:
+                return kept
+        return None
+
+    on_head = on_get
+
+
+class NotificationResource:
+    """One notification."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
+        """The notification with its logs and their history."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        refuse_parameters(req.query_string)
+        send_document(resp, notification_view(self._logs.kept(notification_id, caller)))
+
+    on_head = on_get
+
+
+class RetryResource:
+    """Sending again what is dead, unknown or printed.
+
+    :param queue: is told of a notification that is due; must return at once.
+    """
+
+    def __init__(self, logs: Logs, queue: Callable[[str], None]) -> None:
+        self._logs = logs
+        self._queue = queue
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
+        """Let dead, unknown and printed logs, all or those of some channels, be sent again."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        refuse_parameters(req.query_string)
+        # Which channels it has, and not which the senders of this process know, is what matters.
+        chosen = checked_payload(read_object(req, needed=False), Retry, None).channels
+        kept = self._logs.retry(notification_id, chosen, caller)
+        self._queue(notification_id)
+        send_document(resp, notification_view(kept))
+
+
+class CancelResource:
+    """Not sending what was not sent yet."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
+        """Cancel every open log; an attempt under way is finished, and not repeated."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        refuse_parameters(req.query_string)
+        checked_payload(read_object(req, needed=False), Nothing, None)
+        send_document(resp, notification_view(self._logs.cancel(notification_id, caller)))
+
+
+def _notification(
+    notification_id: str, payload: NewNotification, now_ms: int, sender_key_id: str | None, tenant: str
+) -> Notification:
+    return Notification(
+        id=notification_id,
+        user_id=payload.user_id,
+        title=payload.title,
+        body=payload.body,
+        channels=payload.channels,
+        locale=payload.locale,
+        created_at_ms=now_ms,
+        expires_at_ms=_expiry_ms(payload),
+        sender_key_id=sender_key_id,
+        request_digest=_digest(payload),
+        tenant=tenant,
+    )
+
+
+def _is_another(kept: Notification, asked: Notification) -> bool:
+    """Whether `kept` is not what `asked` would make."""
+    return (kept.request_digest, kept.tenant) != (asked.request_digest, asked.tenant)
+
+
+def _digest(payload: NewNotification) -> str:
+    """Of what the payload means, so that it may be written differently."""
+    expires_at_ms = _expiry_ms(payload)
+    texts = (payload.user_id, payload.title, payload.body, payload.locale, str(expires_at_ms))
+    return digest_of(*texts, *payload.channels)
+
+
+def _expiry_ms(payload: NewNotification) -> int | None:
+    return None if payload.expires_at is None else instant_ms(payload.expires_at)

@@ -1,0 +1,83 @@
+"""``GET /api/subscriptions``: a page of subscriptions that have not ended, the oldest first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from falcon import to_query_str
+from pydantic import Field
+
+from api.auth.principal import Principal
+from api.http.query_parameters import Findings, WholeNumber, checked, fields_of
+from api.notifications.places import Place, cursor_of, place_in
+from api.notifications.tenants import OfTenant, tenant_to_list
+from api.notifications.views import subscription_view
+from api.openapi.bodies import Subscriptions
+from api.store_access import StoreAccess
+from core.stores import Stores
+from core.stores.subscriptions import Subscription
+
+PATH: Final = "/api/subscriptions"
+
+
+class SubscriptionsParameters(OfTenant):
+    """The parameters of ``GET /api/subscriptions``."""
+
+    user_id: str | None = Field(default=None, min_length=1, description="Only subscriptions of this user.")
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
+        default=100, description="The number of subscriptions in a page."
+    )
+    cursor: str | None = Field(
+        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
+    )
+
+
+def read_parameters(query_string: str) -> tuple[SubscriptionsParameters, Place | None]:
+    """The checked query, and after which subscription the page begins.
+
+    :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
+    """
+    findings = Findings()
+    parameters = checked(SubscriptionsParameters, fields_of(query_string, findings), findings)
+    after = None
+    if parameters is not None and parameters.cursor is not None:
+        after = place_in(parameters.cursor, _query(parameters), findings)
+    findings.raise_if_any()
+    assert parameters is not None  # because what is not checked has findings
+    return parameters, after
+
+
+def page(
+    access: StoreAccess, caller: Principal, parameters: SubscriptionsParameters, after: Place | None
+) -> tuple[Subscriptions, str | None]:
+    """The page, and where the next one is; None after the last.
+
+    What `caller` may not see is not there for it: neither the page nor the cursor shows that there is any.
+
+    :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
+    :raises StoreUnavailable: the store does not answer.
+    """
+    limit = parameters.limit
+
+    def visible(stores: Stores) -> list[Subscription]:
+        return stores.subscriptions.all(
+            tenant=tenant_to_list(stores, caller, parameters.tenant),
+            merchants=caller.readable_merchants,
+            user_id=parameters.user_id,
+            in_force=True,
+            after=after,
+            limit=limit + 1,
+        )
+
+    found = access.call(visible)
+    document = Subscriptions(subscriptions=[subscription_view(subscription) for subscription in found[:limit]])
+    if len(found) <= limit:
+        return document, None
+    last = found[limit - 1]
+    given = parameters.model_dump(mode="json", exclude_none=True)
+    cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
+    return document, PATH + to_query_str(given | {"cursor": cursor})
+
+
+def _query(parameters: SubscriptionsParameters) -> tuple[str, str | None, str | None, int]:
+    return "subscriptions", parameters.tenant, parameters.user_id, parameters.limit

@@ -1,1 +1,0 @@
-"""Notifications, contacts and subscriptions as clients send and see them."""

@@ -1,0 +1,192 @@
+"""What Prometheus scrapes: requests, latencies, the cache, the age of what is published, and the last run.
+
+Under gunicorn (``PROMETHEUS_MULTIPROC_DIR`` is set, see `core.metric_files`) every worker writes its numbers
+to files of its own, and whichever worker is scraped adds all of them up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from falcon.constants import COMBINED_METHODS
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from api.observability.run_metrics import run_metrics
+from core.stores.runs import Run
+
+UNMATCHED: Final = "unmatched"
+"""The route of a request that no route matches: one value, so that made-up paths make no new series."""
+
+_PREFIX: Final = "transaction_summary"
+_BUCKETS_S: Final = (.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)  # fmt: skip
+_METHODS: Final = frozenset(COMBINED_METHODS)
+_CACHE_RESULTS: Final = ("hit", "miss", "not-modified")
+_FLUSH_AFTER_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What the store says at the time of a scrape.
+
+    :param up: whether it answers.
+    :param generation: number of the published generation, or None when nothing is published or the store is down.
+    :param published_at_ms: when that was published, milliseconds since 1970 UTC.
+    :param age_s: seconds since its sources were last read.
+    :param runs: the latest runs, newest first.
+    """
+
+    up: bool
+    generation: int | None = None
+    published_at_ms: int | None = None
+    age_s: float | None = None
+    runs: Sequence[Run] = ()
+
+
+def _on_the_event_loop(flush: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, flush)
+
+
+class Metrics:
+    """The counters of one process; independent of any other instance in it, unless they share files of workers.
+
+    :param flush_soon: calls `flush` in a moment.
+    """
+
+    def __init__(self, flush_soon: Callable[[Callable[[], None]], object] = _on_the_event_loop) -> None:
+        # The library chooses between memory and files when it is imported, by this same variable.
+        self._workers = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._registry = CollectorRegistry(auto_describe=False)
+        registry = None if self._workers else self._registry
+        self._requests = Counter(
+            f"{_PREFIX}_http_requests", "HTTP requests answered.", ["route", "method", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            f"{_PREFIX}_http_request_duration_seconds",
+            "Seconds from the arrival of a request to its answer.",
+            ["route"],
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self._cache = Counter(
+            f"{_PREFIX}_cache_requests",
+            "Answers by what the cache did: hit, miss, not-modified.",
+            ["result"],
+            registry=registry,
+        )
+        self._in_progress = Gauge(
+            f"{_PREFIX}_http_requests_in_progress",
+            "HTTP requests being answered now.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        for result in _CACHE_RESULTS:  # so that rates are known from the first scrape on
+            self._cache.labels(result)
+        # The library's counters lock, and write to a file: they are given what was counted here now and then.
+        self._counted: dict[tuple[str, str, int, str | None], int] = {}
+        self._latencies: dict[str, list[float]] = {}  # by route: how many in each bucket, and the sum
+        self._began = self._ended = 0
+        self._flush_soon = flush_soon
+        self._is_flushing = False
+
+    def request_began(self) -> None:
+        """A request has come; `request_ended` must follow."""
+        self._began += 1
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._flush_soon(self.flush)
+
+    def request_ended(self, route: str, method: str, status: int, duration_s: float, cache: str | None) -> None:
+        """A request was answered.
+
+        :param route: template of its route, or `UNMATCHED`.
+        :param status: the HTTP status.
+        :param cache: ``hit``, ``miss``, ``not-modified``, or None where no cache has a part.
+        """
+        self._ended += 1
+        counted = route, method, status, cache
+        self._counted[counted] = self._counted.get(counted, 0) + 1
+        latencies = self._latencies.get(route)
+        if latencies is None:
+            latencies = self._latencies[route] = [0.0] * (len(_BUCKETS_S) + 2)
+        latencies[bisect_left(_BUCKETS_S, duration_s)] += 1
+        latencies[-1] += duration_s
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._flush_soon(self.flush)
+
+    def flush(self) -> None:
+        """Let other processes know what was counted since the last time; on the event loop."""
+        self._is_flushing = False
+        counted, self._counted = self._counted, {}
+        latencies, self._latencies = self._latencies, {}
+        self._in_progress.inc(self._began - self._ended)
+        self._began = self._ended = 0
+        for (route, method, status, cache), count in counted.items():
+            self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc(count)
+            if cache in _CACHE_RESULTS:
+                self._cache.labels(cache).inc(count)
+        for route, (*counts, sum_s) in latencies.items():
+            seconds: Any = self._seconds.labels(route)
+            # What `observe` does, for many requests at once: the library has no call for that.
+            seconds._sum.inc(sum_s)
+            for bucket, observed in zip(seconds._buckets, counts, strict=True):
+                if observed:
+                    bucket.inc(observed)
+
+    def exposition(self, accept: str, store: StoreFacts) -> tuple[bytes, str]:
+        """All metrics of all workers, with those of the store, as of the last `flush`. It blocks.
+
+        :param accept: the header ``Accept`` of the scrape.
+        :returns: the body and its content type: OpenMetrics where `accept` asks for it, else Prometheus text 0.0.4.
+        """
+        try:
+            encode, content_type = choose_encoder(accept)
+        except ValueError:  # a version that is no version
+            encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+        return encode(_Together(self._requests_of_all(), store)), content_type
+
+    def _requests_of_all(self) -> Collector:
+        return MultiProcessCollector(None) if self._workers else self._registry  # type: ignore[no-untyped-call]
+
+
+class _Together(Collector):
+    """The metrics of requests, then those of the store."""
+
+    def __init__(self, requests: Collector, store: StoreFacts) -> None:
+        self._requests = requests
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._requests.collect()
+        yield from _store_metrics(self._store)
+
+
+def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
+    yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 when the store answers, else 0.", value=float(store.up))
+    if store.up:
+        yield from run_metrics(store.runs)
+    if store.generation is None or store.published_at_ms is None or store.age_s is None:
+        return
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_published_generation", "Number of the published generation.", value=store.generation
+    )
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_published_timestamp_seconds",
+        "When the summaries were published, seconds since 1970.",
+        value=store.published_at_ms / 1000,
+    )
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_published_age_seconds",
+        "Seconds since the sources of the summaries were last read.",
+        value=store.age_s,
+    )

@@ -1,1 +1,0 @@
-"""Request ids, the request log and the metrics."""

@@ -1,0 +1,52 @@
+"""``GET /docs`` and ``/assets/docs/{file}``: Swagger UI over the OpenAPI document, and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import falcon.asgi
+
+from api.http.static_pages import KeptPages
+from api.problems import Problem, ProblemKind
+from api.threads import ThreadPool
+
+_FOLDER: Final = Path(__file__).parents[1] / "openapi" / "page"
+_PAGE: Final = "docs.html"
+_TYPES: Final = {
+    "docs.html": "text/html; charset=utf-8",
+    "docs.css": "text/css; charset=utf-8",
+    "docs.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+}
+"""The page and its files; those of Swagger UI come out of the package swagger-ui-bundle-v2."""
+
+
+class DocsResource:
+    """Swagger UI, which loads `/openapi.json`. The page holds no data, and nothing comes from another server."""
+
+    public = True
+
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = KeptPages(_TYPES.__getitem__, _read, pool)
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """The page."""
+        await self._pages.send(req, resp, _PAGE)
+
+    async def on_get_asset(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, file: str) -> None:
+        """A file of the page."""
+        if file not in _TYPES or file == _PAGE:
+            raise Problem(ProblemKind.NOT_FOUND, f"The documentation has no file {file!r}.")
+        await self._pages.send(req, resp, file)
+
+    on_head = on_get
+    on_head_asset = on_get_asset
+
+
+def _read(name: str) -> bytes:
+    from swagger_ui_bundle import swagger_ui_path
+
+    own = _FOLDER / name
+    return (own if own.exists() else Path(swagger_ui_path) / name).read_bytes()

@@ -1,1 +1,0 @@
-"""From the stores to encoded bodies: the published state as this process knows it, and what is kept of it."""

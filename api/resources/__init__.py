@@ -1,1 +1,0 @@
-"""One module a resource: HTTP in, a call of `api.reading`, HTTP out."""

@@ -1,0 +1,76 @@
+"""The startup report: where the server is, what it serves, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from api.server.address import Address
+from core.errors import StoreError, StoreMissing
+from core.settings import Settings
+from core.stores import open_stores
+
+
+@dataclass(frozen=True, slots=True)
+class StartupReport:
+    """The store as it is at the start.
+
+    :param store: its URL, without user and password.
+    :param state: what is there, in a sentence without its full stop.
+    :param hint: what the operator can do about that, or an empty string.
+    :param open_loopback: whether programs on this host are served without a key.
+    :param has_keys: whether there is a key that is not revoked; None while the store does not answer.
+    """
+
+    store: str
+    state: str
+    hint: str
+    open_loopback: bool
+    has_keys: bool | None
+
+    def lines(self, address: Address) -> list[str]:
+        """What to say of a server at `address`, sentence by sentence."""
+        store = f"The store is {self.store}: {self.state}."
+        return [f"Summaries are served at {address.url}", f"{store} {self.hint}".rstrip(), self._access()]
+
+    def _access(self) -> str:
+        keys = {
+            None: "",
+            False: " There is no valid key: python -m api keys add NAME --summaries makes one.",
+            True: " python -m api keys list shows those that there are.",
+        }[self.has_keys]
+        if self.open_loopback:
+            return (
+                "Programs on this host are served without a key (API_ACCESS=open-loopback): let no proxy on this host "
+                "lead here. All others need a key." + keys
+            )
+        return "Programs need a key, and people a link: python -m api sign-in." + keys
+
+
+def startup_report(settings: Settings) -> StartupReport:
+    """What the store that `settings` name holds; nothing is made where nothing is.
+
+    :raises SettingsError: ``STORE_URL`` names no store.
+    """
+    has_keys: bool | None = None
+    store, is_open = _without_password(settings.store_url), settings.api_access == "open-loopback"
+    try:
+        with open_stores(settings.store_url, timeout_s=settings.api_store_timeout_s, create=False) as stores:
+            has_keys = any(key.revoked_at_ms is None for key in stores.keys.all())
+            published = stores.summaries.published()
+    except StoreMissing as error:
+        return StartupReport(store, "nothing was built there yet", error.hint, is_open, False)
+    except StoreError as error:
+        return StartupReport(store, error.sentence, error.hint, is_open, has_keys)
+    if published is None:
+        state, hint = "nothing is published there yet", "Build summaries with: python -m jobs rebuild SOURCE."
+    else:
+        state, hint = f"{published.rows:,} summaries of {published.first_day_key} to {published.last_day_key}", ""
+    return StartupReport(store, state, hint, is_open, has_keys)
+
+
+def _without_password(store_url: str) -> str:
+    if store_url.startswith("sqlite:"):
+        return store_url
+    parts = urlsplit(store_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # options may hold secrets as well

@@ -1,0 +1,201 @@
+"""Which published state is in force in this process, and how the next one takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from api.problems import Problem
+from api.store_access import StoreAccess
+from api.summaries.published import Maker, Published
+from api.threads import ThreadPool, forget_failure
+from core.errors import StoreError
+from core.stores import Stores
+from core.stores.summaries import Publication
+
+T = TypeVar("T")
+
+_PAUSE_S: Final = 0.001  # between two answers made beforehand, so that requests are not held up
+
+Work = Coroutine[Any, Any, None]
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+async def in_background(work: Work) -> None:
+    """Begin `work`, and do not wait for it."""
+    task = asyncio.create_task(work)
+    _tasks.add(task)  # the event loop itself keeps no task
+    task.add_done_callback(_tasks.discard)
+
+
+class InForce:
+    """The published state that requests are answered from; it lives on the event loop.
+
+    The store is asked again after half of `freshness_s`, while requests go on with the state that is known. A state
+    that was not confirmed for `freshness_s` is not used, unless the store was asked in time and has yet to answer: a
+    slow store delays nobody who does not need it. After a new publication the answers most asked for are made before it
+    is put in force, else every request would meet an empty cache at the same moment. Whoever needs the store meanwhile
+    puts the new state in force for all, and nobody goes back to the previous one.
+
+    :param pool: its threads ask the store what is published; `reading` makes answers.
+    :param cache_bytes: how many bytes of answers each published state may keep; while one follows another there are
+        two of them.
+    :param monotonic: seconds, never going back.
+    :param spawn: runs work beside the requests.
+    """
+
+    def __init__(
+        self,
+        access: StoreAccess,
+        pool: ThreadPool,
+        reading: ThreadPool,
+        *,
+        freshness_s: float,
+        cache_bytes: int,
+        monotonic: Callable[[], float],
+        spawn: Callable[[Work], Coroutine[Any, Any, None]] = in_background,
+    ) -> None:
+        self.freshness_s = freshness_s
+        self._access = access
+        self._pool = pool
+        self._reading = reading
+        self._cache_bytes = cache_bytes
+        self._monotonic = monotonic
+        self._spawn = spawn
+        self._published: Published | None = None
+        self._successor: Published | None = None
+        self._confirmed_at = self._ask_at = self._asked_at = self._succeed_by = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
+        self._begun = self._done = 0
+
+    def confirmed(self) -> Published | None:
+        """What is published, if that need not be asked for yet.
+
+        :raises StoreError: the store did not answer a moment ago.
+        """
+        self._access.refuse_while_down()
+        now = self._monotonic()
+        self._succeed_in_time(now)
+        return self._published if now < self._ask_at else None
+
+    async def published(self) -> Published | None:
+        """What is published as of at most `freshness_s` ago, or None when nothing is.
+
+        :raises StoreError: the store does not answer.
+        """
+        self._access.refuse_while_down()
+        now = self._monotonic()
+        self._succeed_in_time(now)
+        if now < self._ask_at:
+            return self._published
+        if self._asking is None:
+            self._ask()
+        valid_until = self._confirmed_at + self.freshness_s
+        if now >= valid_until and self._asked_at >= valid_until:
+            await self._wait_for(self._begun if now < self._asked_at + self.freshness_s else self._begun + 1)
+        return self._published
+
+    async def look(self) -> Published | None:
+        """What is published now.
+
+        :raises StoreError: the store does not answer.
+        """
+        await self._wait_for(self._begun + 1)  # what was asked before says nothing about now
+        if self._successor is not None:
+            self._put_in_force(self._successor)
+        return self._published
+
+    async def read(self, published: Published, read: Callable[[Stores, Published], T]) -> T | None:
+        """What `read` finds while `published` is in force, or None when something else is by the end of it.
+
+        :raises StoreError: the store does not answer.
+        :raises Problem: overloaded.
+        """
+
+        def and_look(stores: Stores) -> tuple[T, Publication | None]:
+            return read(stores, published), stores.summaries.published()
+
+        found, publication = await self._reading.run(self._access.call, and_look)
+        return found if publication == published.publication else None
+
+    async def watch(self) -> None:
+        """Ask the store in time also while nobody asks for summaries, and never end."""
+        while True:
+            await asyncio.sleep(max(self.freshness_s / 4, 0.05))
+            if self._asking is None and self._monotonic() >= self._ask_at:
+                with suppress(StoreError):
+                    self._access.refuse_while_down()
+                    self._ask()
+
+    async def _wait_for(self, number: int) -> None:
+        while self._done < number:
+            await asyncio.shield(self._asking or self._ask())
+
+    def _ask(self) -> asyncio.Task[None]:
+        self._begun, self._asked_at = self._begun + 1, self._monotonic()
+        self._asking = asyncio.create_task(self._ask_store(self._begun, self._asked_at))
+        self._asking.add_done_callback(forget_failure)
+        return self._asking
+
+    async def _ask_store(self, number: int, asked_at: float) -> None:
+        work = None
+        try:
+            publication = await self._pool.run(self._access.call, lambda stores: stores.summaries.published())
+            if self._successor is not None and self._successor.publication == publication:
+                self._put_in_force(self._successor)  # it had its time, whatever became of the making
+            elif self._published is None or self._published.publication != publication:
+                work = self._succeed(publication)
+            self._confirmed_at, self._ask_at = asked_at, self._monotonic() + self.freshness_s / 2
+        finally:
+            self._done, self._asking = number, None
+        if work is not None:
+            await self._spawn(work)
+
+    def _succeed(self, publication: Publication | None) -> Work | None:
+        current, now, until = self._published, self._monotonic(), self._confirmed_at + self.freshness_s
+        following = None if publication is None else Published(publication, self._cache_bytes)
+        favourites = current.favourites() if current is not None and following is not None else []
+        if following is None or not favourites:
+            self._put_in_force(following)
+            return None
+        if now >= until or self._successor is not None:  # too late, or too fast, to wait for the making
+            self._put_in_force(following)
+            until = now + self.freshness_s / 2
+        else:
+            self._successor, self._succeed_by = following, until
+        return self._make(following, favourites, until)
+
+    async def _make(self, state: Published, favourites: list[tuple[Hashable, Maker]], until: float) -> None:
+        """Make the `favourites` from `state`, as far as time allows, and put it in force."""
+        try:
+            with suppress(StoreError, Problem):  # of which requests are told
+                for query, make in favourites:
+                    if self._monotonic() >= until or not await self._make_one(state, query, make):
+                        break
+                    await asyncio.sleep(_PAUSE_S)
+        finally:
+            if self._successor is state:  # else somebody needed it before, or a newer is there
+                self._put_in_force(state)
+
+    async def _make_one(self, state: Published, query: Hashable, make: Maker) -> bool:
+        """Whether `state` is still the one published."""
+        if state.has(query):
+            return True
+        try:
+            answer = await self.read(state, make)
+        except Problem:
+            return True  # such as a merchant that is no longer there
+        if answer is None:
+            return False
+        state.keep(query, answer, make)
+        return True
+
+    def _succeed_in_time(self, now: float) -> None:
+        if self._successor is not None and now >= self._succeed_by:
+            self._put_in_force(self._successor)
+
+    def _put_in_force(self, state: Published | None) -> None:
+        self._published, self._successor = state, None

@@ -1,0 +1,116 @@
+"""One published state as this process knows it, with all that was made from it and is kept while it is in force."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+from cachetools import LRUCache
+
+from api.http.etag import Answer
+from core.calendar import Calendar, calendar_named
+from core.stores import Stores
+from core.stores.summaries import Publication
+
+T = TypeVar("T")
+
+Maker = Callable[[Stores, "Published"], Answer]
+"""Makes an answer, encoded as it is kept, from the stores while a published state is in force."""
+
+_KEPT_QUERIES: Final = 4096
+_KEPT_TABLES: Final = 8
+_LONGEST_KEPT_QUERY: Final = 512
+
+
+def version_of(publication: Publication) -> str:
+    """The name of a published state: in ETags, in cursors, and to people."""
+    return f"{publication.generation}-{publication.published_at_ms:x}"
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An answer that is kept, and what makes it from another published state."""
+
+    answer: Answer
+    make: Maker
+    asked_again: int = 0
+
+
+class Published:
+    """A publication, and three caches that end with it: a new version begins with empty ones.
+
+    Queries and answers are kept on the event loop, tables in any thread.
+
+    :param cache_bytes: how many bytes of encoded answers are kept; those not asked for the longest go first.
+    """
+
+    def __init__(self, publication: Publication, cache_bytes: int) -> None:
+        self.publication: Final = publication
+        self.version: Final = version_of(publication)
+        self.calendar: Final[Calendar] = calendar_named(publication.meaning.calendar)
+        self._cache_bytes = cache_bytes
+        self._kept_bytes = 0
+        # Dictionaries whose first entry is the one that was not asked for the longest.
+        self._queries: dict[Hashable, Any] = {}
+        self._answers: dict[Hashable, _Kept] = {}
+        self._lock = threading.Lock()
+        self._tables: LRUCache[Hashable, Any] = LRUCache(_KEPT_TABLES)
+
+    def query(self, text: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+        """The query that `text` stands for, from `make` where it is not known; what `make` raises is not kept.
+
+        Long ones are not kept either: many of them would take much memory.
+        """
+        query = self._queries.pop(text, None)
+        if query is None:
+            query = make()
+            if sum(len(part) for part in text if isinstance(part, str)) > _LONGEST_KEPT_QUERY:
+                return query
+            if len(self._queries) >= _KEPT_QUERIES:
+                del self._queries[next(iter(self._queries))]
+        self._queries[text] = query
+        return cast("T", query)
+
+    def table(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Something large that many answers are made from, such as the totals of all merchants."""
+        with self._lock:
+            if name in self._tables:
+                return cast("T", self._tables[name])
+        made = make()  # outside the lock: of two that make the same at once, the later stays
+        with self._lock:
+            self._tables[name] = made
+        return made
+
+    def answer(self, query: Hashable) -> Answer | None:
+        """The encoded answer that was kept for `query`, if it still is."""
+        kept = self._answers.pop(query, None)
+        if kept is None:
+            return None
+        self._answers[query] = kept
+        kept.asked_again += 1
+        return kept.answer
+
+    def keep(self, query: Hashable, answer: Answer, make: Maker) -> None:
+        """Keep `answer` for `query`, unless it alone is larger than all that may be kept.
+
+        :param make: makes the same answer from another published state.
+        """
+        if answer.size > self._cache_bytes or query in self._answers:
+            return
+        self._answers[query] = _Kept(answer, make)
+        self._kept_bytes += answer.size
+        while self._kept_bytes > self._cache_bytes:
+            self._kept_bytes -= self._answers.pop(next(iter(self._answers))).answer.size
+
+    def has(self, query: Hashable) -> bool:
+        """Whether an answer is kept for `query`; this does not count as asking for it."""
+        return query in self._answers
+
+    def favourites(self) -> list[tuple[Hashable, Maker]]:
+        """What was asked more than once, the most asked first: the query and what makes its answer."""
+        asked_again = [(kept.asked_again, query, kept.make) for query, kept in self._answers.items()]
+        wanted = [entry for entry in asked_again if entry[0]]
+        wanted.sort(key=lambda entry: entry[0], reverse=True)
+        return [(query, make) for _, query, make in wanted]

@@ -1,0 +1,194 @@
+"""Keys: which tokens are valid, for how long, and what each scope allows, at every address."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from asking import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, document, problem, revoke
+from sales import SALES, published_in
+
+from api.auth.api_keys import digest_of, id_in, new_token
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+SERIES = "mode=monthly&type=amount"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return published_in(tmp_path)
+
+
+@pytest.fixture
+def key(url: str) -> str:
+    return add_key(url, [Scope.SUMMARIES], name="کلید")
+
+
+@pytest.fixture
+def api(url: str, key: str) -> Api:
+    return Api(url, KEYS_ONLY)
+
+
+class TestTokens:
+    def test_they_are_random_and_name_their_key(self) -> None:
+        made = [new_token() for _ in range(200)]
+        assert len({key_id for key_id, _ in made}) == len({token for _, token in made}) == 200
+        for key_id, token in made:
+            assert re.fullmatch(r"tss_[a-z2-7]{10}_[A-Za-z0-9_-]{43}", token)
+            assert id_in(token) == key_id
+
+    def test_only_their_digest_is_kept(self, url: str, tmp_path: Path) -> None:
+        token = add_key(url)
+        with open_stores(url, timeout_s=10) as stores:
+            kept = stores.keys.get(str(id_in(token)))
+        assert kept is not None
+        assert kept.digest == hashlib.sha256(token.encode()).digest() == digest_of(token)
+        secret = token.rpartition(f"{kept.id}_")[2].encode()
+        assert all(secret not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
+def test_the_scheme_is_known_in_any_case(api: Api, key: str, scheme: str) -> None:
+    assert api.ask("/api/me", headers={"Authorization": f"{scheme} {key}"}, peer="10.0.0.1").status_code == 200
+
+
+def test_garbage_is_no_key(api: Api, key: str) -> None:
+    basic, twice, split = f"Basic {key}", f"Bearer {key},Bearer {key}", f"Bearer {key[:14]}_{'é' * 21}"
+    for garbage in (
+        "", " ", "Bearer", "Bearer ", key, basic, f"Bearer{key}", f"Bearer {key} x", twice, f"Token {key}",
+        f"Bearer {key[:-1]}", f"Bearer {key}x", f"Bearer {key.upper()}", f"Bearer {key}\xe9", split, "Bearer \xff",
+        f"Bearer tss_{'a' * 10}_{'A' * 43}", "Bearer " + "x" * 5000,
+    ):  # fmt: skip
+        answer = api.ask("/api/me", headers={"Authorization": garbage})
+        assert problem(answer) == (401, "bad-key"), garbage
+        assert answer.headers["www-authenticate"] == 'Bearer realm="transaction summaries"'
+
+
+def test_the_secret_of_another_key_is_wrong(api: Api, url: str, key: str) -> None:
+    other = add_key(url)
+    mixed = other[:15] + key[15:]
+    assert id_in(mixed) == id_in(other)
+    assert problem(api.ask("/api/me", key=mixed)) == (401, "bad-key")
+
+
+def test_an_unknown_key_is_told_like_a_wrong_secret(api: Api, key: str) -> None:
+    unknown, wrong = new_token()[1], key[:-1] + ("A" if key[-1] != "A" else "B")
+    answers = [document(api.ask("/api/me", key=token)) | {"request_id": ""} for token in (unknown, wrong)]
+    assert answers[0] == answers[1]
+
+
+def test_no_key_and_no_part_of_one_is_told_or_logged(api: Api, url: str, key: str) -> None:
+    for token in (key, key[:-1] + "A", new_token()[1]):
+        answer = api.ask(SUMMARY, f"mode={token}&type=amount", key=token, headers={"User-Agent": token})
+        assert token[15:] not in b"".join(api.lines).decode()
+        assert answer.status_code in (400, 401)
+    assert api.log()[0]["key_id"] == id_in(key)
+
+
+def test_a_revoked_key_is_noticed_within_the_freshness(api: Api, url: str, key: str) -> None:
+    assert api.ask("/api/me", key=key).status_code == 200
+    revoke(url, key)
+    api.moment.pass_by()
+    assert problem(api.ask("/api/me", key=key)) == (401, "bad-key")
+
+
+def test_a_key_made_a_moment_ago_is_known_within_the_freshness(api: Api, url: str) -> None:
+    api.ask("/api/me")
+    key = add_key(url)
+    assert api.ask("/api/me", key=key).status_code == 200
+
+
+def test_many_unknown_ids_push_no_key_out_for_long(api: Api, key: str) -> None:
+    for _ in range(50):
+        assert api.ask("/api/me", key=new_token()[1]).status_code == 401
+    assert api.ask("/api/me", key=key).status_code == 200
+
+
+def test_with_a_freshness_of_nothing_every_request_asks_the_store(url: str, key: str) -> None:
+    api = Api(url, {"api_freshness_s": 0})
+    assert api.ask("/api/me", key=key).status_code == 200
+    revoke(url, key)
+    assert api.ask("/api/me", key=key).status_code == 401
+
+
+def test_a_key_cannot_be_looked_up_while_the_store_is_down(url: str, key: str, tmp_path: Path) -> None:
+    api = Api(url)
+    assert api.ask("/api/me", key=key).status_code == 200
+    (tmp_path / "summaries.db").unlink()
+    api.moment.pass_by()
+    answer = api.ask("/api/me", key=key)
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+
+
+NONE, SUM, SEND, OP = (), (Scope.SUMMARIES,), (Scope.NOTIFICATIONS,), (Scope.OPERATE,)
+OVERALL, OF_1, OF_2, OF_NOBODY = (
+    (SUMMARY, SERIES),
+    (SUMMARY, f"{SERIES}&merchant_id=shop-1"),
+    (SUMMARY, f"{SERIES}&merchant_id=shop-2"),
+    (SUMMARY, f"{SERIES}&merchant_id=nobody"),
+)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "merchants", "expected"),
+    [
+        # overall, shop-1, shop-2, nobody, merchants, status, metrics, me, readyz, page
+        (NONE, [], [403, 403, 403, 403, 403, 403, 403, 200, 200, 200]),
+        (SUM, [], [200, 200, 200, 404, 200, 403, 403, 200, 200, 200]),
+        (SEND, [], [403, 403, 403, 403, 403, 403, 403, 200, 200, 200]),
+        (OP, [], [403, 403, 403, 403, 403, 200, 200, 200, 200, 200]),
+        (NONE, ["shop-1"], [403, 200, 403, 403, 200, 403, 403, 200, 200, 200]),
+        (NONE, ["nobody"], [403, 403, 403, 404, 200, 403, 403, 200, 200, 200]),
+        (tuple(Scope), [], [200, 200, 200, 404, 200, 200, 200, 200, 200, 200]),
+        # of a tenant, though made by a version that gave such keys any scope
+        (OP, ["shop-2"], [403, 403, 200, 403, 200, 403, 403, 200, 200, 200]),
+        (tuple(Scope), ["shop-1"], [403, 200, 403, 403, 200, 403, 403, 200, 200, 200]),
+    ],
+)
+def test_a_key_may_what_its_scopes_say(
+    url: str, scopes: tuple[Scope, ...], merchants: list[str], expected: list[int]
+) -> None:
+    token = add_key(url, scopes, merchants)
+    api = Api(url)
+    addresses = [OVERALL, OF_1, OF_2, OF_NOBODY]
+    addresses += [(path, "") for path in (MERCHANTS, "/api/status", "/metrics", "/api/me", "/readyz", "/")]
+    for method in ("GET", "HEAD", "GET"):  # and what was kept is no way around
+        assert [api.ask(*address, method=method, key=token).status_code for address in addresses] == expected
+
+
+def test_without_a_key_there_are_pages_only(api: Api) -> None:
+    for path in (SUMMARY, MERCHANTS, "/api/status", "/metrics", "/api/me"):
+        for method in ("GET", "HEAD", "POST"):
+            assert api.ask(path, method=method).status_code == 401
+        assert api.ask(path, method="OPTIONS").status_code == 200
+    assert [api.ask(path).status_code for path in ("/", "/healthz", "/readyz")] == [200, 200, 200]
+    assert problem(api.ask("/nothing")) == (404, "not-found")
+
+
+def test_what_a_merchants_key_may_not_see_is_the_same_whether_or_not_it_exists(url: str) -> None:
+    token = add_key(url, merchants=["shop-1"])
+    api = Api(url)
+    answers = [document(api.ask(*address, key=token)) | {"request_id": ""} for address in (OF_2, OF_NOBODY)]
+    assert answers[0] == answers[1]
+    assert answers[0]["type"] == "/problems/out-of-scope"
+    assert "all merchants together" in document(api.ask(*OVERALL, key=token))["detail"]
+
+
+def test_before_anything_is_built_scopes_count_too(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    token = add_key(url, merchants=["shop-1"])
+    api = Api(url)
+    assert [api.ask(*address, key=token).status_code for address in (OVERALL, OF_1, OF_2)] == [403, 503, 403]
+
+
+def test_me_says_what_the_key_may(url: str, api: Api, key: str) -> None:
+    me = api.ask("/api/me", key=key).json
+    assert me["open"] is False
+    assert me["key"] == {"id": id_in(key), "name": "کلید"}
+    assert (me["scopes"], me["merchants"]) == (["summaries"], [])
+    mine = api.ask("/api/me", key=add_key(url, merchants=sorted(SALES))).json
+    assert (mine["scopes"], mine["merchants"]) == ([], sorted(SALES))

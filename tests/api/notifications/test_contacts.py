@@ -1,0 +1,138 @@
+"""Where users are reached: addresses in the form in which they are kept, for whatever users are called."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from asking import Api, problem, wrong
+from sending import contacts_of, send
+
+from core.stores import open_stores
+
+pytest_plugins = ["notifications_fixtures"]
+
+_SARA = contacts_of("sara")
+_ALL = {
+    "sms": "0912 345 6789",
+    "email": "Sara@EXAMPLE.com",
+    "telegram": "@sara_shop",
+    "webhook": "https://Shop.example/hook?a=1",
+}
+_KEPT = {
+    "sms": "+989123456789",
+    "email": "Sara@example.com",
+    "telegram": "@sara_shop",
+    "webhook": "https://shop.example/hook?a=1",
+}
+
+
+def _put(api: Api, contacts: Any, path: str = _SARA) -> Any:
+    return send(api, path, {"contacts": contacts}, method="PUT")
+
+
+def test_addresses_are_answered_and_kept_in_their_one_form(store_url: str) -> None:
+    open_stores(store_url, timeout_s=10).close()
+    api = Api(store_url)
+
+    answer = _put(api, _ALL)
+
+    assert (answer.status_code, answer.json) == (200, {"tenant": "operator", "user_id": "sara", "contacts": _KEPT})
+    assert api.ask(_SARA).json == answer.json
+
+
+def test_of_an_unknown_user_there_are_none(api: Api) -> None:
+    assert api.ask(contacts_of("nobody")).json == {"tenant": "operator", "user_id": "nobody", "contacts": {}}
+
+
+def test_others_than_those_that_are_given_are_gone(api: Api) -> None:
+    _put(api, _ALL)
+
+    assert _put(api, {"sms": "+989351112233"}).json["contacts"] == {"sms": "+989351112233"}
+    assert _put(api, {}).json["contacts"] == api.ask(_SARA).json["contacts"] == {}
+
+
+def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_kept(api: Api) -> None:
+    _put(api, _ALL)
+    contacts = {"sms": "12", "email": "sara", "telegram": 5, "webhook": "ftp://x", "fax": "1"}
+
+    answer = send(api, _SARA, {"contacts": contacts, "x": 1}, method="PUT")
+
+    assert set(wrong(answer)) == {"x", *(f"contacts.{channel}" for channel in contacts)}
+    assert "12" not in wrong(answer)["contacts.sms"]
+    assert api.ask(_SARA).json["contacts"] == _KEPT
+
+
+@pytest.mark.parametrize(
+    "contacts",
+    [
+        None,
+        [],
+        "sms",
+        {"sms": None},
+        {"sms": ""},
+        {"sms": ["+989123456789"]},
+        {"email": "a\ud800@b.example"},
+        {"webhook": "https://x.example/" + "a" * 2048},
+        {f"c{number}": "x" for number in range(17)},
+    ],
+)
+def test_what_is_no_address_is_refused(api: Api, contacts: Any) -> None:
+    assert wrong(_put(api, contacts))
+
+
+def test_contacts_are_needed(api: Api) -> None:
+    assert wrong(send(api, _SARA, {}, method="PUT")) == {"contacts": "is needed"}
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        "a/b",
+        "/",
+        "//",
+        "a//b/",
+        "contacts",
+        "x/contacts",
+        "50%",
+        "%2F",
+        "a b+c",
+        "سارا",
+        "🎉",
+        "a?b#c",
+        "..",
+        "a;b=c",
+        "ش" * 128,
+    ],
+)
+def test_a_user_may_be_called_anything(api: Api, user_id: str) -> None:
+    path = contacts_of(quote(user_id, safe=""))
+
+    assert _put(api, {"sms": "09123456789"}, path).json == api.ask(path).json
+    assert api.ask(path).json == {
+        "tenant": "operator",
+        "user_id": user_id,
+        "contacts": {"sms": "+989123456789"},
+    }
+
+
+def test_users_of_similar_names_are_not_the_same(api: Api) -> None:
+    for user_id in ("a", "A", "a/", "a ", "%61", "a/contacts", "\u0643", "\u06a9"):
+        _put(api, {"telegram": f"@name_{ord(user_id[0])}_{len(user_id)}"}, contacts_of(quote(user_id, safe="")))
+
+    assert api.ask(contacts_of("a")).json["contacts"] == {"telegram": "@name_97_1"}
+    assert api.ask(contacts_of("%D9%83")).json["contacts"] == {"telegram": "@name_1603_1"}
+
+
+@pytest.mark.parametrize("encoded", ["%ff", "%ed%a0%80", "a%00b", "a%0ab", "%ef%bf%bd", "u" * 129, "%e2%80%a8"])
+def test_a_user_id_that_cannot_be_one_is_refused(api: Api, encoded: str) -> None:
+    assert set(wrong(api.ask(contacts_of(encoded)))) == {"user_id"}
+    assert set(wrong(_put(api, {}, contacts_of(encoded)))) == {"user_id"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/users//contacts", "/api/users/contacts", "/api/users/a/contacts/", "/api/users/a"]
+)
+def test_what_is_no_path_of_a_user_is_not_there(api: Api, path: str) -> None:
+    assert problem(api.ask(path)) == (404, "not-found")

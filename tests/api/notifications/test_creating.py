@@ -1,0 +1,198 @@
+"""Asking for a message to be sent: what is kept and answered, and what a repetition does."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from asking import Api, add_key, problem, wrong
+from examples import NOW_MS
+from sending import NEW, NOTIFICATIONS, happen, send
+
+from core.instants import iso_instant
+from core.notifications.events import EventKind
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+pytest_plugins = ["notifications_fixtures"]
+
+_NOW = iso_instant(NOW_MS)
+
+
+def test_a_notification_is_kept_with_a_pending_log_for_each_channel(api: Api) -> None:
+    answer = send(api)
+
+    assert answer.status_code == 201
+    told = answer.json
+    assert {name: told[name] for name in NEW} == NEW
+    assert (told["status"], told["locale"], told["created_at"], told["expires_at"]) == ("pending", "fa", _NOW, None)
+    assert [(log["channel"], log["status"], log["attempts"], log["history"]) for log in told["logs"]] == [
+        ("sms", "pending", 0, []),
+        ("email", "pending", 0, []),
+    ]
+
+
+def test_where_it_says_it_is_it_is(api: Api) -> None:
+    made = send(api)
+
+    assert made.headers["location"] == f"{NOTIFICATIONS}/{made.json['id']}"
+    assert api.ask(made.headers["location"]).json == made.json
+
+
+def test_it_is_given_to_the_queue_and_to_the_sweep_ten_seconds_later(api: Api, url: str, queued: list[str]) -> None:
+    made = send(api).json["id"]
+
+    assert queued == [made]
+    with open_stores(url, timeout_s=10) as stores:
+        assert stores.notifications.due(NOW_MS + 9_999, 10) == []
+        assert stores.notifications.due(NOW_MS + 10_000, 10) == [made]
+
+
+def test_the_key_it_came_with_is_kept(api: Api, url: str) -> None:
+    token = add_key(url, [Scope.NOTIFICATIONS])
+
+    made = send(api, key=token).json["id"]
+
+    with open_stores(url, timeout_s=10) as stores:
+        kept = stores.notifications.get(made)
+        assert kept is not None
+        assert kept.notification.sender_key_id == token.split("_")[1]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00.000Z"),
+        ("2030-01-01T03:30:00.1234567+03:30", "2030-01-01T00:00:00.123Z"),
+        ("9999-12-31T23:59:59.999z", "9999-12-31T23:59:59.999Z"),
+        (None, None),
+    ],
+)
+def test_an_expiry_is_kept_as_an_instant_in_utc(api: Api, written: str | None, kept: str | None) -> None:
+    made = send(api, body=NEW | {"expires_at": written})
+
+    assert (made.status_code, made.json["expires_at"]) == (201, kept)
+
+
+@pytest.mark.parametrize(
+    ("written", "detail"),
+    [
+        (_NOW, "is in the past: the message would never be sent"),
+        ("0001-01-01T00:00:00+23:59", "is in the past: the message would never be sent"),
+        ("9999-12-31T23:59:59-00:01", "is after the year 9999"),
+        ("2030-01-01T00:00:00", "must be an instant"),
+        ("2030-01-01", "must be an instant"),
+        ("1900000000", "must be an instant"),
+        ("۲۰۳۰-۰۱-۰۱T00:00:00Z", "must be an instant"),
+        ("2030-13-01T00:00:00Z", "Input should be a valid datetime"),
+        (1_900_000_000, "must be an instant"),
+    ],
+)
+def test_another_expiry_is_refused(api: Api, written: Any, detail: str) -> None:
+    assert wrong(send(api, body=NEW | {"expires_at": written}))["expires_at"].startswith(detail)
+
+
+def test_windows_line_ends_are_line_ends(api: Api) -> None:
+    assert send(api, body=NEW | {"body": "one\r\ntwo"}).json["body"] == "one\ntwo"
+
+
+def test_persian_text_with_its_joiners_stays_what_it_is(api: Api) -> None:
+    text = "می‌خواهم ۱۲٬۳۴۵ ریال 🎉"
+
+    assert send(api, body=NEW | {"title": text}).json["title"] == text
+
+
+def test_a_repetition_makes_nothing_new_and_is_answered_like_the_first(api: Api) -> None:
+    first, again = send(api, repeatable="order-1"), send(api, repeatable="order-1")
+
+    assert (again.status_code, again.headers["location"]) == (201, first.headers["location"])
+    assert again.json == first.json
+    assert len(api.ask(NOTIFICATIONS).json["notifications"]) == 1
+
+
+def test_a_repetition_may_write_the_same_differently(api: Api) -> None:
+    send(api, body=NEW | {"expires_at": "2030-01-01T00:00:00Z"}, repeatable="order-1")
+
+    again = send(api, body={"expires_at": "2030-01-01T03:30:00+03:30", "locale": "fa", **NEW}, repeatable="order-1")
+
+    assert again.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"user_id": "reza"}, {"title": "x"}, {"body": "x"}, {"channels": ["email", "sms"]}, {"channels": ["sms"]},
+     {"locale": "en"}, {"expires_at": "2030-01-01T00:00:00Z"}],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_another_request_with_the_same_key_is_refused_and_changes_nothing(api: Api, change: dict[str, Any]) -> None:
+    first = send(api, repeatable="order-1")
+
+    assert problem(send(api, body=NEW | change, repeatable="order-1")) == (422, "idempotency-conflict")
+    assert api.ask(first.headers["location"]).json == first.json
+
+
+def test_the_first_request_is_repeated_also_after_its_message_has_expired(api: Api) -> None:
+    body = NEW | {"expires_at": iso_instant(NOW_MS + 1000)}
+    first = send(api, body=body, repeatable="order-1")
+    api.clock = lambda: NOW_MS + 2000
+
+    again = send(api, body=body, repeatable="order-1")
+
+    assert (again.status_code, again.json["id"]) == (201, first.json["id"])
+    assert wrong(send(api, body=body, repeatable="order-2")) == wrong(send(api, body=body))
+    for wrong_too in ({"title": "x"}, {"title": " "}, {"channels": ["fax"]}):
+        other = body | wrong_too
+        assert wrong(send(api, body=other, repeatable="order-1")) == wrong(send(api, body=other))
+
+
+def test_a_repetition_tells_what_became_of_it_and_queues_only_what_is_open(
+    api: Api, url: str, queued: list[str]
+) -> None:
+    made = send(api, body=NEW | {"channels": ["sms"]}, repeatable="order-1").json["id"]
+    happen(url, made, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
+
+    again = send(api, body=NEW | {"channels": ["sms"]}, repeatable="order-1")
+
+    assert (again.status_code, again.json["status"]) == (201, "sent")
+    assert queued == [made]
+
+
+def test_the_idempotency_keys_of_two_tenants_do_not_meet_and_those_of_one_outlive_its_api_keys(
+    api: Api, url: str
+) -> None:
+    allowed = [Scope.NOTIFICATIONS]
+    tenants: tuple[list[str | None], ...] = (
+        [None, add_key(url, allowed)],  # of the operator, once without a key
+        [add_key(url, allowed, tenant="acme"), add_key(url, allowed, ["m1"], tenant="acme")],
+        [add_key(url, allowed, ["m1", "m2"]), add_key(url, allowed, ["m2", "m1"])],
+        [add_key(url, allowed, ["m1"])],
+    )
+    api.moment.pass_by()
+
+    made: list[tuple[int, str]] = []
+    for number, tokens in enumerate(tenants):
+        changed = NEW | {"title": f"of tenant {number}"}
+        for token in tokens:
+            answer = send(api, body=changed, key=token, repeatable="order-1")
+            assert answer.status_code == 201
+            made.append((number, answer.json["id"]))
+
+    assert len(set(made)) == len({found for _, found in made}) == len(tenants)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é"])
+def test_an_idempotency_key_that_is_none_is_refused(api: Api, key: str) -> None:
+    assert "Idempotency-Key" in wrong(send(api, repeatable=key))
+
+
+def test_many_at_once_with_one_key_make_one(store_url: str) -> None:
+    open_stores(store_url, timeout_s=10).close()
+    apis = [Api(store_url), Api(store_url)]  # two processes, as far as the store can tell
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: send(apis[number % 2], repeatable="order-1"), range(24)))
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    assert len(apis[0].ask(NOTIFICATIONS).json["notifications"]) == 1

@@ -1,0 +1,202 @@
+"""Who is told of which summaries: making, listing and ending subscriptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from asking import Api, add_key, problem, wrong
+from examples import NOW_MS
+from falcon.testing import Result
+from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, send
+
+from core.instants import iso_instant
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+pytest_plugins = ["notifications_fixtures"]
+
+_FULL = SUBSCRIPTION | {"merchant_id": "tea/خانه", "modes": ["monthly", "daily"], "locale": "en", "channels": ["email"]}
+
+
+def _subscribe(api: Api, *, key: str | None = None, repeatable: str | None = None, **changes: Any) -> Result:
+    return send(api, SUBSCRIPTIONS, SUBSCRIPTION | changes, key=key, repeatable=repeatable)
+
+
+def _listed(api: Api, query: str = "", key: str | None = None) -> list[str]:
+    return [told["id"] for told in api.ask(SUBSCRIPTIONS, query, key=key).json["subscriptions"]]
+
+
+def test_a_subscription_is_kept_and_found_where_it_says(store_url: str) -> None:
+    open_stores(store_url, timeout_s=10).close()
+    api = Api(store_url)
+
+    made = send(api, SUBSCRIPTIONS, _FULL)
+
+    assert made.status_code == 201
+    assert made.headers["location"] == f"{SUBSCRIPTIONS}/{made.json['id']}"
+    told = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"], "tenant": "operator"}
+    assert made.json == _FULL | told | {"modes": ["daily", "monthly"]}
+    assert api.ask(made.headers["location"]).json == made.json
+    assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [made.json]}
+
+
+def test_without_a_merchant_it_is_of_all_together_in_persian(api: Api) -> None:
+    made = _subscribe(api).json
+
+    assert (made["merchant_id"], made["locale"]) == (None, "fa")
+
+
+def test_the_same_again_is_the_one_there_is_and_not_a_second_that_tells_twice(api: Api) -> None:
+    first = _subscribe(api, channels=["sms", "email"])
+    again = _subscribe(api, channels=["email", "sms"])
+    named = _subscribe(api, channels=["sms", "email"], repeatable="a")
+
+    assert (again.status_code, again.json) == (named.status_code, named.json) == (200, first.json)
+    assert "location" not in again.headers
+    assert _listed(api) == [first.json["id"]]
+
+
+def test_after_its_end_the_same_makes_another(api: Api) -> None:
+    first = _subscribe(api)
+    send(api, first.headers["location"], {}, method="DELETE")
+    second = _subscribe(api)
+
+    assert second.status_code == 201
+    assert _listed(api) == [second.json["id"]] != [first.json["id"]]
+
+
+def test_a_list_comes_in_pages_that_lead_to_one_another(api: Api) -> None:
+    made = []
+    for number in range(5):
+        api.clock = lambda number=number: NOW_MS + number  # type: ignore[misc]
+        made.append(_subscribe(api, user_id=f"u{number}").json["id"])
+    listed, target = [], f"{SUBSCRIPTIONS}?limit=2"
+    while target:
+        path, _, query = target.partition("?")
+        answer = api.ask(path, query)
+        page = [told["id"] for told in answer.json["subscriptions"]]
+        assert len(page) <= 2
+        listed += page
+        target = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+
+    assert listed == made
+
+
+def test_a_page_does_not_show_that_there_are_subscriptions_to_other_summaries(api: Api, url: str) -> None:
+    token, other = (
+        add_key(url, [Scope.NOTIFICATIONS], [merchant_id], tenant="acme")
+        for merchant_id in ("tea-house", "book-market")
+    )
+    for number, (key, merchant_id) in enumerate(
+        [(other, "book-market"), (token, "tea-house"), (other, "book-market")] * 2
+    ):
+        api.clock = lambda number=number: NOW_MS + number  # type: ignore[misc]
+        _subscribe(api, key=key, merchant_id=merchant_id, user_id=f"u{number}")
+
+    first = api.ask(SUBSCRIPTIONS, "limit=1", key=token)
+    assert [told["user_id"] for told in first.json["subscriptions"]] == ["u1"]
+    path, _, query = first.headers["link"].partition(">")[0].removeprefix("<").partition("?")
+    second = api.ask(path, query, key=token)
+    assert [told["user_id"] for told in second.json["subscriptions"]] == ["u4"]
+    assert "link" not in second.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [("limit=0&cursor=", {"limit", "cursor"}), ("limit=1001", {"limit"}), ("cursor=x", {"cursor"})],
+)
+def test_wrong_pages_are_told(api: Api, query: str, names: set[str]) -> None:
+    assert set(wrong(api.ask(SUBSCRIPTIONS, query))) == names
+
+
+def test_a_cursor_is_of_its_own_list_only(api: Api) -> None:
+    for user_id in ("u1", "u2"):
+        _subscribe(api, user_id=user_id)
+        send(api, body=NEW | {"user_id": user_id})
+    lists = (SUBSCRIPTIONS, NOTIFICATIONS)
+    cursors = [api.ask(path, "limit=1").headers["link"].partition("cursor=")[2].partition(">")[0] for path in lists]
+    for path, cursor in zip(lists, reversed(cursors), strict=True):
+        assert set(wrong(api.ask(path, f"limit=1&cursor={cursor}"))) == {"cursor"}
+
+
+def test_a_list_is_of_one_user_or_all(api: Api) -> None:
+    mine, other = _subscribe(api).json["id"], _subscribe(api, user_id="رضا").json["id"]
+
+    assert set(_listed(api)) == {mine, other}
+    assert _listed(api, "user_id=%D8%B1%D8%B6%D8%A7") == [other]
+    assert set(wrong(api.ask(SUBSCRIPTIONS, "user_id=&status=x"))) == {"user_id", "status"}
+
+
+def test_an_ended_one_is_not_listed_any_more_and_stays_ended_when_it_was(api: Api) -> None:
+    where = _subscribe(api).headers["location"]
+    first = send(api, where, b"", method="DELETE")
+    api.clock = lambda: NOW_MS + 5000
+    again = send(api, where, {}, method="DELETE")
+
+    assert (first.status_code, first.json["ended_at"]) == (200, iso_instant(NOW_MS))
+    assert again.json == first.json == api.ask(where).json
+    assert _listed(api) == []
+
+
+@pytest.mark.parametrize("subscription_id", ["a" * 26, "x", "%00", "é"])
+def test_there_is_none_of_another_id(api: Api, subscription_id: str) -> None:
+    assert problem(api.ask(f"{SUBSCRIPTIONS}/{subscription_id}")) == (404, "unknown-subscription")
+    answer = send(api, f"{SUBSCRIPTIONS}/{subscription_id}", {}, method="DELETE")
+    assert problem(answer) == (404, "unknown-subscription")
+
+
+def test_a_repetition_makes_nothing_new_also_when_it_has_ended(api: Api) -> None:
+    first = _subscribe(api, repeatable="a")
+    api.clock = lambda: NOW_MS + 5000
+    again = _subscribe(api, repeatable="a")
+    send(api, first.headers["location"], {}, method="DELETE")
+    ended = _subscribe(api, repeatable="a")
+
+    assert (again.status_code, again.json, again.headers["location"]) == (201, first.json, first.headers["location"])
+    assert (ended.status_code, ended.json["ended_at"]) == (201, iso_instant(NOW_MS + 5000))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"user_id": "reza"}, {"modes": ["weekly"]}, {"channels": ["email"]}, {"merchant_id": "x"}, {"locale": "en"}],
+)
+def test_another_request_with_the_same_key_is_refused(api: Api, change: dict[str, Any]) -> None:
+    _subscribe(api, repeatable="a")
+
+    assert problem(_subscribe(api, repeatable="a", **change)) == (422, "idempotency-conflict")
+    assert len(_listed(api)) == 1
+
+
+def test_the_same_idempotency_key_may_make_a_notification_too(api: Api) -> None:
+    notification, subscription = send(api, repeatable="a"), _subscribe(api, repeatable="a")
+
+    assert (notification.status_code, subscription.status_code) == (201, 201)
+    assert notification.json["id"] != subscription.json["id"]
+
+
+def test_whoever_subscribes_must_be_allowed_to_read_these_summaries(api: Api, url: str) -> None:
+    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"])
+
+    assert _subscribe(api, key=token, merchant_id="tea-house").status_code == 201
+    assert problem(_subscribe(api, key=token, merchant_id="book-market")) == (403, "out-of-scope")
+    assert problem(_subscribe(api, key=token)) == (403, "out-of-scope")
+    of_all = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
+    assert _subscribe(api, key=of_all, user_id="reza").status_code == 201
+
+
+def test_subscriptions_to_other_summaries_are_nobody_s_business(api: Api, url: str) -> None:
+    everything = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
+    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
+    mine, *others = (
+        send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"merchant_id": merchant_id}, "tenant=acme", key=everything)
+        for merchant_id in ("tea-house", "book-market", None)
+    )
+
+    assert _listed(api, key=token) == [mine.json["id"]]
+    assert api.ask(mine.headers["location"], key=token).status_code == 200
+    for other in others:
+        assert problem(api.ask(other.headers["location"], key=token)) == (403, "out-of-scope")
+        refused = send(api, other.headers["location"], {}, method="DELETE", key=token)
+        assert problem(refused) == (403, "out-of-scope")
+        assert api.ask(other.headers["location"], key=everything).json["ended_at"] is None

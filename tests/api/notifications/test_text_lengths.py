@@ -1,0 +1,42 @@
+"""Texts that a gateway would never take are refused when they come, and not when they are sent."""
+
+from __future__ import annotations
+
+import pytest
+from asking import Api, wrong
+from sending import NEW, send
+
+pytest_plugins = ["notifications_fixtures"]
+
+_SENDERS = "sms=kavenegar,telegram=telegram,email=smtp"
+
+
+@pytest.fixture
+def strict(url: str, queued: list[str]) -> Api:
+    return Api(url, {"notify_senders": _SENDERS}, queue=queued.append)
+
+
+def test_each_channel_that_cannot_carry_the_text_is_named_with_its_limit(strict: Api, queued: list[str]) -> None:
+    long = NEW | {"title": "س" * 200, "body": "س" * 4000, "channels": ["sms", "email", "telegram"]}
+    told = send(strict, body=long)
+    assert set(wrong(told)) == {"body"}
+    assert [error["detail"].partition(": ")[0] for error in told.json["errors"]] == [
+        "is too long for sms",
+        "is too long for telegram",
+    ]
+    assert "at most 900 characters in 10 are sent" in told.text
+    assert "Telegram takes 4096" in told.text
+    assert (queued, strict.ask("/api/notifications").json["notifications"]) == ([], [])
+
+
+@pytest.mark.parametrize(("channel", "length"), [("sms", 660), ("telegram", 4000), ("email", 4000)])
+def test_what_its_channels_can_carry_is_taken(strict: Api, channel: str, length: int) -> None:
+    assert send(strict, body=NEW | {"body": "س" * length, "channels": [channel]}).status_code == 201
+
+
+def test_a_repetition_is_answered_although_another_sender_would_not_take_it_any_more(url: str, strict: Api) -> None:
+    long = NEW | {"body": "س" * 4000, "channels": ["sms"]}
+    first = send(Api(url), body=long, repeatable="a")
+    assert first.status_code == 201
+    assert send(strict, body=long, repeatable="a").json == first.json
+    assert wrong(send(strict, body=long, repeatable="b"))

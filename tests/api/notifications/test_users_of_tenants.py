@@ -1,0 +1,118 @@
+"""Users of one id in several tenants: whom the operator means; and what came before there were tenants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from asking import Api, add_key, problem, wrong
+from examples import NOW_MS
+from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, send
+
+from core.notifications.model import Notification, derived_id, digest_of
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+pytest_plugins = ["notifications_fixtures"]
+
+_MINE, _THEIRS = {"sms": "+989123456789"}, {"sms": "+989351112233"}
+_SARA = contacts_of("sara")
+
+
+@pytest.fixture
+def acme(url: str) -> str:
+    """A key of the tenant acme, which may read the summaries of a merchant."""
+    return add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
+
+
+def _put(api: Api, contacts: dict[str, str], query: str = "", key: str | None = None) -> int:
+    return send(api, _SARA, {"contacts": contacts}, query, method="PUT", key=key).status_code
+
+
+def test_a_user_of_one_tenant_is_read_without_naming_it(api: Api, acme: str) -> None:
+    assert api.ask(_SARA).json == {"tenant": "operator", "user_id": "sara", "contacts": {}}
+    _put(api, _THEIRS, key=acme)
+    assert api.ask(_SARA).json == {"tenant": "acme", "user_id": "sara", "contacts": _THEIRS}
+
+
+def test_of_a_user_of_several_tenants_the_operator_has_to_name_one(api: Api, acme: str) -> None:
+    assert _put(api, _MINE) == 200
+    assert _put(api, _THEIRS, key=acme) == 200
+
+    told = wrong(api.ask(_SARA))
+    assert told == {"tenant": "is needed: a user of this id may be of the tenants acme, operator"}
+    assert api.ask(_SARA, "tenant=acme").json["contacts"] == _THEIRS
+    assert api.ask(_SARA, "tenant=operator").json["contacts"] == _MINE
+    assert api.ask(_SARA, key=acme).json["contacts"] == _THEIRS
+
+
+def test_what_the_operator_sends_never_goes_to_a_user_whom_a_tenant_has_made_before(api: Api, acme: str) -> None:
+    """Else a tenant that guesses an id would receive what is meant for the operator's user, or learn its address."""
+    _put(api, _THEIRS, key=acme)
+
+    writes = (
+        (NOTIFICATIONS, "POST", NEW),
+        (SUBSCRIPTIONS, "POST", SUBSCRIPTION),
+        (_SARA, "PUT", {"contacts": _MINE}),
+    )
+    for path, method, body in writes:
+        assert set(wrong(send(api, path, body, method=method))) == {"tenant"}
+        for tenant in ("operator", "acme"):
+            answer = send(api, path, body, f"tenant={tenant}", method=method)
+            assert (answer.status_code in (200, 201), answer.json["tenant"]) == (True, tenant)
+    assert send(api, body=NEW | {"user_id": "reza"}).json["tenant"] == "operator"
+
+
+def test_a_user_who_is_only_subscribed_is_one_of_the_tenant_too(api: Api, acme: str) -> None:
+    send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"merchant_id": "tea-house"}, key=acme)
+    assert "acme" in wrong(send(api, _SARA, {"contacts": _MINE}, method="PUT"))["tenant"]
+
+
+@pytest.mark.parametrize("path", [NOTIFICATIONS, SUBSCRIPTIONS, _SARA])
+def test_a_tenant_that_there_is_not_is_told_to_the_operator_only(api: Api, url: str, acme: str, path: str) -> None:
+    add_key(url, [Scope.NOTIFICATIONS], tenant="other")
+    assert "keys list" in wrong(api.ask(path, "tenant=acmee"))["tenant"]
+    refused = [api.ask(path, f"tenant={name}", key=acme) for name in ("acmee", "other", "operator")]
+    assert {problem(answer) for answer in refused} == {(403, "out-of-scope")}
+    assert len({answer.json["detail"] for answer in refused}) == 1
+    assert api.ask(path, "tenant=acme", key=acme).status_code == 200
+    assert set(wrong(api.ask(path, "tenant=&x=1"))) == {"tenant", "x"}
+
+
+def test_a_request_is_repeated_also_when_a_tenant_has_made_a_user_of_that_id_meanwhile(api: Api, acme: str) -> None:
+    first = [send(api, repeatable="a"), send(api, SUBSCRIPTIONS, SUBSCRIPTION, repeatable="a")]
+    _put(api, _THEIRS, key=acme)
+
+    again = [send(api, repeatable="a"), send(api, SUBSCRIPTIONS, SUBSCRIPTION, repeatable="a")]
+
+    assert [answer.json for answer in again] == [answer.json for answer in first]
+    assert problem(send(api, query="tenant=acme", repeatable="a")) == (422, "idempotency-conflict")
+
+
+@pytest.mark.parametrize("tenant", ["acme", "operator"])
+def test_a_request_that_came_before_there_were_tenants_is_still_known_to_the_tenant_of_its_key(
+    api: Api, url: str, acme: str, tenant: str
+) -> None:
+    key_id = acme.split("_")[1]
+    digest = digest_of(NEW["user_id"], NEW["title"], NEW["body"], "fa", "None", *NEW["channels"])
+    earlier = Notification(
+        id=derived_id("idempotency", "notification", key_id, "order-1"),
+        user_id=NEW["user_id"],
+        title=NEW["title"],
+        body=NEW["body"],
+        channels=tuple(NEW["channels"]),
+        locale="fa",
+        created_at_ms=NOW_MS - 1000,
+        sender_key_id=key_id,
+        request_digest=digest,
+        tenant=tenant,
+    )
+    with open_stores(url, timeout_s=10) as stores:
+        stores.notifications.add(earlier, NOW_MS)
+        stores.notifications.add(replace(earlier, id=derived_id("other")), NOW_MS)
+
+    repeated = send(api, key=acme, repeatable="order-1")
+
+    assert (repeated.status_code, repeated.json["id"] == earlier.id) == (201, tenant == "acme")
+    changed = send(api, body=NEW | {"title": "t"}, key=acme, repeatable="order-1")
+    assert problem(changed) == (422, "idempotency-conflict")

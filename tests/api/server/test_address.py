@@ -1,0 +1,30 @@
+"""API_BIND: what it may be, and what a person is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.server.address import Address, parse_address
+from core.errors import SettingsError
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "url"),
+    [
+        ("127.0.0.1:8000", Address("127.0.0.1", 8000), "http://127.0.0.1:8000/"),
+        ("0.0.0.0:80", Address("0.0.0.0", 80), "http://127.0.0.1:80/"),
+        ("localhost:0", Address("localhost", 0), "http://localhost:0/"),
+        ("[::1]:8000", Address("::1", 8000), "http://[::1]:8000/"),
+        ("[::]:8000", Address("::", 8000), "http://[::1]:8000/"),
+        ("unix:/run/api.sock", Address("unix:/run/api.sock", None), "unix:/run/api.sock"),
+    ],
+)
+def test_an_address_is_what_it_was_written_as(text: str, address: Address, url: str) -> None:
+    assert parse_address(text) == address
+    assert (address.bind, address.url) == (text, url)
+
+
+@pytest.mark.parametrize("text", ["", "8000", ":8000", "127.0.0.1", "127.0.0.1:", "h:65536", "h:-1", "a b:1", "::1:80"])
+def test_anything_else_is_refused_by_name(text: str) -> None:
+    with pytest.raises(SettingsError, match="API_BIND is"):
+        parse_address(text)

@@ -1,0 +1,332 @@
+"""The server from its start to its end: what it says, what it survives, and how it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from asking import add_key
+from sales import publish
+from serving_server import ROOT, Client, Server, environment, eventually, request, serving, sqlite_url
+
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+JSON = "Content-Type: application/json"
+STORE_TIMEOUT_S = 1.5
+"""How long a request takes that meets a store which does not answer."""
+STOP_S = 25
+"""Within which a server stops that waits for no client, on a noisy machine; it gives kept connections 2 s."""
+
+
+@contextmanager
+def silent_store() -> Iterator[str]:
+    """The URL of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        yield f"mongodb://user:secret@127.0.0.1:{listener.getsockname()[1]}/summaries"
+
+
+def messages(server: Server) -> list[str]:
+    """What the server said of itself, each line being one JSON object of the fields that all lines have."""
+    lines = [json.loads(line) for line in server.err.splitlines()]
+    assert all({"time", "level", "event"} <= line.keys() for line in lines)
+    return [line["message"] for line in lines]
+
+
+def total_of(server: Server, name: str) -> float:
+    """The sum of a metric over its labels, in all workers together."""
+    found = re.findall(rf"(?m)^{name}(?:{{.*}})? ([0-9.e+]+)$", server.ask("/metrics").body.decode())
+    return sum(map(float, found))
+
+
+def test_the_start_says_what_is_served_and_to_whom(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    with serving(tmp_path) as server:
+        pass
+    said = messages(server)
+    assert f"Summaries are served at http://127.0.0.1:{server.port}/" in said
+    assert any(f"The store is {sqlite_url(tmp_path)}: " in line and "1402/12/27 to 1403/12/30" in line for line in said)
+    assert any(line.startswith("Programs on this host are served without a key") for line in said)
+    assert any(
+        line.endswith("There is no valid key: python -m api keys add NAME --summaries makes one.") for line in said
+    )
+
+
+def test_the_start_says_that_keys_are_needed_and_that_nothing_is_published(tmp_path: Path) -> None:
+    add_key(sqlite_url(tmp_path), [Scope.OPERATE])
+    with serving(tmp_path, API_ACCESS="keys") as server:
+        assert server.ask("/api/me").status == 401
+    said = messages(server)
+    assert any(line.startswith("Programs need a key, and people a link") for line in said)
+    assert any("nothing is published there yet" in line for line in said)
+
+
+def test_a_server_without_a_store_serves_as_soon_as_there_is_one(tmp_path: Path) -> None:
+    path = "/api/transactions/summary?mode=monthly&type=count"
+    with serving(tmp_path, API_FRESHNESS_S="0.1") as server:
+        eventually(lambda: any("nothing was built there yet" in line for line in messages(server)))
+        assert server.ask(path).status == 503
+        publish(sqlite_url(tmp_path))
+        eventually(lambda: server.ask(path).status == 200)
+
+
+def test_a_store_that_does_not_answer_is_told_without_its_password_and_a_stop_lets_its_request_finish(
+    tmp_path: Path,
+) -> None:
+    with (
+        silent_store() as url,
+        serving(tmp_path, STORE_URL=url, API_STORE_TIMEOUT_S=str(STORE_TIMEOUT_S)) as server,
+    ):
+        assert server.ask("/healthz").status == 200
+        with server.client() as client:
+            client.send(request("/readyz"))
+            time.sleep(STORE_TIMEOUT_S / 3)
+            server.process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            answer = client.answer()
+            assert (answer.status, answer.header("Connection")) == (503, "close")
+        assert server.wait() == 0
+        assert time.monotonic() - began < STORE_TIMEOUT_S + STOP_S
+        assert "secret" not in server.out + server.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_answers_who_has_just_come_and_waits_neither_for_the_idle_nor_for_the_slow_and_leaves_no_file(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server:
+        assert server.ask().status == 200
+        with server.client() as kept, server.client() as slow, server.client(), server.client() as new:
+            assert kept.send(request()).answer().status == 200
+            slow.send(request()[:-1])
+            time.sleep(0.1)
+            began = time.monotonic()
+            os.killpg(server.process.pid, number)  # a terminal signals all processes of its command
+            assert kept.is_closed()
+            answer = new.send(request()).answer()
+            assert (answer.status, answer.header("Connection")) == (200, "close")
+            assert server.wait() == 0
+        assert time.monotonic() - began < STOP_S
+        assert list((tmp_path / "tmp").iterdir()) == []
+        messages(server)
+
+
+def test_more_clients_than_there_is_room_for_keep_nobody_out(tmp_path: Path) -> None:
+    with serving(tmp_path, "--worker-connections", "10", API_REQUEST_TIMEOUT_S="30") as server:
+        with server.client() as busy:
+            assert busy.send(request()).answer().status == 200
+            silent = [server.client() for _ in range(40)]
+            began = time.monotonic()
+            assert server.ask().status == 200
+            assert time.monotonic() - began < STOP_S
+        for client in silent:
+            client.close()
+
+
+BROKEN_CHECK = """
+import api
+from api.server.protocol import Protocol
+
+check = Protocol.check
+
+def check_or_break(self, now):
+    if self.scope and self.scope.get("query_string") == b"break":
+        raise RuntimeError("the reason")
+    check(self, now)
+
+def get_app():
+    Protocol.check = check_or_break
+    return api.get_app()
+"""
+
+
+def test_a_connection_that_cannot_be_checked_is_told_and_closed_and_the_others_are_checked_still(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "broken_check.py").write_text(BROKEN_CHECK)
+    command = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py", "broken_check:get_app()")
+    with (
+        serving(tmp_path, "--pythonpath", str(tmp_path), command=command, API_REQUEST_TIMEOUT_S="0.5") as server,
+        server.client() as broken,
+    ):
+        assert broken.send(request("/healthz?break")).answer().status == 200
+        assert broken.is_closed()
+        with server.client() as silent:
+            assert silent.is_closed()
+    assert messages(server).count("A connection could not be checked") == 1
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_the_stop(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out")
+    reader = os.open(tmp_path / "out", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with serving(tmp_path) as server:
+            with server.client() as client:
+                for _ in range(100):  # a pipe takes 64 kB
+                    assert client.send(request("/healthz?" + "a" * 1000)).answer().status == 200
+            assert server.stop() == 0
+    finally:
+        os.close(reader)
+
+
+def test_a_worker_that_is_not_to_wait_says_in_one_line_how_many_requests_it_cancels(tmp_path: Path) -> None:
+    with serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server:
+        head = request("/api/notifications", "Content-Length: 5", "Expect: 100-continue", JSON, method="POST")
+        with server.client() as kept, server.client() as slow, server.client() as slower:
+            assert kept.send(request()).answer().status == 200
+            for client in (slow, slower):
+                assert client.send(head).answer().status == 100
+            (worker,) = server.workers()
+            os.kill(worker, signal.SIGINT)
+            assert kept.is_closed()
+            os.kill(worker, signal.SIGINT)
+            eventually(lambda: "2 requests were cancelled" in messages(server))
+            eventually(lambda: worker not in server.workers())
+    assert "Traceback" not in server.err
+
+
+def test_metrics_of_all_workers_add_up_and_a_killed_worker_takes_none_away(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    name, asked = 'transaction_summary_http_requests_total{.*route="/api/transactions/summary".*}', 40
+    with serving(tmp_path, API_WORKERS="2") as server:
+        eventually(lambda: len(server.workers()) == 2)
+        for _ in range(asked):
+            assert server.ask("/api/transactions/summary?mode=daily&type=amount").status == 200
+        eventually(lambda: total_of(server, name) == asked)
+        killed = server.workers()[0]
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: len(server.workers()) == 2 and killed not in server.workers())
+        assert total_of(server, name) == asked
+        eventually(lambda: total_of(server, "transaction_summary_http_requests_in_progress") == 1)
+        assert any("SIGKILL" in line for line in messages(server))
+
+
+def test_a_worker_killed_under_load_is_replaced_and_requests_go_on(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    done = threading.Event()
+    answered, broken, wrong = [0], [0], []
+
+    def ask_on(server: Server) -> None:
+        while not done.is_set():
+            try:
+                with Client(server.port) as client:
+                    while not done.is_set():
+                        answer = client.send(request("/api/transactions/summary?mode=monthly&type=amount")).answer()
+                        answered[0] += 1
+                        if answer.status != 200 or not answer.json:
+                            wrong.append(answer)
+                        time.sleep(0.002)
+            except (OSError, AssertionError):
+                broken[0] += 1
+
+    with serving(tmp_path, API_WORKERS="2") as server:
+        eventually(lambda: len(server.workers()) == 2)
+        threads = [threading.Thread(target=ask_on, args=[server]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            eventually(lambda: answered[0] > 50)
+            killed = server.workers()[0]
+            os.kill(killed, signal.SIGKILL)
+            eventually(lambda: killed not in server.workers() and len(server.workers()) == 2)
+            at_the_kill = answered[0]
+            eventually(lambda: answered[0] > at_the_kill + 50)
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join(60)
+    assert wrong == []
+    assert broken[0] <= len(threads)  # whom the killed worker served, once each
+
+
+SLOW_START = """
+import pathlib, time, api
+
+def get_app():
+    if pathlib.Path(__file__).with_name("is-slow").exists():
+        time.sleep(3)
+    return api.get_app()
+"""
+
+
+def test_on_a_reload_the_previous_workers_serve_until_the_new_ones_do(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    (tmp_path / "slow_start.py").write_text(SLOW_START)
+    command = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py", "slow_start:get_app()")
+    waits_s: list[float] = []
+    with serving(tmp_path, "--pythonpath", str(tmp_path), command=command, API_WORKERS="2") as server:
+        eventually(lambda: len(server.workers()) == 2 and server.ask().status == 200, 40)
+        before = set(server.workers())
+        (tmp_path / "is-slow").touch()
+        server.process.send_signal(signal.SIGHUP)
+        while before & set(server.workers()):  # each client comes over a connection of its own
+            began = time.monotonic()
+            assert server.ask("/api/transactions/summary?mode=monthly&type=amount").status == 200
+            waits_s.append(time.monotonic() - began)
+        assert len(server.workers()) == 2
+        assert server.ask().status == 200
+    assert sum(waits_s) > 3
+    assert max(waits_s) < 2.5
+
+
+def test_workers_end_when_their_master_is_killed(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        eventually(lambda: server.workers() and server.ask().status == 200)
+        (worker,) = server.workers()
+        server.process.kill()
+        eventually(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == "zombie", 40)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code"),
+    [
+        ("API_WORKERS", "many", 2),
+        ("API_BIND", "127.0.0.1:99999", 2),
+        ("API_BIND", "8000", 2),
+        ("STORE_URL", "summaries.db", 2),
+        ("API_RATE_LIMIT_STORAGE", "carrier-pigeon://coop", None),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(
+    tmp_path: Path, variable: str, value: str, code: int | None
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"],
+        cwd=ROOT,
+        env=environment(tmp_path, **{variable: value}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == code or (code is None and ended.returncode != 0)
+    assert variable in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_keys_are_in_no_line_that_the_server_writes(tmp_path: Path) -> None:
+    token = add_key(sqlite_url(tmp_path), [Scope.OPERATE])
+    secret = token[-20:]
+    with serving(tmp_path) as server:
+        for path in (f"/{token}", f"/?key={token}", f"/api/%74ss_{token[4:]}"):
+            server.ask(path, f"User-Agent: {token}", f"X-Request-Id: {token}", f"Authorization: Bearer {token}")
+        with server.client() as client:
+            client.send(f"GET /{token} HTTP/1.1\r\n{token}\r\n\r\n".encode()).answer()
+        with open_stores(sqlite_url(tmp_path), timeout_s=10) as stores:
+            assert stores.keys.all()
+        eventually(lambda: len(server.log()) >= 3)
+    assert secret not in server.out + server.err
+    assert all(line["key_id"] == token.split("_")[1] for line in server.log())

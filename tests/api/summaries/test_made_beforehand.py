@@ -1,0 +1,206 @@
+"""Answers that are made from a new publication before it is put in force, so that requests do not all wait for them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from asking import FRESHNESS_S, SUMMARY, Api, Moment, on_the_loop
+from examples import publication, uniform
+
+from api.summaries.current_publication import Work, in_background
+from core.stores import open_stores
+
+DAILY = "mode=daily&type=amount"
+OF_ONE = "mode=daily&type=amount&merchant_id=m0001"
+
+
+@dataclass
+class Later:
+    """Work that waits until the test lets it run."""
+
+    waiting: list[Work] = field(default_factory=list)
+
+    async def __call__(self, work: Work) -> None:
+        self.waiting.append(work)
+
+    def run(self) -> None:
+        """Do all that waits."""
+        while self.waiting:
+            on_the_loop(self.waiting.pop(0))
+
+    def __del__(self) -> None:
+        for work in self.waiting:
+            work.close()
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/summaries.db"
+    publish(url, 1)
+    return url
+
+
+def publish(url: str, generation: int) -> None:
+    rows = uniform(generation, 3, 12)
+    with open_stores(url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(generation, rows), rows)
+
+
+def value(api: Api, query: str = DAILY) -> int:
+    (only,) = {point["value"] for point in api.ask(SUMMARY, query).json}
+    return int(only)
+
+
+def asked_twice(url: str, later: Later) -> Api:
+    """An API of which one series was asked for twice, and then generation 2 was published and noticed."""
+    api = Api(url, spawn=later)
+    assert [value(api), value(api)] == [1, 1]
+    publish(url, 2)
+    api.moment.pass_by(FRESHNESS_S * 0.6)
+    assert value(api) == 1  # and this request noticed
+    return api
+
+
+def caches(api: Api) -> list[str]:
+    """What the cache did for each request."""
+    return [line["cache"] for line in api.log()]
+
+
+def test_the_old_state_is_served_until_the_favourites_of_the_new_are_made(url: str) -> None:
+    later = Later()
+    api = asked_twice(url, later)
+    assert value(api) == 1
+    assert len(later.waiting) == 1
+    later.run()
+    assert value(api) == 2
+    assert caches(api)[-1] == "hit"
+
+
+def test_the_old_state_is_not_served_longer_than_the_freshness_even_to_requests_that_repeat(url: str) -> None:
+    api = asked_twice(url, Later())
+    assert value(api) == 1
+    api.moment.pass_by(FRESHNESS_S * 0.45)
+    assert value(api) == 2
+
+
+def test_what_was_asked_once_is_not_made_beforehand(url: str) -> None:
+    api = Api(url)
+    for query in (DAILY, DAILY, OF_ONE):
+        value(api, query)
+    publish(url, 2)
+    api.moment.pass_by()
+    assert [value(api, DAILY), value(api, OF_ONE)] == [2, 2]
+    assert caches(api)[-2:] == ["hit", "miss"]
+
+
+def test_whoever_needs_the_store_meanwhile_puts_the_new_state_in_force_for_all(url: str) -> None:
+    later = Later()
+    api = asked_twice(url, later)
+    assert value(api, OF_ONE) == 2
+    assert value(api) == 2
+    later.run()
+    assert value(api) == 2
+
+
+def test_a_publication_during_the_making_is_put_in_force_and_not_undone(url: str) -> None:
+    later = Later()
+    api = asked_twice(url, later)
+    publish(url, 3)
+    api.moment.pass_by(FRESHNESS_S * 0.6)
+    assert value(api) == 3
+    later.run()
+    assert value(api) == 3
+
+
+def test_a_merchant_that_is_gone_does_not_stop_the_others(url: str) -> None:
+    api = Api(url)
+    of_the_gone = "mode=daily&type=amount&merchant_id=m0002"
+    for query in (of_the_gone, of_the_gone, of_the_gone, DAILY, DAILY):
+        value(api, query)
+    rows = uniform(2, 2, 12)
+    with open_stores(url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(2, rows), rows)
+    api.moment.pass_by()
+    assert value(api) == 2
+    assert caches(api)[-1] == "hit"
+    assert api.ask(SUMMARY, of_the_gone).status_code == 404
+
+
+def test_the_new_state_is_in_force_when_the_store_fails_during_the_making(url: str, tmp_path: Path) -> None:
+    later = Later()
+    api = asked_twice(url, later)
+    (tmp_path / "summaries.db").rename(tmp_path / "away.db")
+    later.run()
+    (tmp_path / "away.db").rename(tmp_path / "summaries.db")
+    api.moment.pass_by()
+    assert value(api) == 2
+
+
+def test_the_making_ends_when_the_time_is_up(url: str) -> None:
+    later = Later()
+    api = Api(url, spawn=later, moment=Moment())
+    for query in (DAILY, DAILY, DAILY, OF_ONE, OF_ONE):
+        value(api, query)
+    publish(url, 2)
+    api.moment.pass_by(FRESHNESS_S * 0.6)
+    value(api)
+    api.moment.each_look_s = FRESHNESS_S * 0.3  # so that one answer is made, and for a second there is no time
+    later.run()
+    api.moment.each_look_s = 0.0
+    assert [value(api), value(api, OF_ONE)] == [2, 2]
+    assert caches(api)[-2:] == ["hit", "miss"]
+
+
+def test_after_idling_the_new_state_is_served_at_once(url: str) -> None:
+    later = Later()
+    api = Api(url, spawn=later)
+    assert [value(api), value(api)] == [1, 1]
+    publish(url, 2)
+    api.moment.pass_by(8 * 3600)
+    assert value(api) == 2
+
+
+def test_after_idling_nobody_is_given_the_old_state(url: str) -> None:
+    api = Api(url, spawn=in_background)
+    assert [value(api), value(api)] == [1, 1]
+    publish(url, 2)
+    api.moment.pass_by(8 * 3600)
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(lambda _: value(api), range(16), timeout=60)) == {2}
+
+
+def test_work_that_never_runs_delays_the_new_state_by_the_freshness_at_most(url: str) -> None:
+    api = asked_twice(url, Later())
+    api.moment.pass_by(FRESHNESS_S * 0.6)
+    assert value(api) == 2
+
+
+def test_work_that_fails_unexpectedly_puts_the_new_state_in_force_all_the_same(url: str) -> None:
+    later = Later()
+    api = asked_twice(url, later)
+    (stores,) = api.stores
+    stores.summaries.series = None  # type: ignore[method-assign, assignment]
+    with pytest.raises(TypeError):
+        later.run()
+    del stores.summaries.series
+    assert value(api) == 2
+
+
+def test_with_no_freshness_at_all_every_answer_is_of_the_latest_state(url: str) -> None:
+    api = Api(url, {"api_freshness_s": 0.0}, spawn=Later())
+    assert [value(api), value(api)] == [1, 1]
+    publish(url, 2)
+    assert value(api) == 2
+
+
+def test_a_cursor_of_a_publication_that_this_process_has_yet_to_see_is_followed(url: str) -> None:
+    knows, behind = Api(url), Api(url)
+    assert value(behind) == 1
+    publish(url, 2)
+    address = knows.ask(SUMMARY, f"{DAILY}&limit=5").headers["link"].partition(">")[0].lstrip("<")
+    following = behind.ask(SUMMARY, address.partition("?")[2])
+    assert following.status_code == 200
+    assert {point["value"] for point in following.json} == {2}
