@@ -9,37 +9,40 @@ from typing import Any, Final
 
 from cachetools.func import ttl_cache
 
+from api.auth.api_keys import KeyRing
 from api.auth.guard import Guard
-from api.auth.keyring import KeyRing
 from api.auth.me_resource import MeResource
 from api.auth.session_resource import SessionResource
 from api.auth.sessions import SessionRing
 from api.dashboard.resource import DashboardResource
 from api.http.client_address import ClientAddresses
 from api.http.request import Request
+from api.http.request_body import BodyLimit
 from api.middleware.cors import CrossOrigin
 from api.middleware.error_handlers import add_error_handlers
-from api.middleware.rate_limit import BodyLimit, RateLimit
+from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog
 from api.middleware.response_cache import App, Repeats
 from api.notifications.actions import Logs
-from api.notifications.contacts_resource import ContactsResource
-from api.notifications.resource import CancelResource, NotificationResource, NotificationsResource, RetryResource
+from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts
+from api.notifications.notifications_resource import (
+    CancelResource,
+    NotificationResource,
+    NotificationsResource,
+    RetryResource,
+)
 from api.notifications.subscriptions_resource import SubscriptionResource, SubscriptionsResource
-from api.notifications.user_path import CONVERTER, UserIdAndContacts
 from api.observability.health_resource import HealthResource, ReadyResource
-from api.observability.ledger import read_ledger
 from api.observability.metrics import Metrics
 from api.observability.metrics_resource import MetricsResource
-from api.observability.status_resource import StatusResource
-from api.openapi.docs_resource import DocsResource
-from api.openapi.problems_resource import ProblemsResource
-from api.openapi.resource import OpenApiResource
+from api.observability.status_resource import StatusResource, read_ledger
+from api.openapi.problem_pages import ProblemsResource
+from api.openapi.resources import DocsResource, OpenApiResource
 from api.store_access import StoreAccess
-from api.summaries.current_publication import InForce, Work, in_background
-from api.summaries.merchants_resource import MerchantsResource
+from api.summaries.current_publication import CurrentPublication, Work, in_background
+from api.summaries.merchants import MerchantsResource
 from api.summaries.reader import Reader
-from api.summaries.summary_resource import SummaryResource
+from api.summaries.series import SummaryResource
 from api.threads import Blocking, SingleFlight, ThreadPool
 from core.calendar import calendar_named
 from core.settings import Settings
@@ -83,7 +86,7 @@ def create_app(
     # Separate threads, so that requests that wait for a slow store do not hold up what every request needs.
     threads = ThreadPool("requests", settings.api_threads, settings.api_queue)
     lookups = ThreadPool("lookups", _LOOKUP_THREADS, settings.api_queue)
-    in_force = InForce(
+    current = CurrentPublication(
         access,
         lookups,
         threads,
@@ -100,12 +103,12 @@ def create_app(
         request_log,
         BodyLimit(max_body_bytes),
         Guard(keys, sessions, rate_limit, open_loopback=settings.api_access == "open-loopback"),
-        _Lifespan(in_force, rate_limit, watch=watch and settings.api_freshness_s > 0),
+        _Lifespan(current, rate_limit, watch=watch and settings.api_freshness_s > 0),
     ]
     if origins := settings.allowed_origins:
         middleware.insert(1, CrossOrigin(origins))
     app = App(middleware=middleware, request_type=Request)
-    app.repeats = Repeats(in_force, keys, rate_limit, request_log)
+    app.repeats = Repeats(current, keys, rate_limit, request_log)
     app.resp_options.xml_error_serialization = False
     app.req_options.strip_url_path_trailing_slash = False
     add_error_handlers(app, request_log, retry_after_s=settings.api_freshness_s)
@@ -113,21 +116,21 @@ def create_app(
     def blocking(resource: object) -> Blocking:
         return Blocking(resource, threads, max_body_bytes)
 
-    reader = Reader(in_force, calendar_named(settings.calendar))
+    reader = Reader(current, calendar_named(settings.calendar))
     dashboard = DashboardResource(threads)
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
     app.add_route("/api/status", blocking(StatusResource(access, clock, settings.api_max_age_s)))
     app.add_route(
         "/api/me",
-        MeResource(in_force, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),
+        MeResource(current, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),
     )
     app.add_route("/api/session", blocking(SessionResource(sessions, addresses)))
     app.router_options.converters[CONVERTER] = UserIdAndContacts
     for path, resource in _notifying(access, settings, queue, clock).items():
         app.add_route(path, blocking(resource))
     app.add_route("/healthz", HealthResource())
-    app.add_route("/readyz", ReadyResource(in_force, _staleness(access, lookups, settings, clock, monotonic)))
+    app.add_route("/readyz", ReadyResource(current, _staleness(access, lookups, settings, clock, monotonic)))
     app.add_route("/metrics", MetricsResource(metrics, lambda: lookups.run(access.call, read_ledger), clock))
     app.add_route("/openapi.json", OpenApiResource(threads))
     docs = DocsResource(threads)
@@ -177,15 +180,15 @@ def _staleness(
 class _Lifespan:
     """Middleware for the start and the end of the process."""
 
-    def __init__(self, in_force: InForce, rate_limit: RateLimit, *, watch: bool) -> None:
-        self._in_force = in_force
+    def __init__(self, current: CurrentPublication, rate_limit: RateLimit, *, watch: bool) -> None:
+        self._current = current
         self._rate_limit = rate_limit
         self._watch = watch
         self._watching: asyncio.Task[None] | None = None
 
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         if self._watch:
-            self._watching = asyncio.create_task(self._in_force.watch())
+            self._watching = asyncio.create_task(self._current.watch())
 
     async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         if self._watching is not None:

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import falcon.asgi
 
+from api.http.request_body import read_body
 from api.problems import Problem, ProblemKind
 
 T = TypeVar("T")
@@ -89,25 +90,7 @@ class Blocking:
 
 def _in_pool(responder: Callable[..., None], pool: ThreadPool, max_body_bytes: int) -> Callable[..., Awaitable[None]]:
     async def respond(req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: Any) -> None:
-        req.context.body = await _read_body(req, max_body_bytes)
+        req.context.body = await read_body(req, max_body_bytes)
         await pool.run(lambda: responder(req, resp, **params))
 
     return respond
-
-
-async def _read_body(req: falcon.asgi.Request, max_bytes: int) -> bytes:
-    if req.method in ("GET", "HEAD"):
-        return b""
-    body = bytearray()
-    async for part in req.stream:
-        body += part
-        if len(body) > max_bytes:
-            raise body_too_large(max_bytes)
-    if req.content_length is not None and len(body) < req.content_length:
-        raise Problem(ProblemKind.BAD_REQUEST, "The body of the request ended early.")
-    return bytes(body)
-
-
-def body_too_large(max_bytes: int) -> Problem:
-    """The problem of a body of more than `max_bytes`."""
-    return Problem(ProblemKind.BODY_TOO_LARGE, f"A body may have {max_bytes:,} bytes.")

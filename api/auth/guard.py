@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import falcon.asgi
 
-from api.auth.keyring import KeyRing
+from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
 from api.auth.sessions import SESSION_COOKIE, SessionRing, require_same_origin
 from api.http.client_address import unmapped

@@ -5,11 +5,11 @@ from __future__ import annotations
 import falcon.asgi
 
 from api.auth.principal import LOCAL, Principal
-from api.http.answering import send_document
+from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.openapi.bodies import Key, Me, PublishedDays
-from api.summaries.current_publication import InForce
-from api.summaries.published import Published
+from api.summaries.cache import Published
+from api.summaries.current_publication import CurrentPublication
 from core.calendar import Mode
 from core.calendar.solar import gregorian_date
 from core.instants import iso_instant
@@ -18,13 +18,13 @@ from core.instants import iso_instant
 class MeResource:
     """The caller, the meaning of keys and amounts, and the days that are published.
 
-    :param in_force: what is published.
+    :param current: what is published.
     :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.
     :param currency: the unit of amounts.
     """
 
-    def __init__(self, in_force: InForce, *, calendar: str, time_zone: str, currency: str) -> None:
-        self._in_force = in_force
+    def __init__(self, current: CurrentPublication, *, calendar: str, time_zone: str, currency: str) -> None:
+        self._current = current
         self._calendar = calendar
         self._time_zone = time_zone
         self._currency = currency
@@ -33,7 +33,7 @@ class MeResource:
         """The caller's scopes, and what is published."""
         refuse_parameters(req.query_string)
         caller: Principal = req.context.principal
-        published = await self._in_force.published()
+        published = await self._current.published()
         meaning = published.publication.meaning if published else None
         send_document(
             resp,

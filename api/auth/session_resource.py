@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import falcon
+from pydantic import Field
 
 from api.auth.sessions import SESSION_COOKIE, SESSION_LIFETIME_S, SessionRing, require_same_origin
-from api.http.answering import send_document
 from api.http.client_address import ClientAddresses
+from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.http.request import Request
-from api.http.request_body import checked_payload, read_object
-from api.notifications.payloads import SignIn
+from api.http.request_body import Payload, checked_payload, read_object
 from api.openapi.bodies import SessionState
 from api.problems import Problem, ProblemKind
 from core.instants import iso_instant
+
+
+class SignIn(Payload):
+    """The token of a sign-in link."""
+
+    token: str = Field(max_length=200, description="The part of a link of `python -m api sign-in` after the `#`.")
 
 
 class SessionResource:

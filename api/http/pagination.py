@@ -1,10 +1,14 @@
-"""Cursors: where the next page begins, in which published state, and of which query."""
+"""Pagination by cursors, which name where the next page begins, in which published state, and of which query.
+
+Pages of notifications and subscriptions belong to no publication: none of their cursors expires.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Hashable
 from typing import Final
 
@@ -48,3 +52,30 @@ def position_in(cursor: str, version: str, query: Hashable, findings: Findings) 
 
 def _digest(query: Hashable) -> str:
     return hashlib.blake2b(repr(query).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+Place = tuple[int, str]
+"""``created_at_ms`` and id of the last one of the page before."""
+
+_NO_VERSION: Final = ""
+_POSITION: Final = re.compile(r"([0-9]{1,15})-([a-z2-7]{26})")
+
+
+def cursor_of(place: Place, query: Hashable) -> str:
+    """The cursor of the page of `query` that begins after `place`."""
+    created_at_ms, last_id = place
+    return cursor_after(f"{created_at_ms}-{last_id}", _NO_VERSION, query)
+
+
+def place_in(cursor: str, query: Hashable, findings: Findings) -> Place | None:
+    """The place that `cursor_of` made `cursor` from; None when it is none of `query`, as `findings` then say.
+
+    :raises Problem: stale cursor: it is one of the summaries.
+    """
+    position = position_in(cursor, _NO_VERSION, query, findings)
+    if position is None:
+        return None
+    if found := _POSITION.fullmatch(position):
+        return int(found[1]), found[2]
+    findings.add("cursor", "is not one that the header Link gave")
+    return None

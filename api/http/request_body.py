@@ -1,4 +1,4 @@
-"""Requests with bodies into checked models, with everything that is wrong told at once."""
+"""Bodies of requests: their largest size, and from JSON into checked models, with everything that is wrong said at once."""
 
 from __future__ import annotations
 
@@ -7,23 +7,73 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeVar
 
 import falcon
-from pydantic import ValidationError
+import falcon.asgi
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from api.http.request import has_json_type
-from api.notifications.field_types import Rules, unknown_channel
-from api.notifications.payloads import Contacts, Payload
 from api.problems import ParameterError, Problem, ProblemKind
-from core.notifications.addresses import BadAddress, normalised
 
 _MOST_ERRORS: Final = 50  # a body of nothing but errors shall not be answered with a larger one
 _LONGEST_NAME: Final = 60
 
+
+class Payload(BaseModel):
+    """A body; a subclass names its members. Others are errors, and nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nothing(Payload):
+    """An empty object. The body may also be absent."""
+
+
 PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
+class BodyLimit:
+    """Middleware that refuses a body that is too large before reading any of it.
+
+    The length of a body in chunks is not announced: `read_body` counts it.
+
+    :param max_bytes: the largest body.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+
+    async def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Look at the announced length.
+
+        :raises Problem: the body is too large.
+        """
+        if (req.content_length or 0) > self._max_bytes:
+            raise _too_large(self._max_bytes)
+
+
+async def read_body(req: falcon.asgi.Request, max_bytes: int) -> bytes:
+    """The whole body of `req`.
+
+    :raises Problem: it is too large, or ends early.
+    """
+    if req.method in ("GET", "HEAD"):
+        return b""
+    body = bytearray()
+    async for part in req.stream:
+        body += part
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+    if req.content_length is not None and len(body) < req.content_length:
+        raise Problem(ProblemKind.BAD_REQUEST, "The body of the request ended early.")
+    return bytes(body)
+
+
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(ProblemKind.BODY_TOO_LARGE, f"A body may have {max_bytes:,} bytes.")
+
+
 def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
-    """The JSON object that is the body of `req`, which `api.threads.Blocking` has read.
+    """The JSON object that is the body of `req`, which `read_body` has read.
 
     :param needed: whether there must be one; otherwise no body is an empty object.
     :raises Problem: unsupported media type; or the body is not a JSON object as RFC 8259 recommends them, in UTF-8
@@ -46,7 +96,7 @@ def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
     return document
 
 
-def checked_payload(document: dict[str, Any], model: type[PayloadT], rules: Rules | None) -> PayloadT:
+def checked_payload(document: dict[str, Any], model: type[PayloadT], rules: object) -> PayloadT:
     """`document` as a `model`.
 
     :param rules: what it must agree with beside its form; None to look at the form only.
@@ -55,31 +105,8 @@ def checked_payload(document: dict[str, Any], model: type[PayloadT], rules: Rule
     try:
         return model.model_validate(document, context=rules)
     except ValidationError as error:
-        errors = _told(error)
+        errors = errors_of(error)
     raise bad_parameters(errors)
-
-
-def addresses_in(document: dict[str, Any], channels: frozenset[str]) -> dict[str, str]:
-    """The addresses of a body of the form `Contacts`, by channel, as they are kept.
-
-    :param channels: over which something can be sent.
-    :raises Problem: bad parameter, with all that is wrong.
-    """
-    errors: list[ParameterError] = []
-    try:
-        Contacts.model_validate(document)
-    except ValidationError as error:
-        errors.extend(_told(error))
-    given = document.get("contacts")
-    addresses: dict[str, str] = {}
-    for channel, address in given.items() if isinstance(given, dict) else ():
-        try:
-            addresses[channel] = _address(channel, address, channels)
-        except BadAddress as error:
-            errors.append(ParameterError(f"contacts.{channel[:_LONGEST_NAME]}", f"is not allowed: {error}"))
-    if errors:
-        raise bad_parameters(errors)
-    return addresses
 
 
 def bad_parameters(errors: Iterable[ParameterError]) -> Problem:
@@ -87,14 +114,6 @@ def bad_parameters(errors: Iterable[ParameterError]) -> Problem:
     listed = list(errors)[:_MOST_ERRORS]
     names = ", ".join(dict.fromkeys(error.parameter for error in listed))
     return Problem(ProblemKind.BAD_PARAMETER, f"Wrong: {names}.", errors=listed)
-
-
-def _address(channel: str, address: object, channels: frozenset[str]) -> str:
-    if channel not in channels:
-        raise BadAddress(unknown_channel(channel, channels))
-    if not isinstance(address, str):
-        raise BadAddress("it must be text")
-    return normalised(channel, address)
 
 
 class _Twice(ValueError):
@@ -115,7 +134,8 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _told(error: ValidationError) -> list[ParameterError]:
+def errors_of(error: ValidationError) -> list[ParameterError]:
+    """Everything that `error` says of a body."""
     details = error.errors(include_url=False, include_input=False)
     return [ParameterError(_where(detail), in_words(detail)) for detail in details[:_MOST_ERRORS]]
 

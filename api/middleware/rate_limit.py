@@ -1,31 +1,31 @@
-"""How much a caller may ask: the rate per key or address, and the size of a body."""
+"""Rate limits: how many requests a key, a session or an address may send, counted in this process or in Redis."""
 
 from __future__ import annotations
 
 import ipaddress
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
-import falcon
 from limits import RateLimitItem, parse
 from limits.aio.storage import RedisStorage
+from limits.aio.storage.base import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 
-from api.middleware.windows import ProcessStorage
 from api.problems import Problem, ProblemKind
-from api.threads import body_too_large
 from core.errors import SettingsError
 
 _log = logging.getLogger(__name__)
 
 _STORAGE_TIMEOUT_S: Final = 0.5
 _STORAGE_PAUSE_S: Final = 5.0  # a storage that hangs must not cost each request its time-out
+_MOST_CALLERS: Final = 100_000  # some 20 MB
 _IPV6_NETWORK_BITS: Final = 64  # what one customer gets, and may choose addresses of at will
 
 
@@ -144,21 +144,70 @@ def _storage(storage_url: str, monotonic: Callable[[], float]) -> Any:
         ) from error
 
 
-class BodyLimit:
-    """Middleware that refuses a body that is too large before reading any of it.
+class ProcessStorage(Storage):
+    """Windows of fixed length, one a caller, in memory; those that are over, or more than fit, are forgotten.
 
-    The length of a body in chunks is not announced: `api.threads.Blocking` counts it.
-
-    :param max_bytes: the largest body.
+    :param monotonic: seconds, never going back.
+    :param most_callers: of more callers at once, those whose windows began first are forgotten.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+    STORAGE_SCHEME = None  # no URL leads here
 
-    async def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Look at the announced length.
+    def __init__(self, monotonic: Callable[[], float], most_callers: int = _MOST_CALLERS) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._most_callers = most_callers
+        # Count and end of the window; all windows are of one length, so they lie in the order in which they end.
+        self._windows: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-        :raises Problem: the body is too large.
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What it may raise beside errors of the program: nothing, but the library wants a type."""
+        return OSError
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Add `amount` to the window of `key`, which lasts `expiry` seconds from its first request.
+
+        :returns: how many there are now.
         """
-        if (req.content_length or 0) > self._max_bytes:
-            raise body_too_large(self._max_bytes)
+        now = self._monotonic()
+        count, end = self._windows.get(key, (0, 0.0))
+        if end <= now:
+            self._windows.pop(key, None)
+            self._forget(now)
+            count, end = 0, now + expiry
+        self._windows[key] = count + amount, end
+        return count + amount
+
+    async def get(self, key: str) -> int:
+        """How many there are in the window of `key`."""
+        count, end = self._windows.get(key, (0, 0.0))
+        return count if end > self._monotonic() else 0
+
+    async def get_expiry(self, key: str) -> float:
+        """When the window of `key` ends, in seconds since 1970; now when there is none."""
+        _, end = self._windows.get(key, (0, 0.0))
+        return time.time() + max(0.0, end - self._monotonic())
+
+    async def check(self) -> bool:
+        """It always works."""
+        return True
+
+    async def reset(self) -> int:
+        """Forget all; returns how many there were."""
+        forgotten = len(self._windows)
+        self._windows.clear()
+        return forgotten
+
+    async def clear(self, key: str) -> None:
+        """Forget `key`."""
+        self._windows.pop(key, None)
+
+    def _forget(self, now: float) -> None:
+        """Make room for one more."""
+        windows = self._windows
+        while windows:
+            oldest = next(iter(windows))
+            if windows[oldest][1] > now and len(windows) < self._most_callers:
+                return
+            del windows[oldest]

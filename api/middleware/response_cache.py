@@ -15,15 +15,15 @@ from typing import Any, Final
 
 import falcon.asgi
 
-from api.auth.keyring import KeyRing
+from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
 from api.http.etag import Answer
 from api.http.request import Request
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog, new_request_id
 from api.problems import Problem
-from api.summaries.current_publication import InForce
-from api.summaries.published import Published
+from api.summaries.cache import Published
+from api.summaries.current_publication import CurrentPublication
 from core.errors import StoreError
 from core.stores.keys import ApiKey
 
@@ -58,8 +58,8 @@ class _Noted:
 class Repeats:
     """What was answered before, all of it from one published state."""
 
-    def __init__(self, in_force: InForce, keys: KeyRing, rate_limit: RateLimit, log: RequestLog) -> None:
-        self._in_force = in_force
+    def __init__(self, current: CurrentPublication, keys: KeyRing, rate_limit: RateLimit, log: RequestLog) -> None:
+        self._current = current
         self._keys = keys
         self._rate_limit = rate_limit
         self._log = log
@@ -111,7 +111,7 @@ class Repeats:
     def _body_of(self, noted: _Noted) -> Answer | None:
         """What `noted` was answered with, if it would be now."""
         with suppress(StoreError):
-            published = self._in_force.confirmed()
+            published = self._current.confirmed()
             if published is None or (noted.key is not None and self._keys.fresh(noted.key.id) is not noted.key):
                 return None
             if published is self._published:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, Final
+
 import falcon
+from falcon.routing import BaseConverter
+from pydantic import TypeAdapter, ValidationError
 
 from api.auth.principal import Principal
-from api.http.answering import send_document
-from api.http.request_body import addresses_in, read_object
+from api.http.json_response import send_document
+from api.http.request_body import bad_parameters, errors_of, in_words, read_object
+from api.notifications.field_types import UserId, unknown_channel
+from api.notifications.payloads import Contacts
 from api.notifications.tenants import read_tenant, tenant_to_read, tenant_to_write
-from api.notifications.user_path import checked_user_id
 from api.openapi.bodies import UserContacts
+from api.problems import ParameterError
 from api.store_access import StoreAccess
+from core.notifications.addresses import BadAddress, normalised
 from core.stores import Stores
 from core.stores.keys import Scope
+
+CONVERTER: Final = "and_contacts"
+
+_USER_ID: Final = TypeAdapter(UserId)
+_LONGEST_NAME: Final = 60
 
 
 class ContactsResource:
@@ -31,7 +44,7 @@ class ContactsResource:
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
-        user_id = checked_user_id(user_id)
+        user_id = _checked_user_id(user_id)
 
         def read(stores: Stores) -> UserContacts:
             tenant = tenant_to_read(stores, caller, asked, user_id)
@@ -47,8 +60,8 @@ class ContactsResource:
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
-        user_id = checked_user_id(user_id)
-        addresses = addresses_in(read_object(req), self._channels)
+        user_id = _checked_user_id(user_id)
+        addresses = _addresses_in(read_object(req), self._channels)
 
         def replace(stores: Stores) -> str:
             tenant = tenant_to_write(stores, caller, asked, user_id)
@@ -61,3 +74,61 @@ class ContactsResource:
         send_document(resp, UserContacts(tenant=tenant, user_id=user_id, contacts=addresses))
 
     on_head = on_get
+
+
+class UserIdAndContacts(BaseConverter):
+    """The rest of a path, which is a user id and ``/contacts``.
+
+    The server decodes a path before it is split, so that a slash in the id, though it was sent as ``%2F``, is one of
+    the path: but only the last segment is not of the id.
+    """
+
+    CONSUME_MULTIPLE_SEGMENTS = True
+
+    def convert(self, value: Iterable[str]) -> str | None:
+        """The user id; None when the path is no such one."""
+        *segments, last = value
+        return "/".join(segments) or None if last == "contacts" else None
+
+
+def _checked_user_id(user_id: str) -> str:
+    """`user_id`, as it stands in a path.
+
+    :raises Problem: bad parameter: there can be no such user.
+    """
+    try:
+        return _USER_ID.validate_python(user_id)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+    raise bad_parameters([ParameterError("user_id", in_words(detail))])
+
+
+def _addresses_in(document: dict[str, Any], channels: frozenset[str]) -> dict[str, str]:
+    """The addresses of a body of the form `Contacts`, by channel, as they are kept.
+
+    :param channels: over which something can be sent.
+    :raises Problem: bad parameter, with all that is wrong.
+    """
+    errors: list[ParameterError] = []
+    try:
+        Contacts.model_validate(document)
+    except ValidationError as error:
+        errors.extend(errors_of(error))
+    given = document.get("contacts")
+    addresses: dict[str, str] = {}
+    for channel, address in given.items() if isinstance(given, dict) else ():
+        try:
+            addresses[channel] = _address(channel, address, channels)
+        except BadAddress as error:
+            errors.append(ParameterError(f"contacts.{channel[:_LONGEST_NAME]}", f"is not allowed: {error}"))
+    if errors:
+        raise bad_parameters(errors)
+    return addresses
+
+
+def _address(channel: str, address: object, channels: frozenset[str]) -> str:
+    if channel not in channels:
+        raise BadAddress(unknown_channel(channel, channels))
+    if not isinstance(address, str):
+        raise BadAddress("it must be text")
+    return normalised(channel, address)

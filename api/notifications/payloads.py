@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from api.http.request_body import Payload
 from api.notifications.field_types import Channels, Distinct, FutureInstant, MerchantId, Message, Title, UserId
 from api.openapi.bodies import Locale
 from core.calendar import Mode
-
-
-class Payload(BaseModel):
-    """A body; a subclass names its members. Others are errors, and nothing is converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Nothing(Payload):
-    """An empty object. The body may also be absent."""
-
-
-class SignIn(Payload):
-    """The token of a sign-in link."""
-
-    token: str = Field(max_length=200, description="The part of a link of `python -m api sign-in` after the `#`.")
 
 
 class NewNotification(Payload):

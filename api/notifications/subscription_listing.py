@@ -8,8 +8,8 @@ from falcon import to_query_str
 from pydantic import Field
 
 from api.auth.principal import Principal
+from api.http.pagination import Place, cursor_of, place_in
 from api.http.query_parameters import Findings, WholeNumber, checked, fields_of
-from api.notifications.places import Place, cursor_of, place_in
 from api.notifications.tenants import OfTenant, tenant_to_list
 from api.notifications.views import subscription_view
 from api.openapi.bodies import Subscriptions

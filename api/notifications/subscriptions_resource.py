@@ -7,12 +7,12 @@ from dataclasses import replace
 import falcon
 
 from api.auth.principal import Principal
-from api.http.answering import send_document
+from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
-from api.http.request_body import checked_payload, read_object
+from api.http.request_body import Nothing, checked_payload, read_object
 from api.notifications.field_types import Rules
 from api.notifications.idempotency import conflict, known_id
-from api.notifications.payloads import NewSubscription, Nothing
+from api.notifications.payloads import NewSubscription
 from api.notifications.subscription_listing import PATH, page, read_parameters
 from api.notifications.tenants import read_tenant, tenant_to_write
 from api.notifications.views import subscription_view

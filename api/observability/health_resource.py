@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import falcon.asgi
 
 from api.auth.principal import Principal
-from api.http.answering import send_document
+from api.http.json_response import send_document
 from api.openapi.bodies import Health, Ready
 from api.problems import Problem, ProblemKind
-from api.summaries.current_publication import InForce
+from api.summaries.current_publication import CurrentPublication
 from core.errors import StoreError
 from core.stores.keys import Scope
 
@@ -30,15 +30,15 @@ class HealthResource:
 class ReadyResource:
     """The store answers, and something is published. Anyone may ask whether; why not is for the scope ``operate``.
 
-    :param in_force: what is published.
+    :param current: what is published.
     :param is_stale: whether that is older than allowed; may ask the store, and raises `StoreError` when that does not
         answer.
     """
 
     public = True
 
-    def __init__(self, in_force: InForce, is_stale: Callable[[], Awaitable[bool]]) -> None:
-        self._in_force = in_force
+    def __init__(self, current: CurrentPublication, is_stale: Callable[[], Awaitable[bool]]) -> None:
+        self._current = current
         self._is_stale = is_stale
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
@@ -47,13 +47,13 @@ class ReadyResource:
         may_know = caller is not None and Scope.OPERATE in caller.scopes
         published, stale = None, False
         try:
-            published = await self._in_force.published()
+            published = await self._current.published()
             stale = published is not None and await self._is_stale()
             kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
         except StoreError as error:
             kind, detail = ProblemKind.STORE_UNAVAILABLE, f"{error.sentence}."
         if published is None:
-            raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._in_force.freshness_s)
+            raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._current.freshness_s)
         version = {"version": published.version} if may_know else {}
         send_document(resp, Ready(status="degraded" if stale else "ready", **version))
 

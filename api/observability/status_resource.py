@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import falcon
 
-from api.http.answering import send_document
+from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
-from api.observability.ledger import read_ledger
 from api.openapi import bodies
 from api.store_access import StoreAccess
-from api.summaries.published import version_of
+from api.summaries.cache import version_of
 from core.errors import ConservationBroken
 from core.instants import iso_instant, iso_instant_or_none
-from core.stores import Clock
-from core.stores.freshness import Standing, zone_rules_agree
+from core.stores import Clock, Stores
+from core.stores.freshness import RUNS_LOOKED_AT, Standing, zone_rules_agree
 from core.stores.keys import Scope
 from core.stores.runs import Run, RunStatus
 
@@ -129,3 +129,12 @@ def _running(run: Run) -> bodies.Running:
         read=run.counts.read,
         counted=run.counts.counted,
     )
+
+
+def read_ledger(stores: Stores) -> tuple[Standing | None, Sequence[Run]]:
+    """How what is published stands, or None when nothing is; and the latest runs, newest first.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    standing = Standing.read(stores)
+    return standing, stores.runs.recent(RUNS_LOOKED_AT) if standing is None else standing.recent

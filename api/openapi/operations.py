@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.auth.session_resource import SignIn
+from api.http.request_body import Nothing
 from api.notifications.field_types import ID_PATTERN
 from api.notifications.idempotency import HEADER, PATTERN
 from api.notifications.listing import PATH as NOTIFICATIONS_PATH
 from api.notifications.listing import NotificationsParameters
-from api.notifications.payloads import Contacts, NewNotification, NewSubscription, Nothing, Retry, SignIn
+from api.notifications.payloads import Contacts, NewNotification, NewSubscription, Retry
 from api.notifications.subscription_listing import PATH as SUBSCRIPTIONS_PATH
 from api.notifications.subscription_listing import SubscriptionsParameters
 from api.notifications.tenants import OfUser

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from api.problems import Problem
 from api.store_access import StoreAccess
-from api.summaries.published import Maker, Published
+from api.summaries.cache import Maker, Published
 from api.threads import ThreadPool, forget_failure
 from core.errors import StoreError
 from core.stores import Stores
@@ -31,7 +31,7 @@ async def in_background(work: Work) -> None:
     task.add_done_callback(_tasks.discard)
 
 
-class InForce:
+class CurrentPublication:
     """The published state that requests are answered from; it lives on the event loop.
 
     The store is asked again after half of `freshness_s`, while requests go on with the state that is known. A state
@@ -105,7 +105,7 @@ class InForce:
         """
         await self._wait_for(self._begun + 1)  # what was asked before says nothing about now
         if self._successor is not None:
-            self._put_in_force(self._successor)
+            self._replace_current(self._successor)
         return self._published
 
     async def read(self, published: Published, read: Callable[[Stores, Published], T]) -> T | None:
@@ -145,7 +145,7 @@ class InForce:
         try:
             publication = await self._pool.run(self._access.call, lambda stores: stores.summaries.published())
             if self._successor is not None and self._successor.publication == publication:
-                self._put_in_force(self._successor)  # it had its time, whatever became of the making
+                self._replace_current(self._successor)  # it had its time, whatever became of the making
             elif self._published is None or self._published.publication != publication:
                 work = self._succeed(publication)
             self._confirmed_at, self._ask_at = asked_at, self._monotonic() + self.freshness_s / 2
@@ -159,10 +159,10 @@ class InForce:
         following = None if publication is None else Published(publication, self._cache_bytes)
         favourites = current.favourites() if current is not None and following is not None else []
         if following is None or not favourites:
-            self._put_in_force(following)
+            self._replace_current(following)
             return None
         if now >= until or self._successor is not None:  # too late, or too fast, to wait for the making
-            self._put_in_force(following)
+            self._replace_current(following)
             until = now + self.freshness_s / 2
         else:
             self._successor, self._succeed_by = following, until
@@ -178,7 +178,7 @@ class InForce:
                     await asyncio.sleep(_PAUSE_S)
         finally:
             if self._successor is state:  # else somebody needed it before, or a newer is there
-                self._put_in_force(state)
+                self._replace_current(state)
 
     async def _make_one(self, state: Published, query: Hashable, make: Maker) -> bool:
         """Whether `state` is still the one published."""
@@ -195,7 +195,7 @@ class InForce:
 
     def _succeed_in_time(self, now: float) -> None:
         if self._successor is not None and now >= self._succeed_by:
-            self._put_in_force(self._successor)
+            self._replace_current(self._successor)
 
-    def _put_in_force(self, state: Published | None) -> None:
+    def _replace_current(self, state: Published | None) -> None:
         self._published, self._successor = state, None

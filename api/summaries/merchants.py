@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
+import falcon.asgi
 from pydantic import Field
 
 from api.http.etag import Answer, etag_of
 from api.http.pagination import cursor_after, position_in
 from api.http.query_parameters import MONTH_KEY_PATTERN, Findings, Parameters, WholeNumber, checked, fields_of
 from api.openapi.bodies import Merchant, Merchants
-from api.summaries.published import Published
+from api.summaries.cache import Published
+from api.summaries.reader import Reader
 from core.calendar import Calendar, Mode
 from core.stores import Stores
 from core.stores.summaries import MerchantTotals
@@ -66,6 +68,30 @@ class MerchantsQuery:
     limit: int
     visible: frozenset[str] | None
     skip: int = 0
+
+
+class MerchantsResource:
+    """The merchants that the caller may know of.
+
+    :param reader: what is published.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Merchants with their totals, found by a part of their name, in pages."""
+        visible = req.context.principal.visible_merchants()
+        await self._reader.respond(
+            req,
+            resp,
+            question=("merchants", visible, req.query_string),
+            parse=lambda calendar, version: read_query(req.query_string, visible, calendar, version),
+            allow=lambda query: None,
+            answer=answer_merchants,
+        )
+
+    on_head = on_get
 
 
 def read_query(

@@ -10,8 +10,8 @@ import falcon.asgi
 
 from api.http.etag import Answer, preference_in
 from api.problems import Problem, ProblemKind
-from api.summaries.current_publication import InForce
-from api.summaries.published import Published
+from api.summaries.cache import Published
+from api.summaries.current_publication import CurrentPublication
 from api.threads import SingleFlight
 from core.calendar import Calendar
 from core.errors import StoreUnavailable
@@ -26,12 +26,12 @@ _NOT_BUILT_RETRY_S: Final = 30.0
 class Reader:
     """Reads summaries for the resources. What is kept is answered on the event loop, at once.
 
-    :param in_force: what is published.
+    :param current: what is published.
     :param calendar: of keys while nothing is published.
     """
 
-    def __init__(self, in_force: InForce, calendar: Calendar) -> None:
-        self._in_force = in_force
+    def __init__(self, current: CurrentPublication, calendar: Calendar) -> None:
+        self._current = current
         self._calendar = calendar
         self._making: SingleFlight[Answer | None] = SingleFlight()
 
@@ -54,7 +54,7 @@ class Reader:
         :raises Problem: nothing is built yet; and whatever the three raise.
         :raises StoreUnavailable: the store does not answer, or is published to faster than it can be read.
         """
-        published = await self._in_force.published()
+        published = await self._current.published()
         for _ in range(_MOST_READS):
             if published is None:
                 raise self._nothing_yet(parse, allow)
@@ -62,7 +62,7 @@ class Reader:
                 query = published.query(question, partial(parse, published.calendar, published.version))
             except Problem as problem:
                 # Another process may have given this cursor, and know of a publication that this one has yet to see.
-                if problem.kind is not ProblemKind.STALE_CURSOR or (latest := await self._in_force.look()) is published:
+                if problem.kind is not ProblemKind.STALE_CURSOR or (latest := await self._current.look()) is published:
                     raise
                 published = latest
                 continue
@@ -70,7 +70,7 @@ class Reader:
             if found := await self._kept_or_made(req, published, query, answer):
                 found.send(req, resp)
                 return
-            published = await self._in_force.look()
+            published = await self._current.look()
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
 
     def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
@@ -100,7 +100,7 @@ class Reader:
             return answer(stores, published, query).encoded(preference)
 
         async def make_and_keep() -> Answer | None:
-            made = await self._in_force.read(published, make)
+            made = await self._current.read(published, make)
             if made is not None:
                 published.keep((query, preference), made, make)
             return made

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
+import falcon.asgi
 import orjson
 from pydantic import Field
 
@@ -18,7 +19,8 @@ from api.http.pagination import cursor_after, position_in
 from api.http.query_parameters import KEY_PATTERN, Findings, Parameters, WholeNumber, checked, fields_of
 from api.openapi import bodies
 from api.problems import Problem, ProblemKind
-from api.summaries.published import Published
+from api.summaries.cache import Published
+from api.summaries.reader import Reader
 from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
 from core.stores import Stores
@@ -96,6 +98,29 @@ class SeriesQuery:
     format: Literal["json", "csv"]
     bom: bool = False
     after: str | None = None
+
+
+class SummaryResource:
+    """Daily, weekly or monthly summaries.
+
+    :param reader: what is published.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Summaries of one merchant, or of all together, ascending by key."""
+        await self._reader.respond(
+            req,
+            resp,
+            question=("summary", req.query_string),
+            parse=lambda calendar, version: read_query(req.query_string, calendar, version),
+            allow=lambda query: req.context.principal.require_merchant(query.merchant_id),
+            answer=answer_series,
+        )
+
+    on_head = on_get
 
 
 def read_query(query_string: str, calendar: Calendar, version: str | None) -> SeriesQuery:

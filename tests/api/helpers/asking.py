@@ -32,7 +32,7 @@ Query = str | Mapping[str, str]
 T = TypeVar("T")
 
 _TIMEOUT_S = 60
-_IN_BACKGROUND = ("InForce._ask_store", "Lookups._read_again")
+_IN_BACKGROUND = ("CurrentPublication._ask_store", "Lookups._read_again")
 
 
 @cache

@@ -18,8 +18,7 @@ from sales import published_in
 
 from api.app import create_app
 from api.auth.api_keys import new_token
-from api.middleware.rate_limit import RateLimit
-from api.middleware.windows import ProcessStorage
+from api.middleware.rate_limit import ProcessStorage, RateLimit
 from api.problems import Problem
 from core.errors import ServiceError, SettingsError
 from core.settings import read_settings

@@ -20,7 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from paths import PAGES, filled
 from slow_store import SlowStore
 
-from api.notifications.user_path import CONVERTER
+from api.notifications.contacts_resource import CONVERTER
 from api.openapi.document import describe
 from api.openapi.examples import REQUEST_ID, Example, Request, operation_examples, problem_examples
 from api.openapi.operation import Operation

@@ -105,7 +105,7 @@ def test_whoever_needs_the_store_meanwhile_puts_the_new_state_in_force_for_all(u
     assert value(api) == 2
 
 
-def test_a_publication_during_the_making_is_put_in_force_and_not_undone(url: str) -> None:
+def test_a_publication_during_the_making_is_replace_current_and_not_undone(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     publish(url, 3)

@@ -17,7 +17,7 @@ from sales import SALES, publish
 from sending import contacts_of, send
 
 from api.store_access import StoreAccess
-from api.summaries.current_publication import InForce
+from api.summaries.current_publication import CurrentPublication
 from api.threads import ThreadPool
 from core.errors import StoreUnavailable
 from core.stores import Stores, open_stores
@@ -25,9 +25,9 @@ from core.stores import Stores, open_stores
 QUERY = {"mode": "daily", "type": "amount"}
 
 
-def in_force_of(access: StoreAccess, monotonic: Callable[[], float]) -> InForce:
+def current_publication_of(access: StoreAccess, monotonic: Callable[[], float]) -> CurrentPublication:
     pools = (ThreadPool("test", 2, 10), ThreadPool("test", 2, 10))
-    return InForce(access, *pools, freshness_s=1, cache_bytes=0, monotonic=monotonic)
+    return CurrentPublication(access, *pools, freshness_s=1, cache_bytes=0, monotonic=monotonic)
 
 
 @pytest.fixture
@@ -117,12 +117,12 @@ class TestDown:
 
         now = 0.0
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: now)
-        in_force = in_force_of(access, lambda: now)
+        current = current_publication_of(access, lambda: now)
         for second in range(3):
             now = float(second)
             for _ in range(5):
                 with pytest.raises(StoreUnavailable, match="folder"):
-                    on_the_loop(in_force.published())
+                    on_the_loop(current.published())
             assert tried == second + 1
 
     def test_a_failure_while_reading_is_one_too(self, url: str, path: Path) -> None:
@@ -194,13 +194,13 @@ class TestManyAtOnce:
             return open_stores(url, timeout_s=3, create=False)
 
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: now)
-        in_force = in_force_of(access, lambda: now)
+        current = current_publication_of(access, lambda: now)
         with pytest.raises(StoreUnavailable):
-            on_the_loop(in_force.published())
+            on_the_loop(current.published())
         publish(url)
         now = 5.0
         with ThreadPoolExecutor(1) as other:
-            first = other.submit(lambda: on_the_loop(in_force.published()))
+            first = other.submit(lambda: on_the_loop(current.published()))
             assert hanging.wait(60)
             with pytest.raises(StoreUnavailable):
                 access.call(lambda stores: stores.keys.all())
@@ -220,11 +220,11 @@ class TestManyAtOnce:
             return opened[-1]
 
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: 0.0)
-        in_force = in_force_of(access, lambda: 0.0)
+        current = current_publication_of(access, lambda: 0.0)
 
         def first(_: int) -> object:
             together.wait(60)
-            return on_the_loop(in_force.published())
+            return on_the_loop(current.published())
 
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(first, range(4), timeout=60))
@@ -235,7 +235,7 @@ class TestManyAtOnce:
     def test_a_request_on_stores_that_another_gave_up_does_not_give_up_their_successors(self, url: str) -> None:
         publish(url)
         access = StoreAccess(lambda: open_stores(url, timeout_s=3, create=False), pause_s=1, monotonic=lambda: 0.0)
-        in_force = in_force_of(access, lambda: 0.0)
+        current = current_publication_of(access, lambda: 0.0)
 
         def read_from_stores_that_are_closed_meanwhile(stores: Stores) -> None:
             access.close()
@@ -244,7 +244,7 @@ class TestManyAtOnce:
 
         with pytest.raises(StoreUnavailable):
             access.call(read_from_stores_that_are_closed_meanwhile)
-        assert on_the_loop(in_force.published()) is not None
+        assert on_the_loop(current.published()) is not None
         access.close()
 
 

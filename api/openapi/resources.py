@@ -1,4 +1,4 @@
-"""``GET /docs`` and ``/assets/docs/{file}``: Swagger UI over the OpenAPI document, and its files."""
+"""``GET /openapi.json``, ``/docs`` and ``/assets/docs/{file}``: the document, and Swagger UI over it with its files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Final
 
 import falcon.asgi
 
+from api.auth.principal import LOCAL
 from api.http.static_pages import KeptPages
 from api.problems import Problem, ProblemKind
 from api.threads import ThreadPool
 
-_FOLDER: Final = Path(__file__).parents[1] / "openapi" / "page"
+_OPEN: Final = "open"
+_CLOSED: Final = "closed"
+_FOLDER: Final = Path(__file__).parent / "page"
 _PAGE: Final = "docs.html"
 _TYPES: Final = {
     "docs.html": "text/html; charset=utf-8",
@@ -21,6 +24,29 @@ _TYPES: Final = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
 }
 """The page and its files; those of Swagger UI come out of the package swagger-ui-bundle-v2."""
+
+
+class OpenApiResource:
+    """The OpenAPI document: one where the caller needs no key, another for all others."""
+
+    public = True
+
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = KeptPages(lambda name: falcon.MEDIA_JSON, _document, pool)
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """The document that is true now."""
+        await self._pages.send(req, resp, _OPEN if req.context.principal is LOCAL else _CLOSED)
+
+    on_head = on_get
+
+
+def _document(name: str) -> bytes:
+    import orjson
+
+    from api.openapi.document import describe
+
+    return orjson.dumps(describe(open_to_this_host=name == _OPEN))
 
 
 class DocsResource:

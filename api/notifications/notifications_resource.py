@@ -9,20 +9,20 @@ from typing import Any, Final
 import falcon
 
 from api.auth.principal import Principal
-from api.http.answering import send_document
+from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
-from api.http.request_body import checked_payload, read_object
+from api.http.request_body import Nothing, bad_parameters, checked_payload, read_object
 from api.notifications.actions import Logs
 from api.notifications.field_types import Rules, instant_ms
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.listing import PATH, page, read_parameters
-from api.notifications.payloads import NewNotification, Nothing, Retry
+from api.notifications.payloads import NewNotification, Retry
 from api.notifications.tenants import read_tenant, tenant_to_write
-from api.notifications.text_lengths import require_fitting
 from api.notifications.views import notification_view
-from api.problems import Problem
+from api.problems import ParameterError, Problem
 from api.store_access import StoreAccess
 from core.notifications.model import Notification, digest_of, new_id
+from core.notifications.texts import too_long
 from core.stores import Clock
 from core.stores.keys import Scope
 from core.stores.notifications import Kept
@@ -68,7 +68,7 @@ class NotificationsResource:
         repeated_id = None if known is None else known.current(self._tenant_of)
         try:
             payload = checked_payload(document, NewNotification, Rules(self._channels, now_ms))
-            require_fitting(payload, self._senders)
+            _require_fitting(payload, self._senders)
             tenant = self._access.call(lambda stores: tenant_to_write(stores, caller, asked, payload.user_id))
         except Problem:
             if repeated_id is None or (kept := self._repeated(repeated_id, document)) is None:
@@ -184,3 +184,14 @@ def _digest(payload: NewNotification) -> str:
 
 def _expiry_ms(payload: NewNotification) -> int | None:
     return None if payload.expires_at is None else instant_ms(payload.expires_at)
+
+
+def _require_fitting(payload: NewNotification, senders: Mapping[str, str]) -> None:
+    """Raise unless every channel of `payload` can carry its text.
+
+    :param senders: what sends over each channel, by its name in ``NOTIFY_SENDERS``.
+    :raises Problem: bad parameter; names each channel that cannot, and its limit.
+    """
+    told = {channel: too_long(senders[channel], payload.title, payload.body) for channel in payload.channels}
+    if errors := [ParameterError("body", f"is too long for {channel}: {why}") for channel, why in told.items() if why]:
+        raise bad_parameters(errors)
