@@ -22,7 +22,7 @@ from api.middleware.cors import CrossOrigin
 from api.middleware.error_handlers import add_error_handlers
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog
-from api.middleware.response_cache import App, Repeats
+from api.middleware.response_cache import App, ResponseCache
 from api.notifications.actions import Logs
 from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts
 from api.notifications.notifications_resource import (
@@ -108,7 +108,7 @@ def create_app(
     if origins := settings.allowed_origins:
         middleware.insert(1, CrossOrigin(origins))
     app = App(middleware=middleware, request_type=Request)
-    app.repeats = Repeats(current, keys, rate_limit, request_log)
+    app.response_cache = ResponseCache(current, keys, rate_limit, request_log)
     app.resp_options.xml_error_serialization = False
     app.req_options.strip_url_path_trailing_slash = False
     add_error_handlers(app, request_log, retry_after_s=settings.api_freshness_s)
@@ -117,7 +117,7 @@ def create_app(
         return Blocking(resource, threads, max_body_bytes)
 
     reader = Reader(current, calendar_named(settings.calendar))
-    dashboard = DashboardResource(threads)
+    dashboard = DashboardResource()
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
     app.add_route("/api/status", blocking(StatusResource(access, clock, settings.api_max_age_s)))
@@ -132,11 +132,11 @@ def create_app(
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(current, _staleness(access, lookups, settings, clock, monotonic)))
     app.add_route("/metrics", MetricsResource(metrics, lambda: lookups.run(access.call, read_ledger), clock))
-    app.add_route("/openapi.json", OpenApiResource(threads))
-    docs = DocsResource(threads)
+    app.add_route("/openapi.json", OpenApiResource())
+    docs = DocsResource()
     app.add_route("/docs", docs)
     app.add_route("/assets/docs/{file}", docs, suffix="asset")
-    app.add_route("/problems/{slug}", ProblemsResource(threads))
+    app.add_route("/problems/{slug}", ProblemsResource())
     app.add_route("/", dashboard)
     app.add_route("/notifications", dashboard, suffix="notifications")
     app.add_route("/sign-in", dashboard, suffix="sign_in")

@@ -13,7 +13,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Final
 
-from api.dashboard.encodings import Encoded, encode
 from core.errors import ServiceError
 
 _PACKAGE: Final = "vl-convert-python"
@@ -31,7 +30,7 @@ class ChartBundle:
         self.name: Final = f"charts-{digest}.js"
         self._lock = threading.Lock()
         self._started = False
-        self._encoded: Encoded | None = None
+        self._module: bytes | None = None
 
     def start(self) -> None:
         """Begin to make it in the background, so that it is there when it is asked for; only the first call does."""
@@ -40,25 +39,20 @@ class ChartBundle:
         self._started = True  # of two first calls at once, one thread waits for the other: no harm
         threading.Thread(target=self._prepare, name="chart-bundle", daemon=True).start()
 
-    @property
-    def made(self) -> Encoded | None:
-        """The module, if it was made already."""
-        return self._encoded
-
-    def encoded(self) -> Encoded:
-        """The module, ready to be sent; waits while another thread makes it.
+    def module(self, name: str) -> bytes:
+        """The module of that name, which is the only one; waits while another thread makes it.
 
         :raises ServiceError: it could not be made; the next call tries again.
         """
-        if self._encoded is None:
+        if self._module is None:
             with self._lock:
-                if self._encoded is None:
-                    self._encoded = encode(_made())
-        return self._encoded
+                if self._module is None:
+                    self._module = _made()
+        return self._module
 
     def _prepare(self) -> None:
         try:
-            self.encoded()
+            self.module(self.name)
         except ServiceError:
             return  # whoever asks for it meets the error, and may be told
 

@@ -21,6 +21,12 @@ _BROTLI_QUALITY: Final = 5
 _OVERHEAD_BYTES: Final = 2048  # of the objects that hold an answer and its query, as measured
 
 
+REVALIDATED: Final = "private, no-cache"
+"""The header Cache-Control of what a client may keep, but must ask about each time."""
+BY_CALLER: Final = "Accept-Encoding, Authorization"
+"""The header Vary of what is not the same for each caller."""
+
+
 class Preference(NamedTuple):
     """How a client wants bodies.
 
@@ -38,6 +44,7 @@ class Answer:
     :param etag: strong, with its quotes; two encodings of a body have two.
     :param link: the value of the header Link, or None when there is no next page.
     :param filename: what a browser shall call the body when it saves it, or None.
+    :param vary: the request headers that it depends on.
     """
 
     body: bytes
@@ -46,6 +53,8 @@ class Answer:
     encoding: Encoding = "identity"
     link: str | None = None
     filename: str | None = None
+    cache_control: str = REVALIDATED
+    vary: str = BY_CALLER
 
     @property
     def size(self) -> int:
@@ -66,7 +75,7 @@ class Answer:
 
     def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Make it the response to `req`: 304 without the body when the client has it already."""
-        resp.append_header("Vary", "Accept-Encoding, Authorization")
+        resp.append_header("Vary", self.vary)
         if _matches(req.get_header("If-None-Match"), self.etag):
             resp.set_headers(self.headers[: self._UNCHANGED if self.link is None else self._UNCHANGED + 1])
             resp.status = 304
@@ -89,7 +98,7 @@ class Answer:
         given = [(name, value) for name, value in optional if value is not None]
         return [
             ("ETag", self.etag),
-            ("Cache-Control", "private, no-cache"),
+            ("Cache-Control", self.cache_control),
             *given,
             ("Content-Type", self.content_type),
         ]
@@ -122,11 +131,6 @@ def preference_in(accept_encoding: str | None) -> Preference:
     by_encoding["identity"] = max(by_encoding["identity"], 1e-6)
     best = max(_PREFERRED, key=by_encoding.__getitem__)
     return Preference(best, only_encoded=weights.get("identity", weights.get("*", 1.0)) == 0.0)
-
-
-def preferred_encoding(accept_encoding: str | None) -> Encoding:
-    """The encoding of `preference_in`, for bodies that are all long enough."""
-    return preference_in(accept_encoding).encoding
 
 
 def _weights(accept_encoding: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Bodies of requests: their largest size, and from JSON into checked models, with everything that is wrong said at once."""
+"""Bodies of requests: their largest size; from JSON into checked models, with everything that is wrong said at once."""
 
 from __future__ import annotations
 

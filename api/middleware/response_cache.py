@@ -55,7 +55,7 @@ class _Noted:
     line: dict[str, Any]
 
 
-class Repeats:
+class ResponseCache:
     """What was answered before, all of it from one published state."""
 
     def __init__(self, current: CurrentPublication, keys: KeyRing, rate_limit: RateLimit, log: RequestLog) -> None:
@@ -122,19 +122,19 @@ class Repeats:
 
 
 class App(falcon.asgi.App[Request, falcon.asgi.Response]):
-    """The application, which answers what it can with `repeats`, once these are set."""
+    """The application, which answers what it can with `response_cache`, once that is set."""
 
-    repeats: Repeats | None = None
+    response_cache: ResponseCache | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:  # type: ignore[override]
         """Answer a request."""
-        if self.repeats is None or scope["type"] != "http" or scope["method"] != "GET":
+        if self.response_cache is None or scope["type"] != "http" or scope["method"] != "GET":
             await super().__call__(scope, receive, send)
             return
         headers = tuple(map(tuple, scope["headers"]))
         peer = tuple(scope.get("client") or ("",))
         request = scope["path"], scope["query_string"], peer[0], headers
-        if await self.repeats.answer(request, send):
+        if await self.response_cache.answer(request, send):
             return
         start: dict[str, Any] = {}
 
@@ -147,4 +147,4 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
         own = scope | {"headers": headers, "client": peer, "tss.context": context}
         await super().__call__(own, receive, send_and_note)
         if context and context[0].kept and not any(name == _REQUEST_ID for name, _ in headers):
-            self.repeats.note(request, context[0], start)
+            self.response_cache.note(request, context[0], start)

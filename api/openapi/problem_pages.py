@@ -8,9 +8,8 @@ from typing import Final
 
 import falcon.asgi
 
-from api.http.static_pages import KeptPages
+from api.http.static_pages import StaticPages
 from api.problems import Problem, ProblemKind
-from api.threads import ThreadPool
 
 _KINDS: Final = {kind.value.slug: kind for kind in ProblemKind}
 
@@ -20,8 +19,8 @@ class ProblemsResource:
 
     public = True
 
-    def __init__(self, pool: ThreadPool) -> None:
-        self._pages = KeptPages(lambda slug: "text/html; charset=utf-8", _page, pool)
+    def __init__(self) -> None:
+        self._pages = StaticPages(lambda slug: "text/html; charset=utf-8", _page)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, slug: str) -> None:
         """The page of `slug`."""

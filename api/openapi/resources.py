@@ -8,9 +8,8 @@ from typing import Final
 import falcon.asgi
 
 from api.auth.principal import LOCAL
-from api.http.static_pages import KeptPages
+from api.http.static_pages import StaticPages
 from api.problems import Problem, ProblemKind
-from api.threads import ThreadPool
 
 _OPEN: Final = "open"
 _CLOSED: Final = "closed"
@@ -31,8 +30,8 @@ class OpenApiResource:
 
     public = True
 
-    def __init__(self, pool: ThreadPool) -> None:
-        self._pages = KeptPages(lambda name: falcon.MEDIA_JSON, _document, pool)
+    def __init__(self) -> None:
+        self._pages = StaticPages(lambda name: falcon.MEDIA_JSON, _document)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The document that is true now."""
@@ -54,8 +53,8 @@ class DocsResource:
 
     public = True
 
-    def __init__(self, pool: ThreadPool) -> None:
-        self._pages = KeptPages(_TYPES.__getitem__, _read, pool)
+    def __init__(self) -> None:
+        self._pages = StaticPages(_TYPES.__getitem__, _read)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page."""

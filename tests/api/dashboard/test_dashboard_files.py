@@ -10,8 +10,7 @@ import brotli
 import pytest
 from asking import Api
 
-from api.dashboard.encodings import encode
-from api.resources import dashboard
+from api import dashboard
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_every_file_that_a_page_and_its_modules_name_is_there(api: Api, path: st
         assert api.ask(f"/assets/{name}").status_code == 200, name
 
 
-@pytest.mark.parametrize("name", ["bundle.py", "..%2Fapp.py", "index.html", "notifications.html", "none.js"])
+@pytest.mark.parametrize("name", ["chart_bundle.py", "..%2Fapp.py", "index.html", "notifications.html", "none.js"])
 def test_no_other_file_is_served(api: Api, name: str) -> None:
     assert api.ask(f"/assets/{name}").status_code == 404
 
@@ -94,10 +93,14 @@ def test_the_chart_library_is_a_module_that_is_kept_for_ever_and_written_nowhere
     assert _files() == before
 
 
-def test_equal_files_are_encoded_to_equal_bytes() -> None:
-    assert encode(b"a" * 1000) == encode(b"a" * 1000)
-    assert encode(b"a").digest != encode(b"b").digest
+@pytest.mark.parametrize("accepted", ["identity", "gzip", "br"])
+def test_two_processes_send_equal_files_with_equal_etags(api: Api, tmp_path: Path, accepted: str) -> None:
+    other = Api(f"sqlite:///{tmp_path / 'another.db'}")
+    for path in ("/", "/assets/main.js"):
+        one, two = (each.ask(path, headers={"Accept-Encoding": accepted}) for each in (api, other))
+        assert (one.content, one.headers["etag"]) == (two.content, two.headers["etag"])
+    assert api.ask("/assets/main.js").headers["etag"] != api.ask("/assets/page.js").headers["etag"]
 
 
 def _files() -> set[Path]:
-    return set(Path(dashboard.__file__).parents[1].rglob("*.js"))
+    return set(Path(dashboard.__file__).parent.rglob("*.js"))
