@@ -15,8 +15,7 @@ from api.auth.me_resource import MeResource
 from api.auth.session_resource import SessionResource
 from api.auth.sessions import SessionRing
 from api.dashboard.resource import DashboardResource
-from api.http.client_address import ClientAddresses
-from api.http.request import Request
+from api.http.request import ClientAddresses, Request
 from api.http.request_body import BodyLimit
 from api.middleware.cors import CrossOrigin
 from api.middleware.error_handlers import add_error_handlers

@@ -21,8 +21,7 @@ import falcon.asgi
 from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
 from api.auth.sessions import SESSION_COOKIE, SessionRing, require_same_origin
-from api.http.client_address import unmapped
-from api.http.request import Request, has_json_type
+from api.http.request import Request, has_json_type, unmapped
 from api.middleware.rate_limit import RateLimit
 from api.problems import Problem, ProblemKind
 from core.errors import StoreMissing

@@ -6,10 +6,9 @@ import falcon
 from pydantic import Field
 
 from api.auth.sessions import SESSION_COOKIE, SESSION_LIFETIME_S, SessionRing, require_same_origin
-from api.http.client_address import ClientAddresses
 from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
-from api.http.request import Request
+from api.http.request import ClientAddresses, Request
 from api.http.request_body import Payload, checked_payload, read_object
 from api.openapi.bodies import SessionState
 from api.problems import Problem, ProblemKind

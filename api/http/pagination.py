@@ -34,7 +34,7 @@ def cursor_after(position: str, version: str, query: Hashable) -> str:
 def position_in(cursor: str, version: str, query: Hashable, findings: Findings) -> str | None:
     """The position that `cursor_after` made `cursor` from; None when it is none of this query, as `findings` then say.
 
-    :raises Problem: stale cursor: the published state of the page before is no longer in force.
+    :raises Problem: stale cursor: the published state of the page before is no longer current.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)

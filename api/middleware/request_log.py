@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import falcon.asgi
 
-from api.http.client_address import ClientAddresses
-from api.http.request import Request
+from api.http.request import ClientAddresses, Request
 from api.http.security_headers import PAGE_HEADERS
 from api.observability.metrics import UNMATCHED, Metrics
 from core.event_log import begin_about, end_about

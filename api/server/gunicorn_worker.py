@@ -114,7 +114,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "ws": "none",
         "loop": "uvloop",
         "lifespan": "on",
-        "proxy_headers": False,  # `api.http.client_address` knows which proxies are trusted
+        "proxy_headers": False,  # `api.http.request` knows which proxies are trusted
         "server_header": False,
         "timeout_notify": 1,
     }

@@ -1,4 +1,4 @@
-"""One published state as this process knows it, with all that was made from it and is kept while it is in force."""
+"""One published state as this process knows it, and the cache of what was made from it while it is current."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.stores.summaries import Publication
 T = TypeVar("T")
 
 Maker = Callable[[Stores, "Published"], Answer]
-"""Makes an answer, encoded as it is kept, from the stores while a published state is in force."""
+"""Makes an answer, encoded as it is kept, from the stores while a published state is current."""
 
 _KEPT_QUERIES: Final = 4096
 _KEPT_TABLES: Final = 8

@@ -1,4 +1,4 @@
-"""Which published state is in force in this process, and how the next one takes its place."""
+"""Which published state is current in this process, and how the next one takes its place."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CurrentPublication:
     The store is asked again after half of `freshness_s`, while requests go on with the state that is known. A state
     that was not confirmed for `freshness_s` is not used, unless the store was asked in time and has yet to answer: a
     slow store delays nobody who does not need it. After a new publication the answers most asked for are made before it
-    is put in force, else every request would meet an empty cache at the same moment. Whoever needs the store meanwhile
-    puts the new state in force for all, and nobody goes back to the previous one.
+    becomes current, else every request would meet an empty cache at the same moment. A request that needs the store
+    meanwhile makes the new state current for all, and nobody goes back to the previous one.
 
     :param pool: its threads ask the store what is published; `reading` makes answers.
     :param cache_bytes: how many bytes of answers each published state may keep; while one follows another there are
@@ -105,11 +105,11 @@ class CurrentPublication:
         """
         await self._wait_for(self._begun + 1)  # what was asked before says nothing about now
         if self._successor is not None:
-            self._replace_current(self._successor)
+            self._make_current(self._successor)
         return self._published
 
     async def read(self, published: Published, read: Callable[[Stores, Published], T]) -> T | None:
-        """What `read` finds while `published` is in force, or None when something else is by the end of it.
+        """What `read` finds while `published` is current, or None when something else is by the end of it.
 
         :raises StoreError: the store does not answer.
         :raises Problem: overloaded.
@@ -145,7 +145,7 @@ class CurrentPublication:
         try:
             publication = await self._pool.run(self._access.call, lambda stores: stores.summaries.published())
             if self._successor is not None and self._successor.publication == publication:
-                self._replace_current(self._successor)  # it had its time, whatever became of the making
+                self._make_current(self._successor)  # it had its time, whatever became of the making
             elif self._published is None or self._published.publication != publication:
                 work = self._succeed(publication)
             self._confirmed_at, self._ask_at = asked_at, self._monotonic() + self.freshness_s / 2
@@ -159,17 +159,17 @@ class CurrentPublication:
         following = None if publication is None else Published(publication, self._cache_bytes)
         favourites = current.favourites() if current is not None and following is not None else []
         if following is None or not favourites:
-            self._replace_current(following)
+            self._make_current(following)
             return None
         if now >= until or self._successor is not None:  # too late, or too fast, to wait for the making
-            self._replace_current(following)
+            self._make_current(following)
             until = now + self.freshness_s / 2
         else:
             self._successor, self._succeed_by = following, until
         return self._make(following, favourites, until)
 
     async def _make(self, state: Published, favourites: list[tuple[Hashable, Maker]], until: float) -> None:
-        """Make the `favourites` from `state`, as far as time allows, and put it in force."""
+        """Make the `favourites` from `state`, as far as time allows, and make it current."""
         try:
             with suppress(StoreError, Problem):  # of which requests are told
                 for query, make in favourites:
@@ -178,7 +178,7 @@ class CurrentPublication:
                     await asyncio.sleep(_PAUSE_S)
         finally:
             if self._successor is state:  # else somebody needed it before, or a newer is there
-                self._replace_current(state)
+                self._make_current(state)
 
     async def _make_one(self, state: Published, query: Hashable, make: Maker) -> bool:
         """Whether `state` is still the one published."""
@@ -195,7 +195,7 @@ class CurrentPublication:
 
     def _succeed_in_time(self, now: float) -> None:
         if self._successor is not None and now >= self._succeed_by:
-            self._replace_current(self._successor)
+            self._make_current(self._successor)
 
-    def _replace_current(self, state: Published | None) -> None:
+    def _make_current(self, state: Published | None) -> None:
         self._published, self._successor = state, None

@@ -89,7 +89,7 @@ class Reader:
         query: QueryT,
         answer: Callable[[Stores, Published, QueryT], Answer],
     ) -> Answer | None:
-        """The answer to `query` in the encoding that `req` prefers, or None when `published` is no longer in force."""
+        """The answer to `query` in the encoding that `req` prefers, or None when `published` is no longer current."""
         preference = preference_in(req.get_header("Accept-Encoding"))
         if kept := published.answer((query, preference)):
             req.context.cache = "hit"
