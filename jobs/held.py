@@ -9,11 +9,9 @@ from typing import Self
 import polars as pl
 
 from core.calendar.periods import Calendar, Mode
+from core.stores.complete_days import Days, united
 from core.stores.frames import from_batches
 from core.stores.summaries import KeyRange, SummaryStore
-
-Days = tuple[int, int]
-"""A range of days since 1970-01-01, both ends inclusive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +30,9 @@ class Scope:
     @classmethod
     def of(cls, calendar: Calendar, days: Iterable[Days]) -> Self:
         """The scope of `days`, in any order; days that `calendar` does not name are left out."""
-        named = _united((max(first, calendar.first_day), min(last, calendar.last_day)) for first, last in days)
-        whole = {mode: _united(_whole(calendar, mode, *one) for one in named) for mode in Mode}
-        around = _united(one for mode in Mode for one in whole[mode])
+        named = united((max(first, calendar.first_day), min(last, calendar.last_day)) for first, last in days)
+        whole = {mode: united(_whole(calendar, mode, *one) for one in named) for mode in Mode}
+        around = united(one for mode in Mode for one in whole[mode])
         return cls(
             named,
             {mode: _key_ranges(calendar, mode, whole[mode]) for mode in Mode},
@@ -94,14 +92,3 @@ def _key_ranges(calendar: Calendar, mode: Mode, ranges: Iterable[Days]) -> tuple
         return calendar.period_of(mode, min(max(day, calendar.first_day), calendar.last_day)).key
 
     return tuple(KeyRange(mode, key(first), key(last)) for first, last in ranges)
-
-
-def _united(ranges: Iterable[Days]) -> tuple[Days, ...]:
-    """The same days, ascending, as ranges that neither overlap nor meet."""
-    found: list[Days] = []
-    for first, last in sorted(one for one in ranges if one[0] <= one[1]):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
-        else:
-            found.append((first, last))
-    return tuple(found)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 import polars as pl
 
@@ -15,9 +15,10 @@ from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import ServiceError, UsageError
 from core.stores import Stores, current_holder
+from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_LOOKED_AT, complete_until_ms
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import DayRange, Meaning, Publication
 from jobs.aggregate.summaries import require_conservation, summarise
 from jobs.checkpoint import Checkpoint, place_at
 from jobs.counting import Counted, Counting, Progress, meaning_of
@@ -30,7 +31,7 @@ from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
 from jobs.replacing import day_counts, days_of, replace_days
 from jobs.requested_days import RequestedDays
 from jobs.shrinking import DayCounts, in_total, keep_half, unprotected
-from jobs.source_age import Reading, as_of_ms, complete_until_after, file_status
+from jobs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after, file_status
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import expanded, open_source
@@ -105,6 +106,13 @@ class Outcome:
     publication: Publication
     forms: tuple[str, ...]
     partitions_reused: int = 0
+
+
+class _Known(TypedDict):
+    """What a publication says of how far its sources were read."""
+
+    complete_until_ms: int | None
+    complete_days: tuple[DayRange, ...]
 
 
 class Watcher:
@@ -186,17 +194,21 @@ class Rebuild:
                     "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
                     "were no transactions, say so with --allow-empty."
                 )
-            until_ms = self._complete_until_ms(request, days, before, counted, keeper)
+            known = self._known(request, days, before, counted, keeper)
             if request.is_partial:
                 replaced = (days.first, days.last)
-                publication, publish = self._some_days(request, keeper, before, counted.daily, replaced, until_ms)
+                publication, publish = self._some_days(request, keeper, before, counted.daily, replaced, known)
             else:
                 publication, publish = self._everything(
-                    request, keeper, before, counted.daily, until_ms, watcher.publishing
+                    request, keeper, before, counted.daily, known, watcher.publishing
                 )
             amended = before if request.is_partial else None
             adopted = adoption_warnings(meaning, amended, self._stores.summaries, self._local_days)
-            keeper.update(phase="publishing", warnings=(*adopted, *counted.warnings))
+            keeper.update(
+                phase="publishing",
+                warnings=(*adopted, *counted.warnings),
+                complete_days=publication.complete_days,
+            )
             put_in_force(self._stores.summaries, publication, publish, watcher.phase)
             keeper.published(publication.generation)
             if checkpoint is not None and not request.keep_checkpoint:
@@ -250,10 +262,10 @@ class Rebuild:
         )
         return counting.count(sources, quarantine_path(self._quarantine_dir, keeper.run))
 
-    def _complete_until_ms(
+    def _known(
         self, request: Request, days: RequestedDays, before: Publication | None, counted: Counted, keeper: RunKeeper
-    ) -> int | None:
-        """The instant before which no transaction is missing once this is published."""
+    ) -> _Known:
+        """How far the sources were read of what this publishes."""
         known_ms = None if before is None else complete_until_ms(before, self._stores.runs.recent(RUNS_LOOKED_AT))
         run = keeper.run
         reading = Reading(
@@ -263,7 +275,14 @@ class Rebuild:
             None if days.last_key is None else days.last,
             counted.daily,
         )
-        return complete_until_after(known_ms, reading, self._calendar, self._local_days)
+        complete_days = CompleteDays()
+        if before is not None and request.is_partial:
+            complete_days = CompleteDays.known(before, self._stores.runs.found_unchanged(before.generation))
+        complete_days = complete_days_after(complete_days, reading, self._calendar, self._local_days)
+        return {
+            "complete_until_ms": complete_until_after(known_ms, reading, self._calendar, self._local_days),
+            "complete_days": complete_days.keys(self._calendar),
+        }
 
     def _some_days(
         self,
@@ -272,16 +291,14 @@ class Rebuild:
         before: Publication | None,
         daily: pl.DataFrame,
         days: tuple[int, int],
-        until_ms: int | None,
+        known: _Known,
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces `days` (first and last, inclusive), and what makes it."""
         summaries = self._stores.summaries
         protection = unprotected if request.allow_shrink else keep_half
         change = replace_days(summaries, before, self._calendar, self._local_days, daily, [days], protection)
         keeper.update(days_changed=change.days_changed)
-        publication = replace(
-            change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()), complete_until_ms=until_ms
-        )
+        publication = replace(change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()), **known)
         return publication, partial(summaries.amend, publication, change.rows, change.ranges)
 
     def _everything(
@@ -290,7 +307,7 @@ class Rebuild:
         keeper: RunKeeper,
         before: Publication | None,
         daily: pl.DataFrame,
-        until_ms: int | None,
+        known: _Known,
         progress: Callable[[int, int], None],
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces everything, and what makes it."""
@@ -312,7 +329,7 @@ class Rebuild:
             last_day_key=daily_keys.max(),  # type: ignore[arg-type]
             total_amount=total_amount,
             total_count=total_count,
-            complete_until_ms=until_ms,
+            **known,
         )
         total = len(rows)
         return publication, partial(

@@ -11,9 +11,10 @@ from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import PublicationLost
 from core.stores import Stores, current_holder
+from core.stores.complete_days import CompleteDays, Days
 from core.stores.freshness import RUNS_LOOKED_AT
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import DayRange, Meaning, Publication
 from jobs.counting import Counted, Counting, meaning_of
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
@@ -132,7 +133,8 @@ class Refresh:
                 retention = self._retention(request, collection, before, counted)
                 change = self._change(before, counted, plan, retention)
             warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.kept, change.lost))
-            publication = self._publish(before, change, warnings, keeper, watcher)
+            complete_days = self._complete_days(before, plan, change, keeper.run)
+            publication = self._publish(before, change, warnings, complete_days, keeper, watcher)
         return RefreshOutcome(keeper.run, publication, plan)
 
     def _published(self, meaning: Meaning) -> Publication | None:
@@ -222,16 +224,35 @@ class Refresh:
         return Retention(self._calendar, oldest_day, request.loss_limits)
 
     def _change(self, before: Publication | None, counted: Counted, plan: Plan | None, retention: Retention) -> Change:
-        days = plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
         return replace_days(
-            self._stores.summaries, before, self._calendar, self._local_days, counted.daily, days, retention
+            self._stores.summaries,
+            before,
+            self._calendar,
+            self._local_days,
+            counted.daily,
+            self._days_read(plan),
+            retention,
         )
+
+    def _days_read(self, plan: Plan | None) -> Sequence[Days]:
+        return plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
+
+    def _complete_days(
+        self, before: Publication | None, plan: Plan | None, change: Change, run: Run
+    ) -> tuple[DayRange, ...]:
+        """The days that are complete in what this publishes or finds unchanged."""
+        unchanged = None if before is None else self._stores.runs.found_unchanged(before.generation)
+        open_day = self._local_days.day_of(run.started_at_ms)
+        kept = [loss.day for loss in change.kept]
+        known = CompleteDays.known(before, unchanged)
+        return known.after_reading(self._days_read(plan), open_day, kept).keys(self._calendar)
 
     def _publish(
         self,
         before: Publication | None,
         change: Change,
         warnings: tuple[str, ...],
+        complete_days: tuple[DayRange, ...],
         keeper: RunKeeper,
         watcher: Watcher,
     ) -> Publication:
@@ -243,6 +264,7 @@ class Refresh:
             warnings=(*adopted, *warnings),
             days_changed=change.days_changed,
             days_kept=len(change.kept),
+            complete_days=complete_days,
         )
         if before is not None and not change and before.meaning == keeper.run.meaning:
             if summaries.published() != before:
@@ -256,6 +278,7 @@ class Refresh:
         publication = replace(
             change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()),
             complete_until_ms=keeper.run.as_of_ms,
+            complete_days=complete_days,
         )
         if before is None or before.rows == 0:
             publish = partial(summaries.publish, publication, change.rows)

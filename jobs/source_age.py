@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ import polars as pl
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
 from core.errors import ServiceError
+from core.stores.complete_days import CompleteDays
 from jobs.sources.dump_folder import collection_file
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.url import is_glob, is_remote
@@ -100,6 +101,20 @@ def complete_until_after(
     if begin_ms > before_ms:
         return before_ms
     return begin_ms if read_until_ms is None else max(begin_ms, read_until_ms)
+
+
+def complete_days_after(
+    before: CompleteDays, reading: Reading, calendar: Calendar, local_days: LocalDays, kept: Iterable[int] = ()
+) -> CompleteDays:
+    """The days that are complete in what is published, once it holds `reading`.
+
+    :param before: those of what was published before.
+    :param kept: the days that stay as they are published.
+    """
+    last_day = calendar.last_day if reading.last_day is None else reading.last_day
+    read_until_ms = reading.as_of_ms if reading.last_day is not None else _read_until_ms(reading, local_days)
+    open_day = None if read_until_ms is None else local_days.day_of(read_until_ms)
+    return before.after_reading([(reading.first_day, last_day)], open_day, kept)
 
 
 def _read_until_ms(reading: Reading, local_days: LocalDays) -> int | None:

@@ -14,6 +14,7 @@ from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import ConservationBroken, PublicationLost, ServiceError, StoreBusy, UsageError
 from core.stores import Stores, current_holder
+from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms
 from core.stores.runs import Counts, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
@@ -29,7 +30,7 @@ from jobs.rebuild import Watcher
 from jobs.replacing import Change, replace_days
 from jobs.requested_days import RequestedDays, is_clean_cut
 from jobs.shrinking import DayLoss, LossLimits, Retention
-from jobs.source_age import Reading, as_of_ms, complete_until_after
+from jobs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
@@ -183,13 +184,26 @@ class Verify:
             adopted = adoption_warnings(draft.meaning, before, self._stores.summaries, self._local_days)
             warnings = (*adopted, *counted.warnings, *retention.warnings(change.kept, change.lost))
             counted = replace(counted, warnings=warnings)
+            reading = self._reading(request, days, counted, keeper.run)
+            complete_days = complete_days_after(
+                CompleteDays.known(before, self._stores.runs.found_unchanged(before.generation)),
+                reading,
+                self._calendar,
+                self._local_days,
+                [loss.day for loss in change.kept],
+            ).keys(self._calendar)
             keeper.update(
-                phase="publishing", warnings=warnings, days_changed=change.days_changed, days_kept=len(change.kept)
+                phase="publishing",
+                warnings=warnings,
+                days_changed=change.days_changed,
+                days_kept=len(change.kept),
+                complete_days=complete_days,
             )
             if change or before.meaning != draft.meaning:
                 publication = replace(
                     change.publication(before, keeper.run.id, draft.meaning, self._clock()),
-                    complete_until_ms=self._complete_until_ms(request, days, before, counted, keeper.run),
+                    complete_until_ms=self._complete_until_ms(reading, before),
+                    complete_days=complete_days,
                 )
                 amend = partial(self._stores.summaries.amend, publication, change.rows, change.ranges)
                 put_in_force(self._stores.summaries, publication, amend, watcher.phase)
@@ -354,17 +368,18 @@ class Verify:
             self._stores.summaries, before, self._calendar, self._local_days, counted.daily, replaced, retention
         )
 
-    def _complete_until_ms(
-        self, request: VerifyRequest, days: RequestedDays, before: Publication, counted: Counted, run: Run
-    ) -> int | None:
-        """The instant before which no transaction is missing once the recount is published."""
-        reading = Reading(
+    def _reading(self, request: VerifyRequest, days: RequestedDays, counted: Counted, run: Run) -> Reading:
+        """What was recounted."""
+        return Reading(
             request.sources,
             run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
             days.first,
             None if days.last_key is None else days.last,
             counted.daily,
         )
+
+    def _complete_until_ms(self, reading: Reading, before: Publication) -> int | None:
+        """The instant before which no transaction is missing once the recount is published."""
         known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_LOOKED_AT))
         return complete_until_after(known_ms, reading, self._calendar, self._local_days)
 

@@ -12,7 +12,7 @@ from typing import Any
 from core.stores.keys import ApiKey, Scope
 from core.stores.runs import Counts, Holder, Run, RunStatus
 from core.stores.sessions import Session
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import DayRange, Meaning, Publication
 
 Record = dict[str, Any]
 
@@ -32,6 +32,7 @@ def publication_to_record(publication: Publication) -> Record:
         "total_amount": str(publication.total_amount),
         "total_count": publication.total_count,
         "complete_until_ms": publication.complete_until_ms,
+        "complete_days": _days_to_record(publication.complete_days),
     }
 
 
@@ -48,6 +49,7 @@ def publication_from_record(record: Record) -> Publication:
         total_amount=int(record["total_amount"]),
         total_count=record["total_count"],
         complete_until_ms=record.get("complete_until_ms"),
+        complete_days=_days_from_record(record),
     )
 
 
@@ -75,6 +77,7 @@ def run_to_record(run: Run) -> Record:
         "generation": run.generation,
         "days_changed": run.days_changed,
         "days_kept": run.days_kept,
+        "complete_days": _days_to_record(run.complete_days),
         "first_day_key": run.first_day_key,
         "last_day_key": run.last_day_key,
         "quarantine": None if run.quarantine is None else storable(run.quarantine),
@@ -106,6 +109,7 @@ def run_from_record(record: Record) -> Run:
         generation=record["generation"],
         days_changed=record.get("days_changed"),
         days_kept=record.get("days_kept"),
+        complete_days=_days_from_record(record),
         first_day_key=record["first_day_key"],
         last_day_key=record["last_day_key"],
         quarantine=record["quarantine"],
@@ -182,6 +186,15 @@ def _meaning_from_record(record: Record) -> Meaning:
         zone_rules=record.get("zone_rules"),
         zone_rules_source=record.get("zone_rules_source"),
     )
+
+
+def _days_to_record(days: tuple[DayRange, ...] | None) -> list[Record] | None:
+    return None if days is None else [one._asdict() for one in days]
+
+
+def _days_from_record(record: Record) -> tuple[DayRange, ...] | None:
+    days = record.get("complete_days")
+    return None if days is None else tuple(DayRange(one["first_key"], one["last_key"]) for one in days)
 
 
 def storable(text: str) -> str:

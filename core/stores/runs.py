@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from core.errors import ConservationBroken, RunTakenOver
-from core.stores.summaries import Meaning
+from core.stores.summaries import DayRange, Meaning
 
 HEARTBEAT_LIMIT_S: Final = 120.0
 """A run whose heartbeat is older than this may be taken over, wherever its process is."""
@@ -94,6 +94,8 @@ class Run:
     :param days_changed: how many days have other summaries since, of any merchant; None where that was not counted.
     :param days_kept: how many days stayed as they were published although fewer transactions of them were counted, as
         their documents may have been purged; None where that was not found out.
+    :param complete_days: the days that are complete in what it published or found unchanged, see
+        `core.stores.summaries.Publication`; None before that is known, and in rows of earlier versions.
     :param first_day_key: the first day that was replaced, or None for everything; likewise `last_day_key`.
     :param quarantine: path of the file that holds its first rejects, or None when there were none.
     :param rejects_kept: how many rejects that file holds; None in rows of versions that kept all.
@@ -118,6 +120,7 @@ class Run:
     generation: int | None = None
     days_changed: int | None = None
     days_kept: int | None = None
+    complete_days: tuple[DayRange, ...] | None = None
     first_day_key: str | None = None
     last_day_key: str | None = None
     quarantine: str | None = None
@@ -194,6 +197,14 @@ class RunLedger(Protocol):
 
     def recent(self, limit: int) -> list[Run]:
         """At most `limit` runs, the latest first."""
+
+    def found_unchanged(self, generation: int) -> Run | None:
+        """The latest run that found `generation` unchanged, or None.
+
+        It costs little where `generation` is the published one: only runs after its own are searched.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
         """The numbers, ascending, of runs below number `below` that ended before `before_ms`.

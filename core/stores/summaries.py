@@ -102,6 +102,13 @@ class Meaning:
         return f"{self.zone_rules_source} ({(self.zone_rules or '')[:8]})"
 
 
+class DayRange(NamedTuple):
+    """The days whose keys lie from `first_key` to `last_key`, both inclusive."""
+
+    first_key: str
+    last_key: str
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """One published state of the summaries.
@@ -117,6 +124,9 @@ class Publication:
     :param total_count: number of transactions counted.
     :param complete_until_ms: before that instant (milliseconds since 1970 UTC) no transaction is missing, as far as the
         sources told; None where nobody knows.
+    :param complete_days: the days that were over when they were last read, and read whole: ascending ranges that
+        neither overlap nor meet; None where an earlier version published, which did not keep them. See
+        `core.stores.complete_days`.
     """
 
     generation: int
@@ -129,6 +139,7 @@ class Publication:
     total_amount: int
     total_count: int
     complete_until_ms: int | None = None
+    complete_days: tuple[DayRange, ...] | None = None
 
 
 class SeriesPoint(NamedTuple):
@@ -138,8 +149,16 @@ class SeriesPoint(NamedTuple):
     value: int
 
 
+class MerchantPoint(NamedTuple):
+    """One value of one merchant's series."""
+
+    merchant_id: str
+    key: str
+    value: int
+
+
 class MerchantTotals(NamedTuple):
-    """What one merchant comes to over a range of months: exact integers, which may exceed int64."""
+    """The totals of one merchant over a range of periods: exact integers, which may exceed int64."""
 
     merchant_id: str
     amount: int
@@ -264,16 +283,42 @@ class SummaryStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
+    def merchant_series(
+        self,
+        mode: Mode,
+        measure: Measure,
+        merchants: Sequence[str] | None,
+        first_key: str | None = None,
+        last_key: str | None = None,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int,
+    ) -> list[MerchantPoint]:
+        """The values of several merchants, each with its own, ascending by merchant (by code points) and then by key.
+
+        Little is read for a narrow range of keys and a small `limit`, however large the store.
+
+        :param merchants: whose, ascending; None for every merchant. All merchants together are never among them.
+        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
+        :param after: only what comes after this merchant and key.
+        :param limit: at most so many values, the first ones.
+        :returns: only periods that hold transactions.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
-    def merchants(self, first_month_key: str | None = None, last_month_key: str | None = None) -> list[MerchantTotals]:
-        """What each merchant's monthly summaries add up to, ascending by merchant (by code points).
+    def merchants(
+        self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
+    ) -> list[MerchantTotals]:
+        """What each merchant's summaries of `mode` add up to, ascending by merchant (by code points).
 
-        :param first_month_key: the earliest month wanted, inclusive; None for no bound. Likewise `last_month_key`.
+        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`. Little is read
+            for a narrow range, however large the store.
         :returns: only merchants with a summary in that range; empty when nothing was published yet.
         :raises StoreUnavailable: the store does not answer.
         """

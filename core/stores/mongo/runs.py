@@ -76,6 +76,20 @@ class MongoRunLedger:
             documents = list(db["summary_runs"].find().sort("_id", DESCENDING).limit(limit))
             return [_settled(db, document) for document in documents]
 
+    def found_unchanged(self, generation: int) -> Run | None:
+        """The latest run that found `generation` unchanged, or None."""
+        with self._database.answering() as db:
+            publication = db["summary_publications"].find_one({"_id": generation}, {"run_id": True})
+            if publication is None:
+                return None
+            query = {
+                "_id": {"$gt": publication["run_id"]},
+                "status": RunStatus.UNCHANGED.value,
+                "generation": generation,
+            }
+            found = db["summary_runs"].find_one(query, sort=[("_id", DESCENDING)])
+            return None if found is None else _from_document(found)
+
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
         """The numbers, ascending, of runs below number `below` that ended before `before_ms`."""
         query = {"_id": {"$lt": below}, "ended_at": {"$lt": DatetimeMS(before_ms)}}

@@ -30,6 +30,7 @@ from core.stores.summaries import (
     SUMMARY_COLUMNS,
     KeyRange,
     Measure,
+    MerchantPoint,
     MerchantTotals,
     Publication,
     Scan,
@@ -121,6 +122,33 @@ class MongoSummaryStore:
         found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
         return sorted(chain.from_iterable(found))
 
+    def merchant_series(
+        self,
+        mode: Mode,
+        measure: Measure,
+        merchants: Sequence[str] | None,
+        first_key: str | None = None,
+        last_key: str | None = None,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int,
+    ) -> list[MerchantPoint]:
+        """The values of several merchants, each with its own, ascending by merchant and then by key."""
+        whose: Document = {"$ne": None} if merchants is None else {"$in": list(merchants)}
+        query: Document = {"merchant_id": whose}
+        if after is not None:
+            merchant_id, key = after
+            rest = [{"merchant_id": {"$gt": merchant_id}}, {"merchant_id": merchant_id, "key": {"$gt": key}}]
+            query["$or"] = rest
+        wanted = {"_id": False, "merchant_id": True, "key": True, measure: True}
+
+        def fetch(db: PyMongoDatabase[Document], part: Part) -> list[MerchantPoint]:
+            found = db[part.collection].find({**part.query, **query}, wanted, sort=_BY_MERCHANT, limit=limit)
+            return [MerchantPoint(one["merchant_id"], one["key"], int(one[measure])) for one in found]
+
+        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
+        return list(islice(merge(*found), limit))
+
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`."""
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}
@@ -130,8 +158,10 @@ class MongoSummaryStore:
 
         return any(self._read(parts, fetch))
 
-    def merchants(self, first_month_key: str | None = None, last_month_key: str | None = None) -> list[MerchantTotals]:
-        """What each merchant's monthly summaries add up to, ascending by merchant."""
+    def merchants(
+        self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
+    ) -> list[MerchantTotals]:
+        """What each merchant's summaries of `mode` add up to, ascending by merchant."""
         wanted = {"_id": False, "merchant_id": True, "amount": True, "count": True}
 
         # Added up here: beyond int64 the server's $sum goes on in floating point.
@@ -144,7 +174,7 @@ class MongoSummaryStore:
                 counts[document["merchant_id"]] += document["count"]
             return amounts, counts
 
-        found = self._read(lambda layers: parts_of_mode(layers, Mode.MONTHLY, first_month_key, last_month_key), fetch)
+        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
         amounts, counts = Counter[str](), Counter[str]()
         for more_amounts, more_counts in found:
             amounts.update(more_amounts)

@@ -17,6 +17,7 @@ _LISTS: Final = (
     "merchants",
     "channels",
     "modes",
+    "complete_days",
 )
 
 
@@ -42,7 +43,7 @@ def from_row(row: sqlite3.Row) -> Record:
     """The record that `row` was made from."""
     record = dict(row)
     for name in _LISTS:
-        if name in record:
+        if record.get(name) is not None:
             record[name] = json.loads(record[name])
     return record
 

@@ -17,6 +17,12 @@ _REMOVE: Final = (
     "DELETE FROM summary_runs WHERE id = ? AND ended_at_ms IS NOT NULL AND id < (SELECT max(id) FROM summary_runs)"
 )
 
+# By number, and not by the index of a status: runs after a publication are few.
+_FOUND_UNCHANGED: Final = (
+    "SELECT * FROM summary_runs WHERE id > (SELECT run_id FROM summary_publications WHERE generation = ?1) "
+    "AND status = 'unchanged' AND generation = ?1 ORDER BY id DESC LIMIT 1"
+)
+
 _OPEN: Final = "ended_at_ms IS NULL"
 _HELD: Final = (
     f"{_OPEN} AND host = :host AND process_id = :process_id AND process_started_ms = :process_started_ms "
@@ -68,6 +74,12 @@ class SqliteRunLedger:
                 "SELECT * FROM summary_runs ORDER BY id DESC LIMIT ?", (max(limit, 0),)
             ).fetchall()
         return [run_from_record(from_row(row)) for row in rows]
+
+    def found_unchanged(self, generation: int) -> Run | None:
+        """The latest run that found `generation` unchanged, or None."""
+        with self._database.connection() as connection:
+            row = connection.execute(_FOUND_UNCHANGED, (generation,)).fetchone()
+        return None if row is None else run_from_record(from_row(row))
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
         """The numbers, ascending, of runs below number `below` that ended before `before_ms`."""

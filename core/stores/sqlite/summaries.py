@@ -19,6 +19,7 @@ from core.stores.summaries import (
     SUMMARY_COLUMNS,
     KeyRange,
     Measure,
+    MerchantPoint,
     MerchantTotals,
     Publication,
     Scan,
@@ -57,12 +58,32 @@ _SCAN: Final = (
     f"SELECT {', '.join(SUMMARY_COLUMNS)} FROM {SUMMARIES} WHERE mode = ? AND key BETWEEN ? AND ? {{merchants}} "
     "ORDER BY merchant_id, key"
 )
+# Likewise from merchant to merchant, from ?4 on, without the overall rows.
+_EACH_MERCHANT: Final = f"""
+    WITH RECURSIVE merchant (id) AS (
+        SELECT min(merchant_id) FROM {SUMMARIES} WHERE mode = ?1 AND merchant_id >= ?4
+        UNION ALL
+        SELECT (SELECT min(merchant_id) FROM {SUMMARIES} WHERE mode = ?1 AND merchant_id > merchant.id)
+        FROM merchant WHERE merchant.id IS NOT NULL
+    )
+"""
+_NAMED: Final = "WITH merchant (id) AS (VALUES {places})"
+# The order is that of the loops: a CROSS JOIN goes through the merchants one by one, and the index of each has its keys
+# in order. An ORDER BY would sort all that there is before the first is given.
+_MERCHANT_SERIES: Final = f"""
+    SELECT merchant.id, summary.key, summary.{{measure}}
+    FROM merchant CROSS JOIN {SUMMARIES} AS summary
+    WHERE summary.mode = ?1 AND summary.merchant_id = merchant.id AND summary.key BETWEEN ?2 AND ?3
+        AND (merchant.id > ?4 OR summary.key > ?5)
+    LIMIT ?6
+"""
 # sum() fails beyond int64, so the upper and the lower 32 bits are summed apart; >> keeps the sign.
-_MERCHANTS: Final = (
-    "SELECT merchant_id, sum(amount >> 32), sum(amount & 0xFFFFFFFF), sum(count >> 32), sum(count & 0xFFFFFFFF) "
-    f"FROM {SUMMARIES} WHERE mode = ? AND merchant_id IS NOT NULL AND key BETWEEN ? AND ? "
-    "GROUP BY merchant_id ORDER BY merchant_id"
-)
+_MERCHANTS: Final = f"""{_EACH_MERCHANT}
+    SELECT merchant.id, sum(amount >> 32), sum(amount & 0xFFFFFFFF), sum(count >> 32), sum(count & 0xFFFFFFFF)
+    FROM merchant CROSS JOIN {SUMMARIES} AS summary
+    WHERE summary.mode = ?1 AND summary.merchant_id = merchant.id AND summary.key BETWEEN ?2 AND ?3
+    GROUP BY merchant.id ORDER BY merchant.id
+"""
 _COUNT: Final = f"SELECT count(*) FROM {SUMMARIES}"
 _HAS_MERCHANT: Final = f"SELECT 1 FROM {SUMMARIES} WHERE mode IN (?, ?, ?) AND merchant_id = ? LIMIT 1"
 
@@ -136,15 +157,44 @@ class SqliteSummaryStore:
             rows = cursor.execute(_SERIES[measure], (mode, merchant_id, *_bounds(first_key, last_key))).fetchall()
         return list(map(SeriesPoint._make, rows))
 
+    def merchant_series(
+        self,
+        mode: Mode,
+        measure: Measure,
+        merchants: Sequence[str] | None,
+        first_key: str | None = None,
+        last_key: str | None = None,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int,
+    ) -> list[MerchantPoint]:
+        """The values of several merchants, each with its own, ascending by merchant and then by key."""
+        after_merchant, after_key = after or ("", "")
+        wanted = None if merchants is None else [one for one in merchants if one >= after_merchant]
+        if wanted == []:
+            return []
+        if wanted is None:
+            statement = _EACH_MERCHANT
+        else:
+            statement = _NAMED.format(places=", ".join(f"(?{number})" for number in range(7, 7 + len(wanted))))
+        statement += _MERCHANT_SERIES.format(measure=measure)
+        given = (mode, *_bounds(first_key, last_key), after_merchant, after_key, limit, *(wanted or ()))
+        with self._database.connection() as connection:
+            cursor = connection.cursor()
+            cursor.row_factory = None
+            return list(map(MerchantPoint._make, cursor.execute(statement, given)))
+
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`."""
         with self._database.connection() as connection:
             return connection.execute(_HAS_MERCHANT, (*Mode, merchant_id)).fetchone() is not None
 
-    def merchants(self, first_month_key: str | None = None, last_month_key: str | None = None) -> list[MerchantTotals]:
-        """What each merchant's monthly summaries add up to, ascending by merchant."""
+    def merchants(
+        self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
+    ) -> list[MerchantTotals]:
+        """What each merchant's summaries of `mode` add up to, ascending by merchant."""
         with self._database.connection() as connection:
-            rows = connection.execute(_MERCHANTS, (Mode.MONTHLY, *_bounds(first_month_key, last_month_key))).fetchall()
+            rows = connection.execute(_MERCHANTS, (mode, *_bounds(first_key, last_key), "")).fetchall()
         return [
             MerchantTotals(merchant_id, (amount_high << 32) + amount_low, (count_high << 32) + count_low)
             for merchant_id, amount_high, amount_low, count_high, count_low in rows

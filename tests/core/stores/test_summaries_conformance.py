@@ -17,7 +17,7 @@ from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreBusy, StoreUnavailable
 from core.stores import Stores, open_stores
 from core.stores.frames import from_batches
-from core.stores.summaries import KeyRange, Measure, MerchantTotals, SeriesPoint
+from core.stores.summaries import KeyRange, Measure, MerchantPoint, MerchantTotals, SeriesPoint
 
 PERSIAN = "فروشگاه\u200cهای تهران"
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
@@ -243,6 +243,69 @@ def test_totals_of_merchants_beyond_64_bits_are_exact(stores: Stores) -> None:
         MerchantTotals("loses", 12 * SMALLEST, 12),
         MerchantTotals("swings", -6, 12),
     ]
+
+
+SOLD = [
+    (name, key, number, 10 * number)
+    for number, (name, key) in enumerate(
+        itertools.product(("a", "a\x00b", "b", PERSIAN, "\U0001f600"), ("1403/04/03", "1403/04/04", "1403/04/06"))
+    )
+    if number != 4
+]
+"""Merchant, key, count and amount, in the order of merchants and keys."""
+
+
+def _publish_in_layers(stores: Stores) -> None:
+    """Publish `SOLD`, whose middle day an amendment has replaced."""
+    rows = frame(
+        [row("daily", key, name, amount, count) for name, key, count, amount in SOLD]
+        + [row("daily", key, None, 1) for key in ("1403/04/03", "1403/04/04", "1403/04/06")]
+        + [row("monthly", "1403/04", "a", 99), row("weekly", "1403/W15", "a", 98)]
+    )
+    amended = rows.filter(rows["key"] == "1403/04/04")
+    others = frame([row("daily", "1403/04/04", "gone", 5), *rows.filter(rows["key"] != "1403/04/04").rows()])
+    stores.summaries.publish(publication(1, others), others)
+    stores.summaries.amend(publication(2, rows), amended, [KeyRange(Mode.DAILY, "1403/04/04", "1403/04/04")])
+
+
+def test_series_of_several_merchants_come_by_merchant_and_key_in_parts_of_any_size(stores: Stores) -> None:
+    _publish_in_layers(stores)
+    ranges = [(None, None), ("1403/04/04", None), ("1403/04/04", "1403/04/05"), ("1403/05", None)]
+    for merchants, keys, limit in itertools.product(
+        (None, ["a", "b", "nobody", "\U0001f600"], []), ranges, (1, 4, 100)
+    ):
+        first, last = keys
+        expected = [
+            MerchantPoint(name, key, amount)
+            for name, key, _, amount in SOLD
+            if (merchants is None or name in merchants) and (first or "") <= key <= (last or "9")
+        ]
+        for begin in {0, limit, len(expected)}:
+            after = expected[begin - 1][:2] if 0 < begin <= len(expected) else None
+            found = stores.summaries.merchant_series(Mode.DAILY, "amount", merchants, *keys, after=after, limit=limit)
+            assert found == expected[begin if after else 0 :][:limit]
+            assert all(type(point.value) is int for point in found)
+
+
+def test_series_of_several_merchants_are_of_one_mode_and_measure(stores: Stores) -> None:
+    assert stores.summaries.merchant_series(Mode.DAILY, "count", None, limit=9) == []
+    _publish_in_layers(stores)
+    assert stores.summaries.merchant_series(Mode.MONTHLY, "amount", None, limit=9) == [("a", "1403/04", 99)]
+    counts = [(name, key, count) for name, key, count, _ in SOLD]
+    assert stores.summaries.merchant_series(Mode.DAILY, "count", None, limit=99) == counts
+
+
+def test_totals_of_merchants_are_of_any_mode(stores: Stores) -> None:
+    _publish_in_layers(stores)
+    for first, last in ((None, None), ("1403/04/04", None), ("1403/04/04", "1403/04/04")):
+        expected: dict[str, tuple[int, int]] = {}
+        for name, key, count, amount in SOLD:
+            if (first or "") <= key <= (last or "9"):
+                amounts, counts = expected.get(name, (0, 0))
+                expected[name] = amounts + amount, counts + count
+        found = stores.summaries.merchants(first, last, Mode.DAILY)
+        assert found == [MerchantTotals(name, *totals) for name, totals in sorted(expected.items())]
+    assert stores.summaries.merchants(mode=Mode.WEEKLY) == [MerchantTotals("a", 98, 1)]
 
 
 def test_merchants_are_those_of_the_publication_in_force(stores: Stores) -> None:

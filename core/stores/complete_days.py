@@ -1,0 +1,114 @@
+"""Which days are complete: they were over when they were last read, and were read whole.
+
+A period is complete when all its days are. The rule, which `docs/summaries.md` tells to users:
+
+- Sources tell up to which instant they hold everything (`jobs.source_age`): a live collection up to when the run began,
+  an export up to the beginning of the last day that it has transactions of, but not beyond the date of its file.
+- A run that replaces days makes those complete that ended before that instant, and the others of them incomplete.
+- A day that stays as it is published because its documents may have been purged stays what it was.
+- All other days stay what they were. What no run has read is never complete.
+
+A publication and the run that made it keep the result, and so does a run that found a publication unchanged: the later
+of them counts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from core.calendar import Calendar, Mode, calendar_named
+from core.calendar.solar import day_number
+from core.calendar.zones import zone_named
+from core.stores.runs import Run
+from core.stores.summaries import DayRange, Publication
+
+Days = tuple[int, int]
+"""A range of days since 1970-01-01, both ends inclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteDays:
+    """The complete days of what is published.
+
+    :param ranges: ascending; they neither overlap nor meet.
+    """
+
+    ranges: tuple[Days, ...] = ()
+
+    @classmethod
+    def known(cls, publication: Publication | None, unchanged: Run | None) -> Self:
+        """Those of `publication`.
+
+        :param unchanged: the latest run that found it unchanged, see `core.stores.runs.RunLedger.found_unchanged`.
+        """
+        if publication is None:
+            return cls()
+        calendar = calendar_named(publication.meaning.calendar)
+        keys = publication.complete_days
+        if unchanged is not None and unchanged.complete_days is not None:
+            keys = unchanged.complete_days
+        if keys is not None:
+            return cls(tuple((_day(calendar, one.first_key), _day(calendar, one.last_key)) for one in keys))
+        if publication.complete_until_ms is None:
+            return cls()
+        # An earlier version has kept no more than that instant, before which all is complete.
+        until = datetime.fromtimestamp(publication.complete_until_ms / 1000, zone_named(publication.meaning.time_zone))
+        last_day = min(day_number(until.date()) - 1, calendar.last_day)
+        return cls(united([(calendar.first_day, last_day)]))
+
+    def include(self, first_day: int, last_day: int) -> bool:
+        """Whether all days from `first_day` to `last_day`, both inclusive, are complete."""
+        place = bisect_right(self.ranges, first_day, key=lambda one: one[0]) - 1
+        return place >= 0 and last_day <= self.ranges[place][1]
+
+    def after_reading(self, replaced: Sequence[Days], open_day: int | None, kept: Iterable[int] = ()) -> Self:
+        """Those after a run.
+
+        :param replaced: the days that the run has read and replaced.
+        :param open_day: the first day that was not over, or of which the sources may lack some; None: of which nothing
+            is known.
+        :param kept: those of `replaced` that stay as they are published.
+        """
+        unread = united((day, day) for day in kept)
+        replaced = [day for one in replaced for day in _without([one], unread)]
+        read = [] if open_day is None else [(first, min(last, open_day - 1)) for first, last in replaced]
+        return type(self)(united([*_without(self.ranges, replaced), *read]))
+
+    def keys(self, calendar: Calendar) -> tuple[DayRange, ...]:
+        """The same as the keys of `calendar`, as stores keep them."""
+        return tuple(
+            DayRange(calendar.period_of(Mode.DAILY, first).key, calendar.period_of(Mode.DAILY, last).key)
+            for first, last in self.ranges
+        )
+
+
+def united(ranges: Iterable[Days]) -> tuple[Days, ...]:
+    """The same days, ascending, as ranges that neither overlap nor meet."""
+    found: list[Days] = []
+    for first, last in sorted(one for one in ranges if one[0] <= one[1]):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return tuple(found)
+
+
+def _without(ranges: Iterable[Days], removed: Iterable[Days]) -> list[Days]:
+    """`ranges` without the days of `removed`."""
+    left = list(ranges)
+    for gone_first, gone_last in removed:
+        left = [
+            part
+            for first, last in left
+            for part in ((first, min(last, gone_first - 1)), (max(first, gone_last + 1), last))
+            if part[0] <= part[1]
+        ]
+    return left
+
+
+def _day(calendar: Calendar, key: str) -> int:
+    return calendar.parse(Mode.DAILY, key).first_day

@@ -1,0 +1,129 @@
+"""Which days of what is published are complete, after runs that replace and keep days, and in stores of any age."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from examples import NOW_MS, publication, run, uniform
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.calendar import JalaliCalendar, Mode
+from core.stores import Stores, open_stores
+from core.stores.complete_days import CompleteDays
+from core.stores.runs import Run, RunStatus
+from core.stores.summaries import DayRange
+
+CALENDAR = JalaliCalendar()
+ROWS = uniform(1, merchants=1, days=1)
+KNOWN = (DayRange("1403/01/01", "1403/03/31"), DayRange("1403/04/02", "1403/04/03"))
+LATER = (DayRange("1403/01/01", "1403/04/04"),)
+
+DAYS = st.integers(0, 40)
+RANGES = st.lists(st.tuples(DAYS, DAYS), max_size=4)
+
+
+def day(key: str) -> int:
+    return CALENDAR.parse(Mode.DAILY, key).first_day
+
+
+def unchanged(**changes: object) -> Run:
+    return replace(run(), id=2, status=RunStatus.UNCHANGED, generation=1, **changes)  # type: ignore[arg-type]
+
+
+@given(before=RANGES, replaced=RANGES, open_day=st.none() | DAYS, kept=st.sets(DAYS), first=DAYS, last=DAYS)
+def test_a_day_is_complete_by_the_last_run_that_replaced_it(
+    before: list[tuple[int, int]],
+    replaced: list[tuple[int, int]],
+    open_day: int | None,
+    kept: set[int],
+    first: int,
+    last: int,
+) -> None:
+    def within(ranges: list[tuple[int, int]], day: int) -> bool:
+        return any(first <= day <= last for first, last in ranges)
+
+    expected = {
+        day
+        for day in range(41)
+        if (
+            open_day is not None and day < open_day
+            if within(replaced, day) and day not in kept
+            else within(before, day)
+        )
+    }
+
+    known = CompleteDays().after_reading(before, 99).after_reading(replaced, open_day, kept)
+
+    assert {day for day in range(41) if known.include(day, day)} == expected
+    assert known.include(first, last) == (set(range(first, last + 1)) <= expected) or first > last
+    assert all(one[1] + 1 < other[0] for one, other in zip(known.ranges, known.ranges[1:], strict=False))
+
+
+def test_keys_are_read_back_as_they_were_written() -> None:
+    known = CompleteDays.known(replace(publication(1, ROWS), complete_days=KNOWN), None)
+
+    assert known.ranges == ((day("1403/01/01"), day("1403/03/31")), (day("1403/04/02"), day("1403/04/03")))
+    assert known.keys(CALENDAR) == KNOWN
+
+
+def test_a_run_that_found_it_unchanged_knows_better() -> None:
+    published = replace(publication(1, ROWS), complete_days=KNOWN)
+
+    assert CompleteDays.known(published, unchanged(complete_days=LATER)).keys(CALENDAR) == LATER
+    assert CompleteDays.known(published, unchanged()).keys(CALENDAR) == KNOWN
+
+
+def test_of_an_earlier_version_the_days_before_the_instant_that_it_kept_are_complete() -> None:
+    tehran_midnight_ms = NOW_MS - NOW_MS % 86_400_000 - 12_600_000  # of 1403/04/04, 20:30 UTC of the day before
+
+    published = replace(publication(1, ROWS), complete_until_ms=tehran_midnight_ms)
+
+    assert CompleteDays.known(published, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/03"),)
+    earlier = replace(published, complete_until_ms=tehran_midnight_ms - 1)
+    assert CompleteDays.known(earlier, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/02"),)
+
+
+def test_nothing_is_complete_where_nothing_is_published_or_known() -> None:
+    assert not CompleteDays.known(None, None).ranges
+    assert not CompleteDays.known(publication(1, ROWS), None).ranges
+
+
+@pytest.mark.parametrize("known", [None, (), KNOWN])
+def test_publications_and_runs_keep_them(known: tuple[DayRange, ...] | None, store_url: str) -> None:
+    published = replace(publication(1, ROWS), complete_days=known)
+    with open_stores(store_url, timeout_s=10) as stores:
+        stores.summaries.publish(published, ROWS)
+        ended = replace(stores.runs.begin(run()), complete_days=known).ended(RunStatus.PUBLISHED, NOW_MS)
+        stores.runs.update(ended)
+
+        assert stores.summaries.published() == published
+        assert stores.runs.get(1) == ended
+
+
+def test_the_latest_run_that_found_a_generation_unchanged_is_found(store_url: str) -> None:
+    with open_stores(store_url, timeout_s=10) as stores:
+        assert stores.runs.found_unchanged(1) is None
+        publisher = stores.runs.begin(run())
+        stores.summaries.publish(publication(1, ROWS, run_id=publisher.id), ROWS)
+        stores.runs.update(replace(publisher, generation=1).ended(RunStatus.PUBLISHED, NOW_MS))
+        assert stores.runs.found_unchanged(1) is None
+
+        for status, generation in (
+            (RunStatus.UNCHANGED, 1),
+            (RunStatus.UNCHANGED, 1),
+            (RunStatus.FAILED, None),
+            (RunStatus.PUBLISHED, 2),
+            (RunStatus.UNCHANGED, 2),
+        ):
+            _end(stores, status, generation)
+
+        found = stores.runs.found_unchanged(1)
+        assert found is not None
+        assert found.id == 3
+
+
+def _end(stores: Stores, status: RunStatus, generation: int | None) -> None:
+    begun = stores.runs.begin(run())
+    stores.runs.update(replace(begun, generation=generation).ended(status, NOW_MS))

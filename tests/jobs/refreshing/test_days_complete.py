@@ -1,0 +1,147 @@
+"""Which days the runs of the jobs leave complete: over when they were read, and read whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from living import Keeping, Shop
+from transactions import spread, write_bson
+
+from core.calendar import JalaliCalendar
+from core.stores import Stores, open_stores
+from core.stores.complete_days import CompleteDays
+from core.stores.runs import RunStatus
+
+pytest_plugins = ["refreshing_fixtures"]
+
+NOW = datetime(2024, 3, 23, 9, tzinfo=UTC)
+"""1403/01/04, in the afternoon."""
+DAY = timedelta(days=1)
+EVER = "1200/01/01"
+TEN_DAYS = spread(["a", "b"], days=10, first=date(2024, 3, 14))
+"""From 1402/12/24 to 1403/01/04."""
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+@pytest.fixture
+def keeping(stores: Stores, shop: Shop, tmp_path: Path) -> Keeping:
+    """The jobs at `NOW`, on every backend."""
+    shop.index()
+    return Keeping(stores, shop, tmp_path, NOW)
+
+
+@pytest.fixture
+def on_sqlite(sqlite_stores: Stores, shop: Shop, tmp_path: Path) -> Keeping:
+    """The jobs at `NOW`."""
+    shop.index()
+    return Keeping(sqlite_stores, shop, tmp_path, NOW)
+
+
+def export(folder: Path, written_at: datetime) -> str:
+    """A file of `TEN_DAYS` that was written then."""
+    path = write_bson(folder / "ten.bson", TEN_DAYS)
+    os.utime(path, (written_at.timestamp(), written_at.timestamp()))
+    return path
+
+
+def complete(keeping: Keeping) -> list[tuple[str, str]]:
+    """The complete days of what is published, as ranges of keys."""
+    published = keeping.stores.summaries.published()
+    assert published is not None
+    unchanged = keeping.stores.runs.found_unchanged(published.generation)
+    return [tuple(one) for one in CompleteDays.known(published, unchanged).keys(JalaliCalendar())]
+
+
+def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_nothing_new(keeping: Keeping) -> None:
+    keeping.shop.insert(*TEN_DAYS)
+    keeping.refresh()
+    assert complete(keeping) == [(EVER, "1403/01/03")]
+
+    keeping.now += DAY / 4
+    assert keeping.refresh().run.status is RunStatus.UNCHANGED
+    assert complete(keeping) == [(EVER, "1403/01/03")]
+
+    keeping.now += DAY
+    assert keeping.refresh().run.status is RunStatus.UNCHANGED
+    assert complete(keeping) == [(EVER, "1403/01/04")]
+
+    keeping.now += DAY
+    keeping.shop.insert(*spread(["a"], days=1, first=date(2024, 3, 24)))
+    assert keeping.refresh().run.status is RunStatus.PUBLISHED
+    assert complete(keeping) == [(EVER, "1403/01/05")]
+
+
+@pytest.mark.parametrize(("written_at", "last"), [(NOW + 40 * DAY, "1403/01/03"), (NOW - 2 * DAY, "1403/01/01")])
+def test_an_export_is_complete_before_its_last_day_which_may_be_cut_and_before_it_was_written(
+    on_sqlite: Keeping, tmp_path: Path, written_at: datetime, last: str
+) -> None:
+    on_sqlite.now = NOW + 50 * DAY
+
+    on_sqlite.rebuild(sources=(export(tmp_path, written_at),), truncate=True)
+
+    assert complete(on_sqlite) == [(EVER, last)]
+
+
+def test_days_loaded_by_range_are_complete_and_what_lies_between_them_is_not(
+    on_sqlite: Keeping, tmp_path: Path
+) -> None:
+    source = export(tmp_path, NOW)
+
+    for first, last in (("1402/12/24", "1402/12/25"), ("1402/12/28", "1402/12/28"), ("1402/12/29", "1403/01/01")):
+        on_sqlite.rebuild(sources=(source,), first_key=first, last_key=last)
+
+    assert complete(on_sqlite) == [("1402/12/24", "1402/12/25"), ("1402/12/28", "1403/01/01")]
+
+
+def test_a_range_of_a_live_collection_is_complete_up_to_the_day_on_which_it_was_read(on_sqlite: Keeping) -> None:
+    on_sqlite.shop.insert(*TEN_DAYS)
+
+    on_sqlite.rebuild(first_key="1403/01/01", last_key="1403/01/20")
+
+    assert complete(on_sqlite) == [("1403/01/01", "1403/01/03")]
+
+
+def test_a_day_that_an_older_source_replaces_is_complete_no_more(on_sqlite: Keeping) -> None:
+    on_sqlite.shop.insert(*TEN_DAYS)
+    on_sqlite.refresh()
+    on_sqlite.now -= 2 * DAY
+
+    on_sqlite.rebuild(first_key="1402/12/29", allow_shrink=True)
+
+    assert complete(on_sqlite) == [(EVER, "1403/01/01")]
+
+
+def test_a_day_that_was_read_too_early_and_is_kept_as_its_documents_were_purged_stays_incomplete(
+    on_sqlite: Keeping,
+) -> None:
+    on_sqlite.shop.insert(*TEN_DAYS)
+    on_sqlite.refresh()
+    on_sqlite.now += 3 * DAY
+    on_sqlite.shop.collection.delete_many({"createdAt": {"$lt": NOW + DAY / 2}})
+    on_sqlite.shop.insert(*spread(["a"], days=2, first=date(2024, 3, 24)))
+
+    run = on_sqlite.refresh().run
+
+    assert run.days_kept
+    assert complete(on_sqlite) == [(EVER, "1403/01/03"), ("1403/01/05", "1403/01/06")]
+
+
+def test_a_verification_that_repairs_completes_the_days_that_it_recounts(on_sqlite: Keeping, tmp_path: Path) -> None:
+    on_sqlite.shop.insert(*TEN_DAYS)
+    on_sqlite.rebuild(sources=(export(tmp_path, NOW - 2 * DAY),), truncate=True)
+    assert complete(on_sqlite) == [(EVER, "1403/01/01")]
+
+    outcome = on_sqlite.verify(repair=True, last_key="1403/01/03")
+
+    assert outcome.repaired_by is not None
+    assert outcome.repaired_by.status is RunStatus.UNCHANGED
+    assert complete(on_sqlite) == [(EVER, "1403/01/03")]
