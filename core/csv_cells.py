@@ -6,6 +6,7 @@ a name such as ``=HYPERLINK(…)``. An apostrophe before it keeps it text (and i
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
 
 _FORMULA: Final = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER: Final = r"^[+-]?[0-9]+$"
+
+
+def safe_cell(text: str) -> str:
+    """`text` with an apostrophe before it where a spreadsheet would take it for a formula.
+
+    >>> safe_cell("=HYPERLINK(1)"), safe_cell("-5"), safe_cell("tea")
+    ("'=HYPERLINK(1)", '-5', 'tea')
+    """
+    return f"'{text}" if re.search(_FORMULA, text) and not re.search(_NUMBER, text) else text
 
 
 def spreadsheet_safe(frame: pl.DataFrame) -> pl.DataFrame:

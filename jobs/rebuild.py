@@ -276,8 +276,8 @@ class Rebuild:
             counted.daily,
         )
         complete_days = CompleteDays()
-        if before is not None and request.is_partial:
-            complete_days = CompleteDays.known(before, self._stores.runs.found_unchanged(before.generation))
+        if request.is_partial:
+            complete_days = CompleteDays.published(before, self._stores.runs)
         complete_days = complete_days_after(complete_days, reading, self._calendar, self._local_days)
         return {
             "complete_until_ms": complete_until_after(known_ms, reading, self._calendar, self._local_days),

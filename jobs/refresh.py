@@ -241,10 +241,9 @@ class Refresh:
         self, before: Publication | None, plan: Plan | None, change: Change, run: Run
     ) -> tuple[DayRange, ...]:
         """The days that are complete in what this publishes or finds unchanged."""
-        unchanged = None if before is None else self._stores.runs.found_unchanged(before.generation)
         open_day = self._local_days.day_of(run.started_at_ms)
         kept = [loss.day for loss in change.kept]
-        known = CompleteDays.known(before, unchanged)
+        known = CompleteDays.published(before, self._stores.runs)
         return known.after_reading(self._days_read(plan), open_day, kept).keys(self._calendar)
 
     def _publish(

@@ -186,7 +186,7 @@ class Verify:
             counted = replace(counted, warnings=warnings)
             reading = self._reading(request, days, counted, keeper.run)
             complete_days = complete_days_after(
-                CompleteDays.known(before, self._stores.runs.found_unchanged(before.generation)),
+                CompleteDays.published(before, self._stores.runs),
                 reading,
                 self._calendar,
                 self._local_days,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
-from collections.abc import Hashable
+import io
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import brotli
 import falcon.asgi
@@ -102,6 +104,18 @@ class Answer:
             *given,
             ("Content-Type", self.content_type),
         ]
+
+
+CSV: Final = "text/csv; charset=utf-8"
+
+
+def csv_bytes(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """CSV (RFC 4180) with a header."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return out.getvalue().encode("utf-8")
 
 
 def etag_of(version: str, query: Hashable, body: bytes) -> str:

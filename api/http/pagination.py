@@ -17,6 +17,9 @@ import orjson
 from api.http.query_parameters import Findings
 from api.problems import Problem, ProblemKind
 
+NOT_GIVEN: Final = "is not one that a page before gave"
+"""What is wrong with a cursor that this API never made."""
+
 _DIGEST_BYTES: Final = 6
 
 
@@ -40,7 +43,7 @@ def position_in(cursor: str, version: str, query: Hashable, findings: Findings) 
         padded = cursor + "=" * (-len(cursor) % 4)
         of_version, position, digest = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError):
-        findings.add("cursor", "is not one that the header Link gave")
+        findings.add("cursor", NOT_GIVEN)
         return None
     if digest != _digest(query) or not isinstance(position, str):
         findings.add("cursor", "is of another query; the other parameters must stay as they were")
@@ -77,5 +80,5 @@ def place_in(cursor: str, query: Hashable, findings: Findings) -> Place | None:
         return None
     if found := _POSITION.fullmatch(position):
         return int(found[1]), found[2]
-    findings.add("cursor", "is not one that the header Link gave")
+    findings.add("cursor", NOT_GIVEN)
     return None

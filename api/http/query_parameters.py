@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from datetime import date
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -11,16 +13,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.problems import ParameterError, Problem, ProblemKind
+from core.calendar import Calendar, Mode, Period
+from core.calendar.digits import ascii_digits
+from core.calendar.solar import day_number
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
-_MOST_FIELDS: Final = 50
+_MOST_FIELDS: Final = 150
 _LONGEST_QUOTE: Final = 60
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGIT: Final = "[0-9۰-۹٠-٩]"
 
 KEY_PATTERN: Final = f"^{_DIGIT}{{4}}([/-]{_DIGIT}{{2}}([/-]{_DIGIT}{{2}})?|[/-]W{_DIGIT}{{2}})$"
-"""What keys of all modes and calendars look like, for the description of the API; calendars know better."""
-MONTH_KEY_PATTERN: Final = f"^{_DIGIT}{{4}}[/-]{_DIGIT}{{2}}$"
-"""Likewise of months only."""
+"""What dates, and keys of all modes and calendars, look like, for the description of the API; calendars know better."""
+BOM_WITHOUT_CSV: Final = "is of CSV only; add format=csv"
 
 
 class Parameters(BaseModel):
@@ -69,9 +74,10 @@ class Findings:
             raise Problem(ProblemKind.BAD_PARAMETER, f"Wrong: {names}.", errors=self._errors)
 
 
-def fields_of(query_string: str, findings: Findings) -> dict[str, str]:
-    """The fields of a query string, decoded; repeated ones are findings.
+def fields_of(query_string: str, findings: Findings, lists: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a query string, decoded: texts; repeated ones are findings.
 
+    :param lists: the names of fields that may be repeated: they are lists of texts, in which only equals are findings.
     :raises Problem: it is not UTF-8, or has very many fields.
     """
     try:
@@ -83,15 +89,54 @@ def fields_of(query_string: str, findings: Findings) -> dict[str, str]:
             ProblemKind.BAD_REQUEST,
             f"The query is not UTF-8, percent-encoded, of at most {_MOST_FIELDS} parameters.",
         ) from error
-    fields: dict[str, str] = {}
+    fields: dict[str, Any] = {}
     for name, value in pairs:
+        if name in lists:
+            values = fields.setdefault(name, [])
+            if value in values and name not in findings:
+                findings.add(name, f"{quoted(value)} is given more than once")
+            values.append(value)
+            continue
         if name in fields and (shown := quoted(name, "")) not in findings:
             findings.add(shown, "is given more than once")
         fields[name] = value
     return fields
 
 
-def checked(model: type[ParametersT], fields: Mapping[str, str], findings: Findings) -> ParametersT | None:
+def mode_in(fields: Mapping[str, Any], default: Mode | None = None) -> Mode | None:
+    """The mode in `fields`, when it is one, so that keys are checked also where another parameter is wrong."""
+    mode = fields.get("mode", default)
+    return Mode(mode) if mode in list(Mode) else None
+
+
+def period_in(
+    name: str, fields: Mapping[str, Any], calendar: Calendar, mode: Mode | None, findings: Findings
+) -> Period | None:
+    """The period of `mode` that the field `name` names by its key, or by a Gregorian date that it holds.
+
+    None when there is no such field, no mode, or when it names none, as `findings` then say.
+    """
+    text = fields.get(name)
+    if text is None or mode is None:
+        return None
+    plain = ascii_digits(text)
+    if _DATE.fullmatch(plain):
+        with suppress(ValueError):  # no date, or one that the calendar does not name
+            return calendar.period_of(mode, day_number(date.fromisoformat(plain)))
+    try:
+        return calendar.parse(mode, text)
+    except ValueError as error:
+        findings.add(name, f"{error}, or like the Gregorian date 2024-06-24")
+        return None
+
+
+def require_order(first: Period | None, last: Period | None, findings: Findings) -> None:
+    """Note when ``to`` is before ``from``."""
+    if first is not None and last is not None and first.first_day > last.first_day:
+        findings.add("to", f"{last.key} is before {first.key}, which is from")
+
+
+def checked(model: type[ParametersT], fields: Mapping[str, Any], findings: Findings) -> ParametersT | None:
     """`fields` as a `model`, or None when they are none and `findings` say why."""
     try:
         return model.model_validate(fields)
@@ -154,6 +199,7 @@ _WORDS: Final[dict[str, Callable[[ErrorDetails, type[Parameters]], str]]] = {
     "int_from_float": lambda error, model: f"{quoted(str(error['input']))} is not a whole number",
     "greater_than_equal": _bound,
     "less_than_equal": _bound,
+    "too_long": lambda error, model: f"is given more than {_context(error)['max_length']} times",
     "string_too_short": lambda error, model: "is empty",
     "string_too_long": lambda error, model: f"is longer than {_context(error)['max_length']} characters",
 }

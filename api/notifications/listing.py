@@ -30,7 +30,7 @@ class NotificationsParameters(OfTenant):
         default=100, description="The number of notifications in a page."
     )
     cursor: str | None = Field(
-        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
+        default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
     )
 
 
@@ -72,13 +72,13 @@ def page(
         )
 
     found = access.call(visible)
-    document = Notifications(notifications=[listed_view(listed) for listed in found[:limit]])
-    if len(found) <= limit:
-        return document, None
-    last = found[limit - 1].notification
+    cursor = None
+    if len(found) > limit:
+        last = found[limit - 1].notification
+        cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
+    document = Notifications(notifications=[listed_view(listed) for listed in found[:limit]], next_cursor=cursor)
     given = parameters.model_dump(mode="json", exclude_none=True)
-    cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
-    return document, PATH + to_query_str(given | {"cursor": cursor})
+    return document, cursor and PATH + to_query_str(given | {"cursor": cursor})
 
 
 def _query(parameters: NotificationsParameters) -> tuple[str | None, str | None, str | None, int]:

@@ -28,7 +28,7 @@ class SubscriptionsParameters(OfTenant):
         default=100, description="The number of subscriptions in a page."
     )
     cursor: str | None = Field(
-        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
+        default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
     )
 
 
@@ -70,13 +70,15 @@ def page(
         )
 
     found = access.call(visible)
-    document = Subscriptions(subscriptions=[subscription_view(subscription) for subscription in found[:limit]])
-    if len(found) <= limit:
-        return document, None
-    last = found[limit - 1]
+    cursor = None
+    if len(found) > limit:
+        last = found[limit - 1]
+        cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
+    document = Subscriptions(
+        subscriptions=[subscription_view(subscription) for subscription in found[:limit]], next_cursor=cursor
+    )
     given = parameters.model_dump(mode="json", exclude_none=True)
-    cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
-    return document, PATH + to_query_str(given | {"cursor": cursor})
+    return document, cursor and PATH + to_query_str(given | {"cursor": cursor})
 
 
 def _query(parameters: SubscriptionsParameters) -> tuple[str, str | None, str | None, int]:

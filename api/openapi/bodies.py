@@ -20,8 +20,14 @@ from core.stores.keys import Scope
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 Exact = int
 """An integer that may exceed 64 bits, and so has no format."""
+Digits = Annotated[str, Field(pattern="^-?[0-9]+$")]
+"""An exact integer as text, with `values=string`."""
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """A time in UTC as RFC 3339 text, as `core.instants` writes it."""
+NextCursor = Annotated[
+    str | None,
+    Field(description="The `cursor` of the next page, with the same other parameters; null on the last page."),
+]
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 Locale = TypeAliasType("Locale", periods.Locale)
 Measure = TypeAliasType("Measure", summaries.Measure)
@@ -54,21 +60,43 @@ class Point(TypedDict):
         str, Field(description="The period: `1403/04/04` (day), `1403/W15` (week) or `1403/04` (month). ASCII digits.")
     ]
     value: Annotated[
-        Int64,
+        Int64 | Digits,
         Field(
             description="With `type=amount` the sum of amounts, in the unit of the source and the `currency` of "
-            "`/api/me`; with `type=count` the number of transactions. Exact."
+            "`/api/me`; with `type=count` the number of transactions. Exact; text with `values=string`."
         ),
+    ]
+    merchant_id: NotRequired[
+        Annotated[
+            str, Field(description="The merchant; present with several `merchant_id` and with `group=merchant` only.")
+        ]
     ]
     label: NotRequired[
         Annotated[
             str, Field(description="The name of the period in the language of `locale`; absent without `locale`.")
         ]
     ]
+    start: NotRequired[
+        Annotated[Instant, Field(description="When the period begins (UTC); present with `include=period` only.")]
+    ]
+    end: NotRequired[
+        Annotated[
+            Instant, Field(description="When the period ends (UTC), exclusive; present with `include=period` only.")
+        ]
+    ]
+    complete: NotRequired[
+        Annotated[
+            bool,
+            Field(
+                description="False for a period that was not over when the sources were last read, or of which some "
+                "days were not read. Present with `include=period` only."
+            ),
+        ]
+    ]
 
 
 class Series(RootModel[list[Point]]):
-    """The periods of a series, ascending by `key`."""
+    """The points of a series, ascending by `key`; those of several merchants ascending by `merchant_id` and `key`."""
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -77,13 +105,16 @@ class Merchant(TypedDict):
 
     merchant_id: Annotated[str, Field(description="The id of the merchant in the source of the transactions.")]
     amount: Annotated[
-        Exact,
+        Exact | Digits,
         Field(
-            description="The sum of amounts in the months requested, in the unit of the source and the `currency` of "
-            "`/api/me`. Exact; may exceed 64 bits."
+            description="The sum of amounts in the periods requested, in the unit of the source and the `currency` of "
+            "`/api/me`. Exact; may exceed 64 bits; text with `values=string`."
         ),
     ]
-    count: Annotated[Exact, Field(description="The number of transactions in the months requested. Exact.")]
+    count: Annotated[
+        Exact | Digits,
+        Field(description="The number of transactions in the periods requested. Exact; text with `values=string`."),
+    ]
 
 
 class Merchants(Body):
@@ -91,6 +122,7 @@ class Merchants(Body):
 
     merchants: list[Merchant] = Field(description="The merchants of this page, in the order of `sort`.")
     total: int = Field(ge=0, description="The number of merchants on all pages.")
+    next_cursor: NextCursor
 
 
 class Key(Body):
@@ -329,6 +361,7 @@ class Notifications(Body):
     """A page of notifications."""
 
     notifications: list[ListedNotification] = Field(description="The notifications of this page, newest first.")
+    next_cursor: NextCursor
 
 
 class UserContacts(Body):
@@ -359,3 +392,4 @@ class Subscriptions(Body):
     """A page of active subscriptions."""
 
     subscriptions: list[Subscription] = Field(description="The subscriptions of this page, oldest first.")
+    next_cursor: NextCursor

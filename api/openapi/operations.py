@@ -73,15 +73,18 @@ OPERATIONS: Final = (
         "getSummary",
         SUMMARY_PATH,
         Tag.SUMMARIES,
-        "Get the daily, weekly or monthly series of a merchant",
+        "Get the daily, weekly or monthly series of merchants",
         "Returns one value for each period, ascending by key: the sum of amounts or the number of transactions of one "
-        "merchant, or of all merchants together. Values are exact integers, also above 2^53, which JavaScript's "
-        "`JSON.parse` rounds.\n\n"
-        "Keys follow the calendar that `/api/me` names, in ASCII digits; `from` and `to` also accept Persian digits. "
+        "merchant, of each of several merchants, or of all merchants together. Values are exact integers, also above "
+        "2^53, which JavaScript's `JSON.parse` rounds: ask for `values=string` there.\n\n"
+        "Keys follow the calendar that `/api/me` names, in ASCII digits; `from` and `to` also accept Persian digits, "
+        "and Gregorian dates. "
         "With `limit`, the header `Link` leads to the next page. All pages come from one publication: once another "
         "one replaces it, the cursor is refused with 409, and you start again without it.",
         "The series, ascending by key. Periods without transactions are absent unless `fill=zero`. With `format=csv` "
-        "the columns are `key`, `value` and, with `locale`, `label`.",
+        "the columns are the fields of a point, in this order: `merchant_id`, `key`, `value`, `label`, `start`, `end`, "
+        "`complete`. All but `key` and `value` are there only when they are asked for. A `merchant_id` that a "
+        "spreadsheet would take for a formula has an apostrophe before it.",
         {JSON: bodies.Series, "text/csv": None},
         parameters=SummaryParameters,
         problems=(*_SUMMARIES, ProblemKind.UNKNOWN_MERCHANT),
@@ -94,10 +97,12 @@ OPERATIONS: Final = (
         MERCHANTS_PATH,
         Tag.SUMMARIES,
         "List merchants with their totals",
-        "Returns merchants with the sum of their amounts and the number of their transactions, over all months or "
-        "those from `from` to `to`. A key limited to merchants sees only these.",
-        "A page of merchants, in the order of `sort`.",
-        {JSON: bodies.Merchants},
+        "Returns merchants with the sum of their amounts and the number of their transactions, over all days or "
+        "those from `from` to `to`, which are keys of days, weeks or months. A key limited to merchants sees only "
+        "these.",
+        "A page of merchants, in the order of `sort`. With `format=csv` the columns are `merchant_id`, `amount` and "
+        "`count`; a `merchant_id` that a spreadsheet would take for a formula has an apostrophe before it.",
+        {JSON: bodies.Merchants, "text/csv": None},
         parameters=MerchantsParameters,
         problems=_SUMMARIES,
         scopes=_READS_SUMMARIES,

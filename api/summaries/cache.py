@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, Self, TypeVar, cast
 
 from cachetools import LRUCache
 
 from api.http.etag import Answer
 from core.calendar import Calendar, calendar_named
 from core.stores import Stores
-from core.stores.summaries import Publication
+from core.stores.complete_days import CompleteDays, found_later
+from core.stores.summaries import DayRange, Publication
 
 T = TypeVar("T")
 
@@ -22,6 +23,25 @@ Maker = Callable[[Stores, "Published"], Answer]
 _KEPT_QUERIES: Final = 4096
 _KEPT_TABLES: Final = 8
 _LONGEST_KEPT_QUERY: Final = 512
+
+
+class State(NamedTuple):
+    """What is published, and which of its days are complete: later runs may find more, and publish nothing.
+
+    :param found_later: see `core.stores.complete_days.found_later`.
+    """
+
+    publication: Publication
+    found_later: tuple[DayRange, ...] | None = None
+
+    @classmethod
+    def read(cls, stores: Stores) -> Self | None:
+        """The present one, or None when nothing is published.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        publication = stores.summaries.published()
+        return None if publication is None else cls(publication, found_later(publication, stores.runs))
 
 
 def version_of(publication: Publication) -> str:
@@ -39,15 +59,18 @@ class _Kept:
 
 
 class Published:
-    """A publication, and three caches that end with it: a new version begins with empty ones.
+    """A state of what is published, and three caches that end with it: the next one begins with empty ones.
 
     Queries and answers are kept on the event loop, tables in any thread.
 
     :param cache_bytes: how many bytes of encoded answers are kept; those not asked for the longest go first.
     """
 
-    def __init__(self, publication: Publication, cache_bytes: int) -> None:
+    def __init__(self, state: State, cache_bytes: int) -> None:
+        publication = state.publication
+        self.state: Final = state
         self.publication: Final = publication
+        self.complete_days: Final = CompleteDays.of(publication, state.found_later)
         self.version: Final = version_of(publication)
         self.calendar: Final[Calendar] = calendar_named(publication.meaning.calendar)
         self._cache_bytes = cache_bytes

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from api.problems import Problem
 from api.store_access import StoreAccess
-from api.summaries.cache import Maker, Published
+from api.summaries.cache import Maker, Published, State
 from api.threads import ThreadPool, forget_failure
 from core.errors import StoreError
 from core.stores import Stores
@@ -143,20 +143,20 @@ class CurrentPublication:
     async def _ask_store(self, number: int, asked_at: float) -> None:
         work = None
         try:
-            publication = await self._pool.run(self._access.call, lambda stores: stores.summaries.published())
-            if self._successor is not None and self._successor.publication == publication:
+            state = await self._pool.run(self._access.call, State.read)
+            if self._successor is not None and self._successor.state == state:
                 self._make_current(self._successor)  # it had its time, whatever became of the making
-            elif self._published is None or self._published.publication != publication:
-                work = self._succeed(publication)
+            elif self._published is None or self._published.state != state:
+                work = self._succeed(state)
             self._confirmed_at, self._ask_at = asked_at, self._monotonic() + self.freshness_s / 2
         finally:
             self._done, self._asking = number, None
         if work is not None:
             await self._spawn(work)
 
-    def _succeed(self, publication: Publication | None) -> Work | None:
+    def _succeed(self, state: State | None) -> Work | None:
         current, now, until = self._published, self._monotonic(), self._confirmed_at + self.freshness_s
-        following = None if publication is None else Published(publication, self._cache_bytes)
+        following = None if state is None else Published(state, self._cache_bytes)
         favourites = current.favourites() if current is not None and following is not None else []
         if following is None or not favourites:
             self._make_current(following)

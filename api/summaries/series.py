@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from functools import cache, partial
+from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import urlencode
 
 import falcon.asgi
 import orjson
 from pydantic import Field
 
-from api.http.etag import Answer, etag_of
-from api.http.pagination import cursor_after, position_in
-from api.http.query_parameters import KEY_PATTERN, Findings, Parameters, WholeNumber, checked, fields_of
+from api.auth.principal import Principal
+from api.http.etag import CSV, Answer, csv_bytes, etag_of
+from api.http.pagination import NOT_GIVEN, cursor_after, position_in
+from api.http.query_parameters import (
+    BOM_WITHOUT_CSV,
+    KEY_PATTERN,
+    Findings,
+    Parameters,
+    WholeNumber,
+    checked,
+    fields_of,
+    mode_in,
+    period_in,
+    require_order,
+)
 from api.openapi import bodies
 from api.problems import Problem, ProblemKind
 from api.summaries.cache import Published
+from api.summaries.merchant_points import MOST_POINTS, points_of_merchants
 from api.summaries.reader import Reader
 from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
+from core.csv_cells import safe_cell
+from core.instants import iso_instant
 from core.stores import Stores
-from core.stores.summaries import Measure, SeriesPoint
+from core.stores.summaries import Measure, MerchantPoint, SeriesPoint
 
 PATH: Final = "/api/transactions/summary"
+Grouped = Literal["named", "visible"]
+
+_MOST_MERCHANTS: Final = 100
 _MOST_FILLED: Final = 40_000  # days of a century, and some
 
 
@@ -37,22 +54,30 @@ class SummaryParameters(Parameters):
     type: bodies.Measure = Field(
         description="`amount`: the sum of amounts, in the unit of the source. `count`: the number of transactions."
     )
-    merchant_id: str | None = Field(
+    merchant_id: list[Annotated[str, Field(min_length=1)]] | None = Field(
         default=None,
-        min_length=1,
-        description="The id of one merchant in the source of the transactions. Without it: all merchants together.",
-        examples=["corner-shop"],
+        max_length=_MOST_MERCHANTS,
+        description="The id of a merchant in the source of the transactions. Repeat it for several merchants, at most "
+        "100: each then has its own points, as with `group=merchant`. Without it: all merchants together.",
+        examples=[["corner-shop"]],
+    )
+    group: Literal["merchant"] | None = Field(
+        default=None,
+        description="`merchant` gives each merchant its own points, with `merchant_id`, ascending by merchant and "
+        "`key`: those of the `merchant_id` parameters, or else all that the key may read. More than 10,000 points "
+        "need `limit`.",
     )
     first: str | None = Field(
         default=None,
         alias="from",
-        description="The first period, as a key of the mode, such as `1403/04/04`, `1403/W15` or `1403/04`.",
+        description="The first period, as a key of the mode, such as `1403/04/04`, `1403/W15` or `1403/04`, or as a "
+        "Gregorian date in it, such as `2024-06-24`.",
         json_schema_extra={"pattern": KEY_PATTERN, "examples": ["1403/04/04"]},
     )
     last: str | None = Field(
         default=None,
         alias="to",
-        description="The last period, inclusive, as a key of the mode.",
+        description="The last period, inclusive, as a key of the mode or a Gregorian date in it.",
         json_schema_extra={"pattern": KEY_PATTERN, "examples": ["1403/04/06"]},
     )
     fill: Literal["zero"] | None = Field(
@@ -60,11 +85,23 @@ class SummaryParameters(Parameters):
         description="`zero` adds the periods without transactions, with the value 0: from `from` to `to`, by default "
         "from the first to the last published period. At most 40,000 days.",
     )
+    include: Literal["period"] | None = Field(
+        default=None, description="`period` adds `start`, `end` and `complete` to each point."
+    )
+    complete: Literal["only"] | None = Field(
+        default=None,
+        description="`only` leaves out the periods that are not complete: those that were not over when the sources "
+        "were last read, or of which some days were not read.",
+    )
+    values: Literal["string"] | None = Field(
+        default=None,
+        description="`string` gives values as text of digits, for JavaScript, whose numbers are exact up to 2^53 only.",
+    )
     limit: WholeNumber | None = Field(
         default=None,
         ge=1,
-        le=10_000,
-        description="The number of periods in a page. The header `Link` leads to the next page.",
+        le=MOST_POINTS,
+        description="The number of points in a page. The header `Link` leads to the next page.",
     )
     cursor: str | None = Field(
         default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
@@ -83,13 +120,21 @@ class SummaryParameters(Parameters):
 class SeriesQuery:
     """A question that makes sense, whose parameters were all checked.
 
+    :param merchants: whose values, ascending; None for those of every merchant.
+    :param grouped: None: `merchants` are one, or None for all together. Else each has its own points: ``named``:
+        the request names them; ``visible``: they are those that the caller may read.
     :param first: the first period, or None for no bound; likewise `last`.
-    :param after: the key that the page before ended with, or None for the first page.
+    :param with_periods: whether points have ``start``, ``end`` and ``complete``.
+    :param only_complete: whether points of periods that are not complete are left out.
+    :param as_text: whether values are text.
+    :param after: the merchant (empty unless `grouped`) and key that the page before ended with; None for the first
+        page.
     """
 
     mode: Mode
     measure: Measure
-    merchant_id: str | None
+    merchants: tuple[str, ...] | None
+    grouped: Grouped | None
     first: Period | None
     last: Period | None
     filled: bool
@@ -97,7 +142,10 @@ class SeriesQuery:
     locale: Locale | None
     format: Literal["json", "csv"]
     bom: bool = False
-    after: str | None = None
+    with_periods: bool = False
+    only_complete: bool = False
+    as_text: bool = False
+    after: tuple[str, str] | None = None
 
 
 class SummaryResource:
@@ -110,41 +158,60 @@ class SummaryResource:
         self._reader = reader
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Summaries of one merchant, or of all together, ascending by key."""
+        """Summaries of one merchant, of several, or of all together, ascending by merchant and key."""
+        caller: Principal = req.context.principal
+        visible = caller.readable_merchants
+
+        def allow(query: SeriesQuery) -> None:
+            if query.grouped == "visible":
+                caller.visible_merchants()
+                return
+            for merchant_id in query.merchants or (None,):
+                caller.require_merchant(merchant_id)
+
         await self._reader.respond(
             req,
             resp,
-            question=("summary", req.query_string),
-            parse=lambda calendar, version: read_query(req.query_string, calendar, version),
-            allow=lambda query: req.context.principal.require_merchant(query.merchant_id),
+            question=("summary", visible, req.query_string),
+            parse=lambda calendar, version: read_query(req.query_string, visible, calendar, version),
+            allow=allow,
             answer=answer_series,
         )
 
     on_head = on_get
 
 
-def read_query(query_string: str, calendar: Calendar, version: str | None) -> SeriesQuery:
+def read_query(
+    query_string: str, visible: frozenset[str] | None, calendar: Calendar, version: str | None
+) -> SeriesQuery:
     """The question in `query_string`.
 
+    :param visible: the only merchants whose summaries the caller may read, or None for all.
     :param calendar: whose keys ``from`` and ``to`` are.
     :param version: the published state that a cursor must be of, or None when nothing is published.
     :raises Problem: bad parameter, with all that is wrong; or a stale cursor.
     """
     findings = Findings()
-    fields = fields_of(query_string, findings)
+    fields = fields_of(query_string, findings, lists=("merchant_id",))
     parameters = checked(SummaryParameters, fields, findings)
-    mode = _mode_in(fields)
-    first = _period("from", fields, calendar, mode, findings)
-    last = _period("to", fields, calendar, mode, findings)
-    if first is not None and last is not None and first.first_day > last.first_day:
-        findings.add("to", f"{last.key} is before {first.key}, which is from")
+    mode = mode_in(fields)
+    first = period_in("from", fields, calendar, mode, findings)
+    last = period_in("to", fields, calendar, mode, findings)
+    require_order(first, last, findings)
     if parameters is None:
         findings.raise_if_any()
         raise AssertionError("what is not checked has findings")
+    merchants = parameters.merchant_id
+    grouped: Grouped | None = None
+    if parameters.group is not None or (merchants is not None and len(merchants) > 1):
+        grouped = "visible" if merchants is None else "named"
+    if grouped == "visible" and visible is not None:
+        merchants = list(visible)
     query = SeriesQuery(
         mode=parameters.mode,
         measure=parameters.type,
-        merchant_id=parameters.merchant_id,
+        merchants=None if merchants is None else tuple(sorted(merchants)),
+        grouped=grouped,
         first=first,
         last=last,
         filled=parameters.fill is not None,
@@ -152,11 +219,14 @@ def read_query(query_string: str, calendar: Calendar, version: str | None) -> Se
         locale=parameters.locale,
         format=parameters.format,
         bom=parameters.bom is not None,
+        with_periods=parameters.include is not None,
+        only_complete=parameters.complete is not None,
+        as_text=parameters.values is not None,
     )
     if query.bom and query.format != "csv":
-        findings.add("bom", "is of CSV only; add format=csv")
+        findings.add("bom", BOM_WITHOUT_CSV)
     if parameters.cursor is not None:
-        query = replace(query, after=position_in(parameters.cursor, version or "", query, findings))
+        query = replace(query, after=_place_in(parameters.cursor, version or "", query, findings))
     findings.raise_if_any()
     return query
 
@@ -164,41 +234,49 @@ def read_query(query_string: str, calendar: Calendar, version: str | None) -> Se
 def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> Answer:
     """The answer to `query`, unencoded.
 
-    :raises Problem: there is no such merchant; or a filled range of more than a century of days.
+    :raises Problem: there is no such merchant; a filled range of more than a century of days; or more points of several
+        merchants than an answer may have.
     """
     points = _points(stores, published, query)
-    if query.after is not None:
-        points = [point for point in points if point.key > query.after]
     link = None
     if query.limit is not None and len(points) > query.limit:
         points = points[: query.limit]
-        link = f'<{_address(query, published, points[-1].key)}>; rel="next"'
-    columns: list[Sequence[Any]] = [[point.key for point in points], [point.value for point in points]]
-    names = ["key", "value"]
-    if query.locale is not None:
-        calendar, locale = published.calendar, query.locale
-        columns.append([calendar.label(calendar.parse(query.mode, point.key), locale) for point in points])
-        names.append("label")
+        link = f'<{_address(query, published, points[-1])}>; rel="next"'
+    columns = _columns(published, query, points)
     content_type, write = _FORMATS[query.format]
-    body = (BOM_UTF8 if query.bom else b"") + write(names, list(zip(*columns, strict=True)))
+    body = (BOM_UTF8 if query.bom else b"") + write(list(columns), list(zip(*columns.values(), strict=True)))
     filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
     return Answer(body, content_type, etag_of(published.version, query, body), link=link, filename=filename)
 
 
-def _points(stores: Stores, published: Published, query: SeriesQuery) -> list[SeriesPoint]:
-    first_key = query.first.key if query.first else None
-    last_key = query.last.key if query.last else None
-    points = stores.summaries.series(query.mode, query.measure, query.merchant_id, first_key, last_key)
-    if not points and query.merchant_id is not None and not stores.summaries.has_merchant(query.merchant_id):
+def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
+    """The points from where the page begins; those of several merchants are at most one more than it may have."""
+    is_wanted = cache(partial(_is_complete, published, query.mode)) if query.only_complete else None
+    filled = _periods_to_fill(published, query) if query.filled else None
+    keys = None if filled is None else [one.key for one in filled if is_wanted is None or is_wanted(one.key)]
+    first, last = query.first, query.last
+    if query.only_complete and keys is None:
+        first, last = _within_complete_days(published, query)
+    bounds = (None if first is None else first.key, None if last is None else last.key)
+    if query.grouped is not None:
+        return points_of_merchants(stores, published, query, bounds, keys, is_wanted)
+    merchant_id = None if query.merchants is None else query.merchants[0]
+    points = stores.summaries.series(query.mode, query.measure, merchant_id, *bounds)
+    if not points and merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
         raise Problem(ProblemKind.UNKNOWN_MERCHANT, "There is no merchant of this merchant_id.")
-    if not query.filled:
-        return points
-    values = dict(points)
-    return [SeriesPoint(key, values.get(key, 0)) for key in _keys_to_fill(published, query)]
+    if keys is not None:
+        values = dict(points)
+        points = [SeriesPoint(key, values.get(key, 0)) for key in keys]
+    elif is_wanted is not None:
+        points = [point for point in points if is_wanted(point.key)]
+    if query.after is not None:
+        _, last_key = query.after
+        points = [point for point in points if point.key > last_key]
+    return points
 
 
-def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
-    """The keys of all periods from the first to the last that is asked for, or else published."""
+def _periods_to_fill(published: Published, query: SeriesQuery) -> list[Period]:
+    """All periods from the first to the last that is asked for, or else published."""
     calendar, publication = published.calendar, published.publication
     first = query.first or _day(calendar, publication.first_day_key)
     last = query.last or _day(calendar, publication.last_day_key)
@@ -210,48 +288,101 @@ def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
         findings = Findings()
         findings.add("fill", f"fills at most {_MOST_FILLED:,} days; narrow from and to")
         findings.raise_if_any()
-    name = ("keys", query.mode, first_day, last_day)
-    return published.table(name, lambda: [period.key for period in calendar.periods(query.mode, first_day, last_day)])
+    name = ("periods", query.mode, first_day, last_day)
+    return published.table(name, lambda: calendar.periods(query.mode, first_day, last_day))
+
+
+def _is_complete(published: Published, mode: Mode, key: str) -> bool:
+    period = published.calendar.parse(mode, key)
+    return published.complete_days.include(period.first_day, period.last_day)
+
+
+def _within_complete_days(published: Published, query: SeriesQuery) -> tuple[Period, Period]:
+    """The bounds of `query`, as far as there are complete days; the first is after the last where there are none."""
+    calendar = published.calendar
+    ranges = published.complete_days.ranges or ((calendar.last_day, calendar.first_day),)
+    (first_day, _), (_, last_day) = ranges[0], ranges[-1]
+    first, last = (calendar.period_of(query.mode, day) for day in (first_day, last_day))
+    return (
+        max(first, query.first or first, key=lambda period: period.first_day),
+        min(last, query.last or last, key=lambda period: period.first_day),
+    )
+
+
+def _columns(
+    published: Published, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
+) -> dict[str, list[Any]]:
+    """What the answer has of each of `points`, by the names of its fields."""
+    calendar = published.calendar
+    columns: dict[str, list[Any]] = {}
+    if query.grouped is not None:
+        columns["merchant_id"] = [point[0] for point in points]
+        if query.format == "csv":
+            columns["merchant_id"] = [safe_cell(merchant_id) for merchant_id in columns["merchant_id"]]
+    columns["key"] = keys = [point.key for point in points]
+    columns["value"] = [str(point.value) if query.as_text else point.value for point in points]
+    if query.locale is None and not query.with_periods:
+        return columns
+    periods = {key: calendar.parse(query.mode, key) for key in set(keys)}
+    if query.locale is not None:
+        labels = {key: calendar.label(period, query.locale) for key, period in periods.items()}
+        columns["label"] = [labels[key] for key in keys]
+    if query.with_periods:
+        from core.calendar.days import LocalDays  # loads NumPy
+
+        bounds = LocalDays(published.publication.meaning.time_zone).bounds_ms(list(periods.values()))
+        instants = {
+            key: (iso_instant(start), iso_instant(end)) for key, (start, end) in zip(periods, bounds, strict=True)
+        }
+        words: tuple[Any, Any] = ("false", "true") if query.format == "csv" else (False, True)
+        complete = {
+            key: words[published.complete_days.include(period.first_day, period.last_day)]
+            for key, period in periods.items()
+        }
+        columns["start"] = [instants[key][0] for key in keys]
+        columns["end"] = [instants[key][1] for key in keys]
+        columns["complete"] = [complete[key] for key in keys]
+    return columns
 
 
 def _day(calendar: Calendar, key: str | None) -> Period | None:
     return None if key is None else calendar.parse(Mode.DAILY, key)
 
 
-def _address(query: SeriesQuery, published: Published, last_key: str) -> str:
+def _address(query: SeriesQuery, published: Published, last: SeriesPoint | MerchantPoint) -> str:
+    """The path and query of the page that begins after `last`."""
+    position = last.key if query.grouped is None else f"{last.key} {last[0]}"
     parameters = {
         "mode": str(query.mode),
         "type": query.measure,
-        "merchant_id": query.merchant_id,
+        "merchant_id": None if query.grouped == "visible" else query.merchants,
+        "group": "merchant" if query.grouped else None,
         "from": query.first and query.first.key,
         "to": query.last and query.last.key,
         "fill": "zero" if query.filled else None,
+        "include": "period" if query.with_periods else None,
+        "complete": "only" if query.only_complete else None,
+        "values": "string" if query.as_text else None,
         "limit": query.limit,
         "locale": query.locale,
         "format": query.format if query.format != "json" else None,
         "bom": "1" if query.bom else None,
-        "cursor": cursor_after(last_key, published.version, replace(query, after=None)),
+        "cursor": cursor_after(position, published.version, replace(query, after=None)),
     }
-    return f"{PATH}?{urlencode({name: value for name, value in parameters.items() if value is not None})}"
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return f"{PATH}?{urlencode(given, doseq=True)}"
 
 
-def _mode_in(fields: dict[str, str]) -> Mode | None:
-    """The mode in `fields`, when it is one, so that keys are checked also where another parameter is wrong."""
-    mode = fields.get("mode")
-    return Mode(mode) if mode in list(Mode) else None
-
-
-def _period(
-    name: str, fields: dict[str, str], calendar: Calendar, mode: Mode | None, findings: Findings
-) -> Period | None:
-    key = fields.get(name)
-    if key is None or mode is None:
+def _place_in(cursor: str, version: str, query: SeriesQuery, findings: Findings) -> tuple[str, str] | None:
+    """The merchant (empty for all together) and key that the page before ended with."""
+    position = position_in(cursor, version, query, findings)
+    if position is None:
         return None
-    try:
-        return calendar.parse(mode, key)
-    except ValueError as error:
-        findings.add(name, str(error))
+    key, blank, merchant_id = position.partition(" ")
+    if bool(blank) != (query.grouped is not None):
+        findings.add("cursor", NOT_GIVEN)
         return None
+    return merchant_id, key
 
 
 def _as_json(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
@@ -259,20 +390,12 @@ def _as_json(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
     if len(names) == 2:  # nearly always, and twice as fast
         points = [{"key": key, "value": value} for key, value in rows]
     else:
-        points = [{"key": key, "value": value, "label": label} for key, value, label in rows]
+        points = cast("list[bodies.Point]", [dict(zip(names, row, strict=True)) for row in rows])
     body = orjson.dumps(points)
     return bytes(memoryview(body))  # a copy: what orjson gives holds on to a buffer that is kilobytes larger
 
 
-def _as_csv(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
-    writer.writerow(names)
-    writer.writerows(rows)
-    return out.getvalue().encode("utf-8")
-
-
 _FORMATS: Final[dict[str, tuple[str, Callable[[list[str], list[tuple[Any, ...]]], bytes]]]] = {
     "json": ("application/json", _as_json),
-    "csv": ("text/csv; charset=utf-8", _as_csv),
+    "csv": (CSV, csv_bytes),
 }

@@ -11,6 +11,7 @@ The local date can go back: where clocks are put back across midnight, a day end
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -19,7 +20,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from core.calendar.periods import Calendar
+from core.calendar.periods import Calendar, Period
 from core.calendar.zones import offset_changes, rules_digest, zone_named
 
 DAY_S = 86_400
@@ -135,6 +136,14 @@ class LocalDays:
         local date of `last_day`) lies after the end: bounds are for showing and comparing, `DayTable` decides.
         """
         return self.start_ms(first_day), self.start_ms(last_day + 1)
+
+    def bounds_ms(self, periods: Sequence[Period]) -> list[tuple[int, int]]:
+        """`period_bounds_ms` of many periods; costs about a microsecond per day from the first to the last.
+
+        :raises ValueError: a period is before year 5 or after year 9994.
+        """
+        days = np.array([(period.first_day, period.last_day + 1) for period in periods], dtype=np.int64)
+        return [(start_ms, end_ms) for start_ms, end_ms in self.starts_ms(days).tolist()]
 
     def named_range_ms(self, calendar: Calendar) -> tuple[int, int]:
         """The instants, half-open, whose local days `calendar` names."""

@@ -23,7 +23,7 @@ from typing import Self
 from core.calendar import Calendar, Mode, calendar_named
 from core.calendar.solar import day_number
 from core.calendar.zones import zone_named
-from core.stores.runs import Run
+from core.stores.runs import RunLedger
 from core.stores.summaries import DayRange, Publication
 
 Days = tuple[int, int]
@@ -40,17 +40,13 @@ class CompleteDays:
     ranges: tuple[Days, ...] = ()
 
     @classmethod
-    def known(cls, publication: Publication | None, unchanged: Run | None) -> Self:
+    def of(cls, publication: Publication, found_later: tuple[DayRange, ...] | None) -> Self:
         """Those of `publication`.
 
-        :param unchanged: the latest run that found it unchanged, see `core.stores.runs.RunLedger.found_unchanged`.
+        :param found_later: what the latest run that found it unchanged knew, see `found_later`.
         """
-        if publication is None:
-            return cls()
         calendar = calendar_named(publication.meaning.calendar)
-        keys = publication.complete_days
-        if unchanged is not None and unchanged.complete_days is not None:
-            keys = unchanged.complete_days
+        keys = publication.complete_days if found_later is None else found_later
         if keys is not None:
             return cls(tuple((_day(calendar, one.first_key), _day(calendar, one.last_key)) for one in keys))
         if publication.complete_until_ms is None:
@@ -59,6 +55,14 @@ class CompleteDays:
         until = datetime.fromtimestamp(publication.complete_until_ms / 1000, zone_named(publication.meaning.time_zone))
         last_day = min(day_number(until.date()) - 1, calendar.last_day)
         return cls(united([(calendar.first_day, last_day)]))
+
+    @classmethod
+    def published(cls, publication: Publication | None, runs: RunLedger) -> Self:
+        """Those of `publication`, as far as `runs` know; none where nothing is published.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        return cls() if publication is None else cls.of(publication, found_later(publication, runs))
 
     def include(self, first_day: int, last_day: int) -> bool:
         """Whether all days from `first_day` to `last_day`, both inclusive, are complete."""
@@ -84,6 +88,15 @@ class CompleteDays:
             DayRange(calendar.period_of(Mode.DAILY, first).key, calendar.period_of(Mode.DAILY, last).key)
             for first, last in self.ranges
         )
+
+
+def found_later(publication: Publication, runs: RunLedger) -> tuple[DayRange, ...] | None:
+    """The complete days that the latest run knew which found `publication` unchanged; None without such a run.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    unchanged = runs.found_unchanged(publication.generation)
+    return None if unchanged is None else unchanged.complete_days
 
 
 def united(ranges: Iterable[Days]) -> tuple[Days, ...]:

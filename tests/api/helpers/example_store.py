@@ -17,7 +17,7 @@ from examples import frame, row
 from core.calendar import Mode, calendar_named
 from core.stores import current_holder, open_stores
 from core.stores.runs import Counts, Run, RunStatus
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import DayRange, Meaning, Publication
 
 PUBLISHED_AT_MS: Final = 1_719_540_000_000
 ASKED_AT_MS: Final = PUBLISHED_AT_MS + 3_600_000
@@ -53,6 +53,7 @@ def fill(store_url: str) -> None:
             last_day_key=max(key for _, key, *_ in _DAILY),
             total_amount=sum(amount for *_, amount, _ in _DAILY),
             total_count=_COUNTED,
+            complete_days=(DayRange("1200/01/01", "1403/04/05"),),
         )
         stores.summaries.publish(publication, rows)
         counts = Counts(read=_COUNTED + 1, counted=_COUNTED, rejected=1)

@@ -14,9 +14,12 @@ from examples import MEANING, NOW_MS, Row, frame, publication, row
 
 from core.calendar import Mode, calendar_named
 from core.stores import open_stores
-from core.stores.summaries import Publication
+from core.stores.summaries import DayRange, Publication
 
 JALALI = calendar_named("jalali")
+
+COMPLETE_DAYS = (DayRange("1402/12/01", "1403/04/04"),)
+"""Of what `published_in` gives."""
 
 Sales = Mapping[str, Mapping[str, tuple[int, int]]]
 """For each merchant and daily key the amount and the count."""
@@ -79,14 +82,22 @@ def published_in(folder: Path) -> str:
 def _published() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "summaries.db"
-        publish(f"sqlite:///{path}")
+        publish(f"sqlite:///{path}", complete_days=COMPLETE_DAYS)
         return path.read_bytes()
 
 
-def publish(store_url: str, sales: Sales = SALES, generation: int = 1, at_ms: int = NOW_MS) -> Publication:
+def publish(
+    store_url: str,
+    sales: Sales = SALES,
+    generation: int = 1,
+    at_ms: int = NOW_MS,
+    complete_days: tuple[DayRange, ...] | None = None,
+) -> Publication:
     """Publish `sales` as that generation into the store, which is made when it is not there."""
     rows = frame(rows_of(sales))
-    published = replace(publication(generation, rows), published_at_ms=at_ms, meaning=MEANING)
+    published = replace(
+        publication(generation, rows), published_at_ms=at_ms, meaning=MEANING, complete_days=complete_days
+    )
     with open_stores(store_url, timeout_s=10) as stores:
         stores.summaries.publish(published, rows)
     return published

@@ -41,8 +41,8 @@ def test_the_detail_names_every_wrong_parameter(api: Api) -> None:
 def test_an_unknown_parameter_is_told_with_those_that_are_known(api: Api) -> None:
     errors = wrong(api.series(merchant="shop-1"))
     assert errors == {
-        "merchant": "is not known here; known are mode, type, merchant_id, from, to, "
-        "fill, limit, cursor, locale, format, bom"
+        "merchant": "is not known here; known are mode, type, merchant_id, group, from, to, "
+        "fill, include, complete, values, limit, cursor, locale, format, bom"
     }
 
 
@@ -93,6 +93,33 @@ def test_a_key_of_the_wrong_form_is_told_how_one_looks(api: Api, mode: str, key:
         assert len(error) < 200
 
 
+@pytest.mark.parametrize("key", ["2024-02-30", "2024-13-01", "1403-04-04", "9999-01-01", "2024-6-24", "24-06-24"])
+def test_a_date_that_there_is_not_is_told_how_dates_and_keys_look(api: Api, key: str) -> None:
+    for answer in (api.series(first=key), api.ask(MERCHANTS, {"mode": "daily", "from": key})):
+        error = wrong(answer)["from"]
+        assert "one looks like 1403/04/04" in error
+        assert "or like the Gregorian date 2024-06-24" in error
+        assert len(error) < 200
+
+
+def test_more_merchants_than_a_call_may_have_and_one_named_twice_are_refused(api: Api) -> None:
+    many = "&".join(f"merchant_id=m{number}" for number in range(101))
+    assert wrong(api.ask(SUMMARY, f"mode=daily&type=amount&{many}")) == {"merchant_id": "is given more than 100 times"}
+    twice = api.ask(SUMMARY, "mode=daily&type=amount&merchant_id=a&merchant_id=b&merchant_id=a")
+    assert wrong(twice) == {"merchant_id": "'a' is given more than once"}
+    assert wrong(api.ask(SUMMARY, "mode=daily&type=amount&merchant_id=a&merchant_id=")) == {"merchant_id": "is empty"}
+
+
+def test_choices_of_one_value_are_told(api: Api) -> None:
+    errors = wrong(api.series(group="mode", include="all", complete="no", values="number"))
+    assert errors == {
+        "group": "'mode' is not one of 'merchant'",
+        "include": "'all' is not one of 'period'",
+        "complete": "'no' is not one of 'only'",
+        "values": "'number' is not one of 'string'",
+    }
+
+
 def test_from_after_to_is_refused(api: Api) -> None:
     assert wrong(api.series(first="1403/04/05", last="1403/04/04")) == {
         "to": "1403/04/04 is before 1403/04/05, which is from"
@@ -112,7 +139,7 @@ def test_a_very_long_value_is_refused_and_not_repeated_in_full(api: Api) -> None
     assert problem(api.series(merchant_id="x" * 2048)) == (404, "unknown-merchant")
 
 
-@pytest.mark.parametrize("query", ["mode=%FF", "mode=\xff", "%80", "a=1&" * 60])
+@pytest.mark.parametrize("query", ["mode=%FF", "mode=\xff", "%80", "a=1&" * 151])
 def test_what_is_no_query_is_a_bad_request(api: Api, query: str) -> None:
     assert problem(api.ask(SUMMARY, query)) == (400, "bad-request")
     assert problem(api.ask(MERCHANTS, query)) == (400, "bad-request")
@@ -137,11 +164,17 @@ NAMES = [
     "bom",
     "search",
     "sort",
+    "group",
+    "include",
+    "complete",
+    "values",
 ]
+CHOICES = (
+    *("daily", "weekly", "monthly", "amount", "count", "zero", "fa", "csv", "1403/01/01", "1403/W01", "1"),
+    *("merchant", "period", "only", "string", "shop-1", "2024-03-20"),
+)
 VALUES = st.one_of(
-    st.sampled_from(
-        ["daily", "weekly", "monthly", "amount", "count", "zero", "fa", "csv", "1403/01/01", "1403/W01", "1"]
-    ),
+    st.sampled_from(CHOICES),
     st.text(max_size=12),
     st.integers().map(str),
 )

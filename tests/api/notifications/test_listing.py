@@ -24,7 +24,9 @@ def _following(api: Api, query: str) -> tuple[list[str], str | None]:
     """The ids of a page, and the query of the next one."""
     answer = api.ask(NOTIFICATIONS, query)
     link = answer.headers.get("link")
-    return [told["id"] for told in answer.json["notifications"]], link and urlsplit(link[1:].partition(">")[0]).query
+    following = link and urlsplit(link[1:].partition(">")[0]).query
+    assert answer.json["next_cursor"] == (following and parse_qs(following)["cursor"][0])
+    return [told["id"] for told in answer.json["notifications"]], following
 
 
 def test_a_list_is_of_one_user_or_status_or_both(api: Api, url: str) -> None:

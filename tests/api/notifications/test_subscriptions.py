@@ -38,7 +38,7 @@ def test_a_subscription_is_kept_and_found_where_it_says(store_url: str) -> None:
     told = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"], "tenant": "operator"}
     assert made.json == _FULL | told | {"modes": ["daily", "monthly"]}
     assert api.ask(made.headers["location"]).json == made.json
-    assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [made.json]}
+    assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [made.json], "next_cursor": None}
 
 
 def test_without_a_merchant_it_is_of_all_together_in_persian(api: Api) -> None:
@@ -79,6 +79,7 @@ def test_a_list_comes_in_pages_that_lead_to_one_another(api: Api) -> None:
         assert len(page) <= 2
         listed += page
         target = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+        assert target.partition("cursor=")[2] == (answer.json["next_cursor"] or "")
 
     assert listed == made
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
-from asking import MERCHANTS, Api, Query, add_key, problem
+from asking import MERCHANTS, Api, Query, add_key, problem, wrong
 from examples import frame, publication, row
 from sales import EXACT, ODD_IDS, SALES, publish, published_in
 
@@ -47,7 +49,7 @@ def test_each_has_its_exact_totals(api: Api) -> None:
     answer = api.ask(MERCHANTS, {"search": "shop-1"})
     amount = EXACT - 2 + 100 + 120_000 - 2**62
     merchant = f'{{"merchant_id":"shop-1","amount":{amount},"count":20}}'
-    assert answer.text == f'{{"merchants":[{merchant}],"total":1}}'
+    assert answer.text == f'{{"merchants":[{merchant}],"total":1,"next_cursor":null}}'
 
 
 @pytest.mark.parametrize("months", [("1403/01", "1403/02"), ("1403/04", "1403/04"), ("1402/01", "1402/12")])
@@ -60,6 +62,86 @@ def test_totals_cover_the_months_asked_for(api: Api, months: tuple[str, str]) ->
     }
     assert {each["merchant_id"]: (each["amount"], each["count"]) for each in answer["merchants"]} == expected
     assert answer["total"] == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "first", "last", "days"),
+    [
+        ("daily", "1403/01/01", "1403/01/01", ("1403/01/01", "1403/01/01")),
+        ("daily", "1403/01/02", "1403/01/03", ("1403/01/02", "1403/01/03")),
+        ("daily", "1402/12/29", "1403/01/02", ("1402/12/29", "1403/01/02")),
+        ("daily", "1402/12/28", "1403/04/04", ("1402/12/28", "1403/04/04")),
+        ("daily", "1403/01/01", "1403/04/04", ("1403/01/01", "1403/04/04")),
+        ("daily", "1402/12/28", "1403/12/30", ("1402/12/28", "1403/12/30")),
+        ("daily", "1403/01/02", None, ("1403/01/02", "9")),
+        ("daily", None, "1403/04/04", ("0", "1403/04/04")),
+        ("daily", "2024-03-19", "2024-03-21", ("1402/12/29", "1403/01/02")),
+        ("weekly", "1403/W01", "1403/W01", ("1402/12/26", "1403/01/03")),
+        ("weekly", "1403/W02", "1403/W15", ("1403/01/04", "1403/04/08")),
+        ("weekly", "2024-03-18", "2024-03-18", ("1402/12/26", "1403/01/03")),
+        ("monthly", "2024-03-19", "2024-03-21", ("1402/12/01", "1403/01/31")),
+    ],
+)
+def test_totals_are_of_days_and_weeks_too(
+    api: Api, mode: str, first: str | None, last: str | None, days: tuple[str, str]
+) -> None:
+    bounds = {name: key for name, key in (("from", first), ("to", last)) if key is not None}
+    found = api.ask(MERCHANTS, {"mode": mode, "limit": "1000", **bounds}).json["merchants"]
+    expected = {
+        merchant: tuple(
+            sum(values[place] for day, values in sold.items() if days[0] <= day <= days[1]) for place in (0, 1)
+        )
+        for merchant, sold in SALES.items()
+        if any(days[0] <= day <= days[1] for day in sold)
+    }
+    assert {each["merchant_id"]: (each["amount"], each["count"]) for each in found} == expected
+
+
+def test_every_backend_totals_days_alike(store_url: str) -> None:
+    publish(store_url)
+    query = {"mode": "daily", "from": "1402/12/28", "to": "1403/04/04", "search": "shop"}
+    assert Api(store_url).ask(MERCHANTS, query).json["merchants"] == [
+        {"merchant_id": "shop-1", "amount": EXACT - 7 + 100 + 120_000, "count": 18},
+        {"merchant_id": "shop-2", "amount": 1_000, "count": 5},
+    ]
+
+
+def test_totals_come_as_text_for_javascript(api: Api) -> None:
+    whole, text = (api.ask(MERCHANTS, {"search": "shop", **more}).json for more in ({}, {"values": "string"}))
+    for merchant in whole["merchants"]:
+        merchant.update(amount=str(merchant["amount"]), count=str(merchant["count"]))
+    assert text == whole
+
+
+class TestCsv:
+    def test_it_holds_what_json_holds(self, api: Api) -> None:
+        answer = api.ask(MERCHANTS, {"format": "csv"})
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.headers["content-disposition"] == 'attachment; filename="merchants.csv"'
+        rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        merchants = api.ask(MERCHANTS).json["merchants"]
+        assert rows == [{name: str(value) for name, value in merchant.items()} for merchant in merchants]
+
+    def test_the_utf8_mark_comes_first_when_it_is_asked_for(self, api: Api) -> None:
+        plain, marked = (api.ask(MERCHANTS, {"format": "csv", **more}) for more in ({}, {"bom": "1"}))
+        assert marked.content == b"\xef\xbb\xbf" + plain.content
+        assert wrong(api.ask(MERCHANTS, {"bom": "1"})) == {"bom": "is of CSV only; add format=csv"}
+
+    def test_a_name_that_a_spreadsheet_would_take_for_a_formula_stays_text(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path / 'summaries.db'}"
+        publish(url, {"=HYPERLINK(1)": {"1403/01/01": (1, 1)}, "-5": {"1403/01/01": (2, 1)}})
+        assert Api(url).ask(MERCHANTS, {"format": "csv"}).text.splitlines()[1:] == ["-5,2,1", "'=HYPERLINK(1),1,1"]
+        grouped = Api(url).series(group="merchant", format="csv").text.splitlines()
+        assert grouped == ["merchant_id,key,value", "-5,1403/01/01,2", "'=HYPERLINK(1),1403/01/01,1"]
+
+    def test_it_is_cached_encoded_and_has_an_etag_as_json_has(self, tmp_path: Path) -> None:
+        api = Api(published_in(tmp_path))
+        query, accepted = {"format": "csv", "limit": "1000", "search": ""}, {"Accept-Encoding": "gzip;q=1,identity;q=0"}
+        first = api.ask(MERCHANTS, query, headers=accepted)
+        again = api.ask(MERCHANTS, query, headers=accepted | {"If-None-Match": first.headers["etag"]})
+        assert first.headers["content-encoding"] == "gzip"
+        assert again.status_code == 304
+        assert [line["cache"] for line in api.log()] == ["miss", "not-modified"]
 
 
 def test_one_bound_is_enough(api: Api) -> None:
@@ -101,6 +183,7 @@ def test_totals_beyond_64_bits_are_exact(tmp_path: Path) -> None:
     assert json.loads(answer.text) == {
         "merchants": [{"merchant_id": "giant", "amount": 12 * most, "count": 12}],
         "total": 1,
+        "next_cursor": None,
     }
 
 

@@ -53,8 +53,18 @@ def all_pages(api: Api, path: str, query: dict[str, str]) -> list[Result]:
         {"mode": "daily", "type": "count", "merchant_id": "shop-1", "locale": "fa"},
         {"mode": "weekly", "type": "amount", "merchant_id": ODD_IDS[1], "fill": "zero"},
         {"mode": "monthly", "type": "amount", "from": "۱۴۰۳/۰۱", "to": "1403/12", "fill": "zero"},
+        {"mode": "daily", "type": "amount", "group": "merchant", "include": "period", "values": "string"},
+        {
+            "mode": "weekly",
+            "type": "count",
+            "group": "merchant",
+            "fill": "zero",
+            "from": "1403/W01",
+            "to": "2024-04-05",
+        },
+        {"mode": "daily", "type": "count", "complete": "only", "to": "2024-06-24", "group": "merchant"},
     ],
-    ids=lambda query: f"{query['mode']}-{query['type']}",
+    ids=lambda query: "-".join(query),
 )
 def test_pages_of_a_series_together_are_the_series(api: Api, query: dict[str, str], limit: int) -> None:
     whole = api.ask(SUMMARY, query).json
@@ -74,12 +84,37 @@ def test_pages_of_csv_go_on_as_csv(api: Api, bom: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10])
-@pytest.mark.parametrize("query", [{}, {"sort": "count", "search": "s"}, {"sort": "merchant_id", "from": "1403/02"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"sort": "count", "search": "s", "values": "string"},
+        {"sort": "merchant_id", "from": "1403/02"},
+        {"mode": "weekly", "from": "1403/W02"},
+    ],
+)
 def test_pages_of_merchants_together_are_all_merchants(api: Api, query: dict[str, str], limit: int) -> None:
     whole = api.ask(MERCHANTS, query | {"limit": "1000"}).json
     pages = [page.json for page in all_pages(api, MERCHANTS, query | {"limit": str(limit)})]
     assert [merchant for page in pages for merchant in page["merchants"]] == whole["merchants"]
     assert {page["total"] for page in pages} == {whole["total"]} == {len(whole["merchants"])}
+
+
+def test_the_cursor_of_the_next_page_of_merchants_is_in_the_body_too(api: Api) -> None:
+    page = api.ask(MERCHANTS, {"limit": "3"})
+    found, cursors = page.json["merchants"], [cursor_of(page)]
+    assert page.json["next_cursor"] == cursors[0]
+    while cursor := page.json["next_cursor"]:
+        page = api.ask(MERCHANTS, {"limit": "3", "cursor": cursor})
+        found += page.json["merchants"]
+    assert found == api.ask(MERCHANTS).json["merchants"]
+    assert "link" not in page.headers
+
+
+def test_pages_of_merchants_go_on_as_csv(api: Api) -> None:
+    pages = all_pages(api, MERCHANTS, {"format": "csv", "limit": "3", "bom": "1"})
+    lines = [line for page in pages for line in page.text.splitlines()[1:]]
+    assert lines == api.ask(MERCHANTS, {"format": "csv"}).text.splitlines()[1:]
 
 
 def test_without_a_limit_there_is_no_link(api: Api) -> None:
@@ -126,7 +161,11 @@ def test_a_position_that_no_page_ended_with_is_refused(api: Api) -> None:
         forged = base64.urlsafe_b64encode(content.replace(b'"1"', position)).decode().rstrip("=")
         assert list(wrong(api.ask(MERCHANTS, {"limit": "1", "cursor": forged}))) == ["cursor"]
     far = base64.urlsafe_b64encode(content.replace(b'"1"', b'"' + b"9" * 1000 + b'"')).decode().rstrip("=")
-    assert api.ask(MERCHANTS, {"limit": "1", "cursor": far}).json == {"merchants": [], "total": len(SALES)}
+    assert api.ask(MERCHANTS, {"limit": "1", "cursor": far}).json == {
+        "merchants": [],
+        "total": len(SALES),
+        "next_cursor": None,
+    }
 
 
 def test_a_cursor_of_an_earlier_version_is_stale(tmp_path: Path) -> None:

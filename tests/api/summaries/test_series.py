@@ -85,6 +85,29 @@ def test_persian_and_arabic_digits_are_understood_encoded_or_not(api: Api, first
     assert keys(api.ask(SUMMARY, as_curl_sends_it)) == expected
 
 
+@pytest.mark.parametrize(
+    ("mode", "first", "last", "expected"),
+    [
+        ("daily", "2024-03-19", "2024-03-21", ["1402/12/29", "1403/01/01", "1403/01/02"]),
+        ("daily", "۲۰۲۴-۰۳-۲۰", "1403/01/02", ["1403/01/01", "1403/01/02"]),
+        ("weekly", "2024-03-16", "2024-03-22", ["1403/W01"]),
+        ("weekly", "2024-03-15", "2024-03-15", []),
+        ("monthly", "2024-03-19", "2024-03-20", ["1402/12", "1403/01"]),
+    ],
+)
+def test_a_gregorian_date_names_the_period_that_holds_it(
+    api: Api, mode: str, first: str, last: str, expected: list[str]
+) -> None:
+    assert keys(api.series(mode, first=first, last=last)) == expected
+
+
+def test_values_come_as_text_for_javascript(api: Api) -> None:
+    for query in ({"merchant_id": "shop-1"}, {"fill": "zero", "locale": "fa"}, {"group": "merchant"}):
+        whole = api.series(**query).json
+        assert api.series(values="string", **query).json == [{**point, "value": str(point["value"])} for point in whole]
+    assert api.series(values="string", format="csv").content == api.series(format="csv").content
+
+
 class TestFilling:
     def test_without_bounds_it_reaches_over_all_that_is_published(self, api: Api) -> None:
         periods = JALALI.periods(

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.calendar import JalaliCalendar, Mode
-from core.stores import Stores, open_stores
+from core.stores import open_stores
 from core.stores.complete_days import CompleteDays
-from core.stores.runs import Run, RunStatus
+from core.stores.runs import RunStatus
 from core.stores.summaries import DayRange
 
 CALENDAR = JalaliCalendar()
@@ -26,10 +26,6 @@ RANGES = st.lists(st.tuples(DAYS, DAYS), max_size=4)
 
 def day(key: str) -> int:
     return CALENDAR.parse(Mode.DAILY, key).first_day
-
-
-def unchanged(**changes: object) -> Run:
-    return replace(run(), id=2, status=RunStatus.UNCHANGED, generation=1, **changes)  # type: ignore[arg-type]
 
 
 @given(before=RANGES, replaced=RANGES, open_day=st.none() | DAYS, kept=st.sets(DAYS), first=DAYS, last=DAYS)
@@ -62,17 +58,10 @@ def test_a_day_is_complete_by_the_last_run_that_replaced_it(
 
 
 def test_keys_are_read_back_as_they_were_written() -> None:
-    known = CompleteDays.known(replace(publication(1, ROWS), complete_days=KNOWN), None)
+    known = CompleteDays.of(replace(publication(1, ROWS), complete_days=KNOWN), None)
 
     assert known.ranges == ((day("1403/01/01"), day("1403/03/31")), (day("1403/04/02"), day("1403/04/03")))
     assert known.keys(CALENDAR) == KNOWN
-
-
-def test_a_run_that_found_it_unchanged_knows_better() -> None:
-    published = replace(publication(1, ROWS), complete_days=KNOWN)
-
-    assert CompleteDays.known(published, unchanged(complete_days=LATER)).keys(CALENDAR) == LATER
-    assert CompleteDays.known(published, unchanged()).keys(CALENDAR) == KNOWN
 
 
 def test_of_an_earlier_version_the_days_before_the_instant_that_it_kept_are_complete() -> None:
@@ -80,14 +69,13 @@ def test_of_an_earlier_version_the_days_before_the_instant_that_it_kept_are_comp
 
     published = replace(publication(1, ROWS), complete_until_ms=tehran_midnight_ms)
 
-    assert CompleteDays.known(published, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/03"),)
+    assert CompleteDays.of(published, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/03"),)
     earlier = replace(published, complete_until_ms=tehran_midnight_ms - 1)
-    assert CompleteDays.known(earlier, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/02"),)
+    assert CompleteDays.of(earlier, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/02"),)
 
 
-def test_nothing_is_complete_where_nothing_is_published_or_known() -> None:
-    assert not CompleteDays.known(None, None).ranges
-    assert not CompleteDays.known(publication(1, ROWS), None).ranges
+def test_nothing_is_complete_where_nothing_is_known() -> None:
+    assert not CompleteDays.of(publication(1, ROWS), None).ranges
 
 
 @pytest.mark.parametrize("known", [None, (), KNOWN])
@@ -102,28 +90,30 @@ def test_publications_and_runs_keep_them(known: tuple[DayRange, ...] | None, sto
         assert stores.runs.get(1) == ended
 
 
-def test_the_latest_run_that_found_a_generation_unchanged_is_found(store_url: str) -> None:
+def test_the_latest_run_that_found_a_publication_unchanged_knows_better(store_url: str) -> None:
     with open_stores(store_url, timeout_s=10) as stores:
-        assert stores.runs.found_unchanged(1) is None
-        publisher = stores.runs.begin(run())
-        stores.summaries.publish(publication(1, ROWS, run_id=publisher.id), ROWS)
-        stores.runs.update(replace(publisher, generation=1).ended(RunStatus.PUBLISHED, NOW_MS))
-        assert stores.runs.found_unchanged(1) is None
 
-        for status, generation in (
-            (RunStatus.UNCHANGED, 1),
-            (RunStatus.UNCHANGED, 1),
-            (RunStatus.FAILED, None),
-            (RunStatus.PUBLISHED, 2),
-            (RunStatus.UNCHANGED, 2),
+        def known() -> tuple[DayRange, ...]:
+            return CompleteDays.published(stores.summaries.published(), stores.runs).keys(CALENDAR)
+
+        assert stores.runs.found_unchanged(1) is None
+        assert known() == ()
+        publisher = stores.runs.begin(run())
+        stores.summaries.publish(replace(publication(1, ROWS, run_id=publisher.id), complete_days=KNOWN), ROWS)
+        stores.runs.update(replace(publisher, generation=1).ended(RunStatus.PUBLISHED, NOW_MS))
+        assert known() == KNOWN
+
+        for status, generation, days in (
+            (RunStatus.UNCHANGED, 1, KNOWN[:1]),
+            (RunStatus.UNCHANGED, 1, LATER),
+            (RunStatus.FAILED, None, None),
+            (RunStatus.PUBLISHED, 2, KNOWN),
+            (RunStatus.UNCHANGED, 2, KNOWN),
         ):
-            _end(stores, status, generation)
+            begun = stores.runs.begin(run())
+            stores.runs.update(replace(begun, generation=generation, complete_days=days).ended(status, NOW_MS))
 
         found = stores.runs.found_unchanged(1)
         assert found is not None
         assert found.id == 3
-
-
-def _end(stores: Stores, status: RunStatus, generation: int | None) -> None:
-    begun = stores.runs.begin(run())
-    stores.runs.update(replace(begun, generation=generation).ended(status, NOW_MS))
+        assert known() == LATER

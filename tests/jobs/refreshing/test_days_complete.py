@@ -56,9 +56,7 @@ def export(folder: Path, written_at: datetime) -> str:
 def complete(keeping: Keeping) -> list[tuple[str, str]]:
     """The complete days of what is published, as ranges of keys."""
     published = keeping.stores.summaries.published()
-    assert published is not None
-    unchanged = keeping.stores.runs.found_unchanged(published.generation)
-    return [tuple(one) for one in CompleteDays.known(published, unchanged).keys(JalaliCalendar())]
+    return [tuple(one) for one in CompleteDays.published(published, keeping.stores.runs).keys(JalaliCalendar())]
 
 
 def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_nothing_new(keeping: Keeping) -> None:

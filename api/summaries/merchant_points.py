@@ -1,0 +1,95 @@
+"""The points of several merchants, each with its own: a page of them, from the store or filled with zeros."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from api.http.query_parameters import Findings, quoted
+from api.problems import Problem, ProblemKind
+from api.summaries.cache import Published
+from core.stores import Stores
+from core.stores.summaries import MerchantPoint
+
+if TYPE_CHECKING:
+    from api.summaries.series import SeriesQuery
+
+MOST_POINTS: Final = 10_000
+"""Of one answer. More need a limit."""
+
+
+def points_of_merchants(
+    stores: Stores,
+    published: Published,
+    query: SeriesQuery,
+    bounds: tuple[str | None, str | None],
+    keys: Sequence[str] | None,
+    is_wanted: Callable[[str], bool] | None,
+) -> list[MerchantPoint]:
+    """The points from where the page of `query` begins, at most one more than it may have.
+
+    :param bounds: the first and the last key that are read, both inclusive; None for no bound.
+    :param keys: those of all periods, where the ones without transactions are filled with zeros; or None.
+    :param is_wanted: which keys are wanted; None for all.
+    :raises Problem: there is no merchant of a name; or there are too many points for an answer without a limit.
+    """
+    most = (query.limit or MOST_POINTS) + 1
+    if keys is None:
+        points = _stored(stores, query, bounds, is_wanted, most)
+    else:
+        points = _filled(stores, published, query, keys, most)
+    if query.grouped == "named" and query.after is None:
+        _require_known(stores, query, {point.merchant_id for point in points if point.value})
+    if query.limit is None and len(points) == most:
+        findings = Findings()
+        findings.add("limit", f"is needed for more than {MOST_POINTS:,} points; or narrow from, to and merchant_id")
+        findings.raise_if_any()
+    return points
+
+
+def _stored(
+    stores: Stores,
+    query: SeriesQuery,
+    bounds: tuple[str | None, str | None],
+    is_wanted: Callable[[str], bool] | None,
+    most: int,
+) -> list[MerchantPoint]:
+    found: list[MerchantPoint] = []
+    after = query.after
+    while True:
+        part = stores.summaries.merchant_series(
+            query.mode, query.measure, query.merchants, *bounds, after=after, limit=most
+        )
+        found += part if is_wanted is None else [point for point in part if is_wanted(point.key)]
+        if len(part) < most or len(found) >= most:
+            return found[:most]
+        after = part[-1].merchant_id, part[-1].key
+
+
+def _filled(
+    stores: Stores, published: Published, query: SeriesQuery, keys: Sequence[str], most: int
+) -> list[MerchantPoint]:
+    if not keys:
+        return []
+    merchants = query.merchants
+    if query.grouped == "visible":
+        every = published.table(("merchants",), lambda: [one.merchant_id for one in stores.summaries.merchants()])
+        merchants = tuple(every) if merchants is None else tuple(sorted(set(every).intersection(merchants)))
+    merchants = merchants or ()
+    after = query.after or ("", "")
+    begin = bisect_left(merchants, after[0])
+    page = merchants[begin : begin + most // len(keys) + 2]  # the first of which may have been shown
+    stored = stores.summaries.merchant_series(
+        query.mode, query.measure, page, keys[0], keys[-1], limit=len(page) * len(keys)
+    )
+    values = {(merchant_id, key): value for merchant_id, key, value in stored}
+    grid = [(merchant_id, key) for merchant_id in page for key in keys if (merchant_id, key) > after]
+    return [MerchantPoint(*place, values.get(place, 0)) for place in grid[:most]]
+
+
+def _require_known(stores: Stores, query: SeriesQuery, found: set[str]) -> None:
+    unknown = [one for one in query.merchants or () if one not in found and not stores.summaries.has_merchant(one)]
+    if unknown:
+        named = ", ".join(map(quoted, unknown))
+        raise Problem(ProblemKind.UNKNOWN_MERCHANT, f"There is no merchant of the merchant_id {named}.")

@@ -1,0 +1,157 @@
+"""Several merchants in one call: each has its own points, within what the key may read, and within bounds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from asking import SUMMARY, Api, document, problem, wrong
+from asking import add_key as add_key_to
+from sales import SALES, by_hand, publish, published_in
+
+from core.calendar import Mode
+from core.stores.keys import Scope
+from core.stores.summaries import Measure
+
+TWO = ("shop-2", "shop-1")
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    return Api(published_in(tmp_path_factory.mktemp("store")))
+
+
+def query_of(*merchants: str, **more: str) -> str:
+    fields = {"mode": "daily", "type": "amount", **more}
+    return urlencode([*fields.items(), *(("merchant_id", merchant) for merchant in merchants)])
+
+
+def expected(
+    merchants: tuple[str, ...], mode: Mode = Mode.DAILY, measure: Measure = "amount"
+) -> list[dict[str, object]]:
+    return [
+        {"merchant_id": merchant, **point}
+        for merchant in sorted(merchants)
+        for point in by_hand(SALES, mode, measure, merchant)
+    ]
+
+
+@pytest.mark.parametrize("measure", ["amount", "count"])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_each_merchant_has_what_its_own_series_has(api: Api, mode: Mode, measure: Measure) -> None:
+    shape = {"mode": str(mode), "type": measure}
+    assert api.ask(SUMMARY, query_of(*TWO, **shape)).json == expected(TWO, mode, measure)
+    assert api.ask(SUMMARY, query_of(group="merchant", **shape)).json == expected(tuple(SALES), mode, measure)
+
+
+def test_group_gives_one_merchant_the_same_shape_as_several(api: Api) -> None:
+    assert api.ask(SUMMARY, query_of("shop-2", group="merchant")).json == expected(("shop-2",))
+
+
+def test_bounds_hold_for_each_merchant(api: Api) -> None:
+    points = api.ask(SUMMARY, query_of(*TWO, **{"from": "1403/01/02", "to": "1403/01/03"})).json
+    assert points == [
+        {"merchant_id": "shop-1", "key": "1403/01/03", "value": 100},
+        {"merchant_id": "shop-2", "key": "1403/01/02", "value": 1000},
+    ]
+
+
+def test_filling_gives_each_merchant_every_period(api: Api) -> None:
+    for query in (query_of(*TWO, mode="weekly", fill="zero"), query_of(mode="weekly", fill="zero", group="merchant")):
+        points = api.ask(SUMMARY, query).json
+        for merchant in TWO:
+            alone = api.series("weekly", fill="zero", merchant_id=merchant).json
+            assert [point for point in points if point["merchant_id"] == merchant] == [
+                {"merchant_id": merchant, **point} for point in alone
+            ]
+
+
+def test_csv_and_labels_have_the_merchant_in_front(api: Api) -> None:
+    query = query_of(*TWO, locale="fa")
+    answer = api.ask(SUMMARY, f"{query}&format=csv")
+    assert answer.text.startswith("merchant_id,key,value,label\r\n")
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert rows == [{name: str(value) for name, value in point.items()} for point in api.ask(SUMMARY, query).json]
+
+
+def test_merchants_that_are_not_there_are_all_named(api: Api) -> None:
+    for more in ({}, {"fill": "zero", "to": "1403/01/01"}, {"limit": "1"}):
+        answer = api.ask(SUMMARY, query_of("shop-1", "nobody", "none", **more))
+        assert problem(answer) == (404, "unknown-merchant")
+        assert document(answer)["detail"] == "There is no merchant of the merchant_id 'nobody', 'none'."
+
+
+def test_a_merchant_without_points_in_the_range_is_no_unknown_one(api: Api) -> None:
+    assert api.ask(SUMMARY, query_of(*TWO, **{"from": "1399/01/01", "to": "1399/02/01"})).json == []
+
+
+def test_the_order_of_merchants_in_the_request_makes_no_difference(tmp_path: Path) -> None:
+    api = Api(published_in(tmp_path))
+    one, other = (api.ask(SUMMARY, query_of(*names)) for names in (TWO, TWO[::-1]))
+    assert (one.headers["etag"], one.content) == (other.headers["etag"], other.content)
+    assert [line["cache"] for line in api.log()] == ["miss", "hit"]
+
+
+def test_more_points_than_an_answer_may_have_need_a_limit(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    publish(url, {f"m{number:04}": {"1403/01/01": (number, 1), "1403/01/02": (1, 1)} for number in range(5_001)})
+    api = Api(url)
+    for more in ({}, {"fill": "zero"}):
+        refused = api.ask(SUMMARY, query_of(group="merchant", **more))
+        assert "is needed for more than 10,000 points" in wrong(refused)["limit"]
+        page = api.ask(SUMMARY, query_of(group="merchant", limit="10000", **more))
+        assert len(page.json) == 10_000
+        following = page.headers["link"].partition(">")[0].partition("?")[2]
+        assert [point["merchant_id"] for point in api.ask(SUMMARY, following).json] == ["m5000"] * 2
+        whole = api.ask(SUMMARY, query_of(group="merchant", to="1403/01/01", **more)).json
+        assert [point["value"] for point in whole] == list(range(5_001))
+
+
+def test_every_backend_answers_the_same(store_url: str) -> None:
+    publish(store_url)
+    api = Api(store_url)
+    assert api.ask(SUMMARY, query_of(*TWO)).json == expected(TWO)
+    assert api.ask(SUMMARY, query_of(group="merchant")).json == expected(tuple(SALES))
+    assert problem(api.ask(SUMMARY, query_of("shop-1", "nobody"))) == (404, "unknown-merchant")
+
+
+class TestWithinTheScopeOfTheKey:
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return published_in(tmp_path)
+
+    def test_a_key_of_one_merchant_may_not_ask_for_two(self, url: str) -> None:
+        key = add_key_to(url, merchants=["shop-1"])
+        api = Api(url)
+        for other in ("shop-2", "nobody"):
+            assert problem(api.ask(SUMMARY, query_of("shop-1", other), key=key)) == (403, "out-of-scope")
+        assert api.ask(SUMMARY, query_of("shop-1", group="merchant"), key=key).json == expected(("shop-1",))
+
+    def test_group_shows_a_key_its_own_merchants_only(self, url: str) -> None:
+        one, two, every = (
+            add_key_to(url, merchants=["shop-1", "not there"]),
+            add_key_to(url, merchants=list(TWO)),
+            add_key_to(url, [Scope.SUMMARIES]),
+        )
+        api = Api(url)
+        for more in ({}, {"fill": "zero", "from": "1403/01/01", "to": "1403/01/03"}):
+            for _ in range(2):  # the second time from the cache, and without the framework
+                answers = [api.ask(SUMMARY, query_of(group="merchant", **more), key=key) for key in (one, two, every)]
+                found = [{point["merchant_id"] for point in answer.json} for answer in answers]
+                assert found[:2] == [{"shop-1"}, set(TWO)]
+                assert found[2] > set(TWO)
+
+    def test_a_key_of_no_merchant_may_not_group(self, url: str) -> None:
+        key = add_key_to(url, [Scope.OPERATE, Scope.NOTIFICATIONS])
+        assert problem(Api(url).ask(SUMMARY, query_of(group="merchant"), key=key)) == (403, "out-of-scope")
+
+    def test_a_cursor_of_another_key_shows_nothing(self, url: str) -> None:
+        every, one = add_key_to(url, [Scope.SUMMARIES]), add_key_to(url, merchants=["shop-1"])
+        api = Api(url)
+        page = api.ask(SUMMARY, query_of(group="merchant", limit="1"), key=every)
+        following = page.headers["link"].partition(">")[0].partition("?")[2]
+        assert api.ask(SUMMARY, following, key=every).status_code == 200
+        assert "another query" in wrong(api.ask(SUMMARY, following, key=one))["cursor"]
