@@ -15,17 +15,37 @@ from summaries_client.api.notifications import cancel_notification, create_notif
 from summaries_client.api.service import get_health, get_status
 from summaries_client.api.subscriptions import create_subscription, end_subscription, list_subscriptions
 from summaries_client.api.summaries import get_summary, list_merchants
-from summaries_client.models import Contacts, ContactsContacts, Measure, Mode, NewNotification, NewSubscription, Nothing
+from summaries_client.models import (
+    Contacts,
+    ContactsContacts,
+    GetSummaryInclude,
+    GetSummaryValues,
+    Measure,
+    Mode,
+    NewNotification,
+    NewSubscription,
+    Nothing,
+)
 
 _, origin, key = sys.argv
 client = AuthenticatedClient(base_url=origin, token=key)
 anyone = Client(base_url=origin)
 
 days = {"mode": Mode.DAILY, "type_": Measure.AMOUNT}
-series = get_summary.sync(client=client, **days, merchant_id="corner-shop", from_="1403/04/04")
+series = get_summary.sync(client=client, **days, merchant_id=["corner-shop"], from_="1403/04/04")
+several = get_summary.sync(
+    client=client,
+    **days,
+    merchant_id=["corner-shop", "tea-house"],
+    from_="2024-06-24",
+    include=GetSummaryInclude.PERIOD,
+    values=GetSummaryValues.STRING,
+)
 cached = get_summary.sync_detailed(client=client, **days)
 unchanged = get_summary.sync_detailed(client=client, **days, if_none_match=cached.headers["ETag"])
-unknown = get_summary.sync(client=client, **days, merchant_id="nobody")
+unknown = get_summary.sync(client=client, **days, merchant_id=["nobody"])
+pages = [list_merchants.sync(client=client, limit=2)]
+pages.append(list_merchants.sync(client=client, limit=2, cursor=pages[0].next_cursor))
 wrong = list_merchants.sync(client=client, limit=0)
 refused = get_me.sync(client=anyone)
 
@@ -45,6 +65,12 @@ print(
     json.dumps(
         {
             "series": {point.key: point.value for point in series},
+            "several": [
+                [point.merchant_id, point.key, point.value, f"{point.end - point.start}", point.complete]
+                for point in several
+            ],
+            "pages": [[merchant.merchant_id for merchant in page.merchants] for page in pages],
+            "after the last": pages[-1].next_cursor,
             "unchanged": unchanged.status_code,
             "merchants": list_merchants.sync(client=client).total,
             "problems": [unknown.type_.name, wrong.type_.name, refused.type_.name],

@@ -88,6 +88,13 @@ def test_its_requests_are_answered_as_it_expects(client: Path, python: Path, ser
     received: dict[str, Any] = json.loads(done.stdout)
     assert received == {
         "series": {"1403/04/04": 120_000, "1403/04/06": 80_000},
+        "several": [
+            ["corner-shop", "1403/04/04", "120000", "1 day, 0:00:00", True],
+            ["corner-shop", "1403/04/06", "80000", "1 day, 0:00:00", False],
+            ["tea-house", "1403/04/04", "60000", "1 day, 0:00:00", True],
+        ],
+        "pages": [["book-market", "corner-shop"], ["tea-house"]],
+        "after the last": None,
         "unchanged": 304,
         "merchants": 3,
         "problems": ["UNKNOWN_MERCHANT", "BAD_PARAMETER", "NO_KEY"],

@@ -200,6 +200,32 @@ def test_every_operation_parameter_response_header_and_field_is_explained_in_a_s
     assert [found for found in explained if not _SENTENCE.search(found.get("description", ""))] == []
 
 
+def test_clients_get_a_name_for_every_body_and_kind_of_problem() -> None:
+    """Generators such as `openapi-typescript` copy what has no name to each place where it occurs."""
+    document = describe(open_to_this_host=True)
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    contents = [
+        content
+        for operation in operations
+        for message in (*operation["responses"].values(), operation.get("requestBody", {}))
+        for media_type, content in message.get("content", {}).items()
+        if media_type.endswith("json")
+    ]
+    named = {content["schema"].get("$ref", "").removeprefix("#/components/schemas/") for content in contents}
+    schemas = document["components"]["schemas"]
+
+    assert {method for item in document["paths"].values() for method in item} == {"get", "put", "post", "delete"}
+    assert "ProblemDetails" in named
+    assert named <= schemas.keys()
+    assert schemas["ProblemDetails"]["properties"]["type"]["$ref"] == "#/components/schemas/ProblemType"
+    names = schemas["ProblemType"]["x-enum-varnames"]
+    assert dict(zip(schemas["ProblemType"]["enum"], names, strict=True)) == {
+        kind.value.uri: kind.name for kind in ProblemKind
+    }
+    assert all(re.fullmatch("[A-Z][A-Za-z]+", name) for name in schemas)
+    assert all(re.fullmatch("[a-z][A-Za-z]+", operation["operationId"]) for operation in operations)
+
+
 def test_nothing_of_it_is_imported_with_the_app() -> None:
     code = "import sys, api.app; print([name for name in sys.modules if name in sys.argv])"
     lazy = ["api.openapi.document", "api.openapi.operations", "swagger_ui_bundle", "openapi_spec_validator"]
