@@ -47,6 +47,7 @@ class Answer:
     :param link: the value of the header Link, or None when there is no next page.
     :param filename: what a browser shall call the body when it saves it, or None.
     :param vary: the request headers that it depends on.
+    :param query_bytes: how large the query is that it is kept for, where that is larger than most.
     """
 
     body: bytes
@@ -57,11 +58,12 @@ class Answer:
     filename: str | None = None
     cache_control: str = REVALIDATED
     vary: str = BY_CALLER
+    query_bytes: int = 0
 
     @property
     def size(self) -> int:
         """What keeping it costs, in bytes."""
-        return len(self.body) + _OVERHEAD_BYTES
+        return len(self.body) + self.query_bytes + _OVERHEAD_BYTES
 
     def encoded(self, preference: Preference) -> Answer:
         """This answer, which must not be encoded yet, as the client prefers it; a short one stays as it is."""

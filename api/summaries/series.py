@@ -6,6 +6,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from sys import getsizeof
 from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import urlencode
 
@@ -246,7 +247,9 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
     content_type, write = _FORMATS[query.format]
     body = (BOM_UTF8 if query.bom else b"") + write(list(columns), list(zip(*columns.values(), strict=True)))
     filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
-    return Answer(body, content_type, etag_of(published.version, query, body), link=link, filename=filename)
+    query_bytes = 0 if query.grouped is None else sum(map(getsizeof, query.merchants or ()))
+    etag = etag_of(published.version, query, body)
+    return Answer(body, content_type, etag, link=link, filename=filename, query_bytes=query_bytes)
 
 
 def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:

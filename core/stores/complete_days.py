@@ -95,7 +95,7 @@ def found_later(publication: Publication, runs: RunLedger) -> tuple[DayRange, ..
 
     :raises StoreUnavailable: the store does not answer.
     """
-    unchanged = runs.found_unchanged(publication.generation)
+    unchanged = runs.found_unchanged(publication)
     return None if unchanged is None else unchanged.complete_days
 
 

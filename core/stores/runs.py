@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from core.errors import ConservationBroken, RunTakenOver
-from core.stores.summaries import DayRange, Meaning
+from core.stores.summaries import DayRange, Meaning, Publication
 
 HEARTBEAT_LIMIT_S: Final = 120.0
 """A run whose heartbeat is older than this may be taken over, wherever its process is."""
@@ -198,10 +198,10 @@ class RunLedger(Protocol):
     def recent(self, limit: int) -> list[Run]:
         """At most `limit` runs, the latest first."""
 
-    def found_unchanged(self, generation: int) -> Run | None:
-        """The latest run that found `generation` unchanged, or None.
+    def found_unchanged(self, publication: Publication) -> Run | None:
+        """The latest run that found `publication` unchanged, or None.
 
-        It costs little where `generation` is the published one: only runs after its own are searched.
+        It costs little where that is the current one: only runs after its own are searched.
 
         :raises StoreUnavailable: the store does not answer.
         """

@@ -18,6 +18,7 @@ from core.stores.mongo.inserting import insert_once
 from core.stores.mongo.publishing import to_its_end
 from core.stores.records import run_from_record, run_to_record
 from core.stores.runs import Run, RunStatus, taken_over
+from core.stores.summaries import Publication
 
 _HOLDER: Final = ("host", "process_id", "process_started", "process_identity")
 
@@ -76,17 +77,14 @@ class MongoRunLedger:
             documents = list(db["summary_runs"].find().sort("_id", DESCENDING).limit(limit))
             return [_settled(db, document) for document in documents]
 
-    def found_unchanged(self, generation: int) -> Run | None:
-        """The latest run that found `generation` unchanged, or None."""
+    def found_unchanged(self, publication: Publication) -> Run | None:
+        """The latest run that found `publication` unchanged, or None."""
+        query = {
+            "_id": {"$gt": publication.run_id},
+            "status": RunStatus.UNCHANGED.value,
+            "generation": publication.generation,
+        }
         with self._database.answering() as db:
-            publication = db["summary_publications"].find_one({"_id": generation}, {"run_id": True})
-            if publication is None:
-                return None
-            query = {
-                "_id": {"$gt": publication["run_id"]},
-                "status": RunStatus.UNCHANGED.value,
-                "generation": generation,
-            }
             found = db["summary_runs"].find_one(query, sort=[("_id", DESCENDING)])
             return None if found is None else _from_document(found)
 

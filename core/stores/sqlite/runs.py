@@ -12,15 +12,14 @@ from core.stores.records import run_from_record, run_to_record
 from core.stores.runs import Run, taken_over
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert, update
+from core.stores.summaries import Publication
 
 _REMOVE: Final = (
     "DELETE FROM summary_runs WHERE id = ? AND ended_at_ms IS NOT NULL AND id < (SELECT max(id) FROM summary_runs)"
 )
 
-# By number, and not by the index of a status: runs after a publication are few.
 _FOUND_UNCHANGED: Final = (
-    "SELECT * FROM summary_runs WHERE id > (SELECT run_id FROM summary_publications WHERE generation = ?1) "
-    "AND status = 'unchanged' AND generation = ?1 ORDER BY id DESC LIMIT 1"
+    "SELECT * FROM summary_runs WHERE id > ? AND status = 'unchanged' AND generation = ? ORDER BY id DESC LIMIT 1"
 )
 
 _OPEN: Final = "ended_at_ms IS NULL"
@@ -75,10 +74,10 @@ class SqliteRunLedger:
             ).fetchall()
         return [run_from_record(from_row(row)) for row in rows]
 
-    def found_unchanged(self, generation: int) -> Run | None:
-        """The latest run that found `generation` unchanged, or None."""
+    def found_unchanged(self, publication: Publication) -> Run | None:
+        """The latest run that found `publication` unchanged, or None."""
         with self._database.connection() as connection:
-            row = connection.execute(_FOUND_UNCHANGED, (generation,)).fetchone()
+            row = connection.execute(_FOUND_UNCHANGED, (publication.run_id, publication.generation)).fetchone()
         return None if row is None else run_from_record(from_row(row))
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:

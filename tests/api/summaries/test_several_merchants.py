@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 import pytest
 from asking import SUMMARY, Api, document, problem, wrong
 from asking import add_key as add_key_to
+from examples import frame, publication, row
 from sales import SALES, by_hand, publish, published_in
 
 from core.calendar import Mode
+from core.stores import open_stores
 from core.stores.keys import Scope
 from core.stores.summaries import Measure
 
@@ -97,7 +99,11 @@ def test_the_order_of_merchants_in_the_request_makes_no_difference(tmp_path: Pat
 
 def test_more_points_than_an_answer_may_have_need_a_limit(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
-    publish(url, {f"m{number:04}": {"1403/01/01": (number, 1), "1403/01/02": (1, 1)} for number in range(5_001)})
+    names = [f"m{number:04}" for number in range(5_001)]
+    periods = (("daily", "1403/01/01"), ("daily", "1403/01/02"), ("monthly", "1403/01"))
+    rows = frame([row(*period, name, number) for number, name in enumerate(names) for period in periods])
+    with open_stores(url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
     api = Api(url)
     for more in ({}, {"fill": "zero"}):
         refused = api.ask(SUMMARY, query_of(group="merchant", **more))
@@ -155,3 +161,16 @@ class TestWithinTheScopeOfTheKey:
         following = page.headers["link"].partition(">")[0].partition("?")[2]
         assert api.ask(SUMMARY, following, key=every).status_code == 200
         assert "another query" in wrong(api.ask(SUMMARY, following, key=one))["cursor"]
+
+
+def test_the_names_in_a_request_count_towards_the_memory_of_the_cache(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    names = [f"{number:03}{'x' * 200}" for number in range(100)]
+    publish(url, {name: {"1403/01/01": (1, 1)} for name in names})
+    api = Api(url, {"api_cache_mb": 1})
+    queries = [query_of(*names, **{"from": f"1403/02/{day:02}", "to": "1403/03/01"}) for day in range(1, 31)]
+    queries += [query_of(*names, **{"from": f"1403/03/{day:02}", "to": "1403/04/01"}) for day in range(1, 31)]
+
+    assert {api.ask(SUMMARY, query).content for query in [*queries, queries[0]]} == {b"[]"}
+
+    assert [line["cache"] for line in api.log()] == ["miss"] * 61

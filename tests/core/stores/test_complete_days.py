@@ -96,10 +96,11 @@ def test_the_latest_run_that_found_a_publication_unchanged_knows_better(store_ur
         def known() -> tuple[DayRange, ...]:
             return CompleteDays.published(stores.summaries.published(), stores.runs).keys(CALENDAR)
 
-        assert stores.runs.found_unchanged(1) is None
         assert known() == ()
         publisher = stores.runs.begin(run())
-        stores.summaries.publish(replace(publication(1, ROWS, run_id=publisher.id), complete_days=KNOWN), ROWS)
+        published = replace(publication(1, ROWS, run_id=publisher.id), complete_days=KNOWN)
+        stores.summaries.publish(published, ROWS)
+        assert stores.runs.found_unchanged(published) is None
         stores.runs.update(replace(publisher, generation=1).ended(RunStatus.PUBLISHED, NOW_MS))
         assert known() == KNOWN
 
@@ -113,7 +114,7 @@ def test_the_latest_run_that_found_a_publication_unchanged_knows_better(store_ur
             begun = stores.runs.begin(run())
             stores.runs.update(replace(begun, generation=generation, complete_days=days).ended(status, NOW_MS))
 
-        found = stores.runs.found_unchanged(1)
+        found = stores.runs.found_unchanged(published)
         assert found is not None
         assert found.id == 3
         assert known() == LATER
