@@ -58,8 +58,10 @@ def choose(operation: Locator, **parameters: str) -> None:
         choices = field.locator("select")
         if choices.count():
             choices.select_option(value)
-        else:
-            field.locator("input").fill(value)
+            continue
+        for adding in field.get_by_role("button", name="Add").all():  # an item of a parameter that may be repeated
+            adding.click()
+        field.locator("input").fill(value)
 
 
 def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs, store: str) -> None:
