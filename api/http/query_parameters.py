@@ -20,6 +20,7 @@ from core.calendar.solar import day_number
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
 _MOST_FIELDS: Final = 150
 _LONGEST_QUOTE: Final = 60
+_EXAMPLE_DATE: Final = "2024-06-24"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGIT: Final = "[0-9۰-۹٠-٩]"
 
@@ -126,7 +127,10 @@ def period_in(
     try:
         return calendar.parse(mode, text)
     except ValueError as error:
-        findings.add(name, f"{error}, or like the Gregorian date 2024-06-24")
+        detail = str(error)
+        findings.add(
+            name, detail if _EXAMPLE_DATE in detail else f"{detail}, or like the Gregorian date {_EXAMPLE_DATE}"
+        )
         return None
 
 

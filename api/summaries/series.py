@@ -43,6 +43,7 @@ from core.stores.summaries import Measure, MerchantPoint, SeriesPoint
 
 PATH: Final = "/api/transactions/summary"
 Grouped = Literal["named", "visible"]
+"""Which merchants have points of their own: see `SeriesQuery`."""
 
 _MOST_MERCHANTS: Final = 100
 _MOST_FILLED: Final = 40_000  # days of a century, and some
@@ -255,8 +256,7 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
 def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
     """The points from where the page begins; those of several merchants are at most one more than it may have."""
     is_wanted = cache(partial(_is_complete, published, query.mode)) if query.only_complete else None
-    filled = _periods_to_fill(published, query) if query.filled else None
-    keys = None if filled is None else [one.key for one in filled if is_wanted is None or is_wanted(one.key)]
+    keys = _keys_to_fill(published, query) if query.filled else None
     first, last = query.first, query.last
     if query.only_complete and keys is None:
         first, last = _within_complete_days(published, query)
@@ -278,8 +278,8 @@ def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequenc
     return points
 
 
-def _periods_to_fill(published: Published, query: SeriesQuery) -> list[Period]:
-    """All periods from the first to the last that is asked for, or else published."""
+def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
+    """The keys of the periods from the first to the last that is asked for, or else published."""
     calendar, publication = published.calendar, published.publication
     first = query.first or _day(calendar, publication.first_day_key)
     last = query.last or _day(calendar, publication.last_day_key)
@@ -291,8 +291,13 @@ def _periods_to_fill(published: Published, query: SeriesQuery) -> list[Period]:
         findings = Findings()
         findings.add("fill", f"fills at most {_MOST_FILLED:,} days; narrow from and to")
         findings.raise_if_any()
-    name = ("periods", query.mode, first_day, last_day)
-    return published.table(name, lambda: calendar.periods(query.mode, first_day, last_day))
+    is_complete = published.complete_days.include
+
+    def keys() -> list[str]:
+        periods = calendar.periods(query.mode, first_day, last_day)
+        return [one.key for one in periods if not query.only_complete or is_complete(one.first_day, one.last_day)]
+
+    return published.table(("keys", query.mode, first_day, last_day, query.only_complete), keys)
 
 
 def _is_complete(published: Published, mode: Mode, key: str) -> bool:

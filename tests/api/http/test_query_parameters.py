@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sales import published_in
 
+from api.http.query_parameters import Findings, period_in
+from core.calendar import GregorianCalendar, Mode
+
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
@@ -100,6 +103,14 @@ def test_a_date_that_there_is_not_is_told_how_dates_and_keys_look(api: Api, key:
         assert "one looks like 1403/04/04" in error
         assert "or like the Gregorian date 2024-06-24" in error
         assert len(error) < 200
+
+
+@pytest.mark.parametrize(("mode", "key"), [("daily", "2024-06-24"), ("weekly", "2024-W26"), ("monthly", "2024-06")])
+def test_a_date_names_the_period_that_holds_it_in_the_gregorian_calendar_too(mode: str, key: str) -> None:
+    for text in ("2024-06-24", "۲۰۲۴-۰۶-۲۴", key):
+        period = period_in("from", {"from": text}, GregorianCalendar(), Mode(mode), Findings())
+        assert period is not None
+        assert period.key == key
 
 
 def test_more_merchants_than_a_call_may_have_and_one_named_twice_are_refused(api: Api) -> None:
