@@ -15,6 +15,7 @@ from core.calendar import JalaliCalendar
 from core.stores import Stores, open_stores
 from core.stores.complete_days import CompleteDays
 from core.stores.runs import RunStatus
+from core.stores.summaries import DayRange
 
 pytest_plugins = ["refreshing_fixtures"]
 
@@ -53,10 +54,10 @@ def export(folder: Path, written_at: datetime) -> str:
     return path
 
 
-def complete(keeping: Keeping) -> list[tuple[str, str]]:
+def complete(keeping: Keeping) -> list[DayRange]:
     """The complete days of what is published, as ranges of keys."""
     published = keeping.stores.summaries.published()
-    return [tuple(one) for one in CompleteDays.published(published, keeping.stores.runs).keys(JalaliCalendar())]
+    return list(CompleteDays.published(published, keeping.stores.runs).keys(JalaliCalendar()))
 
 
 def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_nothing_new(keeping: Keeping) -> None:
