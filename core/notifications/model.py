@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from core.calendar.periods import Locale
+from core.calendar.periods import Locale, Mode
 from core.notifications.events import OPEN, LogStatus
 from core.tenants import OPERATOR
 
@@ -18,6 +18,26 @@ KEPT_DAYS: Final = 15
 """For so many days after its end whatever came with an Idempotency-Key is kept at least, and the key with it."""
 
 _ID_BYTES: Final = 16  # which are 26 characters of base32
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedTotals:
+    """The figures of one period, as they were when they were announced.
+
+    :param key: the period, such as ``1403/04/04``; it is the half-open interval from `start_ms` to `end_ms`,
+        milliseconds since 1970 UTC.
+    :param amount: the sum of amounts, in the unit of which 10 to the power of `scale` are one `currency`.
+    :param count: the number of transactions.
+    """
+
+    mode: Mode
+    key: str
+    start_ms: int
+    end_ms: int
+    amount: int
+    count: int
+    currency: str
+    scale: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,7 @@ class Notification:
     :param request_digest: tells the request that made it from another under the same id, see `digest_of`.
     :param announces: whether it tells of summaries: only whoever may read those may see or change it.
     :param merchant_id: whose summaries it announces, or None: of all merchants together.
+    :param announced: the figures, or None: it announces none, or was made by a version that did not keep them.
     :param tenant: whose it is: only they and the operator may see or change it, and their contacts of the user count.
     """
 
@@ -48,6 +69,7 @@ class Notification:
     announces: bool = False
     merchant_id: str | None = None
     tenant: str = OPERATOR
+    announced: AnnouncedTotals | None = None
 
     def has_expired(self, now_ms: int) -> bool:
         """Whether it is not sent any more at `now_ms`."""

@@ -16,7 +16,7 @@ from typing import Self
 from core.errors import SettingsError
 from core.stores.contacts import ContactStore
 from core.stores.holders import Clock, current_holder, wall_clock_ms
-from core.stores.keys import ApiKeyStore
+from core.stores.keys import ApiKeyStore, KeyUseStore
 from core.stores.notifications import NotificationStore
 from core.stores.runs import RunLedger
 from core.stores.sessions import SessionStore
@@ -38,6 +38,7 @@ class Stores:
     summaries: SummaryStore
     runs: RunLedger
     keys: ApiKeyStore
+    key_uses: KeyUseStore
     sessions: SessionStore
     notifications: NotificationStore
     contacts: ContactStore

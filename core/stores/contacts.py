@@ -20,6 +20,15 @@ class ContactStore(Protocol):
         :raises StoreUnavailable: the store could not be written.
         """
 
+    def change(self, user_id: str, changes: Mapping[str, str | None], *, tenant: str = OPERATOR) -> dict[str, str]:
+        """Let the user be reached at the addresses of `changes`, by channel, and over those of None no more.
+
+        All other channels stay as they are, also where they are changed at the same moment. Durable when it returns.
+
+        :returns: the addresses of the user by channel then.
+        :raises StoreUnavailable: the store could not be written.
+        """
+
     def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
         """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was.
 

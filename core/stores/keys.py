@@ -1,7 +1,8 @@
-"""The interface of the store of API keys: who may ask for what, and since when no longer."""
+"""The interfaces of the stores of API keys: who may ask for what, until when, and when each was last used."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -34,6 +35,7 @@ class ApiKey:
     :param created_at_ms: when it was made, milliseconds since 1970 UTC.
     :param revoked_at_ms: since when it is of no use, or None while it is.
     :param tenant_name: the name of its tenant, or None where it was given none: see `tenant`.
+    :param expires_at_ms: from when on it is not valid, likewise, or None: it never expires.
     """
 
     id: str
@@ -44,6 +46,11 @@ class ApiKey:
     created_at_ms: int
     revoked_at_ms: int | None = None
     tenant_name: str | None = None
+    expires_at_ms: int | None = None
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Whether it is no longer valid at `now_ms`, revoked or not."""
+        return self.expires_at_ms is not None and self.expires_at_ms <= now_ms
 
     @property
     def tenant(self) -> str:
@@ -69,13 +76,13 @@ class ApiKeyStore(Protocol):
         """
 
     def get(self, key_id: str) -> ApiKey | None:
-        """The key of that id, also a revoked one, or None.
+        """The key of that id, also one that is revoked or has expired, or None.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def all(self) -> list[ApiKey]:
-        """Every key, also the revoked ones, by the instant of creation, then by id.
+        """Every key, also those that are revoked or have expired, by the instant of creation, then by id.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -86,6 +93,27 @@ class ApiKeyStore(Protocol):
         :returns: the key as it is now: one that was revoked before keeps the instant of that.
         :raises LookupError: there is no such key.
         :raises StoreUnavailable: the store could not be written.
+        """
+
+
+class KeyUseStore(Protocol):
+    """When each API key was last used. Threads may share an instance, and take turns; processes may not.
+
+    It is apart from the keys, which are looked up while a use waits to be written, and whose revocation nothing may
+    undo. What a power cut takes away of it is not missed.
+    """
+
+    def note(self, last_used_ms: Mapping[str, int]) -> None:
+        """Remember that keys were used, unless a later use is known.
+
+        :param last_used_ms: instants by the id of the key, milliseconds since 1970 UTC.
+        :raises StoreUnavailable: the store could not be written.
+        """
+
+    def all(self) -> dict[str, int]:
+        """When each key was last used, by its id; those that never were are absent.
+
+        :raises StoreUnavailable: the store does not answer.
         """
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final
 
 from core.calendar.periods import Mode
 from core.notifications.events import Event, EventKind, LogState
-from core.notifications.model import Notification
+from core.notifications.model import AnnouncedTotals, Notification
 from core.stores.records import Record, storable
 from core.stores.subscriptions import Subscription
 from core.tenants import OPERATOR
@@ -31,6 +32,7 @@ def notification_to_record(notification: Notification) -> Record:
         "announces": notification.announces,
         "merchant_id": None if merchant_id is None else storable(merchant_id),
         "tenant": storable(notification.tenant),
+        "announced": [] if notification.announced is None else [_totals_to_record(notification.announced)],
     }
 
 
@@ -50,7 +52,16 @@ def notification_from_record(record: Record) -> Notification:
         announces=bool(record["announces"]),
         merchant_id=record["merchant_id"],
         tenant=record.get("tenant", OPERATOR),  # while documents of earlier versions are migrated
+        announced=next(map(_totals_from_record, record.get("announced", ())), None),
     )
+
+
+def _totals_to_record(totals: AnnouncedTotals) -> Record:
+    return asdict(totals) | {"mode": totals.mode.value}
+
+
+def _totals_from_record(record: Record) -> AnnouncedTotals:
+    return AnnouncedTotals(**record | {"mode": Mode(record["mode"])})
 
 
 def event_to_record(event: Event) -> Record:

@@ -45,6 +45,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Logs of one of `statuses`, over `channel` or, where that is None, any channel."""
+
+    statuses: frozenset[LogStatus]
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelCounts:
     """How many logs of a channel stand so, by the copies: see `Listed`."""
 
@@ -118,6 +126,9 @@ class NotificationStore(Protocol):
         merchants: Collection[str] | None = None,
         user_id: str | None = None,
         status: NotificationStatus | None = None,
+        logs: LogFilter | None = None,
+        from_ms: int | None = None,
+        before_ms: int | None = None,
         after: tuple[int, str] | None = None,
         limit: int,
     ) -> list[Listed]:
@@ -126,6 +137,8 @@ class NotificationStore(Protocol):
         :param tenant: only those of this tenant.
         :param merchants: of announcements only those of summaries of one of these merchants; None for all.
         :param status: only those whose copy says so.
+        :param logs: only those with such a log, by its copy.
+        :param from_ms: only those made at that instant or later; before `before_ms` likewise.
         :param after: ``created_at_ms`` and id of the last one of the page before.
         :param limit: at most so many.
         :raises StoreUnavailable: the store does not answer.

@@ -129,6 +129,7 @@ def key_to_record(key: ApiKey) -> Record:
         "created_at_ms": key.created_at_ms,
         "revoked_at_ms": key.revoked_at_ms,
         "tenant_name": None if key.tenant_name is None else storable(key.tenant_name),
+        "expires_at_ms": key.expires_at_ms,
     }
 
 
@@ -143,6 +144,7 @@ def key_from_record(record: Record) -> ApiKey:
         created_at_ms=record["created_at_ms"],
         revoked_at_ms=record["revoked_at_ms"],
         tenant_name=record.get("tenant_name"),
+        expires_at_ms=record.get("expires_at_ms"),
     )
 
 

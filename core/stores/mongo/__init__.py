@@ -6,7 +6,7 @@ from core.stores import Stores
 from core.stores.holders import Clock
 from core.stores.mongo.contacts import MongoContactStore
 from core.stores.mongo.database import Database
-from core.stores.mongo.keys import MongoApiKeyStore
+from core.stores.mongo.keys import MongoApiKeyStore, MongoKeyUseStore
 from core.stores.mongo.notifications import MongoNotificationStore
 from core.stores.mongo.runs import MongoRunLedger
 from core.stores.mongo.schema import prepare
@@ -32,6 +32,7 @@ def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Store
         summaries=MongoSummaryStore(database),
         runs=MongoRunLedger(database, clock),
         keys=MongoApiKeyStore(database),
+        key_uses=MongoKeyUseStore(database),
         sessions=MongoSessionStore(database),
         notifications=MongoNotificationStore(database),
         contacts=MongoContactStore(database),

@@ -3,8 +3,9 @@
 Of the operator's users, and so of those of versions without tenants, it is the user alone, as a string.
 
 Where updates are not atomic, as with FerretDB, one writes back the whole document that it has read, and would undo a
-replacement of that moment. So a move updates nothing: it inserts the contacts that come next, whose ``_id`` is the
-edition of those before, which is there once. Each replacement is a new edition, which no earlier move follows.
+replacement of that moment. So a move or another change updates nothing: it inserts the contacts that come next, whose
+``_id`` is the edition of those before, which is there once. Each replacement is a new edition, which no earlier change
+follows.
 """
 
 from __future__ import annotations
@@ -42,8 +43,23 @@ class MongoContactStore:
                     break
                 except DuplicateKeyError:  # another inserted the user at this moment, and is replaced now
                     continue
-            while before is not None:  # the moves that followed
+            while before is not None:  # the changes that followed
                 before = contacts.find_one_and_delete({"_id": _next_id(before)})
+
+    def change(self, user_id: str, changes: Mapping[str, str | None], *, tenant: str = OPERATOR) -> dict[str, str]:
+        """Let the user be reached at the addresses of `changes`, by channel, and over those of None no more."""
+        first_id, owner = _id_of(user_id, tenant), {"tenant": storable(tenant), "user_id": storable(user_id)}
+        with self._database.writing() as db:
+            while True:
+                current = _current(db["contacts"], first_id)
+                before = {} if current is None else _addresses(current)
+                merged = {**before, **changes}
+                reached = {channel: storable(address) for channel, address in merged.items() if address is not None}
+                if reached == before:  # most often so, where a script gives all of them each night
+                    return reached
+                following = {"_id": first_id, **owner} if current is None else {"_id": _next_id(current)}
+                if insert_once(db["contacts"], {**following, **_edition(reached)}):
+                    return reached  # else another has changed an address at this moment
 
     def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
         """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was."""
@@ -54,7 +70,7 @@ class MongoContactStore:
                     return False
                 following = _edition({**addresses, channel: storable(new)})
                 if insert_once(db["contacts"], {"_id": _next_id(current), **following}):
-                    return True  # else another has moved an address at this moment
+                    return True  # else another has changed an address at this moment
         return False
 
     def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
@@ -66,11 +82,11 @@ class MongoContactStore:
     def tenants_of(self, user_id: str) -> frozenset[str]:
         """The tenants of which a user of that id can be reached over any channel."""
         with self._database.answering() as db:
-            # Not the contacts after moves, which name no user: of these there are as many as before.
-            found = list(db["contacts"].find({"user_id": storable(user_id)}))
-            earlier = db["contacts"].find_one({"_id": storable(user_id)})
-        of_tenants = {document["tenant"] for document in found if document["addresses"]}
-        return frozenset(of_tenants | ({OPERATOR} if earlier is not None and earlier["addresses"] else set()))
+            contacts = db["contacts"]
+            first = {document["tenant"]: document for document in contacts.find({"user_id": storable(user_id)})}
+            if (earlier := contacts.find_one({"_id": storable(user_id)})) is not None:
+                first[OPERATOR] = earlier  # which documents of earlier versions do not say
+            return frozenset(tenant for tenant, document in first.items() if _newest(contacts, document)["addresses"])
 
 
 def _id_of(user_id: str, tenant: str) -> str | dict[str, str]:
@@ -90,18 +106,23 @@ def _addresses(document: Document) -> dict[str, str]:
 
 
 def _current(contacts: Collection[Document], first_id: str | dict[str, str]) -> Document | None:
-    """The newest contacts of a user, after all moves; None where there are none.
+    """The newest contacts of a user, after all changes; None where there are none.
 
     :param first_id: see `_id_of`.
     """
-    found, following = None, contacts.find_one({"_id": first_id})
-    while following is not None:
-        found, following = following, contacts.find_one({"_id": _next_id(following)})
-    return found
+    first = contacts.find_one({"_id": first_id})
+    return None if first is None else _newest(contacts, first)
+
+
+def _newest(contacts: Collection[Document], document: Document) -> Document:
+    """The contacts that `document` has become after all changes that follow."""
+    while (following := contacts.find_one({"_id": _next_id(document)})) is not None:
+        document = following
+    return document
 
 
 def _next_id(document: Document) -> ObjectId:
-    """The ``_id`` of the contacts that a move makes of `document`; those of users are no ObjectIds."""
+    """The ``_id`` of the contacts that a change makes of `document`; those of users are no ObjectIds."""
     edition = document.get("edition")
     if isinstance(edition, ObjectId):
         return edition

@@ -1,9 +1,11 @@
-"""The store of API keys on MongoDB: the collection ``api_keys``, whose ``_id`` is the id of the key."""
+"""The stores of API keys on MongoDB: the collections ``api_keys`` and ``api_key_uses``, by the id of the key."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bson.datetime_ms import DatetimeMS
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 
 from core.stores.keys import ApiKey
 from core.stores.mongo.database import Database, Document
@@ -49,6 +51,31 @@ class MongoApiKeyStore:
         if key is None:
             raise LookupError(f"there is no key {key_id}")
         return key
+
+
+class MongoKeyUseStore:
+    """`core.stores.keys.KeyUseStore` over `database`.
+
+    It is a collection of its own: where updates are not atomic, one of the key could undo its revocation.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, last_used_ms: Mapping[str, int]) -> None:
+        """Remember that keys were used, unless a later use is known."""
+        updates = [
+            UpdateOne({"_id": key_id}, {"$max": {"last_used_at": DatetimeMS(at_ms)}}, upsert=True)
+            for key_id, at_ms in last_used_ms.items()
+        ]
+        if updates:
+            with self._database.writing() as db:
+                db["api_key_uses"].bulk_write(updates, ordered=False)
+
+    def all(self) -> dict[str, int]:
+        """When each key was last used, by its id."""
+        with self._database.answering() as db:
+            return {document["_id"]: int(document["last_used_at"]) for document in db["api_key_uses"].find()}
 
 
 def _from_document(document: Document) -> ApiKey:

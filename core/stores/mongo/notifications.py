@@ -7,6 +7,7 @@ they agree: so they are right in the end even where updates are not atomic and o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
@@ -41,7 +42,7 @@ from core.stores.notification_records import (
     notification_from_record,
     notification_to_record,
 )
-from core.stores.notifications import ChannelCounts, Kept, Listed, Log, is_finished, newly_kept
+from core.stores.notifications import ChannelCounts, Kept, Listed, Log, LogFilter, is_finished, newly_kept
 from core.stores.records import storable
 
 _NOTIFICATIONS: Final = "notifications"
@@ -126,6 +127,9 @@ class MongoNotificationStore:
         merchants: Collection[str] | None = None,
         user_id: str | None = None,
         status: NotificationStatus | None = None,
+        logs: LogFilter | None = None,
+        from_ms: int | None = None,
+        before_ms: int | None = None,
         after: tuple[int, str] | None = None,
         limit: int,
     ) -> list[Listed]:
@@ -142,10 +146,19 @@ class MongoNotificationStore:
             query["user_id"] = storable(user_id)
         if status is not None:
             query["status"] = status.value
+        if logs is not None:
+            query["standing"] = {"$regex": _standing_with(logs)}
+        created_at: Document = {}
+        if from_ms is not None:
+            created_at["$gte"] = DatetimeMS(from_ms)
+        if before_ms is not None:
+            created_at["$lt"] = DatetimeMS(before_ms)
         if after is not None:
-            created_at = DatetimeMS(after[0])
-            query["created_at"] = {"$lte": created_at}
-            query["$or"] = [{"created_at": {"$lt": created_at}}, {"_id": {"$lt": after[1]}}]
+            last = DatetimeMS(after[0])
+            created_at["$lte"] = last
+            query["$or"] = [{"created_at": {"$lt": last}}, {"_id": {"$lt": after[1]}}]
+        if created_at:
+            query["created_at"] = created_at
         order = [("created_at", DESCENDING), ("_id", DESCENDING)]
         with self._database.answering() as db:
             documents = list(db[_NOTIFICATIONS].find(query, {"logs": False}).sort(order).limit(limit))
@@ -213,6 +226,12 @@ class MongoNotificationStore:
         with self._database.answering() as db:
             found = db[_NOTIFICATIONS].find_one(query, {"due_at": True}, sort=[("due_at", ASCENDING)])
         return None if found is None else int(found["due_at"])
+
+
+def _standing_with(logs: LogFilter) -> str:
+    """A pattern of ``standing`` with such a log: FerretDB matches no two fields of one element of a list."""
+    channel = "[^:,]+" if logs.channel is None else re.escape(logs.channel)
+    return f"(^|,){channel}:({'|'.join(sorted(logs.statuses))})(,|$)"
 
 
 def _kept(db: PyMongoDatabase[Document], document: Document) -> Kept:

@@ -9,7 +9,7 @@ from core.stores import Stores
 from core.stores.holders import Clock
 from core.stores.sqlite.contacts import SqliteContactStore
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.keys import SqliteApiKeyStore
+from core.stores.sqlite.keys import SqliteApiKeyStore, SqliteKeyUseStore
 from core.stores.sqlite.notifications import SqliteNotificationStore
 from core.stores.sqlite.runs import SqliteRunLedger
 from core.stores.sqlite.schema import prepare
@@ -37,6 +37,7 @@ def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stor
             summaries=SqliteSummaryStore(of_summaries),
             runs=SqliteRunLedger(connect(create=False), clock),
             keys=SqliteApiKeyStore(connect(create=False)),
+            key_uses=SqliteKeyUseStore(connect(create=False)),
             sessions=SqliteSessionStore(connect(create=False)),
             notifications=SqliteNotificationStore(connect(create=False)),
             contacts=SqliteContactStore(connect(create=False)),

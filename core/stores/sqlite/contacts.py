@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 from core.tenants import OPERATOR
+
+_INSERT: Final = "INSERT INTO contacts (user_id, tenant, channel, address) VALUES (?, ?, ?, ?)"
 
 
 class SqliteContactStore:
@@ -21,9 +24,21 @@ class SqliteContactStore:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM contacts WHERE user_id = ? AND tenant = ?", user)
             connection.executemany(
-                "INSERT INTO contacts (user_id, tenant, channel, address) VALUES (?, ?, ?, ?)",
+                _INSERT,
                 [(*user, channel, storable(address)) for channel, address in addresses.items()],
             )
+
+    def change(self, user_id: str, changes: Mapping[str, str | None], *, tenant: str = OPERATOR) -> dict[str, str]:
+        """Let the user be reached at the addresses of `changes`, by channel, and over those of None no more."""
+        user = storable(user_id), storable(tenant)
+        given = [(*user, channel, storable(address)) for channel, address in changes.items() if address is not None]
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM contacts WHERE user_id = ? AND tenant = ? AND channel = ?",
+                [(*user, channel) for channel in changes],
+            )
+            connection.executemany(_INSERT, given)
+            return self.get(user_id, tenant=tenant)
 
     def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
         """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was."""

@@ -1,6 +1,8 @@
-"""The store of API keys on SQLite: the table ``api_keys``."""
+"""The stores of API keys on SQLite: the tables ``api_keys`` and ``api_key_uses``."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from core.stores.keys import ApiKey
 from core.stores.records import key_from_record, key_to_record
@@ -43,3 +45,24 @@ class SqliteApiKeyStore:
         if key is None:
             raise LookupError(f"there is no key {key_id}")
         return key
+
+
+class SqliteKeyUseStore:
+    """`core.stores.keys.KeyUseStore` over `database`, which should be no other store's: it may wait for writers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, last_used_ms: Mapping[str, int]) -> None:
+        """Remember that keys were used, unless a later use is known."""
+        with self._database.transaction(durable=False) as connection:
+            connection.executemany(
+                "INSERT INTO api_key_uses VALUES (?, ?) ON CONFLICT DO UPDATE "
+                "SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)",
+                list(last_used_ms.items()),
+            )
+
+    def all(self) -> dict[str, int]:
+        """When each key was last used, by its id."""
+        with self._database.connection() as connection:
+            return dict(connection.execute("SELECT key_id, last_used_at_ms FROM api_key_uses").fetchall())

@@ -20,7 +20,7 @@ from core.stores.notification_records import (
     notification_to_record,
     state_to_record,
 )
-from core.stores.notifications import ChannelCounts, Kept, Listed, Log, newly_kept
+from core.stores.notifications import ChannelCounts, Kept, Listed, Log, LogFilter, newly_kept
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert
@@ -39,6 +39,10 @@ _FINISHED: Final = (
     "status <> 'pending' AND created_at_ms < :before_ms AND NOT EXISTS ("
     "SELECT 1 FROM notification_logs WHERE notification_id = notifications.id "
     "AND (finished_at_ms IS NULL OR finished_at_ms >= :before_ms OR (status = 'unknown' AND NOT :unknown)))"
+)
+_WITH_LOG: Final = (
+    "EXISTS (SELECT 1 FROM notification_logs AS log WHERE log.notification_id = notifications.id "
+    "AND log.status IN (SELECT value FROM json_each(?)) AND (? OR log.channel = ?))"
 )
 _DUE_COUNT: Final = "SELECT count(DISTINCT notification_id) FROM notification_logs WHERE due_at_ms <= ?"
 _OLDEST_DUE: Final = "SELECT min(due_at_ms) FROM notification_logs WHERE due_at_ms <= ?"
@@ -121,11 +125,14 @@ class SqliteNotificationStore:
         merchants: Collection[str] | None = None,
         user_id: str | None = None,
         status: NotificationStatus | None = None,
+        logs: LogFilter | None = None,
+        from_ms: int | None = None,
+        before_ms: int | None = None,
         after: tuple[int, str] | None = None,
         limit: int,
     ) -> list[Listed]:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
-        conditions, values = _conditions(tenant, merchants, user_id, status, after)
+        conditions, values = _conditions(tenant, merchants, user_id, status, after, logs, from_ms, before_ms)
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         with self._database.connection() as connection:
@@ -216,6 +223,9 @@ def _conditions(
     user_id: str | None,
     status: NotificationStatus | None,
     after: tuple[int, str] | None,
+    logs: LogFilter | None = None,
+    from_ms: int | None = None,
+    before_ms: int | None = None,
 ) -> tuple[list[str], list[int | str]]:
     parts: list[tuple[str, Sequence[int | str]]] = []
     if tenant is not None:
@@ -228,6 +238,13 @@ def _conditions(
     if status is not None:
         # The unary plus hides the indexes of statuses: a user has few notifications, a status has many.
         parts.append(("status = ?" if user_id is None else "+status = ?", (status.value,)))
+    if logs is not None:
+        statuses = json.dumps(sorted(logs.statuses))
+        parts.append((_WITH_LOG, (statuses, logs.channel is None, logs.channel or "")))
+    if from_ms is not None:
+        parts.append(("created_at_ms >= ?", (from_ms,)))
+    if before_ms is not None:
+        parts.append(("created_at_ms < ?", (before_ms,)))
     if after is not None:
         parts.append(("(created_at_ms, id) < (?, ?)", after))
     return [condition for condition, _ in parts], [value for _, values in parts for value in values]

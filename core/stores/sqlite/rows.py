@@ -18,6 +18,7 @@ _LISTS: Final = (
     "channels",
     "modes",
     "complete_days",
+    "announced",
 )
 
 

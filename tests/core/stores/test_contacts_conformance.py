@@ -158,3 +158,40 @@ def test_a_user_of_the_operator_may_be_called_like_the_key_of_another(stores: St
         stores.contacts.replace(user_id, {"sms": "2"})
     assert stores.contacts.get("u1", tenant="acme") == {"sms": "1"}
     assert stores.contacts.get("u1") == {}
+
+
+def test_a_change_of_some_channels_leaves_the_others(stores: Stores) -> None:
+    assert stores.contacts.change("u1", {"sms": "1", "email": None}) == {"sms": "1"}
+    assert stores.contacts.change("u1", {"email": "a@shop.example"}) == {"sms": "1", "email": "a@shop.example"}
+    assert stores.contacts.change("u1", {"sms": None, "telegram": "42"}, tenant="acme") == {"telegram": "42"}
+    changed = stores.contacts.change("u1", {"sms": None, "email": "b@shop.example", "webhook": None})
+    assert changed == stores.contacts.get("u1") == {"email": "b@shop.example"}
+    stores.contacts.replace("u1", {"sms": "2"})
+    assert stores.contacts.get("u1") == {"sms": "2"}
+    assert stores.contacts.get("u1", tenant="acme") == {"telegram": "42"}
+
+
+def test_a_user_of_whom_the_last_address_was_removed_is_no_user_of_the_tenant(stores: Stores) -> None:
+    stores.contacts.replace("u1", {})
+    stores.contacts.change("u1", {"sms": "1"})
+    stores.contacts.replace("u1", {"sms": "2"}, tenant="acme")
+    assert stores.contacts.tenants_of("u1") == {"operator", "acme"}
+    stores.contacts.change("u1", {"sms": None}, tenant="acme")
+    assert stores.contacts.tenants_of("u1") == {"operator"}
+
+
+def test_changes_of_different_channels_at_once_are_all_kept(stores: Stores, store_url: str) -> None:
+    channels = [f"c{number}" for number in range(4)]
+    barrier = threading.Barrier(4)
+
+    def change(channel: str) -> None:
+        with open_stores(store_url, timeout_s=20) as own:
+            barrier.wait(timeout=60)
+            own.contacts.change("u1", {channel: "new"})
+
+    threads = [threading.Thread(target=change, args=(channel,)) for channel in channels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert stores.contacts.get("u1") == dict.fromkeys(channels, "new")

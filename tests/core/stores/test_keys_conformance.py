@@ -46,6 +46,7 @@ def test_at_first_there_is_no_key(stores: Stores) -> None:
         replace(key("k4"), digest=bytes(range(32)), name="درگاه «یک»"),
         replace(key("k5"), created_at_ms=-1, revoked_at_ms=2**53 // 1000),
         replace(key("k6"), tenant_name="فروشگاه"),
+        replace(key("k7"), expires_at_ms=NOW_MS + 1),
     ],
     ids=lambda kept: kept.id,
 )
@@ -170,3 +171,19 @@ def test_keys_of_tenants_may_use_no_scope_that_concerns_others(stores: Stores) -
     assert every.allowed_scopes == frozenset(Scope)
     assert replace(every, tenant_name="acme").allowed_scopes == {Scope.NOTIFICATIONS}
     assert replace(every, merchants=frozenset({"m1"})).allowed_scopes == {Scope.NOTIFICATIONS}
+
+
+def test_a_key_has_expired_from_its_instant_on_or_never() -> None:
+    expiring = replace(key("k1"), expires_at_ms=NOW_MS)
+    assert [expiring.has_expired(NOW_MS + later_ms) for later_ms in (-1, 0, 1)] == [False, True, True]
+    assert not key("k2").has_expired(2**52)
+
+
+def test_the_last_use_of_each_key_is_the_latest_that_anybody_noted(stores: Stores, store_url: str) -> None:
+    stores.key_uses.note({})
+    assert stores.key_uses.all() == {}
+    stores.key_uses.note({"k1": NOW_MS, "k2": NOW_MS + 7})
+    with open_stores(store_url, timeout_s=10) as others:
+        others.key_uses.note({"k1": NOW_MS + 5, "k2": NOW_MS})
+    stores.key_uses.note({"k1": NOW_MS + 4})
+    assert stores.key_uses.all() == {"k1": NOW_MS + 5, "k2": NOW_MS + 7}

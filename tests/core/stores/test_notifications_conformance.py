@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
 
+from core.calendar.periods import Mode
 from core.notifications.events import Event, EventKind, LogStatus, NotPossible, initial
-from core.notifications.model import Notification, NotificationStatus
+from core.notifications.model import AnnouncedTotals, Notification, NotificationStatus
 from core.stores import Stores, open_stores
-from core.stores.notifications import ChannelCounts, Kept, Listed, Log, NotificationStore
+from core.stores.notifications import ChannelCounts, Kept, Listed, Log, LogFilter, NotificationStore
 
 A, S, F, D, U, C, R = (
     EventKind.ATTEMPT,
@@ -72,6 +73,7 @@ def test_a_notification_is_kept_exactly_with_a_pending_log_for_each_channel(
         request_digest="0" * 64,
         announces=True,
         merchant_id="پذیرنده\x00",
+        announced=AnnouncedTotals(Mode.WEEKLY, "1403/W14", NOW_MS, NOW_MS + 1, -(2**63), 2**63 - 1, "IRR", 2),
     )
     added = [store.add(one, NOW_MS) for one in (full, notification())]
     assert added[0] == Kept(full, tuple(Log(channel, (), initial(-1)) for channel in full.channels))
@@ -376,3 +378,28 @@ def test_pages_are_of_one_tenant_and_of_announcements_of_some_merchants_only(sto
             found += [listed.notification for listed in page]
             after = (found[-1].created_at_ms, found[-1].id)
         assert found == expected
+
+
+def test_lists_are_of_notifications_with_a_log_of_some_status_and_channel_made_in_an_interval(
+    store: NotificationStore,
+) -> None:
+    made = [notification(number, "sms", "email", created_at_ms=NOW_MS + number) for number in range(5)]
+    for one in made:
+        store.add(one, NOW_MS)
+    for number, channel, outcome in ((0, "sms", D), (1, "email", D), (2, "sms", U), (3, "sms", D), (4, "sms", S)):
+        happen(store, made[number], A, outcome, channel=channel)
+    happen(store, made[3], R, channel="sms")
+
+    def numbers(*statuses: LogStatus, channel: str | None = None, **asked: Any) -> list[int]:
+        page = store.listed(logs=LogFilter(frozenset(statuses), channel), limit=10, **asked)
+        return [made.index(found.notification) for found in page]
+
+    assert numbers(LogStatus.DEAD) == [1, 0]
+    assert numbers(LogStatus.DEAD, channel="sms") == [0]
+    assert numbers(LogStatus.DEAD, LogStatus.UNKNOWN) == [2, 1, 0]
+    assert numbers(LogStatus.SUCCESS, channel="email") == []
+    assert numbers(LogStatus.DEAD, LogStatus.UNKNOWN, from_ms=NOW_MS + 1, before_ms=NOW_MS + 2) == [1]
+    assert numbers(LogStatus.DEAD, after=(made[1].created_at_ms, made[1].id), from_ms=NOW_MS) == [0]
+    assert numbers(LogStatus.DEAD, after=(made[1].created_at_ms, made[1].id), from_ms=NOW_MS + 1) == []
+    whole = store.listed(from_ms=NOW_MS + 3, limit=10)
+    assert [found.notification for found in whole] == [made[4], made[3]]

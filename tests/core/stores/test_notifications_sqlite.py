@@ -128,7 +128,7 @@ def test_a_store_in_which_what_is_tried_again_was_called_failed_is_migrated_whol
         connection.executescript((SCHEMA / "generation.sql").read_text("utf-8").replace("{table}", SUMMARIES))
         for one, status in ((tried, "pending"), (gone, "failed")):
             record = notification_to_record(one)
-            del record["tenant"]
+            del record["tenant"], record["announced"]
             insert(connection, "notifications", {**record, "status": status})
         for one, channel, kinds, word in (
             (tried, "sms", (A, F), "failed"),

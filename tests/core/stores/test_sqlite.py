@@ -86,6 +86,7 @@ OWN_TABLES = {
     "summary_runs",
     "api_keys",
     "api_sessions",
+    "api_key_uses",
 } | NOTIFYING_TABLES
 SCRIPTS = sorted(SCHEMA.glob("[0-9]*.sql"))
 NEWEST = len(SCRIPTS)
