@@ -35,6 +35,10 @@ subscriptions = typer.Typer(
     rich_markup_mode=None,
     context_settings=_HELP,
 )
+contacts = typer.Typer(
+    help="Where users are reached.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP
+)
+app.add_typer(contacts, name="contacts")
 app.add_typer(senders, name="senders")
 app.add_typer(subscriptions, name="subscriptions")
 
@@ -45,6 +49,14 @@ class ModeOption(StrEnum):
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
+
+
+class RetriableOption(StrEnum):
+    """The statuses of messages that can be sent again."""
+
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+    PRINTED = "printed"
 
 
 class LocaleOption(StrEnum):
@@ -59,6 +71,15 @@ Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where notifications are kept. [default: STORE_URL]")
 ]
 Locale = Annotated[LocaleOption, typer.Option(help="The language of the messages.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="The id under which contacts are kept.")]
+Tenant = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of which tenant the user is, as python -m api keys list shows them; operator for your own. "
+        "[default: operator, unless a tenant has a user of this id]",
+    ),
+]
 
 
 @app.callback()
@@ -94,22 +115,70 @@ def retry(
         list[str] | None, typer.Option(metavar="NAME", help="Only over this channel; may be repeated.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All dead messages of notifications of the last --hours.")
+        bool, typer.Option("--all", help="All messages of --status, of notifications of the last --hours.")
     ] = False,
+    status: Annotated[
+        list[RetriableOption] | None,
+        typer.Option(help="With --all: of which status; may be repeated. [default: dead]"),
+    ] = None,
     hours: Annotated[
         float, typer.Option(min=0, max=100_000, help="With --all: how many hours ago they may have been made.")
     ] = 24,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="INSTANT", help="Instead of --hours: made then or later. Such as 2027-01-31."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="INSTANT", help="With --all: made before that. [default: any]")
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --all: only those of this tenant; operator for your own.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="With --all: look at so many notifications of a channel at most.")
+    ] = 10_000,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
     """Send again what is dead, unknown or printed, whether or not other channels are still tried.
 
-    An unknown message may have arrived: it may arrive twice. So those are only sent again by their notification's id;
-    likewise those that the sender print only logged.
+    An unknown message may have arrived: it may arrive twice. So --all leaves those out unless --status names them;
+    likewise those that the sender print only logged. Days of --from and --to begin at midnight UTC.
     """
     from notifier.commands import retry as command
 
-    command.run(tuple(notifications or ()), tuple(channel or ()), hours if every else None, store, as_json)
+    statuses = frozenset(option.value for option in status or (RetriableOption.DEAD,))
+    chosen = command.Filter(statuses, hours if since is None else since, until, tenant, limit) if every else None
+    command.run(tuple(notifications or ()), tuple(channel or ()), chosen, store, as_json)
+
+
+@app.command()
+def send(
+    user: User,
+    title: Annotated[str, typer.Option(metavar="TEXT", help="The title, one line.")],
+    body: Annotated[str, typer.Option(metavar="TEXT", help="The text, in lines and paragraphs.")],
+    channel: Annotated[list[str], typer.Option(metavar="NAME", help="Over which channel; may be repeated.")],
+    locale: Locale = LocaleOption.FA,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="When it is not sent any more: 12h, 90d, 2027-01-31 or 2027-01-31T18:00Z."),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="A name of yours: with the same one the same message is made once."),
+    ] = None,
+    tenant: Tenant = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Send a message to a user, as the API does.
+
+    It is kept in the store and queued, and a worker sends it; status ID shows what became of it. Its id is printed
+    alone on standard output.
+    """
+    from notifier.commands import send as command
+
+    command.run(user, title, body, tuple(channel), locale.value, expires, idempotency_key, tenant, store, as_json)
 
 
 @app.command()
@@ -155,6 +224,55 @@ def sweep(store: Store = None, as_json: Json = False) -> None:
     command.sweep(store, as_json)
 
 
+@contacts.command("set")
+def set_contacts(
+    user: User,
+    addresses: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CHANNEL=ADDRESS...", help="Such as sms=09127654321 email=sara@example.com telegram=@sara."
+        ),
+    ],
+    tenant: Tenant = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Set addresses of a user.
+
+    Those of other channels stay as they are. All addresses of the user are printed.
+    """
+    from notifier.commands import contacts as command
+
+    command.put(user, addresses, tenant, store, as_json)
+
+
+@contacts.command("show")
+def show_contacts(user: User, tenant: Tenant = None, store: Store = None, as_json: Json = False) -> None:
+    """Show where a user is reached."""
+    from notifier.commands import contacts as command
+
+    command.show(user, tenant, store, as_json)
+
+
+@contacts.command("remove")
+def remove_contacts(
+    user: User,
+    channels: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHANNEL]...", help="Of which channels. [default: all]")
+    ] = None,
+    tenant: Tenant = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Remove addresses of a user.
+
+    Removing what is not there changes nothing.
+    """
+    from notifier.commands import contacts as command
+
+    command.remove(user, tuple(channels or ()), tenant, store, as_json)
+
+
 @senders.command("test")
 def try_sender(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="A channel of NOTIFY_SENDERS, such as sms.")],
@@ -186,14 +304,7 @@ def add_subscription(
         list[ModeOption] | None, typer.Option(help="Length of the periods; may be repeated. [default: daily]")
     ] = None,
     locale: Locale = LocaleOption.FA,
-    tenant: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Of which tenant the user is, as python -m api keys list shows them; operator for your own. "
-            "[default: operator, unless a tenant has a user of this id]",
-        ),
-    ] = None,
+    tenant: Tenant = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from core.calendar import calendar_named
-from core.notifications.model import Notification, derived_id
+from core.notifications.model import AnnouncedTotals, Notification, derived_id
 from core.settings import Settings
 from core.stores import Stores
 from core.stores.holders import Clock
@@ -21,6 +21,8 @@ from notifier.wording import PeriodTotals, write
 _RUNS_LOOKED_AT: Final = 100
 _MADE_AT_ONCE: Final = 3_000  # some twenty seconds of durable writes; a task may not take for ever
 _MEASURES: Final[tuple[Measure, ...]] = ("amount", "count")
+_SCALE: Final = 0
+"""Decimals of amounts: those of the store, once it keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,15 @@ class _Announcement:
     ended: FinishedPeriod
     subscriptions: list[Subscription] = field(default_factory=list)
     former: list[Subscription] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What is announced of one period: the text, and the figures in it."""
+
+    title: str
+    body: str
+    totals: AnnouncedTotals
 
 
 class Announcer:
@@ -115,12 +126,12 @@ class Announcer:
             if notification_id in self._made:
                 continue
             if not self._is_made(notification_id, announcement):
-                title_and_body = self._written(announcement, publication)
+                written = self._written(announcement, publication)
                 if self._summaries.published() != publication:
                     break  # nobody knows which of the two the totals are of
-                if title_and_body is None or not any(map(self._is_current, announcement.subscriptions)):
+                if written is None or not any(map(self._is_current, announcement.subscriptions)):
                     continue
-                made += self._make(notification_id, announcement, *title_and_body)
+                made += self._make(notification_id, announcement, written)
             self._made.add(notification_id)
             if made >= self._at_most:
                 break
@@ -150,14 +161,14 @@ class Announcer:
         found = self._subscriptions.get(subscription.id)
         return found is not None and found.ended_at_ms is None
 
-    def _make(self, notification_id: str, announcement: _Announcement, title: str, body: str) -> bool:
+    def _make(self, notification_id: str, announcement: _Announcement, written: _Written) -> bool:
         """Keep the notification, from when on it is due; whether it was this process that made it."""
         subscription, now_ms = announcement.subscriptions[0], self._clock()
         notification = Notification(
             id=notification_id,
             user_id=subscription.user_id,
-            title=title,
-            body=body,
+            title=written.title,
+            body=written.body,
             channels=(announcement.channel,),
             locale=subscription.locale,
             created_at_ms=now_ms,
@@ -165,27 +176,33 @@ class Announcer:
             announces=True,
             merchant_id=subscription.merchant_id,
             tenant=subscription.tenant,
+            announced=written.totals,
         )
         return self._notifications.add(notification, queue_at_ms=now_ms).notification == notification
 
-    def _written(self, announcement: _Announcement, publication: Publication) -> tuple[str, str] | None:
-        """Title and body: zero when nothing happened in the period; None for a merchant nobody knows."""
-        subscription, period = announcement.subscriptions[0], announcement.ended.period
+    def _written(self, announcement: _Announcement, publication: Publication) -> _Written | None:
+        """The text and figures: zero when nothing happened in the period; None for a merchant nobody knows."""
+        subscription, ended = announcement.subscriptions[0], announcement.ended
+        period = ended.period
         merchant_id = subscription.merchant_id
         amounts, counts = (
             self._summaries.series(period.mode, measure, merchant_id, period.key, period.key) for measure in _MEASURES
         )
         if not counts and merchant_id is not None and not self._summaries.has_merchant(merchant_id):
             return None
-        totals = PeriodTotals(
+        totals = AnnouncedTotals(
             mode=period.mode,
-            merchant_id=merchant_id,
-            label=calendar_named(publication.meaning.calendar).label(period, subscription.locale),
+            key=period.key,
+            start_ms=ended.start_ms,
+            end_ms=ended.end_ms,
             amount=amounts[0].value if amounts else 0,
             count=counts[0].value if counts else 0,
             currency=self._currency,
+            scale=_SCALE,
         )
-        return write(totals, subscription.locale)
+        label = calendar_named(publication.meaning.calendar).label(period, subscription.locale)
+        shown = PeriodTotals(totals.mode, merchant_id, label, totals.amount, totals.count, totals.currency)
+        return _Written(*write(shown, subscription.locale), totals)
 
 
 def _id_of(subscription: Subscription, ended: FinishedPeriod, channel: str) -> str:

@@ -228,4 +228,6 @@ class Delivery:
             address=self._contacts.get(notification.user_id, tenant=notification.tenant).get(log.channel, ""),
             edition=log.state.editions,
             attempted_at_ms=log.state.last_attempt_at_ms,
+            announced=notification.announced,
+            merchant_id=notification.merchant_id,
         )

@@ -16,9 +16,10 @@ from core.stores.summaries import Publication
 
 @dataclass(frozen=True, slots=True)
 class FinishedPeriod:
-    """A period that subscribers can be told of, and the instant at which it ended (milliseconds since 1970 UTC)."""
+    """A period that subscribers can be told of, from `start_ms` to `end_ms`, milliseconds since 1970 UTC."""
 
     period: Period
+    start_ms: int
     end_ms: int
 
 
@@ -58,13 +59,12 @@ def finished_periods(
         for period in (calendar.periods(mode, first_day, last_day) if first_day <= last_day else [])
         if period.last_day <= last_day
     ]
-    ends_ms = LocalDays(publication.meaning.time_zone).starts_ms(
-        np.array([period.last_day + 1 for period in periods], dtype=np.int64)
-    )
+    days = [(period.first_day, period.last_day + 1) for period in periods]
+    bounds_ms = LocalDays(publication.meaning.time_zone).starts_ms(np.array(days, dtype=np.int64).reshape(-1, 2))
     readings = list(_readings(publication, runs, calendar))
     return [
-        FinishedPeriod(period, end_ms)
-        for period, end_ms in zip(periods, ends_ms.tolist(), strict=True)
+        FinishedPeriod(period, start_ms, end_ms)
+        for period, (start_ms, end_ms) in zip(periods, bounds_ms.tolist(), strict=True)
         if now_ms - not_after_ms <= end_ms and end_ms + settling_ms <= min(_read_at_ms(period, readings), now_ms)
     ]
 

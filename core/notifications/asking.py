@@ -1,13 +1,17 @@
-"""What people may ask for of a notification that is kept: one rule for the API and the command line."""
+"""What people may ask for of notifications that are kept: one rule for the API and the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
 
 from core.notifications.events import RETRIABLE, Event, EventKind, LogStatus, is_possible
 from core.notifications.model import Notification
 from core.stores.holders import Clock
-from core.stores.notifications import Kept, NotificationStore
+from core.stores.notifications import Kept, LogFilter, NotificationStore
+
+_PAGE: Final = 100  # read at once
 
 
 def strange_channels(notification: Notification, channels: Collection[str]) -> list[str]:
@@ -35,6 +39,83 @@ def retry(
     if kept.notification.has_expired(clock()):
         return []
     return [channel for channel in channels if _happens(store, kept, channel, EventKind.RETRY, clock, statuses)]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which messages are to be sent again.
+
+    :param logs: those with such a log; only that is sent again.
+    :param tenant: only those of this tenant; None for all.
+    :param merchants: of announcements only those of summaries of one of these merchants; None for all.
+    :param from_ms: only those made at that instant or later; before `before_ms` likewise.
+    """
+
+    logs: LogFilter
+    tenant: str | None = None
+    merchants: Collection[str] | None = None
+    from_ms: int | None = None
+    before_ms: int | None = None
+
+
+@dataclass(slots=True)
+class Retried:
+    """What came of it.
+
+    :param channels: over which each notification is sent again, by its id.
+    :param expired: how many notifications were left out, as they would not be sent any more.
+    :param after: ``created_at_ms`` and id of the last that was looked at, where there may be more; else None.
+    """
+
+    channels: dict[str, list[str]] = field(default_factory=dict)
+    expired: int = 0
+    after: tuple[int, str] | None = None
+
+    @property
+    def messages(self) -> int:
+        """How many messages are sent again: one for each channel of a notification."""
+        return sum(map(len, self.channels.values()))
+
+
+def retry_all(
+    store: NotificationStore, wanted: Wanted, clock: Clock, *, limit: int, after: tuple[int, str] | None = None
+) -> Retried:
+    """Let all logs that are `wanted` be sent again, those of the newest notifications first.
+
+    :param limit: at most so many notifications are looked at.
+    :param after: where an earlier call has stopped: its `Retried.after`.
+    :raises StoreUnavailable: the store could not be written, or that is not known: some may be sent again already.
+    """
+    found = Retried(after=after)
+    while limit > 0:
+        page = store.listed(
+            tenant=wanted.tenant,
+            merchants=wanted.merchants,
+            logs=wanted.logs,
+            from_ms=wanted.from_ms,
+            before_ms=wanted.before_ms,
+            after=found.after,
+            limit=min(limit, _PAGE),
+        )
+        for listed in page:
+            _retry_listed(store, listed.notification, wanted.logs, clock, found)
+        if len(page) < min(limit, _PAGE):
+            found.after = None
+            break
+        limit -= len(page)
+        found.after = page[-1].notification.created_at_ms, page[-1].notification.id
+    return found
+
+
+def _retry_listed(
+    store: NotificationStore, notification: Notification, logs: LogFilter, clock: Clock, found: Retried
+) -> None:
+    if notification.has_expired(clock()):
+        found.expired += 1
+    elif (kept := store.get(notification.id)) is not None:
+        channels = [channel for channel in notification.channels if not logs.channels or channel in logs.channels]
+        if again := retry(store, kept, channels, clock, logs.statuses):
+            found.channels[notification.id] = again
 
 
 def cancel(store: NotificationStore, kept: Kept, clock: Clock) -> list[str]:

@@ -46,10 +46,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Logs of one of `statuses`, over `channel` or, where that is None, any channel."""
+    """Logs of one of `statuses`, over one of `channels` or, where there are none, any channel."""
 
     statuses: frozenset[LogStatus]
-    channel: str | None = None
+    channels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,60 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import typer
 
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import edge, note, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.notifications.asking import retry, standing, strange_channels
+from core.moments import instant_in
+from core.notifications.asking import Retried, Wanted, retry, retry_all, standing, strange_channels
 from core.notifications.events import RETRIABLE, LogStatus
-from core.notifications.model import NotificationStatus
 from core.stores import Stores, wall_clock_ms
-from core.stores.notifications import Kept
+from core.stores.notifications import Kept, LogFilter
+from notifier.commands.arguments import require_tenant
 from notifier.commands.status import required
 
-_PAGE: Final = 500
 _HOUR_MS: Final = 3_600_000
-_ALL: Final = frozenset({LogStatus.DEAD})
 
-Retried = dict[str, list[str]]
-"""The channels over which each notification is sent again, by its id."""
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All messages of some kind, instead of those of some notifications.
+
+    :param statuses: of their logs.
+    :param since: the first instant at which their notifications may have been made, see `core.moments.instant_in`, or
+        how many hours ago; None for any.
+    :param until: the instant before which; None for any.
+    :param limit: at most so many notifications are looked at.
+    """
+
+    statuses: frozenset[str]
+    since: str | float | None
+    until: str | None
+    tenant: str | None
+    limit: int
 
 
 def run(
     notification_ids: Sequence[str],
     channels: Sequence[str],
-    hours: float | None,
+    every: Filter | None,
     store_url: str | None,
     as_json: bool,
 ) -> None:
     """Let messages be sent again.
 
     :param channels: only over these; empty for all.
-    :param hours: instead of those of `notification_ids`, all that failed and were made so many hours ago at most.
+    :param every: instead of those of `notification_ids`.
     """
     with edge(as_json):
-        if bool(notification_ids) == (hours is not None):
+        if bool(notification_ids) == (every is not None):
             raise UsageError(
                 "it is not said what to send again",
                 "Name notifications by their ids, or give --all; python -m notifier status lists what failed.",
             )
+        wanted = None if every is None else _wanted(every, channels)
         _, stores = settings_and_store(store_url, create=False)
         with stores:
-            if hours is None:
-                retried = _by_id(stores, notification_ids, channels)
+            if every is None or wanted is None:
+                found = _by_id(stores, notification_ids, channels)
             else:
-                since_ms = wall_clock_ms() - round(hours * _HOUR_MS)
-                retried = _retried(stores, _unsent_since(stores, since_ms), channels, _ALL)
+                require_tenant(stores, every.tenant)
+                found = retry_all(stores.notifications, wanted, wall_clock_ms, limit=every.limit)
         if as_json:
-            print_json({"retried": [{"id": found, "channels": again} for found, again in retried.items()]})
+            retried = [{"id": one, "channels": again} for one, again in found.channels.items()]
+            counts = {"notifications": len(found.channels), "messages": found.messages, "expired": found.expired}
+            print_json({"retried": retried, **counts, "complete": found.after is None})
         else:
-            for found, again in retried.items():
-                typer.echo(f"{found} is sent again over {', '.join(again)}.")
-            if not retried:
-                typer.echo("There is nothing to send again.")
+            _tell(found)
+
+
+def _tell(found: Retried) -> None:
+    for notification_id, again in found.channels.items():
+        typer.echo(f"{notification_id} is sent again over {', '.join(again)}.")
+    if not found.channels:
+        typer.echo("There is nothing to send again.")
+    if found.expired:
+        note(f"{found.expired:,} that have expired are left out.")
+    if found.after is not None:
+        note("There may be more: run the same command again, or give a higher --limit.", "warning")
+
+
+def _wanted(every: Filter, channels: Sequence[str]) -> Wanted:
+    since = every.since
+    from_ms = wall_clock_ms() - round(since * _HOUR_MS) if isinstance(since, float) else None
+    if isinstance(since, str):
+        from_ms = instant_in("--from", since)
+    before_ms = None if every.until is None else instant_in("--to", every.until)
+    logs = LogFilter(frozenset(map(LogStatus, every.statuses)), frozenset(channels))
+    return Wanted(logs, every.tenant, from_ms=from_ms, before_ms=before_ms)
 
 
 def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> Retried:
@@ -63,7 +99,12 @@ def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[s
     found = [required(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
     for kept in found:
         _require_possible(kept, channels)
-    return _retried(stores, found, channels, RETRIABLE)
+    retried = Retried()
+    for kept in found:
+        chosen = channels or kept.notification.channels
+        if again := retry(stores.notifications, kept, chosen, wall_clock_ms):
+            retried.channels[kept.notification.id] = again
+    return retried
 
 
 def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
@@ -83,33 +124,3 @@ def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
             f"there is nothing to send again of notification {notification.id}: {standing(kept, chosen)}",
             "Only dead, unknown and printed messages are sent again.",
         )
-
-
-def _unsent_since(stores: Stores, since_ms: int) -> Iterator[Kept]:
-    """The notifications that failed, and those of which something is open still: of these a log may be dead already.
-
-    Those that failed first, each kind the newest first.
-    """
-    for status in (NotificationStatus.FAILED, NotificationStatus.PENDING):
-        after: tuple[int, str] | None = None
-        while page := stores.notifications.listed(status=status, after=after, limit=_PAGE):
-            for listed in page:
-                if listed.notification.created_at_ms < since_ms:
-                    break
-                if (kept := stores.notifications.get(listed.notification.id)) is not None:
-                    yield kept
-            after = (page[-1].notification.created_at_ms, page[-1].notification.id)
-            if after[0] < since_ms:
-                break
-
-
-def _retried(
-    stores: Stores, found: Iterable[Kept], channels: Sequence[str], statuses: Collection[LogStatus]
-) -> Retried:
-    """Let them be sent again over those of `channels` that they have, all without any."""
-    retried: Retried = {}
-    for kept in found:
-        chosen = [channel for channel in kept.notification.channels if not channels or channel in channels]
-        if again := retry(stores.notifications, kept, chosen, wall_clock_ms, statuses):
-            retried[kept.notification.id] = again
-    return retried

@@ -27,7 +27,7 @@ def run(notification_id: str | None, limit: int, store_url: str | None, as_json:
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
             if notification_id is not None:
-                shown = _notification(required(stores, notification_id))
+                shown = notification_view(required(stores, notification_id))
             else:
                 queue, workers = _queue(Queue(settings))
                 shown = _overview(stores, _senders(settings.senders, workers), limit)
@@ -71,7 +71,7 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
         "due": stores.notifications.due_count(now_ms),
         "oldest_due_at": iso_instant_or_none(oldest_due_ms),
         "oldest_due_age_s": None if oldest_due_ms is None else (now_ms - oldest_due_ms) / 1000,
-        "failed": [_notification(found) for found in kept if found is not None],
+        "failed": [notification_view(found) for found in kept if found is not None],
     }
 
 
@@ -120,7 +120,8 @@ def _paused(settings: Settings) -> list[dict[str, Any]] | None:
         states.close()
 
 
-def _notification(kept: Kept) -> dict[str, Any]:
+def notification_view(kept: Kept) -> dict[str, Any]:
+    """All about one notification, for machines."""
     notification = kept.notification
     return {
         "id": notification.id,

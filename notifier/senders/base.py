@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from core.calendar.periods import Locale
 from core.notifications.addresses import BadAddress, masked, normalised
+from core.notifications.model import AnnouncedTotals
 from core.settings import Settings
 
 
@@ -60,6 +61,8 @@ class Message:
     :param attempted_at_ms: when the last attempt was begun, likewise; None before the first.
     :param edition: how often somebody had it sent again after it was dead: to a gateway that knows messages by
         `number_id`, each edition is another one.
+    :param announced: the figures that it tells of, for receivers that are programs; None unless it announces any.
+    :param merchant_id: whose figures these are, or None: of all merchants together.
     """
 
     id: str
@@ -70,6 +73,8 @@ class Message:
     address: str = field(default="", repr=False)
     edition: int = 0
     attempted_at_ms: int | None = None
+    announced: AnnouncedTotals | None = field(default=None, repr=False)
+    merchant_id: str | None = None
 
     @property
     def channel(self) -> str:

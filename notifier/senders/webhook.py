@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from core.instants import iso_instant
+from core.notifications.model import AnnouncedTotals
 from core.settings import Settings
 from notifier.senders.answers import refusal_of, retry_after_s
 from notifier.senders.base import Message, NotAskable, NotSent, PermanentFailure, Receipt, TemporaryFailure
@@ -19,11 +21,17 @@ from notifier.senders.dialling import anywhere, is_public
 from notifier.senders.http import HttpGateway
 from notifier.senders.variables import require
 
+VERSION: Final = 1
+"""The version of the body."""
+
 _PORTS_OF_SCHEMES: Final = {"http": 80, "https": 443}
 
 
 class WebhookSender:
-    """Posts ``{"id","title","body","created_at"}`` to the URL that is the user's address, signed.
+    """Posts the message as JSON to the URL that is the user's address, signed.
+
+    ``version`` is `VERSION`; members may be added to one, and are never removed or changed. ``announcement`` has the
+    figures of an announced period, and is null in all other messages: see docs/notifications.md.
 
     ``Idempotency-Key`` is the id of the message, the same at each attempt: the receiver has to remember it and answer
     a repetition with 2xx, for an attempt whose answer was lost is made again. ``X-Signature: t=<seconds>,v1=<hex>`` is
@@ -70,10 +78,12 @@ class WebhookSender:
             raise NotSent(f"webhook: port {port} is not one of WEBHOOK_PORTS")
         content = orjson.dumps(
             {
+                "version": VERSION,
                 "id": message.id,
                 "title": message.title,
                 "body": message.body,
-                "created_at": message.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "created_at": iso_instant(message.created_at_ms),
+                "announcement": None if message.announced is None else _announcement(message, message.announced),
             }
         )
         now_s = self._clock_s()
@@ -102,6 +112,20 @@ class WebhookSender:
     def close(self) -> None:
         """See `notifier.senders.base.Sender`."""
         self._http.close()
+
+
+def _announcement(message: Message, totals: AnnouncedTotals) -> dict[str, str | int | None]:
+    return {
+        "merchant_id": message.merchant_id,
+        "mode": totals.mode.value,
+        "key": totals.key,
+        "period_start": iso_instant(totals.start_ms),
+        "period_end": iso_instant(totals.end_ms),
+        "amount": totals.amount,
+        "count": totals.count,
+        "currency": totals.currency,
+        "scale": totals.scale,
+    }
 
 
 def _port_of(url: str) -> int:

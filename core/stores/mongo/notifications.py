@@ -230,8 +230,8 @@ class MongoNotificationStore:
 
 def _standing_with(logs: LogFilter) -> str:
     """A pattern of ``standing`` with such a log: FerretDB matches no two fields of one element of a list."""
-    channel = "[^:,]+" if logs.channel is None else re.escape(logs.channel)
-    return f"(^|,){channel}:({'|'.join(sorted(logs.statuses))})(,|$)"
+    channels = "|".join(map(re.escape, sorted(logs.channels))) or "[^:,]+"
+    return f"(^|,)({channels}):({'|'.join(sorted(logs.statuses))})(,|$)"
 
 
 def _kept(db: PyMongoDatabase[Document], document: Document) -> Kept:

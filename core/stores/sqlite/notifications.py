@@ -42,7 +42,7 @@ _FINISHED: Final = (
 )
 _WITH_LOG: Final = (
     "EXISTS (SELECT 1 FROM notification_logs AS log WHERE log.notification_id = notifications.id "
-    "AND log.status IN (SELECT value FROM json_each(?)) AND (? OR log.channel = ?))"
+    "AND log.status IN (SELECT value FROM json_each(?)) AND (? OR log.channel IN (SELECT value FROM json_each(?))))"
 )
 _DUE_COUNT: Final = "SELECT count(DISTINCT notification_id) FROM notification_logs WHERE due_at_ms <= ?"
 _OLDEST_DUE: Final = "SELECT min(due_at_ms) FROM notification_logs WHERE due_at_ms <= ?"
@@ -239,8 +239,8 @@ def _conditions(
         # The unary plus hides the indexes of statuses: a user has few notifications, a status has many.
         parts.append(("status = ?" if user_id is None else "+status = ?", (status.value,)))
     if logs is not None:
-        statuses = json.dumps(sorted(logs.statuses))
-        parts.append((_WITH_LOG, (statuses, logs.channel is None, logs.channel or "")))
+        statuses, channels = json.dumps(sorted(logs.statuses)), json.dumps(sorted(logs.channels))
+        parts.append((_WITH_LOG, (statuses, not logs.channels, channels)))
     if from_ms is not None:
         parts.append(("created_at_ms >= ?", (from_ms,)))
     if before_ms is not None:

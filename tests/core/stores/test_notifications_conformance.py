@@ -390,14 +390,15 @@ def test_lists_are_of_notifications_with_a_log_of_some_status_and_channel_made_i
         happen(store, made[number], A, outcome, channel=channel)
     happen(store, made[3], R, channel="sms")
 
-    def numbers(*statuses: LogStatus, channel: str | None = None, **asked: Any) -> list[int]:
-        page = store.listed(logs=LogFilter(frozenset(statuses), channel), limit=10, **asked)
+    def numbers(*statuses: LogStatus, channels: tuple[str, ...] = (), **asked: Any) -> list[int]:
+        page = store.listed(logs=LogFilter(frozenset(statuses), frozenset(channels)), limit=10, **asked)
         return [made.index(found.notification) for found in page]
 
     assert numbers(LogStatus.DEAD) == [1, 0]
-    assert numbers(LogStatus.DEAD, channel="sms") == [0]
+    assert numbers(LogStatus.DEAD, channels=("sms",)) == [0]
+    assert numbers(LogStatus.DEAD, channels=("sms", "email")) == [1, 0]
     assert numbers(LogStatus.DEAD, LogStatus.UNKNOWN) == [2, 1, 0]
-    assert numbers(LogStatus.SUCCESS, channel="email") == []
+    assert numbers(LogStatus.SUCCESS, channels=("email", "fax")) == []
     assert numbers(LogStatus.DEAD, LogStatus.UNKNOWN, from_ms=NOW_MS + 1, before_ms=NOW_MS + 2) == [1]
     assert numbers(LogStatus.DEAD, after=(made[1].created_at_ms, made[1].id), from_ms=NOW_MS) == [0]
     assert numbers(LogStatus.DEAD, after=(made[1].created_at_ms, made[1].id), from_ms=NOW_MS + 1) == []

@@ -15,7 +15,7 @@ from examples import run as example_run
 
 from core.calendar import Mode
 from core.errors import StoreUnavailable
-from core.notifications.model import Notification, derived_id
+from core.notifications.model import AnnouncedTotals, Notification, derived_id
 from core.stores import open_stores
 from core.stores.runs import RunStatus
 from core.stores.subscriptions import Subscription
@@ -54,6 +54,21 @@ def test_a_finished_day_is_told_in_the_words_of_the_issue_and_is_due_at_once(sho
     assert (notification.created_at_ms, notification.expires_at_ms) == (settled_ms + 5, not_after_ms)
     assert (notification.announces, notification.merchant_id) == (True, "m1")
     assert shop.stores.notifications.due(settled_ms + 5, 10) == [notification.id]
+    day_ms = shop.end_ms(DAY) - DAY_MS
+    assert notification.announced == AnnouncedTotals(
+        Mode.DAILY, DAY, day_ms, shop.end_ms(DAY), amount=1_234_567, count=12, currency="IRR", scale=0
+    )
+
+
+def test_the_figures_of_weeks_and_months_are_of_the_whole_period(shop: Shop) -> None:
+    shop.subscribe(Mode.WEEKLY, Mode.MONTHLY)
+    end_ms = shop.end_ms("1403/04/31")
+    shop.rebuild({"m1": {"1403/04/27": (5, 1), "1403/04/31": (7, 2)}}, end_ms + 4 * DAY_MS)
+    shop.announcer = shop.another_announcer(not_after_s=30 * 86_400)
+    shop.announce_at(end_ms + 4 * DAY_MS)
+    told = {found.announced.mode: found.announced for found in shop.told() if found.announced is not None}
+    assert (told[Mode.MONTHLY].key, told[Mode.MONTHLY].amount, told[Mode.MONTHLY].count) == ("1403/04", 12, 3)
+    assert told[Mode.MONTHLY].start_ms == end_ms - 31 * DAY_MS
 
 
 def test_all_merchants_together_and_persian_are_told_as_well(shop: Shop) -> None:

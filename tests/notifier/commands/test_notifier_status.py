@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from announcing_cli import Notifier
+from announcing_cli import Notifier, key_of
 from delivery_broker import RedisProcess
 from delivery_parts import Told
 from delivery_plant import wait_until
@@ -172,7 +172,11 @@ def test_dead_and_unknown_messages_are_sent_again_by_their_id(notifier: Notifier
         for channel, end in (("sms", DEAD), ("email", UNKNOWN), ("webhook", SUCCESS)):
             happen(stores.notifications, kept, SEND, end, channel=channel)
         assert notifier("retry", kept.id, "--channel", "email", "--json").json == {
-            "retried": [{"id": kept.id, "channels": ["email"]}]
+            "retried": [{"id": kept.id, "channels": ["email"]}],
+            "notifications": 1,
+            "messages": 1,
+            "expired": 0,
+            "complete": True,
         }
         told = notifier("retry", kept.id)
         assert told.out == f"{kept.id} is sent again over sms.\n"
@@ -209,8 +213,8 @@ def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
             happen(stores.notifications, kept, SEND, UNKNOWN, channel="email", at_ms=now_ms)
         over_sms = [{"id": notification(number).id, "channels": ["sms"]} for number in (1, 2)]
         assert notifier("retry", "--all", "--channel", "email").out == "There is nothing to send again.\n"
-        assert notifier("retry", "--all", "--json").json == {"retried": over_sms}
-        assert notifier("retry", "--all", "--json").json == {"retried": []}
+        assert notifier("retry", "--all", "--json").json["retried"] == over_sms
+        assert notifier("retry", "--all", "--json").json["retried"] == []
         assert len(notifier("retry", "--all", "--hours", "48", "--json").json["retried"]) == 1
 
 
@@ -224,10 +228,57 @@ def test_all_that_is_dead_is_sent_again_also_where_another_channel_is_still_trie
         old = replace(notification(2, "sms", "email"), created_at_ms=now_ms - 48 * 3_600_000)
         stores.notifications.add(old, now_ms)
         happen(stores.notifications, old, SEND, DEAD, channel="sms", at_ms=now_ms)
-        assert notifier("retry", "--all", "--json").json == {"retried": [{"id": kept.id, "channels": ["sms"]}]}
+        assert notifier("retry", "--all", "--json").json["retried"] == [{"id": kept.id, "channels": ["sms"]}]
         found = stores.notifications.get(kept.id)
         assert found is not None
         assert [log.state.status.value for log in found.logs] == ["pending", "retrying"]
+
+
+def test_all_may_be_of_another_status_an_interval_and_a_tenant_and_are_counted(notifier: Notifier) -> None:
+    day_ms = 86_400_000  # NOW_MS is noon of 2024-06-24
+    with notifier.stores() as stores:
+        stores.keys.add(key_of("acme"))
+        made = [
+            replace(
+                notification(number, "sms", "email", created_at_ms=NOW_MS + number * day_ms // 2),
+                tenant="acme" if number % 2 else "operator",
+                expires_at_ms=NOW_MS + 3 * day_ms if number == 2 else None,
+            )
+            for number in range(5)
+        ]
+        for kept in made:
+            stores.notifications.add(kept, NOW_MS)
+            for channel in kept.channels:
+                happen(stores.notifications, kept, SEND, UNKNOWN, channel=channel)
+        asked = ("retry", "--all", "--from", "2024-06-25", "--status", "unknown", "--json")
+        assert notifier(*asked[:4], "--json").json["notifications"] == 0  # none is dead
+        assert "there is no tenant 'x'" in notifier(*asked, "--tenant", "x").failure(2)
+        of_acme = notifier(*asked, "--to", "2024-06-26T00:01Z", "--tenant", "acme", "--channel", "sms").json
+        assert of_acme == {
+            "retried": [{"id": made[3].id, "channels": ["sms"]}, {"id": made[1].id, "channels": ["sms"]}],
+            "notifications": 2,
+            "messages": 2,
+            "expired": 0,
+            "complete": True,
+        }
+        first = notifier(*asked, "--limit", "3").json
+        assert [one["id"] for one in first["retried"]] == [made[4].id, made[3].id]
+        assert (first["messages"], first["expired"], first["complete"]) == (3, 1, False)
+        again = notifier(*asked[:-1], "--limit", "2")
+        assert again.out == f"{made[1].id} is sent again over email.\n"
+        assert "1 that have expired are left out." in again.err
+        assert "There may be more" in again.err
+        left = stores.notifications.get(made[0].id)
+        assert left is not None
+        assert {log.state.status.value for log in left.logs} == {"unknown"}
+
+
+@pytest.mark.parametrize("arguments", [("--from", "soon"), ("--to", "2024-13-01"), ("--status", "success")])
+def test_what_is_no_filter_is_refused(notifier: Notifier, arguments: tuple[str, ...]) -> None:
+    notifier.stores().close()
+    ended = notifier("retry", "--all", *arguments)
+    assert ended.code == 2
+    assert arguments[0] in ended.err
 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "--all")])

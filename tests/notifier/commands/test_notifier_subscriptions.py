@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from announcing_cli import Notifier
+from announcing_cli import Notifier, key_of
 from announcing_shop import SALES, Shop
 from examples import NOW_MS
 
 from core.calendar import Mode
-from core.stores.keys import ApiKey, Scope
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Not
     asked = ("subscriptions", "add", "u1", "--all-merchants", "--channel", "sms", "--json")
     first, again = notifier(*asked), notifier(*asked)
     assert first.json == again.json
-    assert first.json["merchant_id"] is None
+    assert (first.json["merchant_id"], first.json["all_merchants"]) == (None, True)
     assert (first.json["modes"], first.json["locale"]) == (["daily"], "fa")
     assert "There is already" in again.err
     assert notifier(*asked, "--mode", "weekly").json["id"] != first.json["id"]
@@ -51,10 +50,11 @@ def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Not
     [
         (("u1", "--channel", "sms"), "whose summaries"),
         (("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"), "whose summaries"),
-        (("", "--channel", "sms", "--merchant", "m1"), "USER must have 1 to 128"),
-        (("u" * 129, "--channel", "sms", "--merchant", "m1"), "USER must have 1 to 128"),
-        (("u\n1", "--channel", "sms", "--merchant", "m1"), "USER must have 1 to 128"),
-        (("u1", "--channel", "sms", "--merchant", " "), "--merchant must have 1 to 1024"),
+        (("", "--channel", "sms", "--merchant", "m1"), "USER is empty"),
+        (("u" * 129, "--channel", "sms", "--merchant", "m1"), "USER is longer than 128 characters"),
+        (("u\n1", "--channel", "sms", "--merchant", "m1"), "USER has line breaks"),
+        (("u1", "--channel", "sms", "--merchant", ""), "--merchant is empty"),
+        (("u1", "--channel", "sms", "--merchant", "m" * 1025), "--merchant is longer than 1024"),
         (("u1", "--channel", "fax", "--merchant", "m1"), "there is no channel fax"),
         (("u1", "--channel", "sms", "--channel", "sms", "--merchant", "m1"), "named twice"),
     ],
@@ -73,13 +73,30 @@ def test_whoever_cannot_be_told_yet_is_warned_of(notifier: Notifier) -> None:
         stores.contacts.replace("reached", {"sms": "+989121234567"})
     senders = {"NOTIFY_SENDERS": "sms=kavenegar,email=print"}
     asked = ("--channel", "sms", "--channel", "email", "--merchant")
-    quiet = notifier("subscriptions", "add", "reached", *asked, "m1", **senders)
+    quiet = notifier("subscriptions", "add", "reached", "--channel", "sms", "--merchant", "m1", **senders)
     assert "Warning" not in quiet.err
-    warned = notifier("subscriptions", "add", "u1", *asked, "m2", **senders)
+    warned = notifier("subscriptions", "add", "u1", *asked, "m2", "--channel", "webhook", "--json", **senders)
     assert warned.code == 0
-    assert "Warning: user u1 has no address for sms yet" in warned.err
-    assert "no address for email" not in warned.err  # the print sender needs none
-    assert "Warning: there are no summaries of a merchant 'm2' yet" in warned.err
+    assert warned.json["warnings"] == [
+        {
+            "code": "unknown-merchant",
+            "detail": "There are no summaries of merchant 'm2': nobody is notified until there are.",
+        },
+        {
+            "code": "channel-not-set-up",
+            "detail": "Messages over email are only logged, and reach nobody: its sender in NOTIFY_SENDERS is print.",
+        },
+        {
+            "code": "channel-not-set-up",
+            "detail": "Nothing is sent over webhook until NOTIFY_SENDERS names a sender for it.",
+        },
+        {
+            "code": "no-address",
+            "detail": "User u1 has no address for sms, email, webhook: nothing is sent there before there is one.",
+        },
+    ]
+    for warning in warned.json["warnings"]:
+        assert f"Warning: {warning['detail']}\n" in warned.err
 
 
 def test_the_list_shows_those_in_force_or_all_or_those_of_a_user(notifier: Notifier) -> None:
@@ -114,9 +131,8 @@ def test_a_user_is_subscribed_for_its_tenant_which_must_be_named_where_the_id_le
     notifier: Notifier,
 ) -> None:
     with notifier.stores() as stores:
-        stores.keys.add(
-            ApiKey("k1", "a till", bytes(32), frozenset({Scope.NOTIFICATIONS}), frozenset(), 0, tenant_name="acme")
-        )
+        stores.keys.add(key_of("acme"))
+        Shop(stores).rebuild(SALES, NOW_MS)
         stores.contacts.replace("u1", {"sms": "+989121234567"}, tenant="acme")
     asked = ("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms")
     senders = {"NOTIFY_SENDERS": "sms=kavenegar"}
@@ -129,7 +145,7 @@ def test_a_user_is_subscribed_for_its_tenant_which_must_be_named_where_the_id_le
     assert "User u1 of the tenant acme receives daily" in made.err
     assert "Warning" not in made.err  # its contacts are of that tenant
     assert own.json["tenant"] == "operator"
-    assert "user u1 has no address" in own.err
+    assert "User u1 has no address" in own.err
     with notifier.stores() as stores:
         assert {found.tenant for found in stores.subscriptions.all(user_id="u1")} == {"acme", "operator"}
     of_acme = notifier("subscriptions", "list", "--tenant", "acme", "--json").json["subscriptions"]

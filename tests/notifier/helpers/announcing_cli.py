@@ -10,6 +10,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from core.stores import Stores, open_stores
+from core.stores.keys import ApiKey, Scope
 from notifier.__main__ import app
 
 
@@ -34,6 +35,11 @@ class Said:
         assert sentence.endswith("."), self
         assert hint.endswith("."), self
         return sentence
+
+
+def key_of(tenant: str) -> ApiKey:
+    """A key by which there is `tenant`."""
+    return ApiKey("k1", "a till", bytes(32), frozenset({Scope.NOTIFICATIONS}), frozenset(), 0, tenant_name=tenant)
 
 
 class Notifier:

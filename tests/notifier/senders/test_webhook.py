@@ -32,6 +32,8 @@ from gateway_http import (
 from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE, message_over
 from gateway_tls import server_tls, trusting_tls
 
+from core.calendar import Mode
+from core.notifications.model import AnnouncedTotals
 from notifier.senders.base import (
     Ambiguous,
     NotAskable,
@@ -77,10 +79,30 @@ def test_a_message_is_posted_as_json_with_its_persian_intact() -> None:
     assert request.headers["host"] == f"127.0.0.1:{server.port}"
     assert request.headers["content-type"] == "application/json"
     assert request.json == {
+        "version": 1,
         "id": "abcdefghijklmnopqrstuvwxyz:webhook",
         "title": PERSIAN_TITLE,
         "body": PERSIAN_BODY,
         "created_at": "2025-06-15T15:06:40.123Z",
+        "announcement": None,
+    }
+
+
+@pytest.mark.parametrize("merchant_id", ["فروشگاه ۱۲", None])
+def test_an_announcement_carries_its_figures_for_programs(merchant_id: str | None) -> None:
+    totals = AnnouncedTotals(Mode.DAILY, "1403/04/04", 1_719_174_600_000, 1_719_261_000_000, -(2**63), 34, "IRR", 2)
+    with sender_at(answers(204)) as (sender, server):
+        send_to(sender, server.url, announced=totals, merchant_id=merchant_id)
+    assert server.requests[0].json["announcement"] == {
+        "merchant_id": merchant_id,
+        "mode": "daily",
+        "key": "1403/04/04",
+        "period_start": "2024-06-23T20:30:00.000Z",
+        "period_end": "2024-06-24T20:30:00.000Z",
+        "amount": -(2**63),
+        "count": 34,
+        "currency": "IRR",
+        "scale": 2,
     }
 
 

@@ -1,0 +1,100 @@
+"""Values that the API and the command line take for messages, each with what it refuses: one rule for both."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import ErrorDetails
+
+_LINE_BREAKS: Final = "\n\t\u2028\u2029"
+_UNREADABLE: Final = "\ufffd"
+_CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f"
+_LINE_PATTERN: Final = rf"^[^{_CONTROLS}\u2028\u2029]*[^\s{_CONTROLS}][^{_CONTROLS}\u2028\u2029]*$"
+ID_PATTERN: Final = rf"^[^{_CONTROLS}\u2028\u2029\ufffd]+$"
+_LINES_PATTERN: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]+$"
+
+
+def _printable(text: str) -> str:
+    text = text.replace("\r\n", "\n")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in "\n\t"):
+        raise ValueError("has control characters")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if any(character in _LINE_BREAKS for character in text):
+        raise ValueError("has line breaks or tabs")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+def _readable(text: str) -> str:
+    # Frameworks put it for bytes of a path that are not UTF-8, and so several paths would be one user.
+    if _UNREADABLE in text:
+        raise ValueError("is not UTF-8")
+    return text
+
+
+Title = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_printable),
+    AfterValidator(_one_line),
+    AfterValidator(_not_blank),
+    Field(json_schema_extra={"pattern": _LINE_PATTERN}),
+]
+Message = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=4000),
+    AfterValidator(_printable),
+    AfterValidator(_not_blank),
+    Field(json_schema_extra={"pattern": _LINES_PATTERN}),
+]
+"""Text in lines and paragraphs."""
+UserId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128),
+    AfterValidator(_printable),
+    AfterValidator(_one_line),
+    AfterValidator(_readable),
+    Field(json_schema_extra={"pattern": ID_PATTERN}),
+]
+MerchantId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    AfterValidator(_printable),
+    AfterValidator(_one_line),
+    Field(json_schema_extra={"pattern": ID_PATTERN}),
+]
+
+
+def in_words(error: ErrorDetails) -> str:
+    """What pydantic found wrong with a value, in words that follow its name."""
+    words = _WORDS.get(error["type"])
+    return words(error.get("ctx", {})) if words else error["msg"].removeprefix("Value error, ")
+
+
+_WORDS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+    "missing": lambda context: "is needed",
+    "extra_forbidden": lambda context: "is not known here",
+    "string_type": lambda context: "must be text",
+    "string_unicode": lambda context: "is no Unicode text",
+    "tuple_type": lambda context: "must be a list",
+    "dict_type": lambda context: "must be an object",
+    "bool_type": lambda context: "must be true or false",
+    "string_too_short": lambda context: "is empty",
+    "string_too_long": lambda context: f"is longer than {context['max_length']} characters",
+    "too_short": lambda context: "is empty",
+    "too_long": lambda context: f"has more than {context['max_length']}",
+    "literal_error": lambda context: f"is not one of {context['expected']}",
+    "enum": lambda context: f"is not one of {context['expected']}",
+}
+"""How pydantic's types of error are told, with its own words for all others."""

@@ -1,0 +1,103 @@
+"""What several commands take, checked: users and their tenants, channels, and texts by the rules of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from core.command_line import note
+from core.errors import UsageError
+from core.notifications import users
+from core.notifications.reach import ReachWarning
+from core.notifications.users import AmbiguousUser
+from core.notifications.values import UserId, in_words
+from core.settings import Settings
+from core.stores import Stores
+from core.stores.contacts import ContactStore
+from core.stores.keys import all_tenants
+from core.stores.subscriptions import SubscriptionStore
+
+
+def text(name: str, kind: Any, given: str) -> str:
+    """`given` as it is kept.
+
+    :param kind: one of `core.notifications.values`.
+    :raises UsageError: it is not allowed; the sentence names `name`.
+    """
+    try:
+        return str(TypeAdapter(kind).validate_python(given))
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+    raise UsageError(f"{name} {in_words(detail)}", "The rules are those of the API, which /docs describes.")
+
+
+def user_id(given: str) -> str:
+    """The id of a user.
+
+    :raises UsageError: it can be none's.
+    """
+    return text("USER", UserId, given)
+
+
+def require_channels(channels: Sequence[str], known: Collection[str], settings: Settings) -> None:
+    """Raise unless `channels` are among those that are `known`, each once.
+
+    :raises UsageError: names those that are not.
+    """
+    if strange := [channel for channel in dict.fromkeys(channels) if channel not in known]:
+        raise UsageError(
+            f"there is no channel {', '.join(strange)}", f"NOTIFY_SENDERS has {', '.join(settings.senders)}."
+        )
+    if len(set(channels)) < len(channels):
+        raise UsageError("a channel is named twice", "Name each channel once.")
+
+
+def tenant_to_read(stores: Stores, user: str, asked: str | None) -> str:
+    """The tenant whose user is to be shown.
+
+    :raises UsageError: there is no tenant of that name, or several have such a user.
+    """
+    return _tenant_of(stores, user, asked, users.tenant_to_read)
+
+
+def tenant_to_write(stores: Stores, user: str, asked: str | None) -> str:
+    """The tenant whose user is to be changed, or receives something.
+
+    :raises UsageError: there is no tenant of that name, or none is named though one has such a user.
+    """
+    return _tenant_of(stores, user, asked, users.tenant_to_write)
+
+
+def require_tenant(stores: Stores, name: str | None) -> None:
+    """Raise unless there is such a tenant, or none is named.
+
+    :raises UsageError: there is none.
+    """
+    if name is not None and name not in all_tenants(stores.keys):
+        raise UsageError(f"there is no tenant {name!r}", "python -m api keys list shows those of all keys.")
+
+
+def warn(warnings: Sequence[ReachWarning]) -> None:
+    """Tell why nobody may be reached."""
+    for warning in warnings:
+        note(warning.detail, "warning")
+
+
+def warnings_view(warnings: Sequence[ReachWarning]) -> list[dict[str, str]]:
+    """The warnings for machines, as the API has them."""
+    return [{"code": warning.code.value, "detail": warning.detail} for warning in warnings]
+
+
+def _tenant_of(
+    stores: Stores, user: str, asked: str | None, choice: Callable[[ContactStore, SubscriptionStore, str], str]
+) -> str:
+    require_tenant(stores, asked)
+    try:
+        return asked or choice(stores.contacts, stores.subscriptions, user)
+    except AmbiguousUser as ambiguous:
+        tenants = ambiguous.tenants
+    raise UsageError(
+        f"it is not said of which tenant user {user} is: {', '.join(tenants)}", "Name it with --tenant NAME."
+    )

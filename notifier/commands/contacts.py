@@ -1,0 +1,85 @@
+"""``contacts``: where a user is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import typer
+
+from core.command_line import edge, note, print_json, settings_and_store
+from core.errors import UsageError
+from core.notifications.addresses import BadAddress, normalised
+from core.settings import Settings
+from notifier.commands.arguments import require_channels, tenant_to_read, tenant_to_write
+from notifier.commands.arguments import user_id as checked_user_id
+
+
+def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str | None, as_json: bool) -> None:
+    """Let the user be reached at `addresses`, each ``CHANNEL=ADDRESS``; over other channels nothing changes."""
+    with edge(as_json):
+        user = checked_user_id(user)
+        pairs = [_pair(given) for given in addresses]
+        settings, stores = settings_and_store(store_url, create=True)
+        with stores:
+            require_channels([channel for channel, _ in pairs], settings.senders, settings)
+            given = {channel: _normalised(channel, address) for channel, address in pairs}
+            owner = tenant_to_write(stores, user, tenant)
+            contacts = stores.contacts.change(user, given, tenant=owner)
+        _show(owner, user, contacts, as_json)
+        _tell_print(given, settings)
+
+
+def show(user: str, tenant: str | None, store_url: str | None, as_json: bool) -> None:
+    """Show where the user is reached."""
+    with edge(as_json):
+        user = checked_user_id(user)
+        _, stores = settings_and_store(store_url, create=False)
+        with stores:
+            owner = tenant_to_read(stores, user, tenant)
+            contacts = stores.contacts.get(user, tenant=owner)
+        _show(owner, user, contacts, as_json)
+
+
+def remove(user: str, channels: Sequence[str], tenant: str | None, store_url: str | None, as_json: bool) -> None:
+    """Let the user be reached over none of `channels` any more, or over none at all where these are empty."""
+    with edge(as_json):
+        user = checked_user_id(user)
+        _, stores = settings_and_store(store_url, create=False)
+        with stores:
+            owner = tenant_to_write(stores, user, tenant)
+            removed = channels or list(stores.contacts.get(user, tenant=owner))
+            contacts = stores.contacts.change(user, dict.fromkeys(removed), tenant=owner)
+        _show(owner, user, contacts, as_json)
+
+
+def _pair(given: str) -> tuple[str, str]:
+    channel, separator, address = given.partition("=")
+    if not separator:
+        raise UsageError(f"{given!r} is no CHANNEL=ADDRESS", "Such as: sms=09127654321 email=sara@example.com.")
+    return channel, address
+
+
+def _normalised(channel: str, address: str) -> str:
+    try:
+        return normalised(channel, address)
+    except BadAddress as error:
+        raise UsageError(
+            f"the address cannot be one for {channel}: {error}",
+            "Such as: sms=09127654321 email=sara@example.com.",
+        ) from None
+
+
+def _show(tenant: str, user: str, contacts: Mapping[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json({"tenant": tenant, "user_id": user, "contacts": dict(contacts)})
+        return
+    width = max(map(len, contacts), default=0)
+    for channel, address in contacts.items():
+        typer.echo(f"{channel:<{width}}  {address}")
+    if not contacts:
+        note(f"User {user} of the tenant {tenant} has no contacts.")
+
+
+def _tell_print(channels: Mapping[str, str], settings: Settings) -> None:
+    if printed := [channel for channel in channels if settings.senders[channel] == "print"]:
+        note(f"Messages over {', '.join(printed)} are only logged until NOTIFY_SENDERS names a sender for them.")

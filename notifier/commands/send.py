@@ -1,0 +1,107 @@
+"""``send``: one message to a user, as the API takes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import typer
+
+from core.calendar.periods import Locale
+from core.command_line import edge, note, print_json, settings_and_store
+from core.errors import ServiceError, UsageError
+from core.moments import instant_to_come
+from core.notifications.model import Notification, new_id
+from core.notifications.reach import message_warnings
+from core.notifications.requests import QUEUED_AFTER_MS, id_of_request, request_digest
+from core.notifications.texts import too_long
+from core.notifications.values import Message, Title
+from core.settings import Settings
+from core.stores import wall_clock_ms
+from notifier.commands.arguments import require_channels, tenant_to_write, text, user_id, warn, warnings_view
+from notifier.commands.queue import Queue
+from notifier.commands.status import notification_view
+
+_KEY: Final = re.compile(r"[!-~]{1,255}")
+
+
+def run(
+    user: str,
+    title: str,
+    body: str,
+    channels: Sequence[str],
+    locale: Locale,
+    expires: str | None,
+    idempotency_key: str | None,
+    tenant: str | None,
+    store_url: str | None,
+    as_json: bool,
+) -> None:
+    """Keep a message, and queue it.
+
+    :param expires: after which instant it is not sent any more, see `core.moments.instant_to_come`.
+    :param idempotency_key: with one of these the same message is made once.
+    """
+    with edge(as_json):
+        user, title, body = user_id(user), text("--title", Title, title), text("--body", Message, body)
+        if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+            raise UsageError(
+                "--idempotency-key must be 1 to 255 visible ASCII characters", "Use a name of yours, such as order-66."
+            )
+        now_ms = wall_clock_ms()
+        expires_at_ms = None if expires is None else instant_to_come("--expires", expires, now_ms)
+        settings, stores = settings_and_store(store_url, create=True)
+        _require_fitting(channels, title, body, settings)
+        with stores:
+            owner = tenant_to_write(stores, user, tenant)
+            asked = Notification(
+                id=new_id() if idempotency_key is None else id_of_request("notification", owner, idempotency_key),
+                user_id=user,
+                title=title,
+                body=body,
+                channels=tuple(channels),
+                locale=locale,
+                created_at_ms=now_ms,
+                expires_at_ms=expires_at_ms,
+                request_digest=request_digest(user, title, body, locale, _fixed(expires, expires_at_ms), channels),
+                tenant=owner,
+            )
+            kept = stores.notifications.add(asked, now_ms + QUEUED_AFTER_MS)
+            if kept.notification.request_digest != asked.request_digest:
+                raise UsageError(
+                    f"another message was made with --idempotency-key {idempotency_key}",
+                    "Use a new key for a new message, and the same message with a key that was used.",
+                )
+            addresses = stores.contacts.get(user, tenant=owner)
+        warnings = message_warnings(user, channels, settings.senders, addresses)
+        queued = any(log.state.is_open for log in kept.logs) and _queue(settings, asked.id)
+        if as_json:
+            print_json(notification_view(kept) | {"queued": queued, "warnings": warnings_view(warnings)})
+        else:
+            typer.echo(asked.id)
+        warn(warnings)
+
+
+def _fixed(expires: str | None, expires_at_ms: int | None) -> int | None:
+    """The expiry as part of what tells one message from another: a span from now is another instant each time."""
+    return None if expires is None or expires[-1] in "dhm" else expires_at_ms
+
+
+def _require_fitting(channels: Sequence[str], title: str, body: str, settings: Settings) -> None:
+    require_channels(channels, settings.senders, settings)
+    for channel in channels:
+        if (why := too_long(settings.senders[channel], title, body)) is not None:
+            raise UsageError(
+                f"the message is too long for {channel}: {why}", "Make it shorter, or leave the channel out."
+            )
+
+
+def _queue(settings: Settings, notification_id: str) -> bool:
+    """Queue it, so that a worker sends it at once; whether that could be done."""
+    try:
+        Queue(settings).put(notification_id)
+    except ServiceError as error:
+        note(f"It is kept, and goes out when the queue is back: {error.sentence}.")
+        return False
+    return True
