@@ -46,8 +46,10 @@ demo: $(VENV)/run.stamp ## Write a sample mongodump archive, rebuild the summari
 	$(BIN)/python -m jobs summary --mode monthly --type amount --store $(DEMO_STORE)
 	$(BIN)/python -m jobs status --store $(DEMO_STORE)
 	@echo
-	@echo "Try: STORE_URL=$(DEMO_STORE) $(BIN)/python -m jobs summary --mode weekly --type count"
-	@echo "Open the dashboard: STORE_URL=$(DEMO_STORE) $(BIN)/python -m api, then the link that it shows"
+	@echo "Try next, in this folder:"
+	@echo "  export STORE_URL=$(DEMO_STORE)"
+	@echo "  $(BIN)/python -m jobs query top_merchants --limit 5"
+	@echo "  $(BIN)/python -m api    # then open the link that it shows"
 
 .PHONY: run
 run: $(VENV)/stack.stamp ## Run API, worker, beat and Redis until Ctrl-C, over an SQLite store in run-data/; PORT=8000

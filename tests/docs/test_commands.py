@@ -17,7 +17,7 @@ import yaml
 from pages import PAGES, ROOT, Block, blocks, commands
 from parsing import require_parseable
 from pymongo import MongoClient
-from sandbox import Sandbox, prepared
+from sandbox import STORE, Sandbox, prepared
 
 from bench.mongo_urls import with_database
 
@@ -28,6 +28,9 @@ ELSEWHERE: Final = "docs/extending.md"
 OURS: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/python -m (jobs|notifier|api keys|api sign-(in|out))\b")
 CAPTURED: Final = re.compile(r"^TOKEN=\$\((?P<inner>[^)]+)\)( *#.*)?$")
 TOOLS: Final = ("curl", "cp", "rm", "mkdir", "sqlite3")
+SET_FOR_ALL: Final = re.compile(r"^(export \w+=\S+$|\. \S+$)")
+"""What a shell then knows for all that follows on the page."""
+README: Final = "README.md"
 SERVER: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/(python -m api( +#|$| --)|gunicorn|celery)")
 STARTED: Final = ("-m gunicorn", ".venv/bin/gunicorn", "worker -c 2 -l info --without", "-A core beat")
 """Of servers: these are started; others differ by options, which are parsed."""
@@ -65,25 +68,59 @@ def sandbox(
         client.drop_database("documents")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != ELSEWHERE and blocks(page, "sh")])
+def test_the_readme_works_in_its_order_on_the_one_store_that_it_names(sandbox: Sandbox) -> None:
+    """As somebody types it who has run `make demo`: nothing is set but by the page itself."""
+    newcomer = sandbox.newcomer()
+    with ExitStack() as running:
+        for block, following in _with_next(blocks(README)):
+            if block.language == "sh":
+                if commands(block)[0].startswith(".venv/bin/python -m api "):
+                    running.enter_context(newcomer.serving(commands(block)[0]))
+                _run(newcomer, block, following)
+        stores = {newcomer.variables["STORE_URL"], STORE}
+    assert stores == {STORE}
+    said = json.loads(newcomer.run(".venv/bin/python -m notifier status --json"))
+    printed = {channel["channel"]: channel["pending"] + channel["printed"] for channel in said["channels"]}
+    assert (printed["sms"], printed["email"]) == (1, 1), "the message of the page is in this store"
+
+
+def test_the_commands_that_make_demo_ends_with_work(sandbox: Sandbox) -> None:
+    said = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    _, _, shown = said.stdout.partition("Try next")
+    tried = re.findall(r'(?m)^echo "  (.+)"$', shown)
+    newcomer = sandbox.newcomer()
+    assert len(tried) == 3
+    for line in tried[:2]:
+        assert SET_FOR_ALL.match(line) or OURS.match(line)
+    assert newcomer.run("\n".join(tried[:2]))
+    require_parseable(tried[2])
+    assert SERVER.match(tried[2])
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (ELSEWHERE, README) and blocks(page, "sh")])
 def test_the_commands_of_a_page_work_in_its_order(sandbox: Sandbox, page: str) -> None:
     with ExitStack() as running:
         if any("curl" in block.text for block in blocks(page, "sh")):
             running.enter_context(sandbox.serving(".venv/bin/python -m api"))
         for block, following in _with_next(blocks(page)):
             if block.language == "sh":
-                said = sandbox.run("\n".join(_runnable(sandbox, block)), **_store_of(block))
-                if following is not None and following.language == "json":
-                    assert json.loads(said) == json.loads(following.text), str(following)
+                _run(sandbox, block, following)
+
+
+def _run(sandbox: Sandbox, block: Block, following: Block | None) -> None:
+    """Run the commands of `block`; what they say must be `following`, where that is JSON."""
+    said = sandbox.run("\n".join(_runnable(sandbox, block)), **_store_of(sandbox, block))
+    if following is not None and following.language == "json":
+        assert json.loads(said) == json.loads(following.text), str(following)
 
 
 def _with_next(found: list[Block]) -> Iterator[tuple[Block, Block | None]]:
     yield from zip(found, [*found[1:], None], strict=True)
 
 
-def _store_of(block: Block) -> dict[str, str]:
+def _store_of(sandbox: Sandbox, block: Block) -> dict[str, str]:
     """What is refreshed is a store of the live collection's own."""
-    return {"STORE_URL": "sqlite:///live.db"} if "SOURCE_URL=" in block.text else {}
+    return {"STORE_URL": "sqlite:///live.db"} if "SOURCE_URL=" in block.text and "TOKEN" in sandbox.variables else {}
 
 
 def _runnable(sandbox: Sandbox, block: Block) -> Iterator[str]:
@@ -95,6 +132,8 @@ def _runnable(sandbox: Sandbox, block: Block) -> Iterator[str]:
             # Several pages begin with the same few.
             if captured or sandbox.is_first(line):
                 yield line
+        elif SET_FOR_ALL.match(command):
+            sandbox.remember(command)
         elif command.partition(" ")[0] in TOOLS:
             yield line
         elif SERVER.match(command):

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -52,6 +52,19 @@ class Sandbox:
         for found, standing_for in self.replaced.items():
             text = text.replace(found, standing_for)
         return text
+
+    def newcomer(self) -> Sandbox:
+        """The same folder, for somebody who has set nothing that a page should tell them to set."""
+        told = ("STORE_URL", "TOKEN", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+        variables = {name: value for name, value in self.variables.items() if name not in told}
+        return replace(self, variables=variables)
+
+    def remember(self, command: str) -> None:
+        """Let all that follows have the variables that ``export NAME=VALUE`` sets, or a script of such lines."""
+        lines = [command] if command.startswith("export ") else (self.folder / command[2:]).read_text().splitlines()
+        for line in lines:
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.variables[name] = " ".join(shlex.split(value))
 
     def run(self, script: str, **variables: str) -> str:
         """What bash says on standard output; it must end well."""
@@ -138,6 +151,11 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
                 "CELERY_RESULT_BACKEND": redis.url(1),
             },
             warm,
+        )
+        offered = ("STORE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+        (folder / "run-data").mkdir()  # as `make run` leaves it for other terminals
+        (folder / "run-data" / "environment").write_text(
+            "".join(f"export {name}={shlex.quote(sandbox.variables[name])}\n" for name in offered)
         )
         _fill(sandbox, mongo_url)
         yield sandbox
