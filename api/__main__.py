@@ -106,6 +106,14 @@ def add_key(
             "and see no others. [default: that of all keys of the same merchants, or without any the operator]",
         ),
     ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="When it is no longer valid: 90d, 12h, 2027-01-31 (from midnight UTC) or 2027-01-31T18:00Z. "
+            "[default: never]",
+        ),
+    ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -115,12 +123,15 @@ def add_key(
 
     asked = {Scope.SUMMARIES: summaries, Scope.NOTIFICATIONS: notifications, Scope.OPERATE: operate}
     scopes = frozenset(scope for scope, wanted in asked.items() if wanted)
-    command.add(name, merchant or (), scopes, tenant, store, as_json)
+    command.add(name, merchant or (), scopes, tenant, expires, store, as_json)
 
 
 @keys.command("list")
 def list_keys(store: Store = None, as_json: Json = False) -> None:
-    """List all keys, also the revoked ones, with their tenants and what they allow."""
+    """List all keys, also the revoked ones, with their tenants and what they allow.
+
+    Servers note the last use of a key every five minutes.
+    """
     from api.commands import keys as command
 
     command.show(store, as_json)

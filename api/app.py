@@ -28,6 +28,7 @@ from api.notifications.notifications_resource import (
     CancelResource,
     NotificationResource,
     NotificationsResource,
+    RetryAllResource,
     RetryResource,
 )
 from api.notifications.subscriptions_resource import SubscriptionResource, SubscriptionsResource
@@ -95,7 +96,7 @@ def create_app(
         spawn=spawn,
     )
     freshness_s, max_body_bytes = settings.api_freshness_s, settings.api_max_body_kb * _BYTES_IN_KB
-    keys = KeyRing(access, lookups, freshness_s=freshness_s, monotonic=monotonic)
+    keys = KeyRing(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
     sessions = SessionRing(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
     rate_limit = RateLimit(settings.api_rate_limit, settings.api_rate_limit_storage, monotonic)
     middleware: list[Any] = [
@@ -151,10 +152,11 @@ def _notifying(
     return {
         "/api/notifications": NotificationsResource(access, settings.senders, queue, clock),
         "/api/notifications/{notification_id}": NotificationResource(logs),
+        "/api/notifications/retry": RetryAllResource(logs, queue),
         "/api/notifications/{notification_id}/retry": RetryResource(logs, queue),
         "/api/notifications/{notification_id}/cancel": CancelResource(logs),
         f"/api/users/{{user_id:{CONVERTER}}}": ContactsResource(access, channels),
-        "/api/subscriptions": SubscriptionsResource(access, channels, clock),
+        "/api/subscriptions": SubscriptionsResource(access, settings.senders, clock),
         "/api/subscriptions/{subscription_id}": SubscriptionResource(access, clock),
     }
 

@@ -64,7 +64,10 @@ class ProblemKind(Enum):
         "dashboard with: python -m api sign-in.",
     )
     BAD_KEY = ProblemType(
-        "bad-key", 401, "The key is not valid", "The key is mistyped, unknown or revoked: ask the operator for another."
+        "bad-key",
+        401,
+        "The key is not valid",
+        "The key is mistyped, unknown, revoked or expired: ask the operator for another.",
     )
     BAD_LINK = ProblemType(
         "bad-link",

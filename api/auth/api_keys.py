@@ -11,18 +11,28 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Final
+
+from cachetools import TTLCache
 
 from api.auth.lookups import Lookups, anyone_may_guess
 from api.auth.principal import Principal, principal_of
+from api.problems import Problem, ProblemKind
 from api.store_access import StoreAccess
-from api.threads import ThreadPool
+from api.threads import SingleFlight, ThreadPool
+from core.errors import StoreError
+from core.instants import to_the_second
+from core.stores import Clock, Stores
 from core.stores.keys import ApiKey
 
 _ID_BYTES: Final = 7  # of which ten characters of base32 hold 50 bits: two keys hardly ever share an id
 _ID_LENGTH: Final = 10
 _SECRET_BYTES: Final = 32
+_NOTED_FOR_S: Final = 300.0
+_MOST_NOTED: Final = 4096
 _TOKEN: Final = re.compile(r"tss_([a-z2-7]{10})_[A-Za-z0-9_-]{43}")
 
 
@@ -52,12 +62,21 @@ class KeyRing:
     """Looks up keys in the store behind `access`.
 
     :param freshness_s: how long an answer of the store is believed.
+    :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
     """
 
     def __init__(
-        self, access: StoreAccess, pool: ThreadPool, *, freshness_s: float, monotonic: Callable[[], float]
+        self,
+        access: StoreAccess,
+        pool: ThreadPool,
+        *,
+        freshness_s: float,
+        clock: Clock,
+        monotonic: Callable[[], float],
     ) -> None:
+        self._clock = clock
+        self._uses = _KeyUses(access, clock, monotonic)
         self._keys: Lookups[ApiKey] = Lookups(
             lambda key_id: access.call(lambda stores: stores.keys.get(key_id)),
             lambda: access.call(lambda stores: frozenset(key.id for key in stores.keys.all())),
@@ -69,16 +88,58 @@ class KeyRing:
     def fresh(self, key_id: str) -> ApiKey | None:
         """The valid key of `key_id`, the same object each time, if it was read a moment ago."""
         key = self._keys.fresh(key_id)
-        return None if key is None or key.revoked_at_ms is not None else key
+        if key is None or key.revoked_at_ms is not None:
+            return None
+        # The clock is read only where it matters: this is asked for each request that is answered from the cache.
+        return None if key.expires_at_ms is not None and key.has_expired(self._clock()) else key
 
     async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
         """The caller that `token` stands for, or None when no valid key has it.
 
         :param may_guess: see `Lookups.get`.
+        :raises Problem: bad key: it has expired.
         :raises StoreUnavailable: the store does not answer.
         """
         key_id = id_in(token)
         key = None if key_id is None else await self._keys.get(key_id, may_guess)
         if key is None or not hmac.compare_digest(digest_of(token), key.digest) or key.revoked_at_ms is not None:
             return None
+        if key.expires_at_ms is not None and key.has_expired(self._clock()):
+            raise Problem(ProblemKind.BAD_KEY, f"The key expired at {to_the_second(key.expires_at_ms)}.")
+        self._uses.note(key.id)
         return principal_of(key)
+
+
+class _KeyUses:
+    """Writes when keys were used: each key every few minutes at most, in a thread of its own.
+
+    What is answered from the cache is not noted: a key that is used so is also looked up every now and then.
+
+    :param clock: milliseconds since 1970 UTC.
+    :param monotonic: seconds, never going back.
+    """
+
+    def __init__(self, access: StoreAccess, clock: Clock, monotonic: Callable[[], float]) -> None:
+        self._access = access
+        self._clock = clock
+        self._pool = ThreadPool("key uses", 1, 1)  # not that of lookups: a write may wait for other writers
+        self._noted: TTLCache[str, None] = TTLCache(_MOST_NOTED, _NOTED_FOR_S, timer=monotonic)
+        self._waiting: dict[str, int] = {}
+        self._writing: SingleFlight[None] = SingleFlight()
+
+    def note(self, key_id: str) -> None:
+        """Write soon that the key is used now, unless that was done a moment ago."""
+        if key_id not in self._noted:
+            self._noted[key_id] = None
+            self._waiting[key_id] = self._clock()
+            self._writing.begin(None, self._write)
+
+    async def _write(self) -> None:
+        while self._waiting:
+            uses, self._waiting = self._waiting, {}
+            with suppress(StoreError, Problem):  # then it is noted the next time
+                await self._pool.run(self._access.call, partial(_write_uses, uses))
+
+
+def _write_uses(uses: Mapping[str, int], stores: Stores) -> None:
+    stores.key_uses.note(uses)

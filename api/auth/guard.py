@@ -4,7 +4,7 @@ A request needs a key, or the session cookie of a person who signed in. With ``A
 requests from the server's own host need neither. A web page that a browser on this host has open does not make such
 requests, though they come from here: the name under which the server was called must be a loopback one (which a rebound
 DNS name is not), nothing may have been forwarded, and writes must be JSON (which a page of another origin cannot send
-without asking).
+without asking), or have no body and no header that browsers send with each write.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ _FORWARDED_PREFIX: Final = "x-forwarded"
 _HOST: Final = re.compile(r"(?:(localhost)|([0-9.]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _MOST_COOKIES: Final = 4
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_OF_BODIES_AND_PAGES: Final = ("Content-Type", "Transfer-Encoding", "Origin", "Sec-Fetch-Site", "Referer")
 _HEALTH: Final = "/healthz"
 _READINESS: Final = "/readyz"
 _FILES: Final = "/assets/"
@@ -142,9 +143,14 @@ class Guard:
     def _local(self, req: Request) -> Principal | None:
         if not _is_direct_loopback(req.peer, req.get_header("Host") or "") or _were_forwarded(tuple(req.headers_lower)):
             return None
-        if req.method in _WRITES and not has_json_type(req):
+        if req.method in _WRITES and not has_json_type(req) and not _is_plain(req):
             raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, "Without a key, only JSON may be sent.")
         return LOCAL
+
+
+def _is_plain(req: Request) -> bool:
+    """Whether `req` has no body, and no browser sends it: that names a page's origin with each write, or ``null``."""
+    return not req.content_length and all(req.get_header(name) is None for name in _OF_BODIES_AND_PAGES)
 
 
 @lru_cache(maxsize=1024)

@@ -14,6 +14,7 @@ from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.log_lines import looks_like_key, redacted
+from core.moments import instant_to_come
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.keys import TENANT_SCOPES, ApiKey, Scope
@@ -28,14 +29,20 @@ def add(
     merchants: Sequence[str],
     scopes: frozenset[Scope],
     tenant_name: str | None,
+    expires: str | None,
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Make a key and print its token, which nothing shows again."""
+    """Make a key and print its token, which nothing shows again.
+
+    :param expires: when it is no longer valid, see `core.moments.instant_to_come`; None for never.
+    """
     with edge(as_json):
         _require_name(name)
         tenant_name = _tenant_name(tenant_name)
         _require_scope(merchants, scopes, tenant_name)
+        now_ms = wall_clock_ms()
+        expires_at_ms = None if expires is None else instant_to_come("--expires", expires, now_ms)
         key_id, token = new_token()
         key = ApiKey(
             key_id,
@@ -43,17 +50,20 @@ def add(
             digest_of(token),
             scopes,
             frozenset(merchants),
-            wall_clock_ms(),
+            now_ms,
             tenant_name=tenant_name,
+            expires_at_ms=expires_at_ms,
         )
         with _opened(store_url, create=True) as (settings, stores):
             unknown = _unknown_merchants(stores, key)
             stores.keys.add(key)
         if as_json:
-            print_json({"token": token, **_as_json(key)})
+            print_json({"token": token, **_as_json(key, None)})
         else:
             typer.echo(token)
         _tell(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
+        if expires_at_ms is not None:
+            _tell(f"It expires at {to_the_second(expires_at_ms)}.")
         _tell("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
         for merchant_id in unknown:
             _tell(f"Warning: there are no summaries of a merchant {merchant_id!r} yet.")
@@ -64,22 +74,23 @@ def show(store_url: str | None, as_json: bool) -> None:
     """List all keys, also the revoked ones."""
     with edge(as_json):
         with _opened(store_url) as (_, stores):
-            keys = stores.keys.all()
+            keys, last_used_ms = stores.keys.all(), stores.key_uses.all()
         if as_json:
-            print_json({"keys": [_as_json(key) for key in keys]})
+            print_json({"keys": [_as_json(key, last_used_ms.get(key.id)) for key in keys]})
             return
         if not keys:
             typer.echo("There is no valid key: python -m api keys add NAME --summaries makes one.")
             return
         width = max(len("name"), *(len(key.name) for key in keys))
         tenant_width = max(len("tenant"), *(len(key.tenant) for key in keys))
-        typer.echo(f"{'id':<10}  {'name':<{width}}  {'tenant':<{tenant_width}}  {'made':<20}  {'revoked':<20}  allows")
+        typer.echo(
+            f"{'id':<10}  {'name':<{width}}  {'tenant':<{tenant_width}}  {'made':<20}  {'expires':<20}  "
+            f"{'last used':<20}  {'revoked':<20}  allows"
+        )
         for key in keys:
-            revoked = "-" if key.revoked_at_ms is None else to_the_second(key.revoked_at_ms)
-            typer.echo(
-                f"{key.id:<10}  {key.name:<{width}}  {key.tenant:<{tenant_width}}  "
-                f"{to_the_second(key.created_at_ms):<20}  {revoked:<20}  {_allowed(key)}"
-            )
+            instants = (key.created_at_ms, key.expires_at_ms, last_used_ms.get(key.id), key.revoked_at_ms)
+            shown = "  ".join(f"{'-' if at_ms is None else to_the_second(at_ms):<20}" for at_ms in instants)
+            typer.echo(f"{key.id:<10}  {key.name:<{width}}  {key.tenant:<{tenant_width}}  {shown}  {_allowed(key)}")
 
 
 def revoke(key: str, store_url: str | None, as_json: bool) -> None:
@@ -97,9 +108,10 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
                 raise ServiceError(
                     f"there is no key {redacted(key_id)}", "python -m api keys list shows the ids of all keys."
                 ) from None
-            left = sum(other.revoked_at_ms is None for other in stores.keys.all())
+            left = sum(other.revoked_at_ms is None and not other.has_expired(now_ms) for other in stores.keys.all())
+            last_used_ms = stores.key_uses.all().get(key_id)
         if as_json:
-            print_json(_as_json(revoked))
+            print_json(_as_json(revoked, last_used_ms))
         already = revoked.revoked_at_ms != now_ms
         _tell(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
         if not left:
@@ -164,7 +176,7 @@ def _allowed(key: ApiKey) -> str:
     return ", ".join([*(scope.value for scope in Scope if scope in key.allowed_scopes), *merchants])
 
 
-def _as_json(key: ApiKey) -> dict[str, Any]:
+def _as_json(key: ApiKey, last_used_ms: int | None) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
@@ -172,6 +184,8 @@ def _as_json(key: ApiKey) -> dict[str, Any]:
         "scopes": [scope.value for scope in Scope if scope in key.allowed_scopes],
         "merchants": sorted(key.merchants),
         "created_at": iso_instant(key.created_at_ms),
+        "expires_at": iso_instant_or_none(key.expires_at_ms),
+        "last_used_at": iso_instant_or_none(last_used_ms),
         "revoked_at": iso_instant_or_none(key.revoked_at_ms),
     }
 

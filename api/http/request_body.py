@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn, TypeVar
 
 import falcon
@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from api.http.request import has_json_type
 from api.problems import ParameterError, Problem, ProblemKind
+from core.notifications.values import in_words
 
 _MOST_ERRORS: Final = 50  # a body of nothing but errors shall not be answered with a larger one
 _LONGEST_NAME: Final = 60
@@ -142,26 +143,3 @@ def errors_of(error: ValidationError) -> list[ParameterError]:
 
 def _where(error: ErrorDetails) -> str:
     return ".".join(str(part)[:_LONGEST_NAME] for part in error["loc"])
-
-
-def in_words(error: ErrorDetails) -> str:
-    """What is wrong, in words for whoever sent it."""
-    words = _WORDS.get(error["type"])
-    return words(error.get("ctx", {})) if words else error["msg"].removeprefix("Value error, ")
-
-
-_WORDS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
-    "missing": lambda context: "is needed",
-    "extra_forbidden": lambda context: "is not known here",
-    "string_type": lambda context: "must be text",
-    "string_unicode": lambda context: "is no Unicode text",
-    "tuple_type": lambda context: "must be a list",
-    "dict_type": lambda context: "must be an object",
-    "string_too_short": lambda context: "is empty",
-    "string_too_long": lambda context: f"is longer than {context['max_length']} characters",
-    "too_short": lambda context: "is empty",
-    "too_long": lambda context: f"has more than {context['max_length']}",
-    "literal_error": lambda context: f"is not one of {context['expected']}",
-    "enum": lambda context: f"is not one of {context['expected']}",
-}
-"""How pydantic's types of error are told, with its own words for all others."""

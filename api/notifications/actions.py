@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from api.auth.principal import Principal
 from api.http.request_body import bad_parameters
+from api.notifications.tenants import tenant_to_list
 from api.problems import ParameterError, Problem, ProblemKind
 from api.store_access import StoreAccess
-from core.notifications.asking import cancel, retry, standing, strange_channels
+from core.notifications.asking import Retried, Wanted, cancel, retry, retry_all, standing, strange_channels
 from core.notifications.events import LogStatus
-from core.stores import Clock
+from core.stores import Clock, Stores
 from core.stores.notifications import Kept
 
 
@@ -58,6 +60,21 @@ class Logs:
         if not retried:
             raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {standing(then, chosen)}.")
         return then
+
+    def retry_all(
+        self, wanted: Wanted, tenant: str | None, caller: Principal, *, limit: int, after: tuple[int, str] | None
+    ) -> Retried:
+        """Let all logs that are `wanted` be sent again, of those that `caller` may touch and read.
+
+        :param tenant: whose, where the operator asks for one.
+        :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
+        """
+
+        def retry(stores: Stores) -> Retried:
+            of_tenant = replace(wanted, tenant=tenant_to_list(stores, caller, tenant))
+            return retry_all(stores.notifications, of_tenant, self._clock, limit=limit, after=after)
+
+        return self._access.call(retry)
 
     def cancel(self, notification_id: str, caller: Principal) -> Kept:
         """Let no open log be sent any more, except that an attempt under way is brought to its end.

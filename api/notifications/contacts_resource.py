@@ -11,14 +11,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.auth.principal import Principal
 from api.http.json_response import send_document
-from api.http.request_body import bad_parameters, errors_of, in_words, read_object
-from api.notifications.field_types import UserId, unknown_channel
+from api.http.request_body import bad_parameters, errors_of, read_object
+from api.notifications.field_types import unknown_channel
 from api.notifications.payloads import Contacts
 from api.notifications.tenants import read_tenant, tenant_to_read, tenant_to_write
 from api.openapi.bodies import UserContacts
 from api.problems import ParameterError
 from api.store_access import StoreAccess
 from core.notifications.addresses import BadAddress, normalised
+from core.notifications.values import UserId, in_words
 from core.stores import Stores
 from core.stores.keys import Scope
 

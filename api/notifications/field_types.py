@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,12 +15,6 @@ _LAST_INSTANT_MS: Final = 253_402_300_799_999  # the year 9999 is the last that 
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_LINE_BREAKS: Final = "\n\t\u2028\u2029"
-_UNREADABLE: Final = "\ufffd"
-_CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f"
-_LINE_PATTERN: Final = rf"^[^{_CONTROLS}\u2028\u2029]*[^\s{_CONTROLS}][^{_CONTROLS}\u2028\u2029]*$"
-ID_PATTERN: Final = rf"^[^{_CONTROLS}\u2028\u2029\ufffd]+$"
-_LINES_PATTERN: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]+$"
 _QUOTED: Final = 60
 
 
@@ -46,32 +39,6 @@ def unknown_channel(channel: str, known: frozenset[str]) -> str:
     """What is said of a `channel` that is none of `known`."""
     shown = channel if len(channel) <= _QUOTED else channel[:_QUOTED] + "…"
     return f"{shown!r} is not a channel here; there are {', '.join(sorted(known))}"
-
-
-def _printable(text: str) -> str:
-    text = text.replace("\r\n", "\n")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in "\n\t"):
-        raise ValueError("has control characters")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if any(character in _LINE_BREAKS for character in text):
-        raise ValueError("has line breaks or tabs")
-    return text
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is blank")
-    return text
-
-
-def _readable(text: str) -> str:
-    # Frameworks put it for bytes of a path that are not UTF-8, and so several paths would be one user.
-    if _UNREADABLE in text:
-        raise ValueError("is not UTF-8")
-    return text
 
 
 def _instant_text(value: object) -> object:
@@ -112,37 +79,7 @@ def _twice(items: Sequence[Any]) -> str | None:
     return f"each may be there once: {', '.join(twice)}" if twice else None
 
 
-Title = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200),
-    AfterValidator(_printable),
-    AfterValidator(_one_line),
-    AfterValidator(_not_blank),
-    Field(json_schema_extra={"pattern": _LINE_PATTERN}),
-]
-Message = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=4000),
-    AfterValidator(_printable),
-    AfterValidator(_not_blank),
-    Field(json_schema_extra={"pattern": _LINES_PATTERN}),
-]
-"""Text in lines and paragraphs."""
-UserId = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=128),
-    AfterValidator(_printable),
-    AfterValidator(_one_line),
-    AfterValidator(_readable),
-    Field(json_schema_extra={"pattern": ID_PATTERN}),
-]
-MerchantId = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=1024),
-    AfterValidator(_printable),
-    AfterValidator(_one_line),
-    Field(json_schema_extra={"pattern": ID_PATTERN}),
-]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text)]
 FutureInstant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(_to_come)]
 Distinct = AfterValidator(_each_once)
 Channels = Annotated[

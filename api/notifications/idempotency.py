@@ -13,6 +13,7 @@ from api.auth.principal import Principal
 from api.http.request_body import bad_parameters
 from api.problems import ParameterError, Problem, ProblemKind
 from core.notifications.model import derived_id
+from core.notifications.requests import id_of_request
 
 HEADER: Final = "Idempotency-Key"
 PATTERN: Final = "^[!-~]{1,255}$"
@@ -52,7 +53,7 @@ def known_id(req: falcon.Request, what: str) -> KnownId | None:
         raise bad_parameters([ParameterError(HEADER, "must be 1 to 255 visible ASCII characters")])
     caller: Principal = req.context.principal
     return KnownId(
-        new=derived_id("idempotency of a tenant", what, caller.tenant, key),
+        new=id_of_request(what, caller.tenant, key),
         earlier=derived_id("idempotency", what, caller.key_id or "", key),
         tenant=caller.tenant,
     )

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 import falcon
 
 from api.auth.principal import Principal
 from api.http.json_response import send_document
-from api.http.query_parameters import refuse_parameters
+from api.http.pagination import cursor_of, place_in
+from api.http.query_parameters import Findings, refuse_parameters
 from api.http.request_body import Nothing, bad_parameters, checked_payload, read_object
 from api.notifications.actions import Logs
 from api.notifications.field_types import Rules, instant_ms
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.listing import PATH, page, read_parameters
-from api.notifications.payloads import NewNotification, Retry
-from api.notifications.tenants import read_tenant, tenant_to_write
+from api.notifications.payloads import NewNotification, Retry, RetryAll
+from api.notifications.tenants import OfTenant, read_tenant, tenant_to_write
 from api.notifications.views import notification_view
+from api.openapi.bodies import RetriedNotifications
 from api.problems import ParameterError, Problem
 from api.store_access import StoreAccess
-from core.notifications.model import Notification, digest_of, new_id
+from core.notifications.asking import Wanted
+from core.notifications.events import LogStatus
+from core.notifications.model import Notification, new_id
+from core.notifications.requests import QUEUED_AFTER_MS, request_digest
 from core.notifications.texts import too_long
 from core.stores import Clock
 from core.stores.keys import Scope
-from core.stores.notifications import Kept
-
-_QUEUED_AFTER_MS: Final = 10_000  # until then the queue is trusted; after it the sweep sees to it
+from core.stores.notifications import Kept, LogFilter
 
 
 class NotificationsResource:
@@ -75,7 +78,7 @@ class NotificationsResource:
                 raise
         else:
             notification = _notification(repeated_id or new_id(), payload, now_ms, caller.key_id, tenant)
-            kept = self._access.call(lambda stores: stores.notifications.add(notification, now_ms + _QUEUED_AFTER_MS))
+            kept = self._access.call(lambda stores: stores.notifications.add(notification, now_ms + QUEUED_AFTER_MS))
             if _is_another(kept.notification, notification):
                 raise conflict()
             if any(log.state.is_open for log in kept.logs):
@@ -137,6 +140,47 @@ class RetryResource:
         send_document(resp, notification_view(kept))
 
 
+class RetryAllResource:
+    """Sending again all that is dead, unknown or printed, of a channel and of some days.
+
+    :param queue: is told of a notification that is due; must return at once.
+    """
+
+    def __init__(self, logs: Logs, queue: Callable[[str], None]) -> None:
+        self._logs = logs
+        self._queue = queue
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Let the logs that match a filter be sent again, those of the newest notifications first."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        asked = read_tenant(req.query_string, OfTenant)
+        payload = checked_payload(read_object(req), RetryAll, None)
+        wanted = Wanted(
+            LogFilter(frozenset(map(LogStatus, payload.statuses)), frozenset(payload.channels or ())),
+            merchants=caller.readable_merchants,
+            from_ms=None if payload.created_from is None else instant_ms(payload.created_from),
+            before_ms=None if payload.created_before is None else instant_ms(payload.created_before),
+        )
+        query = asked, *sorted(payload.statuses), "", *sorted(payload.channels or ()), wanted.from_ms, wanted.before_ms
+        findings, after = Findings(), None
+        if payload.cursor is not None:
+            after = place_in(payload.cursor, query, findings)
+            findings.raise_if_any()
+        retried = self._logs.retry_all(wanted, asked, caller, limit=payload.limit, after=after)
+        for notification_id in retried.channels:
+            self._queue(notification_id)
+        send_document(
+            resp,
+            RetriedNotifications(
+                notifications=len(retried.channels),
+                messages=retried.messages,
+                expired=retried.expired,
+                cursor=None if retried.after is None else cursor_of(retried.after, query),
+            ),
+        )
+
+
 class CancelResource:
     """Not sending what was not sent yet."""
 
@@ -178,8 +222,7 @@ def _is_another(kept: Notification, asked: Notification) -> bool:
 def _digest(payload: NewNotification) -> str:
     """Of what the payload means, so that it may be written differently."""
     expires_at_ms = _expiry_ms(payload)
-    texts = (payload.user_id, payload.title, payload.body, payload.locale, str(expires_at_ms))
-    return digest_of(*texts, *payload.channels)
+    return request_digest(payload.user_id, payload.title, payload.body, payload.locale, expires_at_ms, payload.channels)
 
 
 def _expiry_ms(payload: NewNotification) -> int | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool, ValidationInfo, field_validator
+from typing_extensions import TypeAliasType
 
 from api.http.request_body import Payload
-from api.notifications.field_types import Channels, Distinct, FutureInstant, MerchantId, Message, Title, UserId
+from api.notifications.field_types import Channels, Distinct, FutureInstant, Instant
 from api.openapi.bodies import Locale
 from core.calendar import Mode
+from core.notifications.values import MerchantId, Message, Title, UserId
+
+RetriableStatus = TypeAliasType("RetriableStatus", Literal["dead", "unknown", "printed"])
 
 
 class NewNotification(Payload):
@@ -38,6 +42,32 @@ class Retry(Payload):
     )
 
 
+class RetryAll(Payload):
+    """The messages to send again: all that match, also of other programs and days."""
+
+    statuses: Annotated[
+        tuple[RetriableStatus, ...],
+        Field(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}),
+        Distinct,
+    ] = Field(
+        description="Only messages with these statuses: `dead`, `unknown`, `printed`. A message that is `unknown` may "
+        "have arrived, and may then arrive twice."
+    )
+    channels: Channels | None = Field(default=None, description="Only messages over these channels. Without it: all.")
+    created_from: Instant | None = Field(
+        default=None, description="Only of notifications created then or later: RFC 3339 with an offset from UTC."
+    )
+    created_before: Instant | None = Field(
+        default=None, description="Only of notifications created before: RFC 3339 with an offset from UTC."
+    )
+    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
+        default=100, description="The number of notifications to look at, newest first."
+    )
+    cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
+        default=None, description="Where to go on: `cursor` of the response before, with the same filter."
+    )
+
+
 class Contacts(Payload):
     """All addresses of a user."""
 
@@ -50,13 +80,18 @@ class Contacts(Payload):
 
 
 class NewSubscription(Payload):
-    """A subscription of a user to summaries."""
+    """A subscription of a user to summaries. It has either `merchant_id` or `"all_merchants": true`."""
 
     user_id: UserId = Field(
         description="The user who receives them. Their addresses are those of `/api/users/{user_id}/contacts`."
     )
     merchant_id: MerchantId | None = Field(
-        default=None, description="The merchant. Without it: the summaries of all merchants together."
+        default=None, description="The merchant. Needed unless `all_merchants` is true; then it must be absent."
+    )
+    all_merchants: StrictBool = Field(
+        default=False,
+        validate_default=True,
+        description="True for the summaries of all merchants together, instead of those of one.",
     )
     modes: Annotated[
         tuple[Mode, ...], Field(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}), Distinct
@@ -65,3 +100,17 @@ class NewSubscription(Payload):
         description="The channels over which messages are sent, each once: `sms`, `email`, `telegram`, `webhook`."
     )
     locale: Locale = Field(default="fa", description="The language of the messages: `fa` or `en`.")
+
+    @field_validator("all_merchants")
+    @classmethod
+    def _either(cls, all_merchants: bool, info: ValidationInfo) -> bool:
+        if "merchant_id" not in info.data:  # which is itself wrong
+            return all_merchants
+        named = info.data["merchant_id"] is not None
+        if all_merchants and named:
+            raise ValueError("must not be true where merchant_id names one merchant")
+        if not all_merchants and not named:
+            raise ValueError(
+                "must be true, or merchant_id must name a merchant: it is not said whose summaries are wanted"
+            )
+        return all_merchants

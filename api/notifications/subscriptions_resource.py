@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import falcon
@@ -15,11 +16,12 @@ from api.notifications.idempotency import conflict, known_id
 from api.notifications.payloads import NewSubscription
 from api.notifications.subscription_listing import PATH, page, read_parameters
 from api.notifications.tenants import read_tenant, tenant_to_write
-from api.notifications.views import subscription_view
+from api.notifications.views import created_subscription_view, subscription_view
 from api.problems import Problem, ProblemKind
 from api.store_access import StoreAccess
 from core.calendar import Mode
 from core.notifications.model import new_id
+from core.notifications.reach import ReachWarning, subscribable_channels, subscription_warnings
 from core.notifications.subscribing import Subscribed, subscribe
 from core.stores import Clock, Stores
 from core.stores.keys import Scope
@@ -30,13 +32,14 @@ class SubscriptionsResource:
     """All subscriptions.
 
     :param access: the stores.
-    :param channels: over which something can be sent.
+    :param senders: the channels that something can be sent over, and what sends over each.
     :param clock: milliseconds since 1970 UTC.
     """
 
-    def __init__(self, access: StoreAccess, channels: frozenset[str], clock: Clock) -> None:
+    def __init__(self, access: StoreAccess, senders: Mapping[str, str], clock: Clock) -> None:
         self._access = access
-        self._channels = channels
+        self._senders = senders
+        self._channels = subscribable_channels(senders)
         self._clock = clock
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -58,7 +61,7 @@ class SubscriptionsResource:
         payload = checked_payload(read_object(req), NewSubscription, Rules(self._channels, now_ms))
         caller.require_merchant(payload.merchant_id)
 
-        def make(stores: Stores) -> Subscribed:
+        def make(stores: Stores) -> tuple[Subscribed, list[ReachWarning]]:
             repeated_id = None if known is None else known.current(lambda one_id: _tenant_of(stores, one_id))
             tenant = None if repeated_id is None or asked is not None else _tenant_of(stores, repeated_id)
             subscription = Subscription(
@@ -75,11 +78,12 @@ class SubscriptionsResource:
             as_new = replace(found.subscription, created_at_ms=now_ms, ended_at_ms=None)
             if known is not None and not found.there_was and as_new != subscription:
                 raise conflict()
-            return found
+            return found, subscription_warnings(stores, found.subscription, self._senders)
 
-        found = self._access.call(make)
+        found, warnings = self._access.call(make)
         kept = found.subscription
-        send_document(resp, subscription_view(kept), created_at=None if found.there_was else f"{PATH}/{kept.id}")
+        created_at = None if found.there_was else f"{PATH}/{kept.id}"
+        send_document(resp, created_subscription_view(kept, warnings), created_at=created_at)
 
     on_head = on_get
 

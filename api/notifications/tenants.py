@@ -48,13 +48,14 @@ class OfUser(Parameters):
     )
 
 
-def read_tenant(query_string: str) -> str | None:
+def read_tenant(query_string: str, model: type[OfUser] | type[OfTenant] = OfUser) -> str | None:
     """The tenant that a query names, if it does; it may have no other parameters.
 
+    :param model: what the tenant is named for.
     :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
     """
     findings = Findings()
-    parameters = checked(OfUser, fields_of(query_string, findings), findings)
+    parameters = checked(model, fields_of(query_string, findings), findings)
     findings.raise_if_any()
     assert parameters is not None  # because what is not checked has findings
     return parameters.tenant

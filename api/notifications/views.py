@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from api.openapi import bodies
 from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import Event
 from core.notifications.model import Notification, NotificationStatus
+from core.notifications.reach import ReachWarning
 from core.stores.notifications import Kept, Listed, Log
 from core.stores.subscriptions import Subscription
 
@@ -28,11 +31,22 @@ def subscription_view(subscription: Subscription) -> bodies.Subscription:
         tenant=subscription.tenant,
         user_id=subscription.user_id,
         merchant_id=subscription.merchant_id,
+        all_merchants=subscription.merchant_id is None,
         modes=list(subscription.modes),
         channels=list(subscription.channels),
         locale=subscription.locale,
         created_at=iso_instant(subscription.created_at_ms),
         ended_at=iso_instant_or_none(subscription.ended_at_ms),
+    )
+
+
+def created_subscription_view(
+    subscription: Subscription, warnings: Sequence[ReachWarning]
+) -> bodies.CreatedSubscription:
+    """A subscription that was asked for, with what may keep its messages from the user."""
+    return bodies.CreatedSubscription(
+        **dict(subscription_view(subscription)),
+        warnings=[bodies.SubscriptionWarning(code=warning.code, detail=warning.detail) for warning in warnings],
     )
 
 

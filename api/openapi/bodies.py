@@ -14,6 +14,7 @@ from typing_extensions import TypeAliasType, TypedDict  # pydantic takes no othe
 from core.calendar import CALENDAR_NAMES, Mode, periods
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
+from core.notifications.reach import WarningCode
 from core.stores import summaries
 from core.stores.keys import Scope
 
@@ -364,6 +365,17 @@ class Notifications(Body):
     next_cursor: NextCursor
 
 
+class RetriedNotifications(Body):
+    """What a retry by filter did."""
+
+    notifications: int = Field(ge=0, description="The number of notifications that are sent again.")
+    messages: int = Field(ge=0, description="The number of their messages: one for each channel.")
+    expired: int = Field(ge=0, description="The number of notifications left out because they have expired.")
+    cursor: str | None = Field(
+        description="There may be more: send the same request with this `cursor`. Null when all were looked at."
+    )
+
+
 class UserContacts(Body):
     """The addresses of a user."""
 
@@ -381,11 +393,28 @@ class Subscription(Body):
     tenant: str = Field(description="The tenant to which it belongs.")
     user_id: str = Field(description="The user who receives the summaries.")
     merchant_id: str | None = Field(description="The merchant; null for the summaries of all merchants together.")
+    all_merchants: bool = Field(description="True for the summaries of all merchants together.")
     modes: list[Mode] = Field(description="The periods after which a message is sent: each day, week or month.")
     channels: list[str] = Field(description="The channels over which messages are sent.")
     locale: Locale = Field(description="The language of the messages: `fa` or `en`.")
     created_at: Instant = Field(description="When it was created (UTC). Periods that ended earlier are not announced.")
     ended_at: Instant | None = Field(description="When it was ended (UTC); null while it is active.")
+
+
+class SubscriptionWarning(Body):
+    """Something that may keep messages from the user, as things are now."""
+
+    code: WarningCode = Field(
+        description="`unknown-merchant`: the merchant has no summaries. `channel-not-set-up`: nothing delivers "
+        "messages over the channel. `no-address`: the user has no address for a channel."
+    )
+    detail: str = Field(description="The warning in a sentence.")
+
+
+class CreatedSubscription(Subscription):
+    """A subscription and what may keep its messages from the user."""
+
+    warnings: list[SubscriptionWarning] = Field(description="Why the user may receive nothing; empty if all is set up.")
 
 
 class Subscriptions(Body):

@@ -6,14 +6,13 @@ from typing import Final
 
 from api.auth.session_resource import SignIn
 from api.http.request_body import Nothing
-from api.notifications.field_types import ID_PATTERN
 from api.notifications.idempotency import HEADER, PATTERN
 from api.notifications.listing import PATH as NOTIFICATIONS_PATH
 from api.notifications.listing import NotificationsParameters
-from api.notifications.payloads import Contacts, NewNotification, NewSubscription, Retry
+from api.notifications.payloads import Contacts, NewNotification, NewSubscription, Retry, RetryAll
 from api.notifications.subscription_listing import PATH as SUBSCRIPTIONS_PATH
 from api.notifications.subscription_listing import SubscriptionsParameters
-from api.notifications.tenants import OfUser
+from api.notifications.tenants import OfTenant, OfUser
 from api.openapi import bodies
 from api.openapi.operation import JSON, Operation, Tag, in_header, in_path
 from api.problems import ProblemKind
@@ -22,6 +21,7 @@ from api.summaries.merchants import MerchantsParameters
 from api.summaries.series import PATH as SUMMARY_PATH
 from api.summaries.series import SummaryParameters
 from core.notifications.model import KEPT_DAYS
+from core.notifications.values import ID_PATTERN
 from core.stores.keys import Scope
 
 OF_A_MERCHANT: Final = "merchant:{merchant_id}"
@@ -176,6 +176,22 @@ OPERATIONS: Final = (
         scopes=_NOTIFIES,
     ),
     Operation(
+        "retryNotifications",
+        f"{NOTIFICATIONS_PATH}/retry",
+        Tag.NOTIFICATIONS,
+        "Send all notifications again that match a filter",
+        "Sends messages again whose log has one of `statuses`, of the newest notifications first. At most `limit` "
+        "notifications are looked at; while the response has a `cursor`, send the same request with it to go on. "
+        "Announcements of summaries that the key may not read are left out.",
+        "The numbers of what is sent again.",
+        {JSON: bodies.RetriedNotifications},
+        method="POST",
+        parameters=OfTenant,
+        request=RetryAll,
+        problems=(*_WRITES, ProblemKind.STALE_CURSOR),
+        scopes=_NOTIFIES,
+    ),
+    Operation(
         "cancelNotification",
         f"{NOTIFICATIONS_PATH}/{{notification_id}}/cancel",
         Tag.NOTIFICATIONS,
@@ -228,11 +244,12 @@ OPERATIONS: Final = (
         "Subscribe a user to summaries",
         "After the end of each period the user receives a message with its sum and count. Periods that ended before "
         "the subscription, and later corrections, are not announced. The key must be allowed to read the summaries. "
-        "The merchant need not have transactions yet.\n\n"
+        'The body has either `merchant_id` or `"all_merchants": true`. The merchant need not have transactions yet, '
+        "nor the user an address, nor the channel a gateway: `warnings` name what is missing.\n\n"
         "Subscriptions may overlap: a user receives one message for each merchant, period and channel, in the language "
         "of the oldest subscription. A subscription belongs to the tenant, and outlives the key that created it.",
         "The subscription was created.",
-        {JSON: bodies.Subscription},
+        {JSON: bodies.CreatedSubscription},
         method="POST",
         status=201,
         header_parameters=_IDEMPOTENCY_KEY,

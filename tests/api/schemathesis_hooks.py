@@ -49,10 +49,16 @@ def _mend_query(query: dict[str, Any]) -> None:
 
 
 def _mend_body(body: dict[str, Any]) -> None:
-    """Let channels be those of the settings, addresses be some, and what expires do so in the future."""
+    """Let channels be those of the settings, addresses be some, and what expires do so in the future.
+
+    A subscription is to one merchant or to all. Cursors are left out.
+    """
     if body.get("channels"):
         only_channels = len(body) == 1  # of a notification that may have no others
         body["channels"] = list(_ADDRESSES)[: 1 if only_channels else len(body["channels"])]
+    if "modes" in body:
+        body["all_merchants"] = not isinstance(body.get("merchant_id"), str)
+    body.pop("cursor", None)
     if "contacts" in body:
         body["contacts"] = dict(list(_ADDRESSES.items())[: len(body["contacts"])])
     if body.get("expires_at"):

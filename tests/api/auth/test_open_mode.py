@@ -146,11 +146,32 @@ def test_that_holds_for_every_path_with_data(api: Api) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
     "content_type",
-    [None, "text/plain", "application/x-www-form-urlencoded", "text/json", "multipart/form-data; application/json"],
+    ["text/plain", "application/x-www-form-urlencoded", "text/json", "multipart/form-data; application/json"],
 )
-def test_a_write_that_is_not_json_is_refused(api: Api, method: str, content_type: str | None) -> None:
-    headers = {} if content_type is None else {"Content-Type": content_type}
+def test_a_write_that_is_not_json_is_refused(api: Api, method: str, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
     assert problem(api.ask("/api/me", method=method, headers=headers)) == (415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Length": "2"},
+        {"Transfer-Encoding": "chunked"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Referer": "https://evil.example/"},
+    ],
+    ids=str,
+)
+def test_a_write_without_a_type_is_refused_where_it_has_a_body_or_may_come_from_a_page(
+    api: Api, headers: dict[str, str]
+) -> None:
+    body = b"{}" if "Content-Length" in headers else None
+    answer = api.ask("/api/me", method="POST", headers=headers, body=body)
+    assert problem(answer) == (415, "unsupported-media-type")
+    assert problem(api.ask("/api/me", method="POST"))[0] == 405
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8"])

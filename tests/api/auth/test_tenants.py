@@ -22,7 +22,7 @@ from examples import NOW_MS
 from falcon import inspect
 from falcon.testing import Result
 from sales import published_in
-from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, happen
+from sending import NEW, NOTIFICATIONS, SUBSCRIPTIONS, happen, subscription
 
 from api.auth.api_keys import digest_of, new_token
 from api.auth.sessions import SESSION_COOKIE, SESSION_LIFETIME_S
@@ -66,6 +66,8 @@ class Rule(Enum):
     """It is about the user of that id of the caller's tenant."""
     MAKE = auto()
     """It makes something that belongs to the caller's tenant."""
+    ALL = auto()
+    """It changes all that belongs to the caller's tenant and matches a filter."""
 
 
 RULES: Final[Mapping[tuple[str, str], Rule]] = {
@@ -96,6 +98,7 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("PUT", "/api/users/{user_id}/contacts"): Rule.USER,
     ("POST", "/api/notifications/{notification_id}/cancel"): Rule.ROW,
     ("POST", "/api/notifications/{notification_id}/retry"): Rule.ROW,
+    ("POST", "/api/notifications/retry"): Rule.ALL,
     ("DELETE", "/api/subscriptions/{subscription_id}"): Rule.ROW,
 }
 """The rule of every route, by method and path, in the order in which they are walked: first those that only read."""
@@ -106,6 +109,10 @@ _WHATS: Final = {
     "/api/subscriptions/{subscription_id}": ("subscription",),
 }
 """What is asked for on these routes of one thing; on others it is a notification that was not sent yet."""
+_BODIES: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+    ("PUT", "/api/users/{user_id}/contacts"): {"contacts": {"sms": "+989351112233"}},
+    ("POST", "/api/notifications/retry"): {"statuses": ["unknown"]},
+}
 _CHANGES: Final = frozenset({"x-request-id", "date"})
 
 
@@ -203,7 +210,7 @@ def _add_things(url: str, owner: str, tenant: str) -> None:
             stores.subscriptions.add(
                 Subscription(_id(what, owner), merchant_id, user_id, *how, "fa", NOW_MS, tenant=tenant)
             )
-        for number, what in enumerate(("pending", "dead", "announcement", "of another merchant")):
+        for number, what in enumerate(("pending", "dead", "unknown", "announcement", "of another merchant")):
             notification = Notification(
                 _id(what, owner),
                 "sara",
@@ -212,12 +219,14 @@ def _add_things(url: str, owner: str, tenant: str) -> None:
                 ("sms",),
                 "fa",
                 NOW_MS + number,
-                announces=number > 1,
-                merchant_id=(None, None, MERCHANT, "shop-2")[number],
+                announces=number > 2,
+                merchant_id=(None, None, None, MERCHANT, "shop-2")[number],
                 tenant=tenant,
             )
             stores.notifications.add(notification, NOW_MS)
     happen(url, _id("dead", owner), "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
+    for what in ("unknown", "of another merchant"):  # the second of which few may read
+        happen(url, _id(what, owner), "sms", EventKind.ATTEMPT, EventKind.UNKNOWN, at_ms=NOW_MS)
 
 
 def _id(what: str, owner: str) -> str:
@@ -264,9 +273,9 @@ def test_a_key_of_a_tenant_learns_and_changes_nothing_of_others(
                 assert answer.status_code == 200, where
             case Rule.ROW if Scope.NOTIFICATIONS in kind.scopes and owner != kind.owner:
                 assert answer.status_code == 404, where
-            case Rule.LIST | Rule.USER | Rule.MAKE if "tenant=" in request.query and owner != kind.owner:
+            case Rule.LIST | Rule.USER | Rule.MAKE | Rule.ALL if "tenant=" in request.query and owner != kind.owner:
                 assert answer.status_code == 403, where
-            case Rule.LIST | Rule.USER | Rule.MAKE if kind.sees:
+            case Rule.LIST | Rule.USER | Rule.MAKE | Rule.ALL if kind.sees:
                 assert answer.status_code in (200, 201), where
 
     after, tenant = everybody.tables(), OWNERS[kind.owner]
@@ -367,11 +376,10 @@ def _requests_of(route: tuple[str, str], rule: Rule, owner: str, whose: str) -> 
             for what in _WHATS.get(path, ("pending", "announcement")):
                 filled = path.format(notification_id=_id(what, owner), subscription_id=_id(what, owner))
                 yield Request(filled, body=None if method == "GET" else {})
-        case Rule.USER:
-            body = {"contacts": {"sms": "+989351112233"}} if method == "PUT" else None
-            yield from (Request(contacts_of("sara"), query, body) for query in ("", whose))
+        case Rule.USER | Rule.ALL:
+            yield from (Request(path.format(user_id="sara"), query, _BODIES.get(route)) for query in ("", whose))
         case Rule.MAKE:
-            body = NEW | {"channels": ["sms"]} if path == NOTIFICATIONS else SUBSCRIPTION | {"merchant_id": MERCHANT}
+            body = NEW | {"channels": ["sms"]} if path == NOTIFICATIONS else subscription(MERCHANT)
             for query, number in (("", 1), (whose, 2), ("", 1)):
                 yield Request(path, query, body, f"{owner} {number}".replace(" ", "-"))
             if path == SUBSCRIPTIONS:  # whose ids follow from what they say

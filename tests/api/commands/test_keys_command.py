@@ -163,3 +163,35 @@ def test_revoking_what_is_no_key_fails_in_one_sentence(tmp_path: Path) -> None:
 def test_only_add_makes_a_store(tmp_path: Path, verb: tuple[str, ...]) -> None:
     assert "there is no store" in failure(keys(tmp_path, *verb), 1)
     assert not (tmp_path / "summaries.db").exists()
+
+
+def test_a_key_may_expire_and_the_list_shows_when_and_when_it_was_last_used(tmp_path: Path) -> None:
+    made = keys(tmp_path, "add", "a", "--summaries", "--expires", "2990-01-31T03:30+03:30", "--json")
+    key = json.loads(made.stdout)
+    assert (key["expires_at"], key["last_used_at"]) == ("2990-01-31T00:00:00.000Z", None)
+    assert "It expires at 2990-01-31T00:00:00Z." in made.stderr
+    keys(tmp_path, "add", "b", "--summaries")
+    with open_stores(sqlite_url(tmp_path), timeout_s=10) as stores:
+        stores.key_uses.note({key["id"]: 1_719_230_400_000})
+    listed = json.loads(keys(tmp_path, "list", "--json").stdout)["keys"]
+    assert {one["name"]: (one["expires_at"], one["last_used_at"]) for one in listed} == {
+        "a": ("2990-01-31T00:00:00.000Z", "2024-06-24T12:00:00.000Z"),
+        "b": (None, None),
+    }
+    header, *lines = keys(tmp_path, "list").stdout.splitlines()
+    at = [header.index(column) for column in ("expires", "last used", "revoked")]
+    (of_a,) = [line for line in lines if line.startswith(key["id"])]
+    assert [of_a[start:].split()[0] for start in at] == ["2990-01-31T00:00:00Z", "2024-06-24T12:00:00Z", "-"]
+
+
+def test_a_span_is_counted_from_now(tmp_path: Path) -> None:
+    keys(tmp_path, "add", "a", "--summaries", "--expires", "90d")
+    (key,) = kept(tmp_path)
+    assert key.expires_at_ms is not None
+    assert key.expires_at_ms - key.created_at_ms == 90 * 86_400_000
+
+
+@pytest.mark.parametrize("expires", ["2020-01-01", "soon", "0d"])
+def test_a_key_that_would_never_be_valid_is_refused(tmp_path: Path, expires: str) -> None:
+    assert "--expires" in failure(keys(tmp_path, "add", "a", "--summaries", "--expires", expires), 2)
+    assert list(tmp_path.iterdir()) == []

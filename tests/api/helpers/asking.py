@@ -32,7 +32,7 @@ Query = str | Mapping[str, str]
 T = TypeVar("T")
 
 _TIMEOUT_S = 60
-_IN_BACKGROUND = ("CurrentPublication._ask_store", "Lookups._read_again")
+_IN_BACKGROUND = ("CurrentPublication._ask_store", "Lookups._read_again", "_KeyUses._write")
 
 
 @cache
@@ -213,11 +213,12 @@ def add_key(
     *,
     name: str = "client",
     tenant: str | None = None,
+    expires_at_ms: int | None = None,
 ) -> str:
     """Make a key; returns its token."""
     key_id, token = new_token()
     allowed = frozenset(scopes), frozenset(merchants)
-    key = ApiKey(key_id, name, digest_of(token), *allowed, NOW_MS, tenant_name=tenant)
+    key = ApiKey(key_id, name, digest_of(token), *allowed, NOW_MS, tenant_name=tenant, expires_at_ms=expires_at_ms)
     with open_stores(store_url, timeout_s=10) as stores:
         stores.keys.add(key)
     return token

@@ -19,7 +19,12 @@ NEW: Final[dict[str, Any]] = {
     "body": "یک خط\nو یکی دیگر",
     "channels": ["sms", "email"],
 }
-SUBSCRIPTION: Final[dict[str, Any]] = {"user_id": "sara", "modes": ["daily"], "channels": ["sms"]}
+SUBSCRIPTION: Final[dict[str, Any]] = {
+    "user_id": "sara",
+    "all_merchants": True,
+    "modes": ["daily"],
+    "channels": ["sms"],
+}
 JSON: Final = {"Content-Type": "application/json"}
 
 _LEASE_MS: Final = 120_000
@@ -28,6 +33,12 @@ _LEASE_MS: Final = 120_000
 def contacts_of(user_id: str) -> str:
     """The path of the contacts of a user whose id needs no encoding."""
     return f"/api/users/{user_id}/contacts"
+
+
+def subscription(merchant_id: str | None = None, **changes: Any) -> dict[str, Any]:
+    """The body of a subscription to the summaries of that merchant, or of all together."""
+    whose = {"all_merchants": True} if merchant_id is None else {"all_merchants": False, "merchant_id": merchant_id}
+    return SUBSCRIPTION | whose | changes
 
 
 def send(

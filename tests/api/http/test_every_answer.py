@@ -35,7 +35,7 @@ def requests() -> Iterator[tuple[str, dict[str, Any], int]]:
     yield SUMMARY, {"query": QUERY + "&merchant_id=nobody"}, 404
     yield SUMMARY, {"method": "POST", "headers": {"Content-Type": "application/json"}}, 405
     yield SUMMARY, {"method": "POST", "headers": {"Content-Length": "99999999"}}, 413
-    yield SUMMARY, {"method": "POST"}, 415
+    yield SUMMARY, {"method": "POST", "headers": {"Content-Type": "text/plain"}}, 415
     for path in (MERCHANTS, "/api/me", "/api/status", "/healthz", "/readyz", "/metrics", "/"):
         yield path, {}, 200
     for path in (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from asking import Api, add_key, problem
 from examples import NOW_MS
-from sending import NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, happen, send
+from sending import NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, happen, send, subscription
 
 from core.notifications.events import EventKind
 from core.notifications.model import Notification, new_id
@@ -108,7 +108,7 @@ def test_contacts_of_who_is_told_of_other_merchants_are_not_replaced(
 ) -> None:
     path, mine, other = contacts_of("sara"), {"sms": "+989123456789"}, {"sms": "+989351112233"}
     whose = "tenant=acme"
-    subscribed = send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"merchant_id": merchant_id}, whose, key=everything)
+    subscribed = send(api, SUBSCRIPTIONS, subscription(merchant_id), whose, key=everything)
     send(api, path, {"contacts": mine}, whose, method="PUT", key=everything)
 
     refused = send(api, path, {"contacts": other}, method="PUT", key=key)
@@ -120,7 +120,7 @@ def test_contacts_of_who_is_told_of_other_merchants_are_not_replaced(
 
 
 def test_contacts_of_who_is_told_of_one_s_own_merchant_are_replaced(api: Api, key: str) -> None:
-    send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"merchant_id": "tea-house"}, key=key)
+    send(api, SUBSCRIPTIONS, subscription("tea-house"), key=key)
 
     answer = send(api, contacts_of("sara"), {"contacts": {"sms": "+989123456789"}}, method="PUT", key=key)
 

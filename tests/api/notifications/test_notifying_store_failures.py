@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from asking import Api, problem
-from sending import NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, happen, made, send
+from sending import NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, happen, made, send
 
 from api.auth.api_keys import new_token
 from core.notifications.events import EventKind
@@ -65,7 +65,7 @@ def test_a_request_that_the_store_failed_is_repeated_safely(impatient: _Impatien
 )
 def test_no_other_write_is_half_done(impatient: _Impatient, url: str, path: str, method: str) -> None:
     body = {
-        SUBSCRIPTIONS: {"user_id": "sara", "modes": ["daily"], "channels": ["sms"]},
+        SUBSCRIPTIONS: SUBSCRIPTION,
         contacts_of("sara"): {"contacts": {"sms": "09123456789"}},
     }[path]
     with _locked(url):

@@ -122,12 +122,12 @@ def test_json_may_name_its_charset(api: Api) -> None:
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
-def test_a_request_without_a_body_needs_no_type_with_a_key_and_json_on_an_open_server(
+def test_a_request_without_a_body_needs_no_type_with_a_key_and_on_an_open_server(
     api: Api, url: str, action: str
 ) -> None:
     path = f"{NOTIFICATIONS}/{made(api)}/{action}"
     expected = {"retry": 409, "cancel": 200}[action]
-    assert problem(api.ask(path, method="POST")) == (415, "unsupported-media-type")
+    assert api.ask(path, method="POST").status_code == expected
     assert api.ask(path, method="POST", headers=JSON).status_code == expected
     token = add_key(url, [Scope.NOTIFICATIONS])
     api.moment.pass_by()

@@ -8,7 +8,8 @@ import pytest
 from asking import Api, add_key, problem, wrong
 from examples import NOW_MS
 from falcon.testing import Result
-from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, send
+from sales import publish
+from sending import NEW, NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, send, subscription
 
 from core.instants import iso_instant
 from core.stores import open_stores
@@ -16,11 +17,11 @@ from core.stores.keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
 
-_FULL = SUBSCRIPTION | {"merchant_id": "tea/خانه", "modes": ["monthly", "daily"], "locale": "en", "channels": ["email"]}
+_FULL = subscription("tea/خانه", modes=["monthly", "daily"], locale="en", channels=["email"])
 
 
 def _subscribe(api: Api, *, key: str | None = None, repeatable: str | None = None, **changes: Any) -> Result:
-    return send(api, SUBSCRIPTIONS, SUBSCRIPTION | changes, key=key, repeatable=repeatable)
+    return send(api, SUBSCRIPTIONS, subscription(**changes), key=key, repeatable=repeatable)
 
 
 def _listed(api: Api, query: str = "", key: str | None = None) -> list[str]:
@@ -36,15 +37,76 @@ def test_a_subscription_is_kept_and_found_where_it_says(store_url: str) -> None:
     assert made.status_code == 201
     assert made.headers["location"] == f"{SUBSCRIPTIONS}/{made.json['id']}"
     told = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"], "tenant": "operator"}
-    assert made.json == _FULL | told | {"modes": ["daily", "monthly"]}
-    assert api.ask(made.headers["location"]).json == made.json
-    assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [made.json], "next_cursor": None}
+    kept = _FULL | told | {"modes": ["daily", "monthly"]}
+    assert made.json == kept | {"warnings": made.json["warnings"]}
+    assert api.ask(made.headers["location"]).json == kept
+    assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [kept], "next_cursor": None}
 
 
-def test_without_a_merchant_it_is_of_all_together_in_persian(api: Api) -> None:
-    made = _subscribe(api).json
+def test_of_all_merchants_it_is_when_it_says_so_and_in_persian_by_default(api: Api) -> None:
+    made = _subscribe(api, all_merchants=True).json
 
-    assert (made["merchant_id"], made["locale"]) == (None, "fa")
+    assert (made["merchant_id"], made["all_merchants"], made["locale"]) == (None, True, "fa")
+
+
+@pytest.mark.parametrize(
+    ("whose", "parameter", "detail"),
+    [
+        ({}, "all_merchants", "must be true, or merchant_id must name a merchant"),
+        ({"all_merchants": False}, "all_merchants", "must be true, or merchant_id must name a merchant"),
+        ({"merchant_id": None}, "all_merchants", "must be true, or merchant_id must name a merchant"),
+        ({"merchant_id": "x", "all_merchants": True}, "all_merchants", "must not be true where merchant_id names one"),
+        ({"all_merchants": "true"}, "all_merchants", "must be true or false"),
+        ({"all_merchants": 1}, "all_merchants", "must be true or false"),
+        ({"all_merchants": None}, "all_merchants", "must be true or false"),
+        ({"merchant_id": 7}, "merchant_id", "must be text"),
+    ],
+    ids=str,
+)
+def test_whose_summaries_it_is_to_must_be_said_in_one_way(
+    api: Api, whose: dict[str, Any], parameter: str, detail: str
+) -> None:
+    body = {"user_id": "sara", "modes": ["daily"], "channels": ["sms"], **whose}
+    told = wrong(send(api, SUBSCRIPTIONS, body))
+
+    assert told.keys() == {parameter}
+    assert told[parameter].startswith(detail)
+    assert _listed(api) == []
+
+
+def _codes(answer: Result) -> list[str]:
+    return [warning["code"] for warning in answer.json["warnings"]]
+
+
+def test_what_may_keep_messages_from_the_user_is_warned_of_and_nothing_once_all_is_set_up(url: str) -> None:
+    publish(url)
+    api = Api(url, {"notify_senders": "sms=kavenegar,email=print"})
+    first = _subscribe(api, merchant_id="nobody", channels=["sms", "email", "webhook"])
+    assert first.status_code == 201
+    assert first.json["warnings"] == [
+        {
+            "code": "unknown-merchant",
+            "detail": "There are no summaries of merchant 'nobody': nobody is notified until there are.",
+        },
+        {
+            "code": "channel-not-set-up",
+            "detail": "Messages over email are only logged, and reach nobody: its sender in NOTIFY_SENDERS is print.",
+        },
+        {
+            "code": "channel-not-set-up",
+            "detail": "Nothing is sent over webhook until NOTIFY_SENDERS names a sender for it.",
+        },
+        {
+            "code": "no-address",
+            "detail": "User sara has no address for sms, email, webhook: nothing is sent there before there is one.",
+        },
+    ]
+    assert _codes(_subscribe(api, channels=["sms"])) == ["no-address"]
+    send(api, contacts_of("sara"), {"contacts": {"sms": "09121234567"}}, method="PUT")
+    again = _subscribe(api, channels=["sms"])
+    assert (again.status_code, _codes(again)) == (200, [])
+    assert _codes(_subscribe(api, channels=["sms"], merchant_id="shop-1")) == []
+    assert set(wrong(_subscribe(api, channels=["fax"]))) == {"channels"}
 
 
 def test_the_same_again_is_the_one_there_is_and_not_a_second_that_tells_twice(api: Api) -> None:
@@ -190,7 +252,7 @@ def test_subscriptions_to_other_summaries_are_nobody_s_business(api: Api, url: s
     everything = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
     token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
     mine, *others = (
-        send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"merchant_id": merchant_id}, "tenant=acme", key=everything)
+        send(api, SUBSCRIPTIONS, subscription(merchant_id), "tenant=acme", key=everything)
         for merchant_id in ("tea-house", "book-market", None)
     )
 

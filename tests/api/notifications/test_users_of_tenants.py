@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from asking import Api, add_key, problem, wrong
 from examples import NOW_MS
-from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, send
+from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, send, subscription
 
 from core.notifications.model import Notification, derived_id, digest_of
 from core.stores import open_stores
@@ -64,7 +64,7 @@ def test_what_the_operator_sends_never_goes_to_a_user_whom_a_tenant_has_made_bef
 
 
 def test_a_user_who_is_only_subscribed_is_one_of_the_tenant_too(api: Api, acme: str) -> None:
-    send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"merchant_id": "tea-house"}, key=acme)
+    send(api, SUBSCRIPTIONS, subscription("tea-house"), key=acme)
     assert "acme" in wrong(send(api, _SARA, {"contacts": _MINE}, method="PUT"))["tenant"]
 
 

@@ -1,0 +1,145 @@
+"""``POST /api/notifications/retry``: all that matches a filter is sent again, within bounds and rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from asking import Api, add_key, problem, wrong
+from examples import NOW_MS
+from sending import NOTIFICATIONS, happen, made, send
+
+from core.instants import iso_instant
+from core.notifications.events import EventKind
+from core.notifications.model import Notification, derived_id
+from core.stores import open_stores
+from core.stores.keys import Scope
+
+pytest_plugins = ["notifications_fixtures"]
+
+RETRY = f"{NOTIFICATIONS}/retry"
+_ATTEMPT, _DEAD, _UNKNOWN, _PRINTED = EventKind.ATTEMPT, EventKind.DEAD, EventKind.UNKNOWN, EventKind.PRINTED
+_SECOND_MS = 1000
+
+
+@pytest.fixture
+def ids(api: Api, url: str, queued: list[str]) -> list[str]:
+    """Five notifications, made a second apart, whose SMS are dead, and e-mails unknown."""
+    found = []
+    for number in range(5):
+        api.clock = lambda number=number: NOW_MS + number * _SECOND_MS  # type: ignore[misc]
+        found.append(made(api))
+        for channel, end in (("sms", _DEAD), ("email", _UNKNOWN)):
+            happen(url, found[-1], channel, _ATTEMPT, end, at_ms=NOW_MS)
+    queued.clear()
+    return found
+
+
+def _retry(api: Api, query: str = "", *, key: str | None = None, **body: Any) -> Any:
+    answer = send(api, RETRY, body, query, key=key)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def _statuses(api: Api, notification_id: str) -> list[str]:
+    return [log["status"] for log in api.ask(f"{NOTIFICATIONS}/{notification_id}").json["logs"]]
+
+
+def test_the_messages_of_a_status_are_sent_again_and_counted_and_no_others(
+    api: Api, ids: list[str], queued: list[str]
+) -> None:
+    assert _retry(api, statuses=["printed"]) == {"notifications": 0, "messages": 0, "expired": 0, "cursor": None}
+    assert _retry(api, statuses=["dead"]) == {"notifications": 5, "messages": 5, "expired": 0, "cursor": None}
+    assert queued == ids[::-1]
+    assert {tuple(_statuses(api, one)) for one in ids} == {("pending", "unknown")}
+    assert _retry(api, statuses=["dead", "unknown"])["messages"] == 5
+    assert _retry(api, statuses=["dead", "unknown"])["messages"] == 0
+
+
+def test_a_channel_and_an_interval_narrow_it(api: Api, ids: list[str]) -> None:
+    interval = {
+        "created_from": iso_instant(NOW_MS + _SECOND_MS),
+        "created_before": "2024-06-24T15:30:03+03:30",  # three seconds after the first
+    }
+    assert _retry(api, statuses=["dead", "unknown"], channels=["email"], **interval)["messages"] == 2
+    assert [_statuses(api, one) for one in ids] == [
+        ["dead", "unknown"],
+        ["dead", "pending"],
+        ["dead", "pending"],
+        ["dead", "unknown"],
+        ["dead", "unknown"],
+    ]
+    assert _retry(api, statuses=["dead"], channels=["fax"])["notifications"] == 0
+
+
+def test_at_most_so_many_are_looked_at_and_a_cursor_leads_on_past_what_has_expired(
+    api: Api, ids: list[str], url: str
+) -> None:
+    api.clock = lambda: NOW_MS + 10 * _SECOND_MS
+    expiring = made(api, expires_at=iso_instant(NOW_MS + 20 * _SECOND_MS))
+    happen(url, expiring, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
+    api.clock = lambda: NOW_MS + 30 * _SECOND_MS
+    asked: dict[str, Any] = {"statuses": ["dead"], "limit": 2}
+    told = []
+    while True:
+        told.append(_retry(api, **asked))
+        if (cursor := told[-1]["cursor"]) is None:
+            break
+        asked["cursor"] = cursor
+    assert [(page["notifications"], page["expired"]) for page in told] == [(1, 1), (2, 0), (2, 0), (0, 0)]
+    assert _statuses(api, expiring)[0] == "dead"
+    assert set(wrong(send(api, RETRY, {"statuses": ["unknown"], "limit": 2, "cursor": asked["cursor"]}))) == {"cursor"}
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({}, "statuses"),
+        ({"statuses": []}, "statuses"),
+        ({"statuses": ["dead", "dead"]}, "statuses"),
+        ({"statuses": ["dead", "success"]}, "statuses.1"),
+        ({"statuses": ["dead"], "channels": []}, "channels"),
+        ({"statuses": ["dead"], "created_from": "2024-06-24", "created_before": 1}, "created_from created_before"),
+        ({"statuses": ["dead"], "limit": 0, "cursor": "", "x": 1}, "limit cursor x"),
+        ({"statuses": ["dead"], "limit": 1001}, "limit"),
+        ({"statuses": ["dead"], "limit": "5"}, "limit"),
+        ({"statuses": ["dead"], "cursor": "x"}, "cursor"),
+    ],
+    ids=str,
+)
+def test_a_wrong_filter_is_told_and_nothing_is_sent_again(
+    api: Api, ids: list[str], queued: list[str], body: dict[str, Any], names: str
+) -> None:
+    assert set(wrong(send(api, RETRY, body))) == set(names.split())
+    assert queued == []
+
+
+def test_it_needs_a_body_and_the_scope(api: Api, url: str) -> None:
+    assert problem(api.ask(RETRY, method="POST", key=add_key(url, [Scope.NOTIFICATIONS]))) == (
+        415,
+        "unsupported-media-type",
+    )
+    refused = send(api, RETRY, {"statuses": ["dead"]}, key=add_key(url, [Scope.SUMMARIES]))
+    assert problem(refused) == (403, "out-of-scope")
+
+
+def test_nothing_of_another_tenant_nor_announcements_of_other_merchants_are_sent_again(api: Api, url: str) -> None:
+    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
+    add_key(url, [Scope.NOTIFICATIONS], tenant="other")
+    with open_stores(url, timeout_s=10) as stores:
+        for number, (tenant, merchant_id) in enumerate(
+            (("acme", None), ("acme", "tea-house"), ("acme", "book-market"), ("other", None), ("operator", None))
+        ):
+            one = Notification(
+                derived_id(str(number)), "sara", "title", "body", ("sms",), "en", NOW_MS,
+                announces=merchant_id is not None, merchant_id=merchant_id, tenant=tenant,
+            )  # fmt: skip
+            stores.notifications.add(one, NOW_MS)
+    for number in range(5):
+        happen(url, derived_id(str(number)), "sms", _ATTEMPT, _PRINTED, at_ms=NOW_MS)
+
+    assert problem(send(api, RETRY, {"statuses": ["printed"]}, "tenant=other", key=token)) == (403, "out-of-scope")
+    assert _retry(api, key=token, statuses=["printed"])["notifications"] == 2
+    assert _retry(api, "tenant=other", statuses=["printed"])["notifications"] == 1
+    assert set(wrong(send(api, RETRY, {"statuses": ["printed"]}, "tenant=x"))) == {"tenant"}
+    assert _retry(api, statuses=["printed"])["notifications"] == 2
