@@ -138,6 +138,13 @@ def _no_number(name: str) -> NoReturn:
 def errors_of(error: ValidationError) -> list[ParameterError]:
     """Everything that `error` says of a body."""
     details = error.errors(include_url=False, include_input=False)
+    places = [detail["loc"] for detail in details]
+    # A list of which every item is wrong is called too short as well.
+    details = [
+        detail
+        for detail, place in zip(details, places, strict=True)
+        if detail["type"] != "too_short" or not any(place == other[: len(place)] != other for other in places)
+    ]
     return [ParameterError(_where(detail), in_words(detail)) for detail in details[:_MOST_ERRORS]]
 
 

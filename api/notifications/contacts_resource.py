@@ -131,5 +131,5 @@ def _address(channel: str, address: object, channels: frozenset[str]) -> str:
     if channel not in channels:
         raise BadAddress(unknown_channel(channel, channels))
     if not isinstance(address, str):
-        raise BadAddress("it must be text")
+        raise BadAddress("it must be text, in quotes")
     return normalised(channel, address)

@@ -85,7 +85,7 @@ def in_words(error: ErrorDetails) -> str:
 _WORDS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "missing": lambda context: "is needed",
     "extra_forbidden": lambda context: "is not known here",
-    "string_type": lambda context: "must be text",
+    "string_type": lambda context: "must be text, in quotes",
     "string_unicode": lambda context: "is no Unicode text",
     "tuple_type": lambda context: "must be a list",
     "dict_type": lambda context: "must be an object",

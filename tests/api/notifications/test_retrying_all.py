@@ -97,7 +97,7 @@ def test_at_most_so_many_are_looked_at_and_a_cursor_leads_on_past_what_has_expir
         ({}, "statuses"),
         ({"statuses": []}, "statuses"),
         ({"statuses": ["dead", "dead"]}, "statuses"),
-        ({"statuses": ["dead", "success"]}, "statuses.1"),
+        ({"statuses": ["success", 1]}, "statuses.0 statuses.1"),
         ({"statuses": ["dead"], "channels": []}, "channels"),
         ({"statuses": ["dead"], "created_from": "2024-06-24", "created_before": 1}, "created_from created_before"),
         ({"statuses": ["dead"], "limit": 0, "cursor": "", "x": 1}, "limit cursor x"),

@@ -59,7 +59,7 @@ def test_of_all_merchants_it_is_when_it_says_so_and_in_persian_by_default(api: A
         ({"all_merchants": "true"}, "all_merchants", "must be true or false"),
         ({"all_merchants": 1}, "all_merchants", "must be true or false"),
         ({"all_merchants": None}, "all_merchants", "must be true or false"),
-        ({"merchant_id": 7}, "merchant_id", "must be text"),
+        ({"merchant_id": 7}, "merchant_id", "must be text, in quotes"),
     ],
     ids=str,
 )

@@ -31,6 +31,10 @@ class Block:
     language: str
     text: str
 
+    def follows(self, block: Block) -> bool:
+        """Whether it stands below `block` with nothing but an empty line between them."""
+        return self.line <= block.line + block.text.count("\n") + 3
+
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
 

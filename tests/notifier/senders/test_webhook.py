@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +108,27 @@ def test_an_announcement_carries_its_figures_for_programs(merchant_id: str | Non
         "currency": "IRR",
         "scale": 2,
     }
+
+
+def test_the_example_of_the_documents_is_what_is_posted() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text()
+    found = re.search(r"## Webhooks\n.*?```json\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    example = json.loads(found[1])
+    told = example["announcement"]
+    bounds_ms = (_ms(told["period_start"]), _ms(told["period_end"]))
+    figures = told["amount"], told["count"], told["currency"], told["scale"]
+    totals = AnnouncedTotals(Mode(told["mode"]), told["key"], *bounds_ms, *figures)
+    with sender_at(answers(204)) as (sender, server):
+        send_to(
+            sender, server.url, id=example["id"], title=example["title"], body=example["body"],
+            created_at_ms=_ms(example["created_at"]), announced=totals, merchant_id=told["merchant_id"],
+        )  # fmt: skip
+    assert server.requests[0].json == example
+
+
+def _ms(instant: str) -> int:
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
 
 
 def test_a_message_is_signed_so_that_its_receiver_can_tell() -> None:
