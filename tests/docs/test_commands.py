@@ -20,6 +20,7 @@ from pymongo import MongoClient
 from sandbox import STORE, Sandbox, prepared
 
 from bench.mongo_urls import with_database
+from core.stores import open_stores
 
 LANGUAGES: Final = {"sh", "json", "ini", "cron", "yaml", "python", "diff", "mermaid", "js"}
 ELSEWHERE: Final = "docs/extending.md"
@@ -77,11 +78,14 @@ def test_the_readme_works_in_its_order_on_the_one_store_that_it_names(sandbox: S
                 if commands(block)[0].startswith(".venv/bin/python -m api "):
                     running.enter_context(newcomer.serving(commands(block)[0]))
                 _run(newcomer, block, following)
-        stores = {newcomer.variables["STORE_URL"], STORE}
-    assert stores == {STORE}
-    said = json.loads(newcomer.run(".venv/bin/python -m notifier status --json"))
-    printed = {channel["channel"]: channel["pending"] + channel["printed"] for channel in said["channels"]}
-    assert (printed["sms"], printed["email"]) == (1, 1), "the message of the page is in this store"
+    assert newcomer.variables["STORE_URL"] == STORE
+    with open_stores(f"sqlite:///{sandbox.folder}/demo/summaries.db", timeout_s=10) as stores:
+        (sent,) = [
+            found.notification for found in stores.notifications.listed(limit=10) if found.notification.title == "Hello"
+        ]
+        assert stores.contacts.get(sent.user_id).keys() >= {*sent.channels}, "all of the page is in one store"
+        assert [found.user_id for found in stores.subscriptions.all()] == [sent.user_id]
+        assert "trial" in {key.name for key in stores.keys.all()}
 
 
 def test_the_commands_that_make_demo_ends_with_work(sandbox: Sandbox) -> None:
