@@ -84,7 +84,7 @@ def test_the_readme_works_in_its_order_on_the_one_store_that_it_names(sandbox: S
             found.notification for found in stores.notifications.listed(limit=10) if found.notification.title == "Hello"
         ]
         assert stores.contacts.get(sent.user_id).keys() >= {*sent.channels}, "all of the page is in one store"
-        assert [found.user_id for found in stores.subscriptions.all()] == [sent.user_id]
+        assert sent.user_id in {found.user_id for found in stores.subscriptions.all()}
         assert "trial" in {key.name for key in stores.keys.all()}
 
 
