@@ -88,10 +88,7 @@ class KeyRing:
     def fresh(self, key_id: str) -> ApiKey | None:
         """The valid key of `key_id`, the same object each time, if it was read a moment ago."""
         key = self._keys.fresh(key_id)
-        if key is None or key.revoked_at_ms is not None:
-            return None
-        # The clock is read only where it matters: this is asked for each request that is answered from the cache.
-        return None if key.expires_at_ms is not None and key.has_expired(self._clock()) else key
+        return key if key is not None and key.is_valid(self._clock()) else None
 
     async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
         """The caller that `token` stands for, or None when no valid key has it.

@@ -108,7 +108,7 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
                 raise ServiceError(
                     f"there is no key {redacted(key_id)}", "python -m api keys list shows the ids of all keys."
                 ) from None
-            left = sum(other.revoked_at_ms is None and not other.has_expired(now_ms) for other in stores.keys.all())
+            left = sum(other.is_valid(now_ms) for other in stores.keys.all())
             last_used_ms = stores.key_uses.all().get(key_id)
         if as_json:
             print_json(_as_json(revoked, last_used_ms))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from api.server.address import Address
 from core.errors import StoreError, StoreMissing
 from core.settings import Settings
-from core.stores import open_stores
+from core.stores import open_stores, wall_clock_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class StartupReport:
     :param state: what is there, in a sentence without its full stop.
     :param hint: what the operator can do about that, or an empty string.
     :param open_loopback: whether programs on this host are served without a key.
-    :param has_keys: whether there is a key that is not revoked; None while the store does not answer.
+    :param has_keys: whether there is a key that is neither revoked nor expired; None while the store does not answer.
     """
 
     store: str
@@ -56,7 +56,7 @@ def startup_report(settings: Settings) -> StartupReport:
     store, is_open = _without_password(settings.store_url), settings.api_access == "open-loopback"
     try:
         with open_stores(settings.store_url, timeout_s=settings.api_store_timeout_s, create=False) as stores:
-            has_keys = any(key.revoked_at_ms is None for key in stores.keys.all())
+            has_keys = any(key.is_valid(wall_clock_ms()) for key in stores.keys.all())
             published = stores.summaries.published()
     except StoreMissing as error:
         return StartupReport(store, "nothing was built there yet", error.hint, is_open, False)

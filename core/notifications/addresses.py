@@ -143,5 +143,3 @@ _FORMS: Final[Mapping[str, Callable[[str], str]]] = {
     "telegram": _telegram_chat,
     "webhook": _webhook_url,
 }
-BUILT_IN_CHANNELS: Final = frozenset(_FORMS)
-"""The channels for which the program brings senders."""

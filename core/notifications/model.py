@@ -17,6 +17,9 @@ from core.tenants import OPERATOR
 KEPT_DAYS: Final = 15
 """For so many days after its end whatever came with an Idempotency-Key is kept at least, and the key with it."""
 
+BUILT_IN_CHANNELS: Final = frozenset({"sms", "email", "telegram", "webhook"})
+"""The channels for which the program brings senders, and knows what addresses look like."""
+
 _ID_BYTES: Final = 16  # which are 26 characters of base32
 
 

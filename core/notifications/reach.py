@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from core.notifications.addresses import BUILT_IN_CHANNELS
+from core.notifications.model import BUILT_IN_CHANNELS
 from core.stores import Stores
 from core.stores.subscriptions import Subscription
 

@@ -52,6 +52,10 @@ class ApiKey:
         """Whether it is no longer valid at `now_ms`, revoked or not."""
         return self.expires_at_ms is not None and self.expires_at_ms <= now_ms
 
+    def is_valid(self, now_ms: int) -> bool:
+        """Whether it is of use at `now_ms`: neither revoked nor expired."""
+        return self.revoked_at_ms is None and not self.has_expired(now_ms)
+
     @property
     def tenant(self) -> str:
         """Whose key it is: the named tenant, or that of all keys of the same merchants, or `core.tenants.OPERATOR`."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.notifications.addresses import BadAddress, masked, normalised
+from core.notifications.model import BUILT_IN_CHANNELS
 
 
 @pytest.mark.parametrize(
@@ -144,3 +145,10 @@ def test_a_masked_address_tells_only_its_owner(channel: str, address: str, shown
 @given(st.sampled_from(["sms", "email", "telegram", "webhook", "pager"]), st.text(max_size=30))
 def test_a_mask_never_shows_a_whole_address(channel: str, address: str) -> None:
     assert "***" in masked(channel, address)
+
+
+def test_every_channel_of_the_program_knows_its_addresses_and_one_of_a_plug_in_takes_any_text() -> None:
+    for channel in BUILT_IN_CHANNELS:
+        with pytest.raises(BadAddress):
+            normalised(channel, "no address")
+    assert normalised("pigeon", "no address") == "no address"

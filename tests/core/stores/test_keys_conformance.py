@@ -176,7 +176,9 @@ def test_keys_of_tenants_may_use_no_scope_that_concerns_others(stores: Stores) -
 def test_a_key_has_expired_from_its_instant_on_or_never() -> None:
     expiring = replace(key("k1"), expires_at_ms=NOW_MS)
     assert [expiring.has_expired(NOW_MS + later_ms) for later_ms in (-1, 0, 1)] == [False, True, True]
-    assert not key("k2").has_expired(2**52)
+    assert [expiring.is_valid(NOW_MS + later_ms) for later_ms in (-1, 0)] == [True, False]
+    assert not replace(expiring, revoked_at_ms=NOW_MS - 2).is_valid(NOW_MS - 1)
+    assert key("k2").is_valid(2**52)
 
 
 def test_the_last_use_of_each_key_is_the_latest_that_anybody_noted(stores: Stores, store_url: str) -> None:

@@ -378,9 +378,11 @@ def test_a_store_of_an_older_schema_keeps_its_data_and_takes_what_is_new(path: P
         begun = stores.runs.begin(run())
         stores.runs.update(begun.ended(RunStatus.UNCHANGED, NOW_MS + 9))
         assert stores.runs.recent(1)[0].status is RunStatus.UNCHANGED
-        key = ApiKey("k1", "a till", bytes(32), frozenset({Scope.OPERATE}), frozenset(), NOW_MS)
+        allowed = frozenset({Scope.OPERATE}), frozenset[str]()
+        key = ApiKey("k1", "a till", bytes(32), *allowed, NOW_MS, expires_at_ms=NOW_MS + 1)
         stores.keys.add(key)
-        assert stores.keys.all() == [key]
+        stores.key_uses.note({"k1": NOW_MS})
+        assert (stores.keys.all(), stores.key_uses.all()) == ([key], {"k1": NOW_MS})
         stores.notifications.add(notification(), NOW_MS)
         assert stores.notifications.due(NOW_MS, 10) == [notification().id]
     assert execute(path, "PRAGMA user_version") == [(NEWEST,)]
