@@ -71,7 +71,7 @@ Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where notifications are kept. [default: STORE_URL]")
 ]
 Locale = Annotated[LocaleOption, typer.Option(help="The language of the messages.")]
-User = Annotated[str, typer.Argument(metavar="USER", help="The id under which contacts are kept.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="The id of the user, as in its contacts.")]
 Tenant = Annotated[
     str | None,
     typer.Option(
@@ -135,7 +135,7 @@ def retry(
         str | None, typer.Option(metavar="NAME", help="With --all: only those of this tenant; operator for your own.")
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="With --all: look at so many notifications of a channel at most.")
+        int, typer.Option(min=1, max=1_000_000, help="With --all: examine so many notifications at most.")
     ] = 10_000,
     store: Store = None,
     as_json: Json = False,
@@ -173,8 +173,7 @@ def send(
 ) -> None:
     """Send a message to a user, as the API does.
 
-    It is kept in the store and queued, and a worker sends it; status ID shows what became of it. Its id is printed
-    alone on standard output.
+    It is stored and queued, and a worker sends it; status ID shows what became of it. Standard output has only its id.
     """
     from notifier.commands import send as command
 

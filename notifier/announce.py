@@ -22,7 +22,7 @@ _RUNS_LOOKED_AT: Final = 100
 _MADE_AT_ONCE: Final = 3_000  # some twenty seconds of durable writes; a task may not take for ever
 _MEASURES: Final[tuple[Measure, ...]] = ("amount", "count")
 _SCALE: Final = 0
-"""Decimals of amounts: those of the store, once it keeps them."""
+"""Decimals of amounts: those of the store, once it has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from core.stores.summaries import Publication
 
 @dataclass(frozen=True, slots=True)
 class FinishedPeriod:
-    """A period that subscribers can be told of, from `start_ms` to `end_ms`, milliseconds since 1970 UTC."""
+    """A period that can be announced, from `start_ms` to `end_ms`, milliseconds since 1970 UTC."""
 
     period: Period
     start_ms: int

@@ -110,7 +110,7 @@ class KeyRing:
 class _KeyUses:
     """Writes when keys were used: each key every few minutes at most, in a thread of its own.
 
-    What is answered from the cache is not noted: a key that is used so is also looked up every now and then.
+    Responses from the cache are not noted: a key that they are for is also looked up once or twice a second.
 
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.

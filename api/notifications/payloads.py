@@ -61,7 +61,7 @@ class RetryAll(Payload):
         default=None, description="Only of notifications created before: RFC 3339 with an offset from UTC."
     )
     limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
-        default=100, description="The number of notifications to look at, newest first."
+        default=100, description="The largest number of notifications to examine, newest first."
     )
     cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
         default=None, description="Where to go on: `cursor` of the response before, with the same filter."
@@ -110,7 +110,5 @@ class NewSubscription(Payload):
         if all_merchants and named:
             raise ValueError("must not be true where merchant_id names one merchant")
         if not all_merchants and not named:
-            raise ValueError(
-                "must be true, or merchant_id must name a merchant: it is not said whose summaries are wanted"
-            )
+            raise ValueError("must be true, or merchant_id must name a merchant")
         return all_merchants

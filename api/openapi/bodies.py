@@ -372,7 +372,7 @@ class RetriedNotifications(Body):
     messages: int = Field(ge=0, description="The number of their messages: one for each channel.")
     expired: int = Field(ge=0, description="The number of notifications left out because they have expired.")
     cursor: str | None = Field(
-        description="There may be more: send the same request with this `cursor`. Null when all were looked at."
+        description="There may be more: send the same request with this `cursor`. Null when all were examined."
     )
 
 

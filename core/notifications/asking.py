@@ -1,4 +1,4 @@
-"""What people may ask for of notifications that are kept: one rule for the API and the command line."""
+"""What people may ask for of stored notifications: one rule for the API and the command line."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Retried:
 
     :param channels: over which each notification is sent again, by its id.
     :param expired: how many notifications were left out, as they would not be sent any more.
-    :param after: ``created_at_ms`` and id of the last that was looked at, where there may be more; else None.
+    :param after: ``created_at_ms`` and id of the last that was examined, where there may be more; else None.
     """
 
     channels: dict[str, list[str]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def retry_all(
 ) -> Retried:
     """Let all logs that are `wanted` be sent again, those of the newest notifications first.
 
-    :param limit: at most so many notifications are looked at.
+    :param limit: at most so many notifications are examined.
     :param after: where an earlier call has stopped: its `Retried.after`.
     :raises StoreUnavailable: the store could not be written, or that is not known: some may be sent again already.
     """

@@ -18,7 +18,7 @@ KEPT_DAYS: Final = 15
 """For so many days after its end whatever came with an Idempotency-Key is kept at least, and the key with it."""
 
 BUILT_IN_CHANNELS: Final = frozenset({"sms", "email", "telegram", "webhook"})
-"""The channels for which the program brings senders, and knows what addresses look like."""
+"""The channels for which the program brings senders, and knows the form of addresses."""
 
 _ID_BYTES: Final = 16  # which are 26 characters of base32
 

@@ -23,5 +23,5 @@ def id_of_request(what: str, tenant: str, idempotency_key: str) -> str:
 def request_digest(
     user_id: str, title: str, body: str, locale: Locale, expires_at_ms: int | None, channels: Sequence[str]
 ) -> str:
-    """What tells a request for a message from another with the same key, however it was written."""
+    """What distinguishes a request for a message from another with the same key, however it was written."""
     return digest_of(user_id, title, body, locale, str(expires_at_ms), *channels)

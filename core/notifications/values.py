@@ -100,4 +100,4 @@ _WORDS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "literal_error": lambda context: f"is not one of {context['expected']}",
     "enum": lambda context: f"is not one of {context['expected']}",
 }
-"""How pydantic's types of error are told, with its own words for all others."""
+"""The words for pydantic's types of errors; for all others it has its own."""

@@ -103,8 +103,8 @@ class ApiKeyStore(Protocol):
 class KeyUseStore(Protocol):
     """When each API key was last used. Threads may share an instance, and take turns; processes may not.
 
-    It is apart from the keys, which are looked up while a use waits to be written, and whose revocation nothing may
-    undo. What a power cut takes away of it is not missed.
+    It is separate from the keys, which are looked up while a use waits to be written, and whose revocation nothing may
+    undo. A power cut may take the latest uses away.
     """
 
     def note(self, last_used_ms: Mapping[str, int]) -> None:

@@ -21,7 +21,7 @@ from core.stores.subscriptions import SubscriptionStore
 
 
 def text(name: str, kind: Any, given: str) -> str:
-    """`given` as it is kept.
+    """`given` as it is stored.
 
     :param kind: one of `core.notifications.values`.
     :raises UsageError: it is not allowed; the sentence names `name`.

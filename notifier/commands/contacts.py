@@ -26,7 +26,7 @@ def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str 
             owner = tenant_to_write(stores, user, tenant)
             contacts = stores.contacts.change(user, given, tenant=owner)
         _show(owner, user, contacts, as_json)
-        _tell_print(given, settings)
+        _note_printed(given, settings)
 
 
 def show(user: str, tenant: str | None, store_url: str | None, as_json: bool) -> None:
@@ -80,6 +80,6 @@ def _show(tenant: str, user: str, contacts: Mapping[str, str], as_json: bool) ->
         note(f"User {user} of the tenant {tenant} has no contacts.")
 
 
-def _tell_print(channels: Mapping[str, str], settings: Settings) -> None:
+def _note_printed(channels: Mapping[str, str], settings: Settings) -> None:
     if printed := [channel for channel in channels if settings.senders[channel] == "print"]:
         note(f"Messages over {', '.join(printed)} are only logged until NOTIFY_SENDERS names a sender for them.")

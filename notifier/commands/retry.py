@@ -29,7 +29,7 @@ class Filter:
     :param since: the first instant at which their notifications may have been made, see `core.moments.instant_in`, or
         how many hours ago; None for any.
     :param until: the instant before which; None for any.
-    :param limit: at most so many notifications are looked at.
+    :param limit: at most so many notifications are examined.
     """
 
     statuses: frozenset[str]

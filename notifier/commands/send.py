@@ -38,7 +38,7 @@ def run(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Keep a message, and queue it.
+    """Store a message, and queue it.
 
     :param expires: after which instant it is not sent any more, see `core.moments.instant_to_come`.
     :param idempotency_key: with one of these the same message is made once.
@@ -52,8 +52,8 @@ def run(
         now_ms = wall_clock_ms()
         expires_at_ms = None if expires is None else instant_to_come("--expires", expires, now_ms)
         settings, stores = settings_and_store(store_url, create=True)
-        _require_fitting(channels, title, body, settings)
         with stores:
+            _require_fitting(channels, title, body, settings)
             owner = tenant_to_write(stores, user, tenant)
             asked = Notification(
                 id=new_id() if idempotency_key is None else id_of_request("notification", owner, idempotency_key),
@@ -84,7 +84,7 @@ def run(
 
 
 def _fixed(expires: str | None, expires_at_ms: int | None) -> int | None:
-    """The expiry as part of what tells one message from another: a span from now is another instant each time."""
+    """The expiry as part of the digest, without a span from now: that is another instant each time."""
     return None if expires is None or expires[-1] in "dhm" else expires_at_ms
 
 
@@ -102,6 +102,6 @@ def _queue(settings: Settings, notification_id: str) -> bool:
     try:
         Queue(settings).put(notification_id)
     except ServiceError as error:
-        note(f"It is kept, and goes out when the queue is back: {error.sentence}.")
+        note(f"It is stored, and goes out when the queue is back: {error.sentence}.")
         return False
     return True

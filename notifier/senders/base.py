@@ -61,7 +61,7 @@ class Message:
     :param attempted_at_ms: when the last attempt was begun, likewise; None before the first.
     :param edition: how often somebody had it sent again after it was dead: to a gateway that knows messages by
         `number_id`, each edition is another one.
-    :param announced: the figures that it tells of, for receivers that are programs; None unless it announces any.
+    :param announced: the figures that it announces, for receivers that are programs; None for other messages.
     :param merchant_id: whose figures these are, or None: of all merchants together.
     """
 

@@ -98,7 +98,7 @@ def test_a_message_is_kept_also_while_the_queue_is_down_and_its_id_is_alone_on_s
     before_ms = wall_clock_ms()
     said = notifier(*SEND, "--expires", "2h")
     assert said.code == 0
-    assert "It is kept, and goes out when the queue is back" in said.err
+    assert "It is stored, and goes out when the queue is back" in said.err
     assert "Warning: Messages over sms are only logged" in said.err
     with notifier.stores() as stores:
         kept = stores.notifications.get(said.out.strip())
