@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,8 @@ class Mortal:
 
 def _station(stores: Stores, gateway: FileGateway, kind: str, clock: MovedClock, die_at: int) -> Station:
     sender = Mortal(KINDS[kind](gateway), die_at)
-    mortal = Stores(
-        stores.summaries,
-        stores.runs,
-        stores.keys,
-        stores.sessions,
-        Mortal(stores.notifications, die_at),
-        Mortal(stores.contacts, die_at),
-        stores.subscriptions,
-        stores.close,
+    mortal = replace(
+        stores, notifications=Mortal(stores.notifications, die_at), contacts=Mortal(stores.contacts, die_at)
     )
     return Station(mortal, dict.fromkeys(CHANNELS, sender), clock, ScriptedThrottle(), Told())  # type: ignore[arg-type]
 
