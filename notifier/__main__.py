@@ -149,7 +149,9 @@ def retry(
 
     statuses = frozenset(option.value for option in status or (RetriableOption.DEAD,))
     chosen = command.Filter(statuses, hours if since is None else since, until, tenant, limit) if every else None
-    command.run(tuple(notifications or ()), tuple(channel or ()), chosen, store, as_json)
+    narrowing = {"--status": status, "--from": since, "--to": until, "--tenant": tenant}
+    given = [option for option, value in narrowing.items() if value]
+    command.run(tuple(notifications or ()), tuple(channel or ()), chosen, given, store, as_json)
 
 
 @app.command()
@@ -229,7 +231,7 @@ def set_contacts(
     addresses: Annotated[
         list[str],
         typer.Argument(
-            metavar="CHANNEL=ADDRESS...", help="Such as sms=09127654321 email=sara@example.com telegram=@sara."
+            metavar="CHANNEL=ADDRESS", help="Such as sms=09127654321 email=sara@example.com telegram=@sara."
         ),
     ],
     tenant: Tenant = None,

@@ -43,6 +43,7 @@ def run(
     notification_ids: Sequence[str],
     channels: Sequence[str],
     every: Filter | None,
+    narrowing: Sequence[str],
     store_url: str | None,
     as_json: bool,
 ) -> None:
@@ -50,8 +51,13 @@ def run(
 
     :param channels: only over these; empty for all.
     :param every: instead of those of `notification_ids`.
+    :param narrowing: the options that were given and narrow `every`.
     """
     with edge(as_json):
+        if narrowing and every is None:
+            raise UsageError(
+                f"{', '.join(narrowing)} can be used with --all only", "Give --all, or name notifications by their ids."
+            )
         if bool(notification_ids) == (every is not None):
             raise UsageError(
                 "it is not said what to send again",

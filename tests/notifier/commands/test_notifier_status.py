@@ -273,6 +273,11 @@ def test_all_may_be_of_another_status_an_interval_and_a_tenant_and_are_counted(n
         assert {log.state.status.value for log in left.logs} == {"unknown"}
 
 
+@pytest.mark.parametrize("arguments", [("--status", "dead"), ("x", "--from", "2024-06-24"), ("x", "--tenant", "acme")])
+def test_what_narrows_all_is_refused_without_it(notifier: Notifier, arguments: tuple[str, ...]) -> None:
+    assert "can be used with --all only" in notifier("retry", *arguments).failure(2)
+
+
 @pytest.mark.parametrize("arguments", [("--from", "soon"), ("--to", "2024-13-01"), ("--status", "success")])
 def test_what_is_no_filter_is_refused(notifier: Notifier, arguments: tuple[str, ...]) -> None:
     notifier.stores().close()
