@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -109,6 +109,24 @@ def status_of(logs: Collection[LogStatus]) -> NotificationStatus:
     if statuses == {LogStatus.CANCELLED}:
         return NotificationStatus.CANCELLED
     return NotificationStatus.FAILED
+
+
+def statuses_with(logs: Collection[LogStatus]) -> frozenset[NotificationStatus]:
+    """How notifications may stand that have a log that stands as one of `logs`: see `status_of`."""
+    return frozenset({NotificationStatus.PENDING}).union(*(_WITH_LOG[status] for status in logs))
+
+
+_WITH_LOG: Final[Mapping[LogStatus, tuple[NotificationStatus, ...]]] = {
+    LogStatus.PENDING: (),
+    LogStatus.SENDING: (),
+    LogStatus.RETRYING: (),
+    LogStatus.SUCCESS: (NotificationStatus.SENT, NotificationStatus.PRINTED, NotificationStatus.FAILED),
+    LogStatus.PRINTED: (NotificationStatus.PRINTED, NotificationStatus.FAILED),
+    LogStatus.DEAD: (NotificationStatus.FAILED,),
+    LogStatus.UNKNOWN: (NotificationStatus.FAILED,),
+    LogStatus.CANCELLED: (NotificationStatus.CANCELLED, NotificationStatus.FAILED),
+}
+"""How a notification may stand of which no log is open, and one stands so."""
 
 
 def new_id() -> str:

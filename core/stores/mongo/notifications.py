@@ -19,7 +19,7 @@ from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.notifications.events import Event, LogState, LogStatus, after, fold
-from core.notifications.model import Notification, NotificationStatus
+from core.notifications.model import Notification, NotificationStatus, statuses_with
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.notification_documents import (
     KEEP,
@@ -144,10 +144,11 @@ class MongoNotificationStore:
             query["$and"] = [{"$or": [{"announces": 0}, {"merchant_id": {"$in": readable}}]}]
         if user_id is not None:
             query["user_id"] = storable(user_id)
-        if status is not None:
-            query["status"] = status.value
         if logs is not None:
             query["standing"] = {"$regex": _standing_with(logs)}
+            query["status"] = {"$in": sorted(statuses_with(logs.statuses))}
+        if status is not None:
+            query["status"] = status.value
         created_at: Document = {}
         if from_ms is not None:
             created_at["$gte"] = DatetimeMS(from_ms)

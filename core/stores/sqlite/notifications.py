@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Final
 
 from core.notifications.events import Event, LogState, LogStatus, after, fold
-from core.notifications.model import Notification, NotificationStatus, status_of
+from core.notifications.model import Notification, NotificationStatus, status_of, statuses_with
 from core.stores.notification_records import (
     event_from_record,
     event_to_record,
@@ -240,6 +240,10 @@ def _conditions(
         parts.append(("status = ?" if user_id is None else "+status = ?", (status.value,)))
     if logs is not None:
         statuses, channels = json.dumps(sorted(logs.statuses)), json.dumps(sorted(logs.channels))
+        # First by the index of statuses: most notifications have been sent.
+        parts.append(
+            ("status IN (SELECT value FROM json_each(?))", (json.dumps(sorted(statuses_with(logs.statuses))),))
+        )
         parts.append((_WITH_LOG, (statuses, not logs.channels, channels)))
     if from_ms is not None:
         parts.append(("created_at_ms >= ?", (from_ms,)))

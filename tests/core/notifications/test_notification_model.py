@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.notifications.events import LogStatus
-from core.notifications.model import Notification, NotificationStatus, derived_id, digest_of, new_id, status_of
+from core.notifications.model import (
+    Notification,
+    NotificationStatus,
+    derived_id,
+    digest_of,
+    new_id,
+    status_of,
+    statuses_with,
+)
 
 OPEN = (LogStatus.PENDING, LogStatus.SENDING, LogStatus.RETRYING)
 
@@ -28,6 +36,13 @@ def test_a_notification_stands_as_its_logs_tell(logs: tuple[LogStatus, ...]) -> 
     else:
         wanted = NotificationStatus.FAILED
     assert status_of(logs) is wanted
+
+
+@pytest.mark.parametrize("log", LogStatus)
+def test_the_statuses_with_a_log_are_those_that_notifications_with_it_can_have(log: LogStatus) -> None:
+    others = itertools.chain.from_iterable(itertools.combinations(LogStatus, number) for number in range(3))
+    assert statuses_with([log]) == {status_of([log, *rest]) for rest in others}
+    assert statuses_with([log, LogStatus.DEAD]) == statuses_with([log]) | statuses_with([LogStatus.DEAD])
 
 
 def test_ids_are_26_letters_and_digits_and_differ() -> None:

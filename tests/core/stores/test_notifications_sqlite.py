@@ -16,7 +16,7 @@ from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
 from core.stores.generations import SUMMARIES
 from core.stores.notification_records import event_to_record, notification_to_record, state_to_record
-from core.stores.notifications import ChannelCounts
+from core.stores.notifications import ChannelCounts, LogFilter
 from core.stores.sqlite.notifications import _DUE, _EVENTS, _OLDEST_DUE, _conditions
 from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import SCHEMA
@@ -84,6 +84,15 @@ def test_a_page_of_users_of_one_id_in_all_tenants_is_found_by_index(stores: Stor
     conditions, values = _conditions(None, None, "u1", None, (NOW_MS, "n1"))
     query = f"SELECT * FROM notifications WHERE {' AND '.join(conditions)} ORDER BY created_at_ms DESC, id DESC LIMIT 9"
     assert "USING INDEX notifications_of_user (user_id=?" in plan(path, query, *values)[0]
+
+
+def test_what_was_given_up_is_found_without_reading_all_that_was_sent(stores: Stores, path: Path) -> None:
+    dead = LogFilter(frozenset({LogStatus.DEAD}))
+    conditions, values = _conditions(None, None, None, None, None, dead, NOW_MS, NOW_MS + 1)
+    query = f"SELECT * FROM notifications WHERE {' AND '.join(conditions)} ORDER BY created_at_ms DESC, id DESC LIMIT 9"
+    first, *others = plan(path, query, *values)
+    assert "USING INDEX notifications_of_status (status=? AND created_at_ms>? AND created_at_ms<?)" in first
+    assert any("log USING PRIMARY KEY (notification_id=?" in step for step in others)
 
 
 def test_the_counts_stay_right_when_an_operator_removes_old_notifications(stores: Stores, path: Path) -> None:
