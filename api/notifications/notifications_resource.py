@@ -176,7 +176,7 @@ class RetryAllResource:
                 notifications=len(retried.channels),
                 messages=retried.messages,
                 expired=retried.expired,
-                cursor=None if retried.after is None else cursor_of(retried.after, query),
+                next_cursor=None if retried.after is None else cursor_of(retried.after, query),
             ),
         )
 

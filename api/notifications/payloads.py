@@ -64,7 +64,7 @@ class RetryAll(Payload):
         default=100, description="The largest number of notifications to examine, newest first."
     )
     cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
-        default=None, description="Where to go on: `cursor` of the response before, with the same filter."
+        default=None, description="Where to go on: `next_cursor` of the response before, with the same filter."
     )
 
 

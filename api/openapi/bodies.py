@@ -371,8 +371,8 @@ class RetriedNotifications(Body):
     notifications: int = Field(ge=0, description="The number of notifications that are sent again.")
     messages: int = Field(ge=0, description="The number of their messages: one for each channel.")
     expired: int = Field(ge=0, description="The number of notifications left out because they have expired.")
-    cursor: str | None = Field(
-        description="There may be more: send the same request with this `cursor`. Null when all were examined."
+    next_cursor: str | None = Field(
+        description="There may be more: send the same request with this as `cursor`. Null when all were examined."
     )
 
 

@@ -181,7 +181,7 @@ OPERATIONS: Final = (
         Tag.NOTIFICATIONS,
         "Send all notifications again that match a filter",
         "Sends messages again whose log has one of `statuses`, of the newest notifications first. At most `limit` "
-        "notifications are examined; while the response has a `cursor`, send the same request with it to go on. "
+        "notifications are examined; while there is a `next_cursor`, send the same request with it as `cursor`. "
         "Announcements of summaries that the key may not read are left out.",
         "The numbers of what is sent again.",
         {JSON: bodies.RetriedNotifications},

@@ -74,7 +74,7 @@ def test_no_other_write_is_half_done(impatient: _Impatient, url: str, path: str,
 
     assert problem(failed) == (503, "store-unavailable")
     assert impatient.ask(path).json in (
-        {"subscriptions": []},
+        {"subscriptions": [], "next_cursor": None},
         {"tenant": "operator", "user_id": "sara", "contacts": {}},
     )
     assert send(impatient, path, body, method=method).status_code < 300

@@ -48,8 +48,8 @@ def _statuses(api: Api, notification_id: str) -> list[str]:
 def test_the_messages_of_a_status_are_sent_again_and_counted_and_no_others(
     api: Api, ids: list[str], queued: list[str]
 ) -> None:
-    assert _retry(api, statuses=["printed"]) == {"notifications": 0, "messages": 0, "expired": 0, "cursor": None}
-    assert _retry(api, statuses=["dead"]) == {"notifications": 5, "messages": 5, "expired": 0, "cursor": None}
+    assert _retry(api, statuses=["printed"]) == {"notifications": 0, "messages": 0, "expired": 0, "next_cursor": None}
+    assert _retry(api, statuses=["dead"]) == {"notifications": 5, "messages": 5, "expired": 0, "next_cursor": None}
     assert queued == ids[::-1]
     assert {tuple(_statuses(api, one)) for one in ids} == {("pending", "unknown")}
     assert _retry(api, statuses=["dead", "unknown"])["messages"] == 5
@@ -83,7 +83,7 @@ def test_at_most_so_many_are_looked_at_and_a_cursor_leads_on_past_what_has_expir
     told = []
     while True:
         told.append(_retry(api, **asked))
-        if (cursor := told[-1]["cursor"]) is None:
+        if (cursor := told[-1]["next_cursor"]) is None:
             break
         asked["cursor"] = cursor
     assert [(page["notifications"], page["expired"]) for page in told] == [(1, 1), (2, 0), (2, 0), (0, 0)]
