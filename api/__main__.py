@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 
-from core.command_line import Version
+from core.command_line import Json, Program, Version
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 _NOT_OF_SERVE = (*_HELP["help_option_names"], "--version")
 
 app = typer.Typer(
+    cls=Program,
     name="python -m api",
     help="Summaries over HTTP, and a dashboard. Without a command: serve.",
     add_completion=False,
@@ -32,7 +33,6 @@ keys = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
 ]

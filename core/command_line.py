@@ -1,5 +1,8 @@
 """What all command lines share: errors become a sentence, a hint and an exit code; the stores are opened.
 
+With ``--json`` standard output has JSON objects, one per line, and nothing else; an error is one of them. Only what
+``--help`` and ``--version`` print is text.
+
 With ``COMMAND_LOG=json`` standard error has lines of JSON instead of sentences, once the settings are read.
 """
 
@@ -9,14 +12,17 @@ import gc
 import json
 import os
 import re
+import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from core import __version__
 from core.errors import ServiceError, exit_code_of
@@ -40,6 +46,42 @@ Version = Annotated[
     bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
 ]
 """The option of every command line."""
+
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON objects, one per line, for machines; also for an error.")
+]
+"""The option of each command that prints results."""
+
+
+class Program(TyperGroup):
+    """The commands of a program. Wrong usage is an error like others: with ``--json`` also an object."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> NoReturn:
+        """Run the command that `args` name, or those of the process.
+
+        :raises SystemExit: always, with the exit code.
+        """
+        words = list(sys.argv[1:] if args is None else args)
+        as_json = wants_json(words)
+        try:
+            sys.exit(super().main(words, *others, **(options | {"standalone_mode": False, "obj": as_json})))
+        except TyperException as error:
+            error.show()  # type: ignore[attr-defined]  # only its subclasses are raised, which have it
+            if as_json:
+                hint = "See how it is used with the same command and --help."
+                _print_problem("UsageError", error.format_message(), hint, error.exit_code)
+            sys.exit(error.exit_code)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # ours is the context that it gets
+        """Run the command; commands have an edge of their own, and this one is for what fails before, as an import."""
+        with edge(ctx.obj):
+            return super().invoke(ctx)
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether the arguments `words` have the option ``--json``."""
+    return "--json" in words[: words.index("--") if "--" in words else None]
 
 
 @dataclass(slots=True)
@@ -75,8 +117,12 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[Verdict]:
         hint = "The command has done its work; only its answer is lost. Make room, or write it somewhere else."
         lost = ServiceError(f"standard output cannot be written: {error.strerror or error}", hint)
         _fail(lost, False, verdict.exit_code)
+    except (TyperException, typer.Exit):
+        raise
     except Exception as error:
         _fail(_defect(error, after_defect), as_json)
+    except KeyboardInterrupt:
+        _fail(ServiceError("stopped by SIGINT", "Run the same command again."), as_json, 128 + signal.SIGINT)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of Polars, which is no Exception
             raise
@@ -98,7 +144,7 @@ def importing() -> Iterator[None]:
 def fail_of_memory(limit: Limit) -> None:
     """End the program whose process was ended for a lack of memory."""
     with suppress(typer.Exit):
-        _fail(_stopped_by(limit, None), "--json" in sys.argv)
+        _fail(_stopped_by(limit, None), wants_json(sys.argv[1:]))
     sys.exit(1)
 
 
@@ -140,12 +186,15 @@ def _fail(error: ServiceError, as_json: bool, exit_code: int | None = None) -> N
         if error.hint:
             typer.echo(printable(error.hint), err=True)
     if as_json:
-        problem = {"type": type(error).__name__, "message": error.sentence, "hint": error.hint, "exit_code": code}
-        try:
-            print_json({"error": problem})
-        except OSError:
-            _give_up_output()  # it was told on standard error
+        _print_problem(type(error).__name__, error.sentence, error.hint, code)
     raise typer.Exit(code) from None
+
+
+def _print_problem(kind: str, sentence: str, hint: str, exit_code: int) -> None:
+    try:
+        print_json({"error": {"type": kind, "message": sentence, "hint": hint, "exit_code": exit_code}})
+    except OSError:
+        _give_up_output()  # it was told on standard error
 
 
 def note(sentence: str, level: str = "info") -> None:

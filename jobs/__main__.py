@@ -1,7 +1,7 @@
 """The command line: ``python -m jobs VERB …``.
 
 Exit codes are in `EXIT_CODES`. A failure is one sentence and a hint on standard error; with ``--json`` also an object
-on standard output.
+on standard output, see `core.command_line`.
 
 Nothing heavy is imported until a verb runs, so that ``--help`` answers at once.
 """
@@ -23,7 +23,7 @@ from typing import Annotated
 
 import typer
 
-from core.command_line import Version, edge, fail_of_memory, importing
+from core.command_line import Json, Program, Version, fail_of_memory, importing
 from core.system_limits import within_memory
 
 EXIT_CODES = (
@@ -32,6 +32,7 @@ EXIT_CODES = (
 )
 
 app = typer.Typer(
+    cls=Program,
     name="python -m jobs",
     help="Exact daily, weekly and monthly summaries of MongoDB transactions.",
     epilog=EXIT_CODES,
@@ -63,6 +64,7 @@ class FormatOption(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
     CSV = "csv"
 
 
@@ -74,7 +76,6 @@ class ExportFormatOption(StrEnum):
     ARROW = "arrow"
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
 ]
@@ -135,14 +136,6 @@ BatchSize = Annotated[
     int | None,
     typer.Option(min=1, max=1_000_000, help="Documents a server sends at a time. [default: SOURCE_BATCH_SIZE]"),
 ]
-
-
-def _main() -> None:
-    try:
-        with edge("--json" in sys.argv):  # a verb has its own; this one hears of what cannot be loaded before
-            app()
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
 
 
 @app.callback()
@@ -363,13 +356,13 @@ def summary(
     last: To = None,
     form: Annotated[FormatOption, typer.Option("--format", help="How to print.")] = FormatOption.TABLE,
     store: Store = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
 ) -> None:
     """Print summaries as the API would answer."""
     with importing():
         from jobs.commands import summary as command
 
-    command.run(str(mode), measure.value, merchant_id, first, last, "json" if as_json else str(form), store)
+    command.run(str(mode), measure.value, merchant_id, first, last, "jsonl" if as_json else str(form), store)
 
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -387,7 +380,7 @@ def query(
         bool, typer.Option("--raw", help="In CSV, leave text as it is that a spreadsheet would take for a formula.")
     ] = False,
     store: Store = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
     wants_help: Annotated[
         bool, typer.Option("--help", "-h", help="Show this message; with NAME, the parameters of that query.")
     ] = False,
@@ -402,7 +395,7 @@ def query(
     with importing():
         from jobs.commands import query as command
 
-    command.run(name, context.args, queries, listing or wants_help, "json" if as_json else str(form), raw, store)
+    command.run(name, context.args, queries, listing or wants_help, "jsonl" if as_json else str(form), raw, store)
 
 
 @app.command()
@@ -497,4 +490,4 @@ def warm(as_json: Json = False) -> None:
 
 
 if __name__ == "__main__":
-    within_memory(_main, fail_of_memory)
+    within_memory(app, fail_of_memory)

@@ -58,10 +58,9 @@ class Ended:
             return {"event": "refresh-stopped", "level": "warning", "reason": problem.get("message", "")}
         if problem.get("type") == "RunHeld":
             return {"event": "refresh-skipped", "level": "info", "reason": problem["message"]}
-        # Options that the command does not take are named on standard error only, below how it is used.
-        unparsed = self.code == UsageError.exit_code and not problem
-        reason = problem.get("message", self.error.rpartition("Error: ")[2] if unparsed else self.error)
-        hint = problem.get("hint", _CHECK if unparsed else "")
+        reason, hint = problem.get("message", self.error), problem.get("hint", "")
+        if self.code == UsageError.exit_code:
+            hint = f"{hint} {_CHECK}"
         return {"event": "refresh-failed", "level": "error", "exit_code": self.code, "error": reason, "hint": hint}
 
 

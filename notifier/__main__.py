@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 
-from core.command_line import Version
+from core.command_line import Json, Program, Version
 from core.notifications.model import KEPT_DAYS
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
+    cls=Program,
     name="python -m notifier",
     help="Look after notifications: what became of them, who is told of what, and whether the senders work.",
     no_args_is_help=True,
@@ -66,7 +67,6 @@ class LocaleOption(StrEnum):
     EN = "en"
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
 Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where notifications are kept. [default: STORE_URL]")
 ]

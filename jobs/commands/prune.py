@@ -9,6 +9,7 @@ import typer
 from core.command_line import edge, print_json, settings_and_store
 from core.instants import iso_instant, to_the_second
 from core.stores import wall_clock_ms
+from jobs.commands.signals import signals_as_errors
 from jobs.prune import find_old, remove
 
 _DAY_MS: Final = 86_400_000
@@ -16,7 +17,7 @@ _DAY_MS: Final = 86_400_000
 
 def run(older_than_days: int, dry_run: bool, store_url: str | None, as_json: bool) -> None:
     """Remove what is so many days old; with `dry_run` only say what that would be."""
-    with edge(as_json):
+    with edge(as_json), signals_as_errors():
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
             before_ms = wall_clock_ms() - older_than_days * _DAY_MS

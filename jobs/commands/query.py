@@ -15,6 +15,7 @@ from core.analysis import Query, all_queries, query_named, run_query
 from core.command_line import edge, print_json, printable, settings_and_store
 from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
+from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
 
 _DECIMALS: Final = 2
@@ -30,7 +31,7 @@ def run(
     store_url: str | None,
 ) -> None:
     """Print what a query answers as a table, JSON or CSV; or say which queries there are, or all about one."""
-    with edge(form == "json"):
+    with edge(form in ("json", "jsonl")), signals_as_errors():
         if raw and form != "csv":
             raise UsageError("--raw is of CSV only", "Tables are for people; JSON always has the values as they are.")
         if listing:
@@ -76,6 +77,9 @@ def _describe(queries: Sequence[Query], form: str, *, whole: bool) -> None:
         print_json([asdict(query) for query in queries])
         return
     for query in queries:
+        if form == "jsonl":
+            print_json(asdict(query))
+            continue
         typer.echo(query.name)
         for line in (query.about if whole else query.purpose).splitlines():
             typer.echo(f"  {line}".rstrip())
@@ -125,6 +129,10 @@ def _json(answer: pl.DataFrame, _: Sequence[str]) -> str:
     return json.dumps(answer.to_dicts(), ensure_ascii=False) + "\n"
 
 
+def _json_lines(answer: pl.DataFrame, _: Sequence[str]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answer.iter_rows(named=True))
+
+
 def _csv(answer: pl.DataFrame, _: Sequence[str]) -> str:
     return answer.write_csv()
 
@@ -132,5 +140,6 @@ def _csv(answer: pl.DataFrame, _: Sequence[str]) -> str:
 _FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[str]], str]]] = {
     "table": _table,
     "json": _json,
+    "jsonl": _json_lines,
     "csv": _csv,
 }

@@ -14,11 +14,12 @@ from core.stores.freshness import Standing, zone_rules_agree
 from core.stores.runs import Run
 from core.stores.summaries import Meaning, Publication
 from jobs.commands.context import publication_as_json, run_as_json
+from jobs.commands.signals import signals_as_errors
 
 
 def run(number: int | None, limit: int, store_url: str | None, as_json: bool) -> None:
     """Show the store's state, or all about one run."""
-    with edge(as_json):
+    with edge(as_json), signals_as_errors():
         _, stores = settings_and_store(store_url, create=False)
         with stores:
             standing = Standing.read(stores)

@@ -14,6 +14,7 @@ from core.calendar.periods import Mode
 from core.command_line import edge, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.stores.summaries import Measure, SeriesPoint
+from jobs.commands.signals import signals_as_errors
 
 
 def run(
@@ -25,8 +26,8 @@ def run(
     form: str,
     store_url: str | None,
 ) -> None:
-    """Print a series as a table, JSON or CSV."""
-    with edge(form == "json"):
+    """Print a series as a table, JSON (the array of the API, or one object per line) or CSV."""
+    with edge(form in ("json", "jsonl")), signals_as_errors():
         mode = Mode(mode_name)
         measure: Measure = next(name for name in get_args(Measure) if name == measure_name)
         settings, stores = settings_and_store(store_url, create=False)
@@ -58,6 +59,10 @@ def _json(points: list[SeriesPoint], heading: str) -> str:
     return json.dumps([point._asdict() for point in points]) + "\n"
 
 
+def _json_lines(points: list[SeriesPoint], heading: str) -> str:
+    return "".join(json.dumps(point._asdict()) + "\n" for point in points)
+
+
 def _csv(points: list[SeriesPoint], heading: str) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -66,4 +71,4 @@ def _csv(points: list[SeriesPoint], heading: str) -> str:
     return out.getvalue()
 
 
-_FORMS = {"table": _table, "json": _json, "csv": _csv}
+_FORMS = {"table": _table, "json": _json, "jsonl": _json_lines, "csv": _csv}

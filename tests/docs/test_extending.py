@@ -112,7 +112,7 @@ def test_the_source_is_recognised_and_counted(program: Path) -> None:
     assert "Read 3 documents from 1 source(s): SQLite table." in said
     assert "Counted 3, rejected 0" in said
     days = _run(program, ".venv/bin/python -m jobs summary --mode daily --type amount --json")
-    assert json.loads(days) == [
+    assert [json.loads(day) for day in days.splitlines()] == [
         {"key": "1403/04/04", "value": 100},
         {"key": "1403/04/05", "value": 50},
         {"key": "1403/04/08", "value": 7},

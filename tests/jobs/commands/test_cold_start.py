@@ -65,7 +65,7 @@ def test_a_rebuild_from_nothing_with_all_defaults(tmp_path: Path) -> None:
     assert "Counted 3, rejected 0" in rebuilt.out
     assert (tmp_path / "summaries.db").exists()
     shown = jobs.cold("summary", "--mode", "daily", "--type", "count", "--json")
-    assert [point["value"] for point in json.loads(shown.out)] == [1, 1, 1]
+    assert [json.loads(point)["value"] for point in shown.out.splitlines()] == [1, 1, 1]
 
 
 def test_a_failure_ends_the_process_with_its_exit_code(tmp_path: Path) -> None:

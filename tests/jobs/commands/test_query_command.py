@@ -57,7 +57,7 @@ def test_a_null_is_a_dash(jobs: CommandLine) -> None:
 
 
 def test_json_has_exact_integers_and_nulls(jobs: CommandLine) -> None:
-    said = jobs("query", "month_to_date", "--merchant-id", SHOP, "--to=1403/04/02", "--json")
+    said = jobs("query", "month_to_date", "--merchant-id", SHOP, "--to=1403/04/02", "--format", "json")
     assert said.json == [
         {"day": "1403/04/01", "day_of_month": 1, "amount": EXACT, "amount_to_date": EXACT, "amount_before": None,
          "count": 1, "count_to_date": 1, "count_before": None},
@@ -74,7 +74,12 @@ def test_csv(jobs: CommandLine) -> None:
 
 
 def test_an_answer_without_rows_still_has_its_headings(jobs: CommandLine) -> None:
-    for form, shown in (("json", "[]\n"), ("csv", "merchant_id,last_day,"), ("table", "merchant_id  last_day  ")):
+    for form, shown in (
+        ("json", "[]\n"),
+        ("jsonl", ""),
+        ("csv", "merchant_id,last_day,"),
+        ("table", "merchant_id  last_day  "),
+    ):
         said = jobs("query", "silent_merchants", "--format", form)
         assert said.code == 0
         assert said.out.startswith(shown)
@@ -129,8 +134,8 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_a_query_of_ones_own_is_run_by_its_name(jobs: CommandLine, own: Path) -> None:
-    assert jobs("query", "how-many", "--queries", own, "--json").json == [{"merchants": 2}]
-    assert jobs("query", "weekday_profile", "--queries", own, "--json").json == [{"merchants": 2}]
+    assert jobs("query", "how-many", "--queries", own, "--json").json_lines == [{"merchants": 2}]
+    assert jobs("query", "weekday_profile", "--queries", own, "--json").json_lines == [{"merchants": 2}]
     assert jobs("query", "top_merchants", "--queries", own, "--limit", "1").code == 0
     assert "How many merchants there were." in jobs("query", "how_many", "--queries", own, "--help").out
     assert "It has none." in jobs("query", "how_many", "--queries", own, "--limit", "1").require_failure(2)
@@ -155,12 +160,13 @@ def test_csv_is_safe_for_spreadsheets_unless_it_is_to_be_raw(tmp_path: Path) -> 
         said = jobs("query", "top_merchants", "--format", "csv", *options)
         shown = {row["merchant_id"] for row in csv.DictReader(io.StringIO(said.out))}
         assert shown == {*(f"{apostrophe}{name}" for name in names[:5]), "-5", "a=b"}
-    assert {row["merchant_id"] for row in jobs("query", "top_merchants", "--json").json} == set(names)
+    assert {row["merchant_id"] for row in jobs("query", "top_merchants", "--json").json_lines} == set(names)
     jobs("query", "top_merchants", "--raw").require_failure(2, "--raw is of CSV only")
 
 
 def test_the_list_for_machines(jobs: CommandLine) -> None:
-    [query] = jobs("query", "top_merchants", "--list", "--json").json
+    [query] = jobs("query", "top_merchants", "--list", "--json").json_lines
+    assert [query] == jobs("query", "top_merchants", "--list", "--format", "json").json
     assert query["parameters"][2] == {
         "name": "limit", "kind": "integer>=1", "default": "10", "about": "how many places",
     }  # fmt: skip

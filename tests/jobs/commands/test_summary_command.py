@@ -41,11 +41,11 @@ def test_a_table(jobs: CommandLine) -> None:
 
 
 def test_json_is_the_answer_of_the_api_with_exact_integers(jobs: CommandLine) -> None:
-    said = jobs("summary", "--mode", "monthly", "--type", "amount", "--merchant-id", SHOP, "--json")
-    assert said.json == [{"key": "1403/03", "value": EXACT}, {"key": "1403/04", "value": 2 * EXACT}]
-    assert said.out == jobs(
-        "summary", "--mode", "monthly", "--type", "amount", "--merchant-id", SHOP, "--format", "json"
-    ).out  # fmt: skip
+    series = ("summary", "--mode", "monthly", "--type", "amount", "--merchant-id", SHOP)
+    points = [{"key": "1403/03", "value": EXACT}, {"key": "1403/04", "value": 2 * EXACT}]
+    assert jobs(*series, "--format", "json").json == points
+    assert jobs(*series, "--json").json_lines == points
+    assert jobs(*series, "--format", "jsonl").json_lines == points
 
 
 def test_csv(jobs: CommandLine) -> None:
@@ -61,17 +61,17 @@ def test_counts(jobs: CommandLine) -> None:
 
 def test_a_merchant_whose_name_is_a_number(jobs: CommandLine) -> None:
     said = jobs("summary", "--mode", "daily", "--type", "amount", "--merchant-id", "42", "--json")
-    assert said.json == [{"key": "1403/04/01", "value": -7}]
+    assert said.json_lines == [{"key": "1403/04/01", "value": -7}]
 
 
 @pytest.mark.parametrize(("first", "last"), [("1403/04/01", "1403/04/03"), ("۱۴۰۳/۰۴/۰۱", "۱۴۰۳/۰۴/۰۳")])
 def test_a_range_of_keys_in_latin_or_persian_digits(jobs: CommandLine, first: str, last: str) -> None:
     said = jobs("summary", "--mode", "daily", "--type", "count", "--from", first, "--to", last, "--json")
-    assert said.json == [{"key": "1403/04/01", "value": 2}]
+    assert said.json_lines == [{"key": "1403/04/01", "value": 2}]
 
 
 def test_a_range_without_transactions_is_empty(jobs: CommandLine) -> None:
-    for form, shown in (("json", "[]\n"), ("csv", "key,value\n"), ("table", "period  count\n")):
+    for form, shown in (("json", "[]\n"), ("jsonl", ""), ("csv", "key,value\n"), ("table", "period  count\n")):
         said = jobs("summary", "--mode", "daily", "--type", "count", "--from", "1404/01/01", "--format", form)
         assert (said.code, said.out) == (0, shown)
 
@@ -91,7 +91,7 @@ def test_a_key_of_another_mode_or_calendar_is_an_error(jobs: CommandLine, mode: 
 
 def test_keys_are_those_of_the_calendar_that_was_published(jobs: CommandLine) -> None:
     said = jobs("summary", "--mode", "daily", "--type", "count", "--from", "1403/04/04", "--json", CALENDAR="gregorian")
-    assert said.json == [{"key": "1403/04/04", "value": 1}]
+    assert said.json_lines == [{"key": "1403/04/04", "value": 1}]
 
 
 def test_nothing_published_is_an_error(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ class Said:
         """Its standard output, parsed."""
         return json.loads(self.out)
 
+    @property
+    def json_lines(self) -> list[Any]:
+        """The lines of its standard output, parsed."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
     def require_failure(self, code: int, sentence: str = "") -> str:
         """What it said on standard error: the exit code, one sentence that has `sentence` in it, and a hint."""
         assert self.code == code, self
