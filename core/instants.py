@@ -37,3 +37,17 @@ def to_the_second(milliseconds: int) -> str:
     '2024-06-23T20:50:00Z'
     """
     return f"{iso_instant(milliseconds)[:19]}Z"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units.
+
+    >>> duration(0.84), duration(75), duration(7_300), duration(200_000)
+    ('0.8 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    first = next(place for place, (_, size) in enumerate(units) if seconds >= size)
+    (large, size), (small, part) = units[first : first + 2]
+    return f"{seconds // size:.0f} {large} {seconds % size // part:.0f} {small}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import signal
-import sys
 
 if __name__ == "__main__":
     # Until a verb deals with it, Ctrl-C ends the program by itself: no traceback out of the middle of an import.

@@ -142,6 +142,35 @@ class Run:
         """Whether what is published was right when the run ended, as far as the run had looked."""
         return self.status in (RunStatus.PUBLISHED, RunStatus.UNCHANGED)
 
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from its beginning to its end; None while it is under way."""
+        return None if self.ended_at_ms is None else max(0, self.ended_at_ms - self.started_at_ms) / 1000
+
+    @property
+    def documents_per_s(self) -> float | None:
+        """Documents that it read in a second, also while it is under way; None where it took no time."""
+        until_ms = self.heartbeat_at_ms if self.ended_at_ms is None else self.ended_at_ms
+        took_ms = until_ms - self.started_at_ms
+        return None if took_ms <= 0 else self.counts.read * 1000 / took_ms
+
+    @property
+    def replaced_everything(self) -> bool:
+        """Whether it published without regard to what was there before."""
+        partial = self.incremental or self.first_day_key or self.last_day_key or self.days_changed is not None
+        return self.status is RunStatus.PUBLISHED and not partial
+
+    @property
+    def is_of_live_sources(self) -> bool:
+        """Whether all that it read are live collections."""
+        return bool(self.sources) and all(
+            source.startswith(("mongodb://", "mongodb+srv://")) for source in self.sources
+        )
+
+    def is_silent(self, now_ms: int) -> bool:
+        """Whether it is under way as far as the ledger tells, and has given no sign of life for too long."""
+        return self.status is RunStatus.RUNNING and now_ms - self.heartbeat_at_ms > HEARTBEAT_LIMIT_S * 1000
+
     def ended(self, status: RunStatus, at_ms: int, error: str | None = None) -> Run:
         """This run with its final `status`."""
         return replace(self, status=status, ended_at_ms=at_ms, heartbeat_at_ms=at_ms, error=error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from core.stores.condition import Condition
 from core.stores.runs import Run
 from core.stores.summaries import Publication
 
@@ -15,6 +16,27 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "status": str(run.status),
         "degraded": run.degraded,
         "rejects_not_kept": run.rejects_not_kept,
+        "duration_s": run.duration_s,
+        "documents_per_s": None if run.documents_per_s is None else round(run.documents_per_s, 1),
+    }
+
+
+def condition_as_json(condition: Condition, now_ms: int) -> dict[str, Any]:
+    """The condition of the summaries for machines."""
+    standing, refreshes = condition.standing, condition.refreshes
+    return {
+        "state": condition.state,
+        "degraded_by": list(condition.degraded_by),
+        "failures_in_a_row": len(condition.failures),
+        "sources_read_until_ms": None if standing is None else standing.as_of_ms,
+        "age_s": None if standing is None else standing.age_s(now_ms),
+        "refreshes": None
+        if refreshes is None
+        else {
+            "every_s": refreshes.every_s,
+            "due_ms": refreshes.due_ms,
+            "missed": refreshes.missed(now_ms),
+        },
     }
 
 

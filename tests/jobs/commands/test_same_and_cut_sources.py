@@ -39,7 +39,7 @@ def test_a_csv_header_longer_than_a_read_ahead_keeps_its_columns_text(jobs: Comm
     content = f"_id,{wide},merchantId,amount,createdAt\n1,{',' * 1999},007,5,2024-01-01T00:00:00Z\n"
     assert jobs("rebuild", "-", stdin=content.encode()).code == 0
     assert (
-        jobs("summary", "--mode", "daily", "--type", "amount", "--merchant-id", "007", "--json").json[0]["value"] == 5
+        jobs("summary", "--mode", "daily", "--type", "amount", "--merchant-id", "007", "--json").json["value"] == 5
     )
 
 
@@ -73,5 +73,5 @@ def test_a_partial_rebuild_does_not_end_between_days_that_the_clocks_repeat(jobs
     for day in ("2010-11-06", "2010-11-07"):
         there("rebuild", "a.jsonl", "--from", day, "--to", day).require_failure(2, "the clocks went back")
     assert there("rebuild", "a.jsonl", "--from", "2010-11-06", "--to", "2010-11-07").code == 0
-    found = there("summary", "--mode", "daily", "--type", "amount", "--json").json
+    found = there("summary", "--mode", "daily", "--type", "amount", "--json").json_lines
     assert [point["value"] for point in found] == [100, 7]

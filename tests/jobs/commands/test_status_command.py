@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from examples import publication, run, uniform
 from transactions import spread, write_bson
 
 from bench.mongo_urls import database_of
+from core.stores import open_stores, wall_clock_ms
+from core.stores.runs import RunStatus
 
 
 @pytest.fixture
@@ -49,11 +53,62 @@ def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine)
         "  meaning    jalali calendar, Asia/Tehran, filters: none",
     ]
     assert re.fullmatch(r"  rules      tzdata \S+ \([0-9a-f]{8}\), the same as here", lines[5])
-    assert lines[7].split() == ["run", "status", "began", "read", "counted", "rejected", "command"]
-    assert lines[8].split()[:2] == ["2", "failed"]
-    assert lines[9].strip() == "missing.bson cannot be read: No such file or directory"
-    assert lines[10].split()[:2] == ["1", "published"]
-    assert lines[10].endswith("24             24          0  rebuild shop.bson")
+    assert lines[6].startswith("  sources    read up to 2024-")
+    assert lines[7] == "  degraded   1 run(s) in a row failed; see status 2"
+    columns = ["run", "status", "began", "took", "read", "docs/s", "counted", "rejected", "command"]
+    assert lines[9].split() == columns
+    assert lines[10].split()[:2] == ["2", "failed"]
+    assert lines[11].strip() == "missing.bson cannot be read: No such file or directory"
+    assert lines[12].split()[:2] == ["1", "published"]
+    assert lines[12].endswith("24         0  rebuild shop.bson")
+
+
+def test_a_failure_is_over_after_a_success(jobs: CommandLine) -> None:
+    for source in ("shop.bson", "missing.bson", "missing.bson"):
+        jobs("rebuild", source, "--truncate")
+    told = jobs("status", "--json").json
+    assert (told["state"], told["degraded_by"], told["failures_in_a_row"]) == ("degraded", ["failures"], 2)
+    assert "2 run(s) in a row failed; see status 3, 2\n" in jobs("status").out
+    assert jobs("rebuild", "shop.bson", "--truncate").code == 0
+    told = jobs("status", "--json").json
+    assert (told["state"], told["degraded_by"], told["failures_in_a_row"]) == ("ok", [], 0)
+    assert "degraded" not in jobs("status").out
+
+
+def test_failures_before_anything_is_published_are_told_too(jobs: CommandLine) -> None:
+    for _ in range(5):
+        jobs("rebuild", "missing.bson")
+    assert "5 run(s) in a row failed; see status 5, 4, 3 and 2 before\n" in jobs("status").out
+    assert jobs("status", "--json").json["state"] == "empty"
+
+
+def test_it_tells_when_the_next_refresh_is_due_and_that_some_were_missed(tmp_path: Path) -> None:
+    jobs, now_ms, every_ms = CommandLine(tmp_path), wall_clock_ms(), 3_600_000
+    rows = uniform(1, merchants=1, days=1)
+    with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
+
+        def refresh(hours_ago: float) -> None:
+            at_ms = now_ms - round(hours_ago * every_ms)
+            begun = replace(run(at_ms=at_ms), incremental=True, sources=("mongodb://db/shop.t",), as_of_ms=at_ms)
+            begun = stores.runs.begin(begun)
+            stores.runs.update(replace(begun.ended(RunStatus.UNCHANGED, at_ms + 5000), generation=1))
+
+        for hours_ago in (6.5, 5.5, 4.5, 3.5):
+            refresh(hours_ago)
+        told = jobs("status", "--json").json
+        assert told["degraded_by"] == ["missed_refreshes"]
+        assert told["refreshes"] == {"every_s": 3600, "due_ms": now_ms - round(2.5 * every_ms), "missed": 3}
+        assert told["sources_read_until_ms"] == now_ms - round(3.5 * every_ms)
+        out = jobs("status").out
+        assert "3 refreshes were missed; is their schedule running?" in out
+        assert re.search(r"refreshes  every 1 h 0 min, the next due \d{4}-.*Z, 2 h 30 min ago\n", out)
+        refresh(0.5)
+        assert re.search(r"refreshes  every 1 h 0 min, the next due .*Z, in (30|2\d) min \d+ s\n", jobs("status").out)
+        assert jobs("status", "--json").json["state"] == "ok"
+        assert "every 2 h 0 min" in jobs("status", REFRESH_EVERY_S="7200").out
+        assert jobs("status", "--json", API_MAX_AGE_S="600").json["degraded_by"] == ["age"]
+        assert "longer ago than API_MAX_AGE_S allows" in jobs("status", API_MAX_AGE_S="600").out
 
 
 def test_it_lists_as_many_runs_as_are_asked_for(jobs: CommandLine) -> None:
@@ -69,6 +124,8 @@ def test_all_about_one_run(jobs: CommandLine) -> None:
     assert shown["command"] == "rebuild shop.bson --to 1403/01/01"
     assert shown["phase"] == "done"
     assert (shown["read"], shown["counted"]) == ("24", "10")
+    assert re.fullmatch(r"\d+\.\d s|\d+ s", shown["took"])
+    assert re.search(r"\nread up to  20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ\n", jobs("status", "1").out)
     assert shown["replaced"] == "the first day to 1403/01/01"
     assert shown["error"] == "-"
 
@@ -85,7 +142,10 @@ def test_json_for_machines(jobs: CommandLine) -> None:
     assert everything["published"]["generation"] == 1
     assert everything["published"]["meaning"]["time_zone"] == "Asia/Tehran"
     assert everything["runs"][0] == jobs("status", "1", "--json").json
-    assert everything["runs"][0]["degraded"] is False
+    ended = everything["runs"][0]
+    assert ended["degraded"] is False
+    assert ended["duration_s"] == (ended["ended_at_ms"] - ended["started_at_ms"]) / 1000
+    assert ended["documents_per_s"] == pytest.approx(24 / ended["duration_s"], abs=0.1)
 
 
 def test_a_store_of_which_nothing_is_published(jobs: CommandLine) -> None:

@@ -1,0 +1,152 @@
+"""Whether the summaries are as they should be: failed runs, missed refreshes, old sources, rejects.
+
+The command ``status``, ``/api/status``, ``/readyz`` and the metrics all ask here, so that they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final, Literal, Self
+
+from core.stores import Stores
+from core.stores.freshness import RUNS_LOOKED_AT, Standing
+from core.stores.runs import Run, RunStatus
+from core.stores.summaries import Publication
+
+Cause = Literal["rejects", "failures", "missed_refreshes", "age"]
+"""Why a state is degraded: the last success rejected documents; runs have failed since; `MISSED_LIMIT` refreshes of a
+live collection were missed; its sources are older than ``API_MAX_AGE_S``."""
+
+CAUSES: Final[tuple[Cause, ...]] = ("rejects", "failures", "missed_refreshes", "age")
+
+MISSED_LIMIT: Final = 3
+"""A live collection is stale when so many refreshes of it were missed."""
+
+_MOST_INTERVALS: Final = 10
+_LEAST_INTERVALS: Final = 3
+_TOLERANCE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which settings decide what is degraded.
+
+    :param max_age_s: ``API_MAX_AGE_S``; 0 for no limit.
+    :param refresh_every_s: ``REFRESH_EVERY_S``; 0 where beat starts no refreshes.
+    """
+
+    max_age_s: float = 0.0
+    refresh_every_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshes:
+    """The schedule of the refreshes of a live collection.
+
+    :param every_s: seconds from one to the next.
+    :param begun_ms: when the latest began, whatever became of it; milliseconds since 1970 UTC, as all instants.
+    :param read_ms: when the latest began that succeeded: up to then the collection was read.
+    """
+
+    every_s: float
+    begun_ms: int
+    read_ms: int
+
+    @property
+    def due_ms(self) -> int:
+        """When the next is due."""
+        return self.begun_ms + round(self.every_s * 1000)
+
+    def missed(self, now_ms: int) -> int:
+        """How many should have read the collection since it was last read."""
+        return max(0, int((now_ms - self.read_ms) / 1000 // self.every_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The condition of the summaries at one instant.
+
+    :param standing: what is published, or None when nothing is.
+    :param runs: the latest runs, newest first.
+    :param failures: those of them that failed since the last success, newest first; also one whose process has given
+        no sign of life for too long, as `RunStatus.DIED`.
+    :param refreshes: their schedule; None where none are expected, or where their interval is not known yet.
+    :param degraded_by: in the order of `CAUSES`; empty when nothing is published.
+    """
+
+    standing: Standing | None
+    runs: Sequence[Run]
+    failures: tuple[Run, ...]
+    refreshes: Refreshes | None
+    degraded_by: tuple[Cause, ...]
+
+    @classmethod
+    def read(cls, stores: Stores, now_ms: int, limits: Limits) -> Self:
+        """The condition at `now_ms`.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        standing = Standing.read(stores)
+        runs = stores.runs.recent(RUNS_LOOKED_AT) if standing is None else standing.recent
+        failures = failures_of(runs, None if standing is None else standing.publication, now_ms)
+        refreshes = refreshes_of(runs, limits.refresh_every_s)
+        if standing is None:
+            return cls(None, runs, failures, refreshes, ())
+        found: dict[Cause, bool] = {
+            "rejects": standing.confirmed_by is not None and standing.confirmed_by.degraded,
+            "failures": bool(failures),
+            "missed_refreshes": refreshes is not None and refreshes.missed(now_ms) >= MISSED_LIMIT,
+            "age": 0 < limits.max_age_s < standing.age_s(now_ms),
+        }
+        return cls(standing, runs, failures, refreshes, tuple(cause for cause in CAUSES if found[cause]))
+
+    @property
+    def state(self) -> Literal["ok", "degraded", "empty"]:
+        """The condition in a word."""
+        return "empty" if self.standing is None else "degraded" if self.degraded_by else "ok"
+
+
+def failures_of(runs: Sequence[Run], publication: Publication | None, now_ms: int) -> tuple[Run, ...]:
+    """The runs that failed since the last success, newest first: an old failure is over after a success.
+
+    :param runs: the latest of the ledger, newest first.
+    """
+    failed = []
+    for run in runs:
+        if run.succeeded or (publication is not None and run.id == publication.run_id):
+            break
+        if run.is_silent(now_ms):
+            failed.append(run.taken_over(run.heartbeat_at_ms, None))
+        elif run.status is not RunStatus.RUNNING:
+            failed.append(run)
+    return tuple(failed)
+
+
+def refreshes_of(runs: Sequence[Run], setting_s: float = 0.0) -> Refreshes | None:
+    """The schedule of refreshes: by the setting, else by the intervals at which the ledger has them.
+
+    None are expected once everything was replaced by an export, unless the setting says that they go on.
+
+    :param runs: the latest of the ledger, newest first.
+    :param setting_s: ``REFRESH_EVERY_S``; 0 where beat starts none.
+    """
+    basis = next((run for run in runs if run.succeeded and (run.incremental or run.replaced_everything)), None)
+    if basis is None or not (basis.incremental or basis.is_of_live_sources or setting_s):
+        return None
+    begun = [run.started_at_ms for run in runs if run.incremental]
+    # One that takes longer than the interval is followed by the next when it has ended.
+    every_s = max(setting_s, basis.duration_s or 0.0) if setting_s else _usual_interval_s(begun)
+    return None if every_s is None else Refreshes(every_s, max([*begun[:1], basis.started_at_ms]), basis.started_at_ms)
+
+
+def _usual_interval_s(begun: Sequence[int]) -> float | None:
+    """The usual seconds between two of the instants `begun`, latest first; None where they follow no schedule."""
+    intervals = [(later - earlier) / 1000 for later, earlier in pairwise(begun[: _MOST_INTERVALS + 1])]
+    if len(intervals) < _LEAST_INTERVALS:
+        return None
+    usual = median(intervals)
+    regular = sum(abs(interval - usual) <= _TOLERANCE * usual for interval in intervals)
+    return usual if usual > 0 and 2 * regular >= len(intervals) else None
