@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Self
+from datetime import date
+from typing import Final, Self
 
 from core.calendar.days import DAY_MS, LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import UsageError
 from jobs.decode.judge import Window
+
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +33,20 @@ class RequestedDays:
     def of(cls, first_key: str | None, last_key: str | None, calendar: Calendar, local_days: LocalDays) -> Self:
         """The days from one key to another; None for no bound.
 
+        A Gregorian date such as 2024-06-24 names a day of every calendar: it is what ``date +%F`` gives to a schedule.
+
         :raises UsageError: a key is none of a day, the first is after the last, or the days are no span of time.
         """
         first, last = calendar.first_day, calendar.last_day
         try:
             if first_key is not None:
-                first = calendar.parse(Mode.DAILY, first_key).first_day
+                first = _day(first_key, calendar)
             if last_key is not None:
-                last = calendar.parse(Mode.DAILY, last_key).last_day
+                last = _day(last_key, calendar)
         except ValueError as error:
-            raise UsageError(str(error), "--from and --to are days of the calendar in force.") from None
+            raise UsageError(
+                str(error), "--from and --to are days such as 1403/04/04, or dates such as 2024-06-24."
+            ) from None
         if first > last:
             raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
         if (first_key or last_key) and not (is_clean_cut(local_days, first) and is_clean_cut(local_days, last + 1)):
@@ -53,6 +61,22 @@ class RequestedDays:
             None if first_key is None else calendar.period_of(Mode.DAILY, first).key,
             None if last_key is None else calendar.period_of(Mode.DAILY, last).key,
         )
+
+
+def _day(key: str, calendar: Calendar) -> int:
+    """The day that `key` names, days since 1970-01-01.
+
+    :raises ValueError: it names none of `calendar`.
+    """
+    if not _DATE.fullmatch(key):
+        return calendar.parse(Mode.DAILY, key).first_day
+    try:
+        day = date.fromisoformat(key).toordinal() - date(1970, 1, 1).toordinal()
+    except ValueError:
+        raise ValueError(f"{key} is no date") from None
+    if not calendar.first_day <= day <= calendar.last_day:
+        raise ValueError(f"{key} is no day of the calendar")
+    return day
 
 
 def is_clean_cut(local_days: LocalDays, day: int) -> bool:

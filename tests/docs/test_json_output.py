@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from uuid import uuid4
 
 import pytest
 from announcing_cli import Notifier
@@ -26,7 +27,7 @@ from unmeasured import unmeasured
 import api.__main__
 import jobs.__main__
 import notifier.__main__
-from bench.mongo_urls import with_database
+from bench.mongo_urls import database_of, with_database
 from core.notifications.events import EventKind
 from core.stores import open_stores
 
@@ -147,15 +148,14 @@ def everything(
 ) -> Iterator[Everything]:
     redis = RedisProcess(tmp_path_factory.mktemp("redis"), missing)
     redis.start()
-    url = with_database(mongo_url, "json_output")
+    url = with_database(mongo_url, f"json_output_{uuid4().hex}")
     with MongoClient[dict[str, Any]](url) as client:
-        client.drop_database("json_output")
         documents = [
             {"merchantId": "a", "amount": n, "createdAt": one.at} for n, one in enumerate(spread(["a"], days=3))
         ]
         client.get_default_database()["transaction"].insert_many(documents)
         yield Everything(tmp_path_factory.mktemp("json"), url, redis.url(0))
-        client.drop_database("json_output")
+        client.drop_database(database_of(url))
     redis.kill()
 
 

@@ -132,7 +132,7 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
     for name in _LINKED:
         (folder / name).symlink_to(ROOT / name)
     warm = warm_server().fileno()
-    _make_environment(folder / ".venv" / "bin", warm)
+    make_environment(folder / ".venv" / "bin", warm)
     (folder / "demo").mkdir()
     redis = RedisProcess(folder, missing)
     redis.start()
@@ -163,7 +163,7 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
         redis.kill()
 
 
-def _make_environment(folder: Path, warm: int) -> None:
+def make_environment(folder: Path, warm: int) -> None:
     """What stands for ``.venv/bin``: the programs of this environment, but ``python -m jobs`` by the warm server."""
     folder.mkdir(parents=True)
     for name in ("celery", "gunicorn"):

@@ -80,9 +80,10 @@ def test_help_tells_what_exit_codes_mean(jobs: CommandLine) -> None:
         assert "--allow-shrink" in jobs(verb, "--help").out
 
 
-def test_a_range_in_persian_digits(jobs: CommandLine) -> None:
+@pytest.mark.parametrize(("first", "last"), [("۱۴۰۳/۰۱/۰۱", "۱۴۰۳/۰۱/۰۲"), ("2024-03-20", "2024-03-21")])
+def test_a_range_in_persian_digits_or_of_gregorian_dates(jobs: CommandLine, first: str, last: str) -> None:
     assert jobs("rebuild", "first.bson").code == 0
-    said = jobs("rebuild", "second.bson", "--from", "۱۴۰۳/۰۱/۰۱", "--to", "۱۴۰۳/۰۱/۰۲", "--json")
+    said = jobs("rebuild", "second.bson", "--from", first, "--to", last, "--json")
     assert said.code == 0
     run = said.json["run"]
     assert (run["first_day_key"], run["last_day_key"]) == ("1403/01/01", "1403/01/02")
@@ -140,6 +141,8 @@ def test_filters_and_field_names(jobs: CommandLine) -> None:
         (["--truncate", "--from", "1403/01/01"], "contradict one another"),
         (["--from", "1403/01/32"], "1403/01/32"),
         (["--from", "yesterday"], "yesterday"),
+        (["--from", "2024-02-30"], "2024-02-30 is no date"),
+        (["--from", "0001-01-01"], "0001-01-01 is no day of the calendar"),
         (["first.bson"], "first.bson is given twice"),
     ],
 )

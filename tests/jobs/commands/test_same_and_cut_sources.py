@@ -38,9 +38,7 @@ def test_a_csv_header_longer_than_a_read_ahead_keeps_its_columns_text(jobs: Comm
     wide = ",".join(f"a_long_column_name_{i}" for i in range(2000))
     content = f"_id,{wide},merchantId,amount,createdAt\n1,{',' * 1999},007,5,2024-01-01T00:00:00Z\n"
     assert jobs("rebuild", "-", stdin=content.encode()).code == 0
-    assert (
-        jobs("summary", "--mode", "daily", "--type", "amount", "--merchant-id", "007", "--json").json["value"] == 5
-    )
+    assert jobs("summary", "--mode", "daily", "--type", "amount", "--merchant-id", "007", "--json").json["value"] == 5
 
 
 def test_parquet_on_standard_input_is_not_a_file_of_that_name(jobs: CommandLine) -> None:
