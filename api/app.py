@@ -35,7 +35,7 @@ from api.notifications.subscriptions_resource import SubscriptionResource, Subsc
 from api.observability.health_resource import HealthResource, ReadyResource
 from api.observability.metrics import Metrics
 from api.observability.metrics_resource import MetricsResource
-from api.observability.status_resource import StatusResource, read_ledger
+from api.observability.status_resource import StatusResource
 from api.openapi.problem_pages import ProblemsResource
 from api.openapi.resources import DocsResource, OpenApiResource
 from api.store_access import StoreAccess
@@ -47,7 +47,7 @@ from api.threads import Blocking, SingleFlight, ThreadPool
 from core.calendar import calendar_named
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
-from core.stores.freshness import Standing
+from core.stores.condition import Condition, Limits
 
 _LOOKUP_THREADS: Final = 2
 _BYTES_IN_KB: Final = 1024
@@ -116,11 +116,16 @@ def create_app(
     def blocking(resource: object) -> Blocking:
         return Blocking(resource, threads, max_body_bytes)
 
+    limits = Limits(settings.api_max_age_s, settings.refresh_every_s)
+
+    def condition() -> Condition:
+        return access.call(lambda stores: Condition.read(stores, clock(), limits))
+
     reader = Reader(current, calendar_named(settings.calendar))
     dashboard = DashboardResource()
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
-    app.add_route("/api/status", blocking(StatusResource(access, clock, settings.api_max_age_s)))
+    app.add_route("/api/status", blocking(StatusResource(condition, clock)))
     app.add_route(
         "/api/me",
         MeResource(current, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),
@@ -130,8 +135,8 @@ def create_app(
     for path, resource in _notifying(access, settings, queue, clock).items():
         app.add_route(path, blocking(resource))
     app.add_route("/healthz", HealthResource())
-    app.add_route("/readyz", ReadyResource(current, _staleness(access, lookups, settings, clock, monotonic)))
-    app.add_route("/metrics", MetricsResource(metrics, lambda: lookups.run(access.call, read_ledger), clock))
+    app.add_route("/readyz", ReadyResource(current, _degradation(condition, lookups, freshness_s, monotonic)))
+    app.add_route("/metrics", MetricsResource(metrics, lambda: lookups.run(condition), clock))
     app.add_route("/openapi.json", OpenApiResource())
     docs = DocsResource()
     app.add_route("/docs", docs)
@@ -161,21 +166,20 @@ def _notifying(
     }
 
 
-def _staleness(
-    access: StoreAccess, pool: ThreadPool, settings: Settings, clock: Clock, monotonic: Callable[[], float]
+def _degradation(
+    condition: Callable[[], Condition], pool: ThreadPool, freshness_s: float, monotonic: Callable[[], float]
 ) -> Callable[[], Awaitable[bool]]:
-    """Tells whether the sources of what is published were last read too long ago, with one thread for all who ask."""
-    max_age_s, asking = settings.api_max_age_s, SingleFlight[bool]()
+    """Tells whether something is wrong with what is published, with one thread for all who ask."""
+    asking = SingleFlight[bool]()
 
-    @ttl_cache(1, settings.api_freshness_s, monotonic)
+    @ttl_cache(1, freshness_s, monotonic)
     def read() -> bool:
-        standing = access.call(Standing.read)
-        return standing is not None and standing.age_s(clock()) > max_age_s
+        return condition().state == "degraded"
 
-    async def is_stale() -> bool:
-        return max_age_s > 0 and await asking.run(None, lambda: pool.run(read))
+    async def is_degraded() -> bool:
+        return await asking.run(None, lambda: pool.run(read))
 
-    return is_stale
+    return is_degraded
 
 
 class _Lifespan:

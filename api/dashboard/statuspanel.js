@@ -29,6 +29,7 @@ function parts(status, locale) {
   const shown = [h("p", { class: `state ${status.state}` }, locale.t(`state_${status.state}`))];
   if (status.running) shown.push(running(status.running, locale));
   if (status.last_failure) shown.push(failure(status.last_failure, locale));
+  if (status.degraded_by.includes("missed_refreshes")) shown.push(missed(status.refreshes, locale));
   if (status.published) shown.push(published(status.published, locale));
   if (status.conservation) shown.push(...conservation(status.conservation, locale));
   if (status.rejects) shown.push(...rejects(status.rejects, locale));
@@ -51,6 +52,11 @@ function failure(run, locale) {
     error: locale.apart(run.error ?? ""),
   };
   return h("p", { class: "small warning" }, locale.t("lastFailure", values));
+}
+
+function missed(refreshes, locale) {
+  const values = { missed: locale.integer(refreshes.missed), ago: locale.ago(refreshes.due_at) };
+  return h("p", { class: "small warning" }, locale.t("missedRefreshes", values));
 }
 
 function published(one, locale) {

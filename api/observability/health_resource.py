@@ -31,30 +31,30 @@ class ReadyResource:
     """The store answers, and something is published. Anyone may ask whether; why not is for the scope ``operate``.
 
     :param current: what is published.
-    :param is_stale: whether that is older than allowed; may ask the store, and raises `StoreError` when that does not
-        answer.
+    :param is_degraded: whether something is wrong with it (see `core.stores.condition`); may ask the store, and raises
+        `StoreError` when that does not answer.
     """
 
     public = True
 
-    def __init__(self, current: CurrentPublication, is_stale: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, current: CurrentPublication, is_degraded: Callable[[], Awaitable[bool]]) -> None:
         self._current = current
-        self._is_stale = is_stale
+        self._is_degraded = is_degraded
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """200 when summaries can be served, also old ones, which are still better than none; else 503."""
         caller: Principal | None = req.context.principal
         may_know = caller is not None and Scope.OPERATE in caller.scopes
-        published, stale = None, False
+        published, degraded = None, False
         try:
             published = await self._current.published()
-            stale = published is not None and await self._is_stale()
+            degraded = published is not None and await self._is_degraded()
             kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
         except StoreError as error:
             kind, detail = ProblemKind.STORE_UNAVAILABLE, f"{error.sentence}."
         if published is None:
             raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._current.freshness_s)
         version = {"version": published.version} if may_know else {}
-        send_document(resp, Ready(status="degraded" if stale else "ready", **version))
+        send_document(resp, Ready(status="degraded" if degraded else "ready", **version))
 
     on_head = on_get

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from api.observability.run_metrics import run_metrics
-from core.stores.runs import Run
+from core.stores.condition import Condition
 
 UNMATCHED: Final = "unmatched"
 """The route of a request that no route matches: one value, so that made-up paths make no new series."""
@@ -38,18 +38,12 @@ _FLUSH_AFTER_S: Final = 0.05
 class StoreFacts:
     """What the store says at the time of a scrape.
 
-    :param up: whether it answers.
-    :param generation: number of the published generation, or None when nothing is published or the store is down.
-    :param published_at_ms: when that was published, milliseconds since 1970 UTC.
-    :param age_s: seconds since its sources were last read.
-    :param runs: the latest runs, newest first.
+    :param condition: that of the summaries, or None when the store does not answer.
+    :param now_ms: the time of the scrape, milliseconds since 1970 UTC.
     """
 
-    up: bool
-    generation: int | None = None
-    published_at_ms: int | None = None
-    age_s: float | None = None
-    runs: Sequence[Run] = ()
+    condition: Condition | None
+    now_ms: int = 0
 
 
 def _on_the_event_loop(flush: Callable[[], None]) -> None:
@@ -172,21 +166,25 @@ class _Together(Collector):
 
 
 def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
-    yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 when the store answers, else 0.", value=float(store.up))
-    if store.up:
-        yield from run_metrics(store.runs)
-    if store.generation is None or store.published_at_ms is None or store.age_s is None:
+    condition = store.condition
+    up = float(condition is not None)
+    yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 when the store answers, else 0.", value=up)
+    if condition is None:
         return
+    yield from run_metrics(condition, store.now_ms)
+    if condition.standing is None:
+        return
+    publication = condition.standing.publication
     yield GaugeMetricFamily(
-        f"{_PREFIX}_published_generation", "Number of the published generation.", value=store.generation
+        f"{_PREFIX}_published_generation", "Number of the published generation.", value=publication.generation
     )
     yield GaugeMetricFamily(
         f"{_PREFIX}_published_timestamp_seconds",
         "When the summaries were published, seconds since 1970.",
-        value=store.published_at_ms / 1000,
+        value=publication.published_at_ms / 1000,
     )
     yield GaugeMetricFamily(
         f"{_PREFIX}_published_age_seconds",
         "Seconds since the sources of the summaries were last read.",
-        value=store.age_s,
+        value=condition.standing.age_s(store.now_ms),
     )

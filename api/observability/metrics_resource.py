@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import falcon.asgi
@@ -11,10 +11,9 @@ import falcon.asgi
 from api.observability.metrics import Metrics, StoreFacts
 from api.threads import SingleFlight
 from core.errors import StoreError
-from core.stores.freshness import Standing
+from core.stores.condition import Condition
 from core.stores.holders import Clock
 from core.stores.keys import Scope
-from core.stores.runs import Run
 
 _WAIT_S: Final = 0.5
 _FIRST_WAIT_S: Final = 3.0
@@ -23,16 +22,13 @@ _FIRST_WAIT_S: Final = 3.0
 class MetricsResource:
     """The metrics of all workers, with the state of the store as it is now, or was when it last answered in time.
 
-    :param ledger: how what is published now stands, or None, and the latest runs, newest first; asks the store, and
-        raises `StoreError` when that does not answer.
+    :param condition: that of the summaries now; asks the store, and raises `StoreError` when that does not answer.
     :param clock: milliseconds since 1970 UTC.
     """
 
-    def __init__(
-        self, metrics: Metrics, ledger: Callable[[], Awaitable[tuple[Standing | None, Sequence[Run]]]], clock: Clock
-    ) -> None:
+    def __init__(self, metrics: Metrics, condition: Callable[[], Awaitable[Condition]], clock: Clock) -> None:
         self._metrics = metrics
-        self._ledger = ledger
+        self._condition = condition
         self._clock = clock
         self._asking: SingleFlight[StoreFacts] = SingleFlight()
         self._known: StoreFacts | None = None
@@ -42,7 +38,7 @@ class MetricsResource:
         req.context.principal.require_scope(Scope.OPERATE)
         asking = self._asking.begin(None, self._facts)
         await asyncio.wait([asking], timeout=_FIRST_WAIT_S if self._known is None else _WAIT_S)
-        facts = self._known or StoreFacts(up=False)
+        facts = self._known or StoreFacts(None)
         self._metrics.flush()
         # Not in the threads that ask the store, which may be slow.
         resp.data, resp.content_type = await asyncio.to_thread(self._metrics.exposition, req.accept, facts)
@@ -56,11 +52,6 @@ class MetricsResource:
 
     async def _facts_now(self) -> StoreFacts:
         try:
-            standing, runs = await self._ledger()
+            return StoreFacts(await self._condition(), self._clock())
         except StoreError:
-            return StoreFacts(up=False)
-        if standing is None:
-            return StoreFacts(up=True, runs=runs)
-        published = standing.publication
-        age_s = standing.age_s(self._clock())
-        return StoreFacts(True, published.generation, published.published_at_ms, age_s, runs)
+            return StoreFacts(None)

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from core.stores.condition import CAUSES, Condition
 from core.stores.runs import Run, RunStatus
 
 _PREFIX: Final = "transaction_summary"
 _RESULTS: Final = ("read", "counted", "rejected", "filtered", "out_of_range")
 
 
-def run_metrics(runs: Sequence[Run]) -> Iterable[Metric]:
-    """The latest run, the last one that has ended, and the last success; nothing of those that there are not.
+def run_metrics(condition: Condition, now_ms: int) -> Iterable[Metric]:
+    """The condition, the latest run, the last one that has ended, and the last success; nothing of what there is not.
 
-    :param runs: the latest, newest first.
+    :param now_ms: milliseconds since 1970 UTC.
     """
+    runs = condition.runs
     ended = [run for run in runs if run.status is not RunStatus.RUNNING]
+    yield _by_label(
+        "degraded",
+        "1 for what is wrong with what is published, else 0.",
+        "by",
+        {cause: cause in condition.degraded_by for cause in CAUSES},
+    )
     yield _gauge("run_in_progress", "1 while a run is under way, else 0.", len(ended) < len(runs))
     if runs:
         yield _instant("heartbeat_timestamp", "When the latest run was last known to be alive", runs[0].heartbeat_at_ms)
-    failures = takewhile(lambda run: not run.succeeded, ended)
-    yield _gauge(
-        "runs_failed_in_a_row", "Runs that failed or were broken off since the last success.", len([*failures])
-    )
+    failed = len(condition.failures)
+    yield _gauge("runs_failed_in_a_row", "Runs that failed or were broken off since the last success.", failed)
     success = next((run for run in ended if run.succeeded), None)
     if success is not None and success.ended_at_ms is not None:
         yield _instant("last_success_timestamp", "When the last run that went well ended", success.ended_at_ms)
+    if (refreshes := condition.refreshes) is not None:
+        yield _gauge("refresh_interval_seconds", "Seconds from one refresh to the next.", refreshes.every_s)
+        yield _instant("refresh_due_timestamp", "When the next refresh is due", refreshes.due_ms)
+        missed = "Refreshes that should have read the live collection since it was last read."
+        yield _gauge("refreshes_missed", missed, refreshes.missed(now_ms))
     if ended:
         yield from _last(ended[0])
 
@@ -44,10 +54,9 @@ def _last(run: Run) -> Iterable[Metric]:
         {str(status): status is run.status for status in RunStatus if status is not RunStatus.RUNNING},
     )
     yield _instant("last_run_started_timestamp", "When the last run began", run.started_at_ms)
-    if run.ended_at_ms is not None:
+    if run.ended_at_ms is not None and run.duration_s is not None:
         yield _instant("last_run_ended_timestamp", "When the last run ended", run.ended_at_ms)
-        duration_s = max(0, run.ended_at_ms - run.started_at_ms) / 1000
-        yield _gauge("last_run_duration_seconds", "How long the last run took.", duration_s)
+        yield _gauge("last_run_duration_seconds", "How long the last run took.", run.duration_s)
     documents = {result: getattr(run.counts, result) for result in _RESULTS}
     yield _by_label("last_run_documents", "What became of the documents of the last run.", "result", documents)
     yield _gauge("last_run_warnings", "Warnings of the last run.", len(run.warnings))

@@ -2,57 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Callable
 
 import falcon
 
 from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.openapi import bodies
-from api.store_access import StoreAccess
 from api.summaries.cache import version_of
 from core.errors import ConservationBroken
 from core.instants import iso_instant, iso_instant_or_none
-from core.stores import Clock, Stores
-from core.stores.freshness import RUNS_LOOKED_AT, Standing, zone_rules_agree
+from core.stores import Clock
+from core.stores.condition import Condition, Refreshes
+from core.stores.freshness import Standing, zone_rules_agree
 from core.stores.keys import Scope
 from core.stores.runs import Run, RunStatus
-
-_FAILURES: Final = (RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.DIED)
 
 
 class StatusResource:
     """The state of the summaries, for whoever operates them.
 
-    :param access: the stores.
+    :param condition: reads that of the summaries.
     :param clock: milliseconds since 1970 UTC.
-    :param max_age_s: what is older than that is degraded; 0 for no limit.
     """
 
-    def __init__(self, access: StoreAccess, clock: Clock, max_age_s: float) -> None:
-        self._access = access
-        self._max_age_s = max_age_s
+    def __init__(self, condition: Callable[[], Condition], clock: Clock) -> None:
+        self._condition = condition
         self._clock = clock
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """The published state and its age, rejects, conservation, warnings, the last failure and the run under way."""
+        """The published state, its age and schedule, rejects, conservation, warnings, failures and the run under way."""
         req.context.principal.require_scope(Scope.OPERATE)
         refuse_parameters(req.query_string)
-        standing, runs = self._access.call(read_ledger)
+        condition = self._condition()
+        standing, failures = condition.standing, condition.failures
         last = None if standing is None else standing.confirmed_by
-        failures = [run for run in runs if run.status in _FAILURES]
-        running = [run for run in runs if run.status is RunStatus.RUNNING]
-        degraded_by = [] if standing is None else self._ailments(standing)
+        running = [run for run in condition.runs if run.status is RunStatus.RUNNING]
         send_document(
             resp,
             bodies.Status(
-                state="empty" if standing is None else "degraded" if degraded_by else "ok",
-                degraded_by=degraded_by,
+                state=condition.state,
+                degraded_by=list(condition.degraded_by),
                 published=None if standing is None else self._published(standing),
+                refreshes=None if condition.refreshes is None else self._refreshes(condition.refreshes),
                 rejects=None if last is None else _rejects(last),
                 conservation=None if last is None else _conservation(last),
                 warnings=[] if last is None else list(last.warnings),
+                failures_in_a_row=len(failures),
                 last_failure=_failure(failures[0]) if failures else None,
                 running=_running(running[0]) if running else None,
             ),
@@ -60,12 +56,12 @@ class StatusResource:
 
     on_head = on_get
 
-    def _ailments(self, standing: Standing) -> list[Literal["rejects", "age"]]:
-        found: dict[Literal["rejects", "age"], bool] = {
-            "rejects": standing.confirmed_by is not None and standing.confirmed_by.degraded,
-            "age": 0 < self._max_age_s < standing.age_s(self._clock()),
-        }
-        return [ailment for ailment, ails in found.items() if ails]
+    def _refreshes(self, refreshes: Refreshes) -> bodies.Refreshes:
+        return bodies.Refreshes(
+            every_s=refreshes.every_s,
+            due_at=iso_instant(refreshes.due_ms),
+            missed=refreshes.missed(self._clock()),
+        )
 
     def _published(self, standing: Standing) -> bodies.PublishedState:
         publication = standing.publication
@@ -129,12 +125,3 @@ def _running(run: Run) -> bodies.Running:
         read=run.counts.read,
         counted=run.counts.counted,
     )
-
-
-def read_ledger(stores: Stores) -> tuple[Standing | None, Sequence[Run]]:
-    """How what is published stands, or None when nothing is; and the latest runs, newest first.
-
-    :raises StoreUnavailable: the store does not answer.
-    """
-    standing = Standing.read(stores)
-    return standing, stores.runs.recent(RUNS_LOOKED_AT) if standing is None else standing.recent

@@ -16,6 +16,7 @@ from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
 from core.notifications.reach import WarningCode
 from core.stores import summaries
+from core.stores.condition import Cause
 from core.stores.keys import Scope
 
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
@@ -237,6 +238,14 @@ class Failure(Body):
     error: str | None = Field(description="The error in one sentence; null if unknown.")
 
 
+class Refreshes(Body):
+    """The schedule of the refreshes of a live collection."""
+
+    every_s: float = Field(description="Seconds from one refresh to the next.")
+    due_at: Instant = Field(description="When the next refresh is due (UTC).")
+    missed: Int64 = Field(ge=0, description="Refreshes that should have read the collection since it was last read.")
+
+
 class Running(Body):
     """A run in progress."""
 
@@ -254,18 +263,24 @@ class Status(Body):
     state: Literal["ok", "degraded", "empty"] = Field(
         description="`ok`, `degraded` (see `degraded_by`) or `empty` (nothing is published)."
     )
-    degraded_by: list[Literal["rejects", "age"]] = Field(
-        description="`rejects`: the last successful run rejected documents. `age`: the sources were last read more "
-        "than `API_MAX_AGE_S` seconds ago."
+    degraded_by: list[Cause] = Field(
+        description="`rejects`: the last successful run rejected documents. `failures`: the latest runs failed. "
+        "`missed_refreshes`: three or more refreshes of a live collection were missed. `age`: the sources were last "
+        "read more than `API_MAX_AGE_S` seconds ago."
     )
     published: PublishedState | None = Field(description="The published summaries; null before the first publication.")
+    refreshes: Refreshes | None = Field(
+        description="The schedule of refreshes: `REFRESH_EVERY_S`, else the usual interval of the last refreshes; null "
+        "if none are expected or the interval is not known yet."
+    )
     rejects: Rejects | None = Field(description="The rejects of the last successful run; null without one.")
     conservation: Conservation | None = Field(description="The balance of the last successful run; null without one.")
     warnings: list[str] = Field(
         description="Warnings of the last successful run, such as days that were kept although their documents are "
         "gone from the source."
     )
-    last_failure: Failure | None = Field(description="The latest failed run; null if none of the recent runs failed.")
+    failures_in_a_row: Int64 = Field(ge=0, description="Runs that failed since the last successful run.")
+    last_failure: Failure | None = Field(description="The latest run that failed since the last successful run.")
     running: Running | None = Field(description="The run in progress; null if there is none.")
 
 

@@ -50,7 +50,7 @@ class ApiSettings(BaseSettings):
         ge=0,
         allow_inf_nan=False,
         description="Seconds since the sources were last read after which /api/status and /readyz say degraded; "
-        "0 for no limit.",
+        "0 for no limit. Failed runs and missed refreshes degrade without it.",
     )
     api_cache_mb: int = Field(default=64, ge=0, le=65_536, description="Megabytes of answers that each process keeps.")
     api_rate_limit: Annotated[

@@ -42,12 +42,13 @@ def _told(url: str) -> Mapping[str, float]:
     return {
         "/".join((sample.name.removeprefix(_PREFIX), *sample.labels.values())): sample.value
         for sample in samples
-        if any(part in sample.name for part in ("run", "success", "heartbeat"))
+        if any(part in sample.name for part in ("run", "success", "heartbeat", "refresh", "degraded"))
     }
 
 
 def test_a_store_without_runs_has_no_failures_and_no_last_run(stores: Stores, url: str) -> None:
-    assert _told(url) == {"run_in_progress": 0, "runs_failed_in_a_row": 0}
+    well = {f"degraded/{cause}": 0 for cause in ("rejects", "failures", "missed_refreshes", "age")}
+    assert _told(url) == {"run_in_progress": 0, "runs_failed_in_a_row": 0, **well}
 
 
 def test_the_last_run_is_told_with_its_times_counts_and_changes(stores: Stores, url: str) -> None:

@@ -75,6 +75,7 @@ def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
             "zone_rules_agree": None,
             "filters": [{"field": field, "value": value} for field, value in MEANING.where],
         },
+        "refreshes": None,
         "rejects": {"count": 0, "by_reason": {}},
         "conservation": {
             "read": 10,
@@ -85,6 +86,7 @@ def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
             "holds": True,
         },
         "warnings": [],
+        "failures_in_a_row": 0,
         "last_failure": None,
         "running": None,
     }
@@ -118,9 +120,11 @@ def test_a_store_with_nothing_published_is_empty(url: str, stores: Stores) -> No
         "state": "empty",
         "degraded_by": [],
         "published": None,
+        "refreshes": None,
         "rejects": None,
         "conservation": None,
         "warnings": [],
+        "failures_in_a_row": 0,
         "last_failure": None,
         "running": None,
     }
@@ -131,13 +135,57 @@ def test_the_last_failure_is_told_beside_what_was_published_before(url: str, sto
     for error in ("an older failure", "خطا: the dump is damaged"):
         stores.runs.update(begin(stores).ended(RunStatus.FAILED, AT_MS + 1_000, error))
     status = Api(url).ask("/api/status").json
-    assert (status["state"], status["published"]["run_id"]) == ("ok", 1)
+    assert (status["state"], status["degraded_by"], status["failures_in_a_row"]) == ("degraded", ["failures"], 2)
+    assert status["published"]["run_id"] == 1
     assert status["last_failure"] == {
         "run_id": 3,
         "status": "failed",
         "ended_at": "2024-06-24T12:00:01.001Z",
         "error": "خطا: the dump is damaged",
     }
+
+
+def test_a_failure_is_over_after_a_success(url: str, stores: Stores) -> None:
+    publish(stores, Counts(read=2, counted=2))
+    stores.runs.update(begin(stores).ended(RunStatus.FAILED, AT_MS))
+    stores.runs.update(replace(begin(stores), generation=1).ended(RunStatus.UNCHANGED, AT_MS))
+    api = Api(url)
+    status = api.ask("/api/status").json
+    assert (status["state"], status["failures_in_a_row"], status["last_failure"]) == ("ok", 0, None)
+    assert api.ask("/readyz").json["status"] == "ready"
+
+
+def test_a_failure_degrades_readiness_without_any_setting_and_summaries_are_served(url: str, stores: Stores) -> None:
+    publish(stores, Counts(read=2, counted=2))
+    stores.runs.update(begin(stores).ended(RunStatus.DIED, AT_MS + 1_000))
+    answer = Api(url).ask("/readyz")
+    assert (answer.status_code, answer.json["status"]) == (200, "degraded")
+
+
+@pytest.mark.parametrize(("after_ms", "stale"), [(3 * 60_000 - 1, False), (3 * 60_000, True)])
+def test_a_live_source_is_stale_after_three_missed_refreshes(store_url: str, after_ms: int, stale: bool) -> None:
+    with open_stores(store_url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, ROWS), ROWS)
+        for number in range(4):
+            at_ms = NOW_MS + number * 60_000
+            begun = replace(run(at_ms=at_ms), incremental=True, generation=1, as_of_ms=at_ms)
+            stores.runs.update(replace(stores.runs.begin(begun), generation=1).ended(RunStatus.UNCHANGED, at_ms + 9))
+    api = Api(store_url, clock=lambda: at_ms + after_ms)
+    status = api.ask("/api/status").json
+    assert status["degraded_by"] == (["missed_refreshes"] if stale else [])
+    assert status["refreshes"] == {"every_s": 60, "due_at": "2024-06-24T12:04:00.000Z", "missed": 2 + stale}
+    assert api.ask("/readyz").json["status"] == ("degraded" if stale else "ready")
+    told = dict(line.rsplit(" ", 1) for line in api.ask("/metrics").text.splitlines() if line[0] != "#")
+    assert float(told['transaction_summary_degraded{by="missed_refreshes"}']) == stale
+    assert float(told["transaction_summary_refreshes_missed"]) == 2 + stale
+
+
+def test_the_setting_of_beat_is_the_schedule_from_the_first_refresh_on(url: str, stores: Stores) -> None:
+    publish(stores, Counts(read=2, counted=2))
+    api = Api(url, clock=lambda: NOW_MS + 300_000, settings={"refresh_every_s": 60})
+    status = api.ask("/api/status").json
+    assert status["degraded_by"] == ["missed_refreshes"]
+    assert status["refreshes"] == {"every_s": 60, "due_at": "2024-06-24T12:01:00.000Z", "missed": 5}
 
 
 @pytest.mark.parametrize("failure", [RunStatus.INTERRUPTED, RunStatus.DIED])
