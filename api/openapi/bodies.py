@@ -294,7 +294,7 @@ class Ready(Body):
     """Summaries are served."""
 
     status: Literal["ready", "degraded"] = Field(
-        description="`ready`, or `degraded`: the summaries are older than `API_MAX_AGE_S` seconds and still served."
+        description="`ready`, or `degraded`: summaries are served, and `/api/status` says what is wrong with them."
     )
     version: str | Missing = Field(
         default=None, description="The version of the published summaries; only for callers with the scope `operate`."

@@ -34,6 +34,7 @@ def running_server(store_url: str, folder: Path, access: str = "open-loopback") 
         "API_WORKERS": "1",
         "API_FRESHNESS_S": str(FRESHNESS_S),
         "API_REQUEST_TIMEOUT_S": "2",
+        "REFRESH_EVERY_S": "3600",
     }
     log = folder / f"server-{port}.log"
     command = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"]

@@ -147,12 +147,13 @@ def test_the_tables_hold_every_value_exactly(tabs: Tabs) -> None:
     expect(tab.at("#series-toggle")).to_have_attribute("aria-expanded", "true")
 
 
-def test_the_status_tells_rejects_the_balance_and_the_last_failure(tabs: Tabs) -> None:
+def test_the_status_tells_rejects_the_balance_failures_and_missed_refreshes(tabs: Tabs) -> None:
     status = tabs().figures().at("#panel-status")
     expect(status).to_contain_text("Needs a look")
     expect(status).to_contain_text("The numbers add up")
     expect(status).to_contain_text(REASON)
     expect(status).to_contain_text(FAILURE)
+    expect(status).to_contain_text(re.compile(r"Refreshes were missed: [\d,]{3,}\. The next was due .+ ago\."))
 
 
 def test_the_csv_file_holds_what_is_shown(tabs: Tabs) -> None:
