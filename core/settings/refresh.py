@@ -35,7 +35,10 @@ class RefreshSettings(BaseSettings):
         description="Number of transactions that they may lose, whatever share that is; more than both stop the run.",
     )
     refresh_every_s: float = Field(
-        default=0.0, ge=0, le=604_800, description="Seconds between two refreshes that beat starts; 0 for none. By it status tells which were missed."
+        default=0.0,
+        ge=0,
+        le=604_800,
+        description="Seconds between two refreshes that beat starts; 0 for none. By it status tells which were missed.",
     )
     refresh_time_limit_s: float = Field(
         default=3600.0,

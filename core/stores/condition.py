@@ -28,6 +28,9 @@ MISSED_LIMIT: Final = 3
 _MOST_INTERVALS: Final = 10
 _LEAST_INTERVALS: Final = 3
 _TOLERANCE: Final = 0.25
+_SHORTEST_S: Final = 30.0
+"""Refreshes that follow one another more quickly are by hand: no scheduler but beat, whose interval is a setting, has
+intervals of less than a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +152,4 @@ def _usual_interval_s(begun: Sequence[int]) -> float | None:
         return None
     usual = median(intervals)
     regular = sum(abs(interval - usual) <= _TOLERANCE * usual for interval in intervals)
-    return usual if usual > 0 and 2 * regular >= len(intervals) else None
+    return usual if usual >= _SHORTEST_S and 2 * regular >= len(intervals) else None

@@ -113,8 +113,8 @@ class TestFailures:
 class TestSchedule:
     @pytest.mark.parametrize(
         "instants_ms",
-        [(0, EVERY_MS, 2 * EVERY_MS), (0, 10_000, 90_000, 95_000, 600_000), (0, 0, 0, 0)],
-        ids=["two intervals only", "by hand now and then", "a clock that does not go"],
+        [(0, EVERY_MS, 2 * EVERY_MS), (0, 10_000, 90_000, 95_000, 600_000), (0, 6000, 12_000, 18_000, 24_000)],
+        ids=["two intervals only", "by hand now and then", "by hand one after another"],
     )
     def test_without_a_usual_interval_none_is_known(self, instants_ms: tuple[int, ...]) -> None:
         assert refreshes_of(every(*instants_ms)) is None
