@@ -49,6 +49,7 @@ from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
 from core.stores.condition import Condition, Limits
 
+_CONDITION_WAIT_S: Final = 0.5
 _LOOKUP_THREADS: Final = 2
 _BYTES_IN_KB: Final = 1024
 _BYTES_IN_MB: Final = 1024 * 1024
@@ -169,15 +170,24 @@ def _notifying(
 def _degradation(
     condition: Callable[[], Condition], pool: ThreadPool, freshness_s: float, monotonic: Callable[[], float]
 ) -> Callable[[], Awaitable[bool]]:
-    """Tells whether something is wrong with what is published, with one thread for all who ask."""
+    """Tells whether something is wrong with what is published, with one thread for all who ask.
+
+    While the store takes its time, that is what was last known: checks of health do not wait long.
+    """
     asking = SingleFlight[bool]()
+    known = False
 
     @ttl_cache(1, freshness_s, monotonic)
     def read() -> bool:
         return condition().state == "degraded"
 
     async def is_degraded() -> bool:
-        return await asking.run(None, lambda: pool.run(read))
+        nonlocal known
+        reading = asking.begin(None, lambda: pool.run(read))
+        await asyncio.wait([reading], timeout=_CONDITION_WAIT_S)
+        if reading.done():
+            known = reading.result()
+        return known
 
     return is_degraded
 

@@ -31,7 +31,7 @@ class StatusResource:
         self._clock = clock
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """The published state, its age and schedule, rejects, conservation, warnings, failures and the run under way."""
+        """The published state, its age, the schedule, rejects, conservation, warnings, failures, the run under way."""
         req.context.principal.require_scope(Scope.OPERATE)
         refuse_parameters(req.query_string)
         condition = self._condition()

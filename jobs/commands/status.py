@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import typer
 
@@ -20,8 +20,6 @@ from core.stores.summaries import Meaning
 from jobs.commands.context import condition_as_json, publication_as_json, run_as_json
 from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
-
-_FAILURES_NAMED: Final = 3
 
 
 def run(number: int | None, limit: int, store_url: str | None, as_json: bool) -> None:
@@ -93,13 +91,7 @@ def _ailments(condition: Condition, now_ms: int) -> Iterator[str]:
         run = standing.confirmed_by
         yield f"{run.counts.rejected:,} documents were rejected; see status {run.id}"
     if condition.failures:
-        which = ", ".join(str(run.id) for run in condition.failures[:_FAILURES_NAMED])
-        others = (
-            f" and {len(condition.failures) - _FAILURES_NAMED} before"
-            if len(condition.failures) > _FAILURES_NAMED
-            else ""
-        )
-        yield f"{len(condition.failures)} run(s) in a row failed; see status {which}{others}"
+        yield f"{len(condition.failures)} run(s) in a row failed; see status {condition.failures[0].id}"
     if "missed_refreshes" in condition.degraded_by and refreshes is not None:
         yield f"{refreshes.missed(now_ms):,} refreshes were missed; is their schedule running?"
     if "age" in condition.degraded_by:
@@ -125,9 +117,9 @@ def _print_runs(runs: Sequence[Run]) -> None:
     ]
     headings = ("run", "status", "began", "took", "read", "docs/s", "counted", "rejected", "command")
     to_the_right = (True, False, False, True, True, True, True, True, False)
-    lines = aligned(list(zip(headings, *rows, strict=True)), to_the_right).splitlines()
-    typer.echo(lines[0])
-    for r, line in zip(runs, lines[1:], strict=True):
+    heading, *lines = aligned(list(zip(headings, *rows, strict=True)), to_the_right).removesuffix("\n").split("\n")
+    typer.echo(heading)
+    for r, line in zip(runs, lines, strict=True):
         typer.echo(line)
         if r.error:
             typer.echo(f"       {printable(r.error)}")

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from asking import FRESHNESS_S, KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem
+from examples import NOW_MS, run
 from sales import publish, published_in
 from slow_store import WAIT_S, SlowStore
 
+from core.stores import open_stores
 from core.stores.keys import Scope
+from core.stores.runs import RunStatus
 
 WARM: dict[str, Any] = {"path": SUMMARY, "query": "mode=daily&type=amount"}
 AT_ONCE_S = 5.0
@@ -94,6 +97,20 @@ def test_warm_answers_do_not_wait_for_those_who_ask_whether_it_is_ready(url: str
             api.moment.pass_by(FRESHNESS_S * 0.4)
             assert [api.ask(**WARM, key=key).status_code for _ in range(3)] == [200] * 3
     assert {answer.result().status_code for answer in ready} == {200}
+
+
+def test_readiness_says_what_was_last_known(url: str) -> None:
+    with open_stores(url, timeout_s=10) as stores:
+        for status in (RunStatus.PUBLISHED, RunStatus.FAILED):
+            stores.runs.update(stores.runs.begin(run()).ended(status, NOW_MS))
+    api = Api(url, settles=False)
+    store = SlowStore(api)
+    assert api.ask("/readyz").json["status"] == "degraded"
+    with store.slow():
+        for _ in range(3):
+            api.moment.pass_by(FRESHNESS_S * 0.6)
+            assert api.ask("/readyz").json["status"] == "degraded"
+        store.wait_for(1)
 
 
 def test_a_key_that_cannot_be_asked_for_as_the_queue_is_full_goes_on_for_its_time(url: str) -> None:

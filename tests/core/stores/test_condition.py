@@ -17,7 +17,7 @@ ROWS: Final = uniform(1, merchants=1, days=1)
 PUBLISHED: Final = replace(publication(1, ROWS), complete_until_ms=NOW_MS)
 LIVE: Final = "mongodb://db1/shop.transaction"
 EVERY_MS: Final = 300_000
-PUBLISHED_, UNCHANGED, FAILED = RunStatus.PUBLISHED, RunStatus.UNCHANGED, RunStatus.FAILED
+UNCHANGED, FAILED = RunStatus.UNCHANGED, RunStatus.FAILED
 
 
 def refresh(number: int, at_ms: int, status: RunStatus = UNCHANGED, **changes: Any) -> Run:
@@ -69,7 +69,7 @@ def test_a_live_source_is_stale_after_three_missed_refreshes(stores: Stores) -> 
 
 def test_failures_in_a_row_degrade_the_state_until_a_success(stores: Stores) -> None:
     stores.summaries.publish(PUBLISHED, ROWS)
-    died = replace(refresh(3, 3000, RunStatus.DIED))
+    died = refresh(3, 3000, RunStatus.DIED)
     add(stores, [died, refresh(2, 2000, RunStatus.INTERRUPTED), refresh(1, 0)])
     found = condition(stores, 4000)
     assert (found.state, found.degraded_by) == ("degraded", ("failures",))
@@ -135,7 +135,9 @@ class TestSchedule:
         assert refreshes_of(runs) == Refreshes(300, NOW_MS + FIVE[-1] + EVERY_MS, NOW_MS + FIVE[-1])
 
     def test_other_runs_are_not(self) -> None:
-        repair = replace(run(at_ms=NOW_MS + FIVE[-1] + 1), id=9, days_changed=2).ended(PUBLISHED_, NOW_MS + 10**7)
+        repair = replace(run(at_ms=NOW_MS + FIVE[-1] + 1), id=9, days_changed=2).ended(
+            RunStatus.PUBLISHED, NOW_MS + 10**7
+        )
         found = refreshes_of([repair, *every(*FIVE)])
         assert found == Refreshes(300, NOW_MS + FIVE[-1], NOW_MS + FIVE[-1])
 
@@ -144,13 +146,13 @@ class TestSchedule:
     )
     def test_none_are_expected_once_an_export_replaced_everything(self, source: str, expected: bool) -> None:
         at_ms = NOW_MS + FIVE[-1] + 1000
-        rebuilt = replace(run(at_ms=at_ms), id=9, sources=(source,)).ended(PUBLISHED_, at_ms + 5000)
+        rebuilt = replace(run(at_ms=at_ms), id=9, sources=(source,)).ended(RunStatus.PUBLISHED, at_ms + 5000)
         found = refreshes_of([rebuilt, *every(*FIVE)])
         assert found == (Refreshes(300, at_ms, at_ms) if expected else None)
 
     def test_the_setting_goes_before_the_ledger_and_needs_no_refresh_before(self) -> None:
         assert refreshes_of(every(*FIVE), 60) == Refreshes(60, NOW_MS + FIVE[-1], NOW_MS + FIVE[-1])
-        rebuilt = replace(run(), id=1).ended(PUBLISHED_, NOW_MS + 5000)
+        rebuilt = replace(run(), id=1).ended(RunStatus.PUBLISHED, NOW_MS + 5000)
         assert refreshes_of([rebuilt], 60) == Refreshes(60, NOW_MS, NOW_MS)
         assert refreshes_of([refresh(1, 0, FAILED)], 60) is None
 

@@ -64,7 +64,7 @@ def test_a_failure_is_over_after_a_success(jobs: CommandLine) -> None:
         jobs("rebuild", source, "--truncate")
     told = jobs("status", "--json").json
     assert (told["state"], told["degraded_by"], told["failures_in_a_row"]) == ("degraded", ["failures"], 2)
-    assert "2 run(s) in a row failed; see status 3, 2\n" in jobs("status").out
+    assert "2 run(s) in a row failed; see status 3\n" in jobs("status").out
     assert jobs("rebuild", "shop.bson", "--truncate").code == 0
     told = jobs("status", "--json").json
     assert (told["state"], told["degraded_by"], told["failures_in_a_row"]) == ("ok", [], 0)
@@ -74,7 +74,7 @@ def test_a_failure_is_over_after_a_success(jobs: CommandLine) -> None:
 def test_failures_before_anything_is_published_are_told_too(jobs: CommandLine) -> None:
     for _ in range(5):
         jobs("rebuild", "missing.bson")
-    assert "5 run(s) in a row failed; see status 5, 4, 3 and 2 before\n" in jobs("status").out
+    assert "5 run(s) in a row failed; see status 5\n" in jobs("status").out
     assert jobs("status", "--json").json["state"] == "empty"
 
 
