@@ -104,8 +104,9 @@ class Said:
 
     def problem(self) -> dict[str, Any]:
         """The error, which is all that was printed."""
-        ((name, problem),) = [item for one in self.objects() for item in one.items()]
-        assert name == "error"
+        (printed,) = self.objects()
+        assert printed.keys() == {"error"}
+        problem: dict[str, Any] = printed["error"]
         assert problem.keys() == {"type", "message", "hint", "exit_code"}
         assert problem["message"]
         assert problem["exit_code"] == self.code != 0

@@ -32,7 +32,7 @@ def main() -> None:
     query: dict[str, Any] = json_util.loads(json.dumps(json.loads(options.query)))
     with MongoClient[RawBSONDocument](url, document_class=RawBSONDocument) as client:
         database = client.get_default_database()
-        documents = [found.raw for found in database[options.collection].find(query)]
+        documents = [bytes(found.raw) for found in database[options.collection].find(query)]
         content = gzip.compress(archive([Segment(f"{database.name}.{options.collection}", documents)]))
     sys.stdout.buffer.write(content)
 
