@@ -36,11 +36,12 @@ def run_metrics(condition: Condition, now_ms: int) -> Iterable[Metric]:
     success = next((run for run in ended if run.succeeded), None)
     if success is not None and success.ended_at_ms is not None:
         yield _instant("last_success_timestamp", "When the last run that went well ended", success.ended_at_ms)
-    if (refreshes := condition.refreshes) is not None:
+    refreshes = condition.refreshes
+    missed = "Refreshes that should have read the live collection since it was last read; 0 where none are expected."
+    yield _gauge("refreshes_missed", missed, 0 if refreshes is None else refreshes.missed(now_ms))
+    if refreshes is not None:
         yield _gauge("refresh_interval_seconds", "Seconds from one refresh to the next.", refreshes.every_s)
         yield _instant("refresh_due_timestamp", "When the next refresh is due", refreshes.due_ms)
-        missed = "Refreshes that should have read the live collection since it was last read."
-        yield _gauge("refreshes_missed", missed, refreshes.missed(now_ms))
     if ended:
         yield from _last(ended[0])
 

@@ -48,7 +48,7 @@ def _told(url: str) -> Mapping[str, float]:
 
 def test_a_store_without_runs_has_no_failures_and_no_last_run(stores: Stores, url: str) -> None:
     well = {f"degraded/{cause}": 0 for cause in ("rejects", "failures", "missed_refreshes", "age")}
-    assert _told(url) == {"run_in_progress": 0, "runs_failed_in_a_row": 0, **well}
+    assert _told(url) == {"run_in_progress": 0, "runs_failed_in_a_row": 0, "refreshes_missed": 0, **well}
 
 
 def test_the_last_run_is_told_with_its_times_counts_and_changes(stores: Stores, url: str) -> None:
