@@ -78,12 +78,13 @@ class ExportFormatOption(StrEnum):
 Store = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
 ]
-From = Annotated[str | None, typer.Option("--from", metavar="KEY", help="The first period, such as 1403/04/04.")]
-To = Annotated[str | None, typer.Option("--to", metavar="KEY", help="The last period, inclusive.")]
-FromDay = Annotated[
-    str | None, typer.Option("--from", metavar="DAY", help="The first day, such as 1403/04/04 or 2024-06-24.")
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="KEY", help="The first period, such as 1403/04/04, or a date in it such as 2024-06-24."
+    ),
 ]
-ToDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day, inclusive.")]
+To = Annotated[str | None, typer.Option("--to", metavar="KEY", help="The last period, inclusive.")]
 LiveCollection = Annotated[
     str | None, typer.Argument(metavar="[SOURCE]", help="mongodb://host/database. [default: SOURCE_URL]")
 ]
@@ -177,8 +178,8 @@ def rebuild(
         ),
     ] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Replace everything the store holds.")] = False,
-    first: FromDay = None,
-    last: ToDay = None,
+    first: From = None,
+    last: To = None,
     collection: Collection = None,
     merchant_field: MerchantField = "merchantId",
     amount_field: AmountField = "amount",
@@ -298,8 +299,8 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="SOURCE...", help="As for rebuild; all that the days were counted from."),
     ] = None,
-    first: FromDay = None,
-    last: ToDay = None,
+    first: From = None,
+    last: To = None,
     look_back: LookBack = None,
     repair: Annotated[bool, typer.Option("--repair", help="Replace the periods that drifted.")] = False,
     allow_shrink: AllowShrink = False,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import date
-from typing import Final, Self
+from typing import Self
 
+from core.calendar.dates import period_named
 from core.calendar.days import DAY_MS, LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import UsageError
 from jobs.decode.judge import Window
-
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,12 @@ class RequestedDays:
         first, last = calendar.first_day, calendar.last_day
         try:
             if first_key is not None:
-                first = _day(first_key, calendar)
+                first = period_named(calendar, Mode.DAILY, first_key).first_day
             if last_key is not None:
-                last = _day(last_key, calendar)
+                last = period_named(calendar, Mode.DAILY, last_key).last_day
         except ValueError as error:
             raise UsageError(
-                str(error), "--from and --to are days such as 1403/04/04, or dates such as 2024-06-24."
+                str(error), "--from and --to are days of the calendar in use, or Gregorian dates."
             ) from None
         if first > last:
             raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
@@ -61,22 +58,6 @@ class RequestedDays:
             None if first_key is None else calendar.period_of(Mode.DAILY, first).key,
             None if last_key is None else calendar.period_of(Mode.DAILY, last).key,
         )
-
-
-def _day(key: str, calendar: Calendar) -> int:
-    """The day that `key` names, days since 1970-01-01.
-
-    :raises ValueError: it names none of `calendar`.
-    """
-    if not _DATE.fullmatch(key):
-        return calendar.parse(Mode.DAILY, key).first_day
-    try:
-        day = date.fromisoformat(key).toordinal() - date(1970, 1, 1).toordinal()
-    except ValueError:
-        raise ValueError(f"{key} is no date") from None
-    if not calendar.first_day <= day <= calendar.last_day:
-        raise ValueError(f"{key} is no day of the calendar")
-    return day
 
 
 def is_clean_cut(local_days: LocalDays, day: int) -> bool:

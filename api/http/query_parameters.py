@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from datetime import date
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -14,14 +12,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.problems import ParameterError, Problem, ProblemKind
 from core.calendar import Calendar, Mode, Period
-from core.calendar.digits import ascii_digits
-from core.calendar.solar import day_number
+from core.calendar.dates import period_named
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
 _MOST_FIELDS: Final = 150
 _LONGEST_QUOTE: Final = 60
-_EXAMPLE_DATE: Final = "2024-06-24"
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGIT: Final = "[0-9۰-۹٠-٩]"
 
 KEY_PATTERN: Final = f"^{_DIGIT}{{4}}([/-]{_DIGIT}{{2}}([/-]{_DIGIT}{{2}})?|[/-]W{_DIGIT}{{2}})$"
@@ -120,17 +115,10 @@ def period_in(
     text = fields.get(name)
     if text is None or mode is None:
         return None
-    plain = ascii_digits(text)
-    if _DATE.fullmatch(plain):
-        with suppress(ValueError):  # no date, or one that the calendar does not name
-            return calendar.period_of(mode, day_number(date.fromisoformat(plain)))
     try:
-        return calendar.parse(mode, text)
+        return period_named(calendar, mode, text)
     except ValueError as error:
-        detail = str(error)
-        findings.add(
-            name, detail if _EXAMPLE_DATE in detail else f"{detail}, or like the Gregorian date {_EXAMPLE_DATE}"
-        )
+        findings.add(name, str(error))
         return None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from core.calendar import calendar_named
+from core.calendar.dates import period_named
 from core.calendar.periods import Mode
 from core.command_line import edge, note, print_json, printable, settings_and_store
 from core.errors import ServiceError, UsageError
@@ -88,10 +89,10 @@ def _keys(summaries: SummaryStore, mode: Mode, options: Options) -> tuple[str | 
         raise ServiceError("nothing is published yet", "Run rebuild first.")
     calendar = calendar_named(publication.meaning.calendar)
     try:
-        first = None if options.first is None else calendar.parse(mode, options.first).key
-        last = None if options.last is None else calendar.parse(mode, options.last).key
+        first = None if options.first is None else period_named(calendar, mode, options.first).key
+        last = None if options.last is None else period_named(calendar, mode, options.last).key
     except ValueError as error:
-        raise UsageError(str(error), f"--from and --to are {mode} keys.") from None
+        raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
     if first is not None and last is not None and first > last:
         raise UsageError(f"--from {first} is after --to {last}", "Exchange them.")
     return first, last

@@ -10,6 +10,7 @@ from typing import get_args
 import typer
 
 from core.calendar import calendar_named
+from core.calendar.dates import period_named
 from core.calendar.periods import Mode
 from core.command_line import edge, settings_and_store
 from core.errors import ServiceError, UsageError
@@ -37,10 +38,10 @@ def run(
                 raise ServiceError("nothing is published yet", "Run rebuild first.")
             calendar = calendar_named(publication.meaning.calendar)
             try:
-                first_key = None if first is None else calendar.parse(mode, first).key
-                last_key = None if last is None else calendar.parse(mode, last).key
+                first_key = None if first is None else period_named(calendar, mode, first).key
+                last_key = None if last is None else period_named(calendar, mode, last).key
             except ValueError as error:
-                raise UsageError(str(error), f"--from and --to are {mode} keys.") from None
+                raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
             if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
                 raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
             points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)

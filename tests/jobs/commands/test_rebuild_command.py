@@ -141,8 +141,8 @@ def test_filters_and_field_names(jobs: CommandLine) -> None:
         (["--truncate", "--from", "1403/01/01"], "contradict one another"),
         (["--from", "1403/01/32"], "1403/01/32"),
         (["--from", "yesterday"], "yesterday"),
-        (["--from", "2024-02-30"], "2024-02-30 is no date"),
-        (["--from", "0001-01-01"], "0001-01-01 is no day of the calendar"),
+        (["--from", "2024-02-30"], "2024-02-30"),
+        (["--from", "0001-01-01"], "or like the Gregorian date 2024-06-24"),
         (["first.bson"], "first.bson is given twice"),
     ],
 )

@@ -64,8 +64,10 @@ def test_a_merchant_whose_name_is_a_number(jobs: CommandLine) -> None:
     assert said.json_lines == [{"key": "1403/04/01", "value": -7}]
 
 
-@pytest.mark.parametrize(("first", "last"), [("1403/04/01", "1403/04/03"), ("۱۴۰۳/۰۴/۰۱", "۱۴۰۳/۰۴/۰۳")])
-def test_a_range_of_keys_in_latin_or_persian_digits(jobs: CommandLine, first: str, last: str) -> None:
+@pytest.mark.parametrize(
+    ("first", "last"), [("1403/04/01", "1403/04/03"), ("۱۴۰۳/۰۴/۰۱", "۱۴۰۳/۰۴/۰۳"), ("2024-06-21", "2024-06-23")]
+)
+def test_a_range_of_keys_in_latin_or_persian_digits_or_of_dates(jobs: CommandLine, first: str, last: str) -> None:
     said = jobs("summary", "--mode", "daily", "--type", "count", "--from", first, "--to", last, "--json")
     assert said.json_lines == [{"key": "1403/04/01", "value": 2}]
 
@@ -85,7 +87,7 @@ def test_an_unknown_merchant_is_an_error(jobs: CommandLine) -> None:
 @pytest.mark.parametrize(("mode", "key"), [("daily", "1403/04"), ("weekly", "1403/W60"), ("monthly", "2024-06")])
 def test_a_key_of_another_mode_or_calendar_is_an_error(jobs: CommandLine, mode: str, key: str) -> None:
     said = jobs("summary", "--mode", mode, "--type", "count", "--from", key)
-    assert f"--from and --to are {mode} keys." in said.require_failure(2, key)
+    assert f"--from and --to are {mode} keys, or Gregorian dates in them." in said.require_failure(2, key)
     assert said.out == ""
 
 
