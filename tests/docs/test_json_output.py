@@ -73,6 +73,13 @@ RULES: Final[dict[Words, Rule]] = {
     ("notifier", "announce"): Rule(),
     ("notifier", "prune"): Rule(("--older-than", "99"), ("--older-than", "1")),
     ("notifier", "sweep"): Rule(),
+    ("notifier", "send"): Rule(
+        ("sara", "--title", "Hello", "--body", "Text", "--channel", "sms"),
+        ("sara", "--title", "Hello", "--body", "Text", "--channel", "pigeon"),
+    ),
+    ("notifier", "contacts", "set"): Rule(("sara", "sms=09127654321"), ("sara", "sms=none")),
+    ("notifier", "contacts", "show"): Rule(("sara",)),
+    ("notifier", "contacts", "remove"): Rule(("sara",)),
     ("notifier", "senders", "test"): Rule(("sms", "09121234567"), ("sms", "no number")),
     ("notifier", "subscriptions", "add"): Rule(
         ("sara", "--channel", "sms", "--all-merchants"), ("sara", "--channel", "pigeon", "--all-merchants")
