@@ -13,7 +13,6 @@ from api.summaries.cache import Maker, Published, State
 from api.threads import ThreadPool, forget_failure
 from core.errors import StoreError
 from core.stores import Stores
-from core.stores.summaries import Publication
 
 T = TypeVar("T")
 
@@ -115,11 +114,11 @@ class CurrentPublication:
         :raises Problem: overloaded.
         """
 
-        def and_look(stores: Stores) -> tuple[T, Publication | None]:
-            return read(stores, published), stores.summaries.published()
+        def read_and_check(stores: Stores) -> T | None:
+            found = read(stores, published)
+            return found if stores.summaries.is_current(published.publication) else None
 
-        found, publication = await self._reading.run(self._access.call, and_look)
-        return found if publication == published.publication else None
+        return await self._reading.run(self._access.call, read_and_check)
 
     async def watch(self) -> None:
         """Ask the store in time also while nobody asks for summaries, and never end."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from sys import getsizeof
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
 import falcon.asgi
@@ -46,6 +46,7 @@ Grouped = Literal["named", "visible"]
 """Which merchants have points of their own: see `SeriesQuery`."""
 
 _MOST_MERCHANTS: Final = 100
+_NO_POINTS: Final = b"[]"
 _MOST_FILLED: Final = 40_000  # days of a century, and some
 
 
@@ -149,6 +150,12 @@ class SeriesQuery:
     as_text: bool = False
     after: tuple[str, str] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the answer is one series as the store has it, whole and in JSON, as it nearly always is."""
+        changed = self.grouped or self.filled or self.limit or self.locale or self.after
+        return self.format == "json" and not (changed or self.with_periods or self.only_complete or self.as_text)
+
 
 class SummaryResource:
     """Daily, weekly or monthly summaries.
@@ -239,6 +246,9 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
     :raises Problem: there is no such merchant; a filled range of more than a century of days; or more points of several
         merchants than an answer may have.
     """
+    if query.is_plain:
+        body = _plain_json(stores, query)
+        return Answer(body, "application/json", etag_of(published.version, query, body))
     points = _points(stores, published, query)
     link = None
     if query.limit is not None and len(points) > query.limit:
@@ -253,6 +263,15 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
     return Answer(body, content_type, etag, link=link, filename=filename, query_bytes=query_bytes)
 
 
+def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:
+    merchant_id = query.merchants[0] if query.merchants else None
+    bounds = (query.first and query.first.key, query.last and query.last.key)
+    body = stores.summaries.series_json(query.mode, query.measure, merchant_id, *bounds)
+    if body == _NO_POINTS:
+        _require_merchant(stores, merchant_id)
+    return body
+
+
 def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
     """The points from where the page begins; those of several merchants are at most one more than it may have."""
     is_wanted = cache(partial(_is_complete, published, query.mode)) if query.only_complete else None
@@ -265,8 +284,8 @@ def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequenc
         return points_of_merchants(stores, published, query, bounds, keys, is_wanted)
     merchant_id = None if query.merchants is None else query.merchants[0]
     points = stores.summaries.series(query.mode, query.measure, merchant_id, *bounds)
-    if not points and merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
-        raise Problem(ProblemKind.UNKNOWN_MERCHANT, "There is no merchant of this merchant_id.")
+    if not points:
+        _require_merchant(stores, merchant_id)
     if keys is not None:
         values = dict(points)
         points = [SeriesPoint(key, values.get(key, 0)) for key in keys]
@@ -276,6 +295,11 @@ def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequenc
         _, last_key = query.after
         points = [point for point in points if point.key > last_key]
     return points
+
+
+def _require_merchant(stores: Stores, merchant_id: str | None) -> None:
+    if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
+        raise Problem(ProblemKind.UNKNOWN_MERCHANT, "There is no merchant of this merchant_id.")
 
 
 def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
@@ -394,12 +418,7 @@ def _place_in(cursor: str, version: str, query: SeriesQuery, findings: Findings)
 
 
 def _as_json(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
-    points: list[bodies.Point]
-    if len(names) == 2:  # nearly always, and twice as fast
-        points = [{"key": key, "value": value} for key, value in rows]
-    else:
-        points = cast("list[bodies.Point]", [dict(zip(names, row, strict=True)) for row in rows])
-    body = orjson.dumps(points)
+    body = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows])
     return bytes(memoryview(body))  # a copy: what orjson gives holds on to a buffer that is kilobytes larger
 
 

@@ -9,6 +9,7 @@ from heapq import merge
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import orjson
 from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING
 from pymongo.database import Database as PyMongoDatabase
@@ -64,6 +65,10 @@ class MongoSummaryStore:
         with self._database.answering() as db:
             document = in_force(db)
         return None if document is None else publication_from_record(from_document(document, "generation"))
+
+    def is_current(self, publication: Publication) -> bool:
+        """Whether `publication` is the current one."""
+        return self.published() == publication
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
         """The summaries of `mode`, of single merchants and of all together, of the publication in force."""
@@ -148,6 +153,18 @@ class MongoSummaryStore:
 
         found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
         return list(islice(merge(*found), limit))
+
+    def series_json(
+        self,
+        mode: Mode,
+        measure: Measure,
+        merchant_id: str | None,
+        first_key: str | None = None,
+        last_key: str | None = None,
+    ) -> bytes:
+        """What `series` gives, as JSON."""
+        points = self.series(mode, measure, merchant_id, first_key, last_key)
+        return orjson.dumps([{"key": key, "value": value} for key, value in points])
 
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`."""

@@ -41,6 +41,12 @@ _SERIES: Final = {
     "WHERE mode = ? AND merchant_id IS ? AND key BETWEEN ? AND ? ORDER BY key"
     for measure in get_args(Measure)
 }
+# Made by SQLite in one step, outside Python's global lock: threads that read series one row at a time take that from
+# one another at every row. Only a sum of an ordered subquery is in its order: SQLite merges no such subquery.
+_SERIES_JSON: Final = {
+    measure: f"SELECT CAST(json_group_array(json_object('key', key, 'value', {measure})) AS BLOB) FROM ({series})"
+    for measure, series in _SERIES.items()
+}
 # From merchant to merchant, for the index leads to the keys of one: whoever replaces some days must not read all. The
 # last merchant is null, whose rows are the overall ones.
 _ROWS: Final = f"""
@@ -87,6 +93,9 @@ _MERCHANTS: Final = f"""{_EACH_MERCHANT}
 _COUNT: Final = f"SELECT count(*) FROM {SUMMARIES}"
 _HAS_MERCHANT: Final = f"SELECT 1 FROM {SUMMARIES} WHERE mode IN (?, ?, ?) AND merchant_id = ? LIMIT 1"
 
+_CURRENT: Final = (
+    "SELECT generation, run_id, published_at_ms FROM summary_publications ORDER BY generation DESC LIMIT 1"
+)
 _BEFORE: Final = (
     "SELECT generation FROM summary_publications WHERE generation < ? AND published_at_ms < ? ORDER BY generation"
 )
@@ -112,6 +121,14 @@ class SqliteSummaryStore:
         with self._database.connection() as connection:
             row = in_force(connection)
         return None if row is None else publication_from_record(from_row(row))
+
+    def is_current(self, publication: Publication) -> bool:
+        """Whether `publication` is the current one."""
+        self._database.require_in_place()
+        with self._database.connection() as connection:
+            row = connection.execute(_CURRENT).fetchone()
+        identity = publication.generation, publication.run_id, publication.published_at_ms
+        return row is not None and tuple(row) == identity
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
         """The summaries of `mode`, of single merchants and of all together, of the publication in force."""
@@ -183,6 +200,19 @@ class SqliteSummaryStore:
             cursor = connection.cursor()
             cursor.row_factory = None
             return list(map(MerchantPoint._make, cursor.execute(statement, given)))
+
+    def series_json(
+        self,
+        mode: Mode,
+        measure: Measure,
+        merchant_id: str | None,
+        first_key: str | None = None,
+        last_key: str | None = None,
+    ) -> bytes:
+        """What `series` gives, as JSON."""
+        with self._database.connection() as connection:
+            found = connection.execute(_SERIES_JSON[measure], (mode, merchant_id, *_bounds(first_key, last_key)))
+            return bytes(found.fetchone()[0])
 
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the publication in force holds summaries of `merchant_id`."""

@@ -55,7 +55,9 @@ class SlowStore:
     def _behind(self, stores: Stores) -> Stores:
         for part, name in (
             ("summaries", "published"),
+            ("summaries", "is_current"),
             ("summaries", "series"),
+            ("summaries", "series_json"),
             ("summaries", "merchants"),
             ("keys", "get"),
             ("runs", "recent"),

@@ -182,10 +182,10 @@ def test_work_that_fails_unexpectedly_puts_the_new_state_in_force_all_the_same(u
     later = Later()
     api = asked_twice(url, later)
     (stores,) = api.stores
-    stores.summaries.series = None  # type: ignore[method-assign, assignment]
+    stores.summaries.series_json = None  # type: ignore[method-assign, assignment]
     with pytest.raises(TypeError):
         later.run()
-    del stores.summaries.series
+    del stores.summaries.series_json
     assert value(api) == 2
 
 

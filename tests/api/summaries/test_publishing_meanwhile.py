@@ -151,7 +151,7 @@ def test_a_store_published_to_between_every_two_reads_is_given_up(tmp_path: Path
 
         api.ask(path, QUESTIONS[0][1] if path == SUMMARY else "")
         (opened,) = api.stores
-        name = "series" if path == SUMMARY else "merchants"
+        name = "series_json" if path == SUMMARY else "merchants"
         asked = getattr(opened.summaries, name)
         setattr(opened.summaries, name, and_publish)
         answer = api.ask(path, {"mode": "daily", "type": "count"} if path == SUMMARY else {"from": "1403/01"})

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 
+import orjson
 import pytest
 from examples import DAY_MS, frame, publication, row, start_script, uniform
 from polars.testing import assert_frame_equal
@@ -54,6 +55,17 @@ def test_a_publication_is_read_back_exactly(stores: Stores) -> None:
     published = publication(1, EXTREMES)
     stores.summaries.publish(published, EXTREMES)
     assert stores.summaries.published() == published
+
+
+def test_the_current_publication_is_told_from_earlier_and_from_foreign_ones(stores: Stores) -> None:
+    first, second = publication(1, EXTREMES), publication(2, EXTREMES)
+    assert not stores.summaries.is_current(first)
+    stores.summaries.publish(first, EXTREMES)
+    assert stores.summaries.is_current(first)
+    assert not stores.summaries.is_current(replace(first, published_at_ms=first.published_at_ms + 1))
+    assert not stores.summaries.is_current(replace(first, run_id=first.run_id + 1))
+    stores.summaries.publish(second, EXTREMES)
+    assert [stores.summaries.is_current(one) for one in (first, second)] == [False, True]
 
 
 def test_a_total_beyond_64_bits_is_read_back_exactly(stores: Stores) -> None:
@@ -157,6 +169,8 @@ def test_a_series_is_one_merchant_by_key(
     series = stores.summaries.series(mode, measure, merchant_id)
     assert series == [SeriesPoint(*point) for point in expected]
     assert all(type(point.value) is int for point in series)
+    as_json = stores.summaries.series_json(mode, measure, merchant_id)
+    assert as_json == orjson.dumps([{"key": key, "value": value} for key, value in expected])
 
 
 @pytest.mark.parametrize(
@@ -176,8 +190,9 @@ def test_the_bounds_of_a_series_are_inclusive(
 ) -> None:
     rows = frame([row("daily", f"1403/04/{day:02d}", "m", day) for day in (5, 3, 2, 4)])
     stores.summaries.publish(publication(1, rows), rows)
-    series = stores.summaries.series(Mode.DAILY, "amount", "m", first_key, last_key)
-    assert [point.value for point in series] == expected
+    asked = Mode.DAILY, "amount", "m", first_key, last_key
+    assert [point.value for point in stores.summaries.series(*asked)] == expected
+    assert [point["value"] for point in orjson.loads(stores.summaries.series_json(*asked))] == expected
 
 
 def test_it_knows_whom_it_holds_summaries_of(stores: Stores) -> None:
