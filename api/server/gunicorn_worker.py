@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import mmap
 import os
@@ -132,6 +133,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         except ServiceError as error:
             self.log.error("%s. %s", error.sentence, error.hint)
             sys.exit(Arbiter.APP_LOAD_ERROR)
+        # What was made until now stays as long as the process, and need not be looked through for garbage again and again.
+        gc.collect()
+        gc.freeze()
 
     async def _serve(self) -> None:
         if not self.alive:  # asked to stop while it was loading
