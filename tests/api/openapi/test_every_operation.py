@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from asking import Api
-from example_store import api_over, fill
 from paths import GETTABLE, PATHS, allowed, filled
+
+pytest_plugins = ["openapi_fixtures"]
 
 _JSON = {"Content-Type": "application/json"}
 _QUERIES = {"/api/transactions/summary": "mode=daily&type=count"}
@@ -25,18 +26,10 @@ every_path = pytest.mark.parametrize("path", PATHS)
 every_gettable_path = pytest.mark.parametrize("path", GETTABLE)
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
-    """The API over a store with a few summaries and notifications."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'summaries.db'}"
-    fill(url)
-    return api_over(url)
-
-
 @every_gettable_path
-def test_head_gives_the_headers_of_get_and_no_body(path: str, api: Api) -> None:
+def test_head_gives_the_headers_of_get_and_no_body(path: str, example_api: Api) -> None:
     query = _QUERIES.get(path, "")
-    get, head = api.ask(filled(path), query), api.ask(filled(path), query, method="HEAD")
+    get, head = example_api.ask(filled(path), query), example_api.ask(filled(path), query, method="HEAD")
 
     assert get.status_code == head.status_code == 200
     assert head.content == b""
@@ -47,17 +40,17 @@ def test_head_gives_the_headers_of_get_and_no_body(path: str, api: Api) -> None:
 
 
 @every_path
-def test_options_lists_the_methods(path: str, api: Api) -> None:
-    answer = api.ask(filled(path), method="OPTIONS")
+def test_options_lists_the_methods(path: str, example_api: Api) -> None:
+    answer = example_api.ask(filled(path), method="OPTIONS")
 
     assert (answer.status_code, answer.content) == (200, b"")
     assert {*answer.headers["allow"].split(", "), "OPTIONS"} == allowed(path)
 
 
 @every_path
-def test_another_method_is_refused_with_those_that_there_are(path: str, api: Api) -> None:
+def test_another_method_is_refused_with_those_that_there_are(path: str, example_api: Api) -> None:
     for method in {"HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"} - allowed(path):
-        answer = api.ask(filled(path), method=method, headers=_JSON)
+        answer = example_api.ask(filled(path), method=method, headers=_JSON)
 
         assert answer.status_code == 405
         assert set(answer.headers["allow"].split(", ")) == allowed(path)
@@ -66,10 +59,10 @@ def test_another_method_is_refused_with_those_that_there_are(path: str, api: Api
 
 @every_path
 @pytest.mark.parametrize("form", ["{}a/", "{}a//b", "{}/..", "{}%00", "{};a=b", "{}\ud800", "{}%ff", "/.{}"])
-def test_a_path_that_is_almost_right_is_not_there(form: str, path: str, api: Api) -> None:
+def test_a_path_that_is_almost_right_is_not_there(form: str, path: str, example_api: Api) -> None:
     almost = form.format(filled(path))
 
-    answer = api.ask(almost.encode("utf-8", "surrogatepass").decode("latin-1"))
+    answer = example_api.ask(almost.encode("utf-8", "surrogatepass").decode("latin-1"))
 
     assert answer.status_code == 404
     assert answer.json["type"] in (
@@ -80,26 +73,30 @@ def test_a_path_that_is_almost_right_is_not_there(form: str, path: str, api: Api
 
 
 @every_gettable_path
-def test_a_slash_too_many_in_front_changes_nothing_and_one_at_the_end_leads_nowhere(path: str, api: Api) -> None:
+def test_a_slash_too_many_in_front_changes_nothing_and_one_at_the_end_leads_nowhere(
+    path: str, example_api: Api
+) -> None:
     path, query = filled(path), _QUERIES.get(path, "")
 
-    assert api.ask(f"/{path}", query).status_code == 200
+    assert example_api.ask(f"/{path}", query).status_code == 200
     if path != "/":
-        assert api.ask(f"{path}/", query).status_code == 404
+        assert example_api.ask(f"{path}/", query).status_code == 404
 
 
 @every_gettable_path
-def test_a_path_may_be_percent_encoded(path: str, api: Api) -> None:
+def test_a_path_may_be_percent_encoded(path: str, example_api: Api) -> None:
     encoded = "/" + "".join(f"%{ord(letter):02X}" for letter in filled(path)[1:])
 
-    assert api.ask(encoded, _QUERIES.get(path, "")).status_code == 200
+    assert example_api.ask(encoded, _QUERIES.get(path, "")).status_code == 200
 
 
 @every_path
-def test_a_query_of_nonsense_is_the_client_s_mistake_or_ignored_but_never_the_server_s(path: str, api: Api) -> None:
+def test_a_query_of_nonsense_is_the_client_s_mistake_or_ignored_but_never_the_server_s(
+    path: str, example_api: Api
+) -> None:
     for name, query in _NONSENSE.items():
         for method in allowed(path) - {"HEAD", "OPTIONS"}:
-            answer = api.ask(filled(path), query, method=method, headers=_JSON)
+            answer = example_api.ask(filled(path), query, method=method, headers=_JSON)
 
             if path.startswith("/api/"):
                 assert answer.status_code == 400, name
@@ -109,12 +106,12 @@ def test_a_query_of_nonsense_is_the_client_s_mistake_or_ignored_but_never_the_se
                 assert answer.status_code == 200, name
 
 
-def test_a_parameter_where_none_is_known_is_an_error(api: Api) -> None:
-    answer = api.ask("/api/me", "locale=fa")
+def test_a_parameter_where_none_is_known_is_an_error(example_api: Api) -> None:
+    answer = example_api.ask("/api/me", "locale=fa")
 
     assert answer.json["errors"] == [{"parameter": "locale", "detail": "is not known here; known are none"}]
 
 
-def test_a_file_outside_the_folder_of_assets_is_not_there(api: Api) -> None:
+def test_a_file_outside_the_folder_of_assets_is_not_there(example_api: Api) -> None:
     for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "/etc/passwd", "..\\app.py", "__init__.py", ".", ""):
-        assert api.ask(f"/assets/{name}").status_code == 404
+        assert example_api.ask(f"/assets/{name}").status_code == 404

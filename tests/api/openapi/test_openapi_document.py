@@ -14,7 +14,7 @@ import falcon
 import falcon.inspect
 import pytest
 from asking import KEYS_ONLY, Api, add_key
-from example_store import api_over, copy_of, fill
+from example_store import api_over, copy_of
 from falcon.testing import Result
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from paths import PAGES, filled
@@ -32,24 +32,18 @@ from core.stores import open_stores
 from core.stores.keys import Scope
 from notifier.commands.prune import least_days
 
+pytest_plugins = ["openapi_fixtures"]
+
 _EXAMPLES = [(operation, example) for operation in OPERATIONS for example in operation_examples().get(operation.id, ())]
 _JSON = {"Content-Type": "application/json"}
 _SENTENCE = re.compile(r"^\S.{12,}[.…)`]$", re.DOTALL)
 _ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope="module")
-def _filled(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store with the summaries and notifications of the examples, of which there are copies."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'summaries.db'}"
-    fill(url)
-    return url
-
-
 @pytest.fixture
-def url(_filled: str, tmp_path: Path) -> str:
+def url(example_url: str, tmp_path: Path) -> str:
     """A store of this test alone, with the summaries and notifications of the examples."""
-    return copy_of(_filled, tmp_path)
+    return copy_of(example_url, tmp_path)
 
 
 @pytest.mark.parametrize("open_to_this_host", [True, False])

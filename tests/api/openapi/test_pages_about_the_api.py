@@ -7,27 +7,20 @@ import re
 
 import pytest
 from asking import Api
-from example_store import api_over, fill
 from falcon.testing import Result
 
 from api.problems import ProblemKind
+
+pytest_plugins = ["openapi_fixtures"]
 
 _PAGES = ["/docs", *(kind.value.uri for kind in ProblemKind)]
 
 every_page = pytest.mark.parametrize("path", _PAGES)
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
-    """The API over a store with a few summaries."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'summaries.db'}"
-    fill(url)
-    return api_over(url)
-
-
 @every_page
-def test_a_page_needs_no_key_and_has_nothing_that_its_policy_forbids(path: str, api: Api) -> None:
-    answer = _asked_from_elsewhere(path, api)
+def test_a_page_needs_no_key_and_has_nothing_that_its_policy_forbids(path: str, example_api: Api) -> None:
+    answer = _asked_from_elsewhere(path, example_api)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "script-src 'self'" in answer.headers["content-security-policy"]
@@ -35,22 +28,22 @@ def test_a_page_needs_no_key_and_has_nothing_that_its_policy_forbids(path: str, 
 
 
 @every_page
-def test_every_link_and_file_of_a_page_is_there(path: str, api: Api) -> None:
-    named = re.findall(r'(?:href|src)="([^"]*)"', api.ask(path).text)
+def test_every_link_and_file_of_a_page_is_there(path: str, example_api: Api) -> None:
+    named = re.findall(r'(?:href|src)="([^"]*)"', example_api.ask(path).text)
 
     assert len(named) >= 4
     for target in named:
-        assert _asked_from_elsewhere(target, api).status_code == 200, target
+        assert _asked_from_elsewhere(target, example_api).status_code == 200, target
 
 
 @pytest.mark.parametrize("name", ["docs.html", "index.html", "swagger-ui.js", "..%2fdocument.py", "examples.json"])
-def test_no_other_file_is_served_with_the_documentation(name: str, api: Api) -> None:
-    assert api.ask(f"/assets/docs/{name}").status_code == 404
+def test_no_other_file_is_served_with_the_documentation(name: str, example_api: Api) -> None:
+    assert example_api.ask(f"/assets/docs/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("kind", ProblemKind, ids=lambda kind: kind.value.slug)
-def test_a_problem_has_a_page_that_says_what_it_is_and_what_to_do(kind: ProblemKind, api: Api) -> None:
-    text = html.unescape(re.sub("<[^>]+>", "", api.ask(kind.value.uri).text))
+def test_a_problem_has_a_page_that_says_what_it_is_and_what_to_do(kind: ProblemKind, example_api: Api) -> None:
+    text = html.unescape(re.sub("<[^>]+>", "", example_api.ask(kind.value.uri).text))
 
     assert kind.value.title in text
     assert kind.value.advice in text
@@ -58,12 +51,12 @@ def test_a_problem_has_a_page_that_says_what_it_is_and_what_to_do(kind: ProblemK
     assert f'"type": "{kind.value.uri}"' in text
 
 
-def test_there_is_no_page_of_an_unknown_problem(api: Api) -> None:
-    answer = api.ask("/problems/no-such")
+def test_there_is_no_page_of_an_unknown_problem(example_api: Api) -> None:
+    answer = example_api.ask("/problems/no-such")
 
     assert (answer.status_code, answer.json["type"]) == (404, "/problems/not-found")
 
 
-def _asked_from_elsewhere(path: str, api: Api) -> Result:
+def _asked_from_elsewhere(path: str, example_api: Api) -> Result:
     """The answer to a request that has no key and does not come from the host of the server."""
-    return api.ask(path, peer="192.0.2.7", host="figures.example")
+    return example_api.ask(path, peer="192.0.2.7", host="figures.example")
