@@ -133,7 +133,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         except ServiceError as error:
             self.log.error("%s. %s", error.sentence, error.hint)
             sys.exit(Arbiter.APP_LOAD_ERROR)
-        # What was made until now stays as long as the process, and need not be looked through for garbage again and again.
+        # What exists now lives as long as the process: the garbage collector need not visit it again and again.
         gc.collect()
         gc.freeze()
 

@@ -41,8 +41,8 @@ _SERIES: Final = {
     "WHERE mode = ? AND merchant_id IS ? AND key BETWEEN ? AND ? ORDER BY key"
     for measure in get_args(Measure)
 }
-# Made by SQLite in one step, outside Python's global lock: threads that read series one row at a time take that from
-# one another at every row. Only a sum of an ordered subquery is in its order: SQLite merges no such subquery.
+# SQLite writes the JSON in one step, without Python's global lock, which threads that fetch row by row take from one
+# another at each row. The order is that of the subquery: SQLite does not merge an ordered one into an aggregate.
 _SERIES_JSON: Final = {
     measure: f"SELECT CAST(json_group_array(json_object('key', key, 'value', {measure})) AS BLOB) FROM ({series})"
     for measure, series in _SERIES.items()
