@@ -265,7 +265,7 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
 
 def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:
     merchant_id = query.merchants[0] if query.merchants else None
-    bounds = (query.first and query.first.key, query.last and query.last.key)
+    bounds = _keys_of(query.first, query.last)
     body = stores.summaries.series_json(query.mode, query.measure, merchant_id, *bounds)
     if body == _NO_POINTS:
         _require_merchant(stores, merchant_id)
@@ -279,7 +279,7 @@ def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequenc
     first, last = query.first, query.last
     if query.only_complete and keys is None:
         first, last = _within_complete_days(published, query)
-    bounds = (None if first is None else first.key, None if last is None else last.key)
+    bounds = _keys_of(first, last)
     if query.grouped is not None:
         return points_of_merchants(stores, published, query, bounds, keys, is_wanted)
     merchant_id = None if query.merchants is None else query.merchants[0]
@@ -295,6 +295,10 @@ def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequenc
         _, last_key = query.after
         points = [point for point in points if point.key > last_key]
     return points
+
+
+def _keys_of(first: Period | None, last: Period | None) -> tuple[str | None, str | None]:
+    return None if first is None else first.key, None if last is None else last.key
 
 
 def _require_merchant(stores: Stores, merchant_id: str | None) -> None:

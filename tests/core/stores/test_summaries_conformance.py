@@ -190,9 +190,10 @@ def test_the_bounds_of_a_series_are_inclusive(
 ) -> None:
     rows = frame([row("daily", f"1403/04/{day:02d}", "m", day) for day in (5, 3, 2, 4)])
     stores.summaries.publish(publication(1, rows), rows)
-    asked = Mode.DAILY, "amount", "m", first_key, last_key
-    assert [point.value for point in stores.summaries.series(*asked)] == expected
-    assert [point["value"] for point in orjson.loads(stores.summaries.series_json(*asked))] == expected
+    series = stores.summaries.series(Mode.DAILY, "amount", "m", first_key, last_key)
+    assert [point.value for point in series] == expected
+    as_json = stores.summaries.series_json(Mode.DAILY, "amount", "m", first_key, last_key)
+    assert [point["value"] for point in orjson.loads(as_json)] == expected
 
 
 def test_it_knows_whom_it_holds_summaries_of(stores: Stores) -> None:
