@@ -17,6 +17,7 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
+from jobs.decode.conversion import Conversion
 from jobs.decode.jit import (
     Bool,
     Bytes,
@@ -295,9 +296,12 @@ def _fill_slot(data: Bytes, type_: Int, at: Int, slot: Int, slots: Slots) -> Non
     elif type_ == DOUBLE_TYPE:
         slots.kind[slot] = kinds.DOUBLE
         slots.number[slot], slots.extra[slot] = integer_of_double(double_of_bits(load_u64(data, at)))
+        slots.start[slot], slots.length[slot] = at, kinds.BITS_64
     elif type_ == DECIMAL128_TYPE:
         slots.kind[slot] = kinds.DECIMAL
-        slots.number[slot], slots.extra[slot] = integer_of_decimal128(load_u64(data, at), load_u64(data, at + 8))
+        low, high = load_u64(data, at), load_u64(data, at + 8)
+        slots.number[slot], slots.extra[slot] = integer_of_decimal128(low, high, 0, False)
+        slots.start[slot], slots.length[slot] = at, kinds.BITS_128
     elif type_ == BOOLEAN_TYPE:
         slots.kind[slot] = kinds.BOOLEAN
         slots.number[slot] = 1 if data[at] != 0 else 0
@@ -365,6 +369,7 @@ def decode_bson(
     slots: Slots,
     scratch: Bytes,
     merchants: MerchantState,
+    conversion: Conversion | None,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the documents from `start` to `end`, whose outer lengths have been checked: (status, where it stopped).
@@ -381,7 +386,7 @@ def decode_bson(
         if _read_slots(data, at, length, plan, walk, templates, slots) != 0:
             verdict = why.FIELD_DOCUMENT * why.VERDICT_BASE + why.MALFORMED
         else:
-            verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants)
+            verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants, conversion)
         if not record(verdict, code, amount, instant, at, at + length, outputs):
             return MERCHANTS_FULL, at
         at += length

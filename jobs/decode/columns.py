@@ -10,8 +10,9 @@ import numpy as np
 
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Reject
+from jobs.decode.conversion import Conversion
 from jobs.decode.decoder import CompiledDecoder
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel, load_u64
 from jobs.decode.json_values import set_double, set_integer
 from jobs.decode.judge import Rules, judge
 from jobs.decode.merchants import MerchantState
@@ -94,11 +95,22 @@ def read_text_amounts(text: Bytes, column: Slots, decimal: Bool) -> None:
 
 
 @kernel
-def read_decimal128s(words: Uint64s, column: Slots) -> None:
-    """Read BSON decimals, each two words of `words` (the low one first), into slots."""
+def read_text_doubles(text: Bytes, column: Slots) -> None:
+    """Turn string slots that hold doubles as they are written into numbers, in place."""
     for row in range(column.kind.size):
-        column.kind[row] = kinds.DECIMAL
-        column.number[row], column.extra[row] = integer_of_decimal128(words[2 * row], words[2 * row + 1])
+        if column.kind[row] == kinds.STRING:
+            set_double(text, column.start[row], column.start[row] + column.length[row], row, column)
+
+
+@kernel
+def read_decimal128s(text: Bytes, column: Slots) -> None:
+    """Turn string slots of 16 bytes, those of BSON decimals, into numbers, in place."""
+    for row in range(column.kind.size):
+        if column.kind[row] == kinds.STRING:
+            low, high = load_u64(text, column.start[row]), load_u64(text, column.start[row] + 8)
+            column.kind[row] = kinds.DECIMAL
+            column.number[row], column.extra[row] = integer_of_decimal128(low, high, 0, False)
+            column.length[row] = kinds.BITS_128
 
 
 @kernel
@@ -125,6 +137,7 @@ def decode_rows(
     rules: Rules,
     slots: Slots,
     merchants: MerchantState,
+    conversion: Conversion | None,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the rows from `first` on: (status, where it stopped).
@@ -142,7 +155,7 @@ def decode_rows(
             slots.extra[slot] = table.extra[row, slot]
             slots.start[slot] = table.start[row, slot]
             slots.length[slot] = table.length[row, slot]
-        verdict, code, amount, instant = judge(slots, text, text, rules, merchants)
+        verdict, code, amount, instant = judge(slots, text, text, rules, merchants, conversion)
         if not record(verdict, code, amount, instant, row, row + 1, outputs):
             return MERCHANTS_FULL, row
     return DONE, table.kind.shape[0]
@@ -170,6 +183,7 @@ class TableDecoder(CompiledDecoder[TableChunk]):
             self._rules,
             self._slots,
             self.merchants.state,
+            self._conversion,
             outputs,
         )
         return status, at

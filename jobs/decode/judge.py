@@ -13,6 +13,7 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
+from jobs.decode.conversion import Conversion, instant_of_slot, minor_units
 from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, Uint64s, helper
 from jobs.decode.merchants import (
     FULL,
@@ -132,22 +133,6 @@ def _filter_holds(slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, i: In
 
 
 @helper
-def _reason_by_kind(kind: Int) -> Int:
-    """Why a value of this kind is no time, merchant or amount."""
-    if kind == kinds.MISSING:
-        return why.MISSING_VALUE
-    if kind == kinds.NULL:
-        return why.NULL_VALUE
-    if kind == kinds.BOOLEAN:
-        return why.BOOLEAN_VALUE
-    if kind == kinds.STRING or kind == kinds.UNESCAPED:
-        return why.TEXT
-    if kind == kinds.UNREADABLE:
-        return why.UNREADABLE_VALUE
-    return why.WRONG_TYPE
-
-
-@helper
 def _judge_merchant(slots: Slots, slot: Int) -> Int:
     """0, or the reason why the slot holds no merchant; whether a string is UTF-8 is left to the merchant table."""
     kind = slots.kind[slot]
@@ -155,7 +140,7 @@ def _judge_merchant(slots: Slots, slot: Int) -> Int:
         return 0
     if kind == kinds.STRING or kind == kinds.UNESCAPED:
         return why.EMPTY if slots.length[slot] == 0 else 0
-    return _reason_by_kind(kind)
+    return kinds.reason_by_kind(kind)
 
 
 @helper
@@ -172,9 +157,11 @@ def _intern(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, merchants: Mer
 
 @helper
 def judge(
-    slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, merchants: MerchantState
+    slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, merchants: MerchantState, conversion: Conversion | None
 ) -> tuple[Int, Int, Int, Int]:
     """Judge the document whose values are in `slots`: (verdict, merchant code, amount, instant).
+
+    Numba leaves out what depends on `conversion` where that is None.
 
     The verdict is one of `jobs.decode.reasons`; the other three say something only when it is `COUNTED`.
     """
@@ -182,9 +169,14 @@ def judge(
         if not _filter_holds(slots, data, scratch, rules, i):
             return why.FILTERED, 0, 0, 0
     time = rules.roles[0]
-    if slots.kind[time] != kinds.DATE:
-        return why.FIELD_TIME * why.VERDICT_BASE + _reason_by_kind(slots.kind[time]), 0, 0, 0
     instant = slots.number[time]
+    if slots.kind[time] != kinds.DATE:
+        if conversion is None:
+            return why.FIELD_TIME * why.VERDICT_BASE + kinds.reason_by_kind(slots.kind[time]), 0, 0, 0
+        else:  # noqa: RET505 - which Numba can leave out
+            instant, reason = instant_of_slot(slots, time, data, scratch, conversion)
+            if reason != 0:
+                return why.FIELD_TIME * why.VERDICT_BASE + reason, 0, 0, 0
     if instant < rules.bounds[0] or instant >= rules.bounds[1]:
         return why.FIELD_TIME * why.VERDICT_BASE + why.OUT_OF_CALENDAR, 0, 0, 0
     if instant < rules.bounds[2] or instant >= rules.bounds[3]:
@@ -199,10 +191,15 @@ def judge(
     if code == NOT_TEXT:
         return why.FIELD_MERCHANT * why.VERDICT_BASE + why.NOT_UTF8, 0, 0, 0
     amount = rules.roles[2]
+    if conversion is not None:
+        minor, reason = minor_units(slots, amount, data, scratch, conversion)
+        if reason != 0:
+            return why.FIELD_AMOUNT * why.VERDICT_BASE + reason, 0, 0, 0
+        return why.COUNTED, code, minor, instant
     kind = slots.kind[amount]
     if kind != kinds.INTEGER:
         if kind != kinds.DOUBLE and kind != kinds.DECIMAL:
-            return why.FIELD_AMOUNT * why.VERDICT_BASE + _reason_by_kind(kind), 0, 0, 0
+            return why.FIELD_AMOUNT * why.VERDICT_BASE + kinds.reason_by_kind(kind), 0, 0, 0
         if slots.extra[amount] != 0:
             return why.FIELD_AMOUNT * why.VERDICT_BASE + slots.extra[amount], 0, 0, 0
     return why.COUNTED, code, slots.number[amount], instant
