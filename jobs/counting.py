@@ -12,10 +12,10 @@ import polars as pl
 
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
-from core.calendar.zones import rules_source
+from core.calendar.zones import rules_digest_here, rules_source
 from core.errors import ConservationBroken, NothingCounted, TooManyRejects, UsageError, WrongField
 from core.stores.runs import Counts
-from core.stores.summaries import Meaning
+from core.stores.summaries import DEFAULT_CURRENCY, Meaning, Publication
 from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.checkpoint import Checkpoint
 from jobs.decode.judge import Window
@@ -333,18 +333,30 @@ def _require_distinct(sources: Sequence[Source]) -> None:
         seen.add(identity)
 
 
-def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Meaning:
-    """What summaries mean that are counted by these."""
-    where = tuple(sorted(fields.where))
+def meaning_of(
+    fields: Fields, calendar: Calendar, local_days: LocalDays, currency: str, published: Publication | None
+) -> Meaning:
+    """What summaries mean that are counted by these.
+
+    :param currency: the unit of amounts; empty: that of what is `published`, and IRR where that has none.
+    """
+    formats = fields.formats
+    text_zone = formats.text_zone or ""
     return Meaning(
         local_days.zone_name,
         calendar.name,
         fields.merchant,
         fields.amount,
         fields.time,
-        where,
-        local_days.rules_digest(calendar),
+        tuple(sorted(fields.where)),
+        rules_digest_here(local_days.zone_name, calendar.name, text_zone),
         rules_source(),
+        currency or (published.meaning.currency if published is not None else None) or DEFAULT_CURRENCY,
+        formats.amount_scale,
+        formats.amount_text,
+        formats.time_format or "",
+        text_zone,
+        formats.csv_decimal_comma,
     )
 
 

@@ -17,6 +17,19 @@ class SourceSettings(BaseSettings):
         default=SecretStr(""),
         description="Live collection that is read where no other source is named: mongodb://host/database.",
     )
+    amount_text: bool = Field(default=False, description="Whether text is an amount too, such as -12.50 or ۱۲٫۵.")
+    time_format: str = Field(
+        default="",
+        description="What text and numbers are times: iso, epoch-s, epoch-ms, or a pattern such as %Y/%m/%d %H:%M:%S; "
+        "empty: only dates are.",
+    )
+    time_zone_of_text: Annotated[str, Form("an IANA time zone such as Asia/Tehran; or empty")] = Field(
+        default="", description="IANA time zone of times that are text without an offset; empty: they are rejected."
+    )
+    csv_delimiter: Annotated[str, Form("one ASCII character, tab, or empty", r"([!-~]|tab|\\t|\t)?")] = Field(
+        default="", description="What separates the fields of CSV, such as ; or tab; empty: what the header shows."
+    )
+    csv_decimal_comma: bool = Field(default=False, description="Whether amounts in CSV have a decimal comma.")
     source_cursors: int = Field(
         default=4, ge=1, le=64, description="How many parts of a live collection are read at the same time."
     )

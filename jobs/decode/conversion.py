@@ -138,7 +138,7 @@ def minor_of_double(bits: np.uint64, places: Int) -> tuple[Int, Int]:
     return _long_minor(bits, places, value < 0)
 
 
-@helper
+@outlined
 def _long_minor(bits: np.uint64, places: Int, negative: Bool) -> tuple[Int, Int]:
     """The same for doubles of which more than 15 digits count: with fewest places, a multiple of one that is nearer
     than half the distance to the next double."""
@@ -227,7 +227,7 @@ def _decimal_of_text(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, Int,
     return magnitude, power + zeros, negative, why.TOO_LARGE if overflow else 0
 
 
-@helper
+@outlined
 def _cut_off(magnitude: np.uint64, power: Int, negative: Bool, reason: Int) -> tuple[Int, Int]:
     """As `jobs.decode.numbers.integer_of_decimal`, with what is behind the point cut off towards minus infinity."""
     if reason == why.TOO_LARGE:
@@ -248,10 +248,8 @@ def _cut_off(magnitude: np.uint64, power: Int, negative: Bool, reason: Int) -> t
     return integer, 0
 
 
-@helper
-def _number_behind(
-    data: Bytes, start: Int, length: Int, places: Int, cut: Bool
-) -> tuple[Int, Int]:
+@outlined
+def _number_behind(data: Bytes, start: Int, length: Int, places: Int, cut: Bool) -> tuple[Int, Int]:
     """``10**places`` times the number that stands at `start`, as `Slots.length` describes it: (integer, 0), or
     (0, reason).
 
@@ -375,7 +373,7 @@ def _date_of_iso(text: Bytes, start: Int) -> Int:
     return days_from_civil(century * 100 + year, two_digits(text, start + 5), two_digits(text, start + 8))
 
 
-@helper
+@outlined
 def _in_zone(local: Int, is_date: Bool, conversion: Conversion) -> tuple[Int, Int]:
     """The instant of a local time in the time zone of text: (milliseconds since 1970 UTC, 0), or (0, reason).
 
@@ -400,7 +398,7 @@ def _in_zone(local: Int, is_date: Bool, conversion: Conversion) -> tuple[Int, In
     return local - offset, 0
 
 
-@helper
+@outlined
 def _digits(text: Bytes, at: Int, end: Int, least: Int, most: Int) -> tuple[Int, Int, Int]:
     """As many digits as there are, up to `most`: (their number or -1, the position after them, how many)."""
     number = np.int64(0)
@@ -413,7 +411,7 @@ def _digits(text: Bytes, at: Int, end: Int, least: Int, most: Int) -> tuple[Int,
     return number, at, most
 
 
-@helper
+@outlined
 def _name(text: Bytes, at: Int, end: Int, names: Bytes, whole: Bool) -> tuple[Int, Int]:
     """Which of `names` stands at `at`, in any case: (from 1, the position after it), or 0.
 

@@ -44,6 +44,11 @@ class Fields:
         """Every distinct path, in the order of slots: time, merchant, amount, then those of filters."""
         return tuple(dict.fromkeys((self.time, self.merchant, self.amount, *(path for path, _ in self.where))))
 
+    @property
+    def times_are_dates(self) -> bool:
+        """Whether every time is a date, so that a server can search by it."""
+        return self.formats.time_format is None
+
     def wrong(self, path: str, names: Iterable[str]) -> WrongField:
         """What an error says of `path`, which is not what its role needs.
 
