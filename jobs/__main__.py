@@ -110,7 +110,9 @@ AmountScale = Annotated[
 ]
 AmountText = Annotated[
     bool | None,
-    typer.Option("--amount-text/--no-amount-text", help="Count text too, such as -12.50 or ۱۲٫۵. [default: AMOUNT_TEXT]"),
+    typer.Option(
+        "--amount-text/--no-amount-text", help="Count text too, such as -12.50 or ۱۲٫۵. [default: AMOUNT_TEXT]"
+    ),
 ]
 TimeFormat = Annotated[
     str | None,
@@ -130,7 +132,7 @@ CsvDelimiter = Annotated[
     str | None,
     typer.Option(
         metavar="CHARACTER",
-        help="What separates the fields of CSV, such as ';' or tab. [default: CSV_DELIMITER, else what the header shows]",
+        help="What separates the fields of CSV, such as ';' or tab. [default: CSV_DELIMITER, else told by the header]",
     ),
 ]
 CsvDecimalComma = Annotated[

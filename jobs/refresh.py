@@ -32,9 +32,8 @@ from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
 
-
 _ALL_READ: Final = (
-    "with --time-format a server cannot search by time, so that the whole collection was read and not only the latest days"
+    "with --time-format a server cannot search by time, so that the whole collection was read, not only the latest days"
 )
 
 

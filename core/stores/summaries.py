@@ -72,7 +72,7 @@ class Meaning:
     def differing(self, other: Meaning) -> list[str]:
         """The names of the parts in which `other` is known to differ.
 
-        The rules are not among them where a zone or the calendar differ: they are then those of another zone or other days.
+        The rules are not among them where a zone or the calendar differ: they are those of others then.
         """
         parts = (
             (part.name, getattr(self, part.name), getattr(other, part.name)) for part in fields(self) if part.compare

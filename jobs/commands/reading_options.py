@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import typer
@@ -86,7 +86,7 @@ class ReadingOptions:
     cursors: int | None
     batch_size: int | None
     max_quarantine_mb: int | None
-    formats: FormatOptions = FormatOptions()
+    formats: FormatOptions = field(default_factory=FormatOptions)
 
     def fields(self, settings: Settings) -> Fields:
         """What is read of a document.

@@ -17,7 +17,6 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
-from jobs.decode.conversion import Conversion
 from jobs.decode.jit import (
     Bool,
     Bytes,
@@ -369,7 +368,6 @@ def decode_bson(
     slots: Slots,
     scratch: Bytes,
     merchants: MerchantState,
-    conversion: Conversion | None,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the documents from `start` to `end`, whose outer lengths have been checked: (status, where it stopped).
@@ -386,7 +384,7 @@ def decode_bson(
         if _read_slots(data, at, length, plan, walk, templates, slots) != 0:
             verdict = why.FIELD_DOCUMENT * why.VERDICT_BASE + why.MALFORMED
         else:
-            verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants, conversion)
+            verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants)
         if not record(verdict, code, amount, instant, at, at + length, outputs):
             return MERCHANTS_FULL, at
         at += length

@@ -10,7 +10,6 @@ import numpy as np
 
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Reject
-from jobs.decode.conversion import Conversion
 from jobs.decode.decoder import CompiledDecoder
 from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel, load_u64
 from jobs.decode.json_values import set_double, set_integer
@@ -137,7 +136,6 @@ def decode_rows(
     rules: Rules,
     slots: Slots,
     merchants: MerchantState,
-    conversion: Conversion | None,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the rows from `first` on: (status, where it stopped).
@@ -155,7 +153,7 @@ def decode_rows(
             slots.extra[slot] = table.extra[row, slot]
             slots.start[slot] = table.start[row, slot]
             slots.length[slot] = table.length[row, slot]
-        verdict, code, amount, instant = judge(slots, text, text, rules, merchants, conversion)
+        verdict, code, amount, instant = judge(slots, text, text, rules, merchants)
         if not record(verdict, code, amount, instant, row, row + 1, outputs):
             return MERCHANTS_FULL, row
     return DONE, table.kind.shape[0]

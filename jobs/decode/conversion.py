@@ -1,16 +1,21 @@
 """Amounts and times of other forms than whole numbers and dates, exactly: minor units, epochs, text.
 
-Kernels take a `Conversion`, or None. For None they are compiled without any of this, so that it costs nothing where
-it is not used.
+Kernels call it by its address, once a document, where fields need it: so it is compiled by itself, once for all formats
+of sources, when it is used first, and costs nothing where it is not.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
 
 from core.calendar import calendar_named
 from core.calendar.days import DAY_S
@@ -18,7 +23,7 @@ from core.calendar.zones import offset_changes, zone_named
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
 from jobs.decode.formats import ANY_SPACE, EPOCH_MS, EPOCH_S, ISO, LITERAL, Formats, steps_of
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, double_of_bits, helper, load_u64, outlined
+from jobs.decode.jit import CHECKED, Bool, Bytes, Int, Int64s, double_of_bits, helper, load_u64, native, outlined
 from jobs.decode.numbers import (
     DAY_MS,
     EXACT_DOUBLE,
@@ -59,7 +64,7 @@ _END_OF_NAME: Final = 0x2E
 
 
 class Conversion(NamedTuple):
-    """`jobs.decode.formats.Formats` as kernels take it.
+    """`jobs.decode.formats.Formats` as kernels take it, and the slots of time and amount.
 
     ``places`` is the scale of amounts, ``time_places`` that of epoch times in decimal places of a second or
     millisecond. ``time_form`` says what times are; ``pattern`` holds the steps of `formats.steps_of`. ``borders``
@@ -67,32 +72,49 @@ class Conversion(NamedTuple):
     of UTC, or a time that never was (`_GAP`) or was twice (`_FOLD`); both are empty where it is not known.
     """
 
-    places: int
-    amount_text: int
-    time_form: int
-    time_places: int
+    time_slot: Int
+    amount_slot: Int
+    places: Int
+    amount_text: Int
+    time_form: Int
+    time_places: Int
     pattern: Int64s
     borders: Int64s
     offsets: Int64s
 
 
-@lru_cache(maxsize=16)
-def conversion_of(formats: Formats) -> Conversion | None:
-    """What kernels need for `formats`; None where they accept no more than without them."""
-    if not (formats.amount_scale or formats.amount_text or formats.time_format is not None):
-        return None
+_PATTERN_SIZE: Final = 6
+_BORDERS: Final = 7
+_HEAD: Final = 8
+
+
+@lru_cache(maxsize=64)
+def conversion_for(formats: Formats, time_slot: int, amount_slot: int) -> Int64s:
+    """A `Conversion` as one array: numbers, the sizes of ``pattern`` and ``borders``, and these with ``offsets``."""
+    form = {None: _NO_FORM, ISO: _ISO, EPOCH_S: _EPOCH, EPOCH_MS: _EPOCH}.get(formats.time_format, _PATTERN)
+    pattern = steps_of(formats.time_format or "") if form == _PATTERN else ()
     borders, offsets = [], []
     if formats.text_zone is not None:
         borders, offsets = _local_offsets(formats.text_zone, formats.takes_earlier)
-    form = {None: _NO_FORM, ISO: _ISO, EPOCH_S: _EPOCH, EPOCH_MS: _EPOCH}.get(formats.time_format, _PATTERN)
+    time_places = 3 if formats.time_format == EPOCH_S else 0
+    head = (time_slot, amount_slot, formats.amount_scale, int(formats.amount_text), form, time_places)
+    return np.array([*head, len(pattern), len(borders), *pattern, *borders, *offsets], np.int64)
+
+
+@helper
+def _unpacked(packed: Int64s) -> Conversion:
+    borders = _HEAD + packed[_PATTERN_SIZE]
+    offsets = borders + packed[_BORDERS]
     return Conversion(
-        formats.amount_scale,
-        int(formats.amount_text),
-        form,
-        3 if formats.time_format == EPOCH_S else 0,
-        np.array(steps_of(formats.time_format or "") if form == _PATTERN else [], np.int64),
-        np.array(borders, np.int64),
-        np.array(offsets, np.int64),
+        packed[0],
+        packed[1],
+        packed[2],
+        packed[3],
+        packed[4],
+        packed[5],
+        packed[_HEAD:borders],
+        packed[borders:offsets],
+        packed[offsets : offsets + packed[_BORDERS]],
     )
 
 
@@ -140,8 +162,10 @@ def minor_of_double(bits: np.uint64, places: Int) -> tuple[Int, Int]:
 
 @outlined
 def _long_minor(bits: np.uint64, places: Int, negative: Bool) -> tuple[Int, Int]:
-    """The same for doubles of which more than 15 digits count: with fewest places, a multiple of one that is nearer
-    than half the distance to the next double."""
+    """The same for doubles of which more than 15 digits count.
+
+    The shortest decimal is the one of fewest places that is nearer than half the distance to the next double.
+    """
     fraction = (bits & np.uint64(0xFFFFFFFFFFFFF)) | np.uint64(0x10000000000000)
     exponent = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1075
     mask = np.uint64(0xFFFFFFFF)
@@ -150,7 +174,7 @@ def _long_minor(bits: np.uint64, places: Int, negative: Bool) -> tuple[Int, Int]
         low = (fraction & mask) * five
         high = (fraction >> np.uint64(32)) * five + (low >> np.uint64(32))
         low &= mask
-        # magnitude * 10**used is (high * 2**32 + low) / 2**shift
+        # Now high * 2**32 + low is the double times 10**used, times 2**shift.
         shift = -exponent - used
         if shift <= 0:
             whole = ((high << np.uint64(32)) | low) << np.uint64(-shift)
@@ -250,9 +274,9 @@ def _cut_off(magnitude: np.uint64, power: Int, negative: Bool, reason: Int) -> t
 
 @outlined
 def _number_behind(data: Bytes, start: Int, length: Int, places: Int, cut: Bool) -> tuple[Int, Int]:
-    """``10**places`` times the number that stands at `start`, as `Slots.length` describes it: (integer, 0), or
-    (0, reason).
+    """``10**places`` times the number that stands at `start`: (integer, 0), or (0, reason).
 
+    :param length: says what stands there, see `jobs.decode.slots.DOUBLE`.
     :param cut: digits behind the point that remain are cut off; else they are a fraction.
     """
     if length == BITS_64:
@@ -285,9 +309,7 @@ def _floor_of_double(bits: np.uint64, places: Int) -> tuple[Int, Int]:
 
 
 @helper
-def _number_of_slot(
-    slots: Slots, slot: Int, data: Bytes, scratch: Bytes, places: Int, cut: Bool
-) -> tuple[Int, Int]:
+def _number_of_slot(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, places: Int, cut: Bool) -> tuple[Int, Int]:
     """``10**places`` times the number in a slot of kind INTEGER, DOUBLE or DECIMAL: (integer, 0), or (0, reason)."""
     reason: Int = 0 if slots.kind[slot] == kinds.INTEGER else slots.extra[slot]
     if reason == 0:
@@ -335,9 +357,7 @@ def instant_of_slot(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, conver
         return _instant_of_text(data, start, end, conversion)
     if kind == kinds.UNESCAPED:
         return _instant_of_text(scratch, start, end, conversion)
-    if conversion.time_form == _EPOCH and (
-        kind == kinds.INTEGER or kind == kinds.DOUBLE or kind == kinds.DECIMAL
-    ):
+    if conversion.time_form == _EPOCH and (kind == kinds.INTEGER or kind == kinds.DOUBLE or kind == kinds.DECIMAL):
         instant, reason = _number_of_slot(slots, slot, data, scratch, conversion.time_places, True)
         return (_NO_DAY, 0) if reason == why.TOO_LARGE else (instant, reason)
     return 0, kinds.reason_by_kind(kind)
@@ -388,7 +408,7 @@ def _in_zone(local: Int, is_date: Bool, conversion: Conversion) -> tuple[Int, In
             low = middle
         else:
             high = middle - 1
-    offset = conversion.offsets[low]
+    offset: Int = conversion.offsets[low]
     if offset == _GAP:
         if not is_date:
             return 0, why.NO_SUCH_TIME
@@ -541,3 +561,90 @@ def _end_of_offset(text: Bytes, at: Int, end: Int) -> Int:
         stop += 1
     # +0330 may be followed by a digit of what comes next
     return min(stop, at + 5) if stop > at + 3 and text[at + 3] != 0x3A else stop
+
+
+@outlined
+def convert_slots(slots: Slots, data: Bytes, scratch: Bytes, conversion: Conversion) -> None:
+    """Make a date of the time and an integer of the amount, in place; or `slots.FAILED`, with the reason."""
+    time, amount = conversion.time_slot, conversion.amount_slot
+    if slots.kind[time] != kinds.DATE:
+        instant, reason = instant_of_slot(slots, time, data, scratch, conversion)
+        slots.kind[time] = kinds.DATE if reason == 0 else kinds.FAILED
+        slots.number[time], slots.extra[time] = instant, reason
+    minor, reason = minor_units(slots, amount, data, scratch, conversion)
+    slots.kind[amount] = kinds.INTEGER if reason == 0 else kinds.FAILED
+    slots.number[amount], slots.extra[amount] = minor, reason
+
+
+if TYPE_CHECKING or CHECKED:
+
+    def converter_address() -> int:
+        """Something that is not 0: kernels call the function itself, so that its indexes are checked too."""
+        return 1
+
+    @helper
+    def convert(
+        address: Int,
+        kind: Bytes,
+        number: Int64s,
+        extra: Int64s,
+        start: Int64s,
+        length: Int64s,
+        data: Bytes,
+        scratch: Bytes,
+        packed: Int64s,
+    ) -> None:
+        """Convert the values of slots, given one array after another, as `convert_slots`."""
+        convert_slots(Slots(kind, number, extra, start, length), data, scratch, _unpacked(packed))
+
+else:
+    _MOST: Final = 2**40
+    """Stands for the size of arrays, of which only the address is handed over."""
+    _BYTES = types.CPointer(types.uint8)
+    _INT64S = types.CPointer(types.int64)
+    _SIGNATURE = types.void(_BYTES, _INT64S, _INT64S, _INT64S, _INT64S, _BYTES, _BYTES, _INT64S)
+
+    @cache
+    def _converter() -> Any:
+        return native(_SIGNATURE, _convert)
+
+    def converter_address() -> int:
+        """Where the function is that `convert` calls, compiled when this is called first."""
+        return int(_converter().address)
+
+    def _convert(kind, number, extra, start, length, data, scratch, packed):
+        slots = Slots(
+            _array_at(kind),
+            _array_at(number),
+            _array_at(extra),
+            _array_at(start),
+            _array_at(length),
+        )
+        convert_slots(slots, _array_at(data), _array_at(scratch), _unpacked(_array_at(packed)))
+
+    @intrinsic
+    def _array_at(typing_context, pointer):
+        array_type = types.Array(pointer.dtype, 1, "C")
+
+        def generate(context, builder, signature, arguments):
+            array = make_array(array_type)(context, builder)
+            size = ir.IntType(64)(_MOST)
+            item_bytes = ir.IntType(64)(pointer.dtype.bitwidth // 8)
+            populate_array(array, arguments[0], [size], [item_bytes], item_bytes, None)
+            return array._getvalue()
+
+        return array_type(pointer), generate
+
+    @intrinsic
+    def convert(typing_context, address, kind, number, extra, start, length, data, scratch, packed):
+        def generate(context, builder, signature, arguments):
+            pointers = [
+                cgutils.create_struct_proxy(array)(context, builder, value=value).data
+                for array, value in zip(signature.args[1:], arguments[1:], strict=True)
+            ]
+            function = ir.FunctionType(ir.VoidType(), [pointer.type for pointer in pointers])
+            builder.call(builder.inttoptr(arguments[0], function.as_pointer()), pointers)
+            return context.get_dummy_value()
+
+        arrays = (kind, number, extra, start, length, data, scratch, packed)
+        return types.void(types.int64, *arrays), generate

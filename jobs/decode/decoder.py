@@ -13,7 +13,6 @@ from core.errors import SourceDamaged
 from core.stores.runs import Counts
 from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, LeadingRejects, Reject
 from jobs.decode.bson_kernel import decode_bson, new_templates, new_walk
-from jobs.decode.conversion import conversion_of
 from jobs.decode.documents import bson_document, json_document
 from jobs.decode.jit import PADDING, Int64s
 from jobs.decode.json_kernel import decode_json
@@ -85,7 +84,6 @@ class CompiledDecoder(ABC, Generic[C]):
         self.merchants = MerchantTable()
         self._paths = fields.paths()
         self._rules = rules_for(fields, window)
-        self._conversion = conversion_of(fields.formats)
         self._slots = new_slots(len(self._paths))
         self._scratch = np.zeros(_FIRST_SCRATCH, np.uint8)
 
@@ -161,7 +159,6 @@ class BsonDecoder(_TextDecoder):
             self._slots,
             self._scratch,
             self.merchants.state,
-            self._conversion,
             outputs,
         )
         return status, at
@@ -199,7 +196,6 @@ class JsonDecoder(_TextDecoder):
             self._slots,
             self._scratch,
             self.merchants.state,
-            self._conversion,
             outputs,
         )
         return status, at

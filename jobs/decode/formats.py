@@ -46,6 +46,11 @@ class Formats:
     csv_delimiter: str | None = None
     csv_decimal_comma: bool = False
 
+    @property
+    def converts(self) -> bool:
+        """Whether amounts or times need more than reading whole numbers and dates."""
+        return bool(self.amount_scale or self.amount_text) or self.time_format is not None
+
     def require_possible(self) -> None:
         """Raise where the options cannot be, or contradict one another.
 
@@ -54,9 +59,9 @@ class Formats:
         if not 0 <= self.amount_scale <= MAX_SCALE:
             raise UsageError(f"--amount-scale {self.amount_scale} is not 0 to {MAX_SCALE}", "Such as 2 for cents.")
         delimiter = self.csv_delimiter
-        if delimiter is not None and (len(delimiter) != 1 or not " " < delimiter <= "~" and delimiter != "\t"):
+        if delimiter is not None and delimiter != "\t" and not (len(delimiter) == 1 and " " < delimiter <= "~"):
             raise UsageError(
-                f"--csv-delimiter {delimiter!r} is no delimiter", "It is one ASCII character such as ';' or '|', or tab."
+                f"--csv-delimiter {delimiter!r} is no delimiter", "It is one ASCII character such as ';', or tab."
             )
         if delimiter is not None and (delimiter.isalnum() or delimiter in '"-+.'):
             raise UsageError(
@@ -95,7 +100,7 @@ class Formats:
 
 
 def delimiter_named(text: str) -> str:
-    """The delimiter that an option names: ``tab`` and ``\\t`` for a tab, else the text itself."""
+    """The delimiter that an option names: a word for a tab, else the text itself."""
     return _DELIMITERS.get(text, text)
 
 

@@ -89,6 +89,11 @@ def outlined(function: F) -> F:
     return compiled
 
 
+def native(signature: Any, function: Callable[..., Any]) -> Any:
+    """Compile `function` for callers that have its ``address``, cached on disk like a kernel."""
+    return numba.cfunc(signature, cache=True, error_model="numpy", _nrt=CHECKED)(function)
+
+
 if TYPE_CHECKING or CHECKED:
 
     @helper

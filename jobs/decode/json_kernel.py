@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobs.decode.conversion import Conversion
 from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
@@ -53,7 +52,6 @@ def decode_json(
     slots: Slots,
     scratch: Bytes,
     merchants: MerchantState,
-    conversion: Conversion | None,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
     """Judge the documents from `start` to `end`: (status, where it stopped, or what is damaged).
@@ -91,7 +89,7 @@ def decode_json(
             rest = skip_space(data, after, end, True)
             if rest < end and data[rest] != NEWLINE:
                 return DAMAGED, rest
-        verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants, conversion)
+        verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants)
         if not record(verdict, code, amount, instant, at, after, outputs):
             return MERCHANTS_FULL, at
         at = after

@@ -13,7 +13,7 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
-from jobs.decode.conversion import Conversion, instant_of_slot, minor_units
+from jobs.decode.conversion import conversion_for, convert, converter_address
 from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, Uint64s, helper
 from jobs.decode.merchants import (
     FULL,
@@ -48,6 +48,9 @@ class Rules(NamedTuple):
     ``filter_slot[i]`` for the text at ``text_start[i]``, and for what else that text may stand for: ``number`` where
     ``is_number``, ``boolean`` (-1: none), null where ``is_null``, the ObjectId of ``first`` and ``second`` where
     ``is_object_id``.
+
+    ``converter`` holds the address of the function that makes whole numbers and dates of amounts and times, by
+    ``conversion``, once the filters have been asked; or 0.
     """
 
     roles: Int64s
@@ -63,6 +66,8 @@ class Rules(NamedTuple):
     is_object_id: Bytes
     first: Uint64s
     second: Uint64s
+    converter: Int64s
+    conversion: Int64s
 
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
@@ -93,6 +98,8 @@ def rules_for(fields: Fields, window: Window) -> Rules:
         np.array([o is not None for o in object_ids], np.uint8),
         np.array([int.from_bytes(o[:8], "little") if o else 0 for o in object_ids], np.uint64),
         np.array([int.from_bytes(o[8:], "little") if o else 0 for o in object_ids], np.uint64),
+        np.array([converter_address() if fields.formats.converts else 0], np.int64),
+        conversion_for(fields.formats, slot_of[fields.time], slot_of[fields.amount]),
     )
 
 
@@ -133,6 +140,13 @@ def _filter_holds(slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, i: In
 
 
 @helper
+def _reason_against(slots: Slots, slot: Int) -> Int:
+    """Why the slot holds no time or amount."""
+    kind = slots.kind[slot]
+    return slots.extra[slot] if kind == kinds.FAILED else kinds.reason_by_kind(kind)
+
+
+@helper
 def _judge_merchant(slots: Slots, slot: Int) -> Int:
     """0, or the reason why the slot holds no merchant; whether a string is UTF-8 is left to the merchant table."""
     kind = slots.kind[slot]
@@ -157,11 +171,9 @@ def _intern(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, merchants: Mer
 
 @helper
 def judge(
-    slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, merchants: MerchantState, conversion: Conversion | None
+    slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, merchants: MerchantState
 ) -> tuple[Int, Int, Int, Int]:
     """Judge the document whose values are in `slots`: (verdict, merchant code, amount, instant).
-
-    Numba leaves out what depends on `conversion` where that is None.
 
     The verdict is one of `jobs.decode.reasons`; the other three say something only when it is `COUNTED`.
     """
@@ -169,14 +181,21 @@ def judge(
         if not _filter_holds(slots, data, scratch, rules, i):
             return why.FILTERED, 0, 0, 0
     time = rules.roles[0]
-    instant = slots.number[time]
+    if rules.converter[0] != 0:
+        convert(
+            rules.converter[0],
+            slots.kind,
+            slots.number,
+            slots.extra,
+            slots.start,
+            slots.length,
+            data,
+            scratch,
+            rules.conversion,
+        )
     if slots.kind[time] != kinds.DATE:
-        if conversion is None:
-            return why.FIELD_TIME * why.VERDICT_BASE + kinds.reason_by_kind(slots.kind[time]), 0, 0, 0
-        else:  # noqa: RET505 - which Numba can leave out
-            instant, reason = instant_of_slot(slots, time, data, scratch, conversion)
-            if reason != 0:
-                return why.FIELD_TIME * why.VERDICT_BASE + reason, 0, 0, 0
+        return why.FIELD_TIME * why.VERDICT_BASE + _reason_against(slots, time), 0, 0, 0
+    instant = slots.number[time]
     if instant < rules.bounds[0] or instant >= rules.bounds[1]:
         return why.FIELD_TIME * why.VERDICT_BASE + why.OUT_OF_CALENDAR, 0, 0, 0
     if instant < rules.bounds[2] or instant >= rules.bounds[3]:
@@ -191,15 +210,10 @@ def judge(
     if code == NOT_TEXT:
         return why.FIELD_MERCHANT * why.VERDICT_BASE + why.NOT_UTF8, 0, 0, 0
     amount = rules.roles[2]
-    if conversion is not None:
-        minor, reason = minor_units(slots, amount, data, scratch, conversion)
-        if reason != 0:
-            return why.FIELD_AMOUNT * why.VERDICT_BASE + reason, 0, 0, 0
-        return why.COUNTED, code, minor, instant
     kind = slots.kind[amount]
     if kind != kinds.INTEGER:
         if kind != kinds.DOUBLE and kind != kinds.DECIMAL:
-            return why.FIELD_AMOUNT * why.VERDICT_BASE + kinds.reason_by_kind(kind), 0, 0, 0
+            return why.FIELD_AMOUNT * why.VERDICT_BASE + _reason_against(slots, amount), 0, 0, 0
         if slots.extra[amount] != 0:
             return why.FIELD_AMOUNT * why.VERDICT_BASE + slots.extra[amount], 0, 0, 0
     return why.COUNTED, code, slots.number[amount], instant

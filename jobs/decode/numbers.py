@@ -170,8 +170,10 @@ def integer_of_decimal(magnitude: np.uint64, power: Int, negative: Bool, reason:
 
 @helper
 def decimal_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, Int, Bool, Int]:
-    """Any numeral (digits with a sign, a point, an exponent; or a word for what is no number), as
-    `integer_of_decimal` takes it."""
+    """Any numeral, or a word for what is no number, as `integer_of_decimal` takes it.
+
+    A numeral has digits, a sign or none, a point or none, and an exponent or none.
+    """
     zero = np.uint64(0)
     at = start
     negative: Bool = False

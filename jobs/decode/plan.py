@@ -38,7 +38,7 @@ class Fields:
     amount: str = "amount"
     time: str = "createdAt"
     where: tuple[tuple[str, str], ...] = ()
-    formats: Formats = Formats()
+    formats: Formats = field(default_factory=Formats)
 
     def paths(self) -> tuple[str, ...]:
         """Every distinct path, in the order of slots: time, merchant, amount, then those of filters."""

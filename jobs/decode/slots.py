@@ -19,8 +19,9 @@ INTEGER: Final = 1
 DOUBLE: Final = 2
 """``number`` is the value where ``extra`` is 0, else ``extra`` is the reason why it is no integer.
 
-Of a fraction, what was read stands in the chunk at ``start``, or, where that is negative, at -1 - ``start`` in the scratch
-buffer: a double where ``length`` is `BITS_64`, a decimal128 where it is `BITS_128`, else ``length`` bytes of text."""
+Of a fraction, what was read stands in the chunk at ``start``, or, where that is negative, at -1 - ``start`` in the
+scratch buffer: a double where ``length`` is `BITS_64`, a decimal128 where it is `BITS_128`, else ``length`` bytes of
+text."""
 DECIMAL: Final = 3
 """As DOUBLE."""
 STRING: Final = 4
@@ -38,6 +39,8 @@ OTHER: Final = 10
 """A value of any other type."""
 UNREADABLE: Final = 11
 """A value of a fitting type that says nothing sensible, such as month 13 or a non-canonical decimal."""
+FAILED: Final = 12
+"""A value that could not be converted; ``extra`` is the reason."""
 
 BITS_64: Final = -8
 BITS_128: Final = -16

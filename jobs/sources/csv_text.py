@@ -1,5 +1,6 @@
-"""CSV as ``mongoexport --type=csv`` writes it: a header line, ``ObjectId(…)``, ISO 8601 instants; also with another
-delimiter or a decimal comma.
+"""CSV as ``mongoexport --type=csv`` writes it: a header line, ``ObjectId(…)``, ISO 8601 instants.
+
+Fields may have another delimiter, and amounts a decimal comma.
 
 CSV has lost the types: a merchant 42 and a merchant "42" look the same, an empty cell and a missing field too, and
 nested values are text. Arrow splits rows into fields and guesses no type; `jobs.decode.columns` says how text is read.

@@ -131,8 +131,8 @@ class FilePartition(Partition):
         stored = self.stored
         if stored.size is None or not stored.version:
             return None
-        what = str(self.form), self.compressed, self.start, self.end, self.guessed, self.columns, self.delimiter, self.first_row
-        return *self.source_version(), *what
+        what = str(self.form), self.compressed, self.start, self.end, self.guessed, self.columns, self.first_row
+        return *self.source_version(), *what, self.delimiter
 
     def source_version(self) -> tuple[object, ...]:
         """See `Partition.source_version`."""

@@ -421,11 +421,12 @@ class ParquetDecoder(TableDecoder):
     def __init__(self, fields: Fields, window: Window) -> None:
         super().__init__(fields, window)
         self._field_paths = fields.paths()
+        self._converts = fields.formats.converts
 
     def batches(self, chunk: ParquetRows) -> Iterator[Batch]:  # type: ignore[override]
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
         columns: list[Any] = [_find(chunk.batch, path) for path in self._field_paths]
-        slots = [_slots_of(column, self._conversion is not None) for column in columns]
+        slots = [_slots_of(column, self._converts) for column in columns]
         texts = [i for i, found in enumerate(slots) if found is None]
         found, text = text_slots([_as_text(columns[i].values) for i in texts])
         for i, column in zip(texts, found, strict=True):
