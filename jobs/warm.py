@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from core.calendar.days import LocalDays
+from jobs.decode.conversion import converter_address
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.partitions import Plan, count_partition
@@ -29,6 +30,7 @@ _ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
 
 def warm() -> list[str]:
     """Compile what is not compiled yet; the forms of sources that were read for it."""
+    converter_address()
     with TemporaryDirectory() as folder:
         return [_read(path) for path in _exports(Path(folder))]
 

@@ -113,6 +113,10 @@ class Meaning:
             return " and ".join(f"{path}={text}" for path, text in value) or "nothing"
         return repr(value)
 
+    def unit(self, setting: str) -> str:
+        """The currency, or where it is not known that of the `setting`, which may be empty."""
+        return self.currency or setting or DEFAULT_CURRENCY
+
     def zones_words(self) -> str:
         """The time zones whose rules matter."""
         return " and ".join(dict.fromkeys(filter(None, (self.time_zone, self.text_zone))))

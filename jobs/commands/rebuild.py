@@ -11,10 +11,9 @@ import typer
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.command_line import command_settings, edge, print_json, store_named
-from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.advice import advised
-from jobs.commands.context import publication_as_json, run_as_json
+from jobs.commands.context import amount_words, publication_as_json, run_as_json
 from jobs.commands.live_options import remote_options
 from jobs.commands.reading_options import ReadingOptions, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
@@ -84,7 +83,7 @@ def run(options: Options) -> None:
             }
             print_json({"run": run_json, "published": publication_as_json(outcome.publication)})
         else:
-            _print(outcome, settings, time.monotonic() - began)
+            _print(outcome, time.monotonic() - began)
 
 
 def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
@@ -95,7 +94,7 @@ def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
     return shlex.join(["rebuild", *reading.words(fields.formats, *own, usual_reject_ratio=0)])
 
 
-def _print(outcome: Outcome, settings: Settings, seconds: float) -> None:
+def _print(outcome: Outcome, seconds: float) -> None:
     run, publication = outcome.run, outcome.publication
     typer.echo(f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): {', '.join(outcome.forms)}.")
     if outcome.partitions_reused:
@@ -104,6 +103,6 @@ def _print(outcome: Outcome, settings: Settings, seconds: float) -> None:
     days = f"{publication.first_day_key} to {publication.last_day_key}" if publication.rows else "no day"
     typer.echo(
         f"Published {publication.rows:,} summaries of {days} as generation {publication.generation} (run {run.id}): "
-        f"{publication.total_count:,} transactions, {publication.total_amount:,} {settings.currency}, "
+        f"{publication.total_count:,} transactions, {amount_words(publication)}, "
         f"in {seconds:.2f} s."
     )

@@ -12,10 +12,9 @@ from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.command_line import command_settings, edge, print_json, store_named
 from core.errors import UsageError
-from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.advice import advised
-from jobs.commands.context import publication_as_json, run_as_json
+from jobs.commands.context import amount_words, publication_as_json, run_as_json
 from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
 from jobs.decode.plan import Fields, plan_paths
@@ -80,7 +79,7 @@ def run(options: Options) -> None:
         if options.as_json:
             print_json({"run": run_as_json(outcome.run), "published": publication_as_json(outcome.publication)})
         else:
-            _print(outcome, settings, time.monotonic() - began)
+            _print(outcome, time.monotonic() - began)
 
 
 def _command(reading: ReadingOptions, fields: Fields, options: Options, look_back_days: int) -> str:
@@ -91,13 +90,13 @@ def _command(reading: ReadingOptions, fields: Fields, options: Options, look_bac
     return shlex.join(["refresh", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)])
 
 
-def _print(outcome: RefreshOutcome, settings: Settings, seconds: float) -> None:
+def _print(outcome: RefreshOutcome, seconds: float) -> None:
     run, publication, plan = outcome.run, outcome.publication, outcome.plan
     older = "" if plan is None or not plan.older_days else f" and {plan.older_days:,} older day(s)"
     which = "all days" if plan is None else f"the days from {run.first_day_key} on{older}"
     typer.echo(f"Read {run.counts.read:,} documents of {which} from {', '.join(run.sources)}.")
     print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)
-    total = f"{publication.total_count:,} transactions, {publication.total_amount:,} {settings.currency}"
+    total = f"{publication.total_count:,} transactions, {amount_words(publication)}"
     if publication.run_id == run.id:
         did = f"{run.days_changed:,} day(s) changed. Published generation {publication.generation} (run {run.id})"
     else:

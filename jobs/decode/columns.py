@@ -181,7 +181,6 @@ class TableDecoder(CompiledDecoder[TableChunk]):
             self._rules,
             self._slots,
             self.merchants.state,
-            self._conversion,
             outputs,
         )
         return status, at
