@@ -197,6 +197,7 @@ def inspect(
     ] = None,
     collection: Collection = None,
     documents: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many documents to read.")] = 1000,
+    csv_delimiter: CsvDelimiter = None,
     as_json: Json = False,
 ) -> None:
     """Show which fields a source has, and the command that makes summaries of it.
@@ -206,7 +207,7 @@ def inspect(
     with importing():
         from jobs.commands import inspect as command
 
-    command.run(source, collection, documents, as_json)
+    command.run(source, collection, documents, csv_delimiter, as_json)
 
 
 @app.command()

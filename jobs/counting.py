@@ -36,6 +36,10 @@ _A_FEW: Final = 10
 """So many rejects are a few, however little was read."""
 _LEADING_REJECTS: Final = 100_000
 """After so many rejects for one reason at the beginning, reading stops: most likely a field has another name."""
+_OF_FORMATS: Final = frozenset(
+    {"amount: fraction", "amount: text", "time: text", "time: unreadable", "time: no offset"}
+)
+"""Rejects of values that options may let count."""
 _MOST_REJECTED: Final = 0.5
 """A run that allows this share of rejects does not stop early: its user expects most documents to be rejected."""
 
@@ -310,11 +314,14 @@ class Counting:
         self, counts: Counts, rejects_by_reason: Mapping[str, int], names: tuple[str, ...]
     ) -> WrongField | None:
         """The field for which most documents were rejected, or of the filters, where no document is counted."""
-        if counts.counted or counts.out_of_range or not counts.read:
+        if not counts.read or not (counts.filtered or counts.rejected):
+            return None
+        most = max(rejects_by_reason, key=lambda reason: rejects_by_reason[reason], default="")
+        if (counts.counted or counts.out_of_range) and most not in _OF_FORMATS:
             return None
         if counts.filtered > counts.rejected:
             return self.fields.wrong(self.fields.where[0][0], names)
-        role = max(rejects_by_reason, key=lambda reason: rejects_by_reason[reason]).partition(":")[0]
+        role = most.partition(":")[0]
         path = {"time": self.fields.time, "merchant": self.fields.merchant, "amount": self.fields.amount}.get(role)
         return None if path is None else self.fields.wrong(path, names)
 

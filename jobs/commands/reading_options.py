@@ -17,7 +17,7 @@ from core.stores.runs import Counts
 from jobs.commands.live_options import live_options, sources_or_setting
 from jobs.commands.progress import Bar, Silent
 from jobs.commands.signals import ignore_signals
-from jobs.decode.formats import Formats, delimiter_named
+from jobs.decode.formats import Formats, delimiter_named, format_words
 from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
 from jobs.quarantine import where_rejects_are
@@ -56,19 +56,6 @@ class FormatOptions:
         )
         formats.require_possible()
         return formats
-
-
-def format_words(formats: Formats) -> list[str]:
-    """`formats` as options, without those that are as usual."""
-    words = ["--amount-scale", str(formats.amount_scale)] if formats.amount_scale else []
-    words += ["--amount-text"] if formats.amount_text else []
-    texts = {
-        "--time-format": formats.time_format,
-        "--time-zone-of-text": formats.text_zone,
-        "--csv-delimiter": "tab" if formats.csv_delimiter == "\t" else formats.csv_delimiter,
-    }
-    words += [word for name, value in texts.items() if value is not None for word in (name, value)]
-    return words + (["--csv-decimal-comma"] if formats.csv_decimal_comma else [])
 
 
 @dataclass(frozen=True, slots=True)

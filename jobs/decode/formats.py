@@ -20,7 +20,9 @@ LITERAL: Final = 256
 _DIRECTIVES: Final = "YymdjHIMSfpbBaAz"
 _DATES: Final = (("Y", "m", "d"), ("Y", "b", "d"), ("Y", "j"))
 _SAME: Final = {"y": "Y", "B": "b", "A": "a"}
-_DELIMITERS: Final = {"tab": "\t", r"\t": "\t"}
+DELIMITERS: Final = (",", ";", "\t", "|")
+"""What may separate the fields of CSV where no option says it."""
+_TABS: Final = {"tab": "\t", r"\t": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,22 @@ class Formats:
             )
 
 
+def format_words(formats: Formats) -> list[str]:
+    """`formats` as options, without those that are as usual."""
+    words = ["--amount-scale", str(formats.amount_scale)] if formats.amount_scale else []
+    words += ["--amount-text"] if formats.amount_text else []
+    texts = {
+        "--time-format": formats.time_format,
+        "--time-zone-of-text": formats.text_zone,
+        "--csv-delimiter": "tab" if formats.csv_delimiter == "\t" else formats.csv_delimiter,
+    }
+    words += [word for name, value in texts.items() if value is not None for word in (name, value)]
+    return words + (["--csv-decimal-comma"] if formats.csv_decimal_comma else [])
+
+
 def delimiter_named(text: str) -> str:
     """The delimiter that an option names: a word for a tab, else the text itself."""
-    return _DELIMITERS.get(text, text)
+    return _TABS.get(text, text)
 
 
 def steps_of(pattern: str) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from jobs.decode.batch import Batch, Chunk
 from jobs.decode.columns import TableChunk, TableDecoder, read_text_amounts, read_text_ids, read_text_times
 from jobs.decode.csv_kernel import EVERY_ROW, end_of_rows
 from jobs.decode.documents import row_document
+from jobs.decode.formats import DELIMITERS
 from jobs.decode.jit import PADDING, Bytes
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
@@ -34,9 +35,6 @@ from jobs.sources.streams import ByteStream
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _WRONG_ROW: Final = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
-COMMA: Final = ","
-_DELIMITERS: Final = (COMMA, ";", "\t", "|")
-"""What a delimiter may be that no option names."""
 _NO_DELIMITER: Final = "\0"
 _HEADER_BYTES: Final = 64 * 1024
 _RETURN: Final = 0x0D
@@ -79,7 +77,7 @@ class CsvChunks(WholeDocuments):
         stop: int | None = None,
         *,
         guess: bool = False,
-        delimiter: str = COMMA,
+        delimiter: str = DELIMITERS[0],
     ) -> None:
         super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES, stop, guess=guess)
         self._delimiter = ord(delimiter)
@@ -131,7 +129,7 @@ def read_header(stream: ByteStream, fields: Fields) -> Header:
     if first is None:
         raise SourceDamaged(stream.name, 0, "this is no valid CSV (there is no header)")
     content = first.data[: first.end].tobytes()
-    headers = {one: _header(stream.name, content, one) for one in ([named] if named is not None else _DELIMITERS)}
+    headers = {one: _header(stream.name, content, one) for one in ([named] if named is not None else DELIMITERS)}
     paths = fields.paths()
     found = [one for one, (names, _) in headers.items() if all(names.count(path) == 1 for path in paths)]
     delimiter = found[0] if found else max(headers, key=lambda one: len(headers[one][0]))
@@ -173,7 +171,7 @@ class CsvDecoder(TableDecoder):
     :param delimiter: the character between two fields.
     """
 
-    def __init__(self, fields: Fields, window: Window, names: Sequence[str], delimiter: str = COMMA) -> None:
+    def __init__(self, fields: Fields, window: Window, names: Sequence[str], delimiter: str = DELIMITERS[0]) -> None:
         super().__init__(fields, window)
         self._fields = fields
         self._names = names

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from core.errors import SourceError, UnknownFormat
+from jobs.decode.formats import DELIMITERS
 from jobs.decode.jit import PADDING
 from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
 from jobs.decode.judge import Window
@@ -28,7 +29,6 @@ from jobs.sources.streams import STANDARD_INPUT, ByteStream
 from jobs.sources.url import is_live
 
 _PARQUET_MAGIC: Final = b"PAR1"
-_CSV_DELIMITERS: Final = b",;\t|"
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BYTE_ORDER_MARKS: Final = {
     b"\xff\xfe\0\0": "UTF-32",
@@ -217,8 +217,8 @@ def _looks_like_bson(head: bytes) -> bool:
 
 def _looks_like_csv(head: bytes, delimiter: str | None = None) -> bool:
     first_line = head.split(b"\n", 1)[0]
-    possible = _CSV_DELIMITERS if delimiter is None else delimiter.encode()
-    return b"\0" not in first_line and any(byte in first_line for byte in possible)
+    possible = DELIMITERS if delimiter is None else (delimiter,)
+    return b"\0" not in first_line and any(one.encode() in first_line for one in possible)
 
 
 def _is_one_line(head: bytes) -> bool:

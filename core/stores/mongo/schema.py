@@ -23,8 +23,8 @@ may be ``retrying`` or ``printed``, since 7 runs record how many rejects they ke
 from every other, and since 9 all that is about notifications has a tenant: a program that knows an earlier version
 would lose or misread these, or show them to others. Since 10 there is the view of the summaries by merchant. Since 11
 publications and runs record which days are complete, and since 12 currency, scale and the forms of amounts and times,
-which earlier programs would mix. Since 13 keys may expire and announcements keep their figures: an earlier program would
-let expired keys in."""
+which earlier programs would mix. Since 13 keys may expire and announcements keep their figures: an earlier program
+would let expired keys in."""
 
 _TENANTS_SINCE: Final = 9
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
