@@ -46,6 +46,15 @@ def zone_named(name: str) -> ZoneInfo:
         raise ZoneInfoNotFoundError(f"No time zone found with key {name}") from error
 
 
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
+    try:
+        zone_named(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def rules_source() -> str:
     """Where `zone_named` finds rules, for people: ``tzdata 2026.6``, or the folders of ``PYTHONTZPATH``."""
     if path := os.environ.get("PYTHONTZPATH"):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from core.calendar.zones import zone_named
+from core.calendar.zones import is_zone
 from core.settings.forms import Form
 
 
@@ -56,8 +55,6 @@ class SharedSettings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        try:
-            zone_named(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("it must be an IANA time zone such as Asia/Tehran") from error
+        if not is_zone(name):
+            raise ValueError("it must be an IANA time zone such as Asia/Tehran")
         return name

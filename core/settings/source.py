@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from core.calendar.zones import is_zone
 from core.settings.forms import Form
 
 
@@ -55,3 +56,10 @@ class SourceSettings(BaseSettings):
         le=1000,
         description="Failures in a row after which a live collection or remote file is given up.",
     )
+
+    @field_validator("time_zone_of_text")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name and not is_zone(name):
+            raise ValueError("it must be an IANA time zone such as Asia/Tehran; or empty")
+        return name

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-from zoneinfo import ZoneInfoNotFoundError
 
-from core.calendar.zones import zone_named
+from core.calendar.zones import is_zone
 from core.errors import UsageError
 
 MAX_SCALE: Final = 9
@@ -75,12 +74,8 @@ class Formats:
             self._require_pattern(self.time_format)
 
     def _require_zone(self, zone: str) -> None:
-        try:
-            zone_named(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise UsageError(
-                f"--time-zone-of-text {zone} is no time zone", "Use an IANA name such as Asia/Tehran."
-            ) from None
+        if not is_zone(zone):
+            raise UsageError(f"--time-zone-of-text {zone} is no time zone", "Use an IANA name such as Asia/Tehran.")
         if self.time_format in (None, EPOCH_S, EPOCH_MS):
             raise UsageError(
                 "--time-zone-of-text is of use only for text that names a date and a time of day",

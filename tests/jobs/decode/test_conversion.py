@@ -140,7 +140,9 @@ def test_a_decimal128_counts_exactly(value: Decimal, scale: int) -> None:
 def test_text_counts_as_the_decimal_it_spells(value: Decimal, scale: int, persian: bool, point: str, sign: str) -> None:
     text = f"{value:f}".replace(".", point)
     text = text.translate(str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")) if persian else text
-    assert amount_of(sign * (value >= 0 and not text.startswith("-")) + text, Formats(scale, True)) == minor(value, scale)
+    assert amount_of(sign * (value >= 0 and not text.startswith("-")) + text, Formats(scale, True)) == minor(
+        value, scale
+    )
 
 
 @pytest.mark.parametrize(
