@@ -59,7 +59,7 @@ class SourceSettings(BaseSettings):
 
     @field_validator("time_zone_of_text")
     @classmethod
-    def _known_zone(cls, name: str) -> str:
+    def _known_text_zone(cls, name: str) -> str:
         if name and not is_zone(name):
             raise ValueError("it must be an IANA time zone such as Asia/Tehran; or empty")
         return name

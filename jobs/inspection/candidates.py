@@ -114,7 +114,7 @@ def candidates(
         candidate = role_of(field.path, role, found, documents, context)
         if candidate.counted < _LEAST_SHARE * len(field.values) or not candidate.counted:
             continue
-        score: float = name_score(role, field.path)
+        score: float = name_score(role, field.path) - (0.5 if candidate.options else 0)
         if role == "merchant":
             score += _repetition(field) / 2
         resemblance = SequenceMatcher(None, like.lower(), field.path.lower()).ratio() if like else 0.0
@@ -127,7 +127,7 @@ def candidates(
 def chosen(role: str, found: Sequence[FieldFound], documents: int, context: Context) -> Candidate | None:
     """The field that a run should take: the default where most of it can be counted, else the likeliest."""
     usual = role_of(getattr(Fields(), role), role, found, documents, context)
-    if usual.counted >= _LEAST_SHARE * documents and documents:
+    if usual.counted >= _LEAST_SHARE * documents and documents and not usual.options:
         return usual
     possible = [one for one in candidates(role, found, documents, context) if one.path != "_id"]
     likely = [one for one in possible if is_likely(role, one, found)]
