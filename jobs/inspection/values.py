@@ -47,6 +47,7 @@ _PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _PERSIAN: Final = str.maketrans("۰۱۲۳۴۵۶۷۸۹٫", "0123456789.")
 _EPOCHS: Final[Mapping[str | None, int]] = {EPOCH_S: 3, EPOCH_MS: 0}
 _DATE_LENGTH: Final = 10
+_LONGEST_EPOCH: Final = 19
 _MOST_PLACES: Final = 30
 OTHER: Final = 0
 """No reason by itself: the type says what is wrong."""
@@ -105,7 +106,7 @@ def _time(value: Any, named_ms: tuple[int, int], formats: Formats) -> int:
         found = _number(value, formats)
         found = found.scaleb(_EPOCHS[formats.time_format]) if isinstance(found, Decimal) else found
     if isinstance(found, int):
-        return found or _wrong(value)
+        return OUT_OF_CALENDAR if found == TOO_LARGE else found or _wrong(value)
     since = (found - _EPOCH) / timedelta(milliseconds=1) if isinstance(found, datetime) else found
     return 0 if named_ms[0] <= since < named_ms[1] else OUT_OF_CALENDAR
 
@@ -117,7 +118,9 @@ def _instant_of_text(text: str, formats: Formats) -> Decimal | datetime | int:
         return EMPTY
     if form in _EPOCHS:
         number = _plain_number(text)
-        return number.scaleb(_EPOCHS[form]) if isinstance(number, Decimal) else number
+        if isinstance(number, int):
+            return number
+        return number.scaleb(_EPOCHS[form]) if number.adjusted() < _LONGEST_EPOCH else UNREADABLE_VALUE
     try:
         if form == ISO:
             if not (_INSTANT.fullmatch(text) or (formats.time_format and _LOCAL.fullmatch(text))):
