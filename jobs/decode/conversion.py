@@ -93,9 +93,7 @@ def conversion_for(formats: Formats, time_slot: int, amount_slot: int) -> Int64s
     """A `Conversion` as one array: numbers, the sizes of ``pattern`` and ``borders``, and these with ``offsets``."""
     form = {None: _NO_FORM, ISO: _ISO, EPOCH_S: _EPOCH, EPOCH_MS: _EPOCH}.get(formats.time_format, _PATTERN)
     pattern = steps_of(formats.time_format or "") if form == _PATTERN else ()
-    borders, offsets = [], []
-    if formats.text_zone is not None:
-        borders, offsets = _local_offsets(formats.text_zone, formats.takes_earlier)
+    borders, offsets = _local_offsets(formats.text_zone, formats.takes_earlier)
     time_places = 3 if formats.time_format == EPOCH_S else 0
     head = (time_slot, amount_slot, formats.amount_scale, int(formats.amount_text), form, time_places)
     return np.array([*head, len(pattern), len(borders), *pattern, *borders, *offsets], np.int64)
@@ -118,8 +116,10 @@ def _unpacked(packed: Int64s) -> Conversion:
     )
 
 
-def _local_offsets(zone_name: str, takes_earlier: bool) -> tuple[list[int], list[int]]:
+def _local_offsets(zone_name: str | None, takes_earlier: bool) -> tuple[list[int], list[int]]:
     """See `Conversion`; over all days that any calendar names."""
+    if zone_name is None:
+        return [], []
     days = calendar_named("gregorian")
     changes = offset_changes(zone_named(zone_name), (days.first_day - 3) * DAY_S, (days.last_day + 3) * DAY_S)
     borders, offsets = [-(2**61)], [changes[0][1] * 1000]

@@ -154,10 +154,10 @@ def _header(name: str, content: bytes, delimiter: str) -> tuple[tuple[str, ...],
     data = np.frombuffer(content + bytes(PADDING), np.uint8)
     end, _, _ = end_of_rows(data, 0, len(content), 1, ord(delimiter))
     try:
-        table = pacsv.read_csv(pa.py_buffer(content[:end]), parse_options=_parsing(delimiter))
+        schema = pacsv.read_csv(pa.py_buffer(content[:end]), parse_options=_parsing(delimiter)).schema
+        return tuple(schema.names), int(end)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise SourceDamaged(name, 0, f"this is no valid CSV ({error})") from None
-    return tuple(table.schema.names), int(end)
 
 
 def _parsing(delimiter: str) -> pacsv.ParseOptions:

@@ -217,7 +217,7 @@ def _looks_like_bson(head: bytes) -> bool:
 
 def _looks_like_csv(head: bytes, delimiter: str | None = None) -> bool:
     first_line = head.split(b"\n", 1)[0]
-    possible = DELIMITERS if delimiter is None else (delimiter,)
+    possible = DELIMITERS if delimiter is None else (*DELIMITERS, delimiter)
     return b"\0" not in first_line and any(one.encode() in first_line for one in possible)
 
 

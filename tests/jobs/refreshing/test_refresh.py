@@ -377,7 +377,7 @@ def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: Ke
 def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_are_published(keeping: Keeping) -> None:
     fields = Fields(formats=Formats(2, time_format="%Y/%m/%d %H:%M:%S", text_zone="Asia/Tehran", takes_earlier=True))
     for one in FORTY_DAYS:
-        local = one.created_at.astimezone(ZoneInfo("Asia/Tehran"))
+        local = one.at.astimezone(ZoneInfo("Asia/Tehran"))
         keeping.shop.insert(one, createdAt=f"{local:%Y/%m/%d %H:%M:%S}")
     assert keeping.refresh(fields=fields).run.warnings == ()
     expected = {which: (amount * 100, *rest) for which, (amount, *rest) in summaries_of(FORTY_DAYS).items()}
@@ -395,7 +395,7 @@ def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_a
 
 def test_a_purged_day_is_kept_with_times_as_numbers_too(keeping: Keeping) -> None:
     fields = Fields(formats=Formats(time_format="epoch-ms"))
-    ids = [keeping.shop.insert(one, createdAt=ms_of(one.created_at))[0] for one in FORTY_DAYS]
+    ids = [keeping.shop.insert(one, createdAt=ms_of(one.at))[0] for one in FORTY_DAYS]
     keeping.refresh(fields=fields)
     before = published_rows(keeping.stores)
     keeping.shop.delete(*ids[:6])
