@@ -58,7 +58,10 @@ COLUMNS: Final = (
     ExportColumn("key", pa.string(), "", "the period in the calendar of the store, such as 1403/04/04; sorts as text"),
     ExportColumn("merchant_id", pa.string(), "", "the merchant; null for all merchants together (--overall only)"),
     ExportColumn(
-        "amount", pa.int64(), "currency", "the exact sum of the amounts of its transactions, in units of the scale"
+        "amount",
+        pa.int64(),
+        "currency",
+        "the exact sum of the amounts of its transactions, in units of the scale; refunds lower it",
     ),
     ExportColumn("count", pa.int64(), "transactions", "the number of its transactions"),
     ExportColumn("period_start", _INSTANT, "", "the first instant of the period, UTC"),
