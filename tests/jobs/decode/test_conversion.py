@@ -33,7 +33,7 @@ def decoded(formats: Formats, raw: bytes, as_json: bool = False) -> list[tuple[i
     """For each document of `raw`, one after another, its (amount, instant in ms), or ``field: reason``."""
     fields = Fields(formats=formats)
     decoder = JsonDecoder(fields, EVER, one_line=True) if as_json else BsonDecoder(fields, EVER)
-    data = np.frombuffer(raw + bytes(PADDING), np.uint8)
+    data = np.array(bytearray(raw + bytes(PADDING)))
     found: list[tuple[int, int] | str] = []
     for batch in decoder.batches(Chunk("made up", data, 0, len(raw), 0)):
         rows = batch.rows
