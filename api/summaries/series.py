@@ -162,7 +162,8 @@ class SeriesQuery:
     def is_plain(self) -> bool:
         """Whether the answer is one series as the store has it, whole and in JSON, as it nearly always is."""
         changed = self.grouped or self.filled or self.limit or self.locale or self.after
-        return self.format == "json" and not (changed or self.with_periods or self.only_complete or self.as_text)
+        is_bare = not (self.with_periods or self.only_complete or self.as_text or self.in_major)
+        return self.format == "json" and is_bare and not changed
 
 
 class SummaryResource:

@@ -43,7 +43,7 @@ def test_amounts_are_counted_in_minor_units_and_shown_in_major_ones(jobs: Comman
     assert [line.split() for line in table[:3]] == [
         ["period", "amount", "USD"], ["1403/04/04", "19.75"], ["1403/04/05", "1,000.00"],
     ]  # fmt: skip
-    assert jobs("summary", "--mode", "daily", "--type", "amount", "--json").json[0]["value"] == 1975
+    assert jobs("summary", "--mode", "daily", "--type", "amount", "--format", "json").json[0]["value"] == 1975
     status = jobs("status").out
     assert "amount 1,019.75 USD" in status
     assert "amounts with 2 decimal place(s), amounts as text, times as %d/%m/%Y %H:%M:%S in Asia/Tehran" in status
