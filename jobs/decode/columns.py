@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from jobs.decode import slots as kinds
-from jobs.decode.batch import Reject
-from jobs.decode.decoder import CompiledDecoder
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
+from jobs.decode.batch import Batch, Reject
+from jobs.decode.decoder import CompiledDecoder, batch_of
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel
 from jobs.decode.json_values import set_double, set_integer
-from jobs.decode.judge import Rules, judge
-from jobs.decode.merchants import MerchantState
+from jobs.decode.judge import Rules, intern_merchant, judge, reason_of_merchant
+from jobs.decode.merchants import FULL, NOT_TEXT, MerchantState
 from jobs.decode.numbers import instant_of_text, integer_of_decimal128, object_id_of_hex
-from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full
+from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full, whole_outputs
 from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots
 
@@ -39,6 +40,9 @@ class TableChunk:
     document: Callable[[int], Any]
 
 
+NO_TEXT: Final = np.frombuffer(bytes(PADDING), np.uint8)
+"""The text of columns without strings."""
+_UNUSED: Final = -3
 _OBJECT_ID_OPEN = np.frombuffer(b"ObjectId(", np.uint8)
 _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
@@ -148,6 +152,23 @@ def decode_rows(
     return DONE, table.kind.shape[0]
 
 
+@kernel
+def intern_values(text: Bytes, values: Slots, first: Int, merchants: MerchantState, codes: Int32s) -> Int:
+    """Intern the values from `first` on whose code is 0: where it stopped, as the merchant table must grow.
+
+    :param codes: out, the code of each, `NOT_TEXT` for what is no merchant; others are left as they are.
+    """
+    for value in range(first, codes.size):
+        if codes[value] == 0:
+            code = np.int64(NOT_TEXT)
+            if reason_of_merchant(values, value) == 0:
+                code = intern_merchant(values, value, text, text, merchants)
+            if code == FULL:
+                return value
+            codes[value] = code
+    return codes.size
+
+
 class TableDecoder(CompiledDecoder[TableChunk]):
     """Decodes chunks of tables."""
 
@@ -173,6 +194,33 @@ class TableDecoder(CompiledDecoder[TableChunk]):
             outputs,
         )
         return status, at
+
+    def counts_all(self, instants: Int64s) -> bool:
+        """Whether every one of the `instants`, of which there is at least one, can be named and is wanted."""
+        named_first, named_end, wanted_first, wanted_end = self._rules.bounds
+        first, last = instants.min(), instants.max()
+        return bool(first >= max(named_first, wanted_first) and last < min(named_end, wanted_end))
+
+    def codes_of(self, indices: npt.NDArray[np.integer[Any]], values: Slots, text: Bytes) -> Int32s | None:
+        """The merchant codes of rows that have a value each, or None where one of these is no merchant.
+
+        :param indices: the value of each row, in `values`, some of which may be of no row.
+        :param text: see `TableChunk`.
+        """
+        codes = np.full(values.kind.size, _UNUSED, np.int32)
+        codes[indices] = 0
+        at = 0
+        while (at := intern_values(text, values, at, self.merchants.state, codes)) < codes.size:
+            self.merchants.grow()
+        return None if (codes == NOT_TEXT).any() else codes[indices]
+
+    def whole_batch(self, codes: Int32s, amounts: Int64s, instants: Int64s) -> Batch:
+        """The batch of rows that all count."""
+        return batch_of(whole_outputs(codes, amounts, instants), self.merchants, self._no_reject)
+
+    @staticmethod
+    def _no_reject(row: Int64s) -> Reject:
+        raise AssertionError(f"every row counts, yet {row} is rejected")
 
     def _reject(self, chunk: TableChunk, row: Int64s) -> Reject:
         verdict, number = int(row[0]), int(row[1])

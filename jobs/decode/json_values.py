@@ -120,7 +120,7 @@ def _plain_wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
     return READ_NOTHING, name
 
 
-@helper
+@outlined
 def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int]:
     """The reader that the name at `name` (after its quotation mark) asks for, and the position after the name."""
     reader, after = _plain_wrapper(data, name)
@@ -135,7 +135,7 @@ def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int
     return reader, after
 
 
-@helper
+@outlined
 def _find_text(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, found: Found) -> Int:
     """Find the text of a wrapper, in quotation marks or (numbers) bare; the position after it."""
     if data[at] == QUOTE:
@@ -193,7 +193,7 @@ def _find_extended(
     return (_close(data, after, end, one_line) if after >= 0 else after), True
 
 
-@helper
+@outlined
 def find_value(
     data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes, slot: Int, found: Found, scratch: Bytes
 ) -> Int:
