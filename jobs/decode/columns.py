@@ -16,7 +16,7 @@ from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, Uint64s, 
 from jobs.decode.json_values import set_double, set_integer
 from jobs.decode.judge import Rules, intern_merchant, judge, reason_of_merchant
 from jobs.decode.merchants import FULL, NOT_TEXT, MerchantState
-from jobs.decode.numbers import instant_of_text, integer_of_decimal128, object_id_of_hex
+from jobs.decode.numbers import instant_of_similar_text, integer_of_decimal128, object_id_of_hex
 from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full, whole_outputs
 from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots
@@ -58,15 +58,61 @@ def _is(text: Bytes, start: Int, end: Int, word: Bytes) -> Bool:
     return True
 
 
+@helper
+def read_text_time(text: Bytes, slot: Int, slots: Slots, minute: Int64s) -> None:
+    """Turn a string slot into an instant; an empty text is a missing value.
+
+    :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
+    """
+    start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
+    instant, valid = instant_of_similar_text(text, start, end, minute)
+    slots.number[slot] = instant
+    slots.kind[slot] = kinds.DATE if valid else kinds.MISSING if end == start else kinds.UNREADABLE
+
+
+@helper
+def read_text_amount(text: Bytes, slot: Int, slots: Slots, decimal: Bool) -> None:
+    """Turn a string slot into a number; see `read_text_amounts`."""
+    start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
+    if start == end:
+        slots.kind[slot] = kinds.MISSING
+    elif _is(text, start, end, _TRUE) or _is(text, start, end, _FALSE):
+        slots.kind[slot] = kinds.BOOLEAN
+    else:
+        integer = True
+        for at in range(start, end):
+            c = text[at]
+            integer = integer and (0x30 <= c <= 0x39 or (at == start and (c == 0x2D or c == 0x2B)))
+        if decimal or integer:
+            set_integer(text, start, end, slot, slots)
+        else:
+            set_double(text, start, end, slot, slots)
+        if slots.kind[slot] == kinds.UNREADABLE:
+            slots.kind[slot] = kinds.STRING
+
+
+@helper
+def read_text_id(text: Bytes, slot: Int, slots: Slots, words: Uint64s) -> None:
+    """Turn a string slot that reads ``ObjectId(…)`` into an id; an empty text is a missing value.
+
+    :param words: room for the two words of an ObjectId.
+    """
+    start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
+    if start == end:
+        slots.kind[slot] = kinds.MISSING
+    elif end - start == 34 and _is(text, start, start + 9, _OBJECT_ID_OPEN) and text[end - 1] == 0x29:
+        if object_id_of_hex(text, start + 9, end - 1, words):
+            slots.kind[slot] = kinds.OBJECT_ID
+            slots.number[slot] = np.int64(words[0])
+            slots.extra[slot] = np.int64(words[1])
+
+
 @kernel
-def read_text_times(text: Bytes, column: Slots) -> None:
-    """Turn string slots into instants, in place; an empty text is a missing value."""
+def read_text_times(text: Bytes, column: Slots, minute: Int64s) -> None:
+    """Turn string slots into instants, in place; see `read_text_time`."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
-            start, end = column.start[row], column.start[row] + column.length[row]
-            instant, valid = instant_of_text(text, start, end)
-            column.number[row] = instant
-            column.kind[row] = kinds.DATE if valid else kinds.MISSING if end == start else kinds.UNREADABLE
+            read_text_time(text, row, column, minute)
 
 
 @kernel
@@ -76,25 +122,8 @@ def read_text_amounts(text: Bytes, column: Slots, decimal: Bool) -> None:
     :param decimal: all are decimals; else digits are an integer, and a point or an exponent makes a double.
     """
     for row in range(column.kind.size):
-        if column.kind[row] != kinds.STRING:
-            continue
-        start, end = column.start[row], column.start[row] + column.length[row]
-        if start == end:
-            column.kind[row] = kinds.MISSING
-            continue
-        if _is(text, start, end, _TRUE) or _is(text, start, end, _FALSE):
-            column.kind[row] = kinds.BOOLEAN
-            continue
-        integer = True
-        for at in range(start, end):
-            c = text[at]
-            integer = integer and (0x30 <= c <= 0x39 or (at == start and (c == 0x2D or c == 0x2B)))
-        if decimal or integer:
-            set_integer(text, start, end, row, column)
-        else:
-            set_double(text, start, end, row, column)
-        if column.kind[row] == kinds.UNREADABLE:
-            column.kind[row] = kinds.STRING
+        if column.kind[row] == kinds.STRING:
+            read_text_amount(text, row, column, decimal)
 
 
 @kernel
@@ -107,18 +136,10 @@ def read_decimal128s(words: Uint64s, column: Slots) -> None:
 
 @kernel
 def read_text_ids(text: Bytes, column: Slots, words: Uint64s) -> None:
-    """Turn string slots that read ``ObjectId(…)`` into ids, in place; an empty text is a missing value."""
+    """Turn string slots into ids, in place; see `read_text_id`."""
     for row in range(column.kind.size):
-        if column.kind[row] != kinds.STRING:
-            continue
-        start, end = column.start[row], column.start[row] + column.length[row]
-        if start == end:
-            column.kind[row] = kinds.MISSING
-        elif end - start == 34 and _is(text, start, start + 9, _OBJECT_ID_OPEN) and text[end - 1] == 0x29:
-            if object_id_of_hex(text, start + 9, end - 1, words):
-                column.kind[row] = kinds.OBJECT_ID
-                column.number[row] = np.int64(words[0])
-                column.extra[row] = np.int64(words[1])
+        if column.kind[row] == kinds.STRING:
+            read_text_id(text, row, column, words)
 
 
 @kernel
