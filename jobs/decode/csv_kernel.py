@@ -30,6 +30,8 @@ _RETURN: Final = 0x0D
 
 _ONES: Final = np.uint64(0x0101010101010101)
 _HIGHS: Final = np.uint64(0x8080808080808080)
+_QUOTES: Final = np.uint64(0x2222222222222222)
+_RETURNS: Final = np.uint64(0x0D0D0D0D0D0D0D0D)
 _COMMAS: Final = np.uint64(0x2C2C2C2C2C2C2C2C)
 _NEWLINES: Final = np.uint64(0x0A0A0A0A0A0A0A0A)
 
@@ -69,15 +71,27 @@ def end_of_rows(data: Bytes, start: Int, end: Int, most: Int) -> tuple[Int, Int,
     return whole, rows, quoted
 
 
+@helper
+def _marks_of(word: np.uint64) -> np.uint64:
+    """A mark in the lowest byte that is 0, perhaps in later ones too; 0 where there is none."""
+    return (word - _ONES) & ~word & _HIGHS
+
+
 @kernel
 def end_of_plain_rows(data: Bytes, start: Int, end: Int) -> Int:
     """Where the last whole row ends, or -1 where these bytes are not plain."""
-    is_plain = True
-    for i in range(start, end):
-        c = data[i]
-        is_plain &= (c != _QUOTE) & (c != _RETURN)
-    if not is_plain:
+    marks = np.uint64(0)
+    at = start
+    while at + 8 <= end:
+        word = load_u64(data, at)
+        marks |= _marks_of(word ^ _QUOTES) | _marks_of(word ^ _RETURNS)
+        at += 8
+    if marks != np.uint64(0):
         return -1
+    while at < end:
+        if data[at] == _QUOTE or data[at] == _RETURN:
+            return -1
+        at += 1
     while end > start and data[end - 1] != _NEWLINE:
         end -= 1
     return end
@@ -88,9 +102,7 @@ def _end_of_field(data: Bytes, at: Int, end: Int) -> Int:
     """The position of the next comma or newline."""
     while at < end:
         word = load_u64(data, at)
-        commas = word ^ _COMMAS
-        newlines = word ^ _NEWLINES
-        marks = (((commas - _ONES) & ~commas) | ((newlines - _ONES) & ~newlines)) & _HIGHS
+        marks = _marks_of(word ^ _COMMAS) | _marks_of(word ^ _NEWLINES)
         if marks != np.uint64(0):
             return at + (trailing_zeros(marks) >> 3)
         at += 8

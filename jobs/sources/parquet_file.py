@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, Final, NamedTuple, Self
+from typing import IO, Any, Final, NamedTuple, Self, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -453,8 +453,7 @@ class ParquetDecoder(TableDecoder):
             return None
         time, amount = (_find(batch, path) for path in (self._fields.time, self._fields.amount))
         merchant = _find_encoded(batch, self._fields.merchant)
-        assert time is not None and amount is not None and merchant is not None, "the table has been checked for them"
-        if not all(map(_is_complete, (time, amount, merchant))):
+        if not (_is_complete(time) and _is_complete(amount) and _is_complete(merchant)):
             return None
         instants, amounts = _milliseconds(time.values), _whole_amounts(amount)
         if amounts is None or not self.counts_all(instants):
@@ -471,9 +470,9 @@ class ParquetDecoder(TableDecoder):
         return None if codes is None else self.whole_batch(codes, amounts, instants)
 
 
-def _is_complete(column: _Column) -> bool:
+def _is_complete(column: _Column | None) -> TypeGuard[_Column]:
     """Whether every row of a column has a value."""
-    return not column.values.null_count and not column.missing.any()
+    return column is not None and not column.values.null_count and not column.missing.any()
 
 
 def _whole_amounts(column: _Column) -> Int64s | None:
