@@ -227,7 +227,7 @@ def _walk(data: Bytes, start: Int, end: Int, plan: Plan, walk: Walk, learning: B
     for slot in range(walk.type.size):
         walk.type[slot] = 0
     depth = 0
-    node: Int = 0
+    node: Int = np.int64(0)
     stop: Int = end - 1
     at = start + 4
     while True:
