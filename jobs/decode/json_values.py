@@ -120,7 +120,7 @@ def _plain_wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
     return READ_NOTHING, name
 
 
-@outlined
+@helper
 def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int]:
     """The reader that the name at `name` (after its quotation mark) asks for, and the position after the name."""
     reader, after = _plain_wrapper(data, name)
@@ -135,7 +135,7 @@ def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int
     return reader, after
 
 
-@outlined
+@helper
 def _find_text(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, found: Found) -> Int:
     """Find the text of a wrapper, in quotation marks or (numbers) bare; the position after it."""
     if data[at] == QUOTE:

@@ -155,7 +155,7 @@ def in_full(found: Decoded | None) -> object:
     return found and (found.rows, [(one.position, one.field, one.reason, one.document()) for one in found.rejects])
 
 
-@tries(150)
+@tries(90)
 @given(st.lists(FEW_WRONG_LINES, max_size=12))
 def test_rows_mean_the_same_whether_or_not_a_quotation_mark_follows(lines: list[str]) -> None:
     content = HEADER + "".join(line + "\n" for line in lines)
