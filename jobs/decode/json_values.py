@@ -193,7 +193,7 @@ def _find_extended(
     return (_close(data, after, end, one_line) if after >= 0 else after), True
 
 
-@outlined
+@helper
 def find_value(
     data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes, slot: Int, found: Found, scratch: Bytes
 ) -> Int:
