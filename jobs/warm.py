@@ -25,7 +25,7 @@ from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
 
 _SAMPLE: Final = Sample(transactions=10_000, merchants=2_000)
-_COLUMNS: Final = "sample.parquet"
+_COLUMNS: Final = "sample-False.parquet"
 _WITH_DECIMALS: Final = Fields(amount="doubles", formats=Formats(amount_scale=2))
 _ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
 
@@ -35,7 +35,7 @@ def warm() -> list[str]:
     with TemporaryDirectory() as folder:
         forms = [_read(path, Fields()) for path in _exports(Path(folder))]
         _read(Path(folder) / _COLUMNS, _WITH_DECIMALS)
-        return forms
+        return list(dict.fromkeys(forms))
 
 
 def _exports(folder: Path) -> Iterator[Path]:
@@ -52,22 +52,25 @@ def _exports(folder: Path) -> Iterator[Path]:
         for document in map(json.loads, lines)
     ]
     names = (Fields().merchant, Fields().amount, Fields().time)
-    table = folder / "sample.csv"
-    with table.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([names, *rows])
-    yield table
-    columns = folder / _COLUMNS
-    _write_parquet(columns, names, rows)
-    yield columns
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):  # rows without quotation marks are decoded in another way
+        table = folder / f"sample-{quoting}.csv"
+        with table.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n", quoting=quoting).writerows([names, *rows])
+        yield table
+    for has_null in (False, True):  # so are whole columns that all count
+        columns = folder / f"sample-{has_null}.parquet"
+        _write_parquet(columns, names, rows, has_null)
+        yield columns
 
 
-def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int, str]]) -> None:
+def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int, str]], has_null: bool) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from bson import Decimal128
 
     merchants, amounts, times = zip(*rows, strict=True)
-    decimals = pa.array([Decimal128(str(amount)).bid for amount in amounts], pa.binary(16))
+    raw: list[bytes | None] = [Decimal128(str(amount)).bid for amount in amounts]
+    decimals = pa.array([None, *raw[1:]] if has_null else raw, pa.binary(16))
     instants = pa.array([datetime.fromisoformat(time) for time in times], pa.timestamp("ms", "UTC"))
     doubles = pa.array([amount / 4 for amount in amounts])
     pq.write_table(pa.table([merchants, decimals, instants, doubles], [*names, _WITH_DECIMALS.amount]), path)

@@ -22,9 +22,9 @@ SCHEMA_VERSION: Final = 13
 may be ``retrying`` or ``printed``, since 7 runs record how many rejects they kept, since 8 what tells their process
 from every other, and since 9 all that is about notifications has a tenant: a program that knows an earlier version
 would lose or misread these, or show them to others. Since 10 there is the view of the summaries by merchant. Since 11
-publications and runs record which days are complete, and since 12 currency, scale and the forms of amounts and times,
-which earlier programs would mix. Since 13 keys may expire and announcements keep their figures: an earlier program
-would let expired keys in."""
+publications and runs record which days are complete. Since 12 keys may expire and announcements keep their figures: an
+earlier program would let expired keys in. Since 13 publications and runs record currency, scale and the forms of
+amounts and times, which earlier programs would mix."""
 
 _TENANTS_SINCE: Final = 9
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
