@@ -13,6 +13,7 @@ import importlib.metadata
 import io
 import json
 import os
+import secrets
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ class LocalFolder:
 
     def __init__(self, path: Path) -> None:
         self.shown = str(path)
-        self._path = path
+        self._path = path.absolute()
 
     def names(self) -> list[str]:
         """See `Place.names`."""
@@ -210,6 +211,51 @@ class Checkpoint:
         self._kept: set[str] = set()
         self.reused = 0
         """How many results were taken from it."""
+
+    @property
+    def shown(self) -> str:
+        """What messages call the folder."""
+        return self._place.shown
+
+    def empty(self) -> Checkpoint:
+        """The same for whoever does not know what is there; picklable."""
+        return Checkpoint(self._place, self._fingerprint)
+
+    def of(self, partition: Partition, plan: Plan) -> Checkpoint:
+        """The same for one partition only; picklable."""
+        found = self.empty()
+        if partition.identity() is not None:
+            found._kept = self._kept & {self._name(partition, plan)}
+        return found
+
+    def note(self, partition: Partition, plan: Plan, *, reused: bool) -> None:
+        """Know of a result that a checkpoint `of` this partition has kept, or given if `reused`, in another process."""
+        self.reused += reused
+        if partition.identity() is not None:
+            self._kept.add(self._name(partition, plan))
+
+    @contextlib.contextmanager
+    def mark(self) -> Iterator[str]:
+        """Something that all who share the folder see until the end of the block.
+
+        :raises ServiceError: the folder cannot be written.
+        """
+        name = f"mark-{secrets.token_hex(8)}"
+        with self._errors():
+            self._place.write(name, io.BytesIO(b"mark"))
+        try:
+            yield name
+        finally:
+            with self._errors():
+                self._place.remove(name)
+
+    def sees(self, mark: str) -> bool:
+        """Whether `mark` is there.
+
+        :raises ServiceError: the folder cannot be read.
+        """
+        with self._errors():
+            return mark in self._place.names()
 
     def begin(self, partitions: Sequence[Partition], plan: Plan) -> tuple[str, ...]:
         """See what is there, and throw away what is of sources that have changed since; what a user should know.

@@ -291,8 +291,8 @@ class Counting:
             run_locally(merger, plan, self._readers(sources), state, tick, self.checkpoint)
             daily, mixed_types = merged.daily(), mixed_type_merchants([merged.kinds()])
         else:
-            daily = cluster.count(merger, plan, state, tick, self.checkpoint)
-            mixed_types = daily.mixed_types()
+            held = cluster.count(merger, plan, state, tick, self.checkpoint)
+            daily, mixed_types = held, held.mixed_types
         for source, read in zip(sources, documents, strict=True):
             for partition in source.partitions[:1]:
                 partition.require_unchanged()

@@ -366,11 +366,6 @@ def _require_cluster(request: Request) -> None:
     from jobs.cluster_runner import require_cluster
 
     require_cluster(request.cluster)
-    if request.checkpoint is not None:
-        raise UsageError(
-            "--cluster and --checkpoint cannot be used together yet",
-            "On a cluster, partitions of lost workers are counted again by others; leave --checkpoint out.",
-        )
 
 
 def _require_distinct(request: Request) -> None:
