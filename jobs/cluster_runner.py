@@ -31,7 +31,6 @@ from jobs.checkpoint import Checkpoint
 from jobs.cluster_work import (
     SAME,
     Answer,
-    KeptResult,
     Work,
     added_up,
     applied,
@@ -174,8 +173,8 @@ class Cluster:
                 light = ended.get(timeout=_TICK_S)
                 task, counted, _ = begun.pop(light.key)
                 answer: Answer = self._result_of(light, task)
-                if checkpoint is not None:
-                    checkpoint.note(task.partition, plan, reused=answer.reused)
+                if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
+                    checkpoint.note(entry, reused=answer.reused)
                 self._counted[task.number] = answer.result, counted
                 state.read(task.partition.size or 0, answer.result.counts.read)
                 again = merger.add(task, answer.result)
@@ -269,12 +268,12 @@ class Cluster:
 
         :raises ServiceError: one does not.
         """
-        with checkpoint.mark() as mark:
-            found: dict[str, Any] = self._client.run(sees, checkpoint.empty(), mark, on_error="return")
+        with checkpoint.mark() as (place, name):
+            found: dict[str, Any] = self._client.run(sees, place, name, on_error="return")
         for address, there in found.items():
             if there is not True and not isinstance(there, OSError):
                 raise ServiceError(
-                    f"worker {address} does not see what is in the checkpoint {checkpoint.shown}",
+                    f"worker {address} does not see what is in the checkpoint {place.shown}",
                     "Name a folder that all hosts share, by its whole path, or a URL such as s3://…",
                 )
 
@@ -326,14 +325,13 @@ def _nothing() -> None: ...
 
 
 def _work(task: Task, plan: Plan, takes_rejects: bool, expected: dict[str, str], checkpoint: Checkpoint | None) -> Work:
-    kept = None
-    if checkpoint is not None:
-        kept = KeptResult(checkpoint.of(task.partition, plan), plan, takes_rejects)
+    # Named here: other hosts see other times of change of a file.
+    entry = None if checkpoint is None else checkpoint.entry(task.partition, plan)
     if task.number:
         plan = replace(plan, early_stop_after=None)
     if not takes_rejects:
         plan = replace(plan, rejects=Limits(0))
-    return Work(task.partition, plan, expected, kept)
+    return Work(task.partition, plan, expected, entry)
 
 
 class _Pace:

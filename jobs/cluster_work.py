@@ -26,7 +26,7 @@ from core.settings import read_settings
 from core.stores.runs import Counts
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.aggregate.summaries import mixed_type_merchants
-from jobs.checkpoint import Checkpoint, program_digest
+from jobs.checkpoint import Entry, Place, program_digest
 from jobs.daily_sums import borders, in_order
 from jobs.partitions import KIND_SCHEMA, PartitionResult, Plan, count_partition, merge_daily, merge_kinds
 from jobs.sources.partition import Partition
@@ -82,31 +82,17 @@ def require_same(who: str, here: dict[str, str], there: dict[str, str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptResult:
-    """Where the result of a partition is, or goes.
-
-    :param checkpoint: of this partition only.
-    :param plan: the one that names it.
-    :param takes_rejects: whether rejects are of use.
-    """
-
-    checkpoint: Checkpoint
-    plan: Plan
-    takes_rejects: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Work:
     """A partition to count.
 
     :param facts: those of the client.
-    :param kept: where its result is kept, or None.
+    :param entry: where a checkpoint has its result, or takes it; None: there is no checkpoint.
     """
 
     partition: Partition = field(repr=False)
     plan: Plan = field(repr=False)
     facts: dict[str, str] = field(repr=False)
-    kept: KeptResult | None = field(default=None, repr=False)
+    entry: Entry | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +129,13 @@ def count(work: Work) -> Answer:
 
 
 def _counted(work: Work) -> Answer:
-    kept = work.kept
-    if kept is None:
+    if work.entry is None:
         return Answer(count_partition(work.partition, work.plan))
-    result = kept.checkpoint.load(work.partition, kept.plan)
+    result = work.entry.load(work.plan)
     if result is not None:
         return Answer(result, reused=True)
     result = count_partition(work.partition, work.plan)
-    kept.checkpoint.keep(work.partition, kept.plan, result, takes_rejects=kept.takes_rejects)
+    work.entry.keep(work.plan, result, takes_rejects=work.plan.rejects.size > 0)
     return Answer(result)
 
 
@@ -246,6 +231,6 @@ def applied(function: Callable[[pl.DataFrame], T], frame: pl.DataFrame) -> T:
     return function(frame)
 
 
-def sees(checkpoint: Checkpoint, mark: str) -> bool:
-    """Whether this worker sees the mark that the client left in the folder of the checkpoint."""
-    return checkpoint.sees(mark)
+def sees(place: Place, name: str) -> bool:
+    """Whether this worker sees what the client wrote to `place`."""
+    return name in place.names()
