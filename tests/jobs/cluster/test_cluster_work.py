@@ -12,6 +12,7 @@ import bson
 import polars as pl
 import pytest
 from counted import CountedSources, plan_of
+from dask_cluster import cluster_here
 
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
@@ -31,19 +32,13 @@ TOGETHER: Final = threading.Barrier(THREADS)
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """A client of one worker, which has several threads of this process."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    options = {"n_workers": 1, "threads_per_worker": THREADS, "processes": False, "dashboard_address": "127.0.0.1:0"}
-    with (
-        LocalCluster(host="127.0.0.1", protocol="tcp://", **options) as local,  # type: ignore[no-untyped-call]
-        Client(local, set_as_default=False) as client,  # type: ignore[no-untyped-call]
-    ):
+    with cluster_here(THREADS) as cluster, Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         yield client
 
 
-def run(
-    client: Any, source: Source, state: CountingState
-) -> tuple[CountedSources, list[PartitionResult], ClusterSums]:
+def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSources, list[PartitionResult], ClusterSums]:
     """What the cluster counts of `source`, the results that reached this client, and the sums."""
     cluster, found, results = Cluster(client, "here"), CountedSources(), list[PartitionResult]()
 
