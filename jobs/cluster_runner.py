@@ -399,7 +399,7 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
         address, wanted = argument, 1
         if local:
             wanted = int(local[1])
-            address = stack.enter_context(_local_cluster(wanted))
+            address = stack.enter_context(local_cluster(wanted))
         try:
             client = Client(address, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError) as error:
@@ -445,7 +445,11 @@ def _require_tls_settings(argument: str) -> None:
 
 
 @contextmanager
-def _local_cluster(workers: int) -> Iterator[str]:
+def local_cluster(workers: int) -> Iterator[str]:
+    """The address of a cluster of so many processes of this host, which ends with the block.
+
+    :raises ServiceError: it could not be started.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "jobs.cluster_node", str(workers)],
         stdin=subprocess.PIPE,

@@ -1,0 +1,58 @@
+"""One way of counting in a process of its own: ``python -m bench.cluster.worker FOLDER WARM_UP [--cluster]``.
+
+What it took and gave is printed as one JSON object. With ``--cluster`` the workers are begun first, and count the small
+folder, so that their kernels are compiled; the clock runs until all totals are in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from bench.programs import THREADS
+from bench.worker import summary_of
+from core.calendar import calendar_named
+from core.calendar.days import LocalDays
+from jobs.cluster_runner import local_cluster
+from jobs.counting import Counting
+from jobs.daily_sums import all_sums
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.sources.recognise import open_source
+
+_LOCAL_DAYS: Final = LocalDays("Asia/Tehran")
+
+
+def count(folder: Path, cluster: str | None) -> pl.DataFrame:
+    """The daily sums of all files of `folder`, as one frame."""
+    named = _LOCAL_DAYS.named_range_ms(calendar_named("jalali"))
+    counting = Counting(Fields(), Window(*named, *named), _LOCAL_DAYS, 0, THREADS, _silent, _silent, cluster=cluster)
+    sources = [partial(open_source, str(one), Fields(), None) for one in sorted(folder.iterdir())]
+    with counting.count(sources, Path("rejects.jsonl")) as counted:
+        return all_sums(counted.daily)
+
+
+def main(folder: str, warm_up: str, *options: str) -> None:
+    """Measure, and print what was found."""
+    with local_cluster(THREADS) if "--cluster" in options else nullcontext() as address:
+        count(Path(warm_up), address)
+        began = time.perf_counter()
+        daily = count(Path(folder), address)
+        seconds = time.perf_counter() - began
+    rows = daily.select("merchant_id", "day", pl.col("amount").cast(pl.Int64), "count").iter_rows()
+    print(json.dumps({"seconds": seconds} | summary_of(rows)))
+
+
+def _silent(*_: object, **__: object) -> None:
+    """Show and record nothing."""
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
