@@ -27,7 +27,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from core.calendar.zones import rules_source
-from core.errors import ServiceError, UsageError
+from core.errors import Interrupted, ServiceError, UsageError
 from core.stores.runs import Counts
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.decode.batch import LeadingRejects
@@ -211,6 +211,16 @@ class Checkpoint:
         self._kept: set[str] = set()
         self.reused = 0
         """How many results were taken from it."""
+
+    @contextlib.contextmanager
+    def named_when_interrupted(self) -> Iterator[None]:
+        """Inside, an `Interrupted` says that the next run goes on from here, if it does."""
+        try:
+            yield
+        except Interrupted as error:
+            if self._kept:
+                error.hint = f"Run the same command again; it goes on with the results in {self._place.shown}."
+            raise
 
     @contextlib.contextmanager
     def mark(self) -> Iterator[tuple[Place, str]]:

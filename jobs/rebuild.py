@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -182,7 +183,8 @@ class Rebuild:
             first_day_key=days.first_key,
             last_day_key=days.last_key,
         )
-        with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
+        resumable = nullcontext() if checkpoint is None else checkpoint.named_when_interrupted()
+        with resumable, RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
             before = self._require_allowed(request, meaning)
