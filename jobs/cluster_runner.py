@@ -1,8 +1,8 @@
 """Counting partitions on the workers of a Dask cluster.
 
-Only the counts and rejects of a partition go to the client. Its daily sums are divided by a hash of the merchant where
-they were counted, and workers add up one part each. In the end the totals are divided by ranges of merchants, and stay
-with the workers: the client receives one range at a time while it publishes.
+Only the counts and rejects of a partition go to the client. The daily sums of some partitions are added up by a worker
+and then divided by a hash of the merchant; workers add up one part each. In the end the totals are divided by ranges of
+merchants, and stay with the workers: the client receives one range at a time while it publishes.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from jobs.checkpoint import Checkpoint
 from jobs.cluster_work import (
     SAME,
     Answer,
+    Proof,
     Work,
     added_up,
     applied,
@@ -38,6 +39,7 @@ from jobs.cluster_work import (
     bucket_of,
     count,
     facts,
+    merged,
     mixed_types,
     ordered,
     require_same,
@@ -61,7 +63,7 @@ _END_S: Final = 10
 _AHEAD: Final = 4
 """How many partitions are handed out for each thread of the workers beyond the first that is not merged."""
 _REDUCED_TOGETHER: Final = 16
-"""So many partitions are added up at a time."""
+"""So many partitions are added up at a time, before their sums are divided."""
 _SLOW_TIMES: Final = 3
 _SLOW_S: Final = 10.0
 _SAMPLES: Final = 4
@@ -113,7 +115,7 @@ class Cluster:
         self._keys = itertools.count()
         self._run = f"{time.time_ns():x}"
         self._counted: dict[int, tuple[PartitionResult, Any]] = {}
-        self._parts: list[list[Any]] = []
+        self._proven: list[tuple[Proof, Any]] = []
         self._sums: dict[int, Any] = {}
         self._buckets = 1
         self._threads = 1
@@ -122,11 +124,8 @@ class Cluster:
         """What a `Merger` has taken counts."""
         result, future = self._counted.pop(proven.task.number)
         if result is proven.result:  # else nothing begins in the partition: what was counted of it was a wrong guess
-            about = proven.task.partition.name, result.counts
-            # As soon as these are there, the worker forgets the result with its rejects.
-            parts = [self.submit("part", bucket_of, future, *about, i, self._buckets) for i in range(self._buckets)]
-            self._parts.append(parts)
-        if len(self._parts) >= _REDUCED_TOGETHER:
+            self._proven.append((Proof(proven.task.partition.name, result.counts), future))
+        if len(self._proven) >= _REDUCED_TOGETHER:
             self._reduce()
 
     def count(
@@ -211,12 +210,16 @@ class Cluster:
 
     def _reduce(self) -> None:
         """Let the workers add what is proven to their sums."""
-        parts, self._parts = self._parts, []
-        if not parts:
+        if not self._proven:
             return
-        for bucket, of_bucket in enumerate(zip(*parts, strict=True)):
+        proofs, results = zip(*self._proven, strict=True)
+        self._proven = []
+        # First added up, then divided: results that follow one another have most merchants in common.
+        some = self.submit("merged", merged, proofs, *results)
+        for bucket in range(self._buckets):
             before = (self._sums[bucket],) if bucket in self._sums else ()
-            self._sums[bucket] = self.submit("sum", added_up, *before, *of_bucket)
+            part = self.submit("part", bucket_of, some, bucket, self._buckets)
+            self._sums[bucket] = self.submit("sum", added_up, *before, part)
 
     def wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
         """What a future gives, as soon as it is there.

@@ -11,7 +11,7 @@ import os
 import platform
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -161,24 +161,38 @@ def without_frames(answer: Answer) -> Answer:
     return replace(answer, result=light)
 
 
-def bucket_of(answer: Answer, name: str, counts: Counts, bucket: int, buckets: int) -> Frames:
-    """What a result has of the merchants of one hash.
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was merged of a partition.
 
-    :param counts: those that were merged; others where it was counted again, as its worker was lost.
-    :raises ServiceError: it is no longer that result.
+    :param name: of its source, without a password.
     """
-    result = answer.result
-    if result.failure is not None:
-        raise result.failure
-    if result.counts != counts:
-        raise SourceError(
-            f"{name} changed while it was read: a part that was read again, as its worker was lost, differs",
-            "Nothing was published. Run the same command again, or read this source without --cluster.",
-        )
-    daily, kinds = (
-        frame.filter(pl.col("merchant_id").cast(pl.String).hash(0) % buckets == bucket)
-        for frame in (result.daily, result.kinds)
-    )
+
+    name: str
+    counts: Counts
+
+
+def merged(proofs: Sequence[Proof], *answers: Answer) -> Frames:
+    """The sum of results.
+
+    :param proofs: what was merged of each; it is another where it was counted again, as its worker was lost.
+    :raises ServiceError: one is no longer that result.
+    """
+    for proof, answer in zip(proofs, answers, strict=True):
+        if answer.result.failure is not None:
+            raise answer.result.failure
+        if answer.result.counts != proof.counts:
+            raise SourceError(
+                f"{proof.name} changed while it was read: a part that was read again, as its worker was lost, differs",
+                "Nothing was published. Run the same command again, or read this source without --cluster.",
+            )
+    results = [answer.result for answer in answers]
+    return merge_daily([result.daily for result in results]), merge_kinds([result.kinds for result in results])
+
+
+def bucket_of(frames: Frames, bucket: int, buckets: int) -> Frames:
+    """The part of `frames` of the merchants of one hash."""
+    daily, kinds = (frame.filter(pl.col("merchant_id").cast(pl.String).hash(0) % buckets == bucket) for frame in frames)
     return daily, kinds
 
 

@@ -17,7 +17,7 @@ from dask_cluster import cluster_here
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
 from jobs.cluster_runner import Cluster, ClusterSums, cluster_at
-from jobs.cluster_work import Answer, added_up, bucket_of
+from jobs.cluster_work import Answer, Proof, added_up, bucket_of, merged
 from jobs.daily_sums import all_sums, in_order
 from jobs.merging import Merger, Proven
 from jobs.partitions import CountingState, PartitionResult, count_partition
@@ -100,7 +100,8 @@ def counted(tmp_path: Path) -> PartitionResult:
 
 def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
     result = counted(tmp_path)
-    parts = [bucket_of(Answer(result), "x", result.counts, number, 3) for number in range(3)]
+    frames = merged([Proof("x", result.counts)], Answer(result))
+    parts = [bucket_of(frames, number, 3) for number in range(3)]
     assert min(len(daily) for daily, _ in parts) > 0
     daily, kinds = added_up(*parts)
     texts = pl.col("merchant_id").cast(pl.String)
@@ -110,7 +111,7 @@ def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
 
 def test_a_part_that_was_counted_again_of_other_documents_is_an_error_of_the_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
-        bucket_of(Answer(counted(tmp_path)), "shop.orders", Counts(), 0, 1)
+        merged([Proof("shop.orders", Counts())], Answer(counted(tmp_path)))
     assert "Run the same command again" in caught.value.hint
 
 
