@@ -14,15 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from bench.programs import THREADS
+from bench.programs.ours import rows_of
 from bench.worker import summary_of
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from jobs.cluster_runner import local_cluster
-from jobs.counting import Counting
-from jobs.daily_sums import all_sums
+from jobs.counting import Counted, Counting
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.recognise import open_source
@@ -30,13 +28,12 @@ from jobs.sources.recognise import open_source
 _LOCAL_DAYS: Final = LocalDays("Asia/Tehran")
 
 
-def count(folder: Path, cluster: str | None) -> pl.DataFrame:
-    """The daily sums of all files of `folder`, as one frame."""
+def count(folder: Path, cluster: str | None) -> Counted:
+    """What all files of `folder` hold, with the sums in this process."""
     named = _LOCAL_DAYS.named_range_ms(calendar_named("jalali"))
     counting = Counting(Fields(), Window(*named, *named), _LOCAL_DAYS, 0, THREADS, _silent, _silent, cluster=cluster)
     sources = [partial(open_source, str(one), Fields(), None) for one in sorted(folder.iterdir())]
-    with counting.count(sources, Path("rejects.jsonl")) as counted:
-        return all_sums(counted.daily)
+    return counting.count(sources, Path("rejects.jsonl")).collected()
 
 
 def main(folder: str, warm_up: str, *options: str) -> None:
@@ -44,10 +41,9 @@ def main(folder: str, warm_up: str, *options: str) -> None:
     with local_cluster(THREADS) if "--cluster" in options else nullcontext() as address:
         count(Path(warm_up), address)
         began = time.perf_counter()
-        daily = count(Path(folder), address)
+        counted = count(Path(folder), address)
         seconds = time.perf_counter() - began
-    rows = daily.select("merchant_id", "day", pl.col("amount").cast(pl.Int64), "count").iter_rows()
-    print(json.dumps({"seconds": seconds} | summary_of(rows)))
+    print(json.dumps({"seconds": seconds} | summary_of(rows_of(counted))))
 
 
 def _silent(*_: object, **__: object) -> None:

@@ -24,7 +24,7 @@ _CALENDAR = calendar_named("jalali")
 def daily_totals(path: Path) -> Totals:
     """The daily rows, from which all summaries are derived: what the peers bring about too."""
     counted = _counted(path, LocalDays("Asia/Tehran"))
-    return lambda: _rows(counted)
+    return lambda: rows_of(counted)
 
 
 def checked_totals(path: Path) -> Totals:
@@ -33,7 +33,7 @@ def checked_totals(path: Path) -> Totals:
     counted = _counted(path, local_days)
     for _ in Derived.of(counted.daily, counted.days, _CALENDAR, local_days).frames():
         pass
-    return lambda: _rows(counted)
+    return lambda: rows_of(counted)
 
 
 def _counted(path: Path, local_days: LocalDays) -> Counted:
@@ -48,5 +48,6 @@ def _silent(*_: object, **__: object) -> None:
     """Show and record nothing."""
 
 
-def _rows(counted: Counted) -> Iterable[Row]:
+def rows_of(counted: Counted) -> Iterable[Row]:
+    """The daily sums, as every program lists its totals."""
     return all_sums(counted.daily).select("merchant_id", "day", pl.col("amount").cast(pl.Int64), "count").iter_rows()
