@@ -117,8 +117,10 @@ class SumsByRange:
         merchants = frame.select(pl.col("merchant_id").unique())
         texts = merchants["merchant_id"].cast(pl.String)
         ranges = pl.Series("range", self._begins).search_sorted(texts, side="right") - 1
-        dated = frame.join(merchants.with_columns(ranges.alias("range")), on="merchant_id", maintain_order="none")
-        return {int(key[0]): part for key, part in dated.partition_by("range", include_key=False, as_dict=True).items()}
+        placed = frame.join(merchants.with_columns(ranges.alias("range")), on="merchant_id", maintain_order="none")
+        return {
+            int(key[0]): part for key, part in placed.partition_by("range", include_key=False, as_dict=True).items()
+        }
 
     def _divide(self, place: int) -> None:
         (frame,) = self._ranges[place]
