@@ -76,13 +76,14 @@ class Derived:
         :raises ConservationBroken: those of a mode do not add up to the daily sums, for each merchant and period.
         """
         for mode, overall in self.overall.items():
-            yield overall
+            before = overall
             sums = overall.select(_OF_PERIODS).clear()
             for part in self.daily.parts():
                 rows = summarise_merchants(mode, part, self.periods)
                 require_same_totals(mode, rows, part, with_overall=False)
                 sums = _added_up(pl.concat([sums, rows.select(_OF_PERIODS)]))
-                yield rows
+                yield pl.concat([before, rows])
+                before = overall.clear()
             _require_overall(mode, overall, sums)
 
 

@@ -71,7 +71,7 @@ def listed(sources: Sequence[str | Path]) -> list[Callable[[], Any]]:
 
 def counted(sources: Sequence[str | Path], folder: Path, cluster: str | None) -> Counted:
     """What is counted of `sources`, whatever is rejected; all of it in this process."""
-    return counting(cluster).count(listed(sources), folder / f"rejects-{cluster is None}").collected()
+    return counting(cluster).count(listed(sources), folder / f"rejects-{len(list(folder.iterdir()))}").collected()
 
 
 def figures(found: Counted) -> tuple[object, ...]:
@@ -197,12 +197,13 @@ def checkpoint_in(folder: Path) -> Checkpoint:
 def with_checkpoint(kept: Checkpoint, cluster: str | None, folder: Path) -> tuple[object, ...]:
     """What is counted of a file, and how many results came from the checkpoint."""
     rejects = folder / f"rejects-{len(list(folder.iterdir()))}"
-    found = counting(cluster, kept).count(listed([SHOP / "transaction.bson"]), rejects).collected()
+    found = counting(cluster, kept).count(listed([folder / "shop.bson"]), rejects).collected()
     return *figures(found)[:4], kept.reused
 
 
 def test_results_are_kept_by_the_workers_and_taken_by_them_or_by_this_process(address: str, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
+    shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
     *first, reused = with_checkpoint(checkpoint_in(folder), address, tmp_path)
     names = {path.name for path in folder.iterdir()}
     assert reused == 0
@@ -223,6 +224,7 @@ class Elsewhere(LocalFolder):
 
 
 def test_a_checkpoint_that_the_workers_do_not_share_is_refused(address: str, tmp_path: Path) -> None:
+    shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
     kept = Checkpoint(Elsewhere(tmp_path / "checkpoint"), "meaning")
     with pytest.raises(ServiceError, match=r"worker tcp://.* does not see what is in the checkpoint") as caught:
         with_checkpoint(kept, address, tmp_path)
