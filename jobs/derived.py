@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from typing import Self
 
 import polars as pl
 
@@ -20,8 +20,6 @@ from jobs.aggregate.summaries import (
     summarise_overall,
 )
 from jobs.daily_sums import DailySums, in_order
-
-_OF_PERIODS: Final = (pl.col("key"), pl.col("amount").cast(pl.Int128), pl.col("count"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +75,11 @@ class Derived:
         """
         for mode, overall in self.overall.items():
             before = overall
-            sums = overall.select(_OF_PERIODS).clear()
+            sums = _by_period(overall.clear())
             for part in self.daily.parts():
                 rows = summarise_merchants(mode, part, self.periods)
                 require_same_totals(mode, rows, part, with_overall=False)
-                sums = _added_up(pl.concat([sums, rows.select(_OF_PERIODS)]))
+                sums = _added_up(pl.concat([sums, _by_period(rows)]))
                 yield pl.concat([before, rows])
                 before = overall.clear()
             _require_overall(mode, overall, sums)
@@ -104,8 +102,13 @@ def _count_rows(frame: pl.DataFrame, periods: pl.DataFrame) -> int:
     return count
 
 
-def _added_up(summaries: pl.DataFrame) -> pl.DataFrame:
-    return summaries.group_by("key").agg(pl.col("amount").sum(), pl.col("count").sum())
+def _by_period(summaries: pl.DataFrame) -> pl.DataFrame:
+    """The sums of each period, of whatever merchants."""
+    return _added_up(summaries.select("key", pl.col("amount").cast(pl.Int128), "count"))
+
+
+def _added_up(sums: pl.DataFrame) -> pl.DataFrame:
+    return sums.group_by("key").agg(pl.col("amount").sum(), pl.col("count").sum())
 
 
 def _require_overall(mode: Mode, overall: pl.DataFrame, sums: pl.DataFrame) -> None:
@@ -113,7 +116,7 @@ def _require_overall(mode: Mode, overall: pl.DataFrame, sums: pl.DataFrame) -> N
 
     :raises ConservationBroken: they are not; names a period.
     """
-    found = sums.join(_added_up(overall.select(_OF_PERIODS)), on="key", how="full", suffix="_overall", coalesce=True)
+    found = sums.join(_by_period(overall), on="key", how="full", suffix="_overall", coalesce=True)
     wrong = found.filter(
         pl.col("amount").ne_missing(pl.col("amount_overall")) | pl.col("count").ne_missing(pl.col("count_overall"))
     )

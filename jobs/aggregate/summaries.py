@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
@@ -55,7 +55,7 @@ def summarise(
     for mode in sorted(Mode):
         some = periods if wanted is None else periods.filter(pl.col(f"{mode}_key").is_in(list(wanted[mode])))
         by_merchant = _sums_by_merchant(mode, daily, some)
-        overall = by_merchant.group_by("period").agg(_TOTALS).with_columns(merchant_id=pl.lit(None, pl.String))
+        overall = by_merchant.group_by("period").agg(_totals()).with_columns(merchant_id=pl.lit(None, pl.String))
         frames += [_named(mode, sums, some) for sums in (overall.sort("period"), by_merchant)]
     return pl.concat(frames)
 
@@ -82,7 +82,8 @@ def summarise_overall(mode: Mode, days: pl.DataFrame, periods: pl.DataFrame) -> 
     return summarise_merchants(mode, days.with_columns(merchant_id=pl.lit(None, pl.String)), periods)
 
 
-_TOTALS: Final = (pl.col("amount").sum(), pl.col("count").sum())
+def _totals() -> tuple[pl.Expr, pl.Expr]:
+    return pl.col("amount").sum(), pl.col("count").sum()
 
 
 def _sums_by_merchant(mode: Mode, daily: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
@@ -90,7 +91,7 @@ def _sums_by_merchant(mode: Mode, daily: pl.DataFrame, periods: pl.DataFrame) ->
     numbers = periods.select("day", pl.col(f"{mode}_key").rank("min").cast(pl.UInt32).alias("period"))
     dated = daily.join(numbers, on="day", how="inner", validate="m:1", maintain_order="left")
     if mode is not Mode.DAILY:
-        dated = dated.group_by("merchant_id", "period", maintain_order=True).agg(_TOTALS)
+        dated = dated.group_by("merchant_id", "period", maintain_order=True).agg(_totals())
     return dated.select("merchant_id", "period", "amount", "count")
 
 
