@@ -35,8 +35,6 @@ from jobs.sources.url import redacted
 _PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo", "distributed")
 _SETTINGS: Final = ("time_zone", "calendar")
 """Settings that decide what is counted. The plan has them; a worker that has others belongs to something else."""
-_PLACES: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "STORAGE_EMULATOR_HOST")
-"""Variables that say which server is meant by s3:// and gs://."""
 SAME: Final = (
     "Install the same version of the program and its packages on every worker, and set the same variables there."
 )
@@ -61,7 +59,10 @@ def facts() -> dict[str, str]:
         **versions,
         "rules of time zones": rules_source(),
         **{name.upper(): str(getattr(settings, name)) for name in _SETTINGS},
-        **{name: redacted(os.environ.get(name, "not set")) for name in _PLACES},
+        # Which servers are meant by s3:// and gs://.
+        "AWS_ENDPOINT_URL": redacted(os.environ.get("AWS_ENDPOINT_URL", "not set")),
+        "AWS_ENDPOINT_URL_S3": redacted(os.environ.get("AWS_ENDPOINT_URL_S3", "not set")),
+        "STORAGE_EMULATOR_HOST": redacted(os.environ.get("STORAGE_EMULATOR_HOST", "not set")),
     }
 
 
