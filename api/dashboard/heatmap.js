@@ -26,8 +26,12 @@ export class HeatMap {
       LEVELS,
     );
     const leaves = last - first < LEAVES_DAYS;
-    this.cells = report.days.map(({ value, label }) =>
-      h("span", { class: `cell ${levelOf(value, bounds)}` }, ...(leaves ? [dayOf(label)] : [])),
+    this.cells = report.days.map(({ value, plain, complete }) =>
+      h(
+        "span",
+        { class: `cell ${levelOf(value, bounds)}${complete ? "" : " incomplete"}` },
+        ...(leaves ? [dayOf(plain)] : []),
+      ),
     );
     const drawing = { days, locale, cells: this.cells, points: report.days, offset: first };
     this.element.replaceChildren(
@@ -73,7 +77,7 @@ function monthLeaves({ days, locale, cells, points, offset }, first, last) {
       const row = days.week(day) - days.week(from) + 2;
       grid.append(at(cells[day - offset], days.weekday(day) + 1, row));
     }
-    return h("div", { class: "leaf" }, h("span", { class: "leaf-name" }, monthOf(points[from - offset].label)), grid);
+    return h("div", { class: "leaf" }, h("span", { class: "leaf-name" }, monthOf(points[from - offset].plain)), grid);
   });
   return h("div", { class: "leaves", "aria-hidden": "true" }, ...leaves);
 }
@@ -102,7 +106,7 @@ function strip({ days, locale, cells, points, offset }, first, last) {
     const column = days.week(day) - week + 2;
     const begins = day === first || days.month(day) !== days.month(day - 1);
     if (begins && column - named >= MONTH_NAME_WEEKS) {
-      const [name] = monthOf(points[day - offset].label).split(" ");
+      const [name] = monthOf(points[day - offset].plain).split(" ");
       grid.append(
         at(
           h("span", { class: "month" }, name),

@@ -1,8 +1,8 @@
-/** The merchants with the highest totals in the months that the range touches. */
+/** The merchants with the highest totals in the periods that are shown. */
 
 import { address, getDocument, ofOneVersion } from "./api.js";
 import { byId, h } from "./dom.js";
-import { monthOf } from "./report.js";
+import { spanOf } from "./report.js";
 
 const SHOWN = 10;
 
@@ -11,13 +11,13 @@ const SHOWN = 10;
  * @param {(merchant: string) => void} onChoose
  */
 export async function showMerchants(report, version, state, merchant, locale, signal, onChoose) {
-  const [from, to] = report.months;
-  const first = monthOf(report.days[0].label);
-  const names = { figure: locale.measure(state.type), from: first, to: monthOf(report.days.at(-1).label) };
-  byId("merchants-note").textContent = locale.t(from === to ? "topOne" : "topNote", names);
+  const [first, last] = [report.points[0], report.points.at(-1)];
+  const names = { figure: locale.measure(state.type), range: spanOf(report.points, locale) };
+  byId("merchants-note").textContent = locale.t("topNote", names);
   const body = byId("merchants-body");
   try {
-    const url = address("/api/merchants", { from, to, sort: state.type, limit: SHOWN });
+    const range = { mode: state.mode, from: first.key, to: last.key };
+    const url = address("/api/merchants", { ...range, sort: state.type, limit: SHOWN });
     const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
     if (!signal.aborted) body.replaceChildren(...list(found, state.type, merchant, locale, onChoose));
   } catch {

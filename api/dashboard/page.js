@@ -103,7 +103,7 @@ export class Page {
     this.state = inKeys(this.state, days, keys);
     if (positions(this.state.range, keys) === null) this.state = { ...this.state, range: { kind: "all" } };
     writeState(this.state, "replace");
-    this.report = makeReport(data, this.state, days);
+    this.report = makeReport(data, this.state, days, (label) => this.locale.t("incomplete", { label }));
     this.exported = { state: this.state, merchant };
     this.choices.show(this.state, { keys, days, report: this.report });
     hideEmpty();

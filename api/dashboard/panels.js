@@ -3,6 +3,7 @@
 import { DataTable } from "./datatable.js";
 import { byId, h } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
+import { spanOf } from "./report.js";
 import { SeriesChart } from "./serieschart.js";
 
 export class SeriesPanel {
@@ -12,15 +13,16 @@ export class SeriesPanel {
   }
 
   async show(report, state, locale) {
-    const { points, before } = report;
+    const { points, before, incomplete } = report;
     byId("series-title").textContent = `${locale.t(state.type)} ${locale.t(`series_${state.mode}`)}`;
-    byId("series-note").textContent = span(points, locale);
+    byId("series-note").textContent = spanOf(points, locale);
     const n = locale.integer(BigInt(points.length));
     const legend = [
       ["now", locale.t("thisPeriod"), points],
       ["before", locale.t(`before_${state.mode}`, { n }), before],
+      ["incomplete", locale.t("incompleteLegend"), incomplete.length === 0 ? null : incomplete],
     ];
-    byId("series-legend").hidden = before === null;
+    byId("series-legend").hidden = before === null && incomplete.length === 0;
     byId("series-legend").replaceChildren(
       ...legend
         .filter(([, , shown]) => shown)
@@ -29,7 +31,7 @@ export class SeriesPanel {
             "li",
             {},
             h("i", { class: `swatch ${name}` }),
-            h("span", {}, text, " ", h("bdi", { class: "muted" }, span(shown, locale))),
+            h("span", {}, text, " ", h("bdi", { class: "muted" }, spanOf(shown, locale))),
           ),
         ),
     );
@@ -64,15 +66,9 @@ export class DaysPanel {
 
   show(report, state, days, locale) {
     byId("days-title").textContent = locale.t("days");
-    byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${span(report.days, locale)}`;
+    byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${spanOf(report.days, locale)}`;
     const rows = report.days.map(({ label, value }) => [label, locale.integer(value)]);
     this.table.show(locale.t("days"), [locale.t("date"), locale.measure(state.type)], rows, locale);
     this.map.show(report, state, days, locale);
   }
-}
-
-/** First and last period in words. */
-function span(points, locale) {
-  const [from, to] = [points[0].label, points.at(-1).label];
-  return from === to ? from : locale.t("between", { from, to });
 }

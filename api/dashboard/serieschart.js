@@ -7,6 +7,7 @@ import { shortLabels } from "./report.js";
 const BAR_ROOM = 11; // a period, below which bars would be hairs; all lengths in px
 const WIDEST_STEP = 96;
 const AXIS_WIDTH = 60; // about
+const INCOMPLETE_OPACITY = 0.45;
 const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 96 };
 
 export class SeriesChart {
@@ -143,6 +144,7 @@ function specification({ report, state, locale }, { width, height, font }) {
     i,
     now: Number(value),
     before: before ? Number(before[i].value) : null,
+    incomplete: !points[i].complete,
   }));
   const every = Math.max(1, Math.ceil((length * LABEL_WIDTH[mode]) / width));
   const ticks = values.map(({ i }) => i).filter((i) => (length - 1 - i) % every === 0);
@@ -204,7 +206,8 @@ function bars(withBefore, step) {
     cornerRadiusEnd: 2,
     width: share * Math.min(step, WIDEST_STEP),
   });
-  const layers = [{ mark: bar("var(--accent)", 0.5), encoding: { y: { field: "now" } } }];
+  const opacity = { condition: { test: "datum.incomplete", value: INCOMPLETE_OPACITY }, value: 1 };
+  const layers = [{ mark: bar("var(--accent)", 0.5), encoding: { y: { field: "now" }, opacity } }];
   if (withBefore) layers.unshift({ mark: bar("var(--before)", 0.86), encoding: { y: { field: "before" } } });
   return layers;
 }
@@ -214,6 +217,11 @@ function lines(withBefore) {
   const layers = [
     { mark: { type: "area", color: "var(--accent)", opacity: 0.12 }, encoding: { y: { field: "now" } } },
     { mark: line("var(--accent)", 2), encoding: { y: { field: "now" } } },
+    {
+      transform: [{ filter: "datum.incomplete" }],
+      mark: { type: "point", stroke: "var(--accent)", fill: "var(--surface)", size: 40, opacity: 1 },
+      encoding: { y: { field: "now" } },
+    },
   ];
   if (withBefore) layers.unshift({ mark: line("var(--before)", 1.5), encoding: { y: { field: "before" } } });
   return layers;

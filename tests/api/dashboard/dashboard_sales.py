@@ -1,4 +1,4 @@
-"""A store for the dashboard: sums beyond 2^53, refunds, names of all kinds, a run with rejects, a run that failed."""
+"""A store for the dashboard: sums beyond 2^53, refunds, names of all kinds, a last day that is not over, runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sales import JALALI, Sales, publish
 from core.calendar import Mode
 from core.stores import open_stores
 from core.stores.runs import Counts, RunStatus
+from core.stores.summaries import DayRange
 
 FIRST_DAY, LAST_DAY = "1402/12/01", "1403/04/20"
 LARGEST: Final = "shop-1"
@@ -47,8 +48,8 @@ def total(merchants: Sequence[str], days: Sequence[str]) -> int:
 
 
 def fill(store_url: str) -> None:
-    """Publish `SHOP_SALES` by a run with seven rejects, after which another failed."""
-    publish(store_url, SHOP_SALES)
+    """Publish `SHOP_SALES` by a run with seven rejects, after which another failed. All days but the last are complete."""
+    publish(store_url, SHOP_SALES, complete_days=(DayRange(FIRST_DAY, DAYS[-2]),))
     with open_stores(store_url, timeout_s=10) as stores:
         first = stores.runs.begin(run())
         counts = Counts(read=1_000, counted=985, rejected=7, filtered=5, out_of_range=3)

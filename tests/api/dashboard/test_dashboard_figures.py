@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, total
-from dashboard_tabs import Language, Tab, Tabs
+from dashboard_server import running_server
+from dashboard_tabs import Language, People, Tab, Tabs
 from playwright.sync_api import expect
+from sales import publish
+
+from core.stores.summaries import DayRange
 
 pytest_plugins = ["dashboard_fixtures"]
 
+CONSTANT: Sequence[str] = [f"1402/{month:02}/{day:02}" for month in range(1, 6) for day in range(1, 32)] + [
+    f"1402/06/{day:02}" for day in range(1, 11)
+]
 ALL: Sequence[str] = (LARGEST, "shop-2", PERSIAN)
 MONTH = DAYS[-30:]
 _PERSIAN_DIGITS = str.maketrans("0123456789,", "۰۱۲۳۴۵۶۷۸۹٬")
@@ -74,7 +82,7 @@ def test_escape_leaves_the_merchant_as_it_was(tabs: Tabs) -> None:
 def test_a_top_merchant_is_chosen_by_a_click(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     top = tab.page.get_by_role("button", name=LARGEST)
-    expect(top).to_contain_text(f"{total([LARGEST], [day for day in DAYS if day[:7] in ('1403/03', '1403/04')]):,}")
+    expect(top).to_contain_text(f"{total([LARGEST], MONTH):,}")
     top.click()
     expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
 
@@ -85,12 +93,12 @@ def test_mode_figure_and_range_are_chosen_and_the_address_keeps_them(tabs: Tabs)
     tab.page.get_by_text("Count", exact=True).click()
     tab.page.get_by_label("Range").select_option(label="Everything")
     expect(tab.at("#series-title")).to_have_text("Count per month")
-    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     other = tabs.beside(tab.page.context)
     other.page.goto(tab.page.url)
-    expect(other.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    expect(other.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     tab.page.go_back()
-    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     tab.page.go_back()
     expect(tab.at("#series-title")).to_have_text("Amount per month")
 
@@ -107,14 +115,67 @@ def test_a_range_of_ones_own_understands_persian_digits_and_refuses_nonsense(tab
     expect(tab.at("#series-note")).to_have_text("1 Ordibehesht 1403 – 5 Ordibehesht 1403")
 
 
-def test_the_period_before_is_compared_where_all_of_it_is_published(tabs: Tabs) -> None:
+def test_the_top_merchants_of_every_mode_add_up_to_the_total(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
-    before = total(ALL, DAYS[-60:-30])
-    expect(tab.at(".card").last).to_contain_text(f"before: {before:,} IRR")
+    for mode, days in (("", MONTH), ("Week", DAYS[-89:]), ("Month", DAYS)):
+        if mode:
+            tab.page.get_by_text(mode, exact=True).click()
+        expect(tab.card(0)).to_have_text(f"{total(ALL, days):,} IRR")
+        expect(tab.at(".bar-value")).to_have_text(
+            sorted((f"{total([one], days):,}" for one in ALL), key=lambda shown: -int(shown.replace(",", "")))
+        )
+
+
+@pytest.mark.parametrize(
+    ("language", "mark", "only"), [("en", "(incomplete)", "complete days only: 29"), ("fa", "(ناتمام)", "روزهای کامل: ۲۹")]
+)
+def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
+    tabs: Tabs, language: Language, mark: str, only: str
+) -> None:
+    tab = tabs(language=language).figures("range=last-30")
+    now, before = total(ALL, MONTH[:-1]), total(ALL, DAYS[-60:-31])
+    permille = round((now - before) * 1000 / before)
+    written = f"{before:,}" if language == "en" else persian(before)
+    expect(tab.at(".card").last).to_contain_text(written)
+    expect(tab.at(".card").last).to_contain_text(only)
+    if language == "en":
+        expect(tab.at(".change")).to_have_text(f"+{permille / 10:.1f}%" if permille else "0.0%")
+    expect(tab.at("#series-note")).to_contain_text(mark)
+    expect(tab.at("#series-legend li")).to_have_count(3)
+    tab.at("#series-toggle").click()
+    tab.at("#days-toggle").click()
+    for table in ("#series-table", "#days-table"):
+        expect(tab.at(f"{table} tbody th").filter(has_text=mark)).to_have_count(1)
+        expect(tab.at(f"{table} tbody th").last).to_contain_text(mark)
+    expect(tab.at(".cell.incomplete")).to_have_count(1)
+    expect(tab.at("#series-chart svg path[opacity='0.45']")).to_have_count(1)
+
+
+def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'constant.db'}"
+    publish(store, {"shop": dict.fromkeys(CONSTANT, (1_000, 1))}, complete_days=(DayRange(CONSTANT[0], CONSTANT[-2]),))
+    with running_server(store, tmp_path) as origin:
+        tabs = Tabs(people, origin)
+        try:
+            tab = tabs().figures("range=last-30")
+            expect(tab.at(".change")).to_have_text("0.0%")
+            tab.figures("mode=monthly&range=1402/04..1402/06")
+            expect(tab.at(".card").last).to_contain_text("complete months only: 2")
+            expect(tab.at(".change")).to_have_text("0.0%")
+            tab.figures("mode=monthly&range=1402/06..1402/06")
+            expect(tab.at(".card").last).to_contain_text("Only complete periods are compared")
+        finally:
+            tabs.close()
+
+
+def test_the_period_before_is_compared_where_all_of_it_is_published(tabs: Tabs) -> None:
+    tab = tabs().figures("range=1403/03/01..1403/03/30")
+    at = DAYS.index("1403/03/01")
+    expect(tab.at(".card").last).to_contain_text(f"before: {total(ALL, DAYS[at - 30 : at]):,} IRR")
     expect(tab.at("#series-legend li")).to_have_count(2)
     tab.figures("range=all")
     expect(tab.at(".card").last).to_contain_text("are not all published")
-    expect(tab.at("#series-legend")).to_be_hidden()
+    expect(tab.at("#series-legend li")).to_have_text([re.compile("^This range"), re.compile("^Incomplete")])
 
 
 def test_the_calendar_has_a_cell_for_each_day_the_darkest_for_the_highest(tabs: Tabs) -> None:
