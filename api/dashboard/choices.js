@@ -1,7 +1,6 @@
 /** The controls above the figures: which merchant, periods, figure and range. */
 
 import { MerchantChoice } from "./combobox.js";
-import { byId } from "./dom.js";
 import { RangeChoice } from "./rangechoice.js";
 import { rangeIn } from "./state.js";
 
@@ -41,7 +40,6 @@ export class Choices {
   show(state, shown) {
     this.shown = shown && { ...shown, mode: state.mode };
     this.translate(state, this.locale);
-    byId("export").disabled = shown === null;
     if (shown) this.range.begin(shown.report.points[0].key, shown.report.points.at(-1).key);
   }
 

@@ -13,15 +13,21 @@ const SHOWN = 10;
 export async function showMerchants(report, version, state, merchant, locale, signal, onChoose) {
   const [first, last] = [report.points[0], report.points.at(-1)];
   const names = { figure: locale.measure(state.type), range: spanOf(report.points, locale) };
-  byId("merchants-note").textContent = locale.t("topNote", names);
   const body = byId("merchants-body");
+  const show = (...children) => {
+    if (signal.aborted) return;
+    byId("merchants-note").textContent = locale.t("topNote", names);
+    body.replaceChildren(...children);
+    body.setAttribute("aria-busy", "false");
+  };
+  body.setAttribute("aria-busy", "true");
   try {
     const range = { mode: state.mode, from: first.key, to: last.key };
     const url = address("/api/merchants", { ...range, sort: state.type, limit: SHOWN });
     const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
-    if (!signal.aborted) body.replaceChildren(...list(found, state.type, merchant, locale, onChoose));
+    show(...list(found, state.type, merchant, locale, onChoose));
   } catch {
-    if (!signal.aborted) body.replaceChildren(h("p", { class: "muted" }, locale.t("topFailed")));
+    show(h("p", { class: "muted" }, locale.t("topFailed")));
   }
 }
 

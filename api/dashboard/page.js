@@ -12,7 +12,7 @@ import { RETRY_S, hideEmpty, hideNotice, showEmpty, showNotice } from "./notices
 import { DaysPanel, SeriesPanel } from "./panels.js";
 import { Days, positions } from "./periods.js";
 import { language } from "./preferences.js";
-import { makeReport } from "./report.js";
+import { makeReport, spanOf } from "./report.js";
 import { readState, writeState } from "./state.js";
 import { showStatus } from "./statuspanel.js";
 import { Tools } from "./tools.js";
@@ -70,7 +70,7 @@ export class Page {
     this.loading.abort();
     this.loading = new AbortController();
     const { signal } = this.loading;
-    byId("panels").setAttribute("aria-busy", "true");
+    this.mark("loading");
     try {
       const meet = (me, merchant) => this.meet(me, merchant);
       const { merchant, data } = await this.series.load(this.state, language(), signal, meet);
@@ -119,7 +119,7 @@ export class Page {
     this.daysPanel.show(report, state, days, locale);
     byId("panel-merchants").hidden = !me.scopes.includes("summaries") && me.merchants.length < 2;
     byId("panel-status").hidden = !me.scopes.includes("operate");
-    byId("panels").setAttribute("aria-busy", "false");
+    this.mark("current");
     await Promise.all([
       this.seriesPanel.show(report, state, locale),
       showMerchants(report, me.published.version, state, merchant, locale, signal, (one) =>
@@ -145,6 +145,7 @@ export class Page {
     this.report = null;
     byId("published").textContent = "";
     this.choices.show(this.state, null);
+    this.mark("current");
     showEmpty(why, this.me?.scopes.includes("operate") ?? true, this.locale);
     this.view("empty");
   }
@@ -155,6 +156,26 @@ export class Page {
     byId("published").textContent = this.locale.t("publishedLine", values);
   }
 
+  /**
+   * Show whether the figures are those of what is chosen; while they are not, they and the controls are dimmed.
+   * @param {"loading" | "current" | "failed"} progress of loading what is chosen
+   */
+  mark(progress) {
+    document.body.dataset.progress = progress;
+    byId("panels").setAttribute("aria-busy", String(progress === "loading"));
+    byId("export").disabled = progress !== "current" || this.report === null;
+    const words = { loading: () => this.locale.t("loading"), current: () => "", failed: () => this.stillShown() };
+    byId("progress").textContent = words[progress]();
+  }
+
+  stillShown() {
+    if (this.report === null) return "";
+    const { points } = this.report;
+    const { state, merchant } = this.exported;
+    const values = { figure: this.locale.t(state.type), merchant: merchant ?? this.locale.t("allMerchants") };
+    return this.locale.t("stillShown", { ...values, range: spanOf(points, this.locale) });
+  }
+
   /** @param {"loading" | "figures" | "empty" | "failed"} name what the page consists of; base.css hides the rest */
   view(name) {
     document.body.dataset.view = name;
@@ -163,7 +184,6 @@ export class Page {
   /** Say what went wrong. Figures that are shown stay: they were right when they came. */
   fail(error) {
     if (!(error instanceof ApiError)) throw error;
-    byId("panels").setAttribute("aria-busy", "false");
     if (error.slug === "not-built-yet" && this.report === null) {
       hideNotice();
       this.showNothing("empty");
@@ -175,6 +195,7 @@ export class Page {
     this.startsOver = startOver;
     if (afterS === null) this.report = null;
     this.view(this.report === null ? "failed" : "figures");
+    this.mark("failed");
     if (error.status === 401) {
       const refused = key.get() !== null;
       key.forget();

@@ -36,9 +36,37 @@ def test_figures_stay_while_the_store_is_gone_and_it_recovers_by_itself(tabs: Ta
         tab.page.get_by_text("Month", exact=True).click()
         expect(tab.at("#notice-title")).to_have_text("The store does not answer")
         expect(tab.card(0)).to_have_text(shown)
+        expect(tab.at("#progress")).to_have_text(
+            "Your choice did not load. Still shown: Amount of All merchants, 22 Khordad 1403 – 20 Tir 1403 (incomplete)."
+        )
+        _everything_is(tab, dimmed=True)
     expect(tab.at("#notice")).to_be_hidden(timeout=TRIED_AGAIN_MS)
+    expect(tab.at("#progress")).to_be_empty()
+    _everything_is(tab, dimmed=False)
     expect(tab.at("#series-title")).to_have_text("Amount per month")
     assert set(tab.refusals) == {"503"}
+
+
+def test_while_an_answer_is_awaited_everything_is_dimmed_and_a_word_says_so(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    held: list[Route] = []
+    tab.page.route("**/api/transactions/summary?*mode=monthly*", lambda route: held.append(route))
+    tab.page.get_by_text("Month", exact=True).click()
+    expect(tab.at("#progress")).to_have_text("Loading…")
+    _everything_is(tab, dimmed=True)
+    expect(tab.at("#series-title")).to_have_text("Amount per day")
+    tab.page.unroute_all()
+    for route in held:
+        route.continue_()
+    expect(tab.at("#series-title")).to_have_text("Amount per month")
+    _everything_is(tab, dimmed=False)
+
+
+def _everything_is(tab: Tab, *, dimmed: bool) -> None:
+    """The controls, the cards and the panels alike, and nothing is exported that is not what is chosen."""
+    for part in (".controls", ".cards", ".panel-series", ".panel-days"):
+        expect(tab.at(part)).to_have_css("opacity", "0.55" if dimmed else "1")
+    expect(tab.at("#export")).to_be_enabled(enabled=not dimmed)
 
 
 def test_a_retry_is_a_click_away(tabs: Tabs, store_file: Path) -> None:
