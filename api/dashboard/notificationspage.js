@@ -166,6 +166,10 @@ export class NotificationsPage {
       this.showNoScope();
       return;
     }
+    if (error.slug === "not-built-yet" && this.list === null) {
+      this.show({ notifications: [], next: null }, this.state.id === null ? undefined : null);
+      return;
+    }
     const { afterS, startOver } = showNotice(error, this.locale, NOTICES);
     this.startsOver = startOver;
     if (afterS === null) this.list = null;

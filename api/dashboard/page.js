@@ -91,7 +91,7 @@ export class Page {
     const { me } = this;
     hideNotice();
     if (data === null || data.days.length === 0) {
-      this.showNothing(merchant === undefined ? "noAccess" : "empty");
+      this.showNothing(merchant === undefined ? "noAccess" : me.published === null ? "empty" : "noTransactions");
       return;
     }
     const days = new Days(

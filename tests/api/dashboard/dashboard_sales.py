@@ -47,9 +47,9 @@ def total(merchants: Sequence[str], days: Sequence[str]) -> int:
     return sum(SHOP_SALES[merchant].get(day, (0, 0))[0] for merchant in merchants for day in days)
 
 
-def fill(store_url: str) -> None:
+def fill(store_url: str, generation: int = 1) -> None:
     """Publish `SHOP_SALES` by a run with seven rejects, after which another failed. All days but the last are complete."""
-    publish(store_url, SHOP_SALES, complete_days=(DayRange(FIRST_DAY, DAYS[-2]),))
+    publish(store_url, SHOP_SALES, generation, complete_days=(DayRange(FIRST_DAY, DAYS[-2]),))
     with open_stores(store_url, timeout_s=10) as stores:
         first = stores.runs.begin(run())
         counts = Counts(read=1_000, counted=985, rejected=7, filtered=5, out_of_range=3)
