@@ -4,6 +4,8 @@ import { MESSAGES } from "./messages.js";
 
 const TAGS = { en: "en-US", fa: "fa-IR" };
 const AGES = [
+  ["year", 31_556_952],
+  ["month", 2_629_746],
   ["day", 86_400],
   ["hour", 3_600],
   ["minute", 60],

@@ -159,6 +159,9 @@ def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_
         try:
             tab = tabs().figures("range=last-30")
             expect(tab.at(".change")).to_have_text("0.0%")
+            status = tab.at("#panel-status")  # nothing failed, but the data is old
+            expect(status).to_contain_text("Needs a look")
+            expect(status).to_contain_text(re.compile(r"The latest transactions are of 1402/06/10, \d+ years? ago\."))
             tab.figures("mode=monthly&range=1402/04..1402/06")
             expect(tab.at(".card").last).to_contain_text("complete months only: 2")
             expect(tab.at(".change")).to_have_text("0.0%")
