@@ -1,6 +1,7 @@
 /** The controls above the figures: which merchant, periods, figure and range. */
 
 import { MerchantChoice } from "./combobox.js";
+import { byId } from "./dom.js";
 import { RangeChoice } from "./rangechoice.js";
 import { rangeIn } from "./state.js";
 
@@ -11,6 +12,11 @@ export class Choices {
     this.shown = null;
     this.merchant = new MerchantChoice((merchant) => onChoose({ ...this.state, merchant }));
     this.range = new RangeChoice((range) => onChoose({ ...this.state, range }));
+    this.toggle = byId("controls-toggle");
+    this.toggle.addEventListener("click", () => {
+      const open = byId("controls").classList.toggle("open");
+      this.toggle.setAttribute("aria-expanded", String(open));
+    });
     for (const input of document.querySelectorAll("input[name=mode]")) {
       input.addEventListener("change", () => this.chooseMode(input.value));
     }
@@ -27,11 +33,21 @@ export class Choices {
       for (const input of document.querySelectorAll(`input[name=${name}]`)) input.checked = input.value === state[name];
     }
     this.range.show(state, this.shown?.mode === state.mode ? this.shown.keys : null, locale);
+    this.sumUp();
+  }
+
+  /** Say what is chosen where the controls are folded, as on a phone. */
+  sumUp() {
+    const { mode, type } = this.state;
+    const range = this.range.select.selectedOptions[0].textContent;
+    const parts = [this.merchant.name(), this.locale.t(mode), this.locale.t(type), range];
+    this.toggle.textContent = parts.filter(Boolean).join(" · ");
   }
 
   /** Offer the merchants of `me`. @param {string | null | undefined} merchant the one that is asked for */
   meet(me, merchant) {
     this.merchant.show(merchant, me.scopes.includes("summaries"), this.locale);
+    this.sumUp();
   }
 
   /**

@@ -3,6 +3,8 @@
 import { MESSAGES } from "./messages.js";
 
 const TAGS = { en: "en-US", fa: "fa-IR" };
+const CALENDARS = { jalali: "persian", gregorian: "gregory" };
+const LONG_S = 86_400;
 const AGES = [
   ["year", 31_556_952],
   ["month", 2_629_746],
@@ -32,14 +34,32 @@ export class Locale {
       signDisplay: "exceptZero",
     });
     this.ages = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
-    this.times = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short", timeZone });
-    this.moments = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "medium", timeZone });
+    this.longAges = new Intl.RelativeTimeFormat(tag); // "1 year ago": last year may be yesterday
+    this.timeZone = timeZone;
+    this.useCalendar("jalali");
     this.weekdays = new Intl.DateTimeFormat(tag, { weekday: this.rtl ? "narrow" : "short", timeZone: "UTC" });
   }
 
-  /** The text `name` with `values` in its places. */
+  /** Write dates by `calendar`, as the labels of periods are. @param {"jalali" | "gregorian"} calendar */
+  useCalendar(calendar) {
+    const tag = `${TAGS[this.language]}-u-ca-${CALENDARS[calendar]}`;
+    const date = { day: "numeric", month: "long", year: "numeric" };
+    const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.timeZone };
+    this.dates = new Intl.DateTimeFormat(tag, { ...date, timeZone: "UTC" });
+    this.times = new Intl.DateTimeFormat(tag, { ...date, ...clock });
+    this.moments = new Intl.DateTimeFormat(tag, { ...date, ...clock, second: "2-digit" });
+  }
+
+  /**
+   * The text `name` with `values` in its places. `{n}` is a place; `{n:day|days}` is the first word where the value
+   * is one, else the second.
+   */
   t(name, values = {}) {
-    return this.messages[name].replace(/\{(\w+)\}/g, (_, place) => String(values[place]));
+    const one = this.integer(1n);
+    return this.messages[name].replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, place, single, several) => {
+      const value = String(values[place]);
+      return single === undefined ? value : value === one ? single : several;
+    });
   }
 
   /** @param {bigint} value */
@@ -95,23 +115,37 @@ export class Locale {
   distance(milliseconds, direction) {
     const seconds = milliseconds / 1000;
     const [unit, length] = AGES.find(([, one]) => seconds >= one) ?? AGES.at(-1);
-    return this.ages.format(direction * Math.floor(seconds / length), unit);
+    const ages = length > LONG_S ? this.longAges : this.ages;
+    return ages.format(direction * Math.floor(seconds / length), unit);
+  }
+
+  /** A date as the labels of days are. @param {string} date such as 2024-06-24 */
+  date(date) {
+    return written(this.dates, `${date}T00:00:00Z`);
   }
 
   /** @param {string} instant ISO 8601 */
   time(instant) {
-    return this.times.format(new Date(instant));
+    return written(this.times, instant);
   }
 
   /** To the second. @param {string} instant ISO 8601 */
   moment(instant) {
-    return this.moments.format(new Date(instant));
+    return written(this.moments, instant);
   }
 
   /** @param {Date} date at UTC midnight */
   weekday(date) {
     return this.weekdays.format(date);
   }
+}
+
+/** Day, month and year, and the time where `format` has it. */
+function written(format, instant) {
+  const parts = format.formatToParts(new Date(instant)).map(({ type, value }) => [type, value]);
+  const { day, month, year, hour, minute, second } = Object.fromEntries(parts);
+  const clock = [hour, minute, second].filter((part) => part !== undefined).join(":");
+  return [day, month, year, clock].filter(Boolean).join(" ");
 }
 
 /** Put the texts of `locale` into every element that names one. */

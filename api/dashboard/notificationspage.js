@@ -80,6 +80,7 @@ export class NotificationsPage {
     this.locale = new Locale(language(), currency, timeZone);
     translate(this.locale);
     this.tools.show(this.locale, this.me);
+    if (this.me) this.locale.useCalendar(this.me.calendar);
     this.render();
   }
 

@@ -61,6 +61,7 @@ export class Page {
     this.locale = new Locale(language(), currency, timeZone);
     translate(this.locale);
     this.tools.show(this.locale, this.me);
+    if (this.me) this.locale.useCalendar(this.me.calendar);
     this.choices.translate(this.state, this.locale);
   }
 
@@ -128,14 +129,12 @@ export class Page {
       showStatus(me, locale, signal),
     ]);
     if (signal.aborted) return;
-    const [from, to] = [report.points[0].label, report.points.at(-1).label];
     const named = merchant ?? locale.t("allMerchants");
     announce(
       locale.t("shown", {
         figure: locale.t(state.type),
         merchant: named,
-        from,
-        to,
+        range: spanOf(report.points, locale, "fromTo"),
         total: locale.figure(report.total, state.type),
       }),
     );

@@ -71,9 +71,9 @@ function compare(points, before) {
 }
 
 /** First and last period in words; one period alone by its own name. */
-export function spanOf(points, locale) {
+export function spanOf(points, locale, words = "between") {
   const [from, to] = [points[0].label, points.at(-1).label];
-  return from === to ? from : locale.t("between", { from, to });
+  return from === to ? from : locale.t(words, { from, to });
 }
 
 /** The number of the day in its label. */
@@ -82,13 +82,15 @@ export const dayOf = (label) => label.split(" ")[0];
 /** The words of a day's label without its day: the month and year. */
 export const monthOf = (label) => label.split(" ").slice(1).join(" ");
 
+/** How many years the ascending points span. @param {Point[]} points */
+export const yearsOf = (points) => 1 + Number(points.at(-1).key.slice(0, 4)) - Number(points[0].key.slice(0, 4));
+
 /**
- * Labels short enough for an axis: without their year, unless they are months of several years.
+ * Labels for an axis: without their year where all are of one.
  * @param {Point[]} points
  */
 export function shortLabels(mode, points) {
-  const year = ({ key }) => key.slice(0, 4);
-  if (mode === "monthly" && year(points[0]) !== year(points.at(-1))) return points.map(({ plain }) => plain);
+  if (yearsOf(points) > 1) return points.map(({ plain }) => plain);
   const [first, last] = mode === "weekly" ? [1, undefined] : [0, -1]; // the week's label alone begins with its year
   return points.map(({ plain }) => plain.split(" ").slice(first, last).join(" "));
 }

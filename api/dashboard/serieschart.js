@@ -2,13 +2,14 @@
 
 import { byId, h } from "./dom.js";
 import { Reader } from "./reader.js";
-import { shortLabels } from "./report.js";
+import { shortLabels, yearsOf } from "./report.js";
 
 const BAR_ROOM = 11; // a period, below which bars would be hairs; all lengths in px
 const WIDEST_STEP = 96;
 const AXIS_WIDTH = 60; // about
 const INCOMPLETE_OPACITY = 0.45;
-const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 96 };
+const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 72 };
+const LABEL_WIDTH_WITH_YEAR = 124;
 
 export class SeriesChart {
   constructor() {
@@ -146,7 +147,8 @@ function specification({ report, state, locale }, { width, height, font }) {
     before: before ? Number(before[i].value) : null,
     incomplete: !points[i].complete,
   }));
-  const every = Math.max(1, Math.ceil((length * LABEL_WIDTH[mode]) / width));
+  const labelWidth = yearsOf(points) > 1 ? LABEL_WIDTH_WITH_YEAR : LABEL_WIDTH[mode];
+  const every = Math.max(1, Math.ceil((length * labelWidth) / width));
   const ticks = values.map(({ i }) => i).filter((i) => (length - 1 - i) % every === 0);
   return {
     width,
@@ -178,7 +180,7 @@ function xAxis(ticks, locale) {
       labelExpr: "labels[datum.value]",
       labelAngle: 0,
       labelFlush: false,
-      labelOverlap: "greedy",
+      labelOverlap: false,
       labelPadding: 8,
       domainColor: "var(--line)",
       ticks: false,

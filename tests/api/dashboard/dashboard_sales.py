@@ -19,6 +19,7 @@ LARGEST: Final = "shop-1"
 PERSIAN: Final = "فروشگاه تهران"
 REASON: Final = "amount: is not a whole number"
 FAILURE: Final = "the source is damaged"
+FAILURES: Final = 3
 DAYS: Final = [
     period.key
     for period in JALALI.periods(
@@ -48,12 +49,13 @@ def total(merchants: Sequence[str], days: Sequence[str]) -> int:
 
 
 def fill(store_url: str, generation: int = 1) -> None:
-    """Publish `SHOP_SALES` by a run with seven rejects, after which another failed. All days but the last are complete."""
+    """Publish `SHOP_SALES` by a run with seven rejects, after which three failed. All days but the last are complete."""
     publish(store_url, SHOP_SALES, generation, complete_days=(DayRange(FIRST_DAY, DAYS[-2]),))
     with open_stores(store_url, timeout_s=10) as stores:
         first = stores.runs.begin(run())
         counts = Counts(read=1_000, counted=985, rejected=7, filtered=5, out_of_range=3)
         first = replace(first, counts=counts, rejects_by_reason={REASON: 7}, phase="done", generation=1)
         stores.runs.update(first.ended(RunStatus.PUBLISHED, NOW_MS))
-        second = stores.runs.begin(run())
-        stores.runs.update(second.ended(RunStatus.FAILED, NOW_MS, FAILURE))
+        for _ in range(FAILURES):
+            failed = stores.runs.begin(run())
+            stores.runs.update(failed.ended(RunStatus.FAILED, NOW_MS, FAILURE))

@@ -110,6 +110,8 @@ def test_a_range_of_ones_own_understands_persian_digits_and_refuses_nonsense(tab
     tab.page.get_by_label("To", exact=True).fill("1403/02/32")
     tab.page.get_by_role("button", name="Apply").click()
     expect(tab.at("#range-error")).to_contain_text("from 1402/12/01 to 1403/04/20")
+    places = [tab.at(one).bounding_box() for one in ("#merchant", "#range", "#from", "#to", "#export")]
+    assert len({place["y"] for place in places if place}) == 1, "the controls stay in one row"
     tab.page.get_by_label("To", exact=True).fill("1403/02/05")
     tab.page.keyboard.press("Enter")
     expect(tab.at("#series-note")).to_have_text("1 Ordibehesht 1403 – 5 Ordibehesht 1403")
@@ -148,6 +150,9 @@ def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
         expect(tab.at(f"{table} tbody th").filter(has_text=mark)).to_have_count(1)
         expect(tab.at(f"{table} tbody th").last).to_contain_text(mark)
     expect(tab.at(".cell.incomplete")).to_have_count(1)
+    status = {"en": "1 Esfand 1402 – 20 Tir 1403", "fa": "۱ اسفند ۱۴۰۲ – ۲۰ تیر ۱۴۰۳"}[language]
+    expect(tab.at("#panel-status")).to_contain_text(status)
+    expect(tab.at("#panel-status")).to_contain_text({"en": "3 runs failed in a row. The latest, run 4,", "fa": "۳ اجرا پیاپی شکست خورد"}[language])
     expect(tab.at("#series-chart svg path[opacity='0.45']")).to_have_count(1)
 
 
@@ -161,12 +166,14 @@ def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_
             expect(tab.at(".change")).to_have_text("0.0%")
             status = tab.at("#panel-status")  # nothing failed, but the data is old
             expect(status).to_contain_text("Needs a look")
-            expect(status).to_contain_text(re.compile(r"The latest transactions are of 1402/06/10, \d+ years? ago\."))
+            expect(status).to_contain_text(re.compile(r"The latest transactions are of 10 Shahrivar 1402, \d+ years? ago\."))
             tab.figures("mode=monthly&range=1402/04..1402/06")
             expect(tab.at(".card").last).to_contain_text("complete months only: 2")
             expect(tab.at(".change")).to_have_text("0.0%")
             tab.figures("mode=monthly&range=1402/06..1402/06")
             expect(tab.at(".card").last).to_contain_text("Only complete periods are compared")
+            expect(tab.at(".card").first).to_contain_text("in 1 month, incomplete: 1")
+            expect(tab.at("#series-note")).to_have_text("Shahrivar 1402 (incomplete)")
         finally:
             tabs.close()
 
@@ -177,7 +184,7 @@ def test_the_period_before_is_compared_where_all_of_it_is_published(tabs: Tabs) 
     expect(tab.at(".card").last).to_contain_text(f"before: {total(ALL, DAYS[at - 30 : at]):,} IRR")
     expect(tab.at("#series-legend li")).to_have_count(2)
     tab.figures("range=all")
-    expect(tab.at(".card").last).to_contain_text("are not all published")
+    expect(tab.at(".card").last).to_contain_text("Not all of the periods before are published")
     expect(tab.at("#series-legend li")).to_have_text([re.compile("^This range"), re.compile("^Incomplete")])
 
 
@@ -236,9 +243,19 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(tabs: Tabs, language: Langu
     for chosen in ("range=last-30", "range=all&mode=weekly&type=count"):
         tab.figures(chosen)
         expect(tab.at("#series-chart svg")).to_be_visible()
+        assert tab.page.evaluate("document.querySelector('#series-chart').getBoundingClientRect().bottom") <= 800
+        sizes = "[...new Set([...document.querySelectorAll('.card')].map((one) => one.getBoundingClientRect().height))]"
+        assert len(tab.page.evaluate(sizes)) == 1, "cards are of one size"
+        expect(tab.at("#merchant")).to_be_hidden()
         tab.at("#series-toggle").click()
         _nothing_wider_than_the_screen(tab)
         tab.at("#series-toggle").click()
+
+
+    tab.at("#controls-toggle").click()
+    expect(tab.at("#controls-toggle")).to_have_attribute("aria-expanded", "true")
+    expect(tab.at("#merchant")).to_be_visible()
+    _nothing_wider_than_the_screen(tab)
 
 
 def _nothing_wider_than_the_screen(tab: Tab) -> None:
