@@ -41,7 +41,7 @@ export class Choices {
     const { mode, type } = this.state;
     const range = this.range.select.selectedOptions[0].textContent;
     const parts = [this.merchant.name(), this.locale.t(mode), this.locale.t(type), range];
-    this.toggle.textContent = parts.filter(Boolean).join(" · ");
+    this.toggle.textContent = parts.filter(Boolean).join(`${this.locale.t("comma")} `);
   }
 
   /** Offer the merchants of `me`. @param {string | null | undefined} merchant the one that is asked for */

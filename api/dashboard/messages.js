@@ -286,7 +286,7 @@ const fa = {
   missedRefreshes: "به‌روزرسانی‌های انجام‌نشده: {missed}. موعد بعدی {ago} بود.",
   running: "اجرای {run} در جریان است ({phase})، تاکنون {counted} شمرده شده.",
   filters: "فقط با",
-  publishedLine: "ارقام تا {day} · انتشار {ago}",
+  publishedLine: "ارقام تا {day}، انتشار {ago}",
   newFigures: "ارقام تازه منتشر شد و نمایش داده می‌شود.",
   shown: "{figure} {merchant}، {range}: {total}",
   emptyTitle: "هنوز چیزی منتشر نشده است",
