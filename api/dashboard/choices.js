@@ -32,7 +32,8 @@ export class Choices {
     for (const name of ["mode", "type"]) {
       for (const input of document.querySelectorAll(`input[name=${name}]`)) input.checked = input.value === state[name];
     }
-    this.range.show(state, this.shown?.mode === state.mode ? this.shown.keys : null, locale);
+    const { keys, days } = this.shown?.mode === state.mode ? this.shown : { keys: null, days: null };
+    this.range.show(state, keys, days, locale);
     this.sumUp();
   }
 

@@ -233,13 +233,19 @@ export class Page {
     try {
       await download(
         csvAddress(state, merchant, this.report.points, language()),
-        `summary-${state.mode}-${state.type}.csv`,
+        fileName(state, merchant, this.report.points),
       );
       announce(this.locale.t("exported"));
     } catch (error) {
       this.fail(error);
     }
   }
+}
+
+/** Which merchant, figure and range a file is of; without what names of files may not hold. */
+function fileName({ mode, type }, merchant, points) {
+  const parts = [merchant ?? "all-merchants", mode, type, points[0].key, "to", points.at(-1).key];
+  return `${parts.join("_").replace(/[\s\p{C}\\/:*?"<>|]+/gu, "-")}.csv`;
 }
 
 /** The state with a range of days turned into keys of its mode. */

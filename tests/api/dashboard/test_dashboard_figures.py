@@ -103,18 +103,39 @@ def test_mode_figure_and_range_are_chosen_and_the_address_keeps_them(tabs: Tabs)
     expect(tab.at("#series-title")).to_have_text("Amount per month")
 
 
-def test_a_range_of_ones_own_understands_persian_digits_and_refuses_nonsense(tabs: Tabs) -> None:
+def test_a_range_of_ones_own_is_refused_with_a_sentence_for_each_fault_and_takes_dates_of_both_calendars(
+    tabs: Tabs,
+) -> None:
     tab = tabs().figures()
     tab.page.get_by_label("Range").select_option(label="From … to …")
-    tab.page.get_by_label("From", exact=True).fill("۱۴۰۳/۰۲/۰۱")
-    tab.page.get_by_label("To", exact=True).fill("1403/02/32")
-    tab.page.get_by_role("button", name="Apply").click()
-    expect(tab.at("#range-error")).to_contain_text("from 1402/12/01 to 1403/04/20")
+    first, last = tab.page.get_by_label("From", exact=True), tab.page.get_by_label("To", exact=True)
     places = [tab.at(one).bounding_box() for one in ("#merchant", "#range", "#from", "#to", "#export")]
     assert len({place["y"] for place in places if place}) == 1, "the controls stay in one row"
-    tab.page.get_by_label("To", exact=True).fill("1403/02/05")
+    for begin, end, sentence in (
+        ("1403/02/01", "", "Write both ends"),
+        ("1403/02/01", "soon", "“soon” cannot be read"),
+        ("۱۴۰۳/۰۲/۰۱", "1403/02/32", "There is no 1403/02/32"),
+        ("2024-02-30", "1403/02/05", "There is no 2024-02-30"),
+        ("1399/13/01", "1403/02/05", "There is no 1399/13/01"),
+        ("1403/02/05", "1403/02/01", "1403/02/05 is after 1403/02/01"),
+        ("1399/01/01", "1399/02/01", "They go from 1402/12/01 to 1403/04/20"),
+        ("2019-01-01", "1403/02/05", "They go from 1402/12/01 to 1403/04/20"),
+    ):
+        first.fill(begin)
+        last.fill(end)
+        tab.page.get_by_role("button", name="Apply").click()
+        expect(tab.at("#range-error")).to_contain_text(sentence)
+    first.fill("۱۴۰۳/۰۲/۰۱")
+    last.fill("2024-04-24")
     tab.page.keyboard.press("Enter")
     expect(tab.at("#series-note")).to_have_text("1 Ordibehesht 1403 – 5 Ordibehesht 1403")
+    expect(tab.at("#range-error")).to_be_empty()
+    tab.page.get_by_text("Month", exact=True).click()
+    expect(tab.at("#series-note")).to_have_text("Ordibehesht 1403")
+    first.fill("2024-03-19")
+    last.fill("1403/03/31")
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Khordad 1403")
 
 
 def test_the_top_merchants_of_every_mode_add_up_to_the_total(tabs: Tabs) -> None:
@@ -231,7 +252,7 @@ def test_the_csv_file_holds_what_is_shown(tabs: Tabs) -> None:
     tab = tabs().figures(f"merchant={LARGEST}&range=last-30")
     with tab.page.expect_download() as saving:
         tab.page.get_by_role("button", name="Export CSV").click()
-    assert saving.value.suggested_filename == "summary-daily-amount.csv"
+    assert saving.value.suggested_filename == "shop-1_daily_amount_1403-03-22_to_1403-04-20.csv"
     lines = saving.value.path().read_text(encoding="utf-8").splitlines()
     assert lines[0] == "\ufeffkey,value,label", "Excel reads Persian labels only after the UTF-8 mark"
     assert lines[1:] == [f"{day},{total([LARGEST], [day])},{_label(day)}" for day in MONTH]
