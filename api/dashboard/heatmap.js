@@ -19,7 +19,7 @@ export class HeatMap {
   }
 
   /** @param {import("./periods.js").Days} days */
-  show(report, state, days, locale) {
+  show(report, state, days, locale, choose) {
     const { first, last } = report.daysCovered;
     const bounds = levelBounds(
       report.days.map(({ value }) => value),
@@ -36,7 +36,7 @@ export class HeatMap {
     const drawing = { days, locale, cells: this.cells, points: report.days, offset: first };
     this.element.replaceChildren(
       ...(leaves ? [monthLeaves(drawing, first, last)] : yearStrips(drawing, first, last)),
-      legend(report.days, locale),
+      legend(report.days, bounds, state.type, locale),
     );
     for (const strip of this.element.querySelectorAll(".strip-scroll")) strip.scrollLeft = locale.rtl ? -1e6 : 1e6;
     byId("panel-days").classList.toggle("wide", !leaves);
@@ -48,6 +48,7 @@ export class HeatMap {
       length: this.cells.length,
       steps: steps(leaves ? 1 : 7, leaves ? 7 : 1, locale.rtl),
       lines: (position) => [report.days[position].label, locale.figure(report.days[position].value, state.type)],
+      choose: (position) => choose(report.days[position].key),
       place: (position) => this.cells[position].getBoundingClientRect(),
       mark: (position) => this.mark(position),
     });
@@ -140,18 +141,15 @@ function runs(first, last, name) {
   return found;
 }
 
-function legend(points, locale) {
-  const levels = Array.from({ length: LEVELS }, (_, level) => h("span", { class: `cell level-${level + 1}` }));
-  const below = points.some(({ value }) => value < 0n)
-    ? [h("span", { class: "cell below" }), h("span", {}, locale.t("negative"))]
-    : [];
-  return h(
-    "p",
-    { class: "levels", "aria-hidden": "true" },
-    h("span", {}, locale.t("less")),
-    h("span", { class: "cell none" }),
-    ...levels,
-    h("span", {}, locale.t("more")),
-    ...below,
+/** What each shade begins with: rounded, as on an axis. */
+function legend(points, bounds, type, locale) {
+  const pair = (shade, text) => h("span", {}, h("span", { class: `cell ${shade}` }), text);
+  const from = bounds.filter((bound) => bound !== undefined);
+  const levels = from.map((bound, level) =>
+    pair(`level-${level + 2}`, locale.t("levelFrom", { value: locale.compact(Number(bound), type) })),
   );
+  const least = from.length > 0 ? [pair("level-1", locale.t("levelAbove", { value: locale.integer(0n) }))] : [];
+  const below = points.some(({ value }) => value < 0n) ? [pair("below", locale.t("negative"))] : [];
+  const all = [...below, pair("none", locale.integer(0n)), ...least, ...levels];
+  return h("p", { class: "levels", "aria-hidden": "true" }, ...all);
 }

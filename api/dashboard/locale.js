@@ -33,6 +33,7 @@ export class Locale {
       minimumFractionDigits: 1,
       signDisplay: "exceptZero",
     });
+    this.shares = new Intl.NumberFormat(tag, { style: "percent", minimumFractionDigits: 1 });
     this.ages = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
     this.longAges = new Intl.RelativeTimeFormat(tag); // "1 year ago": last year may be yesterday
     this.timeZone = timeZone;
@@ -75,6 +76,11 @@ export class Locale {
   /** @param {bigint} permille with its sign */
   percent(permille) {
     return this.percents.format(Number(permille) / 1000);
+  }
+
+  /** @param {bigint} permille without a plus sign */
+  share(permille) {
+    return this.shares.format(Number(permille) / 1000);
   }
 
   /** `text` with the digits of the language, for keys. */

@@ -2,9 +2,9 @@
 
 import { address, getDocument, ofOneVersion } from "./api.js";
 import { byId, h } from "./dom.js";
-import { spanOf } from "./report.js";
+import { sharePermille, spanOf } from "./report.js";
 
-const SHOWN = 10;
+const PAGE = 50;
 
 /**
  * @param {string} version of the publication that the report is of
@@ -20,18 +20,32 @@ export async function showMerchants(report, version, state, merchant, locale, si
     body.replaceChildren(...children);
     body.setAttribute("aria-busy", "false");
   };
-  body.setAttribute("aria-busy", "true");
-  try {
-    const range = { mode: state.mode, from: first.key, to: last.key };
-    const url = address("/api/merchants", { ...range, sort: state.type, limit: SHOWN });
-    const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
-    show(...list(found, state.type, merchant, locale, onChoose));
-  } catch {
-    show(h("p", { class: "muted" }, locale.t("topFailed")));
-  }
+  const question = { mode: state.mode, from: first.key, to: last.key, sort: state.type, limit: PAGE };
+  // Where one merchant is shown, the total that shares are of is not known.
+  const whole = merchant === null ? report.total : 0n;
+  const load = async (before) => {
+    body.setAttribute("aria-busy", "true");
+    const url = address("/api/merchants", { ...question, cursor: before?.next_cursor ?? null });
+    try {
+      const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
+      const all = { ...found, merchants: [...(before?.merchants ?? []), ...found.merchants] };
+      const more = all.next_cursor === null ? [] : [moreButton(locale, () => load(all))];
+      show(...list(all, state.type, merchant, whole, locale, onChoose), ...more);
+      if (before !== null) body.querySelectorAll(".bar-row")[before.merchants.length]?.focus();
+    } catch {
+      show(h("p", { class: "muted" }, locale.t("topFailed")));
+    }
+  };
+  await load(null);
 }
 
-function list({ merchants, total }, type, chosen, locale, onChoose) {
+function moreButton(locale, onMore) {
+  const button = h("button", { type: "button", class: "link" }, locale.t("topMore"));
+  button.addEventListener("click", onMore);
+  return button;
+}
+
+function list({ merchants, total }, type, chosen, whole, locale, onChoose) {
   const most = merchants.reduce((highest, one) => (one[type] > highest ? one[type] : highest), 1n);
   const rows = merchants.map((one) => {
     const bar = h("span", { class: "bar", "aria-hidden": "true" });
@@ -44,7 +58,10 @@ function list({ merchants, total }, type, chosen, locale, onChoose) {
       class: "bar-row",
       title: locale.t("chooseMerchant", { merchant: one.merchant_id }),
     };
-    const button = h("button", { ...attributes, "aria-pressed": String(one.merchant_id === chosen) }, name, value, bar);
+    const percent = whole > 0n ? locale.share(sharePermille(one[type], whole)) : "";
+    const share = h("span", { class: "bar-share" }, percent);
+    const pressed = { "aria-pressed": String(one.merchant_id === chosen) };
+    const button = h("button", { ...attributes, ...pressed }, name, share, value, bar);
     button.addEventListener("click", () => onChoose(one.merchant_id));
     return h("li", {}, button);
   });

@@ -111,18 +111,27 @@ export class Page {
     this.view("figures");
     this.lastDay = data.days.at(-1).label;
     this.showPublished();
-    await this.showFigures(days, merchant, signal);
+    await this.showFigures(days, keys, merchant, signal);
   }
 
-  async showFigures(days, merchant, signal) {
+  /** Show these days alone, with their merchants; the way back leads to what was shown. */
+  chooseDays(from, to) {
+    this.choose({ ...this.state, mode: "daily", range: { kind: "custom", from, to } });
+  }
+
+  async showFigures(days, keys, merchant, signal) {
     const { report, state, locale, me } = this;
     showCards(report, state, locale);
-    this.daysPanel.show(report, state, days, locale);
+    this.daysPanel.show(report, state, days, locale, (day) => this.chooseDays(day, day));
     byId("panel-merchants").hidden = !me.scopes.includes("summaries") && me.merchants.length < 2;
     byId("panel-status").hidden = !me.scopes.includes("operate");
     this.mark("current");
     await Promise.all([
-      this.seriesPanel.show(report, state, locale),
+      this.seriesPanel.show(report, state, locale, (key) => {
+        const at = keys.indexOf(key);
+        const { first, last } = days.covered(state.mode, keys, { first: at, last: at });
+        this.chooseDays(days.keys[first], days.keys[last]);
+      }),
       showMerchants(report, me.published.version, state, merchant, locale, signal, (one) =>
         this.choose({ ...this.state, merchant: one }),
       ),

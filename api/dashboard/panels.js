@@ -12,7 +12,8 @@ export class SeriesPanel {
     this.table = new DataTable("series");
   }
 
-  async show(report, state, locale) {
+  /** @param {(key: string) => void} choose a period, to see more of it */
+  async show(report, state, locale, choose) {
     const { points, before, incomplete } = report;
     byId("series-title").textContent = `${locale.t(state.type)} ${locale.t(`series_${state.mode}`)}`;
     byId("series-note").textContent = spanOf(points, locale);
@@ -48,7 +49,7 @@ export class SeriesPanel {
     );
     byId("series-chart").hidden = false;
     try {
-      await this.chart.show(report, state, locale);
+      await this.chart.show(report, state, locale, choose);
     } catch {
       // Without the library the same figures still stand in the table.
       byId("series-chart").hidden = true;
@@ -64,11 +65,12 @@ export class DaysPanel {
     this.table = new DataTable("days");
   }
 
-  show(report, state, days, locale) {
+  /** @param {(key: string) => void} choose a day, to see more of it */
+  show(report, state, days, locale, choose) {
     byId("days-title").textContent = locale.t("days");
     byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${spanOf(report.days, locale)}`;
     const rows = report.days.map(({ label, value }) => [label, locale.integer(value)]);
     this.table.show(locale.t("days"), [locale.t("date"), locale.measure(state.type)], rows, locale);
-    this.map.show(report, state, days, locale);
+    this.map.show(report, state, days, locale, choose);
   }
 }

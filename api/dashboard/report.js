@@ -70,6 +70,9 @@ function compare(points, before) {
   return { before: earlier, totalBefore, change: changePermille(sum(points.filter((_, at) => both[at])), totalBefore) };
 }
 
+/** The share of `part` in a positive `total` in permille. */
+export const sharePermille = (part, total) => rounded(part * 1000n, total);
+
 /** First and last period in words; one period alone by its own name. */
 export function spanOf(points, locale, words = "between") {
   const [from, to] = [points[0].label, points.at(-1).label];

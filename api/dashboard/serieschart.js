@@ -23,7 +23,7 @@ export class SeriesChart {
   }
 
   /** Draw these figures; when others overtake them meanwhile, only those. */
-  async show(report, state, locale) {
+  async show(report, state, locale, choose) {
     const turn = ++this.latest;
     this.embed = await chartLibrary();
     if (turn !== this.latest || !(await this.draw({ report, state, locale }))) return;
@@ -32,6 +32,7 @@ export class SeriesChart {
       length: report.points.length,
       steps: { ArrowLeft: locale.rtl ? 1 : -1, ArrowRight: locale.rtl ? -1 : 1, ArrowUp: 1, ArrowDown: -1 },
       lines: (position) => this.lines(position),
+      choose: (position) => choose(report.points[position].key),
       place: (position) => this.place(position),
       mark: (position) => this.mark(position),
     });

@@ -144,9 +144,7 @@ def test_the_top_merchants_of_every_mode_add_up_to_the_total(tabs: Tabs) -> None
         if mode:
             tab.page.get_by_text(mode, exact=True).click()
         expect(tab.card(0)).to_have_text(f"{total(ALL, days):,} IRR")
-        expect(tab.at(".bar-value")).to_have_text(
-            sorted((f"{total([one], days):,}" for one in ALL), key=lambda shown: -int(shown.replace(",", "")))
-        )
+        expect(tab.at(".bar-value")).to_have_text(_ranked(days))
 
 
 @pytest.mark.parametrize(
@@ -228,6 +226,34 @@ def test_arrow_keys_read_the_values_of_both_drawings(tabs: Tabs) -> None:
         day = DAYS[-2] if drawing == "#series-chart" else DAYS[-8]
         expect(tab.at(drawing)).to_have_attribute("aria-valuetext", re.compile(f"{total(ALL, [day]):,}"))
         expect(tab.at("#tip")).to_contain_text(f"{total(ALL, [day]):,} IRR")
+
+
+def test_a_key_or_a_click_on_a_period_shows_its_days_and_merchants_and_back_works(tabs: Tabs) -> None:
+    tab = tabs().figures("mode=monthly&range=all")
+    expect(tab.at("#series-chart svg")).to_be_visible()
+    expect(tab.at(".levels")).to_contain_text("from ")
+    tab.at("#series-chart").focus()
+    tab.page.keyboard.press("End")
+    tab.page.keyboard.press("ArrowLeft")
+    tab.page.keyboard.press("Enter")
+    khordad = [day for day in DAYS if day.startswith("1403/03")]
+    expect(tab.at("#series-title")).to_have_text("Amount per day")
+    expect(tab.at("#series-note")).to_have_text("1 Khordad 1403 – 31 Khordad 1403")
+    tab.at("#days-map .leaf .cell").nth(4).click()
+    day = total(ALL, khordad[4:5])
+    expect(tab.at("#series-note")).to_have_text("5 Khordad 1403")
+    expect(tab.card(0)).to_have_text(f"{day:,} IRR")
+    expect(tab.at(".bar-value")).to_have_text(_ranked(khordad[4:5]))
+    expect(tab.at(".bar-share").first).to_have_text(f"{total([LARGEST], khordad[4:5]) / day:.1%}")
+    tab.page.go_back()
+    expect(tab.at("#series-note")).to_have_text("1 Khordad 1403 – 31 Khordad 1403")
+    tab.page.go_back()
+    expect(tab.at("#series-title")).to_have_text("Amount per month")
+
+
+def _ranked(days: Sequence[str]) -> list[str]:
+    sums = sorted((total([one], days) for one in ALL if total([one], days)), reverse=True)
+    return [f"{one:,}" for one in sums]
 
 
 def test_the_tables_hold_every_value_exactly(tabs: Tabs) -> None:
