@@ -49,7 +49,7 @@ def total(merchants: Sequence[str], days: Sequence[str]) -> int:
 
 
 def fill(store_url: str, generation: int = 1) -> None:
-    """Publish `SHOP_SALES` by a run with seven rejects, after which three failed. All days but the last are complete."""
+    """Publish `SHOP_SALES` by a run with seven rejects, before three that failed. The last day is incomplete."""
     publish(store_url, SHOP_SALES, generation, complete_days=(DayRange(FIRST_DAY, DAYS[-2]),))
     with open_stores(store_url, timeout_s=10) as stores:
         first = stores.runs.begin(run())

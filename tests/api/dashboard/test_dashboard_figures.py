@@ -148,7 +148,8 @@ def test_the_top_merchants_of_every_mode_add_up_to_the_total(tabs: Tabs) -> None
 
 
 @pytest.mark.parametrize(
-    ("language", "mark", "only"), [("en", "(incomplete)", "complete days only: 29"), ("fa", "(ناتمام)", "روزهای کامل: ۲۹")]
+    ("language", "mark", "only"),
+    [("en", "(incomplete)", "complete days only: 29"), ("fa", "(ناتمام)", "روزهای کامل: ۲۹")],
 )
 def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
     tabs: Tabs, language: Language, mark: str, only: str
@@ -171,7 +172,9 @@ def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
     expect(tab.at(".cell.incomplete")).to_have_count(1)
     status = {"en": "1 Esfand 1402 – 20 Tir 1403", "fa": "۱ اسفند ۱۴۰۲ – ۲۰ تیر ۱۴۰۳"}[language]
     expect(tab.at("#panel-status")).to_contain_text(status)
-    expect(tab.at("#panel-status")).to_contain_text({"en": "3 runs failed in a row. The latest, run 4,", "fa": "۳ اجرا پیاپی شکست خورد"}[language])
+    expect(tab.at("#panel-status")).to_contain_text(
+        {"en": "3 runs failed in a row. The latest, run 4,", "fa": "۳ اجرا پیاپی شکست خورد"}[language]
+    )
     expect(tab.at("#series-chart svg path[opacity='0.45']")).to_have_count(1)
 
 
@@ -185,7 +188,9 @@ def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_
             expect(tab.at(".change")).to_have_text("0.0%")
             status = tab.at("#panel-status")  # nothing failed, but the data is old
             expect(status).to_contain_text("Needs a look")
-            expect(status).to_contain_text(re.compile(r"The latest transactions are of 10 Shahrivar 1402, \d+ years? ago\."))
+            expect(status).to_contain_text(
+                re.compile(r"The latest transactions are of 10 Shahrivar 1402, \d+ years? ago\.")
+            )
             tab.figures("mode=monthly&range=1402/04..1402/06")
             expect(tab.at(".card").last).to_contain_text("complete months only: 2")
             expect(tab.at(".change")).to_have_text("0.0%")
@@ -297,7 +302,6 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(tabs: Tabs, language: Langu
         tab.at("#series-toggle").click()
         _nothing_wider_than_the_screen(tab)
         tab.at("#series-toggle").click()
-
 
     tab.at("#controls-toggle").click()
     expect(tab.at("#controls-toggle")).to_have_attribute("aria-expanded", "true")
