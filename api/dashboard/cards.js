@@ -1,7 +1,7 @@
 /** The headline figures. */
 
 import { byId, h } from "./dom.js";
-import { spanOf } from "./report.js";
+import { span } from "./report.js";
 
 const LONG = 20; // characters, of which more do not fit a line in large type
 
@@ -24,9 +24,9 @@ function changeCard({ points, before: published, comparison }, locale, { type, m
   if (published === null) return card(name, "—", locale.t("noBefore", { n: number(points) }));
   if (comparison === null) return card(name, "—", locale.t("noComplete"));
   const { before, totalBefore, change } = comparison;
-  const span = locale.t("against", { range: spanOf(before, locale) });
+  const compared = locale.t("against", { range: span(before, locale) });
   const only = before.length < points.length ? locale.t(`onlyComplete_${mode}`, { n: number(before) }) : "";
-  const against = [only, span].filter(Boolean).join(`${locale.t("comma")} `);
+  const against = [only, compared].filter(Boolean).join(`${locale.t("comma")} `);
   const was = locale.t("wasBefore", { value: locale.figure(totalBefore, type) });
   if (change === null) return card(name, "—", locale.t("zeroBefore"), was);
   const direction = change > 0n ? "up" : change < 0n ? "down" : "same";

@@ -3,7 +3,7 @@
 import { byId, h } from "./dom.js";
 import { levelBounds, levelOf } from "./levels.js";
 import { Reader } from "./reader.js";
-import { dayOf, monthOf, spanOf } from "./report.js";
+import { dayOf, monthOf, span } from "./report.js";
 
 const LEAVES_DAYS = 186;
 const STRIP_DAYS = 371;
@@ -43,7 +43,7 @@ export class HeatMap {
     this.reader.show({
       summary: locale.t("daysSummary", {
         figure: locale.measure(state.type),
-        range: spanOf(report.days, locale, "fromTo"),
+        range: span(report.days, locale, "fromTo"),
       }),
       length: this.cells.length,
       steps: steps(leaves ? 1 : 7, leaves ? 7 : 1, locale.rtl),

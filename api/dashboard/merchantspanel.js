@@ -2,7 +2,7 @@
 
 import { address, getDocument, ofOneVersion } from "./api.js";
 import { byId, h } from "./dom.js";
-import { sharePermille, spanOf } from "./report.js";
+import { sharePermille, span } from "./report.js";
 
 const PAGE = 50;
 
@@ -12,7 +12,7 @@ const PAGE = 50;
  */
 export async function showMerchants(report, version, state, merchant, locale, signal, onChoose) {
   const [first, last] = [report.points[0], report.points.at(-1)];
-  const names = { figure: locale.measure(state.type), range: spanOf(report.points, locale) };
+  const names = { figure: locale.measure(state.type), range: span(report.points, locale) };
   const body = byId("merchants-body");
   const show = (...children) => {
     if (signal.aborted) return;

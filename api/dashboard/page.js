@@ -12,7 +12,7 @@ import { RETRY_S, hideEmpty, hideNotice, showEmpty, showNotice } from "./notices
 import { DaysPanel, SeriesPanel } from "./panels.js";
 import { Days, positions } from "./periods.js";
 import { language } from "./preferences.js";
-import { makeReport, spanOf } from "./report.js";
+import { makeReport, span } from "./report.js";
 import { readState, writeState } from "./state.js";
 import { showStatus } from "./statuspanel.js";
 import { Tools } from "./tools.js";
@@ -143,7 +143,7 @@ export class Page {
       locale.t("shown", {
         figure: locale.t(state.type),
         merchant: named,
-        range: spanOf(report.points, locale, "fromTo"),
+        range: span(report.points, locale, "fromTo"),
         total: locale.figure(report.total, state.type),
       }),
     );
@@ -181,7 +181,7 @@ export class Page {
     const { points } = this.report;
     const { state, merchant } = this.exported;
     const values = { figure: this.locale.t(state.type), merchant: merchant ?? this.locale.t("allMerchants") };
-    return this.locale.t("stillShown", { ...values, range: spanOf(points, this.locale) });
+    return this.locale.t("stillShown", { ...values, range: span(points, this.locale) });
   }
 
   /** @param {"loading" | "figures" | "empty" | "failed"} name what the page consists of; base.css hides the rest */

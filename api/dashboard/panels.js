@@ -3,7 +3,7 @@
 import { DataTable } from "./datatable.js";
 import { byId, h } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
-import { spanOf } from "./report.js";
+import { span } from "./report.js";
 import { SeriesChart } from "./serieschart.js";
 
 export class SeriesPanel {
@@ -16,7 +16,7 @@ export class SeriesPanel {
   async show(report, state, locale, choose) {
     const { points, before, incomplete } = report;
     byId("series-title").textContent = `${locale.t(state.type)} ${locale.t(`series_${state.mode}`)}`;
-    byId("series-note").textContent = spanOf(points, locale);
+    byId("series-note").textContent = span(points, locale);
     const n = locale.integer(BigInt(points.length));
     const legend = [
       ["now", locale.t("thisPeriod"), points],
@@ -32,7 +32,7 @@ export class SeriesPanel {
             "li",
             {},
             h("i", { class: `swatch ${name}` }),
-            h("span", {}, text, " ", h("bdi", { class: "muted" }, spanOf(shown, locale))),
+            h("span", {}, text, " ", h("bdi", { class: "muted" }, span(shown, locale))),
           ),
         ),
     );
@@ -68,7 +68,7 @@ export class DaysPanel {
   /** @param {(key: string) => void} choose a day, to see more of it */
   show(report, state, days, locale, choose) {
     byId("days-title").textContent = locale.t("days");
-    byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${spanOf(report.days, locale)}`;
+    byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${span(report.days, locale)}`;
     const rows = report.days.map(({ label, value }) => [label, locale.integer(value)]);
     this.table.show(locale.t("days"), [locale.t("date"), locale.measure(state.type)], rows, locale);
     this.map.show(report, state, days, locale, choose);

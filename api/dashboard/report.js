@@ -74,7 +74,7 @@ function compare(points, before) {
 export const sharePermille = (part, total) => rounded(part * 1000n, total);
 
 /** First and last period in words; one period alone by its own name. */
-export function spanOf(points, locale, words = "between") {
+export function span(points, locale, words = "between") {
   const [from, to] = [points[0].label, points.at(-1).label];
   return from === to ? from : locale.t(words, { from, to });
 }

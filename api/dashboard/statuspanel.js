@@ -2,7 +2,7 @@
 
 import { getDocument } from "./api.js";
 import { byId, h } from "./dom.js";
-import { spanOf } from "./report.js";
+import { span } from "./report.js";
 
 /** How old the latest day may be before somebody should look: exports are often made monthly. */
 const OLD_MS = 31 * 86_400_000;
@@ -79,7 +79,7 @@ function published(one, days, locale) {
     [locale.t("publishedAt"), `${locale.time(one.published_at)} (${locale.ago(one.published_at)})`],
     [locale.t("lastRead"), `${locale.time(one.as_of)} (${locale.ago(one.as_of)})`],
     [locale.t("runNumber"), locale.digits(String(one.run_id))],
-    [locale.t("daysCovered"), covered.length ? spanOf(covered, locale) : "—"],
+    [locale.t("daysCovered"), covered.length ? span(covered, locale) : "—"],
     ...one.filters.map(({ field, value }) => [locale.t("filters"), h("bdi", { dir: "ltr" }, `${field} = ${value}`)]),
   ];
   return list(facts);
