@@ -127,31 +127,32 @@ export class Locale {
 
   /** A date as the labels of days are. @param {string} date such as 2024-06-24 */
   date(date) {
-    return written(this.dates, `${date}T00:00:00Z`);
+    return this.written(this.dates, `${date}T00:00:00Z`);
   }
 
   /** @param {string} instant ISO 8601 */
   time(instant) {
-    return written(this.times, instant);
+    return this.written(this.times, instant);
   }
 
   /** To the second. @param {string} instant ISO 8601 */
   moment(instant) {
-    return written(this.moments, instant);
+    return this.written(this.moments, instant);
+  }
+
+  /** Day, month and year, and the time where `format` has it. */
+  written(format, instant) {
+    const parts = format.formatToParts(new Date(instant)).map(({ type, value }) => [type, value]);
+    const { day, month, year, hour, minute, second } = Object.fromEntries(parts);
+    const date = [day, month, year].join(" ");
+    const clock = [hour, minute, second].filter((part) => part !== undefined).join(":");
+    return clock === "" ? date : `${date}${this.t("comma")} ${clock}`;
   }
 
   /** @param {Date} date at UTC midnight */
   weekday(date) {
     return this.weekdays.format(date);
   }
-}
-
-/** Day, month and year, and the time where `format` has it. */
-function written(format, instant) {
-  const parts = format.formatToParts(new Date(instant)).map(({ type, value }) => [type, value]);
-  const { day, month, year, hour, minute, second } = Object.fromEntries(parts);
-  const clock = [hour, minute, second].filter((part) => part !== undefined).join(":");
-  return [day, month, year, clock].filter(Boolean).join(" ");
 }
 
 /** Put the texts of `locale` into every element that names one. */
