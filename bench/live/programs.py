@@ -35,8 +35,7 @@ def _ours(cursors: int, url: str) -> Totals:
     from functools import partial
     from pathlib import Path
 
-    import polars as pl
-
+    from bench.programs.ours import rows_of
     from core.calendar import calendar_named
     from core.calendar.days import LocalDays
     from jobs.counting import Counting
@@ -49,8 +48,8 @@ def _ours(cursors: int, url: str) -> Totals:
     named = local_days.named_range_ms(calendar_named("jalali"))
     options = LiveOptions(cursors=cursors, batch_documents=BATCH, split_from=1)
     counting = Counting(Fields(), Window(*named, *named), local_days, 0, THREADS, _silent, _silent)
-    daily = counting.count([partial(open_live, url, Fields(), None, options)], Path("rejects.jsonl")).daily
-    return lambda: daily.select("merchant_id", "day", pl.col("amount").cast(pl.Int64), "count").iter_rows()
+    counted = counting.count([partial(open_live, url, Fields(), None, options)], Path("rejects.jsonl"))
+    return lambda: rows_of(counted)
 
 
 def _silent(*_: object, **__: object) -> None:

@@ -44,6 +44,7 @@ class Options:
     limit: int
     store: str | None
     as_json: bool
+    cluster: str | None = None
 
 
 def run(options: Options) -> None:
@@ -70,6 +71,7 @@ def run(options: Options) -> None:
                 live=reading.live(settings),
                 currency=settings.currency,
                 remote=remote_options(settings),
+                cluster=options.cluster,
                 command=_command(reading, fields, options),
             )
             job = Verify(

@@ -214,20 +214,20 @@ def test_a_name_longer_than_the_table_of_merchants_makes_it_grow() -> None:
 
 
 FORMS = Formats(2, False, "iso", "Asia/Tehran")
-ROWS = 'merchantId{0}amount{0}createdAt\na{0}12.50{0}2024-06-24 10:00\n"b{0}\n"{0}1{0}2024-06-24\n'
+OTHER_FORM = 'merchantId{0}amount{0}createdAt\na{0}12.50{0}2024-06-24 10:00\n"b{0}\n"{0}1{0}2024-06-24\n'
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_another_delimiter_is_told_by_the_header(delimiter: str) -> None:
-    found = read_as_file(ROWS.format(delimiter).encode(), Fields(formats=FORMS))
+    found = read_as_file(OTHER_FORM.format(delimiter).encode(), Fields(formats=FORMS))
     assert found.rows == [("a", 1250, 1719210600000), (f"b{delimiter}\n", 100, 1719174600000)]
 
 
 def test_the_delimiter_that_an_option_names_is_taken() -> None:
     fields = Fields(formats=replace(FORMS, csv_delimiter="^"))
-    assert [amount for _, amount, _ in read_as_file(ROWS.format("^").encode(), fields).rows] == [1250, 100]
+    assert [amount for _, amount, _ in read_as_file(OTHER_FORM.format("^").encode(), fields).rows] == [1250, 100]
     with pytest.raises(SourceError, match="has no column createdAt, merchantId, amount"):
-        read_as_file(ROWS.format(";").encode(), Fields(formats=replace(FORMS, csv_delimiter=",")))
+        read_as_file(OTHER_FORM.format(";").encode(), Fields(formats=replace(FORMS, csv_delimiter=",")))
 
 
 def test_the_hint_of_a_wrong_column_names_the_likeliest_columns() -> None:
