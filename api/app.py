@@ -126,7 +126,7 @@ def create_app(
     dashboard = DashboardResource()
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
-    app.add_route("/api/status", blocking(StatusResource(condition, clock)))
+    app.add_route("/api/status", blocking(StatusResource(condition, clock, settings.currency)))
     app.add_route(
         "/api/me",
         MeResource(current, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),

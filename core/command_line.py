@@ -246,7 +246,15 @@ def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings
     :raises SettingsError: a variable's value is not allowed.
     :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
     """
+    settings = command_settings()
+    return settings, store_named(settings, store_url, create=create)
+
+
+def store_named(settings: Settings, store_url: str | None, *, create: bool) -> Stores:
+    """The stores that `settings` (or `store_url`) name, which the caller closes.
+
+    :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
+    """
     from core.stores import open_stores
 
-    settings = command_settings()
-    return settings, open_stores(store_url or settings.store_url, timeout_s=settings.store_timeout_s, create=create)
+    return open_stores(store_url or settings.store_url, timeout_s=settings.store_timeout_s, create=create)

@@ -99,6 +99,49 @@ Where = Annotated[
     list[str] | None,
     typer.Option(metavar="PATH=VALUE", help="Count only documents with this value; may be repeated."),
 ]
+AmountScale = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=9,
+        metavar="N",
+        help="Decimal places of amounts: 12.5 counts as 1250 with 2. More places are rejected. [default: AMOUNT_SCALE]",
+    ),
+]
+AmountText = Annotated[
+    bool | None,
+    typer.Option(
+        "--amount-text/--no-amount-text", help="Count text too, such as -12.50 or ۱۲٫۵. [default: AMOUNT_TEXT]"
+    ),
+]
+TimeFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        help="Which text and numbers are times: iso, epoch-s, epoch-ms, or a pattern such as '%Y/%m/%d %H:%M:%S'. "
+        "[default: TIME_FORMAT]",
+    ),
+]
+TimeZoneOfText = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE", help="Time zone of text without an offset, such as Asia/Tehran. [default: TIME_ZONE_OF_TEXT]"
+    ),
+]
+CsvDelimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What separates the fields of CSV, such as ';' or tab. [default: CSV_DELIMITER, else told by the header]",
+    ),
+]
+CsvDecimalComma = Annotated[
+    bool | None,
+    typer.Option(
+        "--csv-decimal-comma/--no-csv-decimal-comma",
+        help="Amounts in CSV have a decimal comma and no point. [default: CSV_DECIMAL_COMMA]",
+    ),
+]
 RejectRatio = Annotated[
     float, typer.Option(min=0, max=1, help="Share of documents that may be rejected before nothing is published.")
 ]
@@ -161,6 +204,7 @@ def inspect(
     ] = None,
     collection: Collection = None,
     documents: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many documents to read.")] = 1000,
+    csv_delimiter: CsvDelimiter = None,
     as_json: Json = False,
 ) -> None:
     """Show which fields a source has, and the command that makes summaries of it.
@@ -170,7 +214,7 @@ def inspect(
     with importing():
         from jobs.commands import inspect as command
 
-    command.run(source, collection, documents, as_json)
+    command.run(source, collection, documents, csv_delimiter, as_json)
 
 
 @app.command()
@@ -192,6 +236,12 @@ def rebuild(
     amount_field: AmountField = "amount",
     time_field: TimeField = "createdAt",
     where: Where = None,
+    amount_scale: AmountScale = None,
+    amount_text: AmountText = None,
+    time_format: TimeFormat = None,
+    time_zone_of_text: TimeZoneOfText = None,
+    csv_delimiter: CsvDelimiter = None,
+    csv_decimal_comma: CsvDecimalComma = None,
     max_reject_ratio: RejectRatio = 0.0,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Go on although no document of the sources counts.")
@@ -230,11 +280,14 @@ def rebuild(
     """
     with importing():
         from jobs.commands import rebuild as command
-        from jobs.commands.reading_options import ReadingOptions
+        from jobs.commands.reading_options import FormatOptions, ReadingOptions
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
+        FormatOptions(
+            amount_scale, amount_text, time_format, time_zone_of_text, csv_delimiter, csv_decimal_comma
+        ),
     )  # fmt: skip
     command.run(
         command.Options(
@@ -266,6 +319,12 @@ def refresh(
     amount_field: AmountField = "amount",
     time_field: TimeField = "createdAt",
     where: Where = None,
+    amount_scale: AmountScale = None,
+    amount_text: AmountText = None,
+    time_format: TimeFormat = None,
+    time_zone_of_text: TimeZoneOfText = None,
+    csv_delimiter: CsvDelimiter = None,
+    csv_decimal_comma: CsvDecimalComma = None,
     max_reject_ratio: RejectRatio = 0.001,
     allow_shrink: AllowShrink = False,
     threads: Threads = None,
@@ -285,11 +344,14 @@ def refresh(
     """
     with importing():
         from jobs.commands import refresh as command
-        from jobs.commands.reading_options import ReadingOptions
+        from jobs.commands.reading_options import FormatOptions, ReadingOptions
 
     reading = ReadingOptions(
         (source,) if source else (), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
+        FormatOptions(
+            amount_scale, amount_text, time_format, time_zone_of_text, csv_delimiter, csv_decimal_comma
+        ),
     )  # fmt: skip
     command.run(command.Options(reading, updated_field, look_back, allow_shrink, store, as_json))
 
@@ -311,6 +373,12 @@ def verify(
     amount_field: AmountField = "amount",
     time_field: TimeField = "createdAt",
     where: Where = None,
+    amount_scale: AmountScale = None,
+    amount_text: AmountText = None,
+    time_format: TimeFormat = None,
+    time_zone_of_text: TimeZoneOfText = None,
+    csv_delimiter: CsvDelimiter = None,
+    csv_decimal_comma: CsvDecimalComma = None,
     max_reject_ratio: RejectRatio = 0.001,
     threads: Threads = None,
     cursors: Cursors = None,
@@ -328,11 +396,14 @@ def verify(
     """
     with importing():
         from jobs.commands import verify as command
-        from jobs.commands.reading_options import ReadingOptions
+        from jobs.commands.reading_options import FormatOptions, ReadingOptions
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
+        FormatOptions(
+            amount_scale, amount_text, time_format, time_zone_of_text, csv_delimiter, csv_decimal_comma
+        ),
     )  # fmt: skip
     command.run(command.Options(reading, first, last, look_back, repair, allow_shrink, limit, store, as_json, cluster))
 

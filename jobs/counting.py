@@ -14,10 +14,10 @@ import polars as pl
 
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
-from core.calendar.zones import rules_source
+from core.calendar.zones import rules_digest_here, rules_source
 from core.errors import ConservationBroken, NothingCounted, TooManyRejects, UsageError, WrongField
 from core.stores.runs import Counts
-from core.stores.summaries import Meaning
+from core.stores.summaries import DEFAULT_CURRENCY, Meaning, Publication
 from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.checkpoint import Checkpoint
 from jobs.daily_sums import DailySums, LocalSums, day_totals
@@ -39,6 +39,10 @@ _A_FEW: Final = 10
 """So many rejects are a few, however little was read."""
 _LEADING_REJECTS: Final = 100_000
 """After so many rejects for one reason at the beginning, reading stops: most likely a field has another name."""
+_OF_FORMATS: Final = frozenset(
+    {"amount: fraction", "amount: text", "time: text", "time: unreadable", "time: no offset"}
+)
+"""Rejects of values that options may let count."""
 _MOST_REJECTED: Final = 0.5
 """A run that allows this share of rejects does not stop early: its user expects most documents to be rejected."""
 
@@ -354,11 +358,14 @@ class Counting:
         self, counts: Counts, rejects_by_reason: Mapping[str, int], names: tuple[str, ...]
     ) -> WrongField | None:
         """The field for which most documents were rejected, or of the filters, where no document is counted."""
-        if counts.counted or counts.out_of_range or not counts.read:
+        if not counts.read or not (counts.filtered or counts.rejected):
+            return None
+        most = max(rejects_by_reason, key=lambda reason: rejects_by_reason[reason], default="")
+        if (counts.counted or counts.out_of_range) and most not in _OF_FORMATS:
             return None
         if counts.filtered > counts.rejected:
             return self.fields.wrong(self.fields.where[0][0], names)
-        role = max(rejects_by_reason, key=lambda reason: rejects_by_reason[reason]).partition(":")[0]
+        role = most.partition(":")[0]
         path = {"time": self.fields.time, "merchant": self.fields.merchant, "amount": self.fields.amount}.get(role)
         return None if path is None else self.fields.wrong(path, names)
 
@@ -377,18 +384,30 @@ def _require_distinct(sources: Sequence[Source]) -> None:
         seen.add(identity)
 
 
-def meaning_of(fields: Fields, calendar: Calendar, local_days: LocalDays) -> Meaning:
-    """What summaries mean that are counted by these."""
-    where = tuple(sorted(fields.where))
+def meaning_of(
+    fields: Fields, calendar: Calendar, local_days: LocalDays, currency: str, published: Publication | None
+) -> Meaning:
+    """What summaries mean that are counted by these.
+
+    :param currency: the unit of amounts; empty: that of what is `published`, and IRR where that has none.
+    """
+    formats = fields.formats
+    text_zone = formats.text_zone or ""
     return Meaning(
         local_days.zone_name,
         calendar.name,
         fields.merchant,
         fields.amount,
         fields.time,
-        where,
-        local_days.rules_digest(calendar),
+        tuple(sorted(fields.where)),
+        rules_digest_here(local_days.zone_name, calendar.name, text_zone),
         rules_source(),
+        currency or (published.meaning.currency if published is not None else None) or DEFAULT_CURRENCY,
+        formats.amount_scale,
+        formats.amount_text,
+        formats.time_format or "",
+        text_zone,
+        formats.csv_decimal_comma,
     )
 
 

@@ -58,7 +58,10 @@ COLUMNS: Final = (
     ExportColumn("key", pa.string(), "", "the period in the calendar of the store, such as 1403/04/04; sorts as text"),
     ExportColumn("merchant_id", pa.string(), "", "the merchant; null for all merchants together (--overall only)"),
     ExportColumn(
-        "amount", pa.int64(), "currency", "the exact sum of the amounts of its transactions; refunds lower it"
+        "amount",
+        pa.int64(),
+        "currency",
+        "the exact sum of the amounts of its transactions, in units of the scale; refunds lower it",
     ),
     ExportColumn("count", pa.int64(), "transactions", "the number of its transactions"),
     ExportColumn("period_start", _INSTANT, "", "the first instant of the period, UTC"),
@@ -77,7 +80,7 @@ class ExportRequest:
     :param overall: whether the summaries of all merchants together are written too.
     :param raw: whether cells of CSV are written that a spreadsheet would take for formulas.
     :param replace: whether what is at `out` may be replaced.
-    :param currency: the unit of the amounts.
+    :param currency: the unit of the amounts where the store does not know it; or empty.
     """
 
     out: str
@@ -89,7 +92,7 @@ class ExportRequest:
     overall: bool = False
     raw: bool = False
     replace: bool = False
-    currency: str = "IRR"
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,7 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
     """What the numbers of an export mean, for people and programs."""
     publication = scan.publication
     meaning = publication.meaning
+    currency = meaning.unit(request.currency)
     return {
         "about": "Summaries of transactions: one row a merchant and period; periods without transactions have no row.",
         "program": f"transaction-summary-service {__version__}",
@@ -227,7 +231,8 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
         "first_key": request.first_key,
         "last_key": request.last_key,
         "overall_rows": request.overall,
-        "currency": request.currency,
+        "currency": currency,
+        "scale": meaning.amount_scale,
         "calendar": meaning.calendar,
         "time_zone": meaning.time_zone,
         "time_zone_rules": meaning.zone_rules_source,
@@ -244,7 +249,7 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
             {
                 "name": column.name,
                 "type": str(column.type),
-                "unit": request.currency if column.unit == "currency" else column.unit or None,
+                "unit": currency if column.unit == "currency" else column.unit or None,
                 "nullable": column.name == "merchant_id" and request.overall,
                 "about": column.about,
             }

@@ -68,6 +68,7 @@ class Request:
     :param cluster: the Dask cluster whose workers count, ``tcp://HOST:PORT`` or ``local:N``; None: threads of this
         process.
     :param keep_checkpoint: whether they stay there when the run has published.
+    :param currency: the unit of amounts; empty: that of the store.
     """
 
     sources: tuple[str, ...]
@@ -88,6 +89,7 @@ class Request:
     checkpoint: str | None = None
     cluster: str | None = None
     keep_checkpoint: bool = False
+    currency: str = ""
 
     @property
     def is_partial(self) -> bool:
@@ -166,7 +168,8 @@ class Rebuild:
         _require_cluster(request)
         days = RequestedDays.of(request.first_key, request.last_key, self._calendar, self._local_days)
         _require_distinct(request)
-        meaning = meaning_of(request.fields, self._calendar, self._local_days)
+        published = self._stores.summaries.published()
+        meaning = meaning_of(request.fields, self._calendar, self._local_days, request.currency, published)
         self._require_allowed(request, meaning)
         checkpoint = None if request.checkpoint is None else Checkpoint(place_at(request.checkpoint), str(meaning))
         now = self._clock()
@@ -217,7 +220,8 @@ class Rebuild:
         checkpoint: Checkpoint | None,
     ) -> Counted:
         # Of some days a server gives only these, and all that have no day: they must not be too many of the few.
-        reads_some = request.is_partial and any(map(is_live, request.sources))
+        searches = request.is_partial and request.fields.times_are_dates
+        reads_some = searches and any(map(is_live, request.sources))
         counting = Counting(
             request.fields,
             days.window,
@@ -234,7 +238,7 @@ class Rebuild:
             checkpoint=checkpoint,
             cluster=request.cluster,
         )
-        window = days.window if request.is_partial else None
+        window = days.window if searches else None
         sources = (
             partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
             for one in in_background(partial(expanded, request.sources, request.remote))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Final
 
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar, Mode
@@ -32,6 +33,10 @@ from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
 
+_ALL_READ: Final = (
+    "with --time-format a server cannot search by time, so that the whole collection was read, not only the latest days"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
@@ -49,6 +54,7 @@ class RefreshRequest:
     :param max_quarantine_bytes: how large the file of rejects may get.
     :param threads: decoding threads.
     :param command: what the ledger calls the run.
+    :param currency: the unit of amounts; empty: that of the store.
     """
 
     url: str
@@ -62,6 +68,7 @@ class RefreshRequest:
     live: LiveOptions = field(default_factory=LiveOptions)
     max_quarantine_bytes: int = QUARANTINE_BYTES
     command: str = "refresh"
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,8 @@ class Refresh:
         :raises WouldShrink: days would lose too many transactions.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
-        meaning = meaning_of(request.fields, self._calendar, self._local_days)
+        published = self._stores.summaries.published()
+        meaning = meaning_of(request.fields, self._calendar, self._local_days, request.currency, published)
         self._published(meaning)
         now = self._clock()
         draft = Run(
@@ -131,7 +139,7 @@ class Refresh:
                 plan = self._plan(request, collection, before, keeper)
                 counted = self._count(request, collection, before, plan, keeper, watcher)
                 watcher.phase("checking")
-                retention = self._retention(request, collection, before, counted)
+                retention = self._retention(request, collection, before, counted, plan)
                 change = self._change(before, counted, plan, retention)
             warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.kept, change.lost))
             complete_days = self._complete_days(before, plan, change, keeper.run)
@@ -153,6 +161,9 @@ class Refresh:
         earlier = [run for run in self._stores.runs.recent(RUNS_LOOKED_AT) if run.id != keeper.run.id]
         begin_day = None if before is None else planner.begin_day(before, earlier, keeper.run.started_at_ms)
         warnings = _another_source(collection, earlier)
+        if begin_day is not None and not request.fields.times_are_dates:
+            begin_day = None
+            warnings = (*warnings, _ALL_READ)
         if begin_day is None:
             keeper.update(sources=(collection.name,), warnings=warnings)
             return None
@@ -203,7 +214,12 @@ class Refresh:
         return Window(*named, *named)
 
     def _retention(
-        self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, counted: Counted
+        self,
+        request: RefreshRequest,
+        collection: LiveCollection,
+        before: Publication | None,
+        counted: Counted,
+        plan: Plan | None,
     ) -> Retention:
         """What protects published days whose documents may have been purged.
 
@@ -213,6 +229,8 @@ class Refresh:
         # Asked after the days were read: what was purged meanwhile is then older than the oldest document.
         @cache
         def oldest_day() -> int | None:
+            if plan is None and not request.fields.times_are_dates:
+                return counted.oldest_day  # of all documents
             oldest_ms = in_background(partial(collection.oldest_counted_ms, request.fields, self._ever()))
             return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
 

@@ -70,6 +70,7 @@ class VerifyRequest:
     :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
     :param cluster: as for a rebuild.
     :param command: what the ledger calls the run that repairs.
+    :param currency: the unit of amounts; empty: that of the store.
     """
 
     sources: tuple[str, ...]
@@ -87,6 +88,7 @@ class VerifyRequest:
     max_quarantine_bytes: int = QUARANTINE_BYTES
     cluster: str | None = None
     command: str = "verify"
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ class Verify:
         :raises UsageError: standard input would have to be read again, as some day has fewer transactions than before.
         :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
         """
-        meaning = meaning_of(request.fields, self._calendar, self._local_days)
+        known = self._stores.summaries.published()
+        meaning = meaning_of(request.fields, self._calendar, self._local_days, request.currency, known)
         published = self._published(meaning)
         days = self._days(request, published)
         draft = self._draft(request, meaning, days)
@@ -284,7 +287,7 @@ class Verify:
 
     def _sources(self, request: VerifyRequest, days: RequestedDays) -> Iterator[Callable[[], Source]]:
         # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
-        window = None if days.first_key is None else days.window
+        window = days.window if _searches(request, days) else None
         for one in in_background(partial(expanded, request.sources, request.remote)):
             yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
 
@@ -296,7 +299,7 @@ class Verify:
         note: Callable[..., None],
         progress: Callable[[Progress], None],
     ) -> Counting:
-        reads_some = days.first_key is not None and any(map(is_live, request.sources))
+        reads_some = _searches(request, days) and any(map(is_live, request.sources))
         return Counting(
             request.fields,
             days.window,
@@ -323,8 +326,9 @@ class Verify:
 
         @cache
         def oldest_day() -> int | None:
-            found = [self._oldest_live_day(url, request, days) for url in request.sources if is_live(url)]
-            files = [argument for argument in request.sources if not is_live(argument)]
+            searched = [one for one in request.sources if is_live(one) and request.fields.times_are_dates]
+            found = [self._oldest_live_day(url, request, days) for url in searched]
+            files = [one for one in request.sources if one not in searched]
             if files:
                 found.append(counted.oldest_day)
             if files and counted.counts.out_of_range:
@@ -434,6 +438,11 @@ def _require_readable_again(files: Sequence[str]) -> None:
             "it has older documents",
             "Save it to a file first, and verify that.",
         )
+
+
+def _searches(request: VerifyRequest, days: RequestedDays) -> bool:
+    """Whether of live collections only the days wanted are read."""
+    return days.first_key is not None and request.fields.times_are_dates
 
 
 def _unnoted(**_: object) -> None:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from core.calendar.days import LocalDays
+from jobs.decode.formats import Formats
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.partitions import Plan, count_partition
@@ -24,13 +25,17 @@ from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
 
 _SAMPLE: Final = Sample(transactions=10_000, merchants=2_000)
+_COLUMNS: Final = "sample-False.parquet"
+_WITH_DECIMALS: Final = Fields(amount="doubles", formats=Formats(amount_scale=2))
 _ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
 
 
 def warm() -> list[str]:
     """Compile what is not compiled yet; the forms of sources that were read for it."""
     with TemporaryDirectory() as folder:
-        return list(dict.fromkeys(_read(path) for path in _exports(Path(folder))))
+        forms = [_read(path, Fields()) for path in _exports(Path(folder))]
+        _read(Path(folder) / _COLUMNS, _WITH_DECIMALS)
+        return list(dict.fromkeys(forms))
 
 
 def _exports(folder: Path) -> Iterator[Path]:
@@ -67,12 +72,13 @@ def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int
     raw: list[bytes | None] = [Decimal128(str(amount)).bid for amount in amounts]
     decimals = pa.array([None, *raw[1:]] if has_null else raw, pa.binary(16))
     instants = pa.array([datetime.fromisoformat(time) for time in times], pa.timestamp("ms", "UTC"))
-    pq.write_table(pa.table([merchants, decimals, instants], names), path)
+    doubles = pa.array([amount / 4 for amount in amounts])
+    pq.write_table(pa.table([merchants, decimals, instants, doubles], [*names, _WITH_DECIMALS.amount]), path)
 
 
-def _read(path: Path) -> str:
-    source = open_source(str(path), Fields(), None)
-    plan = Plan(Reading(Fields(), _ALL), LocalDays("Asia/Tehran"), Limits(0))
+def _read(path: Path, fields: Fields) -> str:
+    source = open_source(str(path), fields, None)
+    plan = Plan(Reading(fields, _ALL), LocalDays("Asia/Tehran"), Limits(0))
     for partition in source.partitions:
         failure = count_partition(partition, plan).failure
         if failure is not None:

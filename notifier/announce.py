@@ -21,8 +21,6 @@ from notifier.wording import PeriodTotals, write
 _RUNS_LOOKED_AT: Final = 100
 _MADE_AT_ONCE: Final = 3_000  # some twenty seconds of durable writes; a task may not take for ever
 _MEASURES: Final[tuple[Measure, ...]] = ("amount", "count")
-_SCALE: Final = 0
-"""Decimals of amounts: those of the store, once it has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Announcer:
     :param settling_s: how long after the end of a period a run must have begun at the earliest that has read it.
     :param not_after_s: a period that ended longer ago is not told of: a rebuild of years sends nothing, and neither do
         gateways that work again after days.
-    :param currency: the unit of amounts.
+    :param currency: the unit of amounts where the store does not know it; or empty.
     :param clock: milliseconds since 1970 UTC.
     :param at_most: how many notifications one run makes; the next goes on.
     """
@@ -197,11 +195,13 @@ class Announcer:
             end_ms=ended.end_ms,
             amount=amounts[0].value if amounts else 0,
             count=counts[0].value if counts else 0,
-            currency=self._currency,
-            scale=_SCALE,
+            currency=publication.meaning.unit(self._currency),
+            scale=publication.meaning.amount_scale,
         )
         label = calendar_named(publication.meaning.calendar).label(period, subscription.locale)
-        shown = PeriodTotals(totals.mode, merchant_id, label, totals.amount, totals.count, totals.currency)
+        shown = PeriodTotals(
+            totals.mode, merchant_id, label, totals.amount, totals.count, totals.currency, totals.scale
+        )
         return _Written(*write(shown, subscription.locale), totals)
 
 

@@ -9,9 +9,10 @@ from typing import Final
 
 from core.calendar.digits import persian_digits
 from core.calendar.periods import Locale, Mode
+from core.money import grouped
 
-_PERSIAN_SEPARATOR: Final = "\u066c"
-_PERSIAN_MINUS: Final = "\u200e\u2212"  # the mark keeps the sign at the left of the number in a line of Persian
+# The mark before the minus keeps it at the left of the number in a line of Persian.
+_PERSIAN_MARKS: Final = str.maketrans({",": "\u066c", ".": "\u066b", "-": "\u200e\u2212"})
 _PERSIAN_CURRENCIES: Final[Mapping[str, str]] = {"IRR": "ریال", "IRT": "تومان"}
 _LONGEST_NAME: Final = 100
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
@@ -28,7 +29,7 @@ class PeriodTotals:
 
     :param merchant_id: whose, or None: of all merchants together.
     :param label: what people call the period, in the language of the message.
-    :param amount: in the unit `currency`.
+    :param amount: in the unit `currency`, or where `scale` is not 0 in units of so many decimal places.
     """
 
     mode: Mode
@@ -37,6 +38,7 @@ class PeriodTotals:
     amount: int
     count: int
     currency: str
+    scale: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def write(totals: PeriodTotals, locale: Locale) -> tuple[str, str]:
         whose = template.merchant.format(name=shown(totals.merchant_id, locale))
     body = template.body(totals.count).format(
         label=totals.label,
-        amount=separated(totals.amount, locale),
+        amount=separated(totals.amount, locale, totals.scale),
         currency=_PERSIAN_CURRENCIES.get(totals.currency, totals.currency) if locale == "fa" else totals.currency,
         count=separated(totals.count, locale),
     )
@@ -117,13 +119,15 @@ def shown(name: str, locale: Locale) -> str:
     return f"{_ISOLATE}{plain}{_END_OF_ISOLATE}"
 
 
-def separated(number: int, locale: Locale) -> str:
+def separated(number: int, locale: Locale, scale: int = 0) -> str:
     """`number` in groups of three digits, in the digits of `locale`.
+
+    :param scale: how many of its digits are decimals.
 
     >>> separated(-1234567, "fa")
     '\u200e−۱٬۲۳۴٬۵۶۷'
+    >>> separated(-1234567, "fa", scale=2)
+    '\u200e−۱۲٬۳۴۵٫۶۷'
     """
-    text = f"{number:,}"
-    if locale == "en":
-        return text
-    return persian_digits(text.replace(",", _PERSIAN_SEPARATOR).replace("-", _PERSIAN_MINUS))
+    text = grouped(number, scale)
+    return text if locale == "en" else persian_digits(text.translate(_PERSIAN_MARKS))

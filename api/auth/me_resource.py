@@ -13,6 +13,7 @@ from api.summaries.current_publication import CurrentPublication
 from core.calendar import Mode
 from core.calendar.solar import gregorian_date
 from core.instants import iso_instant
+from core.stores.summaries import DEFAULT_CURRENCY
 
 
 class MeResource:
@@ -20,7 +21,7 @@ class MeResource:
 
     :param current: what is published.
     :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.
-    :param currency: the unit of amounts.
+    :param currency: the unit of amounts where nothing is published, or the store does not know it; or empty.
     """
 
     def __init__(self, current: CurrentPublication, *, calendar: str, time_zone: str, currency: str) -> None:
@@ -46,7 +47,8 @@ class MeResource:
                 merchants=sorted(caller.merchants),
                 calendar=meaning.calendar if meaning else self._calendar,
                 time_zone=meaning.time_zone if meaning else self._time_zone,
-                currency=self._currency,
+                currency=meaning.unit(self._currency) if meaning else self._currency or DEFAULT_CURRENCY,
+                scale=meaning.amount_scale if meaning else 0,
                 published=None if published is None else _published_days(published),
             ),
         )

@@ -70,6 +70,7 @@ export function csvAddress(state, merchant, points, language) {
     ...range,
     locale: language,
     format: "csv",
+    unit: state.type === "amount" ? "major" : null,
     bom: 1,
   });
 }

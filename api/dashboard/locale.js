@@ -19,13 +19,15 @@ export class Locale {
    * @param {"en" | "fa"} language
    * @param {string} currency the code of the unit of amounts
    * @param {string} timeZone IANA name
+   * @param {number} scale how many decimal places amounts have
    */
-  constructor(language, currency, timeZone) {
+  constructor(language, currency, timeZone, scale) {
     const tag = TAGS[language];
     this.language = language;
     this.rtl = language === "fa";
     this.messages = MESSAGES[language];
     this.currency = this.messages.currencies[currency] ?? currency;
+    this.scale = scale;
     this.numbers = new Intl.NumberFormat(tag);
     this.rounded = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 1 });
     this.percents = new Intl.NumberFormat(tag, {
@@ -68,9 +70,19 @@ export class Locale {
     return this.numbers.format(value);
   }
 
+  /** A value of that type without its unit; an amount in major units, with all its decimals. @param {bigint} value */
+  exact(value, type) {
+    if (type !== "amount" || this.scale === 0) return this.integer(value);
+    const one = 10n ** BigInt(this.scale);
+    const size = value < 0n ? -value : value;
+    const sign = value < 0n ? this.integer(-1n).replace(this.integer(1n), "") : "";
+    const decimals = String(size % one).padStart(this.scale, "0");
+    return `${sign}${this.integer(size / one)}${this.rtl ? "٫" : "."}${this.digits(decimals)}`;
+  }
+
   /** Short, for axes only. @param {number} value */
-  compact(value) {
-    return this.rounded.format(value);
+  compact(value, type) {
+    return this.rounded.format(type === "amount" ? value / 10 ** this.scale : value);
   }
 
   /** @param {bigint} permille with its sign */
@@ -100,7 +112,7 @@ export class Locale {
 
   /** An exact value with its unit. @param {bigint} value */
   figure(value, type) {
-    return type === "amount" ? `${this.integer(value)} ${this.currency}` : this.integer(value);
+    return type === "amount" ? `${this.exact(value, type)} ${this.currency}` : this.exact(value, type);
   }
 
   /** What is measured: the amount with its unit, or the count. */

@@ -52,7 +52,7 @@ function list({ merchants, total }, type, chosen, whole, locale, onChoose) {
     // Drawn only; the exact value stands beside it.
     bar.style.inlineSize = `${Math.max(0, (Number(one[type]) / Number(most)) * 100)}%`;
     const name = h("span", { class: "bar-name", dir: "auto" }, one.merchant_id);
-    const value = h("span", { class: "bar-value" }, locale.integer(one[type]));
+    const value = h("span", { class: "bar-value" }, locale.exact(one[type], type));
     const attributes = {
       type: "button",
       class: "bar-row",

@@ -17,7 +17,7 @@ import { Tools } from "./tools.js";
 /** How soon to look again: while a message is under way, and otherwise. */
 const UNDER_WAY_MS = 3_000;
 const QUIET_MS = 20_000;
-const UNKNOWN = { currency: "IRR", time_zone: "UTC" };
+const UNKNOWN = { currency: "IRR", scale: 0, time_zone: "UTC" };
 
 const keyKind = { name: "notificationsKey", button: "keyEnter", again: false };
 const NOTICES = {
@@ -76,8 +76,8 @@ export class NotificationsPage {
 
   /** Use the language of the page, also for what is shown already. */
   speak() {
-    const { currency, time_zone: timeZone } = this.me ?? UNKNOWN;
-    this.locale = new Locale(language(), currency, timeZone);
+    const { currency, scale, time_zone: timeZone } = this.me ?? UNKNOWN;
+    this.locale = new Locale(language(), currency, timeZone, Number(scale));
     translate(this.locale);
     this.tools.show(this.locale, this.me);
     if (this.me) this.locale.useCalendar(this.me.calendar);

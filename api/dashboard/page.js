@@ -18,7 +18,7 @@ import { showStatus } from "./statuspanel.js";
 import { Tools } from "./tools.js";
 
 const LOOK_MS = 15_000;
-const UNKNOWN = { currency: "IRR", time_zone: "UTC" };
+const UNKNOWN = { currency: "IRR", scale: 0, time_zone: "UTC" };
 
 export class Page {
   constructor() {
@@ -57,8 +57,8 @@ export class Page {
 
   /** Use the language of the page and the meaning of figures, as far as they are known. */
   speak() {
-    const { currency, time_zone: timeZone } = this.me ?? UNKNOWN;
-    this.locale = new Locale(language(), currency, timeZone);
+    const { currency, scale, time_zone: timeZone } = this.me ?? UNKNOWN;
+    this.locale = new Locale(language(), currency, timeZone, Number(scale));
     translate(this.locale);
     this.tools.show(this.locale, this.me);
     if (this.me) this.locale.useCalendar(this.me.calendar);

@@ -37,7 +37,7 @@ export class SeriesPanel {
         ),
     );
     const heads = [locale.t("period"), locale.measure(state.type)];
-    const figure = ({ value }) => locale.integer(value);
+    const figure = ({ value }) => locale.exact(value, state.type);
     const rows = points.map((point, at) =>
       before ? [point.label, figure(point), before[at].label, figure(before[at])] : [point.label, figure(point)],
     );
@@ -69,7 +69,7 @@ export class DaysPanel {
   show(report, state, days, locale, choose) {
     byId("days-title").textContent = locale.t("days");
     byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${span(report.days, locale)}`;
-    const rows = report.days.map(({ label, value }) => [label, locale.integer(value)]);
+    const rows = report.days.map(({ label, value }) => [label, locale.exact(value, state.type)]);
     this.table.show(locale.t("days"), [locale.t("date"), locale.measure(state.type)], rows, locale);
     this.map.show(report, state, days, locale, choose);
   }

@@ -51,7 +51,7 @@ export class SeriesChart {
       defaultStyle: false,
       tooltip: false,
       renderer: "svg",
-      expressionFunctions: { compact: (value) => locale.isolated(locale.compact(value)) },
+      expressionFunctions: { compact: (value) => locale.isolated(locale.compact(value, figures.state.type)) },
     });
     if (turn !== this.latest) {
       view.finalize();
@@ -82,8 +82,8 @@ export class SeriesChart {
       figure: locale.measure(state.type),
       from: points[0].label,
       to: points.at(-1).label,
-      total: locale.integer(total),
-      best: locale.integer(best.value),
+      total: locale.exact(total, state.type),
+      best: locale.exact(best.value, state.type),
       bestLabel: best.label,
     });
   }

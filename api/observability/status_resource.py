@@ -24,11 +24,13 @@ class StatusResource:
 
     :param condition: reads that of the summaries.
     :param clock: milliseconds since 1970 UTC.
+    :param currency: the unit of amounts where the store does not know it; or empty.
     """
 
-    def __init__(self, condition: Callable[[], Condition], clock: Clock) -> None:
+    def __init__(self, condition: Callable[[], Condition], clock: Clock, currency: str) -> None:
         self._condition = condition
         self._clock = clock
+        self._currency = currency
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The published state, its age, the schedule, rejects, conservation, warnings, failures, the run under way."""
@@ -77,6 +79,8 @@ class StatusResource:
             summaries=publication.rows,
             total_amount=publication.total_amount,
             total_count=publication.total_count,
+            currency=publication.meaning.unit(self._currency),
+            scale=publication.meaning.amount_scale,
             calendar=publication.meaning.calendar,
             time_zone=publication.meaning.time_zone,
             zone_rules=publication.meaning.zone_rules,

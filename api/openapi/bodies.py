@@ -5,7 +5,7 @@ Bodies of requests are in `api.notifications.payloads`, the document of a failur
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, with_config
 from pydantic.json_schema import SkipJsonSchema
@@ -24,6 +24,8 @@ Exact = int
 """An integer that may exceed 64 bits, and so has no format."""
 Digits = Annotated[str, Field(pattern="^-?[0-9]+$")]
 """An exact integer as text, with `values=string`."""
+Decimal = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+"""An exact value as text: digits with `values=string`, and in major units with `unit=major`."""
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """A time in UTC as RFC 3339 text, as `core.instants` writes it."""
 NextCursor = Annotated[
@@ -51,6 +53,11 @@ class Body(BaseModel):
         return self.model_dump_json(exclude_unset=True).encode()
 
 
+_CURRENCY: Final = "The currency of amounts, an ISO 4217 code."
+_SCALE: Final = (
+    "The decimal places of amounts, which are integers in units of the last one: with 2, 123450 is 1,234.50."
+)
+
 # Points and merchants come in thousands, and are dictionaries: models would take three times as long to write.
 
 
@@ -62,10 +69,11 @@ class Point(TypedDict):
         str, Field(description="The period: `1403/04/04` (day), `1403/W15` (week) or `1403/04` (month). ASCII digits.")
     ]
     value: Annotated[
-        Int64 | Digits,
+        Int64 | Decimal,
         Field(
-            description="With `type=amount` the sum of amounts, in the unit of the source and the `currency` of "
-            "`/api/me`; with `type=count` the number of transactions. Exact; text with `values=string`."
+            description="With `type=amount` the sum of amounts, in the `currency` of `/api/me` and in units of its "
+            "`scale`; with `type=count` the number of transactions. Exact. Text with `values=string`, and with "
+            "`unit=major` in major units."
         ),
     ]
     merchant_id: NotRequired[
@@ -109,8 +117,8 @@ class Merchant(TypedDict):
     amount: Annotated[
         Exact | Digits,
         Field(
-            description="The sum of amounts in the periods requested, in the unit of the source and the `currency` of "
-            "`/api/me`. Exact; may exceed 64 bits; text with `values=string`."
+            description="The sum of amounts in the periods requested, in the `currency` of `/api/me` and in units of "
+            "its `scale`. Exact; may exceed 64 bits; text with `values=string`."
         ),
     ]
     count: Annotated[
@@ -161,7 +169,8 @@ class Me(Body):
     )
     calendar: CalendarName = Field(description="The calendar of the keys of periods.")
     time_zone: str = Field(description="The IANA time zone in which days begin and end.")
-    currency: str = Field(description="The currency of amounts, an ISO 4217 code.")
+    currency: str = Field(description=_CURRENCY)
+    scale: int = Field(ge=0, le=9, description=_SCALE)
     published: PublishedDays | None = Field(description="The published summaries; null before the first publication.")
 
 
@@ -188,10 +197,11 @@ class PublishedState(_Publication):
     age_s: float = Field(ge=0, description="Seconds since `as_of`.")
     summaries: Int64 = Field(ge=0, description="The number of summary rows: days, weeks and months of all merchants.")
     total_amount: Exact = Field(
-        description="The sum of all amounts, in the unit of the source and the `currency` of `/api/me`. Exact; may "
-        "exceed 64 bits."
+        description="The sum of all amounts, in the `currency` and in units of the `scale`. Exact; may exceed 64 bits."
     )
     total_count: Int64 = Field(ge=0, description="The number of all transactions counted.")
+    currency: str = Field(description=_CURRENCY)
+    scale: int = Field(ge=0, le=9, description=_SCALE)
     calendar: CalendarName = Field(description="The calendar of the keys of periods.")
     time_zone: str = Field(description="The IANA time zone in which days begin and end.")
     zone_rules: str | None = Field(

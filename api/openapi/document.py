@@ -36,7 +36,8 @@ does; `OPTIONS` lists the methods of a path in `Allow`.
 page about it. What is not valid HTTP is refused with 400, 408, 414 or 431 and the type \
 `/problems/bad-request`.
 
-**Units.** Amounts are integers in the unit of the source, in the `currency` that `/api/me` names. Times are RFC 3339 \
+**Units.** Amounts are integers in the `currency` that `/api/me` names, in units of its last decimal place: with a \
+`scale` of 2, 123450 is 1,234.50. Summaries have them as exact decimal strings with `unit=major`. Times are RFC 3339 \
 in UTC. Fields whose name ends with `_s` are seconds."""
 _KEYS: Final = """\
 A key that the operator created with `python -m api keys add`, sent as `Authorization: Bearer KEY`. Its scopes: \

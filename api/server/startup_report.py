@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from api.server.address import Address
-from core.errors import StoreError, StoreMissing
+from core.errors import SettingsError, StoreError, StoreMissing
 from core.settings import Settings
 from core.stores import open_stores, wall_clock_ms
+from core.stores.summaries import Meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class StartupReport:
 def startup_report(settings: Settings) -> StartupReport:
     """What the store that `settings` name holds; nothing is made where nothing is.
 
-    :raises SettingsError: ``STORE_URL`` names no store.
+    :raises SettingsError: ``STORE_URL`` names no store; or ``CURRENCY`` or ``AMOUNT_SCALE`` are not those of the store.
     """
     has_keys: bool | None = None
     store, is_open = _without_password(settings.store_url), settings.api_access == "open-loopback"
@@ -58,6 +59,8 @@ def startup_report(settings: Settings) -> StartupReport:
         with open_stores(settings.store_url, timeout_s=settings.api_store_timeout_s, create=False) as stores:
             has_keys = any(key.is_valid(wall_clock_ms()) for key in stores.keys.all())
             published = stores.summaries.published()
+        if published is not None:
+            _require_same_unit(settings, published.meaning)
     except StoreMissing as error:
         return StartupReport(store, "nothing was built there yet", error.hint, is_open, False)
     except StoreError as error:
@@ -67,6 +70,19 @@ def startup_report(settings: Settings) -> StartupReport:
     else:
         state, hint = f"{published.rows:,} summaries of {published.first_day_key} to {published.last_day_key}", ""
     return StartupReport(store, state, hint, is_open, has_keys)
+
+
+def _require_same_unit(settings: Settings, meaning: Meaning) -> None:
+    differing = []
+    if settings.currency and meaning.currency not in (None, settings.currency):
+        differing.append(f"CURRENCY is {settings.currency}, and amounts in the store are in {meaning.currency}")
+    if settings.amount_scale and int(settings.amount_scale) != meaning.amount_scale:
+        places = f"{meaning.amount_scale} decimal places"
+        differing.append(f"AMOUNT_SCALE is {settings.amount_scale}, and amounts in the store have {places}")
+    if differing:
+        raise SettingsError(
+            "; ".join(differing), "Unset the variable: the store says it. Or replace all that it holds with rebuild."
+        )
 
 
 def _without_password(store_url: str) -> str:

@@ -38,6 +38,7 @@ from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
 from core.csv_cells import safe_cell
 from core.instants import iso_instant
+from core.money import major
 from core.stores import Stores
 from core.stores.summaries import Measure, MerchantPoint, SeriesPoint
 
@@ -55,7 +56,7 @@ class SummaryParameters(Parameters):
 
     mode: Mode = Field(description="The length of the periods.")
     type: bodies.Measure = Field(
-        description="`amount`: the sum of amounts, in the unit of the source. `count`: the number of transactions."
+        description="`amount`: the sum of amounts, in the `currency` of `/api/me`. `count`: the number of transactions."
     )
     merchant_id: list[Annotated[str, Field(min_length=1)]] | None = Field(
         default=None,
@@ -113,6 +114,11 @@ class SummaryParameters(Parameters):
         default=None, description="Adds the name of the period in Persian (`fa`) or English (`en`) as `label`."
     )
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
+    unit: Literal["minor", "major"] = Field(
+        default="minor",
+        description="The unit of amounts. `minor`: integers in units of the `scale` of `/api/me`. `major`: exact "
+        "decimal strings, such as `1234.50`.",
+    )
     bom: Literal["1"] | None = Field(
         default=None,
         description="Begins CSV with the UTF-8 byte order mark. Excel needs it to read Persian labels.",
@@ -130,6 +136,7 @@ class SeriesQuery:
     :param with_periods: whether points have ``start``, ``end`` and ``complete``.
     :param only_complete: whether points of periods that are not complete are left out.
     :param as_text: whether values are text.
+    :param in_major: whether amounts are text in major units.
     :param after: the merchant (empty unless `grouped`) and key that the page before ended with; None for the first
         page.
     """
@@ -148,13 +155,15 @@ class SeriesQuery:
     with_periods: bool = False
     only_complete: bool = False
     as_text: bool = False
+    in_major: bool = False
     after: tuple[str, str] | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether the answer is one series as the store has it, whole and in JSON, as it nearly always is."""
         changed = self.grouped or self.filled or self.limit or self.locale or self.after
-        return self.format == "json" and not (changed or self.with_periods or self.only_complete or self.as_text)
+        is_bare = not (self.with_periods or self.only_complete or self.as_text or self.in_major)
+        return self.format == "json" and is_bare and not changed
 
 
 class SummaryResource:
@@ -231,7 +240,10 @@ def read_query(
         with_periods=parameters.include is not None,
         only_complete=parameters.complete is not None,
         as_text=parameters.values is not None,
+        in_major=parameters.unit == "major",
     )
+    if query.in_major and query.measure != "amount":
+        findings.add("unit", "is of amounts only; add type=amount")
     if query.bom and query.format != "csv":
         findings.add("bom", BOM_WITHOUT_CSV)
     if parameters.cursor is not None:
@@ -356,7 +368,11 @@ def _columns(
         if query.format == "csv":
             columns["merchant_id"] = [safe_cell(merchant_id) for merchant_id in columns["merchant_id"]]
     columns["key"] = keys = [point.key for point in points]
-    columns["value"] = [str(point.value) if query.as_text else point.value for point in points]
+    scale = published.publication.meaning.amount_scale
+    if query.in_major:
+        columns["value"] = [major(point.value, scale) for point in points]
+    else:
+        columns["value"] = [str(point.value) if query.as_text else point.value for point in points]
     if query.locale is None and not query.with_periods:
         return columns
     periods = {key: calendar.parse(query.mode, key) for key in set(keys)}
@@ -403,6 +419,7 @@ def _address(query: SeriesQuery, published: Published, last: SeriesPoint | Merch
         "locale": query.locale,
         "format": query.format if query.format != "json" else None,
         "bom": "1" if query.bom else None,
+        "unit": "major" if query.in_major else None,
         "cursor": cursor_after(position, published.version, replace(query, after=None)),
     }
     given = {name: value for name, value in parameters.items() if value is not None}

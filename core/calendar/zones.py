@@ -46,6 +46,15 @@ def zone_named(name: str) -> ZoneInfo:
         raise ZoneInfoNotFoundError(f"No time zone found with key {name}") from error
 
 
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
+    try:
+        zone_named(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def rules_source() -> str:
     """Where `zone_named` finds rules, for people: ``tzdata 2026.6``, or the folders of ``PYTHONTZPATH``."""
     if path := os.environ.get("PYTHONTZPATH"):
@@ -78,10 +87,18 @@ def _digest(zone: ZoneInfo, first_s: int, last_s: int) -> str:
 
 
 @cache
-def rules_digest_here(zone_name: str, calendar_name: str) -> str | None:
-    """`rules_digest` by the rules that this process has; None when it knows no such zone."""
+def rules_digest_here(zone_name: str, calendar_name: str, other_zone_name: str = "") -> str | None:
+    """`rules_digest` by the rules that this process has; None when it knows no such zone.
+
+    :param other_zone_name: another zone whose rules matter, which may be the same; empty: there is none.
+    """
     try:
-        return rules_digest(zone_named(zone_name), calendar_named(calendar_name))
+        calendar = calendar_named(calendar_name)
+        digest = rules_digest(zone_named(zone_name), calendar)
+        if other_zone_name in ("", zone_name):
+            return digest
+        other = rules_digest(zone_named(other_zone_name), calendar)
+        return hashlib.sha256(f"{digest} {other}".encode("ascii")).hexdigest()
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 

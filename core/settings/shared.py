@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from core.calendar.zones import zone_named
+from core.calendar.zones import is_zone
 from core.settings.forms import Form
 
 
@@ -25,8 +24,15 @@ class SharedSettings(BaseSettings):
     calendar: Literal["jalali", "gregorian"] = Field(
         default="jalali", description="Calendar that names days, weeks and months."
     )
-    currency: Annotated[str, Form("1 to 16 letters, such as IRR", r"[^\W\d_]{1,16}")] = Field(
-        default="IRR", description="ISO 4217 code of the unit of amounts, for display only."
+    currency: Annotated[str, Form("1 to 16 letters, such as IRR; or empty", r"([^\W\d_]{1,16})?")] = Field(
+        default="",
+        description="ISO 4217 code of the unit of amounts. It is kept with the store: empty means that of the store, "
+        "and IRR for a new one; another than that of the store is refused.",
+    )
+    amount_scale: Annotated[str, Form("0 to 9, or empty", r"[0-9]?")] = Field(
+        default="",
+        description="Decimal places of amounts, which are counted in units of the last place, such as 2 for cents. It "
+        "is kept with the store; empty means 0 for runs, and that of the store for servers.",
     )
     quarantine_dir: Annotated[Path, Form("the path of a folder", r".+")] = Field(
         default=Path("quarantine"), description="Folder for the files of rejected documents."
@@ -49,8 +55,6 @@ class SharedSettings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        try:
-            zone_named(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("it must be an IANA time zone such as Asia/Tehran") from error
+        if not is_zone(name):
+            raise ValueError("it must be an IANA time zone such as Asia/Tehran")
         return name

@@ -87,4 +87,4 @@ def zone_rules_agree(meaning: Meaning) -> bool | None:
     """
     if meaning.zone_rules is None:
         return None
-    return meaning.zone_rules == rules_digest_here(meaning.time_zone, meaning.calendar)
+    return meaning.zone_rules == rules_digest_here(meaning.time_zone, meaning.calendar, meaning.text_zone)

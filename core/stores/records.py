@@ -174,6 +174,12 @@ def _meaning_to_record(meaning: Meaning) -> Record:
         "where_filters": [{"field": field, "value": value} for field, value in meaning.where],
         "zone_rules": meaning.zone_rules,
         "zone_rules_source": meaning.zone_rules_source,
+        "currency": meaning.currency,
+        "amount_scale": meaning.amount_scale,
+        "amount_text": int(meaning.amount_text),
+        "time_format": meaning.time_format,
+        "text_zone": meaning.text_zone,
+        "csv_decimal_comma": int(meaning.csv_decimal_comma),
     }
 
 
@@ -187,6 +193,12 @@ def _meaning_from_record(record: Record) -> Meaning:
         where=tuple((item["field"], item["value"]) for item in record["where_filters"]),
         zone_rules=record.get("zone_rules"),
         zone_rules_source=record.get("zone_rules_source"),
+        currency=record.get("currency"),
+        amount_scale=record.get("amount_scale", 0),
+        amount_text=bool(record.get("amount_text", 0)),
+        time_format=record.get("time_format", ""),
+        text_zone=record.get("text_zone", ""),
+        csv_decimal_comma=bool(record.get("csv_decimal_comma", 0)),
     )
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Measure = Literal["amount", "count"]
 """What a series shows: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
 
+DEFAULT_CURRENCY: Final = "IRR"
+"""The unit of amounts where neither a setting nor the store names one."""
+
 SUMMARY_COLUMNS: Final = ("mode", "key", "merchant_id", "amount", "count", "period_start", "period_end")
 """The columns of a frame of summaries, in this order.
 
@@ -40,8 +43,15 @@ class Meaning:
     :param calendar: ``jalali`` or ``gregorian``.
     :param merchant_field: path of the merchant in a raw document; likewise `amount_field` and `time_field`.
     :param where: equality filters as (field path, value) pairs, sorted.
-    :param zone_rules: digest of the rules of the time zone, see `core.calendar.zones.rules_digest`.
+    :param zone_rules: digest of the rules of the time zone, see `core.calendar.zones.rules_digest`, and of those of
+        `text_zone` where that is another.
     :param zone_rules_source: where these rules came from, such as ``tzdata 2026.6``; for people, never compared.
+    :param currency: code of the unit of amounts, such as ``IRR``.
+    :param amount_scale: how many decimal places amounts have; sums are in units of the last place.
+    :param amount_text: whether text was an amount too.
+    :param time_format: what text and numbers were times, as ``--time-format`` says it; empty: none.
+    :param text_zone: IANA name of the time zone of text without an offset; empty: such text was rejected.
+    :param csv_decimal_comma: whether amounts in CSV had a decimal comma.
     """
 
     time_zone: str
@@ -52,17 +62,23 @@ class Meaning:
     where: tuple[tuple[str, str], ...] = ()
     zone_rules: str | None = None
     zone_rules_source: str | None = field(default=None, compare=False)
+    currency: str | None = None
+    amount_scale: int = 0
+    amount_text: bool = False
+    time_format: str = ""
+    text_zone: str = ""
+    csv_decimal_comma: bool = False
 
     def differing(self, other: Meaning) -> list[str]:
         """The names of the parts in which `other` is known to differ.
 
-        The rules are not among them where zone or calendar differ: they are then those of another zone or other days.
+        The rules are not among them where a zone or the calendar differ: they are those of others then.
         """
         parts = (
             (part.name, getattr(self, part.name), getattr(other, part.name)) for part in fields(self) if part.compare
         )
         names = [name for name, mine, its in parts if mine != its and None not in (mine, its)]
-        if not {"time_zone", "calendar"}.isdisjoint(names):
+        if not {"time_zone", "calendar", "text_zone"}.isdisjoint(names):
             return [name for name in names if name != "zone_rules"]
         return names
 
@@ -85,7 +101,7 @@ class Meaning:
     def _difference(self, name: str, other: Meaning) -> str:
         if name == "zone_rules":
             return (
-                f"the rules of the time zone {self.time_zone} are those of {other.rules_words()} in the store and "
+                f"the rules of the time zone {self.zones_words()} are those of {other.rules_words()} in the store and "
                 f"those of {self.rules_words()} now"
             )
         return f"{name} is {other.part_words(name)} in the store and {self.part_words(name)} now"
@@ -96,6 +112,14 @@ class Meaning:
         if isinstance(value, tuple):
             return " and ".join(f"{path}={text}" for path, text in value) or "nothing"
         return repr(value)
+
+    def unit(self, setting: str) -> str:
+        """The currency, or where it is not known that of the `setting`, which may be empty."""
+        return self.currency or setting or DEFAULT_CURRENCY
+
+    def zones_words(self) -> str:
+        """The time zones whose rules matter."""
+        return " and ".join(dict.fromkeys(filter(None, (self.time_zone, self.text_zone))))
 
     def rules_words(self) -> str:
         """The rules of the time zone in words, such as ``tzdata 2026.6 (358e8aae)``."""

@@ -57,13 +57,15 @@ def _option(wrong: WrongField) -> str:
 
 def _found(wrong: WrongField, argument: str, reading: ReadingOptions, settings: Settings) -> list[list[str]] | None:
     """The options that would do, each with its value; None where the source cannot be read again."""
-    from jobs.commands.inspect import instants_named
+    from jobs.commands.inspect import context_of
     from jobs.inspection.candidates import candidates, filter_candidates, is_likely
     from jobs.inspection.fields import fields_of
     from jobs.inspection.first_documents import read_first
 
     try:
-        sample = read_first(argument, reading.collection, reading.live(settings), _DOCUMENTS, remote_options(settings))
+        context = context_of(settings, reading.formats)
+        live, remote = reading.live(settings), remote_options(settings)
+        sample = read_first(argument, reading.collection, live, _DOCUMENTS, remote, context.formats.csv_delimiter)
     except (ServiceError, OSError):
         return None
     found = fields_of(sample.documents, sample.is_flat)
@@ -73,11 +75,12 @@ def _found(wrong: WrongField, argument: str, reading: ReadingOptions, settings: 
             f"{one.path}={one.proposed or next(iter(one.values))}" for one in filter_candidates(found, documents)
         )
         return [["--where", condition] for condition in proposed if condition not in reading.where]
-    others = candidates(wrong.role, found, documents, instants_named(settings), like=wrong.path)
+    others = candidates(wrong.role, found, documents, context, like=wrong.path)
     used = {reading.merchant_field, reading.amount_field, reading.time_field, "_id"}
+    same = [list(one.options) for one in others if one.path == wrong.path and one.options]
     others = [one for one in others if one.path not in used]
     likely = [one for one in others if is_likely(wrong.role, one, found)]
-    return [[_option(wrong), one.path] for one in likely or others]
+    return same or [[_option(wrong), one.path, *one.options] for one in likely or others]
 
 
 def _similar(wrong: WrongField) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from core.money import grouped
 from core.stores.condition import Condition
 from core.stores.runs import Run
 from core.stores.summaries import Publication
@@ -38,6 +39,12 @@ def condition_as_json(condition: Condition, now_ms: int) -> dict[str, Any]:
             "missed": refreshes.missed(now_ms),
         },
     }
+
+
+def amount_words(publication: Publication) -> str:
+    """The sum of all amounts for people, in major units."""
+    meaning = publication.meaning
+    return f"{grouped(publication.total_amount, meaning.amount_scale)} {meaning.unit('')}"
 
 
 def publication_as_json(publication: Publication | None) -> dict[str, Any] | None:

@@ -15,11 +15,13 @@ from core.calendar.days import LocalDays
 from core.command_line import command_settings, edge, note, print_json, printable
 from core.settings import Settings
 from jobs.commands.live_options import live_options, remote_options, sources_or_setting
+from jobs.commands.reading_options import FormatOptions
 from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
 from jobs.inspection.candidates import ROLES, Candidate, name_score, role_of
 from jobs.inspection.fields import FieldFound, example
 from jobs.inspection.first_documents import read_first
+from jobs.inspection.formats import Context
 from jobs.inspection.report import URL_VARIABLE, Report, inspect, quoted
 
 _MOST_FIELDS: Final = 200
@@ -32,25 +34,26 @@ _NEEDED: Final = {
 }
 
 
-def run(source: str | None, collection: str | None, documents: int, as_json: bool) -> None:
+def run(source: str | None, collection: str | None, documents: int, csv_delimiter: str | None, as_json: bool) -> None:
     """Print what the first `documents` of the source hold."""
     with edge(as_json), signals_as_errors():
         settings = command_settings()
         [argument] = sources_or_setting((source,) if source else (), settings)
-        named_ms = instants_named(settings)
-        report = inspect(
-            read_first(argument, collection, live_options(settings), documents, remote_options(settings)), named_ms
-        )
+        context = context_of(settings, FormatOptions(csv_delimiter=csv_delimiter))
+        delimiter = context.formats.csv_delimiter
+        live, remote = live_options(settings), remote_options(settings)
+        report = inspect(read_first(argument, collection, live, documents, remote, delimiter), context)
         command = report.command(argument, collection)
         if as_json:
             print_json(_as_json(report, command))
         else:
-            _print(report, command, named_ms)
+            _print(report, command, context)
 
 
-def instants_named(settings: Settings) -> tuple[int, int]:
-    """The first instant that the calendar can name, and the first that it no longer can."""
-    return LocalDays(settings.time_zone).named_range_ms(calendar_named(settings.calendar))
+def context_of(settings: Settings, formats: FormatOptions) -> Context:
+    """How values are read, and what may be proposed."""
+    named_ms = LocalDays(settings.time_zone).named_range_ms(calendar_named(settings.calendar))
+    return Context(named_ms, settings.time_zone, formats.formats(settings))
 
 
 def _as_json(report: Report, command: Sequence[str] | None) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def _as_json(report: Report, command: Sequence[str] | None) -> dict[str, Any]:
     }
 
 
-def _print(report: Report, command: Sequence[str] | None, named_ms: tuple[int, int]) -> None:
+def _print(report: Report, command: Sequence[str] | None, context: Context) -> None:
     sample = report.sample
     documents = len(sample.documents)
     which = f"its first {documents:,} documents" if sample.has_more else f"all of its {documents:,} documents"
@@ -102,7 +105,7 @@ def _print(report: Report, command: Sequence[str] | None, named_ms: tuple[int, i
     typer.echo(_roles_table(report.roles, documents), nl=False)
     for role in ROLES:
         if report.roles[role] is None:
-            typer.echo(f"No field can be the {role}, which takes {_NEEDED[role]}{_nearest(role, report, named_ms)}.")
+            typer.echo(f"No field can be the {role}, which takes {_NEEDED[role]}{_nearest(role, report, context)}.")
         if others := [printable(one.path) for one in report.others[role][:_OTHERS]]:
             typer.echo(f"The {role} could also be {' or '.join(others)}.")
     for filtering in report.filters[:_OTHERS]:
@@ -156,17 +159,17 @@ def _roles_table(roles: Mapping[str, Candidate | None], documents: int) -> str:
     for role, taken in roles.items():
         if taken is not None:
             why = ", ".join(f"{count:,} {reason}" for reason, count in taken.rejected.items())
-            option = printable(quoted([f"--{role}-field", taken.path]))
+            option = printable(quoted([f"--{role}-field", taken.path, *taken.options]))
             rows.append((role, option, f"{taken.counted:,} of {documents:,}", why))
     return aligned(list(zip(*rows, strict=True)), (False, False, True, False))
 
 
-def _nearest(role: str, report: Report, named_ms: tuple[int, int]) -> str:
+def _nearest(role: str, report: Report, context: Context) -> str:
     """In words, what is wrong with the fields whose names speak for the role."""
     documents = len(report.sample.documents)
     found = []
     for field in report.fields:
         if name_score(role, field.path) > 1:
-            rejected = role_of(field.path, role, report.fields, documents, named_ms).rejected
+            rejected = role_of(field.path, role, report.fields, documents, context).rejected
             found.append(f"{printable(field.path)} is {next(iter(rejected), 'of another role')}")
     return f": {', '.join(found[:_OTHERS])}" if found else ""

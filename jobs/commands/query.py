@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 import typer
@@ -15,6 +15,8 @@ from core.analysis import Query, all_queries, query_named, run_query
 from core.command_line import edge, print_json, printable, settings_and_store
 from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
+from core.money import grouped
+from core.stores.summaries import DEFAULT_CURRENCY
 from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
 
@@ -45,9 +47,13 @@ def run(
             settings, stores = settings_and_store(store_url, create=False)
             with stores:
                 answer = run_query(stores.summaries, query.name, parameters, folder)
+                publication = stores.summaries.published()
+            meaning = None if publication is None else publication.meaning
+            currency = settings.currency or DEFAULT_CURRENCY if meaning is None else meaning.unit(settings.currency)
+            scale = 0 if meaning is None else meaning.amount_scale
             if form == "csv" and not raw:
                 answer = spreadsheet_safe(answer)
-            typer.echo(_FORMS[form](answer, _headings(query, settings.currency)), nl=False)
+            typer.echo(_FORMS[form](answer, _columns(query, currency, scale)), nl=False)
 
 
 def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
@@ -103,41 +109,53 @@ def _option(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _headings(query: Query, currency: str) -> Sequence[str]:
-    return [f"{c.name} {currency}" if "in CURRENCY" in c.about else c.name for c in query.columns]
+class _Column(NamedTuple):
+    """The heading of a column, and how many decimal places its amounts have."""
+
+    heading: str
+    scale: int = 0
 
 
-def _table(answer: pl.DataFrame, headings: Sequence[str]) -> str:
-    columns = [[heading, *map(_shown, series)] for heading, series in zip(headings, answer, strict=True)]
-    return aligned(columns, [series.dtype.is_numeric() for series in answer])
+def _columns(query: Query, currency: str, scale: int) -> Sequence[_Column]:
+    return [
+        _Column(f"{c.name} {currency}", scale) if "in CURRENCY" in c.about else _Column(c.name) for c in query.columns
+    ]
 
 
-def _shown(value: Any) -> str:
-    """A value for people: thousands apart, fractions rounded."""
+def _table(answer: pl.DataFrame, columns: Sequence[_Column]) -> str:
+    cells = [
+        [column.heading, *(_shown(value, column.scale) for value in series)]
+        for column, series in zip(columns, answer, strict=True)
+    ]
+    return aligned(cells, [series.dtype.is_numeric() for series in answer])
+
+
+def _shown(value: Any, scale: int) -> str:
+    """A value for people: thousands apart, amounts in major units, fractions rounded."""
     match value:
         case None:
             return "-"
         case float():
-            return f"{value:,.{_DECIMALS}f}"
+            return f"{value / 10**scale:,.{max(_DECIMALS, scale)}f}"
         case int():
-            return f"{value:,}"
+            return grouped(value, scale)
         case _:
             return printable(str(value))
 
 
-def _json(answer: pl.DataFrame, _: Sequence[str]) -> str:
+def _json(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
     return json.dumps(answer.to_dicts(), ensure_ascii=False) + "\n"
 
 
-def _json_lines(answer: pl.DataFrame, _: Sequence[str]) -> str:
+def _json_lines(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answer.iter_rows(named=True))
 
 
-def _csv(answer: pl.DataFrame, _: Sequence[str]) -> str:
+def _csv(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
     return answer.write_csv()
 
 
-_FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[str]], str]]] = {
+_FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[_Column]], str]]] = {
     "table": _table,
     "json": _json,
     "jsonl": _json_lines,

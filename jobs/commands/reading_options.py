@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import typer
@@ -17,12 +17,45 @@ from core.stores.runs import Counts
 from jobs.commands.live_options import live_options, sources_or_setting
 from jobs.commands.progress import Bar, Silent
 from jobs.commands.signals import ignore_signals
+from jobs.decode.formats import Formats, delimiter_named, format_words
 from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
 from jobs.quarantine import where_rejects_are
 from jobs.shrinking import LossLimits
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
+
+
+@dataclass(frozen=True, slots=True)
+class FormatOptions:
+    """How amounts and times are written, as it was typed; None: as the settings say."""
+
+    amount_scale: int | None = None
+    amount_text: bool | None = None
+    time_format: str | None = None
+    time_zone_of_text: str | None = None
+    csv_delimiter: str | None = None
+    csv_decimal_comma: bool | None = None
+
+    def formats(self, settings: Settings) -> Formats:
+        """What is accepted besides whole numbers and dates.
+
+        :raises UsageError: options or settings cannot be, or contradict one another.
+        """
+        scale = self.amount_scale
+        delimiter = settings.csv_delimiter if self.csv_delimiter is None else self.csv_delimiter
+        zone = settings.time_zone_of_text if self.time_zone_of_text is None else self.time_zone_of_text
+        formats = Formats(
+            int(settings.amount_scale or 0) if scale is None else scale,
+            settings.amount_text if self.amount_text is None else self.amount_text,
+            (settings.time_format if self.time_format is None else self.time_format) or None,
+            zone or None,
+            zone == settings.time_zone,
+            delimiter_named(delimiter) or None,
+            settings.csv_decimal_comma if self.csv_decimal_comma is None else self.csv_decimal_comma,
+        )
+        formats.require_possible()
+        return formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +73,9 @@ class ReadingOptions:
     cursors: int | None
     batch_size: int | None
     max_quarantine_mb: int | None
+    formats: FormatOptions = field(default_factory=FormatOptions)
 
-    def fields(self) -> Fields:
+    def fields(self, settings: Settings) -> Fields:
         """What is read of a document.
 
         :raises UsageError: an option is no path or condition, or contradicts another.
@@ -54,7 +88,8 @@ class ReadingOptions:
             if path in where:
                 raise UsageError(f"--where names {path} twice", "A document cannot have two values in one field.")
             where[path] = value
-        fields = Fields(self.merchant_field, self.amount_field, self.time_field, tuple(where.items()))
+        formats = self.formats.formats(settings)
+        fields = Fields(self.merchant_field, self.amount_field, self.time_field, tuple(where.items()), formats)
         if len({fields.merchant, fields.amount, fields.time}) < 3:
             raise UsageError("merchant, amount and time must be three different fields", "Change one of the options.")
         plan_paths(fields.paths(), b"\0")  # refuses what is no path before a run begins
@@ -81,9 +116,10 @@ class ReadingOptions:
         """How large the file of rejects may get."""
         return (settings.max_quarantine_mb if self.max_quarantine_mb is None else self.max_quarantine_mb) * 2**20
 
-    def words(self, *between: str, usual_reject_ratio: float) -> list[str]:
+    def words(self, formats: Formats, *between: str, usual_reject_ratio: float) -> list[str]:
         """What the ledger calls this: all that decides what is counted. URLs may hold a password.
 
+        :param formats: how amounts and times are written.
         :param between: options of the verb, which stand after the sources.
         """
         words = [*map(redacted, self.sources), *between]
@@ -100,6 +136,7 @@ class ReadingOptions:
             for word in (name, value)
         ]
         words += [word for condition in self.where for word in ("--where", condition)]
+        words += format_words(formats)
         if self.max_reject_ratio != usual_reject_ratio:
             words += ["--max-reject-ratio", f"{self.max_reject_ratio:g}"]
         return words

@@ -10,14 +10,14 @@ import typer
 
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from core.command_line import edge, print_json, settings_and_store
-from core.settings import Settings
+from core.command_line import command_settings, edge, print_json, store_named
 from core.stores import wall_clock_ms
 from jobs.commands.advice import advised
-from jobs.commands.context import publication_as_json, run_as_json
+from jobs.commands.context import amount_words, publication_as_json, run_as_json
 from jobs.commands.live_options import remote_options
 from jobs.commands.reading_options import ReadingOptions, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
+from jobs.decode.plan import Fields
 from jobs.rebuild import Outcome, Rebuild, Request
 
 
@@ -42,9 +42,9 @@ def run(options: Options) -> None:
     """Rebuild, and say what was done."""
     began = time.monotonic()
     with edge(options.as_json, after_defect="status tells what is published."), signals_as_errors():
-        fields = options.reading.fields()
-        settings, stores = settings_and_store(options.store, create=True)
-        with stores:
+        settings = command_settings()
+        fields = options.reading.fields(settings)
+        with store_named(settings, options.store, create=True) as stores:
             reading = options.reading.completed(settings)
             tell_of_compiling()
             request = Request(
@@ -60,8 +60,9 @@ def run(options: Options) -> None:
                 max_quarantine_bytes=reading.max_quarantine_bytes(settings),
                 threads=reading.threads or 1,
                 live=reading.live(settings),
+                currency=settings.currency,
                 remote=remote_options(settings),
-                command=_command(reading, options),
+                command=_command(reading, fields, options),
                 checkpoint=options.checkpoint,
                 keep_checkpoint=options.keep_checkpoint,
                 cluster=options.cluster,
@@ -82,18 +83,18 @@ def run(options: Options) -> None:
             }
             print_json({"run": run_json, "published": publication_as_json(outcome.publication)})
         else:
-            _print(outcome, settings, time.monotonic() - began)
+            _print(outcome, time.monotonic() - began)
 
 
-def _command(reading: ReadingOptions, options: Options) -> str:
+def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
     own = ["--truncate"] if options.truncate else []
     own += [word for name, key in (("--from", options.first), ("--to", options.last)) if key for word in (name, key)]
     own += ["--allow-empty"] if options.allow_empty else []
     own += ["--allow-shrink"] if options.allow_shrink else []
-    return shlex.join(["rebuild", *reading.words(*own, usual_reject_ratio=0)])
+    return shlex.join(["rebuild", *reading.words(fields.formats, *own, usual_reject_ratio=0)])
 
 
-def _print(outcome: Outcome, settings: Settings, seconds: float) -> None:
+def _print(outcome: Outcome, seconds: float) -> None:
     run, publication = outcome.run, outcome.publication
     typer.echo(f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): {', '.join(outcome.forms)}.")
     if outcome.partitions_reused:
@@ -102,6 +103,6 @@ def _print(outcome: Outcome, settings: Settings, seconds: float) -> None:
     days = f"{publication.first_day_key} to {publication.last_day_key}" if publication.rows else "no day"
     typer.echo(
         f"Published {publication.rows:,} summaries of {days} as generation {publication.generation} (run {run.id}): "
-        f"{publication.total_count:,} transactions, {publication.total_amount:,} {settings.currency}, "
+        f"{publication.total_count:,} transactions, {amount_words(publication)}, "
         f"in {seconds:.2f} s."
     )

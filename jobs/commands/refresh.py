@@ -10,15 +10,14 @@ import typer
 
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import command_settings, edge, print_json, store_named
 from core.errors import UsageError
-from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.advice import advised
-from jobs.commands.context import publication_as_json, run_as_json
+from jobs.commands.context import amount_words, publication_as_json, run_as_json
 from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
-from jobs.decode.plan import plan_paths
+from jobs.decode.plan import Fields, plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.sources.url import is_live
 
@@ -41,11 +40,11 @@ def run(options: Options) -> None:
     """Refresh, and say what was done."""
     began = time.monotonic()
     with edge(options.as_json, after_defect="status tells what is published."), signals_as_errors():
-        fields = options.reading.fields()
+        settings = command_settings()
+        fields = options.reading.fields(settings)
         if options.updated_field is not None:
             plan_paths((options.updated_field,), b"\0")
-        settings, stores = settings_and_store(options.store, create=True)
-        with stores:
+        with store_named(settings, options.store, create=True) as stores:
             reading = options.reading.completed(settings)
             if len(reading.sources) != 1 or not is_live(reading.sources[0]):
                 raise UsageError(
@@ -65,7 +64,8 @@ def run(options: Options) -> None:
                 max_quarantine_bytes=reading.max_quarantine_bytes(settings),
                 threads=reading.threads or 1,
                 live=reading.live(settings),
-                command=_command(reading, options, look_back),
+                currency=settings.currency,
+                command=_command(reading, fields, options, look_back),
             )
             job = Refresh(
                 stores,
@@ -79,24 +79,24 @@ def run(options: Options) -> None:
         if options.as_json:
             print_json({"run": run_as_json(outcome.run), "published": publication_as_json(outcome.publication)})
         else:
-            _print(outcome, settings, time.monotonic() - began)
+            _print(outcome, time.monotonic() - began)
 
 
-def _command(reading: ReadingOptions, options: Options, look_back_days: int) -> str:
+def _command(reading: ReadingOptions, fields: Fields, options: Options, look_back_days: int) -> str:
     own = ["--look-back", str(look_back_days)]
     if options.updated_field is not None:
         own += ["--updated-field", options.updated_field]
     own += ["--allow-shrink"] if options.allow_shrink else []
-    return shlex.join(["refresh", *reading.words(*own, usual_reject_ratio=REJECT_RATIO)])
+    return shlex.join(["refresh", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)])
 
 
-def _print(outcome: RefreshOutcome, settings: Settings, seconds: float) -> None:
+def _print(outcome: RefreshOutcome, seconds: float) -> None:
     run, publication, plan = outcome.run, outcome.publication, outcome.plan
     older = "" if plan is None or not plan.older_days else f" and {plan.older_days:,} older day(s)"
     which = "all days" if plan is None else f"the days from {run.first_day_key} on{older}"
     typer.echo(f"Read {run.counts.read:,} documents of {which} from {', '.join(run.sources)}.")
     print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)
-    total = f"{publication.total_count:,} transactions, {publication.total_amount:,} {settings.currency}"
+    total = f"{publication.total_count:,} transactions, {amount_words(publication)}"
     if publication.run_id == run.id:
         did = f"{run.days_changed:,} day(s) changed. Published generation {publication.generation} (run {run.id})"
     else:

@@ -17,7 +17,7 @@ from core.stores.condition import Condition, Limits, Refreshes
 from core.stores.freshness import zone_rules_agree
 from core.stores.runs import Run
 from core.stores.summaries import Meaning
-from jobs.commands.context import condition_as_json, publication_as_json, run_as_json
+from jobs.commands.context import amount_words, condition_as_json, publication_as_json, run_as_json
 from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
 
@@ -64,9 +64,11 @@ def _print_state(condition: Condition, now_ms: int) -> None:
         typer.echo(f"{_instant(publication.published_at_ms)}")
         typer.echo(f"  days       {publication.first_day_key or '-'} to {publication.last_day_key or '-'}")
         typer.echo(f"  summaries  {publication.rows:,}")
-        typer.echo(f"  total      {publication.total_count:,} transactions, amount {publication.total_amount:,}")
+        typer.echo(f"  total      {publication.total_count:,} transactions, amount {amount_words(publication)}")
         filters = ", ".join(f"{path}={value}" for path, value in meaning.where) or "none"
         typer.echo(f"  meaning    {meaning.calendar} calendar, {meaning.time_zone}, filters: {filters}")
+        if formats := _formats(meaning):
+            typer.echo(f"  formats    {printable(', '.join(formats))}")
         _print_zone_rules(meaning)
         typer.echo(f"  sources    read up to {_instant(standing.as_of_ms)}, {duration(standing.age_s(now_ms))} ago")
     if condition.refreshes is not None:
@@ -127,6 +129,23 @@ def _print_runs(runs: Sequence[Run]) -> None:
 
 def _speed(run: Run) -> str:
     return "-" if not run.documents_per_s else f"{run.documents_per_s:,.0f}"
+
+
+def _formats(meaning: Meaning) -> list[str]:
+    """What was counted besides whole numbers and dates, in words."""
+    places = f"amounts with {meaning.amount_scale} decimal place(s)" if meaning.amount_scale else ""
+    zone = f" in {meaning.text_zone}" if meaning.text_zone else ""
+    return list(
+        filter(
+            None,
+            (
+                places,
+                "amounts as text" if meaning.amount_text else "",
+                "a decimal comma in CSV" if meaning.csv_decimal_comma else "",
+                f"times as {meaning.time_format}{zone}" if meaning.time_format else "",
+            ),
+        )
+    )
 
 
 def _print_zone_rules(meaning: Meaning) -> None:

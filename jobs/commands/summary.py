@@ -14,6 +14,7 @@ from core.calendar.dates import period_named
 from core.calendar.periods import Mode
 from core.command_line import edge, settings_and_store
 from core.errors import ServiceError, UsageError
+from core.money import grouped
 from core.stores.summaries import Measure, SeriesPoint
 from jobs.commands.signals import signals_as_errors
 
@@ -45,26 +46,32 @@ def run(
             if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
                 raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
             points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)
-        typer.echo(_FORMS[form](points, measure if measure == "count" else f"amount {settings.currency}"), nl=False)
+        meaning = publication.meaning
+        if measure == "count":
+            typer.echo(_FORMS[form](points, measure, 0), nl=False)
+        else:
+            heading = f"amount {meaning.unit(settings.currency)}"
+            typer.echo(_FORMS[form](points, heading, meaning.amount_scale), nl=False)
 
 
-def _table(points: list[SeriesPoint], heading: str) -> str:
-    width = max([len(heading), *(len(f"{point.value:,}") for point in points)])
+def _table(points: list[SeriesPoint], heading: str, scale: int) -> str:
+    values = [grouped(point.value, scale) for point in points]
+    width = max([len(heading), *map(len, values)])
     key_width = max([len("period"), *(len(point.key) for point in points)])
     lines = [f"{'period':<{key_width}}  {heading:>{width}}"]
-    lines += [f"{point.key:<{key_width}}  {point.value:>{width},}" for point in points]
+    lines += [f"{point.key:<{key_width}}  {value:>{width}}" for point, value in zip(points, values, strict=True)]
     return "\n".join(lines) + "\n"
 
 
-def _json(points: list[SeriesPoint], heading: str) -> str:
+def _json(points: list[SeriesPoint], heading: str, scale: int) -> str:
     return json.dumps([point._asdict() for point in points]) + "\n"
 
 
-def _json_lines(points: list[SeriesPoint], heading: str) -> str:
+def _json_lines(points: list[SeriesPoint], heading: str, scale: int) -> str:
     return "".join(json.dumps(point._asdict()) + "\n" for point in points)
 
 
-def _csv(points: list[SeriesPoint], heading: str) -> str:
+def _csv(points: list[SeriesPoint], heading: str, scale: int) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(SeriesPoint._fields)

@@ -12,7 +12,7 @@ import typer
 
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from core.command_line import edge, print_json, printable, settings_and_store
+from core.command_line import command_settings, edge, print_json, printable, store_named
 from core.settings import Settings
 from core.stores import wall_clock_ms
 from jobs.commands.advice import advised
@@ -21,6 +21,7 @@ from jobs.commands.live_options import remote_options
 from jobs.commands.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.commands.signals import signals_as_errors
 from jobs.commands.tables import aligned
+from jobs.decode.plan import Fields
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 
 REJECT_RATIO: Final = 0.001
@@ -50,9 +51,9 @@ def run(options: Options) -> None:
     """Compare, say what drifted, and end with the exit code for drift unless it was repaired."""
     began = time.monotonic()
     with edge(options.as_json, after_defect="status tells what is published.") as verdict, signals_as_errors():
-        fields = options.reading.fields()
-        settings, stores = settings_and_store(options.store, create=False)
-        with stores:
+        settings = command_settings()
+        fields = options.reading.fields(settings)
+        with store_named(settings, options.store, create=False) as stores:
             reading = options.reading.completed(settings)
             tell_of_compiling()
             request = VerifyRequest(
@@ -68,9 +69,10 @@ def run(options: Options) -> None:
                 repair=options.repair,
                 loss_limits=loss_limits(settings, options.allow_shrink),
                 live=reading.live(settings),
+                currency=settings.currency,
                 remote=remote_options(settings),
                 cluster=options.cluster,
-                command=_command(reading, options),
+                command=_command(reading, fields, options),
             )
             job = Verify(
                 stores,
@@ -94,12 +96,12 @@ def _look_back_days(options: Options, settings: Settings) -> int:
     return settings.refresh_look_back_days if options.look_back_days is None else options.look_back_days
 
 
-def _command(reading: ReadingOptions, options: Options) -> str:
+def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
     own = [word for name, key in (("--from", options.first), ("--to", options.last)) if key for word in (name, key)]
     own += [] if options.look_back_days is None else ["--look-back", str(options.look_back_days)]
     own += ["--repair"] if options.repair else []
     own += ["--allow-shrink"] if options.allow_shrink else []
-    return shlex.join(["verify", *reading.words(*own, usual_reject_ratio=REJECT_RATIO)])
+    return shlex.join(["verify", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)])
 
 
 def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:

@@ -295,9 +295,12 @@ def _fill_slot(data: Bytes, type_: Int, at: Int, slot: Int, slots: Slots) -> Non
     elif type_ == DOUBLE_TYPE:
         slots.kind[slot] = kinds.DOUBLE
         slots.number[slot], slots.extra[slot] = integer_of_double(double_of_bits(load_u64(data, at)))
+        slots.start[slot], slots.length[slot] = at, kinds.BITS_64
     elif type_ == DECIMAL128_TYPE:
         slots.kind[slot] = kinds.DECIMAL
-        slots.number[slot], slots.extra[slot] = integer_of_decimal128(load_u64(data, at), load_u64(data, at + 8))
+        low, high = load_u64(data, at), load_u64(data, at + 8)
+        slots.number[slot], slots.extra[slot] = integer_of_decimal128(low, high, 0, False)
+        slots.start[slot], slots.length[slot] = at, kinds.BITS_128
     elif type_ == BOOLEAN_TYPE:
         slots.kind[slot] = kinds.BOOLEAN
         slots.number[slot] = 1 if data[at] != 0 else 0

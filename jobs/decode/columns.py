@@ -12,7 +12,7 @@ import numpy.typing as npt
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch, Reject
 from jobs.decode.decoder import CompiledDecoder, batch_of
-from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel, load_u64
 from jobs.decode.json_values import set_double, set_integer
 from jobs.decode.judge import Rules, intern_merchant, judge, reason_of_merchant
 from jobs.decode.merchants import FULL, NOT_TEXT, MerchantState
@@ -127,11 +127,22 @@ def read_text_amounts(text: Bytes, column: Slots, decimal: Bool) -> None:
 
 
 @kernel
-def read_decimal128s(words: Uint64s, column: Slots) -> None:
-    """Read BSON decimals, each two words of `words` (the low one first), into slots."""
+def read_text_doubles(text: Bytes, column: Slots) -> None:
+    """Turn string slots that hold doubles as they are written into numbers, in place."""
     for row in range(column.kind.size):
-        column.kind[row] = kinds.DECIMAL
-        column.number[row], column.extra[row] = integer_of_decimal128(words[2 * row], words[2 * row + 1])
+        if column.kind[row] == kinds.STRING:
+            set_double(text, column.start[row], column.start[row] + column.length[row], row, column)
+
+
+@kernel
+def read_decimal128s(text: Bytes, column: Slots) -> None:
+    """Turn string slots of 16 bytes, those of BSON decimals, into numbers, in place."""
+    for row in range(column.kind.size):
+        if column.kind[row] == kinds.STRING:
+            low, high = load_u64(text, column.start[row]), load_u64(text, column.start[row] + 8)
+            column.kind[row] = kinds.DECIMAL
+            column.number[row], column.extra[row] = integer_of_decimal128(low, high, 0, False)
+            column.length[row] = kinds.BITS_128
 
 
 @kernel

@@ -23,7 +23,6 @@ from jobs.decode.slots import Slots
 
 EVERY_ROW: Final = 2**62
 
-_COMMA: Final = 0x2C
 _NEWLINE: Final = 0x0A
 _QUOTE: Final = 0x22
 _RETURN: Final = 0x0D
@@ -41,8 +40,11 @@ AS_ID: Final = 2
 
 
 @kernel
-def end_of_rows(data: Bytes, start: Int, end: Int, most: Int) -> tuple[Int, Int, Bool]:
-    """Step over at most `most` whole rows: (where the last one ends, how many, whether the rest ends inside quotes)."""
+def end_of_rows(data: Bytes, start: Int, end: Int, most: Int, delimiter: Int) -> tuple[Int, Int, Bool]:
+    """Step over at most `most` whole rows: (where the last one ends, how many, whether the rest ends inside quotes).
+
+    :param delimiter: the byte between two fields.
+    """
     whole = start
     rows = 0
     field_begins = True
@@ -63,7 +65,7 @@ def end_of_rows(data: Bytes, start: Int, end: Int, most: Int) -> tuple[Int, Int,
             field_begins = True
             whole = at
             rows += 1
-        elif c == _COMMA:
+        elif c == delimiter:
             field_begins = True
         else:
             quoted = field_begins and c == _QUOTE

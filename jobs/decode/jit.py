@@ -70,6 +70,8 @@ _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt"
 # Only kernels are called from Python: what unpacks the arguments of a call takes longer to compile than the function.
 _INNER: Final[dict[str, Any]] = {**_OPTIONS, "no_cpython_wrapper": not CHECKED}
 
+_NATIVE: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": CHECKED}
+
 
 def kernel(function: F) -> F:
     """Compile `function` with Numba: no Python objects, no GIL while it runs, cached on disk."""
@@ -90,6 +92,11 @@ def outlined(function: F) -> F:
     """Compile `function` beside the kernels that call it: for what is rare, or called from many places."""
     compiled: F = numba.njit(**_INNER)(function)
     return compiled
+
+
+def native(signature: Any, function: Callable[..., Any]) -> Any:
+    """Compile `function` for callers that have its ``address``, cached on disk like a kernel."""
+    return numba.cfunc(signature, cache=True, **_NATIVE)(function)
 
 
 if TYPE_CHECKING or CHECKED:

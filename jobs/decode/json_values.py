@@ -248,6 +248,8 @@ def set_double(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
     slots.kind[slot] = kinds.UNREADABLE if reason == why.UNREADABLE_VALUE else kinds.DOUBLE
     slots.number[slot] = number
     slots.extra[slot] = reason
+    slots.start[slot] = at
+    slots.length[slot] = end - at
 
 
 @helper
@@ -259,6 +261,8 @@ def set_integer(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None
     if reason == 0:
         slots.kind[slot] = kinds.INTEGER
     else:
+        slots.start[slot] = at
+        slots.length[slot] = end - at
         slots.kind[slot] = kinds.UNREADABLE if reason == why.UNREADABLE_VALUE else kinds.DECIMAL
 
 
@@ -330,6 +334,7 @@ def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, s
         slots.number[slot] = instant
     else:
         _read_rare(scratch, at, end, reader, slot, slots)
+        slots.start[slot] = -1 - at
 
 
 @helper

@@ -13,6 +13,7 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
+from jobs.decode.conversion import conversion_for, convert, converter_address
 from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, Uint64s, helper
 from jobs.decode.merchants import (
     FULL,
@@ -47,6 +48,9 @@ class Rules(NamedTuple):
     ``filter_slot[i]`` for the text at ``text_start[i]``, and for what else that text may stand for: ``number`` where
     ``is_number``, ``boolean`` (-1: none), null where ``is_null``, the ObjectId of ``first`` and ``second`` where
     ``is_object_id``.
+
+    ``converter`` holds the address of the function that makes whole numbers and dates of amounts and times, by
+    ``conversion``, once the filters have been asked; or 0.
     """
 
     roles: Int64s
@@ -62,6 +66,8 @@ class Rules(NamedTuple):
     is_object_id: Bytes
     first: Uint64s
     second: Uint64s
+    converter: Int64s
+    conversion: Int64s
 
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
@@ -92,6 +98,8 @@ def rules_for(fields: Fields, window: Window) -> Rules:
         np.array([o is not None for o in object_ids], np.uint8),
         np.array([int.from_bytes(o[:8], "little") if o else 0 for o in object_ids], np.uint64),
         np.array([int.from_bytes(o[8:], "little") if o else 0 for o in object_ids], np.uint64),
+        np.array([converter_address() if fields.formats.converts else 0], np.int64),
+        conversion_for(fields.formats, slot_of[fields.time], slot_of[fields.amount]),
     )
 
 
@@ -132,19 +140,10 @@ def _filter_holds(slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, i: In
 
 
 @helper
-def _reason_by_kind(kind: Int) -> Int:
-    """Why a value of this kind is no time, merchant or amount."""
-    if kind == kinds.MISSING:
-        return why.MISSING_VALUE
-    if kind == kinds.NULL:
-        return why.NULL_VALUE
-    if kind == kinds.BOOLEAN:
-        return why.BOOLEAN_VALUE
-    if kind == kinds.STRING or kind == kinds.UNESCAPED:
-        return why.TEXT
-    if kind == kinds.UNREADABLE:
-        return why.UNREADABLE_VALUE
-    return why.WRONG_TYPE
+def _reason_against(slots: Slots, slot: Int) -> Int:
+    """Why the slot holds no time or amount."""
+    kind = slots.kind[slot]
+    return slots.extra[slot] if kind == kinds.FAILED else kinds.reason_by_kind(kind)
 
 
 @helper
@@ -155,7 +154,7 @@ def reason_of_merchant(slots: Slots, slot: Int) -> Int:
         return 0
     if kind == kinds.STRING or kind == kinds.UNESCAPED:
         return why.EMPTY if slots.length[slot] == 0 else 0
-    return _reason_by_kind(kind)
+    return kinds.reason_by_kind(kind)
 
 
 @helper
@@ -183,8 +182,20 @@ def judge(
         if not _filter_holds(slots, data, scratch, rules, i):
             return why.FILTERED, 0, 0, 0
     time = rules.roles[0]
+    if rules.converter[0] != 0:
+        convert(
+            rules.converter[0],
+            slots.kind,
+            slots.number,
+            slots.extra,
+            slots.start,
+            slots.length,
+            data,
+            scratch,
+            rules.conversion,
+        )
     if slots.kind[time] != kinds.DATE:
-        return why.FIELD_TIME * why.VERDICT_BASE + _reason_by_kind(slots.kind[time]), 0, 0, 0
+        return why.FIELD_TIME * why.VERDICT_BASE + _reason_against(slots, time), 0, 0, 0
     instant = slots.number[time]
     if instant < rules.bounds[0] or instant >= rules.bounds[1]:
         return why.FIELD_TIME * why.VERDICT_BASE + why.OUT_OF_CALENDAR, 0, 0, 0
@@ -203,7 +214,7 @@ def judge(
     kind = slots.kind[amount]
     if kind != kinds.INTEGER:
         if kind != kinds.DOUBLE and kind != kinds.DECIMAL:
-            return why.FIELD_AMOUNT * why.VERDICT_BASE + _reason_by_kind(kind), 0, 0, 0
+            return why.FIELD_AMOUNT * why.VERDICT_BASE + _reason_against(slots, amount), 0, 0, 0
         if slots.extra[amount] != 0:
             return why.FIELD_AMOUNT * why.VERDICT_BASE + slots.extra[amount], 0, 0, 0
     return why.COUNTED, code, slots.number[amount], instant

@@ -20,7 +20,8 @@ _ZERO: Final = 0x30
 _MINUS: Final = 0x2D
 _PLUS: Final = 0x2B
 _POINT: Final = 0x2E
-_DAY_MS: Final = 86_400_000
+DAY_MS: Final = 86_400_000
+NO_DATE: Final = -10_000_000
 _ROOM_FOR_A_DIGIT: Final = np.uint64((2**64 - 10) // 10)
 _MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
@@ -41,7 +42,8 @@ def integer_of_double(value: float) -> tuple[Int, Int]:
 
 
 @helper
-def _times_power_of_ten(magnitude: np.uint64, power: Int, negative: Bool) -> tuple[Int, Int]:
+def times_power_of_ten(magnitude: np.uint64, power: Int, negative: Bool) -> tuple[Int, Int]:
+    """``magnitude * 10**power`` with its sign: (integer, 0), or (0, `TOO_LARGE`)."""
     limit = np.uint64(INT64_MAX) + (np.uint64(1) if negative else np.uint64(0))
     if magnitude == np.uint64(0):
         return 0, 0
@@ -57,10 +59,13 @@ def _times_power_of_ten(magnitude: np.uint64, power: Int, negative: Bool) -> tup
 
 
 @outlined
-def integer_of_decimal128(low: np.uint64, high: np.uint64) -> tuple[Int, Int]:
+def integer_of_decimal128(low: np.uint64, high: np.uint64, places: Int, cut: Bool) -> tuple[Int, Int]:
     """The integer that an IEEE 754 decimal128 (binary integer significand) holds: (integer, 0), or (0, reason).
 
     Significands of more than 34 digits are not canonical and count as unreadable.
+
+    :param places: what is read is ``10**places`` times as much.
+    :param cut: digits after the point are cut off, towards minus infinity; else they are a fraction.
     """
     negative = (high >> np.uint64(63)) == np.uint64(1)
     top = (high >> np.uint64(58)) & np.uint64(0x1F)
@@ -70,7 +75,7 @@ def integer_of_decimal128(low: np.uint64, high: np.uint64) -> tuple[Int, Int]:
         return 0, INFINITY
     if (top >> np.uint64(3)) == np.uint64(3):
         return 0, UNREADABLE_VALUE
-    exponent = np.int64((high >> np.uint64(49)) & np.uint64(0x3FFF)) - 6176
+    exponent = np.int64((high >> np.uint64(49)) & np.uint64(0x3FFF)) - 6176 + places
     high &= np.uint64(0x1FFFFFFFFFFFF)
     if high > np.uint64(0x1ED09BEAD87C0) or (
         high == np.uint64(0x1ED09BEAD87C0) and low > np.uint64(0x378D8E63FFFFFFFF)
@@ -79,18 +84,22 @@ def integer_of_decimal128(low: np.uint64, high: np.uint64) -> tuple[Int, Int]:
     mask = np.uint64(0xFFFFFFFF)
     ten = np.uint64(10)
     shift = np.uint64(32)
+    inexact: Bool = False
     while exponent < 0 and (high != np.uint64(0) or low != np.uint64(0)):
         quotient_high = high // ten
         middle = ((high % ten) << shift) | (low >> shift)
         bottom = ((middle % ten) << shift) | (low & mask)
         if bottom % ten != np.uint64(0):
-            return 0, FRACTION
+            if not cut:
+                return 0, FRACTION
+            inexact = True
         low = ((middle // ten) << shift) | (bottom // ten)
         high = quotient_high
         exponent += 1
     if high != np.uint64(0):
         return 0, TOO_LARGE
-    return _times_power_of_ten(low, max(exponent, 0), negative)
+    integer, reason = times_power_of_ten(low, max(exponent, 0), negative)
+    return (integer - 1 if inexact and negative and reason == 0 else integer), reason
 
 
 @helper
@@ -137,20 +146,48 @@ def integer_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
 
 @outlined
 def _integer_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
-    """Any numeral: digits with a sign, a point, an exponent; or a word for what is no number."""
+    magnitude, power, negative, reason = decimal_of_numeral(text, start, end)
+    return integer_of_decimal(magnitude, power, negative, reason)
+
+
+@helper
+def integer_of_decimal(magnitude: np.uint64, power: Int, negative: Bool, reason: Int) -> tuple[Int, Int]:
+    """The integer that ``magnitude * 10**power`` is: (integer, 0), or (0, reason).
+
+    :param reason: 0, why the text that was read is no number, or `TOO_LARGE`: the digits do not fit `magnitude`.
+    """
+    if reason != 0 and reason != TOO_LARGE:
+        return 0, reason
+    if magnitude == np.uint64(0):
+        return 0, 0
+    # The magnitude ends in a digit other than 0, so that a negative power always leaves a fraction.
+    if power < 0:
+        return 0, FRACTION
+    if reason != 0:
+        return 0, reason
+    return times_power_of_ten(magnitude, power, negative)
+
+
+@helper
+def decimal_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, Int, Bool, Int]:
+    """Any numeral, or a word for what is no number, as `integer_of_decimal` takes it.
+
+    A numeral has digits, a sign or none, a point or none, and an exponent or none.
+    """
+    zero = np.uint64(0)
     at = start
-    negative = False
+    negative: Bool = False
     if at < end and (text[at] == _MINUS or text[at] == _PLUS):
         negative = text[at] == _MINUS
         at += 1
     if _is_word(text, at, end, _NAN_WORD):
-        return 0, NAN
+        return zero, 0, negative, NAN
     if _is_word(text, at, end, _INF_WORD) or _is_word(text, at, end, _INFINITY_WORD):
-        return 0, INFINITY
+        return zero, 0, negative, INFINITY
     magnitude = np.uint64(0)
     held_zeros = 0  # zeros since the last other digit: multiplied in only when another digit follows
     digits = 0
-    scale = 0
+    scale: Int = 0
     overflow: Bool = False
     point = False
     while at < end:
@@ -177,37 +214,31 @@ def _integer_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
         at += 1
     scale += held_zeros
     if digits == 0:
-        return 0, UNREADABLE_VALUE
+        return zero, 0, negative, UNREADABLE_VALUE
     if at < end:
         if (text[at] | np.uint8(0x20)) != np.uint8(0x65):
-            return 0, UNREADABLE_VALUE
+            return zero, 0, negative, UNREADABLE_VALUE
         at += 1
         sign = 1
         if at < end and (text[at] == _MINUS or text[at] == _PLUS):
             sign = -1 if text[at] == _MINUS else 1
             at += 1
         if at == end:
-            return 0, UNREADABLE_VALUE
+            return zero, 0, negative, UNREADABLE_VALUE
         exponent: Int = 0
         while at < end:
             c = np.int64(text[at])
             if c < 0x30 or c > 0x39:
-                return 0, UNREADABLE_VALUE
+                return zero, 0, negative, UNREADABLE_VALUE
             exponent = min(exponent * 10 + c - _ZERO, 1_000_000_000)
             at += 1
         scale += sign * exponent
-    if magnitude == np.uint64(0):
-        return 0, 0
-    # The magnitude ends in a digit other than 0, so that a negative scale always leaves a fraction.
-    if scale < 0:
-        return 0, FRACTION
-    if overflow:
-        return 0, TOO_LARGE
-    return _times_power_of_ten(magnitude, scale, negative)
+    return magnitude, scale, negative, TOO_LARGE if overflow else 0
 
 
 @helper
-def _two_digits(text: Bytes, at: Int) -> Int:
+def two_digits(text: Bytes, at: Int) -> Int:
+    """The number that two ASCII digits are, or -1."""
     tens = np.int64(text[at]) - _ZERO
     ones = np.int64(text[at + 1]) - _ZERO
     if tens < 0 or tens > 9 or ones < 0 or ones > 9:
@@ -223,13 +254,13 @@ def _days_before_year(year: Int) -> Int:
 
 @helper
 def days_from_civil(year: Int, month: Int, day: Int) -> Int:
-    """Days since 1970-01-01 of a Gregorian date of the years 0 to 9999, or -10_000_000 when there is no such date."""
+    """Days since 1970-01-01 of a Gregorian date of the years 0 to 9999, or `NO_DATE`."""
     if month < 1 or month > 12 or day < 1:
-        return -10_000_000
+        return NO_DATE
     leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
     length = _MONTH_DAYS[month - 1] + (1 if leap and month == 2 else 0)
     if day > length:
-        return -10_000_000
+        return NO_DATE
     before = (367 * month - 362) // 12  # days before the month, February counted as 30
     if month > 2:
         before -= 1 if leap else 2
@@ -243,29 +274,39 @@ def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
     A space may stand for the T, and the seconds may be left out, as by mongoimport; the zone is Z or an offset
     (``+03:30``, ``+0330``, ``+03``) and must be there; digits below the millisecond are cut off, towards the past.
     """
-    if end - start < 17 or text[start + 4] != _MINUS or text[start + 7] != _MINUS:
+    local, at = local_time_of_text(text, start, end)
+    if at < 0:
         return 0, False
+    offset_minutes, valid = offset_of_text(text, at, end)
+    return local - offset_minutes * 60_000, valid
+
+
+@helper
+def local_time_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
+    """The date and time of day of such a text: (ms since 1970 as if it were UTC, where the zone stands or -1)."""
+    if end - start < 16 or text[start + 4] != _MINUS or text[start + 7] != _MINUS:
+        return 0, -1
     separator = text[start + 10]
     if (separator != 0x54 and separator != 0x20) or text[start + 13] != 0x3A:
-        return 0, False
-    has_seconds = text[start + 16] == 0x3A
-    if has_seconds and end - start < 20:
-        return 0, False
-    century = _two_digits(text, start)
-    year = _two_digits(text, start + 2)
-    month = _two_digits(text, start + 5)
-    day = _two_digits(text, start + 8)
-    hour = _two_digits(text, start + 11)
-    minute = _two_digits(text, start + 14)
-    second = _two_digits(text, start + 17) if has_seconds else 0
+        return 0, -1
+    has_seconds = end - start > 16 and text[start + 16] == 0x3A
+    if has_seconds and end - start < 19:
+        return 0, -1
+    century = two_digits(text, start)
+    year = two_digits(text, start + 2)
+    month = two_digits(text, start + 5)
+    day = two_digits(text, start + 8)
+    hour = two_digits(text, start + 11)
+    minute = two_digits(text, start + 14)
+    second = two_digits(text, start + 17) if has_seconds else 0
     if century < 0 or year < 0 or hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
-        return 0, False
+        return 0, -1
     days = days_from_civil(century * 100 + year, month, day)
-    if days == -10_000_000:
-        return 0, False
+    if days == NO_DATE:
+        return 0, -1
     at = start + 19 if has_seconds else start + 16
     milliseconds: Int = 0
-    if has_seconds and text[at] == _POINT:
+    if has_seconds and at < end and text[at] == _POINT:
         at += 1
         weight = 100
         first = at
@@ -274,10 +315,8 @@ def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
             weight //= 10
             at += 1
         if at == first:
-            return 0, False
-    offset_minutes, valid = _offset_minutes(text, at, end)
-    instant = days * _DAY_MS + ((hour * 60 + minute - offset_minutes) * 60 + second) * 1000 + milliseconds
-    return instant, valid
+            return 0, -1
+    return days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + milliseconds, at
 
 
 @helper
@@ -291,10 +330,10 @@ def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> 
         return instant_of_text(text, start, end)
     date = load_i64(text, start)
     minute = load_i64(text, start + 8)
-    second = _two_digits(text, start + 17)
+    second = two_digits(text, start + 17)
     milliseconds: Int = 0
     if length == 24:
-        hundredths = _two_digits(text, start + 20)
+        hundredths = two_digits(text, start + 20)
         thousandth = np.int64(text[start + 22]) - _ZERO
         milliseconds = hundredths * 10 + thousandth
         if text[start + 19] != _POINT or hundredths < 0 or thousandth < 0 or thousandth > 9:
@@ -312,7 +351,8 @@ def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> 
 
 
 @helper
-def _offset_minutes(text: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
+def offset_of_text(text: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
+    """The offset from UTC that the text from `at` to `end` is: (minutes, whether it is one)."""
     if at >= end:
         return 0, False
     mark = text[at]
@@ -323,8 +363,8 @@ def _offset_minutes(text: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
     length = end - at
     if length != 3 and length != 5 and not (length == 6 and text[at + 3] == 0x3A):
         return 0, False
-    hours = _two_digits(text, at + 1)
-    minutes = 0 if length == 3 else _two_digits(text, end - 2)
+    hours = two_digits(text, at + 1)
+    minutes = 0 if length == 3 else two_digits(text, end - 2)
     if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
         return 0, False
     total = hours * 60 + minutes

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from core.errors import UsageError, WrongField
+from jobs.decode.formats import Formats
 from jobs.decode.jit import PADDING, Bytes, Int, Int64s, Uint64s, helper, load_u64
 
 NO_SLOT: Final = -1
@@ -30,16 +31,23 @@ class Fields:
     :param merchant: field path of the merchant; dots lead into embedded documents. Likewise `amount` and `time`.
     :param where: equality filters as (field path, value) pairs. A value matches the string of that text, the integer
         (of any numeric type) of those digits, the ObjectId of those hex digits, ``true``, ``false`` and ``null``.
+    :param formats: how amounts and times may be written.
     """
 
     merchant: str = "merchantId"
     amount: str = "amount"
     time: str = "createdAt"
     where: tuple[tuple[str, str], ...] = ()
+    formats: Formats = field(default_factory=Formats)
 
     def paths(self) -> tuple[str, ...]:
         """Every distinct path, in the order of slots: time, merchant, amount, then those of filters."""
         return tuple(dict.fromkeys((self.time, self.merchant, self.amount, *(path for path, _ in self.where))))
+
+    @property
+    def times_are_dates(self) -> bool:
+        """Whether every time is a date, so that a server can search by it."""
+        return self.formats.time_format is None
 
     def wrong(self, path: str, names: Iterable[str]) -> WrongField:
         """What an error says of `path`, which is not what its role needs.

@@ -38,6 +38,9 @@ NOT_UTF8: Final = 11
 OUT_OF_CALENDAR: Final = 12
 UNREADABLE_VALUE: Final = 13
 MALFORMED: Final = 14
+NO_OFFSET: Final = 15
+NO_SUCH_TIME: Final = 16
+AMBIGUOUS_TIME: Final = 17
 REASON_NAMES: Final = {
     MISSING_VALUE: "missing",
     NULL_VALUE: "null",
@@ -53,6 +56,9 @@ REASON_NAMES: Final = {
     OUT_OF_CALENDAR: "outside the calendar",
     UNREADABLE_VALUE: "unreadable",
     MALFORMED: "malformed",
+    NO_OFFSET: "no offset",
+    NO_SUCH_TIME: "no such time",
+    AMBIGUOUS_TIME: "ambiguous",
 }
 
 VERDICT_BASE: Final = 32

@@ -10,13 +10,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from jobs.decode.jit import Bytes, Int64s
+from jobs.decode import reasons as why
+from jobs.decode.jit import Bytes, Int, Int64s, helper
 
 MISSING: Final = 0
 INTEGER: Final = 1
 """``number`` is the value."""
 DOUBLE: Final = 2
-"""``number`` is the value where ``extra`` is 0, else ``extra`` is the reason why it is no amount."""
+"""``number`` is the value where ``extra`` is 0, else ``extra`` is the reason why it is no integer.
+
+Of a fraction, what was read stands in the chunk at ``start``, or, where that is negative, at -1 - ``start`` in the
+scratch buffer: a double where ``length`` is `BITS_64`, a decimal128 where it is `BITS_128`, else ``length`` bytes of
+text."""
 DECIMAL: Final = 3
 """As DOUBLE."""
 STRING: Final = 4
@@ -34,6 +39,11 @@ OTHER: Final = 10
 """A value of any other type."""
 UNREADABLE: Final = 11
 """A value of a fitting type that says nothing sensible, such as month 13 or a non-canonical decimal."""
+FAILED: Final = 12
+"""A value that could not be converted; ``extra`` is the reason."""
+
+BITS_64: Final = -8
+BITS_128: Final = -16
 
 
 class Slots(NamedTuple):
@@ -55,3 +65,19 @@ def new_slots(count: int) -> Slots:
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
     )
+
+
+@helper
+def reason_by_kind(kind: Int) -> Int:
+    """Why a value of this kind is no time, merchant or amount."""
+    if kind == MISSING:
+        return why.MISSING_VALUE
+    if kind == NULL:
+        return why.NULL_VALUE
+    if kind == BOOLEAN:
+        return why.BOOLEAN_VALUE
+    if kind == STRING or kind == UNESCAPED:
+        return why.TEXT
+    if kind == UNREADABLE:
+        return why.UNREADABLE_VALUE
+    return why.WRONG_TYPE

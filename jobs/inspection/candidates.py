@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Final
+from typing import Any, Final
 
 from bson import ObjectId
 
+from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.inspection.fields import FieldFound
+from jobs.inspection.formats import Context, added_words, best_formats
 from jobs.inspection.values import reason_against
 
 ROLES: Final = ("merchant", "amount", "time")
@@ -59,11 +61,13 @@ class Candidate:
     """A field in a role.
 
     :param counted: in how many documents a run could count it; `rejected` how many it would reject, by reason.
+    :param options: what else to type so that its values are read so, such as ``--amount-scale 2``.
     """
 
     path: str
     counted: int
     rejected: Mapping[str, int]
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +83,25 @@ class FilterCandidate:
     proposed: str | None
 
 
-def role_of(path: str, role: str, found: Sequence[FieldFound], documents: int, named_ms: tuple[int, int]) -> Candidate:
+def formats_of(role: str, path: str, values: Sequence[Any], context: Context) -> Formats:
+    """How the values of the field `path` are read in that role; as usual where its name does not speak for the role."""
+    return best_formats(role, values, context) if name_score(role, path) > 0 else context.formats
+
+
+def role_of(path: str, role: str, found: Sequence[FieldFound], documents: int, context: Context) -> Candidate:
     """What a run would make of the field `path` in that role, of so many documents."""
     values = next((field.values for field in found if field.path == path and field.is_reachable), [])
-    reasons = Counter(reason_against(role, value, named_ms) for value in values)
+    formats = formats_of(role, path, values, context)
+    reasons = Counter(reason_against(role, value, context.named_ms, formats) for value in values)
     counted = reasons.pop(None, 0)
     rejected = {reason: count for reason, count in reasons.most_common() if reason is not None}
     if missing := documents - len(values):
         rejected["missing"] = missing
-    return Candidate(path, counted, rejected)
+    return Candidate(path, counted, rejected, tuple(added_words(context.formats, formats)))
 
 
 def candidates(
-    role: str, found: Sequence[FieldFound], documents: int, named_ms: tuple[int, int], like: str = ""
+    role: str, found: Sequence[FieldFound], documents: int, context: Context, like: str = ""
 ) -> list[Candidate]:
     """The fields that can have that role, the likeliest first.
 
@@ -101,10 +111,10 @@ def candidates(
     for field in found:
         if not field.is_reachable or len(field.values) < _LEAST_PRESENT * documents:
             continue
-        candidate = role_of(field.path, role, found, documents, named_ms)
+        candidate = role_of(field.path, role, found, documents, context)
         if candidate.counted < _LEAST_SHARE * len(field.values) or not candidate.counted:
             continue
-        score: float = name_score(role, field.path)
+        score: float = name_score(role, field.path) - (0.5 if candidate.options else 0)
         if role == "merchant":
             score += _repetition(field) / 2
         resemblance = SequenceMatcher(None, like.lower(), field.path.lower()).ratio() if like else 0.0
@@ -114,12 +124,12 @@ def candidates(
     return [candidate for _, candidate in likeliest]
 
 
-def chosen(role: str, found: Sequence[FieldFound], documents: int, named_ms: tuple[int, int]) -> Candidate | None:
+def chosen(role: str, found: Sequence[FieldFound], documents: int, context: Context) -> Candidate | None:
     """The field that a run should take: the default where most of it can be counted, else the likeliest."""
-    usual = role_of(getattr(Fields(), role), role, found, documents, named_ms)
-    if usual.counted >= _LEAST_SHARE * documents and documents:
+    usual = role_of(getattr(Fields(), role), role, found, documents, context)
+    if usual.counted >= _LEAST_SHARE * documents and documents and not usual.options:
         return usual
-    possible = [one for one in candidates(role, found, documents, named_ms) if one.path != "_id"]
+    possible = [one for one in candidates(role, found, documents, context) if one.path != "_id"]
     likely = [one for one in possible if is_likely(role, one, found)]
     if likely or len(possible) == 1:
         return (likely or possible)[0]

@@ -21,6 +21,7 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 
 from core.errors import SourceDamaged, SourceError
+from jobs.decode.formats import DELIMITERS
 from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, MAX_TEXT_BYTES, Buffer
 from jobs.sources.file_partition import Form
 from jobs.sources.live.options import LiveOptions
@@ -70,11 +71,17 @@ class Sample:
 
 
 def read_first(
-    argument: str, collection: str | None, live: LiveOptions, wanted: int, remote: RemoteOptions | None = None
+    argument: str,
+    collection: str | None,
+    live: LiveOptions,
+    wanted: int,
+    remote: RemoteOptions | None = None,
+    delimiter: str | None = None,
 ) -> Sample:
     """The first `wanted` documents of anything that a run reads.
 
     :param collection: the collection of a dump or server, or None for the default names.
+    :param delimiter: what separates the fields of CSV; None: what gives the header the most names.
     :raises UsageError: the URL of a server is not valid.
     :raises SourceError: it cannot be read, is empty, or lacks the collection.
     :raises SourceDamaged: it is broken before its first document ends.
@@ -85,10 +92,10 @@ def read_first(
         with open_collection(argument, collection, live) as opened:
             raw = io.BytesIO(opened.first_documents(wanted + 1))
             return _taken(opened.name, "live collection", _bson_documents(opened.name, raw), wanted)
-    stored, stream, form = open_recognised(argument, collection, remote)
+    stored, stream, form = open_recognised(argument, collection, remote, delimiter)
     try:
         shown = form + (", gzip" if stream.compressed else "")
-        documents = _documents(stored, stream, form, collection)
+        documents = _documents(stored, stream, form, collection, delimiter)
         return _taken(stream.name, shown, documents, wanted, is_flat=form == Form.CSV)
     finally:
         stream.close()
@@ -107,7 +114,9 @@ def _taken(name: str, form: str, documents: Iterator[Document], wanted: int, is_
     return Sample(name, form, tuple(found), has_more, is_flat, damage)
 
 
-def _documents(stored: Stored, stream: ByteStream, form: Form, collection: str | None) -> Iterator[Document]:
+def _documents(
+    stored: Stored, stream: ByteStream, form: Form, collection: str | None, delimiter: str | None
+) -> Iterator[Document]:
     match form:
         case Form.ARCHIVE:
             return _archive_documents(stream, collection)
@@ -116,7 +125,7 @@ def _documents(stored: Stored, stream: ByteStream, form: Form, collection: str |
         case Form.JSON_LINES | Form.JSON_ARRAY | Form.JSON_DOCUMENTS:
             return _json_documents(stream)
         case Form.CSV:
-            return _csv_rows(stream)
+            return _csv_rows(stream, delimiter)
         case Form.PARQUET:
             return _parquet_rows(stored, stream)
 
@@ -199,11 +208,14 @@ def _json_document(text: str, document: Any) -> Document:
     return document if isinstance(document, dict) else {}
 
 
-def _csv_rows(stream: ByteStream) -> Iterator[Document]:
+def _csv_rows(stream: ByteStream, delimiter: str | None) -> Iterator[Document]:
+    if delimiter is None:
+        header = stream.peek().split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
+        delimiter = max(DELIMITERS, key=header.count)
     text = io.TextIOWrapper(io.BufferedReader(stream), "utf-8", "surrogateescape", newline="")
     before = csv.field_size_limit(MAX_TEXT_BYTES)
     try:
-        rows = csv.reader(text, strict=True)
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
         names = next(rows, [])
         for number, row in enumerate(filter(None, rows), start=1):
             if len(row) != len(names):

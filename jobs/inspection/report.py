@@ -15,10 +15,12 @@ from jobs.inspection.candidates import (
     candidates,
     chosen,
     filter_candidates,
+    formats_of,
     name_score,
 )
 from jobs.inspection.fields import MISSING, FieldFound, fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample
+from jobs.inspection.formats import Context
 from jobs.inspection.values import reason_against
 from jobs.sources.url import redacted
 
@@ -54,6 +56,7 @@ class Report:
                 return None
             if taken.path != getattr(Fields(), role):
                 options += [f"--{role}-field", taken.path]
+            options += taken.options
         named = ["--collection", collection] if collection is not None else []
         return ["python", "-m", "jobs", "rebuild", shown_source(argument), *named, *options]
 
@@ -70,22 +73,19 @@ def quoted(command: Sequence[str]) -> str:
     return " ".join(f'"{word}"' if word == f"${URL_VARIABLE}" else shlex.quote(word) for word in command)
 
 
-def inspect(sample: Sample, named_ms: tuple[int, int]) -> Report:
-    """What the documents of `sample` hold.
-
-    :param named_ms: the first instant that the calendar can name, and the first that it no longer can.
-    """
+def inspect(sample: Sample, context: Context) -> Report:
+    """What the documents of `sample` hold."""
     found = fields_of(sample.documents, sample.is_flat)
     documents = len(sample.documents)
     roles: dict[str, Candidate | None] = {}
     for role in ("time", "amount", "merchant"):  # a field whose type says more is given away first
         taken = {one.path for one in roles.values() if one is not None}
-        roles[role] = chosen(role, [field for field in found if field.path not in taken], documents, named_ms)
+        roles[role] = chosen(role, [field for field in found if field.path not in taken], documents, context)
     taken = {"_id", *(one.path for one in roles.values() if one is not None)}
     others = {
         role: [
             one
-            for one in candidates(role, found, documents, named_ms)
+            for one in candidates(role, found, documents, context)
             if one.path not in taken and (role == "time" or name_score(role, one.path) > 0)
         ]
         for role in ROLES
@@ -96,17 +96,22 @@ def inspect(sample: Sample, named_ms: tuple[int, int]) -> Report:
         {role: roles[role] for role in ROLES},
         others,
         tuple(filter_candidates(found, documents)),
-        _rejected(sample, roles, named_ms),
+        _rejected(sample, roles, found, context),
     )
 
 
-def _rejected(sample: Sample, roles: Mapping[str, Candidate | None], named_ms: tuple[int, int]) -> int | None:
+def _rejected(
+    sample: Sample, roles: Mapping[str, Candidate | None], found: Sequence[FieldFound], context: Context
+) -> int | None:
     paths = {role: taken.path for role, taken in roles.items() if taken is not None}
     if len(paths) < len(ROLES):
         return None
+    values = {field.path: field.values for field in found}
+    formats = {role: formats_of(role, path, values.get(path, ()), context) for role, path in paths.items()}
     return sum(
         any(
-            (value := value_at(document, path, sample.is_flat)) is MISSING or reason_against(role, value, named_ms)
+            (value := value_at(document, path, sample.is_flat)) is MISSING
+            or reason_against(role, value, context.named_ms, formats[role])
             for role, path in paths.items()
         )
         for document in sample.documents

@@ -5,21 +5,26 @@ A test compares the two on every kind of source.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from bson import DatetimeMS, Decimal128, Int64, ObjectId
 
+from core.calendar.digits import ascii_digits
+from core.calendar.zones import zone_named
+from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, Formats
 from jobs.decode.reasons import (
+    AMBIGUOUS_TIME,
     BOOLEAN_VALUE,
     EMPTY,
     FRACTION,
     INFINITY,
     NAN,
+    NO_OFFSET,
+    NO_SUCH_TIME,
     NOT_UTF8,
     NULL_VALUE,
     OUT_OF_CALENDAR,
@@ -37,6 +42,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OBJECT_ID: Final = re.compile(r"ObjectId\([0-9a-fA-F]{24}\)")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?")
+_PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_PERSIAN: Final = str.maketrans("۰۱۲۳۴۵۶۷۸۹٫", "0123456789.")
+_EPOCHS: Final[Mapping[str | None, int]] = {EPOCH_S: 3, EPOCH_MS: 0}
+_DATE_LENGTH: Final = 10
+_LONGEST_EPOCH: Final = 19
+_MOST_PLACES: Final = 30
+OTHER: Final = 0
+"""No reason by itself: the type says what is wrong."""
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 )
@@ -80,23 +94,55 @@ def _wrong(value: Any) -> int:
     return TEXT if isinstance(value, str) else WRONG_TYPE
 
 
-def _time(value: Any, named_ms: tuple[int, int]) -> int:
-    if isinstance(value, Cell):
-        if not _INSTANT.fullmatch(value):
-            return UNREADABLE_VALUE
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return UNREADABLE_VALUE
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        value = DatetimeMS((aware - _EPOCH).days * 86_400_000 + (aware - _EPOCH).seconds * 1000)
-    if not isinstance(value, DatetimeMS):
-        return _wrong(value)
-    return 0 if named_ms[0] <= int(value) < named_ms[1] else OUT_OF_CALENDAR
+def _time(value: Any, named_ms: tuple[int, int], formats: Formats) -> int:
+    found: Decimal | datetime | int = OTHER
+    if isinstance(value, DatetimeMS):
+        found = Decimal(int(value))
+    elif isinstance(value, datetime):
+        found = value if value.tzinfo else value.replace(tzinfo=UTC)
+    elif isinstance(value, str) and (isinstance(value, Cell) or formats.time_format is not None):
+        found = _instant_of_text(value, formats)
+    elif formats.time_format in _EPOCHS:
+        found = _number(value, formats)
+        found = found.scaleb(_EPOCHS[formats.time_format]) if isinstance(found, Decimal) else found
+    if isinstance(found, int):
+        return OUT_OF_CALENDAR if found == TOO_LARGE else found or _wrong(value)
+    since = (found - _EPOCH) / timedelta(milliseconds=1) if isinstance(found, datetime) else found
+    return 0 if named_ms[0] <= since < named_ms[1] else OUT_OF_CALENDAR
 
 
-def _merchant(value: Any, _: tuple[int, int]) -> int:
+def _instant_of_text(text: str, formats: Formats) -> Decimal | datetime | int:
+    """The instant that `text` names, as milliseconds or as a date; or the reason why it names none."""
+    form = formats.time_format or ISO
+    if not text:
+        return EMPTY
+    if form in _EPOCHS:
+        number = _plain_number(text)
+        if isinstance(number, int):
+            return number
+        return number.scaleb(_EPOCHS[form]) if number.adjusted() < _LONGEST_EPOCH else UNREADABLE_VALUE
+    try:
+        if form == ISO:
+            if not (_INSTANT.fullmatch(text) or (formats.time_format and _LOCAL.fullmatch(text))):
+                return UNREADABLE_VALUE
+            instant = datetime.fromisoformat(text)
+        else:
+            instant = datetime.strptime(ascii_digits(text), form)
+    except ValueError:
+        return UNREADABLE_VALUE
+    if instant.tzinfo is not None:
+        return instant
+    if formats.text_zone is None:
+        return NO_OFFSET
+    early, late = (instant.replace(tzinfo=zone_named(formats.text_zone), fold=fold) for fold in (0, 1))
+    if early.utcoffset() == late.utcoffset():
+        return early
+    if early.astimezone(UTC).astimezone(early.tzinfo).replace(tzinfo=None) == instant:
+        return early if formats.takes_earlier else AMBIGUOUS_TIME
+    return late if instant.time() == time() and len(text) <= _DATE_LENGTH else NO_SUCH_TIME
+
+
+def _merchant(value: Any, _: tuple[int, int], formats: Formats) -> int:
     if isinstance(value, ObjectId):
         return 0
     if isinstance(value, str):
@@ -110,68 +156,81 @@ def _merchant(value: Any, _: tuple[int, int]) -> int:
     return _wrong(value)
 
 
-def _amount(value: Any, _: tuple[int, int]) -> int:
-    if isinstance(value, Cell):
-        return _amount_of_cell(value)
-    if isinstance(value, bool):
-        return BOOLEAN_VALUE
-    if isinstance(value, float):
-        return _amount_of_double(value)
-    if isinstance(value, Decimal128):
-        return _amount_of_decimal(value.to_decimal())
-    if isinstance(value, int):
-        return 0 if _fits(value, 64) else TOO_LARGE
-    return _wrong(value)
-
-
-def _amount_of_double(value: float) -> int:
-    if math.isnan(value):
-        return NAN
-    if math.isinf(value):
-        return INFINITY
-    if abs(value) > _EXACT_DOUBLE:
+def _amount(value: Any, _: tuple[int, int], formats: Formats) -> int:
+    number = _number(value, formats)
+    if isinstance(number, int):
+        return number or _wrong(value)
+    if number and number.adjusted() > _MOST_PLACES:
         return TOO_LARGE
-    return 0 if value.is_integer() else FRACTION
-
-
-def _amount_of_decimal(value: Decimal) -> int:
-    if value.is_nan():
-        return NAN
-    if value.is_infinite():
-        return INFINITY
-    if value and value.adjusted() > 30:
-        return TOO_LARGE
-    if value != value.to_integral_value():
+    sign, digits, exponent = number.as_tuple()
+    minor = Decimal((sign, digits, int(exponent) + formats.amount_scale))
+    if minor != minor.to_integral_value():
         return FRACTION
-    return 0 if _fits(int(value), 64) else TOO_LARGE
+    return 0 if _fits(int(minor), 64) else TOO_LARGE
 
 
-def _amount_of_cell(text: str) -> int:
+def _number(value: Any, formats: Formats) -> Decimal | int:
+    """The number that `value` is, or the reason why it is none; `OTHER` where its type says so."""
+    if isinstance(value, Cell):
+        return _number_of_cell(value, formats)
+    if isinstance(value, str):
+        return _plain_number(value) if formats.amount_text else OTHER
+    if isinstance(value, Decimal128):
+        return _finite(value.to_decimal())
+    if isinstance(value, float):
+        number = _finite(Decimal(repr(value)))
+        return TOO_LARGE if isinstance(number, Decimal) and abs(number) > _EXACT_DOUBLE else number
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    return OTHER
+
+
+def _finite(number: Decimal) -> Decimal | int:
+    if number.is_nan():
+        return NAN
+    return INFINITY if number.is_infinite() else number
+
+
+def _plain_number(text: str) -> Decimal | int:
+    if not text:
+        return EMPTY
+    plain = text.translate(_PERSIAN)
+    return Decimal(plain) if _PLAIN.fullmatch(plain) else UNREADABLE_VALUE
+
+
+def _number_of_cell(text: str, formats: Formats) -> Decimal | int:
     if text in ("true", "false"):
         return BOOLEAN_VALUE
+    if formats.csv_decimal_comma:
+        text = text.replace(".", "x").replace(",", ".")
     if _INTEGER.fullmatch(text):
-        return 0 if len(text) < _MOST_DIGITS and _fits(int(text), 64) else TOO_LARGE
+        return Decimal(text) if len(text) < _MOST_DIGITS else TOO_LARGE
     if not _NUMBER.fullmatch(text):
-        return {"nan": NAN, "inf": INFINITY, "infinity": INFINITY}.get(text.lower().lstrip("+-"), TEXT)
+        words = {"nan": NAN, "inf": INFINITY, "infinity": INFINITY}
+        if (word := words.get(text.lower().lstrip("+-"))) is not None:
+            return word
+        return _plain_number(text) if formats.amount_text else TEXT
     try:
-        reason = _amount_of_decimal(Decimal(text))
+        number = Decimal(text)
     except InvalidOperation:
         return TOO_LARGE
-    return TOO_LARGE if not reason and abs(Decimal(text)) > _EXACT_DOUBLE else reason
+    is_whole = number == number.to_integral_value() if number.adjusted() < _MOST_PLACES else True
+    return TOO_LARGE if abs(number) > _EXACT_DOUBLE and is_whole else number
 
 
-_RULES: Final[Mapping[str, Callable[[Any, tuple[int, int]], int]]] = {
+_RULES: Final[Mapping[str, Callable[[Any, tuple[int, int], Formats], int]]] = {
     "time": _time,
     "merchant": _merchant,
     "amount": _amount,
 }
 
 
-def reason_against(role: str, value: Any, named_ms: tuple[int, int]) -> str | None:
+def reason_against(role: str, value: Any, named_ms: tuple[int, int], formats: Formats = Formats()) -> str | None:  # noqa: B008 - it cannot be changed
     """Why a run would reject a document for this value; None when it would not.
 
     :param role: ``time``, ``merchant`` or ``amount``.
     :param named_ms: the first instant that the calendar can name, and the first that it no longer can.
+    :param formats: how amounts and times may be written.
     """
-    reason = _RULES[role](value, named_ms)
+    reason = _RULES[role](value, named_ms, formats)
     return REASON_NAMES[reason] if reason else None

@@ -1,5 +1,7 @@
 """CSV as ``mongoexport --type=csv`` writes it: a header line, ``ObjectId(…)``, ISO 8601 instants.
 
+Fields may have another delimiter, and amounts a decimal comma.
+
 CSV has lost the types: a merchant 42 and a merchant "42" look the same, an empty cell and a missing field too, and
 nested values are text. Arrow splits rows into fields and guesses no type; `jobs.decode.columns` says how text is read.
 """
@@ -8,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from core.errors import SourceDamaged, SourceError, WrongRow
@@ -30,6 +34,7 @@ from jobs.decode.csv_kernel import (
 )
 from jobs.decode.decoder import CompiledDecoder
 from jobs.decode.documents import row_document
+from jobs.decode.formats import DELIMITERS
 from jobs.decode.jit import PADDING, Bytes, Int64s
 from jobs.decode.judge import Window
 from jobs.decode.merchants import MerchantTable
@@ -42,7 +47,7 @@ from jobs.sources.streams import ByteStream
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _WRONG_ROW: Final = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
-_PARSING: Final = pacsv.ParseOptions(newlines_in_values=True)
+_NO_DELIMITER: Final = "\0"
 _HEADER_BYTES: Final = 64 * 1024
 _RETURN: Final = 0x0D
 
@@ -72,14 +77,22 @@ class CsvChunks(WholeDocuments):
 
     :param guess: the byte before the range is the first of the stream; a row is taken to begin after a newline, which
         is wrong for one between quotation marks.
+    :param delimiter: the character between two fields.
     """
 
     _unit = "row"
 
     def __init__(
-        self, stream: Stream, chunk_bytes: int = CHUNK_BYTES, stop: int | None = None, *, guess: bool = False
+        self,
+        stream: Stream,
+        chunk_bytes: int = CHUNK_BYTES,
+        stop: int | None = None,
+        *,
+        guess: bool = False,
+        delimiter: str = DELIMITERS[0],
     ) -> None:
         super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES, stop, guess=guess)
+        self._delimiter = ord(delimiter)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         plain_end = end_of_plain_rows(data, 0, used)
@@ -87,7 +100,7 @@ class CsvChunks(WholeDocuments):
             return int(plain_end)
         # A carriage return may be half of a line's end.
         known = used if at_end or not used or data[used - 1] != _RETURN else used - 1
-        end, _, quoted = end_of_rows(data, 0, known, EVERY_ROW)
+        end, _, quoted = end_of_rows(data, 0, known, EVERY_ROW, self._delimiter)
         if at_end and end < used:
             reason = "the last line has no end, so that it may have been cut short (mongoexport ends every line)"
             if quoted:
@@ -96,39 +109,74 @@ class CsvChunks(WholeDocuments):
         return int(end)
 
     def _end_of_first(self, data: Bytes, begin: int, used: int) -> int:
-        end, rows, _ = end_of_rows(data, begin, used, 1)
+        end, rows, _ = end_of_rows(data, begin, used, 1, self._delimiter)
         return int(end) if rows and (end < used or data[end - 1] != _RETURN) else 0
 
     def _first_border(self, content: bytes, at_end: bool) -> int | None:
         return content.find(b"\n") + 1 or None
 
 
-def read_header(stream: ByteStream, fields: Fields) -> tuple[str, ...]:
-    """Read the header, after which `stream` then is: the names of the columns.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first row of a CSV file says.
+
+    :param names: the names of the columns.
+    :param delimiter: the character between two fields.
+    """
+
+    names: tuple[str, ...]
+    delimiter: str
+
+
+def read_header(stream: ByteStream, fields: Fields) -> Header:
+    """Read the header, after which `stream` then is.
+
+    Where no delimiter is named it is the one by which the header has the wanted columns.
 
     :param fields: what is wanted; each must be a column.
     :raises SourceError: a wanted column is missing; lists those that are there.
     :raises SourceDamaged: the first rows are broken.
     """
-    rows = CsvChunks(stream, _HEADER_BYTES)
+    named = fields.formats.csv_delimiter
+    # Without a delimiter rows end where lines do: it is looked for in the first line, and nothing read is lost.
+    rows = CsvChunks(stream, _HEADER_BYTES, delimiter=named or _NO_DELIMITER)
     first = rows.next(Buffer(0))
     if first is None:
         raise SourceDamaged(stream.name, 0, "this is no valid CSV (there is no header)")
-    end, _, _ = end_of_rows(first.data, 0, first.end, 1)
-    header = first.data[:end].tobytes()
-    stream.push_back(first.data[end : first.end].tobytes() + rows.carried)
-    try:
-        names = tuple(pacsv.read_csv(pa.py_buffer(header), parse_options=_PARSING).schema.names)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise SourceDamaged(stream.name, 0, f"this is no valid CSV ({error})") from None
-    missing = [path for path in fields.paths() if names.count(path) != 1]
-    if missing:
+    content = first.data[: first.end].tobytes()
+    headers = {one: _header(stream.name, content, one) for one in ([named] if named is not None else DELIMITERS)}
+    paths = fields.paths()
+    found = [one for one, (names, _) in headers.items() if all(names.count(path) == 1 for path in paths)]
+    delimiter = found[0] if found else max(headers, key=lambda one: len(headers[one][0]))
+    names, end = headers[delimiter]
+    stream.push_back(content[end:] + rows.carried)
+    if not found:
+        missing = [path for path in paths if names.count(path) != 1]
         raise SourceError(
             f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(names)}",
-            "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
+            "Name the columns with --merchant-field, --amount-field, --time-field and --where, and what separates them "
+            "with --csv-delimiter.",
             fields.wrong(missing[0], names),
         )
-    return names
+    return Header(names, delimiter)
+
+
+def _header(name: str, content: bytes, delimiter: str) -> tuple[tuple[str, ...], int]:
+    """The names of the columns by that delimiter, and where the header ends.
+
+    :raises SourceDamaged: it is broken.
+    """
+    data = np.frombuffer(content + bytes(PADDING), np.uint8)
+    end, _, _ = end_of_rows(data, 0, len(content), 1, ord(delimiter))
+    try:
+        schema = pacsv.read_csv(pa.py_buffer(content[:end]), parse_options=_parsing(delimiter)).schema
+        return tuple(schema.names), int(end)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise SourceDamaged(name, 0, f"this is no valid CSV ({error})") from None
+
+
+def _parsing(delimiter: str) -> pacsv.ParseOptions:
+    return pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
 
 
 class _PlainDecoder(CompiledDecoder[Chunk]):
@@ -189,30 +237,40 @@ class CsvDecoder(TableDecoder):
     """Decodes chunks of whole rows. Rows are numbered from 1 in each chunk.
 
     :param names: the columns of the file.
+    :param delimiter: the character between two fields.
     """
 
-    def __init__(self, fields: Fields, window: Window, names: Sequence[str]) -> None:
+    def __init__(self, fields: Fields, window: Window, names: Sequence[str], delimiter: str = DELIMITERS[0]) -> None:
         super().__init__(fields, window)
         self._fields = fields
         self._names = names
+        self._delimiter = delimiter
         self._words = np.zeros(2, np.uint64)
         self._minute = np.zeros(3, np.int64)
         self._plain = _PlainDecoder(fields, window, names, self.merchants)
+        formats = fields.formats
+        self._is_plain = delimiter == DELIMITERS[0] and not (formats.converts or formats.csv_decimal_comma)
 
     def batches(self, chunk: Chunk) -> Iterator[Batch]:  # type: ignore[override]
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`.
 
         :raises SourceDamaged: a row has more or fewer fields than the header.
         """
-        if end_of_plain_rows(chunk.data, chunk.start, chunk.end) == chunk.end:
+        if self._is_plain and end_of_plain_rows(chunk.data, chunk.start, chunk.end) == chunk.end:
             yield from self._plain.batches(chunk)
             return
-        rows = _Rows(chunk, self._names)
-        paths = self._fields.paths()
-        columns, text = text_slots(rows.columns([self._names.index(path) for path in paths]))
+        rows = _Rows(chunk, self._names, self._delimiter)
+        paths, formats = self._fields.paths(), self._fields.formats
+        values = rows.columns([self._names.index(path) for path in paths])
+        if formats.csv_decimal_comma:
+            amount = paths.index(self._fields.amount)
+            values[amount] = _with_points(values[amount])
+        columns, text = text_slots(values)
         for path, column in zip(paths, columns, strict=True):
-            if path == self._fields.time:
+            if path == self._fields.time and formats.time_format is None:
                 read_text_times(text, column, self._minute)
+            elif path == self._fields.time:
+                column.kind[(column.kind == kinds.STRING) & (column.length == 0)] = kinds.MISSING
             elif path == self._fields.amount:
                 read_text_amounts(text, column, False)
             else:
@@ -220,14 +278,21 @@ class CsvDecoder(TableDecoder):
         yield from super().batches(TableChunk(chunk.source, columns, text, 1, rows.document))
 
 
+def _with_points(amounts: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Amounts with a decimal comma as ones with a point; what had a point is no amount then."""
+    unreadable = pc.replace_substring(amounts.cast(pa.large_binary()), b".", b"\x01")
+    return pc.replace_substring(unreadable, b",", b".")
+
+
 class _Rows:
     """Whole rows as text, split into fields by Arrow."""
 
-    def __init__(self, chunk: Chunk, names: Sequence[str]) -> None:
+    def __init__(self, chunk: Chunk, names: Sequence[str], delimiter: str = DELIMITERS[0]) -> None:
         self._name = chunk.source
         self._position = chunk.position
         self._content = chunk.data[: chunk.end].tobytes()
         self._names = names
+        self._parsing = _parsing(delimiter)
 
     def columns(self, wanted: Sequence[int]) -> list[pa.Array]:
         """The columns of those numbers, all of them text, unchanged.
@@ -246,7 +311,7 @@ class _Rows:
             table = pacsv.read_csv(
                 pa.py_buffer(rows),
                 read_options=pacsv.ReadOptions(use_threads=False, block_size=len(rows) + 1, column_names=numbers),
-                parse_options=_PARSING,
+                parse_options=self._parsing,
                 convert_options=pacsv.ConvertOptions(
                     column_types=dict.fromkeys(chosen, pa.large_string()),
                     include_columns=chosen,

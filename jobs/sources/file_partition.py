@@ -49,6 +49,7 @@ class FilePartition(Partition):
 
     :param start: in bytes of the uncompressed content; of Parquet, the number of a row group.
     :param columns: the columns of a CSV file, whose header comes before `start`.
+    :param delimiter: the character between the fields of a CSV file.
     :param first_row: of Parquet, the number in the file of the first row.
     """
 
@@ -60,6 +61,7 @@ class FilePartition(Partition):
     end: int | None = None
     guessed: bool = False
     columns: tuple[str, ...] = ()
+    delimiter: str = ","
     first_row: int = 1
 
     @property
@@ -130,7 +132,7 @@ class FilePartition(Partition):
         if stored.size is None or not stored.version:
             return None
         what = str(self.form), self.compressed, self.start, self.end, self.guessed, self.columns, self.first_row
-        return *self.source_version(), *what
+        return *self.source_version(), *what, self.delimiter
 
     def source_version(self) -> tuple[object, ...]:
         """See `Partition.source_version`."""
@@ -189,8 +191,8 @@ def _json_stream(
 def _csv(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
     from jobs.sources.csv_text import CsvChunks, CsvDecoder
 
-    chunks = CsvChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
-    return chunks, partial(CsvDecoder, reading.fields, reading.window, part.columns)
+    chunks = CsvChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed, delimiter=part.delimiter)
+    return chunks, partial(CsvDecoder, reading.fields, reading.window, part.columns, part.delimiter)
 
 
 _READERS: Final[dict[Form, _Readers]] = {

@@ -2,7 +2,8 @@
 
 A null counts as null, and what would be inside a null as missing. A timestamp without a zone is UTC, as BSON dates are;
 what is below the millisecond is cut off towards the past. A fixed-size binary of 12 bytes is an ObjectId, and an amount
-of 16 bytes a BSON decimal, as PyMongoArrow writes them. A dotted path leads into structs, not into lists and maps.
+of 16 bytes a BSON decimal, as PyMongoArrow writes them. Decimals and other forms of times may be text and numbers too,
+where options say so. A dotted path leads into structs, not into lists and maps.
 
 No value is converted before it is classified, unless nothing can be lost: the old INT96 timestamps, which Arrow would
 read as nanoseconds and let wrap, are read as milliseconds.
@@ -29,8 +30,16 @@ from core.errors import SourceDamaged, SourceError
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch
-from jobs.decode.columns import NO_TEXT, TableChunk, TableDecoder, read_decimal128s, read_text_amounts
+from jobs.decode.columns import (
+    NO_TEXT,
+    TableChunk,
+    TableDecoder,
+    read_decimal128s,
+    read_text_amounts,
+    read_text_doubles,
+)
 from jobs.decode.documents import row_document
+from jobs.decode.formats import EPOCH_MS, EPOCH_S, Formats
 from jobs.decode.jit import Bytes, Int64s
 from jobs.decode.judge import Window
 from jobs.decode.numbers import EXACT_DOUBLE
@@ -70,15 +79,36 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(accepts(kind) for accepts in numeric)
 
 
-_ACCEPTED: Final[dict[str, tuple[Callable[[pa.DataType], bool], str]]] = {
-    "time": (pa.types.is_timestamp, "timestamp"),
-    "merchant": (lambda t: _is_text(t) or _is_object_id(t) or pa.types.is_integer(t), "string, ObjectId or integer"),
-    "amount": (_is_number, "integer, double or decimal"),
-    "filter": (
-        lambda t: _is_text(t) or _is_object_id(t) or _is_number(t) or pa.types.is_boolean(t),
-        "string, ObjectId, number or boolean",
-    ),
-}
+class _Accepted(NamedTuple):
+    """The types of columns that a role takes, and what messages call them."""
+
+    takes: Callable[[pa.DataType], bool]
+    words: str
+
+
+_MERCHANT: Final = _Accepted(
+    lambda t: _is_text(t) or _is_object_id(t) or pa.types.is_integer(t), "string, ObjectId or integer"
+)
+_FILTER: Final = _Accepted(
+    lambda t: _is_text(t) or _is_object_id(t) or _is_number(t) or pa.types.is_boolean(t),
+    "string, ObjectId, number or boolean",
+)
+
+
+def _accepted(role: str, formats: Formats) -> _Accepted:
+    if role == "time":
+        text = formats.time_format is not None
+        number = formats.time_format in (EPOCH_S, EPOCH_MS)
+        return _Accepted(
+            lambda t: pa.types.is_timestamp(t) or (text and _is_text(t)) or (number and _is_number(t)),
+            "timestamp" + (", string" if text else "") + (" or number" if number else ""),
+        )
+    if role == "amount":
+        return _Accepted(
+            lambda t: _is_number(t) or (formats.amount_text and _is_text(t)),
+            "integer, double or decimal" + (" or string" if formats.amount_text else ""),
+        )
+    return _MERCHANT if role == "merchant" else _FILTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +210,6 @@ def _raw(column: pa.Array) -> Bytes:
     return np.frombuffer(b"".join(column.fill_null(bytes(size)).to_pylist()), np.uint8).reshape(-1, size)
 
 
-def _decimal128s(column: pa.Array, slots: Slots) -> None:
-    read_decimal128s(_raw(column).reshape(-1).view(np.uint64), slots)
-
-
 def _object_ids(column: pa.Array, slots: Slots) -> None:
     raw = _raw(column)
     slots.kind[:] = kinds.OBJECT_ID
@@ -200,15 +226,19 @@ def _nothing(column: pa.Array, slots: Slots) -> None:
     """A column of nulls needs no more than what is done with the nulls of every column."""
 
 
-def _slots_of(column: _Column) -> Slots | None:
-    """The slots of a column that needs no text, or None for a string or decimal column."""
+def _slots_of(column: _Column, converts: bool = False) -> Slots | None:
+    """The slots of a column that needs no text, or None for a string or decimal column.
+
+    :param converts: fractions count, for which doubles too are read from their shortest text.
+    """
     values = column.values
+    if converts and pa.types.is_floating(values.type):
+        return None
     readers: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, Slots], None]]] = [
         (pa.types.is_integer, _integers),
         (pa.types.is_floating, _doubles),
         (pa.types.is_timestamp, _instants),
         (_is_object_id, _object_ids),
-        (_is_decimal128, _decimal128s),
         (pa.types.is_boolean, _booleans),
         (pa.types.is_null, _nothing),
     ]
@@ -295,7 +325,7 @@ class ParquetTable:
         empty = pa.RecordBatch.from_pylist([], schema=schema)
         for path, role in roles.items():
             column = _find(empty, path)
-            accepts, wanted = _ACCEPTED[role]
+            accepts, wanted = _accepted(role, fields.formats)
             if column is None:
                 raise SourceError(
                     f"{self.name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
@@ -424,6 +454,7 @@ class ParquetDecoder(TableDecoder):
     def __init__(self, fields: Fields, window: Window) -> None:
         super().__init__(fields, window)
         self._fields = fields
+        self._converts = fields.formats.converts
 
     def batches(self, chunk: ParquetRows) -> Iterator[Batch]:  # type: ignore[override]
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
@@ -432,12 +463,17 @@ class ParquetDecoder(TableDecoder):
             yield whole
             return
         columns: list[Any] = [_find(chunk.batch, path) for path in self._fields.paths()]
-        slots = [_slots_of(column) for column in columns]
+        slots = [_slots_of(column, self._converts) for column in columns]
         texts = [i for i, found in enumerate(slots) if found is None]
-        found, text = text_slots([columns[i].values.cast(pa.large_string()) for i in texts])
+        found, text = text_slots([_as_text(columns[i].values) for i in texts])
         for i, column in zip(texts, found, strict=True):
-            if pa.types.is_decimal(columns[i].values.type):
+            kind = columns[i].values.type
+            if pa.types.is_decimal(kind):
                 read_text_amounts(text, column, True)
+            elif pa.types.is_floating(kind):
+                read_text_doubles(text, column)
+            elif _is_decimal128(kind):
+                read_decimal128s(text, column)
             _set_nulls(columns[i], column)
             slots[i] = column
         complete = [column for column in slots if column is not None]
@@ -449,7 +485,7 @@ class ParquetDecoder(TableDecoder):
         A column is looked at as a whole: every instant between the first and the last that counts, every amount whole,
         and no null anywhere.
         """
-        if self._fields.where or not batch.num_rows:
+        if self._fields.where or self._converts or not batch.num_rows:
             return None
         time, amount = (_find(batch, path) for path in (self._fields.time, self._fields.amount))
         merchant = _find_encoded(batch, self._fields.merchant)
@@ -482,9 +518,17 @@ def _whole_amounts(column: _Column) -> Int64s | None:
         whole: Int64s = values.cast(pa.int64()).to_numpy()
         return whole
     slots = _slots_of(column)
+    if _is_decimal128(values.type):
+        (slots,), text = text_slots([values])
+        read_decimal128s(text, slots)
     if slots is None or not np.isin(slots.kind, _AMOUNTS).all() or slots.extra.any():
         return None
     return slots.number
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    """Text and the bytes of BSON decimals as they are, other numbers as they are written."""
+    return values if _is_decimal128(values.type) else values.cast(pa.large_string())
 
 
 def _copied(stream: ByteStream) -> IO[bytes]:

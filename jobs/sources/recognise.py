@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from core.errors import SourceError, UnknownFormat
+from jobs.decode.formats import DELIMITERS
 from jobs.decode.jit import PADDING
 from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
 from jobs.decode.judge import Window
@@ -67,7 +68,7 @@ def open_source(
         from jobs.sources.live.collection import open_live
 
         return open_live(argument, fields, collection, live, window)
-    stored, stream, form = open_recognised(argument, collection, remote)
+    stored, stream, form = open_recognised(argument, collection, remote, fields.formats.csv_delimiter)
     try:
         return _source(stored, stream, form, fields, collection)
     finally:
@@ -76,10 +77,11 @@ def open_source(
 
 
 def open_recognised(
-    argument: str, collection: str | None, remote: RemoteOptions | None = None
+    argument: str, collection: str | None, remote: RemoteOptions | None = None, delimiter: str | None = None
 ) -> tuple[Stored, ByteStream, Form]:
     """Open a file, the file of a mongodump folder, standard input, or one of these at a URL, and recognise it.
 
+    :param delimiter: what separates the fields of CSV, where that is known.
     :returns: where its bytes are, the bytes without a UTF-8 mark, and their form.
     :raises SourceError: it cannot be read, is empty, or lacks the collection.
     :raises UnknownFormat: the content is nothing that is read.
@@ -88,7 +90,7 @@ def open_recognised(
     stored, inside_dump = _stored(argument, collection, remote or RemoteOptions())
     stream = stored.stream()
     try:
-        return stored, stream, _form_at(stream, inside_dump)
+        return stored, stream, _form_at(stream, inside_dump, delimiter)
     except BaseException:
         if not isinstance(stored, Once):
             stream.close()
@@ -122,7 +124,7 @@ def _stored(argument: str, collection: str | None, remote: RemoteOptions) -> tup
     return stored_at(str(collection_file(Path(argument), collection)) if inside_dump else argument), inside_dump
 
 
-def _form_at(stream: ByteStream, inside_dump: bool) -> Form:
+def _form_at(stream: ByteStream, inside_dump: bool, delimiter: str | None) -> Form:
     """What `stream` is, moved past a UTF-8 mark."""
     head = stream.peek()
     if not head and not (inside_dump and stream.compressed):
@@ -130,19 +132,21 @@ def _form_at(stream: ByteStream, inside_dump: bool) -> Form:
     if head.startswith(_UTF8_MARK):
         stream.readinto(bytearray(len(_UTF8_MARK)))
         head = head[len(_UTF8_MARK) :]
-    return _form_of(stream.name, head, inside_dump)
+    return _form_of(stream.name, head, inside_dump, delimiter)
 
 
 def _source(stored: Stored, stream: ByteStream, form: Form, fields: Fields, collection: str | None) -> Source:
     columns: tuple[str, ...] = ()
+    delimiter = ","
     if form is Form.CSV:
         from jobs.sources.csv_text import read_header
 
-        columns = read_header(stream, fields)
+        header = read_header(stream, fields)
+        columns, delimiter = header.names, header.delimiter
     elif form is Form.ARCHIVE and stored.size is not None:
         ArchiveChunks(stream, collection)  # raises where the collection is not there
     start = 0 if form in (Form.ARCHIVE, Form.PARQUET) else stream.position
-    whole = FilePartition(stored, form, stored.size, stream.compressed, start, columns=columns)
+    whole = FilePartition(stored, form, stored.size, stream.compressed, start, columns=columns, delimiter=delimiter)
     partitions = _row_groups(whole, fields) if form is Form.PARQUET and not whole.is_copied else ranges_of(whole)
     return Source(
         stream.name,
@@ -152,7 +156,7 @@ def _source(stored: Stored, stream: ByteStream, form: Form, fields: Fields, coll
     )
 
 
-def _form_of(name: str, head: bytes, inside_dump: bool) -> Form:
+def _form_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None) -> Form:
     """What begins with `head`."""
     if head.startswith(MAGIC):
         return Form.ARCHIVE
@@ -172,7 +176,7 @@ def _form_of(name: str, head: bytes, inside_dump: bool) -> Form:
         return Form.JSON_ARRAY
     if text.startswith(b"{"):
         return Form.JSON_LINES if _is_one_line(head) else Form.JSON_DOCUMENTS
-    if _looks_like_csv(head):
+    if _looks_like_csv(head, delimiter):
         return Form.CSV
     raise UnknownFormat(
         f"{name} is in no format that is read; it begins with {head[:16]!r}", f"These are read: {_FORMATS}."
@@ -211,9 +215,10 @@ def _looks_like_bson(head: bytes) -> bool:
     return b"\0" in head[:4] and 5 <= length <= MAX_DOCUMENT_BYTES and len(head) > 4
 
 
-def _looks_like_csv(head: bytes) -> bool:
+def _looks_like_csv(head: bytes, delimiter: str | None = None) -> bool:
     first_line = head.split(b"\n", 1)[0]
-    return b"\0" not in first_line and b"," in first_line
+    possible = DELIMITERS if delimiter is None else (*DELIMITERS, delimiter)
+    return b"\0" not in first_line and any(one.encode() in first_line for one in possible)
 
 
 def _is_one_line(head: bytes) -> bool:

@@ -22,7 +22,7 @@ def test_defaults() -> None:
         store_url="sqlite:///summaries.db",
         time_zone="Asia/Tehran",
         calendar="jalali",
-        currency="IRR",
+        currency="",
         quarantine_dir=Path("quarantine"),
         threads=0,
         store_timeout_s=30.0,

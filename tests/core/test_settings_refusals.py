@@ -23,6 +23,9 @@ ROOT: Final = Path(__file__).parents[2]
 WRONG_TEXT: Final = {
     "time_zone": "Tehran",
     "currency": "1 $",
+    "amount_scale": "12",
+    "time_zone_of_text": "Tehran",
+    "csv_delimiter": ";;",
     "source_url": "postgres://db/shop",
     "refresh_options": "--where 'status=paid",
     "api_rate_limit": "many",
@@ -43,6 +46,7 @@ JUDGED_WHERE_USED: Final = {
     "api_bind",  # the API's own
     "quarantine_dir",
     "notify_pulse_file",
+    "time_format",  # --time-format goes before it
     "smtp_host",
     "smtp_user",
     "smtp_password",

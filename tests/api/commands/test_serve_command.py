@@ -13,10 +13,12 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from asking import add_key, revoke
+from examples import MEANING
 from sales import publish
 from serving_server import ROOT, environment, eventually, serving, sqlite_url
 
@@ -156,3 +158,30 @@ def test_help_names_the_commands(tmp_path: Path) -> None:
     ended = api(tmp_path, "--help")
     assert ended.returncode == 0
     assert all(name in ended.stdout for name in ("serve", "keys", "sign-in"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"CURRENCY": "EUR"}, "CURRENCY is EUR, and amounts in the store are in USD"),
+        ({"AMOUNT_SCALE": "0"}, "AMOUNT_SCALE is 0, and amounts in the store have 2 decimal places"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("-m", "api", "serve"), ("-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()")]
+)
+def test_settings_that_contradict_the_store_end_a_server_before_it_begins(
+    tmp_path: Path, settings: dict[str, str], sentence: str, command: Sequence[str]
+) -> None:
+    publish(sqlite_url(tmp_path), meaning=replace(MEANING, currency="USD", amount_scale=2))
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment(tmp_path, API_BIND="127.0.0.1:0", **settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert sentence in ended.stderr

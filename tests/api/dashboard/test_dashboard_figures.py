@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, total
+from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, SHOP_SALES, total
 from dashboard_server import running_server
 from dashboard_tabs import Language, People, Tab, Tabs
+from examples import MEANING
 from playwright.sync_api import expect
 from sales import publish
 
@@ -34,6 +36,36 @@ def test_a_sum_beyond_two_to_the_53_is_shown_exactly(tabs: Tabs) -> None:
     exact = total(ALL, MONTH)
     assert int(float(exact)) != exact
     expect(tab.card(0)).to_have_text(f"{exact:,} IRR")
+
+
+@pytest.fixture
+def in_cents(people: People, tmp_path: Path) -> Iterator[Tabs]:
+    """Tabs of a server on a store whose amounts have two decimals."""
+    store_url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    publish(store_url, SHOP_SALES, meaning=replace(MEANING, currency="USD", amount_scale=2))
+    with running_server(store_url, tmp_path) as origin:
+        opened = Tabs(people, origin)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def test_amounts_are_shown_in_major_units_with_their_decimals(in_cents: Tabs) -> None:
+    exact = total(ALL, MONTH)
+    assert exact > 2**53
+    shown = f"{exact // 100:,}.{exact % 100:02}"
+    tab = in_cents().figures("range=last-30")
+    expect(tab.card(0)).to_have_text(f"{shown} USD")
+    tab = in_cents(language="fa").figures("range=last-30")
+    expect(tab.card(0)).to_have_text(f"{shown} USD".translate(_PERSIAN_DIGITS).replace(".", "٫"))
+    written = tab.page.evaluate(
+        """async () => {
+            const { Locale } = await import("/assets/locale.js");
+            return ["en", "fa"].map((language) => new Locale(language, "USD", "UTC", 2).exact(-5n, "amount"));
+        }"""
+    )
+    assert written == ["-0.05", "\u200e\u2212۰٫۰۵"]
 
 
 def test_in_persian_the_page_runs_right_to_left_with_persian_digits(tabs: Tabs) -> None:

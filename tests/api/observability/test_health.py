@@ -89,6 +89,7 @@ class TestMe:
             "calendar": "jalali",
             "time_zone": "Asia/Tehran",
             "currency": "IRR",
+            "scale": 0,
             "published": {
                 "version": f"1-{NOW_MS:x}",
                 "published_at": "2024-06-24T12:00:00.000Z",

@@ -68,6 +68,8 @@ def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
             "summaries": 3,
             "total_amount": 3 * (2**63 - 1),
             "total_count": 6,
+            "currency": "IRR",
+            "scale": 0,
             "calendar": "jalali",
             "time_zone": "Asia/Tehran",
             "zone_rules": None,

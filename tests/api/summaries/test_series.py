@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from asking import SUMMARY, Api, problem, wrong
+from examples import MEANING
 from sales import EXACT, JALALI, ODD_IDS, SALES, by_hand, publish, published_in
 
 from core.calendar import Mode
@@ -226,3 +229,38 @@ def test_every_backend_answers_the_same(store_url: str) -> None:
     assert problem(api.series(merchant_id="nobody")) == (404, "unknown-merchant")
     totals = json.loads(api.ask("/api/merchants", {"sort": "merchant_id"}).content)
     assert [merchant["merchant_id"] for merchant in totals["merchants"]] == sorted(SALES)
+
+
+@pytest.fixture(scope="module")
+def cents(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    url = f"sqlite:///{tmp_path_factory.mktemp('cents') / 'summaries.db'}"
+    publish(url, meaning=replace(MEANING, currency="USD", amount_scale=2))
+    return Api(url)
+
+
+class TestMajorUnits:
+    def test_amounts_are_exact_decimal_strings(self, cents: Api) -> None:
+        minor, major = cents.series(), cents.series(unit="major")
+        assert [Decimal(point["value"]) for point in major.json] == [
+            Decimal(point["value"]).scaleb(-2) for point in minor.json
+        ]
+        assert {len(point["value"].partition(".")[2]) for point in major.json} == {2}
+        assert '{"key":"1402/12/27","value":"0.05"},{"key":"1402/12/29","value":"-0.07"}' in major.text
+        assert minor.headers["etag"] != major.headers["etag"]
+        assert cents.series(unit="minor").json == minor.json
+
+    def test_csv_pages_and_zeros_have_them_too(self, cents: Api) -> None:
+        answer = cents.series(unit="major", format="csv", fill="zero", limit="3")
+        assert answer.text == "key,value\r\n1402/12/27,0.05\r\n1402/12/28,0.00\r\n1402/12/29,-0.07\r\n"
+        assert "unit=major" in answer.headers["link"]
+
+    def test_without_decimals_they_are_whole(self, api: Api) -> None:
+        assert api.series(unit="major", last=FIRST).json == [{"key": FIRST, "value": "5"}]
+
+    def test_counts_have_no_unit(self, cents: Api) -> None:
+        assert list(wrong(cents.series(measure="count", unit="major"))) == ["unit"]
+        assert list(wrong(cents.series(unit="cents"))) == ["unit"]
+
+    def test_a_program_learns_the_unit(self, cents: Api) -> None:
+        for where in (cents.ask("/api/me").json, cents.ask("/api/status").json["published"]):
+            assert (where["currency"], where["scale"]) == ("USD", 2)

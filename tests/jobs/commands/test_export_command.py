@@ -109,7 +109,7 @@ def test_a_folder_of_parquet_is_partitioned_by_mode_and_year(full: CommandLine, 
 
 
 def test_the_data_dictionary_is_beside_the_file_in_it_and_in_the_documentation(full: CommandLine, out: Path) -> None:
-    said = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="IRT")
+    said = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="EUR")
     beside = json.loads((out / "x.parquet.dictionary.json").read_text("utf-8"))
     assert f"What its columns mean is in {out / 'x.parquet.dictionary.json'}.\n" in said.out
     schema = pq.read_schema(out / "x.parquet")
@@ -117,7 +117,7 @@ def test_the_data_dictionary_is_beside_the_file_in_it_and_in_the_documentation(f
     assert beside == inside | {"rows": len(wanted("weekly"))}
     assert (beside["mode"], beside["calendar"], beside["time_zone"]) == ("weekly", "jalali", "Asia/Tehran")
     assert [column["name"] for column in beside["columns"]] == schema.names
-    assert schema.field("amount").metadata[b"unit"] == b"IRT"
+    assert schema.field("amount").metadata[b"unit"] == b"IRR"
     documentation = (ROOT / "docs/analysis.md").read_text("utf-8")
     for column in COLUMNS:
         assert f"| `{column.name}` | {column.type} | {column.about} |" in documentation

@@ -30,11 +30,11 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     return jobs
 
 
-def test_a_table_names_the_currency_and_groups_digits(jobs: CommandLine) -> None:
-    said = jobs("query", "top_merchants", "--limit", "1", CURRENCY="IRT")
+def test_a_table_names_the_currency_of_the_store_and_groups_digits(jobs: CommandLine) -> None:
+    said = jobs("query", "top_merchants", "--limit", "1", CURRENCY="EUR")
     assert (said.code, said.err) == (0, "")
     headings, row = (re.split(r"\s{2,}", line.strip()) for line in said.out.splitlines())
-    assert headings == ["place", "merchant_id", "amount IRT", "count", "mean_amount IRT", "share_percent"]
+    assert headings == ["place", "merchant_id", "amount IRR", "count", "mean_amount IRR", "share_percent"]
     assert row == ["1", SHOP, f"{2 * EXACT:,}", "2", f"{float(EXACT):,.2f}", "100.00"]
 
 

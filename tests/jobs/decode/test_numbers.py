@@ -136,7 +136,7 @@ def test_a_double_is_an_integer_only_where_it_is_exact(number: float) -> None:
 @example(Decimal128("922337203685477580.8E1").bid)
 def test_a_decimal128_is_the_integer_that_bson_says(content: bytes) -> None:
     low, high = struct.unpack("<QQ", content)
-    found, reason = integer_of_decimal128(np.uint64(low), np.uint64(high))
+    found, reason = integer_of_decimal128(np.uint64(low), np.uint64(high), 0, False)
     assert (int(found), REASON_NAMES[reason] if reason else "") == integer_of_decimal(decimal_of_bytes(content))
 
 

@@ -64,6 +64,16 @@ class Meddler:
                     values = {"zone_rules": digest, "zone_rules_source": source}
                     collection.database[name].update_many({}, {"$set": values})
 
+    def forget_currency(self) -> None:
+        """Let the store say nothing of its currency, as an earlier version left it."""
+        for name in ("summary_publications", "summary_runs"):
+            if self._is_sqlite:
+                with closing(self._connection()) as connection, connection:
+                    connection.execute(f"UPDATE {name} SET currency = NULL")
+            else:
+                with self._collection() as collection:
+                    collection.database[name].update_many({}, {"$unset": {"currency": ""}})
+
     def _execute(self, statement: str, values: tuple[object, ...]) -> None:
         with closing(self._connection()) as connection, connection:
             assert connection.execute(statement, values).rowcount == 1

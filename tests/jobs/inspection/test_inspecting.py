@@ -17,16 +17,19 @@ from decoded import read_file
 from transactions import write_bson
 
 from core.errors import SourceDamaged
+from jobs.decode.formats import Formats
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.inspection.candidates import FilterCandidate
 from jobs.inspection.fields import MISSING, fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample, read_first
+from jobs.inspection.formats import Context
 from jobs.inspection.report import Report, inspect, quoted
 from jobs.inspection.values import reason_against
 from jobs.sources.live.options import LiveOptions
 
 NAMED_MS = (-(2**62), 2**62)
+CONTEXT = Context(NAMED_MS, "Asia/Tehran")
 AT = datetime(2024, 6, 24, 8, tzinfo=UTC)
 SHOP = ROOT / "tests/data/shop"
 SOURCES = [
@@ -41,7 +44,7 @@ def first(path: Path, wanted: int = 10_000) -> Sample:
 
 
 def report_of(path: Path, *documents: dict[str, Any]) -> Report:
-    return inspect(first(Path(write_bson(path / "some.bson", documents))), NAMED_MS)
+    return inspect(first(Path(write_bson(path / "some.bson", documents))), CONTEXT)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -58,7 +61,7 @@ def test_it_takes_and_rejects_what_a_run_takes_and_rejects(path: Path) -> None:
                 reasons[role, reason] += 1
                 break
     assert reasons == Counter(decoded.reasons)
-    assert inspect(sample, NAMED_MS).rejected == decoded.counts.rejected
+    assert inspect(sample, CONTEXT).rejected == decoded.counts.rejected
 
 
 EDGES = [
@@ -108,7 +111,7 @@ def test_a_field_of_which_most_is_no_amount_is_passed_over(tmp_path: Path) -> No
 
 
 def test_without_a_date_there_is_no_command(tmp_path: Path) -> None:
-    found = report_of(tmp_path, {"merchantId": "m", "amount": 1, "createdAt": "2024-06-24"})
+    found = report_of(tmp_path, {"merchantId": "m", "amount": 1, "createdAt": "yesterday"})
     assert (found.roles["time"], found.command("some.bson", None), found.rejected) == (None, None, None)
 
 
@@ -211,3 +214,63 @@ def test_json_over_many_lines_and_blocks_is_split_into_documents(tmp_path: Path)
     shutil.copy(path, tmp_path / "cut.json")
     (tmp_path / "cut.json").write_text(path.read_text("utf-8")[:-2], "utf-8")
     assert len(first(tmp_path / "cut.json").documents) == 29
+
+
+FORMATS = Formats(2, True, "epoch-s")
+FORMAT_EDGES = [
+    *EDGES, 0.1, 12.345, -0.005, 90071992547409.91, 1719187200.1234, -0.0001, 2.0**52 + 0.5, "۱۲٫۵", "-1.25", "1.255",
+    "1e3", " 5", "+.5", "5.", ".", "1719187200", "1" * 25, bson.Decimal128("12.500"), bson.Decimal128("1E-6000"),
+    bson.Decimal128("92233720368547758.08"), 2**62,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["time", "amount"])
+@pytest.mark.parametrize(
+    "formats", [FORMATS, Formats(9, time_format="epoch-ms"), Formats(0, True, "iso", "Asia/Tehran")], ids=str
+)
+def test_every_kind_of_value_is_taken_as_a_run_with_these_formats_takes_it(
+    role: str, formats: Formats, tmp_path: Path
+) -> None:
+    texts = ["2021-09-21T23:30:00", "2021-03-22T00:30", "2021-03-22", "2024-06-24 10:00:00.5", "2024-06-24T10:00+03:30"]
+    window = Window(0, 10**14, 0, 10**14)
+    usual = {"merchantId": "m", "amount": 1, "createdAt": AT}
+    documents = [usual | {getattr(Fields(), role): value} for value in (*FORMAT_EDGES, *texts)]
+    path = write_bson(tmp_path / "edges.bson", documents)
+    decoded = read_file(path, Fields(formats=formats), window=window)
+    values = [document[getattr(Fields(), role)] for document in first(Path(path)).documents]
+    reasons = [reason_against(role, value, (0, 10**14), formats) for value in values]
+    assert [reason for reason in reasons if reason is not None] == [reject.reason for reject in decoded.rejects]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "times", "options"),
+    [
+        ([1, 2, 3], [AT] * 3, ()),
+        ([12.5, 3.0, 0.25], [AT] * 3, ("--amount-scale", "2")),
+        ([0.1 + 0.2, *[0.5] * 200], [AT] * 201, ("--amount-scale", "1")),
+        ([bson.Decimal128("7.00"), bson.Decimal128("7.10")], [AT] * 2, ("--amount-scale", "2")),
+        (["1.50", "۲", "3"], [AT] * 3, ("--amount-scale", "2", "--amount-text")),
+        ([1], ["2024-06-24T10:00:00Z"], ("--time-format", "iso")),
+        ([1], ["2024-06-24 10:00"], ("--time-format", "iso", "--time-zone-of-text", "Asia/Tehran")),
+        ([1], [1719187200], ("--time-format", "epoch-s")),
+        ([1], [1719187200123.0], ("--time-format", "epoch-ms")),
+        ([1, 1], ["13/06/2024", "01/02/2024"], ("--time-format", "%d/%m/%Y", "--time-zone-of-text", "Asia/Tehran")),
+    ],
+)
+def test_it_proposes_the_options_that_count_the_most(
+    amounts: list[Any], times: list[Any], options: tuple[str, ...], tmp_path: Path
+) -> None:
+    pairs = zip(amounts, times, strict=True)
+    report = report_of(tmp_path, *({"merchantId": "m", "amount": one, "createdAt": at} for one, at in pairs))
+    assert report.command("some.bson", None) == ["python", "-m", "jobs", "rebuild", "some.bson", *options]
+    assert report.rejected == (1 if len(amounts) > 200 else 0)
+
+
+def test_a_csv_file_of_another_form_is_shown_with_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_text('merchantId;amount;createdAt\na;"1,50";2024-06-24T10:00Z\na;7;2024-06-24T10:00Z\n')
+    report = inspect(first(path), CONTEXT)
+    assert [field.path for field in report.fields] == ["merchantId", "amount", "createdAt"]
+    assert report.command("x", None) == [
+        "python", "-m", "jobs", "rebuild", "x", "--amount-scale", "2", "--csv-decimal-comma",
+    ]  # fmt: skip

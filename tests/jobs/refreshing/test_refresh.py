@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from bson import DatetimeMS, ObjectId, json_util
 from effort import THOROUGH
 from living import Keeping, Shop, clock_changes, ms_of
 from meddling import Meddler
-from transactions import Transaction, published_rows, spread, write_bson
+from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
 from core.calendar.zones import rules_digest_here
 from core.errors import MeaningMismatch, SourceError, TooManyRejects
 from core.stores import Stores
 from core.stores.runs import RunStatus
+from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 
 pytest_plugins = ["refreshing_fixtures"]
@@ -370,3 +372,34 @@ def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: Ke
         filled.refresh(collection="sales")
     assert filled.stores.summaries.published() == before
     assert filled.stores.runs.recent(1)[0].status is RunStatus.FAILED
+
+
+def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_are_published(keeping: Keeping) -> None:
+    fields = Fields(formats=Formats(2, time_format="%Y/%m/%d %H:%M:%S", text_zone="Asia/Tehran", takes_earlier=True))
+    for one in FORTY_DAYS:
+        local = one.at.astimezone(ZoneInfo("Asia/Tehran"))
+        keeping.shop.insert(one, createdAt=f"{local:%Y/%m/%d %H:%M:%S}")
+    assert keeping.refresh(fields=fields).run.warnings == ()
+    expected = {which: (amount * 100, *rest) for which, (amount, *rest) in summaries_of(FORTY_DAYS).items()}
+    assert published_rows(keeping.stores) == expected
+    again = keeping.refresh(fields=fields)
+    assert (again.run.status, again.run.counts.read) == (RunStatus.UNCHANGED, len(FORTY_DAYS))
+    assert "so that the whole collection was read" in "".join(again.run.warnings)
+    keeping.shop.insert(Transaction("a", 5, keeping.now), createdAt="2024/02/20 12:00:00")
+    changed = keeping.refresh(fields=fields)
+    assert (changed.run.status, changed.run.days_changed) == (RunStatus.PUBLISHED, 1)
+    assert len(keeping.verify(fields=fields, first_key="1402/12/01", last_key="1402/12/02").drift) == 0
+    partial = keeping.rebuild(fields=fields, first_key="1402/12/01", last_key="1402/12/01")
+    assert (partial.run.counts.counted, partial.run.days_changed) == (4, 0)
+
+
+def test_a_purged_day_is_kept_with_times_as_numbers_too(keeping: Keeping) -> None:
+    fields = Fields(formats=Formats(time_format="epoch-ms"))
+    ids = [keeping.shop.insert(one, createdAt=ms_of(one.at))[0] for one in FORTY_DAYS]
+    keeping.refresh(fields=fields)
+    before = published_rows(keeping.stores)
+    keeping.shop.delete(*ids[:6])
+    outcome = keeping.refresh(fields=fields)
+    assert published_rows(keeping.stores) == before
+    assert outcome.run.days_kept == 2
+    assert len(keeping.verify(fields=fields, last_key="1403/01/02").drift) == 0

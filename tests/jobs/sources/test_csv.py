@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bson import Binary
 from decoded import Decoded, attempted, read_as_file
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SourceDamaged, SourceError
+from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.sources import csv_text
 
@@ -208,3 +211,67 @@ def test_a_merchant_that_is_not_utf_8_is_rejected_and_kept_as_it_is() -> None:
 def test_a_name_longer_than_the_table_of_merchants_makes_it_grow() -> None:
     name = "x" * 100_000
     assert read(f"{name},1,1970-01-01T00:00:00Z,x").rows == [(name, 1, 0)]
+
+
+FORMS = Formats(2, False, "iso", "Asia/Tehran")
+OTHER_FORM = 'merchantId{0}amount{0}createdAt\na{0}12.50{0}2024-06-24 10:00\n"b{0}\n"{0}1{0}2024-06-24\n'
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_another_delimiter_is_told_by_the_header(delimiter: str) -> None:
+    found = read_as_file(OTHER_FORM.format(delimiter).encode(), Fields(formats=FORMS))
+    assert found.rows == [("a", 1250, 1719210600000), (f"b{delimiter}\n", 100, 1719174600000)]
+
+
+def test_the_delimiter_that_an_option_names_is_taken() -> None:
+    fields = Fields(formats=replace(FORMS, csv_delimiter="^"))
+    assert [amount for _, amount, _ in read_as_file(OTHER_FORM.format("^").encode(), fields).rows] == [1250, 100]
+    with pytest.raises(SourceError, match="has no column createdAt, merchantId, amount"):
+        read_as_file(OTHER_FORM.format(";").encode(), Fields(formats=replace(FORMS, csv_delimiter=",")))
+
+
+def test_the_hint_of_a_wrong_column_names_the_likeliest_columns() -> None:
+    with pytest.raises(
+        SourceError, match="has no column amount, or more than one: it has merchantId, total, createdAt"
+    ):
+        read_as_file(b"merchantId;total;createdAt\na;1;1970-01-01T00:00:00Z\n")
+
+
+@pytest.mark.parametrize("chunk_bytes", [16, 64, 4096])
+def test_rows_are_cut_into_chunks_by_their_delimiter(chunk_bytes: int) -> None:
+    content = "merchantId;amount;createdAt\n" + '"a;,""\n";5;1970-01-01T00:00:00Z\n' * 50
+    found = read_as_file(content.encode(), chunk_bytes=chunk_bytes)
+    assert found.rows == [('a;,"\n', 5, 0)] * 50
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        ("12,5", 1250),
+        ("-12,50", -1250),
+        ("7", 700),
+        (",5", 50),
+        ("1,255", "fraction"),
+        ("12.5", "text"),
+        ("1.234,5", "text"),
+        ("1,2,3", "text"),
+        ("", "missing"),
+    ],
+)
+def test_a_decimal_comma_stands_for_the_point_which_is_refused_then(amount: str, expected: object) -> None:
+    fields = Fields(formats=Formats(2, csv_decimal_comma=True))
+    found = read_as_file(f"merchantId;amount;createdAt\na;{amount};1970-01-01T00:00:00Z\n".encode(), fields)
+    assert [one for _, one, _ in found.rows] + [reason for _, reason in found.reasons] == [expected]
+    quoted = read_as_file(f'merchantId,amount,createdAt\na,"{amount}",1970-01-01T00:00:00Z\n'.encode(), fields)
+    assert quoted.rows == found.rows
+    assert quoted.reasons == found.reasons
+
+
+def test_persian_text_and_other_times_count_in_csv() -> None:
+    fields = Fields(formats=Formats(1, amount_text=True, time_format="epoch-s"))
+    lines = "a,۱۲٫۵,1.5\na,1 2,0\na,,0\na,1,\na,1,x\na,1e1,0\n"
+    found = read_as_file(f"merchantId,amount,createdAt\n{lines}".encode(), fields)
+    assert found.rows == [("a", 125, 1500), ("a", 100, 0)]
+    assert found.reasons == [
+        ("amount", "unreadable"), ("amount", "missing"), ("time", "missing"), ("time", "unreadable"),
+    ]  # fmt: skip

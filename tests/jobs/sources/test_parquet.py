@@ -28,6 +28,7 @@ from pymongoarrow.types import Decimal128Type, ObjectIdType
 
 from core.calendar.days import LocalDays
 from core.errors import SourceError
+from jobs.decode.formats import Formats
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.partitions import Plan, count_partition
@@ -479,3 +480,64 @@ def test_a_changed_parquet_file_gives_a_result_or_an_error(chance: Any, compress
     if found:
         for reject in found.rejects:
             reject.document()
+
+
+def converted(column: pa.Array, formats: Formats, time: pa.Array | None = None) -> tuple[list[int], list[str]]:
+    """The amounts of a column, and the reasons of those that are none."""
+    times = pa.array([0] * len(column), pa.timestamp("us")) if time is None else time
+    found = read({"merchantId": ["a"] * len(column), "amount": column, "createdAt": times}, Fields(formats=formats))
+    return [amount for _, amount, _ in found.rows], [reason for _, reason in found.reasons]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([5, None, 2**62]), ([500], ["null", "too large"])),
+        (pa.array([12.5, 0.1, -0.0, 1.005, float("nan")]), ([1250, 10, 0], ["fraction", "NaN"])),
+        (pa.array([0.1, 12.345], pa.float32()), ([10], ["fraction"])),
+        (pa.array([2.0**53, 1e16]), ([2**53 * 100], ["too large"])),
+        (pa.array([Decimal("12.500"), Decimal("12.505")], pa.decimal128(20, 3)), ([1250], ["fraction"])),
+        (pa.array([Decimal("-92233720368547758.08")], pa.decimal128(30, 2)), ([-(2**63)], [])),
+        (pa.array([Decimal("92233720368547758.08")], pa.decimal256(60, 2)), ([], ["too large"])),
+        (
+            pa.array([Decimal128(text).bid for text in ("12.50", "0.001", "NaN")], pa.binary(16)),
+            ([1250], ["fraction", "NaN"]),
+        ),
+        (pa.array(["۱۲٫۵", "1e3", "", None]), ([1250], ["unreadable", "empty", "null"])),
+        (pa.array(["7.25"]).dictionary_encode(), ([725], [])),
+    ],
+)
+def test_amounts_with_decimals_count_as_they_are_written(column: pa.Array, expected: object) -> None:
+    assert converted(column, Formats(2, amount_text=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([1719187200, -1]), [1719187200000, -1000]),
+        (pa.array([1719187200.1239, -0.0005]), [1719187200123, -1]),
+        (pa.array([Decimal("1.5001")], pa.decimal128(20, 4)), [1500]),
+        (pa.array(["1.5", "-0.0001"]), [1500, -1]),
+        (pa.array([7], pa.timestamp("s")), [7000]),
+        (pa.array([Decimal128("1.5009").bid], pa.binary(16)), [1500]),
+    ],
+)
+def test_numbers_and_text_are_epoch_times_where_the_format_says_so(column: pa.Array, expected: list[int]) -> None:
+    table = {"merchantId": ["a"] * len(column), "amount": [1] * len(column), "createdAt": column}
+    assert [at for _, _, at in read(table, Fields(formats=Formats(time_format="epoch-s"))).rows] == expected
+
+
+@pytest.mark.parametrize(
+    ("formats", "columns", "wanted"),
+    [
+        (Formats(2), {"amount": ["1"]}, "amount column is integer, double or decimal$"),
+        (Formats(time_format="iso", text_zone="Etc/UTC"), {"createdAt": [1]}, "time column is timestamp, string$"),
+        (Formats(time_format="epoch-s"), {"createdAt": [True]}, "time column is timestamp, string or number$"),
+    ],
+)
+def test_a_column_that_no_format_takes_is_refused_with_what_is_taken(
+    formats: Formats, columns: dict[str, Any], wanted: str
+) -> None:
+    table = {"merchantId": ["a"], "amount": [1], "createdAt": EPOCH} | columns
+    with pytest.raises(SourceError, match=wanted):
+        read(table, Fields(formats=formats))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import unicodedata
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +21,7 @@ def totals(merchant_id: str | None = "m1", amount: int = 1_234_567, count: int =
 
 def test_examples_are_true() -> None:
     failed, tried = doctest.testmod(notifier.wording)
-    assert (failed, tried) == (0, 2)
+    assert (failed, tried) == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,17 @@ def test_separated_numbers_are_the_numbers(number: int) -> None:
     assert int(separated(number, "en").replace(",", "")) == number
     persian = separated(number, "fa").replace("\u066c", "").replace("\u200e\u2212", "-")
     assert int(persian) == number
+
+
+@pytest.mark.parametrize(
+    ("amount", "scale", "locale", "shown"),
+    [
+        (123450, 2, "en", ": 1,234.50 IRR in"),
+        (123450, 2, "fa", ": ۱٬۲۳۴٫۵۰ ریال در"),
+        (-5, 2, "en", ": -0.05 IRR in"),
+        (-5, 3, "fa", ": \u200e\u2212۰٫۰۰۵ ریال در"),
+        (10**9, 9, "en", ": 1.000000000 IRR in"),
+    ],
+)
+def test_amounts_have_the_decimals_of_their_unit(amount: int, scale: int, locale: Locale, shown: str) -> None:
+    assert shown in write(replace(totals(amount=amount), scale=scale), locale)[1]

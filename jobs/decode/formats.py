@@ -1,0 +1,158 @@
+"""How amounts and times are written where they are not integers and dates, and the options that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from core.calendar.zones import is_zone
+from core.errors import UsageError
+
+MAX_SCALE: Final = 9
+ISO: Final = "iso"
+EPOCH_S: Final = "epoch-s"
+EPOCH_MS: Final = "epoch-ms"
+
+ANY_SPACE: Final = -1
+"""The step of a pattern for white space; others are the letter of a directive, or `LITERAL` and a byte."""
+LITERAL: Final = 256
+_DIRECTIVES: Final = "YymdjHIMSfpbBaAz"
+_DATES: Final = (("Y", "m", "d"), ("Y", "b", "d"), ("Y", "j"))
+_SAME: Final = {"y": "Y", "B": "b", "A": "a"}
+DELIMITERS: Final = (",", ";", "\t", "|")
+"""What may separate the fields of CSV where no option says it."""
+_TABS: Final = {"tab": "\t", r"\t": "\t"}
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """What is accepted as an amount or a time besides whole numbers and dates.
+
+    :param amount_scale: how many decimal places amounts have, 0 to 9; they are counted in units of the last place.
+    :param amount_text: whether text is an amount, such as ``"-12.50"`` and ``"۱۲٫۵"``.
+    :param time_format: what text and numbers are times: ``iso``, ``epoch-s``, ``epoch-ms`` or a pattern of
+        `time.strptime`; None: only dates, and in CSV ISO 8601 with an offset.
+    :param text_zone: IANA time zone of text that has no offset; None: such text is rejected.
+    :param takes_earlier: whether text that names two instants, as clocks were put back, is the earlier one. That
+        changes no sum where days are those of `text_zone`. Else it is rejected.
+    :param csv_delimiter: what separates the fields of CSV; None: what the header shows.
+    :param csv_decimal_comma: whether amounts in CSV have a decimal comma and no point.
+    """
+
+    amount_scale: int = 0
+    amount_text: bool = False
+    time_format: str | None = None
+    text_zone: str | None = None
+    takes_earlier: bool = False
+    csv_delimiter: str | None = None
+    csv_decimal_comma: bool = False
+
+    @property
+    def converts(self) -> bool:
+        """Whether amounts or times need more than reading whole numbers and dates."""
+        return bool(self.amount_scale or self.amount_text) or self.time_format is not None
+
+    def require_possible(self) -> None:
+        """Raise where the options cannot be, or contradict one another.
+
+        :raises UsageError: says which.
+        """
+        if not 0 <= self.amount_scale <= MAX_SCALE:
+            raise UsageError(f"--amount-scale {self.amount_scale} is not 0 to {MAX_SCALE}", "Such as 2 for cents.")
+        delimiter = self.csv_delimiter
+        if delimiter is not None and delimiter != "\t" and not (len(delimiter) == 1 and " " < delimiter <= "~"):
+            raise UsageError(
+                f"--csv-delimiter {delimiter!r} is no delimiter", "It is one ASCII character such as ';', or tab."
+            )
+        if delimiter is not None and (delimiter.isalnum() or delimiter in '"-+.'):
+            raise UsageError(
+                f"--csv-delimiter {delimiter!r} may be a part of a value", "Use a character such as ';' or '|', or tab."
+            )
+        if self.text_zone is not None:
+            self._require_zone(self.text_zone)
+        if self.time_format is not None and self.time_format not in (ISO, EPOCH_S, EPOCH_MS):
+            self._require_pattern(self.time_format)
+
+    def _require_zone(self, zone: str) -> None:
+        if not is_zone(zone):
+            raise UsageError(f"--time-zone-of-text {zone} is no time zone", "Use an IANA name such as Asia/Tehran.")
+        if self.time_format in (None, EPOCH_S, EPOCH_MS):
+            raise UsageError(
+                "--time-zone-of-text is of use only for text that names a date and a time of day",
+                "Add --time-format iso, or a pattern such as --time-format '%Y/%m/%d %H:%M:%S'.",
+            )
+
+    def _require_pattern(self, pattern: str) -> None:
+        has_offset = ord("z") in steps_of(pattern)
+        if has_offset and self.text_zone is not None:
+            raise UsageError(
+                f"--time-format {pattern!r} has an offset (%z), so that --time-zone-of-text says nothing",
+                "Leave one of them out.",
+            )
+        if not has_offset and self.text_zone is None:
+            raise UsageError(
+                f"--time-format {pattern!r} has no offset (%z)",
+                "Name the time zone of the text with --time-zone-of-text, such as Asia/Tehran.",
+            )
+
+
+def format_words(formats: Formats) -> list[str]:
+    """`formats` as options, without those that are as usual."""
+    words = ["--amount-scale", str(formats.amount_scale)] if formats.amount_scale else []
+    words += ["--amount-text"] if formats.amount_text else []
+    texts = {
+        "--time-format": formats.time_format,
+        "--time-zone-of-text": formats.text_zone,
+        "--csv-delimiter": "tab" if formats.csv_delimiter == "\t" else formats.csv_delimiter,
+    }
+    words += [word for name, value in texts.items() if value is not None for word in (name, value)]
+    return words + (["--csv-decimal-comma"] if formats.csv_decimal_comma else [])
+
+
+def delimiter_named(text: str) -> str:
+    """The delimiter that an option names: a word for a tab, else the text itself."""
+    return _TABS.get(text, text)
+
+
+def steps_of(pattern: str) -> tuple[int, ...]:
+    """The steps of a pattern of `time.strptime`, which the compiled reader follows.
+
+    :raises UsageError: a directive is not supported, or occurs twice; or the pattern names no date.
+
+    >>> steps_of("%Y-%m") == ()
+    Traceback (most recent call last):
+    ...
+    core.errors.UsageError: --time-format '%Y-%m' names no date
+    """
+    steps: list[int] = []
+    seen: set[str] = set()
+    letters = iter(pattern)
+    for letter in letters:
+        if letter.isspace():
+            if steps[-1:] != [ANY_SPACE]:
+                steps.append(ANY_SPACE)
+        elif letter != "%":
+            steps += [LITERAL + byte for byte in letter.encode()]
+        elif (directive := next(letters, "")) == "%":
+            steps.append(LITERAL + ord("%"))
+        elif not directive or directive not in _DIRECTIVES:
+            raise UsageError(
+                f"--time-format {pattern!r}: %{directive} is not supported",
+                f"It is {ISO}, {EPOCH_S}, {EPOCH_MS}, or a pattern of these: %{' %'.join(_DIRECTIVES)} and %%.",
+            )
+        elif _SAME.get(directive, directive) in seen:
+            raise UsageError(f"--time-format {pattern!r} has %{directive} or its like twice", "Leave one of them out.")
+        else:
+            seen.add(_SAME.get(directive, directive))
+            steps.append(ord(directive))
+    if sum(seen.issuperset(date) for date in _DATES) != 1 or ("b" in seen and "m" in seen):
+        raise UsageError(
+            f"--time-format {pattern!r} names no date",
+            f"It is {ISO}, {EPOCH_S}, {EPOCH_MS}, or a pattern with year, month and day such as '%Y/%m/%d %H:%M:%S'.",
+        )
+    if ("I" in seen) != ("p" in seen) or {"H", "I"} <= seen:
+        raise UsageError(
+            f"--time-format {pattern!r} has %I or %p without the other, or %H with them",
+            "Hours are %H, or %I with %p.",
+        )
+    return tuple(steps)

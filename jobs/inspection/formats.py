@@ -1,0 +1,107 @@
+"""Which options make the most of a field's values: scale, text, and the forms of times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from bson import Decimal128
+
+from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, MAX_SCALE, Formats, format_words
+from jobs.inspection.values import reason_against
+
+_FRACTION: Final = re.compile(r"[.,٫](\d+)$")
+_PATTERNS: Final = (
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+    "%d/%m/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%Y%m%d%H%M%S",
+)
+_LIKELY_MS: Final = (631_152_000_000, 4_102_444_800_000)
+"""1990 to 2100: as seconds and as milliseconds no number is of these years."""
+_ALMOST: Final = 0.99
+"""Of the values that any scale would count: doubles that hold the errors of sums are no reason for more places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decides how values are read, and what may be proposed.
+
+    :param named_ms: the first instant that the calendar can name, and the first that it no longer can.
+    :param time_zone: that of days, which is proposed for text without an offset.
+    :param formats: those that the settings name already.
+    """
+
+    named_ms: tuple[int, int]
+    time_zone: str
+    formats: Formats = field(default_factory=Formats)
+
+
+def best_formats(role: str, values: Sequence[Any], context: Context) -> Formats:
+    """The formats that count the most of `values` in that role; those of `context` where none counts more."""
+    best, most = context.formats, _counted(role, values, context.formats, context.named_ms)
+    if most == len(values):
+        return best
+    for formats in _proposals(role, values, context):
+        named_ms = _LIKELY_MS if role == "time" else context.named_ms
+        counted = _counted(role, values, formats, named_ms)
+        if counted > most:
+            best, most = formats, counted
+    return best
+
+
+def added_words(formats: Formats, better: Formats) -> list[str]:
+    """The options that make `better` of `formats`."""
+    return [] if better == formats else format_words(better)
+
+
+def _counted(role: str, values: Sequence[Any], formats: Formats, named_ms: tuple[int, int]) -> int:
+    return sum(reason_against(role, value, named_ms, formats) is None for value in values)
+
+
+def _proposals(role: str, values: Sequence[Any], context: Context) -> Iterator[Formats]:
+    formats = context.formats
+    if role == "amount":
+        for text in (False, True):
+            for comma in (False, True):
+                written = replace(
+                    formats,
+                    amount_text=formats.amount_text or text,
+                    csv_decimal_comma=formats.csv_decimal_comma or comma,
+                )
+                yield replace(written, amount_scale=_scale(values, written, context))
+    if role == "time":
+        in_zone = replace(formats, text_zone=context.time_zone, takes_earlier=True)
+        yield replace(formats, time_format=ISO)
+        yield replace(in_zone, time_format=ISO)
+        yield replace(formats, time_format=EPOCH_S)
+        yield replace(formats, time_format=EPOCH_MS)
+        for pattern in _PATTERNS:
+            yield replace(in_zone, time_format=pattern)
+
+
+def _scale(values: Sequence[Any], formats: Formats, context: Context) -> int:
+    """The fewest decimal places that count nearly all that any number of places would."""
+    counted = [
+        _counted("amount", values, replace(formats, amount_scale=scale), context.named_ms)
+        for scale in range(MAX_SCALE + 1)
+    ]
+    needed = next(scale for scale, count in enumerate(counted) if count >= _ALMOST * max(counted))
+    return max(needed, *(min(_places(value), MAX_SCALE) for value in values)) if needed else 0
+
+
+def _places(value: Any) -> int:
+    """How many decimal places a text or Decimal128 is written with, also where they are 0."""
+    fraction = _FRACTION.search(str(value)) if isinstance(value, str | Decimal128) else None
+    return len(fraction[1]) if fraction else 0

@@ -1,0 +1,83 @@
+"""Decimals, text amounts, other times and other CSV from the command line, on both stores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from meddling import Meddler
+
+from core.stores import open_stores
+
+pytestmark = pytest.mark.parametrize("store_url", ["sqlite", "mongo"], indirect=True)
+
+LINES = (
+    {"merchantId": "a", "amount": 12.5, "createdAt": "24/06/2024 10:00:00"},
+    {"merchantId": "b", "amount": "۷٫۲۵", "createdAt": "24/06/2024 11:00:00"},
+    {"merchantId": "a", "amount": {"$numberDecimal": "1000.000"}, "createdAt": "25/06/2024 00:00:00"},
+)
+OPTIONS = (
+    "--amount-scale", "2", "--amount-text", "--time-format", "%d/%m/%Y %H:%M:%S", "--time-zone-of-text", "Asia/Tehran",
+)  # fmt: skip
+SETTINGS = {
+    "AMOUNT_SCALE": "2",
+    "AMOUNT_TEXT": "true",
+    "TIME_FORMAT": "%d/%m/%Y %H:%M:%S",
+    "TIME_ZONE_OF_TEXT": "Asia/Tehran",
+}
+
+
+@pytest.fixture
+def jobs(store_url: str, tmp_path: Path) -> CommandLine:
+    (tmp_path / "sales.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in LINES))
+    return CommandLine(tmp_path, STORE_URL=store_url)
+
+
+def test_amounts_are_counted_in_minor_units_and_shown_in_major_ones(jobs: CommandLine) -> None:
+    said = jobs("rebuild", "sales.jsonl", *OPTIONS, CURRENCY="USD")
+    assert said.code == 0, said
+    assert "3 transactions, 1,019.75 USD" in said.out
+    table = jobs("summary", "--mode", "daily", "--type", "amount").out.split("\n")
+    assert [line.split() for line in table[:3]] == [
+        ["period", "amount", "USD"], ["1403/04/04", "19.75"], ["1403/04/05", "1,000.00"],
+    ]  # fmt: skip
+    assert jobs("summary", "--mode", "daily", "--type", "amount", "--format", "json").json[0]["value"] == 1975
+    status = jobs("status").out
+    assert "amount 1,019.75 USD" in status
+    assert "amounts with 2 decimal place(s), amounts as text, times as %d/%m/%Y %H:%M:%S in Asia/Tehran" in status
+    assert "--amount-scale 2 --amount-text --time-format '%d/%m/%Y %H:%M:%S'" in status
+    assert "1,012.50" in jobs("query", "top_merchants").out
+    described = jobs("export", "x.csv", "--mode", "daily", "--json").json
+    assert (described["currency"], described["scale"]) == ("USD", 2)
+
+
+def test_the_options_are_a_part_of_what_the_numbers_mean(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "sales.jsonl", CURRENCY="USD", **SETTINGS).code == 0
+    days = ("--from", "1403/04/04", "--to", "1403/04/04")
+    assert jobs("rebuild", "sales.jsonl", *days, *OPTIONS).code == 0, "the currency is that of the store"
+    assert jobs("verify", "sales.jsonl", *OPTIONS).code == 0
+    for changed, difference in (
+        (("--amount-scale", "3"), "amount_scale is 2 in the store and 3 now"),
+        (("--no-amount-text",), "amount_text is True in the store and False now"),
+        (("--time-format", "iso"), "time_format is '%d/%m/%Y %H:%M:%S' in the store and 'iso' now"),
+        (("--time-zone-of-text", "Etc/UTC"), "text_zone is 'Asia/Tehran' in the store and 'Etc/UTC' now"),
+        (("--csv-decimal-comma",), "csv_decimal_comma is False in the store and True now"),
+    ):
+        jobs("rebuild", "sales.jsonl", *days, *OPTIONS, *changed).require_failure(1, difference)
+        jobs("verify", "sales.jsonl", *OPTIONS, *changed).require_failure(1, difference)
+    said = jobs("verify", "sales.jsonl", *OPTIONS, CURRENCY="IRR")
+    said.require_failure(1, "currency is 'USD' in the store and 'IRR' now")
+
+
+def test_a_store_that_does_not_know_its_currency_takes_that_of_the_next_run(jobs: CommandLine, store_url: str) -> None:
+    assert jobs("rebuild", "sales.jsonl", *OPTIONS).code == 0
+    Meddler(store_url).forget_currency()
+    assert "amount 1,019.75 IRR" in jobs("status").out
+    days = ("--from", "1403/04/04", "--to", "1403/04/04")
+    assert jobs("rebuild", "sales.jsonl", *days, *OPTIONS, CURRENCY="EUR").code == 0
+    with open_stores(store_url, timeout_s=10, create=False) as stores:
+        published = stores.summaries.published()
+        assert published is not None
+        assert (published.meaning.currency, published.meaning.amount_scale) == ("EUR", 2)
