@@ -22,13 +22,18 @@ UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests
     $(addprefix tests/jobs/refreshing/,test_refresh_broken.py test_retention.py) \
     $(addprefix tests/jobs/commands/,test_stored_versions.py test_two_rebuilds.py test_zone_rules.py) \
     $(addprefix tests/jobs/,test_quarantine_limit.py test_rebuild_at_once.py)
-OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
+OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/image tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 # The least coverage of branches and lines, in percent, that `make test` accepts under CI=true. Elsewhere tests are skipped
 # that lack a program of the system, and what only they run is not covered.
 COVERAGE_FLOOR := 95
 
 # What one process compiles is there for the next, whatever the environment says: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
+
+# Each of pins/ names every package that its namesake leads to, with hashes, and pip takes nothing else.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r pins
+# Images for the tests; those that `make image` makes are where Docker or buildah keep theirs.
+IMAGES := .cache/image/storage
 
 DEMO := demo
 DEMO_STORE := sqlite:///$(DEMO)/summaries.db
@@ -97,6 +102,17 @@ test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that depend on the wal
 	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) -m clock \
 	    $(addprefix --ignore=tests/,deploy docs api/dashboard)
 
+.PHONY: image
+image: | $(BIN)/python ## Build the image transaction-summary:local, with Docker or else with buildah
+	$(BIN)/python docker/build_image.py
+
+.PHONY: test-image
+test-image: $(VENV)/dev.stamp ## Build the image with buildah, as root, and run each service of docker-compose.yml in it
+	$(BIN)/python docker/build_image.py --storage $(IMAGES) --debian-base
+	$(BIN)/python tests/image/prepare.py
+	@# On a network of their own, the services have the ports of docker-compose.yml whatever else runs here.
+	IMAGE_STORAGE=$(IMAGES) unshare --net --mount sh -c 'ip link set lo up && exec $(BIN)/python -m pytest tests/image'
+
 .PHONY: mutation
 mutation: $(VENV)/mutation.stamp ## Change the most delicate modules in a thousand ways, and list what no test noticed
 	rm -rf mutants
@@ -110,13 +126,19 @@ $(KERNELS): $(wildcard jobs/decode/*.py jobs/aggregate/*.py) tests/jobs/helpers/
 	@touch $@
 
 .PHONY: pins
-pins: | $(BIN)/python ## Pin what the packages of requirements.txt need, and report all licences
-	sed '/^-c /d' requirements.txt | $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
+pins: $(VENV)/pins.stamp ## After a change of requirements*.txt: pin all packages that these lead to, and report licences; UPGRADE=1
+	$(BIN)/python docs/make_pins.py $(if $(UPGRADE),--upgrade)
+	$(INSTALL)/requirements.txt
 	$(BIN)/python docs/make_licences.py
 
+.PHONY: audit
+audit: $(VENV)/pins.stamp ## Look up known vulnerabilities of the packages that the program runs on
+	$(BIN)/python -m pip_audit --progress-spinner off --disable-pip --require-hashes --requirement pins/requirements.txt
+
 .PHONY: docs
-docs: $(VENV)/run.stamp ## Write the table of settings into README.md
+docs: $(VENV)/dev.stamp ## Write the settings into README.md and kubernetes/
 	$(BIN)/python docs/make_settings.py
+	$(BIN)/python docs/make_kubernetes.py
 
 .PHONY: screenshots
 screenshots: $(VENV)/dev.stamp ## Take the pictures of README.md from the real dashboard, in Chromium
@@ -148,26 +170,30 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: requirements.txt constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/run.stamp: pins/requirements.txt | $(BIN)/python
+	$(INSTALL)/requirements.txt
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt requirements-cluster.txt requirements-notebook.txt requirements-run.txt requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/dev.stamp: $(addprefix pins/requirements,-dev.txt -cluster.txt -notebook.txt -run.txt .txt) | $(BIN)/python
+	$(INSTALL)/requirements-dev.txt
 	@touch $@ $(VENV)/run.stamp
 
-$(VENV)/stack.stamp: requirements-run.txt requirements.txt constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-run.txt
+$(VENV)/stack.stamp: pins/requirements-run.txt pins/requirements.txt | $(BIN)/python
+	$(INSTALL)/requirements-run.txt
 	@touch $@ $(VENV)/run.stamp
 
-$(VENV)/notebook.stamp: requirements-notebook.txt requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt
+$(VENV)/notebook.stamp: pins/requirements-notebook.txt pins/requirements.txt | $(BIN)/python
+	$(INSTALL)/requirements-notebook.txt
 	@touch $@ $(VENV)/run.stamp
 
-$(VENV)/mutation.stamp: requirements-mutation.txt $(VENV)/dev.stamp | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mutation.txt
+$(VENV)/mutation.stamp: pins/requirements-mutation.txt $(VENV)/dev.stamp | $(BIN)/python
+	$(INSTALL)/requirements-mutation.txt
 	@touch $@
 
-$(VENV)/bench.stamp: requirements-bench.txt requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+$(VENV)/pins.stamp: pins/requirements-pins.txt | $(BIN)/python
+	$(INSTALL)/requirements-pins.txt
+	@touch $@
+
+$(VENV)/bench.stamp: pins/requirements-bench.txt pins/requirements.txt | $(BIN)/python
+	$(INSTALL)/requirements-bench.txt
 	@touch $@ $(VENV)/run.stamp

@@ -12,6 +12,6 @@ class Pinned(MetadataHookInterface):
     """Every package that the program runs on, in the version that it is tested with."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Add the lines of `constraints.txt` as dependencies."""
-        lines = Path(self.root, "constraints.txt").read_text("utf-8").splitlines()
-        metadata["dependencies"] = [line for line in lines if line and not line.startswith("#")]
+        """Add what `pins/requirements.txt` names, without the hashes: no package can ask for these."""
+        lines = Path(self.root, "pins", "requirements.txt").read_text("utf-8").splitlines()
+        metadata["dependencies"] = [line.removesuffix(" \\") for line in lines if line[:1].isalnum()]

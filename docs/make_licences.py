@@ -1,6 +1,6 @@
-"""Writes `constraints.txt` and `docs/licences.md` from what is installed; ``--check`` only compares.
+"""Writes `docs/licences.md` from what is installed; ``--check`` only compares.
 
-They name every package that the program runs on: those of `requirements.txt`, and what these need in turn.
+It names every package that the program runs on: those of `requirements.txt`, and what these need in turn.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 _ROOT: Final = Path(__file__).parents[1]
 _REQUIREMENTS: Final = _ROOT / "requirements.txt"
+_REPORT: Final = _ROOT / "docs" / "licences.md"
 _MOST_OF_A_NAME: Final = 60  # a longer field holds the text of the licence
 _SAYS_NOTHING: Final = frozenset({"", "Dual License"})
 _CLASSIFIER: Final = "License :: OSI Approved :: "
@@ -52,17 +53,15 @@ def licence(package: Distribution) -> str:
     return " or ".join(line.removeprefix(_CLASSIFIER) for line in classifiers if line.startswith(_CLASSIFIER))
 
 
-def files() -> dict[Path, str]:
-    """What is to stand in each file."""
+def report() -> str:
+    """What is to stand in the file."""
     packages = runtime()
     direct = {canonicalize_name(requirement.name) for requirement in named()}
-    pins = [f"{name}=={package.version}" for name, package in packages.items()]
     rows = [
         f"| {name} | {package.version} | {licence(package)} | {'yes' if name in direct else ''} |"
         for name, package in packages.items()
     ]
-    constraints = ["# The version of every package that requirements.txt leads to; made by `make pins`.", *pins]
-    report = [
+    lines = [
         "# Licences of what the program runs on",
         "",
         "As each package declares its own. Made by `make pins` from the pinned requirements; the program itself is",
@@ -72,20 +71,16 @@ def files() -> dict[Path, str]:
         "| --- | --- | --- | --- |",
         *rows,
     ]
-    return {
-        _ROOT / "constraints.txt": "\n".join([*constraints, ""]),
-        _ROOT / "docs" / "licences.md": "\n".join([*report, ""]),
-    }
+    return "\n".join([*lines, ""])
 
 
 def main(arguments: list[str]) -> str:
-    """Write the files, or find out which are old; what is wrong, or an empty string."""
-    wanted = files()
+    """Write the file, or find out whether it is old; what is wrong, or an empty string."""
+    wanted = report()
     if arguments == ["--check"]:
-        old = [path.name for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-        return f"{' and '.join(old)} not current: run `make pins`" if old else ""
-    for path, text in wanted.items():
-        path.write_text(text)
+        current = _REPORT.exists() and _REPORT.read_text() == wanted
+        return "" if current else f"{_REPORT.name} is not current: run `make pins`"
+    _REPORT.write_text(wanted)
     return ""
 
 

@@ -11,7 +11,9 @@ from email.parser import Parser
 from pathlib import Path
 from typing import Final
 
+import make_pins
 import pytest
+from packaging.requirements import Requirement
 
 from core import __version__
 
@@ -74,8 +76,8 @@ def test_it_depends_on_what_the_program_is_tested_with(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = Parser().parsestr(archive.read(name).decode())
-    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line]
-    assert sorted(metadata.get_all("Requires-Dist", [])) == sorted(pins)
+    needed = {Requirement(line) for line in metadata.get_all("Requires-Dist", [])}
+    assert needed == {Requirement(pin) for pin in make_pins.pinned("requirements.txt")}
     assert metadata["Version"] == __version__
 
 

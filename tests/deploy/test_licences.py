@@ -1,4 +1,4 @@
-"""The pinned packages, and the report of their licences."""
+"""The report of the licences of what is installed, which is what is pinned."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import subprocess
 import sys
 
 import make_licences
-from image_parts import ROOT
+import make_pins
+from compose_config import ROOT
 
 
-def test_the_pins_and_the_report_are_those_of_the_installed_packages() -> None:
+def test_the_report_is_that_of_the_installed_packages() -> None:
     command = [sys.executable, "docs/make_licences.py", "--check"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_is_installed_has_the_versions_that_are_pinned() -> None:
+    installed = {f"{name}=={package.version}" for name, package in make_licences.runtime().items()}
+    assert installed - {pin.partition(" ;")[0] for pin in make_pins.pinned("requirements.txt")} == set()
 
 
 def test_packages_that_others_need_are_named_too() -> None:

@@ -30,7 +30,7 @@ TIMEOUT_S: Final = 60
 SAMPLE: Final = "demo/sample.archive.gz --transactions 500000 --force"
 """As in `make demo`: the pages show its figures."""
 
-_LINKED: Final = ("api", ".env.example", "requirements.txt", "constraints.txt", "tests", "pyproject.toml")
+_LINKED: Final = ("api", ".env.example", "requirements.txt", "pins", "tests", "pyproject.toml")
 _READY: Final = re.compile(r"served at http|\bready\.|beat v\S+ .*is starting")
 
 
