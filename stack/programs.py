@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from stack.procfile import for_terminal
 from stack.redis_server import configuration, find_redis_server
 from stack.supervisor import Program
 
 HOST: Final = "127.0.0.1"
-NAMES: Final = ["redis", "api", "worker", "beat"]
+NAMES: Final = ["redis", "web", "worker", "beat"]
 _ANSWER_S: Final = 1.0
 
 
@@ -78,8 +78,6 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
         "NOTIFY_PULSE_FILE": "",
         "NOTIFY_PRINT_WARNING": "false",  # whoever tries it out sends nothing yet
     }
-    celery = (sys.executable, "-m", "celery", "-A", "core", "--quiet")
-    worker = (*celery, "worker", "-c", "2", "-l", "warning", "--without-gossip", "--without-mingle")
     server = Program(
         "redis",
         (find_redis_server(), "-"),
@@ -88,9 +86,11 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
         configuration(queue, places.broker, password),
     )
     others = (
-        Program("api", (sys.executable, "-m", "api"), ours, lambda: _is_healthy(places.api)),
-        Program("worker", worker, {**ours, "NOTIFY_PULSE_FILE": str(places.pulse)}, places.pulse.exists),
-        Program("beat", (*celery, "beat", "-l", "warning"), ours),
+        Program("web", for_terminal("web"), ours, lambda: _is_healthy(places.api)),
+        Program(
+            "worker", for_terminal("worker"), {**ours, "NOTIFY_PULSE_FILE": str(places.pulse)}, places.pulse.exists
+        ),
+        Program("beat", for_terminal("beat"), ours),
     )
     return (server,), others
 

@@ -102,7 +102,7 @@ def test_a_message_about_a_real_summary_is_delivered_over_each_channel(life: Lif
 
 
 def test_the_id_of_the_request_that_made_a_message_is_in_each_line_of_the_worker_about_it(life: Life) -> None:
-    [request] = [line for line in life.service.lines_of("api") if line.get("request_id") == REQUEST_ID]
+    [request] = [line for line in life.service.lines_of("web") if line.get("request_id") == REQUEST_ID]
     assert request["status"] == 201
     about = [line for line in life.service.lines_of("worker") if line.get("notification_id") == life.notification["id"]]
     assert {line["event"] for line in about} == {"attempt", "notification", "printed"}
@@ -142,5 +142,5 @@ def test_ctrl_c_stops_all_programs_with_exit_code_0_and_without_a_traceback(life
     assert life.service.said.endswith("Stopped.\n")
     assert "Traceback" not in life.service.said
     assert [
-        line for name in ("api", "worker") for line in life.service.lines_of(name) if line["level"] == "error"
+        line for name in ("web", "worker") for line in life.service.lines_of(name) if line["level"] == "error"
     ] == []
