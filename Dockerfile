@@ -1,21 +1,26 @@
 # One image for the API, the worker, beat and the jobs; the command decides. It needs no root and writes to /tmp only.
-# Stays below 1 GB: some 130 MB of Debian and Python, the rest are packages (tests/deploy/test_image.py adds up).
-FROM python:3.11-slim-bookworm AS packages
+# Some 130 MB of Debian and Python, and at most 600 MB of packages (tests/image measures them).
+# Build settings of pip, such as an index: docker build --secret id=pip,src=pip.conf, as `make image` does.
+FROM python:3.11-slim-bookworm AS installed
 
-COPY requirements.txt constraints.txt /build/
-# Wheels only: nothing is compiled here. Tests and headers of packages are of no use in the image.
-RUN python -m pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: \
-        --prefix=/packages -r /build/requirements.txt \
-    && find /packages -type d \( -name tests -o -path '*/pyarrow/include' -o -path '*/phonenumbers/geodata' \) \
-        -prune -exec rm -rf {} +
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
+COPY pins/requirements.txt /build/
+# Wheels only: nothing is compiled here, and nothing that has another hash than it had when it was tested.
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=certificates \
+    python -m venv /opt/venv \
+    && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-compile \
+        --only-binary=:all: --require-hashes --requirement /build/requirements.txt
 
 
-FROM python:3.11-slim-bookworm AS program
+FROM installed AS program
 
-ENV PYTHONUNBUFFERED=1 \
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
     NUMBA_CACHE_DIR=/opt/kernels \
     NUMBA_CPU_NAME=generic
-COPY --from=packages /packages /usr/local
 COPY LICENSE /app/
 COPY core /app/core
 COPY jobs /app/jobs
@@ -25,17 +30,45 @@ COPY sql /app/sql
 COPY docker/healthy.py /app/docker/
 WORKDIR /app
 # Compiled for any CPU of the architecture, so that no container ever compiles. The stamps of bytecode are its source's
-# hash: times of files do not survive every registry.
+# hash: times of files do not survive every registry. What makes the dashboard's chart library stays here.
 RUN python -m jobs warm \
+    && python -m api.dashboard.bundle \
     && python -m compileall -q -f --invalidation-mode unchecked-hash /app \
     && chmod -R a+rX /app /opt/kernels
+
+
+FROM installed AS packages
+
+# Of no use in the image: what only its build needs, tests, headers, the network protocol of Arrow, and symbols for
+# debuggers, where they are large.
+RUN /opt/venv/bin/python -m pip uninstall --yes vl-convert-python setuptools pip \
+    && find /opt/venv -depth \
+        \( -name tests -o -path '*/pyarrow/include' -o -path '*/phonenumbers/geodata' \
+            -o -path '*/pyarrow/*_flight*' \) -exec rm -rf {} + \
+    && find /opt/venv/lib -type f -name '*.so*' \
+        \( -path '*/llvmlite/*' -o -path '*/_polars_runtime_32/*' -o -path '*/pyarrow/*' -o -path '*/uvloop/*' \) \
+        -exec strip --strip-unneeded {} + \
+    && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+
+
+FROM packages AS parts
+
+COPY pins/requirements-image.txt /build/
+# The list of all packages in the image (SBOM), in the format of CycloneDX.
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=certificates \
+    python -m venv /opt/listing \
+    && /opt/listing/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-compile \
+        --only-binary=:all: --require-hashes --requirement /build/requirements-image.txt \
+    && /opt/listing/bin/cyclonedx-py environment --output-reproducible --output-file /sbom.cdx.json \
+        /opt/venv/bin/python
 
 
 FROM python:3.11-slim-bookworm
 
 LABEL org.opencontainers.image.title="transaction-summary-service" \
       org.opencontainers.image.licenses="MIT"
-ENV PYTHONUNBUFFERED=1 \
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     NUMBA_CACHE_DIR=/opt/kernels \
@@ -44,8 +77,10 @@ ENV PYTHONUNBUFFERED=1 \
     QUARANTINE_DIR=/quarantine
 RUN groupadd --gid 10001 summaries \
     && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin summaries \
-    && install -d -m 0700 -o 10001 -g 10001 /quarantine
-COPY --from=packages /packages /usr/local
+    && install -d -m 0700 -o 10001 -g 10001 /quarantine \
+    && rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/bin/pip*
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=parts /sbom.cdx.json /opt/sbom.cdx.json
 COPY --from=program /opt/kernels /opt/kernels
 COPY --from=program /app /app
 WORKDIR /app

@@ -2,33 +2,48 @@
 
 ::
 
-    python docker/healthy.py http://127.0.0.1:8000/healthz    the path is answered with 200
-    python docker/healthy.py /tmp/pulse 30                     the file was touched within 30 seconds
+    python docker/healthy.py http://127.0.0.1:8000/healthz                  the path is answered with 200
+    python docker/healthy.py http://127.0.0.1:8000/readyz not-built-yet     or with a problem of that type
+    python docker/healthy.py /tmp/pulse 30                                  the file was touched within 30 seconds
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_TIMEOUT_S = 3
+_TIMEOUT_S = 4
+_LONGEST_BODY = 65_536
 
 
-def trouble_of_url(url: str) -> str:
-    """Why `url` is not well, or an empty string. Proxies of the environment are not used."""
+def trouble_of_url(url: str, *accepted: str) -> str:
+    """Why `url` is not well, or an empty string. Proxies of the environment are not used.
+
+    :param accepted: the last parts of the types of problems (RFC 9457) with which it is well, too.
+    """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", parts.path)
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read(_LONGEST_BODY)
     except (OSError, http.client.HTTPException) as error:
         return f"{url} does not answer: {error}"
     finally:
         connection.close()
-    return "" if status == http.client.OK else f"{url} answers {status}"
+    return "" if status == http.client.OK or _problem(body) in accepted else f"{url} answers {status}"
+
+
+def _problem(body: bytes) -> str | None:
+    """The last part of the type of the problem that a body describes."""
+    try:
+        return str(json.loads(body)["type"]).rpartition("/")[2]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def trouble_of_pulse(file: Path, most_s: float) -> str:
@@ -42,8 +57,8 @@ def trouble_of_pulse(file: Path, most_s: float) -> str:
 
 def main(arguments: list[str]) -> str:
     """What is wrong, or an empty string."""
-    if len(arguments) == 1:
-        return trouble_of_url(arguments[0])
+    if "://" in arguments[0]:
+        return trouble_of_url(*arguments)
     file, most_s = arguments
     return trouble_of_pulse(Path(file), float(most_s))
 

@@ -1,3 +1,3 @@
-// The server takes the program's user. While the image sets itself up it has no such user yet, and is not healthy.
+// The server takes the program's user.
 db.getSiblingDB(process.env.MONGO_DATABASE).auth(process.env.MONGO_USER, process.env.MONGO_PASSWORD);
 quit(0);

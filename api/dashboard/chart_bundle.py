@@ -1,7 +1,8 @@
 """The chart library: Vega-Lite out of the installed package vl-convert-python, as one JavaScript module.
 
 Making it takes some two seconds and more than a hundred MB, so a process of its own does it, when the page is first
-asked for. The result is kept in memory only: the server may run where it can write nothing.
+asked for. The result is kept in memory only: the server may run where it can write nothing. The image has it as a file,
+which ``python -m api.dashboard.bundle`` has written, and not the package.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import threading
 from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from core.errors import ServiceError
@@ -19,15 +21,14 @@ _PACKAGE: Final = "vl-convert-python"
 _EXPORTS: Final = "export { vegaEmbed };"
 _MAKE: Final = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle(sys.argv[1]).encode())"
 _TIMEOUT_S: Final = 120
+_FILE: Final = Path(__file__).with_name("charts.js")
 
 
 class ChartBundle:
     """The module, made once by each instance, when somebody asks for it. Threads may share an instance."""
 
     def __init__(self) -> None:
-        # The content depends on nothing else, so its name is known without making it.
-        digest = sha256(f"{_PACKAGE} {version(_PACKAGE)} {_EXPORTS}".encode()).hexdigest()[:16]
-        self.name: Final = f"charts-{digest}.js"
+        self.name: Final = f"charts-{sha256(_content()).hexdigest()[:16]}.js"
         self._lock = threading.Lock()
         self._started = False
         self._module: bytes | None = None
@@ -57,11 +58,14 @@ class ChartBundle:
             return  # whoever asks for it meets the error, and may be told
 
 
-CHARTS: Final = ChartBundle()
-"""The module of this process, whose applications share it."""
+def _content() -> bytes:
+    """What tells one module from another, without making it."""
+    return _FILE.read_bytes() if _FILE.exists() else f"{_PACKAGE} {version(_PACKAGE)} {_EXPORTS}".encode()
 
 
 def _made() -> bytes:
+    if _FILE.exists():
+        return _FILE.read_bytes()
     command = [sys.executable, "-I", "-c", _MAKE, _EXPORTS]
     try:
         done = subprocess.run(command, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, capture_output=True, check=True)
@@ -70,3 +74,11 @@ def _made() -> bytes:
             f"the chart library could not be made: {error}", "Is vl-convert-python installed as pinned?"
         ) from error
     return done.stdout
+
+
+CHARTS: Final = ChartBundle()
+"""The module of this process, whose applications share it."""
+
+
+if __name__ == "__main__":
+    _FILE.write_bytes(_made())

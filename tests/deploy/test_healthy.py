@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_parts import ROOT
+from compose_config import ROOT
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/healthz" else 503)
         self.end_headers()
+        if self.path == "/readyz":
+            self.wfile.write(b'{"type": "/problems/not-built-yet", "status": 503}')
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -45,6 +47,12 @@ def test_an_address_that_answers_200_is_healthy_past_any_proxy(address: str) -> 
 
 def test_an_address_that_answers_anything_else_is_not(address: str) -> None:
     assert _healthy(f"{address}/readyz") == (1, f"{address}/readyz answers 503\n")
+
+
+def test_an_address_that_answers_with_a_problem_that_is_accepted_is_healthy(address: str) -> None:
+    assert _healthy(f"{address}/readyz", "not-built-yet") == (0, "")
+    assert _healthy(f"{address}/readyz", "store-unavailable") == (1, f"{address}/readyz answers 503\n")
+    assert _healthy(f"{address}/elsewhere", "not-built-yet") == (1, f"{address}/elsewhere answers 503\n")
 
 
 def test_an_address_where_nobody_is_is_not() -> None:
