@@ -1,4 +1,4 @@
-module ferret
+module github.com/FerretDB/FerretDB/tests
 
 go 1.22
 

@@ -1,0 +1,40 @@
+"""Gets what the containers of tests/image need, as these have no network: ``python tests/image/prepare.py``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).parents[2]
+_CACHE: Final = _ROOT / ".cache"
+_MONGOSH: Final = "mongosh@2.12.0"
+
+
+def main() -> str:
+    """What is missing, or an empty string."""
+    for program, package in {
+        "go": "golang-go, 1.22 or newer",
+        "npm": "npm",
+        "unshare": "util-linux",
+        "ip": "iproute2",
+    }.items():
+        if shutil.which(program) is None:
+            return f"Error: {program} is not installed (on Debian: {package})."
+    steps = [
+        (["go", "build", "-o", str(_CACHE / "ferretdb" / "with_users"), "./with_users"], _ROOT / "tests" / "ferretdb")
+    ]
+    if not (_CACHE / "mongosh" / "node_modules" / ".bin" / "mongosh").exists():
+        (_CACHE / "mongosh").mkdir(parents=True, exist_ok=True)
+        options = ["--silent", "--no-save", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts"]
+        steps.append((["npm", "install", *options, "--prefix", str(_CACHE / "mongosh"), _MONGOSH], _CACHE / "mongosh"))
+    for command, folder in steps:
+        if subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode != 0:
+            return f"Error: {' '.join(command[:3])} … failed."
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main() or 0)
