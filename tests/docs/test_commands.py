@@ -42,6 +42,8 @@ PARSED_BY_OTHERS: Final = {
     "docker compose stop": "likewise",
     "docker compose exec mongodb": "the shell in a container of MongoDB",
     "docker compose exec -T mongodb": "test_backups reads what it logs in with",
+    "mongosh ": "tests/image runs this script by it",
+    "kubectl ": "tests/deploy validates the manifests, and compares them with the compose file",
     "git pull": "of the tree that this is",
     "mongodump": "of MongoDB's own tools, which are in no registry; test_backups reads what they log in with",
     "mongorestore": "likewise",
