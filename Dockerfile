@@ -32,7 +32,7 @@ WORKDIR /app
 # Compiled for any CPU of the architecture, so that no container ever compiles. The stamps of bytecode are its source's
 # hash: times of files do not survive every registry. What makes the dashboard's chart library stays here.
 RUN python -m jobs warm \
-    && python -m api.dashboard.bundle \
+    && python -m api.dashboard.chart_bundle \
     && python -m compileall -q -f --invalidation-mode unchecked-hash /app \
     && chmod -R a+rX /app /opt/kernels
 

@@ -46,7 +46,7 @@ def build(storage: Path | None, *, debian_base: bool) -> None:
             _make_base(command, (storage or ROOT / ".cache" / "image").parent / f"{SUITE}.tar")
         pulled = ["--pull-never"] if debian_base else []
         # The other format has no health checks; layers that have not changed are taken from the storage.
-        options = ["--isolation", "chroot", "--format", "docker", "--layers", *pulled, *secrets]
+        options = ["--isolation", "chroot", "--format", "docker", "--layers", "--jobs", "2", *pulled, *secrets]
         _run([*command, "build", *options, "--tag", TAG, str(ROOT)])
 
 
@@ -124,7 +124,8 @@ def _pip_settings() -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pip.conf"
         secrets = ["--secret", f"id=pip,src={file}"]
-        if certificates := settings.get("cert"):
+        certificates = settings.get("cert")
+        if certificates and Path(certificates).exists():
             carried["cert"] = "/run/secrets/certificates"
             secrets += ["--secret", f"id=certificates,src={certificates}"]
         lines = [f"{name} = {' '.join(str(value).split())}" for name, value in carried.items()]

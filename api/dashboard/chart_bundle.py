@@ -2,7 +2,7 @@
 
 Making it takes some two seconds and more than a hundred MB, so a process of its own does it, when the page is first
 asked for. The result is kept in memory only: the server may run where it can write nothing. The image has it as a file,
-which ``python -m api.dashboard.bundle`` has written, and not the package.
+which ``python -m api.dashboard.chart_bundle`` has written, and not the package.
 """
 
 from __future__ import annotations

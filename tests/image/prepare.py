@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ _MONGOSH: Final = "mongosh@2.12.0"
 
 def main() -> str:
     """What is missing, or an empty string."""
+    if os.geteuid() != 0:
+        return "Error: only root may build with buildah in a chroot, and make namespaces: run it as root."
     for program, package in {
         "go": "golang-go, 1.22 or newer",
         "npm": "npm",
