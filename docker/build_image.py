@@ -46,7 +46,7 @@ def build(storage: Path | None, *, debian_base: bool) -> None:
             _make_base(command, (storage or ROOT / ".cache" / "image").parent / f"{SUITE}.tar")
         pulled = ["--pull-never"] if debian_base else []
         # The other format has no health checks; layers that have not changed are taken from the storage.
-        options = ["--isolation", "chroot", "--format", "docker", "--layers", "--jobs", "2", *pulled, *secrets]
+        options = ["--isolation", "chroot", "--format", "docker", "--layers", *pulled, *secrets]
         _run([*command, "build", *options, "--tag", TAG, str(ROOT)])
 
 

@@ -41,7 +41,7 @@ def included(file: Path) -> list[str]:
 
 def pinned(name: str) -> dict[str, str]:
     """Every package that `pins/NAME` installs: ``name==version``, with a marker where there is one, and its hashes."""
-    found = {}
+    found: dict[str, str] = {}
     for other in included(PINS / name):
         found |= pinned(other)
     return found | _entries((PINS / name).read_text("utf-8"))

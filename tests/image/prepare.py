@@ -27,7 +27,8 @@ def main() -> str:
         if shutil.which(program) is None:
             return f"Error: {program} is not installed (on Debian: {package})."
     steps = [
-        (["go", "build", "-o", str(_CACHE / "ferretdb" / "with_users"), "./with_users"], _ROOT / "tests" / "ferretdb")
+        (["go", "build", "-o", str(_CACHE / "ferretdb" / "with_users"), "./with_users"], _ROOT / "tests" / "ferretdb"),
+        (["go", "build", "-o", str(_CACHE / "compose" / "compose"), "."], _ROOT / "tests" / "deploy" / "compose"),
     ]
     if not (_CACHE / "mongosh" / "node_modules" / ".bin" / "mongosh").exists():
         (_CACHE / "mongosh").mkdir(parents=True, exist_ok=True)
