@@ -109,7 +109,8 @@ image: | $(BIN)/python ## Build the image transaction-summary:local, with Docker
 .PHONY: test-image
 test-image: $(VENV)/dev.stamp ## Build the image with buildah, as root, and run each service of docker-compose.yml in it
 	$(BIN)/python tests/image/prepare.py
-	$(BIN)/python docker/build_image.py --storage $(IMAGES) --debian-base
+	@# What buildah mounts is gone with the namespace of its mounts.
+	unshare --mount $(BIN)/python docker/build_image.py --storage $(IMAGES) --debian-base
 	@# On a network of their own, the services have the ports of docker-compose.yml whatever else runs here.
 	IMAGE_STORAGE=$(IMAGES) unshare --net --mount sh -c 'ip link set lo up && exec $(BIN)/python -m pytest tests/image'
 
