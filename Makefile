@@ -133,8 +133,8 @@ pins: $(VENV)/pins.stamp ## After a change of requirements*.txt: pin all package
 	$(BIN)/python docs/make_licences.py
 
 .PHONY: audit
-audit: $(VENV)/pins.stamp ## Look up known vulnerabilities of the packages that the program runs on
-	$(BIN)/python -m pip_audit --progress-spinner off --disable-pip --require-hashes --requirement pins/requirements.txt
+audit: $(VENV)/pins.stamp ## Look up known vulnerabilities of what the program runs on; fails where the index does not tell of them
+	$(BIN)/python -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes --requirement pins/requirements.txt
 
 .PHONY: docs
 docs: $(VENV)/dev.stamp ## Write the settings into README.md and kubernetes/
