@@ -1,8 +1,8 @@
 """Writes `pins/`: for each `requirements*.txt` every package that it leads to, with its version and its hashes.
 
 A file of `pins/` includes those that its requirements include, and names only what these lack. A version that was
-pinned before stays where the requirements still allow it; ``--upgrade`` takes the newest ones. uv asks the index of its own
-settings, such as ``UV_DEFAULT_INDEX``, and not that of pip's.
+pinned before stays where the requirements still allow it; ``--upgrade`` takes the newest ones. uv asks the index of its
+own settings, such as ``UV_DEFAULT_INDEX``, and not that of pip's.
 """
 
 from __future__ import annotations
