@@ -103,8 +103,8 @@ test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that depend on the wal
 	    $(addprefix --ignore=tests/,deploy docs api/dashboard)
 
 .PHONY: image
-image: | $(BIN)/python ## Build the image transaction-summary:local, with Docker or else with buildah
-	$(BIN)/python docker/build_image.py
+image: | $(BIN)/python ## Build the image transaction-summary:local, with Docker or else with buildah; BASE=debian asks no registry
+	$(BIN)/python docker/build_image.py $(if $(filter debian,$(BASE)),--debian-base)
 
 .PHONY: test-image
 test-image: $(VENV)/dev.stamp ## Build the image with buildah, as root, and run each service of docker-compose.yml in it
