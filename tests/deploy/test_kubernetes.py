@@ -53,6 +53,9 @@ def variables(program: str) -> dict[str, str]:
         [(kind, reference)] = source.items()
         values = ALL[{"configMapRef": "ConfigMap", "secretRef": "Secret"}[kind], reference["name"]]
         found |= values.get("data") or values["stringData"]
+    for variable in container(program).get("env", []):
+        reference = variable["valueFrom"]["configMapKeyRef"]
+        found[variable["name"]] = ALL["ConfigMap", reference["name"]]["data"][reference["key"]]
     return found
 
 
