@@ -12,6 +12,7 @@ WORKERS ?= 2
 PARALLEL := -n $(shell expr $(WORKERS) + 1) --dist worksteal
 # A test that fails, say because the machine was busy, is run once more, and listed as RERUN.
 ONCE_MORE := --reruns 1 -raR
+PROGRAM := api core jobs notifier stack
 KERNELS := .cache/kernels.stamp
 KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
 # The tests of the packages whose coverage is measured.
@@ -73,6 +74,9 @@ style: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
+	@# Dead code: first without the tests, so that what only they use counts as dead; then theirs, and that of the tools.
+	$(BIN)/vulture $(PROGRAM)
+	$(BIN)/vulture $(PROGRAM) bench docker docs observability tests hatch_build.py
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint --failure-threshold style Dockerfile
 

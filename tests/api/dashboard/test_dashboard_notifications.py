@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,8 +41,6 @@ pytest_plugins = ["dashboard_fixtures"]
 PAGE_SIZE = 25
 FOLLOWED_MS = 8_000
 PHONE = 360
-
-OpenPage = Callable[..., Tab]
 
 
 @pytest.fixture(scope="module")
