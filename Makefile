@@ -13,6 +13,8 @@ PARALLEL := -n $(shell expr $(WORKERS) + 1) --dist worksteal
 # A test that fails, say because the machine was busy, is run once more, and listed as RERUN.
 ONCE_MORE := --reruns 1 -raR
 PROGRAM := api core jobs notifier stack
+# Without the warning that it does not read constraints.txt.
+DEPTRY := $(BIN)/python -W ignore -m deptry --config deptry.toml
 KERNELS := .cache/kernels.stamp
 KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
 # The tests of the packages whose coverage is measured.
@@ -77,6 +79,9 @@ style: $(VENV)/dev.stamp
 	@# Dead code: first without the tests, so that what only they use counts as dead; then theirs, and that of the tools.
 	$(BIN)/vulture $(PROGRAM)
 	$(BIN)/vulture $(PROGRAM) bench docker docs observability tests hatch_build.py
+	@# Packages that nothing imports: first of those that the program runs on, for which tests do not count; then of all others.
+	$(DEPTRY) $(PROGRAM)
+	$(DEPTRY) . --requirements-files requirements-bench.txt,requirements-mutation.txt --ignore DEP001,DEP003,DEP004
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint --failure-threshold style Dockerfile
 
