@@ -17,12 +17,11 @@ from typing import Any, BinaryIO, Final
 import bson
 import numpy as np
 import numpy.typing as npt
+from fastcrc import crc64
 from isal import igzip
 
 from core.errors import ServiceError, UsageError
-from jobs.decode.crc64 import crc64
-from jobs.decode.jit import PADDING
-from jobs.sources.archive import MAGIC
+from jobs.sources.archive import MAGIC, signed
 
 _YEAR_START_MS: Final = 1_710_880_200_000  # 1403/01/01 00:00 in Tehran, +03:30
 _YEAR_DAYS: Final = 366
@@ -170,7 +169,6 @@ def _write_archive(file: BinaryIO, sample: Sample) -> None:
     checksum = 0
     for documents in _blocks(sample):
         raw = documents.ravel()
-        padded = np.concatenate([raw, np.zeros(PADDING, np.uint8)])
-        checksum = int(crc64(np.int64(checksum), padded, 0, raw.size))
+        checksum = crc64.xz(raw.data, checksum)
         file.write(bson.encode(name | {"EOF": False, "CRC": bson.Int64(0)}) + raw.tobytes() + _TERMINATOR)
-    file.write(bson.encode(name | {"EOF": True, "CRC": bson.Int64(checksum)}) + _TERMINATOR)
+    file.write(bson.encode(name | {"EOF": True, "CRC": bson.Int64(signed(checksum))}) + _TERMINATOR)

@@ -3,8 +3,8 @@
 The format (mongo-tools, ``common/archive``): a magic number; a *prelude* of BSON documents, the first about the
 archive, then one for each collection; the terminator (an int32 of -1). Then *segments*: a header document that names a
 collection, its documents, the terminator. A header with ``EOF: true`` marks the end of its collection and holds the
-CRC-64 of all its documents; no documents follow it. The prelude names a time series collection as users do; its
-segments and end marker bear the name of the collection in which the server keeps its buckets.
+CRC-64/XZ of all its documents, as a signed integer; no documents follow it. The prelude names a time series collection
+as users do; its segments and end marker bear the name of the collection in which the server keeps its buckets.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import bson
-import numpy as np
 from bson.errors import BSONError
+from fastcrc import crc64
 
 from core.errors import SourceDamaged
 from jobs.decode.batch import Chunk
 from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, SMALLEST_DOCUMENT, end_of_documents
-from jobs.decode.crc64 import crc64
 from jobs.decode.jit import PADDING
 from jobs.sources.bson_file import describe_trouble
 from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
@@ -125,7 +124,7 @@ class ArchiveChunks:
             self._current = namespace
             return True
         known.ended = True
-        if header.get("CRC") != known.checksum:
+        if header.get("CRC") != signed(known.checksum):
             self._damaged(f"the checksum of {namespace} does not match its documents", 0)
         if not self._at_terminator():
             self._damaged(f"documents follow the end marker of {namespace}", 0)
@@ -155,10 +154,9 @@ class ArchiveChunks:
             self._length("a document")
             return 0
         known = self._collections[current]
-        known.checksum = int(crc64(np.int64(known.checksum), window.data, self._start, end))
-        size = int(end) - self._start
-        self._start = int(end)
-        return size
+        start, self._start = self._start, int(end)
+        known.checksum = crc64.xz(window.view[start : self._start], known.checksum)
+        return self._start - start
 
     def _require_all_ended(self) -> None:
         open_ = [str(name) for name, known in self._collections.items() if known.has_documents and not known.ended]
@@ -220,6 +218,11 @@ class ArchiveChunks:
         """Raise about what lies `distance` bytes before the position (or `ahead` of it)."""
         position = self._position + self._start + (distance if ahead else -distance)
         raise SourceDamaged(self._stream.name, position, reason)
+
+
+def signed(checksum: int) -> int:
+    """An unsigned checksum of 64 bits as the signed integer of the same bits, the form in which archives hold it."""
+    return checksum - (checksum >> 63 << 64)
 
 
 def _view_on(about: Mapping[str, Any]) -> str | None:

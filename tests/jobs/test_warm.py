@@ -99,14 +99,15 @@ def test_where_the_cache_is_read_only_a_rebuild_of_every_form_compiles_nothing(t
 
 def test_what_is_compiled_for_the_generic_processor_says_nothing_of_this_one(tmp_path: Path) -> None:
     script = (
-        "import numpy as np; from jobs.decode.crc64 import crc64; from numba.core.registry import cpu_target\n"
-        "crc64(0, np.zeros(80, np.uint8), 0, 8)\n"
+        "import numpy as np; from jobs.decode.csv_kernel import end_of_rows\n"
+        "from numba.core.registry import cpu_target\n"
+        "end_of_rows(np.zeros(80, np.uint8), 0, 8, 1)\n"
         "import json; print(json.dumps(cpu_target.target_context.codegen().magic_tuple()))"
     )
     run = _run(tmp_path, "-c", script, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_CPU_NAME="generic")
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout.splitlines()[-1])[1:] == ["generic", ""]
-    (index,) = tmp_path.rglob("crc64*.nbi")
+    (index,) = tmp_path.rglob("csv_kernel.end_of_rows*.nbi")
     with index.open("rb") as file:
         pickle.load(file)
         _, compiled = pickle.load(file)

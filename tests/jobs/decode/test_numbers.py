@@ -19,7 +19,6 @@ from reference import decimal_of_bytes, integer_of_decimal
 from reference import integer_of_double as plain_integer_of_double
 
 from jobs.decode import numbers
-from jobs.decode.crc64 import crc64
 from jobs.decode.jit import CHECKED, PADDING, Bytes
 from jobs.decode.reasons import REASON_NAMES
 
@@ -208,17 +207,3 @@ def test_hex_digits_are_the_words_of_an_object_id(id_: bytes, upper: bool) -> No
 @pytest.mark.parametrize("text", ["", "0" * 23, "0" * 25, "0" * 23 + "g", "/" + "0" * 23, "0" * 12 + ":" + "0" * 11])
 def test_anything_but_24_hex_digits_is_no_object_id(text: str) -> None:
     assert not object_id_of_hex(memory(text.encode()), 1, 1 + len(text), np.zeros(2, np.uint64))
-
-
-def test_the_checksum_of_the_known_answer_is_that_of_crc_64_xz() -> None:
-    assert int(crc64(np.int64(0), memory(b"123456789"), 1, 10)) & (2**64 - 1) == 0x995DC9BBDF1939FA
-
-
-@tries(100)
-@given(st.binary(max_size=60), st.integers(0, 60))
-def test_a_checksum_goes_on_from_any_place(content: bytes, cut: int) -> None:
-    cut = min(cut, len(content))
-    first = crc64(np.int64(0), memory(content), 1, 1 + cut)
-    assert crc64(np.int64(first), memory(content), 1 + cut, 1 + len(content)) == crc64(
-        np.int64(0), memory(content), 1, 1 + len(content)
-    )

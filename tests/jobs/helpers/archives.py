@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import bson
-import numpy as np
+from fastcrc import crc64
 
-from jobs.decode.crc64 import crc64
-from jobs.decode.jit import PADDING
+from jobs.sources.archive import signed
 
 MAGIC: Final = bytes.fromhex("6de29981")
 TERMINATOR: Final = b"\xff\xff\xff\xff"
@@ -27,7 +26,7 @@ class Segment:
 
 def checksum(content: bytes) -> int:
     """The CRC-64 of an archive, signed."""
-    return int(crc64(np.int64(0), np.array(bytearray(content + bytes(PADDING))), 0, len(content)))
+    return signed(crc64.xz(content))
 
 
 def header(name: str, **more: Any) -> bytes:

@@ -6,7 +6,7 @@ import random
 
 import bson
 import pytest
-from archives import MAGIC, TERMINATOR, Segment, archive, end_marker, header, prelude, segment
+from archives import MAGIC, TERMINATOR, Segment, archive, checksum, end_marker, header, prelude, segment
 from bson.datetime_ms import DatetimeMS
 from decoded import read_as_file
 from effort import tries
@@ -97,6 +97,11 @@ def test_a_broken_archive_is_refused_with_the_reason(content: bytes, reason: str
     with pytest.raises(SourceDamaged, match=reason) as caught:
         amounts(content, chunk_bytes=chunk_bytes)
     assert 0 <= caught.value.offset <= len(content)
+
+
+def test_the_checksum_is_crc_64_xz_as_a_signed_integer() -> None:
+    assert checksum(b"123456789") == 0x995DC9BBDF1939FA - 2**64
+    assert checksum(b"") == 0
 
 
 def test_a_segment_of_a_collection_that_the_prelude_does_not_name_is_verified_too() -> None:
