@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Final, NamedTuple
 
 import polars as pl
@@ -92,17 +93,15 @@ def _describe(queries: Sequence[Query], form: str, *, whole: bool) -> None:
         rows = [(f"--{_option(p.name)}", p.kind, f"[{p.default}]", p.about) for p in query.parameters]
         if whole and rows:
             typer.echo("  parameters, and their [defaults]")
-        _print_aligned(rows, indent=2)
+        _print_indented(rows)
         if whole:
             typer.echo("  columns")
-            _print_aligned([(column.name, column.kind, column.about) for column in query.columns], indent=2)
+            _print_indented([(column.name, column.kind, column.about) for column in query.columns])
 
 
-def _print_aligned(rows: Sequence[Sequence[str]], indent: int) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        typer.echo(" " * indent + "  ".join(cells).rstrip())
+def _print_indented(rows: Sequence[Sequence[str]]) -> None:
+    columns = list(zip(*rows, strict=True))
+    typer.echo(indent(aligned(columns, [False] * len(columns)), "  "), nl=False)
 
 
 def _option(name: str) -> str:

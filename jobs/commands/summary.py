@@ -17,6 +17,7 @@ from core.errors import ServiceError, UsageError
 from core.money import grouped
 from core.stores.summaries import Measure, SeriesPoint
 from jobs.commands.signals import signals_as_errors
+from jobs.commands.tables import aligned
 
 
 def run(
@@ -55,12 +56,8 @@ def run(
 
 
 def _table(points: list[SeriesPoint], heading: str, scale: int) -> str:
-    values = [grouped(point.value, scale) for point in points]
-    width = max([len(heading), *map(len, values)])
-    key_width = max([len("period"), *(len(point.key) for point in points)])
-    lines = [f"{'period':<{key_width}}  {heading:>{width}}"]
-    lines += [f"{point.key:<{key_width}}  {value:>{width}}" for point, value in zip(points, values, strict=True)]
-    return "\n".join(lines) + "\n"
+    keys = ["period", *(point.key for point in points)]
+    return aligned([keys, [heading, *(grouped(point.value, scale) for point in points)]], (False, True))
 
 
 def _json(points: list[SeriesPoint], heading: str, scale: int) -> str:
