@@ -10,7 +10,7 @@ from typing import Final
 
 from core.notifications.events import EventKind, LogState
 from core.stores.holders import Clock
-from notifier.breaker import Breaker
+from notifier.circuit_breaker import Breaker
 from notifier.recording import Outcome
 from notifier.rules import Rules
 from notifier.senders.base import (

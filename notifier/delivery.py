@@ -17,7 +17,7 @@ from core.stores.contacts import ContactStore
 from core.stores.holders import Clock
 from core.stores.notifications import Kept, Log, NotificationStore
 from notifier.attempts import Attempts, given_up
-from notifier.breaker import Breaker
+from notifier.circuit_breaker import Breaker
 from notifier.looks import Looks, UncountedLooks, looking
 from notifier.recording import OpenLog, Outcome, Recorder, Watch
 from notifier.rules import Rules

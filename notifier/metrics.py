@@ -17,7 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from core.notifications.events import Event, EventKind, LogStatus
 from core.stores.notifications import NotificationStore
-from notifier.breaker import StatesAway
+from notifier.circuit_breaker import StatesAway
 from notifier.pauses import Pause
 from notifier.recording import OpenLog
 from notifier.senders.base import Gateway

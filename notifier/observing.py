@@ -16,7 +16,7 @@ from notifier.senders.base import Gateway
 
 
 class TaskWatch:
-    """`notifier.recording.Watch` and `notifier.breaker.BreakerWatch` of a worker.
+    """`notifier.recording.Watch` and `notifier.circuit_breaker.BreakerWatch` of a worker.
 
     :param clock: milliseconds since 1970 UTC.
     """

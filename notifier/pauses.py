@@ -15,7 +15,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
-from notifier.breaker import REFUSAL, GatewayState, StatesAway, Step, T
+from notifier.circuit_breaker import REFUSAL, GatewayState, StatesAway, Step, T
 from notifier.senders.base import Gateway
 
 _PREFIX: Final = "notifier:paused:"
@@ -49,7 +49,7 @@ class Pause:
 
 
 class SharedStates:
-    """`notifier.breaker.States` in a Redis database. While that is away it is not asked again for some seconds.
+    """`notifier.circuit_breaker.States` in a Redis database. While that is away it is not asked again for some seconds.
 
     :param url: ``redis://…`` or ``rediss://…``; with any other there is no such place.
     """
@@ -61,11 +61,11 @@ class SharedStates:
         self._away_until_s = float("-inf")
 
     def knows(self, *gateways: Gateway) -> bool:
-        """See `notifier.breaker.States`."""
+        """See `notifier.circuit_breaker.States`."""
         return bool(self._ask(lambda client: client.exists(*map(_name, gateways))))
 
     def change(self, gateway: Gateway, step: Step[T]) -> T:
-        """See `notifier.breaker.States`."""
+        """See `notifier.circuit_breaker.States`."""
         return self._ask(lambda client: _change(client, gateway, step))
 
     def paused(self) -> list[Pause]:

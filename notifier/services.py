@@ -13,7 +13,7 @@ from core.notifications.redis_checks import ClockCheck
 from core.settings import Settings
 from core.stores import Clock, Stores, open_stores, wall_clock_ms
 from notifier.announce import Announcer
-from notifier.breaker import Breaker
+from notifier.circuit_breaker import Breaker
 from notifier.delivery import Delivery
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch

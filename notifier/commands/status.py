@@ -15,7 +15,7 @@ from core.notifications.model import NotificationStatus
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept, Log
-from notifier.breaker import StatesAway
+from notifier.circuit_breaker import StatesAway
 from notifier.commands.queue import Queue
 from notifier.pauses import SharedStates
 from notifier.worker_settings import WorkerSettings, differences

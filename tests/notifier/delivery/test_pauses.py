@@ -15,7 +15,7 @@ from gateway_mail import mail_server
 from redis import Redis
 
 from core.notifications.events import EventKind, LogStatus
-from notifier.breaker import Breaker
+from notifier.circuit_breaker import Breaker
 from notifier.pauses import SharedStates
 from notifier.recording import OpenLog
 from notifier.senders.base import (

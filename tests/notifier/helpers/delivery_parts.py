@@ -13,7 +13,7 @@ from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.notifications import Kept, Log
 from core.tenants import OPERATOR
-from notifier.breaker import Breaker, States
+from notifier.circuit_breaker import Breaker, States
 from notifier.delivery import Delivery
 from notifier.recording import OpenLog
 from notifier.rules import Rules
@@ -124,11 +124,11 @@ class Told:
         self.events.append((log.channel, event.kind, log.state.status))
 
     def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
-        """See `notifier.breaker.BreakerWatch`."""
+        """See `notifier.circuit_breaker.BreakerWatch`."""
         self.gateways.append((str(gateway), pause_s))
 
     def resumed(self, gateway: Gateway) -> None:
-        """See `notifier.breaker.BreakerWatch`."""
+        """See `notifier.circuit_breaker.BreakerWatch`."""
         self.gateways.append((str(gateway), None))
 
 

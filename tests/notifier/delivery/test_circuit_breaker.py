@@ -27,7 +27,7 @@ from prometheus_client import CollectorRegistry
 from core.notifications.asking import retry
 from core.notifications.events import EventKind, LogStatus
 from core.stores.notifications import NotificationStore
-from notifier.breaker import Breaker
+from notifier.circuit_breaker import Breaker
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
 from notifier.rules import Rules
