@@ -18,8 +18,8 @@ from core.stores.holders import Clock
 from core.stores.notifications import Kept, Log, NotificationStore
 from notifier.attempts import Attempts, given_up
 from notifier.circuit_breaker import Breaker
-from notifier.looks import Looks, UncountedLooks, looking
 from notifier.recording import OpenLog, Outcome, Recorder, Watch
+from notifier.redelivery_guard import Looks, UncountedLooks, looking
 from notifier.rules import Rules
 from notifier.senders.base import Message, Sender
 

@@ -17,7 +17,7 @@ from core.errors import StoreUnavailable
 from core.notifications.broker import asking_redis, make_celery
 from core.notifications.events import EventKind, LogStatus
 from core.settings import Settings
-from notifier.looks import CountedLooks, UncountedLooks
+from notifier.redelivery_guard import CountedLooks, UncountedLooks
 from notifier.senders.base import Message
 
 DAY_S = 86_400
@@ -28,7 +28,7 @@ class Dies(BaseException):
 
 
 class RememberedLooks:
-    """`notifier.looks.Looks` in memory."""
+    """`notifier.redelivery_guard.Looks` in memory."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
