@@ -3,7 +3,7 @@
 Both follow one course, with other numbers (`PauseRule`). After so many failures in a row the gateway is paused, longer
 each time up to a bound, or for as long as it says. After that one message at a time is let through as a probe; a
 success closes the matter. Silence is counted by each process for itself: it may be its own host that is cut off. What
-is refused is refused to all workers, who share those pauses (`notifier.pauses`).
+is refused is refused to all workers, who share those pauses (`notifier.gateway_pauses`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from core.notifications.events import Event, EventKind, LogStatus
 from core.stores.notifications import NotificationStore
 from notifier.circuit_breaker import StatesAway
-from notifier.pauses import Pause
+from notifier.gateway_pauses import Pause
 from notifier.recording import OpenLog
 from notifier.senders.base import Gateway
 

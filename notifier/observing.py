@@ -9,8 +9,8 @@ from core.event_log import log_event
 from core.notifications.events import Event
 from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
+from notifier.gateway_pauses import Pause
 from notifier.metrics import Metrics
-from notifier.pauses import Pause
 from notifier.recording import OpenLog
 from notifier.senders.base import Gateway
 

@@ -15,9 +15,9 @@ from core.stores import Clock, Stores, open_stores, wall_clock_ms
 from notifier.announce import Announcer
 from notifier.circuit_breaker import Breaker
 from notifier.delivery import Delivery
+from notifier.gateway_pauses import SharedStates
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
-from notifier.pauses import SharedStates
 from notifier.rules import Rules
 from notifier.senders.base import Sender
 from notifier.senders.registry import senders_from

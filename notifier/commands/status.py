@@ -17,7 +17,7 @@ from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept, Log
 from notifier.circuit_breaker import StatesAway
 from notifier.commands.queue import Queue
-from notifier.pauses import SharedStates
+from notifier.gateway_pauses import SharedStates
 from notifier.worker_settings import WorkerSettings, differences
 
 

@@ -22,7 +22,7 @@ from notification_examples import NOW_MS, happen, notification
 from core.notifications.events import EventKind
 from core.stores import wall_clock_ms
 from notifier.circuit_breaker import Breaker
-from notifier.pauses import SharedStates
+from notifier.gateway_pauses import SharedStates
 from notifier.senders.base import Gateway, Refused
 
 SEND, DEAD, UNKNOWN, SUCCESS = EventKind.ATTEMPT, EventKind.DEAD, EventKind.UNKNOWN, EventKind.SUCCESS

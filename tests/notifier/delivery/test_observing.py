@@ -18,9 +18,9 @@ from core.event_log import take_over_logging
 from core.notifications.events import EventKind
 from notifier import tasks
 from notifier.delivery import Delivery
+from notifier.gateway_pauses import Pause
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
-from notifier.pauses import Pause
 from notifier.senders.base import Ambiguous, Gateway, Receipt, TemporaryFailure
 from notifier.senders.printing import PrintSender
 

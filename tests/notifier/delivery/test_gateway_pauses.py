@@ -16,7 +16,7 @@ from redis import Redis
 
 from core.notifications.events import EventKind, LogStatus
 from notifier.circuit_breaker import Breaker
-from notifier.pauses import SharedStates
+from notifier.gateway_pauses import SharedStates
 from notifier.recording import OpenLog
 from notifier.senders.base import (
     Gateway,
