@@ -12,7 +12,7 @@ from core.notifications.events import EventKind, LogState
 from core.stores.holders import Clock
 from notifier.circuit_breaker import Breaker
 from notifier.recording import Outcome
-from notifier.rules import Rules
+from notifier.retry_policy import Rules
 from notifier.senders.base import (
     Ambiguous,
     Gateway,

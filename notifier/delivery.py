@@ -20,7 +20,7 @@ from notifier.attempts import Attempts, given_up
 from notifier.circuit_breaker import Breaker
 from notifier.recording import OpenLog, Outcome, Recorder, Watch
 from notifier.redelivery_guard import Looks, UncountedLooks, looking
-from notifier.rules import Rules
+from notifier.retry_policy import Rules
 from notifier.senders.base import Message, Sender
 
 _UNCOUNTED: Final = UncountedLooks()

@@ -18,7 +18,7 @@ from notifier.delivery import Delivery
 from notifier.gateway_pauses import SharedStates
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
-from notifier.rules import Rules
+from notifier.retry_policy import Rules
 from notifier.senders.base import Sender
 from notifier.senders.registry import senders_from
 from notifier.sweep import Sweep

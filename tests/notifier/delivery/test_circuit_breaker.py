@@ -30,7 +30,7 @@ from core.stores.notifications import NotificationStore
 from notifier.circuit_breaker import Breaker
 from notifier.metrics import Metrics
 from notifier.observing import TaskWatch
-from notifier.rules import Rules
+from notifier.retry_policy import Rules
 from notifier.senders.base import (
     Ambiguous,
     Gateway,

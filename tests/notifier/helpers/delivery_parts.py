@@ -16,7 +16,7 @@ from core.tenants import OPERATOR
 from notifier.circuit_breaker import Breaker, States
 from notifier.delivery import Delivery
 from notifier.recording import OpenLog
-from notifier.rules import Rules
+from notifier.retry_policy import Rules
 from notifier.senders.base import Gateway, Message, NotAskable, Receipt, Sender
 from notifier.sweep import Sweep
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.rules import Rules
+from notifier.retry_policy import Rules
 
 RULES = Rules(max_attempts=8, lease_s=120.0, backoff_s=10.0, backoff_max_s=3600.0)
 CHANCES = st.floats(0, 1)
