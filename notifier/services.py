@@ -17,7 +17,7 @@ from notifier.circuit_breaker import Breaker
 from notifier.delivery import Delivery
 from notifier.gateway_pauses import SharedStates
 from notifier.metrics import Metrics
-from notifier.observing import TaskWatch
+from notifier.observability import TaskWatch
 from notifier.retry_policy import Rules
 from notifier.senders.base import Sender
 from notifier.senders.registry import senders_from

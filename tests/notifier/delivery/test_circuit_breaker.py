@@ -29,7 +29,7 @@ from core.notifications.events import EventKind, LogStatus
 from core.stores.notifications import NotificationStore
 from notifier.circuit_breaker import Breaker
 from notifier.metrics import Metrics
-from notifier.observing import TaskWatch
+from notifier.observability import TaskWatch
 from notifier.retry_policy import Rules
 from notifier.senders.base import (
     Ambiguous,

@@ -20,7 +20,7 @@ from notifier import tasks
 from notifier.delivery import Delivery
 from notifier.gateway_pauses import Pause
 from notifier.metrics import Metrics
-from notifier.observing import TaskWatch
+from notifier.observability import TaskWatch
 from notifier.senders.base import Ambiguous, Gateway, Receipt, TemporaryFailure
 from notifier.senders.printing import PrintSender
 
