@@ -15,7 +15,7 @@ from core.stores.runs import RunLedger
 from core.stores.subscriptions import Subscription, SubscriptionStore
 from core.stores.summaries import Measure, Publication, SummaryStore
 from core.tenants import OPERATOR
-from notifier.finished import FinishedPeriod, finished_periods
+from notifier.finished_periods import FinishedPeriod, finished_periods
 from notifier.wording import PeriodTotals, write
 
 _RUNS_LOOKED_AT: Final = 100
