@@ -11,7 +11,7 @@ from typing import Final
 from core.notifications.events import EventKind, LogState
 from core.stores.holders import Clock
 from notifier.circuit_breaker import Breaker
-from notifier.recording import Outcome
+from notifier.event_recorder import Outcome
 from notifier.retry_policy import Rules
 from notifier.senders.base import (
     Ambiguous,

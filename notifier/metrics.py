@@ -18,8 +18,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from core.notifications.events import Event, EventKind, LogStatus
 from core.stores.notifications import NotificationStore
 from notifier.circuit_breaker import StatesAway
+from notifier.event_recorder import OpenLog
 from notifier.gateway_pauses import Pause
-from notifier.recording import OpenLog
 from notifier.senders.base import Gateway
 
 _PREFIX: Final = "transaction_summary_notifier"
@@ -126,7 +126,7 @@ class Metrics:
                 self._events.labels(channel, kind.value)
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
-        """Count `event`, after which `log` stands as its state says; see `notifier.recording.Watch`."""
+        """Count `event`, after which `log` stands as its state says; see `notifier.event_recorder.Watch`."""
         self._events.labels(log.channel, event.kind.value).inc()
         began_at_ms = log.state.last_attempt_at_ms
         if attempted and began_at_ms is not None:

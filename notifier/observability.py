@@ -9,14 +9,14 @@ from core.event_log import log_event
 from core.notifications.events import Event
 from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
+from notifier.event_recorder import OpenLog
 from notifier.gateway_pauses import Pause
 from notifier.metrics import Metrics
-from notifier.recording import OpenLog
 from notifier.senders.base import Gateway
 
 
 class TaskWatch:
-    """`notifier.recording.Watch` and `notifier.circuit_breaker.BreakerWatch` of a worker.
+    """`notifier.event_recorder.Watch` and `notifier.circuit_breaker.BreakerWatch` of a worker.
 
     :param clock: milliseconds since 1970 UTC.
     """

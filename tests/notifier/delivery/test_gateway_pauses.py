@@ -16,8 +16,8 @@ from redis import Redis
 
 from core.notifications.events import EventKind, LogStatus
 from notifier.circuit_breaker import Breaker
+from notifier.event_recorder import OpenLog
 from notifier.gateway_pauses import SharedStates
-from notifier.recording import OpenLog
 from notifier.senders.base import (
     Gateway,
     PermanentFailure,

@@ -15,7 +15,7 @@ from core.stores.notifications import Kept, Log
 from core.tenants import OPERATOR
 from notifier.circuit_breaker import Breaker, States
 from notifier.delivery import Delivery
-from notifier.recording import OpenLog
+from notifier.event_recorder import OpenLog
 from notifier.retry_policy import Rules
 from notifier.senders.base import Gateway, Message, NotAskable, Receipt, Sender
 from notifier.sweep import Sweep
@@ -120,7 +120,7 @@ class Told:
     gateways: list[tuple[str, float | None]] = field(default_factory=list)
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
-        """See `notifier.recording.Watch`."""
+        """See `notifier.event_recorder.Watch`."""
         self.events.append((log.channel, event.kind, log.state.status))
 
     def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
