@@ -18,11 +18,11 @@ from notifier.delivery import Delivery
 from notifier.gateway_pauses import SharedStates
 from notifier.metrics import Metrics
 from notifier.observability import TaskWatch
+from notifier.rate_limits import SharedThrottle
 from notifier.retry_policy import Rules
 from notifier.senders.base import Sender
 from notifier.senders.registry import senders_from
 from notifier.sweep import Sweep
-from notifier.throttle import SharedThrottle
 
 
 @dataclass(frozen=True, slots=True)

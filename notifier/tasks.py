@@ -21,9 +21,9 @@ from core.notifications.pulse import pulse
 from core.notifications.queueing import QUEUE_LIMIT
 from core.notifications.redis_checks import check_at_start
 from core.settings import read_settings
+from notifier.rate_limits import SharedThrottle
 from notifier.redelivery_guard import CountedLooks, UncountedLooks
 from notifier.senders.registry import senders_from
-from notifier.throttle import SharedThrottle
 from notifier.worker_settings import COMMAND, answer
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from delivery_broker import RedisProcess
 
 from core.errors import SettingsError
-from notifier.throttle import SharedThrottle
+from notifier.rate_limits import SharedThrottle
 
 
 @pytest.fixture
