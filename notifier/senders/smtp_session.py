@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, Self
 
-from notifier.senders.answers import quoted
 from notifier.senders.base import (
     Ambiguous,
     DeliveryFailure,
@@ -21,6 +20,7 @@ from notifier.senders.base import (
     operator_must_mend,
 )
 from notifier.senders.dialling import Deadline
+from notifier.senders.responses import quoted
 from notifier.senders.smtp_client import TimedSmtp
 
 Security = Literal["starttls", "tls", "none"]
