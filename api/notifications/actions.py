@@ -10,7 +10,7 @@ from api.http.request_body import bad_parameters
 from api.notifications.tenants import tenant_to_list
 from api.problems import ParameterError, Problem, ProblemKind
 from api.store_access import StoreAccess
-from core.notifications.asking import Retried, Wanted, cancel, retry, retry_all, standing, strange_channels
+from core.notifications.actions import Retried, Wanted, cancel, retry, retry_all, standing, strange_channels
 from core.notifications.events import LogStatus
 from core.stores import Clock, Stores
 from core.stores.notifications import Kept

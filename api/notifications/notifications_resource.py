@@ -23,7 +23,7 @@ from api.notifications.views import notification_view
 from api.openapi.bodies import RetriedNotifications
 from api.problems import ParameterError, Problem
 from api.store_access import StoreAccess
-from core.notifications.asking import Wanted
+from core.notifications.actions import Wanted
 from core.notifications.events import LogStatus
 from core.notifications.model import Notification, new_id
 from core.notifications.requests import QUEUED_AFTER_MS, request_digest

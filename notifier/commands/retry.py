@@ -11,7 +11,7 @@ import typer
 from core.command_line import edge, note, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.moments import instant_in
-from core.notifications.asking import Retried, Wanted, retry, retry_all, standing, strange_channels
+from core.notifications.actions import Retried, Wanted, retry, retry_all, standing, strange_channels
 from core.notifications.events import RETRIABLE, LogStatus
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept, LogFilter

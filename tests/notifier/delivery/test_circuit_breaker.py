@@ -24,7 +24,7 @@ from delivery_parts import (
 )
 from prometheus_client import CollectorRegistry
 
-from core.notifications.asking import retry
+from core.notifications.actions import retry
 from core.notifications.events import EventKind, LogStatus
 from core.stores.notifications import NotificationStore
 from notifier.circuit_breaker import Breaker
