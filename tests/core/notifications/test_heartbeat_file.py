@@ -11,7 +11,7 @@ from celery import Celery
 from celery.beat import SchedulingError
 
 from core.notifications.broker import make_celery
-from core.notifications.pulse import PulsingScheduler, pulse
+from core.notifications.heartbeat_file import PulsingScheduler, pulse
 from core.settings import Settings
 
 
