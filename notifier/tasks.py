@@ -16,9 +16,9 @@ from core import metric_files
 from core.celery import app
 from core.errors import ServiceError, StoreBusy, StoreUnavailable, StoreUnwritable
 from core.event_log import about, log_event, take_over_logging
+from core.notifications.background_queue import QUEUE_LIMIT
 from core.notifications.broker import ANNOUNCE, REQUEST_ID, SEND, SWEEP, queue_delivery, queue_length
 from core.notifications.heartbeat_file import pulse
-from core.notifications.queueing import QUEUE_LIMIT
 from core.notifications.redis_checks import check_at_start
 from core.settings import read_settings
 from notifier.rate_limits import SharedThrottle

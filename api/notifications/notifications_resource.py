@@ -25,8 +25,8 @@ from api.problems import ParameterError, Problem
 from api.store_access import StoreAccess
 from core.notifications.actions import Wanted
 from core.notifications.events import LogStatus
+from core.notifications.idempotency import QUEUED_AFTER_MS, request_digest
 from core.notifications.model import Notification, new_id
-from core.notifications.requests import QUEUED_AFTER_MS, request_digest
 from core.notifications.texts import too_long
 from core.stores import Clock
 from core.stores.keys import Scope

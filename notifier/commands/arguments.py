@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.command_line import note
 from core.errors import UsageError
 from core.notifications import users
-from core.notifications.reach import ReachWarning
+from core.notifications.reach_warnings import ReachWarning
 from core.notifications.users import AmbiguousUser
 from core.notifications.values import UserId, in_words
 from core.settings import Settings

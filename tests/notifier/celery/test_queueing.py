@@ -20,8 +20,8 @@ from kombu.exceptions import OperationalError
 from kombu.message import Message
 
 from core.notifications import queueing
+from core.notifications.background_queue import BackgroundQueue
 from core.notifications.broker import SEND, SWEEP, asking_redis, make_celery, queue_delivery, queue_length
-from core.notifications.queueing import BackgroundQueue
 from core.settings import Settings
 
 _TIMEOUT_S = 60
