@@ -29,7 +29,7 @@ from core.notifications.idempotency import QUEUED_AFTER_MS, request_digest
 from core.notifications.model import Notification, new_id
 from core.notifications.texts import too_long
 from core.stores import Clock
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from core.stores.notifications import Kept, LogFilter
 
 

@@ -16,8 +16,8 @@ from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
 from core.notifications.reach_warnings import WarningCode
 from core.stores import summaries
+from core.stores.api_keys import Scope
 from core.stores.condition import Cause
-from core.stores.keys import Scope
 
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 Exact = int

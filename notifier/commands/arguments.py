@@ -15,8 +15,8 @@ from core.notifications.users import AmbiguousUser
 from core.notifications.values import UserId, in_words
 from core.settings import Settings
 from core.stores import Stores
+from core.stores.api_keys import all_tenants
 from core.stores.contacts import ContactStore
-from core.stores.keys import all_tenants
 from core.stores.subscriptions import SubscriptionStore
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from bson import Int64
 from pymongo.database import Database as PyMongoDatabase
 
-from core.stores.keys import ApiKey
+from core.stores.api_keys import ApiKey
 from core.stores.mongo.database import Document
 from core.stores.mongo.documents import from_document
 from core.stores.mongo.inserting import insert_once

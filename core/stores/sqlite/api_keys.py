@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.stores.keys import ApiKey
+from core.stores.api_keys import ApiKey
 from core.stores.records import key_from_record, key_to_record
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert
 
 
 class SqliteApiKeyStore:
-    """`core.stores.keys.ApiKeyStore` over `database`."""
+    """`core.stores.api_keys.ApiKeyStore` over `database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class SqliteApiKeyStore:
 
 
 class SqliteKeyUseStore:
-    """`core.stores.keys.KeyUseStore` over `database`, which should be no other store's: it may wait for writers."""
+    """`core.stores.api_keys.KeyUseStore` over `database`, which should be no other store's: it may wait for writers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

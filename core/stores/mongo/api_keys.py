@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING, UpdateOne
 
-from core.stores.keys import ApiKey
+from core.stores.api_keys import ApiKey
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
 from core.stores.mongo.inserting import insert_once
@@ -15,7 +15,7 @@ from core.stores.records import key_from_record, key_to_record
 
 
 class MongoApiKeyStore:
-    """`core.stores.keys.ApiKeyStore` over `database`."""
+    """`core.stores.api_keys.ApiKeyStore` over `database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -54,7 +54,7 @@ class MongoApiKeyStore:
 
 
 class MongoKeyUseStore:
-    """`core.stores.keys.KeyUseStore` over `database`.
+    """`core.stores.api_keys.KeyUseStore` over `database`.
 
     It is a collection of its own: where updates are not atomic, one of the key could undo its revocation.
     """

@@ -11,7 +11,7 @@ import pytest
 from examples import NOW_MS, publication, uniform
 
 from core.stores import Stores, open_stores
-from core.stores.keys import ApiKey, Scope, all_tenants
+from core.stores.api_keys import ApiKey, Scope, all_tenants
 from core.tenants import OPERATOR, is_tenant_name
 
 
