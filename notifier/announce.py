@@ -9,8 +9,8 @@ from core.calendar import calendar_named
 from core.notifications.model import AnnouncedTotals, Notification, derived_id
 from core.settings import Settings
 from core.stores import Stores
-from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
+from core.stores.run_lock import Clock
 from core.stores.runs import RunLedger
 from core.stores.subscriptions import Subscription, SubscriptionStore
 from core.stores.summaries import Measure, Publication, SummaryStore

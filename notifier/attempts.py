@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from core.notifications.events import EventKind, LogState
-from core.stores.holders import Clock
+from core.stores.run_lock import Clock
 from notifier.circuit_breaker import Breaker
 from notifier.event_recorder import Outcome
 from notifier.retry_policy import Rules

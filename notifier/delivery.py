@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from core.notifications.events import EventKind, LogStatus
 from core.stores.contacts import ContactStore
-from core.stores.holders import Clock
 from core.stores.notifications import Kept, Log, NotificationStore
+from core.stores.run_lock import Clock
 from notifier.attempts import Attempts, given_up
 from notifier.circuit_breaker import Breaker
 from notifier.event_recorder import OpenLog, Outcome, Recorder, Watch

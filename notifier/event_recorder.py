@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from core.errors import ServiceError, StoreUnavailable
 from core.notifications.events import Event, EventKind, LogState, LogStatus, is_possible
 from core.notifications.model import Notification
-from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
+from core.stores.run_lock import Clock
 
 _LONGEST_ERROR: Final = 500
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0

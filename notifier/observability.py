@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from core.event_log import log_event
 from core.notifications.events import Event
-from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
+from core.stores.run_lock import Clock
 from notifier.event_recorder import OpenLog
 from notifier.gateway_pauses import Pause
 from notifier.metrics import Metrics

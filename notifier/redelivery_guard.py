@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 from core.errors import ServiceError
 from core.event_log import log_event
 from core.notifications.broker import asking_redis
-from core.stores.holders import Clock, wall_clock_ms
+from core.stores.run_lock import Clock, wall_clock_ms
 
 _PREFIX: Final = "notifier:looks:"
 _FORGOTTEN_AFTER_S: Final = 86_400

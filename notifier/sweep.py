@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
+from core.stores.run_lock import Clock
 
 _BATCH: Final = 500
 

@@ -22,7 +22,7 @@ from api.problems import Problem, ProblemKind
 from api.store_access import StoreAccess
 from api.threads import ThreadPool
 from core.stores.api_keys import Scope
-from core.stores.holders import Clock
+from core.stores.run_lock import Clock
 from core.stores.sessions import Session, SessionStore
 from core.tenants import OPERATOR
 

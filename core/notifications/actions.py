@@ -8,8 +8,8 @@ from typing import Final
 
 from core.notifications.events import RETRIABLE, Event, EventKind, LogStatus, is_possible
 from core.notifications.model import Notification
-from core.stores.holders import Clock
 from core.stores.notifications import Kept, LogFilter, NotificationStore
+from core.stores.run_lock import Clock
 
 _PAGE: Final = 100  # read at once
 

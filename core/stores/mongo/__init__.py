@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from core.stores import Stores
-from core.stores.holders import Clock
 from core.stores.mongo.api_keys import MongoApiKeyStore, MongoKeyUseStore
 from core.stores.mongo.contacts import MongoContactStore
 from core.stores.mongo.database import Database
@@ -13,6 +12,7 @@ from core.stores.mongo.schema import prepare
 from core.stores.mongo.sessions import MongoSessionStore
 from core.stores.mongo.subscriptions import MongoSubscriptionStore
 from core.stores.mongo.summaries import MongoSummaryStore
+from core.stores.run_lock import Clock
 
 
 def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from core.stores import Stores
-from core.stores.holders import Clock
+from core.stores.run_lock import Clock
 from core.stores.sqlite.api_keys import SqliteApiKeyStore, SqliteKeyUseStore
 from core.stores.sqlite.contacts import SqliteContactStore
 from core.stores.sqlite.database import Database
