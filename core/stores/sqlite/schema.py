@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from core.stores.generations import SUMMARIES
-from core.stores.refusals import no_store, too_new
+from core.stores.opening_errors import no_store, too_new
+from core.stores.ownerless import Ownerless
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.tenants import assign_tenants
-from core.stores.tenancy import Ownerless
 
 SCHEMA: Final = Path(__file__).parents[3] / "sql" / "schema"
 

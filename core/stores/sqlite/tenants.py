@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from core.stores.ownerless import Ownerless
 from core.stores.records import key_from_record
 from core.stores.sqlite.rows import from_row
-from core.stores.tenancy import Ownerless
 from core.tenants import OPERATOR
 
 _OWNERLESS: Final = (
