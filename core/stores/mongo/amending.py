@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 from pymongo.database import Database
 
 from core.stores.generations import generation_name, publication_lost, require_amended, require_next
-from core.stores.mongo.counting import count_shown, shown_of
 from core.stores.mongo.database import Document
-from core.stores.mongo.inserting import insert_batch
+from core.stores.mongo.idempotent_inserts import insert_batch
 from core.stores.mongo.layers import MOST_RANGES, Layer, Part, layers_of, parts, united
 from core.stores.mongo.publications import in_force
 from core.stores.mongo.publishing import announce, drop, fill, publish
+from core.stores.mongo.row_counts import count_shown, shown_of
 from core.stores.summaries import KeyRange, Publication
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pymongo import ASCENDING, UpdateOne
 from core.stores.api_keys import ApiKey
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
-from core.stores.mongo.inserting import insert_once
+from core.stores.mongo.idempotent_inserts import insert_once
 from core.stores.records import key_from_record, key_to_record
 
 

@@ -10,8 +10,8 @@ from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError
 
 from core.notifications.model import NotificationStatus
+from core.stores.mongo.after_publishing import show_by_merchant
 from core.stores.mongo.database import Database, Document
-from core.stores.mongo.following import show_by_merchant
 from core.stores.mongo.notification_documents import KEEP
 from core.stores.mongo.notifications import settle
 from core.stores.mongo.tenants import assign_tenants

@@ -19,12 +19,12 @@ from core.calendar.periods import Mode
 from core.errors import StoreBusy
 from core.stores.generations import require_amendable, require_publishable
 from core.stores.mongo.amending import amend
-from core.stores.mongo.counting import Shown, count_shown, shown_of
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
 from core.stores.mongo.layers import Layer, Part, layers_of, parts, parts_of_mode
 from core.stores.mongo.publications import in_force, kept_by, newest_two
 from core.stores.mongo.publishing import publish
+from core.stores.mongo.row_counts import Shown, count_shown, shown_of
 from core.stores.records import publication_from_record
 from core.stores.summaries import (
     SCAN_ROWS,

@@ -23,8 +23,8 @@ from core.errors import PublicationLost, RunTakenOver, StoreBusy, StoreTooNew, S
 from core.stores import Stores, open_stores
 from core.stores.generations import generation_name
 from core.stores.mongo import following
+from core.stores.mongo.after_publishing import droppable
 from core.stores.mongo.database import Database
-from core.stores.mongo.following import droppable
 from core.stores.mongo.layers import Layer, Part, parts
 from core.stores.mongo.publishing import announce, fill
 from core.stores.mongo.schema import SCHEMA_VERSION
