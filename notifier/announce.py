@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from core.calendar import calendar_named
+from core.instants import Clock
 from core.notifications.model import AnnouncedTotals, Notification, derived_id
 from core.settings import Settings
 from core.stores import Stores
 from core.stores.notifications import NotificationStore
-from core.stores.run_lock import Clock
 from core.stores.runs import RunLedger
 from core.stores.subscriptions import Subscription, SubscriptionStore
 from core.stores.summaries import Measure, Publication, SummaryStore

@@ -1,9 +1,10 @@
-"""Pausing gateways for a while: those that do not answer, and those that refuse whatever they are given.
+"""The circuit breaker: it pauses gateways that do not answer, and gateways that refuse every message.
 
-Both follow one course, with other numbers (`PauseRule`). After so many failures in a row the gateway is paused, longer
-each time up to a bound, or for as long as it says. After that one message at a time is let through as a probe; a
-success closes the matter. Silence is counted by each process for itself: it may be its own host that is cut off. What
-is refused is refused to all workers, who share those pauses (`notifier.gateway_pauses`).
+Both cases follow the same steps with different numbers (`PauseRule`). After a number of failures in a row the gateway
+is paused: longer each time up to a bound, or for as long as the gateway says. After the pause one message at a time is
+sent as a probe; a success ends the failure. Each process counts gateways that do not answer for itself: its own host
+may be cut off. A gateway that refuses messages refuses those of all workers, so workers share these pauses
+(`notifier.gateway_pauses`).
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ T = TypeVar("T")
 class PauseRule:
     """When a gateway is paused, and for how long.
 
-    :param after: how many failures in a row lead to it.
-    :param first_s: how long the first pause is; each further one in a row is twice as long.
-    :param longest_s: how long one is at most, where the gateway itself says nothing.
-    :param probe_s: how long others wait at most for a probe of which nothing is heard.
-    :param any_answer_ends: whether any answer ends the row, not only a success.
+    :param after: the number of failures in a row that starts a pause.
+    :param first_s: length of the first pause; each further one in a row is twice as long.
+    :param longest_s: length of a pause at most, unless the gateway itself says for how long.
+    :param probe_s: how long other messages wait at most for the result of a probe.
+    :param any_answer_ends: whether any answer resets the count of failures, not only a success.
     """
 
     after: int
@@ -44,12 +45,12 @@ class PauseRule:
     any_answer_ends: bool
 
     def pause_s(self, pauses: int) -> float:
-        """How long a pause is, when it is the so manieth in a row."""
+        """Length of a pause, by how many there were in a row, counting this one."""
         return min(self.first_s * 2.0 ** min(pauses - 1, _MOST_DOUBLINGS), self.longest_s)
 
 
 REFUSAL: Final = PauseRule(after=1, first_s=60.0, longest_s=900.0, probe_s=60.0, any_answer_ends=False)
-"""Of gateways that refuse whatever they are given."""
+"""For gateways that refuse every message."""
 
 
 def silence(send_timeout_s: float) -> PauseRule:
@@ -60,16 +61,16 @@ def silence(send_timeout_s: float) -> PauseRule:
 
 @dataclass(frozen=True, slots=True)
 class GatewayState:
-    """What is known of a gateway whose last send failed; instants are seconds of the clock of the place that keeps it.
+    """The state of a gateway whose last send failed; instants are seconds of the clock of where the state is stored.
 
-    :param failures: in a row.
+    :param failures: number of failures in a row.
     :param failing_since_s: when the first of them ended; None when there are none.
-    :param pauses: how often it was paused in a row, but for the times whose end it has named itself.
-    :param pause_s: how long the last pause is.
-    :param until_s: when that ends; None when it is not paused.
-    :param probed: whether somebody was let through to probe it, of whom nothing was heard yet.
+    :param pauses: number of pauses in a row, without those whose length the gateway named itself.
+    :param pause_s: length of the last pause.
+    :param until_s: when that ends; None when the gateway is not paused.
+    :param probed: whether a probe was sent whose result is not known yet.
     :param reason: why it was paused.
-    :param receivers: those that it has refused alone, and until when.
+    :param receivers: receivers that it has refused separately, and until when.
     """
 
     failures: int = 0
@@ -82,40 +83,40 @@ class GatewayState:
     receivers: Mapping[str, float] = field(default_factory=dict)
 
     def is_paused(self, now_s: float) -> bool:
-        """Whether nobody may send, not even as a probe."""
+        """Whether nothing may be sent, not even a probe."""
         return self.until_s is not None and now_s < self.until_s
 
     def overtakes(self, now_s: float) -> bool:
-        """Whether what is heard now is of a message that was handed over before the pause began."""
+        """Whether a result that arrives now is of a message that was sent before the pause began."""
         return self.is_paused(now_s) and not self.probed
 
 
 Step = Callable[[GatewayState | None, float], tuple[GatewayState | None, T]]
-"""What happens to the state of a gateway at an instant: the state afterwards, and what is to be known of that."""
+"""A change of the state of a gateway at an instant: gives the new state and a result for the caller."""
 
 
-class StatesAway(Exception):
-    """The states of gateways cannot be read or changed now."""
+class BreakerStatesUnavailable(Exception):
+    """The states of gateways cannot be read or changed now, because Redis does not answer."""
 
 
-class States(Protocol):
-    """Where the states of gateways are kept."""
+class BreakerStates(Protocol):
+    """Stores the states of gateways."""
 
     def knows(self, *gateways: Gateway) -> bool:
         """Whether there is a state of one of them.
 
-        :raises StatesAway: that cannot be read.
+        :raises BreakerStatesUnavailable: that cannot be read.
         """
 
     def change(self, gateway: Gateway, step: Step[T]) -> T:
-        """Let `step` happen to the state of `gateway`, and nothing else at the same moment.
+        """Apply `step` to the state of `gateway`, atomically.
 
-        :raises StatesAway: it could not.
+        :raises BreakerStatesUnavailable: it could not.
         """
 
 
-class LocalStates:
-    """The states that this process keeps to itself, of the gateways that failed last.
+class LocalBreakerStates:
+    """The states of the gateways that failed last, in the memory of this process.
 
     :param now_s: seconds, never going back.
     """
@@ -126,12 +127,12 @@ class LocalStates:
         self._lock = threading.Lock()
 
     def knows(self, *gateways: Gateway) -> bool:
-        """See `States`."""
+        """See `BreakerStates`."""
         with self._lock:
             return any(gateway in self._states for gateway in gateways)
 
     def change(self, gateway: Gateway, step: Step[T]) -> T:
-        """See `States`."""
+        """See `BreakerStates`."""
         with self._lock:
             state, result = step(self._states.get(gateway), self._now_s())
             if state is not None:
@@ -141,7 +142,7 @@ class LocalStates:
             return result
 
 
-class BreakerWatch(Protocol):
+class CircuitBreakerObserver(Protocol):
     """Receives the beginnings and ends of pauses; raises nothing."""
 
     def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
@@ -154,10 +155,10 @@ class BreakerWatch(Protocol):
         """`gateway` is used again."""
 
 
-class _Pauses:
+class _PausedGateways:
     """The gateways that are paused by one rule."""
 
-    def __init__(self, rule: PauseRule, states: States) -> None:
+    def __init__(self, rule: PauseRule, states: BreakerStates) -> None:
         self._rule = rule
         self._states = states
         self._probing: set[Gateway] = set()
@@ -258,14 +259,14 @@ class _Pauses:
         return self._states.change(gateway, step)
 
 
-class Breaker:
-    """Remembers which gateways are paused, and for how long.
+class CircuitBreaker:
+    """Knows which gateways are paused, and for how long.
 
-    Kept libraries (pybreaker, purgatory, circuitbreaker) have one fixed pause, and raise where what is needed here is
-    the instant to look again.
+    Maintained libraries (pybreaker, purgatory, circuitbreaker) have one fixed pause, and raise an exception; the caller
+    needs the time of the next try instead.
 
     :param send_timeout_s: how long a send may take: pauses of a gateway that is silent are from 3 to 30 times that.
-    :param watch: receives the changes.
+    :param observer: receives the changes.
     :param chance: gives numbers from 0 to 1, so that processes do not probe together.
     :param now_s: seconds, never going back.
     :param shared: where all workers keep the gateways that refuse; while it is away, or None, each keeps its own.
@@ -274,17 +275,17 @@ class Breaker:
     def __init__(
         self,
         send_timeout_s: float,
-        watch: BreakerWatch,
+        observer: CircuitBreakerObserver,
         *,
         chance: Callable[[], float],
         now_s: Callable[[], float] = time.monotonic,
-        shared: States | None = None,
+        shared: BreakerStates | None = None,
     ) -> None:
-        self._watch = watch
+        self._observer = observer
         self._chance = chance
-        self._silent = _Pauses(silence(send_timeout_s), LocalStates(now_s))
-        alone = _Pauses(REFUSAL, LocalStates(now_s))
-        self._refusing = [alone] if shared is None else [_Pauses(REFUSAL, shared), alone]
+        self._silent = _PausedGateways(silence(send_timeout_s), LocalBreakerStates(now_s))
+        alone = _PausedGateways(REFUSAL, LocalBreakerStates(now_s))
+        self._refusing = [alone] if shared is None else [_PausedGateways(REFUSAL, shared), alone]
         self._all = [self._silent, *self._refusing]
 
     def wait_s(self, gateway: Gateway) -> float:
@@ -302,7 +303,7 @@ class Breaker:
     def release(self, gateway: Gateway) -> None:
         """The caller that might have sent to `gateway` is done: without a result of its probe, the next one may."""
         for pauses in self._all:
-            with suppress(StatesAway):
+            with suppress(BreakerStatesUnavailable):
                 pauses.release(gateway)
 
     def silent_s(self, gateway: Gateway) -> float:
@@ -334,7 +335,7 @@ class Breaker:
         if _is_silence(failure):
             pause_s, begun = self._silent.failed(gateway.whole, "no answer", None, 0.5 + self._chance() / 2)
             if begun:
-                self._watch.paused(gateway.whole, pause_s, refused=False)
+                self._observer.paused(gateway.whole, pause_s, refused=False)
         elif isinstance(failure, Refused):
             self._silent.answered(gateway, success=False)
             self._refused(gateway, failure)
@@ -343,32 +344,32 @@ class Breaker:
         return True
 
     @staticmethod
-    def _wait_s(gateway: Gateway, kinds: Sequence[_Pauses], *, probes: bool = True) -> float:
+    def _wait_s(gateway: Gateway, kinds: Sequence[_PausedGateways], *, probes: bool = True) -> float:
         for pauses in kinds:
-            with suppress(StatesAway):
+            with suppress(BreakerStatesUnavailable):
                 if (wait_s := pauses.wait_s(gateway, probes=probes)) > 0:
                     return wait_s
         return 0.0
 
-    def _heard(self, gateway: Gateway, kinds: Sequence[_Pauses], *, success: bool) -> None:
+    def _heard(self, gateway: Gateway, kinds: Sequence[_PausedGateways], *, success: bool) -> None:
         resumed = False
         for pauses in kinds:
-            with suppress(StatesAway):
+            with suppress(BreakerStatesUnavailable):
                 resumed |= pauses.answered(gateway, success=success)
         if resumed:
-            self._watch.resumed(gateway.whole)
+            self._observer.resumed(gateway.whole)
 
     def _refused(self, gateway: Gateway, failure: Refused) -> None:
         scope = gateway if failure.receiver_only else gateway.whole
         reason, named_s = failure.reason.encode("utf-8", "backslashreplace").decode(), failure.retry_after_s
         for pauses in self._refusing:
-            with suppress(StatesAway):
+            with suppress(BreakerStatesUnavailable):
                 pause_s, begun = pauses.failed(scope, reason, named_s)
                 if scope.receiver and pauses.is_second(scope, pause_s):
                     scope = gateway.whole
                     pause_s, begun = pauses.failed(scope, reason, named_s)
                 if begun:
-                    self._watch.paused(scope, pause_s, refused=True)
+                    self._observer.paused(scope, pause_s, refused=True)
                 return
 
 

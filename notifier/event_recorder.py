@@ -1,4 +1,4 @@
-"""Recording what happens to a log, also while the store fails or somebody else is faster."""
+"""Appends events to the log of a message, also while the store fails or another worker is faster."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from core.errors import ServiceError, StoreUnavailable
+from core.instants import Clock
 from core.notifications.events import Event, EventKind, LogState, LogStatus, is_possible
 from core.notifications.model import Notification
 from core.stores.notifications import NotificationStore
-from core.stores.run_lock import Clock
 
 _LONGEST_ERROR: Final = 500
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
@@ -19,7 +19,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 
 @dataclass(frozen=True, slots=True)
 class OpenLog:
-    """A log for which something is to be done: it stood as `state` when it was last looked at."""
+    """A log that is due, with its `state` when it was last read."""
 
     notification: Notification
     channel: str
@@ -28,7 +28,7 @@ class OpenLog:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt: see `core.notifications.events.Event`.
+    """The outcome of an attempt: see `core.notifications.events.Event`.
 
     :param parts: how many short messages it was paid for as, or None; see `notifier.senders.base.Receipt`.
     :param moved_to: where the receiver is reached from now on, or None; likewise.
@@ -42,13 +42,13 @@ class Outcome:
     moved_to: str | None = None
 
 
-class Watch(Protocol):
-    """Is told what becomes of messages; raises nothing."""
+class DeliveryObserver(Protocol):
+    """Receives each event of a delivery; raises nothing."""
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
-        """`event` has happened to `log`, which stands as its state says now.
+        """`event` was appended to `log`, whose state already includes it.
 
-        :param attempted: whether it is what came of an attempt.
+        :param attempted: whether the event is the outcome of an attempt.
         :param parts: how many short messages it was paid for as, where that is known.
         """
 
@@ -64,20 +64,20 @@ class Recorder:
     def __init__(
         self,
         store: NotificationStore,
-        watch: Watch,
+        observer: DeliveryObserver,
         *,
         worker: str,
         clock: Clock,
         sleep: Callable[[float], object],
     ) -> None:
         self._store = store
-        self._watch = watch
+        self._observer = observer
         self._worker = worker
         self._clock = clock
         self._sleep = sleep
 
     def claim(self, log: OpenLog, lease_ms: int, sender: str | None) -> OpenLog | None:
-        """Begin an attempt; None when somebody else was faster.
+        """Begin an attempt; None when another worker was faster.
 
         :param sender: what it is sent with, as ``NOTIFY_SENDERS`` calls it.
         :raises StoreUnavailable: it could not be written, or that is not known.
@@ -93,24 +93,24 @@ class Recorder:
             if found is None or event not in found[1] or found[0].state.status is not LogStatus.SENDING:
                 raise
             state = found[0].state  # the answer was lost, the claim was not
-        return None if state is None else self._told(replace(log, state=state), event)
+        return None if state is None else self._observed(replace(log, state=state), event)
 
     def end(self, log: OpenLog, error: str) -> None:
-        """Give up a log that nobody holds, unless somebody else was faster.
+        """Give up a log without an attempt under way, unless another worker was faster.
 
         :raises StoreUnavailable: it could not be written, or that is not known.
         """
         event = Event(log.state.number + 1, EventKind.DEAD, self._clock(), error=error[:_LONGEST_ERROR])
         state = self._store.append(log.notification, log.channel, log.state, event)
         if state is not None:
-            self._told(replace(log, state=state), event)
+            self._observed(replace(log, state=state), event)
 
     def outcome(self, log: OpenLog, outcome: Outcome) -> None:
-        """Record what came of the attempt under way, also when somebody has cancelled the log meanwhile.
+        """Record the outcome of the attempt under way, also when the log was cancelled meanwhile.
 
-        While the store fails it is tried again until the lease of the attempt ends: what is not recorded by then,
-        others take for broken off. A task that is told to end before then tries once more, and ends. Where others have
-        judged already that stays, unless it is ``unknown`` to them.
+        While the store fails, recording is retried until the lease of the attempt ends: after that, other workers take
+        the attempt for crashed. A task that has to end before then tries once more, and ends. Where another worker has
+        recorded an outcome already, that one stays, unless it is ``unknown``.
 
         :raises StoreUnavailable: it could not be written until the lease ended.
         """
@@ -148,7 +148,9 @@ class Recorder:
                 return True
             now, events = found
             if written := [event for event in tried if event in events]:
-                self._told(now, written[0], attempted=True, parts=outcome.parts)  # written, though it did not seem so
+                self._observed(
+                    now, written[0], attempted=True, parts=outcome.parts
+                )  # written, though it did not seem so
                 return True
             if now.state.attempts != log.state.attempts:
                 return True
@@ -162,7 +164,7 @@ class Recorder:
         state = self._store.append(log.notification, log.channel, log.state, event)
         if state is None:
             return False
-        self._told(replace(log, state=state), event, attempted=True, parts=outcome.parts)
+        self._observed(replace(log, state=state), event, attempted=True, parts=outcome.parts)
         return True
 
     def _found(self, log: OpenLog) -> tuple[OpenLog, tuple[Event, ...]] | None:
@@ -172,11 +174,11 @@ class Recorder:
         found = kept.log(log.channel)
         return replace(log, state=found.state), found.events
 
-    def _told(self, log: OpenLog, event: Event, *, attempted: bool = False, parts: int | None = None) -> OpenLog:
-        self._watch.happened(log, event, attempted=attempted, parts=parts)
+    def _observed(self, log: OpenLog, event: Event, *, attempted: bool = False, parts: int | None = None) -> OpenLog:
+        self._observer.happened(log, event, attempted=attempted, parts=parts)
         return log
 
 
 def _takes(state: LogState, kind: EventKind) -> bool:
-    """Whether a log that stands so takes the outcome of its last attempt."""
+    """Whether a log in this state accepts the outcome of its last attempt."""
     return state.status in (LogStatus.SENDING, LogStatus.UNKNOWN) and is_possible(state, kind)

@@ -1,4 +1,4 @@
-"""Which periods subscribers can be told of: those that have ended, not long ago, and were read after that."""
+"""Which periods can be announced: they ended a short time ago, and their transactions were read after the end."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class _Reading:
 def finished_periods(
     publication: Publication, runs: Sequence[Run], *, now_ms: int, settling_ms: int, not_after_ms: int
 ) -> list[FinishedPeriod]:
-    """The periods of `publication` to tell of at `now_ms`, the daily ones first, each mode ascending.
+    """The periods of `publication` to announce at `now_ms`, the daily ones first, each mode ascending.
 
     A period counts as read when the sources of a run that read its last day are of `settling_ms` after its end or
-    later: what came in late is then in its totals, and an earlier part of a day is never told as the whole.
+    later: its totals then include what came in late, and a part of a day is never announced as the whole.
 
-    :param runs: the latest of the ledger. Where they lack the one that published, its publication stands for it.
-    :param not_after_ms: a period that ended longer ago is not told of.
+    :param runs: the latest of the ledger. Where the publishing run is not among them, its publication is used instead.
+    :param not_after_ms: a period that ended longer ago is not announced.
     """
     if publication.first_day_key is None or publication.last_day_key is None:
         return []
@@ -79,7 +79,7 @@ def _readings(publication: Publication, runs: Sequence[Run], calendar: Calendar)
         # The ledger may not say yet that a run has published; the publication does.
         published = run.generation is not None or run.id == publication.run_id
         if run.status is RunStatus.UNCHANGED and not confirms(run, publication):
-            continue  # what it found right is not in force any more
+            continue  # what it confirmed is not the current publication any more
         if published and not run.meaning.differing(publication.meaning):
             first, last = (
                 None if key is None else calendar.parse(Mode.DAILY, key).first_day

@@ -1,4 +1,4 @@
-"""Which gateways refuse whatever they are given, kept in Redis: they are paused for all workers together.
+"""The circuit breaker's shared state in Redis: a gateway that refuses every message is paused for all workers.
 
 Instants are those of Redis: the clocks of workers do not matter.
 """
@@ -15,7 +15,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
-from notifier.circuit_breaker import REFUSAL, GatewayState, StatesAway, Step, T
+from notifier.circuit_breaker import REFUSAL, BreakerStatesUnavailable, GatewayState, Step, T
 from notifier.senders.base import Gateway
 
 _PREFIX: Final = "notifier:paused:"
@@ -48,8 +48,10 @@ class Pause:
         return not self.left_s and not self.probed
 
 
-class SharedStates:
-    """`notifier.circuit_breaker.States` in a Redis database. While that is away it is not asked again for some seconds.
+class RedisBreakerStates:
+    """`notifier.circuit_breaker.BreakerStates` in a Redis database.
+
+    While Redis does not answer it is not asked again for some seconds.
 
     :param url: ``redis://…`` or ``rediss://…``; with any other there is no such place.
     """
@@ -61,24 +63,24 @@ class SharedStates:
         self._away_until_s = float("-inf")
 
     def knows(self, *gateways: Gateway) -> bool:
-        """See `notifier.circuit_breaker.States`."""
+        """See `notifier.circuit_breaker.BreakerStates`."""
         return bool(self._ask(lambda client: client.exists(*map(_name, gateways))))
 
     def change(self, gateway: Gateway, step: Step[T]) -> T:
-        """See `notifier.circuit_breaker.States`."""
+        """See `notifier.circuit_breaker.BreakerStates`."""
         return self._ask(lambda client: _change(client, gateway, step))
 
     def paused(self) -> list[Pause]:
         """The gateways that are paused, or were within the longest pause (15 minutes) and took nothing since, by name.
 
-        :raises StatesAway: Redis does not answer, or there is no such place.
+        :raises BreakerStatesUnavailable: Redis does not answer, or there is no such place.
         """
         return self._ask(_paused)
 
     def time(self) -> tuple[int, int]:
         """The time that Redis has: seconds since 1970 UTC, and the microseconds of the second.
 
-        :raises StatesAway: see `paused`.
+        :raises BreakerStatesUnavailable: see `paused`.
         """
         answer: tuple[int, int] = self._ask(lambda client: client.time())
         return answer
@@ -90,12 +92,12 @@ class SharedStates:
 
     def _ask(self, question: Callable[[Redis], T]) -> T:
         if self._client is None or time.monotonic() < self._away_until_s:
-            raise StatesAway
+            raise BreakerStatesUnavailable
         try:
             return question(self._client)
         except RedisError as error:
             self._away_until_s = time.monotonic() + _AWAY_S
-            raise StatesAway from error
+            raise BreakerStatesUnavailable from error
 
 
 def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:

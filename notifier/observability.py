@@ -1,4 +1,4 @@
-"""What is recorded of every attempt: a line in the log, and the numbers that Prometheus scrapes."""
+"""Logs and metrics of deliveries: each event is a log line and counts in what Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from core.event_log import log_event
+from core.instants import Clock
 from core.notifications.events import Event
 from core.stores.notifications import NotificationStore
-from core.stores.run_lock import Clock
 from notifier.event_recorder import OpenLog
 from notifier.gateway_pauses import Pause
 from notifier.metrics import Metrics
 from notifier.senders.base import Gateway
 
 
-class TaskWatch:
-    """`notifier.event_recorder.Watch` and `notifier.circuit_breaker.BreakerWatch` of a worker.
+class WorkerObserver:
+    """`notifier.event_recorder.DeliveryObserver` and `notifier.circuit_breaker.CircuitBreakerObserver` of a worker.
 
     :param clock: milliseconds since 1970 UTC.
     """
@@ -25,11 +25,11 @@ class TaskWatch:
         self._metrics = metrics
         self._clock = clock
 
-    def look(
+    def read_backlog(
         self, store: NotificationStore, queue_length: Callable[[], int], paused: Callable[[], Sequence[Pause]]
     ) -> None:
-        """Set what is to be done; see `Metrics.look`."""
-        self._metrics.look(store, queue_length, paused, self._clock())
+        """Set the gauges of the backlog; see `Metrics.read_backlog`."""
+        self._metrics.read_backlog(store, queue_length, paused, self._clock())
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """Count and log it."""

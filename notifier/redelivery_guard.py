@@ -1,10 +1,10 @@
-"""Counting looks that were begun and not ended, because whatever they met ended the process that looked.
+"""The guard against poison messages: it counts deliveries that began and did not end.
 
-A message whose process died comes back to the queue at once, or is queued again by the sweep, and so for ever if it
-ends every process. What was sent, or may have been, is known by its attempt; this is for what dies before an attempt
-is recorded, or while one is judged. A look that fails with what nobody foresaw counts like one that ended its process:
-it would be repeated for ever too. Looks are remembered in the broker, but for those at a message that comes for the
-first time: most never come again, and so cost nothing.
+A message whose process died comes back to the queue at once, or the sweep queues it again. Without a guard, one that
+crashes every process would do so for ever. A recorded attempt shows what was sent, or may have been. This guard is for
+what crashes before an attempt is recorded, or during a status lookup. A delivery that fails with an unexpected
+exception counts like a crash: it would be repeated for ever too. Counts are in the Redis of the broker, except for
+messages that are delivered for the first time: most never come back, and so cost nothing.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from kombu.exceptions import OperationalError
 
 from core.errors import ServiceError
 from core.event_log import log_event
+from core.instants import Clock, wall_clock_ms
 from core.notifications.broker import asking_redis
-from core.stores.run_lock import Clock, wall_clock_ms
 
 _PREFIX: Final = "notifier:looks:"
 _FORGOTTEN_AFTER_S: Final = 86_400
 
 
-class Looks(Protocol):
-    """Counts looks."""
+class RedeliveryCounter(Protocol):
+    """Counts deliveries that began and did not end."""
 
     def begun(self, what: str) -> int:
-        """A look at `what` begins; how many were broken off before, and this one. 0 where nobody counts."""
+        """Count a delivery of `what`; how many did not end before, plus this one. 0 where nothing is counted."""
 
     def ended(self, what: str) -> None:
-        """The look at `what` is over."""
+        """Forget the count of `what`: its delivery has ended."""
 
 
 @contextmanager
-def looking(looks: Looks, what: str) -> Iterator[int]:
-    """A look at `what`, in the block; gives how many were broken off before, and this one.
+def guarded(redeliveries: RedeliveryCounter, what: str) -> Iterator[int]:
+    """Deliver `what` in the block; gives how many deliveries did not end before, plus this one.
 
-    It is over when the block ends well, or with an error that says nothing against `what`, such as a store that does
-    not answer. Any other is held against it.
+    The delivery has ended when the block ends well, or with an error that is not the fault of `what`, such as a store
+    that does not answer. After any other error it stays counted.
     """
-    begun = looks.begun(what)
+    begun = redeliveries.begun(what)
     try:
         yield begun
     except ServiceError:
-        looks.ended(what)
+        redeliveries.ended(what)
         raise
-    looks.ended(what)
+    redeliveries.ended(what)
 
 
-class UncountedLooks:
-    """Looks at a message that is delivered for the first time."""
+class NoRedeliveryCount:
+    """For a message that is delivered for the first time: counts nothing."""
 
     def begun(self, what: str) -> int:
         """Not counted."""
@@ -63,14 +63,14 @@ class UncountedLooks:
         """Not counted."""
 
 
-class CountedLooks:
-    """Looks at a message that has come back or was swept, remembered in the Redis of the broker for a day.
+class RedisRedeliveryCounter:
+    """For a message that came back or was swept: counts in the Redis of the broker, for a day.
 
-    Another message about the same notification may be with a second process at this moment. So a look was broken off
-    for certain only if it was at this very message, which is with one process at a time, or if it began longer ago than
-    a task may take.
+    A second process may have another message about the same notification at this moment. So an earlier delivery is
+    taken for crashed only if it was of this very message, which one process has at a time, or if it began longer ago
+    than a task may take.
 
-    :param message_id: which it is: it keeps its id when it comes back.
+    :param message_id: the id of the Celery message, which it keeps when it is redelivered.
     :param clock: milliseconds since 1970 UTC.
     """
 
@@ -81,11 +81,11 @@ class CountedLooks:
         self._clock = clock
 
     def begun(self, what: str) -> int:
-        """See `Looks`; 0 while Redis does not answer."""
+        """See `RedeliveryCounter`; 0 while Redis does not answer."""
         return self._ask(lambda client: self._begun(client, what))
 
     def ended(self, what: str) -> None:
-        """See `Looks`. Nothing is held against it any more."""
+        """See `RedeliveryCounter`. The count is deleted."""
         self._ask(lambda client: int(client.delete(_PREFIX + what)))
 
     def _begun(self, client: Any, what: str) -> int:
@@ -94,10 +94,10 @@ class CountedLooks:
             pipeline.hgetall(name)
             pipeline.hset(name, f"{self._message_id}:{secrets.token_hex(4)}", now_ms)
             pipeline.expire(name, _FORGOTTEN_AFTER_S)
-            before = {_text(look): int(began_ms) for look, began_ms in pipeline.execute()[0].items()}
+            before = {_text(delivery): int(began_ms) for delivery, began_ms in pipeline.execute()[0].items()}
         broken_off = sum(
-            look.startswith(f"{self._message_id}:") or now_ms - began_ms > self._longest_ms
-            for look, began_ms in before.items()
+            delivery.startswith(f"{self._message_id}:") or now_ms - began_ms > self._longest_ms
+            for delivery, began_ms in before.items()
         )
         if broken_off:
             log_event("look-broken-off", "warning", what=what, times=broken_off)

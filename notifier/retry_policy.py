@@ -1,4 +1,4 @@
-"""How often and how long something is tried."""
+"""The retry policy of deliveries: number of attempts, exponential back-off with jitter, and the length of a lease."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LEAST_PATIENCE_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How often and how long something is tried.
+class RetryPolicy:
+    """How often a delivery is attempted, and how long to wait between attempts.
 
-    :param lease_s: how long an attempt may take; afterwards others may judge what became of it.
-    :param backoff_s: until the second attempt; doubled for each further one, up to `backoff_max_s`.
+    :param lease_s: how long an attempt may take; afterwards other workers may look up its status.
+    :param backoff_s: wait before the second attempt; doubled for each further one, up to `backoff_max_s`.
     """
 
     max_attempts: int
@@ -29,8 +29,8 @@ class Rules:
     backoff_max_s: float
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Rules:
-        """The rules that `settings` name."""
+    def from_settings(cls, settings: Settings) -> RetryPolicy:
+        """The policy that `settings` name."""
         return cls(
             max_attempts=settings.notify_max_attempts,
             lease_s=settings.notify_lease_s,
@@ -69,10 +69,10 @@ class Rules:
         return round(wait_s * _MS)
 
     def postponed_ms(self, wait_s: float, waited_ms: int, chance: float) -> int:
-        """Milliseconds until a message is looked at again that the rate limit, or the breaker, has held back.
+        """Milliseconds until the next try of a message that the rate limit or the circuit breaker has held back.
 
-        The longer it has waited, the less often it is looked at: else a backlog of thousands would be looked at each
-        second, and keep the workers from what may be sent.
+        The longer it has waited, the less often it is tried: else workers would try a backlog of thousands each
+        second, instead of sending what may be sent.
 
         :param wait_s: how long until any may be sent.
         :param waited_ms: how long this one has been due.

@@ -6,20 +6,20 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from core.instants import Clock
 from core.notifications.events import RETRIABLE, Event, EventKind, LogStatus, is_possible
 from core.notifications.model import Notification
 from core.stores.notifications import Kept, LogFilter, NotificationStore
-from core.stores.run_lock import Clock
 
 _PAGE: Final = 100  # read at once
 
 
-def strange_channels(notification: Notification, channels: Collection[str]) -> list[str]:
+def unknown_channels(notification: Notification, channels: Collection[str]) -> list[str]:
     """Those of `channels` that the notification does not go over."""
     return [channel for channel in channels if channel not in notification.channels]
 
 
-def standing(kept: Kept, channels: Collection[str]) -> str:
+def statuses_in_words(kept: Kept, channels: Collection[str]) -> str:
     """How the logs of `channels` stand, in words."""
     return ", ".join(f"{channel} is {kept.log(channel).state.status}" for channel in channels)
 
@@ -42,7 +42,7 @@ def retry(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RetrySelection:
     """Which messages are to be sent again.
 
     :param logs: those with such a log; only that is sent again.
@@ -59,7 +59,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Retried:
+class RetryResult:
     """What came of it.
 
     :param channels: over which each notification is sent again, by its id.
@@ -78,15 +78,15 @@ class Retried:
 
 
 def retry_all(
-    store: NotificationStore, wanted: Wanted, clock: Clock, *, limit: int, after: tuple[int, str] | None = None
-) -> Retried:
+    store: NotificationStore, wanted: RetrySelection, clock: Clock, *, limit: int, after: tuple[int, str] | None = None
+) -> RetryResult:
     """Let all logs that are `wanted` be sent again, those of the newest notifications first.
 
     :param limit: at most so many notifications are examined.
-    :param after: where an earlier call has stopped: its `Retried.after`.
+    :param after: where an earlier call has stopped: its `RetryResult.after`.
     :raises StoreUnavailable: the store could not be written, or that is not known: some may be sent again already.
     """
-    found = Retried(after=after)
+    found = RetryResult(after=after)
     while limit > 0:
         page = store.listed(
             tenant=wanted.tenant,
@@ -108,7 +108,7 @@ def retry_all(
 
 
 def _retry_listed(
-    store: NotificationStore, notification: Notification, logs: LogFilter, clock: Clock, found: Retried
+    store: NotificationStore, notification: Notification, logs: LogFilter, clock: Clock, found: RetryResult
 ) -> None:
     if notification.has_expired(clock()):
         found.expired += 1

@@ -13,18 +13,18 @@ from celery import Celery
 from celery.beat import Scheduler
 
 
-def pulse(app: Celery) -> None:
+def touch_heartbeat_file(app: Celery) -> None:
     """Touch the file that the settings of `app` name, if any. A disk that fails stops nothing: the file grows old."""
     if file := app.conf.notify_pulse_file:
         with suppress(OSError):
             Path(file).touch()
 
 
-class PulsingScheduler(Scheduler):  # type: ignore[misc]
+class HeartbeatScheduler(Scheduler):  # type: ignore[misc]
     """Beat's scheduler that keeps no file; it pulses whenever the broker has taken a task."""
 
     def apply_async(self, *arguments: Any, **options: Any) -> Any:
         """Queue a task."""
         queued = super().apply_async(*arguments, **options)
-        pulse(self.app)
+        touch_heartbeat_file(self.app)
         return queued

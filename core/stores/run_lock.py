@@ -13,18 +13,11 @@ from typing import Final
 import psutil
 
 from core.errors import RunHeld
+from core.instants import Clock
 from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, Run, RunStatus
 
 AHEAD_WATCHED_S: Final = 45.0
 """How long a heartbeat of the future is watched for a change; a live run writes one every 15 s."""
-
-Clock = Callable[[], int]
-"""Gives the present instant, milliseconds since 1970 UTC."""
-
-
-def wall_clock_ms() -> int:
-    """The host's clock: milliseconds since 1970 UTC."""
-    return time.time_ns() // 1_000_000
 
 
 def current_holder() -> Holder:

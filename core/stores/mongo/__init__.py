@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.instants import Clock
 from core.stores import Stores
 from core.stores.mongo.api_keys import MongoApiKeyStore, MongoKeyUseStore
 from core.stores.mongo.contacts import MongoContactStore
@@ -12,7 +13,6 @@ from core.stores.mongo.schema import prepare
 from core.stores.mongo.sessions import MongoSessionStore
 from core.stores.mongo.subscriptions import MongoSubscriptionStore
 from core.stores.mongo.summaries import MongoSummaryStore
-from core.stores.run_lock import Clock
 
 
 def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:

@@ -11,7 +11,7 @@ from pymongo.errors import OperationFailure
 
 from core.stores.generations import BY_MERCHANT, SUMMARIES, parse_generation_name
 from core.stores.mongo.database import Document, reason_of
-from core.stores.mongo.layers import Part, layers_of, parts
+from core.stores.mongo.layers import LayerQuery, layer_queries, layers_of
 from core.stores.mongo.publications import in_force, kept_by, newest_two
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def move_view(db: Database[Document]) -> None:
     """Let the views for outsiders show what is in force, where the server has views."""
     try:
         while (document := in_force(db)) is not None:
-            _show(db, parts(layers_of(document)))
+            _show(db, layer_queries(layers_of(document)))
             if in_force(db) == document:
                 return
     except OperationFailure as error:
@@ -43,7 +43,7 @@ def show_by_merchant(db: Database[Document]) -> None:
             _log.warning("the view %s could not be made: %s", BY_MERCHANT, reason_of(error))
 
 
-def _show(db: Database[Document], shown: Sequence[Part]) -> None:
+def _show(db: Database[Document], shown: Sequence[LayerQuery]) -> None:
     *newer, oldest = shown
     pipeline: list[Document] = [{"$match": oldest.query}] if oldest.query else []
     pipeline += [{"$unionWith": {"coll": part.collection, "pipeline": [{"$match": part.query}]}} for part in newer]

@@ -20,7 +20,7 @@ _EVERY_SUMMARY: Final[Document] = {"mode": {"$gte": ""}}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CountedLayer:
     """What counts of one layer.
 
     :param collection: where its summaries are.
@@ -31,16 +31,16 @@ class Shown:
     hidden: tuple[KeyRange, ...]
 
 
-def shown_of(layers: Iterable[Layer], hidden: Sequence[KeyRange] = ()) -> list[Shown]:
+def counted_layers(layers: Iterable[Layer], hidden: Sequence[KeyRange] = ()) -> list[CountedLayer]:
     """What counts of each of `layers`, newest first, when the periods `hidden` do not."""
-    found: list[Shown] = []
+    found: list[CountedLayer] = []
     for layer in layers:
-        found.append(Shown(layer.collection, tuple(hidden)))
+        found.append(CountedLayer(layer.collection, tuple(hidden)))
         hidden = (*hidden, *(layer.ranges or ()))
     return found
 
 
-def count_shown(db: Database[Document], shown: Shown) -> int:
+def count_rows(db: Database[Document], shown: CountedLayer) -> int:
     """How many summaries count: all, less those of the periods that do not."""
     collection = db[shown.collection]
     there = collection.count_documents(_EVERY_SUMMARY)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from core.instants import Clock
 from core.stores import Stores
-from core.stores.run_lock import Clock
 from core.stores.sqlite.api_keys import SqliteApiKeyStore, SqliteKeyUseStore
 from core.stores.sqlite.contacts import SqliteContactStore
 from core.stores.sqlite.database import Database

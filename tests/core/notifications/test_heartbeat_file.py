@@ -11,7 +11,7 @@ from celery import Celery
 from celery.beat import SchedulingError
 
 from core.notifications.broker import make_celery
-from core.notifications.heartbeat_file import PulsingScheduler, pulse
+from core.notifications.heartbeat_file import HeartbeatScheduler, touch_heartbeat_file
 from core.settings import Settings
 
 
@@ -23,20 +23,20 @@ def _app(file: Path | str, broker: str = "memory://") -> Celery:
 
 def test_a_pulse_makes_the_file_or_makes_it_young(tmp_path: Path) -> None:
     app = _app(tmp_path / "pulse")
-    pulse(app)
+    touch_heartbeat_file(app)
     os.utime(tmp_path / "pulse", (0, 0))
-    pulse(app)
+    touch_heartbeat_file(app)
     assert (tmp_path / "pulse").stat().st_mtime > 0
 
 
 def test_without_a_file_nothing_is_touched_and_one_that_cannot_be_stops_nothing(tmp_path: Path) -> None:
-    pulse(_app(""))
-    pulse(_app(tmp_path / "missing" / "pulse"))
+    touch_heartbeat_file(_app(""))
+    touch_heartbeat_file(_app(tmp_path / "missing" / "pulse"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_beat_pulses_when_the_broker_has_taken_a_task(tmp_path: Path) -> None:
-    scheduler = PulsingScheduler(_app(tmp_path / "pulse"))
+    scheduler = HeartbeatScheduler(_app(tmp_path / "pulse"))
     scheduler.apply_async(scheduler.schedule["sweep"])
     scheduler.close()
     assert (tmp_path / "pulse").exists()
@@ -48,7 +48,7 @@ def test_beat_does_not_pulse_for_a_task_that_the_broker_did_not_take(tmp_path: P
     app = _app(tmp_path / "pulse", f"redis://127.0.0.1:{nobody}/0")
     app.conf.broker_connection_max_retries = 1
     app.conf.task_publish_retry = False
-    scheduler = PulsingScheduler(app)
+    scheduler = HeartbeatScheduler(app)
     with pytest.raises(SchedulingError), app.connection_for_write() as connection:
         scheduler.apply_async(scheduler.schedule["sweep"], producer=app.amqp.Producer(connection, auto_declare=False))
     scheduler.close()

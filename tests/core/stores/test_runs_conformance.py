@@ -13,7 +13,7 @@ import pytest
 from examples import MEANING, NOW_MS, frame, publication, run, start_script
 
 from core.errors import RunHeld, RunTakenOver
-from core.stores import Stores, current_holder, holders, open_stores
+from core.stores import Stores, current_holder, open_stores, run_lock
 from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Holder, RunStatus
 
 ELSEWHERE = Holder("another-host", 4242, NOW_MS - 5_000)

@@ -11,7 +11,7 @@ import pytest
 from delivery_parts import (
     LEASE_S,
     NOW_MS,
-    RULES,
+    RETRY_POLICY,
     SEND_TIMEOUT_S,
     MovedClock,
     ScriptedRecognisingSender,
@@ -27,10 +27,10 @@ from prometheus_client import CollectorRegistry
 from core.notifications.actions import retry
 from core.notifications.events import EventKind, LogStatus
 from core.stores.notifications import NotificationStore
-from notifier.circuit_breaker import Breaker
+from notifier.circuit_breaker import CircuitBreaker
 from notifier.metrics import Metrics
-from notifier.observability import TaskWatch
-from notifier.retry_policy import Rules
+from notifier.observability import WorkerObserver
+from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import (
     Ambiguous,
     Gateway,
@@ -60,7 +60,7 @@ class CountingThrottle(ScriptedThrottle):
 class Parts:
     clock: MovedClock
     told: Told
-    breaker: Breaker
+    breaker: CircuitBreaker
     chance: float = 1.0
 
     def fails(self, failure: Exception, times: int = 1, gateway: Gateway = SMS) -> None:
@@ -71,7 +71,9 @@ class Parts:
 @pytest.fixture
 def parts() -> Parts:
     clock, told = MovedClock(), Told()
-    made = Parts(clock, told, Breaker(SEND_TIMEOUT_S, told, chance=lambda: made.chance, now_s=lambda: clock() / 1000))
+    made = Parts(
+        clock, told, CircuitBreaker(SEND_TIMEOUT_S, told, chance=lambda: made.chance, now_s=lambda: clock() / 1000)
+    )
     return made
 
 
@@ -272,7 +274,7 @@ def test_what_a_breaker_holds_back_does_not_count_against_the_rate(here: Station
     assert (before, len(throttle.asked)) == (3, 3)
 
 
-PATIENT = Rules(max_attempts=15, lease_s=120.0, backoff_s=10.0, backoff_max_s=3600.0)
+PATIENT = RetryPolicy(max_attempts=15, lease_s=120.0, backoff_s=10.0, backoff_max_s=3600.0)
 
 
 def test_what_waits_for_a_gateway_that_is_gone_for_good_ends_when_its_attempts_could_have(here: Station) -> None:
@@ -281,7 +283,7 @@ def test_what_waits_for_a_gateway_that_is_gone_for_good_ends_when_its_attempts_c
             raise Unreachable("no connection")
 
     here.senders["sms"] = Gone()
-    delivery = here.delivery(rules=PATIENT)
+    delivery = here.delivery(retry_policy=PATIENT)
     added = [here.add("sms") for _ in range(20)]
     looks = 0
     while here.clock() - NOW_MS < (PATIENT.patience_s + 3600) * 1000:
@@ -304,7 +306,7 @@ def test_one_that_is_retried_while_its_gateway_is_silent_waits_as_long_again(her
         delivery.deliver(here.add("sms"))
     one = here.add("sms")
     for _ in range(10):
-        here.clock.move_s(RULES.patience_s / 10)
+        here.clock.move_s(RETRY_POLICY.patience_s / 10)
         delivery._breaker.failed(SMS, Unreachable("x"))
     delivery.deliver(one)
     assert here.log(one).state.error_message == "given up: the gateway has not answered for 1 h"
@@ -317,7 +319,7 @@ def test_what_has_waited_for_long_is_held_back_while_its_gateway_has_been_silent
     here: Station,
 ) -> None:
     old = here.add("sms")
-    here.clock.move_s(100 * RULES.patience_s)
+    here.clock.move_s(100 * RETRY_POLICY.patience_s)
     here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
     delivery = here.delivery()
     for _ in range(3):
@@ -332,7 +334,7 @@ def test_a_message_that_may_have_arrived_is_unknown_when_its_gateway_is_given_up
     ones = [here.add("sms") for _ in range(3)]
     for one in ones:
         delivery.deliver(one)
-    here.clock.move_s(RULES.patience_s)
+    here.clock.move_s(RETRY_POLICY.patience_s)
     delivery._breaker.failed(SMS, Unreachable("x"))
     delivery.deliver(ones[0])
     assert here.log(ones[0]).state.status is LogStatus.UNKNOWN
@@ -393,9 +395,9 @@ def test_questions_without_an_answer_count_too(here: Station) -> None:
 
 def test_pauses_are_told_in_the_log_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     registry = CollectorRegistry()
-    watch = TaskWatch(Metrics(["webhook"], registry), MovedClock())
-    watch.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)
-    watch.resumed(Gateway("webhook", "shop.example"))
+    observer = WorkerObserver(Metrics(["webhook"], registry), MovedClock())
+    observer.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)
+    observer.resumed(Gateway("webhook", "shop.example"))
     paused, resumed = capsys.readouterr().out.splitlines()
     assert '"level":"warning","event":"gateway-paused","gateway":"webhook shop.example","one_receiver":false' in paused
     assert '"pause_s":1.5,"refused":true' in paused

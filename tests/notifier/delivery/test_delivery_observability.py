@@ -20,7 +20,7 @@ from notifier import tasks
 from notifier.delivery import Delivery
 from notifier.gateway_pauses import Pause
 from notifier.metrics import Metrics
-from notifier.observability import TaskWatch
+from notifier.observability import WorkerObserver
 from notifier.senders.base import Ambiguous, Gateway, Receipt, TemporaryFailure
 from notifier.senders.printing import PrintSender
 
@@ -45,8 +45,8 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def _deliver(here: Station, watch: TaskWatch, one: str) -> None:
-    here.told = watch  # type: ignore[assignment]
+def _deliver(here: Station, observer: WorkerObserver, one: str) -> None:
+    here.told = observer  # type: ignore[assignment]
     delivery: Delivery = here.delivery()
     delivery.deliver(one)
 
@@ -54,7 +54,7 @@ def _deliver(here: Station, watch: TaskWatch, one: str) -> None:
 def test_each_event_is_a_line(here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
     one = here.add()
-    _deliver(here, TaskWatch(Metrics(["sms"], registry), here.clock), one)
+    _deliver(here, WorkerObserver(Metrics(["sms"], registry), here.clock), one)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["event"], line["level"], line["status"], line["error"]) for line in lines] == [
         ("attempt", "info", "sending", None),
@@ -73,17 +73,17 @@ def test_a_reader_of_the_log_that_has_gone_keeps_nothing_from_being_sent(
 
     monkeypatch.setattr(sys, "stdout", Broken())
     one = here.add()
-    _deliver(here, TaskWatch(Metrics(["sms"], registry), here.clock), one)
+    _deliver(here, WorkerObserver(Metrics(["sms"], registry), here.clock), one)
     assert here.log(one).state.status == "success"
 
 
 def test_events_and_times_are_counted_by_channel(here: Station, registry: CollectorRegistry) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")), lambda _: here.clock.move_s(2))
-    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
     one = here.add()
-    _deliver(here, watch, one)
+    _deliver(here, observer, one)
     here.clock.move_s(10)
-    _deliver(here, watch, one)
+    _deliver(here, observer, one)
     for kind, count in (("attempt", 2), ("failed", 1), ("success", 1)):
         assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
     assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_sum", {"channel": "sms"}) == 2
@@ -94,10 +94,10 @@ def test_what_is_only_printed_is_counted_as_that_and_never_as_delivered(
     here: Station, registry: CollectorRegistry
 ) -> None:
     here.senders["sms"] = PrintSender()
-    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
     one = here.add()
-    _deliver(here, watch, one)
-    watch.look(here.stores.notifications, lambda: 0, list)
+    _deliver(here, observer, one)
+    observer.read_backlog(here.stores.notifications, lambda: 0, list)
     for kind, count in (("printed", 1), ("success", 0)):
         assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
         assert registry.get_sample_value(f"{_PREFIX}messages", {"channel": "sms", "status": kind}) == count
@@ -116,10 +116,10 @@ def test_short_messages_that_were_paid_for_are_counted_and_told(
         raising(Ambiguous("no answer")),
         answers=[lambda _: Receipt("r4", parts=1)],
     )
-    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
     assert registry.get_sample_value(f"{_PREFIX}sms_parts_total", {"channel": "sms"}) == 0
     for _ in range(5):
-        _deliver(here, watch, here.add())
+        _deliver(here, observer, here.add())
     assert registry.get_sample_value(f"{_PREFIX}sms_parts_total", {"channel": "sms"}) == 6
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = {line["reference"]: line.get("parts") for line in lines if line["event"] == EventKind.SUCCESS}
@@ -130,11 +130,11 @@ def test_what_ends_between_attempts_is_not_counted_as_an_attempts_time(
     here: Station, registry: CollectorRegistry
 ) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
-    watch = TaskWatch(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
     one = here.add(expires_at_ms=NOW_MS + 5_000)
-    _deliver(here, watch, one)
+    _deliver(here, observer, one)
     here.clock.move_s(3600)
-    _deliver(here, watch, one)
+    _deliver(here, observer, one)
     assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": "dead"}) == 1
     assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_count", {"channel": "sms"}) == 1
 
@@ -143,7 +143,7 @@ def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) 
     here.add()
     here.add()
     here.clock.move_s(7)
-    TaskWatch(Metrics(["sms", "email"], registry), here.clock).look(
+    WorkerObserver(Metrics(["sms", "email"], registry), here.clock).read_backlog(
         here.stores.notifications, lambda: 4, lambda: PAUSED
     )
     found = {

@@ -15,9 +15,9 @@ from gateway_mail import mail_server
 from redis import Redis
 
 from core.notifications.events import EventKind, LogStatus
-from notifier.circuit_breaker import Breaker
+from notifier.circuit_breaker import CircuitBreaker
 from notifier.event_recorder import OpenLog
-from notifier.gateway_pauses import SharedStates
+from notifier.gateway_pauses import RedisBreakerStates
 from notifier.senders.base import (
     Gateway,
     PermanentFailure,
@@ -48,10 +48,10 @@ def redis(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoR
 
 
 @pytest.fixture
-def shared(redis: RedisProcess) -> Iterator[SharedStates]:
+def shared(redis: RedisProcess) -> Iterator[RedisBreakerStates]:
     with Redis.from_url(redis.url(1)) as client:
         client.flushdb()
-    made = SharedStates(redis.url(1))
+    made = RedisBreakerStates(redis.url(1))
     yield made
     made.close()
 
@@ -61,8 +61,8 @@ def clock() -> MovedClock:
     return MovedClock()
 
 
-def worker(clock: MovedClock, shared: SharedStates | None = None, told: Told | None = None) -> Breaker:
-    return Breaker(10.0, told or Told(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
+def worker(clock: MovedClock, shared: RedisBreakerStates | None = None, told: Told | None = None) -> CircuitBreaker:
+    return CircuitBreaker(10.0, told or Told(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
 
 
 def test_a_refusal_pauses_a_gateway_for_as_long_as_it_says_and_no_other(clock: MovedClock) -> None:
@@ -187,11 +187,11 @@ def test_two_chats_that_are_refused_one_after_the_other_pause_no_channel(clock: 
 
 
 def test_what_one_worker_is_refused_all_leave_alone_whatever_their_clocks_say(
-    clock: MovedClock, shared: SharedStates, redis: RedisProcess
+    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     ahead = MovedClock()
     ahead.move_s(3600)
-    there = SharedStates(redis.url(1))
+    there = RedisBreakerStates(redis.url(1))
     one, other = worker(clock, shared), worker(ahead, there)
     one.failed(SMS, Refused("418: no credit \ud800"))  # as a plug-in may say it
     assert all(FIRST_S - 5 < one_of.wait_s(SMS) <= FIRST_S for one_of in (one, other))
@@ -202,9 +202,9 @@ def test_what_one_worker_is_refused_all_leave_alone_whatever_their_clocks_say(
 
 
 def test_after_a_pause_one_of_all_workers_probes_and_its_success_lets_all_through(
-    clock: MovedClock, shared: SharedStates, redis: RedisProcess
+    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
-    others = [SharedStates(redis.url(1)) for _ in range(3)]
+    others = [RedisBreakerStates(redis.url(1)) for _ in range(3)]
     workers = [worker(clock, states) for states in (shared, *others)]
     workers[0].failed(SMS, Refused("429", 1.0))
     _wait_until_over(shared)
@@ -228,14 +228,14 @@ def test_without_redis_each_worker_pauses_alone(
     clock: MovedClock, tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     gone = RedisProcess(tmp_path, missing)  # which was never started
-    one, other = (worker(clock, SharedStates(gone.url(1))) for _ in range(2))
+    one, other = (worker(clock, RedisBreakerStates(gone.url(1))) for _ in range(2))
     one.failed(SMS, Refused("454"))
     assert (one.wait_s(SMS), other.wait_s(SMS)) == (FIRST_S, 0)
-    assert worker(clock, SharedStates("memory://")).wait_s(SMS) == 0
+    assert worker(clock, RedisBreakerStates("memory://")).wait_s(SMS) == 0
 
 
 def test_a_redis_that_cannot_be_written_is_as_good_as_none(
-    clock: MovedClock, shared: SharedStates, redis: RedisProcess
+    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     one = worker(clock, shared)
     with Redis.from_url(redis.url(1)) as client:
@@ -245,7 +245,7 @@ def test_a_redis_that_cannot_be_written_is_as_good_as_none(
         finally:
             client.config_set("min-replicas-to-write", 0)
     assert one.wait_s(SMS) == FIRST_S
-    assert worker(clock, SharedStates(redis.url(1))).wait_s(SMS) == 0
+    assert worker(clock, RedisBreakerStates(redis.url(1))).wait_s(SMS) == 0
 
 
 @pytest.fixture
@@ -389,7 +389,7 @@ def test_a_contact_that_somebody_has_changed_meanwhile_is_not_moved(here: Statio
     assert here.stores.contacts.get("u1") == {"telegram": "77"}
 
 
-def test_sixty_mails_make_one_login_at_a_server_that_refuses_it(here: Station, shared: SharedStates) -> None:
+def test_sixty_mails_make_one_login_at_a_server_that_refuses_it(here: Station, shared: RedisBreakerStates) -> None:
     with mail_server({"AUTH": "454 4.7.0 later"}, auth_require_tls=False) as server:
         mail_from = MailFrom("", "a@shop.example")
         here.senders["email"] = SmtpSender("127.0.0.1", server.port, "none", "u", "p", mail_from, 10.0)
@@ -404,7 +404,7 @@ def test_sixty_mails_make_one_login_at_a_server_that_refuses_it(here: Station, s
 
 
 def test_messages_to_a_telegram_that_allows_few_at_once_are_refused_twice_a_ban(
-    here: Station, shared: SharedStates, redis: RedisProcess
+    here: Station, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     """It takes five, and then bans whoever goes on."""
     left, answered = [5], []
@@ -417,7 +417,7 @@ def test_messages_to_a_telegram_that_allows_few_at_once_are_refused_twice_a_ban(
             body = {"ok": True, "result": {"message_id": 1}}
         answers(200 if answered[-1] else 429, body)(handler)  # type: ignore[arg-type]
 
-    there = SharedStates(redis.url(1))
+    there = RedisBreakerStates(redis.url(1))
     with gateway(limited) as server:
         here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
         workers = [here.delivery(f"here:{number}", shared=states) for number, states in enumerate((shared, there))]
@@ -439,7 +439,7 @@ def test_messages_to_a_telegram_that_allows_few_at_once_are_refused_twice_a_ban(
     there.close()
 
 
-def _wait_until_over(shared: SharedStates) -> None:
+def _wait_until_over(shared: RedisBreakerStates) -> None:
     deadline = time.monotonic() + 60
     while any(pause.left_s for pause in shared.paused()):
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""What ends every process that looks at it is looked at as often as there may be attempts, and then no more."""
+"""The guard against poison messages: what crashes every process is delivered as often as may be attempted."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 import pytest
 from celery import Celery
 from delivery_broker import RedisProcess
-from delivery_parts import LEASE_S, RULES, MovedClock, ScriptedSender, Station, raising, station
+from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, ScriptedSender, Station, raising, station
 
 from core.errors import StoreUnavailable
 from core.notifications.broker import asking_redis, make_celery
 from core.notifications.events import EventKind, LogStatus
 from core.settings import Settings
-from notifier.redelivery_guard import CountedLooks, UncountedLooks
+from notifier.redelivery_guard import NoRedeliveryCount, RedisRedeliveryCounter
 from notifier.senders.base import Message
 
 DAY_S = 86_400
@@ -27,8 +27,8 @@ class Dies(BaseException):
     """The process ends here."""
 
 
-class RememberedLooks:
-    """`notifier.redelivery_guard.Looks` in memory."""
+class RememberedRedeliveries:
+    """`notifier.redelivery_guard.RedeliveryCounter` in memory."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -55,29 +55,32 @@ class Deadly:
         raise Dies
 
 
-def test_a_log_that_ends_every_process_is_dead_after_as_many_looks_and_the_next_is_sent(here: Station) -> None:
+def test_a_log_that_ends_every_process_is_dead_after_as_many_deliveries_and_the_next_is_sent(here: Station) -> None:
     here.senders["sms"] = Deadly()  # type: ignore[assignment]
-    one, looks = here.add("sms", "email"), RememberedLooks()
-    for _ in range(RULES.max_attempts):
+    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
+    for _ in range(RETRY_POLICY.max_attempts):
         with pytest.raises(Dies):
-            here.delivery().deliver(one, looks)
+            here.delivery().deliver(one, redeliveries)
         assert here.log(one).state.status is LogStatus.PENDING
-    here.delivery().deliver(one, looks)
+    here.delivery().deliver(one, redeliveries)
     assert [log.state.status for log in here.kept(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
-    assert looks.counts == {}
+    assert redeliveries.counts == {}
 
 
 def test_an_attempt_that_cannot_be_judged_without_dying_is_unknown(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(answers=[raising(Dies())])
-    one, looks = here.add("sms"), RememberedLooks()
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
     here.append(one, EventKind.ATTEMPT, here.clock() + 1)
     here.clock.move_s(LEASE_S)
-    for _ in range(RULES.max_attempts):
+    for _ in range(RETRY_POLICY.max_attempts):
         with pytest.raises(Dies):
-            here.delivery().deliver(one, looks)
-    here.delivery().deliver(one, looks)
+            here.delivery().deliver(one, redeliveries)
+    here.delivery().deliver(one, redeliveries)
     state = here.log(one).state
-    assert (state.status, state.error_message) == (LogStatus.UNKNOWN, "given up: whatever looked at it broke off")
+    assert (state.status, state.error_message) == (
+        LogStatus.UNKNOWN,
+        "given up: each attempt to deliver it crashed or failed unexpectedly",
+    )
 
 
 def test_a_notification_that_cannot_even_be_read_is_set_aside_for_a_day(here: Station) -> None:
@@ -87,44 +90,46 @@ def test_a_notification_that_cannot_even_be_read_is_set_aside_for_a_day(here: St
         def get(self, notification_id: str) -> Any:
             raise Dies
 
-    one, looks = here.add("sms"), RememberedLooks()
-    for _ in range(RULES.max_attempts):
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    for _ in range(RETRY_POLICY.max_attempts):
         with pytest.raises(Dies):
-            here.delivery(store=Unreadable()).deliver(one, looks)
-    here.delivery(store=Unreadable()).deliver(one, looks)
+            here.delivery(store=Unreadable()).deliver(one, redeliveries)
+    here.delivery(store=Unreadable()).deliver(one, redeliveries)
     here.clock.move_s(DAY_S - 1)
     assert here.due() == []
     here.clock.move_s(1)
     assert here.due() == [one]
 
 
-def _swept(here: Station, store: Any, looks: RememberedLooks, error: type[BaseException], hours: int) -> int:
-    """How many looks end with `error` within so many hours, while whatever the sweep queues is looked at."""
+def _swept(
+    here: Station, store: Any, redeliveries: RememberedRedeliveries, error: type[BaseException], hours: int
+) -> int:
+    """How many deliveries end with `error` within so many hours, while whatever the sweep queues is delivered."""
     ended = 0
     for _ in range(hours * 36):
         queued: list[str] = []
         here.sweep(queued.append).run()
         for one in queued:
             try:
-                here.delivery(store=store).deliver(one, looks)
+                here.delivery(store=store).deliver(one, redeliveries)
             except error:
                 ended += 1
         here.clock.move_s(LEASE_S)
     return ended
 
 
-def test_what_is_set_aside_is_not_swept_for_a_day_and_then_looked_at_as_often_again(here: Station) -> None:
+def test_what_is_set_aside_is_not_swept_for_a_day_and_then_delivered_as_often_again(here: Station) -> None:
     class Unreadable:
         postpone = here.stores.notifications.postpone
 
         def get(self, notification_id: str) -> Any:
             raise Dies
 
-    one, looks = here.add("sms"), RememberedLooks()
-    assert _swept(here, Unreadable(), looks, Dies, hours=23) == RULES.max_attempts
-    assert _swept(here, Unreadable(), looks, Dies, hours=3) == RULES.max_attempts
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    assert _swept(here, Unreadable(), redeliveries, Dies, hours=23) == RETRY_POLICY.max_attempts
+    assert _swept(here, Unreadable(), redeliveries, Dies, hours=3) == RETRY_POLICY.max_attempts
     here.clock.move_s(DAY_S)
-    assert _swept(here, None, looks, Dies, hours=1) == 0
+    assert _swept(here, None, redeliveries, Dies, hours=1) == 0
     assert here.log(one).state.status is LogStatus.SUCCESS
 
 
@@ -135,10 +140,10 @@ def test_a_defect_before_an_attempt_is_met_as_often_as_there_may_be_attempts(her
             raise RuntimeError("a defect")
 
     here.senders["sms"] = Defective()  # type: ignore[assignment]
-    one, looks = here.add("sms", "email"), RememberedLooks()
-    assert _swept(here, None, looks, RuntimeError, hours=2) == RULES.max_attempts
+    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
+    assert _swept(here, None, redeliveries, RuntimeError, hours=2) == RETRY_POLICY.max_attempts
     assert [log.state.status for log in here.kept(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
-    assert looks.counts == {}
+    assert redeliveries.counts == {}
 
 
 def test_a_notification_whose_reading_fails_is_set_aside_too(here: Station) -> None:
@@ -149,7 +154,7 @@ def test_a_notification_whose_reading_fails_is_set_aside_too(here: Station) -> N
             raise ValueError("a row that somebody wrote by hand")
 
     here.add("sms")
-    assert _swept(here, Unreadable(), RememberedLooks(), ValueError, hours=23) == RULES.max_attempts
+    assert _swept(here, Unreadable(), RememberedRedeliveries(), ValueError, hours=23) == RETRY_POLICY.max_attempts
 
 
 def test_a_store_that_does_not_answer_counts_against_no_message(here: Station) -> None:
@@ -162,33 +167,33 @@ def test_a_store_that_does_not_answer_counts_against_no_message(here: Station) -
                 raise StoreUnavailable("the store does not answer")
             return getattr(here.stores.notifications, name)
 
-    one, looks = here.add("sms"), RememberedLooks()
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
     for method in ("get", "append"):
-        assert _swept(here, Down(method), looks, StoreUnavailable, hours=1) > RULES.max_attempts
-        assert looks.counts == {}
-    here.delivery().deliver(one, looks)
+        assert _swept(here, Down(method), redeliveries, StoreUnavailable, hours=1) > RETRY_POLICY.max_attempts
+        assert redeliveries.counts == {}
+    here.delivery().deliver(one, redeliveries)
     assert here.log(one).state.status is LogStatus.SUCCESS
 
 
-def test_where_there_may_be_one_attempt_there_may_be_three_looks(here: Station) -> None:
+def test_where_there_may_be_one_attempt_there_may_be_three_deliveries(here: Station) -> None:
     here.senders["sms"] = Deadly()  # type: ignore[assignment]
-    one, looks = here.add("sms"), RememberedLooks()
-    delivery = here.delivery(rules=replace(RULES, max_attempts=1))
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    delivery = here.delivery(retry_policy=replace(RETRY_POLICY, max_attempts=1))
     for _ in range(3):
         with pytest.raises(Dies):
-            delivery.deliver(one, looks)
-    delivery.deliver(one, looks)
+            delivery.deliver(one, redeliveries)
+    delivery.deliver(one, redeliveries)
     assert here.log(one).state.status is LogStatus.DEAD
 
 
-def test_looks_that_end_are_not_counted(here: Station) -> None:
+def test_deliveries_that_end_are_not_counted(here: Station) -> None:
     def refuse(_: Message) -> NoReturn:
         raise RuntimeError("a defect, and not the end of the process")
 
     here.senders["sms"] = ScriptedSender(refuse)
-    one, looks = here.add("sms", "email"), RememberedLooks()
-    here.delivery().deliver(one, looks)
-    assert looks.counts == {}
+    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
+    here.delivery().deliver(one, redeliveries)
+    assert redeliveries.counts == {}
 
 
 @pytest.fixture
@@ -204,10 +209,10 @@ def app(broker: RedisProcess) -> Celery:
     return make_celery(Settings(celery_broker_url=broker.url(0), celery_result_backend=broker.url(1)))
 
 
-def test_looks_are_counted_by_all_processes_for_a_day(
+def test_redeliveries_are_counted_by_all_processes_for_a_day(
     broker: RedisProcess, app: Celery, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one, again = CountedLooks(app, "m1"), CountedLooks(app, "m1")
+    one, again = RedisRedeliveryCounter(app, "m1"), RedisRedeliveryCounter(app, "m1")
     assert [one.begun("a"), again.begun("a"), one.begun("b")] == [1, 2, 1]
     assert '"event":"look-broken-off","what":"a","times":1' in capsys.readouterr().out
     assert 0 < asking_redis(app, lambda client: int(client.ttl("notifier:looks:a"))) <= DAY_S
@@ -218,22 +223,22 @@ def test_looks_are_counted_by_all_processes_for_a_day(
     one.ended("a")
 
 
-def test_looks_at_another_message_count_once_no_task_can_still_be_at_them(app: Celery) -> None:
+def test_deliveries_of_another_message_count_once_no_task_can_still_be_at_them(app: Celery) -> None:
     clock = MovedClock()
-    assert [CountedLooks(app, message_id, clock).begun("a") for message_id in ("m1", "m2", "m3")] == [1, 1, 1]
+    assert [RedisRedeliveryCounter(app, message_id, clock).begun("a") for message_id in ("m1", "m2", "m3")] == [1, 1, 1]
     clock.move_s(app.conf.task_time_limit)
-    assert CountedLooks(app, "m4", clock).begun("a") == 1
+    assert RedisRedeliveryCounter(app, "m4", clock).begun("a") == 1
     clock.move_s(0.001)
-    assert CountedLooks(app, "m5", clock).begun("a") == 4
+    assert RedisRedeliveryCounter(app, "m5", clock).begun("a") == 4
 
 
 def test_what_comes_for_the_first_time_is_not_counted() -> None:
-    looks = UncountedLooks()
-    assert [looks.begun("a"), looks.begun("a")] == [0, 0]
+    redeliveries = NoRedeliveryCount()
+    assert [redeliveries.begun("a"), redeliveries.begun("a")] == [0, 0]
 
 
 def test_two_messages_about_one_notification_do_not_count_one_another_as_dead(here: Station, app: Celery) -> None:
-    rules = replace(RULES, max_attempts=1)
+    rules = replace(RETRY_POLICY, max_attempts=1)
     one = here.add("sms")
     store = here.stores.notifications
 
@@ -245,8 +250,8 @@ def test_two_messages_about_one_notification_do_not_count_one_another_as_dead(he
         def __getattr__(self, name: str) -> Any:
             if name == "append" and not self.happened:
                 self.happened = True
-                here.delivery(worker="else:2", rules=rules).deliver(one, CountedLooks(app, "m2"))
+                here.delivery(worker="else:2", retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m2"))
             return getattr(store, name)
 
-    here.delivery(store=Overtaken(), rules=rules).deliver(one, CountedLooks(app, "m1"))
+    here.delivery(store=Overtaken(), retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m1"))
     assert [event.kind for event in here.log(one).events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
