@@ -307,7 +307,7 @@ class CircuitBreaker:
                 pauses.release(gateway)
 
     def silent_s(self, gateway: Gateway) -> float:
-        """For how many seconds every send to `gateway` of this process has been without an answer."""
+        """For how many seconds no send of this process to `gateway` was answered."""
         return self._silent.failing_s(gateway.whole)
 
     def answered(self, gateway: Gateway) -> None:

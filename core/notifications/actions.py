@@ -1,4 +1,4 @@
-"""What people may ask for of stored notifications: one rule for the API and the command line."""
+"""Retry and cancel of stored notifications: one set of rules for the API and the command line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PAGE: Final = 100  # read at once
 
 
 def unknown_channels(notification: Notification, channels: Collection[str]) -> list[str]:
-    """Those of `channels` that the notification does not go over."""
+    """Those of `channels` that the notification does not have."""
     return [channel for channel in channels if channel not in notification.channels]
 
 
 def statuses_in_words(kept: Kept, channels: Collection[str]) -> str:
-    """How the logs of `channels` stand, in words."""
+    """The status of the log of each of `channels`, in words."""
     return ", ".join(f"{channel} is {kept.log(channel).state.status}" for channel in channels)
 
 
@@ -31,7 +31,7 @@ def retry(
     clock: Clock,
     statuses: Collection[LogStatus] = RETRIABLE,
 ) -> list[str]:
-    """Let those of `channels` be sent again whose logs stand as one of `statuses`, whether or not others are open.
+    """Send again those of `channels` whose logs have one of `statuses`, whether or not others are open.
 
     :returns: the channels over which it is sent again; none of a notification that has expired, which would not be.
     :raises StoreUnavailable: the store could not be written, or that is not known.
@@ -43,7 +43,7 @@ def retry(
 
 @dataclass(frozen=True, slots=True)
 class RetrySelection:
-    """Which messages are to be sent again.
+    """Selects the messages to be sent again.
 
     :param logs: those with such a log; only that is sent again.
     :param tenant: only those of this tenant; None for all.
@@ -60,7 +60,7 @@ class RetrySelection:
 
 @dataclass(slots=True)
 class RetryResult:
-    """What came of it.
+    """The result of `retry_all`.
 
     :param channels: over which each notification is sent again, by its id.
     :param expired: how many notifications were left out, as they would not be sent any more.
@@ -80,7 +80,7 @@ class RetryResult:
 def retry_all(
     store: NotificationStore, wanted: RetrySelection, clock: Clock, *, limit: int, after: tuple[int, str] | None = None
 ) -> RetryResult:
-    """Let all logs that are `wanted` be sent again, those of the newest notifications first.
+    """Send again all logs that `wanted` selects, those of the newest notifications first.
 
     :param limit: at most so many notifications are examined.
     :param after: where an earlier call has stopped: its `RetryResult.after`.
@@ -119,7 +119,7 @@ def _retry_listed(
 
 
 def cancel(store: NotificationStore, kept: Kept, clock: Clock) -> list[str]:
-    """Let no open log be sent any more, except that an attempt under way is brought to its end.
+    """Cancel all open logs; an attempt under way is completed.
 
     :returns: the channels that were open.
     :raises StoreUnavailable: the store could not be written, or that is not known.

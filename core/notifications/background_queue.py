@@ -1,4 +1,4 @@
-"""Queueing outside of a request: whoever asks never waits for the broker, and what is lost here the sweep finds."""
+"""Queueing in a background thread: a request never waits for the broker, and the sweep queues what is lost here."""
 
 from __future__ import annotations
 

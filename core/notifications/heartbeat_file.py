@@ -1,4 +1,4 @@
-"""Signs of life: a worker and beat touch ``NOTIFY_PULSE_FILE`` while they work; a health check looks at its age.
+"""The heartbeat file: a worker and beat touch ``NOTIFY_PULSE_FILE`` while they work; a health check reads its age.
 
 The usual question, ``celery inspect ping``, loads all of Celery each time it is asked: more than an idle worker does.
 """
@@ -21,7 +21,7 @@ def touch_heartbeat_file(app: Celery) -> None:
 
 
 class HeartbeatScheduler(Scheduler):  # type: ignore[misc]
-    """Beat's scheduler that keeps no file; it pulses whenever the broker has taken a task."""
+    """Beat's scheduler without a schedule file; it touches the heartbeat file when the broker has taken a task."""
 
     def apply_async(self, *arguments: Any, **options: Any) -> Any:
         """Queue a task."""

@@ -1,4 +1,4 @@
-"""Messages that a client asks for once, however often it has to ask: by the API, or on the command line."""
+"""Idempotency keys: a message is made once per key, however often the API or the command line is called with it."""
 
 from __future__ import annotations
 

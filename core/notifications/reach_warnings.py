@@ -1,4 +1,4 @@
-"""Why messages may reach nobody, although they can be asked for: warnings, of the API and of the command line alike."""
+"""Warnings that a valid message or subscription may reach nobody, for the API and the command line."""
 
 from __future__ import annotations
 

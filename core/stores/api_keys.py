@@ -1,4 +1,4 @@
-"""The interfaces of the stores of API keys: who may ask for what, until when, and when each was last used."""
+"""The interfaces of the stores of API keys: scopes, expiry, revocation, and the last use of each key."""
 
 from __future__ import annotations
 

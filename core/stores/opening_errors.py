@@ -1,4 +1,4 @@
-"""The errors with which every backend refuses to open."""
+"""The errors of opening a store, for every backend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from core.errors import StoreMissing, StoreTooNew
 
 
 def no_store(place: str) -> StoreMissing:
-    """The error of a reader who finds nothing at `place`."""
+    """The error for a reader when there is no store at `place`."""
     return StoreMissing(
         f"there is no store at {place}", "Build one first with: python -m jobs rebuild SOURCE. Or change STORE_URL."
     )

@@ -1,4 +1,4 @@
-"""What a store of a version without tenants holds of nobody in particular: the migration gives it to the operator."""
+"""Records without a known tenant in a store from before tenants: the migration gives them to the operator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ownerless:
-    """How much no API key is known to have made.
+    """Counts of records that no known API key has made.
 
     :param contacts: users that can be reached.
     :param subscriptions: also ended ones.

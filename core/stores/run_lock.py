@@ -1,4 +1,4 @@
-"""Who holds a run, and whether it still does."""
+"""One run at a time: which process holds the run under way, and whether that process is still alive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.instants import Clock
 from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, Run, RunStatus
 
 AHEAD_WATCHED_S: Final = 45.0
-"""How long a heartbeat of the future is watched for a change; a live run writes one every 15 s."""
+"""How long a heartbeat with a future time is watched for a change; a live run writes one every 15 s."""
 
 
 def current_holder() -> Holder:

@@ -1,4 +1,4 @@
-"""What the senders ask of their variables, checked when the program starts."""
+"""The settings that senders require, checked when the program starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the answers of gateways: JSON, Retry-After, and words that may be shown."""
+"""Parses the responses of gateways: JSON, Retry-After, and text that is safe to show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One conversation with a mail server, step by step, each of whose ends says whether the mail may have gone."""
+"""One SMTP session, step by step; each failure says whether the mail may have been sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows a publication: the view for outsiders is moved, and what nobody reads any more is dropped."""
+"""The steps after publishing: point the view at the current publication, and drop collections that are not read."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _show(db: Database[Document], shown: Sequence[LayerQuery]) -> None:
 
 
 def clear(db: Database[Document]) -> None:
-    """Drop what nobody reads any more."""
+    """Drop the collections that nobody reads any more."""
     newest = newest_two(db)
     for name in droppable(newest, list(db.list_collections())):
         db.drop_collection(name)

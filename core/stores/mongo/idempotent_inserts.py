@@ -1,4 +1,4 @@
-"""Inserts that may be repeated: a duplicate of which the stored document is the same was inserted by this very call.
+"""Idempotent inserts: a duplicate key is no error when the stored document is the one that this call inserts.
 
 A driver that waits for an answer in vain sends its write again. MongoDB knows the repetition by its transaction number;
 other servers of the protocol apply it a second time, and answer that the documents are there already.

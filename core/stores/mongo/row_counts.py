@@ -1,4 +1,4 @@
-"""Counting the summaries that there really are, at the cost of counting those that newer layers have replaced.
+"""Exact counts of summaries: each layer without the rows that newer layers have replaced.
 
 The server's own number of documents is no count: after an unclean stop, and always on some servers, it lags.
 """
@@ -21,7 +21,7 @@ _EVERY_SUMMARY: Final[Document] = {"mode": {"$gte": ""}}
 
 @dataclass(frozen=True, slots=True)
 class CountedLayer:
-    """What counts of one layer.
+    """The part of a layer that counts.
 
     :param collection: where its summaries are.
     :param hidden: the periods that do not count.
