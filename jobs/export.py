@@ -23,8 +23,8 @@ from core import __version__
 from core.calendar.periods import Mode
 from core.csv_cells import spreadsheet_safe
 from core.errors import ServiceError, StoreBusy, UsageError
+from core.stores.frames import from_batches
 from core.stores.summaries import Scan, SummaryStore
-from core.stores.summary_frames import from_batches
 
 STANDARD_OUTPUT: Final = "-"
 _ATTEMPTS: Final = 5

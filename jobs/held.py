@@ -10,8 +10,8 @@ import polars as pl
 
 from core.calendar.periods import Calendar, Mode
 from core.stores.complete_days import Days, united
+from core.stores.frames import from_batches
 from core.stores.summaries import KeyRange, SummaryStore
-from core.stores.summary_frames import from_batches
 
 
 @dataclass(frozen=True, slots=True)

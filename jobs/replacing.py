@@ -15,8 +15,8 @@ from core.calendar.period_table import distinct_periods
 from core.calendar.periods import Calendar, Mode
 from core.errors import PublicationLost
 from core.stores.complete_days import Days
+from core.stores.frames import within
 from core.stores.summaries import KeyRange, Meaning, Publication, SummaryStore
-from core.stores.summary_frames import within
 from jobs.aggregate.summaries import require_same_totals, summarise
 from jobs.held import Held, Scope
 from jobs.shrinking import DayCounts, DayLoss, Protection, losses, unprotected

@@ -70,7 +70,7 @@ def require_amendable(rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
     :raises ConservationBroken: they do not; nothing was written.
     :raises ValueError: two of `ranges` overlap.
     """
-    from core.stores.summary_frames import within
+    from core.stores.frames import within
 
     ascending = sorted(ranges)
     if any(a.mode == b.mode and b.first_key <= a.last_key for a, b in pairwise(ascending)):
@@ -102,7 +102,7 @@ def require_untouched(missed: int) -> None:
 
 
 def _require_distinct(rows: pl.DataFrame) -> None:
-    from core.stores.summary_frames import are_distinct
+    from core.stores.frames import are_distinct
 
     if not are_distinct(rows):
         distinct = rows.select("mode", "key", "merchant_id").n_unique()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from core.stores.summary_frames import SummaryTuple
+    from core.stores.frames import SummaryTuple
 
 Measure = Literal["amount", "count"]
 """What a series shows: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""

@@ -67,7 +67,7 @@ def publish(
 
 def fill(db: Database[Document], name: str, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress) -> None:
     """Make the collection `name`, and fill it with `rows`."""
-    from core.stores.summary_frames import to_columns
+    from core.stores.frames import to_columns
 
     # Before the rows, so that no single call takes as long as indexing all of them would.
     for index in SUMMARY_INDEXES:

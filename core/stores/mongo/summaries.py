@@ -42,7 +42,7 @@ from core.stores.summaries import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from core.stores.summary_frames import SummaryTuple
+    from core.stores.frames import SummaryTuple
 
 T = TypeVar("T")
 P = TypeVar("P", LayerQuery, CountedLayer)
@@ -74,7 +74,7 @@ class MongoSummaryStore:
         """The summaries of `mode`, of single merchants and of all together, of the publication in force."""
         import polars as pl
 
-        from core.stores.summary_frames import from_batches
+        from core.stores.frames import from_batches
 
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> pl.DataFrame:
             return from_batches(_batches(db[part.collection].find(part.query, _COLUMNS)))

@@ -18,7 +18,7 @@ from core.stores.summaries import SUMMARY_COLUMNS, KeyRange, Publication
 if TYPE_CHECKING:
     import polars as pl
 
-    from core.stores.summary_frames import Difference
+    from core.stores.frames import Difference
 
 MOST_IN_PLACE: Final = 200_000
 """Summaries changed in one transaction. At some 5 µs each, other writers wait for a second or so, well below the
@@ -44,7 +44,7 @@ def amend(
     """
     import polars as pl
 
-    from core.stores.summary_frames import Difference, from_batches, within
+    from core.stores.frames import Difference, from_batches, within
 
     require_amendable(rows, ranges)
     with database.connection() as connection:
@@ -81,6 +81,6 @@ def _apply(database: Database, publication: Publication, difference: Difference)
 
 
 def _tuples(rows: pl.DataFrame) -> list[Any]:
-    from core.stores.summary_frames import to_batches
+    from core.stores.frames import to_batches
 
     return [row for batch in to_batches(rows, MOST_IN_PLACE) for row in batch]

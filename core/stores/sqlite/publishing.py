@@ -74,7 +74,7 @@ def fill(
     progress: Callable[[int], None] = no_progress,
 ) -> None:
     """Make `table`, and fill it with `rows`."""
-    from core.stores.summary_frames import to_columns
+    from core.stores.frames import to_columns
 
     with database.transaction(durable=False) as connection:
         create_generation(connection, table)

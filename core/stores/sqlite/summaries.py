@@ -30,7 +30,7 @@ from core.stores.summaries import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from core.stores.summary_frames import SummaryTuple
+    from core.stores.frames import SummaryTuple
 
 _READ_ROWS: Final = 20_000
 
@@ -132,7 +132,7 @@ class SqliteSummaryStore:
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
         """The summaries of `mode`, of single merchants and of all together, of the publication in force."""
-        from core.stores.summary_frames import from_batches
+        from core.stores.frames import from_batches
 
         with self._database.connection() as connection:
             cursor = connection.cursor()

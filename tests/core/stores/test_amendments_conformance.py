@@ -18,8 +18,8 @@ from polars.testing import assert_frame_equal
 from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost
 from core.stores import Stores, open_stores
+from core.stores.frames import within
 from core.stores.summaries import KeyRange, SummaryStore
-from core.stores.summary_frames import within
 
 MERCHANTS = (None, "a", "b\x00", "\U0001f600")
 DAYS = [f"1403/{month:02d}/{day:02d}" for month in (3, 4) for day in range(1, 13)]

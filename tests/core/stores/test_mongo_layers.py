@@ -21,6 +21,7 @@ from pymongo.database import Database as PyMongoDatabase
 from core.calendar.periods import Mode
 from core.errors import PublicationLost
 from core.stores import Stores, open_stores
+from core.stores.frames import within
 from core.stores.generations import generation_name
 from core.stores.mongo import amending
 from core.stores.mongo.database import Database
@@ -28,7 +29,6 @@ from core.stores.mongo.layers import Layer, LayerQuery, layer_queries_of_mode, l
 from core.stores.mongo.publishing import announce, fill
 from core.stores.mongo.summaries import MongoSummaryStore
 from core.stores.summaries import KeyRange
-from core.stores.summary_frames import within
 
 Document = dict[str, Any]
 

@@ -17,8 +17,8 @@ from polars.testing import assert_frame_equal
 from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreBusy, StoreUnavailable
 from core.stores import Stores, open_stores
+from core.stores.frames import from_batches
 from core.stores.summaries import KeyRange, Measure, MerchantPoint, MerchantTotals, SeriesPoint
-from core.stores.summary_frames import from_batches
 
 PERSIAN = "فروشگاه\u200cهای تهران"
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)

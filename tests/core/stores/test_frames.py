@@ -7,7 +7,7 @@ from examples import Row, frame, row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.stores.summary_frames import are_distinct, to_batches
+from core.stores.frames import are_distinct, to_batches
 
 summaries = st.lists(
     st.builds(
