@@ -9,6 +9,7 @@ from typing import Final
 
 from bench import job
 from bench.api import run as api
+from bench.cluster import run as cluster
 from bench.data import ROOT, Data
 from bench.kept import HEADINGS, Section, keep
 from bench.live import run as live
@@ -19,6 +20,7 @@ from bench.publishing import run as publishing
 _PARTS: Final = {
     "jobs": job.PARTS,
     "live": live.PARTS,
+    "cluster": cluster.PARTS,
     "api": api.PARTS,
     "notifier": notifier.PARTS,
     "publishing": publishing.PARTS,
@@ -35,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     names = [name for parts in _PARTS.values() for name in parts]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"instead of {_ROUNDS}")
-    parser.add_argument("--transactions", type=int, metavar="N", help="jobs, live: instead of millions, thousands")
+    parser.add_argument("--transactions", type=int, metavar="N", help="jobs, live, cluster: instead of the usual")
     parser.add_argument("--real", type=Path, metavar="PATH", help="jobs: an archive of your own to rebuild from too")
     parser.add_argument("--merchants", type=int, metavar="N", help=f"api: instead of {api.MERCHANTS:,}")
     parser.add_argument("--seconds", type=int, metavar="N", help=f"api, notifier: of a round, instead of {api.SECONDS}")
@@ -57,6 +59,10 @@ def _measured(name: str, only: list[str], options: argparse.Namespace) -> tuple[
     if name == "live":
         transactions = options.transactions or (live.QUICK_TRANSACTIONS if options.quick else live.TRANSACTIONS)
         section, is_whole = live.measure_live(only, Data(options.data, transactions), rounds)
+        return section, is_whole and not options.transactions
+    if name == "cluster":
+        transactions = options.transactions or (cluster.QUICK_TRANSACTIONS if options.quick else cluster.TRANSACTIONS)
+        section, is_whole = cluster.measure_cluster(only, Data(options.data, transactions), rounds)
         return section, is_whole and not options.transactions
     if name == "publishing":
         usual = (publishing.QUICK_SUMMARIES,) if options.quick else publishing.SUMMARIES

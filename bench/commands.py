@@ -58,8 +58,16 @@ def _rebuild(name: str, label: str, archive: Path, scratch: Path) -> Command:
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """What the commands find in theirs: the settings' defaults, whatever the caller's are."""
+    """What the commands find in theirs: the settings' defaults, whatever the caller's are.
+
+    Numba imports ``coverage`` where that is there, which takes a twentieth of a short run: it is hidden, as no
+    installation of this program has it.
+    """
+    hidden = scratch / "hidden"
+    hidden.mkdir(exist_ok=True)
+    (hidden / "coverage.py").write_text("raise ImportError\n")
     return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(hidden), os.environ.get("PYTHONPATH")))),
         "TIME_ZONE": "Asia/Tehran",
         "CALENDAR": "jalali",
         "THREADS": "0",

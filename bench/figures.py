@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,7 @@ class Quantity(StrEnum):
     """What of a measurement a figure is made of, by its unit."""
 
     SECONDS = "s"
+    PROCESS_SECONDS = "s, process"
     MEGABYTES = "MB"
 
 
@@ -33,9 +35,13 @@ class Bound(StrEnum):
 _Measure: TypeAlias = Callable[[Measurement], float]
 _MEDIAN: Final[dict[Quantity, _Measure]] = {
     Quantity.SECONDS: lambda result: result.median_s,
+    Quantity.PROCESS_SECONDS: lambda result: statistics.median(result.process_s),
     Quantity.MEGABYTES: lambda result: result.peak_mb,
 }
-_BEST: Final = _MEDIAN | {Quantity.SECONDS: lambda result: result.best_s}
+_BEST: Final = _MEDIAN | {
+    Quantity.SECONDS: lambda result: result.best_s,
+    Quantity.PROCESS_SECONDS: lambda result: min(result.process_s),
+}
 _HOLDS: Final[dict[Bound, Callable[[float, float], bool]]] = {
     Bound.AT_LEAST: operator.ge,
     Bound.AT_MOST: operator.le,
@@ -79,6 +85,7 @@ class Figure:
 
 
 MB: Final = Quantity.MEGABYTES
+PROCESS: Final = Quantity.PROCESS_SECONDS
 AT_LEAST, AT_MOST, UNDER = Bound.AT_LEAST, Bound.AT_MOST, Bound.UNDER
 
 FIGURES: Final = (
@@ -86,6 +93,7 @@ FIGURES: Final = (
     Figure("BSON: ours over pymongoarrow + Polars", AT_LEAST, 6, "pymongoarrow", "ours-bson"),
     Figure("BSON: ours over DuckDB on the JSON lines of the same documents", AT_LEAST, 4, "duckdb", "ours-bson"),
     Figure("BSON: ours over ClickHouse on the same dump", AT_LEAST, 4.5, "clickhouse", "ours-bson"),
+    Figure("BSON: our whole process over ClickHouse's", AT_MOST, 0.95, "ours-bson", "clickhouse", PROCESS),
     Figure("BSON: our time over reading the bytes once", AT_MOST, 5, "ours-bson", "reading"),
     Figure("JSON lines: ours over DuckDB on the same file", AT_LEAST, 3, "duckdb", "ours-jsonl"),
     Figure("gzipped BSON: our time over only decompressing it", AT_MOST, 1.4, "ours-gzip", "gunzip"),

@@ -12,6 +12,7 @@ from typing import Any, Final
 HEADINGS: Final = {
     "jobs": "The main job",
     "live": "Live collections",
+    "cluster": "A cluster",
     "api": "The API",
     "notifier": "The notifier",
     "publishing": "Publishing",

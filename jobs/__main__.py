@@ -136,6 +136,13 @@ Cursors = Annotated[
     int | None,
     typer.Option(min=1, max=64, help="Parts of a live collection read at a time. [default: SOURCE_CURSORS]"),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Count on the workers of a Dask cluster: tcp://HOST:8786, or local:N for N processes on this host.",
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(min=1, max=1_000_000, help="Documents a server sends at a time. [default: SOURCE_BATCH_SIZE]"),
@@ -212,13 +219,7 @@ def rebuild(
     keep_checkpoint: Annotated[
         bool, typer.Option("--keep-checkpoint", help="Leave the results of --checkpoint there after publishing.")
     ] = False,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Count on the workers of a Dask cluster: tcp://HOST:8786, or local:N for N processes on this host.",
-        ),
-    ] = None,
+    cluster: Cluster = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -315,6 +316,7 @@ def verify(
     cursors: Cursors = None,
     batch_size: BatchSize = None,
     max_quarantine_mb: MaxQuarantine = None,
+    cluster: Cluster = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -332,7 +334,7 @@ def verify(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
         max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
     )  # fmt: skip
-    command.run(command.Options(reading, first, last, look_back, repair, allow_shrink, limit, store, as_json))
+    command.run(command.Options(reading, first, last, look_back, repair, allow_shrink, limit, store, as_json, cluster))
 
 
 @app.command()

@@ -13,11 +13,12 @@ import importlib.metadata
 import io
 import json
 import os
+import secrets
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -26,7 +27,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from core.calendar.zones import rules_source
-from core.errors import ServiceError, UsageError
+from core.errors import Interrupted, ServiceError, UsageError
 from core.stores.runs import Counts
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.decode.batch import LeadingRejects
@@ -80,7 +81,7 @@ class LocalFolder:
 
     def __init__(self, path: Path) -> None:
         self.shown = str(path)
-        self._path = path
+        self._path = path.absolute()
 
     def names(self) -> list[str]:
         """See `Place.names`."""
@@ -211,12 +212,37 @@ class Checkpoint:
         self.reused = 0
         """How many results were taken from it."""
 
+    @contextlib.contextmanager
+    def named_when_interrupted(self) -> Iterator[None]:
+        """Inside, an `Interrupted` says that the next run goes on from here, if it does."""
+        try:
+            yield
+        except Interrupted as error:
+            if self._kept:
+                error.hint = f"Run the same command again; it goes on with the results in {self._place.shown}."
+            raise
+
+    @contextlib.contextmanager
+    def mark(self) -> Iterator[tuple[Place, str]]:
+        """The place, and the name of something that is there until the end of the block.
+
+        :raises ServiceError: the folder cannot be written.
+        """
+        name = f"mark-{secrets.token_hex(8)}"
+        with _errors_of(self._place):
+            self._place.write(name, io.BytesIO(b"mark"))
+        try:
+            yield self._place, name
+        finally:
+            with _errors_of(self._place):
+                self._place.remove(name)
+
     def begin(self, partitions: Sequence[Partition], plan: Plan) -> tuple[str, ...]:
         """See what is there, and throw away what is of sources that have changed since; what a user should know.
 
         :raises ServiceError: the folder cannot be read or written.
         """
-        with self._errors():
+        with _errors_of(self._place):
             names = self._place.names()
             kept = [one for one in partitions if one.identity() is not None]
             current: dict[str, set[str]] = {}
@@ -242,17 +268,9 @@ class Checkpoint:
 
     def load(self, partition: Partition, plan: Plan) -> PartitionResult | None:
         """The result of `partition`, or None where there is none that can be used."""
-        if partition.identity() is None:
-            return None
-        name = self._name(partition, plan)
-        if name not in self._kept:
-            return None
-        try:
-            with self._place.open(name) as file:
-                result = _result(file, plan)
-        except (OSError, ValueError, KeyError, struct.error, pl.exceptions.PolarsError):
-            return None  # cut short or of another hand: it is counted again
-        self.reused += 1
+        entry = self.entry(partition, plan)
+        result = None if entry is None else entry.load(plan)
+        self.reused += result is not None
         return result
 
     def keep(self, partition: Partition, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> None:
@@ -261,23 +279,28 @@ class Checkpoint:
         :param takes_rejects: whether rejects were of use while it was counted.
         :raises ServiceError: it cannot be written.
         """
-        if partition.identity() is None or result.failure is not None:
-            return
-        if (result.counts.rejected and not takes_rejects) or plan.stops_after(result.leading):
-            return
+        entry = self.entry(partition, plan)
+        if entry is not None and entry.keep(plan, result, takes_rejects=takes_rejects):
+            self._kept.add(entry.name)
+
+    def entry(self, partition: Partition, plan: Plan) -> Entry | None:
+        """Where the result of `partition` is or goes; None: it cannot be kept."""
+        if partition.identity() is None:
+            return None
         name = self._name(partition, plan)
-        with self._errors(), tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_folder(plan)) as content:
-            _write(result, content)
-            content.seek(0)
-            self._place.write(name, content)
-        self._kept.add(name)
+        return Entry(self._place, name, name in self._kept)
+
+    def note(self, entry: Entry, *, reused: bool) -> None:
+        """Know of a result that another process has kept, or has taken from here if `reused`."""
+        self.reused += reused
+        self._kept.add(entry.name)
 
     def remove(self) -> None:
         """Remove all that this run has kept or could use.
 
         :raises ServiceError: that failed.
         """
-        with self._errors():
+        with _errors_of(self._place):
             of_this_run = {name.rpartition("-")[0] for name in self._kept}
             for name in self._place.names():
                 if name.rpartition("-")[0] in of_this_run:
@@ -290,15 +313,53 @@ class Checkpoint:
         version = _digest(counted, options, partition.source_version())
         return f"{_source_digest(partition)}-{version}-{_digest(partition.identity())}{_ENDING}"
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the result of one partition is or goes; picklable.
+
+    :param is_there: whether there is one.
+    """
+
+    place: Place
+    name: str
+    is_there: bool
+
+    def load(self, plan: Plan) -> PartitionResult | None:
+        """The result, or None where there is none that can be used."""
+        if not self.is_there:
+            return None
         try:
-            yield
-        except OSError as error:
-            raise ServiceError(
-                f"the checkpoint {self._place.shown} cannot be used: {error.strerror or error}",
-                "Nothing was published. Check the folder, its permissions and its space, or run without --checkpoint.",
-            ) from None
+            with self.place.open(self.name) as file:
+                return _result(file, plan)
+        except (OSError, ValueError, KeyError, struct.error, pl.exceptions.PolarsError):
+            return None  # cut short or of another hand: it is counted again
+
+    def keep(self, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> bool:
+        """Keep a result, where the same partition would always give it; whether it was kept.
+
+        :raises ServiceError: it cannot be written.
+        """
+        if result.failure is not None:
+            return False
+        if (result.counts.rejected and not takes_rejects) or plan.stops_after(result.leading):
+            return False
+        with _errors_of(self.place), tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_folder(plan)) as content:
+            _write(result, content)
+            content.seek(0)
+            self.place.write(self.name, content)
+        return True
+
+
+@contextlib.contextmanager
+def _errors_of(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ServiceError(
+            f"the checkpoint {place.shown} cannot be used: {error.strerror or error}",
+            "Nothing was published. Check the folder, its permissions and its space, or run without --checkpoint.",
+        ) from None
 
 
 def _folder(plan: Plan) -> str | None:

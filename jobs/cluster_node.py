@@ -16,7 +16,9 @@ def main(workers: int) -> None:
     from distributed import LocalCluster
 
     # A worker that hangs is given up, and its partitions are counted by others.
-    dask.config.set({"distributed.scheduler.worker-ttl": "60s", "distributed.admin.tick.limit": "60s"})
+    # Nobody sees what its profiler samples a hundred times a second: there are no pages.
+    settings = {"scheduler.worker-ttl": "60s", "admin.tick.limit": "60s", "worker.profile.enabled": False}
+    dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
     with LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers,
         threads_per_worker=1,

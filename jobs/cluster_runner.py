@@ -1,51 +1,57 @@
 """Counting partitions on the workers of a Dask cluster.
 
-Only the counts and rejects of a partition go to the client. Its daily sums are divided by a hash of the merchant where
-they were counted; workers add up one part each, and the client receives nothing but the totals.
+Only the counts and rejects of a partition go to the client. The daily sums of some partitions are added up by a worker
+and then divided by a hash of the merchant; workers add up one part each. In the end the totals are divided by ranges of
+merchants, and stay with the workers: the client receives one range at a time while it publishes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import itertools
 import logging
+import math
 import pickle
-import platform
 import queue
 import re
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
-from core import __version__
-from core.calendar.zones import rules_source
-from core.errors import ServiceError, SourceError, UsageError
-from core.stores.runs import Counts
-from jobs.aggregate.partial import PARTIAL_SCHEMA
-from jobs.checkpoint import program_digest
-from jobs.merging import Merger, Proven, Task
-from jobs.partitions import (
-    KIND_SCHEMA,
-    CountingState,
-    PartitionResult,
-    Plan,
-    count_partition,
-    merge_daily,
-    merge_kinds,
+from core.errors import ServiceError, UsageError
+from jobs.checkpoint import Checkpoint
+from jobs.cluster_work import (
+    SAME,
+    Answer,
+    Proof,
+    Work,
+    added_up,
+    applied,
+    between,
+    bucket_of,
+    count,
+    facts,
+    merged,
+    mixed_types,
+    ordered,
+    require_same,
+    samples,
+    sees,
+    together,
+    without_frames,
 )
+from jobs.daily_sums import PART_ROWS, ranges_of
+from jobs.merging import Merger, Proven, Task
+from jobs.partitions import CountingState, PartitionResult, Plan
 from jobs.rejects import Limits
-from jobs.sources.partition import Partition
 
 _LOCAL: Final = re.compile(r"local:([1-9]\d{0,3})")
 _ADDRESS: Final = re.compile(r"(tcp|tls)://[\w.\[\]:-]+:\d{1,5}")
@@ -57,13 +63,13 @@ _END_S: Final = 10
 _AHEAD: Final = 4
 """How many partitions are handed out for each thread of the workers beyond the first that is not merged."""
 _REDUCED_TOGETHER: Final = 16
-"""So many partitions are added up at a time."""
+"""So many partitions are added up at a time, before their sums are divided."""
 _SLOW_TIMES: Final = 3
 _SLOW_S: Final = 10.0
-_PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "distributed")
+_SAMPLES: Final = 4
+"""So many merchants of each range are looked at, of all buckets, to find the borders of ranges."""
 
-Frames = tuple[pl.DataFrame, pl.DataFrame]
-"""Partial sums of `PARTIAL_SCHEMA`, and kinds of merchants of `KIND_SCHEMA`."""
+T = TypeVar("T")
 
 
 def require_cluster(argument: str) -> None:
@@ -76,85 +82,6 @@ def require_cluster(argument: str) -> None:
             f"--cluster {argument.rpartition('@')[2]} is no cluster",
             "Write tcp://HOST:8786 for a scheduler, or local:N for N processes on this host.",
         )
-
-
-def facts() -> dict[str, str]:
-    """What must be the same where partitions are counted, in words for users."""
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    python = ".".join(platform.python_version_tuple()[:2])
-    program = f"{__version__} ({program_digest()[:12]})"
-    return {"program": program, "Python": python, **versions, "rules of time zones": rules_source()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What a worker shall do; its representation, which Dask logs and shows, has nothing of the source."""
-
-    partition: Partition = field(repr=False)
-    plan: Plan = field(repr=False)
-    facts: dict[str, str] = field(repr=False)
-
-
-def _count(work: _Work) -> PartitionResult:
-    """What a worker does; also one that has come later, or has been begun again."""
-    _require_same_here(tuple(work.facts.items()))
-    with _warming:
-        _warm()
-    return count_partition(work.partition, work.plan)
-
-
-@cache
-def _require_same_here(expected: tuple[tuple[str, str], ...]) -> None:
-    if differences := _differing(dict(expected), facts()):
-        raise ServiceError(f"a worker has {differences}", _HINT)
-
-
-_warming: Final = threading.Lock()
-
-
-@cache
-def _warm() -> None:
-    """Compile the kernels, once in a worker."""
-    from jobs.warm import warm
-
-    warm()
-
-
-def _without_frames(result: PartitionResult) -> PartitionResult:
-    return replace(result, daily=PARTIAL_SCHEMA.to_frame(), kinds=KIND_SCHEMA.to_frame())
-
-
-def _bucket(result: PartitionResult, name: str, counts: Counts, bucket: int, buckets: int) -> Frames:
-    """What `result` has of the merchants of one hash.
-
-    :param counts: those that were merged; others where it was counted again, as its worker was lost.
-    :raises ServiceError: it is no longer that result.
-    """
-    if result.failure is not None:
-        raise result.failure
-    if result.counts != counts:
-        raise SourceError(
-            f"{name} changed while it was read: a part that was read again, as its worker was lost, differs",
-            "Nothing was published. Run the same command again, or read this source without --cluster.",
-        )
-    daily, kinds = (
-        frame.filter(pl.col("merchant_id").cast(pl.String).hash(0) % buckets == bucket)
-        for frame in (result.daily, result.kinds)
-    )
-    return daily, kinds
-
-
-def _sum(*frames: Frames) -> Frames:
-    return merge_daily([daily for daily, _ in frames]), merge_kinds([kinds for _, kinds in frames])
-
-
-_HINT: Final = "Install the same version of the program and its packages on every worker."
-
-
-def _differing(here: dict[str, str], there: dict[str, str]) -> str:
-    return ", ".join(
-        f"{name} {there.get(name)} and not {value}" for name, value in here.items() if there.get(name) != value
-    )
 
 
 @dataclass(slots=True)
@@ -188,7 +115,7 @@ class Cluster:
         self._keys = itertools.count()
         self._run = f"{time.time_ns():x}"
         self._counted: dict[int, tuple[PartitionResult, Any]] = {}
-        self._parts: list[list[Any]] = []
+        self._proven: list[tuple[Proof, Any]] = []
         self._sums: dict[int, Any] = {}
         self._buckets = 1
         self._threads = 1
@@ -197,22 +124,30 @@ class Cluster:
         """What a `Merger` has taken counts."""
         result, future = self._counted.pop(proven.task.number)
         if result is proven.result:  # else nothing begins in the partition: what was counted of it was a wrong guess
-            about = proven.task.partition.name, result.counts
-            # As soon as these are there, the worker forgets the result with its rejects.
-            parts = [self._submit("part", _bucket, future, *about, i, self._buckets) for i in range(self._buckets)]
-            self._parts.append(parts)
-        if len(self._parts) >= _REDUCED_TOGETHER:
+            self._proven.append((Proof(proven.task.partition.name, result.counts), future))
+        if len(self._proven) >= _REDUCED_TOGETHER:
             self._reduce()
 
-    def count(self, merger: Merger, plan: Plan, state: CountingState, tick: Callable[[], None]) -> Iterator[Frames]:
-        """Count all partitions of `merger`; the sums of some merchants after those of others.
+    def count(
+        self,
+        merger: Merger,
+        plan: Plan,
+        state: CountingState,
+        tick: Callable[[], None],
+        checkpoint: Checkpoint | None = None,
+    ) -> ClusterSums:
+        """Count all partitions of `merger`; the sums stay with the workers.
 
         :param tick: called on the calling thread some times a second; what it raises ends the counting.
-        :raises ServiceError: the earliest that is wrong with a source; the cluster is lost, or of another version.
+        :param checkpoint: takes the results of partitions, and gives those that it has; the workers write and read it.
+        :raises ServiceError: the earliest that is wrong with a source; the cluster is lost, of another version, or does
+            not share the checkpoint.
         """
         _require_picklable(merger)
         expected = facts()
         self._require_same(expected)
+        if checkpoint is not None:
+            self._require_shared(checkpoint)
         self.status.partitions = len(merger.tasks)
         plan = replace(plan, rejects=Limits(plan.rejects.size))
         waiting = deque(merger.tasks)
@@ -224,11 +159,9 @@ class Cluster:
             ahead = _AHEAD * self._threads
             while waiting and waiting[0].number < merger.next + ahead and len(begun) < 2 * ahead:
                 task = waiting.popleft()
-                of_task = plan if task.number == 0 else replace(plan, early_stop_after=None)
-                if not state.takes_rejects:
-                    of_task = replace(of_task, rejects=Limits(0))
-                counted = self._submit("count", _count, _Work(task.partition, of_task, expected))
-                light = self._submit("counts", _without_frames, counted)
+                work = _work(task, plan, state.takes_rejects, expected, checkpoint)
+                counted = self.submit("count", count, work)
+                light = self.submit("counts", without_frames, counted)
                 begun[light.key] = task, counted, light
                 light.add_done_callback(ended.put)
             if time.monotonic() > updated + _STATUS_S:
@@ -238,34 +171,61 @@ class Cluster:
             with contextlib.suppress(queue.Empty):
                 light = ended.get(timeout=_TICK_S)
                 task, counted, _ = begun.pop(light.key)
-                result: PartitionResult = self._result_of(light, task)
-                self._counted[task.number] = result, counted
-                state.read(task.partition.size or 0, result.counts.read)
-                again = merger.add(task, result)
+                answer: Answer = self._result_of(light, task)
+                if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
+                    checkpoint.note(entry, reused=answer.reused)
+                self._counted[task.number] = answer.result, counted
+                state.read(task.partition.size or 0, answer.result.counts.read)
+                again = merger.add(task, answer.result)
                 self.status.done = merger.next
                 if again is not None:
                     waiting.appendleft(again)
         self._reduce()
         tick()
-        for bucket in sorted(self._sums):
-            frames: Frames = self._wait_for(self._sums.pop(bucket), tick)
-            yield frames
+        return self._sums_by_range(tick)
 
-    def _submit(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _sums_by_range(self, tick: Callable[[], None]) -> ClusterSums:
+        """Divide the sums by ranges of merchants, which are published one after another, instead of by hashes."""
+        by_hash = list(self._sums.values())
+        self._sums = {}
+        mixed = [self.submit("mixed", mixed_types, one) for one in by_hash]
+        buckets = [self.submit("ordered", ordered, one) for one in by_hash]
+        apart = max(1, PART_ROWS // (_SAMPLES * max(1, len(buckets))))
+        sampled = [self.submit("samples", samples, one, apart) for one in buckets]
+        found = [self.wait_for(one, tick) for one in sampled]
+        wanted = max(1, math.ceil(sum(rows for rows, _ in found) / PART_ROWS))
+        ranges = ranges_of([merchant for _, merchants in found for merchant in merchants], wanted)
+        parts = [
+            self.submit("range", together, *(self.submit("slice", between, one, *bounds) for one in buckets))
+            for bounds in ranges
+            if buckets
+        ]
+        return ClusterSums(self, parts, sorted(one for some in mixed for one in self.wait_for(some, tick)))
+
+    def submit(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Let a worker call `function`; the future of what it returns."""
         # Dask takes what comes before the first number for the kind of the task, and learns how long each kind takes.
         key = f"{kind}-{self._run}-{next(self._keys)}"
         return self._client.submit(function, *arguments, key=key, pure=False)
 
     def _reduce(self) -> None:
         """Let the workers add what is proven to their sums."""
-        parts, self._parts = self._parts, []
-        if not parts:
+        if not self._proven:
             return
-        for bucket, of_bucket in enumerate(zip(*parts, strict=True)):
+        proofs, results = zip(*self._proven, strict=True)
+        self._proven = []
+        # First added up, then divided: results that follow one another have most merchants in common.
+        some = self.submit("merged", merged, proofs, *results)
+        for bucket in range(self._buckets):
             before = (self._sums[bucket],) if bucket in self._sums else ()
-            self._sums[bucket] = self._submit("sum", _sum, *before, *of_bucket)
+            part = self.submit("part", bucket_of, some, bucket, self._buckets)
+            self._sums[bucket] = self.submit("sum", added_up, *before, part)
 
-    def _wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
+    def wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
+        """What a future gives, as soon as it is there.
+
+        :raises ServiceError: the cluster is lost; or what the function raised.
+        """
         while not future.done():
             self._require_connected()
             tick()
@@ -300,10 +260,25 @@ class Cluster:
         for address, there in found.items():
             if isinstance(there, OSError):
                 continue  # it was lost, which others make good
+            if isinstance(there, ServiceError):
+                raise ServiceError(f"worker {address} cannot run the program: {there.sentence}", there.hint)
             if isinstance(there, BaseException):
-                raise ServiceError(f"worker {address} cannot run the program ({type(there).__name__})", _HINT)
-            if differences := _differing(expected, there):
-                raise ServiceError(f"worker {address} has {differences}", _HINT)
+                raise ServiceError(f"worker {address} cannot run the program ({type(there).__name__})", SAME)
+            require_same(f"worker {address}", expected, there)
+
+    def _require_shared(self, checkpoint: Checkpoint) -> None:
+        """Raise unless the workers see what this host writes to the checkpoint.
+
+        :raises ServiceError: one does not.
+        """
+        with checkpoint.mark() as (place, name):
+            found: dict[str, Any] = self._client.run(sees, place, name, on_error="return")
+        for address, there in found.items():
+            if there is not True and not isinstance(there, OSError):
+                raise ServiceError(
+                    f"worker {address} does not see what is in the checkpoint {place.shown}",
+                    "Name a folder that all hosts share, by its whole path, or a URL such as s3://…",
+                )
 
     def _count_threads(self) -> None:
         self._threads = max(1, sum(self._client.nthreads().values()))
@@ -323,6 +298,43 @@ class Cluster:
                 f"the scheduler at {self._shown} is gone",
                 "Nothing was published. Start the cluster again, then run the same command.",
             )
+
+
+class ClusterSums:
+    """`jobs.daily_sums.DailySums` that the workers hold, as long as the cluster is there.
+
+    :param parts: futures of its frames.
+    :param mixed_types: the merchants that were met in several types; ascending.
+    """
+
+    def __init__(self, cluster: Cluster, parts: Sequence[Any], mixed_types: list[str]) -> None:
+        self._cluster = cluster
+        self._parts = parts
+        self.mixed_types = mixed_types
+
+    def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
+        """See `jobs.daily_sums.DailySums.map`."""
+        futures = [self._cluster.submit("map", applied, function, part) for part in self._parts]
+        return [self._cluster.wait_for(future, _nothing) for future in futures]
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """See `jobs.daily_sums.DailySums.parts`."""
+        for part in self._parts:
+            frame: pl.DataFrame = self._cluster.wait_for(part, _nothing)
+            yield frame
+
+
+def _nothing() -> None: ...
+
+
+def _work(task: Task, plan: Plan, takes_rejects: bool, expected: dict[str, str], checkpoint: Checkpoint | None) -> Work:
+    # Named here: other hosts see other times of change of a file.
+    entry = None if checkpoint is None else checkpoint.entry(task.partition, plan)
+    if task.number:
+        plan = replace(plan, early_stop_after=None)
+    if not takes_rejects:
+        plan = replace(plan, rejects=Limits(0))
+    return Work(task.partition, plan, expected, entry)
 
 
 class _Pace:
@@ -390,7 +402,7 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
         address, wanted = argument, 1
         if local:
             wanted = int(local[1])
-            address = stack.enter_context(_local_cluster(wanted))
+            address = stack.enter_context(local_cluster(wanted))
         try:
             client = Client(address, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError) as error:
@@ -436,7 +448,11 @@ def _require_tls_settings(argument: str) -> None:
 
 
 @contextmanager
-def _local_cluster(workers: int) -> Iterator[str]:
+def local_cluster(workers: int) -> Iterator[str]:
+    """The address of a cluster of so many processes of this host, which ends with the block.
+
+    :raises ServiceError: it could not be started.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "jobs.cluster_node", str(workers)],
         stdin=subprocess.PIPE,

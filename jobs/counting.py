@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
 
 import polars as pl
 
@@ -18,11 +20,12 @@ from core.stores.runs import Counts
 from core.stores.summaries import Meaning
 from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.checkpoint import Checkpoint
+from jobs.daily_sums import DailySums, LocalSums, day_totals
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.local_runner import in_background, run_locally
 from jobs.merging import Merged, Merger, Proven
-from jobs.partitions import CountingState, PartitionResult, Plan
+from jobs.partitions import CountingState, Plan
 from jobs.quarantine import QUARANTINE_BYTES, Quarantine, where_rejects_are
 from jobs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
@@ -42,16 +45,18 @@ _MOST_REJECTED: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was read of some sources.
+    """What was read of some sources; as a context manager it ends what holds the daily sums.
 
-    :param daily: one row a merchant and day, as `jobs.aggregate.summaries.merge` gives it.
+    :param daily: the sums by merchant and day; on a cluster they stay with its workers.
+    :param days: their totals by day, as `jobs.daily_sums.day_totals` gives them.
     :param forms: the form of each source, such as ``mongodump archive, gzip``.
     :param quarantine: the file that holds the first `rejects_kept` of the rejects, or None.
     :param warnings: what is worth telling of documents that were counted all the same.
     :param wrong_field: what most likely is to blame where nothing was counted, or None.
     """
 
-    daily: pl.DataFrame
+    daily: DailySums
+    days: pl.DataFrame
     counts: Counts
     rejects_by_reason: dict[str, int]
     quarantine: Path | None
@@ -59,11 +64,25 @@ class Counted:
     forms: tuple[str, ...]
     warnings: tuple[str, ...]
     wrong_field: WrongField | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.resources.__exit__(kind, error, trace)
+
+    def collected(self) -> Self:
+        """The same with its daily sums in this process, all at once."""
+        with self:
+            return replace(self, daily=LocalSums(list(self.daily.parts())), resources=ExitStack())
 
     @property
     def oldest_day(self) -> int | None:
         """The first day with transactions, or None."""
-        return self.daily["day"].min()  # type: ignore[return-value]
+        return self.days["day"].min()  # type: ignore[return-value]
 
     def require_some(self, hint: str) -> None:
         """Raise unless a document was counted.
@@ -96,6 +115,18 @@ class Progress:
     documents: int
     total_bytes: int | None
     cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What sources gave.
+
+    :param mixed_types: the merchants that were met in several types, such as 42 and "42"; ascending.
+    """
+
+    daily: DailySums
+    mixed_types: list[str]
+    forms: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,31 +180,36 @@ class Counting:
         """
         quarantine = Quarantine(quarantine_path, self.max_quarantine_bytes)
         merged, warnings = Merged(), list[str]()
-        try:
-            forms = self._read(sources, merged, quarantine, warnings)
-        finally:
-            quarantine.close()
-            if earlier_quarantine is not None:
-                quarantine.keep_earlier(earlier_quarantine)
-            self.note(
-                counts=merged.counts,
-                rejects_by_reason=dict(merged.rejects_by_reason),
-                rejects_kept=quarantine.kept,
-                quarantine=None if quarantine.path is None else str(quarantine.path),
+        with ExitStack() as stack:
+            try:
+                read = self._read(sources, merged, quarantine, warnings, stack)
+            finally:
+                quarantine.close()
+                if earlier_quarantine is not None:
+                    quarantine.keep_earlier(earlier_quarantine)
+                self.note(
+                    counts=merged.counts,
+                    rejects_by_reason=dict(merged.rejects_by_reason),
+                    rejects_kept=quarantine.kept,
+                    quarantine=None if quarantine.path is None else str(quarantine.path),
+                )
+            self.note(phase="checking")
+            merged.counts.require_conservation()
+            self._require_few_rejects(merged, quarantine)
+            days = day_totals(read.daily)
+            _require_all_added_up(days, merged.counts)
+            return Counted(
+                read.daily,
+                days,
+                merged.counts,
+                dict(merged.rejects_by_reason),
+                quarantine.path,
+                quarantine.kept,
+                read.forms,
+                (*warnings, *_warnings(read.mixed_types)),
+                self._wrong_field(merged.counts, merged.rejects_by_reason, quarantine.first_names),
+                stack.pop_all(),
             )
-        self.note(phase="checking")
-        merged.counts.require_conservation()
-        self._require_few_rejects(merged, quarantine)
-        return Counted(
-            _daily_sums(merged),
-            merged.counts,
-            dict(merged.rejects_by_reason),
-            quarantine.path,
-            quarantine.kept,
-            forms,
-            (*warnings, *_warnings(merged.kinds())),
-            self._wrong_field(merged.counts, merged.rejects_by_reason, quarantine.first_names),
-        )
 
     def oldest_day(self, sources: Iterable[Callable[[], Source]]) -> int | None:
         """The day of the oldest document of `sources` that counts, in the window or not; None when none does.
@@ -184,8 +220,9 @@ class Counting:
         """
         window, merged = self.window, Merged()
         ever = Window(window.named_first_ms, window.named_end_ms, window.named_first_ms, window.named_end_ms)
-        replace(self, window=ever)._read(sources, merged, None, [])
-        return merged.daily()["day"].min()  # type: ignore[return-value]
+        with ExitStack() as stack:
+            read = replace(self, window=ever)._read(sources, merged, None, [], stack)
+            return day_totals(read.daily)["day"].min()  # type: ignore[return-value]
 
     def _read(
         self,
@@ -193,24 +230,28 @@ class Counting:
         merged: Merged,
         quarantine: Quarantine | None,
         warnings: list[str],
-    ) -> tuple[str, ...]:
+        stack: ExitStack,
+    ) -> _Read:
+        """Read `sources`.
+
+        :param stack: ends the cluster that holds the sums.
+        """
         listed: list[Source] = []
         try:
             for list_source in sources:
                 listed.append(in_background(list_source))
             _require_distinct(listed)
-            if self.cluster is None:
-                self._count_all(listed, merged, quarantine, warnings, None)
-            else:
+            cluster = None
+            if self.cluster is not None:
                 # Imported when it is asked for.
                 from jobs.cluster_runner import cluster_at
 
-                with cluster_at(self.cluster) as cluster:
-                    self._count_all(listed, merged, quarantine, warnings, cluster)
+                cluster = stack.enter_context(cluster_at(self.cluster))
+            daily, mixed_types = self._count_all(listed, merged, quarantine, warnings, cluster)
         finally:
             for source in listed:
                 source.close()
-        return tuple(source.form for source in listed)
+        return _Read(daily, mixed_types, tuple(source.form for source in listed))
 
     def _count_all(
         self,
@@ -219,7 +260,7 @@ class Counting:
         quarantine: Quarantine | None,
         warnings: list[str],
         cluster: Cluster | None,
-    ) -> None:
+    ) -> tuple[DailySums, list[str]]:
         state = CountingState()
         documents = [0] * len(sources)
 
@@ -245,15 +286,18 @@ class Counting:
         merger, plan = Merger(sources, take), self._plan(quarantine)
         if self.checkpoint is not None:
             warnings += self.checkpoint.begin([task.partition for task in merger.tasks], plan)
+        daily: DailySums
         if cluster is None:
             run_locally(merger, plan, self._readers(sources), state, tick, self.checkpoint)
+            daily, mixed_types = merged.daily(), mixed_type_merchants([merged.kinds()])
         else:
-            for daily, kinds in cluster.count(merger, plan, state, tick):
-                merged.add(PartitionResult(None, None, daily=daily, kinds=kinds))
+            held = cluster.count(merger, plan, state, tick, self.checkpoint)
+            daily, mixed_types = held, held.mixed_types
         for source, read in zip(sources, documents, strict=True):
             for partition in source.partitions[:1]:
                 partition.require_unchanged()
             warnings += in_background(partial(source.finish, read))
+        return daily, mixed_types
 
     def _plan(self, quarantine: Quarantine | None) -> Plan:
         reading = Reading(self.fields, self.window, self.collection, self.chunk_bytes)
@@ -354,19 +398,20 @@ def _expected_bytes(sources: Sequence[Source], state: CountingState) -> int | No
     return sum(known) if len(known) == len(expected) else None
 
 
-def _daily_sums(merged: Merged) -> pl.DataFrame:
-    daily = merged.daily().with_columns(pl.col("merchant_id").cast(pl.String))
-    added_up = int(daily["count"].sum())
-    if added_up != merged.counts.counted:
+def _require_all_added_up(days: pl.DataFrame, counts: Counts) -> None:
+    """Raise unless the daily sums hold all transactions.
+
+    :raises ConservationBroken: they do not.
+    """
+    added_up = int(days["count"].sum())
+    if added_up != counts.counted:
         raise ConservationBroken(
-            f"{merged.counts.counted} documents were counted, but the daily summaries hold {added_up}",
+            f"{counts.counted} documents were counted, but the daily summaries hold {added_up}",
             "Nothing was published. This is a defect of the program: please report it with the command used.",
         )
-    return daily
 
 
-def _warnings(kinds: pl.DataFrame) -> tuple[str, ...]:
-    mixed = mixed_type_merchants([kinds])
+def _warnings(mixed: Sequence[str]) -> tuple[str, ...]:
     if not mixed:
         return ()
     named = ", ".join(mixed[:_NAMED_MERCHANTS]) + (", …" if len(mixed) > _NAMED_MERCHANTS else "")

@@ -15,12 +15,13 @@ import polars as pl
 
 from core.errors import WrongRow
 from core.stores.runs import Counts
+from jobs.daily_sums import LocalSums, SumsByRange
 from jobs.decode.batch import LeadingRejects
-from jobs.partitions import PartitionResult, merge_daily, merge_kinds
+from jobs.partitions import PartitionResult, merge_kinds
 from jobs.sources.partition import Partition, Source
 
 _FOLD_ROWS: Final = 262_144
-"""So many rows of results at least are collected before they are merged."""
+"""So many kinds of merchants at least are collected before they are merged."""
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Merged:
     counts: Counts = field(default_factory=Counts)
     rejects_by_reason: Counter[str] = field(default_factory=Counter)
     leading: LeadingRejects = field(default_factory=LeadingRejects)
-    _daily: list[pl.DataFrame] = field(default_factory=list)
+    _daily: SumsByRange = field(default_factory=SumsByRange)
     _kinds: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, result: PartitionResult) -> None:
@@ -41,26 +42,19 @@ class Merged:
         self.counts += result.counts
         self.rejects_by_reason.update(result.rejects_by_reason)
         self.leading = self.leading.then(result.leading)
-        self._daily.append(result.daily)
+        self._daily.add(result.daily)
         self._kinds.append(result.kinds)
-        # Either by its own rows: where most transactions are of other days, or rejected, there are far more kinds.
-        if _is_worth_merging(self._daily):
-            self._daily = [merge_daily(self._daily)]
-        if _is_worth_merging(self._kinds):
+        # Seldom, so that the work does not grow with the number of partitions; often, so that memory does not.
+        if sum(map(len, self._kinds[1:])) > max(_FOLD_ROWS, len(self._kinds[0])):
             self._kinds = [merge_kinds(self._kinds)]
 
-    def daily(self) -> pl.DataFrame:
-        """A frame of `jobs.aggregate.partial.PARTIAL_SCHEMA`, no merchant and day twice."""
-        return merge_daily(self._daily)
+    def daily(self) -> LocalSums:
+        """The daily sums; no result can be added any more."""
+        return self._daily.sums()
 
     def kinds(self) -> pl.DataFrame:
         """A frame of `jobs.partitions.KIND_SCHEMA`."""
         return merge_kinds(self._kinds)
-
-
-def _is_worth_merging(frames: list[pl.DataFrame]) -> bool:
-    """Seldom, so that the work does not grow with the number of partitions; often, so that memory does not."""
-    return sum(map(len, frames[1:])) > max(_FOLD_ROWS, len(frames[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,11 +118,7 @@ def merge_daily(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """
     if len(frames) == 1:
         return frames[0]
-    return _merged(frames) if frames else PARTIAL_SCHEMA.to_frame()
-
-
-def _merged(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    return merge(frames).cast(PARTIAL_SCHEMA)
+    return merge(frames) if frames else PARTIAL_SCHEMA.to_frame()
 
 
 def merge_kinds(frames: list[pl.DataFrame]) -> pl.DataFrame:
@@ -275,7 +271,7 @@ class PartitionCount:
         # began a second table.
         one_kind = all(kinds["kind"].n_unique() <= 1 for kinds in self._kinds)
         is_unique = len(self._daily) == 1 and one_kind and self._counts.counted <= MAX_ROWS
-        return merge_daily(self._daily) if is_unique or not self._daily else _merged(self._daily)
+        return merge_daily(self._daily) if is_unique or not self._daily else merge(self._daily)
 
     def result(self) -> PartitionResult:
         """What was counted.

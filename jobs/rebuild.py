@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypedDict
-
-import polars as pl
 
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
@@ -19,10 +18,11 @@ from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_LOOKED_AT, complete_until_ms
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import DayRange, Meaning, Publication
-from jobs.aggregate.summaries import require_conservation, summarise
 from jobs.checkpoint import Checkpoint, place_at
 from jobs.counting import Counted, Counting, Progress, meaning_of
+from jobs.daily_sums import all_sums
 from jobs.decode.plan import Fields
+from jobs.derived import Derived
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.keeper import RunKeeper
 from jobs.local_runner import in_background
@@ -183,34 +183,13 @@ class Rebuild:
             first_day_key=days.first_key,
             last_day_key=days.last_key,
         )
-        with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
+        resumable = nullcontext() if checkpoint is None else checkpoint.named_when_interrupted()
+        with resumable, RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
             before = self._require_allowed(request, meaning)
-            counted = self._count(request, days, before, keeper, watcher, checkpoint)
-            watcher.phase("checking")
-            if not request.allow_empty:
-                counted.require_some(
-                    "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
-                    "were no transactions, say so with --allow-empty."
-                )
-            known = self._known(request, days, before, counted, keeper)
-            if request.is_partial:
-                replaced = (days.first, days.last)
-                publication, publish = self._some_days(request, keeper, before, counted.daily, replaced, known)
-            else:
-                publication, publish = self._everything(
-                    request, keeper, before, counted.daily, known, watcher.publishing
-                )
-            amended = before if request.is_partial else None
-            adopted = adoption_warnings(meaning, amended, self._stores.summaries, self._local_days)
-            keeper.update(
-                phase="publishing",
-                warnings=(*adopted, *counted.warnings),
-                complete_days=publication.complete_days,
-            )
-            put_in_force(self._stores.summaries, publication, publish, watcher.phase)
-            keeper.published(publication.generation)
+            with self._count(request, days, before, keeper, watcher, checkpoint) as counted:
+                publication = self._publish(request, days, before, counted, keeper, watcher)
             if checkpoint is not None and not request.keep_checkpoint:
                 _remove(checkpoint, keeper)
         return Outcome(keeper.run, publication, counted.forms, 0 if checkpoint is None else checkpoint.reused)
@@ -262,6 +241,37 @@ class Rebuild:
         )
         return counting.count(sources, quarantine_path(self._quarantine_dir, keeper.run))
 
+    def _publish(
+        self,
+        request: Request,
+        days: RequestedDays,
+        before: Publication | None,
+        counted: Counted,
+        keeper: RunKeeper,
+        watcher: Watcher,
+    ) -> Publication:
+        """Check what was counted, and publish it."""
+        watcher.phase("checking")
+        if not request.allow_empty:
+            counted.require_some(
+                "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
+                "were no transactions, say so with --allow-empty."
+            )
+        known = self._known(request, days, before, counted, keeper)
+        if request.is_partial:
+            replaced = (days.first, days.last)
+            publication, publish = self._some_days(request, keeper, before, counted, replaced, known)
+        else:
+            publication, publish = self._everything(request, keeper, before, counted, known, watcher.publishing)
+        amended = before if request.is_partial else None
+        adopted = adoption_warnings(publication.meaning, amended, self._stores.summaries, self._local_days)
+        keeper.update(
+            phase="publishing", warnings=(*adopted, *counted.warnings), complete_days=publication.complete_days
+        )
+        put_in_force(self._stores.summaries, publication, publish, watcher.phase)
+        keeper.published(publication.generation)
+        return publication
+
     def _known(
         self, request: Request, days: RequestedDays, before: Publication | None, counted: Counted, keeper: RunKeeper
     ) -> _Known:
@@ -273,7 +283,7 @@ class Rebuild:
             run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
             days.first,
             None if days.last_key is None else days.last,
-            counted.daily,
+            counted.days,
         )
         complete_days = CompleteDays()
         if request.is_partial:
@@ -289,13 +299,14 @@ class Rebuild:
         request: Request,
         keeper: RunKeeper,
         before: Publication | None,
-        daily: pl.DataFrame,
+        counted: Counted,
         days: tuple[int, int],
         known: _Known,
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces `days` (first and last, inclusive), and what makes it."""
         summaries = self._stores.summaries
         protection = unprotected if request.allow_shrink else keep_half
+        daily = all_sums(counted.daily)
         change = replace_days(summaries, before, self._calendar, self._local_days, daily, [days], protection)
         keeper.update(days_changed=change.days_changed)
         publication = replace(change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()), **known)
@@ -306,34 +317,34 @@ class Rebuild:
         request: Request,
         keeper: RunKeeper,
         before: Publication | None,
-        daily: pl.DataFrame,
+        counted: Counted,
         known: _Known,
         progress: Callable[[int, int], None],
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces everything, and what makes it."""
-        rows = summarise(daily, self._calendar, self._local_days)
-        total_amount, total_count = require_conservation(rows, daily)
+        derived = Derived.of(counted.daily, counted.days, self._calendar, self._local_days)
         if before is not None and not request.allow_shrink:
-            published, counted = self._published_counts(before), day_counts(daily)
+            published, found = self._published_counts(before), day_counts(counted.days)
             if _DECIDES_DAYS.intersection(before.meaning.differing(keeper.run.meaning)):
-                published, counted = in_total(published), in_total(counted)
-            keep_half(published, counted)
-        daily_keys = rows.filter(pl.col("mode") == str(Mode.DAILY))["key"]
+                published, found = in_total(published), in_total(found)
+            keep_half(published, found)
         publication = Publication(
             generation=1 if before is None else before.generation + 1,
             run_id=keeper.run.id,
             published_at_ms=self._clock(),
             meaning=keeper.run.meaning,
-            rows=len(rows),
-            first_day_key=daily_keys.min(),  # type: ignore[arg-type]
-            last_day_key=daily_keys.max(),  # type: ignore[arg-type]
-            total_amount=total_amount,
-            total_count=total_count,
+            rows=derived.rows,
+            first_day_key=derived.first_day_key,
+            last_day_key=derived.last_day_key,
+            total_amount=derived.total_amount,
+            total_count=derived.total_count,
             **known,
         )
-        total = len(rows)
         return publication, partial(
-            self._stores.summaries.publish, publication, rows, lambda written: progress(written, total)
+            self._stores.summaries.publish,
+            publication,
+            derived.frames(),
+            lambda written: progress(written, derived.rows),
         )
 
     def _published_counts(self, before: Publication) -> DayCounts:
@@ -357,11 +368,6 @@ def _require_cluster(request: Request) -> None:
     from jobs.cluster_runner import require_cluster
 
     require_cluster(request.cluster)
-    if request.checkpoint is not None:
-        raise UsageError(
-            "--cluster and --checkpoint cannot be used together yet",
-            "On a cluster, partitions of lost workers are counted again by others; leave --checkpoint out.",
-        )
 
 
 def _require_distinct(request: Request) -> None:

@@ -16,6 +16,7 @@ from core.stores.freshness import RUNS_LOOKED_AT
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import DayRange, Meaning, Publication
 from jobs.counting import Counted, Counting, meaning_of
+from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
@@ -229,7 +230,7 @@ class Refresh:
             before,
             self._calendar,
             self._local_days,
-            counted.daily,
+            all_sums(counted.daily),
             self._days_read(plan),
             retention,
         )

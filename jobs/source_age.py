@@ -67,14 +67,14 @@ class Reading:
     :param as_of_ms: see `as_of_ms`; where that is None, when the run began.
     :param first_day: the first day that was replaced.
     :param last_day: the last one, or None for all there are.
-    :param daily: what was counted, with a column ``day``.
+    :param days: what was counted, with a column ``day``.
     """
 
     sources: Sequence[str]
     as_of_ms: int
     first_day: int
     last_day: int | None
-    daily: pl.DataFrame
+    days: pl.DataFrame
 
 
 def complete_until_after(
@@ -124,6 +124,6 @@ def _read_until_ms(reading: Reading, local_days: LocalDays) -> int | None:
     """
     if all(map(is_live, reading.sources)):
         return reading.as_of_ms
-    days = reading.daily["day"]
+    days = reading.days["day"]
     last_day = days.filter(days <= local_days.day_of(reading.as_of_ms)).max()
     return None if last_day is None else min(reading.as_of_ms, local_days.start_ms(int(last_day)))  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms
 from core.stores.runs import Counts, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
 from jobs.counting import Counted, Counting, Progress, meaning_of
+from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.fingerprint import adoption_warnings, require_same_fingerprint
@@ -67,6 +68,7 @@ class VerifyRequest:
     :param loss_limits: what days after that of the oldest document may lose by that.
     :param live: how live collections are read.
     :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
+    :param cluster: as for a rebuild.
     :param command: what the ledger calls the run that repairs.
     """
 
@@ -83,6 +85,7 @@ class VerifyRequest:
     live: LiveOptions = field(default_factory=LiveOptions)
     remote: RemoteOptions = field(default_factory=RemoteOptions)
     max_quarantine_bytes: int = QUARANTINE_BYTES
+    cluster: str | None = None
     command: str = "verify"
 
 
@@ -277,7 +280,7 @@ class Verify:
         progress: Callable[[Progress], None],
     ) -> Counted:
         counting = self._counting(request, days, published, note, progress)
-        return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run))
+        return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run)).collected()
 
     def _sources(self, request: VerifyRequest, days: RequestedDays) -> Iterator[Callable[[], Source]]:
         # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
@@ -306,6 +309,7 @@ class Verify:
             basis=published.total_count if reads_some else 0,
             reads_some_days=reads_some,
             collection=request.collection,
+            cluster=request.cluster,
         )
 
     def _retention(
@@ -363,9 +367,9 @@ class Verify:
 
     def _change(self, counted: Counted, days: RequestedDays, before: Publication, retention: Retention) -> Change:
         """How what is published would have to change to equal what was counted."""
-        replaced = [(days.first, days.last)]
+        daily, replaced = all_sums(counted.daily), [(days.first, days.last)]
         return replace_days(
-            self._stores.summaries, before, self._calendar, self._local_days, counted.daily, replaced, retention
+            self._stores.summaries, before, self._calendar, self._local_days, daily, replaced, retention
         )
 
     def _reading(self, request: VerifyRequest, days: RequestedDays, counted: Counted, run: Run) -> Reading:
@@ -375,7 +379,7 @@ class Verify:
             run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
             days.first,
             None if days.last_key is None else days.last,
-            counted.daily,
+            counted.days,
         )
 
     def _complete_until_ms(self, reading: Reading, before: Publication) -> int | None:

@@ -30,7 +30,7 @@ _ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
 def warm() -> list[str]:
     """Compile what is not compiled yet; the forms of sources that were read for it."""
     with TemporaryDirectory() as folder:
-        return [_read(path) for path in _exports(Path(folder))]
+        return list(dict.fromkeys(_read(path) for path in _exports(Path(folder))))
 
 
 def _exports(folder: Path) -> Iterator[Path]:
@@ -47,22 +47,25 @@ def _exports(folder: Path) -> Iterator[Path]:
         for document in map(json.loads, lines)
     ]
     names = (Fields().merchant, Fields().amount, Fields().time)
-    table = folder / "sample.csv"
-    with table.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([names, *rows])
-    yield table
-    columns = folder / "sample.parquet"
-    _write_parquet(columns, names, rows)
-    yield columns
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):  # rows without quotation marks are decoded in another way
+        table = folder / f"sample-{quoting}.csv"
+        with table.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n", quoting=quoting).writerows([names, *rows])
+        yield table
+    for has_null in (False, True):  # so are whole columns that all count
+        columns = folder / f"sample-{has_null}.parquet"
+        _write_parquet(columns, names, rows, has_null)
+        yield columns
 
 
-def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int, str]]) -> None:
+def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int, str]], has_null: bool) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from bson import Decimal128
 
     merchants, amounts, times = zip(*rows, strict=True)
-    decimals = pa.array([Decimal128(str(amount)).bid for amount in amounts], pa.binary(16))
+    raw: list[bytes | None] = [Decimal128(str(amount)).bid for amount in amounts]
+    decimals = pa.array([None, *raw[1:]] if has_null else raw, pa.binary(16))
     instants = pa.array([datetime.fromisoformat(time) for time in times], pa.timestamp("ms", "UTC"))
     pq.write_table(pa.table([merchants, decimals, instants], names), path)
 

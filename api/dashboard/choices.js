@@ -12,6 +12,11 @@ export class Choices {
     this.shown = null;
     this.merchant = new MerchantChoice((merchant) => onChoose({ ...this.state, merchant }));
     this.range = new RangeChoice((range) => onChoose({ ...this.state, range }));
+    this.toggle = byId("controls-toggle");
+    this.toggle.addEventListener("click", () => {
+      const open = byId("controls").classList.toggle("open");
+      this.toggle.setAttribute("aria-expanded", String(open));
+    });
     for (const input of document.querySelectorAll("input[name=mode]")) {
       input.addEventListener("change", () => this.chooseMode(input.value));
     }
@@ -27,12 +32,23 @@ export class Choices {
     for (const name of ["mode", "type"]) {
       for (const input of document.querySelectorAll(`input[name=${name}]`)) input.checked = input.value === state[name];
     }
-    this.range.show(state, this.shown?.mode === state.mode ? this.shown.keys : null, locale);
+    const { keys, days } = this.shown?.mode === state.mode ? this.shown : { keys: null, days: null };
+    this.range.show(state, keys, days, locale);
+    this.sumUp();
+  }
+
+  /** Say what is chosen where the controls are folded, as on a phone. */
+  sumUp() {
+    const { mode, type } = this.state;
+    const range = this.range.select.selectedOptions[0].textContent;
+    const parts = [this.merchant.name(), this.locale.t(mode), this.locale.t(type), range];
+    this.toggle.textContent = parts.filter(Boolean).join(`${this.locale.t("comma")} `);
   }
 
   /** Offer the merchants of `me`. @param {string | null | undefined} merchant the one that is asked for */
   meet(me, merchant) {
     this.merchant.show(merchant, me.scopes.includes("summaries"), this.locale);
+    this.sumUp();
   }
 
   /**
@@ -41,7 +57,6 @@ export class Choices {
   show(state, shown) {
     this.shown = shown && { ...shown, mode: state.mode };
     this.translate(state, this.locale);
-    byId("export").disabled = shown === null;
     if (shown) this.range.begin(shown.report.points[0].key, shown.report.points.at(-1).key);
   }
 

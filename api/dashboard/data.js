@@ -55,9 +55,9 @@ function merchantFor(me, asked) {
   return me.scopes.includes("summaries") ? null : me.merchants[0];
 }
 
-/** A period for every key: so all series have the same positions. */
+/** A period for every key, so that all series have the same positions; each says whether it is complete. */
 function seriesAddress(merchant, mode, type, language) {
-  return address(SUMMARY, { mode, type, merchant_id: merchant, fill: "zero", locale: language });
+  return address(SUMMARY, { mode, type, merchant_id: merchant, fill: "zero", include: "period", locale: language });
 }
 
 /** The address of the CSV file of what is shown, with the UTF-8 mark that Excel needs for Persian. */

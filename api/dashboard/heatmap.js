@@ -3,7 +3,7 @@
 import { byId, h } from "./dom.js";
 import { levelBounds, levelOf } from "./levels.js";
 import { Reader } from "./reader.js";
-import { dayOf, monthOf } from "./report.js";
+import { dayOf, monthOf, span } from "./report.js";
 
 const LEAVES_DAYS = 186;
 const STRIP_DAYS = 371;
@@ -19,32 +19,36 @@ export class HeatMap {
   }
 
   /** @param {import("./periods.js").Days} days */
-  show(report, state, days, locale) {
+  show(report, state, days, locale, choose) {
     const { first, last } = report.daysCovered;
     const bounds = levelBounds(
       report.days.map(({ value }) => value),
       LEVELS,
     );
     const leaves = last - first < LEAVES_DAYS;
-    this.cells = report.days.map(({ value, label }) =>
-      h("span", { class: `cell ${levelOf(value, bounds)}` }, ...(leaves ? [dayOf(label)] : [])),
+    this.cells = report.days.map(({ value, plain, complete }) =>
+      h(
+        "span",
+        { class: `cell ${levelOf(value, bounds)}${complete ? "" : " incomplete"}` },
+        ...(leaves ? [dayOf(plain)] : []),
+      ),
     );
     const drawing = { days, locale, cells: this.cells, points: report.days, offset: first };
     this.element.replaceChildren(
       ...(leaves ? [monthLeaves(drawing, first, last)] : yearStrips(drawing, first, last)),
-      legend(report.days, locale),
+      legend(report.days, bounds, state.type, locale),
     );
     for (const strip of this.element.querySelectorAll(".strip-scroll")) strip.scrollLeft = locale.rtl ? -1e6 : 1e6;
     byId("panel-days").classList.toggle("wide", !leaves);
     this.reader.show({
       summary: locale.t("daysSummary", {
         figure: locale.measure(state.type),
-        from: report.days[0].label,
-        to: report.days.at(-1).label,
+        range: span(report.days, locale, "fromTo"),
       }),
       length: this.cells.length,
       steps: steps(leaves ? 1 : 7, leaves ? 7 : 1, locale.rtl),
       lines: (position) => [report.days[position].label, locale.figure(report.days[position].value, state.type)],
+      choose: (position) => choose(report.days[position].key),
       place: (position) => this.cells[position].getBoundingClientRect(),
       mark: (position) => this.mark(position),
     });
@@ -73,7 +77,7 @@ function monthLeaves({ days, locale, cells, points, offset }, first, last) {
       const row = days.week(day) - days.week(from) + 2;
       grid.append(at(cells[day - offset], days.weekday(day) + 1, row));
     }
-    return h("div", { class: "leaf" }, h("span", { class: "leaf-name" }, monthOf(points[from - offset].label)), grid);
+    return h("div", { class: "leaf" }, h("span", { class: "leaf-name" }, monthOf(points[from - offset].plain)), grid);
   });
   return h("div", { class: "leaves", "aria-hidden": "true" }, ...leaves);
 }
@@ -102,7 +106,7 @@ function strip({ days, locale, cells, points, offset }, first, last) {
     const column = days.week(day) - week + 2;
     const begins = day === first || days.month(day) !== days.month(day - 1);
     if (begins && column - named >= MONTH_NAME_WEEKS) {
-      const [name] = monthOf(points[day - offset].label).split(" ");
+      const [name] = monthOf(points[day - offset].plain).split(" ");
       grid.append(
         at(
           h("span", { class: "month" }, name),
@@ -137,18 +141,15 @@ function runs(first, last, name) {
   return found;
 }
 
-function legend(points, locale) {
-  const levels = Array.from({ length: LEVELS }, (_, level) => h("span", { class: `cell level-${level + 1}` }));
-  const below = points.some(({ value }) => value < 0n)
-    ? [h("span", { class: "cell below" }), h("span", {}, locale.t("negative"))]
-    : [];
-  return h(
-    "p",
-    { class: "levels", "aria-hidden": "true" },
-    h("span", {}, locale.t("less")),
-    h("span", { class: "cell none" }),
-    ...levels,
-    h("span", {}, locale.t("more")),
-    ...below,
+/** What each shade begins with: rounded, as on an axis. */
+function legend(points, bounds, type, locale) {
+  const pair = (shade, text) => h("span", {}, h("span", { class: `cell ${shade}` }), text);
+  const from = bounds.filter((bound) => bound !== undefined);
+  const levels = from.map((bound, level) =>
+    pair(`level-${level + 2}`, locale.t("levelFrom", { value: locale.compact(Number(bound), type) })),
   );
+  const least = from.length > 0 ? [pair("level-1", locale.t("levelAbove", { value: locale.integer(0n) }))] : [];
+  const below = points.some(({ value }) => value < 0n) ? [pair("below", locale.t("negative"))] : [];
+  const all = [...below, pair("none", locale.integer(0n)), ...least, ...levels];
+  return h("p", { class: "levels", "aria-hidden": "true" }, ...all);
 }

@@ -3,7 +3,11 @@
 import { MESSAGES } from "./messages.js";
 
 const TAGS = { en: "en-US", fa: "fa-IR" };
+const CALENDARS = { jalali: "persian", gregorian: "gregory" };
+const LONG_S = 86_400;
 const AGES = [
+  ["year", 31_556_952],
+  ["month", 2_629_746],
   ["day", 86_400],
   ["hour", 3_600],
   ["minute", 60],
@@ -29,15 +33,34 @@ export class Locale {
       minimumFractionDigits: 1,
       signDisplay: "exceptZero",
     });
+    this.shares = new Intl.NumberFormat(tag, { style: "percent", minimumFractionDigits: 1 });
     this.ages = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
-    this.times = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short", timeZone });
-    this.moments = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "medium", timeZone });
+    this.longAges = new Intl.RelativeTimeFormat(tag); // "1 year ago": last year may be yesterday
+    this.timeZone = timeZone;
+    this.useCalendar("jalali");
     this.weekdays = new Intl.DateTimeFormat(tag, { weekday: this.rtl ? "narrow" : "short", timeZone: "UTC" });
   }
 
-  /** The text `name` with `values` in its places. */
+  /** Write dates by `calendar`, as the labels of periods are. @param {"jalali" | "gregorian"} calendar */
+  useCalendar(calendar) {
+    const tag = `${TAGS[this.language]}-u-ca-${CALENDARS[calendar]}`;
+    const date = { day: "numeric", month: "long", year: "numeric" };
+    const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.timeZone };
+    this.dates = new Intl.DateTimeFormat(tag, { ...date, timeZone: "UTC" });
+    this.times = new Intl.DateTimeFormat(tag, { ...date, ...clock });
+    this.moments = new Intl.DateTimeFormat(tag, { ...date, ...clock, second: "2-digit" });
+  }
+
+  /**
+   * The text `name` with `values` in its places. `{n}` is a place; `{n:day|days}` is the first word where the value
+   * is one, else the second.
+   */
   t(name, values = {}) {
-    return this.messages[name].replace(/\{(\w+)\}/g, (_, place) => String(values[place]));
+    const one = this.integer(1n);
+    return this.messages[name].replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, place, single, several) => {
+      const value = String(values[place]);
+      return single === undefined ? value : value === one ? single : several;
+    });
   }
 
   /** @param {bigint} value */
@@ -53,6 +76,11 @@ export class Locale {
   /** @param {bigint} permille with its sign */
   percent(permille) {
     return this.percents.format(Number(permille) / 1000);
+  }
+
+  /** @param {bigint} permille without a plus sign */
+  share(permille) {
+    return this.shares.format(Number(permille) / 1000);
   }
 
   /** `text` with the digits of the language, for keys. */
@@ -93,17 +121,32 @@ export class Locale {
   distance(milliseconds, direction) {
     const seconds = milliseconds / 1000;
     const [unit, length] = AGES.find(([, one]) => seconds >= one) ?? AGES.at(-1);
-    return this.ages.format(direction * Math.floor(seconds / length), unit);
+    const ages = length > LONG_S ? this.longAges : this.ages;
+    return ages.format(direction * Math.floor(seconds / length), unit);
+  }
+
+  /** A date as the labels of days are. @param {string} date such as 2024-06-24 */
+  date(date) {
+    return this.written(this.dates, `${date}T00:00:00Z`);
   }
 
   /** @param {string} instant ISO 8601 */
   time(instant) {
-    return this.times.format(new Date(instant));
+    return this.written(this.times, instant);
   }
 
   /** To the second. @param {string} instant ISO 8601 */
   moment(instant) {
-    return this.moments.format(new Date(instant));
+    return this.written(this.moments, instant);
+  }
+
+  /** Day, month and year, and the time where `format` has it. */
+  written(format, instant) {
+    const parts = format.formatToParts(new Date(instant)).map(({ type, value }) => [type, value]);
+    const { day, month, year, hour, minute, second } = Object.fromEntries(parts);
+    const date = [day, month, year].join(" ");
+    const clock = [hour, minute, second].filter((part) => part !== undefined).join(":");
+    return clock === "" ? date : `${date}${this.t("comma")} ${clock}`;
   }
 
   /** @param {Date} date at UTC midnight */

@@ -1,31 +1,51 @@
-/** The merchants with the highest totals in the months that the range touches. */
+/** The merchants with the highest totals in the periods that are shown. */
 
 import { address, getDocument, ofOneVersion } from "./api.js";
 import { byId, h } from "./dom.js";
-import { monthOf } from "./report.js";
+import { sharePermille, span } from "./report.js";
 
-const SHOWN = 10;
+const PAGE = 50;
 
 /**
  * @param {string} version of the publication that the report is of
  * @param {(merchant: string) => void} onChoose
  */
 export async function showMerchants(report, version, state, merchant, locale, signal, onChoose) {
-  const [from, to] = report.months;
-  const first = monthOf(report.days[0].label);
-  const names = { figure: locale.measure(state.type), from: first, to: monthOf(report.days.at(-1).label) };
-  byId("merchants-note").textContent = locale.t(from === to ? "topOne" : "topNote", names);
+  const [first, last] = [report.points[0], report.points.at(-1)];
+  const names = { figure: locale.measure(state.type), range: span(report.points, locale) };
   const body = byId("merchants-body");
-  try {
-    const url = address("/api/merchants", { from, to, sort: state.type, limit: SHOWN });
-    const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
-    if (!signal.aborted) body.replaceChildren(...list(found, state.type, merchant, locale, onChoose));
-  } catch {
-    if (!signal.aborted) body.replaceChildren(h("p", { class: "muted" }, locale.t("topFailed")));
-  }
+  const show = (...children) => {
+    if (signal.aborted) return;
+    byId("merchants-note").textContent = locale.t("topNote", names);
+    body.replaceChildren(...children);
+    body.setAttribute("aria-busy", "false");
+  };
+  const question = { mode: state.mode, from: first.key, to: last.key, sort: state.type, limit: PAGE };
+  // Where one merchant is shown, the total that shares are of is not known.
+  const whole = merchant === null ? report.total : 0n;
+  const load = async (before) => {
+    body.setAttribute("aria-busy", "true");
+    const url = address("/api/merchants", { ...question, cursor: before?.next_cursor ?? null });
+    try {
+      const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
+      const all = { ...found, merchants: [...(before?.merchants ?? []), ...found.merchants] };
+      const more = all.next_cursor === null ? [] : [moreButton(locale, () => load(all))];
+      show(...list(all, state.type, merchant, whole, locale, onChoose), ...more);
+      if (before !== null) body.querySelectorAll(".bar-row")[before.merchants.length]?.focus();
+    } catch {
+      show(h("p", { class: "muted" }, locale.t("topFailed")));
+    }
+  };
+  await load(null);
 }
 
-function list({ merchants, total }, type, chosen, locale, onChoose) {
+function moreButton(locale, onMore) {
+  const button = h("button", { type: "button", class: "link" }, locale.t("topMore"));
+  button.addEventListener("click", onMore);
+  return button;
+}
+
+function list({ merchants, total }, type, chosen, whole, locale, onChoose) {
   const most = merchants.reduce((highest, one) => (one[type] > highest ? one[type] : highest), 1n);
   const rows = merchants.map((one) => {
     const bar = h("span", { class: "bar", "aria-hidden": "true" });
@@ -38,7 +58,10 @@ function list({ merchants, total }, type, chosen, locale, onChoose) {
       class: "bar-row",
       title: locale.t("chooseMerchant", { merchant: one.merchant_id }),
     };
-    const button = h("button", { ...attributes, "aria-pressed": String(one.merchant_id === chosen) }, name, value, bar);
+    const percent = whole > 0n ? locale.share(sharePermille(one[type], whole)) : "";
+    const share = h("span", { class: "bar-share" }, percent);
+    const pressed = { "aria-pressed": String(one.merchant_id === chosen) };
+    const button = h("button", { ...attributes, ...pressed }, name, share, value, bar);
     button.addEventListener("click", () => onChoose(one.merchant_id));
     return h("li", {}, button);
   });

@@ -45,14 +45,14 @@ export function hideNotice() {
 
 /**
  * Show why there are no figures, although nothing failed.
- * @param {"empty" | "noAccess"} why
+ * @param {"empty" | "noTransactions" | "noAccess"} why
  * @param {boolean} operates whether the reader may be the one who builds summaries
  */
 export function showEmpty(why, operates, locale) {
   const builds = why === "empty" && operates;
   byId("empty-title").textContent = locale.t(`${why}Title`);
   byId("empty-text").textContent = locale.t(why === "empty" && !operates ? "emptyWait" : `${why}Text`);
-  byId("empty-note").textContent = why === "empty" ? locale.t("emptyNote") : "";
+  byId("empty-note").textContent = why === "noAccess" ? "" : locale.t("emptyNote");
   byId("empty-command").hidden = !builds;
   byId("empty").hidden = false;
 }

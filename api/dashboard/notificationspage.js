@@ -80,6 +80,7 @@ export class NotificationsPage {
     this.locale = new Locale(language(), currency, timeZone);
     translate(this.locale);
     this.tools.show(this.locale, this.me);
+    if (this.me) this.locale.useCalendar(this.me.calendar);
     this.render();
   }
 
@@ -164,6 +165,10 @@ export class NotificationsPage {
     byId("list-panel").setAttribute("aria-busy", "false");
     if (error.slug === "out-of-scope") {
       this.showNoScope();
+      return;
+    }
+    if (error.slug === "not-built-yet" && this.list === null) {
+      this.show({ notifications: [], next: null }, this.state.id === null ? undefined : null);
       return;
     }
     const { afterS, startOver } = showNotice(error, this.locale, NOTICES);

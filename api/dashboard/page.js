@@ -12,7 +12,7 @@ import { RETRY_S, hideEmpty, hideNotice, showEmpty, showNotice } from "./notices
 import { DaysPanel, SeriesPanel } from "./panels.js";
 import { Days, positions } from "./periods.js";
 import { language } from "./preferences.js";
-import { makeReport } from "./report.js";
+import { makeReport, span } from "./report.js";
 import { readState, writeState } from "./state.js";
 import { showStatus } from "./statuspanel.js";
 import { Tools } from "./tools.js";
@@ -61,6 +61,7 @@ export class Page {
     this.locale = new Locale(language(), currency, timeZone);
     translate(this.locale);
     this.tools.show(this.locale, this.me);
+    if (this.me) this.locale.useCalendar(this.me.calendar);
     this.choices.translate(this.state, this.locale);
   }
 
@@ -70,7 +71,7 @@ export class Page {
     this.loading.abort();
     this.loading = new AbortController();
     const { signal } = this.loading;
-    byId("panels").setAttribute("aria-busy", "true");
+    this.mark("loading");
     try {
       const meet = (me, merchant) => this.meet(me, merchant);
       const { merchant, data } = await this.series.load(this.state, language(), signal, meet);
@@ -91,7 +92,7 @@ export class Page {
     const { me } = this;
     hideNotice();
     if (data === null || data.days.length === 0) {
-      this.showNothing(merchant === undefined ? "noAccess" : "empty");
+      this.showNothing(merchant === undefined ? "noAccess" : me.published === null ? "empty" : "noTransactions");
       return;
     }
     const days = new Days(
@@ -103,39 +104,46 @@ export class Page {
     this.state = inKeys(this.state, days, keys);
     if (positions(this.state.range, keys) === null) this.state = { ...this.state, range: { kind: "all" } };
     writeState(this.state, "replace");
-    this.report = makeReport(data, this.state, days);
+    this.report = makeReport(data, this.state, days, (label) => this.locale.t("incomplete", { label }));
     this.exported = { state: this.state, merchant };
     this.choices.show(this.state, { keys, days, report: this.report });
     hideEmpty();
     this.view("figures");
     this.lastDay = data.days.at(-1).label;
     this.showPublished();
-    await this.showFigures(days, merchant, signal);
+    await this.showFigures(days, keys, merchant, signal);
   }
 
-  async showFigures(days, merchant, signal) {
+  /** Show these days alone, with their merchants; the way back leads to what was shown. */
+  chooseDays(from, to) {
+    this.choose({ ...this.state, mode: "daily", range: { kind: "custom", from, to } });
+  }
+
+  async showFigures(days, keys, merchant, signal) {
     const { report, state, locale, me } = this;
     showCards(report, state, locale);
-    this.daysPanel.show(report, state, days, locale);
+    this.daysPanel.show(report, state, days, locale, (day) => this.chooseDays(day, day));
     byId("panel-merchants").hidden = !me.scopes.includes("summaries") && me.merchants.length < 2;
     byId("panel-status").hidden = !me.scopes.includes("operate");
-    byId("panels").setAttribute("aria-busy", "false");
+    this.mark("current");
     await Promise.all([
-      this.seriesPanel.show(report, state, locale),
+      this.seriesPanel.show(report, state, locale, (key) => {
+        const at = keys.indexOf(key);
+        const { first, last } = days.covered(state.mode, keys, { first: at, last: at });
+        this.chooseDays(days.keys[first], days.keys[last]);
+      }),
       showMerchants(report, me.published.version, state, merchant, locale, signal, (one) =>
         this.choose({ ...this.state, merchant: one }),
       ),
       showStatus(me, locale, signal),
     ]);
     if (signal.aborted) return;
-    const [from, to] = [report.points[0].label, report.points.at(-1).label];
     const named = merchant ?? locale.t("allMerchants");
     announce(
       locale.t("shown", {
         figure: locale.t(state.type),
         merchant: named,
-        from,
-        to,
+        range: span(report.points, locale, "fromTo"),
         total: locale.figure(report.total, state.type),
       }),
     );
@@ -145,6 +153,7 @@ export class Page {
     this.report = null;
     byId("published").textContent = "";
     this.choices.show(this.state, null);
+    this.mark("current");
     showEmpty(why, this.me?.scopes.includes("operate") ?? true, this.locale);
     this.view("empty");
   }
@@ -155,6 +164,26 @@ export class Page {
     byId("published").textContent = this.locale.t("publishedLine", values);
   }
 
+  /**
+   * Show whether the figures are those of what is chosen; while they are not, they and the controls are dimmed.
+   * @param {"loading" | "current" | "failed"} progress of loading what is chosen
+   */
+  mark(progress) {
+    document.body.dataset.progress = progress;
+    byId("panels").setAttribute("aria-busy", String(progress === "loading"));
+    byId("export").disabled = progress !== "current" || this.report === null;
+    const words = { loading: () => this.locale.t("loading"), current: () => "", failed: () => this.stillShown() };
+    byId("progress").textContent = words[progress]();
+  }
+
+  stillShown() {
+    if (this.report === null) return "";
+    const { points } = this.report;
+    const { state, merchant } = this.exported;
+    const values = { figure: this.locale.t(state.type), merchant: merchant ?? this.locale.t("allMerchants") };
+    return this.locale.t("stillShown", { ...values, range: span(points, this.locale) });
+  }
+
   /** @param {"loading" | "figures" | "empty" | "failed"} name what the page consists of; base.css hides the rest */
   view(name) {
     document.body.dataset.view = name;
@@ -163,7 +192,6 @@ export class Page {
   /** Say what went wrong. Figures that are shown stay: they were right when they came. */
   fail(error) {
     if (!(error instanceof ApiError)) throw error;
-    byId("panels").setAttribute("aria-busy", "false");
     if (error.slug === "not-built-yet" && this.report === null) {
       hideNotice();
       this.showNothing("empty");
@@ -175,6 +203,7 @@ export class Page {
     this.startsOver = startOver;
     if (afterS === null) this.report = null;
     this.view(this.report === null ? "failed" : "figures");
+    this.mark("failed");
     if (error.status === 401) {
       const refused = key.get() !== null;
       key.forget();
@@ -213,13 +242,19 @@ export class Page {
     try {
       await download(
         csvAddress(state, merchant, this.report.points, language()),
-        `summary-${state.mode}-${state.type}.csv`,
+        fileName(state, merchant, this.report.points),
       );
       announce(this.locale.t("exported"));
     } catch (error) {
       this.fail(error);
     }
   }
+}
+
+/** Which merchant, figure and range a file is of; without what names of files may not hold. */
+function fileName({ mode, type }, merchant, points) {
+  const parts = [merchant ?? "all-merchants", mode, type, points[0].key, "to", points.at(-1).key];
+  return `${parts.join("_").replace(/[\s\p{C}\\/:*?"<>|]+/gu, "-")}.csv`;
 }
 
 /** The state with a range of days turned into keys of its mode. */

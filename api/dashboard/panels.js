@@ -3,6 +3,7 @@
 import { DataTable } from "./datatable.js";
 import { byId, h } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
+import { span } from "./report.js";
 import { SeriesChart } from "./serieschart.js";
 
 export class SeriesPanel {
@@ -11,16 +12,18 @@ export class SeriesPanel {
     this.table = new DataTable("series");
   }
 
-  async show(report, state, locale) {
-    const { points, before } = report;
+  /** @param {(key: string) => void} choose a period, to see more of it */
+  async show(report, state, locale, choose) {
+    const { points, before, incomplete } = report;
     byId("series-title").textContent = `${locale.t(state.type)} ${locale.t(`series_${state.mode}`)}`;
     byId("series-note").textContent = span(points, locale);
     const n = locale.integer(BigInt(points.length));
     const legend = [
       ["now", locale.t("thisPeriod"), points],
       ["before", locale.t(`before_${state.mode}`, { n }), before],
+      ["incomplete", locale.t("incompleteLegend"), incomplete.length === 0 ? null : incomplete],
     ];
-    byId("series-legend").hidden = before === null;
+    byId("series-legend").hidden = before === null && incomplete.length === 0;
     byId("series-legend").replaceChildren(
       ...legend
         .filter(([, , shown]) => shown)
@@ -46,7 +49,7 @@ export class SeriesPanel {
     );
     byId("series-chart").hidden = false;
     try {
-      await this.chart.show(report, state, locale);
+      await this.chart.show(report, state, locale, choose);
     } catch {
       // Without the library the same figures still stand in the table.
       byId("series-chart").hidden = true;
@@ -62,17 +65,12 @@ export class DaysPanel {
     this.table = new DataTable("days");
   }
 
-  show(report, state, days, locale) {
+  /** @param {(key: string) => void} choose a day, to see more of it */
+  show(report, state, days, locale, choose) {
     byId("days-title").textContent = locale.t("days");
     byId("days-note").textContent = `${locale.measure(state.type)}${locale.t("comma")} ${span(report.days, locale)}`;
     const rows = report.days.map(({ label, value }) => [label, locale.integer(value)]);
     this.table.show(locale.t("days"), [locale.t("date"), locale.measure(state.type)], rows, locale);
-    this.map.show(report, state, days, locale);
+    this.map.show(report, state, days, locale, choose);
   }
-}
-
-/** First and last period in words. */
-function span(points, locale) {
-  const [from, to] = [points[0].label, points.at(-1).label];
-  return from === to ? from : locale.t("between", { from, to });
 }

@@ -10,9 +10,10 @@ import { PRESETS } from "./state.js";
 const DAY_MS = 86_400_000;
 const MONTH_LENGTH = 7; // of 1403/04 and of 2024-06
 const YEAR_LENGTH = 4;
+const GREGORIAN = /^(1[6-9]\d\d|2\d\d\d)-(\d\d)-(\d\d)$/;
 
 /** Latin digits for Persian and Arabic ones; what people type around a key goes. */
-export function plainKey(text) {
+function plainKey(text) {
   const digit = (character) => String((character.codePointAt(0) - 0x0660) % 0x90);
   return text
     .replace(/[\u0660-\u0669\u06f0-\u06f9]/g, digit)
@@ -37,6 +38,43 @@ export function positions(range, keys) {
   return first === -1 || last < first ? null : { first, last };
 }
 
+/**
+ * The key of the period of `mode` that somebody's text names: by the key itself, or by a day in the period, as a key or
+ * as a Gregorian date.
+ * @param {string[]} keys of all published periods of the mode
+ * @param {Days} days
+ * @returns {{ key: string } | { wrong: "Missing" | "Malformed" | "Impossible" | "Outside" }}
+ */
+export function readPeriod(text, mode, keys, days) {
+  const plain = plainKey(text);
+  if (plain === "") return { wrong: "Missing" };
+  if (hasForm(plain, keys[0])) return exists(plain, keys) ? { key: plain } : { wrong: "Impossible" };
+  const date = GREGORIAN.exec(plain);
+  if (!date && !hasForm(plain, days.keys[0])) return { wrong: "Malformed" };
+  if (date ? !isDate(date.slice(1).map(Number)) : !exists(plain, days.keys)) return { wrong: "Impossible" };
+  const day = date ? days.numberOf(plain) : days.keys.indexOf(plain);
+  return day in days.keys ? { key: days.touched(mode, keys, { first: day, last: day }).from } : { wrong: "Outside" };
+}
+
+const hasForm = (text, key) => new RegExp(`^${key.replace(/\d/g, "\\d")}$`).test(text);
+
+/** Whether there is a period with `key`; beyond those published, whether months, days and weeks may have such numbers. */
+function exists(key, keys) {
+  if (key >= keys[0] && key <= keys.at(-1)) return keys.includes(key);
+  const [year, ...numbers] = key.split(/[/-]/);
+  if (numbers[0].startsWith("W")) return inside(Number(numbers[0].slice(1)), 53);
+  const [month, day] = numbers.map(Number);
+  if (key.includes("-")) return isDate([Number(year), month, day ?? 1]);
+  return inside(month, 12) && (day === undefined || inside(day, month <= 6 ? 31 : 30));
+}
+
+const inside = (number, most) => number >= 1 && number <= most;
+
+function isDate([year, month, day]) {
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+}
+
 /** The published days: their keys, their dates, and how they fall into weeks and months. */
 export class Days {
   /**
@@ -54,6 +92,11 @@ export class Days {
   /** The date at UTC midnight. */
   date(day) {
     return new Date(this.start + day * DAY_MS);
+  }
+
+  /** The number of the day with this date, which may not be published. @param {string} date such as 2024-06-24 */
+  numberOf(date) {
+    return (Date.parse(`${date}T00:00:00Z`) - this.start) / DAY_MS;
   }
 
   /** 0 to 6, from Saturday in the Jalali calendar and from Monday in the Gregorian. */

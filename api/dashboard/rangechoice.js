@@ -1,7 +1,7 @@
 /** The choice of a range: presets, or two keys. */
 
 import { byId, h } from "./dom.js";
-import { plainKey, positions } from "./periods.js";
+import { positions, readPeriod } from "./periods.js";
 import { PRESETS, rangeText, readRange } from "./state.js";
 
 const PRESET_TEXT = { daily: "lastDaily", weekly: "lastWeekly", monthly: "lastMonthly" };
@@ -23,9 +23,12 @@ export class RangeChoice {
     });
   }
 
-  /** @param {string[] | null} keys of all published periods of the mode, when known */
-  show({ mode, range }, keys, locale) {
-    Object.assign(this, { mode, keys, locale });
+  /**
+   * @param {string[] | null} keys of all published periods of the mode, when known
+   * @param {import("./periods.js").Days | null} days
+   */
+  show({ mode, range }, keys, days, locale) {
+    Object.assign(this, { mode, keys, days, locale });
     const number = (n) => locale.integer(BigInt(n));
     const presets = PRESETS[mode].map((n) => [`last-${n}`, locale.t(PRESET_TEXT[mode], { n: number(n) })]);
     const others = ["year", "all", CUSTOM].map((name) => [name, locale.t(name)]);
@@ -61,29 +64,30 @@ export class RangeChoice {
 
   apply() {
     if (!this.keys) return;
-    const range = { kind: CUSTOM, from: plainKey(this.from.value), to: plainKey(this.to.value) };
-    if (this.isRight(range)) {
+    const [from, to] = [this.from, this.to].map((field) => readPeriod(field.value, this.mode, this.keys, this.days));
+    const range = { kind: CUSTOM, from: from.key, to: to.key };
+    if (from.wrong) this.refuse(from.wrong, [this.from]);
+    else if (to.wrong) this.refuse(to.wrong, [this.to]);
+    else if (range.from > range.to) this.refuse("Reversed", [this.from, this.to]);
+    else if (positions(range, this.keys) === null) this.refuse("Outside", [this.from, this.to]);
+    else {
       this.say("");
+      this.write(range.from, range.to);
       this.onChoose(range);
-    } else {
-      const [example, first, last] = [this.keys.at(-1), this.keys[0], this.keys.at(-1)].map((key) =>
-        this.locale.digits(key),
-      );
-      this.say(this.locale.t("rangeWrong", { example, first, last }));
-      this.from.focus();
     }
   }
 
-  /** All keys from the first to the last published are known; beyond those the form alone can be judged. */
-  isRight(range) {
-    const [first, last] = [this.keys[0], this.keys.at(-1)];
-    const form = new RegExp(`^${first.replace(/\d/g, "\\d")}$`);
-    const exists = (key) => form.test(key) && (key < first || key > last || this.keys.includes(key));
-    return exists(range.from) && exists(range.to) && positions(range, this.keys) !== null;
+  /** @param {"Missing" | "Malformed" | "Impossible" | "Outside" | "Reversed"} why */
+  refuse(why, fields) {
+    const [first, last] = [this.keys[0], this.keys.at(-1)].map((key) => this.locale.digits(key));
+    const date = this.locale.digits(this.days.date(this.days.keys.length - 1).toISOString().slice(0, 10));
+    const values = { first, last, date, from: this.from.value, to: this.to.value, text: fields[0].value.trim() };
+    this.say(this.locale.t(`range${why}`, values), fields);
+    fields[0].focus();
   }
 
-  say(error) {
+  say(error, fields = []) {
     this.error.textContent = error;
-    for (const field of [this.from, this.to]) field.setAttribute("aria-invalid", String(error !== ""));
+    for (const field of [this.from, this.to]) field.setAttribute("aria-invalid", String(fields.includes(field)));
   }
 }

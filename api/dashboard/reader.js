@@ -1,5 +1,6 @@
 /**
- * Reading single values of a drawing: by pointer, by touch and by arrow keys, with one tip for all drawings.
+ * Reading single values of a drawing: by pointer, by touch and by arrow keys, with one tip for all drawings. A click, a
+ * second touch and Enter choose the value.
  *
  * The drawing is a slider over its values to assistive technology, which speaks the value that is read.
  */
@@ -15,11 +16,13 @@ export class Reader {
    */
   constructor(element, find) {
     this.element = element;
+    this.find = find;
     this.tip = byId("tip");
     this.values = null;
     for (const name of ["pointermove", "pointerdown"]) {
       element.addEventListener(name, (event) => this.values && this.read(find(event)));
     }
+    element.addEventListener("click", (event) => this.onClick(event));
     element.addEventListener("pointerleave", () => this.read(-1));
     element.addEventListener("blur", () => this.read(-1));
     element.addEventListener("focus", () => {
@@ -35,11 +38,13 @@ export class Reader {
    * @param {Record<string, number>} values.steps how far each arrow key goes
    * @param {(position: number) => string[]} values.lines what the tip says of one value, its name first
    * @param {(position: number) => DOMRect} values.place where the value is drawn, in the window
+   * @param {(position: number) => void} values.choose somebody wants to see more of that value
    * @param {(position: number) => void} values.mark shows which value is read; -1 is none
    */
   show(values) {
     this.values = values;
     this.at = -1;
+    this.touched = -1;
     const attributes = { role: "slider", tabindex: "0", "aria-label": values.summary, "aria-valuemin": "0" };
     for (const [name, value] of Object.entries(attributes)) this.element.setAttribute(name, value);
     this.element.setAttribute("aria-valuemax", String(values.length - 1));
@@ -47,8 +52,21 @@ export class Reader {
     this.read(-1);
   }
 
+  /** The first touch of a value reads it. */
+  onClick(event) {
+    const position = this.values ? this.find(event) : -1;
+    const again = event.pointerType !== "touch" || position === this.touched;
+    this.touched = position;
+    if (again && position !== -1) this.values.choose(position);
+  }
+
   onKey(event) {
     if (!this.values) return;
+    if (event.key === "Enter" && this.at !== -1) {
+      event.preventDefault();
+      this.values.choose(this.at);
+      return;
+    }
     const end = this.values.length - 1;
     const start = this.at === -1 ? end : this.at;
     const jumps = { Home: -end, End: end, Escape: 0, ...this.values.steps };

@@ -2,12 +2,14 @@
 
 import { byId, h } from "./dom.js";
 import { Reader } from "./reader.js";
-import { shortLabels } from "./report.js";
+import { shortLabels, yearsOf } from "./report.js";
 
 const BAR_ROOM = 11; // a period, below which bars would be hairs; all lengths in px
 const WIDEST_STEP = 96;
 const AXIS_WIDTH = 60; // about
-const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 96 };
+const INCOMPLETE_OPACITY = 0.45;
+const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 72 };
+const LABEL_WIDTH_WITH_YEAR = 124;
 
 export class SeriesChart {
   constructor() {
@@ -21,7 +23,7 @@ export class SeriesChart {
   }
 
   /** Draw these figures; when others overtake them meanwhile, only those. */
-  async show(report, state, locale) {
+  async show(report, state, locale, choose) {
     const turn = ++this.latest;
     this.embed = await chartLibrary();
     if (turn !== this.latest || !(await this.draw({ report, state, locale }))) return;
@@ -30,6 +32,7 @@ export class SeriesChart {
       length: report.points.length,
       steps: { ArrowLeft: locale.rtl ? 1 : -1, ArrowRight: locale.rtl ? -1 : 1, ArrowUp: 1, ArrowDown: -1 },
       lines: (position) => this.lines(position),
+      choose: (position) => choose(report.points[position].key),
       place: (position) => this.place(position),
       mark: (position) => this.mark(position),
     });
@@ -143,8 +146,10 @@ function specification({ report, state, locale }, { width, height, font }) {
     i,
     now: Number(value),
     before: before ? Number(before[i].value) : null,
+    incomplete: !points[i].complete,
   }));
-  const every = Math.max(1, Math.ceil((length * LABEL_WIDTH[mode]) / width));
+  const labelWidth = yearsOf(points) > 1 ? LABEL_WIDTH_WITH_YEAR : LABEL_WIDTH[mode];
+  const every = Math.max(1, Math.ceil((length * labelWidth) / width));
   const ticks = values.map(({ i }) => i).filter((i) => (length - 1 - i) % every === 0);
   return {
     width,
@@ -176,7 +181,7 @@ function xAxis(ticks, locale) {
       labelExpr: "labels[datum.value]",
       labelAngle: 0,
       labelFlush: false,
-      labelOverlap: "greedy",
+      labelOverlap: false,
       labelPadding: 8,
       domainColor: "var(--line)",
       ticks: false,
@@ -204,7 +209,8 @@ function bars(withBefore, step) {
     cornerRadiusEnd: 2,
     width: share * Math.min(step, WIDEST_STEP),
   });
-  const layers = [{ mark: bar("var(--accent)", 0.5), encoding: { y: { field: "now" } } }];
+  const opacity = { condition: { test: "datum.incomplete", value: INCOMPLETE_OPACITY }, value: 1 };
+  const layers = [{ mark: bar("var(--accent)", 0.5), encoding: { y: { field: "now" }, opacity } }];
   if (withBefore) layers.unshift({ mark: bar("var(--before)", 0.86), encoding: { y: { field: "before" } } });
   return layers;
 }
@@ -214,6 +220,11 @@ function lines(withBefore) {
   const layers = [
     { mark: { type: "area", color: "var(--accent)", opacity: 0.12 }, encoding: { y: { field: "now" } } },
     { mark: line("var(--accent)", 2), encoding: { y: { field: "now" } } },
+    {
+      transform: [{ filter: "datum.incomplete" }],
+      mark: { type: "point", stroke: "var(--accent)", fill: "var(--surface)", size: 40, opacity: 1 },
+      encoding: { y: { field: "now" } },
+    },
   ];
   if (withBefore) layers.unshift({ mark: line("var(--before)", 1.5), encoding: { y: { field: "before" } } });
   return layers;

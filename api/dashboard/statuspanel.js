@@ -2,6 +2,10 @@
 
 import { getDocument } from "./api.js";
 import { byId, h } from "./dom.js";
+import { span } from "./report.js";
+
+/** How old the latest day may be before somebody should look: exports are often made monthly. */
+const OLD_MS = 31 * 86_400_000;
 
 const PARTS = {
   read: "transactionsRead",
@@ -19,18 +23,21 @@ export async function showStatus(me, locale, signal) {
   }
   try {
     const status = await getDocument("/api/status", signal);
-    if (!signal.aborted) body.replaceChildren(...parts(status, locale));
+    if (!signal.aborted) body.replaceChildren(...parts(status, me.published, locale));
   } catch {
     if (!signal.aborted) body.replaceChildren(h("p", { class: "muted" }, locale.t("statusFailed")));
   }
 }
 
-function parts(status, locale) {
-  const shown = [h("p", { class: `state ${status.state}` }, locale.t(`state_${status.state}`))];
+function parts(status, days, locale) {
+  const age = days?.last_day_date ? Date.now() - Date.parse(`${days.last_day_date}T00:00:00Z`) : 0;
+  const state = status.state === "ok" && age > OLD_MS ? "degraded" : status.state;
+  const shown = [h("p", { class: `state ${state}` }, locale.t(`state_${state}`))];
+  if (age > OLD_MS) shown.push(old(days, locale));
   if (status.running) shown.push(running(status.running, locale));
-  if (status.last_failure) shown.push(failure(status.last_failure, locale));
+  if (status.last_failure) shown.push(failure(status.last_failure, status.failures_in_a_row, locale));
   if (status.degraded_by.includes("missed_refreshes")) shown.push(missed(status.refreshes, locale));
-  if (status.published) shown.push(published(status.published, locale));
+  if (status.published) shown.push(published(status.published, days, locale));
   if (status.conservation) shown.push(...conservation(status.conservation, locale));
   if (status.rejects) shown.push(...rejects(status.rejects, locale));
   return shown;
@@ -45,13 +52,14 @@ function running(run, locale) {
   );
 }
 
-function failure(run, locale) {
+function failure(run, inARow, locale) {
   const values = {
     run: locale.digits(String(run.run_id)),
     ago: run.ended_at ? locale.ago(run.ended_at) : "",
     error: locale.apart(run.error ?? ""),
+    n: locale.integer(inARow),
   };
-  return h("p", { class: "small warning" }, locale.t("lastFailure", values));
+  return h("p", { class: "small warning" }, locale.t(inARow > 1n ? "lastFailures" : "lastFailure", values));
 }
 
 function missed(refreshes, locale) {
@@ -59,15 +67,19 @@ function missed(refreshes, locale) {
   return h("p", { class: "small warning" }, locale.t("missedRefreshes", values));
 }
 
-function published(one, locale) {
-  const days = locale.t("between", {
-    from: locale.digits(one.first_day_key ?? ""),
-    to: locale.digits(one.last_day_key ?? ""),
-  });
+function old({ last_day_date: date }, locale) {
+  const values = { day: locale.date(date), ago: locale.ago(`${date}T00:00:00Z`) };
+  return h("p", { class: "small warning" }, locale.t("oldData", values));
+}
+
+function published(one, days, locale) {
+  const label = (date) => ({ label: locale.date(date) });
+  const covered = days?.first_day_date ? [label(days.first_day_date), label(days.last_day_date)] : [];
   const facts = [
     [locale.t("publishedAt"), `${locale.time(one.published_at)} (${locale.ago(one.published_at)})`],
+    [locale.t("lastRead"), `${locale.time(one.as_of)} (${locale.ago(one.as_of)})`],
     [locale.t("runNumber"), locale.digits(String(one.run_id))],
-    [locale.t("daysCovered"), one.first_day_key ? days : "—"],
+    [locale.t("daysCovered"), covered.length ? span(covered, locale) : "—"],
     ...one.filters.map(({ field, value }) => [locale.t("filters"), h("bdi", { dir: "ltr" }, `${field} = ${value}`)]),
   ];
   return list(facts);

@@ -8,6 +8,7 @@ import falcon.asgi
 
 from api.http.request import Request
 from api.middleware.request_log import RequestLog
+from api.openapi.problem_pages import not_found_page
 from api.problems import Problem, ProblemKind, answer
 from core.errors import StoreError, StoreMissing
 
@@ -31,6 +32,9 @@ def add_error_handlers(
 
     async def on_problem(req: Request, resp: falcon.asgi.Response, ex: Problem, params: dict[str, Any]) -> None:
         answer(ex, req, resp)
+        if ex.kind is ProblemKind.NOT_FOUND and _is_of_a_page(req):
+            resp.content_type = falcon.MEDIA_HTML
+            resp.data = not_found_page()
 
     async def on_store_error(req: Request, resp: falcon.asgi.Response, ex: StoreError, params: dict[str, Any]) -> None:
         missing = isinstance(ex, StoreMissing)
@@ -50,7 +54,7 @@ def add_error_handlers(
             await on_defect(req, resp, ex, params)
             return
         detail = (ex.description or f"{req.method} {req.path} cannot be answered").rstrip(".") + "."
-        answer(Problem(kind, detail, headers=dict(ex.headers or {})), req, resp)
+        await on_problem(req, resp, Problem(kind, detail, headers=dict(ex.headers or {})), params)
 
     async def on_defect(req: Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, Any]) -> None:
         log.log_exception(req, ex)
@@ -60,3 +64,8 @@ def add_error_handlers(
     app.add_error_handler(falcon.HTTPError, on_http_error)
     app.add_error_handler(StoreError, on_store_error)
     app.add_error_handler(Problem, on_problem)
+
+
+def _is_of_a_page(req: Request) -> bool:
+    """Whether a browser asks for a page: no address of the API, and HTML before all else."""
+    return not req.path.startswith("/api/") and req.accept.lstrip().startswith("text/html")

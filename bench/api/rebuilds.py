@@ -24,7 +24,7 @@ PER_DAY: Final = 3
 STATES: Final = 3
 """How many sources: with more than two, a reader that is one publication late mixes nothing that looks alike."""
 
-_REBUILD_TIMEOUT_S: Final = 120
+_REBUILD_TIMEOUT_S: Final = 600
 _POLL_S: Final = 0.02
 
 

@@ -24,7 +24,7 @@ from bench.measure import BenchFailed
 
 THREADS: Final = 4
 _CONFIGURATION: Final = "api/gunicorn_conf.py"
-_START_TIMEOUT_S: Final = 30
+_START_TIMEOUT_S: Final = 120
 _STOP_TIMEOUT_S: Final = 15
 _SHOWN_OF_LOG: Final = 2000
 

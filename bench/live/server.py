@@ -23,7 +23,7 @@ from bench.mongo_urls import with_database
 _SOURCES: Final = ROOT / "tests" / "ferretdb"
 _BINARY: Final = ROOT / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S: Final = 600
-_START_TIMEOUT_S: Final = 30
+_START_TIMEOUT_S: Final = 120
 _INSERT_AT_ONCE: Final = 10_000
 
 

@@ -21,14 +21,31 @@ SummaryTuple = tuple[str, str, str | None, int, int, int, int]
 """One summary, in the order of `SUMMARY_COLUMNS`."""
 
 
-def to_columns(rows: pl.DataFrame, size: int) -> Iterator[list[list[Any]]]:
-    """The columns of batches of at most `size` summaries of `rows`, ordered by mode, merchant and key.
+Frames = Iterable[pl.DataFrame]
+"""Frames of `SUMMARY_COLUMNS` that are ordered by mode, merchant and key, each after the one before.
 
-    That is the order of every backend's index, which thus grows at its end.
+That is the order of every backend's index, which thus grows at its end.
+"""
+
+
+def ordered(rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows` by mode, merchant and key."""
+    return rows if _is_ascending(rows) else rows.sort(_ORDER)
+
+
+def to_columns(frames: Frames, size: int) -> Iterator[list[list[Any]]]:
+    """The columns of batches of at most `size` summaries of `frames`."""
+    for frame in frames:
+        for batch in frame.select(SUMMARY_COLUMNS).iter_slices(size):
+            yield [column.to_list() for column in batch.with_columns(pl.col(_INSTANTS).dt.epoch("ms"))]
+
+
+def follows(last: pl.DataFrame, frame: pl.DataFrame) -> bool:
+    """Whether each summary of `frame` comes after the one before it, and the first after `last`, which has one or none.
+
+    By mode, merchant and key.
     """
-    ordered = rows if _is_ascending(rows) else rows.sort(_ORDER)
-    for batch in ordered.select(SUMMARY_COLUMNS).iter_slices(size):
-        yield [column.to_list() for column in batch.with_columns(pl.col(_INSTANTS).dt.epoch("ms"))]
+    return _is_ascending(pl.concat([last, frame.head(1)])) and _is_ascending(frame)
 
 
 def are_distinct(rows: pl.DataFrame) -> bool:
@@ -55,7 +72,7 @@ def _is_ascending(rows: pl.DataFrame) -> bool:
 
 def to_batches(rows: pl.DataFrame, size: int) -> Iterator[Iterator[SummaryTuple]]:
     """The same summaries as tuples."""
-    return (zip(*columns, strict=True) for columns in to_columns(rows, size))
+    return (zip(*columns, strict=True) for columns in to_columns([ordered(rows)], size))
 
 
 def from_batches(batches: Iterable[Sequence[SummaryTuple]]) -> pl.DataFrame:

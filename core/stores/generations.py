@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 from core.errors import ConservationBroken, PublicationLost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
+    from core.stores.frames import Frames
     from core.stores.summaries import KeyRange, Publication
 
 SUMMARIES: Final = "summary_transaction"
@@ -52,16 +53,30 @@ def parse_generation_name(name: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def require_publishable(publication: Publication, rows: pl.DataFrame) -> None:
-    """Raise unless `rows` are as many as `publication` says and hold each mode, key and merchant once.
+def publishable(publication: Publication, rows: pl.DataFrame | Frames) -> Iterator[pl.DataFrame]:
+    """`rows` in the order of `core.stores.frames.Frames`, checked while they are taken.
 
-    :raises ConservationBroken: they are not; nothing was written.
+    :raises ConservationBroken: they hold a mode, key and merchant twice; or, once all are taken, are not as many as
+        `publication` says.
     """
-    if rows.height != publication.rows:
+    import polars as pl
+
+    from core.stores.frames import follows, ordered
+
+    if isinstance(rows, pl.DataFrame):
+        _require_distinct(rows)
+        rows = [ordered(rows)]
+    handed_over, last = 0, None
+    for frame in rows:
+        if not follows(frame.clear() if last is None else last, frame):
+            raise ConservationBroken("summaries were handed over in another order than that of the store", _DEFECT)
+        handed_over += frame.height
+        last = frame.tail(1) if frame.height else last
+        yield frame
+    if handed_over != publication.rows:
         raise ConservationBroken(
-            f"{publication.rows} summaries were to be published, but {rows.height} were handed over", _DEFECT
+            f"{publication.rows} summaries were to be published, but {handed_over} were handed over", _DEFECT
         )
-    _require_distinct(rows)
 
 
 def require_amendable(rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:

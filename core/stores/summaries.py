@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from core.stores.frames import SummaryTuple
+    from core.stores.frames import Frames, SummaryTuple
 
 Measure = Literal["amount", "count"]
 """What a series shows: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
@@ -244,16 +244,18 @@ class SummaryStore(Protocol):
         """
 
     def publish(
-        self, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+        self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
         """Replace everything that is published with `rows`, atomically.
 
         :param publication: its `generation` must be one more than the one in force (1 for the first).
         :param rows: a frame of `SUMMARY_COLUMNS` with ``publication.rows`` rows: all modes, single merchants and the
-            overall rows.
+            overall rows. Or frames that are ordered (`core.stores.frames.Frames`), of which one is held at a time;
+            what making them raises leaves the state before published.
         :param progress: called now and then with how many of the rows have been written.
         :raises PublicationLost: another run published that generation first; nothing of this one is visible.
-        :raises ConservationBroken: `rows` are not as many as announced, or hold a mode, key and merchant twice.
+        :raises ConservationBroken: `rows` are not as many as announced, hold a mode, key and merchant twice, or are
+            frames that are not ordered.
         :raises StoreUnavailable: the store could not be written; the state before is still published. Only when the
             connection to a server broke at the very moment of publishing, the sentence says that it is not known.
         """

@@ -21,16 +21,10 @@ def merge(partials: list[pl.DataFrame]) -> pl.DataFrame:
     """One row for each merchant and day of `partials`.
 
     :param partials: frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`.
-    :returns: the same columns with ``merchant_id`` as String, no pair twice; sums are Int128 and cannot wrap.
+    :returns: the same columns, no pair twice; sums are Int128 and cannot wrap.
     """
-    return (
-        pl.concat(partials)
-        .lazy()
-        .group_by("merchant_id", "day")
-        .agg(pl.col("amount").sum(), pl.col("count").sum())
-        .with_columns(pl.col("merchant_id").cast(pl.String))
-        .collect()
-    )
+    sums = pl.concat(partials).lazy().group_by("merchant_id", "day").agg(pl.col("amount").sum(), pl.col("count").sum())
+    return sums.collect()
 
 
 def mixed_type_merchants(kinds: list[pl.DataFrame]) -> list[str]:
@@ -55,22 +49,64 @@ def summarise(
     :returns: a frame of `core.stores.summaries.SUMMARY_COLUMNS`, ordered by mode, merchant (overall first), key.
     :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
     """
-    periods = period_table(calendar, local_days, daily["day"].unique().sort().to_numpy())
-    dated = daily.lazy().join(periods.lazy(), on="day", how="inner", validate="m:1")
-    totals = [pl.col("amount").sum(), pl.col("count").sum()]
+    periods = periods_of(daily, calendar, local_days)
+    daily = daily.sort("merchant_id", "day")
     frames: list[pl.DataFrame] = []
     for mode in sorted(Mode):
-        period = [
-            pl.col(f"{mode}_key").alias("key"),
-            pl.col(f"{mode}_start").alias("period_start"),
-            pl.col(f"{mode}_end").alias("period_end"),
-        ]
-        some = dated if wanted is None else dated.filter(pl.col(f"{mode}_key").is_in(list(wanted[mode])))
-        by_merchant = some.group_by("merchant_id", *period).agg(totals).sort("merchant_id", "key").collect()
-        overall = by_merchant.group_by("key", "period_start", "period_end").agg(totals).sort("key")
-        for part in (overall.with_columns(pl.lit(None, pl.String).alias("merchant_id")), by_merchant):
-            frames.append(_in_int64(part.with_columns(pl.lit(str(mode)).alias("mode"))).select(SUMMARY_COLUMNS))
+        some = periods if wanted is None else periods.filter(pl.col(f"{mode}_key").is_in(list(wanted[mode])))
+        by_merchant = _sums_by_merchant(mode, daily, some)
+        overall = by_merchant.group_by("period").agg(_totals()).with_columns(merchant_id=pl.lit(None, pl.String))
+        frames += [_named(mode, sums, some) for sums in (overall.sort("period"), by_merchant)]
     return pl.concat(frames)
+
+
+def periods_of(daily: pl.DataFrame, calendar: Calendar, local_days: LocalDays) -> pl.DataFrame:
+    """The periods of the days of `daily`, see `core.calendar.period_table`."""
+    return period_table(calendar, local_days, daily["day"].unique().sort().to_numpy())
+
+
+def summarise_merchants(mode: Mode, daily: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """The summaries of `mode` of each merchant; see `summarise`.
+
+    :param daily: ordered by the text of the merchant, then day.
+    :param periods: see `periods_of`.
+    """
+    return _named(mode, _sums_by_merchant(mode, daily, periods), periods)
+
+
+def summarise_overall(mode: Mode, days: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """The summaries of `mode` of all merchants together; see `summarise`.
+
+    :param days: frame of ``day``, ``amount`` (Int128) and ``count``, one row a day, ascending.
+    """
+    return summarise_merchants(mode, days.with_columns(merchant_id=pl.lit(None, pl.String)), periods)
+
+
+def _totals() -> tuple[pl.Expr, pl.Expr]:
+    return pl.col("amount").sum(), pl.col("count").sum()
+
+
+def _sums_by_merchant(mode: Mode, daily: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """The sums of each merchant and period of `mode`, ordered by these; a period is the number of its first row."""
+    numbers = periods.select("day", pl.col(f"{mode}_key").rank("min").cast(pl.UInt32).alias("period"))
+    dated = daily.join(numbers, on="day", how="inner", validate="m:1", maintain_order="left")
+    if mode is not Mode.DAILY:
+        dated = dated.group_by("merchant_id", "period", maintain_order=True).agg(_totals())
+    return dated.select("merchant_id", "period", "amount", "count")
+
+
+def _named(mode: Mode, sums: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """The summaries of `sums`, as `_sums_by_merchant` gives them."""
+    table = periods.select(
+        pl.col(f"{mode}_key").rank("min").cast(pl.UInt32).alias("period"),
+        pl.col(f"{mode}_key").alias("key"),
+        pl.col(f"{mode}_start").alias("period_start"),
+        pl.col(f"{mode}_end").alias("period_end"),
+    ).unique("period")
+    rows = sums.join(table, on="period", maintain_order="left").with_columns(
+        pl.col("merchant_id").cast(pl.String), pl.lit(str(mode)).alias("mode")
+    )
+    return _in_int64(rows).select(SUMMARY_COLUMNS)
 
 
 def _whose(row: dict[str, Any]) -> str:
@@ -104,15 +140,16 @@ def require_conservation(rows: pl.DataFrame, daily: pl.DataFrame) -> tuple[int, 
     return int(daily["amount"].cast(pl.Int128).sum()), int(daily["count"].sum())
 
 
-def require_same_totals(mode: Mode, rows: pl.DataFrame, daily: pl.DataFrame) -> None:
+def require_same_totals(mode: Mode, rows: pl.DataFrame, daily: pl.DataFrame, *, with_overall: bool = True) -> None:
     """Raise unless the summaries of `mode` among `rows` add up to `daily`, for each merchant and for all together.
 
+    :param with_overall: whether those of all together are among `rows`.
     :raises ConservationBroken: names a merchant and the numbers that differ.
     """
     wide = [pl.col("amount").cast(pl.Int128).sum(), pl.col("count").sum()]
-    base = daily.group_by("merchant_id").agg(wide)
+    base = daily.group_by("merchant_id").agg(wide).with_columns(pl.col("merchant_id").cast(pl.String))
     overall = base.select(pl.lit(None, pl.String).alias("merchant_id"), *wide)
-    expected = pl.concat([base, overall]) if len(base) else base
+    expected = pl.concat([base, overall]) if len(base) and with_overall else base
     found = rows.filter(pl.col("mode") == str(mode)).group_by("merchant_id").agg(wide)
     both = expected.join(found, on="merchant_id", how="full", suffix="_found", nulls_equal=True, coalesce=True)
     wrong = both.filter(

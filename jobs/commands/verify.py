@@ -43,6 +43,7 @@ class Options:
     limit: int
     store: str | None
     as_json: bool
+    cluster: str | None = None
 
 
 def run(options: Options) -> None:
@@ -68,6 +69,7 @@ def run(options: Options) -> None:
                 loss_limits=loss_limits(settings, options.allow_shrink),
                 live=reading.live(settings),
                 remote=remote_options(settings),
+                cluster=options.cluster,
                 command=_command(reading, options),
             )
             job = Verify(

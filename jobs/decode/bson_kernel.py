@@ -227,7 +227,7 @@ def _walk(data: Bytes, start: Int, end: Int, plan: Plan, walk: Walk, learning: B
     for slot in range(walk.type.size):
         walk.type[slot] = 0
     depth = 0
-    node: Int = 0
+    node: Int = np.int64(0)
     stop: Int = end - 1
     at = start + 4
     while True:
@@ -315,7 +315,7 @@ def _matches(data: Bytes, start: Int, length: Int, i: Int, templates: Templates)
     return difference == np.uint64(0)
 
 
-@outlined
+@helper
 def _learn(data: Bytes, start: Int, length: Int, i: Int, walk: Walk, templates: Templates) -> None:
     templates.length[i] = length
     for word in range((length + 7) >> 3):
@@ -327,17 +327,9 @@ def _learn(data: Bytes, start: Int, length: Int, i: Int, walk: Walk, templates: 
         templates.at[i, slot] = walk.at[slot] - start
 
 
-@helper
-def _read_slots(
-    data: Bytes, start: Int, length: Int, plan: Plan, walk: Walk, templates: Templates, slots: Slots
-) -> Int:
-    """Fill the slots of a document, by a template where one fits: 0, or the position of what is malformed."""
-    i = length & (_TEMPLATES - 1)
-    if templates.length[i] == length and _matches(data, start, length, i, templates):
-        templates.tally[0] += 1
-        for slot in range(walk.type.size):
-            _fill_slot(data, np.int64(templates.type[i, slot]), start + templates.at[i, slot], slot, slots)
-        return 0
+@outlined
+def _walk_and_learn(data: Bytes, start: Int, length: Int, i: Int, plan: Plan, walk: Walk, templates: Templates) -> Int:
+    """Walk over a document that no template fits: 0, or the position of what is malformed."""
     learning = length <= TEMPLATE_BYTES and templates.tally[1] <= 2 * templates.tally[0] + 64
     if learning:
         for k in range(length + 8):
@@ -348,8 +340,25 @@ def _read_slots(
     templates.tally[1] += 1
     if learning:
         _learn(data, start, length, i, walk, templates)
+    return 0
+
+
+@helper
+def _read_slots(
+    data: Bytes, start: Int, length: Int, plan: Plan, walk: Walk, templates: Templates, slots: Slots
+) -> Int:
+    """Fill the slots of a document, by a template where one fits: 0, or the position of what is malformed."""
+    i = length & (_TEMPLATES - 1)
+    types, positions, first = templates.type[i], templates.at[i], start
+    if templates.length[i] == length and _matches(data, start, length, i, templates):
+        templates.tally[0] += 1
+    else:
+        trouble = _walk_and_learn(data, start, length, i, plan, walk, templates)
+        if trouble != 0:
+            return trouble
+        types, positions, first = walk.type, walk.at, np.int64(0)
     for slot in range(walk.type.size):
-        _fill_slot(data, np.int64(walk.type[slot]), walk.at[slot], slot, slots)
+        _fill_slot(data, np.int64(types[slot]), first + positions[slot], slot, slots)
     return 0
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from jobs.decode import slots as kinds
-from jobs.decode.batch import Reject
-from jobs.decode.decoder import CompiledDecoder
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
+from jobs.decode.batch import Batch, Reject
+from jobs.decode.decoder import CompiledDecoder, batch_of
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel
 from jobs.decode.json_values import set_double, set_integer
-from jobs.decode.judge import Rules, judge
-from jobs.decode.merchants import MerchantState
-from jobs.decode.numbers import instant_of_text, integer_of_decimal128, object_id_of_hex
-from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full
+from jobs.decode.judge import Rules, intern_merchant, judge, reason_of_merchant
+from jobs.decode.merchants import FULL, NOT_TEXT, MerchantState
+from jobs.decode.numbers import instant_of_similar_text, integer_of_decimal128, object_id_of_hex
+from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full, whole_outputs
 from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots
 
@@ -39,6 +40,9 @@ class TableChunk:
     document: Callable[[int], Any]
 
 
+NO_TEXT: Final = np.frombuffer(bytes(PADDING), np.uint8)
+"""The text of columns without strings."""
+_UNUSED: Final = -3
 _OBJECT_ID_OPEN = np.frombuffer(b"ObjectId(", np.uint8)
 _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
@@ -54,15 +58,61 @@ def _is(text: Bytes, start: Int, end: Int, word: Bytes) -> Bool:
     return True
 
 
+@helper
+def read_text_time(text: Bytes, slot: Int, slots: Slots, minute: Int64s) -> None:
+    """Turn a string slot into an instant; an empty text is a missing value.
+
+    :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
+    """
+    start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
+    instant, valid = instant_of_similar_text(text, start, end, minute)
+    slots.number[slot] = instant
+    slots.kind[slot] = kinds.DATE if valid else kinds.MISSING if end == start else kinds.UNREADABLE
+
+
+@helper
+def read_text_amount(text: Bytes, slot: Int, slots: Slots, decimal: Bool) -> None:
+    """Turn a string slot into a number; see `read_text_amounts`."""
+    start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
+    if start == end:
+        slots.kind[slot] = kinds.MISSING
+    elif _is(text, start, end, _TRUE) or _is(text, start, end, _FALSE):
+        slots.kind[slot] = kinds.BOOLEAN
+    else:
+        integer = True
+        for at in range(start, end):
+            c = text[at]
+            integer = integer and (0x30 <= c <= 0x39 or (at == start and (c == 0x2D or c == 0x2B)))
+        if decimal or integer:
+            set_integer(text, start, end, slot, slots)
+        else:
+            set_double(text, start, end, slot, slots)
+        if slots.kind[slot] == kinds.UNREADABLE:
+            slots.kind[slot] = kinds.STRING
+
+
+@helper
+def read_text_id(text: Bytes, slot: Int, slots: Slots, words: Uint64s) -> None:
+    """Turn a string slot that reads ``ObjectId(…)`` into an id; an empty text is a missing value.
+
+    :param words: room for the two words of an ObjectId.
+    """
+    start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
+    if start == end:
+        slots.kind[slot] = kinds.MISSING
+    elif end - start == 34 and _is(text, start, start + 9, _OBJECT_ID_OPEN) and text[end - 1] == 0x29:
+        if object_id_of_hex(text, start + 9, end - 1, words):
+            slots.kind[slot] = kinds.OBJECT_ID
+            slots.number[slot] = np.int64(words[0])
+            slots.extra[slot] = np.int64(words[1])
+
+
 @kernel
-def read_text_times(text: Bytes, column: Slots) -> None:
-    """Turn string slots into instants, in place; an empty text is a missing value."""
+def read_text_times(text: Bytes, column: Slots, minute: Int64s) -> None:
+    """Turn string slots into instants, in place; see `read_text_time`."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
-            start, end = column.start[row], column.start[row] + column.length[row]
-            instant, valid = instant_of_text(text, start, end)
-            column.number[row] = instant
-            column.kind[row] = kinds.DATE if valid else kinds.MISSING if end == start else kinds.UNREADABLE
+            read_text_time(text, row, column, minute)
 
 
 @kernel
@@ -72,25 +122,8 @@ def read_text_amounts(text: Bytes, column: Slots, decimal: Bool) -> None:
     :param decimal: all are decimals; else digits are an integer, and a point or an exponent makes a double.
     """
     for row in range(column.kind.size):
-        if column.kind[row] != kinds.STRING:
-            continue
-        start, end = column.start[row], column.start[row] + column.length[row]
-        if start == end:
-            column.kind[row] = kinds.MISSING
-            continue
-        if _is(text, start, end, _TRUE) or _is(text, start, end, _FALSE):
-            column.kind[row] = kinds.BOOLEAN
-            continue
-        integer = True
-        for at in range(start, end):
-            c = text[at]
-            integer = integer and (0x30 <= c <= 0x39 or (at == start and (c == 0x2D or c == 0x2B)))
-        if decimal or integer:
-            set_integer(text, start, end, row, column)
-        else:
-            set_double(text, start, end, row, column)
-        if column.kind[row] == kinds.UNREADABLE:
-            column.kind[row] = kinds.STRING
+        if column.kind[row] == kinds.STRING:
+            read_text_amount(text, row, column, decimal)
 
 
 @kernel
@@ -103,18 +136,10 @@ def read_decimal128s(words: Uint64s, column: Slots) -> None:
 
 @kernel
 def read_text_ids(text: Bytes, column: Slots, words: Uint64s) -> None:
-    """Turn string slots that read ``ObjectId(…)`` into ids, in place; an empty text is a missing value."""
+    """Turn string slots into ids, in place; see `read_text_id`."""
     for row in range(column.kind.size):
-        if column.kind[row] != kinds.STRING:
-            continue
-        start, end = column.start[row], column.start[row] + column.length[row]
-        if start == end:
-            column.kind[row] = kinds.MISSING
-        elif end - start == 34 and _is(text, start, start + 9, _OBJECT_ID_OPEN) and text[end - 1] == 0x29:
-            if object_id_of_hex(text, start + 9, end - 1, words):
-                column.kind[row] = kinds.OBJECT_ID
-                column.number[row] = np.int64(words[0])
-                column.extra[row] = np.int64(words[1])
+        if column.kind[row] == kinds.STRING:
+            read_text_id(text, row, column, words)
 
 
 @kernel
@@ -148,6 +173,23 @@ def decode_rows(
     return DONE, table.kind.shape[0]
 
 
+@kernel
+def intern_values(text: Bytes, values: Slots, first: Int, merchants: MerchantState, codes: Int32s) -> Int:
+    """Intern the values from `first` on whose code is 0: where it stopped, as the merchant table must grow.
+
+    :param codes: out, the code of each, `NOT_TEXT` for what is no merchant; others are left as they are.
+    """
+    for value in range(first, codes.size):
+        if codes[value] == 0:
+            code = np.int64(NOT_TEXT)
+            if reason_of_merchant(values, value) == 0:
+                code = intern_merchant(values, value, text, text, merchants)
+            if code == FULL:
+                return value
+            codes[value] = code
+    return codes.size
+
+
 class TableDecoder(CompiledDecoder[TableChunk]):
     """Decodes chunks of tables."""
 
@@ -173,6 +215,33 @@ class TableDecoder(CompiledDecoder[TableChunk]):
             outputs,
         )
         return status, at
+
+    def counts_all(self, instants: Int64s) -> bool:
+        """Whether every one of the `instants`, of which there is at least one, can be named and is wanted."""
+        named_first, named_end, wanted_first, wanted_end = self._rules.bounds
+        first, last = instants.min(), instants.max()
+        return bool(first >= max(named_first, wanted_first) and last < min(named_end, wanted_end))
+
+    def codes_of(self, indices: npt.NDArray[np.integer[Any]], values: Slots, text: Bytes) -> Int32s | None:
+        """The merchant codes of rows that have a value each, or None where one of these is no merchant.
+
+        :param indices: the value of each row, in `values`, some of which may be of no row.
+        :param text: see `TableChunk`.
+        """
+        codes = np.full(values.kind.size, _UNUSED, np.int32)
+        codes[indices] = 0
+        at = 0
+        while (at := intern_values(text, values, at, self.merchants.state, codes)) < codes.size:
+            self.merchants.grow()
+        return None if (codes == NOT_TEXT).any() else codes[indices]
+
+    def whole_batch(self, codes: Int32s, amounts: Int64s, instants: Int64s) -> Batch:
+        """The batch of rows that all count."""
+        return batch_of(whole_outputs(codes, amounts, instants), self.merchants, self._no_reject)
+
+    @staticmethod
+    def _no_reject(row: Int64s) -> Reject:
+        raise AssertionError(f"every row counts, yet {row} is rejected")
 
     def _reject(self, chunk: TableChunk, row: Int64s) -> Reject:
         verdict, number = int(row[0]), int(row[1])

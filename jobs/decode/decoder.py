@@ -40,7 +40,7 @@ def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
     return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(values)])
 
 
-def _batch(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
+def batch_of(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
     """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
     read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.tally[:LEADING])
     codes = _arrow(pa.int32(), outputs.codes, counted)
@@ -101,7 +101,7 @@ class CompiledDecoder(ABC, Generic[C]):
                 status, at = self._run(chunk, at, end, outputs)
             if status == DAMAGED:
                 self._raise_damage(chunk, at)
-            yield _batch(outputs, self.merchants, lambda row: self._reject(chunk, row))
+            yield batch_of(outputs, self.merchants, lambda row: self._reject(chunk, row))
             if status == DONE:
                 return
 

@@ -62,6 +62,8 @@ def _is_whole_ms(instant: pa.TimestampScalar) -> bool:
 
 
 def _bson_value(value: pa.Scalar) -> Any:
+    if isinstance(value, pa.DictionaryScalar):
+        value = value.value
     try:
         plain = value.as_py()
         if pa.types.is_timestamp(value.type) and not _is_whole_ms(value):

@@ -78,7 +78,10 @@ def kernel(function: F) -> F:
 
 
 def helper(function: F) -> F:
-    """Compile `function` into the kernels that call it: a call would have to hand over seven words for each array."""
+    """Compile `function` into the kernels that call it: a call would have to hand over seven words for each array.
+
+    Give it ``np.int64(1)`` and not ``1`` where other callers give it variables: it is compiled for each constant.
+    """
     compiled: F = numba.njit(forceinline=True, **_INNER)(function)
     return compiled
 

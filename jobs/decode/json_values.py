@@ -185,7 +185,7 @@ def _find_extended(
             at = after_colon(data, after, end, one_line)
             if at < 0 or at >= end:
                 return failed(end), True
-        after = _find_text(data, at, end, READ_DATE_NUMBER, slot, found)
+        after = _find_text(data, at, end, np.int64(READ_DATE_NUMBER), slot, found)
         if inner and after >= 0:
             after = _close(data, after, end, one_line)
     else:

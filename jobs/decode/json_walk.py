@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, helper
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, helper, outlined
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
     COMMA,
@@ -63,7 +63,7 @@ def _find_name(data: Bytes, at: Int, end: Int, node: Int, plan: Plan, scratch: B
     return edge, after, True
 
 
-@helper
+@outlined
 def walk_json(
     data: Bytes, at: Int, end: Int, one_line: Bool, plan: Plan, room: Room, scratch: Bytes, found: Found
 ) -> tuple[Int, Bool]:

@@ -148,7 +148,7 @@ def _reason_by_kind(kind: Int) -> Int:
 
 
 @helper
-def _judge_merchant(slots: Slots, slot: Int) -> Int:
+def reason_of_merchant(slots: Slots, slot: Int) -> Int:
     """0, or the reason why the slot holds no merchant; whether a string is UTF-8 is left to the merchant table."""
     kind = slots.kind[slot]
     if kind == kinds.OBJECT_ID or kind == kinds.INTEGER:
@@ -159,7 +159,8 @@ def _judge_merchant(slots: Slots, slot: Int) -> Int:
 
 
 @helper
-def _intern(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, merchants: MerchantState) -> Int:
+def intern_merchant(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, merchants: MerchantState) -> Int:
+    """The code of the merchant in the slot, or `FULL`, or `NOT_TEXT`."""
     kind = slots.kind[slot]
     if kind == kinds.OBJECT_ID:
         return intern_object_id(merchants, np.uint64(slots.number[slot]), np.uint64(slots.extra[slot]))
@@ -190,10 +191,10 @@ def judge(
     if instant < rules.bounds[2] or instant >= rules.bounds[3]:
         return why.OUT_OF_RANGE, 0, 0, 0
     merchant = rules.roles[1]
-    reason = _judge_merchant(slots, merchant)
+    reason = reason_of_merchant(slots, merchant)
     if reason != 0:
         return why.FIELD_MERCHANT * why.VERDICT_BASE + reason, 0, 0, 0
-    code = _intern(slots, merchant, data, scratch, merchants)
+    code = intern_merchant(slots, merchant, data, scratch, merchants)
     if code == FULL:
         return why.NO_ROOM, 0, 0, 0
     if code == NOT_TEXT:

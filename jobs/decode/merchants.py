@@ -146,10 +146,10 @@ def _find(
 def intern_object_id(state: MerchantState, first: np.uint64, second: np.uint64) -> Int:
     """The code of an ObjectId of 12 bytes (8 in `first`, 4 in `second`, little-endian), or `FULL`."""
     hash_ = _mix(_mix(state.seed[0], first), second)
-    code, bucket = _find(state, hash_, KIND_OBJECT_ID, first, second)
+    code, bucket = _find(state, hash_, np.int64(KIND_OBJECT_ID), first, second)
     if code != _EMPTY:
         return code
-    if not _has_room(state, 24):
+    if not _has_room(state, np.int64(24)):
         return FULL
     at = np.int64(state.offsets[state.size[0]])
     for i in range(12):
@@ -158,7 +158,7 @@ def intern_object_id(state: MerchantState, first: np.uint64, second: np.uint64) 
         for nibble in (byte >> 4, byte & 15):
             state.text[at] = nibble + (0x30 if nibble < 10 else 0x57)
             at += 1
-    return _append(state, bucket, KIND_OBJECT_ID, first, second, 24)
+    return _append(state, bucket, np.int64(KIND_OBJECT_ID), first, second, np.int64(24))
 
 
 @outlined
@@ -166,10 +166,10 @@ def intern_integer(state: MerchantState, value: Int) -> Int:
     """The code of an integer, or `FULL`."""
     first = np.uint64(value)
     hash_ = _mix(_mix(state.seed[0], first), np.uint64(KIND_INTEGER))
-    code, bucket = _find(state, hash_, KIND_INTEGER, first, np.uint64(0))
+    code, bucket = _find(state, hash_, np.int64(KIND_INTEGER), first, np.uint64(0))
     if code != _EMPTY:
         return code
-    if not _has_room(state, _LONGEST_NUMERAL):
+    if not _has_room(state, np.int64(_LONGEST_NUMERAL)):
         return FULL
     start = np.int64(state.offsets[state.size[0]])
     magnitude = np.uint64(value) if value >= 0 else np.uint64(0) - np.uint64(value)
@@ -189,7 +189,7 @@ def intern_integer(state: MerchantState, value: Int) -> Int:
         rest //= np.uint64(10)
         if rest == np.uint64(0):
             break
-    return _append(state, bucket, KIND_INTEGER, first, np.uint64(0), length)
+    return _append(state, bucket, np.int64(KIND_INTEGER), first, np.uint64(0), length)
 
 
 @outlined
@@ -219,7 +219,7 @@ def intern_string(state: MerchantState, data: Bytes, start: Int, length: Int) ->
     at = np.int64(state.offsets[state.size[0]])
     for i in range(length):
         state.text[at + i] = data[start + i]
-    return _append(state, bucket, KIND_STRING, hash_, np.uint64(length), length)
+    return _append(state, bucket, np.int64(KIND_STRING), hash_, np.uint64(length), length)
 
 
 @kernel

@@ -17,13 +17,25 @@ import pyarrow.csv as pacsv
 
 from core.errors import SourceDamaged, SourceError, WrongRow
 from jobs.decode import slots as kinds
-from jobs.decode.batch import Batch, Chunk
+from jobs.decode.batch import Batch, Chunk, Reject
 from jobs.decode.columns import TableChunk, TableDecoder, read_text_amounts, read_text_ids, read_text_times
-from jobs.decode.csv_kernel import EVERY_ROW, end_of_rows
+from jobs.decode.csv_kernel import (
+    AS_AMOUNT,
+    AS_ID,
+    AS_TIME,
+    EVERY_ROW,
+    decode_plain_rows,
+    end_of_plain_rows,
+    end_of_rows,
+)
+from jobs.decode.decoder import CompiledDecoder
 from jobs.decode.documents import row_document
-from jobs.decode.jit import PADDING, Bytes
+from jobs.decode.jit import PADDING, Bytes, Int64s
 from jobs.decode.judge import Window
-from jobs.decode.plan import Fields
+from jobs.decode.merchants import MerchantTable
+from jobs.decode.outputs import Outputs
+from jobs.decode.plan import NO_SLOT, Fields
+from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots, new_slots
 from jobs.sources.chunks import CHUNK_BYTES, MAX_TEXT_BYTES, Buffer, Stream, WholeDocuments
 from jobs.sources.streams import ByteStream
@@ -70,6 +82,9 @@ class CsvChunks(WholeDocuments):
         super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES, stop, guess=guess)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
+        plain_end = end_of_plain_rows(data, 0, used)
+        if plain_end >= 0 and (plain_end == used or not at_end):
+            return int(plain_end)
         # A carriage return may be half of a line's end.
         known = used if at_end or not used or data[used - 1] != _RETURN else used - 1
         end, _, quoted = end_of_rows(data, 0, known, EVERY_ROW)
@@ -116,6 +131,60 @@ def read_header(stream: ByteStream, fields: Fields) -> tuple[str, ...]:
     return names
 
 
+class _PlainDecoder(CompiledDecoder[Chunk]):
+    """Decodes chunks of plain rows; see `jobs.decode.csv_kernel`.
+
+    :param merchants: the table of the decoder that uses this one.
+    """
+
+    def __init__(self, fields: Fields, window: Window, names: Sequence[str], merchants: MerchantTable) -> None:
+        super().__init__(fields, window)
+        self.merchants = merchants
+        self._names = names
+        slots = {path: slot for slot, path in enumerate(self._paths)}
+        readers = {fields.amount: AS_AMOUNT, fields.time: AS_TIME}
+        self._slot_of_column = np.array([slots.get(name, NO_SLOT) for name in names], np.int64)
+        self._readers = np.array([readers.get(path, AS_ID) for path in self._paths], np.uint8)
+        self._words = np.zeros(2, np.uint64)
+        self._minute = np.zeros(3, np.int64)
+        self._rows_before = np.zeros(1, np.int64)
+        self._rows: _Rows | None = None
+
+    def batches(self, chunk: Chunk) -> Iterator[Batch]:
+        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
+        self._rows_before[0], self._rows = 0, None
+        yield from super().batches(chunk)
+
+    def _extent(self, chunk: Chunk) -> tuple[int, int]:
+        return chunk.start, chunk.end
+
+    def _run(self, chunk: Chunk, at: int, end: int, outputs: Outputs) -> tuple[int, int]:
+        status, at = decode_plain_rows(
+            chunk.data,
+            at,
+            end,
+            self._slot_of_column,
+            self._readers,
+            self._rules,
+            self._words,
+            self._minute,
+            self._rows_before,
+            self._slots,
+            self.merchants.state,
+            outputs,
+        )
+        return status, at
+
+    def _reject(self, chunk: Chunk, row: Int64s) -> Reject:
+        verdict, number = int(row[0]), int(row[1])
+        rows = self._rows = self._rows or _Rows(chunk, self._names)
+        return Reject(chunk.source, 1 + number, "row", *describe(verdict), lambda: rows.document(number))
+
+    def _raise_damage(self, chunk: Chunk, at: int) -> None:
+        _Rows(chunk, self._names).columns([0])  # raises with the number of the row
+        raise SourceDamaged(chunk.source, chunk.position + at, "this row has more or fewer fields than the header")
+
+
 class CsvDecoder(TableDecoder):
     """Decodes chunks of whole rows. Rows are numbered from 1 in each chunk.
 
@@ -127,18 +196,23 @@ class CsvDecoder(TableDecoder):
         self._fields = fields
         self._names = names
         self._words = np.zeros(2, np.uint64)
+        self._minute = np.zeros(3, np.int64)
+        self._plain = _PlainDecoder(fields, window, names, self.merchants)
 
     def batches(self, chunk: Chunk) -> Iterator[Batch]:  # type: ignore[override]
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`.
 
         :raises SourceDamaged: a row has more or fewer fields than the header.
         """
+        if end_of_plain_rows(chunk.data, chunk.start, chunk.end) == chunk.end:
+            yield from self._plain.batches(chunk)
+            return
         rows = _Rows(chunk, self._names)
         paths = self._fields.paths()
         columns, text = text_slots(rows.columns([self._names.index(path) for path in paths]))
         for path, column in zip(paths, columns, strict=True):
             if path == self._fields.time:
-                read_text_times(text, column)
+                read_text_times(text, column, self._minute)
             elif path == self._fields.amount:
                 read_text_amounts(text, column, False)
             else:

@@ -98,7 +98,7 @@ class FilePartition(Partition):
         from jobs.sources.parquet_file import ParquetChunks, ParquetDecoder, ParquetTable, RowGroups
 
         stream = self.stored.stream(self.compressed) if self.is_copied else None
-        table = ParquetTable(self.stored, stream)
+        table = ParquetTable(self.stored, stream, reading.fields.merchant)
         try:
             table.require(reading.fields)
             end = table.parquet.metadata.num_row_groups if self.end is None else self.end

@@ -6,6 +6,8 @@ of 16 bytes a BSON decimal, as PyMongoArrow writes them. A dotted path leads int
 
 No value is converted before it is classified, unless nothing can be lost: the old INT96 timestamps, which Arrow would
 read as nanoseconds and let wrap, are read as milliseconds.
+
+Rows that all count are added as whole columns; where one of a batch may not count, each is classified on its own.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, Final, NamedTuple, Self
+from typing import IO, Any, Final, NamedTuple, Self, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +29,9 @@ from core.errors import SourceDamaged, SourceError
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch
-from jobs.decode.columns import TableChunk, TableDecoder, read_decimal128s, read_text_amounts
+from jobs.decode.columns import NO_TEXT, TableChunk, TableDecoder, read_decimal128s, read_text_amounts
 from jobs.decode.documents import row_document
-from jobs.decode.jit import Bytes
+from jobs.decode.jit import Bytes, Int64s
 from jobs.decode.judge import Window
 from jobs.decode.numbers import EXACT_DOUBLE
 from jobs.decode.plan import Fields
@@ -39,9 +41,13 @@ from jobs.sources.csv_text import text_slots
 from jobs.sources.stored import Stored
 from jobs.sources.streams import ByteStream
 
-_ROWS: Final = 32_768
+_ROWS: Final = 65_536
+_PARTITIONS: Final = 8
+"""So many partitions has a file whose row groups allow it."""
+_SMALLEST_BYTES: Final = 1024 * 1024
 _COPY_BYTES: Final = 1024 * 1024
 _MILLISECOND: Final = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
+_AMOUNTS: Final = (kinds.INTEGER, kinds.DOUBLE, kinds.DECIMAL)
 _EXTENSION_NAME: Final = b"ARROW:extension:name"
 _BSON_EXTENSIONS: Final = ("pymongoarrow.objectid", "pymongoarrow.decimal128")
 """The extension types whose storage is the value as BSON has it. The storage of another may mean anything."""
@@ -79,7 +85,7 @@ _ACCEPTED: Final[dict[str, tuple[Callable[[pa.DataType], bool], str]]] = {
 class _Column:
     """A wanted column.
 
-    :param values: without dictionary encoding, string view and known extension types.
+    :param values: without string view and known extension types, and unless said otherwise dictionary encoding.
     :param missing: the rows that have no such field, as what holds it is null.
     :param extension: the name of an extension type that is not known, or None.
     """
@@ -91,6 +97,14 @@ class _Column:
 
 def _find(batch: pa.RecordBatch, path: str) -> _Column | None:
     """The column of that name, or the field of a struct that the dots lead to."""
+    found = _find_encoded(batch, path)
+    if found is None or not pa.types.is_dictionary(found.values.type):
+        return found
+    return _Column(_without_views(found.values.dictionary_decode()), found.missing, found.extension)
+
+
+def _find_encoded(batch: pa.RecordBatch, path: str) -> _Column | None:
+    """As `_find`, but dictionary encoding stays."""
     names = [path] if batch.schema.names.count(path) == 1 else path.split(".")
     if batch.schema.names.count(names[0]) != 1:
         return None
@@ -109,11 +123,11 @@ def _plain(field: pa.Field, values: pa.Array, missing: npt.NDArray[np.bool_]) ->
     extension = (field.metadata or {}).get(_EXTENSION_NAME, b"").decode(errors="replace") or None
     if isinstance(values.type, pa.BaseExtensionType):
         extension, values = values.type.extension_name, values.storage
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_string_view(values.type):
-        values = values.cast(pa.large_string())
-    return _Column(values, missing, None if extension in _BSON_EXTENSIONS else extension)
+    return _Column(_without_views(values), missing, None if extension in _BSON_EXTENSIONS else extension)
+
+
+def _without_views(values: pa.Array) -> pa.Array:
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
 
 
 def _nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
@@ -144,12 +158,20 @@ def _doubles(column: pa.Array, slots: Slots) -> None:
     slots.number[:] = np.where(slots.extra == 0, finite, 0.0).astype(np.int64)
 
 
-def _instants(column: pa.Array, slots: Slots) -> None:
+def _milliseconds(column: pa.Array) -> Int64s:
+    """The instants of a timestamp column, any for nulls; those near the ends of 64 bits come out as others there."""
     factor, divisor = _MILLISECOND[column.type.unit]
-    stored = column.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    numbers = column.view(pa.int64())
+    stored: Int64s = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy()
+    if factor == divisor:
+        return stored
     limit = 2**62 // factor
+    return np.clip(stored, -limit, limit) * factor // divisor
+
+
+def _instants(column: pa.Array, slots: Slots) -> None:
     slots.kind[:] = kinds.DATE
-    slots.number[:] = np.clip(stored, -limit, limit) * factor // divisor
+    slots.number[:] = _milliseconds(column)
 
 
 def _raw(column: pa.Array) -> Bytes:
@@ -222,10 +244,11 @@ class ParquetTable:
     """A Parquet file that is open; a context manager.
 
     :param stream: its content, or None where `stored` has a file that can be read anywhere.
+    :param encoded: the path of a column whose texts are read with dictionary encoding, as they are mostly stored.
     :raises SourceDamaged: this is no whole Parquet file.
     """
 
-    def __init__(self, stored: Stored, stream: ByteStream | None) -> None:
+    def __init__(self, stored: Stored, stream: ByteStream | None, encoded: str | None = None) -> None:
         self.name = stored.name
         self._is_remote = stream is None and stored.path is None
         self._file: Any = _copied(stream) if stream is not None else stored.open()
@@ -239,6 +262,7 @@ class ParquetTable:
                 buffer_size=_COPY_BYTES,
                 pre_buffer=self._is_remote,
                 coerce_int96_timestamp_unit="ms",
+                read_dictionary=None if encoded is None else [encoded],
             )
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()
@@ -288,15 +312,17 @@ class ParquetTable:
                 )
 
     def row_groups(self, size: int) -> list[RowGroups]:
-        """All row groups, as many of them together as it takes for about `size` bytes."""
+        """All row groups, as many of them together as it takes for an eighth of the file, or about `size` bytes."""
         metadata = self.parquet.metadata
+        groups = list(map(metadata.row_group, range(metadata.num_row_groups)))
+        sizes = [sum(group.column(i).total_compressed_size for i in range(group.num_columns)) for group in groups]
+        size = min(max(sum(sizes) // _PARTITIONS, _SMALLEST_BYTES), size)
         found: list[RowGroups] = []
         first, row, first_row, stored = 0, 1, 1, 0
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            stored += sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+        for number, group in enumerate(groups):
+            stored += sizes[number]
             row += group.num_rows
-            if stored >= size or number == metadata.num_row_groups - 1:
+            if stored >= size or number == len(groups) - 1:
                 found.append(RowGroups(first, number + 1, first_row, stored))
                 first, first_row, stored = number + 1, row, 0
         return found or [RowGroups(0, 0, 1, 0)]
@@ -397,11 +423,15 @@ class ParquetDecoder(TableDecoder):
 
     def __init__(self, fields: Fields, window: Window) -> None:
         super().__init__(fields, window)
-        self._field_paths = fields.paths()
+        self._fields = fields
 
     def batches(self, chunk: ParquetRows) -> Iterator[Batch]:  # type: ignore[override]
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
-        columns: list[Any] = [_find(chunk.batch, path) for path in self._field_paths]
+        whole = self._whole_batch(chunk.batch)
+        if whole is not None:
+            yield whole
+            return
+        columns: list[Any] = [_find(chunk.batch, path) for path in self._fields.paths()]
         slots = [_slots_of(column) for column in columns]
         texts = [i for i, found in enumerate(slots) if found is None]
         found, text = text_slots([columns[i].values.cast(pa.large_string()) for i in texts])
@@ -412,6 +442,49 @@ class ParquetDecoder(TableDecoder):
             slots[i] = column
         complete = [column for column in slots if column is not None]
         yield from super().batches(TableChunk(chunk.source, complete, text, chunk.first_row, chunk.document))
+
+    def _whole_batch(self, batch: pa.RecordBatch) -> Batch | None:
+        """All rows as one batch, or None where one of them may not count.
+
+        A column is looked at as a whole: every instant between the first and the last that counts, every amount whole,
+        and no null anywhere.
+        """
+        if self._fields.where or not batch.num_rows:
+            return None
+        time, amount = (_find(batch, path) for path in (self._fields.time, self._fields.amount))
+        merchant = _find_encoded(batch, self._fields.merchant)
+        if not (_is_complete(time) and _is_complete(amount) and _is_complete(merchant)):
+            return None
+        instants, amounts = _milliseconds(time.values), _whole_amounts(amount)
+        if amounts is None or not self.counts_all(instants):
+            return None
+        encoded = merchant.values
+        if not pa.types.is_dictionary(encoded.type):
+            encoded = encoded.dictionary_encode()
+        values = _Column(_without_views(encoded.dictionary), np.zeros(len(encoded.dictionary), np.bool_), None)
+        slots, text = _slots_of(values), NO_TEXT
+        if slots is None:
+            (slots,), text = text_slots([values.values.cast(pa.large_string())])
+            _set_nulls(values, slots)
+        codes = self.codes_of(encoded.indices.to_numpy(zero_copy_only=False), slots, text)
+        return None if codes is None else self.whole_batch(codes, amounts, instants)
+
+
+def _is_complete(column: _Column | None) -> TypeGuard[_Column]:
+    """Whether every row of a column has a value."""
+    return column is not None and not column.values.null_count and not column.missing.any()
+
+
+def _whole_amounts(column: _Column) -> Int64s | None:
+    """The amounts of a column without nulls, or None where one may be no amount."""
+    values = column.values
+    if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type):
+        whole: Int64s = values.cast(pa.int64()).to_numpy()
+        return whole
+    slots = _slots_of(column)
+    if slots is None or not np.isin(slots.kind, _AMOUNTS).all() or slots.extra.any():
+        return None
+    return slots.number
 
 
 def _copied(stream: ByteStream) -> IO[bytes]:

@@ -218,7 +218,8 @@ def _looks_like_csv(head: bytes) -> bool:
 
 def _is_one_line(head: bytes) -> bool:
     """Whether the first document stands on one line, as far as can be seen."""
-    data = np.frombuffer(head + bytes(PADDING), np.uint8)
+    # An array that cannot be written is of another type, for which the kernel would be compiled again.
+    data = np.frombuffer(bytearray(head + bytes(PADDING)), np.uint8)
     end = int(end_of_json_documents(data, 0, len(head), False, np.array([BEFORE_FIRST], np.int64)))
     first = head.lstrip()
     if end <= 0:

@@ -61,12 +61,13 @@ class Stored(ABC):
 class StoredFile(Stored):
     """A regular file of this host.
 
-    Pickled for a process of another host, it does not compare `changed_ns` and `inode`, which a copy of the file does
-    not share.
+    Pickled for another process, which may be in another folder, it keeps where it is. On another host it does not
+    compare `changed_ns` and `inode`, which a copy of the file does not share.
 
     :param modified_ns: when its content was last written, which anybody can set; as of `os.stat_result`.
     :param changed_ns: when anything of it was last changed, which nobody can set; None: it is not compared.
     :param inode: not compared while it is read, as some file systems number their files again.
+    :param place: its whole path, where `name` begins at the folder of another process.
     """
 
     name: str
@@ -74,6 +75,7 @@ class StoredFile(Stored):
     modified_ns: int
     changed_ns: int | None
     inode: int | None
+    place: str | None = None
 
     @property
     def key(self) -> str:  # type: ignore[override]
@@ -86,12 +88,12 @@ class StoredFile(Stored):
         return f"{self.modified_ns} {self.changed_ns} {self.inode}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.size, self.modified_ns, None, None)
+        return type(self), (self.name, self.size, self.modified_ns, None, None, str(self.path.absolute()))
 
     @property
     def path(self) -> Path:
         """See `Stored.path`."""
-        return Path(self.name)
+        return Path(self.place or self.name)
 
     def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:
         """See `Stored.open`."""

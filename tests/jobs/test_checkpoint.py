@@ -18,11 +18,11 @@ from typing import Any
 import bson
 import pytest
 from command_line import CommandLine, wait_until
-from rebuilding import Workshop
+from rebuilding import AtPhase, Workshop
 from transactions import Transaction, bson_of, published_rows, spread, summaries_of, write_bson
 
 from core.calendar.days import LocalDays
-from core.errors import ServiceError, TooManyRejects, UsageError
+from core.errors import Interrupted, ServiceError, TooManyRejects, UsageError
 from core.stores import open_stores
 from jobs import checkpoint as checkpoints
 from jobs.checkpoint import Checkpoint, LocalFolder, place_at
@@ -94,6 +94,21 @@ def test_the_second_run_reads_nothing_again_and_gives_the_same(
     assert published_rows(workshop.stores) == before
     assert stat.S_IMODE((tmp_path / "kept").stat().st_mode) == 0o700
     assert {stat.S_IMODE(one.stat().st_mode) for one in results(tmp_path / "kept")} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("keeps", "hint"), [(True, "it goes on with the results in {folder}."), (False, "it starts afresh.")]
+)
+def test_a_user_who_stops_a_run_hears_whether_the_next_one_goes_on(
+    workshop: Workshop, request_: Request, keeps: bool, hint: str
+) -> None:
+    def stop() -> None:
+        raise Interrupted(signal.SIGINT, "SIGINT")
+
+    stopped = request_ if keeps else replace(request_, checkpoint=None)
+    with pytest.raises(Interrupted) as caught:
+        workshop.rebuild(stopped, AtPhase("checking", stop))
+    assert caught.value.hint == "Run the same command again; " + hint.format(folder=request_.checkpoint)
 
 
 def test_it_is_removed_after_publishing_and_what_is_not_its_own_stays(

@@ -35,6 +35,8 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
     :raises StoreUnavailable: as for `publish`.
     :raises PyMongoError: the server does not answer or refuses; the state before is still published.
     """
+    from core.stores.frames import ordered
+
     before = in_force(db)
     require_next(publication, before["_id"] if before else 0)
     if before is None:
@@ -49,7 +51,7 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
     name = generation_name(publication.generation, publication.run_id)
     taken, left = _split(layers, rows.height, ranges)
     try:
-        fill(db, name, rows)
+        fill(db, name, [ordered(rows)])
         copied = sum(_copy(db, part.collection, part.query, name) for part in _live(taken, ranges))
         stored = db[name].count_documents({})
         if stored != rows.height + copied or (not left and stored != publication.rows):

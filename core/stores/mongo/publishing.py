@@ -22,6 +22,7 @@ from core.stores.generations import (
     TAKEN_OVER,
     generation_name,
     publication_lost,
+    publishable,
     require_next,
 )
 from core.stores.mongo.after_publishing import clear, move_view, show_by_merchant
@@ -37,17 +38,23 @@ from core.stores.summaries import Publication, no_progress
 if TYPE_CHECKING:
     import polars as pl
 
+    from core.stores.frames import Frames
+
 T = TypeVar("T")
 
 _BATCH_ROWS: Final = 10_000
 
 
 def publish(
-    db: Database[Document], publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+    db: Database[Document],
+    publication: Publication,
+    rows: pl.DataFrame | Frames,
+    progress: Callable[[int], None] = no_progress,
 ) -> None:
     """Replace everything that is published with `rows`, atomically.
 
     :raises PublicationLost: another run published that generation first.
+    :raises ConservationBroken: see `core.stores.summaries.SummaryStore.publish`.
     :raises StoreUnavailable: the connection broke at the moment of publishing, and what became of it is not known.
     :raises PyMongoError: the server does not answer or refuses; the state before is still published.
     """
@@ -55,7 +62,7 @@ def publish(
     require_next(publication, before["_id"] if before else 0)
     name = generation_name(publication.generation, publication.run_id)
     try:
-        fill(db, name, rows, progress)
+        fill(db, name, publishable(publication, rows), progress)
         stored = db[name].count_documents({})
         if stored != publication.rows:
             raise publication_lost(publication, f"only {stored} of its {publication.rows} rows are there")
@@ -65,15 +72,15 @@ def publish(
     announce(db, publication, (Layer(name, stored),), made=name)
 
 
-def fill(db: Database[Document], name: str, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress) -> None:
-    """Make the collection `name`, and fill it with `rows`."""
+def fill(db: Database[Document], name: str, frames: Frames, progress: Callable[[int], None] = no_progress) -> None:
+    """Make the collection `name`, and fill it with `frames`."""
     from core.stores.frames import to_columns
 
     # Before the rows, so that no single call takes as long as indexing all of them would.
     for index in SUMMARY_INDEXES:
         db[name].create_indexes([index])
     written = 0
-    for columns in to_columns(rows, _BATCH_ROWS):
+    for columns in to_columns(frames, _BATCH_ROWS):
         insert_batch(db[name], _documents(*columns))
         written += len(columns[0])
         progress(written)

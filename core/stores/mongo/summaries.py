@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure
 
 from core.calendar.periods import Mode
 from core.errors import StoreBusy
-from core.stores.generations import require_amendable, require_publishable
+from core.stores.generations import require_amendable
 from core.stores.mongo.amending import amend
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
@@ -42,7 +42,7 @@ from core.stores.summaries import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from core.stores.frames import SummaryTuple
+    from core.stores.frames import Frames, SummaryTuple
 
 T = TypeVar("T")
 P = TypeVar("P", LayerQuery, CountedLayer)
@@ -206,10 +206,9 @@ class MongoSummaryStore:
         return sum(self._read(counted_layers, count_rows))
 
     def publish(
-        self, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+        self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
         """Replace everything that is published with `rows`, atomically."""
-        require_publishable(publication, rows)
         with self._database.answering() as db:
             publish(db, publication, rows, progress)
 

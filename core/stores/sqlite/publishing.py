@@ -15,8 +15,8 @@ from core.stores.generations import (
     generation_name,
     parse_generation_name,
     publication_lost,
+    publishable,
     require_next,
-    require_publishable,
 )
 from core.stores.records import publication_to_record
 from core.stores.sqlite.database import BREATH_S, Database
@@ -26,6 +26,8 @@ from core.stores.summaries import Publication, no_progress
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from core.stores.frames import Frames
 
 _BATCH_ROWS: Final = 48_000
 """Written or deleted in one transaction, in some tenths of a second: other writers hardly wait, commits cost little."""
@@ -47,16 +49,18 @@ def generation_in_force(connection: sqlite3.Connection) -> int:
 
 
 def publish(
-    database: Database, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+    database: Database,
+    publication: Publication,
+    rows: pl.DataFrame | Frames,
+    progress: Callable[[int], None] = no_progress,
 ) -> None:
     """Replace everything that is published with `rows`, atomically; see `core.stores.summaries.SummaryStore`."""
-    require_publishable(publication, rows)
     with database.connection() as connection:
         require_next(publication, generation_in_force(connection))
     clear(database, publication.run_id)
     table = generation_name(publication.generation, publication.run_id)
     try:
-        fill(database, publication, table, rows, progress)
+        fill(database, publication, table, publishable(publication, rows), progress)
         swap(database, publication, table)
     except BaseException:
         with suppress(StoreUnavailable):  # the next run clears what stays
@@ -70,16 +74,16 @@ def fill(
     database: Database,
     publication: Publication,
     table: str,
-    rows: pl.DataFrame,
+    frames: Frames,
     progress: Callable[[int], None] = no_progress,
 ) -> None:
-    """Make `table`, and fill it with `rows`."""
+    """Make `table`, and fill it with `frames`."""
     from core.stores.frames import to_columns
 
     with database.transaction(durable=False) as connection:
         create_generation(connection, table)
     written = 0
-    for columns in to_columns(rows, _BATCH_ROWS):
+    for columns in to_columns(frames, _BATCH_ROWS):
         with database.transaction(durable=False) as connection:
             _require_table(connection, publication, table)
             _insert_columns(connection, table, columns)

@@ -30,7 +30,7 @@ from core.stores.summaries import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from core.stores.frames import SummaryTuple
+    from core.stores.frames import Frames, SummaryTuple
 
 _READ_ROWS: Final = 20_000
 
@@ -236,7 +236,7 @@ class SqliteSummaryStore:
             return int(connection.execute(_COUNT).fetchone()[0])
 
     def publish(
-        self, publication: Publication, rows: pl.DataFrame, progress: Callable[[int], None] = no_progress
+        self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
         """Replace everything that is published with `rows`, atomically."""
         publish(self._database, publication, rows, progress)

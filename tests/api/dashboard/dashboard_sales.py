@@ -1,4 +1,4 @@
-"""A store for the dashboard: sums beyond 2^53, refunds, names of all kinds, a run with rejects, a run that failed."""
+"""A store for the dashboard: sums beyond 2^53, refunds, names of all kinds, a last day that is not over, runs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from sales import JALALI, Sales, publish
 from core.calendar import Mode
 from core.stores import open_stores
 from core.stores.runs import Counts, RunStatus
+from core.stores.summaries import DayRange
 
 FIRST_DAY, LAST_DAY = "1402/12/01", "1403/04/20"
 LARGEST: Final = "shop-1"
 PERSIAN: Final = "فروشگاه تهران"
 REASON: Final = "amount: is not a whole number"
 FAILURE: Final = "the source is damaged"
+FAILURES: Final = 3
 DAYS: Final = [
     period.key
     for period in JALALI.periods(
@@ -46,13 +48,14 @@ def total(merchants: Sequence[str], days: Sequence[str]) -> int:
     return sum(SHOP_SALES[merchant].get(day, (0, 0))[0] for merchant in merchants for day in days)
 
 
-def fill(store_url: str) -> None:
-    """Publish `SHOP_SALES` by a run with seven rejects, after which another failed."""
-    publish(store_url, SHOP_SALES)
+def fill(store_url: str, generation: int = 1) -> None:
+    """Publish `SHOP_SALES` by a run with seven rejects, before three that failed. The last day is incomplete."""
+    publish(store_url, SHOP_SALES, generation, complete_days=(DayRange(FIRST_DAY, DAYS[-2]),))
     with open_stores(store_url, timeout_s=10) as stores:
         first = stores.runs.begin(run())
         counts = Counts(read=1_000, counted=985, rejected=7, filtered=5, out_of_range=3)
         first = replace(first, counts=counts, rejects_by_reason={REASON: 7}, phase="done", generation=1)
         stores.runs.update(first.ended(RunStatus.PUBLISHED, NOW_MS))
-        second = stores.runs.begin(run())
-        stores.runs.update(second.ended(RunStatus.FAILED, NOW_MS, FAILURE))
+        for _ in range(FAILURES):
+            failed = stores.runs.begin(run())
+            stores.runs.update(failed.ended(RunStatus.FAILED, NOW_MS, FAILURE))

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, total
-from dashboard_tabs import Language, Tab, Tabs
+from dashboard_server import running_server
+from dashboard_tabs import Language, People, Tab, Tabs
 from playwright.sync_api import expect
+from sales import publish
+
+from core.stores.summaries import DayRange
 
 pytest_plugins = ["dashboard_fixtures"]
 
+CONSTANT: Sequence[str] = [f"1402/{month:02}/{day:02}" for month in range(1, 6) for day in range(1, 32)] + [
+    f"1402/06/{day:02}" for day in range(1, 11)
+]
 ALL: Sequence[str] = (LARGEST, "shop-2", PERSIAN)
 MONTH = DAYS[-30:]
 _PERSIAN_DIGITS = str.maketrans("0123456789,", "۰۱۲۳۴۵۶۷۸۹٬")
@@ -74,7 +82,7 @@ def test_escape_leaves_the_merchant_as_it_was(tabs: Tabs) -> None:
 def test_a_top_merchant_is_chosen_by_a_click(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     top = tab.page.get_by_role("button", name=LARGEST)
-    expect(top).to_contain_text(f"{total([LARGEST], [day for day in DAYS if day[:7] in ('1403/03', '1403/04')]):,}")
+    expect(top).to_contain_text(f"{total([LARGEST], MONTH):,}")
     top.click()
     expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
 
@@ -85,36 +93,123 @@ def test_mode_figure_and_range_are_chosen_and_the_address_keeps_them(tabs: Tabs)
     tab.page.get_by_text("Count", exact=True).click()
     tab.page.get_by_label("Range").select_option(label="Everything")
     expect(tab.at("#series-title")).to_have_text("Count per month")
-    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     other = tabs.beside(tab.page.context)
     other.page.goto(tab.page.url)
-    expect(other.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    expect(other.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     tab.page.go_back()
-    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403")
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     tab.page.go_back()
     expect(tab.at("#series-title")).to_have_text("Amount per month")
 
 
-def test_a_range_of_ones_own_understands_persian_digits_and_refuses_nonsense(tabs: Tabs) -> None:
+def test_a_range_of_ones_own_is_refused_with_a_sentence_for_each_fault_and_takes_dates_of_both_calendars(
+    tabs: Tabs,
+) -> None:
     tab = tabs().figures()
     tab.page.get_by_label("Range").select_option(label="From … to …")
-    tab.page.get_by_label("From", exact=True).fill("۱۴۰۳/۰۲/۰۱")
-    tab.page.get_by_label("To", exact=True).fill("1403/02/32")
-    tab.page.get_by_role("button", name="Apply").click()
-    expect(tab.at("#range-error")).to_contain_text("from 1402/12/01 to 1403/04/20")
-    tab.page.get_by_label("To", exact=True).fill("1403/02/05")
+    first, last = tab.page.get_by_label("From", exact=True), tab.page.get_by_label("To", exact=True)
+    places = [tab.at(one).bounding_box() for one in ("#merchant", "#range", "#from", "#to", "#export")]
+    assert len({place["y"] for place in places if place}) == 1, "the controls stay in one row"
+    for begin, end, sentence in (
+        ("1403/02/01", "", "Write both ends"),
+        ("1403/02/01", "soon", "“soon” cannot be read"),
+        ("۱۴۰۳/۰۲/۰۱", "1403/02/32", "There is no 1403/02/32"),
+        ("2024-02-30", "1403/02/05", "There is no 2024-02-30"),
+        ("1399/13/01", "1403/02/05", "There is no 1399/13/01"),
+        ("1403/02/05", "1403/02/01", "1403/02/05 is after 1403/02/01"),
+        ("1399/01/01", "1399/02/01", "They go from 1402/12/01 to 1403/04/20"),
+        ("2019-01-01", "1403/02/05", "They go from 1402/12/01 to 1403/04/20"),
+    ):
+        first.fill(begin)
+        last.fill(end)
+        tab.page.get_by_role("button", name="Apply").click()
+        expect(tab.at("#range-error")).to_contain_text(sentence)
+    first.fill("۱۴۰۳/۰۲/۰۱")
+    last.fill("2024-04-24")
     tab.page.keyboard.press("Enter")
     expect(tab.at("#series-note")).to_have_text("1 Ordibehesht 1403 – 5 Ordibehesht 1403")
+    expect(tab.at("#range-error")).to_be_empty()
+    tab.page.get_by_text("Month", exact=True).click()
+    expect(tab.at("#series-note")).to_have_text("Ordibehesht 1403")
+    first.fill("2024-03-19")
+    last.fill("1403/03/31")
+    tab.page.keyboard.press("Enter")
+    expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Khordad 1403")
+
+
+def test_the_top_merchants_of_every_mode_add_up_to_the_total(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    for mode, days in (("", MONTH), ("Week", DAYS[-89:]), ("Month", DAYS)):
+        if mode:
+            tab.page.get_by_text(mode, exact=True).click()
+        expect(tab.card(0)).to_have_text(f"{total(ALL, days):,} IRR")
+        expect(tab.at(".bar-value")).to_have_text(_ranked(days))
+
+
+@pytest.mark.parametrize(
+    ("language", "mark", "only"),
+    [("en", "(incomplete)", "complete days only: 29"), ("fa", "(ناتمام)", "روزهای کامل: ۲۹")],
+)
+def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
+    tabs: Tabs, language: Language, mark: str, only: str
+) -> None:
+    tab = tabs(language=language).figures("range=last-30")
+    now, before = total(ALL, MONTH[:-1]), total(ALL, DAYS[-60:-31])
+    permille = round((now - before) * 1000 / before)
+    written = f"{before:,}" if language == "en" else persian(before)
+    expect(tab.at(".card").last).to_contain_text(written)
+    expect(tab.at(".card").last).to_contain_text(only)
+    if language == "en":
+        expect(tab.at(".change")).to_have_text(f"+{permille / 10:.1f}%" if permille else "0.0%")
+    expect(tab.at("#series-note")).to_contain_text(mark)
+    expect(tab.at("#series-legend li")).to_have_count(3)
+    tab.at("#series-toggle").click()
+    tab.at("#days-toggle").click()
+    for table in ("#series-table", "#days-table"):
+        expect(tab.at(f"{table} tbody th").filter(has_text=mark)).to_have_count(1)
+        expect(tab.at(f"{table} tbody th").last).to_contain_text(mark)
+    expect(tab.at(".cell.incomplete")).to_have_count(1)
+    status = {"en": "1 Esfand 1402 – 20 Tir 1403", "fa": "۱ اسفند ۱۴۰۲ – ۲۰ تیر ۱۴۰۳"}[language]
+    expect(tab.at("#panel-status")).to_contain_text(status)
+    expect(tab.at("#panel-status")).to_contain_text(
+        {"en": "3 runs failed in a row. The latest, run 4,", "fa": "۳ اجرا پیاپی شکست خورد"}[language]
+    )
+    expect(tab.at("#series-chart svg path[opacity='0.45']")).to_have_count(1)
+
+
+def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'constant.db'}"
+    publish(store, {"shop": dict.fromkeys(CONSTANT, (1_000, 1))}, complete_days=(DayRange(CONSTANT[0], CONSTANT[-2]),))
+    with running_server(store, tmp_path) as origin:
+        tabs = Tabs(people, origin)
+        try:
+            tab = tabs().figures("range=last-30")
+            expect(tab.at(".change")).to_have_text("0.0%")
+            status = tab.at("#panel-status")  # nothing failed, but the data is old
+            expect(status).to_contain_text("Needs a look")
+            expect(status).to_contain_text(
+                re.compile(r"The latest transactions are of 10 Shahrivar 1402, \d+ years? ago\.")
+            )
+            tab.figures("mode=monthly&range=1402/04..1402/06")
+            expect(tab.at(".card").last).to_contain_text("complete months only: 2")
+            expect(tab.at(".change")).to_have_text("0.0%")
+            tab.figures("mode=monthly&range=1402/06..1402/06")
+            expect(tab.at(".card").last).to_contain_text("Only complete periods are compared")
+            expect(tab.at(".card").first).to_contain_text("in 1 month, incomplete: 1")
+            expect(tab.at("#series-note")).to_have_text("Shahrivar 1402 (incomplete)")
+        finally:
+            tabs.close()
 
 
 def test_the_period_before_is_compared_where_all_of_it_is_published(tabs: Tabs) -> None:
-    tab = tabs().figures("range=last-30")
-    before = total(ALL, DAYS[-60:-30])
-    expect(tab.at(".card").last).to_contain_text(f"before: {before:,} IRR")
+    tab = tabs().figures("range=1403/03/01..1403/03/30")
+    at = DAYS.index("1403/03/01")
+    expect(tab.at(".card").last).to_contain_text(f"before: {total(ALL, DAYS[at - 30 : at]):,} IRR")
     expect(tab.at("#series-legend li")).to_have_count(2)
     tab.figures("range=all")
-    expect(tab.at(".card").last).to_contain_text("are not all published")
-    expect(tab.at("#series-legend")).to_be_hidden()
+    expect(tab.at(".card").last).to_contain_text("Not all of the periods before are published")
+    expect(tab.at("#series-legend li")).to_have_text([re.compile("^This range"), re.compile("^Incomplete")])
 
 
 def test_the_calendar_has_a_cell_for_each_day_the_darkest_for_the_highest(tabs: Tabs) -> None:
@@ -136,6 +231,34 @@ def test_arrow_keys_read_the_values_of_both_drawings(tabs: Tabs) -> None:
         day = DAYS[-2] if drawing == "#series-chart" else DAYS[-8]
         expect(tab.at(drawing)).to_have_attribute("aria-valuetext", re.compile(f"{total(ALL, [day]):,}"))
         expect(tab.at("#tip")).to_contain_text(f"{total(ALL, [day]):,} IRR")
+
+
+def test_a_key_or_a_click_on_a_period_shows_its_days_and_merchants_and_back_works(tabs: Tabs) -> None:
+    tab = tabs().figures("mode=monthly&range=all")
+    expect(tab.at("#series-chart svg")).to_be_visible()
+    expect(tab.at(".levels")).to_contain_text("from ")
+    tab.at("#series-chart").focus()
+    tab.page.keyboard.press("End")
+    tab.page.keyboard.press("ArrowLeft")
+    tab.page.keyboard.press("Enter")
+    khordad = [day for day in DAYS if day.startswith("1403/03")]
+    expect(tab.at("#series-title")).to_have_text("Amount per day")
+    expect(tab.at("#series-note")).to_have_text("1 Khordad 1403 – 31 Khordad 1403")
+    tab.at("#days-map .leaf .cell").nth(4).click()
+    day = total(ALL, khordad[4:5])
+    expect(tab.at("#series-note")).to_have_text("5 Khordad 1403")
+    expect(tab.card(0)).to_have_text(f"{day:,} IRR")
+    expect(tab.at(".bar-value")).to_have_text(_ranked(khordad[4:5]))
+    expect(tab.at(".bar-share").first).to_have_text(f"{total([LARGEST], khordad[4:5]) / day:.1%}")
+    tab.page.go_back()
+    expect(tab.at("#series-note")).to_have_text("1 Khordad 1403 – 31 Khordad 1403")
+    tab.page.go_back()
+    expect(tab.at("#series-title")).to_have_text("Amount per month")
+
+
+def _ranked(days: Sequence[str]) -> list[str]:
+    sums = sorted((total([one], days) for one in ALL if total([one], days)), reverse=True)
+    return [f"{one:,}" for one in sums]
 
 
 def test_the_tables_hold_every_value_exactly(tabs: Tabs) -> None:
@@ -160,7 +283,7 @@ def test_the_csv_file_holds_what_is_shown(tabs: Tabs) -> None:
     tab = tabs().figures(f"merchant={LARGEST}&range=last-30")
     with tab.page.expect_download() as saving:
         tab.page.get_by_role("button", name="Export CSV").click()
-    assert saving.value.suggested_filename == "summary-daily-amount.csv"
+    assert saving.value.suggested_filename == "shop-1_daily_amount_1403-03-22_to_1403-04-20.csv"
     lines = saving.value.path().read_text(encoding="utf-8").splitlines()
     assert lines[0] == "\ufeffkey,value,label", "Excel reads Persian labels only after the UTF-8 mark"
     assert lines[1:] == [f"{day},{total([LARGEST], [day])},{_label(day)}" for day in MONTH]
@@ -172,9 +295,18 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(tabs: Tabs, language: Langu
     for chosen in ("range=last-30", "range=all&mode=weekly&type=count"):
         tab.figures(chosen)
         expect(tab.at("#series-chart svg")).to_be_visible()
+        assert tab.page.evaluate("document.querySelector('#series-chart').getBoundingClientRect().bottom") <= 800
+        sizes = "[...new Set([...document.querySelectorAll('.card')].map((one) => one.getBoundingClientRect().height))]"
+        assert len(tab.page.evaluate(sizes)) == 1, "cards are of one size"
+        expect(tab.at("#merchant")).to_be_hidden()
         tab.at("#series-toggle").click()
         _nothing_wider_than_the_screen(tab)
         tab.at("#series-toggle").click()
+
+    tab.at("#controls-toggle").click()
+    expect(tab.at("#controls-toggle")).to_have_attribute("aria-expanded", "true")
+    expect(tab.at("#merchant")).to_be_visible()
+    _nothing_wider_than_the_screen(tab)
 
 
 def _nothing_wider_than_the_screen(tab: Tab) -> None:

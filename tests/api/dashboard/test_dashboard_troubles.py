@@ -11,6 +11,7 @@ from dashboard_sales import DAYS, SHOP_SALES, fill, total
 from dashboard_server import FRESHNESS_S, running_server
 from dashboard_tabs import People, Tab, Tabs
 from playwright.sync_api import Route, expect
+from sales import publish
 
 pytest_plugins = ["dashboard_fixtures"]
 
@@ -36,9 +37,35 @@ def test_figures_stay_while_the_store_is_gone_and_it_recovers_by_itself(tabs: Ta
         tab.page.get_by_text("Month", exact=True).click()
         expect(tab.at("#notice-title")).to_have_text("The store does not answer")
         expect(tab.card(0)).to_have_text(shown)
+        still = "Still shown: Amount of All merchants, 22 Khordad 1403 – 20 Tir 1403 (incomplete)."
+        expect(tab.at("#progress")).to_have_text(f"Your choice did not load. {still}")
+        _everything_is(tab, dimmed=True)
     expect(tab.at("#notice")).to_be_hidden(timeout=TRIED_AGAIN_MS)
+    expect(tab.at("#progress")).to_be_empty()
+    _everything_is(tab, dimmed=False)
     expect(tab.at("#series-title")).to_have_text("Amount per month")
     assert set(tab.refusals) == {"503"}
+
+
+def test_while_an_answer_is_awaited_everything_is_dimmed_and_a_word_says_so(tabs: Tabs) -> None:
+    tab = tabs().figures("range=last-30")
+    held: list[Route] = []
+    tab.page.route("**/api/transactions/summary?*mode=monthly*", lambda route: held.append(route))
+    tab.page.get_by_text("Month", exact=True).click()
+    expect(tab.at("#progress")).to_have_text("Loading…")
+    _everything_is(tab, dimmed=True)
+    expect(tab.at("#series-title")).to_have_text("Amount per day")
+    assert held
+    tab.page.unroute_all()  # which lets them go on
+    expect(tab.at("#series-title")).to_have_text("Amount per month")
+    _everything_is(tab, dimmed=False)
+
+
+def _everything_is(tab: Tab, *, dimmed: bool) -> None:
+    """The controls, the cards and the panels alike, and nothing is exported that is not what is chosen."""
+    for part in (".controls", ".cards", ".panel-series", ".panel-days"):
+        expect(tab.at(part)).to_have_css("opacity", "0.55" if dimmed else "1")
+    expect(tab.at("#export")).to_be_enabled(enabled=not dimmed)
 
 
 def test_a_retry_is_a_click_away(tabs: Tabs, store_file: Path) -> None:
@@ -78,13 +105,21 @@ def test_without_the_chart_library_the_table_stands_in(tabs: Tabs) -> None:
     tab.faults.clear()
 
 
-def test_an_empty_store_says_how_to_fill_it_and_notices_when_it_is(people: People, tmp_path: Path) -> None:
+def test_without_a_store_and_with_no_transactions_it_says_so_and_notices_the_first_figures(
+    people: People, tmp_path: Path
+) -> None:
     store = tmp_path / "new.db"
     with running_server(f"sqlite:///{store}", tmp_path) as origin:
         tabs = Tabs(people, origin)
         try:
+            notifications = tabs(language="fa")
+            notifications.page.goto(f"{origin}/notifications?lang=en")
+            expect(notifications.at("#list-none h3")).to_have_text("No notifications yet")
+            expect(notifications.at("#notice")).to_be_hidden()
             tab = _empty(tabs())
-            fill(f"sqlite:///{store}")
+            publish(f"sqlite:///{store}", {})
+            expect(tab.at("#empty-title")).to_have_text("No transactions were counted", timeout=TRIED_AGAIN_MS)
+            fill(f"sqlite:///{store}", generation=2)
             expect(tab.at("body")).to_have_attribute("data-view", "figures", timeout=TRIED_AGAIN_MS)
             assert tab.faults == []
         finally:

@@ -36,6 +36,23 @@ def test_every_link_and_file_of_a_page_is_there(path: str, example_api: Api) -> 
         assert _asked_from_elsewhere(target, example_api).status_code == 200, target
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/problems/none", "/assets/none.js", "/Notifications", "/docs/"])
+def test_an_unknown_page_is_a_page_in_a_browser_and_a_problem_for_programs(path: str, api: Api) -> None:
+    page = api.ask(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    problem = api.ask(path, headers={"Accept": "application/json"})
+
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert '<a href="/notifications">' in page.text
+    assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+    assert problem.json["type"] == "/problems/not-found"
+
+
+def test_an_unknown_address_of_the_api_is_a_problem_in_a_browser_too(api: Api) -> None:
+    problem = api.ask("/api/nothing", headers={"Accept": "text/html"})
+
+    assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
+
+
 @pytest.mark.parametrize("name", ["docs.html", "index.html", "swagger-ui.js", "..%2fdocument.py", "examples.json"])
 def test_no_other_file_is_served_with_the_documentation(name: str, example_api: Api) -> None:
     assert example_api.ask(f"/assets/docs/{name}").status_code == 404

@@ -124,7 +124,7 @@ def test_a_run_that_prepared_a_generation_already_published_leaves_nothing(
 ) -> None:
     rows = uniform(7)
     late, name = publication(1, rows, run_id=7), generation_name(1, 7)
-    fill(db, name, rows)
+    fill(db, name, [rows])
     publish(stores, 1)
     with pytest.raises(PublicationLost, match="run 7 prepared generation 1, but run 1 published it first"):
         announce(db, late, (Layer(name, rows.height),), made=name)

@@ -152,7 +152,7 @@ def test_collections_that_crashed_amendments_left_are_cleared(stores: Stores, db
 def test_an_amendment_that_lost_leaves_nothing(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     name, rows = generation_name(2, 7), BASE.filter(within([daily(KEYS[0], KEYS[0])]))
-    fill(db, name, rows)
+    fill(db, name, [rows])
     amend(stores, 2, BASE, daily(KEYS[3], KEYS[4]))
     prepared = (Layer(name, rows.height, (daily(KEYS[0], KEYS[0]),)), *layers(db, 1))
     with pytest.raises(PublicationLost, match="run 7 prepared generation 2, but run 2 published it first"):

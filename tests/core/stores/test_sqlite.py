@@ -148,7 +148,7 @@ def test_a_run_that_was_taken_over_before_it_published_fails(stores: Stores, pat
     rows = uniform(7)
     prepared, table = publication(1, rows, run_id=1), generation_name(1, 1)
     with closing(Database(path, timeout_s=1, create=False)) as stalled:
-        fill(stalled, prepared, table, rows)
+        fill(stalled, prepared, table, [rows])
         publish(stores, 1, run_id=2)
         with pytest.raises(PublicationLost, match="run 1 prepared generation 1, but"):
             swap(stalled, prepared, table)
@@ -160,7 +160,7 @@ def test_a_run_whose_table_was_cleared_while_it_filled_it_fails(stores: Stores, 
     rows = uniform(7)
     prepared, table = publication(1, rows, run_id=1), generation_name(1, 1)
     with closing(Database(path, timeout_s=1, create=False)) as stalled:
-        fill(stalled, prepared, table, rows)
+        fill(stalled, prepared, table, [rows])
         clear(stalled, run_id=2)
         with pytest.raises(PublicationLost, match="a later run has taken over"):
             swap(stalled, prepared, table)
@@ -171,7 +171,7 @@ def test_a_table_that_lost_rows_is_not_published(stores: Stores, path: Path) -> 
     rows = uniform(7)
     prepared, table = publication(1, rows), generation_name(1, 1)
     with closing(Database(path, timeout_s=1, create=False)) as database:
-        fill(database, prepared, table, rows)
+        fill(database, prepared, table, [rows])
         execute(path, f"DELETE FROM {table} WHERE merchant_id IS NULL")
         with pytest.raises(PublicationLost, match="only 200 of its 210 rows are left"):
             swap(database, prepared, table)

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import orjson
+import polars as pl
 import pytest
 from examples import DAY_MS, frame, publication, row, start_script, uniform
 from polars.testing import assert_frame_equal
@@ -17,7 +18,7 @@ from polars.testing import assert_frame_equal
 from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreBusy, StoreUnavailable
 from core.stores import Stores, open_stores
-from core.stores.frames import from_batches
+from core.stores.frames import from_batches, ordered
 from core.stores.summaries import KeyRange, Measure, MerchantPoint, MerchantTotals, SeriesPoint
 
 PERSIAN = "فروشگاه\u200cهای تهران"
@@ -399,6 +400,51 @@ def test_a_second_row_of_a_period_is_refused(stores: Stores, merchant_id: str | 
     with pytest.raises(ConservationBroken, match="1 summaries have the period and merchant of another"):
         stores.summaries.publish(publication(1, rows), rows)
     assert stores.summaries.published() is None
+
+
+def test_frames_in_order_are_published_as_one(stores: Stores) -> None:
+    rows = ordered(EXTREMES)
+    taken: list[int] = []
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for first in range(0, rows.height, 3):
+            taken.append(first)
+            yield rows.slice(first, 3)
+            yield rows.clear()
+
+    stores.summaries.publish(publication(1, rows), frames())
+    assert taken == [0, 3, 6]
+    found = pl.concat([stores.summaries.rows(mode) for mode in Mode])
+    assert_frame_equal(found, rows, check_row_order=False)
+
+
+@pytest.mark.parametrize(("first", "then"), [(slice(4, 8), slice(0, 4)), (slice(0, 5), slice(4, 8))])
+def test_frames_that_are_not_in_order_are_refused(stores: Stores, first: slice, then: slice) -> None:
+    rows = ordered(EXTREMES)
+    with pytest.raises(ConservationBroken, match="another order than that of the store"):
+        stores.summaries.publish(publication(1, rows), iter([rows[first], rows[then]]))
+    assert stores.summaries.published() is None
+
+
+def test_frames_of_more_or_fewer_rows_than_announced_are_refused(stores: Stores) -> None:
+    rows = ordered(EXTREMES)
+    with pytest.raises(ConservationBroken, match="8 summaries were to be published, but 7 were handed over"):
+        stores.summaries.publish(publication(1, rows), iter([rows[:4], rows[4:7]]))
+    assert stores.summaries.published() is None
+
+
+def test_a_failure_while_frames_are_made_leaves_what_was_published(stores: Stores) -> None:
+    rows = uniform(1)
+    stores.summaries.publish(publication(1, rows), rows)
+
+    def frames() -> Iterator[pl.DataFrame]:
+        yield ordered(uniform(2)).head(100)
+        raise ArithmeticError("the sums are gone")
+
+    with pytest.raises(ArithmeticError, match="the sums are gone"):
+        stores.summaries.publish(publication(2, rows), frames())
+    assert stores.summaries.published() == publication(1, rows)
+    assert set(stores.summaries.rows(Mode.DAILY)["amount"]) == {1}
 
 
 def test_a_reader_in_another_process_never_sees_a_mix(stores: Stores, store_url: str) -> None:

@@ -74,7 +74,8 @@ def daily(rows: list[tuple[str, int, int, int]]) -> pl.DataFrame:
 
 
 def as_dict(frame: pl.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
-    assert frame.schema == MERGED_SCHEMA
+    assert frame.schema == PARTIAL_SCHEMA
+    assert not frame.select("merchant_id", "day").is_duplicated().any()
     return {(merchant, day): (amount, count) for merchant, day, amount, count in frame.iter_rows()}
 
 

@@ -21,6 +21,7 @@ from web_server import Answer, WebServer, as_it_is
 from core.calendar.days import LocalDays
 from core.errors import ServiceError
 from jobs.counting import Counted, Counting, Progress
+from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources import file_partition
@@ -70,19 +71,18 @@ def counted(
     cluster: str | None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Counted:
-    """What is counted of `sources`, whatever is rejected."""
+    """What is counted of `sources`, whatever is rejected; all of it in this process."""
     days = LocalDays("Asia/Tehran")
     counting = Counting(Fields(), EVER, days, 1.0, 2, progress, lambda **_: None, cluster=cluster)
     remote = RemoteOptions(timeout_s=WAIT_S)
-    return counting.count(
-        [partial(open_source, str(one), Fields(), None, remote=remote) for one in sources], quarantine
-    )
+    opened = [partial(open_source, str(one), Fields(), None, remote=remote) for one in sources]
+    return counting.count(opened, quarantine).collected()
 
 
 def figures(found: Counted) -> tuple[object, ...]:
     """What two ways of counting must agree on, bit for bit."""
     quarantine = None if found.quarantine is None else found.quarantine.read_bytes()
-    return found.daily.sort("merchant_id", "day").rows(), found.counts, found.rejects_by_reason, quarantine, found.forms
+    return all_sums(found.daily).rows(), found.counts, found.rejects_by_reason, quarantine, found.forms
 
 
 class Stalling:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from command_line import CommandLine
 
 from core.calendar.days import LocalDays
 from core.errors import UsageError
-from jobs.cluster_runner import _differing, _Pace, _require_picklable, _Work, facts, require_cluster
+from jobs.cluster_runner import _Pace, _require_picklable, require_cluster
+from jobs.cluster_work import Work, differing, facts
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.merging import Merger
@@ -41,11 +40,6 @@ def test_schedulers_and_processes_of_this_host_are_clusters(argument: str) -> No
     require_cluster(argument)
 
 
-def test_a_cluster_and_a_checkpoint_exclude_one_another(tmp_path: Path) -> None:
-    jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
-    jobs("rebuild", "none.bson", "--cluster", "local:1", "--checkpoint", "folder").require_failure(2, "--checkpoint")
-
-
 def test_standard_input_stays_with_this_process() -> None:
     stored = Once("standard input", io.BytesIO(b""))
     merger = Merger([Source("standard input", "BSON", (FilePartition(stored, Form.BSON, None),))], lambda _: None)
@@ -56,14 +50,14 @@ def test_standard_input_stays_with_this_process() -> None:
 def test_what_dask_may_show_of_the_work_has_no_secret() -> None:
     found = RemoteObject(f"https://files.example/shop.bson?X-Amz-Signature={SECRET}", 1, "ETag")
     partition = FilePartition(StoredObject(found, RemoteOptions()), Form.BSON, 1)
-    assert SECRET not in repr((_Work(partition, PLAN, facts()), partition))
+    assert SECRET not in repr((Work(partition, PLAN, facts()), partition))
 
 
 def test_every_difference_of_versions_is_named() -> None:
     here = facts()
-    assert _differing(here, here) == ""
+    assert differing(here, here) == ""
     there = here | {"numba": "0.1", "rules of time zones": "tzdata 1970a"}
-    named = _differing(here, there)
+    named = differing(here, there)
     assert f"numba 0.1 and not {here['numba']}" in named
     assert "rules of time zones tzdata 1970a and not" in named
 

@@ -12,10 +12,13 @@ import bson
 import polars as pl
 import pytest
 from counted import CountedSources, plan_of
+from dask_cluster import cluster_here
 
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
-from jobs.cluster_runner import Cluster, _bucket, _sum, cluster_at
+from jobs.cluster_runner import Cluster, ClusterSums, cluster_at
+from jobs.cluster_work import Answer, Proof, added_up, bucket_of, merged
+from jobs.daily_sums import all_sums, in_order
 from jobs.merging import Merger, Proven
 from jobs.partitions import CountingState, PartitionResult, count_partition
 from jobs.sources.partition import Opened, Partition, Reading, Source
@@ -29,18 +32,14 @@ TOGETHER: Final = threading.Barrier(THREADS)
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """A client of one worker, which has several threads of this process."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    options = {"n_workers": 1, "threads_per_worker": THREADS, "processes": False, "dashboard_address": "127.0.0.1:0"}
-    with (
-        LocalCluster(host="127.0.0.1", protocol="tcp://", **options) as local,  # type: ignore[no-untyped-call]
-        Client(local, set_as_default=False) as client,  # type: ignore[no-untyped-call]
-    ):
+    with cluster_here(THREADS) as cluster, Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         yield client
 
 
-def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSources, list[PartitionResult]]:
-    """What the cluster counts of `source`, and the results that reached this client."""
+def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSources, list[PartitionResult], ClusterSums]:
+    """What the cluster counts of `source`, the results that reached this client, and the sums."""
     cluster, found, results = Cluster(client, "here"), CountedSources(), list[PartitionResult]()
 
     def take(proven: Proven) -> None:
@@ -48,9 +47,8 @@ def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSourc
         found.take(proven)
         results.append(proven.result)
 
-    for daily, kinds in cluster.count(Merger([source], take), plan_of(), state, lambda: None):
-        found.merged.add(PartitionResult(None, None, daily=daily, kinds=kinds))
-    return found, results
+    sums = cluster.count(Merger([source], take), plan_of(), state, lambda: None)
+    return found, results, sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +75,16 @@ def test_every_thread_of_a_worker_counts_a_partition_at_the_same_time(client: An
 
 def test_only_counts_and_rejects_reach_the_client_before_the_sums(client: Any) -> None:
     local = count_partition(open_source(str(SHOP), plan_of().reading.fields, None).partitions[0], plan_of())
-    found, results = run(client, open_source(str(SHOP), plan_of().reading.fields, None), CountingState())
+    found, results, sums = run(client, open_source(str(SHOP), plan_of().reading.fields, None), CountingState())
     assert sum(len(result.daily) + len(result.kinds) for result in results) == 0
-    assert found.totals == {(m, d): (a, c) for m, d, a, c in local.daily.iter_rows()}
+    assert all_sums(sums).rows() == in_order(local.daily).rows()
     assert len(found.rejects) == local.counts.rejected > 0
 
 
 def test_rejects_are_not_collected_once_the_quarantine_takes_no_more(client: Any) -> None:
     state = CountingState()
     state.takes_rejects = False
-    found, results = run(client, open_source(str(SHOP), plan_of().reading.fields, None), state)
+    found, results, _ = run(client, open_source(str(SHOP), plan_of().reading.fields, None), state)
     assert found.counts.rejected
     assert not found.rejects
     assert [result.rejects.size for result in results] == [0] * len(results)
@@ -102,9 +100,10 @@ def counted(tmp_path: Path) -> PartitionResult:
 
 def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
     result = counted(tmp_path)
-    parts = [_bucket(result, "x", result.counts, number, 3) for number in range(3)]
+    frames = merged([Proof("x", result.counts)], Answer(result))
+    parts = [bucket_of(frames, number, 3) for number in range(3)]
     assert min(len(daily) for daily, _ in parts) > 0
-    daily, kinds = _sum(*parts)
+    daily, kinds = added_up(*parts)
     texts = pl.col("merchant_id").cast(pl.String)
     assert sorted(daily.with_columns(texts).rows()) == sorted(result.daily.with_columns(texts).rows())
     assert sorted(kinds.rows()) == sorted(result.kinds.rows())
@@ -112,7 +111,7 @@ def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
 
 def test_a_part_that_was_counted_again_of_other_documents_is_an_error_of_the_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
-        _bucket(counted(tmp_path), "shop.orders", Counts(), 0, 1)
+        merged([Proof("shop.orders", Counts())], Answer(counted(tmp_path)))
     assert "Run the same command again" in caught.value.hint
 
 

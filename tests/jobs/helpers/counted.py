@@ -13,6 +13,7 @@ from decoded import EVER
 
 from core.calendar.days import LocalDays
 from core.stores.runs import Counts
+from jobs.daily_sums import all_sums
 from jobs.decode.plan import Fields
 from jobs.local_runner import run_locally
 from jobs.merging import Merged, Merger, Proven
@@ -37,6 +38,7 @@ class CountedSources:
 
     merged: Merged = field(default_factory=Merged)
     rejects: list[dict[str, Any]] = field(default_factory=list)
+    _daily: pl.DataFrame | None = None
 
     @property
     def counts(self) -> Counts:
@@ -45,8 +47,10 @@ class CountedSources:
 
     @property
     def daily(self) -> pl.DataFrame:
-        """See `Merged`."""
-        return self.merged.daily().with_columns(pl.col("merchant_id").cast(pl.String))
+        """The daily sums; nothing can be taken any more."""
+        if self._daily is None:
+            self._daily = all_sums(self.merged.daily())
+        return self._daily
 
     @property
     def totals(self) -> Totals:

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 
@@ -102,3 +105,42 @@ def dask_cluster(folder: Path, workers: int, **settings: str) -> Iterator[DaskCl
         for _ in range(workers):
             cluster.add_worker()
         yield cluster
+
+
+@contextmanager
+def cluster_here(threads: int) -> Iterator[Any]:
+    """A `LocalCluster` of one worker, which has so many threads of this process; with Dask's pages."""
+    from distributed import LocalCluster
+
+    options = {"n_workers": 1, "threads_per_worker": threads, "processes": False}
+    pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(host="127.0.0.1", protocol="tcp://", **options, **pages) as cluster:  # type: ignore[no-untyped-call]
+        yield cluster
+
+
+def pages_of(cluster: Any) -> dict[str, str]:
+    """The pages of the scheduler of `cluster` and of its workers, by path: also of every task and worker there is."""
+    scheduler = cluster.scheduler
+    ports = [scheduler.http_server.port, *(worker.http_server.port for worker in cluster.workers.values())]
+    tasks = [f"/info/{kind}/{quote(str(key))}.html" for key in list(scheduler.tasks) for kind in ("task", "call-stack")]
+    kinds = ("worker", "logs", "call-stacks")
+    workers = [f"/info/{kind}/{quote(address, safe='')}.html" for address in scheduler.workers for kind in kinds]
+    main = [f"/info/main/{name}.html" for name in ("workers", "exceptions", "logs")]
+    found = {}
+    for port in ports:
+        for path in [
+            *main,
+            *tasks,
+            *workers,
+            "/json/identity.json",
+            "/json/counts.json",
+            "/metrics",
+            "/tasks",
+            "/graph",
+        ]:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+                    found[f"{port}{path}"] = answer.read().decode()
+            except HTTPError as error:
+                error.close()  # there is no such page here, or the task is gone
+    return found

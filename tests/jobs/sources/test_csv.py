@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bson import Binary
-from decoded import Decoded, read_as_file
+from decoded import Decoded, attempted, read_as_file
 from effort import COMPILED, tries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +140,31 @@ def test_rows_are_the_same_however_they_are_cut_into_chunks(cells: list[tuple[st
     content = "".join(f"{cell},{i},1970-01-01T00:00:00Z,x\n" for i, cell in enumerate(written))
     found = read_as_file((HEADER + content).encode(), chunk_bytes=chunk_bytes)
     assert [(m, a) for m, a, _ in found.rows] == [(text, i) for i, (text, _) in enumerate(cells) if text]
+
+
+MERCHANT_CELLS = ["", "a", "42", "ObjectId(0123456789abcdef01234567)", "ObjectId(0123456789abcdef0123456z)", "\ufeffa"]
+AMOUNT_CELLS = ["1", "-5", "+7", "1.5", "1e3", "", "true", "x", "9" * 20, "NaN"]
+TIME_CELLS = ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00.123Z", "1970-01-01 00:01Z", "1970-01-01T00:00:61Z", "", "x"]
+ROWS = st.tuples(*map(st.sampled_from, (MERCHANT_CELLS, AMOUNT_CELLS, TIME_CELLS, ["x", ""]))).map(",".join)
+FEW_WRONG_LINES = st.one_of(
+    ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, st.sampled_from(["", "a,1,1970-01-01T00:00:00Z", ",,,,"])
+)
+
+
+def in_full(found: Decoded | None) -> object:
+    return found and (found.rows, [(one.position, one.field, one.reason, one.document()) for one in found.rejects])
+
+
+@tries(90)
+@given(st.lists(FEW_WRONG_LINES, max_size=12))
+def test_rows_mean_the_same_whether_or_not_a_quotation_mark_follows(lines: list[str]) -> None:
+    content = HEADER + "".join(line + "\n" for line in lines)
+    plain, plain_error = attempted(lambda: read_as_file(content.encode()))
+    quoted, error = attempted(lambda: read_as_file((content + '"last",8,1970-01-01T00:00:00Z,x\n').encode()))
+    if quoted is not None:
+        assert quoted.rows.pop() == ("last", 8, 0)
+    assert in_full(plain) == in_full(quoted)
+    assert plain_error.partition("damaged")[2] == error.partition("damaged")[2]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

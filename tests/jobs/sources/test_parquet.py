@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,15 +20,20 @@ from bson import Binary, Decimal128
 from bson.datetime_ms import DatetimeMS
 from bson.json_util import CANONICAL_JSON_OPTIONS, dumps, loads
 from changes import changed
-from decoded import Decoded, attempted, read_as_file, read_file
+from decoded import EVER, Decoded, attempted, read_as_file, read_file
 from effort import COMPILED, tries
 from hypothesis import given
 from hypothesis import strategies as st
 from pymongoarrow.types import Decimal128Type, ObjectIdType
 
+from core.calendar.days import LocalDays
 from core.errors import SourceError
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
+from jobs.partitions import Plan, count_partition
+from jobs.rejects import Limits
+from jobs.sources.partition import Reading
+from jobs.sources.recognise import open_source
 
 ID = "0123456789abcdef01234567"
 EPOCH = pa.array([0], pa.timestamp("ms"))
@@ -353,6 +359,73 @@ def test_the_rows_of_many_groups_and_batches_are_all_read() -> None:
     for content in contents if COMPILED else contents[:1]:
         found = read_as_file(content)
         assert found.rows == [("ab"[i % 2], i, i) for i in range(count)]
+
+
+NAMES = ["a", "b", "فروشگاه", ""]
+MERCHANTS = [
+    *(pa.array(NAMES[:3], kind) for kind in (pa.string(), pa.large_string())),
+    pa.array(NAMES).dictionary_encode(),
+    pa.array([*NAMES[:2], None]),
+    pa.array([7, -1, 2**40]),
+    pa.array([2**64 - 1, 7], pa.uint64()),
+    pa.array([bytes(range(12)), bytes(12)], pa.binary(12)),
+]
+AMOUNTS = [
+    pa.array([1, -2], pa.int8()),
+    pa.array([2**63 - 1, -(2**63)]),
+    pa.array([1, None]),
+    pa.array([1, 2**63], pa.uint64()),
+    pa.array([1.0, -0.0, 2.0**53]),
+    pa.array([1.0, 1.5]),
+    pa.array([Decimal(1), Decimal(2)], pa.decimal128(20, 2)),
+    pa.array([Decimal128("12").bid], pa.binary(16)),
+]
+TIMES = [
+    *(pa.array([0, -1, 1_719_230_400], pa.timestamp(unit)) for unit in ("s", "ms", "us", "ns")),
+    pa.array([0, 2**62], pa.timestamp("ms", "Asia/Tehran")),
+    pa.array([0, None], pa.timestamp("us")),
+]
+
+
+@tries(90)
+@given(st.data())
+def test_rows_mean_the_same_taken_as_whole_columns_or_one_by_one(data: st.DataObject) -> None:
+    """A filter has rows classified one by one, as does any row of the same batch that may not count."""
+    count = data.draw(st.integers(1, 12))
+    columns = {"k": pa.array(["1"] * count)}
+    for name, kinds in (("merchantId", MERCHANTS), ("amount", AMOUNTS), ("createdAt", TIMES)):
+        values = data.draw(st.sampled_from(kinds))
+        rows = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=count, max_size=count))
+        columns[name] = values.take(pa.array(rows))
+    options = {"row_group_size": data.draw(st.sampled_from([2, 5, 100])), "use_dictionary": data.draw(st.booleans())}
+    content = written(pa.table(columns), **options)
+    window = data.draw(st.sampled_from([EVER, NAMED, replace(NAMED, wanted_first_ms=0)]))
+    whole, one_by_one = (read_as_file(content, Fields(where=where), window=window) for where in ((), (("k", "1"),)))
+    assert (whole.rows, whole.reasons, whole.counts) == (one_by_one.rows, one_by_one.reasons, one_by_one.counts)
+
+
+def test_a_text_of_the_dictionary_that_no_row_has_is_no_merchant(tmp_path: Path) -> None:
+    path = tmp_path / "unused.parquet"
+    names = pa.DictionaryArray.from_arrays(pa.array([0, 2], pa.int32()), pa.array(["a", "unused", "b"]))
+    path.write_bytes(
+        written(pa.table({"merchantId": names, "amount": [1, 2], "createdAt": EPOCH.take(pa.array([0, 0]))}))
+    )
+    (partition,) = open_source(str(path), Fields(), None).partitions
+    result = count_partition(partition, Plan(Reading(Fields(), EVER), LocalDays("UTC"), Limits(0)))
+    assert sorted(result.kinds["merchant_id"]) == ["a", "b"]
+
+
+def test_a_large_file_is_cut_into_partitions_of_whole_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "large.parquet"
+    count = 200_000
+    amounts = random.Random(1).choices(range(-(2**62), 2**62, 2**32), k=count)
+    times = pa.array(range(count), pa.timestamp("ms"))
+    path.write_bytes(
+        written(pa.table({"merchantId": ["a"] * count, "amount": amounts, "createdAt": times}), row_group_size=9999)
+    )
+    partitions = open_source(str(path), Fields(), None).partitions
+    assert 2 < len(partitions) <= 9
+    assert sum(amount for _, amount, _ in read_file(path).rows) == sum(amounts)
 
 
 def test_the_position_of_a_reject_is_its_row() -> None:

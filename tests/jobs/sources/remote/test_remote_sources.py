@@ -17,6 +17,7 @@ from core.calendar.days import LocalDays
 from core.errors import SourceChanged, SourceError, UsageError
 from jobs.checkpoint import Checkpoint, LocalFolder, place_at
 from jobs.counting import Counted, Counting
+from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources import file_partition
@@ -40,7 +41,7 @@ def counted(sources: Sequence[str | Path], quarantine: Path, checkpoint: Checkpo
 
 def figures(found: Counted) -> tuple[object, ...]:
     """What two ways of reading the same documents must agree on; rejects without the name of their source."""
-    daily = found.daily.sort("merchant_id", "day")
+    daily = all_sums(found.daily)
     lines = [] if found.quarantine is None else found.quarantine.read_text().splitlines()
     rejects = [{**json.loads(line), "source": None} for line in lines]
     return daily.rows(), found.counts, found.rejects_by_reason, rejects, found.forms
@@ -154,7 +155,7 @@ def test_urls_that_differ_only_in_what_messages_leave_out_are_sources_of_their_o
     for sources in ([first], [second], [first, second], [second, first_again]):
         checkpoint = Checkpoint(LocalFolder(tmp_path / "kept"), "")
         found = counted(sources, tmp_path / "rejects", checkpoint)
-        totals.append((found.daily["amount"].sum(), checkpoint.reused))
+        totals.append((found.days["amount"].sum(), checkpoint.reused))
     assert totals == [(2000, 0), (2400, 0), (4400, 2), (4400, 2)]
 
 
@@ -177,7 +178,7 @@ def test_a_file_without_a_version_is_read_in_one_answer_and_is_no_mix(
         return answer
 
     web.troubles.extend([as_it_is, change])
-    assert counted([f"{web.url}{path}"], tmp_path / "rejects").daily["amount"].sum() == 2000
+    assert counted([f"{web.url}{path}"], tmp_path / "rejects").days["amount"].sum() == 2000
     assert len(web.asked) == 2, "one byte to see its size and version, and its content"
 
 

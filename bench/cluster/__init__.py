@@ -1,0 +1,1 @@
+"""What a cluster costs: the same documents counted by its workers and by this process."""
