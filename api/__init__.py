@@ -19,7 +19,7 @@ def get_app() -> App:
     :raises SettingsError: a variable's value is not allowed.
     """
     from api.app import create_app
-    from core.notifications.queueing import BackgroundQueue
+    from core.notifications.background_queue import BackgroundQueue
     from core.settings import read_settings
     from core.stores import open_stores
 
@@ -48,8 +48,8 @@ def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], i
         queue_delivery(celery(), notification_id)
 
     def room() -> int:
+        from core.notifications.background_queue import QUEUE_LIMIT
         from core.notifications.broker import queue_length
-        from core.notifications.queueing import QUEUE_LIMIT
 
         return QUEUE_LIMIT - queue_length(celery())
 

@@ -119,7 +119,7 @@ def add_key(
 ) -> None:
     """Make a key. Its token is printed once, alone on standard output."""
     from api.commands import keys as command
-    from core.stores.keys import Scope
+    from core.stores.api_keys import Scope
 
     asked = {Scope.SUMMARIES: summaries, Scope.NOTIFICATIONS: notifications, Scope.OPERATE: operate}
     scopes = frozenset(scope for scope, wanted in asked.items() if wanted)

@@ -1,11 +1,21 @@
-"""Instants as people and programs read them: RFC 3339."""
+"""The clock, and instants as people and programs read them: RFC 3339."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Clock = Callable[[], int]
+"""Gives the present instant, milliseconds since 1970 UTC."""
+
+
+def wall_clock_ms() -> int:
+    """The host's clock: milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
 
 
 def iso_instant(milliseconds: int) -> str:

@@ -24,7 +24,7 @@ with app.setup:
     from core.calendar import Mode, calendar_named
     from core.settings import read_settings
     from core.stores import open_stores
-    from core.stores.mongo.layers import layers_of, parts_of_mode
+    from core.stores.mongo.layers import layer_queries_of_mode, layers_of
 
     COLUMNS = {"key": pl.String, "merchant_id": pl.String, "amount": pl.Int64, "count": pl.Int64}
     MOST_MERCHANTS = 1_000
@@ -142,7 +142,7 @@ def _():
             in_force = db.summary_publications.find_one(sort=[("_id", -1)])
             frames = [
                 find_polars_all(db[part.collection], part.query, schema=schema)
-                for part in parts_of_mode(layers_of(in_force), Mode.DAILY)
+                for part in layer_queries_of_mode(layers_of(in_force), Mode.DAILY)
             ]
         return pl.concat(frames)
 

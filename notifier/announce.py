@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from core.calendar import calendar_named
+from core.instants import Clock
 from core.notifications.model import AnnouncedTotals, Notification, derived_id
 from core.settings import Settings
 from core.stores import Stores
-from core.stores.holders import Clock
 from core.stores.notifications import NotificationStore
 from core.stores.runs import RunLedger
 from core.stores.subscriptions import Subscription, SubscriptionStore
 from core.stores.summaries import Measure, Publication, SummaryStore
 from core.tenants import OPERATOR
-from notifier.finished import FinishedPeriod, finished_periods
+from notifier.finished_periods import FinishedPeriod, finished_periods
 from notifier.wording import PeriodTotals, write
 
 _RUNS_LOOKED_AT: Final = 100

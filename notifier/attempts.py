@@ -1,4 +1,4 @@
-"""One attempt: the message is handed to the gateway, and what came of that is judged."""
+"""One delivery attempt, and the status lookup after an attempt whose worker recorded no outcome."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from core.instants import Clock
 from core.notifications.events import EventKind, LogState
-from core.stores.holders import Clock
-from notifier.breaker import Breaker
-from notifier.recording import Outcome
-from notifier.rules import Rules
+from notifier.circuit_breaker import CircuitBreaker
+from notifier.event_recorder import Outcome
+from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import (
     Ambiguous,
     Gateway,
@@ -32,25 +32,27 @@ _NOT_SENT: Final = "the worker was held up for too long before it could send; no
 
 
 class Attempts:
-    """Makes attempts and judges them; records nothing.
+    """Makes attempts and looks up their status; records nothing.
 
     :param breaker: receives how gateways answer.
     :param clock: milliseconds since 1970 UTC.
     :param chance: gives numbers from 0 to 1.
     """
 
-    def __init__(self, rules: Rules, breaker: Breaker, clock: Clock, chance: Callable[[], float]) -> None:
-        self._rules = rules
+    def __init__(
+        self, retry_policy: RetryPolicy, breaker: CircuitBreaker, clock: Clock, chance: Callable[[], float]
+    ) -> None:
+        self._retry_policy = retry_policy
         self._breaker = breaker
         self._clock = clock
         self._chance = chance
 
     def make(self, state: LogState, sender: Sender, message: Message) -> Outcome | None:
-        """Send `message`, of a log that was claimed and stands as `state`.
+        """Send `message`, of a log that was claimed and has the state `state`.
 
-        :returns: what came of it; None when that is not known yet, and is to be judged once the lease has run out.
+        :returns: the outcome; None when it is not known yet: `look_up_status` finds it once the lease has run out.
         """
-        if self._clock() > (state.last_attempt_at_ms or 0) + self._rules.begin_within_ms:
+        if self._clock() > (state.last_attempt_at_ms or 0) + self._retry_policy.begin_within_ms:
             return self._again(state, message.gateway, _NOT_SENT)
         message = replace(message, attempted_at_ms=state.last_attempt_at_ms)
         try:
@@ -76,8 +78,8 @@ class Attempts:
         # One that does not know it yet may still be at it.
         return None if receipt is None else _success(receipt)
 
-    def judge(self, state: LogState, sender: Sender | None, message: Message) -> Outcome | None:
-        """What came of an attempt whose worker recorded nothing, and whose lease has run out.
+    def look_up_status(self, state: LogState, sender: Sender | None, message: Message) -> Outcome | None:
+        """The status lookup: the outcome of an attempt whose worker recorded none, and whose lease has run out.
 
         :returns: None when the gateway does not say, or is paused, and is to be asked again.
         """
@@ -111,12 +113,12 @@ class Attempts:
 
     def used_up(self, state: LogState) -> bool:
         """Whether there were as many attempts as there may be."""
-        return state.attempts_since_retry >= self._rules.max_attempts
+        return state.attempts_since_retry >= self._retry_policy.max_attempts
 
     def out_of_patience(self, state: LogState, gateway: Gateway) -> str | None:
         """Why a log is given up whose gateway has been silent for as long as its attempts could have taken; or None."""
         silent_s = self._breaker.silent_s(gateway)
-        if min(silent_s, (self._clock() - state.opened_at_ms) / 1000) < self._rules.patience_s:
+        if min(silent_s, (self._clock() - state.opened_at_ms) / 1000) < self._retry_policy.patience_s:
             return None
         return f"given up: the gateway has not answered for {silent_s // _HOUR_S:.0f} h"
 
@@ -136,7 +138,7 @@ class Attempts:
         return Outcome(EventKind.FAILED, reason, self._again_at_ms(state, retry_after_s))
 
     def _again_at_ms(self, state: LogState, retry_after_s: float | None = None) -> int:
-        return self._clock() + self._rules.wait_ms(state.attempts_since_retry, retry_after_s, self._chance())
+        return self._clock() + self._retry_policy.wait_ms(state.attempts_since_retry, retry_after_s, self._chance())
 
 
 def given_up(state: LogState, reason: str) -> str:

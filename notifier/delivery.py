@@ -12,21 +12,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from core.instants import Clock
 from core.notifications.events import EventKind, LogStatus
 from core.stores.contacts import ContactStore
-from core.stores.holders import Clock
 from core.stores.notifications import Kept, Log, NotificationStore
 from notifier.attempts import Attempts, given_up
-from notifier.breaker import Breaker
-from notifier.looks import Looks, UncountedLooks, looking
-from notifier.recording import OpenLog, Outcome, Recorder, Watch
-from notifier.rules import Rules
+from notifier.circuit_breaker import CircuitBreaker
+from notifier.event_recorder import DeliveryObserver, OpenLog, Outcome, Recorder
+from notifier.redelivery_guard import NoRedeliveryCount, RedeliveryCounter, guarded
+from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import Message, Sender
 
-_UNCOUNTED: Final = UncountedLooks()
+_NOT_COUNTED: Final = NoRedeliveryCount()
 _SET_ASIDE_MS: Final = 86_400_000
-_LEAST_LOOKS: Final = 3  # a machine may end a process for its own reasons
-_NEVER_ENDS: Final = "given up: whatever looked at it broke off"
+_LEAST_DELIVERIES: Final = 3  # a machine may end a process for its own reasons
+_NEVER_ENDS: Final = "given up: each attempt to deliver it crashed or failed unexpectedly"
 
 
 class Throttle(Protocol):
@@ -52,10 +52,10 @@ class Delivery:
         store: NotificationStore,
         contacts: ContactStore,
         senders: Mapping[str, Sender],
-        rules: Rules,
+        retry_policy: RetryPolicy,
         throttle: Throttle,
-        breaker: Breaker,
-        watch: Watch,
+        breaker: CircuitBreaker,
+        observer: DeliveryObserver,
         *,
         sender_names: Mapping[str, str],
         worker: str,
@@ -67,24 +67,24 @@ class Delivery:
         self._contacts = contacts
         self._senders = senders
         self._sender_names = sender_names
-        self._rules = rules
+        self._retry_policy = retry_policy
         self._throttle = throttle
         self._breaker = breaker
-        self._recorder = Recorder(store, watch, worker=worker, clock=clock, sleep=sleep)
-        self._attempts = Attempts(rules, breaker, clock, chance)
+        self._recorder = Recorder(store, observer, worker=worker, clock=clock, sleep=sleep)
+        self._attempts = Attempts(retry_policy, breaker, clock, chance)
         self._clock = clock
         self._chance = chance
 
-    def deliver(self, notification_id: str, looks: Looks = _UNCOUNTED) -> None:
+    def deliver(self, notification_id: str, redeliveries: RedeliveryCounter = _NOT_COUNTED) -> None:
         """Send what is due of the notification, each channel on its own.
 
-        :param looks: counts those that were broken off. A log of which there were as many as there may be attempts,
-            or three, is given up; a notification that cannot even be read is set aside for a day.
+        :param redeliveries: counts deliveries that crashed. A log with as many as there may be attempts (at least
+            three) is given up; a notification that cannot even be read is set aside for a day.
         :raises StoreUnavailable: the store does not answer; what is still due stays due.
         """
-        most_looks = max(self._rules.max_attempts, _LEAST_LOOKS)
-        with looking(looks, notification_id) as times:
-            if times > most_looks:
+        most_deliveries = max(self._retry_policy.max_attempts, _LEAST_DELIVERIES)
+        with guarded(redeliveries, notification_id) as times:
+            if times > most_deliveries:
                 # Whenever it is due before that: the sweep that queued it has put it off already.
                 until_ms = self._clock() + _SET_ASIDE_MS
                 self._store.postpone([notification_id], until_ms, until_ms)
@@ -99,11 +99,11 @@ class Delivery:
             open_log = OpenLog(kept.notification, log.channel, log.state)
             again_at_ms = None
             try:
-                with looking(looks, kept.notification.log_id(log.channel)) as times:
-                    if times > most_looks:
+                with guarded(redeliveries, kept.notification.log_id(log.channel)) as times:
+                    if times > most_deliveries:
                         self._give_up(open_log)
                     else:
-                        again_at_ms = self._deliver_over(open_log, now_ms + self._rules.begin_within_ms)
+                        again_at_ms = self._deliver_over(open_log, now_ms + self._retry_policy.begin_within_ms)
             except Exception as error:  # one channel's failure never blocks another
                 failure = failure or error
             if again_at_ms is not None:
@@ -125,7 +125,7 @@ class Delivery:
         return kept, due, now_ms
 
     def _deliver_over(self, log: OpenLog, begin_by_ms: int) -> int | None:
-        """Do what is to be done; when to look again, where nothing was recorded that says so.
+        """Send, or look up the status; when to try again, where no recorded event says so.
 
         :param begin_by_ms: nothing is begun later: the task would be ended before it were over.
         """
@@ -157,7 +157,7 @@ class Delivery:
             return self._held_back(log, wait_s, now_ms)
         if (wait_s := self._throttle.wait_s(log.channel)) > 0:
             return self._held_back(log, wait_s, now_ms)
-        claimed = self._recorder.claim(log, self._rules.lease_ms, self._sender_names.get(log.channel))
+        claimed = self._recorder.claim(log, self._retry_policy.lease_ms, self._sender_names.get(log.channel))
         if claimed is not None:
             outcome = self._attempts.make(claimed.state, sender, message)
             if outcome is not None:
@@ -172,13 +172,13 @@ class Delivery:
         self._contacts.move(notification.user_id, log.channel, old, new, tenant=notification.tenant)
 
     def _held_back(self, log: OpenLog, wait_s: float, now_ms: int) -> int:
-        """When to look again at a log that may not be sent for so many seconds: at the latest when it expires."""
+        """When to try again a log that may not be sent for so many seconds: at the latest when it expires."""
         waited_ms = now_ms - (log.state.due_at_ms or now_ms)
-        again_at_ms = now_ms + self._rules.postponed_ms(wait_s, waited_ms, self._chance())
+        again_at_ms = now_ms + self._retry_policy.postponed_ms(wait_s, waited_ms, self._chance())
         return min(again_at_ms, log.notification.expires_at_ms or again_at_ms)
 
     def _give_up(self, log: OpenLog) -> None:
-        """End a log whose looks are all broken off."""
+        """End the log of a poison message."""
         if log.state.status is LogStatus.SENDING:
             self._recorder.outcome(log, Outcome(EventKind.UNKNOWN, _NEVER_ENDS))
         else:
@@ -196,26 +196,26 @@ class Delivery:
         return None
 
     def _settle(self, log: OpenLog, message: Message, now_ms: int) -> int | None:
-        """Record what became of an attempt whose lease has run out; when to ask again, while the gateway is silent."""
+        """Record the outcome of an attempt whose lease has run out; when to look again, if it is not known yet."""
         sender = self._senders.get(log.channel)
-        outcome = self._attempts.judge(log.state, sender, message)
+        outcome = self._attempts.look_up_status(log.state, sender, message)
         if outcome is None:
-            return now_ms + self._rules.wait_ms(log.state.attempts_since_retry, None, self._chance())
+            return now_ms + self._retry_policy.wait_ms(log.state.attempts_since_retry, None, self._chance())
         self._recorder.outcome(log, outcome)
         return None
 
     def _postpone(self, notification_id: str, postponed: Mapping[str, int]) -> None:
-        """Have the notification queued when the first of its logs is to be looked at."""
+        """Have the notification queued when the first of its logs is due."""
         kept = self._store.get(notification_id)
         if kept is None:
             return
-        looks = [
+        due_ms = [
             max(log.state.due_at_ms, postponed.get(log.channel, 0))
             for log in kept.logs
             if log.state.due_at_ms is not None
         ]
-        if looks:
-            self._store.mend(kept, queue_at_ms=min(looks))
+        if due_ms:
+            self._store.mend(kept, queue_at_ms=min(due_ms))
 
     def _message(self, log: OpenLog) -> Message:
         notification = log.notification

@@ -17,9 +17,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from core.notifications.events import Event, EventKind, LogStatus
 from core.stores.notifications import NotificationStore
-from notifier.breaker import StatesAway
-from notifier.pauses import Pause
-from notifier.recording import OpenLog
+from notifier.circuit_breaker import BreakerStatesUnavailable
+from notifier.event_recorder import OpenLog
+from notifier.gateway_pauses import Pause
 from notifier.senders.base import Gateway
 
 _PREFIX: Final = "transaction_summary_notifier"
@@ -126,7 +126,7 @@ class Metrics:
                 self._events.labels(channel, kind.value)
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
-        """Count `event`, after which `log` stands as its state says; see `notifier.recording.Watch`."""
+        """Count `event`, after which `log` stands as its state says; see `notifier.event_recorder.DeliveryObserver`."""
         self._events.labels(log.channel, event.kind.value).inc()
         began_at_ms = log.state.last_attempt_at_ms
         if attempted and began_at_ms is not None:
@@ -140,14 +140,14 @@ class Metrics:
         """Count that `gateway` is paused."""
         self._pauses.labels(gateway.channel, "refused" if refused else "silent").inc()
 
-    def look(
+    def read_backlog(
         self,
         store: NotificationStore,
         queue_length: Callable[[], int],
         paused: Callable[[], Sequence[Pause]],
         now_ms: int,
     ) -> None:
-        """Set what is to be done; at most every few seconds, as others do too.
+        """Set the gauges of the backlog; at most every few seconds, as other processes do it too.
 
         :param paused: the gateways that are paused for all workers.
         :raises StoreUnavailable: the store does not answer.
@@ -163,7 +163,7 @@ class Metrics:
         self._due.set(store.due_count(now_ms))
         oldest_ms = store.oldest_due_ms(now_ms)
         self._oldest.set(0 if oldest_ms is None else (now_ms - oldest_ms) / 1000)
-        with suppress(StatesAway):
+        with suppress(BreakerStatesUnavailable):
             whole = [pause for pause in paused() if not pause.gateway.receiver]
             counts_paused = Counts(pause.gateway.channel for pause in whole if not pause.is_over)
             for channel in self._channels.union(pause.gateway.channel for pause in whole):

@@ -13,16 +13,16 @@ from core.notifications.redis_checks import ClockCheck
 from core.settings import Settings
 from core.stores import Clock, Stores, open_stores, wall_clock_ms
 from notifier.announce import Announcer
-from notifier.breaker import Breaker
+from notifier.circuit_breaker import CircuitBreaker
 from notifier.delivery import Delivery
+from notifier.gateway_pauses import RedisBreakerStates
 from notifier.metrics import Metrics
-from notifier.observing import TaskWatch
-from notifier.pauses import SharedStates
-from notifier.rules import Rules
+from notifier.observability import WorkerObserver
+from notifier.rate_limits import SharedThrottle
+from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import Sender
 from notifier.senders.registry import senders_from
 from notifier.sweep import Sweep
-from notifier.throttle import SharedThrottle
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Services:
 
     stores: Stores
     senders: Mapping[str, Sender]
-    watch: TaskWatch
+    observer: WorkerObserver
     delivery: Delivery
     sweep: Sweep
     announcer: Announcer
-    pauses: SharedStates
+    pauses: RedisBreakerStates
     clock: ClockCheck
 
     def close(self) -> None:
@@ -61,17 +61,17 @@ def make_services(
     :raises StoreUnavailable: the store does not answer.
     """
     senders = senders_from(settings)
-    watch = TaskWatch(Metrics(senders), clock)
-    pauses = SharedStates(settings.celery_result_backend.get_secret_value())
+    observer = WorkerObserver(Metrics(senders), clock)
+    pauses = RedisBreakerStates(settings.celery_result_backend.get_secret_value())
     stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s, clock=clock)
     delivery = Delivery(
         stores.notifications,
         stores.contacts,
         senders,
-        Rules.from_settings(settings),
+        RetryPolicy.from_settings(settings),
         SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value()),
-        Breaker(settings.notify_send_timeout_s, watch, chance=random.random, shared=pauses),
-        watch,
+        CircuitBreaker(settings.notify_send_timeout_s, observer, chance=random.random, shared=pauses),
+        observer,
         sender_names=settings.senders,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         clock=clock,
@@ -79,5 +79,5 @@ def make_services(
     sweep = Sweep(stores.notifications, queue, queue_room, again_after_s=settings.notify_lease_s, clock=clock)
     announcer = Announcer.from_settings(settings, stores, clock)
     return Services(
-        stores, senders, watch, delivery, sweep, announcer, pauses, ClockCheck(pauses.time, settings.clock_limit_s)
+        stores, senders, observer, delivery, sweep, announcer, pauses, ClockCheck(pauses.time, settings.clock_limit_s)
     )

@@ -1,11 +1,11 @@
-"""The sweep: queues whatever is due and not on its way, so that nothing depends on the queue remembering it."""
+"""The sweep: queues every due notification that is not queued, so that a lost queue loses no message."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from core.stores.holders import Clock
+from core.instants import Clock
 from core.stores.notifications import NotificationStore
 
 _BATCH: Final = 500

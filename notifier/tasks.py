@@ -16,14 +16,14 @@ from core import metric_files
 from core.celery import app
 from core.errors import ServiceError, StoreBusy, StoreUnavailable, StoreUnwritable
 from core.event_log import about, log_event, take_over_logging
+from core.notifications.background_queue import QUEUE_LIMIT
 from core.notifications.broker import ANNOUNCE, REQUEST_ID, SEND, SWEEP, queue_delivery, queue_length
-from core.notifications.pulse import pulse
-from core.notifications.queueing import QUEUE_LIMIT
+from core.notifications.heartbeat_file import touch_heartbeat_file
 from core.notifications.redis_checks import check_at_start
 from core.settings import read_settings
-from notifier.looks import CountedLooks, UncountedLooks
+from notifier.rate_limits import SharedThrottle
+from notifier.redelivery_guard import NoRedeliveryCount, RedisRedeliveryCounter
 from notifier.senders.registry import senders_from
-from notifier.throttle import SharedThrottle
 from notifier.worker_settings import COMMAND, answer
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def send_notification_task(task: Any, notification_id: str, swept: bool = False)
     known = about(notification_id=notification_id, request_id=task.request.get(REQUEST_ID))
     with known, _services(SEND) as services:
         services.clock.require()
-        services.delivery.deliver(notification_id, CountedLooks(app, task.request.id) if again else UncountedLooks())
+        services.delivery.deliver(
+            notification_id, RedisRedeliveryCounter(app, task.request.id) if again else NoRedeliveryCount()
+        )
 
 
 @_task(SWEEP)
@@ -60,7 +62,7 @@ def sweep_task() -> None:
         queued = services.sweep.run()
         if queued:
             log_event("swept", queued=queued)
-        services.watch.look(services.stores.notifications, lambda: queue_length(app), services.pauses.paused)
+        services.observer.read_backlog(services.stores.notifications, lambda: queue_length(app), services.pauses.paused)
 
 
 @_task(ANNOUNCE)
@@ -151,7 +153,7 @@ def _serve_metrics(**_: Any) -> None:
 
 
 def _pulse(**_: Any) -> None:
-    pulse(app)
+    touch_heartbeat_file(app)
 
 
 def _end(**_: Any) -> None:

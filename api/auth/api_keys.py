@@ -26,7 +26,7 @@ from api.threads import SingleFlight, ThreadPool
 from core.errors import StoreError
 from core.instants import to_the_second
 from core.stores import Clock, Stores
-from core.stores.keys import ApiKey
+from core.stores.api_keys import ApiKey
 
 _ID_BYTES: Final = 7  # of which ten characters of base32 hold 50 bits: two keys hardly ever share an id
 _ID_LENGTH: Final = 10

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.problems import Problem, ProblemKind
-from core.stores.keys import ApiKey, Scope
+from core.stores.api_keys import ApiKey, Scope
 from core.tenants import OPERATOR
 
 

@@ -21,8 +21,8 @@ from api.auth.principal import Principal
 from api.problems import Problem, ProblemKind
 from api.store_access import StoreAccess
 from api.threads import ThreadPool
-from core.stores.holders import Clock
-from core.stores.keys import Scope
+from core.instants import Clock
+from core.stores.api_keys import Scope
 from core.stores.sessions import Session, SessionStore
 from core.tenants import OPERATOR
 

@@ -17,7 +17,7 @@ from core.log_lines import looks_like_key, redacted
 from core.moments import instant_to_come
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
-from core.stores.keys import TENANT_SCOPES, ApiKey, Scope
+from core.stores.api_keys import TENANT_SCOPES, ApiKey, Scope
 from core.tenants import NAME_RULE, is_tenant_name
 
 _LONGEST_NAME: Final = 100

@@ -15,9 +15,8 @@ from api.http.request import ClientAddresses, Request
 from api.http.security_headers import PAGE_HEADERS
 from api.observability.metrics import UNMATCHED, Metrics
 from core.event_log import begin_about, end_about
-from core.instants import iso_instant
+from core.instants import Clock, iso_instant, wall_clock_ms
 from core.log_lines import LineWriter, Sink, log_line, looks_like_key, traceback_of
-from core.stores.holders import Clock, wall_clock_ms
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_PATH, _MAX_QUERY, _MAX_AGENT = 512, 1024, 256

@@ -25,7 +25,7 @@ from api.problems import Problem
 from api.summaries.cache import Published
 from api.summaries.current_publication import CurrentPublication
 from core.errors import StoreError
-from core.stores.keys import ApiKey
+from core.stores.api_keys import ApiKey
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Received = tuple[str, bytes, str, tuple[tuple[bytes, bytes], ...]]

@@ -10,7 +10,15 @@ from api.http.request_body import bad_parameters
 from api.notifications.tenants import tenant_to_list
 from api.problems import ParameterError, Problem, ProblemKind
 from api.store_access import StoreAccess
-from core.notifications.asking import Retried, Wanted, cancel, retry, retry_all, standing, strange_channels
+from core.notifications.actions import (
+    RetryResult,
+    RetrySelection,
+    cancel,
+    retry,
+    retry_all,
+    statuses_in_words,
+    unknown_channels,
+)
 from core.notifications.events import LogStatus
 from core.stores import Clock, Stores
 from core.stores.notifications import Kept
@@ -47,7 +55,7 @@ class Logs:
         """
         kept = self.kept(notification_id, caller)
         notification = kept.notification
-        if strange := strange_channels(notification, channels or ()):
+        if strange := unknown_channels(notification, channels or ()):
             there = ", ".join(notification.channels)
             raise bad_parameters(
                 [ParameterError("channels", f"{channel!r} is not one of {there}") for channel in strange]
@@ -58,19 +66,25 @@ class Logs:
         retried = self._access.call(lambda stores: retry(stores.notifications, kept, chosen, self._clock))
         then = self.kept(notification_id, caller)
         if not retried:
-            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {standing(then, chosen)}.")
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {statuses_in_words(then, chosen)}.")
         return then
 
     def retry_all(
-        self, wanted: Wanted, tenant: str | None, caller: Principal, *, limit: int, after: tuple[int, str] | None
-    ) -> Retried:
+        self,
+        wanted: RetrySelection,
+        tenant: str | None,
+        caller: Principal,
+        *,
+        limit: int,
+        after: tuple[int, str] | None,
+    ) -> RetryResult:
         """Let all logs that are `wanted` be sent again, of those that `caller` may touch and read.
 
         :param tenant: whose, where the operator asks for one.
         :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
         """
 
-        def retry(stores: Stores) -> Retried:
+        def retry(stores: Stores) -> RetryResult:
             of_tenant = replace(wanted, tenant=tenant_to_list(stores, caller, tenant))
             return retry_all(stores.notifications, of_tenant, self._clock, limit=limit, after=after)
 
@@ -88,5 +102,5 @@ class Logs:
         stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
         if not cancelled and not any(stopped):
             channels = then.notification.channels
-            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {standing(then, channels)}.")
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {statuses_in_words(then, channels)}.")
         return then

@@ -21,7 +21,7 @@ from api.store_access import StoreAccess
 from core.notifications.addresses import BadAddress, normalised
 from core.notifications.values import UserId, in_words
 from core.stores import Stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 CONVERTER: Final = "and_contacts"
 

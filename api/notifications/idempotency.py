@@ -12,8 +12,8 @@ import falcon
 from api.auth.principal import Principal
 from api.http.request_body import bad_parameters
 from api.problems import ParameterError, Problem, ProblemKind
+from core.notifications.idempotency import id_of_request
 from core.notifications.model import derived_id
-from core.notifications.requests import id_of_request
 
 HEADER: Final = "Idempotency-Key"
 PATTERN: Final = "^[!-~]{1,255}$"

@@ -23,13 +23,13 @@ from api.notifications.views import notification_view
 from api.openapi.bodies import RetriedNotifications
 from api.problems import ParameterError, Problem
 from api.store_access import StoreAccess
-from core.notifications.asking import Wanted
+from core.notifications.actions import RetrySelection
 from core.notifications.events import LogStatus
+from core.notifications.idempotency import QUEUED_AFTER_MS, request_digest
 from core.notifications.model import Notification, new_id
-from core.notifications.requests import QUEUED_AFTER_MS, request_digest
 from core.notifications.texts import too_long
 from core.stores import Clock
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from core.stores.notifications import Kept, LogFilter
 
 
@@ -156,7 +156,7 @@ class RetryAllResource:
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string, OfTenant)
         payload = checked_payload(read_object(req), RetryAll, None)
-        wanted = Wanted(
+        wanted = RetrySelection(
             LogFilter(frozenset(map(LogStatus, payload.statuses)), frozenset(payload.channels or ())),
             merchants=caller.readable_merchants,
             from_ms=None if payload.created_from is None else instant_ms(payload.created_from),

@@ -21,10 +21,10 @@ from api.problems import Problem, ProblemKind
 from api.store_access import StoreAccess
 from core.calendar import Mode
 from core.notifications.model import new_id
-from core.notifications.reach import ReachWarning, subscribable_channels, subscription_warnings
+from core.notifications.reach_warnings import ReachWarning, subscribable_channels, subscription_warnings
 from core.notifications.subscribing import Subscribed, subscribe
 from core.stores import Clock, Stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from core.stores.subscriptions import Subscription
 
 

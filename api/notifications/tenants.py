@@ -14,8 +14,8 @@ from api.problems import ParameterError, Problem, ProblemKind
 from core.notifications import users
 from core.notifications.users import AmbiguousUser
 from core.stores import Stores
+from core.stores.api_keys import all_tenants
 from core.stores.contacts import ContactStore
-from core.stores.keys import all_tenants
 from core.stores.subscriptions import SubscriptionStore
 from core.tenants import OPERATOR
 

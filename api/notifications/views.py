@@ -8,7 +8,7 @@ from api.openapi import bodies
 from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import Event
 from core.notifications.model import Notification, NotificationStatus
-from core.notifications.reach import ReachWarning
+from core.notifications.reach_warnings import ReachWarning
 from core.stores.notifications import Kept, Listed, Log
 from core.stores.subscriptions import Subscription
 

@@ -12,7 +12,7 @@ from api.openapi.bodies import Health, Ready
 from api.problems import Problem, ProblemKind
 from api.summaries.current_publication import CurrentPublication
 from core.errors import StoreError
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 
 class HealthResource:

@@ -11,9 +11,9 @@ import falcon.asgi
 from api.observability.metrics import Metrics, StoreFacts
 from api.threads import SingleFlight
 from core.errors import StoreError
+from core.instants import Clock
+from core.stores.api_keys import Scope
 from core.stores.condition import Condition
-from core.stores.holders import Clock
-from core.stores.keys import Scope
 
 _WAIT_S: Final = 0.5
 _FIRST_WAIT_S: Final = 3.0

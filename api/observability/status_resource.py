@@ -13,9 +13,9 @@ from api.summaries.cache import version_of
 from core.errors import ConservationBroken
 from core.instants import iso_instant, iso_instant_or_none
 from core.stores import Clock
+from core.stores.api_keys import Scope
 from core.stores.condition import Condition, Refreshes
 from core.stores.freshness import Standing, zone_rules_agree
-from core.stores.keys import Scope
 from core.stores.runs import Run, RunStatus
 
 

@@ -14,10 +14,10 @@ from typing_extensions import TypeAliasType, TypedDict  # pydantic takes no othe
 from core.calendar import CALENDAR_NAMES, Mode, periods
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
-from core.notifications.reach import WarningCode
+from core.notifications.reach_warnings import WarningCode
 from core.stores import summaries
+from core.stores.api_keys import Scope
 from core.stores.condition import Cause
-from core.stores.keys import Scope
 
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 Exact = int

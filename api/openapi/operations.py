@@ -22,7 +22,7 @@ from api.summaries.series import PATH as SUMMARY_PATH
 from api.summaries.series import SummaryParameters
 from core.notifications.model import KEPT_DAYS
 from core.notifications.values import ID_PATTERN
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 OF_A_MERCHANT: Final = "merchant:{merchant_id}"
 """The scope of one merchant's summaries."""

@@ -116,7 +116,7 @@ def make_celery(settings: Settings) -> Celery:
             **_refreshes(settings.refresh_every_s),
         },
         # The schedule is all in the lines above; a file of when it last ran would only be one more thing to lose.
-        beat_scheduler="core.notifications.pulse:PulsingScheduler",
+        beat_scheduler="core.notifications.heartbeat_file:HeartbeatScheduler",
         notify_pulse_file=settings.notify_pulse_file,
         notify_clock_limit_s=settings.clock_limit_s,
     )

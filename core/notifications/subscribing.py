@@ -1,4 +1,4 @@
-"""Subscribing a user to summaries once, however often and by however many it is asked for."""
+"""Subscribing a user to summaries: idempotent, also when several clients ask at the same moment."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from core.errors import SettingsError
+from core.instants import Clock, wall_clock_ms
+from core.stores.api_keys import ApiKeyStore, KeyUseStore
 from core.stores.contacts import ContactStore
-from core.stores.holders import Clock, current_holder, wall_clock_ms
-from core.stores.keys import ApiKeyStore, KeyUseStore
 from core.stores.notifications import NotificationStore
+from core.stores.run_lock import current_holder
 from core.stores.runs import RunLedger
 from core.stores.sessions import SessionStore
 from core.stores.subscriptions import SubscriptionStore

@@ -83,7 +83,7 @@ def from_batches(batches: Iterable[Sequence[SummaryTuple]]) -> pl.DataFrame:
 
 
 def within(ranges: Iterable[KeyRange]) -> pl.Expr:
-    """Whether a summary is of a period of one of `ranges`."""
+    """A condition: the summary is of a period of one of `ranges`."""
     conditions = [
         (pl.col("mode") == mode.value) & pl.col("key").is_between(pl.lit(first_key), pl.lit(last_key))
         for mode, first_key, last_key in ranges

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from core.stores.keys import ApiKey, Scope
+from core.stores.api_keys import ApiKey, Scope
 from core.stores.runs import Counts, Holder, Run, RunStatus
 from core.stores.sessions import Session
 from core.stores.summaries import DayRange, Meaning, Publication

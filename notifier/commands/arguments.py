@@ -10,13 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from core.command_line import note
 from core.errors import UsageError
 from core.notifications import users
-from core.notifications.reach import ReachWarning
+from core.notifications.reach_warnings import ReachWarning
 from core.notifications.users import AmbiguousUser
 from core.notifications.values import UserId, in_words
 from core.settings import Settings
 from core.stores import Stores
+from core.stores.api_keys import all_tenants
 from core.stores.contacts import ContactStore
-from core.stores.keys import all_tenants
 from core.stores.subscriptions import SubscriptionStore
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.command_line import edge, print_json, settings_and_store
-from core.notifications.queueing import QUEUE_LIMIT
+from core.notifications.background_queue import QUEUE_LIMIT
 from core.stores import wall_clock_ms
 from notifier.announce import Announcer
 from notifier.commands.queue import Queue

@@ -11,7 +11,14 @@ import typer
 from core.command_line import edge, note, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.moments import instant_in
-from core.notifications.asking import Retried, Wanted, retry, retry_all, standing, strange_channels
+from core.notifications.actions import (
+    RetryResult,
+    RetrySelection,
+    retry,
+    retry_all,
+    statuses_in_words,
+    unknown_channels,
+)
 from core.notifications.events import RETRIABLE, LogStatus
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept, LogFilter
@@ -79,7 +86,7 @@ def run(
             _tell(found)
 
 
-def _tell(found: Retried) -> None:
+def _tell(found: RetryResult) -> None:
     for notification_id, again in found.channels.items():
         typer.echo(f"{notification_id} is sent again over {', '.join(again)}.")
     if not found.channels:
@@ -90,22 +97,22 @@ def _tell(found: Retried) -> None:
         note("There may be more: run the same command again, or give a higher --limit.", "warning")
 
 
-def _wanted(every: Filter, channels: Sequence[str]) -> Wanted:
+def _wanted(every: Filter, channels: Sequence[str]) -> RetrySelection:
     since = every.since
     from_ms = wall_clock_ms() - round(since * _HOUR_MS) if isinstance(since, float) else None
     if isinstance(since, str):
         from_ms = instant_in("--from", since)
     before_ms = None if every.until is None else instant_in("--to", every.until)
     logs = LogFilter(frozenset(map(LogStatus, every.statuses)), frozenset(channels))
-    return Wanted(logs, every.tenant, from_ms=from_ms, before_ms=before_ms)
+    return RetrySelection(logs, every.tenant, from_ms=from_ms, before_ms=before_ms)
 
 
-def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> Retried:
+def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> RetryResult:
     """All or none: whatever is wrong with one is told before anything is sent again."""
     found = [required(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
     for kept in found:
         _require_possible(kept, channels)
-    retried = Retried()
+    retried = RetryResult()
     for kept in found:
         chosen = channels or kept.notification.channels
         if again := retry(stores.notifications, kept, chosen, wall_clock_ms):
@@ -115,7 +122,7 @@ def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[s
 
 def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
     notification = kept.notification
-    if strange := strange_channels(notification, channels):
+    if strange := unknown_channels(notification, channels):
         raise UsageError(
             f"notification {notification.id} does not go over {', '.join(strange)}",
             f"Its channels are {', '.join(notification.channels)}.",
@@ -127,6 +134,6 @@ def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
     chosen = channels or notification.channels
     if all(kept.log(channel).state.status not in RETRIABLE for channel in chosen):
         raise ServiceError(
-            f"there is nothing to send again of notification {notification.id}: {standing(kept, chosen)}",
+            f"there is nothing to send again of notification {notification.id}: {statuses_in_words(kept, chosen)}",
             "Only dead, unknown and printed messages are sent again.",
         )

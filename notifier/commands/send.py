@@ -12,9 +12,9 @@ from core.calendar.periods import Locale
 from core.command_line import edge, note, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.moments import instant_to_come
+from core.notifications.idempotency import QUEUED_AFTER_MS, id_of_request, request_digest
 from core.notifications.model import Notification, new_id
-from core.notifications.reach import message_warnings
-from core.notifications.requests import QUEUED_AFTER_MS, id_of_request, request_digest
+from core.notifications.reach_warnings import message_warnings
 from core.notifications.texts import too_long
 from core.notifications.values import Message, Title
 from core.settings import Settings

@@ -15,9 +15,9 @@ from core.notifications.model import NotificationStatus
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept, Log
-from notifier.breaker import StatesAway
+from notifier.circuit_breaker import BreakerStatesUnavailable
 from notifier.commands.queue import Queue
-from notifier.pauses import SharedStates
+from notifier.gateway_pauses import RedisBreakerStates
 from notifier.worker_settings import WorkerSettings, differences
 
 
@@ -100,7 +100,7 @@ def workers_view(workers: Sequence[WorkerSettings]) -> list[dict[str, Any]]:
 
 def _paused(settings: Settings) -> list[dict[str, Any]] | None:
     """The gateways that are paused for all workers; None where that is not known."""
-    states = SharedStates(settings.celery_result_backend.get_secret_value())
+    states = RedisBreakerStates(settings.celery_result_backend.get_secret_value())
     try:
         return [
             {
@@ -114,7 +114,7 @@ def _paused(settings: Settings) -> list[dict[str, Any]] | None:
             }
             for pause in states.paused()
         ]
-    except StatesAway:
+    except BreakerStatesUnavailable:
         return None
     finally:
         states.close()

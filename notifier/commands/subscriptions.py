@@ -12,7 +12,7 @@ from core.command_line import edge, note, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.notifications.model import new_id
-from core.notifications.reach import subscribable_channels, subscription_warnings
+from core.notifications.reach_warnings import subscribable_channels, subscription_warnings
 from core.notifications.subscribing import subscribe
 from core.notifications.values import MerchantId
 from core.stores import wall_clock_ms

@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 from core.notifications.sms_parts import sms_parts
 from core.notifications.texts import sms_text, too_long
 from core.settings import Settings
-from notifier.senders.answers import json_object
 from notifier.senders.base import (
     Ambiguous,
     Message,
@@ -24,7 +23,8 @@ from notifier.senders.base import (
 )
 from notifier.senders.http import Answer, HttpGateway
 from notifier.senders.kavenegar_statuses import GIVEN_UP, OK, UNKNOWN_ID, failure_of, failure_without_status
-from notifier.senders.variables import base_url, require
+from notifier.senders.required_settings import base_url, require
+from notifier.senders.responses import json_object
 
 _REMEMBERED_MS: Final = 12 * 3_600_000  # how far back the gateway finds a message by our number
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from notifier.senders.answers import refusal_of
 from notifier.senders.base import (
     DeliveryFailure,
     PermanentFailure,
@@ -16,6 +15,7 @@ from notifier.senders.base import (
     operator_must_mend,
 )
 from notifier.senders.http import Answer
+from notifier.senders.responses import refusal_of
 
 OK: Final = 200
 UNKNOWN_ID: Final = 100

@@ -10,8 +10,8 @@ from core.settings import Settings
 from notifier.senders.base import Message, NotAskable, Receipt
 from notifier.senders.dialling import Deadline
 from notifier.senders.mail import MailFrom, mail_of, message_id
-from notifier.senders.smtp_talk import Security, SmtpTalk
-from notifier.senders.variables import is_loopback, require
+from notifier.senders.required_settings import is_loopback, require
+from notifier.senders.smtp_session import Security, SmtpTalk
 
 
 class SmtpSender:

@@ -11,7 +11,6 @@ import orjson
 from core.notifications.addresses import BadAddress, normalised
 from core.notifications.texts import chat_text, too_long
 from core.settings import Settings
-from notifier.senders.answers import at_most, json_object, quoted, refusal_of, retry_after_s
 from notifier.senders.base import (
     DeliveryFailure,
     Message,
@@ -26,7 +25,8 @@ from notifier.senders.base import (
 )
 from notifier.senders.dialling import Deadline
 from notifier.senders.http import Answer, HttpGateway
-from notifier.senders.variables import base_url, require
+from notifier.senders.required_settings import base_url, require
+from notifier.senders.responses import at_most, json_object, quoted, refusal_of, retry_after_s
 
 
 class TelegramSender:

@@ -15,11 +15,11 @@ import orjson
 from core.instants import iso_instant
 from core.notifications.model import AnnouncedTotals
 from core.settings import Settings
-from notifier.senders.answers import refusal_of, retry_after_s
 from notifier.senders.base import Message, NotAskable, NotSent, PermanentFailure, Receipt, TemporaryFailure
 from notifier.senders.dialling import anywhere, is_public
 from notifier.senders.http import HttpGateway
-from notifier.senders.variables import require
+from notifier.senders.required_settings import require
+from notifier.senders.responses import refusal_of, retry_after_s
 
 VERSION: Final = 1
 """The version of the body."""

@@ -1,5 +1,5 @@
 -- Everything about notifications belongs to a tenant. What no API key of a tenant is known to have made is the operator's: the
--- program finds the others in the same transaction (core/stores/sqlite/tenants.py).
+-- program finds the others in the same transaction (core/stores/sqlite/schema.py).
 ALTER TABLE api_keys ADD COLUMN tenant_name TEXT;  -- null: a key of the operator, or of the tenant of its merchants
 
 ALTER TABLE notifications ADD COLUMN tenant TEXT NOT NULL DEFAULT 'operator';

@@ -13,7 +13,7 @@ from example_store import fill
 from serving_server import ROOT, environment, serving, sqlite_url
 from unmeasured import unmeasured
 
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 _HERE = Path(__file__).parent
 _TIMEOUT_S = 210

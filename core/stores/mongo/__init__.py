@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from core.instants import Clock
 from core.stores import Stores
-from core.stores.holders import Clock
+from core.stores.mongo.api_keys import MongoApiKeyStore, MongoKeyUseStore
 from core.stores.mongo.contacts import MongoContactStore
 from core.stores.mongo.database import Database
-from core.stores.mongo.keys import MongoApiKeyStore, MongoKeyUseStore
 from core.stores.mongo.notifications import MongoNotificationStore
 from core.stores.mongo.runs import MongoRunLedger
 from core.stores.mongo.schema import prepare

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 from pymongo.database import Database
 
 from core.stores.generations import generation_name, publication_lost, require_amended, require_next
-from core.stores.mongo.counting import count_shown, shown_of
 from core.stores.mongo.database import Document
-from core.stores.mongo.inserting import insert_batch
-from core.stores.mongo.layers import MOST_RANGES, Layer, Part, layers_of, parts, united
+from core.stores.mongo.idempotent_inserts import insert_batch
+from core.stores.mongo.layers import MOST_RANGES, Layer, LayerQuery, layer_queries, layers_of, united
 from core.stores.mongo.publications import in_force
 from core.stores.mongo.publishing import announce, drop, fill, publish
+from core.stores.mongo.row_counts import count_rows, counted_layers
 from core.stores.summaries import KeyRange, Publication
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ def _ranges(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> tuple[KeyRang
     return united([*ranges, *(one for layer in taken for one in layer.ranges or ())])
 
 
-def _live(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> list[Part]:
+def _live(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> list[LayerQuery]:
     """Where the summaries of `taken` are that still count when `ranges` are replaced."""
-    return parts([Layer("", 0, tuple(ranges)), *taken])[1:]
+    return layer_queries([Layer("", 0, tuple(ranges)), *taken])[1:]
 
 
 def _count_outside(db: Database[Document], layers: Sequence[Layer], ranges: Sequence[KeyRange]) -> int:
     """How many summaries there are of other periods than those of `ranges`."""
-    return sum(count_shown(db, shown) for shown in shown_of(layers, ranges))
+    return sum(count_rows(db, shown) for shown in counted_layers(layers, ranges))
 
 
 def _copy(db: Database[Document], source: str, query: Document, target: str) -> int:

@@ -19,7 +19,7 @@ from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from core.stores.mongo.database import Database, Document
-from core.stores.mongo.inserting import insert_once
+from core.stores.mongo.idempotent_inserts import insert_once
 from core.stores.records import storable
 from core.tenants import OPERATOR
 

@@ -34,7 +34,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LayerQuery:
     """What to look for in one collection: the summaries that `query` finds."""
 
     collection: str
@@ -68,21 +68,21 @@ def layers_to_record(layers: Sequence[Layer]) -> Record:
     }
 
 
-def parts(layers: Iterable[Layer]) -> list[Part]:
+def layer_queries(layers: Iterable[Layer]) -> list[LayerQuery]:
     """Where all summaries of a publication are."""
-    found: list[Part] = []
+    found: list[LayerQuery] = []
     hidden: list[KeyRange] = []
     for layer in layers:
-        found.append(Part(layer.collection, outside(hidden)))
+        found.append(LayerQuery(layer.collection, outside(hidden)))
         hidden += layer.ranges or ()
     return found
 
 
-def parts_of_mode(
+def layer_queries_of_mode(
     layers: Iterable[Layer], mode: Mode, first_key: str | None = None, last_key: str | None = None
-) -> list[Part]:
+) -> list[LayerQuery]:
     """Where the summaries of `mode` from `first_key` to `last_key` (inclusive, None for no bound) are."""
-    found: list[Part] = []
+    found: list[LayerQuery] = []
     hidden: list[KeyRange] = []
     bounds = {"$gte": first_key, "$lte": last_key}
     wanted = {operator: key for operator, key in bounds.items() if key is not None}
@@ -90,7 +90,7 @@ def parts_of_mode(
     for layer in layers:
         concerned = [one for one in layer.ranges or () if one.mode == mode and _meets(one, first_key, last_key)]
         if layer.ranges is None or concerned:
-            found.append(Part(layer.collection, query | outside(hidden)))
+            found.append(LayerQuery(layer.collection, query | outside(hidden)))
         hidden += concerned
         if any(_spans(one, first_key, last_key) for one in concerned):
             break

@@ -25,10 +25,10 @@ from core.stores.generations import (
     publishable,
     require_next,
 )
+from core.stores.mongo.after_publishing import clear, move_view, show_by_merchant
 from core.stores.mongo.database import Document, reason_of
 from core.stores.mongo.documents import to_document
-from core.stores.mongo.following import clear, move_view, show_by_merchant
-from core.stores.mongo.inserting import insert_batch
+from core.stores.mongo.idempotent_inserts import insert_batch
 from core.stores.mongo.layers import Layer, layers_to_record
 from core.stores.mongo.publications import PUBLICATIONS, in_force
 from core.stores.mongo.schema import SUMMARY_INDEXES

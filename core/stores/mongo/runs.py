@@ -11,12 +11,13 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database as PyMongoDatabase
 
 from core.errors import RunHeld
-from core.stores.holders import Clock, require_free, silent_ahead
+from core.instants import Clock
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
-from core.stores.mongo.inserting import insert_once
+from core.stores.mongo.idempotent_inserts import insert_once
 from core.stores.mongo.publishing import to_its_end
 from core.stores.records import run_from_record, run_to_record
+from core.stores.run_lock import require_free, silent_ahead
 from core.stores.runs import Run, RunStatus, taken_over
 from core.stores.summaries import Publication
 

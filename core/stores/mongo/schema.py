@@ -10,12 +10,12 @@ from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError
 
 from core.notifications.model import NotificationStatus
+from core.stores.mongo.after_publishing import show_by_merchant
 from core.stores.mongo.database import Database, Document
-from core.stores.mongo.following import show_by_merchant
 from core.stores.mongo.notification_documents import KEEP
 from core.stores.mongo.notifications import settle
 from core.stores.mongo.tenants import assign_tenants
-from core.stores.refusals import no_store, too_new
+from core.stores.opening_errors import no_store, too_new
 
 SCHEMA_VERSION: Final = 13
 """Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs

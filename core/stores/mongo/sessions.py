@@ -6,7 +6,7 @@ from bson.datetime_ms import DatetimeMS
 
 from core.stores.mongo.database import Database
 from core.stores.mongo.documents import from_document, to_document
-from core.stores.mongo.inserting import insert_once
+from core.stores.mongo.idempotent_inserts import insert_once
 from core.stores.records import session_from_record, session_to_record
 from core.stores.sessions import Session
 

@@ -19,12 +19,12 @@ from core.calendar.periods import Mode
 from core.errors import StoreBusy
 from core.stores.generations import require_amendable
 from core.stores.mongo.amending import amend
-from core.stores.mongo.counting import Shown, count_shown, shown_of
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
-from core.stores.mongo.layers import Layer, Part, layers_of, parts, parts_of_mode
+from core.stores.mongo.layers import Layer, LayerQuery, layer_queries, layer_queries_of_mode, layers_of
 from core.stores.mongo.publications import in_force, kept_by, newest_two
 from core.stores.mongo.publishing import publish
+from core.stores.mongo.row_counts import CountedLayer, count_rows, counted_layers
 from core.stores.records import publication_from_record
 from core.stores.summaries import (
     SCAN_ROWS,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from core.stores.frames import Frames, SummaryTuple
 
 T = TypeVar("T")
-P = TypeVar("P", Part, Shown)
+P = TypeVar("P", LayerQuery, CountedLayer)
 
 _BATCH_ROWS: Final = 50_000
 _SENT_ROWS: Final = 10_000
@@ -76,10 +76,10 @@ class MongoSummaryStore:
 
         from core.stores.frames import from_batches
 
-        def fetch(db: PyMongoDatabase[Document], part: Part) -> pl.DataFrame:
+        def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> pl.DataFrame:
             return from_batches(_batches(db[part.collection].find(part.query, _COLUMNS)))
 
-        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
+        found = self._read(lambda layers: layer_queries_of_mode(layers, mode, first_key, last_key), fetch)
         return pl.concat([from_batches([]), *found])
 
     @contextmanager
@@ -92,7 +92,7 @@ class MongoSummaryStore:
             if document is None:
                 yield None
                 return
-            places = parts_of_mode(layers_of(document), mode, first_key, last_key)
+            places = layer_queries_of_mode(layers_of(document), mode, first_key, last_key)
             merchants = {} if overall else {"merchant_id": {"$ne": None}}
             queries = [(part.collection, {**part.query, **merchants}) for part in places]
             cursors = [
@@ -120,11 +120,11 @@ class MongoSummaryStore:
         """One merchant's values (None: all merchants together), ascending by key."""
         wanted = {"_id": False, "key": True, measure: True}
 
-        def fetch(db: PyMongoDatabase[Document], part: Part) -> list[SeriesPoint]:
+        def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> list[SeriesPoint]:
             found = db[part.collection].find({**part.query, "merchant_id": merchant_id}, wanted)
             return [SeriesPoint(document["key"], int(document[measure])) for document in found]
 
-        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
+        found = self._read(lambda layers: layer_queries_of_mode(layers, mode, first_key, last_key), fetch)
         return sorted(chain.from_iterable(found))
 
     def merchant_series(
@@ -147,11 +147,11 @@ class MongoSummaryStore:
             query["$or"] = rest
         wanted = {"_id": False, "merchant_id": True, "key": True, measure: True}
 
-        def fetch(db: PyMongoDatabase[Document], part: Part) -> list[MerchantPoint]:
+        def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> list[MerchantPoint]:
             found = db[part.collection].find({**part.query, **query}, wanted, sort=_BY_MERCHANT, limit=limit)
             return [MerchantPoint(one["merchant_id"], one["key"], int(one[measure])) for one in found]
 
-        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
+        found = self._read(lambda layers: layer_queries_of_mode(layers, mode, first_key, last_key), fetch)
         return list(islice(merge(*found), limit))
 
     def series_json(
@@ -171,10 +171,10 @@ class MongoSummaryStore:
         """Whether the publication in force holds summaries of `merchant_id`."""
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}
 
-        def fetch(db: PyMongoDatabase[Document], part: Part) -> bool:
+        def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> bool:
             return db[part.collection].find_one({**part.query, **query}, {"_id": True}) is not None
 
-        return any(self._read(parts, fetch))
+        return any(self._read(layer_queries, fetch))
 
     def merchants(
         self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
@@ -183,7 +183,7 @@ class MongoSummaryStore:
         wanted = {"_id": False, "merchant_id": True, "amount": True, "count": True}
 
         # Added up here: beyond int64 the server's $sum goes on in floating point.
-        def fetch(db: PyMongoDatabase[Document], part: Part) -> tuple[Counter[str], Counter[str]]:
+        def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> tuple[Counter[str], Counter[str]]:
             amounts: Counter[str] = Counter()
             counts: Counter[str] = Counter()
             query = {**part.query, "merchant_id": {"$ne": None}}
@@ -192,7 +192,7 @@ class MongoSummaryStore:
                 counts[document["merchant_id"]] += document["count"]
             return amounts, counts
 
-        found = self._read(lambda layers: parts_of_mode(layers, mode, first_key, last_key), fetch)
+        found = self._read(lambda layers: layer_queries_of_mode(layers, mode, first_key, last_key), fetch)
         amounts, counts = Counter[str](), Counter[str]()
         for more_amounts, more_counts in found:
             amounts.update(more_amounts)
@@ -203,7 +203,7 @@ class MongoSummaryStore:
 
     def count(self) -> int:
         """How many summaries of all modes the publication in force has, counted and not as it announced."""
-        return sum(self._read(shown_of, count_shown))
+        return sum(self._read(counted_layers, count_rows))
 
     def publish(
         self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from core.instants import Clock
 from core.stores import Stores
-from core.stores.holders import Clock
+from core.stores.sqlite.api_keys import SqliteApiKeyStore, SqliteKeyUseStore
 from core.stores.sqlite.contacts import SqliteContactStore
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.keys import SqliteApiKeyStore, SqliteKeyUseStore
 from core.stores.sqlite.notifications import SqliteNotificationStore
 from core.stores.sqlite.runs import SqliteRunLedger
 from core.stores.sqlite.schema import prepare

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from core.stores.holders import Clock, require_free, silent_ahead
+from core.instants import Clock
 from core.stores.records import run_from_record, run_to_record
+from core.stores.run_lock import require_free, silent_ahead
 from core.stores.runs import Run, taken_over
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert, update

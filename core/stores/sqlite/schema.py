@@ -12,14 +12,32 @@ from pathlib import Path
 from typing import Final
 
 from core.stores.generations import SUMMARIES
-from core.stores.refusals import no_store, too_new
+from core.stores.opening_errors import no_store, too_new
+from core.stores.ownerless import Ownerless
+from core.stores.records import key_from_record
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.tenants import assign_tenants
-from core.stores.tenancy import Ownerless
+from core.stores.sqlite.rows import from_row
+from core.tenants import OPERATOR
 
 SCHEMA: Final = Path(__file__).parents[3] / "sql" / "schema"
 
-_AFTER: Final[Mapping[str, Callable[[sqlite3.Connection], Ownerless]]] = {"0011_tenants.sql": assign_tenants}
+_OWNERLESS: Final = (
+    "SELECT (SELECT count(DISTINCT user_id) FROM contacts) AS contacts, (SELECT count(*) FROM subscriptions) "
+    "AS subscriptions, (SELECT count(*) FROM notifications WHERE sender_key_id IS NULL "
+    "OR sender_key_id NOT IN (SELECT id FROM api_keys)) AS notifications"
+)
+
+
+def _assign_tenants(connection: sqlite3.Connection) -> Ownerless:
+    """Give each notification to the tenant of its API key, which SQL cannot derive; all else is the operator's."""
+    for row in connection.execute("SELECT * FROM api_keys").fetchall():
+        key = key_from_record(from_row(row))
+        if key.tenant != OPERATOR:
+            connection.execute("UPDATE notifications SET tenant = ? WHERE sender_key_id = ?", (key.tenant, key.id))
+    return Ownerless(**connection.execute(_OWNERLESS).fetchone())
+
+
+_AFTER: Final[Mapping[str, Callable[[sqlite3.Connection], Ownerless]]] = {"0011_tenants.sql": _assign_tenants}
 """What is done after a script in the same transaction, and reported."""
 
 

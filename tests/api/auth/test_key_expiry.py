@@ -14,7 +14,7 @@ from sales import published_in
 
 from api.auth.api_keys import id_in
 from core.stores import Stores, open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 SERIES = "mode=monthly&type=amount"
 FIVE_MINUTES_S = 300

@@ -12,7 +12,7 @@ from sales import SALES, published_in
 
 from api.auth.api_keys import digest_of, id_in, new_token
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 SERIES = "mode=monthly&type=amount"
 

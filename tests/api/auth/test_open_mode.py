@@ -11,7 +11,7 @@ from sales import published_in
 
 from core.settings import Settings
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 WITH_DATA = [SUMMARY, MERCHANTS, "/api/me", "/api/status", "/metrics"]
 WITHOUT_DATA = ["/readyz", "/", "/notifications", "/sign-in", "/docs", "/openapi.json", "/healthz"]

@@ -31,7 +31,7 @@ from core.calendar import Mode
 from core.notifications.events import EventKind
 from core.notifications.model import Notification, derived_id
 from core.stores import open_stores
-from core.stores.keys import ApiKey, Scope
+from core.stores.api_keys import ApiKey, Scope
 from core.stores.sessions import Session
 from core.stores.subscriptions import Subscription
 from core.tenants import OPERATOR

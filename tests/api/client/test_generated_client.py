@@ -17,7 +17,7 @@ from example_store import fill
 from serving_server import ROOT, Server, serving, sqlite_url
 
 from api.openapi.operations import OPERATIONS
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 _GENERATOR: Final = "openapi-python-client==0.29.1"
 _ENVIRONMENT: Final = ROOT / ".cache" / _GENERATOR

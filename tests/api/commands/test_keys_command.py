@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from api.__main__ import app
 from api.auth.api_keys import id_in
 from core.stores import open_stores
-from core.stores.keys import ApiKey, Scope
+from core.stores.api_keys import ApiKey, Scope
 
 Ended = subprocess.CompletedProcess[str]
 

@@ -22,7 +22,7 @@ from examples import MEANING
 from sales import publish
 from serving_server import ROOT, environment, eventually, serving, sqlite_url
 
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 
 def api(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -33,7 +33,7 @@ from playwright.sync_api import Locator, Route, expect
 
 from core.notifications.events import EventKind, LogStatus
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from core.stores.notifications import Kept
 
 pytest_plugins = ["dashboard_fixtures"]

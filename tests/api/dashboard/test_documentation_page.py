@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, expect
 
 from api.auth.sessions import new_link_token
 from core.stores import open_stores, wall_clock_ms
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["dashboard_fixtures"]
 

@@ -20,7 +20,7 @@ from api.auth.api_keys import digest_of, new_token
 from api.summaries.current_publication import Work
 from core.settings import Settings
 from core.stores import Stores, open_stores
-from core.stores.keys import ApiKey, Scope
+from core.stores.api_keys import ApiKey, Scope
 
 SUMMARY = "/api/transactions/summary"
 MERCHANTS = "/api/merchants"

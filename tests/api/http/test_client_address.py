@@ -13,7 +13,7 @@ from api.auth.api_keys import new_token
 from api.auth.sessions import SESSION_COOKIE
 from core.errors import SettingsError
 from core.settings import read_settings
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 PROXY, CLIENT = "10.0.0.5", "203.0.113.7"
 TRUSTED = {**KEYS_ONLY, "api_trusted_proxies": "10.0.0.0/8, 2001:db8::/32, unix"}

@@ -9,7 +9,7 @@ from asking import KEYS_ONLY, SUMMARY, Api, add_key, problem
 from falcon.testing import Result
 from sales import published_in
 
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 APP, OTHER = "https://app.example", "https://evil.example"
 QUERY = "mode=daily&type=amount"

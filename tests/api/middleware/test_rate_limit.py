@@ -23,7 +23,7 @@ from api.problems import Problem
 from core.errors import ServiceError, SettingsError
 from core.settings import read_settings
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from stack.redis_server import find_redis_server
 
 ME = "/api/me"

@@ -11,7 +11,7 @@ from sales import publish
 
 from api.observability.metrics import Metrics, StoreFacts
 from core.event_log import what_about
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 FIELDS = [
     "time", "level", "event", "request_id", "method", "path", "route", "query", "status", "duration_ms", "bytes",

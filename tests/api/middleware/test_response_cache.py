@@ -11,7 +11,7 @@ from examples import NOW_MS
 from falcon.testing import Result
 from sales import SALES, publish, published_in
 
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 QUERY = "mode=daily&type=amount"
 

@@ -13,7 +13,7 @@ from sending import NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, happen, send, sub
 from core.notifications.events import EventKind
 from core.notifications.model import Notification, new_id
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
 

@@ -16,8 +16,8 @@ from delivery_broker import RedisProcess
 from sending import NEW, NOTIFICATIONS
 from serving_server import Server, eventually, request, serving, sqlite_url
 
+from core.notifications.background_queue import QUEUE_LIMIT
 from core.notifications.broker import DELIVERIES
-from core.notifications.queueing import QUEUE_LIMIT
 from core.stores import open_stores
 from core.stores.notifications import NotificationStore
 

@@ -13,7 +13,7 @@ from sending import NEW, NOTIFICATIONS, happen, send
 from core.instants import iso_instant
 from core.notifications.events import EventKind
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
 

@@ -9,7 +9,7 @@ import pytest
 from asking import Api, add_key, document, problem, wrong
 from sending import JSON, NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, made, send
 
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
 

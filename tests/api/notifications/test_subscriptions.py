@@ -13,7 +13,7 @@ from sending import NEW, NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, send, subscr
 
 from core.instants import iso_instant
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
 

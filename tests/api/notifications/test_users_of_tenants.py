@@ -11,7 +11,7 @@ from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of
 
 from core.notifications.model import Notification, derived_id, digest_of
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
 

@@ -10,7 +10,7 @@ from examples import NOW_MS
 from sales import publish, published_in
 
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 
 @pytest.fixture

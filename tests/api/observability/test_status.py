@@ -12,7 +12,7 @@ from examples import MEANING, NOW_MS, frame, publication, row, run
 
 from core.calendar.zones import rules_digest_here
 from core.stores import Stores, open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from core.stores.runs import Counts, Run, RunStatus
 
 ROWS = frame([row("daily", "1403/04/04", name, 2**63 - 1, 2) for name in (None, "a", "b")])

@@ -29,7 +29,7 @@ from api.problems import ProblemKind
 from core import __version__
 from core.settings import Settings
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from notifier.commands.prune import least_days
 
 pytest_plugins = ["openapi_fixtures"]

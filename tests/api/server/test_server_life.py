@@ -22,7 +22,7 @@ from sales import publish
 from serving_server import ROOT, Client, Server, environment, eventually, request, serving, sqlite_url
 
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 JSON = "Content-Type: application/json"
 STORE_TIMEOUT_S = 1.5

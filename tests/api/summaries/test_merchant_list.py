@@ -13,7 +13,7 @@ from examples import frame, publication, row
 from sales import EXACT, ODD_IDS, SALES, publish, published_in
 
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 
 
 @pytest.fixture(scope="module")

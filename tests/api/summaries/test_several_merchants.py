@@ -15,7 +15,7 @@ from sales import SALES, by_hand, publish, published_in
 
 from core.calendar import Mode
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from core.stores.summaries import Measure
 
 TWO = ("shop-2", "shop-1")

@@ -14,7 +14,7 @@ from sales import publish, published_in
 from slow_store import WAIT_S, SlowStore
 
 from core.stores import open_stores
-from core.stores.keys import Scope
+from core.stores.api_keys import Scope
 from core.stores.runs import RunStatus
 
 WARM: dict[str, Any] = {"path": SUMMARY, "query": "mode=daily&type=amount"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 
 from core.event_log import about, what_about
-from core.notifications.queueing import BackgroundQueue
+from core.notifications.background_queue import BackgroundQueue
 
 _PATIENCE_S = 60
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from core.stores.holders import current_holder
+from core.stores.run_lock import current_holder
 from core.stores.runs import Holder, Run, RunStatus
 from core.stores.summaries import SUMMARY_COLUMNS, Meaning, Publication
 

@@ -22,10 +22,10 @@ from core.calendar.periods import Mode
 from core.errors import PublicationLost, RunTakenOver, StoreBusy, StoreTooNew, StoreUnavailable, StoreUnwritable
 from core.stores import Stores, open_stores
 from core.stores.generations import generation_name
-from core.stores.mongo import following
+from core.stores.mongo import after_publishing
+from core.stores.mongo.after_publishing import droppable
 from core.stores.mongo.database import Database
-from core.stores.mongo.following import droppable
-from core.stores.mongo.layers import Layer, Part, parts
+from core.stores.mongo.layers import Layer, LayerQuery, layer_queries
 from core.stores.mongo.publishing import announce, fill
 from core.stores.mongo.schema import SCHEMA_VERSION
 from core.stores.mongo.summaries import MongoSummaryStore
@@ -153,7 +153,7 @@ def test_a_reader_whose_generation_is_dropped_reads_again(stores: Stores, mongo_
     publish(stores, 1)
     reads: list[list[Document]] = []
 
-    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> list[Document]:
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: LayerQuery) -> list[Document]:
         if not reads:
             publish(stores, 2)
             publish(stores, 3)
@@ -161,7 +161,7 @@ def test_a_reader_whose_generation_is_dropped_reads_again(stores: Stores, mongo_
         return reads[-1]
 
     with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
-        (found,) = reader._read(parts, read_while_others_publish)
+        (found,) = reader._read(layer_queries, read_while_others_publish)
     assert reads[0] == [], "a dropped collection looks empty"
     assert {document["amount"] for document in found} == {3}
 
@@ -170,7 +170,7 @@ def test_a_reader_whose_cursor_breaks_reads_again(stores: Stores, mongo_database
     publish(stores, 1)
     turns = iter([True, False])
 
-    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> set[int]:
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: LayerQuery) -> set[int]:
         with db[part.collection].find(batch_size=2) as cursor:
             seen = {next(cursor)["amount"]}
             if next(turns):
@@ -179,14 +179,14 @@ def test_a_reader_whose_cursor_breaks_reads_again(stores: Stores, mongo_database
             return seen | {document["amount"] for document in cursor}
 
     with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
-        assert reader._read(parts, read_while_others_publish) == [{3}]
+        assert reader._read(layer_queries, read_while_others_publish) == [{3}]
 
 
 def test_a_reader_that_is_overtaken_again_and_again_says_so(stores: Stores, mongo_database_url: str) -> None:
     generations_to_come = count(2)
     publish(stores, 1)
 
-    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> None:
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: LayerQuery) -> None:
         for generation in islice(generations_to_come, 2):
             publish(stores, generation)
 
@@ -194,14 +194,14 @@ def test_a_reader_that_is_overtaken_again_and_again_says_so(stores: Stores, mong
         closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader,
         pytest.raises(StoreBusy, match="was published anew again and again while it was read"),
     ):
-        reader._read(parts, read_while_others_publish)
+        reader._read(layer_queries, read_while_others_publish)
 
 
 def test_a_read_that_the_server_refuses_is_not_tried_again(stores: Stores, mongo_database_url: str) -> None:
     publish(stores, 1)
-    tried: list[Part] = []
+    tried: list[LayerQuery] = []
 
-    def ask_nonsense(db: PyMongoDatabase[Document], part: Part) -> list[Document]:
+    def ask_nonsense(db: PyMongoDatabase[Document], part: LayerQuery) -> list[Document]:
         tried.append(part)
         return list(db[part.collection].find({"key": {"$nonsense": 1}}))
 
@@ -209,7 +209,7 @@ def test_a_read_that_the_server_refuses_is_not_tried_again(stores: Stores, mongo
         closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader,
         pytest.raises(StoreUnavailable, match="refuses"),
     ):
-        reader._read(parts, ask_nonsense)
+        reader._read(layer_queries, ask_nonsense)
     assert len(tried) == 1
 
 
@@ -341,7 +341,7 @@ def test_a_view_that_cannot_be_moved_goes_on_showing_all_that_it_did(
 
     publish(stores, 1)
     with monkeypatch.context() as refusing:
-        refusing.setattr(following, "_show", refuse)
+        refusing.setattr(after_publishing, "_show", refuse)
         for generation in range(2, 5):
             publish(stores, generation)
     shown = [document["amount"] for document in db["summary_transaction"].find()]

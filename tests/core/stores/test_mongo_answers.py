@@ -19,8 +19,8 @@ from bench.mongo_urls import database_of, with_option, with_user
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, StoreUnavailable, StoreUnwritable
 from core.stores import open_stores
-from core.stores.keys import ApiKey, Scope
-from core.stores.mongo.inserting import insert_batch, insert_once
+from core.stores.api_keys import ApiKey, Scope
+from core.stores.mongo.idempotent_inserts import insert_batch, insert_once
 from core.stores.sessions import Session
 
 Document = dict[str, Any]

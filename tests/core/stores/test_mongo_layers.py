@@ -25,7 +25,7 @@ from core.stores.frames import within
 from core.stores.generations import generation_name
 from core.stores.mongo import amending
 from core.stores.mongo.database import Database
-from core.stores.mongo.layers import Layer, Part, layers_of, parts_of_mode, united
+from core.stores.mongo.layers import Layer, LayerQuery, layer_queries_of_mode, layers_of, united
 from core.stores.mongo.publishing import announce, fill
 from core.stores.mongo.summaries import MongoSummaryStore
 from core.stores.summaries import KeyRange
@@ -174,14 +174,14 @@ def test_a_reader_whose_layer_is_dropped_reads_again(stores: Stores, mongo_datab
     held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
     turns = iter([True, False])
 
-    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> set[int]:
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: LayerQuery) -> set[int]:
         if next(turns):
             amend(stores, 4, amend(stores, 3, held, daily(KEYS[0], KEYS[2])), daily(KEYS[0], KEYS[2]))
         return {document["amount"] for document in db[part.collection].find(part.query)}
 
     with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
         found = reader._read(
-            lambda layers: parts_of_mode(layers, Mode.DAILY, KEYS[0], KEYS[0]), read_while_others_publish
+            lambda layers: layer_queries_of_mode(layers, Mode.DAILY, KEYS[0], KEYS[0]), read_while_others_publish
         )
     assert found == [{4}]
 
@@ -192,7 +192,7 @@ def test_a_reader_of_much_is_not_kept_from_it_by_frequent_amendments(stores: Sto
     held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
     generations = count(3)
 
-    def read_while_others_publish(db: PyMongoDatabase[Document], part: Part) -> list[tuple[str, int]]:
+    def read_while_others_publish(db: PyMongoDatabase[Document], part: LayerQuery) -> list[tuple[str, int]]:
         nonlocal held
         found = [(document["key"], document["amount"]) for document in db[part.collection].find(part.query)]
         if part.collection == generation_name(1, 1):
@@ -202,7 +202,7 @@ def test_a_reader_of_much_is_not_kept_from_it_by_frequent_amendments(stores: Sto
 
     with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
         newer, base = reader._read(
-            lambda layers: parts_of_mode(layers, Mode.DAILY, None, None), read_while_others_publish
+            lambda layers: layer_queries_of_mode(layers, Mode.DAILY, None, None), read_while_others_publish
         )
     assert {amount for _, amount in newer} == {4}, "what was in force when it began anew"
     assert sorted([key for key, _ in newer] + [key for key, _ in base]) == sorted(BASE["key"])
@@ -244,7 +244,7 @@ def test_only_layers_that_can_have_what_is_asked_for_are_read(
         Layer("older", 30, (daily("03", "04"), daily("06", "06"))),
         Layer("old", 100),
     )
-    assert [part.collection for part in parts_of_mode(asked, Mode.DAILY, first_key, last_key)] == expected
+    assert [part.collection for part in layer_queries_of_mode(asked, Mode.DAILY, first_key, last_key)] == expected
 
 
 def test_ranges_that_meet_become_one() -> None:

@@ -13,7 +13,7 @@ import pytest
 from examples import MEANING, NOW_MS, frame, publication, run, start_script
 
 from core.errors import RunHeld, RunTakenOver
-from core.stores import Stores, current_holder, holders, open_stores
+from core.stores import Stores, current_holder, open_stores, run_lock
 from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Holder, RunStatus
 
 ELSEWHERE = Holder("another-host", 4242, NOW_MS - 5_000)
@@ -206,7 +206,7 @@ def test_a_live_run_whose_clock_is_ahead_is_not_taken_over(
     stores: Stores, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its heartbeats are of the future, but they go on."""
-    monkeypatch.setattr(holders, "AHEAD_WATCHED_S", 60.0)
+    monkeypatch.setattr(run_lock, "AHEAD_WATCHED_S", 60.0)
     ahead_ms = clock.now_ms + int(HEARTBEAT_LIMIT_S * 1000) + 1
     begun = stores.runs.begin(replace(run(ELSEWHERE), heartbeat_at_ms=ahead_ms))
     ended = threading.Event()
@@ -233,10 +233,10 @@ def test_a_silent_run_whose_clock_was_ahead_is_taken_over(
 ) -> None:
     """After it was watched for a while; at once when its process is known to be dead."""
     a_day_ahead = replace(run(ELSEWHERE), heartbeat_at_ms=NOW_MS + 86_400_000)
-    monkeypatch.setattr(holders, "AHEAD_WATCHED_S", 0.1)
+    monkeypatch.setattr(run_lock, "AHEAD_WATCHED_S", 0.1)
     stores.runs.begin(a_day_ahead)
     assert stores.runs.begin(replace(a_day_ahead, holder=dead_holder)).id == 2
-    monkeypatch.setattr(holders, "AHEAD_WATCHED_S", 3_600.0)
+    monkeypatch.setattr(run_lock, "AHEAD_WATCHED_S", 3_600.0)
     assert stores.runs.begin(run()).id == 3
 
 

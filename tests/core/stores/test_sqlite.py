@@ -23,8 +23,8 @@ from notification_examples import notification
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, StoreTooNew, StoreUnavailable
 from core.stores import Stores, open_stores
+from core.stores.api_keys import ApiKey, Scope
 from core.stores.generations import SUMMARIES, generation_name
-from core.stores.keys import ApiKey, Scope
 from core.stores.records import publication_to_record, run_to_record
 from core.stores.runs import RunStatus
 from core.stores.sqlite.database import Database

@@ -21,7 +21,7 @@ class _Failing:
     def require(self) -> None:
         pass
 
-    def deliver(self, notification_id: str, looks: object) -> None:
+    def deliver(self, notification_id: str, redeliveries: object) -> None:
         raise self.error
 
     def close(self) -> None:

@@ -19,9 +19,9 @@ from delivery_plant import wait_until
 from kombu.exceptions import OperationalError
 from kombu.message import Message
 
-from core.notifications import queueing
+from core.notifications import background_queue
+from core.notifications.background_queue import BackgroundQueue
 from core.notifications.broker import SEND, SWEEP, asking_redis, make_celery, queue_delivery, queue_length
-from core.notifications.queueing import BackgroundQueue
 from core.settings import Settings
 
 _TIMEOUT_S = 60
@@ -165,7 +165,7 @@ def test_no_more_is_queued_than_the_broker_shall_hold(broker: RedisProcess) -> N
 
 
 def test_what_sending_needs_is_prepared_before_there_is_anything_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queueing, "_PREPARE_AFTER_S", 0.05)
+    monkeypatch.setattr(background_queue, "_PREPARE_AFTER_S", 0.05)
     happened: list[str] = []
     queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
     queue.start()
@@ -175,7 +175,7 @@ def test_what_sending_needs_is_prepared_before_there_is_anything_to_send(monkeyp
 
 
 def test_the_first_offer_does_not_wait_until_it_would_be_prepared_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queueing, "_PREPARE_AFTER_S", 3600.0)
+    monkeypatch.setattr(background_queue, "_PREPARE_AFTER_S", 3600.0)
     happened: list[str] = []
     queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
     queue.start()

@@ -14,9 +14,9 @@ import pytest
 from delivery_plant import MAX_ATTEMPTS, Plant, plant, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.notifications.background_queue import BackgroundQueue
 from core.notifications.broker import queue_delivery
 from core.notifications.events import LogStatus
-from core.notifications.queueing import BackgroundQueue
 
 KINDS = ("plain", "askable", "recognising")
 

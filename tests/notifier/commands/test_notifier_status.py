@@ -21,8 +21,8 @@ from notification_examples import NOW_MS, happen, notification
 
 from core.notifications.events import EventKind
 from core.stores import wall_clock_ms
-from notifier.breaker import Breaker
-from notifier.pauses import SharedStates
+from notifier.circuit_breaker import CircuitBreaker
+from notifier.gateway_pauses import RedisBreakerStates
 from notifier.senders.base import Gateway, Refused
 
 SEND, DEAD, UNKNOWN, SUCCESS = EventKind.ATTEMPT, EventKind.DEAD, EventKind.UNKNOWN, EventKind.SUCCESS
@@ -88,8 +88,8 @@ def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
     redis = RedisProcess(tmp_path_factory.mktemp("redis"), missing)
     redis.start()
     try:
-        states = SharedStates(redis.url(1))
-        breaker = Breaker(10.0, Told(), chance=lambda: 1.0, shared=states)
+        states = RedisBreakerStates(redis.url(1))
+        breaker = CircuitBreaker(10.0, Told(), chance=lambda: 1.0, shared=states)
         for gateway, refusal in (
             (Gateway("sms"), Refused("Kavenegar 418: no credit", 1.0)),
             (Gateway("email"), Refused("SMTP: AUTH answered 535", 600.0)),

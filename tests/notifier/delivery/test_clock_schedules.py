@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from delivery_parts import LEASE_S, NOW_MS, RULES, ScriptedSender, Station, station
+from delivery_parts import LEASE_S, NOW_MS, RETRY_POLICY, ScriptedSender, Station, station
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from core.notifications.events import EventKind, LogStatus
 from notifier.senders.base import Ambiguous, Message, Receipt, TemporaryFailure
 
 _EXAMPLE_S = 10 * 86_400.0
-_ROUNDS = RULES.max_attempts * 3
+_ROUNDS = RETRY_POLICY.max_attempts * 3
 
 
 @dataclass(frozen=True)

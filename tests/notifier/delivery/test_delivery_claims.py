@@ -10,7 +10,7 @@ import pytest
 from delivery_parts import (
     LEASE_S,
     NOW_MS,
-    RULES,
+    RETRY_POLICY,
     ScriptedRecognisingSender,
     ScriptedSender,
     Station,
@@ -150,7 +150,7 @@ def test_no_further_channel_is_begun_when_the_time_of_the_task_is_used_up(here: 
 
 
 def test_a_further_channel_is_begun_up_to_the_last_moment_at_which_that_is_safe(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(RULES.begin_within_ms / 1000)))
+    here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(RETRY_POLICY.begin_within_ms / 1000)))
     here.senders["email"] = ScriptedSender()
     sent = here.add("sms", "email")
     here.delivery().deliver(sent)
@@ -403,8 +403,8 @@ def test_a_message_with_fewer_attempts_allowed_than_it_had_is_given_up(here: Sta
     for _ in range(2):
         here.delivery().deliver(sent)
         here.clock.move_s(60)
-    fewer = type(RULES)(max_attempts=1, lease_s=LEASE_S, backoff_s=1.0, backoff_max_s=1.0)
-    here.delivery(rules=fewer).deliver(sent)
+    fewer = type(RETRY_POLICY)(max_attempts=1, lease_s=LEASE_S, backoff_s=1.0, backoff_max_s=1.0)
+    here.delivery(retry_policy=fewer).deliver(sent)
     assert here.log(sent).state.error_message == "given up after 2 attempts: busy"
 
 

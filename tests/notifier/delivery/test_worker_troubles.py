@@ -83,7 +83,7 @@ def test_what_ends_every_process_before_it_is_sent_is_given_up_and_the_other_cha
     one = running.add("early", "telegram")
     early, other = running.ended(one, timeout_s=_TIMEOUT_S)
     assert (early.state.status, early.state.attempts) == (LogStatus.DEAD, 0)
-    assert early.state.error_message == "given up: whatever looked at it broke off"
+    assert early.state.error_message == "given up: each attempt to deliver it crashed or failed unexpectedly"
     assert other.state.status is LogStatus.SUCCESS
     _works(running)
 

@@ -10,7 +10,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from core.stores import Stores, open_stores
-from core.stores.keys import ApiKey, Scope
+from core.stores.api_keys import ApiKey, Scope
 from notifier.__main__ import app
 
 

@@ -13,17 +13,17 @@ from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.notifications import Kept, Log
 from core.tenants import OPERATOR
-from notifier.breaker import Breaker, States
+from notifier.circuit_breaker import BreakerStates, CircuitBreaker
 from notifier.delivery import Delivery
-from notifier.recording import OpenLog
-from notifier.rules import Rules
+from notifier.event_recorder import OpenLog
+from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import Gateway, Message, NotAskable, Receipt, Sender
 from notifier.sweep import Sweep
 
 NOW_MS = 1_764_000_000_000
 LEASE_S = 100.0
 SEND_TIMEOUT_S = 10.0
-RULES = Rules(max_attempts=3, lease_s=LEASE_S, backoff_s=10.0, backoff_max_s=60.0)
+RETRY_POLICY = RetryPolicy(max_attempts=3, lease_s=LEASE_S, backoff_s=10.0, backoff_max_s=60.0)
 FAR_MS = 10 * 86_400_000
 
 
@@ -120,15 +120,15 @@ class Told:
     gateways: list[tuple[str, float | None]] = field(default_factory=list)
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
-        """See `notifier.recording.Watch`."""
+        """See `notifier.event_recorder.DeliveryObserver`."""
         self.events.append((log.channel, event.kind, log.state.status))
 
     def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
-        """See `notifier.breaker.BreakerWatch`."""
+        """See `notifier.circuit_breaker.CircuitBreakerObserver`."""
         self.gateways.append((str(gateway), pause_s))
 
     def resumed(self, gateway: Gateway) -> None:
-        """See `notifier.breaker.BreakerWatch`."""
+        """See `notifier.circuit_breaker.CircuitBreakerObserver`."""
         self.gateways.append((str(gateway), None))
 
 
@@ -145,7 +145,11 @@ class Station:
     slept_s: list[float] = field(default_factory=list)
 
     def delivery(
-        self, worker: str = "here:1", store: Any = None, rules: Rules = RULES, shared: States | None = None
+        self,
+        worker: str = "here:1",
+        store: Any = None,
+        retry_policy: RetryPolicy = RETRY_POLICY,
+        shared: BreakerStates | None = None,
     ) -> Delivery:
         """A delivery by the process `worker`."""
 
@@ -157,9 +161,9 @@ class Station:
             store or self.stores.notifications,
             self.stores.contacts,
             self.senders,
-            rules,
+            retry_policy,
             self.throttle,
-            Breaker(
+            CircuitBreaker(
                 SEND_TIMEOUT_S,
                 self.told,
                 chance=lambda: self.chance,

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from delivery_parts import LEASE_S, RULES, MovedClock, ScriptedThrottle, Station, Told
+from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, ScriptedThrottle, Station, Told
 from delivery_senders import AskableSender, FileGateway, PlainSender, RecognisingSender
 
 from core.notifications.events import EventKind
@@ -119,6 +119,6 @@ def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int)
 
 
 if __name__ == "__main__":
-    assert RULES.max_attempts > 1
+    assert RETRY_POLICY.max_attempts > 1
     chosen = [int(argument) for argument in sys.argv[4:]] or [1, 1000]
     walk(sys.argv[1], FileGateway(Path(sys.argv[2])), sys.argv[3], *chosen)

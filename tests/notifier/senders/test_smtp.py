@@ -34,7 +34,7 @@ from notifier.senders.base import (
 from notifier.senders.dialling import Deadline
 from notifier.senders.mail import MailFrom, mail_of
 from notifier.senders.smtp import SmtpSender
-from notifier.senders.smtp_talk import Security, SmtpTalk
+from notifier.senders.smtp_session import Security, SmtpTalk
 
 FROM = MailFrom("فروشگاه", "no-reply@shop.example")
 MESSAGE_ID = "<abcdefghijklmnopqrstuvwxyz.email@shop.example>"

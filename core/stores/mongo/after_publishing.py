@@ -1,0 +1,89 @@
+"""The steps after publishing: point the view at the current publication, and drop collections that are not read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from core.stores.generations import BY_MERCHANT, SUMMARIES, parse_generation_name
+from core.stores.mongo.database import Document, reason_of
+from core.stores.mongo.layers import LayerQuery, layer_queries, layers_of
+from core.stores.mongo.publications import in_force, kept_by, newest_two
+
+_log = logging.getLogger(__name__)
+
+_NAMESPACE_NOT_FOUND: Final = 26
+_NAMESPACE_EXISTS: Final = 48
+_NO_VIEWS: Final = (59, 115, 238)  # CommandNotFound, CommandNotSupported, NotImplemented
+
+
+def move_view(db: Database[Document]) -> None:
+    """Let the views for outsiders show what is in force, where the server has views."""
+    try:
+        while (document := in_force(db)) is not None:
+            _show(db, layer_queries(layers_of(document)))
+            if in_force(db) == document:
+                return
+    except OperationFailure as error:
+        if error.code not in _NO_VIEWS:
+            _log.warning("the view %s still shows what was published before: %s", SUMMARIES, reason_of(error))
+
+
+def show_by_merchant(db: Database[Document]) -> None:
+    """Make the view without the summaries of all merchants together, over that of all, where the server has views."""
+    try:
+        if not db.list_collection_names(filter={"name": BY_MERCHANT}):
+            db.command("create", BY_MERCHANT, viewOn=SUMMARIES, pipeline=[{"$match": {"merchant_id": {"$ne": None}}}])
+    except OperationFailure as error:
+        if error.code not in (*_NO_VIEWS, _NAMESPACE_EXISTS):  # another made it meanwhile
+            _log.warning("the view %s could not be made: %s", BY_MERCHANT, reason_of(error))
+
+
+def _show(db: Database[Document], shown: Sequence[LayerQuery]) -> None:
+    *newer, oldest = shown
+    pipeline: list[Document] = [{"$match": oldest.query}] if oldest.query else []
+    pipeline += [{"$unionWith": {"coll": part.collection, "pipeline": [{"$match": part.query}]}} for part in newer]
+    # Looked up, and not tried: a server refuses collMod without the right to it also where there is no view yet.
+    commands = ["collMod", "create"] if db.list_collection_names(filter={"name": SUMMARIES}) else ["create", "collMod"]
+    try:
+        db.command(commands[0], SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
+    except OperationFailure as error:
+        if error.code not in (_NAMESPACE_NOT_FOUND, _NAMESPACE_EXISTS):  # another made or dropped it meanwhile
+            raise
+        db.command(commands[1], SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
+
+
+def clear(db: Database[Document]) -> None:
+    """Drop the collections that nobody reads any more."""
+    newest = newest_two(db)
+    for name in droppable(newest, list(db.list_collections())):
+        db.drop_collection(name)
+
+
+def droppable(newest: Sequence[Document], listed: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The collections of generations up to the one in force, but for those that are still read.
+
+    Whoever reads the publication in force or the one before finds them whole, and so does whoever reads the view: one
+    that could not be moved would else show a part of what it did, and nothing would tell. A collection of a later
+    generation stays, whoever made it: its run may be about to publish it.
+
+    :param newest: the publication in force and the one before, as `newest_two` gives them.
+    :param listed: the collections and views as the server's ``listCollections`` describes them.
+    """
+    read = kept_by(newest).union(*(_named_by_view(one) for one in listed if one["name"] == SUMMARIES))
+    generations = [(one["name"], parse_generation_name(one["name"])) for one in listed]
+    return [
+        name
+        for name, numbers in generations
+        if numbers is not None and numbers[0] <= newest[0]["_id"] and name not in read
+    ]
+
+
+def _named_by_view(view: Mapping[str, Any]) -> set[str]:
+    options = view.get("options", {})
+    united = [stage["$unionWith"] for stage in options.get("pipeline", []) if "$unionWith" in stage]
+    return {options.get("viewOn", ""), *(one if isinstance(one, str) else one.get("coll", "") for one in united)}

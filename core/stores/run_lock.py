@@ -1,0 +1,137 @@
+"""One run at a time: which process holds the run under way, and whether that process is still alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from core.errors import RunHeld
+from core.instants import Clock
+from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, Run, RunStatus
+
+AHEAD_WATCHED_S: Final = 45.0
+"""How long a heartbeat with a future time is watched for a change; a live run writes one every 15 s."""
+
+
+def current_holder() -> Holder:
+    """The holder that stands for this process."""
+    return Holder(
+        host=socket.gethostname(),
+        process_id=os.getpid(),
+        process_started_ms=int(psutil.Process().create_time() * 1000),
+        identity=_identity(),
+    )
+
+
+def silent_ahead(recent: Callable[[int], Sequence[Run]], clock: Clock) -> Run | None:
+    """The latest run when its heartbeat is far in the future and does not change while this waits, else None.
+
+    Either the clock of this host is behind, or that of the run was ahead. A run whose process lives writes a heartbeat
+    meanwhile, whatever its clock says. Without such a heartbeat this does not wait.
+
+    :param recent: see `core.stores.runs.RunLedger.recent`.
+    """
+    run = next(iter(recent(1)), None)
+    if run is None or run.status is not RunStatus.RUNNING or not _is_ahead(run, clock()) or _known_dead(run.holder):
+        return None
+    end_s = time.monotonic() + AHEAD_WATCHED_S
+    while time.monotonic() < end_s:
+        time.sleep(AHEAD_WATCHED_S / 100)
+        if recent(1) != [run]:
+            return None
+    return run
+
+
+def require_free(run: Run, now_ms: int, silent: Run | None) -> None:
+    """Raise unless the run after `run` may begin.
+
+    It may when `run` has ended, its process is known to be dead, or its heartbeat is older than `HEARTBEAT_LIMIT_S`.
+
+    :param silent: the run that `silent_ahead` found; that one is free as well.
+    :raises RunHeld: says which run is under way, where, and since when.
+    """
+    if run.status is not RunStatus.RUNNING or run == silent or _known_dead(run.holder):
+        return
+    heartbeat_age_s = (now_ms - run.heartbeat_at_ms) / 1000
+    if heartbeat_age_s > HEARTBEAT_LIMIT_S:
+        return
+    heartbeat = f"its last heartbeat was {heartbeat_age_s:.0f} s ago"
+    if _is_ahead(run, now_ms):
+        heartbeat = (
+            f"its last heartbeat is {-heartbeat_age_s:.0f} s ahead of this host's clock: the clocks of the hosts differ"
+        )
+    raise RunHeld(
+        f"run {run.id} ({run.command}) is under way in process {run.holder.process_id} on {run.holder.host} "
+        f"since {_text(run.started_at_ms)}; {heartbeat}",
+        f"Wait until it ends. It is taken over when its process has died on this host (of containers: in this "
+        f"one), or when its heartbeat is older than {HEARTBEAT_LIMIT_S:.0f} s.",
+    )
+
+
+def _is_ahead(run: Run, now_ms: int) -> bool:
+    """Whether the heartbeat of `run` is further in the future than clocks differ that are set right."""
+    return run.heartbeat_at_ms - now_ms > HEARTBEAT_LIMIT_S * 1000
+
+
+def _known_dead(holder: Holder) -> bool:
+    """Whether this process can tell that the holder's is gone: only of those of its own PID namespace can it."""
+    place = _place()
+    if place is None or holder.identity is None:
+        return False
+    its_place, _, started = holder.identity.rpartition(" ")
+    if its_place != place:
+        return False
+    try:
+        os.kill(holder.process_id, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # it is there, and another user's
+    found = _state_and_start(holder.process_id)
+    return found is not None and (found[0] in "ZX" or found[1] != started)
+
+
+def _identity() -> str | None:
+    """What tells this process from every other of every host; None where the system does not tell."""
+    place, found = _place(), _state_and_start(os.getpid())
+    return None if place is None or found is None else f"{place} {found[1]}"
+
+
+def _place() -> str | None:
+    """The boot of the kernel and the PID namespace in it: where the number of a process means this process.
+
+    The name of a host does not tell that: two containers may bear one name, and then know nothing of one another.
+    None where there is no Linux ``/proc``, or only that of another PID namespace.
+    """
+    try:
+        if str(Path("/proc/self").readlink()) != str(os.getpid()):
+            return None
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot_id} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
+
+
+def _state_and_start(process_id: int) -> tuple[str, str] | None:
+    """The state of a process, and its start in clock ticks since boot, which setting the clock does not change.
+
+    None where it has just ended, or ``/proc`` hides the processes of other users.
+    """
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    fields = status.rpartition(")")[2].split()  # the name before may hold anything
+    return fields[0], fields[19]
+
+
+def _text(instant_ms: int) -> str:
+    instant = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=instant_ms)
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,156 @@
+"""The circuit breaker's shared state in Redis: a gateway that refuses every message is paused for all workers.
+
+Instants are those of Redis: the clocks of workers do not matter.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import RedisError, WatchError
+
+from notifier.circuit_breaker import REFUSAL, BreakerStatesUnavailable, GatewayState, Step, T
+from notifier.senders.base import Gateway
+
+_PREFIX: Final = "notifier:paused:"
+_TIMEOUT_S: Final = 2.0
+_AWAY_S: Final = 5.0
+_REMEMBERED_MS: Final = 3_600_000  # after a pause, so that the next one in a row is longer
+_AT_ONCE: Final = 1_000
+_FIELDS: Final = frozenset(known.name for known in dataclass_fields(GatewayState))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A gateway that is paused, or was a short time ago and has taken nothing since.
+
+    :param gateway: with a receiver where only messages to it wait.
+    :param left_s: for how many seconds more; 0 when the pause is over.
+    :param probed: whether one message was sent as a probe, whose result is not there yet.
+    :param refused_s: seconds from the first refusal in a row until now, or until the end of a pause that is over.
+    """
+
+    gateway: Gateway
+    left_s: float
+    reason: str
+    probed: bool
+    refused_s: float
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the pause is over, and no message has been sent since."""
+        return not self.left_s and not self.probed
+
+
+class RedisBreakerStates:
+    """`notifier.circuit_breaker.BreakerStates` in a Redis database.
+
+    While Redis does not answer it is not asked again for some seconds.
+
+    :param url: ``redis://…`` or ``rediss://…``; with any other there is no such place.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client: Redis | None = None
+        if url.startswith(("redis://", "rediss://")):
+            self._client = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+        self._away_until_s = float("-inf")
+
+    def knows(self, *gateways: Gateway) -> bool:
+        """See `notifier.circuit_breaker.BreakerStates`."""
+        return bool(self._ask(lambda client: client.exists(*map(_name, gateways))))
+
+    def change(self, gateway: Gateway, step: Step[T]) -> T:
+        """See `notifier.circuit_breaker.BreakerStates`."""
+        return self._ask(lambda client: _change(client, gateway, step))
+
+    def paused(self) -> list[Pause]:
+        """The gateways that are paused, or were within the longest pause (15 minutes) and took nothing since, by name.
+
+        :raises BreakerStatesUnavailable: Redis does not answer, or there is no such place.
+        """
+        return self._ask(_paused)
+
+    def time(self) -> tuple[int, int]:
+        """The time that Redis has: seconds since 1970 UTC, and the microseconds of the second.
+
+        :raises BreakerStatesUnavailable: see `paused`.
+        """
+        answer: tuple[int, int] = self._ask(lambda client: client.time())
+        return answer
+
+    def close(self) -> None:
+        """Give back connections."""
+        if self._client is not None:
+            self._client.close()
+
+    def _ask(self, question: Callable[[Redis], T]) -> T:
+        if self._client is None or time.monotonic() < self._away_until_s:
+            raise BreakerStatesUnavailable
+        try:
+            return question(self._client)
+        except RedisError as error:
+            self._away_until_s = time.monotonic() + _AWAY_S
+            raise BreakerStatesUnavailable from error
+
+
+def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
+    name = _name(gateway)
+    with client.pipeline() as pipe:
+        while True:
+            try:
+                pipe.watch(name)  # type: ignore[no-untyped-call]
+                found: Any = pipe.get(name)
+                now_s = _seconds(pipe.time())
+                state = None if found is None else _state(json.loads(found))
+                after, result = step(state, now_s)
+                if after != state:
+                    pipe.multi()
+                    if after is None:
+                        pipe.delete(name)
+                    else:
+                        kept_until_s = max([after.until_s or now_s, *after.receivers.values()])
+                        kept_ms = round((kept_until_s - now_s) * 1000) + _REMEMBERED_MS
+                        pipe.set(name, json.dumps({**asdict(gateway), **asdict(after)}), px=kept_ms)
+                    pipe.execute()
+                return result
+            except WatchError:  # another worker was faster: once more, from what it left
+                continue
+
+
+def _paused(client: Redis) -> list[Pause]:
+    names = sorted(client.scan_iter(f"{_PREFIX}*", count=_AT_ONCE))
+    now_s = _seconds(client.time())
+    found = [json.loads(value) for value in client.mget(names) if value is not None] if names else []
+    pauses = []
+    for fields in found:
+        state = _state(fields)
+        # One that has been over for longer was followed by no message that could have ended it.
+        if state.until_s is not None and state.is_paused(now_s - REFUSAL.longest_s):
+            probed = state.probed and state.is_paused(now_s)
+            left_s = 0.0 if state.probed else max(state.until_s - now_s, 0.0)
+            since_s = now_s if state.failing_since_s is None else state.failing_since_s
+            refused_s = max(min(state.until_s, now_s) - since_s, 0.0)
+            gateway = Gateway(fields["channel"], fields["host"], fields["receiver"])
+            pauses.append(Pause(gateway, left_s, state.reason, probed, refused_s))
+    return pauses
+
+
+def _name(gateway: Gateway) -> str:
+    return f"{_PREFIX}{gateway}"
+
+
+def _state(fields: dict[str, Any]) -> GatewayState:
+    # Another version of this program may keep more, or less.
+    return GatewayState(**{name: fields[name] for name in _FIELDS & fields.keys()})
+
+
+def _seconds(answer: Any) -> float:
+    seconds, microseconds = answer
+    return float(seconds + microseconds / 1_000_000)

@@ -1,0 +1,75 @@
+"""Parses the responses of gateways: JSON, Retry-After, and text that is safe to show."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import orjson
+
+from notifier.senders.base import Refused, TemporaryFailure
+from notifier.senders.http import Answer
+
+MAX_RETRY_AFTER_S: Final = 86_400.0
+"""What a gateway may ask for at most: none can put a message off for ever."""
+
+_LATER: Final = (408, 425, 429, 503)
+_MAX_QUOTED: Final = 200
+_UNSHOWN: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def json_object(answer: Answer) -> Mapping[str, Any] | None:
+    """The object of JSON that `answer` is, or None: it is no such thing, as when a part of it was lost."""
+    try:
+        found = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def retry_after_s(answer: Answer, now: datetime) -> float | None:
+    """Seconds that the header ``Retry-After`` asks for, as a number or a date (RFC 9110, 10.2.3); None without one.
+
+    :param now: with its time zone.
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,12}", text):
+        return at_most(float(text))
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return at_most((moment - now).total_seconds())
+
+
+def refusal_of(answer: Answer, words: str, now: datetime) -> TemporaryFailure | None:
+    """What an answer means whose HTTP status says that nothing was taken, and that it may be later; None for others.
+
+    A rate limit (429) concerns whatever is sent next, and so does 503 where it says for how long.
+    """
+    if answer.status not in _LATER:
+        return None
+    named_s = retry_after_s(answer, now)
+    concerns_all = answer.status == 429 or (answer.status == 503 and named_s is not None)
+    return (Refused if concerns_all else TemporaryFailure)(words, named_s)
+
+
+def at_most(seconds: object) -> float | None:
+    """A number of seconds from a gateway, between 0 and what is allowed; None for what is no number."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        return None
+    return float(min(max(seconds, 0), MAX_RETRY_AFTER_S))
+
+
+def quoted(text: str, hidden: Mapping[str, str]) -> str:
+    """What a gateway said, as it may be kept and shown: on one line, not long, and with each of `hidden` replaced."""
+    for secret, shown in hidden.items():
+        if secret:
+            text = shown.join(re.split(re.escape(secret), text, flags=re.IGNORECASE))
+    return _UNSHOWN.sub(" ", text).strip()[:_MAX_QUOTED]

@@ -1,0 +1,158 @@
+"""One SMTP session, step by step; each failure says whether the mail may have been sent."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import smtplib
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, Self
+
+from notifier.senders.base import (
+    Ambiguous,
+    DeliveryFailure,
+    PermanentFailure,
+    Refused,
+    TemporaryFailure,
+    UnclearAnswer,
+    Unreachable,
+    operator_must_mend,
+)
+from notifier.senders.dialling import Deadline
+from notifier.senders.responses import quoted
+from notifier.senders.smtp_client import TimedSmtp
+
+Security = Literal["starttls", "tls", "none"]
+_BEFORE_ANY_MESSAGE: Final = ("greeting", "EHLO", "STARTTLS", "AUTH")
+_LINE_DOT: Final = re.compile(rb"^\.", re.MULTILINE)
+_NO_TLS: Final = "SMTP: the server offers no STARTTLS, and nothing is sent unprotected; see SMTP_SECURITY"
+
+
+class SmtpTalk:
+    """Opens the conversation when entered; ends it, whatever happened, when left.
+
+    :param helo: the name that this side gives.
+    :param tls: whose certificates are trusted.
+    :param hidden: what is replaced, and by what, where the server's words are told on.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        security: Security,
+        *,
+        helo: str,
+        tls: ssl.SSLContext,
+        deadline: Deadline,
+        hidden: Mapping[str, str],
+    ) -> None:
+        self._place = (host, port)
+        self._security = security
+        self._helo = helo
+        self._tls = tls
+        self._deadline = deadline
+        self._hidden = hidden
+        self._smtp: TimedSmtp
+
+    def __enter__(self) -> Self:
+        try:
+            tls = self._tls if self._security == "tls" else None
+            self._smtp = TimedSmtp(*self._place, self._helo, tls, self._deadline)
+        except smtplib.SMTPResponseException as error:
+            raise self._refusal("greeting", error.smtp_code, error.smtp_error) from None
+        except OSError as error:
+            known = isinstance(error, smtplib.SMTPException | ssl.SSLError) or not error.strerror
+            words = self._lost(error) if known else f"no connection ({error.strerror})"
+            raise Unreachable(f"SMTP: {words}, at the greeting") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._smtp.quit_soon()
+        self._smtp.close()
+
+    def introduce(self, user: str, password: str) -> None:
+        """Greet, protect the connection and log in, as far as each is wanted.
+
+        :raises DeliveryFailure: the server, or this side, does not agree.
+        """
+        self._expect("EHLO", lambda: self._smtp.ehlo(), 250)
+        if self._security == "starttls":
+            if not self._smtp.has_extn("starttls"):
+                raise operator_must_mend(_NO_TLS)
+            self._expect("STARTTLS", lambda: self._smtp.starttls(context=self._tls), 220)
+            self._expect("EHLO", lambda: self._smtp.ehlo(), 250)
+        if user:
+            self._expect("AUTH", lambda: self._smtp.login(user, password), 235)
+
+    def hand_over(self, sender: str, to: str, mail: bytes) -> None:
+        """Let the server take `mail`; it has taken it when this returns.
+
+        :raises DeliveryFailure: it has not; or, as `Ambiguous`, nobody knows.
+        """
+        size = [f"SIZE={len(mail)}"] if self._smtp.has_extn("size") else []
+        self._expect("MAIL", lambda: self._smtp.mail(sender, size), 250)
+        self._expect("RCPT", lambda: self._smtp.rcpt(to), 250, 251)
+        self._expect("DATA", lambda: self._smtp.docmd("DATA"), 354)
+        self._send(_LINE_DOT.sub(b"..", mail))
+        if self._smtp.has_spoken():
+            # It says something before the end of the mail, or has hung up: without the end it cannot have taken it.
+            self._expect("mail", self._smtp.getreply)
+        self._send(b".\r\n")
+        try:
+            code, text = self._smtp.getreply()
+        except OSError as error:
+            raise Ambiguous(f"SMTP: {self._lost(error)}, after the whole mail was sent") from None
+        if code >= 400:
+            raise self._refusal("mail", code, text)
+        if code >= 300:
+            raise UnclearAnswer(f"SMTP: no sense in the answer to the whole mail: {self._quoted(code, text)}")
+
+    def _send(self, content: bytes) -> None:
+        try:
+            self._smtp.write(content)
+        except OSError as error:
+            raise Unreachable(f"SMTP: {self._lost(error)}, while the mail was sent") from None
+
+    def _expect(self, stage: str, ask: Callable[[], tuple[int, bytes]], *wanted: int) -> None:
+        try:
+            self._smtp.hurry()
+            code, text = ask()
+        except smtplib.SMTPResponseException as error:
+            code, error_text = error.smtp_code, error.smtp_error
+            text = error_text if isinstance(error_text, bytes) else error_text.encode()
+        except smtplib.SMTPNotSupportedError as error:
+            raise operator_must_mend(f"SMTP: {stage}: {error}") from None
+        except OSError as error:
+            raise Unreachable(f"SMTP: {self._lost(error)}, at {stage}") from None
+        if code not in wanted:
+            raise self._refusal(stage, code, text)
+
+    def _refusal(self, stage: str, code: int, text: bytes | str) -> DeliveryFailure:
+        # What is said to a login may repeat it, in base64: of that only the code is told.
+        words = f"SMTP: {stage} answered {code if stage == 'AUTH' else self._quoted(code, text)}"
+        if 500 <= code < 600:
+            if stage in ("DATA", "mail") or (stage, code) == ("MAIL", 552):
+                return PermanentFailure(words)
+            if stage == "RCPT" and code not in (530, 535):  # those want this side to log in
+                return PermanentFailure(words)
+            return operator_must_mend(words)
+        # 421: the server closes to all. 454: it wants a login or TLS, or has a rate limit (Amazon SES says so after the
+        # mail); at RCPT it may be about that receiver. Before MAIL nothing that is refused is the message's fault.
+        concerns_all = code == 421 or (code == 454 and stage != "RCPT") or stage in _BEFORE_ANY_MESSAGE
+        return (Refused if concerns_all else TemporaryFailure)(words)
+
+    def _quoted(self, code: int, text: bytes | str) -> str:
+        said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return f"{code} {quoted(said, self._hidden)}".strip()
+
+    def _lost(self, error: OSError) -> str:
+        try:
+            self._deadline.left_s()
+        except TimeoutError:
+            return "no answer in time"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"the server's certificate is not trusted ({error.verify_message})"
+        return "the connection was lost"

@@ -1,0 +1,407 @@
+"""Gateways that do not answer are left alone for a while, each on its own, and then probed by one message at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from delivery_parts import (
+    LEASE_S,
+    NOW_MS,
+    RETRY_POLICY,
+    SEND_TIMEOUT_S,
+    MovedClock,
+    ScriptedRecognisingSender,
+    ScriptedSender,
+    ScriptedThrottle,
+    Station,
+    Told,
+    raising,
+    station,
+)
+from prometheus_client import CollectorRegistry
+
+from core.notifications.actions import retry
+from core.notifications.events import EventKind, LogStatus
+from core.stores.notifications import NotificationStore
+from notifier.circuit_breaker import CircuitBreaker
+from notifier.metrics import Metrics
+from notifier.observability import WorkerObserver
+from notifier.retry_policy import RetryPolicy
+from notifier.senders.base import (
+    Ambiguous,
+    Gateway,
+    Message,
+    NotSent,
+    PermanentFailure,
+    Receipt,
+    TemporaryFailure,
+    UnclearAnswer,
+    Unreachable,
+)
+
+SMS, EMAIL = Gateway("sms"), Gateway("email")
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 3 * SEND_TIMEOUT_S, 30 * SEND_TIMEOUT_S
+
+
+@dataclass
+class CountingThrottle(ScriptedThrottle):
+    asked: list[str] = field(default_factory=list)
+
+    def wait_s(self, channel: str) -> float:
+        self.asked.append(channel)
+        return 0.0
+
+
+@dataclass
+class Parts:
+    clock: MovedClock
+    told: Told
+    breaker: CircuitBreaker
+    chance: float = 1.0
+
+    def fails(self, failure: Exception, times: int = 1, gateway: Gateway = SMS) -> None:
+        for _ in range(times):
+            self.breaker.failed(gateway, failure)
+
+
+@pytest.fixture
+def parts() -> Parts:
+    clock, told = MovedClock(), Told()
+    made = Parts(
+        clock, told, CircuitBreaker(SEND_TIMEOUT_S, told, chance=lambda: made.chance, now_s=lambda: clock() / 1000)
+    )
+    return made
+
+
+@pytest.mark.parametrize("silence", [Unreachable("x"), Ambiguous("x"), RuntimeError("a sender that broke off")])
+def test_the_third_silence_in_a_row_pauses_a_gateway_and_no_other(parts: Parts, silence: Exception) -> None:
+    parts.fails(silence, times=2)
+    assert parts.breaker.wait_s(SMS) == 0
+    parts.fails(silence)
+    assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
+    assert parts.breaker.wait_s(EMAIL) == 0
+    assert parts.told.gateways == [("sms", FIRST_PAUSE_S)]
+
+
+@pytest.mark.parametrize(
+    "refusal", [PermanentFailure("no such number"), TemporaryFailure("busy"), UnclearAnswer("answer 502")]
+)
+def test_refusals_never_pause_a_gateway(parts: Parts, refusal: Exception) -> None:
+    parts.fails(refusal, times=100)
+    assert parts.breaker.wait_s(SMS) == 0
+    assert parts.told.gateways == []
+
+
+def test_a_success_begins_the_count_anew(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=2)
+    parts.breaker.answered(SMS)
+    parts.fails(Unreachable("x"), times=2)
+    assert parts.breaker.wait_s(SMS) == 0
+
+
+def test_silences_with_any_answer_between_them_are_not_in_a_row(parts: Parts) -> None:
+    for _ in range(5):
+        parts.fails(Unreachable("x"), times=2)
+        parts.fails(PermanentFailure("no such page"))
+    assert parts.breaker.wait_s(SMS) == 0
+    assert parts.told.gateways == []
+
+
+def test_a_probe_that_nothing_was_sent_by_is_given_to_the_next(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=3)
+    parts.breaker.release(SMS)  # nobody had one
+    assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
+    parts.clock.move_s(FIRST_PAUSE_S)
+    assert parts.breaker.wait_s(SMS) == 0
+    parts.breaker.release(SMS)
+    assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, FIRST_PAUSE_S]
+    parts.fails(Unreachable("x"))
+    parts.breaker.release(SMS)
+    assert parts.breaker.wait_s(SMS) == 2 * FIRST_PAUSE_S
+
+
+def test_a_gateway_is_silent_since_the_first_send_without_an_answer(parts: Parts) -> None:
+    assert parts.breaker.silent_s(SMS) == 0
+    parts.fails(Unreachable("x"))
+    parts.clock.move_s(100)
+    parts.fails(Ambiguous("x"), times=2)
+    assert (parts.breaker.silent_s(SMS), parts.breaker.silent_s(EMAIL)) == (100, 0)
+    parts.fails(PermanentFailure("no such number"))  # an answer to a probe
+    assert parts.breaker.silent_s(SMS) == 0
+    parts.fails(Unreachable("x"))
+    parts.clock.move_s(7)
+    assert parts.breaker.silent_s(SMS) == 7
+
+
+def test_while_a_probe_is_out_the_others_wait_as_long_as_they_have(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=3)
+    for pause_s in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S):
+        parts.clock.move_s(pause_s)
+        parts.fails(Unreachable("x"))
+    parts.clock.move_s(4 * FIRST_PAUSE_S)
+    assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, 4 * FIRST_PAUSE_S]
+
+
+def test_after_the_pause_one_may_probe_while_the_others_wait(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=3)
+    parts.clock.move_s(FIRST_PAUSE_S - 1)
+    assert parts.breaker.wait_s(SMS) == 1
+    parts.clock.move_s(1)
+    assert [parts.breaker.wait_s(SMS) for _ in range(3)] == [0, FIRST_PAUSE_S, FIRST_PAUSE_S]
+
+
+def test_a_probe_of_which_nothing_is_heard_is_followed_by_another(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=3)
+    parts.clock.move_s(FIRST_PAUSE_S)
+    assert parts.breaker.wait_s(SMS) == 0
+    parts.clock.move_s(FIRST_PAUSE_S)
+    assert parts.breaker.wait_s(SMS) == 0
+
+
+def test_a_probe_that_succeeds_lets_all_through(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=3)
+    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.breaker.wait_s(SMS)
+    parts.breaker.answered(SMS)
+    assert [parts.breaker.wait_s(SMS) for _ in range(3)] == [0, 0, 0]
+    assert parts.told.gateways[-1] == ("sms", None)
+
+
+def test_a_failure_that_never_reached_the_gateway_says_nothing_about_it(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=2)
+    parts.fails(NotSent("the text is too long"))  # which is no answer between two silences
+    parts.fails(Unreachable("x"))
+    parts.clock.move_s(FIRST_PAUSE_S)
+    assert parts.breaker.wait_s(SMS) == 0
+    parts.fails(NotSent("the text is too long"))
+    assert parts.breaker.wait_s(SMS) > 0
+    parts.breaker.release(SMS)
+    assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, FIRST_PAUSE_S]
+    assert parts.told.gateways == [("sms", FIRST_PAUSE_S)]
+
+
+def test_a_probe_that_is_refused_lets_all_through_until_the_next_silence(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=3)
+    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.breaker.wait_s(SMS)
+    parts.fails(PermanentFailure("no such number"))
+    assert parts.breaker.wait_s(SMS) == 0
+    parts.fails(Unreachable("x"))
+    assert parts.breaker.wait_s(SMS) == 2 * FIRST_PAUSE_S
+
+
+def test_pauses_grow_up_to_a_bound_and_start_short_again_after_a_success(parts: Parts) -> None:
+    parts.fails(Unreachable("x"), times=2)
+    pauses = []
+    for _ in range(6):
+        parts.fails(Unreachable("x"))
+        pauses.append(parts.breaker.wait_s(SMS))
+        parts.clock.move_s(pauses[-1])
+        assert parts.breaker.wait_s(SMS) == 0
+    assert pauses == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S, 8 * FIRST_PAUSE_S, *[LONGEST_PAUSE_S] * 2]
+    parts.breaker.answered(SMS)
+    parts.fails(Unreachable("x"), times=3)
+    assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
+
+
+def test_chance_makes_a_pause_up_to_half_as_long(parts: Parts) -> None:
+    parts.chance = 0.0
+    parts.fails(Unreachable("x"), times=3)
+    assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S / 2
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://Shop.example:8443/hook?a=1", "shop.example"),
+        ("http://[2001:db8::1]/", "2001:db8::1"),
+        ("https://[broken", ""),
+        ("+989123456789", ""),
+        ("", ""),
+    ],
+)
+def test_where_addresses_are_urls_each_host_is_a_gateway_of_its_own(address: str, host: str) -> None:
+    assert Message("n:webhook", "t", "b", "en", NOW_MS, address).gateway.whole == Gateway("webhook", host)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Station]:
+    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}) as made:
+        yield made
+
+
+def test_messages_of_a_paused_gateway_wait_without_an_attempt_and_the_others_go_out(here: Station) -> None:
+    silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("no answer in time"))] * 3)
+    delivery = here.delivery()
+    added = [here.add() for _ in range(5)]
+    for one in added:
+        delivery.deliver(one)
+    assert len(silent.sent) == 3
+    assert [here.log(one).state.attempts for one in added] == [1, 1, 1, 0, 0]
+    assert {here.log(one, "email").state.status for one in added} == {LogStatus.SUCCESS}
+    here.clock.move_s(FIRST_PAUSE_S - 1)
+    assert set(here.due()) == set(added[:3])  # which failed, and are tried again after their own time
+    here.clock.move_s(1)
+    assert set(here.due()) == set(added)
+    delivery.deliver(added[4])
+    assert here.log(added[4]).state.status is LogStatus.SUCCESS
+    assert here.told.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
+
+
+def test_a_gateway_is_left_alone_for_all_of_its_pause(here: Station) -> None:
+    silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = here.delivery()
+    added = [here.add("sms") for _ in range(3)]
+    for one in added:
+        delivery.deliver(one)
+    here.clock.move_s(FIRST_PAUSE_S - 0.5)
+    delivery.deliver(added[0])
+    assert len(silent.sent) == 3
+
+
+def test_what_a_breaker_holds_back_does_not_count_against_the_rate(here: Station) -> None:
+    here.throttle = throttle = CountingThrottle()
+    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = here.delivery()
+    for _ in range(3):
+        delivery.deliver(here.add("sms"))
+    before = len(throttle.asked)
+    delivery.deliver(here.add("sms"))
+    assert (before, len(throttle.asked)) == (3, 3)
+
+
+PATIENT = RetryPolicy(max_attempts=15, lease_s=120.0, backoff_s=10.0, backoff_max_s=3600.0)
+
+
+def test_what_waits_for_a_gateway_that_is_gone_for_good_ends_when_its_attempts_could_have(here: Station) -> None:
+    class Gone(ScriptedSender):
+        def send(self, message: Message) -> Receipt:
+            raise Unreachable("no connection")
+
+    here.senders["sms"] = Gone()
+    delivery = here.delivery(retry_policy=PATIENT)
+    added = [here.add("sms") for _ in range(20)]
+    looks = 0
+    while here.clock() - NOW_MS < (PATIENT.patience_s + 3600) * 1000:
+        for one in here.due():
+            delivery.deliver(one)
+            looks += 1
+        here.clock.move_s(60)
+        if here.clock() - NOW_MS < PATIENT.patience_s * 1000:
+            assert {here.log(one).state.is_open for one in added} == {True}
+    ends = [here.log(one).state for one in added]
+    assert {state.status for state in ends} == {LogStatus.DEAD}
+    assert "given up: the gateway has not answered for 6 h" in {state.error_message for state in ends}
+    assert looks < 50 * len(added)
+
+
+def test_one_that_is_retried_while_its_gateway_is_silent_waits_as_long_again(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 100)
+    delivery = here.delivery()
+    for _ in range(3):
+        delivery.deliver(here.add("sms"))
+    one = here.add("sms")
+    for _ in range(10):
+        here.clock.move_s(RETRY_POLICY.patience_s / 10)
+        delivery._breaker.failed(SMS, Unreachable("x"))
+    delivery.deliver(one)
+    assert here.log(one).state.error_message == "given up: the gateway has not answered for 1 h"
+    assert retry(here.stores.notifications, here.kept(one), ["sms"], here.clock) == ["sms"]
+    delivery.deliver(one)
+    assert here.log(one).state.status is LogStatus.PENDING
+
+
+def test_what_has_waited_for_long_is_held_back_while_its_gateway_has_been_silent_for_a_moment_only(
+    here: Station,
+) -> None:
+    old = here.add("sms")
+    here.clock.move_s(100 * RETRY_POLICY.patience_s)
+    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = here.delivery()
+    for _ in range(3):
+        delivery.deliver(here.add("sms"))
+    delivery.deliver(old)
+    assert here.log(old).state.status is LogStatus.PENDING
+
+
+def test_a_message_that_may_have_arrived_is_unknown_when_its_gateway_is_given_up(here: Station) -> None:
+    here.senders["sms"] = ScriptedRecognisingSender(*[raising(Ambiguous("x"))] * 100)
+    delivery = here.delivery()
+    ones = [here.add("sms") for _ in range(3)]
+    for one in ones:
+        delivery.deliver(one)
+    here.clock.move_s(RETRY_POLICY.patience_s)
+    delivery._breaker.failed(SMS, Unreachable("x"))
+    delivery.deliver(ones[0])
+    assert here.log(ones[0]).state.status is LogStatus.UNKNOWN
+
+
+def test_a_probe_that_the_rate_limit_or_somebody_faster_kept_from_being_sent_is_not_lost(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = here.delivery()
+    for _ in range(3):
+        delivery.deliver(here.add("sms"))
+    here.clock.move_s(FIRST_PAUSE_S)
+    limited, overtaken, sent = (here.add("sms") for _ in range(3))
+    here.throttle.waits["sms"] = 1.0
+    delivery.deliver(limited)
+    here.throttle.waits.clear()
+
+    class Overtaken:
+        def __getattr__(self, name: str) -> Any:
+            if name == "append":
+                here.append(overtaken, EventKind.ATTEMPT, here.clock() + 1000)
+            return getattr(here.stores.notifications, name)
+
+    delivery._recorder._store = cast(NotificationStore, Overtaken())
+    delivery.deliver(overtaken)
+    delivery._recorder._store = here.stores.notifications
+    delivery.deliver(sent)
+    assert here.log(sent).state.status is LogStatus.SUCCESS
+
+
+def test_a_paused_gateway_is_not_asked_either_and_later_it_is(here: Station) -> None:
+    sender = ScriptedSender(*[raising(Unreachable("x"))] * 3, answers=[lambda _: None])
+    here.senders["sms"] = sender
+    delivery = here.delivery()
+    for _ in range(3):
+        delivery.deliver(here.add("sms"))
+    left_off = here.add("sms")
+    here.append(left_off, EventKind.ATTEMPT, here.clock() + 1)
+    here.clock.move_s(1)
+    delivery.deliver(left_off)
+    assert sender.asked == []
+    here.clock.move_s(LEASE_S)
+    delivery.deliver(left_off)
+    assert len(sender.asked) == 1
+    assert here.told.gateways[-1] == ("sms", None)
+
+
+def test_questions_without_an_answer_count_too(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(answers=[raising(Unreachable("x"))])
+    delivery = here.delivery()
+    left_off = [here.add("sms") for _ in range(3)]
+    for one in left_off:
+        here.append(one, EventKind.ATTEMPT, here.clock() + 1)
+    here.clock.move_s(1)
+    for one in left_off:
+        delivery.deliver(one)
+    assert here.told.gateways == [("sms", FIRST_PAUSE_S)]
+
+
+def test_pauses_are_told_in_the_log_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = CollectorRegistry()
+    observer = WorkerObserver(Metrics(["webhook"], registry), MovedClock())
+    observer.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)
+    observer.resumed(Gateway("webhook", "shop.example"))
+    paused, resumed = capsys.readouterr().out.splitlines()
+    assert '"level":"warning","event":"gateway-paused","gateway":"webhook shop.example","one_receiver":false' in paused
+    assert '"pause_s":1.5,"refused":true' in paused
+    assert '"event":"gateway-resumed"' in resumed
+    name = "transaction_summary_notifier_gateway_pauses_total"
+    told = [registry.get_sample_value(name, {"channel": "webhook", "cause": cause}) for cause in ("refused", "silent")]
+    assert told == [1, 0]

@@ -1,0 +1,446 @@
+"""Gateways that refuse whatever they are given are paused for all workers, and without Redis by each that knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from delivery_broker import RedisProcess
+from delivery_parts import MovedClock, ScriptedSender, Station, Told, raising, station
+from gateway_http import answers, gateway
+from gateway_mail import mail_server
+from redis import Redis
+
+from core.notifications.events import EventKind, LogStatus
+from notifier.circuit_breaker import CircuitBreaker
+from notifier.event_recorder import OpenLog
+from notifier.gateway_pauses import RedisBreakerStates
+from notifier.senders.base import (
+    Gateway,
+    PermanentFailure,
+    Receipt,
+    Refused,
+    Sender,
+    TemporaryFailure,
+    Unreachable,
+)
+from notifier.senders.dialling import is_public
+from notifier.senders.http import HttpGateway
+from notifier.senders.mail import MailFrom
+from notifier.senders.smtp import SmtpSender
+from notifier.senders.telegram import TelegramSender
+from notifier.senders.webhook import WebhookSender
+
+SMS, EMAIL = Gateway("sms"), Gateway("email")
+ONE, OTHER, THIRD = (Gateway("telegram", receiver=name) for name in ("one", "other", "third"))
+FIRST_S, LONGEST_S = 60.0, 900.0
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Iterator[RedisProcess]:
+    made = RedisProcess(tmp_path_factory.mktemp("redis"), missing)
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def shared(redis: RedisProcess) -> Iterator[RedisBreakerStates]:
+    with Redis.from_url(redis.url(1)) as client:
+        client.flushdb()
+    made = RedisBreakerStates(redis.url(1))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+def worker(clock: MovedClock, shared: RedisBreakerStates | None = None, told: Told | None = None) -> CircuitBreaker:
+    return CircuitBreaker(10.0, told or Told(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
+
+
+def test_a_refusal_pauses_a_gateway_for_as_long_as_it_says_and_no_other(clock: MovedClock) -> None:
+    told = Told()
+    alone = worker(clock, told=told)
+    alone.failed(SMS, Refused("credit", 34.0))
+    assert (alone.wait_s(SMS), alone.wait_s(EMAIL)) == (34.0, 0)
+    assert told.gateways == [("sms", 34.0)]
+    clock.move_s(34)
+    assert alone.wait_s(SMS) == 0
+
+
+def test_without_a_time_pauses_double_from_a_minute_to_a_quarter_of_an_hour_until_a_success(clock: MovedClock) -> None:
+    alone = worker(clock)
+    pauses = []
+    for _ in range(6):
+        alone.failed(SMS, Refused("login"))
+        pauses.append(alone.wait_s(SMS))
+        clock.move_s(pauses[-1])
+        assert alone.wait_s(SMS) == 0
+    assert pauses == [60, 120, 240, 480, 900, 900]
+    alone.answered(SMS)
+    alone.failed(SMS, Refused("login"))
+    assert alone.wait_s(SMS) == FIRST_S
+
+
+def test_an_answer_about_one_message_ends_a_pause_and_not_the_row(clock: MovedClock) -> None:
+    alone = worker(clock)
+    alone.failed(SMS, Refused("login"))
+    clock.move_s(FIRST_S)
+    assert alone.wait_s(SMS) == 0
+    alone.failed(SMS, PermanentFailure("no such number"))
+    assert alone.wait_s(SMS) == 0
+    alone.failed(SMS, Refused("login"))
+    assert alone.wait_s(SMS) == 2 * FIRST_S
+
+
+@pytest.mark.parametrize(
+    ("told", "left_s"), [(None, FIRST_S), (Refused("x"), FIRST_S), (Refused("x", 600.0), 600), (Refused("x", 1), 60)]
+)
+def test_what_is_heard_of_messages_that_were_handed_over_before_ends_no_pause_and_counts_once(
+    clock: MovedClock, told: Refused | None, left_s: float
+) -> None:
+    alone = worker(clock)
+    alone.failed(SMS, Refused("login"))
+    for _ in range(4):
+        alone.answered(SMS) if told is None else alone.failed(SMS, told)
+    assert alone.wait_s(SMS) == left_s
+
+
+def test_a_probe_that_hears_nothing_is_followed_by_another_and_the_row_goes_on(clock: MovedClock) -> None:
+    alone = worker(clock)
+    alone.failed(SMS, Refused("login"))
+    clock.move_s(FIRST_S)
+    assert alone.wait_s(SMS) == 0
+    alone.failed(SMS, Unreachable("no connection"))
+    alone.release(SMS)
+    assert alone.wait_s(SMS) == 0
+    alone.failed(SMS, Refused("login"))
+    assert alone.wait_s(SMS) == 2 * FIRST_S
+
+
+@pytest.mark.parametrize("result", [None, PermanentFailure("given up since"), TemporaryFailure("answer 502")])
+def test_a_status_lookup_ends_neither_a_pause_of_refusals_nor_their_row(
+    clock: MovedClock, result: Exception | None
+) -> None:
+    told = Told()
+    alone = worker(clock, told=told)
+    for pause_s in (60, 120, 240, 480):
+        alone.failed(SMS, Refused("418: no credit"))
+        clock.move_s(pause_s)
+        assert alone.lookup_wait_s(SMS) == 0
+        alone.lookup_answered(SMS) if result is None else alone.lookup_failed(SMS, result)
+        assert [alone.wait_s(SMS) > 0 for _ in range(3)] == [False, True, True]
+    alone.failed(SMS, Refused("418: no credit"))
+    assert alone.wait_s(SMS) == LONGEST_S
+    assert alone.lookup_wait_s(SMS) == LONGEST_S
+    assert told.gateways == [("sms", pause_s) for pause_s in (60, 120, 240, 480, 900)]
+
+
+def test_a_status_lookup_that_is_refused_pauses_the_gateway(clock: MovedClock) -> None:
+    alone = worker(clock)
+    alone.lookup_failed(SMS, Refused("418: no credit"))
+    assert alone.wait_s(SMS) == FIRST_S
+
+
+def test_a_status_lookup_while_the_probe_is_out_waits_as_messages_do(clock: MovedClock) -> None:
+    alone = worker(clock)
+    alone.failed(SMS, Refused("418: no credit"))
+    clock.move_s(FIRST_S)
+    assert [alone.wait_s(SMS), alone.lookup_wait_s(SMS)] == [0, FIRST_S]
+
+
+@pytest.mark.parametrize("named_s", [0.0, 0.2, -3.0])
+def test_no_pause_is_shorter_than_a_second(clock: MovedClock, named_s: float) -> None:
+    alone = worker(clock)
+    alone.failed(SMS, Refused("429", named_s))
+    assert alone.wait_s(SMS) == 1
+
+
+def test_one_chat_that_is_refused_waits_alone_and_a_second_one_pauses_the_channel(clock: MovedClock) -> None:
+    told = Told()
+    alone = worker(clock, told=told)
+    alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
+    assert (alone.wait_s(ONE), alone.wait_s(OTHER)) == (30, 0)
+    alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
+    assert alone.wait_s(OTHER) == 0  # the same one again is no second one
+    alone.answered(OTHER)
+    assert alone.wait_s(ONE) == 30  # nor does it help when another one is not refused
+    clock.move_s(10)
+    alone.failed(OTHER, Refused("429", 30.0, receiver_only=True))
+    assert [alone.wait_s(chat) for chat in (ONE, OTHER, THIRD)] == [30, 30, 30]
+    assert told.gateways == [("telegram one", 30.0), ("telegram", 30.0)]
+
+
+def test_two_chats_that_are_refused_one_after_the_other_pause_no_channel(clock: MovedClock) -> None:
+    alone = worker(clock)
+    alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
+    clock.move_s(30)
+    alone.failed(OTHER, Refused("429", 30.0, receiver_only=True))
+    assert alone.wait_s(THIRD) == 0
+
+
+def test_what_one_worker_is_refused_all_leave_alone_whatever_their_clocks_say(
+    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
+) -> None:
+    ahead = MovedClock()
+    ahead.move_s(3600)
+    there = RedisBreakerStates(redis.url(1))
+    one, other = worker(clock, shared), worker(ahead, there)
+    one.failed(SMS, Refused("418: no credit \ud800"))  # as a plug-in may say it
+    assert all(FIRST_S - 5 < one_of.wait_s(SMS) <= FIRST_S for one_of in (one, other))
+    [pause] = shared.paused()
+    assert (pause.gateway, pause.reason) == (SMS, "418: no credit \\ud800")
+    assert FIRST_S - 5 < pause.left_s <= FIRST_S
+    there.close()
+
+
+def test_after_a_pause_one_of_all_workers_probes_and_its_success_lets_all_through(
+    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
+) -> None:
+    others = [RedisBreakerStates(redis.url(1)) for _ in range(3)]
+    workers = [worker(clock, states) for states in (shared, *others)]
+    workers[0].failed(SMS, Refused("429", 1.0))
+    _wait_until_over(shared)
+    waits = [one.wait_s(SMS) for one in workers]
+    assert (waits[0], [wait_s > 0 for wait_s in waits[1:]]) == (0, [True] * 3)
+    workers[0].release(SMS)  # it was held up by something else
+    assert workers[1].wait_s(SMS) == 0
+    workers[2].release(SMS)  # who has no probe gives none back
+    assert workers[3].wait_s(SMS) > 0
+    [probed] = shared.paused()
+    assert (probed.gateway, probed.left_s, probed.reason, probed.probed, probed.is_over) == (SMS, 0, "429", True, False)
+    assert 1 <= probed.refused_s < 60
+    workers[1].answered(SMS)
+    assert [one.wait_s(SMS) for one in workers] == [0] * 4
+    assert shared.paused() == []
+    for states in others:
+        states.close()
+
+
+def test_without_redis_each_worker_pauses_alone(
+    clock: MovedClock, tmp_path: Path, missing: Callable[[str], NoReturn]
+) -> None:
+    gone = RedisProcess(tmp_path, missing)  # which was never started
+    one, other = (worker(clock, RedisBreakerStates(gone.url(1))) for _ in range(2))
+    one.failed(SMS, Refused("454"))
+    assert (one.wait_s(SMS), other.wait_s(SMS)) == (FIRST_S, 0)
+    assert worker(clock, RedisBreakerStates("memory://")).wait_s(SMS) == 0
+
+
+def test_a_redis_that_cannot_be_written_is_as_good_as_none(
+    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
+) -> None:
+    one = worker(clock, shared)
+    with Redis.from_url(redis.url(1)) as client:
+        client.config_set("min-replicas-to-write", 1)
+        try:
+            one.failed(SMS, Refused("454"))
+        finally:
+            client.config_set("min-replicas-to-write", 0)
+    assert one.wait_s(SMS) == FIRST_S
+    assert worker(clock, RedisBreakerStates(redis.url(1))).wait_s(SMS) == 0
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Station]:
+    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}) as made:
+        yield made
+
+
+def test_messages_of_a_paused_gateway_use_up_no_attempts_and_go_out_after_it(here: Station) -> None:
+    sender = here.senders["sms"] = ScriptedSender(raising(Refused("418: no credit", 600.0)))
+    delivery = here.delivery()
+    added = [here.add() for _ in range(4)]
+    for _ in range(5):
+        for one in added:
+            delivery.deliver(one)
+        here.clock.move_s(100)
+    assert len(sender.sent) == 1
+    assert [here.log(one).state.attempts for one in added] == [1, 0, 0, 0]
+    assert {here.log(one, "email").state.status for one in added} == {LogStatus.SUCCESS}
+    here.clock.move_s(700)
+    for one in here.due():
+        delivery.deliver(one)
+    assert {here.log(one).state.status for one in added} == {LogStatus.SUCCESS}
+
+
+def _too_long(url: str) -> tuple[Sender, dict[str, str], str]:
+    return TelegramSender(HttpGateway("Telegram", 10.0), url, "1:a"), {"telegram": "42"}, "x" * 5000
+
+
+def _bad_address(url: str) -> tuple[Sender, dict[str, str], str]:
+    return TelegramSender(HttpGateway("Telegram", 10.0), url, "1:a"), {"telegram": "no such"}, "body"
+
+
+def _closed_port(url: str) -> tuple[Sender, dict[str, str], str]:
+    return WebhookSender(HttpGateway("webhook", 10.0), "s", ports=[443]), {"webhook": f"{url}/a"}, "body"
+
+
+def _private_host(url: str) -> tuple[Sender, dict[str, str], str]:
+    http = HttpGateway("webhook", 10.0, may_connect=is_public)
+    return WebhookSender(http, "s"), {"webhook": f"{url}/a"}, "body"
+
+
+@pytest.mark.parametrize("unusable", [_too_long, _bad_address, _closed_port, _private_host])
+def test_a_message_that_never_reaches_the_gateway_ends_no_pause(
+    here: Station, unusable: Callable[[str], tuple[Sender, dict[str, str], str]]
+) -> None:
+    with gateway(answers(200, {})) as server:
+        sender, contacts, body = unusable(server.url)
+        [channel] = contacts
+        here.senders = {channel: sender}
+        here.stores.contacts.replace("u1", contacts)
+        delivery = here.delivery()
+        one = here.add(body=body)
+        message = delivery._message(OpenLog(here.kept(one).notification, channel, here.log(one, channel).state))
+        delivery._breaker.failed(message.gateway, Refused("429", 60.0))
+        here.clock.move_s(60)
+        delivery.deliver(one)
+        sender.close()
+        assert here.log(one, channel).state.status is LogStatus.DEAD
+        assert [delivery._breaker.wait_s(message.gateway) > 0 for _ in range(2)] == [False, True]
+    assert server.requests == []
+    assert len(here.told.gateways) == 1
+
+
+def test_what_is_found_of_messages_that_a_worker_died_at_lets_no_message_into_a_refusal(here: Station) -> None:
+    """Kavenegar answers status lookups without credit (418), too."""
+    refusals = [raising(Refused("418: no credit"))] * 9
+    sender = here.senders["sms"] = ScriptedSender(*refusals, answers=[lambda _: Receipt("r")])
+    delivery = here.delivery()
+    for pause_s in (60, 120, 240, 480):
+        delivery.deliver(here.add("sms"))
+        here.clock.move_s(pause_s)
+        left_off = here.add("sms")
+        here.append(left_off, EventKind.ATTEMPT, here.clock() + 1)
+        here.clock.move_s(1)
+        delivery.deliver(left_off)
+        assert here.log(left_off).state.status is LogStatus.SUCCESS
+    waiting = [here.add("sms") for _ in range(3)]
+    for one in waiting:
+        delivery.deliver(one)
+    assert [here.log(one).state.attempts for one in waiting] == [1, 0, 0]
+    assert [pause_s for _, pause_s in here.told.gateways] == [60, 120, 240, 480, 900]
+    assert len(sender.sent) == 5
+
+
+def test_a_message_that_expires_while_its_gateway_is_paused_ends_then(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(raising(Refused("later", 86_400.0)))
+    delivery = here.delivery()
+    delivery.deliver(here.add("sms"))
+    one = here.add("sms", expires_at_ms=here.clock() + 90_000)
+    delivery.deliver(one)
+    here.clock.move_s(90)
+    assert here.due() == [one]
+    delivery.deliver(one)
+    assert (here.log(one).state.status, here.log(one).state.attempts) == (LogStatus.DEAD, 0)
+    assert here.log(one).state.error_message == "it expired before it was sent"
+
+
+def test_what_a_worker_died_at_is_not_asked_for_while_its_gateway_refuses_all(here: Station) -> None:
+    sender = here.senders["sms"] = ScriptedSender(raising(Refused("later", 600.0)), answers=[lambda _: None])
+    delivery = here.delivery()
+    delivery.deliver(here.add("sms"))
+    left_off = here.add("sms")
+    here.append(left_off, EventKind.ATTEMPT, here.clock() + 1)
+    here.clock.move_s(1)
+    delivery.deliver(left_off)
+    assert sender.asked == []
+
+
+def test_a_chat_that_has_moved_is_where_the_user_is_reached_from_then_on(here: Station) -> None:
+    def moved(handler: object) -> None:
+        body = {"ok": False, "error_code": 400, "parameters": {"migrate_to_chat_id": -1001}}
+        answers(400, body)(handler)  # type: ignore[arg-type]
+
+    sent = answers(200, {"ok": True, "result": {"message_id": 1}})
+    with gateway(moved, sent) as server:
+        here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
+        for tenant in ("operator", "acme"):
+            here.stores.contacts.replace("u1", {"telegram": "42", "sms": "1"}, tenant=tenant)
+        for _ in range(2):
+            here.delivery().deliver(here.add("telegram", tenant="acme"))
+        here.senders["telegram"].close()
+    assert [request.json["chat_id"] for request in server.requests] == [42, -1001, -1001]
+    assert here.stores.contacts.get("u1", tenant="acme") == {"telegram": "-1001", "sms": "1"}
+    assert here.stores.contacts.get("u1", tenant="operator") == {"telegram": "42", "sms": "1"}
+
+
+def test_a_contact_that_somebody_has_changed_meanwhile_is_not_moved(here: Station) -> None:
+    def changed(handler: object) -> None:
+        here.stores.contacts.replace("u1", {"telegram": "77"})
+        answers(200, {"ok": True, "result": {"message_id": 1}})(handler)  # type: ignore[arg-type]
+
+    moved = answers(400, {"ok": False, "error_code": 400, "parameters": {"migrate_to_chat_id": -1001}})
+    with gateway(moved, changed) as server:
+        here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
+        here.stores.contacts.replace("u1", {"telegram": "42"})
+        one = here.add("telegram")
+        here.delivery().deliver(one)
+        here.senders["telegram"].close()
+    assert here.log(one, "telegram").state.status is LogStatus.SUCCESS
+    assert here.stores.contacts.get("u1") == {"telegram": "77"}
+
+
+def test_sixty_mails_make_one_login_at_a_server_that_refuses_it(here: Station, shared: RedisBreakerStates) -> None:
+    with mail_server({"AUTH": "454 4.7.0 later"}, auth_require_tls=False) as server:
+        mail_from = MailFrom("", "a@shop.example")
+        here.senders["email"] = SmtpSender("127.0.0.1", server.port, "none", "u", "p", mail_from, 10.0)
+        here.stores.contacts.replace("u1", {"email": "reader@shop.example"})
+        added = [here.add("email") for _ in range(60)]
+        workers = [here.delivery(f"here:{number}", shared=shared) for number in range(2)]
+        for _ in range(3):
+            for number, one in enumerate(added):
+                workers[number % 2].deliver(one)
+    assert server.stages.count("greeting") == 1
+    assert sum(here.log(one, "email").state.attempts for one in added) == 1
+
+
+def test_messages_to_a_telegram_that_allows_few_at_once_are_refused_twice_a_ban(
+    here: Station, shared: RedisBreakerStates, redis: RedisProcess
+) -> None:
+    """It takes five, and then bans whoever goes on."""
+    left, answered = [5], []
+
+    def limited(handler: object) -> None:
+        left[0] -= 1
+        answered.append(left[0] >= 0)
+        body = {"ok": False, "error_code": 429, "parameters": {"retry_after": 3}}
+        if answered[-1]:
+            body = {"ok": True, "result": {"message_id": 1}}
+        answers(200 if answered[-1] else 429, body)(handler)  # type: ignore[arg-type]
+
+    there = RedisBreakerStates(redis.url(1))
+    with gateway(limited) as server:
+        here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
+        workers = [here.delivery(f"here:{number}", shared=states) for number, states in enumerate((shared, there))]
+        added = []
+        for number in range(20):
+            here.stores.contacts.replace("u1", {"telegram": str(1000 + number)})  # each to a chat of its own
+            added.append(here.add("telegram"))
+            workers[number % 2].deliver(added[-1])
+        assert answered == [True] * 5 + [False] * 2
+        assert [here.log(one, "telegram").state.attempts for one in added] == [1] * 7 + [0] * 13
+        _wait_until_over(shared)
+        left[0] = 5
+        for number, one in enumerate(added[7:]):
+            here.stores.contacts.replace("u1", {"telegram": str(2000 + number)})
+            here.clock.move_s(1)
+            workers[number % 2].deliver(one)
+        here.senders["telegram"].close()
+    assert answered[7:] == [True] * 5 + [False] * 2
+    there.close()
+
+
+def _wait_until_over(shared: RedisBreakerStates) -> None:
+    deadline = time.monotonic() + 60
+    while any(pause.left_s for pause in shared.paused()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

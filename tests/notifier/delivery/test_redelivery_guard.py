@@ -1,0 +1,257 @@
+"""The guard against poison messages: what crashes every process is delivered as often as may be attempted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from celery import Celery
+from delivery_broker import RedisProcess
+from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, ScriptedSender, Station, raising, station
+
+from core.errors import StoreUnavailable
+from core.notifications.broker import asking_redis, make_celery
+from core.notifications.events import EventKind, LogStatus
+from core.settings import Settings
+from notifier.redelivery_guard import NoRedeliveryCount, RedisRedeliveryCounter
+from notifier.senders.base import Message
+
+DAY_S = 86_400
+
+
+class Dies(BaseException):
+    """The process ends here."""
+
+
+class RememberedRedeliveries:
+    """`notifier.redelivery_guard.RedeliveryCounter` in memory."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def begun(self, what: str) -> int:
+        self.counts[what] += 1
+        return self.counts[what]
+
+    def ended(self, what: str) -> None:
+        del self.counts[what]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Station]:
+    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}) as made:
+        yield made
+
+
+class Deadly:
+    """A sender that ends the process when it is asked whether it needs an address: before an attempt."""
+
+    @property
+    def needs_address(self) -> bool:
+        raise Dies
+
+
+def test_a_log_that_ends_every_process_is_dead_after_as_many_deliveries_and_the_next_is_sent(here: Station) -> None:
+    here.senders["sms"] = Deadly()  # type: ignore[assignment]
+    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
+    for _ in range(RETRY_POLICY.max_attempts):
+        with pytest.raises(Dies):
+            here.delivery().deliver(one, redeliveries)
+        assert here.log(one).state.status is LogStatus.PENDING
+    here.delivery().deliver(one, redeliveries)
+    assert [log.state.status for log in here.kept(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
+    assert redeliveries.counts == {}
+
+
+def test_an_attempt_that_cannot_be_judged_without_dying_is_unknown(here: Station) -> None:
+    here.senders["sms"] = ScriptedSender(answers=[raising(Dies())])
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    here.append(one, EventKind.ATTEMPT, here.clock() + 1)
+    here.clock.move_s(LEASE_S)
+    for _ in range(RETRY_POLICY.max_attempts):
+        with pytest.raises(Dies):
+            here.delivery().deliver(one, redeliveries)
+    here.delivery().deliver(one, redeliveries)
+    state = here.log(one).state
+    assert (state.status, state.error_message) == (
+        LogStatus.UNKNOWN,
+        "given up: each attempt to deliver it crashed or failed unexpectedly",
+    )
+
+
+def test_a_notification_that_cannot_even_be_read_is_set_aside_for_a_day(here: Station) -> None:
+    class Unreadable:
+        postpone = here.stores.notifications.postpone
+
+        def get(self, notification_id: str) -> Any:
+            raise Dies
+
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    for _ in range(RETRY_POLICY.max_attempts):
+        with pytest.raises(Dies):
+            here.delivery(store=Unreadable()).deliver(one, redeliveries)
+    here.delivery(store=Unreadable()).deliver(one, redeliveries)
+    here.clock.move_s(DAY_S - 1)
+    assert here.due() == []
+    here.clock.move_s(1)
+    assert here.due() == [one]
+
+
+def _swept(
+    here: Station, store: Any, redeliveries: RememberedRedeliveries, error: type[BaseException], hours: int
+) -> int:
+    """How many deliveries end with `error` within so many hours, while whatever the sweep queues is delivered."""
+    ended = 0
+    for _ in range(hours * 36):
+        queued: list[str] = []
+        here.sweep(queued.append).run()
+        for one in queued:
+            try:
+                here.delivery(store=store).deliver(one, redeliveries)
+            except error:
+                ended += 1
+        here.clock.move_s(LEASE_S)
+    return ended
+
+
+def test_what_is_set_aside_is_not_swept_for_a_day_and_then_delivered_as_often_again(here: Station) -> None:
+    class Unreadable:
+        postpone = here.stores.notifications.postpone
+
+        def get(self, notification_id: str) -> Any:
+            raise Dies
+
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    assert _swept(here, Unreadable(), redeliveries, Dies, hours=23) == RETRY_POLICY.max_attempts
+    assert _swept(here, Unreadable(), redeliveries, Dies, hours=3) == RETRY_POLICY.max_attempts
+    here.clock.move_s(DAY_S)
+    assert _swept(here, None, redeliveries, Dies, hours=1) == 0
+    assert here.log(one).state.status is LogStatus.SUCCESS
+
+
+def test_a_defect_before_an_attempt_is_met_as_often_as_there_may_be_attempts(here: Station) -> None:
+    class Defective:
+        @property
+        def needs_address(self) -> bool:
+            raise RuntimeError("a defect")
+
+    here.senders["sms"] = Defective()  # type: ignore[assignment]
+    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
+    assert _swept(here, None, redeliveries, RuntimeError, hours=2) == RETRY_POLICY.max_attempts
+    assert [log.state.status for log in here.kept(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
+    assert redeliveries.counts == {}
+
+
+def test_a_notification_whose_reading_fails_is_set_aside_too(here: Station) -> None:
+    class Unreadable:
+        postpone = here.stores.notifications.postpone
+
+        def get(self, notification_id: str) -> Any:
+            raise ValueError("a row that somebody wrote by hand")
+
+    here.add("sms")
+    assert _swept(here, Unreadable(), RememberedRedeliveries(), ValueError, hours=23) == RETRY_POLICY.max_attempts
+
+
+def test_a_store_that_does_not_answer_counts_against_no_message(here: Station) -> None:
+    class Down:
+        def __init__(self, *methods: str) -> None:
+            self.methods = methods
+
+        def __getattr__(self, name: str) -> Any:
+            if name in self.methods:
+                raise StoreUnavailable("the store does not answer")
+            return getattr(here.stores.notifications, name)
+
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    for method in ("get", "append"):
+        assert _swept(here, Down(method), redeliveries, StoreUnavailable, hours=1) > RETRY_POLICY.max_attempts
+        assert redeliveries.counts == {}
+    here.delivery().deliver(one, redeliveries)
+    assert here.log(one).state.status is LogStatus.SUCCESS
+
+
+def test_where_there_may_be_one_attempt_there_may_be_three_deliveries(here: Station) -> None:
+    here.senders["sms"] = Deadly()  # type: ignore[assignment]
+    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    delivery = here.delivery(retry_policy=replace(RETRY_POLICY, max_attempts=1))
+    for _ in range(3):
+        with pytest.raises(Dies):
+            delivery.deliver(one, redeliveries)
+    delivery.deliver(one, redeliveries)
+    assert here.log(one).state.status is LogStatus.DEAD
+
+
+def test_deliveries_that_end_are_not_counted(here: Station) -> None:
+    def refuse(_: Message) -> NoReturn:
+        raise RuntimeError("a defect, and not the end of the process")
+
+    here.senders["sms"] = ScriptedSender(refuse)
+    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
+    here.delivery().deliver(one, redeliveries)
+    assert redeliveries.counts == {}
+
+
+@pytest.fixture
+def broker(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[RedisProcess]:
+    made = RedisProcess(tmp_path, missing)
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def app(broker: RedisProcess) -> Celery:
+    return make_celery(Settings(celery_broker_url=broker.url(0), celery_result_backend=broker.url(1)))
+
+
+def test_redeliveries_are_counted_by_all_processes_for_a_day(
+    broker: RedisProcess, app: Celery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, again = RedisRedeliveryCounter(app, "m1"), RedisRedeliveryCounter(app, "m1")
+    assert [one.begun("a"), again.begun("a"), one.begun("b")] == [1, 2, 1]
+    assert '"event":"look-broken-off","what":"a","times":1' in capsys.readouterr().out
+    assert 0 < asking_redis(app, lambda client: int(client.ttl("notifier:looks:a"))) <= DAY_S
+    again.ended("a")
+    assert [one.begun("a"), one.begun("b")] == [1, 2]
+    broker.kill()
+    assert one.begun("a") == 0  # what cannot be counted is delivered
+    one.ended("a")
+
+
+def test_deliveries_of_another_message_count_once_no_task_can_still_be_at_them(app: Celery) -> None:
+    clock = MovedClock()
+    assert [RedisRedeliveryCounter(app, message_id, clock).begun("a") for message_id in ("m1", "m2", "m3")] == [1, 1, 1]
+    clock.move_s(app.conf.task_time_limit)
+    assert RedisRedeliveryCounter(app, "m4", clock).begun("a") == 1
+    clock.move_s(0.001)
+    assert RedisRedeliveryCounter(app, "m5", clock).begun("a") == 4
+
+
+def test_what_comes_for_the_first_time_is_not_counted() -> None:
+    redeliveries = NoRedeliveryCount()
+    assert [redeliveries.begun("a"), redeliveries.begun("a")] == [0, 0]
+
+
+def test_two_messages_about_one_notification_do_not_count_one_another_as_dead(here: Station, app: Celery) -> None:
+    rules = replace(RETRY_POLICY, max_attempts=1)
+    one = here.add("sms")
+    store = here.stores.notifications
+
+    class Overtaken:
+        """The store, which the other message's process uses right before this one claims."""
+
+        happened = False
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "append" and not self.happened:
+                self.happened = True
+                here.delivery(worker="else:2", retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m2"))
+            return getattr(store, name)
+
+    here.delivery(store=Overtaken(), retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m1"))
+    assert [event.kind for event in here.log(one).events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
