@@ -288,10 +288,12 @@ class Rebuild:
             days.first,
             None if days.last_key is None else days.last,
             counted.days,
+            says_first=days.first_key is not None,
         )
         complete_days = CompleteDays()
         if request.is_partial:
-            complete_days = CompleteDays.published(before, self._stores.runs)
+            # What is replaced may lack what was there.
+            complete_days = CompleteDays.published(before, self._stores.runs).without([(days.first, days.last)])
         complete_days = complete_days_after(complete_days, reading, self._calendar, self._local_days)
         return {
             "complete_until_ms": complete_until_after(known_ms, reading, self._calendar, self._local_days),

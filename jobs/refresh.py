@@ -12,7 +12,7 @@ from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import PublicationLost
 from core.stores import Stores, current_holder
-from core.stores.complete_days import CompleteDays, Days
+from core.stores.complete_days import CompleteDays, Days, united
 from core.stores.freshness import RUNS_LOOKED_AT
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import DayRange, Meaning, Publication
@@ -141,8 +141,8 @@ class Refresh:
                 watcher.phase("checking")
                 retention = self._retention(request, collection, before, counted, plan)
                 change = self._change(before, counted, plan, retention)
+                complete_days = self._complete_days(before, plan, change, retention.oldest_day(), keeper.run)
             warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.kept, change.lost))
-            complete_days = self._complete_days(before, plan, change, keeper.run)
             publication = self._publish(before, change, warnings, complete_days, keeper, watcher)
         return RefreshOutcome(keeper.run, publication, plan)
 
@@ -257,13 +257,17 @@ class Refresh:
         return plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
 
     def _complete_days(
-        self, before: Publication | None, plan: Plan | None, change: Change, run: Run
+        self, before: Publication | None, plan: Plan | None, change: Change, oldest_day: int | None, run: Run
     ) -> tuple[DayRange, ...]:
         """The days that are complete in what this publishes or finds unchanged."""
-        open_day = self._local_days.day_of(run.started_at_ms)
-        kept = [loss.day for loss in change.kept]
-        known = CompleteDays.published(before, self._stores.runs)
-        return known.after_reading(self._days_read(plan), open_day, kept).keys(self._calendar)
+        lost = ((loss.day, loss.day) for loss in change.lost)
+        known = CompleteDays.published(before, self._stores.runs).without(lost)
+        first_day = known.held_from(oldest_day)
+        if first_day is not None:
+            read = [(max(first, first_day), last) for first, last in self._days_read(plan)]
+            open_day = self._local_days.day_of(run.started_at_ms)
+            known = known.after_reading(united(read), open_day, [loss.day for loss in change.kept])
+        return known.keys(self._calendar)
 
     def _publish(
         self,

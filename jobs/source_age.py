@@ -68,6 +68,8 @@ class Reading:
     :param first_day: the first day that was replaced.
     :param last_day: the last one, or None for all there are.
     :param days: what was counted, with a column ``day``.
+    :param oldest_day: the first day that the sources have transactions of; None: the first one of `days`.
+    :param says_first: whether the user says that the sources have all days from `first_day` on.
     """
 
     sources: Sequence[str]
@@ -75,6 +77,8 @@ class Reading:
     first_day: int
     last_day: int | None
     days: pl.DataFrame
+    oldest_day: int | None = None
+    says_first: bool = False
 
 
 def complete_until_after(
@@ -108,13 +112,25 @@ def complete_days_after(
 ) -> CompleteDays:
     """The days that are complete in what is published, once it holds `reading`.
 
-    :param before: those of what was published before.
+    :param before: those of what was published before, without the days that have lost transactions.
     :param kept: the days that stay as they are published.
     """
     last_day = calendar.last_day if reading.last_day is None else reading.last_day
-    read_until_ms = reading.as_of_ms if reading.last_day is not None else _read_until_ms(reading, local_days)
+    oldest_day = reading.days["day"].min() if reading.oldest_day is None else reading.oldest_day
+    first_day = reading.first_day if reading.says_first else before.held_from(oldest_day)  # type: ignore[arg-type]
+    if first_day is None:
+        return before
+    return before.after_reading([(max(first_day, reading.first_day), last_day)], _open_day(reading, local_days), kept)
+
+
+def _open_day(reading: Reading, local_days: LocalDays) -> int | None:
+    """The first day that was not over, or of which the sources may lack some; None: of which nothing is known."""
+    read_until_ms = _read_until_ms(reading, local_days)
     open_day = None if read_until_ms is None else local_days.day_of(read_until_ms)
-    return before.after_reading([(reading.first_day, last_day)], open_day, kept)
+    # With a last day the user says that an export has all of it.
+    if open_day is not None and open_day == reading.last_day:
+        open_day = min(open_day + 1, local_days.day_of(reading.as_of_ms))
+    return open_day
 
 
 def _read_until_ms(reading: Reading, local_days: LocalDays) -> int | None:

@@ -191,9 +191,10 @@ class Verify:
             warnings = (*adopted, *counted.warnings, *retention.warnings(change.kept, change.lost))
             counted = replace(counted, warnings=warnings)
             reading = self._reading(request, days, counted, keeper.run)
+            all_live = all(map(is_live, request.sources))
             complete_days = complete_days_after(
-                CompleteDays.published(before, self._stores.runs),
-                reading,
+                CompleteDays.published(before, self._stores.runs).without((loss.day, loss.day) for loss in change.lost),
+                replace(reading, oldest_day=retention.oldest_day() if all_live else None),
                 self._calendar,
                 self._local_days,
                 [loss.day for loss in change.kept],

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, ValidationInfo
 
+from core.notifications.values import CHANNEL_PATTERN, is_channel_name
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INSTANT_MS: Final = 253_402_300_799_999  # the year 9999 is the last that RFC 3339 can write
 _INSTANT: Final = re.compile(
@@ -37,8 +39,15 @@ def instant_ms(instant: datetime) -> int:
 
 def unknown_channel(channel: str, known: frozenset[str]) -> str:
     """What is said of a `channel` that is none of `known`."""
-    shown = channel if len(channel) <= _QUOTED else channel[:_QUOTED] + "…"
-    return f"{shown!r} is not a channel here; there are {', '.join(sorted(known))}"
+    return f"{_shown(channel)} is not a channel here; there are {', '.join(sorted(known))}"
+
+
+def _no_channel(channel: str) -> str:
+    return f"{_shown(channel)} cannot be the name of a channel"
+
+
+def _shown(channel: str) -> str:
+    return repr(channel if len(channel) <= _QUOTED else channel[:_QUOTED] + "…")
 
 
 def _instant_text(value: object) -> object:
@@ -65,8 +74,11 @@ def _each_once(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _each_once_and_known(channels: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     rules: Rules | None = info.context
-    known = frozenset(channels) if rules is None else rules.channels
-    told = [unknown_channel(channel, known) for channel in dict.fromkeys(channels) if channel not in known]
+    if rules is None:
+        told = [_no_channel(channel) for channel in dict.fromkeys(channels) if not is_channel_name(channel)]
+    else:
+        strange = [channel for channel in dict.fromkeys(channels) if channel not in rules.channels]
+        told = [unknown_channel(channel, rules.channels) for channel in strange]
     if wrong := _twice(channels):
         told.append(wrong)
     if told:
@@ -83,7 +95,7 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text)]
 FutureInstant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(_to_come)]
 Distinct = AfterValidator(_each_once)
 Channels = Annotated[
-    tuple[Annotated[str, StringConstraints(min_length=1)], ...],
+    tuple[Annotated[str, StringConstraints(min_length=1), Field(json_schema_extra={"pattern": CHANNEL_PATTERN})], ...],
     Field(min_length=1, max_length=16, json_schema_extra={"uniqueItems": True}),
     AfterValidator(_each_once_and_known),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from api.http.query_parameters import Findings, quoted
@@ -18,27 +18,28 @@ if TYPE_CHECKING:
 MOST_POINTS: Final = 10_000
 """Of one answer. More need a limit."""
 
+KeyBounds = tuple[str | None, str | None]
+"""The first and the last key of a range, both inclusive; None for no bound."""
+
 
 def points_of_merchants(
     stores: Stores,
     published: Published,
     query: SeriesQuery,
-    bounds: tuple[str | None, str | None],
+    ranges: Sequence[KeyBounds],
     keys: Sequence[str] | None,
-    is_wanted: Callable[[str], bool] | None,
 ) -> list[MerchantPoint]:
     """The points from where the page of `query` begins, at most one more than it may have.
 
-    :param bounds: the first and the last key that are read, both inclusive; None for no bound.
+    :param ranges: what is read: all of it is wanted, and nothing else.
     :param keys: those of all periods, where the ones without transactions are filled with zeros; or None.
-    :param is_wanted: which keys are wanted; None for all.
     :raises Problem: there is no merchant of a name; or there are too many points for an answer without a limit.
     """
     most = (query.limit or MOST_POINTS) + 1
     if keys is None:
-        points = _stored(stores, query, bounds, is_wanted, most)
+        points = _stored(stores, query, ranges, most)
     else:
-        points = _filled(stores, published, query, keys, most)
+        points = _filled(stores, published, query, ranges, keys, most)
     if query.grouped == "named" and query.after is None:
         _require_known(stores, query, {point.merchant_id for point in points if point.value})
     if query.limit is None and len(points) == most:
@@ -48,27 +49,24 @@ def points_of_merchants(
     return points
 
 
-def _stored(
-    stores: Stores,
-    query: SeriesQuery,
-    bounds: tuple[str | None, str | None],
-    is_wanted: Callable[[str], bool] | None,
-    most: int,
-) -> list[MerchantPoint]:
+def _stored(stores: Stores, query: SeriesQuery, ranges: Sequence[KeyBounds], most: int) -> list[MerchantPoint]:
     found: list[MerchantPoint] = []
-    after = query.after
-    while True:
-        part = stores.summaries.merchant_series(
-            query.mode, query.measure, query.merchants, *bounds, after=after, limit=most
+    for bounds in ranges:
+        found += stores.summaries.merchant_series(
+            query.mode, query.measure, query.merchants, *bounds, after=query.after, limit=most
         )
-        found += part if is_wanted is None else [point for point in part if is_wanted(point.key)]
-        if len(part) < most or len(found) >= most:
-            return found[:most]
-        after = part[-1].merchant_id, part[-1].key
+        if len(ranges) > 1:
+            found = sorted(found)[:most]  # which are among the first so many of each range
+    return found
 
 
 def _filled(
-    stores: Stores, published: Published, query: SeriesQuery, keys: Sequence[str], most: int
+    stores: Stores,
+    published: Published,
+    query: SeriesQuery,
+    ranges: Sequence[KeyBounds],
+    keys: Sequence[str],
+    most: int,
 ) -> list[MerchantPoint]:
     if not keys:
         return []
@@ -80,10 +78,14 @@ def _filled(
     after = query.after or ("", "")
     begin = bisect_left(merchants, after[0])
     page = merchants[begin : begin + most // len(keys) + 2]  # the first of which may have been shown
-    stored = stores.summaries.merchant_series(
-        query.mode, query.measure, page, keys[0], keys[-1], limit=len(page) * len(keys)
-    )
-    values = {(merchant_id, key): value for merchant_id, key, value in stored}
+    most_stored = len(page) * len(keys)
+    values = {
+        (merchant_id, key): value
+        for bounds in ranges
+        for merchant_id, key, value in stores.summaries.merchant_series(
+            query.mode, query.measure, page, *bounds, limit=most_stored
+        )
+    }
     grid = [(merchant_id, key) for merchant_id in page for key in keys if (merchant_id, key) > after]
     return [MerchantPoint(*place, values.get(place, 0)) for place in grid[:most]]
 

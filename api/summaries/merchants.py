@@ -253,7 +253,9 @@ def _ranges(
     if last_day is not None and (month := month_of(last_day)).last_day != last_day:
         yield days(month.first_day, last_day)
         last_day = month.first_day - 1
-    if first_day is None or last_day is None or first_day <= last_day:
+    begin_day = calendar.first_day if first_day is None else first_day
+    end_day = calendar.last_day if last_day is None else last_day
+    if begin_day <= end_day:
         yield (
             Mode.MONTHLY,
             None if first_day is None else month_of(first_day).key,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from sys import getsizeof
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
@@ -32,7 +31,7 @@ from api.http.query_parameters import (
 from api.openapi import bodies
 from api.problems import Problem, ProblemKind
 from api.summaries.cache import Published
-from api.summaries.merchant_points import MOST_POINTS, points_of_merchants
+from api.summaries.merchant_points import MOST_POINTS, KeyBounds, points_of_merchants
 from api.summaries.reader import Reader
 from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
@@ -286,30 +285,26 @@ def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:
 
 def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
     """The points from where the page begins; those of several merchants are at most one more than it may have."""
-    is_wanted = cache(partial(_is_complete, published, query.mode)) if query.only_complete else None
     keys = _keys_to_fill(published, query) if query.filled else None
-    first, last = query.first, query.last
-    if query.only_complete and keys is None:
-        first, last = _within_complete_days(published, query)
-    bounds = _keys_of(first, last)
+    ranges = _complete_ranges(published, query) if query.only_complete else [_keys_of(query.first, query.last)]
     if query.grouped is not None:
-        return points_of_merchants(stores, published, query, bounds, keys, is_wanted)
+        return points_of_merchants(stores, published, query, ranges, keys)
     merchant_id = None if query.merchants is None else query.merchants[0]
-    points = stores.summaries.series(query.mode, query.measure, merchant_id, *bounds)
+    points: list[SeriesPoint] = []
+    for bounds in ranges:
+        points += stores.summaries.series(query.mode, query.measure, merchant_id, *bounds)
     if not points:
         _require_merchant(stores, merchant_id)
     if keys is not None:
         values = dict(points)
         points = [SeriesPoint(key, values.get(key, 0)) for key in keys]
-    elif is_wanted is not None:
-        points = [point for point in points if is_wanted(point.key)]
     if query.after is not None:
         _, last_key = query.after
         points = [point for point in points if point.key > last_key]
     return points
 
 
-def _keys_of(first: Period | None, last: Period | None) -> tuple[str | None, str | None]:
+def _keys_of(first: Period | None, last: Period | None) -> KeyBounds:
     return None if first is None else first.key, None if last is None else last.key
 
 
@@ -340,21 +335,20 @@ def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
     return published.table(("keys", query.mode, first_day, last_day, query.only_complete), keys)
 
 
-def _is_complete(published: Published, mode: Mode, key: str) -> bool:
-    period = published.calendar.parse(mode, key)
-    return published.complete_days.include(period.first_day, period.last_day)
-
-
-def _within_complete_days(published: Published, query: SeriesQuery) -> tuple[Period, Period]:
-    """The bounds of `query`, as far as there are complete days; the first is after the last where there are none."""
-    calendar = published.calendar
-    ranges = published.complete_days.ranges or ((calendar.last_day, calendar.first_day),)
-    (first_day, _), (_, last_day) = ranges[0], ranges[-1]
-    first, last = (calendar.period_of(query.mode, day) for day in (first_day, last_day))
-    return (
-        max(first, query.first or first, key=lambda period: period.first_day),
-        min(last, query.last or last, key=lambda period: period.first_day),
-    )
+def _complete_ranges(published: Published, query: SeriesQuery) -> list[KeyBounds]:
+    """The complete periods within the bounds of `query`, ascending."""
+    calendar, found = published.calendar, []
+    for first_day, last_day in published.complete_days.ranges:
+        begin_day = first_day if query.first is None else max(first_day, query.first.first_day)
+        end_day = last_day if query.last is None else min(last_day, query.last.last_day)
+        first, last = (calendar.period_of(query.mode, day) for day in (begin_day, end_day))
+        if first.first_day < begin_day:
+            begin_day = first.last_day + 1
+        if last.last_day > end_day:
+            end_day = last.first_day - 1
+        if begin_day <= end_day:
+            found.append(_keys_of(*(calendar.period_of(query.mode, day) for day in (begin_day, end_day))))
+    return found
 
 
 def _columns(

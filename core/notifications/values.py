@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Any, Final
@@ -14,6 +15,7 @@ _UNREADABLE: Final = "\ufffd"
 _CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f"
 _LINE_PATTERN: Final = rf"^[^{_CONTROLS}\u2028\u2029]*[^\s{_CONTROLS}][^{_CONTROLS}\u2028\u2029]*$"
 ID_PATTERN: Final = rf"^[^{_CONTROLS}\u2028\u2029\ufffd]+$"
+CHANNEL_PATTERN: Final = "^[a-z0-9_-]{1,64}$"
 _LINES_PATTERN: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]+$"
 
 
@@ -74,6 +76,14 @@ MerchantId = Annotated[
     AfterValidator(_one_line),
     Field(json_schema_extra={"pattern": ID_PATTERN}),
 ]
+
+
+def is_channel_name(text: str) -> bool:
+    """Whether a channel can be called so, also one that the settings do not have any more.
+
+    Stores search for these names by patterns, which must stay short.
+    """
+    return re.fullmatch(CHANNEL_PATTERN.strip("^$"), text) is not None
 
 
 def in_words(error: ErrorDetails) -> str:

@@ -2,10 +2,13 @@
 
 A period is complete when all its days are. The rule, which `docs/summaries.md` tells to users:
 
-- Sources tell up to which instant they hold everything (`jobs.source_age`): a live collection up to when the run began,
-  an export up to the beginning of the last day that it has transactions of, but not beyond the date of its file.
-- A run that replaces days makes those complete that ended before that instant, and the others of them incomplete.
-- A day that stays as it is published because its documents may have been purged stays what it was.
+- Sources tell which days they hold whole (`jobs.source_age`). These begin after the first day that they have
+  transactions of, which may be cut; or where the user says with ``--from``. A live collection holds them up to when the
+  run began, an export up to the beginning of the last day that it has transactions of, but not beyond the date of its
+  file.
+- A run that replaces days makes those complete that the sources hold whole, and the later ones of them incomplete.
+- What comes before stays what it was, and so does a day that stays as it is published because its documents may have
+  been purged. A day that has lost transactions is not complete, unless the sources hold it whole.
 - All other days stay what they were. What no run has read is never complete.
 
 A publication and the run that made it keep the result, and so does a run that found a publication unchanged: the later
@@ -49,12 +52,12 @@ class CompleteDays:
         keys = publication.complete_days if found_later is None else found_later
         if keys is not None:
             return cls(tuple((_day(calendar, one.first_key), _day(calendar, one.last_key)) for one in keys))
-        if publication.complete_until_ms is None:
+        if publication.complete_until_ms is None or publication.first_day_key is None:
             return cls()
-        # An earlier version has kept no more than that instant, before which all is complete.
+        # An earlier version has kept no more than that instant, before which everything was read that there was.
         until = datetime.fromtimestamp(publication.complete_until_ms / 1000, zone_named(publication.meaning.time_zone))
         last_day = min(day_number(until.date()) - 1, calendar.last_day)
-        return cls(united([(calendar.first_day, last_day)]))
+        return cls(united([(_day(calendar, publication.first_day_key) + 1, last_day)]))
 
     @classmethod
     def published(cls, publication: Publication | None, runs: RunLedger) -> Self:
@@ -81,6 +84,19 @@ class CompleteDays:
         replaced = [day for one in replaced for day in _without([one], unread)]
         read = [] if open_day is None else [(first, min(last, open_day - 1)) for first, last in replaced]
         return type(self)(united([*_without(self.ranges, replaced), *read]))
+
+    def without(self, days: Iterable[Days]) -> Self:
+        """The others."""
+        return type(self)(tuple(_without(self.ranges, days)))
+
+    def held_from(self, oldest_day: int | None) -> int | None:
+        """From which day on a source has all days that has transactions since `oldest_day`; None: from none.
+
+        That day itself may be cut, unless it was complete before.
+        """
+        if oldest_day is None:
+            return None
+        return oldest_day if self.include(oldest_day, oldest_day) else oldest_day + 1
 
     def keys(self, calendar: Calendar) -> tuple[DayRange, ...]:
         """The same as the keys of `calendar`, as stores keep them."""

@@ -20,6 +20,7 @@ from core.notifications.actions import (
     unknown_channels,
 )
 from core.notifications.events import RETRIABLE, LogStatus
+from core.notifications.values import is_channel_name
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Kept, LogFilter
 from notifier.commands.arguments import require_tenant
@@ -98,6 +99,10 @@ def _tell(found: RetryResult) -> None:
 
 
 def _wanted(every: Filter, channels: Sequence[str]) -> RetrySelection:
+    if strange := [channel for channel in channels if not is_channel_name(channel)]:
+        raise UsageError(
+            f"{strange[0][:64]!r} cannot be the name of a channel", "Name a channel of NOTIFY_SENDERS, such as sms."
+        )
     since = every.since
     from_ms = wall_clock_ms() - round(since * _HOUR_MS) if isinstance(since, float) else None
     if isinstance(since, str):

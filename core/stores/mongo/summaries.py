@@ -139,12 +139,13 @@ class MongoSummaryStore:
         limit: int,
     ) -> list[MerchantPoint]:
         """The values of several merchants, each with its own, ascending by merchant and then by key."""
-        whose: Document = {"$ne": None} if merchants is None else {"$in": list(merchants)}
+        after_merchant, after_key = after or ("", "")
+        whose: Document = {"$ne": None} if after is None else {"$gte": after_merchant}
+        if merchants is not None:
+            whose = {"$in": [merchant_id for merchant_id in merchants if merchant_id >= after_merchant]}
         query: Document = {"merchant_id": whose}
         if after is not None:
-            merchant_id, key = after
-            rest = [{"merchant_id": {"$gt": merchant_id}}, {"merchant_id": merchant_id, "key": {"$gt": key}}]
-            query["$or"] = rest
+            query["$or"] = [{"merchant_id": {"$gt": after_merchant}}, {"key": {"$gt": after_key}}]
         wanted = {"_id": False, "merchant_id": True, "key": True, measure: True}
 
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> list[MerchantPoint]:

@@ -99,13 +99,18 @@ def test_at_most_so_many_are_looked_at_and_a_cursor_leads_on_past_what_has_expir
         ({"statuses": ["dead", "dead"]}, "statuses"),
         ({"statuses": ["success", 1]}, "statuses.0 statuses.1"),
         ({"statuses": ["dead"], "channels": []}, "channels"),
+        ({"statuses": ["dead"], "channels": ["sms", "x" * 65]}, "channels"),
+        ({"statuses": ["dead"], "channels": ["x" * 10_000]}, "channels"),
+        ({"statuses": ["dead"], "channels": ["sms\0"]}, "channels"),
+        ({"statuses": ["dead"], "channels": ["sms\n"]}, "channels"),
+        ({"statuses": ["dead"], "channels": ["(a|b)*"]}, "channels"),
         ({"statuses": ["dead"], "created_from": "2024-06-24", "created_before": 1}, "created_from created_before"),
         ({"statuses": ["dead"], "limit": 0, "cursor": "", "x": 1}, "limit cursor x"),
         ({"statuses": ["dead"], "limit": 1001}, "limit"),
         ({"statuses": ["dead"], "limit": "5"}, "limit"),
         ({"statuses": ["dead"], "cursor": "x"}, "cursor"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_a_wrong_filter_is_told_and_nothing_is_sent_again(
     api: Api, ids: list[str], queued: list[str], body: dict[str, Any], names: str

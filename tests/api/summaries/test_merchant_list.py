@@ -219,3 +219,18 @@ class TestOfAMerchantsKey:
     def test_a_key_of_no_merchant_sees_none(self, url: str) -> None:
         key = add_key(url, [Scope.OPERATE, Scope.NOTIFICATIONS])
         assert problem(Api(url).ask(MERCHANTS, key=key)) == (403, "out-of-scope")
+
+
+@pytest.mark.parametrize(
+    ("query", "has_any"),
+    [
+        ({"mode": "daily", "to": "1200/01/05"}, False),
+        ({"mode": "weekly", "to": "1200/W01"}, False),
+        ({"mode": "monthly", "to": "1200/01"}, False),
+        ({"mode": "daily", "from": "1501/12/05"}, False),
+        ({"mode": "weekly", "from": "1501/W51"}, False),
+        ({"mode": "daily", "from": "1200/01/05", "to": "1501/12/05"}, True),
+    ],
+)
+def test_totals_at_the_edges_of_the_calendar(api: Api, query: dict[str, str], has_any: bool) -> None:
+    assert ids(api, query) == (ids(api) if has_any else [])

@@ -7,6 +7,7 @@ import io
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import jdatetime
@@ -20,7 +21,8 @@ from transactions import spread, write_bson
 from core.calendar import Mode
 from core.stores import open_stores
 from core.stores.runs import RunStatus
-from core.stores.summaries import DayRange
+from core.stores.sqlite.summaries import SqliteSummaryStore
+from core.stores.summaries import DayRange, MerchantPoint
 from jobs.rebuild import Request
 
 COMPLETE = (DayRange("1402/12/01", "1403/01/31"), DayRange("1403/02/02", "1403/04/04"))
@@ -92,6 +94,52 @@ def test_pages_of_complete_ones_are_full(api: Api) -> None:
     assert page.json == whole[:-1]
 
 
+HOLED = (DayRange("1403/01/01", "1403/01/02"), DayRange("1403/01/29", "1403/01/30"))
+MONTH = {f"1403/01/{day:02}": (day, 1) for day in range(1, 31)}
+
+
+@pytest.mark.parametrize("asked", [{"group": "merchant"}, {"group": "merchant", "limit": "3"}, {"merchant_id": "m2"}])
+@pytest.mark.parametrize("fill", [{}, {"fill": "zero"}])
+@pytest.mark.parametrize("bounds", [(None, None), ("1403/01/02", "1403/01/29")])
+def test_complete_ones_on_both_sides_of_a_hole_have_their_values(
+    tmp_path: Path, asked: dict[str, str], fill: dict[str, str], bounds: tuple[str | None, str | None]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    publish(url, {"m1": MONTH, "m2": MONTH}, complete_days=HOLED)
+    given = {"first": bounds[0], "last": bounds[1]}
+    points = Api(url).series(complete="only", **asked, **fill, **{name: key for name, key in given.items() if key}).json
+    days = [1, 2, 29, 30] if bounds[0] is None else [2, 29]
+    expected = [(name, day) for name in ("m1", "m2") for day in days]
+    if "merchant_id" in asked:
+        expected = expected[len(days) :]
+    found = [(point.get("merchant_id", "m2"), point["key"], point["value"]) for point in points]
+    assert found == [(name, f"1403/01/{day:02}", day) for name, day in expected][: int(asked.get("limit", 9))]
+
+
+def test_a_page_of_complete_ones_reads_no_more_rows_than_it_shows_of_each_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    days = {key: values for key, values in MONTH.items() if key != "1403/01/01"}
+    publish(
+        url,
+        {f"m{number}": days for number in range(40)},
+        complete_days=(HOLED[0]._replace(last_key="1403/01/01"), HOLED[1]),
+    )
+    read: list[int] = []
+    merchant_series = SqliteSummaryStore.merchant_series
+
+    def counted(*arguments: Any, **named: Any) -> list[MerchantPoint]:
+        found = merchant_series(*arguments, **named)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(SqliteSummaryStore, "merchant_series", counted)
+    (point,) = Api(url).series(group="merchant", complete="only", limit="1").json
+    assert (point["merchant_id"], point["key"], point["value"]) == ("m0", "1403/01/29", 29)
+    assert read == [0, 2]
+
+
 def test_csv_has_the_same_columns(api: Api) -> None:
     answer = api.series(include="period", format="csv", locale="en")
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
@@ -122,7 +170,7 @@ def test_bounds_are_those_that_the_store_keeps(store_url: str, tmp_path: Path) -
             points = Api(store_url).series(mode, include="period", merchant_id="a").json
             kept = [(key, *map(_iso, bounds)) for key, *bounds in rows["key", "period_start", "period_end"].iter_rows()]
             assert [(point["key"], point["start"], point["end"]) for point in points] == kept
-            assert [point["complete"] for point in points] == [True] * (len(points) - 1) + [False]
+            assert [point["complete"] for point in points] == [False] + [True] * (len(points) - 2) + [False]
 
 
 def _iso(instant: datetime) -> str:

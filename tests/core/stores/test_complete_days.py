@@ -69,9 +69,9 @@ def test_of_an_earlier_version_the_days_before_the_instant_that_it_kept_are_comp
 
     published = replace(publication(1, ROWS), complete_until_ms=tehran_midnight_ms)
 
-    assert CompleteDays.of(published, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/03"),)
+    assert CompleteDays.of(published, None).keys(CALENDAR) == (DayRange("1403/01/02", "1403/04/03"),)
     earlier = replace(published, complete_until_ms=tehran_midnight_ms - 1)
-    assert CompleteDays.of(earlier, None).keys(CALENDAR) == (DayRange("1200/01/01", "1403/04/02"),)
+    assert CompleteDays.of(earlier, None).keys(CALENDAR) == (DayRange("1403/01/02", "1403/04/02"),)
 
 
 def test_nothing_is_complete_where_nothing_is_known() -> None:

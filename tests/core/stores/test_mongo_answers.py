@@ -295,3 +295,19 @@ def test_nothing_is_left_of_moves_that_a_replacement_has_overtaken(
             assert stores.contacts.move("u1", "telegram", old, new)
         stores.contacts.replace("u1", {"sms": "1"})
     assert [document["_id"] for document in db["contacts"].find()] == ["u1"]
+
+
+@pytest.mark.parametrize("names", [None, [f"m{number:04}" for number in range(30)]])
+def test_a_page_of_several_merchants_is_sought_from_where_the_one_before_ended(
+    proxy: MongoProxy, names: list[str] | None
+) -> None:
+    with open_stores(proxy.url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, ROWS), ROWS)
+        every = stores.summaries.merchant_series(Mode.DAILY, "amount", names, limit=99)
+        after = every[58][:2]
+        found = stores.summaries.merchant_series(Mode.DAILY, "amount", names, after=after, limit=99)
+    assert found == every[59:]
+    (*_, whose) = [one["filter"]["merchant_id"] for one in proxy.commands("find") if "merchant_id" in one["filter"]]
+    merchant_ids = list(dict.fromkeys(point.merchant_id for point in every))
+    expected = {"$gte": after[0]} if names is None else {"$in": merchant_ids[merchant_ids.index(after[0]) :]}
+    assert whose == expected

@@ -403,6 +403,20 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path
     assert execute(path, "SELECT max(amount) FROM summary_transaction") == [(1,)]
 
 
+@pytest.mark.parametrize("name", [f"{NEWEST:04}_twice.sql", f"{NEWEST + 2:04}_late.sql"])
+def test_scripts_are_numbered_one_by_one(tmp_path: Path, url: str, path: Path, name: str) -> None:
+    open_stores(url, timeout_s=1).close()
+    newer = tmp_path / "schema"
+    shutil.copytree(SCHEMA, newer)
+    (newer / name).write_text("CREATE TABLE note (text TEXT);\n", "utf-8")
+    with (
+        closing(Database(path, timeout_s=1, create=False)) as database,
+        pytest.raises(AssertionError, match="a number is twice or missing"),
+    ):
+        prepare(database, create=False, schema=newer)
+    assert tables(path) == OWN_TABLES
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, url: str, path: Path) -> None:
     open_stores(url, timeout_s=1).close()
     newer = tmp_path / "schema"

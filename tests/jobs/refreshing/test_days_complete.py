@@ -22,7 +22,8 @@ pytest_plugins = ["refreshing_fixtures"]
 NOW = datetime(2024, 3, 23, 9, tzinfo=UTC)
 """1403/01/04, in the afternoon."""
 DAY = timedelta(days=1)
-EVER = "1200/01/01"
+BEGIN = "1402/12/25"
+"""The day after the first one of `TEN_DAYS`, which may be cut."""
 TEN_DAYS = spread(["a", "b"], days=10, first=date(2024, 3, 14))
 """From 1402/12/24 to 1403/01/04."""
 
@@ -63,20 +64,20 @@ def complete(keeping: Keeping) -> list[DayRange]:
 def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_nothing_new(keeping: Keeping) -> None:
     keeping.shop.insert(*TEN_DAYS)
     keeping.refresh()
-    assert complete(keeping) == [(EVER, "1403/01/03")]
+    assert complete(keeping) == [(BEGIN, "1403/01/03")]
 
     keeping.now += DAY / 4
     assert keeping.refresh().run.status is RunStatus.UNCHANGED
-    assert complete(keeping) == [(EVER, "1403/01/03")]
+    assert complete(keeping) == [(BEGIN, "1403/01/03")]
 
     keeping.now += DAY
     assert keeping.refresh().run.status is RunStatus.UNCHANGED
-    assert complete(keeping) == [(EVER, "1403/01/04")]
+    assert complete(keeping) == [(BEGIN, "1403/01/04")]
 
     keeping.now += DAY
     keeping.shop.insert(*spread(["a"], days=1, first=date(2024, 3, 24)))
     assert keeping.refresh().run.status is RunStatus.PUBLISHED
-    assert complete(keeping) == [(EVER, "1403/01/05")]
+    assert complete(keeping) == [(BEGIN, "1403/01/05")]
 
 
 @pytest.mark.parametrize(("written_at", "last"), [(NOW + 40 * DAY, "1403/01/03"), (NOW - 2 * DAY, "1403/01/01")])
@@ -87,7 +88,7 @@ def test_an_export_is_complete_before_its_last_day_which_may_be_cut_and_before_i
 
     on_sqlite.rebuild(sources=(export(tmp_path, written_at),), truncate=True)
 
-    assert complete(on_sqlite) == [(EVER, last)]
+    assert complete(on_sqlite) == [(BEGIN, last)]
 
 
 def test_days_loaded_by_range_are_complete_and_what_lies_between_them_is_not(
@@ -116,7 +117,7 @@ def test_a_day_that_an_older_source_replaces_is_complete_no_more(on_sqlite: Keep
 
     on_sqlite.rebuild(first_key="1402/12/29", allow_shrink=True)
 
-    assert complete(on_sqlite) == [(EVER, "1403/01/01")]
+    assert complete(on_sqlite) == [(BEGIN, "1403/01/01")]
 
 
 def test_a_day_that_was_read_too_early_and_is_kept_as_its_documents_were_purged_stays_incomplete(
@@ -131,16 +132,51 @@ def test_a_day_that_was_read_too_early_and_is_kept_as_its_documents_were_purged_
     run = on_sqlite.refresh().run
 
     assert run.days_kept
-    assert complete(on_sqlite) == [(EVER, "1403/01/03"), ("1403/01/05", "1403/01/06")]
+    assert complete(on_sqlite) == [(BEGIN, "1403/01/03"), ("1403/01/06", "1403/01/06")]
 
 
 def test_a_verification_that_repairs_completes_the_days_that_it_recounts(on_sqlite: Keeping, tmp_path: Path) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.rebuild(sources=(export(tmp_path, NOW - 2 * DAY),), truncate=True)
-    assert complete(on_sqlite) == [(EVER, "1403/01/01")]
+    assert complete(on_sqlite) == [(BEGIN, "1403/01/01")]
 
     outcome = on_sqlite.verify(repair=True, last_key="1403/01/03")
 
     assert outcome.repaired_by is not None
     assert outcome.repaired_by.status is RunStatus.UNCHANGED
-    assert complete(on_sqlite) == [(EVER, "1403/01/03")]
+    assert complete(on_sqlite) == [(BEGIN, "1403/01/03")]
+
+
+def test_the_first_refresh_claims_nothing_of_what_was_purged_before_and_later_ones_neither(on_sqlite: Keeping) -> None:
+    """Of a collection whose first document is of yesterday, and that is quiet then, each refresh looks back further."""
+    on_sqlite.now -= 3 * DAY
+    on_sqlite.shop.insert(*spread(["a"], days=1, first=date(2024, 3, 19)))
+    on_sqlite.refresh()
+    assert complete(on_sqlite) == []
+
+    for last in ("1403/01/01", "1403/01/02"):
+        on_sqlite.now += DAY
+        on_sqlite.refresh()
+        assert complete(on_sqlite) == [("1403/01/01", last)]
+
+
+def test_a_first_day_that_was_complete_stays_so_and_quiet_days_before_it_do(on_sqlite: Keeping) -> None:
+    on_sqlite.shop.insert(*TEN_DAYS)
+    on_sqlite.refresh()
+    on_sqlite.now += 3 * DAY
+    on_sqlite.shop.collection.delete_many({"createdAt": {"$lt": NOW - 2 * DAY}})
+
+    on_sqlite.verify(repair=True, last_key="1403/01/04")
+
+    assert complete(on_sqlite) == [(BEGIN, "1403/01/04")]
+
+
+def test_a_range_of_an_export_is_complete_as_far_as_the_export_has_days(on_sqlite: Keeping, tmp_path: Path) -> None:
+    source = export(tmp_path, NOW + 40 * DAY)
+    on_sqlite.now = NOW + 50 * DAY
+
+    on_sqlite.rebuild(sources=(source,), first_key="1402/12/20", last_key="1403/02/01")
+    assert complete(on_sqlite) == [("1402/12/20", "1403/01/03")]
+
+    on_sqlite.rebuild(sources=(source,), last_key="1403/01/04")
+    assert complete(on_sqlite) == [("1402/12/25", "1403/01/04")]

@@ -213,6 +213,8 @@ def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
             happen(stores.notifications, kept, SEND, UNKNOWN, channel="email", at_ms=now_ms)
         over_sms = [{"id": notification(number).id, "channels": ["sms"]} for number in (1, 2)]
         assert notifier("retry", "--all", "--channel", "email").out == "There is nothing to send again.\n"
+        for name in ("x" * 65, "sms\n", "(a|b)*"):
+            assert "cannot be the name of a channel" in notifier("retry", "--all", "--channel", name).failure(2)
         assert notifier("retry", "--all", "--json").json["retried"] == over_sms
         assert notifier("retry", "--all", "--json").json["retried"] == []
         assert len(notifier("retry", "--all", "--hours", "48", "--json").json["retried"]) == 1
