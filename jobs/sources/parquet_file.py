@@ -325,7 +325,7 @@ class ParquetTable:
         empty = pa.RecordBatch.from_pylist([], schema=schema)
         for path, role in roles.items():
             column = _find(empty, path)
-            accepts, wanted = _accepted(role, fields.formats)
+            accepted = _accepted(role, fields.formats)
             if column is None:
                 raise SourceError(
                     f"{self.name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
@@ -333,10 +333,10 @@ class ParquetTable:
                     fields.wrong(path, schema.names),
                 )
             kind = column.values.type
-            if column.extension is not None or not (accepts(kind) or pa.types.is_null(kind)):
+            if column.extension is not None or not (accepted.takes(kind) or pa.types.is_null(kind)):
                 named = kind if column.extension is None else f"{column.extension} ({kind})"
                 raise SourceError(
-                    f"column {path} of {self.name} has type {named}; a {role} column is {wanted}",
+                    f"column {path} of {self.name} has type {named}; a {role} column is {accepted.words}",
                     "Convert the column, or name another one.",
                     fields.wrong(path, schema.names),
                 )
