@@ -23,8 +23,8 @@ COVERED_TESTS := tests/core tests/jobs
 # go through whole jobs in many a case; and those of kernels, which are measured where the kernels run as Python.
 UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests/jobs/*/test_*signals.py) \
     $(addprefix tests/jobs/refreshing/,test_refresh_broken.py test_retention.py) \
-    $(addprefix tests/jobs/commands/,test_stored_versions.py test_two_rebuilds.py test_zone_rules.py) \
-    $(addprefix tests/jobs/,test_quarantine_limit.py test_rebuild_at_once.py)
+    $(addprefix tests/jobs/cli/,test_stored_versions.py test_two_rebuilds.py test_zone_rules.py) \
+    tests/jobs/runs/test_quarantine_limit.py tests/jobs/test_rebuild_at_once.py
 OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/image tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 # The least coverage of branches and lines, in percent, that `make test` accepts under CI=true. Elsewhere tests are skipped
 # that lack a program of the system, and what only they run is not covered.

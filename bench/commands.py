@@ -39,7 +39,7 @@ def commands(data: Data, scratch: Path, real: Path | None) -> tuple[Command, ...
     archive = data.archive(_REAL_TRANSACTIONS, _REAL_MERCHANTS)
     chosen = [
         Command("help", "`python -m jobs --help`", ("-m", "jobs", "--help")),
-        Command("imports", "only importing what `rebuild` needs", ("-c", "import jobs.commands.rebuild")),
+        Command("imports", "only importing what `rebuild` needs", ("-c", "import jobs.cli.rebuild")),
         _rebuild("rebuild", f"`rebuild --truncate` of a sample archive, {_REAL_TRANSACTIONS:,}", archive, scratch),
     ]
     for form, name in ((".bson", "first-bson"), (".jsonl", "first-jsonl")):

@@ -212,7 +212,7 @@ def inspect(
     Reads its first documents only, and changes nothing. Of URLs in examples only the host is shown.
     """
     with importing():
-        from jobs.commands import inspect as command
+        from jobs.cli import inspect as command
 
     command.run(source, collection, documents, csv_delimiter, as_json)
 
@@ -279,8 +279,8 @@ def rebuild(
     and their weeks and months derived again; with neither, a store that is not empty refuses.
     """
     with importing():
-        from jobs.commands import rebuild as command
-        from jobs.commands.reading_options import FormatOptions, ReadingOptions
+        from jobs.cli import rebuild as command
+        from jobs.cli.reading_options import FormatOptions, ReadingOptions
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
@@ -343,8 +343,8 @@ def refresh(
     lose more than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT, nothing is published (exit 5).
     """
     with importing():
-        from jobs.commands import refresh as command
-        from jobs.commands.reading_options import FormatOptions, ReadingOptions
+        from jobs.cli import refresh as command
+        from jobs.cli.reading_options import FormatOptions, ReadingOptions
 
     reading = ReadingOptions(
         (source,) if source else (), collection, merchant_field, amount_field, time_field, tuple(where or ()),
@@ -395,8 +395,8 @@ def verify(
     purged. A repair that would lose as much as stops a refresh is not published (exit 5).
     """
     with importing():
-        from jobs.commands import verify as command
-        from jobs.commands.reading_options import FormatOptions, ReadingOptions
+        from jobs.cli import verify as command
+        from jobs.cli.reading_options import FormatOptions, ReadingOptions
 
     reading = ReadingOptions(
         tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
@@ -419,7 +419,7 @@ def status(
 ) -> None:
     """Show what is published, and the latest runs."""
     with importing():
-        from jobs.commands import status as command
+        from jobs.cli import status as command
 
     command.run(run, limit, store, as_json)
 
@@ -437,7 +437,7 @@ def summary(
 ) -> None:
     """Print summaries as the API would answer."""
     with importing():
-        from jobs.commands import summary as command
+        from jobs.cli import summary as command
 
     command.run(str(mode), measure.value, merchant_id, first, last, "jsonl" if as_json else str(form), store)
 
@@ -470,7 +470,7 @@ def query(
         typer.echo(context.get_help())
         return
     with importing():
-        from jobs.commands import query as command
+        from jobs.cli import query as command
 
     command.run(name, context.args, queries, listing or wants_help, "jsonl" if as_json else str(form), raw, store)
 
@@ -503,7 +503,7 @@ def export(
     Arrow.
     """
     with importing():
-        from jobs.commands import export as command
+        from jobs.cli import export as command
 
     form_name = None if form is None else str(form)
     command.run(
@@ -529,7 +529,7 @@ def sample(
     It is in the format of mongodump or mongoexport, whichever the name of the file asks for.
     """
     with importing():
-        from jobs.commands import sample as command
+        from jobs.cli import sample as command
 
     command.run(out, transactions, merchants, seed, force, as_json)
 
@@ -549,7 +549,7 @@ def prune(
     published what is in force, and its rejects.
     """
     with importing():
-        from jobs.commands import prune as command
+        from jobs.cli import prune as command
 
     command.run(older_than, dry_run, store, as_json)
 
@@ -561,7 +561,7 @@ def warm(as_json: Json = False) -> None:
     Otherwise the first run does it, unless NUMBA_CACHE_DIR is read-only.
     """
     with importing():
-        from jobs.commands import warm as command
+        from jobs.cli import warm as command
 
     command.run(as_json)
 

@@ -12,7 +12,7 @@ from typing import Final
 from core.errors import ServiceError
 from core.stores import Stores
 from core.stores.freshness import RUNS_LOOKED_AT
-from jobs.quarantine import QUARANTINE_NAME
+from jobs.runs.quarantine import QUARANTINE_NAME
 
 _BATCH: Final = 500  # removed in one transaction: others write in between
 

@@ -18,20 +18,20 @@ from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_LOOKED_AT, complete_until_ms
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import DayRange, Meaning, Publication
-from jobs.checkpoint import Checkpoint, place_at
-from jobs.counting import Counted, Counting, Progress, meaning_of
-from jobs.daily_sums import all_sums
 from jobs.decode.plan import Fields
-from jobs.derived import Derived
-from jobs.fingerprint import adoption_warnings, require_same_fingerprint
-from jobs.keeper import RunKeeper
-from jobs.local_runner import in_background
-from jobs.publishing import put_in_force
-from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
-from jobs.replacing import day_counts, days_of, replace_days
-from jobs.requested_days import RequestedDays
-from jobs.shrinking import DayCounts, in_total, keep_half, unprotected
-from jobs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after, file_status
+from jobs.partitions.checkpoint import Checkpoint, place_at
+from jobs.partitions.counting import Counted, Counting, Progress, meaning_of
+from jobs.partitions.daily_sums import all_sums
+from jobs.partitions.local_runner import in_background
+from jobs.publish.derived import Derived
+from jobs.publish.publishing import put_in_force
+from jobs.publish.replacing import day_counts, days_of, replace_days
+from jobs.publish.shrinking import DayCounts, in_total, keep_half, unprotected
+from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
+from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.quarantine import QUARANTINE_BYTES, quarantine_path
+from jobs.runs.requested_days import RequestedDays
+from jobs.runs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after, file_status
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import expanded, open_source
@@ -371,7 +371,7 @@ def _remove(checkpoint: Checkpoint, keeper: RunKeeper) -> None:
 def _require_cluster(request: Request) -> None:
     if request.cluster is None:
         return
-    from jobs.cluster_runner import require_cluster
+    from jobs.partitions.cluster_runner import require_cluster
 
     require_cluster(request.cluster)
 

@@ -16,19 +16,19 @@ from core.stores.complete_days import CompleteDays, Days, united
 from core.stores.freshness import RUNS_LOOKED_AT
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import DayRange, Meaning, Publication
-from jobs.counting import Counted, Counting, meaning_of
-from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.fingerprint import adoption_warnings, require_same_fingerprint
-from jobs.keeper import RunKeeper
-from jobs.local_runner import in_background
-from jobs.publishing import put_in_force
-from jobs.quarantine import QUARANTINE_BYTES, last_quarantine, quarantine_path
+from jobs.partitions.counting import Counted, Counting, meaning_of
+from jobs.partitions.daily_sums import all_sums
+from jobs.partitions.local_runner import in_background
+from jobs.publish.publishing import put_in_force
+from jobs.publish.replacing import Change, replace_days
+from jobs.publish.shrinking import LossLimits, Retention
 from jobs.rebuild import Watcher
-from jobs.refresh_plan import Plan, Planner
-from jobs.replacing import Change, replace_days
-from jobs.shrinking import LossLimits, Retention
+from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
+from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.quarantine import QUARANTINE_BYTES, last_quarantine, quarantine_path
+from jobs.runs.refresh_plan import Plan, Planner
 from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
@@ -109,7 +109,7 @@ class Refresh:
     def run(self, request: RefreshRequest, watcher: Watcher) -> RefreshOutcome:
         """Bring the summaries up to date, in one publication; none when nothing has changed.
 
-        A day whose documents may have been purged stays as it is published, with a warning: see `jobs.shrinking`.
+        A day whose documents may have been purged stays as it is published, with a warning: `jobs.publish.shrinking`.
 
         :raises MeaningMismatch: the store's numbers mean something else.
         :raises NothingCounted: something is published, and no document of the collection counts.

@@ -12,7 +12,7 @@ from core.celery import app
 from core.event_log import log_fields
 from core.notifications.broker import REFRESH
 from core.settings import read_settings
-from jobs.supervised import end_refreshes, refresh_once
+from jobs.runs.supervision import end_refreshes, refresh_once
 
 _TO_END_S: Final = 120.0
 """What Celery allows beyond the time limit of the refresh, which has been ended by then."""

@@ -18,20 +18,20 @@ from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms
 from core.stores.runs import Counts, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
-from jobs.counting import Counted, Counting, Progress, meaning_of
-from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.fingerprint import adoption_warnings, require_same_fingerprint
-from jobs.keeper import RunKeeper
-from jobs.local_runner import in_background
-from jobs.publishing import put_in_force
-from jobs.quarantine import QUARANTINE_BYTES, quarantine_path
+from jobs.partitions.counting import Counted, Counting, Progress, meaning_of
+from jobs.partitions.daily_sums import all_sums
+from jobs.partitions.local_runner import in_background
+from jobs.publish.publishing import put_in_force
+from jobs.publish.replacing import Change, replace_days
+from jobs.publish.shrinking import DayLoss, LossLimits, Retention
 from jobs.rebuild import Watcher
-from jobs.replacing import Change, replace_days
-from jobs.requested_days import RequestedDays, is_clean_cut
-from jobs.shrinking import DayLoss, LossLimits, Retention
-from jobs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after
+from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
+from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.quarantine import QUARANTINE_BYTES, quarantine_path
+from jobs.runs.requested_days import RequestedDays, is_clean_cut
+from jobs.runs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
@@ -144,7 +144,7 @@ class Verify:
         """Recount, compare, and repair where that is asked for; without repair nothing is written to the store.
 
         Refreshes may go on meanwhile, unless it repairs: then it is a run like any other. A day whose documents may
-        have been purged is neither drift nor repaired: see `jobs.shrinking`.
+        have been purged is neither drift nor repaired: see `jobs.publish.shrinking`.
 
         :raises MeaningMismatch: the store's numbers mean something else.
         :raises NothingCounted: something is published, and no document of the sources counts.

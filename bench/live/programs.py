@@ -38,9 +38,9 @@ def _ours(cursors: int, url: str) -> Totals:
     from bench.programs.ours import rows_of
     from core.calendar import calendar_named
     from core.calendar.days import LocalDays
-    from jobs.counting import Counting
     from jobs.decode.judge import Window
     from jobs.decode.plan import Fields
+    from jobs.partitions.counting import Counting
     from jobs.sources.live.collection import open_live
     from jobs.sources.live.options import LiveOptions
 

@@ -11,11 +11,11 @@ import polars as pl
 from bench.programs import THREADS, Row, Totals
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from jobs.counting import Counted, Counting
-from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.derived import Derived
+from jobs.partitions.counting import Counted, Counting
+from jobs.partitions.daily_sums import all_sums
+from jobs.publish.derived import Derived
 from jobs.sources.recognise import open_source
 
 _CALENDAR = calendar_named("jalali")

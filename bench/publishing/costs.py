@@ -18,7 +18,7 @@ from bench.publishing.stores import CALENDAR, LOCAL_DAYS, MEANING, History, last
 from core.stores import Stores, open_stores
 from core.stores.mongo.schema import SUMMARY_INDEXES
 from core.stores.summaries import Publication
-from jobs.replacing import Change, replace_days
+from jobs.publish.replacing import Change, replace_days
 
 _TIMEOUT_S = 600
 _PAUSE_S = 0.005

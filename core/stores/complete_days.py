@@ -2,7 +2,7 @@
 
 A period is complete when all its days are. The rule, which `docs/summaries.md` tells to users:
 
-- Sources tell which days they hold whole (`jobs.source_age`). These begin after the first day that they have
+- Sources tell which days they hold whole (`jobs.runs.source_age`). These begin after the first day that they have
   transactions of, which may be cut; or where the user says with ``--from``. A live collection holds them up to when the
   run began, an export up to the beginning of the last day that it has transactions of, but not beyond the date of its
   file.

@@ -57,7 +57,7 @@ class Partition(ABC):
     :ivar guessed: whether `start` may lie within a document, so that the first border after it is guessed.
     :ivar counts_rows: whether positions of rejects are rows that are counted from each chunk's beginning.
     :ivar counts_positions: whether positions of rejects are counted from the partition's beginning, as what comes
-        before it is not known to it; `jobs.partitions.PartitionResult.length` says how many positions it has.
+        before it is not known to it; `PartitionResult.length` says how many positions it has.
     """
 
     name: str

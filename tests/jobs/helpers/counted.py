@@ -13,12 +13,12 @@ from decoded import EVER
 
 from core.calendar.days import LocalDays
 from core.stores.runs import Counts
-from jobs.daily_sums import all_sums
 from jobs.decode.plan import Fields
-from jobs.local_runner import run_locally
-from jobs.merging import Merged, Merger, Proven
-from jobs.partitions import CountingState, Plan, count_partition
-from jobs.rejects import Limits
+from jobs.partitions.count_partition import CountingState, Plan, count_partition
+from jobs.partitions.daily_sums import all_sums
+from jobs.partitions.local_runner import run_locally
+from jobs.partitions.merging import Merged, Merger, Proven
+from jobs.runs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.partition import Partition, Reading, Source
 from jobs.sources.recognise import open_source

@@ -15,7 +15,7 @@ from core.stores import Stores
 from core.stores.summaries import Meaning
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.aggregate.summaries import require_conservation, summarise
-from jobs.replacing import Change, replace_days
+from jobs.publish.replacing import Change, replace_days
 
 CALENDAR, TEHRAN = JalaliCalendar(), LocalDays("Asia/Tehran")
 MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")

@@ -14,7 +14,7 @@ from core.calendar import JalaliCalendar, Mode
 from core.calendar.days import DAY_MS, LocalDays
 from core.stores.runs import Holder, Run, RunStatus
 from core.stores.summaries import Meaning, Publication
-from jobs.refresh_plan import Plan, Planner
+from jobs.runs.refresh_plan import Plan, Planner
 from jobs.sources.live.times import TimeRange
 
 CALENDAR = JalaliCalendar()

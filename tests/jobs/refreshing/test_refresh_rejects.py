@@ -18,8 +18,8 @@ from transactions import Transaction, spread
 from core.errors import TooManyRejects
 from core.stores.runs import RunStatus
 from jobs.decode.batch import Reject
-from jobs.quarantine import QUARANTINE_BYTES, Quarantine, last_quarantine
-from jobs.rejects import Limits, Rejects
+from jobs.runs.quarantine import QUARANTINE_BYTES, Quarantine, last_quarantine
+from jobs.runs.rejects import Limits, Rejects
 
 pytest_plugins = ["refreshing_fixtures"]
 

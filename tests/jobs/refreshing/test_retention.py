@@ -21,7 +21,7 @@ from core.errors import NothingCounted, SourceError, WouldShrink, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
 from jobs.decode.plan import Fields
-from jobs.shrinking import LossLimits
+from jobs.publish.shrinking import LossLimits
 
 pytest_plugins = ["refreshing_fixtures"]
 

@@ -23,7 +23,7 @@ from unmeasured import unmeasured
 
 from core.stores import open_stores
 from core.stores.runs import RunStatus
-from jobs.supervised import Ended, refresh_once
+from jobs.runs.supervision import Ended, refresh_once
 
 TIMEOUT_S = 60
 

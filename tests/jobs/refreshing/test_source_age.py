@@ -11,7 +11,7 @@ import pytest
 
 from core.calendar import JalaliCalendar
 from core.calendar.days import LocalDays
-from jobs.source_age import Reading, as_of_ms, complete_until_after
+from jobs.runs.source_age import Reading, as_of_ms, complete_until_after
 
 CALENDAR = JalaliCalendar()
 TEHRAN = LocalDays("Asia/Tehran")

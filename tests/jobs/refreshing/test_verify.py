@@ -18,7 +18,7 @@ from core.errors import MeaningMismatch, RunHeld, ServiceError, SourceError, Sto
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
 from jobs.decode.plan import Fields
-from jobs.replacing import Change, replace_days
+from jobs.publish.replacing import Change, replace_days
 from jobs.verify import DRIFT_COLUMNS
 
 pytest_plugins = ["refreshing_fixtures"]

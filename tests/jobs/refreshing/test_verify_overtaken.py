@@ -17,7 +17,7 @@ from transactions import Transaction, published_rows, spread
 from core.errors import ConservationBroken, PublicationLost, RunTakenOver
 from core.stores import open_stores
 from core.stores.runs import HEARTBEAT_LIMIT_S, RunStatus
-from jobs.replacing import Change
+from jobs.publish.replacing import Change
 
 pytest_plugins = ["refreshing_fixtures"]
 
@@ -92,7 +92,7 @@ def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
 def test_reads_that_do_not_fit_together_are_done_again_if_something_was_published(
     filled: Keeping, monkeypatch: pytest.MonkeyPatch, failure: Any
 ) -> None:
-    from jobs.replacing import replace_days
+    from jobs.publish.replacing import replace_days
 
     failed: list[int] = []
 

@@ -17,8 +17,8 @@ from transactions import published_rows, spread, write_bson
 from bench.mongo_urls import database_of
 from core.errors import TooManyRejects
 from core.stores.runs import Run, RunStatus
-from jobs import counting
 from jobs.decode.plan import Fields
+from jobs.partitions import counting
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.connecting import AS_STORED
 from jobs.sources.live.times import TimeRange

@@ -31,8 +31,8 @@ from core.errors import SourceError
 from jobs.decode.formats import Formats
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
-from jobs.partitions import Plan, count_partition
-from jobs.rejects import Limits
+from jobs.partitions.count_partition import Plan, count_partition
+from jobs.runs.rejects import Limits
 from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
 

@@ -17,8 +17,8 @@ from decoded import EVER, read_as_file, read_file
 from core.calendar.days import LocalDays
 from core.errors import SourceDamaged, SourceError, UnknownFormat
 from jobs.decode.plan import Fields
-from jobs.partitions import CountingState, Plan, count_partition
-from jobs.rejects import Limits
+from jobs.partitions.count_partition import CountingState, Plan, count_partition
+from jobs.runs.rejects import Limits
 from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
 

@@ -15,11 +15,11 @@ from web_server import Answer, WebServer, as_it_is, slow_down
 
 from core.calendar.days import LocalDays
 from core.errors import SourceChanged, SourceError, UsageError
-from jobs.checkpoint import Checkpoint, LocalFolder, place_at
-from jobs.counting import Counted, Counting
-from jobs.daily_sums import all_sums
 from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
+from jobs.partitions.checkpoint import Checkpoint, LocalFolder, place_at
+from jobs.partitions.counting import Counted, Counting
+from jobs.partitions.daily_sums import all_sums
 from jobs.sources import file_partition
 from jobs.sources.recognise import expanded, open_source
 

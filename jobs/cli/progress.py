@@ -1,0 +1,135 @@
+"""What a person sees while a rebuild runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from jobs.partitions.counting import Progress as Done
+from jobs.rebuild import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_BAR_WIDTH: Final = 8
+
+
+class Silent(Watcher):
+    """Shows nothing; as a context manager like `Bar`.
+
+    :param on_published: called as soon as the publication is made.
+    """
+
+    def __init__(self, on_published: Callable[[], None]) -> None:
+        self._on_published = on_published
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to take down."""
+
+    def phase(self, name: str) -> None:
+        """See `Watcher.phase`."""
+        if name == "published":
+            self._on_published()
+
+
+@contextmanager
+def counter(task: str, unit: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """What is called with how many are done, which a person sees on standard error if `shown`."""
+    if not shown:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f} " + unit))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        number = progress.add_task(task)
+        yield lambda done: progress.update(number, completed=done)
+
+
+class Bar(Silent):
+    """A progress bar on standard error, of one line of 80 columns: bytes, documents a second, time left."""
+
+    def __init__(self, on_published: Callable[[], None]) -> None:
+        super().__init__(on_published)
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TimeRemainingColumn
+        from rich.table import Column
+        from rich.text import Text
+
+        class Done(DownloadColumn):
+            """How much is done of how much: bytes while sources are read, then summaries."""
+
+            def render(self, task: Task) -> Text:
+                if not task.fields["summaries"]:
+                    return super().render(task)
+                return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} summaries")
+
+        # What is left of the line is the name's, which is cut.
+        name = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        self._progress = Progress(
+            name,
+            BarColumn(_BAR_WIDTH),
+            Done(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+            expand=True,
+        )
+        self._task = self._add_task("starting")
+        self._began = time.monotonic()
+        self._escape = escape
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def reading(self, progress: Done) -> None:
+        """See `Watcher.reading`."""
+        elapsed = max(time.monotonic() - self._began, 0.001)
+        rate = f"{progress.documents:,} documents, {_short(progress.documents / elapsed)}/s"
+        name = self._escape(progress.name.rpartition("/")[2])
+        self._progress.update(
+            self._task,
+            description=f"reading {name}" + (f" ({self._escape(progress.cluster)})" if progress.cluster else ""),
+            completed=progress.done_bytes,
+            total=progress.total_bytes,
+            rate=rate,
+        )
+
+    def publishing(self, written: int, total: int) -> None:
+        """See `Watcher.publishing`."""
+        self._progress.update(self._task, completed=written, total=total, summaries=True, refresh=True)
+
+    def phase(self, name: str) -> None:
+        """See `Watcher.phase`."""
+        super().phase(name)
+        self._progress.refresh()  # or the end of a quick phase is never seen
+        self._progress.remove_task(self._task)
+        self._task = self._add_task(name)
+
+    def _add_task(self, name: str) -> TaskID:
+        return self._progress.add_task(name, total=None, rate="", summaries=False)
+
+
+def _short(number: float) -> str:
+    """A number of at most five characters."""
+    for divisor, unit in ((1_000_000, "M"), (1_000, "k")):
+        if number >= divisor:
+            return f"{number / divisor:.3g}{unit}" if number < 1000 * divisor else f"{number / divisor:,.0f}{unit}"
+    return f"{number:.0f}"

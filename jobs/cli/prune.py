@@ -1,0 +1,36 @@
+"""``prune``: old files of rejects, runs and publications are removed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from core.command_line import edge, print_json, settings_and_store
+from core.instants import iso_instant, to_the_second
+from core.stores import wall_clock_ms
+from jobs.prune import find_old, remove
+from jobs.runs.signals import signals_as_errors
+
+_DAY_MS: Final = 86_400_000
+
+
+def run(older_than_days: int, dry_run: bool, store_url: str | None, as_json: bool) -> None:
+    """Remove what is so many days old; with `dry_run` only say what that would be."""
+    with edge(as_json), signals_as_errors():
+        settings, stores = settings_and_store(store_url, create=False)
+        with stores:
+            before_ms = wall_clock_ms() - older_than_days * _DAY_MS
+            old = find_old(stores, settings.quarantine_dir, before_ms)
+            if not dry_run:
+                remove(stores, old)
+        if as_json:
+            counts = {"files": len(old.files), "bytes": old.size, "runs": len(old.runs)}
+            counts["publications"] = len(old.publications)
+            print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
+        else:
+            typer.echo(
+                f"{'Would remove' if dry_run else 'Removed'} {len(old.files):,} files of rejects ({old.size:,} bytes), "
+                f"{len(old.runs):,} runs and {len(old.publications):,} publications of before "
+                f"{to_the_second(before_ms)}."
+            )

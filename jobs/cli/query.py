@@ -1,0 +1,162 @@
+"""``query``: the named queries of ``sql/analysis``, on a terminal or for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from textwrap import indent
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+import typer
+
+from core.analysis import Query, all_queries, query_named, run_query
+from core.command_line import edge, print_json, printable, settings_and_store
+from core.csv_cells import spreadsheet_safe
+from core.errors import UsageError
+from core.money import grouped
+from core.stores.summaries import DEFAULT_CURRENCY
+from jobs.cli.tables import aligned
+from jobs.runs.signals import signals_as_errors
+
+_DECIMALS: Final = 2
+
+
+def run(
+    name: str | None,
+    arguments: Sequence[str],
+    folder: Path | None,
+    listing: bool,
+    form: str,
+    raw: bool,
+    store_url: str | None,
+) -> None:
+    """Print what a query answers as a table, JSON or CSV; or say which queries there are, or all about one."""
+    with edge(form in ("json", "jsonl")), signals_as_errors():
+        if raw and form != "csv":
+            raise UsageError("--raw is of CSV only", "Tables are for people; JSON always has the values as they are.")
+        if listing:
+            queries = all_queries(folder) if name is None else (query_named(name, folder),)
+            _describe(queries, form, whole=name is not None)
+        elif name is None:
+            raise UsageError("no query is named", "See which there are with: python -m jobs query --list.")
+        else:
+            query = query_named(name, folder)
+            parameters = _parameters(query, arguments)
+            settings, stores = settings_and_store(store_url, create=False)
+            with stores:
+                answer = run_query(stores.summaries, query.name, parameters, folder)
+                publication = stores.summaries.published()
+            meaning = None if publication is None else publication.meaning
+            currency = settings.currency or DEFAULT_CURRENCY if meaning is None else meaning.unit(settings.currency)
+            scale = 0 if meaning is None else meaning.amount_scale
+            if form == "csv" and not raw:
+                answer = spreadsheet_safe(answer)
+            typer.echo(_FORMS[form](answer, _columns(query, currency, scale)), nl=False)
+
+
+def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
+    """The values that ``--name value`` and ``--name=value`` give, by name.
+
+    :raises UsageError: what stands there is something else, or gives a parameter twice.
+    """
+    known = ", ".join(f"--{_option(p.name)}" for p in query.parameters) or "no parameters"
+    hint = f"Write --name value; {query.name} has {known}."
+    values: dict[str, str] = {}
+    left = iter(arguments)
+    for argument in left:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not name:
+            raise UsageError(f"{argument!r} is not the name of a parameter", hint)
+        found = value if equals else next(left, None)
+        if found is None:
+            raise UsageError(f"--{name} has no value", hint)
+        if name in values:
+            raise UsageError(f"--{name} is given twice", hint)
+        values[name] = found
+    return values
+
+
+def _describe(queries: Sequence[Query], form: str, *, whole: bool) -> None:
+    if form == "json":
+        print_json([asdict(query) for query in queries])
+        return
+    for query in queries:
+        if form == "jsonl":
+            print_json(asdict(query))
+            continue
+        typer.echo(query.name)
+        for line in (query.about if whole else query.purpose).splitlines():
+            typer.echo(f"  {line}".rstrip())
+        rows = [(f"--{_option(p.name)}", p.kind, f"[{p.default}]", p.about) for p in query.parameters]
+        if whole and rows:
+            typer.echo("  parameters, and their [defaults]")
+        _print_indented(rows)
+        if whole:
+            typer.echo("  columns")
+            _print_indented([(column.name, column.kind, column.about) for column in query.columns])
+
+
+def _print_indented(rows: Sequence[Sequence[str]]) -> None:
+    columns = list(zip(*rows, strict=True))
+    typer.echo(indent(aligned(columns, [False] * len(columns)), "  "), nl=False)
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Column(NamedTuple):
+    """The heading of a column, and how many decimal places its amounts have."""
+
+    heading: str
+    scale: int = 0
+
+
+def _columns(query: Query, currency: str, scale: int) -> Sequence[_Column]:
+    return [
+        _Column(f"{c.name} {currency}", scale) if "in CURRENCY" in c.about else _Column(c.name) for c in query.columns
+    ]
+
+
+def _table(answer: pl.DataFrame, columns: Sequence[_Column]) -> str:
+    cells = [
+        [column.heading, *(_shown(value, column.scale) for value in series)]
+        for column, series in zip(columns, answer, strict=True)
+    ]
+    return aligned(cells, [series.dtype.is_numeric() for series in answer])
+
+
+def _shown(value: Any, scale: int) -> str:
+    """A value for people: thousands apart, amounts in major units, fractions rounded."""
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value / 10**scale:,.{max(_DECIMALS, scale)}f}"
+        case int():
+            return grouped(value, scale)
+        case _:
+            return printable(str(value))
+
+
+def _json(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
+    return json.dumps(answer.to_dicts(), ensure_ascii=False) + "\n"
+
+
+def _json_lines(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answer.iter_rows(named=True))
+
+
+def _csv(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
+    return answer.write_csv()
+
+
+_FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[_Column]], str]]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _csv,
+}

@@ -1,0 +1,188 @@
+"""The options of every verb that reads transactions, and how it tells what it read."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import typer
+
+from core.command_line import note
+from core.errors import SourceError, UsageError
+from core.settings import Settings
+from core.stores.runs import Counts
+from jobs.cli.live_options import live_options, sources_or_setting
+from jobs.cli.progress import Bar, Silent
+from jobs.decode.formats import Formats, delimiter_named, format_words
+from jobs.decode.jit import is_compiled
+from jobs.decode.plan import Fields, plan_paths
+from jobs.publish.shrinking import LossLimits
+from jobs.runs.quarantine import where_rejects_are
+from jobs.runs.signals import ignore_signals
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.url import redacted
+
+
+@dataclass(frozen=True, slots=True)
+class FormatOptions:
+    """How amounts and times are written, as it was typed; None: as the settings say."""
+
+    amount_scale: int | None = None
+    amount_text: bool | None = None
+    time_format: str | None = None
+    time_zone_of_text: str | None = None
+    csv_delimiter: str | None = None
+    csv_decimal_comma: bool | None = None
+
+    def formats(self, settings: Settings) -> Formats:
+        """What is accepted besides whole numbers and dates.
+
+        :raises UsageError: options or settings cannot be, or contradict one another.
+        """
+        scale = self.amount_scale
+        delimiter = settings.csv_delimiter if self.csv_delimiter is None else self.csv_delimiter
+        zone = settings.time_zone_of_text if self.time_zone_of_text is None else self.time_zone_of_text
+        formats = Formats(
+            int(settings.amount_scale or 0) if scale is None else scale,
+            settings.amount_text if self.amount_text is None else self.amount_text,
+            (settings.time_format if self.time_format is None else self.time_format) or None,
+            zone or None,
+            zone == settings.time_zone,
+            delimiter_named(delimiter) or None,
+            settings.csv_decimal_comma if self.csv_decimal_comma is None else self.csv_decimal_comma,
+        )
+        formats.require_possible()
+        return formats
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """What is read and how, as it was typed."""
+
+    sources: tuple[str, ...]
+    collection: str | None
+    merchant_field: str
+    amount_field: str
+    time_field: str
+    where: tuple[str, ...]
+    max_reject_ratio: float
+    threads: int | None
+    cursors: int | None
+    batch_size: int | None
+    max_quarantine_mb: int | None
+    formats: FormatOptions = field(default_factory=FormatOptions)
+
+    def fields(self, settings: Settings) -> Fields:
+        """What is read of a document.
+
+        :raises UsageError: an option is no path or condition, or contradicts another.
+        """
+        where: dict[str, str] = {}
+        for condition in self.where:
+            path, separator, value = condition.partition("=")
+            if not separator or not path:
+                raise UsageError(f"--where {condition} is no condition", "Write it as PATH=VALUE, such as status=paid.")
+            if path in where:
+                raise UsageError(f"--where names {path} twice", "A document cannot have two values in one field.")
+            where[path] = value
+        formats = self.formats.formats(settings)
+        fields = Fields(self.merchant_field, self.amount_field, self.time_field, tuple(where.items()), formats)
+        if len({fields.merchant, fields.amount, fields.time}) < 3:
+            raise UsageError("merchant, amount and time must be three different fields", "Change one of the options.")
+        plan_paths(fields.paths(), b"\0")  # refuses what is no path before a run begins
+        return fields
+
+    def completed(self, settings: Settings) -> Self:
+        """The same with the sources and threads of `settings` where none were named.
+
+        Wildcards, such as a shell leaves in what is quoted or comes from a setting, stand for the files they match.
+
+        :raises UsageError: there is no source.
+        :raises SourceError: no file matches.
+        """
+        usable_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = self.threads or settings.threads or usable_cores
+        sources = tuple(file for one in sources_or_setting(self.sources, settings) for file in _files_of(one))
+        return replace(self, sources=sources, threads=threads)
+
+    def live(self, settings: Settings) -> LiveOptions:
+        """How live collections are read."""
+        return live_options(settings, self.cursors, self.batch_size)
+
+    def max_quarantine_bytes(self, settings: Settings) -> int:
+        """How large the file of rejects may get."""
+        return (settings.max_quarantine_mb if self.max_quarantine_mb is None else self.max_quarantine_mb) * 2**20
+
+    def words(self, formats: Formats, *between: str, usual_reject_ratio: float) -> list[str]:
+        """What the ledger calls this: all that decides what is counted. URLs may hold a password.
+
+        :param formats: how amounts and times are written.
+        :param between: options of the verb, which stand after the sources.
+        """
+        words = [*map(redacted, self.sources), *between]
+        given = {
+            "--collection": (self.collection, None),
+            "--merchant-field": (self.merchant_field, Fields().merchant),
+            "--amount-field": (self.amount_field, Fields().amount),
+            "--time-field": (self.time_field, Fields().time),
+        }
+        words += [
+            word
+            for name, (value, usual) in given.items()
+            if value is not None and value != usual
+            for word in (name, value)
+        ]
+        words += [word for condition in self.where for word in ("--where", condition)]
+        words += format_words(formats)
+        if self.max_reject_ratio != usual_reject_ratio:
+            words += ["--max-reject-ratio", f"{self.max_reject_ratio:g}"]
+        return words
+
+
+def _files_of(source: str) -> list[str]:
+    if "://" in source or not any(wildcard in source for wildcard in "*?[") or os.path.lexists(source):
+        return [source]
+    found = sorted(glob.glob(source))  # noqa: PTH207 - as a path, absolute or not, with what it holds
+    if not found:
+        raise SourceError(f"no file matches {source}", "Check the pattern and the folder.")
+    return found
+
+
+def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:
+    """What a day may lose in a refresh or repair."""
+    return LossLimits(settings.refresh_max_loss_ratio, settings.refresh_max_loss_count, allow_shrink)
+
+
+def watcher(as_json: bool) -> Silent:
+    """Shows progress where a person looks on."""
+    watching = not as_json and sys.stderr.isatty()
+    return Bar(ignore_signals) if watching else Silent(ignore_signals)
+
+
+def tell_of_compiling() -> None:
+    """Say why nothing seems to happen, the first time."""
+    if not is_compiled():
+        note("Compiling the decoders, which happens once and takes half a minute or so.")
+
+
+def print_counts(
+    counts: Counts,
+    rejects_by_reason: dict[str, int],
+    quarantine: object | None,
+    rejects_kept: int | None,
+    warnings: tuple[str, ...],
+) -> None:
+    """Print what became of the documents."""
+    typer.echo(
+        f"Counted {counts.counted:,}, rejected {counts.rejected:,}, filtered out {counts.filtered:,}, "
+        f"out of range {counts.out_of_range:,}."
+    )
+    for reason, count in sorted(rejects_by_reason.items()):
+        typer.echo(f"  {count:,} rejected: {reason}")
+    if counts.rejected:
+        typer.echo(f"{where_rejects_are(quarantine, rejects_kept, counts.rejected)}.")
+    for warning in warnings:
+        note(f"{warning}.", "warning")

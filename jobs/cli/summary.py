@@ -1,0 +1,79 @@
+"""``summary``: what the API would answer, on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import get_args
+
+import typer
+
+from core.calendar import calendar_named
+from core.calendar.dates import period_named
+from core.calendar.periods import Mode
+from core.command_line import edge, settings_and_store
+from core.errors import ServiceError, UsageError
+from core.money import grouped
+from core.stores.summaries import Measure, SeriesPoint
+from jobs.cli.tables import aligned
+from jobs.runs.signals import signals_as_errors
+
+
+def run(
+    mode_name: str,
+    measure_name: str,
+    merchant_id: str | None,
+    first: str | None,
+    last: str | None,
+    form: str,
+    store_url: str | None,
+) -> None:
+    """Print a series as a table, JSON (the array of the API, or one object per line) or CSV."""
+    with edge(form in ("json", "jsonl")), signals_as_errors():
+        mode = Mode(mode_name)
+        measure: Measure = next(name for name in get_args(Measure) if name == measure_name)
+        settings, stores = settings_and_store(store_url, create=False)
+        with stores:
+            publication = stores.summaries.published()
+            if publication is None:
+                raise ServiceError("nothing is published yet", "Run rebuild first.")
+            calendar = calendar_named(publication.meaning.calendar)
+            try:
+                first_key = None if first is None else period_named(calendar, mode, first).key
+                last_key = None if last is None else period_named(calendar, mode, last).key
+            except ValueError as error:
+                raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
+            if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
+                raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
+            points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)
+        meaning = publication.meaning
+        if measure == "count":
+            typer.echo(_FORMS[form](points, measure, 0), nl=False)
+        else:
+            heading = f"amount {meaning.unit(settings.currency)}"
+            typer.echo(_FORMS[form](points, heading, meaning.amount_scale), nl=False)
+
+
+def _table(points: list[SeriesPoint], heading: str, scale: int) -> str:
+    keys = ["period", *(point.key for point in points)]
+    return aligned([keys, [heading, *(grouped(point.value, scale) for point in points)]], (False, True))
+
+
+def _json(points: list[SeriesPoint], heading: str, scale: int) -> str:
+    return json.dumps([point._asdict() for point in points]) + "\n"
+
+
+def _json_lines(points: list[SeriesPoint], heading: str, scale: int) -> str:
+    return "".join(json.dumps(point._asdict()) + "\n" for point in points)
+
+
+def _csv(points: list[SeriesPoint], heading: str, scale: int) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(SeriesPoint._fields)
+    writer.writerows(points)
+    return out.getvalue()
+
+
+_FORMS = {"table": _table, "json": _json, "jsonl": _json_lines, "csv": _csv}

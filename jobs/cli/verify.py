@@ -1,0 +1,161 @@
+"""``verify``: what is published, compared with a recount of the source."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+import typer
+
+from core.calendar import calendar_named
+from core.calendar.days import LocalDays
+from core.command_line import command_settings, edge, print_json, printable, store_named
+from core.settings import Settings
+from core.stores import wall_clock_ms
+from jobs.cli.advice import advised
+from jobs.cli.context import publication_as_json, run_as_json
+from jobs.cli.live_options import remote_options
+from jobs.cli.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
+from jobs.cli.tables import aligned
+from jobs.decode.plan import Fields
+from jobs.runs.signals import signals_as_errors
+from jobs.verify import Verify, VerifyOutcome, VerifyRequest
+
+REJECT_RATIO: Final = 0.001
+DRIFT: Final = 4
+"""The exit code of a verification that found drift and did not repair it."""
+
+_HEADINGS: Final = ("mode", "period", "merchant", "published amount", "recounted", "published count", "recounted")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of ``verify`` as they were typed."""
+
+    reading: ReadingOptions
+    first: str | None
+    last: str | None
+    look_back_days: int | None
+    repair: bool
+    allow_shrink: bool
+    limit: int
+    store: str | None
+    as_json: bool
+    cluster: str | None = None
+
+
+def run(options: Options) -> None:
+    """Compare, say what drifted, and end with the exit code for drift unless it was repaired."""
+    began = time.monotonic()
+    with edge(options.as_json, after_defect="status tells what is published.") as verdict, signals_as_errors():
+        settings = command_settings()
+        fields = options.reading.fields(settings)
+        with store_named(settings, options.store, create=False) as stores:
+            reading = options.reading.completed(settings)
+            tell_of_compiling()
+            request = VerifyRequest(
+                sources=reading.sources,
+                first_key=options.first,
+                last_key=options.last,
+                fields=fields,
+                collection=reading.collection,
+                max_reject_ratio=reading.max_reject_ratio,
+                max_quarantine_bytes=reading.max_quarantine_bytes(settings),
+                threads=reading.threads or 1,
+                look_back_days=_look_back_days(options, settings),
+                repair=options.repair,
+                loss_limits=loss_limits(settings, options.allow_shrink),
+                live=reading.live(settings),
+                currency=settings.currency,
+                remote=remote_options(settings),
+                cluster=options.cluster,
+                command=_command(reading, fields, options),
+            )
+            job = Verify(
+                stores,
+                calendar_named(settings.calendar),
+                LocalDays(settings.time_zone),
+                settings.quarantine_dir,
+                wall_clock_ms,
+            )
+            with watcher(options.as_json) as watching, advised(reading, settings):
+                outcome = job.run(request, watching)
+        verdict.exit_code = DRIFT if len(outcome.drift) and outcome.repaired_by is None else 0
+        if options.as_json:
+            print_json(_as_json(outcome, options.limit))
+        else:
+            _print(outcome, options.limit, time.monotonic() - began)
+    if verdict.exit_code:
+        raise typer.Exit(verdict.exit_code)
+
+
+def _look_back_days(options: Options, settings: Settings) -> int:
+    return settings.refresh_look_back_days if options.look_back_days is None else options.look_back_days
+
+
+def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
+    own = [word for name, key in (("--from", options.first), ("--to", options.last)) if key for word in (name, key)]
+    own += [] if options.look_back_days is None else ["--look-back", str(options.look_back_days)]
+    own += ["--repair"] if options.repair else []
+    own += ["--allow-shrink"] if options.allow_shrink else []
+    return shlex.join(["verify", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)])
+
+
+def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
+    return {
+        "drifted": len(outcome.drift),
+        "drift": outcome.drift.head(limit).to_dicts(),
+        "days_kept": [
+            {"key": key, "count": loss.published, "recounted_count": loss.counted} for key, loss in outcome.kept.items()
+        ],
+        "first_day_key": outcome.first_key,
+        "last_day_key": outcome.last_key,
+        "left_to_refresh": outcome.left_to_refresh,
+        "counts": {
+            "read": outcome.counts.read,
+            "counted": outcome.counts.counted,
+            "rejected": outcome.counts.rejected,
+            "filtered": outcome.counts.filtered,
+            "out_of_range": outcome.counts.out_of_range,
+        },
+        "rejects_by_reason": outcome.rejects_by_reason,
+        "quarantine": None if outcome.quarantine is None else str(outcome.quarantine),
+        "rejects_kept": outcome.rejects_kept,
+        "rejects_not_kept": outcome.counts.rejected - outcome.rejects_kept,
+        "warnings": outcome.warnings,
+        "compared_with": publication_as_json(outcome.compared),
+        "repaired_by": None if outcome.repaired_by is None else run_as_json(outcome.repaired_by),
+    }
+
+
+def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
+    days = f"{outcome.first_key or 'the first day'} to {outcome.last_key or 'the last'}"
+    typer.echo(f"Recounted {outcome.counts.read:,} documents and compared the days from {days}.")
+    if outcome.left_to_refresh:
+        typer.echo("The next refresh recomputes the days after that; --to compares them as well.")
+    print_counts(outcome.counts, outcome.rejects_by_reason, outcome.quarantine, outcome.rejects_kept, outcome.warnings)
+    generation = outcome.compared.generation
+    if not len(outcome.drift):
+        but_kept = f", but for {len(outcome.kept):,} day(s) that are kept" if outcome.kept else ""
+        typer.echo(f"No drift: generation {generation} is what the source holds{but_kept}, in {seconds:.2f} s.")
+        return
+    typer.echo(_table(outcome.drift.head(limit)), nl=False)
+    if len(outcome.drift) > limit:
+        typer.echo(f"… and {len(outcome.drift) - limit:,} more; see them with --limit {len(outcome.drift)}.")
+    typer.echo(f"{len(outcome.drift):,} summaries of generation {generation} have drifted, found in {seconds:.2f} s.")
+    if outcome.repaired_by is None:
+        typer.echo("Replace them with the same command and --repair.")
+    else:
+        run = outcome.repaired_by
+        typer.echo(f"Repaired: {run.days_changed:,} day(s) changed by generation {run.generation} (run {run.id}).")
+
+
+def _table(drift: pl.DataFrame) -> str:
+    modes, keys, merchants, *numbers = (column.to_list() for column in drift)
+    named = ["all together" if merchant is None else printable(merchant) for merchant in merchants]
+    columns = [modes, keys, named, *([f"{number:,}" for number in column] for column in numbers)]
+    with_headings = [[heading, *column] for heading, column in zip(_HEADINGS, columns, strict=True)]
+    return aligned(with_headings, [place > 2 for place in range(len(_HEADINGS))])

@@ -1,0 +1,34 @@
+"""``python -m jobs.partitions.cluster_node N``: a Dask cluster of N processes on this host while its input is open.
+
+It prints the address of its scheduler. A process of its own, and its own session: a Ctrl-C in the terminal reaches the
+command alone, which then ends this.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def main(workers: int) -> None:
+    """Serve until the end of standard input."""
+    import dask
+    from distributed import LocalCluster
+
+    # A worker that hangs is given up, and its partitions are counted by others.
+    # Nobody sees what its profiler samples a hundred times a second: there are no pages.
+    settings = {"scheduler.worker-ttl": "60s", "admin.tick.limit": "60s", "worker.profile.enabled": False}
+    dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
+    with LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

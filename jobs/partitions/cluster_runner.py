@@ -1,0 +1,478 @@
+"""Counting partitions on the workers of a Dask cluster.
+
+Only the counts and rejects of a partition go to the client. The daily sums of some partitions are added up by a worker
+and then divided by a hash of the merchant; workers add up one part each. In the end the totals are divided by ranges of
+merchants, and stay with the workers: the client receives one range at a time while it publishes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import math
+import pickle
+import queue
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+import polars as pl
+
+from core.errors import ServiceError, UsageError
+from jobs.partitions.checkpoint import Checkpoint
+from jobs.partitions.cluster_work import (
+    SAME,
+    Answer,
+    Proof,
+    Work,
+    added_up,
+    applied,
+    between,
+    bucket_of,
+    count,
+    facts,
+    merged,
+    mixed_types,
+    ordered,
+    require_same,
+    samples,
+    sees,
+    together,
+    without_frames,
+)
+from jobs.partitions.count_partition import CountingState, PartitionResult, Plan
+from jobs.partitions.daily_sums import PART_ROWS, ranges_of
+from jobs.partitions.merging import Merger, Proven, Task
+from jobs.runs.rejects import Limits
+
+_LOCAL: Final = re.compile(r"local:([1-9]\d{0,3})")
+_ADDRESS: Final = re.compile(r"(tcp|tls)://[\w.\[\]:-]+:\d{1,5}")
+_CONNECT_S: Final = 30
+_WORKERS_S: Final = 120
+_TICK_S: Final = 0.1
+_STATUS_S: Final = 1.0
+_END_S: Final = 10
+_AHEAD: Final = 4
+"""How many partitions are handed out for each thread of the workers beyond the first that is not merged."""
+_REDUCED_TOGETHER: Final = 16
+"""So many partitions are added up at a time, before their sums are divided."""
+_SLOW_TIMES: Final = 3
+_SLOW_S: Final = 10.0
+_SAMPLES: Final = 4
+"""So many merchants of each range are looked at, of all buckets, to find the borders of ranges."""
+
+T = TypeVar("T")
+
+
+def require_cluster(argument: str) -> None:
+    """Raise unless `argument` names a cluster.
+
+    :raises UsageError: it does not.
+    """
+    if not _LOCAL.fullmatch(argument) and not _ADDRESS.fullmatch(argument):
+        raise UsageError(
+            f"--cluster {argument.rpartition('@')[2]} is no cluster",
+            "Write tcp://HOST:8786 for a scheduler, or local:N for N processes on this host.",
+        )
+
+
+@dataclass(slots=True)
+class ClusterStatus:
+    """How the cluster does.
+
+    :param slow: the partition that takes much longer than others, or None.
+    """
+
+    workers: int = 0
+    done: int = 0
+    partitions: int = 0
+    slow: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.workers} workers, {self.done} of {self.partitions} partitions"
+        return text if self.slow is None else f"{text}, slow: {self.slow}"
+
+
+class Cluster:
+    """A cluster that one run uses.
+
+    :param client: of `distributed`.
+    :param shown: what messages call it.
+    """
+
+    def __init__(self, client: Any, shown: str) -> None:
+        self._client = client
+        self._shown = shown
+        self.status = ClusterStatus()
+        self._keys = itertools.count()
+        self._run = f"{time.time_ns():x}"
+        self._counted: dict[int, tuple[PartitionResult, Any]] = {}
+        self._proven: list[tuple[Proof, Any]] = []
+        self._sums: dict[int, Any] = {}
+        self._buckets = 1
+        self._threads = 1
+
+    def take(self, proven: Proven) -> None:
+        """What a `Merger` has taken counts."""
+        result, future = self._counted.pop(proven.task.number)
+        if result is proven.result:  # else nothing begins in the partition: what was counted of it was a wrong guess
+            self._proven.append((Proof(proven.task.partition.name, result.counts), future))
+        if len(self._proven) >= _REDUCED_TOGETHER:
+            self._reduce()
+
+    def count(
+        self,
+        merger: Merger,
+        plan: Plan,
+        state: CountingState,
+        tick: Callable[[], None],
+        checkpoint: Checkpoint | None = None,
+    ) -> ClusterSums:
+        """Count all partitions of `merger`; the sums stay with the workers.
+
+        :param tick: called on the calling thread some times a second; what it raises ends the counting.
+        :param checkpoint: takes the results of partitions, and gives those that it has; the workers write and read it.
+        :raises ServiceError: the earliest that is wrong with a source; the cluster is lost, of another version, or does
+            not share the checkpoint.
+        """
+        _require_picklable(merger)
+        expected = facts()
+        self._require_same(expected)
+        if checkpoint is not None:
+            self._require_shared(checkpoint)
+        self.status.partitions = len(merger.tasks)
+        plan = replace(plan, rejects=Limits(plan.rejects.size))
+        waiting = deque(merger.tasks)
+        begun: dict[str, tuple[Task, Any, Any]] = {}
+        ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        pace = _Pace()
+        updated = 0.0
+        while not merger.is_complete:
+            ahead = _AHEAD * self._threads
+            while waiting and waiting[0].number < merger.next + ahead and len(begun) < 2 * ahead:
+                task = waiting.popleft()
+                work = _work(task, plan, state.takes_rejects, expected, checkpoint)
+                counted = self.submit("count", count, work)
+                light = self.submit("counts", without_frames, counted)
+                begun[light.key] = task, counted, light
+                light.add_done_callback(ended.put)
+            if time.monotonic() > updated + _STATUS_S:
+                updated = time.monotonic()
+                self._update_status(begun, pace)
+            tick()
+            with contextlib.suppress(queue.Empty):
+                light = ended.get(timeout=_TICK_S)
+                task, counted, _ = begun.pop(light.key)
+                answer: Answer = self._result_of(light, task)
+                if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
+                    checkpoint.note(entry, reused=answer.reused)
+                self._counted[task.number] = answer.result, counted
+                state.read(task.partition.size or 0, answer.result.counts.read)
+                again = merger.add(task, answer.result)
+                self.status.done = merger.next
+                if again is not None:
+                    waiting.appendleft(again)
+        self._reduce()
+        tick()
+        return self._sums_by_range(tick)
+
+    def _sums_by_range(self, tick: Callable[[], None]) -> ClusterSums:
+        """Divide the sums by ranges of merchants, which are published one after another, instead of by hashes."""
+        by_hash = list(self._sums.values())
+        self._sums = {}
+        mixed = [self.submit("mixed", mixed_types, one) for one in by_hash]
+        buckets = [self.submit("ordered", ordered, one) for one in by_hash]
+        apart = max(1, PART_ROWS // (_SAMPLES * max(1, len(buckets))))
+        sampled = [self.submit("samples", samples, one, apart) for one in buckets]
+        found = [self.wait_for(one, tick) for one in sampled]
+        wanted = max(1, math.ceil(sum(rows for rows, _ in found) / PART_ROWS))
+        ranges = ranges_of([merchant for _, merchants in found for merchant in merchants], wanted)
+        parts = [
+            self.submit("range", together, *(self.submit("slice", between, one, *bounds) for one in buckets))
+            for bounds in ranges
+            if buckets
+        ]
+        return ClusterSums(self, parts, sorted(one for some in mixed for one in self.wait_for(some, tick)))
+
+    def submit(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Let a worker call `function`; the future of what it returns."""
+        # Dask takes what comes before the first number for the kind of the task, and learns how long each kind takes.
+        key = f"{kind}-{self._run}-{next(self._keys)}"
+        return self._client.submit(function, *arguments, key=key, pure=False)
+
+    def _reduce(self) -> None:
+        """Let the workers add what is proven to their sums."""
+        if not self._proven:
+            return
+        proofs, results = zip(*self._proven, strict=True)
+        self._proven = []
+        # First added up, then divided: results that follow one another have most merchants in common.
+        some = self.submit("merged", merged, proofs, *results)
+        for bucket in range(self._buckets):
+            before = (self._sums[bucket],) if bucket in self._sums else ()
+            part = self.submit("part", bucket_of, some, bucket, self._buckets)
+            self._sums[bucket] = self.submit("sum", added_up, *before, part)
+
+    def wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
+        """What a future gives, as soon as it is there.
+
+        :raises ServiceError: the cluster is lost; or what the function raised.
+        """
+        while not future.done():
+            self._require_connected()
+            tick()
+            with contextlib.suppress(TimeoutError):
+                return future.result(timeout=_TICK_S)
+        return self._result_of(future, None)
+
+    def _result_of(self, future: Any, task: Task | None) -> Any:
+        from distributed.scheduler import KilledWorker
+
+        self._require_connected()
+        if future.status != "error":
+            try:
+                return future.result()
+            except Exception:
+                self._require_connected()
+                raise
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            what = "the sums" if task is None else _shown(task)
+            raise ServiceError(
+                f"the workers that counted {what} died, {error.allowed_failures + 1} in a row",
+                "Nothing was published. Give the workers more memory, or read this source without --cluster.",
+            )
+        raise error
+
+    def _require_same(self, expected: dict[str, str]) -> None:
+        """Raise unless all workers that answer are of this version."""
+        found: dict[str, Any] = self._client.run(facts, on_error="return")
+        self._buckets = max(1, len(found))
+        self._count_threads()
+        for address, there in found.items():
+            if isinstance(there, OSError):
+                continue  # it was lost, which others make good
+            if isinstance(there, ServiceError):
+                raise ServiceError(f"worker {address} cannot run the program: {there.sentence}", there.hint)
+            if isinstance(there, BaseException):
+                raise ServiceError(f"worker {address} cannot run the program ({type(there).__name__})", SAME)
+            require_same(f"worker {address}", expected, there)
+
+    def _require_shared(self, checkpoint: Checkpoint) -> None:
+        """Raise unless the workers see what this host writes to the checkpoint.
+
+        :raises ServiceError: one does not.
+        """
+        with checkpoint.mark() as (place, name):
+            found: dict[str, Any] = self._client.run(sees, place, name, on_error="return")
+        for address, there in found.items():
+            if there is not True and not isinstance(there, OSError):
+                raise ServiceError(
+                    f"worker {address} does not see what is in the checkpoint {place.shown}",
+                    "Name a folder that all hosts share, by its whole path, or a URL such as s3://…",
+                )
+
+    def _count_threads(self) -> None:
+        self._threads = max(1, sum(self._client.nthreads().values()))
+
+    def _update_status(self, begun: dict[str, tuple[Task, Any, Any]], pace: _Pace) -> None:
+        self._require_connected()
+        self._count_threads()  # of workers that came later, too
+        processing = {str(key) for keys in self._client.processing().values() for key in keys}
+        self.status.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        tasks = {counted.key: task for task, counted, _ in begun.values()}
+        slow = pace.slowest(processing & tasks.keys())
+        self.status.slow = None if slow is None else _shown(tasks[slow])
+
+    def _require_connected(self) -> None:
+        if self._client.status != "running":
+            raise ServiceError(
+                f"the scheduler at {self._shown} is gone",
+                "Nothing was published. Start the cluster again, then run the same command.",
+            )
+
+
+class ClusterSums:
+    """`jobs.partitions.daily_sums.DailySums` that the workers hold, as long as the cluster is there.
+
+    :param parts: futures of its frames.
+    :param mixed_types: the merchants that were met in several types; ascending.
+    """
+
+    def __init__(self, cluster: Cluster, parts: Sequence[Any], mixed_types: list[str]) -> None:
+        self._cluster = cluster
+        self._parts = parts
+        self.mixed_types = mixed_types
+
+    def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
+        """See `jobs.partitions.daily_sums.DailySums.map`."""
+        futures = [self._cluster.submit("map", applied, function, part) for part in self._parts]
+        return [self._cluster.wait_for(future, _nothing) for future in futures]
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """See `jobs.partitions.daily_sums.DailySums.parts`."""
+        for part in self._parts:
+            frame: pl.DataFrame = self._cluster.wait_for(part, _nothing)
+            yield frame
+
+
+def _nothing() -> None: ...
+
+
+def _work(task: Task, plan: Plan, takes_rejects: bool, expected: dict[str, str], checkpoint: Checkpoint | None) -> Work:
+    # Named here: other hosts see other times of change of a file.
+    entry = None if checkpoint is None else checkpoint.entry(task.partition, plan)
+    if task.number:
+        plan = replace(plan, early_stop_after=None)
+    if not takes_rejects:
+        plan = replace(plan, rejects=Limits(0))
+    return Work(task.partition, plan, expected, entry)
+
+
+class _Pace:
+    """How long partitions take."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._took: deque[float] = deque(maxlen=1000)
+
+    def slowest(self, at_work: set[str]) -> str | None:
+        """The key of one that takes much longer than others did."""
+        now = time.monotonic()
+        for key in self._since.keys() - at_work:
+            self._took.append(now - self._since.pop(key))
+        for key in at_work - self._since.keys():
+            self._since[key] = now
+        if not self._since or not self._took:
+            return None
+        oldest = min(self._since, key=self._since.__getitem__)
+        limit = max(_SLOW_S, _SLOW_TIMES * statistics.median(self._took))
+        return oldest if now - self._since[oldest] > limit else None
+
+
+def _shown(task: Task) -> str:
+    partition = task.partition
+    end = "its end" if partition.end is None else partition.end
+    return f"{partition.name} from {partition.start} to {end}"
+
+
+def _require_picklable(merger: Merger) -> None:
+    """Raise where a source is at hand in this process only.
+
+    :raises UsageError: it is.
+    """
+    seen: set[int] = set()
+    for task in merger.tasks:
+        if task.source not in seen:
+            seen.add(task.source)
+            pickle.dumps(task.partition)
+
+
+@contextmanager
+def cluster_at(argument: str) -> Iterator[Cluster]:
+    """The cluster that ``--cluster`` names; one of this host is begun, and ended after the block.
+
+    :raises UsageError: it names none.
+    :raises ServiceError: it cannot be reached, or has no workers.
+    """
+    require_cluster(argument)
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as error:
+        raise ServiceError(
+            f"--cluster needs a package that is not installed: {error.name}",
+            "Install it: pip install -r requirements-cluster.txt",
+        ) from None
+    # It logs tracebacks of lost connections, which are errors of ours.
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    if argument.startswith("tls://"):
+        _require_tls_settings(argument)
+    local = _LOCAL.fullmatch(argument)
+    with contextlib.ExitStack() as stack:
+        address, wanted = argument, 1
+        if local:
+            wanted = int(local[1])
+            address = stack.enter_context(local_cluster(wanted))
+        try:
+            client = Client(address, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, TimeoutError) as error:
+            raise ServiceError(
+                f"the scheduler at {argument} does not answer ({type(error).__name__})",
+                "Check that it runs (dask scheduler) and that --cluster names it.",
+            ) from None
+        try:
+            try:
+                client.wait_for_workers(wanted, timeout=_WORKERS_S)
+            except TimeoutError:
+                raise ServiceError(
+                    f"the cluster {argument} has no workers", "Start some: dask worker tcp://HOST:8786."
+                ) from None
+            yield Cluster(client, argument)
+        finally:
+            # What was handed out is forgotten with the client that wants it.
+            with contextlib.suppress(Exception):
+                client.close(timeout=_END_S)  # type: ignore[no-untyped-call]
+
+
+def _require_tls_settings(argument: str) -> None:
+    """Raise where Dask has no certificate; its client would fail and then wait a minute.
+
+    :raises ServiceError: it has none, or it cannot be read.
+    """
+    import dask
+    from distributed.security import Security
+
+    if dask.config.get("distributed.client.security-loader", None):
+        return
+    try:
+        arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+        reason = None if arguments.get("ssl_context") else "no certificate is set"
+    except (OSError, TypeError, ValueError) as error:
+        reason = str(error)
+    if reason:
+        raise ServiceError(
+            f"--cluster {argument} needs the settings of Dask for TLS: {reason}",
+            "Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY to the files.",
+        )
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[str]:
+    """The address of a cluster of so many processes of this host, which ends with the block.
+
+    :raises ServiceError: it could not be started.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobs.partitions.cluster_node", str(workers)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().strip()
+        if not address:
+            raise ServiceError(f"local:{workers} could not be started", "Check the memory and the limits of this host.")
+        yield address
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()

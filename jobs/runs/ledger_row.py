@@ -1,0 +1,141 @@
+"""Keeps the ledger's row of the run under way: its heartbeat, its phase, its outcome; and logs them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from contextvars import Token
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Self, TypeVar
+
+from core.errors import Interrupted, RunHeld, RunTakenOver, ServiceError
+from core.event_log import About, begin_about, end_about
+from core.stores.runs import Run, RunLedger, RunStatus
+from jobs.runs.run_log import log_ended, log_run
+
+HEARTBEAT_S: Final = 15.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RunKeeper:
+    """As a context manager, begins a run, writes its row until it ends, and records how.
+
+    No row stays open that its process could have closed, at whatever instant a signal becomes an `Interrupted`.
+
+    :param ledger: where the row is; must be safe to use from a second thread.
+    :param draft: the run to begin, as `RunLedger.begin` takes it.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(self, ledger: RunLedger, draft: Run, clock: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._success = RunStatus.PUBLISHED
+        self._taken_over: RunTakenOver | None = None
+        self._about: Token[About] | None = None
+        self.run = draft
+
+    def __enter__(self) -> Self:
+        try:
+            self.run = self._ledger.begin(self.run)
+            self._about = begin_about(run_id=self.run.id)
+            log_run("run-began", command=self.run.command, sources=self.run.sources)
+            threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+            return self
+        except BaseException as error:
+            self.abandon(error)
+            raise
+
+    def abandon(self, error: BaseException) -> None:
+        """Close the row that may have been inserted although `error` came before the run could begin."""
+        if isinstance(error, RunHeld):
+            return
+        with contextlib.suppress(ServiceError):
+            for latest in self._ledger.recent(1):
+                if (latest.holder, latest.started_at_ms) == (self.run.holder, self.run.started_at_ms):
+                    self.run = latest
+                    self.__exit__(type(error), error, None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._close(error)
+        finally:
+            if self._about is not None:
+                log_ended(self.run)
+                end_about(self._about)
+
+    def _close(self, error: BaseException | None) -> None:
+        if error is None:
+            try:
+                self._end(self._success, None)
+            except ServiceError as failure:
+                # Published it is all the same, and the next run finds that out and closes the row.
+                warning = f"the ledger could not be written after the publication: {failure.sentence}"
+                self.run = replace(self.run, warnings=(*self.run.warnings, warning))
+            return
+        sentence = error.sentence if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
+        status = RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED
+        # The first error is the one to tell about, also where the ledger cannot be written any more.
+        with contextlib.suppress(ServiceError):
+            self._end(status, sentence)
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the row, durably.
+
+        :raises RunTakenOver: another run has closed this one.
+        :raises StoreUnavailable: the ledger cannot be written.
+        """
+        with self._lock:
+            self.run = replace(self.run, heartbeat_at_ms=self._clock(), **changes)
+            self._ledger.update(self.run)
+        if "phase" in changes:
+            log_run("run-phase", phase=self.run.phase)
+
+    def while_held(self, call: Callable[P, T]) -> Callable[P, T]:
+        """`call`, which raises `RunTakenOver` instead once a heartbeat has found that another run closed this one."""
+
+        def called(*args: P.args, **kwargs: P.kwargs) -> T:
+            if self._taken_over is not None:
+                raise self._taken_over
+            return call(*args, **kwargs)
+
+        return called
+
+    def published(self, generation: int) -> None:
+        """Note what was published; written down when the run ends."""
+        with self._lock:
+            self.run = replace(self.run, generation=generation)
+
+    def unchanged(self, generation: int) -> None:
+        """Note that `generation` is right as it is; written down when the run ends."""
+        self._success = RunStatus.UNCHANGED
+        self.published(generation)
+
+    def _end(self, status: RunStatus, error: str | None) -> None:
+        self._ended.set()
+        with self._lock:
+            self.run = self.run.ended(status, self._clock(), error)
+            if error is None:
+                self.run = replace(self.run, phase="done")
+            self._ledger.update(self.run)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_S):
+            # A missed heartbeat does no harm: the fence of the publication decides.
+            with contextlib.suppress(ServiceError), self._lock:
+                if self._ended.is_set():  # it may have ended while the lock was waited for
+                    return
+                self.run = replace(self.run, heartbeat_at_ms=self._clock())
+                try:
+                    self._ledger.update(self.run)
+                except RunTakenOver as error:
+                    self._taken_over = error
+                    return

@@ -1,0 +1,112 @@
+"""Which days a refresh recomputes: those that may have changed since the sources were last read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from core.calendar.days import LocalDays
+from core.calendar.periods import Calendar
+from core.stores.freshness import complete_until_ms
+from core.stores.runs import Run
+from core.stores.summaries import Publication
+from jobs.runs.requested_days import is_clean_cut
+from jobs.sources.live.times import TimeRange
+
+_STEP_BACK_MS: Final = 300_000
+"""By how much a clock may be put back without anybody taking it for wrong."""
+
+_MOST_STRETCHES: Final = 100
+"""In how many stretches days are asked for at most: each is a condition of the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stretches of local days, ascending and apart, of which the last reaches to the end of the calendar.
+
+    :param days: first and last day of each, both inclusive, days since 1970-01-01.
+    :param times: the same stretches in time; the last has no end.
+    """
+
+    days: tuple[tuple[int, int], ...]
+    times: tuple[TimeRange, ...]
+
+    @property
+    def begin_day(self) -> int:
+        """The day from which on all days are recomputed."""
+        return self.days[-1][0]
+
+    @property
+    def older_days(self) -> int:
+        """How many days before `begin_day` are recomputed as well."""
+        return sum(last - first + 1 for first, last in self.days[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans what to read of a live collection.
+
+    :param look_back_days: for how many local days before the last reading documents may still come late, be changed or
+        be deleted.
+    """
+
+    calendar: Calendar
+    local_days: LocalDays
+    look_back_days: int
+
+    def begin_day(self, publication: Publication, runs: Sequence[Run], now_ms: int) -> int | None:
+        """The day from which on all days are to be recomputed; None when all there are, since nothing tells which.
+
+        :param runs: the latest of the ledger, newest first.
+        :param now_ms: milliseconds since 1970 UTC. What is known of later than that does not count: a clock was wrong.
+        """
+        known_ms = complete_until_ms(publication, runs)
+        if publication.rows == 0 or known_ms is None or known_ms > now_ms + _STEP_BACK_MS:
+            return None
+        begin_day = self.local_days.day_of(min(known_ms, now_ms)) - self.look_back_days
+        return self._cut_at_or_before(min(max(begin_day, self.calendar.first_day), self.calendar.last_day))
+
+    def plan(self, begin_day: int, changed_ms: Iterable[Iterable[int]] = ()) -> Plan:
+        """What to read: everything from `begin_day` on, and the older days of some instants.
+
+        :param changed_ms: instants of documents that were changed; those that the calendar does not name count nowhere.
+        """
+        named_first_ms, _ = self.local_days.named_range_ms(self.calendar)
+        begin_ms = self.local_days.start_ms(begin_day)
+        older: set[int] = set()
+        for batch in changed_ms:
+            instants = np.array([instant for instant in batch if named_first_ms <= instant < begin_ms], np.int64)
+            if instants.size:
+                table = self.local_days.table(int(instants.min()), int(instants.max()))
+                older.update(np.unique(table.days_of(instants)).tolist())
+        days = (*self._stretches(sorted(older), begin_day), (begin_day, self.calendar.last_day))
+        return Plan(
+            days,
+            (
+                *(TimeRange(*self.local_days.period_bounds_ms(first, last)) for first, last in days[:-1]),
+                TimeRange(begin_ms),
+            ),
+        )
+
+    def _stretches(self, days: Sequence[int], end_day: int) -> list[tuple[int, int]]:
+        """`days` in stretches before `end_day`, those nearest to one another joined until there are not too many."""
+        stretches: list[tuple[int, int]] = []
+        gaps = sorted((later - earlier for earlier, later in pairwise(days)), reverse=True)
+        joined_up_to = max([1, *gaps[_MOST_STRETCHES - 1 : _MOST_STRETCHES]])
+        for day in days:
+            if stretches and day - stretches[-1][1] <= joined_up_to:
+                stretches[-1] = (stretches[-1][0], day)
+            else:
+                stretches.append((day, day))
+        clean = [(self._cut_at_or_before(first), self._cut_at_or_before(last + 1, 1) - 1) for first, last in stretches]
+        return [(first, min(last, end_day - 1)) for first, last in clean]
+
+    def _cut_at_or_before(self, day: int, step: int = -1) -> int:
+        """`day`, or the nearest before it (after it for a `step` of 1) that is a clean cut."""
+        while not is_clean_cut(self.local_days, day):
+            day += step
+        return day

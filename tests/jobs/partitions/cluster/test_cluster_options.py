@@ -1,0 +1,76 @@
+"""What a cluster is asked is refused where it cannot be done, and shows nothing of the source."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from core.calendar.days import LocalDays
+from core.errors import UsageError
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.partitions.cluster_runner import _Pace, _require_picklable, require_cluster
+from jobs.partitions.cluster_work import Work, differing, facts
+from jobs.partitions.count_partition import Plan
+from jobs.partitions.merging import Merger
+from jobs.runs.rejects import Limits
+from jobs.sources.file_partition import FilePartition, Form
+from jobs.sources.partition import Reading, Source
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.storage import RemoteObject
+from jobs.sources.remote.stored import StoredObject
+from jobs.sources.stored import Once
+
+SECRET = "s1gnature"
+PLAN = Plan(Reading(Fields(), Window(0, 1, 0, 1)), LocalDays("Asia/Tehran"), Limits(0))
+
+
+@pytest.mark.parametrize("argument", ["local:0", "local:", "local", "tcp://host", "http://host:8786", "host:8786", ""])
+def test_what_names_no_cluster_is_refused(argument: str) -> None:
+    with pytest.raises(UsageError, match="is no cluster"):
+        require_cluster(argument)
+
+
+@pytest.mark.parametrize(
+    "argument", ["local:2", "tcp://10.0.0.5:8786", "tls://scheduler.example:8786", "tcp://[::1]:8786"]
+)
+def test_schedulers_and_processes_of_this_host_are_clusters(argument: str) -> None:
+    require_cluster(argument)
+
+
+def test_standard_input_stays_with_this_process() -> None:
+    stored = Once("standard input", io.BytesIO(b""))
+    merger = Merger([Source("standard input", "BSON", (FilePartition(stored, Form.BSON, None),))], lambda _: None)
+    with pytest.raises(UsageError, match="standard input can be read by this process only"):
+        _require_picklable(merger)
+
+
+def test_what_dask_may_show_of_the_work_has_no_secret() -> None:
+    found = RemoteObject(f"https://files.example/shop.bson?X-Amz-Signature={SECRET}", 1, "ETag")
+    partition = FilePartition(StoredObject(found, RemoteOptions()), Form.BSON, 1)
+    assert SECRET not in repr((Work(partition, PLAN, facts()), partition))
+
+
+def test_every_difference_of_versions_is_named() -> None:
+    here = facts()
+    assert differing(here, here) == ""
+    there = here | {"numba": "0.1", "rules of time zones": "tzdata 1970a"}
+    named = differing(here, there)
+    assert f"numba 0.1 and not {here['numba']}" in named
+    assert "rules of time zones tzdata 1970a and not" in named
+
+
+def test_a_partition_that_takes_much_longer_than_others_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock: Callable[[], float] = lambda: now[0]  # noqa: E731 - it is patched in
+    monkeypatch.setattr("jobs.partitions.cluster_runner.time.monotonic", clock)
+    pace = _Pace()
+    assert pace.slowest({"a", "b"}) is None
+    now[0] = 6.0
+    assert pace.slowest({"b", "c"}) is None
+    now[0] = 17.0
+    assert pace.slowest({"b", "c"}) is None, "that is less than three times what others took"
+    now[0] = 19.0
+    assert pace.slowest({"b", "c"}) == "b"

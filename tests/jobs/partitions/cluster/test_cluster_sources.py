@@ -1,0 +1,262 @@
+"""Every kind of source gives on a cluster what it gives in this process, wherever it is and however it is packed."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import bson
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from command_line import CommandLine
+from dask_cluster import cluster_here, dask_cluster, pages_of
+from effort import THOROUGH
+from live_collections import EAGER, fill
+from remote_storage import OPTIONS, Storage
+from web_server import WebServer
+
+from core.calendar.days import LocalDays
+from core.errors import ServiceError
+from jobs.decode.judge import Window
+from jobs.decode.plan import Fields
+from jobs.partitions import cluster_runner
+from jobs.partitions.checkpoint import Checkpoint, LocalFolder
+from jobs.partitions.counting import Counted, Counting
+from jobs.partitions.daily_sums import all_sums
+from jobs.sources import file_partition
+from jobs.sources.recognise import expanded, open_source
+
+pytest_plugins = ["remote_fixtures"]
+
+SHOP: Final = Path(__file__).parents[3] / "data" / "shop"
+EVER: Final = Window(-(2**62), 2**62, -(2**62), 2**62)
+SECRET: Final = "s3cret"
+
+
+@pytest.fixture(autouse=True)
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small files be cut into ranges, too."""
+    monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 20_000)
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Any]:
+    """A cluster whose worker is threads of this process; what is said to it is pickled as for any other."""
+    with cluster_here(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def address(here: Any) -> str:
+    return str(here.scheduler_address)
+
+
+def counting(cluster: str | None = None, checkpoint: Checkpoint | None = None) -> Counting:
+    days = LocalDays("Asia/Tehran")
+    return Counting(
+        Fields(), EVER, days, 1.0, 2, lambda _: None, lambda **_: None, checkpoint=checkpoint, cluster=cluster
+    )
+
+
+def listed(sources: Sequence[str | Path]) -> list[Callable[[], Any]]:
+    arguments = expanded(tuple(map(str, sources)), OPTIONS)
+    return [partial(open_source, one, Fields(), None, EAGER, remote=OPTIONS) for one in arguments]
+
+
+def counted(sources: Sequence[str | Path], folder: Path, cluster: str | None) -> Counted:
+    """What is counted of `sources`, whatever is rejected; all of it in this process."""
+    return counting(cluster).count(listed(sources), folder / f"rejects-{len(list(folder.iterdir()))}").collected()
+
+
+def figures(found: Counted) -> tuple[object, ...]:
+    """What two ways of counting must agree on, bit for bit."""
+    quarantine = None if found.quarantine is None else found.quarantine.read_bytes()
+    sums = all_sums(found.daily).rows()
+    return sums, found.counts, found.rejects_by_reason, quarantine, found.forms, found.warnings
+
+
+def require_equal(sources: Sequence[str | Path], folder: Path, cluster: str) -> None:
+    local = counted(sources, folder, None)
+    assert local.counts.counted
+    assert figures(counted(sources, folder, cluster)) == figures(local)
+
+
+def write_table(path: Path, rows: int = 3000) -> Path:
+    """A table of several row groups, in which every seventh amount is a fraction."""
+    columns = {
+        "merchantId": pa.array([f"m{i % 7}" for i in range(rows)]),
+        "amount": pa.array([i + (0.5 if i % 7 == 0 else 0.0) for i in range(rows)]),
+        "createdAt": pa.array([1_700_000_000_000 + i * 100_000 for i in range(rows)], pa.timestamp("ms")),
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=900)
+    return path
+
+
+def packed(folder: Path) -> list[Path]:
+    """Sources of each kind of file."""
+    zipped = folder / "again.csv.gz"
+    zipped.write_bytes(gzip.compress((SHOP / "transaction.csv").read_bytes()))
+    return [
+        *(SHOP / name for name in ("transaction.bson", "transaction.csv", "transaction.relaxed.jsonl")),
+        *(SHOP / name for name in ("transaction.array.json", "shop.archive", "shop.archive.gz", "dump")),
+        write_table(folder / "shop.parquet"),
+        zipped,
+    ]
+
+
+def test_files_archives_and_folders_plain_or_gzipped_give_what_this_process_gives(address: str, tmp_path: Path) -> None:
+    require_equal(packed(tmp_path), tmp_path, address)
+
+
+def test_objects_of_s3_give_what_this_process_gives(address: str, s3: Storage, tmp_path: Path) -> None:
+    for path in packed(tmp_path):
+        if path.is_file():
+            s3.put(f"/{path.name}", path.read_bytes())
+    for path in sorted((SHOP / "dump").rglob("*.gz")):
+        s3.put(f"/{path.relative_to(SHOP)}", path.read_bytes())
+    require_equal([f"{s3.base}/dump/", f"{s3.base}/shop.*", f"{s3.base}/transaction.*"], tmp_path, address)
+
+
+def test_a_live_collection_gives_what_this_process_gives(address: str, mongo_database_url: str, tmp_path: Path) -> None:
+    # Rejects of a live collection are in the order of its cursors, which is that of the collection.
+    fill(mongo_database_url, bson.decode_all((SHOP / "transaction.bson").read_bytes())[:500])
+    require_equal([mongo_database_url], tmp_path, address)
+
+
+@pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts a cluster of separate processes")
+def test_separate_processes_give_what_this_process_gives_of_every_source(
+    s3: Storage, mongo_database_url: str, tmp_path: Path
+) -> None:
+    fill(mongo_database_url, bson.decode_all((SHOP / "transaction.bson").read_bytes())[:500])
+    url = s3.put("/shop.bson", (SHOP / "transaction.bson").read_bytes())
+    table = s3.put("/shop.parquet", write_table(tmp_path / "remote.parquet").read_bytes())
+    with dask_cluster(tmp_path / "dask", 2) as cluster:
+        for sources in (packed(tmp_path), [url, table], [mongo_database_url]):
+            require_equal(sources, tmp_path, cluster.address)
+
+
+def test_sums_are_handed_over_in_ranges_each_merchant_in_one_of_them(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_runner, "PART_ROWS", 100)
+    local = all_sums(counted([SHOP / "transaction.bson"], tmp_path, None).daily)
+    with counting(address).count(listed([SHOP / "transaction.bson"]), tmp_path / "rejects") as found:
+        parts = list(found.daily.parts())
+        again = list(found.daily.parts())
+        lengths = found.daily.map(len)
+    assert len(parts) > 2
+    assert lengths == [len(part) for part in parts] == [len(part) for part in again]
+    texts = [part.with_columns(pl.col("merchant_id").cast(pl.String)) for part in parts]
+    assert pl.concat(texts).rows() == local.rows(), "in order, whatever the hash of a merchant"
+    merchants = [one for part in texts for one in part["merchant_id"].unique()]
+    assert len(merchants) == len(set(merchants))
+
+
+def jobs_in(folder: Path, **settings: str) -> CommandLine:
+    return CommandLine(folder, STORE_URL=f"sqlite:///{folder}/store.db", **settings)
+
+
+def test_summaries_are_verified_by_a_cluster(address: str, tmp_path: Path) -> None:
+    jobs, source = jobs_in(tmp_path), tmp_path / "shop.bson"
+    documents = bson.decode_all((SHOP / "transaction.bson").read_bytes())[:300]
+    source.write_bytes(b"".join(map(bson.encode, documents)))
+    assert jobs("rebuild", source, "--max-reject-ratio", "1").code == 0
+    same = jobs("verify", source, "--max-reject-ratio", "1", "--cluster", address)
+    assert same.code == 0, same
+    source.write_bytes(b"".join(map(bson.encode, documents[:-9])))
+    drifted = jobs("verify", source, "--max-reject-ratio", "1", "--cluster", address, "--json")
+    assert drifted.code == 4, drifted
+    assert drifted.json["drifted"] > 0
+
+
+def test_a_worker_with_another_setting_is_refused_by_its_name(address: str, tmp_path: Path) -> None:
+    said = jobs_in(tmp_path, TIME_ZONE="Europe/Berlin")("rebuild", SHOP / "transaction.bson", "--cluster", address)
+    said.require_failure(1, "has TIME_ZONE Asia/Tehran and not Europe/Berlin")
+
+
+def test_a_worker_that_reads_another_server_of_objects_is_refused(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    said = jobs_in(tmp_path, AWS_ENDPOINT_URL=f"http://u:{SECRET}@127.0.0.1:8")(
+        "rebuild", SHOP / "transaction.bson", "--cluster", address
+    )
+    assert SECRET not in said.require_failure(1, "has AWS_ENDPOINT_URL http://127.0.0.1:9 and not http://")
+
+
+def checkpoint_in(folder: Path) -> Checkpoint:
+    return Checkpoint(LocalFolder(folder), "meaning")
+
+
+def with_checkpoint(kept: Checkpoint, cluster: str | None, folder: Path) -> tuple[object, ...]:
+    """What is counted of a file, and how many results came from the checkpoint."""
+    rejects = folder / f"rejects-{len(list(folder.iterdir()))}"
+    found = counting(cluster, kept).count(listed([folder / "shop.bson"]), rejects).collected()
+    return *figures(found)[:4], kept.reused
+
+
+def test_results_are_kept_by_the_workers_and_taken_by_them_or_by_this_process(address: str, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
+    *first, reused = with_checkpoint(checkpoint_in(folder), address, tmp_path)
+    names = {path.name for path in folder.iterdir()}
+    assert reused == 0
+    assert len(names) > 2
+    (folder / min(names)).unlink()
+    kept = checkpoint_in(folder)
+    assert with_checkpoint(kept, address, tmp_path) == (*first, len(names) - 1)
+    assert with_checkpoint(checkpoint_in(folder), None, tmp_path) == (*first, len(names))
+    kept.remove()
+    assert not folder.exists()
+
+
+class Elsewhere(LocalFolder):
+    """A folder that a worker takes for another one of its own host."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LocalFolder, (self._path.with_name("elsewhere"),)
+
+
+def test_a_checkpoint_that_the_workers_do_not_share_is_refused(address: str, tmp_path: Path) -> None:
+    shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
+    kept = Checkpoint(Elsewhere(tmp_path / "checkpoint"), "meaning")
+    with pytest.raises(ServiceError, match=r"worker tcp://.* does not see what is in the checkpoint") as caught:
+        with_checkpoint(kept, address, tmp_path)
+    assert "a folder that all hosts share" in caught.value.hint
+    assert list(tmp_path.glob("*/mark-*")) == []
+
+
+def test_a_command_goes_on_from_a_checkpoint_on_a_cluster(address: str, tmp_path: Path) -> None:
+    shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
+    jobs = jobs_in(tmp_path)
+    arguments = ("rebuild", "shop.bson", "--max-reject-ratio", "1", "--truncate", "--checkpoint", "kept", "--json")
+    first = jobs(*arguments, "--cluster", address, "--keep-checkpoint")
+    assert first.code == 0, first
+    again = jobs(*arguments, "--cluster", address)
+    assert again.json["run"]["partitions_reused"] == 1
+    assert not (tmp_path / "kept").exists()
+
+
+def test_no_page_of_dask_shows_a_secret_of_a_url(here: Any, address: str, web: WebServer, tmp_path: Path) -> None:
+    web.files["/shop.bson"] = (SHOP / "transaction.bson").read_bytes()
+    url = web.url.replace("http://", f"http://reader:{SECRET}@") + f"/shop.bson?X-Amz-Signature={SECRET}"
+    pages: dict[str, str] = {}
+
+    def look(_: object) -> None:
+        """Read all pages while work is under way."""
+        pages.update(pages_of(here))
+
+    looking = Counting(Fields(), EVER, LocalDays("Asia/Tehran"), 1.0, 2, look, lambda **_: None, cluster=address)
+    with looking.count(listed([url]), tmp_path / "rejects"):
+        look(None)
+    assert any("/info/task/count-" in path for path in pages), "there was work to look at"
+    assert any("/info/worker/" in path for path in pages)
+    shown = "\n".join(pages.values())
+    assert "count-" in shown
+    assert SECRET not in shown

@@ -1,0 +1,133 @@
+"""What is handed out to the workers of a cluster, and what comes back: on threads of this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import bson
+import polars as pl
+import pytest
+from counted import CountedSources, plan_of
+from dask_cluster import cluster_here
+
+from core.errors import ServiceError, SourceError
+from core.stores.runs import Counts
+from jobs.partitions.cluster_runner import Cluster, ClusterSums, cluster_at
+from jobs.partitions.cluster_work import Answer, Proof, added_up, bucket_of, merged
+from jobs.partitions.count_partition import CountingState, PartitionResult, count_partition
+from jobs.partitions.daily_sums import all_sums, in_order
+from jobs.partitions.merging import Merger, Proven
+from jobs.sources.partition import Opened, Partition, Reading, Source
+from jobs.sources.recognise import open_source
+
+SHOP: Final = Path(__file__).parents[3] / "data" / "shop" / "transaction.bson"
+THREADS: Final = 8
+TOGETHER: Final = threading.Barrier(THREADS)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """A client of one worker, which has several threads of this process."""
+    from distributed import Client
+
+    with cluster_here(THREADS) as cluster, Client(cluster, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        yield client
+
+
+def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSources, list[PartitionResult], ClusterSums]:
+    """What the cluster counts of `source`, the results that reached this client, and the sums."""
+    cluster, found, results = Cluster(client, "here"), CountedSources(), list[PartitionResult]()
+
+    def take(proven: Proven) -> None:
+        cluster.take(proven)
+        found.take(proven)
+        results.append(proven.result)
+
+    sums = cluster.count(Merger([source], take), plan_of(), state, lambda: None)
+    return found, results, sums
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Partition):
+    """A partition without documents that waits until as many partitions are opened as there are threads."""
+
+    name: str = "waiting"
+    size: int | None = None
+    start: int = 0
+    end: int | None = None
+
+    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+        TOGETHER.wait(40)
+        raise SourceError("all were opened at once")
+
+    def beginning_at(self, start: int) -> Self:
+        raise AssertionError(start)
+
+
+def test_every_thread_of_a_worker_counts_a_partition_at_the_same_time(client: Any) -> None:
+    with pytest.raises(SourceError, match="all were opened at once"):
+        run(client, Source("waiting", "waiting", (Waiting(),) * THREADS), CountingState())
+
+
+def test_only_counts_and_rejects_reach_the_client_before_the_sums(client: Any) -> None:
+    local = count_partition(open_source(str(SHOP), plan_of().reading.fields, None).partitions[0], plan_of())
+    found, results, sums = run(client, open_source(str(SHOP), plan_of().reading.fields, None), CountingState())
+    assert sum(len(result.daily) + len(result.kinds) for result in results) == 0
+    assert all_sums(sums).rows() == in_order(local.daily).rows()
+    assert len(found.rejects) == local.counts.rejected > 0
+
+
+def test_rejects_are_not_collected_once_the_quarantine_takes_no_more(client: Any) -> None:
+    state = CountingState()
+    state.takes_rejects = False
+    found, results, _ = run(client, open_source(str(SHOP), plan_of().reading.fields, None), state)
+    assert found.counts.rejected
+    assert not found.rejects
+    assert [result.rejects.size for result in results] == [0] * len(results)
+
+
+def counted(tmp_path: Path) -> PartitionResult:
+    """The result of a small file."""
+    path = tmp_path / "x.bson"
+    documents = [{"merchantId": i % 11, "amount": i, "createdAt": bson.datetime_ms.DatetimeMS(i)} for i in range(50)]
+    path.write_bytes(b"".join(map(bson.encode, documents)))
+    return count_partition(open_source(str(path), plan_of().reading.fields, None).partitions[0], plan_of())
+
+
+def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
+    result = counted(tmp_path)
+    frames = merged([Proof("x", result.counts)], Answer(result))
+    parts = [bucket_of(frames, number, 3) for number in range(3)]
+    assert min(len(daily) for daily, _ in parts) > 0
+    daily, kinds = added_up(*parts)
+    texts = pl.col("merchant_id").cast(pl.String)
+    assert sorted(daily.with_columns(texts).rows()) == sorted(result.daily.with_columns(texts).rows())
+    assert sorted(kinds.rows()) == sorted(result.kinds.rows())
+
+
+def test_a_part_that_was_counted_again_of_other_documents_is_an_error_of_the_source(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
+        merged([Proof("shop.orders", Counts())], Answer(counted(tmp_path)))
+    assert "Run the same command again" in caught.value.hint
+
+
+def test_a_certificate_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
+    import dask
+
+    files = {f"distributed.comm.tls.{name}": str(tmp_path / "none.pem") for name in ("ca-file", "client.cert")}
+    with (
+        dask.config.set(files),
+        pytest.raises(ServiceError, match=r"for TLS: .*No such file"),
+        cluster_at("tls://h:8786"),
+    ):
+        pass
+
+
+def test_tls_without_certificates_is_refused_with_the_settings_that_it_needs() -> None:
+    with pytest.raises(ServiceError, match="needs the settings of Dask for TLS") as caught, cluster_at("tls://h:8786"):
+        pass
+    assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in caught.value.hint

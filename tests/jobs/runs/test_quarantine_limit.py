@@ -1,0 +1,169 @@
+"""The limit of the quarantine file, and sources of which nothing can be counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from bson.datetime_ms import DatetimeMS
+from command_line import CommandLine
+from effort import COMPILED
+from rebuilding import Workshop
+
+from core.errors import TooManyRejects
+from core.stores import open_stores
+from core.stores.runs import RunStatus
+from jobs.decode.batch import LeadingRejects
+from jobs.decode.plan import Fields
+from jobs.partitions import counting
+from jobs.rebuild import Request
+
+GOOD = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(1_700_000_000_000)}
+NO_AMOUNT = bson.encode({name: value for name, value in GOOD.items() if name != "amount"} | {"sum": 5})
+FEW = 1000
+HOPELESS = 100_000 if COMPILED else FEW
+
+
+@pytest.fixture
+def _few_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "_LEADING_REJECTS", FEW)
+
+
+@pytest.fixture(autouse=True)
+def _as_many_as_can_be_read(request: pytest.FixtureRequest) -> None:
+    if not COMPILED:
+        request.getfixturevalue("_few_decide")
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
+        yield Workshop(stores, tmp_path)
+
+
+def write(path: Path, *parts: bytes) -> str:
+    path.write_bytes(gzip.compress(b"".join(parts), 1))
+    return str(path)
+
+
+def numbered(first: int, last: int, **changes: Any) -> bytes:
+    return b"".join(bson.encode({"_id": i} | GOOD | changes) for i in range(first, last))
+
+
+def kept_ids(run_quarantine: str | None) -> list[int]:
+    lines = [] if run_quarantine is None else Path(run_quarantine).read_text("utf-8").splitlines()
+    return [int(json.loads(line)["_id"]["$numberInt"]) for line in lines]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("limit", [0, 1, 5000, 20_000, 10**9])
+def test_the_first_rejects_in_the_order_of_the_sources_are_kept_and_all_are_counted(
+    workshop: Workshop, tmp_path: Path, threads: int, limit: int
+) -> None:
+    parts = [numbered(0, 60, amount=1.5), numbered(60, 90), numbered(90, 150, merchantId=None)]
+    first, second = write(tmp_path / "1", *parts), write(tmp_path / "2", numbered(150, 200, amount="x"))
+    request = Request((first, second), threads=threads, chunk_bytes=500, max_reject_ratio=1)
+    run = workshop.rebuild(replace(request, max_quarantine_bytes=limit)).run
+    assert run.rejects_by_reason == {"amount: fraction": 60, "merchant: null": 60, "amount: text": 50}
+    kept = kept_ids(run.quarantine)
+    assert kept == [*range(60), *range(90, 200)][: len(kept)]
+    assert (run.rejects_kept, run.rejects_not_kept) == (len(kept), 170 - len(kept))
+    assert 0 < len(kept) < 170 if 1000 < limit < 10**6 else len(kept) == (170 if limit > 1 else 0)
+    assert sum(path.stat().st_size for path in workshop.quarantine.glob("*")) <= limit
+
+
+def test_a_reject_that_does_not_fit_is_not_followed_by_a_smaller_one(workshop: Workshop, tmp_path: Path) -> None:
+    large = numbered(1, 2, amount="x" * 10_000)
+    source = write(tmp_path / "x", numbered(0, 1, amount="x"), large, numbered(2, 5, amount="x"))
+    request = Request((source,), max_reject_ratio=1, allow_empty=True, max_quarantine_bytes=2000)
+    run = workshop.rebuild(request).run
+    assert (kept_ids(run.quarantine), run.rejects_not_kept) == ([0], 4)
+
+
+def test_how_many_rejects_were_kept_is_in_the_ledger_of_every_store(store_url: str, tmp_path: Path) -> None:
+    source = write(tmp_path / "x", numbered(0, 50, amount="x"))
+    with open_stores(store_url, timeout_s=10) as stores:
+        with pytest.raises(TooManyRejects, match="50 of 50 documents were rejected") as refusal:
+            Workshop(stores, tmp_path).rebuild(Request((source,), max_quarantine_bytes=3000))
+        (run,) = stores.runs.recent(1)
+    assert run.rejects_kept == len(kept_ids(run.quarantine))
+    assert f"The first {run.rejects_kept} of the rejects are in {run.quarantine}, the other" in refusal.value.hint
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_source_whose_first_documents_are_all_rejected_for_one_reason_is_not_read_on(
+    workshop: Workshop, tmp_path: Path, threads: int
+) -> None:
+    source = write(tmp_path / "x.bson", NO_AMOUNT * (2 * HOPELESS), numbered(0, 10))
+    request = Request((source,), threads=threads, max_reject_ratio=0.4, max_quarantine_bytes=10_000)
+    with pytest.raises(TooManyRejects) as refusal:
+        workshop.rebuild(request)
+    assert refusal.value.exit_code == 3
+    assert refusal.value.sentence == (
+        f"the first {HOPELESS:,} documents of {source} were all rejected for one reason, amount: missing "
+        "(--amount-field amount)"
+    )
+    assert "Name the field of the amount with --amount-field: the first document has merchantId, createdAt, sum." in (
+        refusal.value.hint
+    )
+    (run,) = workshop.stores.runs.recent(1)
+    assert run.status is RunStatus.FAILED
+    assert HOPELESS <= run.counts.read == run.counts.rejected < 2 * HOPELESS
+    assert run.rejects_kept == len(Path(run.quarantine or "").read_text("utf-8").splitlines()) > 0
+    assert workshop.rebuild(replace(request, fields=Fields(amount="sum"))).run.counts.counted == 2 * HOPELESS
+
+
+@pytest.mark.usefixtures("_few_decide")
+@pytest.mark.parametrize(
+    ("first", "bad", "ratio", "second"),
+    [
+        ([], FEW - 1, 0.0, False),
+        ([GOOD], FEW, 0.0, False),
+        ([{"x": 1}], FEW, 0.0, False),
+        ([], FEW, 0.5, False),
+        ([], FEW, 0.0, True),
+    ],
+    ids=["one too few", "one counted", "two reasons", "asked for", "second source"],
+)
+def test_any_other_source_is_read_to_its_end_and_counted_by_reason(
+    workshop: Workshop, tmp_path: Path, first: list[dict[str, Any]], bad: int, ratio: float, second: bool
+) -> None:
+    source = write(tmp_path / "x.bson", *map(bson.encode, first), NO_AMOUNT * bad, numbered(0, 10))
+    sources = (write(tmp_path / "first.bson", NO_AMOUNT), source) if second else (source,)
+    request = Request(sources, threads=2, max_reject_ratio=ratio, max_quarantine_bytes=0)
+    with pytest.raises(TooManyRejects, match=r"documents were rejected \(.*amount: missing"):
+        workshop.rebuild(request)
+    (run,) = workshop.stores.runs.recent(1)
+    assert run.counts.read == len(first) + bad + 10 + second
+    assert run.rejects_by_reason["amount: missing"] == bad + second
+    assert (run.quarantine, run.rejects_kept, workshop.quarantine.exists()) == (None, 0, False)
+
+
+def test_the_first_of_many_documents_decide_by_their_order() -> None:
+    a, b, none = LeadingRejects(2, "a", whole=True), LeadingRejects(2, "b", whole=True), LeadingRejects()
+    assert none.then(a).then(none).then(a) == LeadingRejects(4, "a", whole=True)
+    assert a.then(b).then(a) == LeadingRejects(2, "a", whole=False)
+    assert a.then(LeadingRejects(1, "a", whole=False)).then(a) == LeadingRejects(3, "a", whole=False)
+    assert a.then(LeadingRejects(whole=False)).then(a) == LeadingRejects(2, "a", whole=False)
+
+
+def test_the_limit_is_an_option_and_a_setting_and_is_reported(tmp_path: Path) -> None:
+    jobs = CommandLine(tmp_path, MAX_QUARANTINE_MB="0")
+    write(tmp_path / "x.bson", numbered(0, 3), numbered(3, 8, amount="x" * 300_000))
+    none = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1")
+    assert "None of the 5 rejects was kept, as --max-quarantine-mb leaves no room.\n" in none.out
+    some = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1", "--max-quarantine-mb", "1")
+    assert "The first 3 of the rejects are in quarantine/run-000002-" in some.out
+    assert ", the other 2 were only counted.\n" in some.out
+    of_json = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1", "--max-quarantine-mb", "2", "--json")
+    assert (of_json.json["run"]["rejects_kept"], of_json.json["run"]["rejects_not_kept"]) == (5, 0)
+    assert "kept        3 of 5 rejects\n" in jobs("status", "2").out
+    assert jobs("status", "1", "--json").json["rejects_not_kept"] == 5
+    verified = jobs("verify", "x.bson", "--max-reject-ratio", "1", "--max-quarantine-mb", "1", "--json").json
+    assert (verified["rejects_kept"], verified["rejects_not_kept"]) == (3, 2)

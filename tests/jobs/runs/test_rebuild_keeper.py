@@ -1,0 +1,174 @@
+"""The keeper of the ledger's row of a run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rebuilding import Workshop
+from transactions import bson_of, spread
+
+import jobs.runs.ledger_row
+from core.errors import Interrupted, RunTakenOver, SourceError, StoreUnavailable
+from core.stores import Stores, current_holder, open_stores, wall_clock_ms
+from core.stores.runs import HEARTBEAT_LIMIT_S, Run, RunStatus
+from core.stores.summaries import Meaning
+from jobs.rebuild import Request, Watcher
+from jobs.runs.ledger_row import RunKeeper
+
+MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+BEGAN_MS = 1_719_230_400_000
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def keeper(stores: Stores) -> RunKeeper:
+    """The keeper of a new run; every look at its clock is a millisecond later."""
+    draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), BEGAN_MS, BEGAN_MS, ("x",), MEANING)
+    return RunKeeper(stores.runs, draft, itertools.count(BEGAN_MS + 1).__next__)
+
+
+def latest(stores: Stores) -> Run:
+    """The row of the last run."""
+    return stores.runs.recent(1)[0]
+
+
+def test_a_run_that_ends_well_is_recorded_as_published(stores: Stores) -> None:
+    with keeper(stores) as kept:
+        kept.update(phase="publishing", warnings=("w",))
+        assert latest(stores) == kept.run
+    run = latest(stores)
+    assert run == kept.run
+    assert (run.status, run.phase, run.warnings, run.error) == (RunStatus.PUBLISHED, "done", ("w",), None)
+    assert run.ended_at_ms == run.heartbeat_at_ms == BEGAN_MS + 2
+
+
+def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: Stores) -> None:
+    def fail() -> None:
+        with keeper(stores) as kept:
+            kept.update(phase="checking")
+            raise SourceError("x cannot be read", "Look at it.")
+
+    with pytest.raises(SourceError):
+        fail()
+    run = latest(stores)
+    assert (run.status, run.phase, run.error) == (RunStatus.FAILED, "checking", "x cannot be read")
+
+
+def test_a_defect_is_recorded_with_its_type(stores: Stores) -> None:
+    with pytest.raises(ZeroDivisionError), keeper(stores):
+        raise ZeroDivisionError("that was not expected")
+    assert latest(stores).error == "ZeroDivisionError: that was not expected"
+
+
+def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
+    with pytest.raises(Interrupted), keeper(stores):
+        raise Interrupted(15, "SIGTERM")
+    run = latest(stores)
+    assert (run.status, run.error) == (RunStatus.INTERRUPTED, "stopped by SIGTERM, nothing was published")
+
+
+def test_the_heartbeat_is_renewed_while_the_run_is_busy(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.runs.ledger_row, "HEARTBEAT_S", 0.01)
+    with keeper(stores):
+        deadline = time.monotonic() + 60
+        while latest(stores).heartbeat_at_ms < BEGAN_MS + 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    ended = latest(stores)
+    assert ended.heartbeat_at_ms > BEGAN_MS + 3
+    time.sleep(0.05)
+    assert latest(stores) == ended, "no heartbeat follows the end"
+
+
+def test_a_heartbeat_that_finds_the_run_taken_over_ends_it_while_it_reads(
+    stores: Stores, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source has more to come, so nothing but the heartbeat can notice."""
+    monkeypatch.setattr(jobs.runs.ledger_row, "HEARTBEAT_S", 0.01)
+    source = tmp_path / "source.bson"
+    os.mkfifo(source)
+    writer = os.open(source, os.O_RDWR)
+    os.write(writer, bson_of(spread(["a"], days=300)))
+    later = wall_clock_ms() + int(HEARTBEAT_LIMIT_S * 1000) + 60_000
+    others = open_stores(store_url, timeout_s=10, clock=lambda: later)
+
+    class TakingOver(Watcher):
+        def reading(self, progress: object) -> None:
+            if len(others.runs.recent(2)) < 2:
+                others.runs.begin(replace(latest(others), started_at_ms=later, heartbeat_at_ms=later))
+
+    with others, pytest.raises(RunTakenOver, match="run 1 was taken over"):
+        Workshop(stores, tmp_path).rebuild(Request((str(source),)), TakingOver())
+    os.close(writer)
+    assert [run.status for run in stores.runs.recent(9)] == [RunStatus.RUNNING, RunStatus.DIED]
+    assert stores.summaries.published() is None
+
+
+def test_a_ledger_that_cannot_be_written_does_not_hide_the_first_error(tmp_path: Path) -> None:
+    path = tmp_path / "summaries.db"
+    with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
+        with pytest.raises(SourceError, match=r"^this came first$"):
+            _fail_over_a_spoilt_store(stores, path)
+        with pytest.raises(StoreUnavailable):
+            latest(stores)
+
+
+def test_a_heartbeat_that_fails_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.runs.ledger_row, "HEARTBEAT_S", 0.01)
+    url = f"sqlite:///{tmp_path / 'summaries.db'}"
+    with open_stores(url, timeout_s=0.02) as stores:
+        with keeper(stores) as kept:
+            with sqlite3.connect(tmp_path / "summaries.db") as other:
+                other.execute("BEGIN IMMEDIATE")  # nobody else can write meanwhile
+                time.sleep(0.2)
+                other.rollback()
+            other.close()
+            before = latest(stores).heartbeat_at_ms
+            deadline = time.monotonic() + 60
+            while latest(stores).heartbeat_at_ms <= before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert latest(stores).heartbeat_at_ms > before
+        assert latest(stores) == kept.run
+
+
+def _fail_over_a_spoilt_store(stores: Stores, path: Path) -> None:
+    with keeper(stores):
+        _spoil(path)
+        raise SourceError("this came first")
+
+
+@pytest.mark.parametrize("status", [RunStatus.PUBLISHED, RunStatus.UNCHANGED])
+def test_the_generation_of_a_run_is_written_when_it_ends(stores: Stores, status: RunStatus) -> None:
+    with keeper(stores) as kept:
+        (kept.published if status is RunStatus.PUBLISHED else kept.unchanged)(7)
+        assert latest(stores).generation is None
+    assert (latest(stores).status, latest(stores).generation) == (status, 7)
+
+
+def test_a_ledger_that_is_lost_after_the_publication_is_a_warning_and_no_failure(tmp_path: Path) -> None:
+    path = tmp_path / "summaries.db"
+    with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
+        with keeper(stores) as kept:
+            kept.update(warnings=("w",))
+            kept.published(7)
+            _spoil(path)
+        first, second = kept.run.warnings
+        assert (kept.run.generation, first) == (7, "w")
+        assert second.startswith("the ledger could not be written after the publication: the store at ")
+
+
+def _spoil(path: Path) -> None:
+    """Take the table of runs away."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE summary_runs")
+    connection.close()
