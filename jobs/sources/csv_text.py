@@ -47,7 +47,6 @@ from jobs.sources.streams import ByteStream
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _WRONG_ROW: Final = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
-_NO_DELIMITER: Final = "\0"
 _HEADER_BYTES: Final = 64 * 1024
 _RETURN: Final = 0x0D
 
@@ -116,6 +115,23 @@ class CsvChunks(WholeDocuments):
         return content.find(b"\n") + 1 or None
 
 
+class _FirstRow(CsvChunks):
+    """The first row of a CSV file, by that of some delimiters by which it is longest: fields may hold newlines."""
+
+    def __init__(self, stream: Stream, delimiters: Sequence[str]) -> None:
+        super().__init__(stream, _HEADER_BYTES, delimiter=delimiters[0])
+        self._delimiters = tuple(map(ord, delimiters))
+
+    def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
+        ends = [self._end_of_first_by(one, data, used, at_end) for one in self._delimiters]
+        return max(ends) or super()._last_border(data, used, at_end)
+
+    @staticmethod
+    def _end_of_first_by(delimiter: int, data: Bytes, used: int, at_end: bool) -> int:
+        end, rows, _ = end_of_rows(data, 0, used, 1, delimiter)
+        return int(end) if rows and (at_end or end < used or data[end - 1] != _RETURN) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What the first row of a CSV file says.
@@ -138,13 +154,13 @@ def read_header(stream: ByteStream, fields: Fields) -> Header:
     :raises SourceDamaged: the first rows are broken.
     """
     named = fields.formats.csv_delimiter
-    # Without a delimiter rows end where lines do: it is looked for in the first line, and nothing read is lost.
-    rows = CsvChunks(stream, _HEADER_BYTES, delimiter=named or _NO_DELIMITER)
+    delimiters = DELIMITERS if named is None else (named,)
+    rows = _FirstRow(stream, delimiters)
     first = rows.next(Buffer(0))
     if first is None:
         raise SourceDamaged(stream.name, 0, "this is no valid CSV (there is no header)")
     content = first.data[: first.end].tobytes()
-    headers = {one: _header(stream.name, content, one) for one in ([named] if named is not None else DELIMITERS)}
+    headers = {one: _header(stream.name, content, one) for one in delimiters}
     paths = fields.paths()
     found = [one for one, (names, _) in headers.items() if all(names.count(path) == 1 for path in paths)]
     delimiter = found[0] if found else max(headers, key=lambda one: len(headers[one][0]))
@@ -162,12 +178,14 @@ def read_header(stream: ByteStream, fields: Fields) -> Header:
 
 
 def _header(name: str, content: bytes, delimiter: str) -> tuple[tuple[str, ...], int]:
-    """The names of the columns by that delimiter, and where the header ends.
+    """The names of the columns by that delimiter, and where the header ends; none where it does not end in `content`.
 
     :raises SourceDamaged: it is broken.
     """
     data = np.frombuffer(content + bytes(PADDING), np.uint8)
-    end, _, _ = end_of_rows(data, 0, len(content), 1, ord(delimiter))
+    end, rows, _ = end_of_rows(data, 0, len(content), 1, ord(delimiter))
+    if not rows:
+        return (), 0
     try:
         schema = pacsv.read_csv(pa.py_buffer(content[:end]), parse_options=_parsing(delimiter)).schema
         return tuple(schema.names), int(end)
