@@ -37,9 +37,9 @@ def test_every_link_and_file_of_a_page_is_there(path: str, example_api: Api) -> 
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/problems/none", "/assets/none.js", "/Notifications", "/docs/"])
-def test_an_unknown_page_is_a_page_in_a_browser_and_a_problem_for_programs(path: str, api: Api) -> None:
-    page = api.ask(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
-    problem = api.ask(path, headers={"Accept": "application/json"})
+def test_an_unknown_page_is_a_page_in_a_browser_and_a_problem_for_programs(path: str, example_api: Api) -> None:
+    page = example_api.ask(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    problem = example_api.ask(path, headers={"Accept": "application/json"})
 
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert '<a href="/notifications">' in page.text
@@ -47,8 +47,8 @@ def test_an_unknown_page_is_a_page_in_a_browser_and_a_problem_for_programs(path:
     assert problem.json["type"] == "/problems/not-found"
 
 
-def test_an_unknown_address_of_the_api_is_a_problem_in_a_browser_too(api: Api) -> None:
-    problem = api.ask("/api/nothing", headers={"Accept": "text/html"})
+def test_an_unknown_address_of_the_api_is_a_problem_in_a_browser_too(example_api: Api) -> None:
+    problem = example_api.ask("/api/nothing", headers={"Accept": "text/html"})
 
     assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
 

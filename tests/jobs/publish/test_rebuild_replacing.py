@@ -164,7 +164,7 @@ def test_the_days_of_a_range_may_be_written_in_persian_digits(workshop: Workshop
     [
         ("1403/13/01", None, "1403/13/01"),
         (None, "1403/W01", "1403/W01"),
-        ("2024-03-20", None, "2024-03-20"),
+        ("2024-03-32", None, "2024-03-32"),
         ("1403/01/02", "1403/01/01", "--from 1403/01/02 is after --to 1403/01/01"),
     ],
 )
