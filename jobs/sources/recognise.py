@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -217,8 +218,13 @@ def _looks_like_bson(head: bytes) -> bool:
 
 def _looks_like_csv(head: bytes, delimiter: str | None = None) -> bool:
     first_line = head.split(b"\n", 1)[0]
-    possible = DELIMITERS if delimiter is None else (*DELIMITERS, delimiter)
-    return b"\0" not in first_line and any(one.encode() in first_line for one in possible)
+    if b"\0" in first_line or b"," in first_line:
+        return b"\0" not in first_line
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(first_line)  # whose last character may be cut off
+    except UnicodeDecodeError:
+        return False
+    return any(one in text for one in (*DELIMITERS, *(delimiter or "")))
 
 
 def _is_one_line(head: bytes) -> bool:

@@ -101,7 +101,7 @@ def test_what_is_compiled_for_the_generic_processor_says_nothing_of_this_one(tmp
     script = (
         "import numpy as np; from jobs.decode.csv_kernel import end_of_rows\n"
         "from numba.core.registry import cpu_target\n"
-        "end_of_rows(np.zeros(80, np.uint8), 0, 8, 1)\n"
+        "end_of_rows(np.zeros(80, np.uint8), 0, 8, 1, 44)\n"
         "import json; print(json.dumps(cpu_target.target_context.codegen().magic_tuple()))"
     )
     run = _run(tmp_path, "-c", script, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_CPU_NAME="generic")
