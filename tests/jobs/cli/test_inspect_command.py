@@ -76,7 +76,7 @@ def test_what_a_run_would_reject_is_told_with_the_option_that_allows_it(jobs: Co
     usual = {"merchantId": "m", "createdAt": AT}
     write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}] * 3 + [usual | {"amount": math.nan}])
     said = jobs("inspect", "some.bson").out
-    assert "3 of 4  1 not finite\n" in said
+    assert "3 of 4  1 NaN\n" in said
     assert "It rejects 1 of these 4 documents" in said
     assert "--max-reject-ratio allows them: 0.25 of all" in said
 
