@@ -193,10 +193,10 @@ def _milliseconds(column: pa.Array) -> Int64s:
     factor, divisor = _MILLISECOND[column.type.unit]
     numbers = column.view(pa.int64())
     stored: Int64s = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy()
-    if factor == divisor:
-        return stored
-    limit = 2**62 // factor
-    return np.clip(stored, -limit, limit) * factor // divisor
+    if factor > 1:
+        limit = 2**62 // factor
+        return np.clip(stored, -limit, limit) * factor
+    return stored if divisor == 1 else stored // divisor
 
 
 def _instants(column: pa.Array, slots: Slots) -> None:

@@ -206,6 +206,22 @@ def test_a_timestamp_of_every_unit_is_what_the_same_date_is_as_bson(unit: str) -
     assert as_column(column, "createdAt") == as_bson(dates, "createdAt")
 
 
+FAR_SECONDS = [7_258_118_400, 9_223_372_036, -8_520_336_000, -9_223_372_036]  # 2200, 2262, 1700, 1677
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("nulls", [0, 1])  # with a null each row is classified on its own
+def test_a_timestamp_of_every_unit_is_itself_over_all_years_that_nanoseconds_reach(unit: str, nulls: int) -> None:
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    stored = [number * per_second for number in FAR_SECONDS] + [None] * nulls
+    columns = {"merchantId": ["a"] * len(stored), "amount": [1] * len(stored)}
+    columns["createdAt"] = pa.array(stored, pa.timestamp(unit))
+    found = read_as_file(written(pa.table(columns)))
+    assert [instant for _, _, instant in found.rows] == [number * 1000 for number in FAR_SECONDS]
+    found = read_as_file(written(pa.table(columns)), window=NAMED)
+    assert found.reasons == [("time", "outside the calendar")] * len(FAR_SECONDS) + [("time", "null")] * nulls
+
+
 def test_decimals_and_object_ids_of_pymongoarrow_are_read_as_the_bson_would_be() -> None:
     found = read_file(DATA / "pymongoarrow.parquet")
     assert [(merchant, amount) for merchant, amount, _ in found.rows] == [(f"65a{1:021}", 1000), (f"65a{1:021}", 2500)]
