@@ -389,7 +389,7 @@ def meaning_of(
 ) -> Meaning:
     """What summaries mean that are counted by these.
 
-    :param currency: the unit of amounts; empty: that of what is `published`, and IRR where that has none.
+    :param currency: the unit of amounts; empty: that of what is `published`, which may not be known; IRR for a new store.
     """
     formats = fields.formats
     text_zone = formats.text_zone or ""
@@ -402,7 +402,7 @@ def meaning_of(
         tuple(sorted(fields.where)),
         rules_digest_here(local_days.zone_name, calendar.name, text_zone),
         rules_source(),
-        currency or (published.meaning.currency if published is not None else None) or DEFAULT_CURRENCY,
+        currency or (DEFAULT_CURRENCY if published is None else published.meaning.currency),
         formats.amount_scale,
         formats.amount_text,
         formats.time_format or "",

@@ -309,6 +309,14 @@ def test_a_refresh_that_finds_nothing_to_change_records_the_rules_of_the_time_zo
     assert "rules" not in "".join(again.run.warnings)
 
 
+def test_a_refresh_without_a_currency_leaves_that_of_an_earlier_store_unknown(filled: Keeping, tmp_path: Path) -> None:
+    Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").forget_currency()
+    outcome = filled.refresh()
+    assert (outcome.run.status, outcome.publication.meaning.currency) == (RunStatus.UNCHANGED, None)
+    named = filled.refresh(currency="USD")
+    assert (named.run.status, named.publication.meaning.currency) == (RunStatus.PUBLISHED, "USD")
+
+
 def test_only_documents_of_the_condition_are_counted(keeping: Keeping) -> None:
     paid = Fields(where=(("status", "paid"),))
     keeping.shop.insert(*FORTY_DAYS, status="paid")
