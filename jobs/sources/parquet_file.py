@@ -286,14 +286,10 @@ class ParquetTable:
             self._file.close()
             self._file = pa.OSFile(str(stored.path))  # Arrow reads it without Python
         try:
-            self.parquet = pq.ParquetFile(
-                # Of a remote object whole columns are asked for at a time.
-                self._file,
-                buffer_size=_COPY_BYTES,
-                pre_buffer=self._is_remote,
-                coerce_int96_timestamp_unit="ms",
-                read_dictionary=None if encoded is None else [encoded],
-            )
+            try:
+                self.parquet = self._parquet([] if encoded is None else [encoded])
+            except KeyError:  # no column of values has this path: `require` says what is there
+                self.parquet = self._parquet([])
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()
             raise SourceDamaged(self.name, 0, f"this is no whole Parquet file ({error})") from None
@@ -303,6 +299,16 @@ class ParquetTable:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _parquet(self, encoded: list[str]) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            # Of a remote object whole columns are asked for at a time.
+            self._file,
+            buffer_size=_COPY_BYTES,
+            pre_buffer=self._is_remote,
+            coerce_int96_timestamp_unit="ms",
+            read_dictionary=encoded,
+        )
 
     @property
     def position(self) -> int:

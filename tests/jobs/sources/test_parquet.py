@@ -328,6 +328,22 @@ def test_a_column_that_is_missing_is_refused_with_a_list() -> None:
         read({"merchantId": ["a"], "amount": [1], "createdAt": EPOCH}, Fields(merchant="merchantId.x"))
 
 
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("merchnt", "has no column merchnt, or more than one: it has shop, amount, createdAt, pays$"),
+        ("shop.name", r"has no column shop\.name"),
+        ("shop", "column shop of .* has type struct"),
+        ("pays", "column pays of .* has type list"),
+    ],
+)
+def test_a_wrong_merchant_column_of_a_table_that_must_be_copied_is_refused_too(path: str, refused: str) -> None:
+    table = pa.table({"shop": [{"id": "a"}], "amount": [1], "createdAt": EPOCH, "pays": [["b"]]})
+    for content in written(table), gzip.compress(written(table), 1):
+        with pytest.raises(SourceError, match=refused):
+            read_as_file(content, Fields(merchant=path))
+
+
 def test_a_column_that_is_there_twice_is_refused() -> None:
     table = pa.table([["a"], [1], [2], EPOCH], names=["merchantId", "amount", "amount", "createdAt"])
     with pytest.raises(SourceError, match="has no column amount"):
@@ -511,6 +527,7 @@ def converted(column: pa.Array, formats: Formats, time: pa.Array | None = None) 
         (pa.array([5, None, 2**62]), ([500], ["null", "too large"])),
         (pa.array([12.5, 0.1, -0.0, 1.005, float("nan")]), ([1250, 10, 0], ["fraction", "NaN"])),
         (pa.array([0.1, 12.345], pa.float32()), ([10], ["fraction"])),
+        (pa.array([0.5, 0.1, 65504.0], pa.float16()), ([50, 6_550_400], ["fraction"])),
         (pa.array([2.0**53, 1e16]), ([2**53 * 100], ["too large"])),
         (pa.array([Decimal("12.500"), Decimal("12.505")], pa.decimal128(20, 3)), ([1250], ["fraction"])),
         (pa.array([Decimal("-92233720368547758.08")], pa.decimal128(30, 2)), ([-(2**63)], [])),
