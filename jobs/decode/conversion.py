@@ -69,7 +69,8 @@ class Conversion(NamedTuple):
     ``places`` is the scale of amounts, ``time_places`` that of epoch times in decimal places of a second or
     millisecond. ``time_form`` says what times are; ``pattern`` holds the steps of `formats.steps_of`. ``borders``
     (ms, local time) and ``offsets`` (ms) are the time zone of text: from ``borders[i]`` on text is ``offsets[i]`` ahead
-    of UTC, or a time that never was (`_GAP`) or was twice (`_FOLD`); both are empty where it is not known.
+    of UTC, or a time that never was (`_GAP`) or was twice (`_FOLD` and what the earlier is ahead); both are empty where
+    it is not known.
     """
 
     time_slot: Int
@@ -125,7 +126,7 @@ def _local_offsets(zone_name: str | None, takes_earlier: bool) -> tuple[list[int
     borders, offsets = [-(2**61)], [changes[0][1] * 1000]
     for (_, before), (at, after) in pairwise(changes):
         first, end = (at + min(before, after)) * 1000, (at + max(before, after)) * 1000
-        doubtful = _GAP if after > before else before * 1000 if takes_earlier else _FOLD
+        doubtful = _GAP if after > before else before * 1000 + (0 if takes_earlier else _FOLD)
         borders += [first, end]
         offsets += [doubtful, after * 1000]
     return borders, offsets
@@ -413,8 +414,10 @@ def _in_zone(local: Int, is_date: Bool, conversion: Conversion) -> tuple[Int, In
         if not is_date:
             return 0, why.NO_SUCH_TIME
         local, offset = conversion.borders[low + 1], conversion.offsets[low + 1]
-    if offset == _FOLD:
-        return 0, why.AMBIGUOUS_TIME
+    if offset > _GAP:
+        if not is_date:
+            return 0, why.AMBIGUOUS_TIME
+        offset -= _FOLD
     return local - offset, 0
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from bson import DatetimeMS, Decimal128, Int64, ObjectId
 
 from core.calendar.digits import ascii_digits
 from core.calendar.zones import zone_named
-from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, Formats
+from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, Formats, steps_of
 from jobs.decode.reasons import (
     AMBIGUOUS_TIME,
     BOOLEAN_VALUE,
@@ -47,6 +47,7 @@ _PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _PERSIAN: Final = str.maketrans("۰۱۲۳۴۵۶۷۸۹٫", "0123456789.")
 _EPOCHS: Final[Mapping[str | None, int]] = {EPOCH_S: 3, EPOCH_MS: 0}
 _DATE_LENGTH: Final = 10
+_HOURS: Final = {ord("H"), ord("I")}
 _LONGEST_EPOCH: Final = 19
 _MOST_PLACES: Final = 30
 OTHER: Final = 0
@@ -137,9 +138,10 @@ def _instant_of_text(text: str, formats: Formats) -> Decimal | datetime | int:
     early, late = (instant.replace(tzinfo=zone_named(formats.text_zone), fold=fold) for fold in (0, 1))
     if early.utcoffset() == late.utcoffset():
         return early
+    is_date = len(text) == _DATE_LENGTH if form == ISO else _HOURS.isdisjoint(steps_of(form))
     if early.astimezone(UTC).astimezone(early.tzinfo).replace(tzinfo=None) == instant:
-        return early if formats.takes_earlier else AMBIGUOUS_TIME
-    return late if instant.time() == time() and len(text) <= _DATE_LENGTH else NO_SUCH_TIME
+        return early if formats.takes_earlier or is_date else AMBIGUOUS_TIME
+    return late if is_date else NO_SUCH_TIME
 
 
 def _merchant(value: Any, _: tuple[int, int], formats: Formats) -> int:

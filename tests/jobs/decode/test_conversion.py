@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, localcontext
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -250,6 +250,26 @@ def test_iso_text_without_offset_is_in_the_zone_of_text(local: datetime, zone: s
 def test_a_local_time_that_never_was_or_was_twice_is_rejected(text: str, expected: str) -> None:
     found = instant_of(text, Formats(time_format="iso", text_zone="Asia/Tehran"))
     assert found == (milliseconds(datetime.fromisoformat(expected)) if expected.endswith("Z") else expected)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "expected"),
+    [
+        ("America/Havana", date(2023, 11, 5), "2023-11-05T04:00:00Z"),  # clocks went from 01:00 to 00:00
+        ("Atlantic/Azores", date(2023, 10, 29), "2023-10-29T00:00:00Z"),
+        ("Asia/Amman", date(2021, 10, 29), "2021-10-28T21:00:00Z"),
+        ("America/St_Johns", date(2010, 11, 7), "2010-11-07T02:30:00Z"),  # from 00:01 to 23:01 of the day before
+    ],
+)
+@pytest.mark.parametrize("takes_earlier", [False, True])
+def test_text_without_a_time_of_day_is_the_first_instant_of_a_day_whose_midnight_was_twice(
+    zone: str, day: date, expected: str, takes_earlier: bool
+) -> None:
+    for form, text in (("iso", f"{day}"), ("%d %B %Y", f"{day:%d %B %Y}")):
+        formats = Formats(time_format=form, text_zone=zone, takes_earlier=takes_earlier)
+        assert instant_of(text, formats) == milliseconds(datetime.fromisoformat(expected))
+    if not takes_earlier:
+        assert instant_of(f"{day}T00:00:00", Formats(time_format="iso", text_zone=zone)) == "time: ambiguous"
 
 
 def test_of_two_instants_the_earlier_is_taken_where_days_are_those_of_the_same_zone() -> None:

@@ -226,12 +226,22 @@ FORMAT_EDGES = [
 
 @pytest.mark.parametrize("role", ["time", "amount"])
 @pytest.mark.parametrize(
-    "formats", [FORMATS, Formats(9, time_format="epoch-ms"), Formats(0, True, "iso", "Asia/Tehran")], ids=str
+    "formats",
+    [
+        FORMATS,
+        Formats(9, time_format="epoch-ms"),
+        Formats(0, True, "iso", "Asia/Tehran"),
+        Formats(0, True, "iso", "America/Havana"),
+        Formats(0, True, "%d %B %Y", "America/Havana"),
+        Formats(0, True, "%d %b %Y %H", "America/Havana"),
+    ],
+    ids=str,
 )
 def test_every_kind_of_value_is_taken_as_a_run_with_these_formats_takes_it(
     role: str, formats: Formats, tmp_path: Path
 ) -> None:
     texts = ["2021-09-21T23:30:00", "2021-03-22T00:30", "2021-03-22", "2024-06-24 10:00:00.5", "2024-06-24T10:00+03:30"]
+    texts += ["2023-11-05", "2023-11-05T00:00", "5 November 2023", "5 Nov 2023 0", "1 April 1990", "1 Apr 1990 0"]
     window = Window(0, 10**14, 0, 10**14)
     usual = {"merchantId": "m", "amount": 1, "createdAt": AT}
     documents = [usual | {getattr(Fields(), role): value} for value in (*FORMAT_EDGES, *texts)]
