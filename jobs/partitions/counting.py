@@ -389,7 +389,8 @@ def meaning_of(
 ) -> Meaning:
     """What summaries mean that are counted by these.
 
-    :param currency: the unit of amounts; empty: that of what is `published`, which may not be known; IRR for a new store.
+    :param currency: the unit of amounts; empty: that of what is `published`, also where that is not known; IRR for a
+        new store.
     """
     formats = fields.formats
     text_zone = formats.text_zone or ""

@@ -189,7 +189,7 @@ def _doubles(column: pa.Array, slots: Slots) -> None:
 
 
 def _milliseconds(column: pa.Array) -> Int64s:
-    """The instants of a timestamp column, any for nulls; those near the ends of 64 bits come out as others there."""
+    """The instants of a timestamp column, any for nulls; seconds that no calendar names may come out as others."""
     factor, divisor = _MILLISECOND[column.type.unit]
     numbers = column.view(pa.int64())
     stored: Int64s = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy()
