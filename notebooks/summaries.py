@@ -22,6 +22,7 @@ with app.setup:
 
     from core.analysis import run_query
     from core.calendar import Mode, calendar_named
+    from core.money import grouped
     from core.settings import read_settings
     from core.stores import open_stores
     from core.stores.mongo.layers import layer_queries_of_mode, layers_of
@@ -81,16 +82,17 @@ def _(language):
 
 @app.cell
 def _(store_url):
-    currency = read_settings().currency
     stores = open_stores(store_url, timeout_s=30, create=False)
     publication = stores.summaries.published()
     mo.stop(publication is None, mo.md("Nothing is published yet: run `python -m jobs rebuild` first."))
     calendar = calendar_named(publication.meaning.calendar)
+    currency = publication.meaning.unit(read_settings().currency)
+    scale = publication.meaning.amount_scale
     mo.md(
         f"Published: **{publication.first_day_key} to {publication.last_day_key}**, "
-        f"{publication.total_count:,} transactions that come to {publication.total_amount:,} {currency}."
+        f"{publication.total_count:,} transactions that come to {grouped(publication.total_amount, scale)} {currency}."
     )
-    return calendar, currency, publication, stores
+    return calendar, currency, publication, scale, stores
 
 
 @app.cell
@@ -165,7 +167,7 @@ def _(publication, read_mongodb, read_sqlite, store_url):
 
 
 @app.cell
-def _(calendar, currency, locale):
+def _(calendar, currency, locale, scale):
     # Axes and tooltips have Persian digits with Persian labels.
     alt.renderers.set_embed_options(format_locale=PERSIAN_NUMBERS if locale == "fa" else "en-US")
 
@@ -186,9 +188,11 @@ def _(calendar, currency, locale):
         return alt.Axis(format="~s", labelExpr=expression_of_label, title=unit)
 
     def labelled(frame: pl.DataFrame, mode: Mode, column: str) -> pl.DataFrame:
-        """`frame` with what people call the periods of `column`, as ``label``; amounts as charts take them."""
+        """`frame` with what people call the periods of `column`, as ``label``; amounts in the unit that charts name."""
         labels = [f"{_begin}{calendar.label(calendar.parse(mode, key), locale)}{_end}" for key in frame[column]]
-        narrow = frame.with_columns(pl.col(name).cast(pl.Float64) for name in frame.columns if "amount" in name)
+        narrow = frame.with_columns(
+            pl.col(name).cast(pl.Float64) / 10**scale for name in frame.columns if "amount" in name
+        )
         return narrow.with_columns(pl.Series("label", labels, pl.String))
 
     def styled(chart: alt.Chart | alt.LayerChart, title: str) -> alt.Chart:

@@ -66,7 +66,7 @@ def choose(operation: Locator, **parameters: str) -> None:
 
 def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs, store: str) -> None:
     tab = tabs(width=390)
-    for path in ("/problems/stale-cursor", "/nothing", "/docs"):
+    for path in ("/docs", "/nothing", "/problems/stale-cursor"):
         tab.page.goto(f"{tab.origin}{path}")
         assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
         expect(tab.at(".pages a")).to_have_text(["Summaries", "Notifications", "API"])

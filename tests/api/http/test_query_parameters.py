@@ -45,7 +45,7 @@ def test_an_unknown_parameter_is_told_with_those_that_are_known(api: Api) -> Non
     errors = wrong(api.series(merchant="shop-1"))
     assert errors == {
         "merchant": "is not known here; known are mode, type, merchant_id, group, from, to, "
-        "fill, include, complete, values, limit, cursor, locale, format, bom"
+        "fill, include, complete, values, limit, cursor, locale, format, unit, bom"
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 _AT_THE_START = """
 import sys, api
 from core.notifications import background_queue
-queueing._PREPARE_AFTER_S = 3600  # however long this process is kept waiting
+background_queue._PREPARE_AFTER_S = 3600  # however long this process is kept waiting
 api.get_app()
 print(not {'celery', 'kombu', 'redis'}.isdisjoint(sys.modules))
 """
