@@ -17,6 +17,7 @@ import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -203,7 +204,11 @@ class Cluster:
         return ClusterSums(self, parts, sorted(one for some in mixed for one in self.wait_for(some, tick)))
 
     def submit(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Let a worker call `function`; the future of what it returns."""
+        """Let a worker call `function`; the future of what it returns.
+
+        :raises ServiceError: the cluster is lost.
+        """
+        self._require_connected()
         # Dask takes what comes before the first number for the kind of the task, and learns how long each kind takes.
         key = f"{kind}-{self._run}-{next(self._keys)}"
         return self._client.submit(function, *arguments, key=key, pure=False)
@@ -226,31 +231,33 @@ class Cluster:
 
         :raises ServiceError: the cluster is lost; or what the function raised.
         """
-        while not future.done():
+        # No time limit for `result`: Dask would cancel the transfer, and later ones that share it would fail.
+        ended = threading.Event()
+        future.add_done_callback(lambda _: ended.set())
+        while not ended.wait(_TICK_S):
             self._require_connected()
             tick()
-            with contextlib.suppress(TimeoutError):
-                return future.result(timeout=_TICK_S)
         return self._result_of(future, None)
 
     def _result_of(self, future: Any, task: Task | None) -> Any:
+        from distributed.client import FutureCancelledError
+        from distributed.comm import CommClosedError
         from distributed.scheduler import KilledWorker
 
         self._require_connected()
-        if future.status != "error":
-            try:
-                return future.result()
-            except Exception:
-                self._require_connected()
-                raise
-        error = future.exception()
-        if isinstance(error, KilledWorker):
+        try:
+            return future.result()
+        except KilledWorker as error:
             what = "the sums" if task is None else _shown(task)
             raise ServiceError(
                 f"the workers that counted {what} died, {error.allowed_failures + 1} in a row",
                 "Nothing was published. Give the workers more memory, or read this source without --cluster.",
-            )
-        raise error
+            ) from None
+        except (CommClosedError, FutureCancelledError):  # also where the client has connected again since
+            raise self._scheduler_is_gone() from None
+        except Exception:
+            self._require_connected()
+            raise
 
     def _require_same(self, expected: dict[str, str]) -> None:
         """Raise unless all workers that answer are of this version."""
@@ -285,19 +292,25 @@ class Cluster:
 
     def _update_status(self, begun: dict[str, tuple[Task, Any, Any]], pace: _Pace) -> None:
         self._require_connected()
-        self._count_threads()  # of workers that came later, too
-        processing = {str(key) for keys in self._client.processing().values() for key in keys}
-        self.status.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        try:
+            self._count_threads()  # of workers that came later, too
+            processing = {str(key) for keys in self._client.processing().values() for key in keys}
+            self.status.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        except OSError:
+            raise self._scheduler_is_gone() from None
         tasks = {counted.key: task for task, counted, _ in begun.values()}
         slow = pace.slowest(processing & tasks.keys())
         self.status.slow = None if slow is None else _shown(tasks[slow])
 
     def _require_connected(self) -> None:
         if self._client.status != "running":
-            raise ServiceError(
-                f"the scheduler at {self._shown} is gone",
-                "Nothing was published. Start the cluster again, then run the same command.",
-            )
+            raise self._scheduler_is_gone()
+
+    def _scheduler_is_gone(self) -> ServiceError:
+        return ServiceError(
+            f"the scheduler at {self._shown} is gone",
+            "Nothing was published. Start the cluster again, then run the same command.",
+        )
 
 
 class ClusterSums:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -12,7 +14,7 @@ import bson
 import polars as pl
 import pytest
 from counted import CountedSources, plan_of
-from dask_cluster import cluster_here
+from dask_cluster import DaskCluster, cluster_here, dask_cluster
 
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
@@ -88,6 +90,55 @@ def test_rejects_are_not_collected_once_the_quarantine_takes_no_more(client: Any
     assert found.counts.rejected
     assert not found.rejects
     assert [result.rejects.size for result in results] == [0] * len(results)
+
+
+def kills_its_worker(_: DaskCluster) -> Callable[[pl.DataFrame], None]:
+    return lambda _: os._exit(1)
+
+
+def kills_the_scheduler(cluster: DaskCluster) -> Callable[[pl.DataFrame], None]:
+    scheduler = cluster.scheduler.pid
+
+    def kill(_: pl.DataFrame) -> None:
+        os.kill(scheduler, 9)
+        time.sleep(60)
+
+    return kill
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (kills_its_worker, "the workers that counted the sums died, 1 in a row"),
+        (kills_the_scheduler, "the scheduler at here is gone"),
+    ],
+)
+def test_what_is_lost_while_the_sums_are_used_is_named(
+    function: Callable[[DaskCluster], Callable[[pl.DataFrame], None]], said: str, tmp_path: Path
+) -> None:
+    from distributed import Client
+
+    with (
+        dask_cluster(tmp_path / "dask", 1, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as dask,
+        Client(dask.address, set_as_default=False, timeout=1) as client,  # type: ignore[no-untyped-call]
+    ):
+        cluster = Cluster(client, "here")
+        sums = ClusterSums(cluster, [cluster.submit("range", pl.DataFrame)], [])
+        with pytest.raises(ServiceError) as caught:
+            sums.map(function(dask))
+        assert caught.value.sentence == said
+
+
+def test_a_transfer_that_waits_for_others_is_not_given_up(client: Any) -> None:
+    others = client._gather_semaphore
+    taken = 0
+    while not others.locked():
+        client.sync(others.acquire)
+        taken += 1
+    for _ in range(taken):
+        threading.Timer(0.5, client.loop.add_callback, [others.release]).start()
+    cluster = Cluster(client, "here")
+    cluster.wait_for(cluster.submit("nap", time.sleep, 0.05), lambda: None)
 
 
 def counted(tmp_path: Path) -> PartitionResult:
