@@ -45,8 +45,8 @@ from jobs.partitions.cluster_work import (
     ordered,
     require_same,
     samples,
-    sees,
     together,
+    unseen,
     without_frames,
 )
 from jobs.partitions.count_partition import CountingState, PartitionResult, Plan
@@ -279,11 +279,11 @@ class Cluster:
         :raises ServiceError: one does not.
         """
         with checkpoint.mark() as (place, name):
-            found: dict[str, Any] = self._client.run(sees, place, name, on_error="return")
-        for address, there in found.items():
-            if there is not True and not isinstance(there, OSError):
+            found: dict[str, Any] = self._client.run(unseen, place, name, on_error="return")
+        for address, reason in found.items():
+            if reason is not None and not isinstance(reason, OSError):
                 raise ServiceError(
-                    f"worker {address} does not see what is in the checkpoint {place.shown}",
+                    f"worker {address} does not see what is in the checkpoint {place.shown}: {reason}",
                     "Name a folder that all hosts share, by its whole path, or a URL such as s3://…",
                 )
 

@@ -253,6 +253,9 @@ def applied(function: Callable[[pl.DataFrame], T], frame: pl.DataFrame) -> T:
     return function(frame)
 
 
-def sees(place: Place, name: str) -> bool:
-    """Whether this worker sees what the client wrote to `place`."""
-    return name in place.names()
+def unseen(place: Place, name: str) -> str | None:
+    """Why this worker does not see what the client wrote to `place`; None: it does."""
+    try:
+        return None if name in place.names() else "it is not there"
+    except OSError as error:  # not raised: `OSError` is what Dask gives for a worker that was lost
+        return error.strerror or str(error)

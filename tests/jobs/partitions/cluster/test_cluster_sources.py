@@ -217,16 +217,27 @@ def test_results_are_kept_by_the_workers_and_taken_by_them_or_by_this_process(ad
 
 
 class Elsewhere(LocalFolder):
-    """A folder that a worker takes for another one of its own host."""
+    """A folder that a worker takes for another path of its own host.
+
+    :param there: what is next to the folder.
+    """
+
+    def __init__(self, path: Path, there: str) -> None:
+        super().__init__(path)
+        self._there = there
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LocalFolder, (self._path.with_name("elsewhere"),)
+        return LocalFolder, (self._path.with_name(self._there),)
 
 
-def test_a_checkpoint_that_the_workers_do_not_share_is_refused(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("there", "reason"), [("elsewhere", "it is not there"), ("shop.bson", "Not a directory")])
+def test_a_checkpoint_that_the_workers_do_not_share_is_refused(
+    there: str, reason: str, address: str, tmp_path: Path
+) -> None:
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
-    kept = Checkpoint(Elsewhere(tmp_path / "checkpoint"), "meaning")
-    with pytest.raises(ServiceError, match=r"worker tcp://.* does not see what is in the checkpoint") as caught:
+    kept = Checkpoint(Elsewhere(tmp_path / "checkpoint", there), "meaning")
+    said = rf"worker tcp://.* does not see what is in the checkpoint .*: {reason}"
+    with pytest.raises(ServiceError, match=said) as caught:
         with_checkpoint(kept, address, tmp_path)
     assert "a folder that all hosts share" in caught.value.hint
     assert list(tmp_path.glob("*/mark-*")) == []
