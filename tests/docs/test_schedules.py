@@ -225,7 +225,8 @@ def test_a_nightly_export_replaces_the_last_days_or_all(installed: Path, shop: s
     everything = everything.replace("s3://backups/shop", "/var/lib/summaries")
     (installed / "bin").mkdir()
     (installed / "bin/mongodump").write_text(
-        f'#!/bin/sh\n[ -z "$LOST" ] || {{ printf cut; exit 1; }}\nexec {sys.executable} {HELPERS}/dump.py "$@"\n'
+        '#!/bin/sh\n[ -z "$LOST" ] || { printf cut; exit 1; }\n[ -z "$HUNG" ] || { printf cut; sleep 60; }\n'
+        f'exec {sys.executable} {HELPERS}/dump.py "$@"\n'
     )
     (installed / "bin/mongodump").chmod(0o755)
     _write_variables(installed, SOURCE_URL=shop, STORE_URL=f"sqlite:///{installed}/s.db")
@@ -250,3 +251,6 @@ def test_a_nightly_export_replaces_the_last_days_or_all(installed: Path, shop: s
     failed = _call(everything, installed, LOST="the connection")
     assert failed.returncode != 0
     assert len(_logged(log)) == 2, "a dump that fails is not rebuilt from"
+    hung = _call(everything.replace(" 8h ", " 1 "), installed, HUNG="the connection")
+    assert hung.returncode == 124
+    assert sorted((installed / "var/lib/summaries").iterdir()) == sorted(exports), "nothing is left of either"
