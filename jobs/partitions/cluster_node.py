@@ -1,11 +1,13 @@
 """``python -m jobs.partitions.cluster_node N``: a Dask cluster of N processes on this host while its input is open.
 
-It prints the address of its scheduler. A process of its own, and its own session: a Ctrl-C in the terminal reaches the
-command alone, which then ends this.
+It prints a line of JSON: the address of its scheduler, and what a client needs to connect to it, without which other
+users of this host cannot. A process of its own, and its own session: a Ctrl-C in the terminal reaches the command
+alone, which then ends this.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 
@@ -14,19 +16,23 @@ def main(workers: int) -> None:
     """Serve until the end of standard input."""
     import dask
     from distributed import LocalCluster
+    from distributed.security import Security
 
     # A worker that hangs is given up, and its partitions are counted by others.
     # Nobody sees what its profiler samples a hundred times a second: there are no pages.
     settings = {"scheduler.worker-ttl": "60s", "admin.tick.limit": "60s", "worker.profile.enabled": False}
     dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
+    security = Security.temporary()  # type: ignore[no-untyped-call]
     with LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
+        security=security,
         dashboard_address=None,
         silence_logs=logging.CRITICAL,
     ) as cluster:
-        print(cluster.scheduler_address, flush=True)
+        tls = security.get_tls_config_for_role("client")
+        print(json.dumps({"address": cluster.scheduler_address, "tls": tls}), flush=True)
         sys.stdin.read()
 
 

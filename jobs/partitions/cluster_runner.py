@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
 import math
 import pickle
@@ -464,8 +465,12 @@ def _require_tls_settings(argument: str) -> None:
 def local_cluster(workers: int) -> Iterator[str]:
     """The address of a cluster of so many processes of this host, which ends with the block.
 
+    Only clients of this process can connect to it: a pipe hands over the key, which is one of Dask's settings then.
+
     :raises ServiceError: it could not be started.
     """
+    import dask
+
     process = subprocess.Popen(
         [sys.executable, "-m", "jobs.partitions.cluster_node", str(workers)],
         stdin=subprocess.PIPE,
@@ -477,10 +482,14 @@ def local_cluster(workers: int) -> Iterator[str]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        address = process.stdout.readline().strip()
-        if not address:
+        line = process.stdout.readline()
+        if not line:
             raise ServiceError(f"local:{workers} could not be started", "Check the memory and the limits of this host.")
-        yield address
+        found = json.loads(line)
+        tls = found["tls"]
+        keys = {"ca-file": tls["ca_file"], "client.cert": tls["cert"], "client.key": tls["key"]}
+        with dask.config.set({f"distributed.comm.tls.{name}": value for name, value in keys.items()}):
+            yield found["address"]
     finally:
         process.stdin.close()
         try:

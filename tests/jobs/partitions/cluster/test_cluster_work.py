@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from dask_cluster import DaskCluster, cluster_here, dask_cluster
 
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
-from jobs.partitions.cluster_runner import Cluster, ClusterSums, cluster_at
+from jobs.partitions.cluster_runner import Cluster, ClusterSums, cluster_at, local_cluster
 from jobs.partitions.cluster_work import Answer, Proof, added_up, bucket_of, merged
 from jobs.partitions.count_partition import CountingState, PartitionResult, count_partition
 from jobs.partitions.daily_sums import all_sums, in_order
@@ -164,6 +166,31 @@ def test_a_part_that_was_counted_again_of_other_documents_is_an_error_of_the_sou
     with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
         merged([Proof("shop.orders", Counts())], Answer(counted(tmp_path)))
     assert "Run the same command again" in caught.value.hint
+
+
+def require_refused(address: str) -> None:
+    """Raise unless what listens at `address` of Dask ends a connection of a client that has no key."""
+    scheme, _, place = address.partition("://")
+    assert scheme == "tls"
+    host, port = place.rsplit(":", 1)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection((host, int(port)), 40) as plain,
+        context.wrap_socket(plain) as encrypted,
+        pytest.raises(ssl.SSLError, match="certificate required"),
+    ):
+        encrypted.recv(1)
+
+
+def test_processes_of_this_host_refuse_other_users() -> None:
+    from distributed import Client
+
+    with local_cluster(1) as address, Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        (worker, about), *_ = client.scheduler_info()["workers"].items()
+        for one in (address, worker, about["nanny"]):
+            require_refused(one)
 
 
 def test_a_certificate_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
