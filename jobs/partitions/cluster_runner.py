@@ -242,7 +242,7 @@ class Cluster:
 
     def _result_of(self, future: Any, task: Task | None) -> Any:
         from distributed.client import FutureCancelledError
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
         from distributed.scheduler import KilledWorker
 
         self._require_connected()
