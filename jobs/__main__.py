@@ -477,7 +477,12 @@ def query(
 
 @app.command()
 def export(
-    out: Annotated[str, typer.Argument(help="File to write, whose ending says the format; - for standard output.")],
+    out: Annotated[
+        str,
+        typer.Argument(
+            help="File to write, whose ending says the format; also s3://… or gs://…; - for standard output."
+        ),
+    ],
     mode: Annotated[ModeOption, typer.Option(help="Length of the periods.")],
     form: Annotated[
         ExportFormatOption | None, typer.Option("--format", help="What to write. [default: that of OUT's ending]")

@@ -1,6 +1,7 @@
 """Exporting the summaries of a mode as one file or as a folder of Parquet files, with a data dictionary.
 
-What is written is of one publication. It appears under its name when it is whole: until then it has another one.
+What is written is of one publication. It appears under its name when it is whole: until then it has another one. For a
+bucket it is written to a temporary folder first, and the dictionary goes last.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +27,7 @@ from core.csv_cells import spreadsheet_safe
 from core.errors import ServiceError, StoreBusy, UsageError
 from core.stores.frames import from_batches
 from core.stores.summaries import Scan, SummaryStore
+from jobs.sources.remote.url import GOOGLE, S3, is_remote, require_readable, scheme_of
 
 STANDARD_OUTPUT: Final = "-"
 _ATTEMPTS: Final = 5
@@ -74,7 +77,7 @@ COLUMNS: Final = (
 class ExportRequest:
     """What is exported, and where to.
 
-    :param out: a file, or a folder when `partitioned`; ``-`` for standard output.
+    :param out: a file, or a folder when `partitioned`, of this host or of a bucket; ``-`` for standard output.
     :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
     :param partitioned: whether to write a folder of Parquet files, ``mode=…/year=…``.
     :param overall: whether the summaries of all merchants together are written too.
@@ -106,7 +109,7 @@ class Exported:
 
     rows: int
     dictionary: Mapping[str, Any]
-    dictionary_path: Path | None
+    dictionary_path: str | None
 
 
 def export(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int], None]) -> Exported:
@@ -121,6 +124,8 @@ def export(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int
     if request.out == STANDARD_OUTPUT:
         rows, dictionary = _written(summaries, request, sys.stdout.buffer, watch)
         return Exported(rows, dictionary, None)
+    if is_remote(request.out):
+        return _uploaded(summaries, request, watch)
     out = Path(os.path.abspath(request.out))  # noqa: PTH100 - without the dots, unlike Path.absolute
     staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
     beside = out.with_name(out.name + _DICTIONARY_ENDING)
@@ -128,7 +133,7 @@ def export(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int
         _require_free(out, request)
         try:
             rows, dictionary = _staged(summaries, request, staged, watch)
-            text = json.dumps(dictionary, ensure_ascii=False, indent=2) + "\n"
+            text = _text_of(dictionary)
             if request.partitioned:
                 beside = out / _DICTIONARY_INSIDE
                 (staged / _DICTIONARY_INSIDE).write_text(text, "utf-8")
@@ -143,7 +148,53 @@ def export(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int
         raise ServiceError(
             f"{out} cannot be written: {error.strerror or error}", "Make room, or write to another place."
         ) from None
-    return Exported(rows, dictionary, beside)
+    return Exported(rows, dictionary, str(beside))
+
+
+def _uploaded(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int], None]) -> Exported:
+    """Export to a bucket, with the credentials of the environment."""
+    try:
+        from fsspec.core import url_to_fs
+
+        files, path = url_to_fs(request.out.rstrip("/"))
+    except ImportError:
+        raise UsageError(
+            f"{request.out} needs packages that are not installed",
+            "Install them: pip install -r requirements-cluster.txt",
+        ) from None
+    beside = f"{path}/{_DICTIONARY_INSIDE}" if request.partitioned else path + _DICTIONARY_ENDING
+    try:
+        taken = set(files.find(path))
+        _require_free_objects(path, taken, request)
+        with tempfile.TemporaryDirectory(prefix="export-") as folder:
+            staged = Path(folder) / "export"
+            rows, dictionary = _staged(summaries, request, staged, watch)
+            written = {f"{path}/{file.relative_to(staged)}": file for file in staged.rglob("*") if file.is_file()}
+            for name, file in (written or {path: staged}).items():
+                files.put_file(str(file), name)
+        for name in taken - written.keys() - {path, beside}:  # of an export that is replaced
+            files.rm_file(name)
+        files.pipe_file(beside, _text_of(dictionary).encode())
+    except ServiceError:
+        raise
+    except Exception as error:  # each library for buckets has errors of its own
+        raise ServiceError(
+            f"{request.out} cannot be written ({type(error).__name__})",
+            "Check the bucket, the credentials in the environment, and the room for temporary files.",
+        ) from None
+    return Exported(rows, dictionary, f"{scheme_of(request.out)}://{beside}")
+
+
+def _require_free_objects(path: str, taken: Set[str], request: ExportRequest) -> None:
+    if any((name == path) == request.partitioned for name in taken):
+        what = "no folder" if request.partitioned else "a folder"
+        raise UsageError(f"{request.out} is {what}", "A folder is written with --partitioned, a file without.")
+    if taken and not request.replace:
+        raise UsageError(f"{request.out} is there already", "Name another place, or replace it with --force.")
+
+
+def _text_of(dictionary: Mapping[str, Any]) -> str:
+    return json.dumps(dictionary, ensure_ascii=False, indent=2) + "\n"
 
 
 def require_possible(request: ExportRequest) -> None:
@@ -151,11 +202,12 @@ def require_possible(request: ExportRequest) -> None:
 
     :raises UsageError: says why.
     """
-    if "://" in request.out:
-        raise UsageError(
-            f"{request.out.partition('://')[0]}:// cannot be written to: export writes files and folders of this host",
-            "Write to a folder and copy that, or write to - and pipe it on: export - --mode daily | aws s3 cp - s3://….",
-        )
+    if is_remote(request.out):
+        if scheme_of(request.out) not in S3 | GOOGLE:
+            raise UsageError(
+                f"{scheme_of(request.out)}:// cannot be written to", "Name a file, a folder, or s3://… or gs://…."
+            )
+        require_readable(request.out)
     if request.partitioned and (request.format != Format.PARQUET or request.out == STANDARD_OUTPUT):
         raise UsageError("--partitioned writes a folder of Parquet files", "Name a folder, and leave out --format.")
     if request.raw and request.format != Format.CSV:

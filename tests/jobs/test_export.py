@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import polars as pl
 import pytest
 from examples import publication, uniform
+from remote_storage import Storage
 
 from core.calendar.periods import Mode
-from core.errors import StoreBusy
+from core.errors import ServiceError, StoreBusy, UsageError
 from core.stores import open_stores
 from jobs.export import ExportRequest, Format, export
+
+pytest_plugins = ["remote_fixtures"]
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
@@ -61,3 +68,36 @@ def test_an_export_that_loses_its_publication_every_time_fails_and_leaves_nothin
             export(stores.summaries, request, publish)
     assert next(generations) == 13, "it tried five times"
     assert [path for path in tmp_path.iterdir() if "x.csv" in path.name] == []
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_an_export_to_a_bucket_replaces_what_is_there_only_when_asked(
+    s3: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitioned: bool
+) -> None:
+    assert s3.server.origin is not None
+    host, port = s3.server.origin
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")  # the server in front of it only reads
+    out = f"{s3.base}/out"
+    stale = f"{s3.base}/out/mode=daily/year=1300/part-0.parquet"
+    dictionary = f"{out}/_dictionary.json" if partitioned else f"{out}.dictionary.json"
+    with open_stores(f"sqlite:///{tmp_path / 's.db'}", timeout_s=10) as stores:
+        rows = uniform(7)
+        stores.summaries.publish(publication(1, rows), rows)
+        request = ExportRequest(out, Format.PARQUET, Mode.DAILY, partitioned=partitioned, overall=True)
+        exported = export(stores.summaries, request, lambda _: None)
+        with pytest.raises(UsageError, match="is there already"):
+            export(stores.summaries, request, lambda _: None)
+        with pytest.raises(UsageError, match="is no folder" if not partitioned else "is a folder"):
+            export(stores.summaries, replace(request, partitioned=not partitioned), lambda _: None)
+        if partitioned:
+            s3.put(stale.removeprefix(s3.base), b"of an earlier export")
+        again = export(stores.summaries, replace(request, replace=True), lambda _: None)
+        with pytest.raises(ServiceError, match="cannot be written"):
+            export(stores.summaries, replace(request, out="s3://no-such-bucket/out"), lambda _: None)
+    assert (exported.dictionary_path, again.rows) == (dictionary, exported.rows)
+    files, path = fsspec.url_to_fs(out)
+    files.invalidate_cache()
+    data = [name for name in files.find(path) if name.endswith(".parquet") or not partitioned]
+    assert sum(pl.read_parquet(io.BytesIO(files.cat_file(name))).height for name in data) == exported.rows
+    assert json.loads(files.cat_file(dictionary)) == again.dictionary
+    assert stale.removeprefix("s3://") not in data

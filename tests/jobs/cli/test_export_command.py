@@ -167,7 +167,8 @@ def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("s3://bucket/x.parquet",), 2, "s3:// cannot be written to"),
+        (("https://host/x.parquet",), 2, "https:// cannot be written to"),
+        (("s3://key:secret@bucket/x.parquet",), 2, "holds a user or a key"),
         (("gone/x.parquet",), 1, "there is no folder"),
         (("x",), 2, "does not say what to write"),
         (("x.csv", "--partitioned", "--format", "csv"), 2, "--partitioned writes a folder of Parquet files"),
