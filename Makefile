@@ -8,8 +8,8 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-# Many tests wait for processes: one more of them at a time keeps the processors busy.
-PARALLEL := -n $(shell expr $(WORKERS) + 1) --dist worksteal
+# Many tests wait for processes: two more of them at a time keep the processors busy.
+PARALLEL := -n $(shell expr $(WORKERS) + 2) --dist worksteal
 # A test that fails, say because the machine was busy, is run once more, and listed as RERUN.
 ONCE_MORE := --reruns 1 -raR
 PROGRAM := api core jobs notifier stack
@@ -65,8 +65,9 @@ run: $(VENV)/stack.stamp ## Run API, worker, beat and Redis until Ctrl-C, over a
 
 .PHONY: test
 test: style ## Run every check and every test; with THOROUGH=1 more examples of each property, and more kills
-	@echo "Types, the tests that are measured and the other tests: side by side, and each shown when it has ended."
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target types cover others
+	@# Checking types takes one processor half a minute, in which tests that wait leave it alone.
+	@$(MAKE) --no-print-directory --jobs=2 types cover
+	@$(MAKE) --no-print-directory others
 
 .PHONY: lint
 lint: style types ## Check format, style, types and the direction of imports
