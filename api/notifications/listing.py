@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Annotated, Final
 
-from falcon import to_query_str
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.pagination import Place, cursor_of, place_in
-from api.http.query_parameters import Findings, WholeNumber, checked, fields_of
-from api.notifications.tenants import OfTenant, tenant_to_list
+from api.http.pagination import Place
+from api.http.query_parameters import WholeNumber
+from api.notifications.pages import PageParameters, next_page
+from api.notifications.tenants import tenant_to_list
 from api.notifications.views import listed_view
 from api.openapi.bodies import Notifications
 from api.store_access import StoreAccess
@@ -21,7 +22,7 @@ from core.stores.notifications import Listed
 PATH: Final = "/api/notifications"
 
 
-class NotificationsParameters(OfTenant):
+class NotificationsParameters(PageParameters):
     """The parameters of ``GET /api/notifications``."""
 
     user_id: str | None = Field(default=None, min_length=1, description="Only notifications to this user.")
@@ -33,20 +34,9 @@ class NotificationsParameters(OfTenant):
         default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
     )
 
-
-def read_parameters(query_string: str) -> tuple[NotificationsParameters, Place | None]:
-    """The checked query, and after which notification the page begins.
-
-    :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
-    """
-    findings = Findings()
-    parameters = checked(NotificationsParameters, fields_of(query_string, findings), findings)
-    after = None
-    if parameters is not None and parameters.cursor is not None:
-        after = place_in(parameters.cursor, _query(parameters), findings)
-    findings.raise_if_any()
-    assert parameters is not None  # because what is not checked has findings
-    return parameters, after
+    def query(self) -> Hashable:
+        """See `PageParameters.query`."""
+        return self.tenant, self.user_id, self.status and self.status.value, self.limit
 
 
 def page(
@@ -72,14 +62,9 @@ def page(
         )
 
     found = access.call(visible)
-    cursor = None
+    cursor = following = None
     if len(found) > limit:
         last = found[limit - 1].notification
-        cursor = cursor_of((last.created_at_ms, last.id), _query(parameters))
+        cursor, following = next_page(PATH, parameters, (last.created_at_ms, last.id))
     document = Notifications(notifications=[listed_view(listed) for listed in found[:limit]], next_cursor=cursor)
-    given = parameters.model_dump(mode="json", exclude_none=True)
-    return document, cursor and PATH + to_query_str(given | {"cursor": cursor})
-
-
-def _query(parameters: NotificationsParameters) -> tuple[str | None, str | None, str | None, int]:
-    return parameters.tenant, parameters.user_id, parameters.status and parameters.status.value, parameters.limit
+    return document, following

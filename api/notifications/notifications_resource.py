@@ -16,7 +16,8 @@ from api.http.request_body import Nothing, bad_parameters, checked_payload, read
 from api.notifications.actions import Logs
 from api.notifications.field_types import Rules, instant_ms
 from api.notifications.idempotency import conflict, known_id
-from api.notifications.listing import PATH, page, read_parameters
+from api.notifications.listing import PATH, NotificationsParameters, page
+from api.notifications.pages import read_page
 from api.notifications.payloads import NewNotification, Retry, RetryAll
 from api.notifications.tenants import OfTenant, read_tenant, tenant_to_write
 from api.notifications.views import notification_view
@@ -55,7 +56,7 @@ class NotificationsResource:
         """A page of notifications, the newest first."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
-        document, following = page(self._access, caller, *read_parameters(req.query_string))
+        document, following = page(self._access, caller, *read_page(NotificationsParameters, req.query_string))
         if following is not None:
             resp.append_link(following, "next")
         send_document(resp, document)

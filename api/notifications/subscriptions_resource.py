@@ -13,8 +13,9 @@ from api.http.query_parameters import refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
 from api.notifications.field_types import Rules
 from api.notifications.idempotency import conflict, known_id
+from api.notifications.pages import read_page
 from api.notifications.payloads import NewSubscription
-from api.notifications.subscription_listing import PATH, page, read_parameters
+from api.notifications.subscription_listing import PATH, SubscriptionsParameters, page
 from api.notifications.tenants import read_tenant, tenant_to_write
 from api.notifications.views import created_subscription_view, subscription_view
 from api.problems import Problem, ProblemKind
@@ -46,7 +47,7 @@ class SubscriptionsResource:
         """A page of subscriptions that have not ended, to summaries that the caller may read, the oldest first."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
-        document, following = page(self._access, caller, *read_parameters(req.query_string))
+        document, following = page(self._access, caller, *read_page(SubscriptionsParameters, req.query_string))
         if following is not None:
             resp.append_link(following, "next")
         send_document(resp, document)
