@@ -122,10 +122,14 @@ def period_in(
         return None
 
 
-def require_order(first: Period | None, last: Period | None, findings: Findings) -> None:
-    """Note when ``to`` is before ``from``."""
+def range_in(
+    fields: Mapping[str, Any], calendar: Calendar, mode: Mode | None, findings: Findings
+) -> tuple[Period | None, Period | None]:
+    """The periods that ``from`` and ``to`` name, see `period_in`; also finds where the last is before the first."""
+    first, last = (period_in(name, fields, calendar, mode, findings) for name in ("from", "to"))
     if first is not None and last is not None and first.first_day > last.first_day:
         findings.add("to", f"{last.key} is before {first.key}, which is from")
+    return first, last
 
 
 def checked(model: type[ParametersT], fields: Mapping[str, Any], findings: Findings) -> ParametersT | None:

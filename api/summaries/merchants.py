@@ -24,8 +24,7 @@ from api.http.query_parameters import (
     checked,
     fields_of,
     mode_in,
-    period_in,
-    require_order,
+    range_in,
 )
 from api.openapi.bodies import Merchant, Merchants
 from api.summaries.cache import Published
@@ -139,9 +138,7 @@ def read_query(
     fields = fields_of(query_string, findings)
     parameters = checked(MerchantsParameters, fields, findings)
     mode = mode_in(fields, Mode.MONTHLY)
-    first = period_in("from", fields, calendar, mode, findings)
-    last = period_in("to", fields, calendar, mode, findings)
-    require_order(first, last, findings)
+    first, last = range_in(fields, calendar, mode, findings)
     if parameters is None:
         findings.raise_if_any()
         raise AssertionError("what is not checked has findings")

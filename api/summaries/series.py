@@ -25,8 +25,7 @@ from api.http.query_parameters import (
     checked,
     fields_of,
     mode_in,
-    period_in,
-    require_order,
+    range_in,
 )
 from api.openapi import bodies
 from api.problems import Problem, ProblemKind
@@ -212,9 +211,7 @@ def read_query(
     fields = fields_of(query_string, findings, lists=("merchant_id",))
     parameters = checked(SummaryParameters, fields, findings)
     mode = mode_in(fields)
-    first = period_in("from", fields, calendar, mode, findings)
-    last = period_in("to", fields, calendar, mode, findings)
-    require_order(first, last, findings)
+    first, last = range_in(fields, calendar, mode, findings)
     if parameters is None:
         findings.raise_if_any()
         raise AssertionError("what is not checked has findings")
