@@ -5,14 +5,19 @@ from __future__ import annotations
 import glob
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Self
+from pathlib import Path
+from typing import Self, TypeVar
 
 import typer
 
+from core.calendar import Calendar, calendar_named
+from core.calendar.days import LocalDays
 from core.command_line import note
 from core.errors import SourceError, UsageError
 from core.settings import Settings
+from core.stores import Stores, wall_clock_ms
 from core.stores.runs import Counts
 from jobs.cli.live_options import live_options, sources_or_setting
 from jobs.cli.progress import Bar, Silent
@@ -24,6 +29,16 @@ from jobs.runs.quarantine import where_rejects_are
 from jobs.runs.signals import ignore_signals
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
+
+JobT = TypeVar("JobT")
+
+
+def job_of(
+    kind: Callable[[Stores, Calendar, LocalDays, Path, Callable[[], int]], JobT], stores: Stores, settings: Settings
+) -> JobT:
+    """The job of a verb, with what all of them are given."""
+    calendar, local_days = calendar_named(settings.calendar), LocalDays(settings.time_zone)
+    return kind(stores, calendar, local_days, settings.quarantine_dir, wall_clock_ms)
 
 
 @dataclass(frozen=True, slots=True)

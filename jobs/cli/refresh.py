@@ -8,14 +8,11 @@ from dataclasses import dataclass
 
 import typer
 
-from core.calendar import calendar_named
-from core.calendar.days import LocalDays
 from core.command_line import command_settings, edge, print_json, store_named
 from core.errors import UsageError
-from core.stores import wall_clock_ms
 from jobs.cli.advice import advised
 from jobs.cli.context import amount_words, publication_as_json, run_as_json
-from jobs.cli.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
+from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.decode.plan import Fields, plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.runs.signals import signals_as_errors
@@ -67,13 +64,7 @@ def run(options: Options) -> None:
                 currency=settings.currency,
                 command=_command(reading, fields, options, look_back),
             )
-            job = Refresh(
-                stores,
-                calendar_named(settings.calendar),
-                LocalDays(settings.time_zone),
-                settings.quarantine_dir,
-                wall_clock_ms,
-            )
+            job = job_of(Refresh, stores, settings)
             with watcher(options.as_json) as watching, advised(reading, settings):
                 outcome = job.run(request, watching)
         if options.as_json:

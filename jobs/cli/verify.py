@@ -10,15 +10,12 @@ from typing import Any, Final
 import polars as pl
 import typer
 
-from core.calendar import calendar_named
-from core.calendar.days import LocalDays
 from core.command_line import command_settings, edge, print_json, printable, store_named
 from core.settings import Settings
-from core.stores import wall_clock_ms
 from jobs.cli.advice import advised
 from jobs.cli.context import publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
-from jobs.cli.reading_options import ReadingOptions, loss_limits, print_counts, tell_of_compiling, watcher
+from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_counts, tell_of_compiling, watcher
 from jobs.cli.tables import aligned
 from jobs.decode.plan import Fields
 from jobs.runs.signals import signals_as_errors
@@ -74,13 +71,7 @@ def run(options: Options) -> None:
                 cluster=options.cluster,
                 command=_command(reading, fields, options),
             )
-            job = Verify(
-                stores,
-                calendar_named(settings.calendar),
-                LocalDays(settings.time_zone),
-                settings.quarantine_dir,
-                wall_clock_ms,
-            )
+            job = job_of(Verify, stores, settings)
             with watcher(options.as_json) as watching, advised(reading, settings):
                 outcome = job.run(request, watching)
         verdict.exit_code = DRIFT if len(outcome.drift) and outcome.repaired_by is None else 0
