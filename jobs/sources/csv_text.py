@@ -108,11 +108,16 @@ class CsvChunks(WholeDocuments):
         return int(end)
 
     def _end_of_first(self, data: Bytes, begin: int, used: int) -> int:
-        end, rows, _ = end_of_rows(data, begin, used, 1, self._delimiter)
-        return int(end) if rows and (end < used or data[end - 1] != _RETURN) else 0
+        return _end_of_first(data, begin, used, self._delimiter, at_end=False)
 
     def _first_border(self, content: bytes, at_end: bool) -> int | None:
         return content.find(b"\n") + 1 or None
+
+
+def _end_of_first(data: Bytes, begin: int, used: int, delimiter: int, at_end: bool) -> int:
+    """Where the first row ends, or 0 where that is not known yet: a carriage return may be half of a line's end."""
+    end, rows, _ = end_of_rows(data, begin, used, 1, delimiter)
+    return int(end) if rows and (at_end or end < used or data[end - 1] != _RETURN) else 0
 
 
 class _FirstRow(CsvChunks):
@@ -123,13 +128,8 @@ class _FirstRow(CsvChunks):
         self._delimiters = tuple(map(ord, delimiters))
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
-        ends = [self._end_of_first_by(one, data, used, at_end) for one in self._delimiters]
+        ends = [_end_of_first(data, 0, used, one, at_end) for one in self._delimiters]
         return max(ends) or super()._last_border(data, used, at_end)
-
-    @staticmethod
-    def _end_of_first_by(delimiter: int, data: Bytes, used: int, at_end: bool) -> int:
-        end, rows, _ = end_of_rows(data, 0, used, 1, delimiter)
-        return int(end) if rows and (at_end or end < used or data[end - 1] != _RETURN) else 0
 
 
 @dataclass(frozen=True, slots=True)
