@@ -153,15 +153,9 @@ def export(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int
 
 def _uploaded(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int], None]) -> Exported:
     """Export to a bucket, with the credentials of the environment."""
-    try:
-        from fsspec.core import url_to_fs
+    from jobs.sources.remote.storage import file_system_at
 
-        files, path = url_to_fs(request.out.rstrip("/"))
-    except ImportError:
-        raise UsageError(
-            f"{request.out} needs packages that are not installed",
-            "Install them: pip install -r requirements-cluster.txt",
-        ) from None
+    files, path = file_system_at(request.out.rstrip("/"), request.out)
     beside = f"{path}/{_DICTIONARY_INSIDE}" if request.partitioned else path + _DICTIONARY_ENDING
     try:
         taken = set(files.find(path))

@@ -128,15 +128,10 @@ class RemoteFolder:
     """A folder at a URL such as ``s3://bucket/folder``, through fsspec, with the credentials of the environment."""
 
     def __init__(self, url: str, shown: str) -> None:
-        try:
-            from fsspec.core import url_to_fs
-        except ImportError:
-            raise UsageError(
-                f"--checkpoint {shown} needs packages that are not installed",
-                "Install them with: pip install -r requirements-cluster.txt",
-            ) from None
+        from jobs.sources.remote.storage import file_system_at
+
         self.shown = shown
-        self._files, self._path = url_to_fs(url)
+        self._files, self._path = file_system_at(url, f"--checkpoint {shown}")
 
     def names(self) -> list[str]:
         """See `Place.names`."""

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from core.errors import SourceChanged, SourceError
+from core.errors import SourceChanged, SourceError, UsageError
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, require_readable, scheme_of
 
@@ -140,6 +140,25 @@ def new_storage(url: str, options: RemoteOptions) -> Storage:
         ) from None
     storage: Storage = kind(options)
     return storage
+
+
+def file_system_at(url: str, asked: str) -> tuple[Any, str]:
+    """What writes to `url`, through fsspec and with the credentials of the environment, and the path there.
+
+    :param asked: what messages say needs it.
+    :raises UsageError: the packages for it are not installed.
+    :raises ValueError: nothing writes to such a URL.
+    """
+    try:
+        from fsspec.core import url_to_fs
+
+        files, path = url_to_fs(url)
+    except ImportError:
+        raise UsageError(
+            f"{asked} needs packages that are not installed",
+            "Install them with: pip install -r requirements-cluster.txt",
+        ) from None
+    return files, str(path)
 
 
 def is_transient(error: BaseException) -> bool:
