@@ -108,9 +108,9 @@ others: $(VENV)/dev.stamp $(KERNELS) ## Run the other tests: measuring them cost
 .PHONY: test-clock
 test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that depend on the wall clock with another; each day has its own
 	@# The times of files are not moved, with which the health of containers is compared. Pages and documents read the clock
-	@# in programs that other tests run.
+	@# in programs that other tests run, and the image is not built here.
 	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) -m clock \
-	    $(addprefix --ignore=tests/,deploy docs api/dashboard)
+	    $(addprefix --ignore=tests/,deploy docs image api/dashboard)
 
 .PHONY: image
 image: | $(BIN)/python ## Build the image transaction-summary:local, with Docker or else with buildah; BASE=debian asks no registry
