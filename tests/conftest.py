@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 import zoneinfo
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,7 @@ from pymongo.errors import PyMongoError
 from bench.mongo_urls import with_database
 
 _SOURCES = Path(__file__).parent / "ferretdb"
+_JOBS = Path(__file__).parent / "jobs"
 _BINARY = Path(__file__).parents[1] / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S = 600
 _READS_THE_CLOCK = re.compile(r"\b(now\((UTC)?\)|today\(\)|time\.time\(|wall_clock_ms|Notifier\()")
@@ -80,11 +81,31 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test of a file that reads the clock; see ``make test-clock``."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test of a file that reads the clock (``make test-clock``), and leave out what others show."""
     for item in items:
         if _reads_the_clock(item.path):
             item.add_marker(pytest.mark.clock)
+    if not THOROUGH and (left_out := _repeated_on_mongodb(items)):
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
+
+
+def _repeated_on_mongodb(items: Iterable[pytest.Item]) -> set[pytest.Item]:
+    """Tests of the jobs on MongoDB, but one of each file: jobs see of a store what tests/core/stores holds on both."""
+    files: set[Path] = set()
+    repeated = set()
+    for item in items:
+        if _JOBS in item.path.parents and isinstance(item, pytest.Function) and _is_on_mongodb(item):
+            if item.path in files:
+                repeated.add(item)
+            files.add(item.path)
+    return repeated
+
+
+def _is_on_mongodb(item: pytest.Function) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("store_url") == "mongo"
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from asking import add_key, revoke
+from effort import THOROUGH
 from examples import MEANING
 from sales import publish
 from serving_server import ROOT, environment, eventually, serving, sqlite_url
@@ -38,7 +39,10 @@ def api(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("command", [("-m", "api"), ("-m", "api", "serve", "--port", "0", "--host", "127.0.0.1")])
+COMMANDS = [("-m", "api", "serve", "--port", "0", "--host", "127.0.0.1"), *([("-m", "api")] if THOROUGH else [])]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_person_is_told_where_to_look_and_ctrl_c_stops_quietly(tmp_path: Path, command: Sequence[str]) -> None:
     publish(sqlite_url(tmp_path))
     with serving(tmp_path, command=command) as server:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 from asking import add_key
+from effort import THOROUGH
 from sales import publish
 from serving_server import ROOT, Client, Server, environment, eventually, request, serving, sqlite_url
 
@@ -102,7 +103,7 @@ def test_a_store_that_does_not_answer_is_told_without_its_password_and_a_stop_le
         assert "secret" not in server.out + server.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *([signal.SIGINT] if THOROUGH else [])])
 def test_a_stop_answers_who_has_just_come_and_waits_neither_for_the_idle_nor_for_the_slow_and_leaves_no_file(
     tmp_path: Path, number: signal.Signals
 ) -> None:

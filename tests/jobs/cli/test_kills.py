@@ -100,7 +100,7 @@ def test_killed_at_random_moments(jobs: CommandLine, stores: Stores, store_url: 
     assert jobs("rebuild", "one.bson", "--truncate").code == 0
     run_s = time.monotonic() - began
     in_force = "one"
-    for _ in range(20 if THOROUGH else of_store(store_url, 8, 3)):
+    for _ in range(20 if THOROUGH else of_store(store_url, 4, 2)):
         wanted = "two" if in_force == "one" else "one"
         running = jobs.start("rebuild", f"{wanted}.bson", "--truncate")
         time.sleep(_RANDOM.uniform(0.2, 1.0) * run_s)

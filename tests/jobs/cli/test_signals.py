@@ -129,14 +129,13 @@ def test_a_signal_inside_a_statement_leaves_the_old_state_or_the_new_one(jobs: C
 def test_a_signal_after_any_statement_to_the_store(jobs: CommandLine, stores: Stores, store_url: str) -> None:
     """Also after the one that publishes, from which on the run waits for what became of it.
 
-    Each while publishing and each third before; half of them in MongoDB and a third in SQLite, unless the run is a
-    thorough one.
+    Each while publishing and each third before; a fourth of them, unless the run is a thorough one.
     """
     transactions = {"one": spread(["one"], days=3), "two": spread(["two"], days=3)}
     for name in transactions:
         write_bson(jobs.folder / f"{name}.bson", transactions[name])
     assert jobs("rebuild", "one.bson", "--truncate", "--allow-shrink").code == 0
-    few = 1 if THOROUGH else 3 if store_url.startswith("sqlite") else 2
+    few = 1 if THOROUGH else 4
     in_force, late_signals, calls, step = "one", 0, 0, 3 * few
     while True:
         calls += step

@@ -42,7 +42,7 @@ from jobs.sources.stored import Once, stored_at
 
 SHOP = Path(__file__).parents[2] / "data" / "shop"
 PLAN = plan_of(chunk_bytes=300)
-STEP = 1 if COMPILED and THOROUGH else 101 if COMPILED else 1009
+STEP = 1 if COMPILED and THOROUGH else 409 if COMPILED else 1009
 
 
 def listed(path: Path, fields: Fields | None = None) -> tuple[Source, FilePartition]:

@@ -20,8 +20,8 @@ from core.notifications.broker import queue_delivery
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
 
-_NOTIFICATIONS = 1000 if THOROUGH else 150
-_KILLED_WITHIN = 300 if THOROUGH else 40
+_NOTIFICATIONS = 1000
+_KILLED_WITHIN = 300 if THOROUGH else 30
 _TIMES_QUEUED = 2
 _TOGETHER = 5  # processes, and so not those of one worker alone
 _MEETING_S = 45
@@ -65,6 +65,7 @@ def _queue(running: Plant, texts: dict[str, str]) -> None:
         queue_delivery(running.app, one)
 
 
+@pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 sends a thousand")
 def test_each_notification_is_sent_once_however_often_it_is_queued(running: Plant, there: Gateways) -> None:
     texts = _add(running, _NOTIFICATIONS)
     _run_two_workers(running, there, lease_s=240)
