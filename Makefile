@@ -23,11 +23,11 @@ COVERED_TESTS := tests/core tests/jobs
 # many at once, go through whole jobs in many a case, or cut a source at every place; and those of kernels, which are measured
 # where the kernels run as Python.
 UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests/jobs/*/test_*signals.py) \
-    $(addprefix tests/jobs/refreshing/test_,refresh_broken.py retention.py scheduled_refresh.py refresh_gaps.py \
+    $(addprefix tests/jobs/refreshing/test_,refresh_broken.py retention.py refresh_gaps.py \
         refresh_rejects.py days_complete.py written_meanwhile.py refresh_command.py) \
     $(addprefix tests/jobs/cli/test_,stored_versions.py two_rebuilds.py zone_rules.py amount_options.py bad_input.py) \
     $(addprefix tests/jobs/sources/test_,shop_forms.py cut_off.py archives.py) tests/jobs/partitions/test_partitions.py \
-    tests/jobs/inspection tests/jobs/runs/test_quarantine_limit.py tests/jobs/test_rebuild_at_once.py \
+    tests/jobs/runs/test_quarantine_limit.py tests/jobs/test_rebuild_at_once.py \
     $(wildcard tests/core/stores/test_*_at_once.py) $(addprefix tests/core/test_calendar_,jalali.py periods.py zones.py)
 OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/image tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 # The least coverage of branches and lines, in percent, that `make test` accepts under CI=true. Elsewhere tests are skipped

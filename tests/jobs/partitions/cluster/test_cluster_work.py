@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from counted import CountedSources, plan_of
 from dask_cluster import DaskCluster, cluster_here, dask_cluster
+from effort import THOROUGH
 
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
@@ -108,6 +109,7 @@ def kills_the_scheduler(cluster: DaskCluster) -> Callable[[pl.DataFrame], None]:
     return kill
 
 
+@pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts clusters to end their processes")
 @pytest.mark.parametrize(
     ("function", "said"),
     [
@@ -184,6 +186,7 @@ def require_refused(address: str) -> None:
         encrypted.recv(1)
 
 
+@pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts a cluster to be refused by it")
 def test_processes_of_this_host_refuse_other_users() -> None:
     from distributed import Client
 
