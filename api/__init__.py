@@ -27,7 +27,7 @@ def get_app() -> App:
     opening = partial(open_stores, settings.store_url, timeout_s=settings.api_store_timeout_s, create=False)
     queue = BackgroundQueue(*_queueing(settings))
     queue.start()
-    return create_app(settings, opening, queue=queue.offer, watch=True)
+    return create_app(settings, opening, queue=queue.offer, poll=True)
 
 
 def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], int], Callable[[], Celery]]:
@@ -47,10 +47,10 @@ def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], i
 
         queue_delivery(celery(), notification_id)
 
-    def room() -> int:
+    def capacity() -> int:
         from core.notifications.background_queue import QUEUE_LIMIT
         from core.notifications.broker import queue_length
 
         return QUEUE_LIMIT - queue_length(celery())
 
-    return queue, room, celery
+    return queue, capacity, celery

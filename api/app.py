@@ -65,7 +65,7 @@ def create_app(
     clock: Clock = wall_clock_ms,
     monotonic: Callable[[], float] = time.monotonic,
     spawn: Callable[[Work], Coroutine[Any, Any, None]] = in_background,
-    watch: bool = False,
+    poll: bool = False,
 ) -> App:
     """The API over the stores that `open_stores` opens, which is called when the first request needs them.
 
@@ -77,7 +77,7 @@ def create_app(
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
     :param spawn: runs work beside the requests.
-    :param watch: whether the store is asked what is published also while there are no requests.
+    :param poll: whether the store is asked what is published also while there are no requests.
     :raises SettingsError: ``API_RATE_LIMIT_STORAGE`` is no storage.
     """
     metrics = metrics or Metrics()
@@ -104,7 +104,7 @@ def create_app(
         request_log,
         BodyLimit(max_body_bytes),
         Guard(keys, sessions, rate_limit, open_loopback=settings.api_access == "open-loopback"),
-        _Lifespan(current, rate_limit, watch=watch and settings.api_freshness_s > 0),
+        _Lifespan(current, rate_limit, poll=poll and settings.api_freshness_s > 0),
     ]
     if origins := settings.allowed_origins:
         middleware.insert(1, CrossOrigin(origins))
@@ -133,7 +133,7 @@ def create_app(
     )
     app.add_route("/api/session", blocking(SessionResource(sessions, addresses)))
     app.router_options.converters[CONVERTER] = UserIdAndContacts
-    for path, resource in _notifying(access, settings, queue, clock).items():
+    for path, resource in _notification_resources(access, settings, queue, clock).items():
         app.add_route(path, blocking(resource))
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(current, _degradation(condition, lookups, freshness_s, monotonic)))
@@ -150,7 +150,7 @@ def create_app(
     return app
 
 
-def _notifying(
+def _notification_resources(
     access: StoreAccess, settings: Settings, queue: Callable[[str], None], clock: Clock
 ) -> dict[str, object]:
     logs = Logs(access, clock)
@@ -174,7 +174,7 @@ def _degradation(
 
     While the store takes its time, that is what was last known: checks of health do not wait long.
     """
-    asking = SingleFlight[bool]()
+    pending = SingleFlight[bool]()
     known = False
 
     @ttl_cache(1, freshness_s, monotonic)
@@ -183,7 +183,7 @@ def _degradation(
 
     async def is_degraded() -> bool:
         nonlocal known
-        reading = asking.begin(None, lambda: pool.run(read))
+        reading = pending.begin(None, lambda: pool.run(read))
         await asyncio.wait([reading], timeout=_CONDITION_WAIT_S)
         if reading.done():
             known = reading.result()
@@ -195,17 +195,17 @@ def _degradation(
 class _Lifespan:
     """Middleware for the start and the end of the process."""
 
-    def __init__(self, current: CurrentPublication, rate_limit: RateLimit, *, watch: bool) -> None:
+    def __init__(self, current: CurrentPublication, rate_limit: RateLimit, *, poll: bool) -> None:
         self._current = current
         self._rate_limit = rate_limit
-        self._watch = watch
-        self._watching: asyncio.Task[None] | None = None
+        self._polls = poll
+        self._polling: asyncio.Task[None] | None = None
 
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
-        if self._watch:
-            self._watching = asyncio.create_task(self._current.watch())
+        if self._polls:
+            self._polling = asyncio.create_task(self._current.poll())
 
     async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
+        if self._polling is not None:
+            self._polling.cancel()
         await self._rate_limit.close()

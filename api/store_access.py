@@ -46,7 +46,7 @@ class StoreAccess:
             raise  # what keeps one from writing says nothing about those who read
         except StoreUnavailable as error:
             if self._stores is stores:  # else they were closed under this caller, and their successor may be well
-                self._note(error)
+                self._record(error)
                 self._drop(stores)
             raise
 
@@ -76,12 +76,12 @@ class StoreAccess:
             self._failure = None
             return stores
         except StoreError as error:
-            self._note(error)
+            self._record(error)
             raise
         finally:
             self._opening.release()
 
-    def _note(self, error: StoreError) -> None:
+    def _record(self, error: StoreError) -> None:
         self._failure = error
         self._retry_at = self._monotonic() + self._pause_s
 

@@ -11,11 +11,11 @@ from bench import job
 from bench.api import run as api
 from bench.cluster import run as cluster
 from bench.data import ROOT, Data
-from bench.kept import HEADINGS, Section, keep
 from bench.live import run as live
 from bench.measure import BenchFailed
 from bench.notifier import run as notifier
 from bench.publishing import run as publishing
+from bench.sections import HEADINGS, Section, keep
 
 _PARTS: Final = {
     "jobs": job.PARTS,

@@ -9,11 +9,11 @@ from typing import Final
 
 from bench.commands import commands, environment
 from bench.data import Data
-from bench.kept import Section
 from bench.machine import describe, load_average
 from bench.measure import measure
 from bench.programs import PROGRAMS
 from bench.report import Results, as_section
+from bench.sections import Section
 
 _COMMANDS: Final = "commands"
 PARTS: Final = (*(program.name for program in PROGRAMS), _COMMANDS)

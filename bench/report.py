@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.figures import FIGURES
-from bench.kept import Section, short, table
 from bench.measure import Measurement
+from bench.sections import Section, short, table
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def wants_json(words: Sequence[str]) -> bool:
 
 
 @dataclass(slots=True)
-class Verdict:
+class CommandResult:
     """What a command has found out before it tells it.
 
     :param exit_code: what it ends with although nobody may hear the rest; None while that is open.
@@ -95,28 +95,28 @@ class Verdict:
 
 
 @contextmanager
-def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[Verdict]:
+def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandResult]:
     """Run a command inside: whatever it raises is told once, and ends the program with the right exit code.
 
     :param as_json: tell it on standard output too, as JSON.
     :param after_defect: a sentence for whoever met a defect of the program.
     """
-    verdict = Verdict()
+    result = CommandResult()
     try:
-        yield verdict
+        yield result
     except ServiceError as error:
         _fail(error, as_json)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does; there is nobody left to tell.
         _give_up_output()
-        raise typer.Exit(1 if verdict.exit_code is None else verdict.exit_code) from None
+        raise typer.Exit(1 if result.exit_code is None else result.exit_code) from None
     except OSError as error:
         if not _is_of_output(error):
             _fail(_defect(error, after_defect), as_json)
         _give_up_output()
         hint = "The command has done its work; only its answer is lost. Make room, or write it somewhere else."
         lost = ServiceError(f"standard output cannot be written: {error.strerror or error}", hint)
-        _fail(lost, False, verdict.exit_code)
+        _fail(lost, False, result.exit_code)
     except (TyperException, typer.Exit):
         raise
     except Exception as error:
@@ -179,14 +179,13 @@ def _give_up_output() -> None:
 def _fail(error: ServiceError, as_json: bool, exit_code: int | None = None) -> NoReturn:
     code = exit_code or exit_code_of(error)
     if is_log_json():
-        kind = type(error).__name__
-        log_event("failed", "error", type=kind, error=error.sentence, hint=error.hint, exit_code=code)
+        log_event("failed", "error", type=error.kind, error=error.sentence, hint=error.hint, exit_code=code)
     else:
         typer.secho(f"Error: {printable(error.sentence)}.", err=True, fg="red" if sys.stderr.isatty() else None)
         if error.hint:
             typer.echo(printable(error.hint), err=True)
     if as_json:
-        _print_problem(type(error).__name__, error.sentence, error.hint, code)
+        _print_problem(error.kind, error.sentence, error.hint, code)
     raise typer.Exit(code) from None
 
 
@@ -197,7 +196,7 @@ def _print_problem(kind: str, sentence: str, hint: str, exit_code: int) -> None:
         _give_up_output()  # it was told on standard error
 
 
-def note(sentence: str, level: str = "info") -> None:
+def print_message(sentence: str, level: str = "info") -> None:
     """Tell something on standard error.
 
     :param sentence: with its full stop.
@@ -206,8 +205,8 @@ def note(sentence: str, level: str = "info") -> None:
     if is_log_json():
         log_event("note", level, message=sentence)
     else:
-        told = printable(sentence)
-        typer.echo(f"Warning: {told}" if level == "warning" else told, err=True)
+        safe = printable(sentence)
+        typer.echo(f"Warning: {safe}" if level == "warning" else safe, err=True)
 
 
 def printable(text: str) -> str:
@@ -239,7 +238,7 @@ def command_settings() -> Settings:
 
 
 def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings, Stores]:
-    """The settings, which are in force then for the log too, and the stores they (or `store_url`) name.
+    """The settings, which then apply to the log too, and the stores they (or `store_url`) name.
 
     The caller closes those.
 

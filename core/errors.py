@@ -26,7 +26,7 @@
         ├── StoreTooNew                   written by a newer version of this program
         ├── RunHeld                       another run is under way
         ├── RunTakenOver                  another run has closed this one
-        ├── MeaningMismatch               the store's numbers mean something else
+        ├── FingerprintMismatch           the store was built with another time zone, calendar, field or filter
         └── PublicationLost               another run published first
 
 Each error knows the one sentence and the hint that a user sees; the edge (command line, HTTP, task) turns it into an
@@ -59,9 +59,15 @@ class ServiceError(Exception):
     :param sentence: what happened, one sentence without a final full stop.
     :param hint: what the user can do about it, or an empty string.
     :param wrong_field: the field that is to blame, if one is; the command line then looks for the right one.
+
+    The attribute `kind` names the error in JSON: the name of the class, unless the class says otherwise.
     """
 
     exit_code: ClassVar[int] = 1
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = cls.__dict__.get("kind", cls.__name__)
 
     def __init__(self, sentence: str, hint: str = "", wrong_field: WrongField | None = None) -> None:
         super().__init__(sentence)
@@ -214,8 +220,10 @@ class RunTakenOver(StoreError):
     """Another run has closed this one, whose heartbeat was too old."""
 
 
-class MeaningMismatch(StoreError):
-    """The store's numbers mean something else: another time zone, calendar, field or filter."""
+class FingerprintMismatch(StoreError):
+    """The store was built with another time zone, calendar, field or filter."""
+
+    kind = "MeaningMismatch"  # the name that programs know
 
 
 class PublicationLost(StoreError):

@@ -46,7 +46,7 @@ def _problem(body: bytes) -> str | None:
         return None
 
 
-def trouble_of_pulse(file: Path, most_s: float) -> str:
+def heartbeat_error(file: Path, most_s: float) -> str:
     """Why whoever touches `file` is not well, or an empty string."""
     try:
         age_s = time.time() - file.stat().st_mtime
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> str:
     if "://" in arguments[0]:
         return trouble_of_url(*arguments)
     file, most_s = arguments
-    return trouble_of_pulse(Path(file), float(most_s))
+    return heartbeat_error(Path(file), float(most_s))
 
 
 if __name__ == "__main__":

@@ -551,7 +551,7 @@ def prune(
     """Remove old files of rejects, and old rows of the ledger.
 
     Summaries stay as they are. The latest 100 runs and publications are kept, however old, and so are the run that
-    published what is in force, and its rejects.
+    published what is published, and its rejects.
     """
     with importing():
         from jobs.cli import prune as command

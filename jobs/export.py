@@ -112,63 +112,63 @@ class Exported:
     dictionary_path: str | None
 
 
-def export(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int], None]) -> Exported:
+def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[int], None]) -> Exported:
     """Write what `request` asks for.
 
-    :param watch: called with the number of summaries written so far.
+    :param progress: called with the number of summaries written so far.
     :raises UsageError: the request contradicts itself.
     :raises StoreBusy: others published again and again before all was read.
     :raises ServiceError: nothing is published, there is something at the place, or it cannot be written.
     """
     require_possible(request)
     if request.out == STANDARD_OUTPUT:
-        rows, dictionary = _written(summaries, request, sys.stdout.buffer, watch)
+        rows, dictionary = _written(summaries, request, sys.stdout.buffer, progress)
         return Exported(rows, dictionary, None)
     if is_remote(request.out):
-        return _uploaded(summaries, request, watch)
+        return _uploaded(summaries, request, progress)
     out = Path(os.path.abspath(request.out))  # noqa: PTH100 - without the dots, unlike Path.absolute
     staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    beside = out.with_name(out.name + _DICTIONARY_ENDING)
+    sidecar = out.with_name(out.name + _DICTIONARY_ENDING)
     try:
         _require_free(out, request)
         try:
-            rows, dictionary = _staged(summaries, request, staged, watch)
+            rows, dictionary = _staged(summaries, request, staged, progress)
             text = _text_of(dictionary)
             if request.partitioned:
-                beside = out / _DICTIONARY_INSIDE
+                sidecar = out / _DICTIONARY_INSIDE
                 (staged / _DICTIONARY_INSIDE).write_text(text, "utf-8")
                 _replace_folder(staged, out)
             else:
                 _sync(staged)
                 staged.replace(out)
-                beside.write_text(text, "utf-8")
+                sidecar.write_text(text, "utf-8")
         finally:
             _remove(staged)
     except OSError as error:
         raise ServiceError(
             f"{out} cannot be written: {error.strerror or error}", "Make room, or write to another place."
         ) from None
-    return Exported(rows, dictionary, str(beside))
+    return Exported(rows, dictionary, str(sidecar))
 
 
-def _uploaded(summaries: SummaryStore, request: ExportRequest, watch: Callable[[int], None]) -> Exported:
+def _uploaded(summaries: SummaryStore, request: ExportRequest, progress: Callable[[int], None]) -> Exported:
     """Export to a bucket, with the credentials of the environment."""
     from jobs.sources.remote.storage import file_system_at
 
     files, path = file_system_at(request.out.rstrip("/"), request.out)
-    beside = f"{path}/{_DICTIONARY_INSIDE}" if request.partitioned else path + _DICTIONARY_ENDING
+    sidecar = f"{path}/{_DICTIONARY_INSIDE}" if request.partitioned else path + _DICTIONARY_ENDING
     try:
         taken = set(files.find(path))
         _require_free_objects(path, taken, request)
         with tempfile.TemporaryDirectory(prefix="export-") as folder:
             staged = Path(folder) / "export"
-            rows, dictionary = _staged(summaries, request, staged, watch)
+            rows, dictionary = _staged(summaries, request, staged, progress)
             written = {f"{path}/{file.relative_to(staged)}": file for file in staged.rglob("*") if file.is_file()}
             for name, file in (written or {path: staged}).items():
                 files.put_file(str(file), name)
-        for name in taken - written.keys() - {path, beside}:  # of an export that is replaced
+        for name in taken - written.keys() - {path, sidecar}:  # of an export that is replaced
             files.rm_file(name)
-        files.pipe_file(beside, _text_of(dictionary).encode())
+        files.pipe_file(sidecar, _text_of(dictionary).encode())
     except ServiceError:
         raise
     except Exception as error:  # each library for buckets has errors of its own
@@ -176,7 +176,7 @@ def _uploaded(summaries: SummaryStore, request: ExportRequest, watch: Callable[[
             f"{request.out} cannot be written ({type(error).__name__})",
             "Check the bucket, the credentials in the environment, and the room for temporary files.",
         ) from None
-    return Exported(rows, dictionary, f"{scheme_of(request.out)}://{beside}")
+    return Exported(rows, dictionary, f"{scheme_of(request.out)}://{sidecar}")
 
 
 def _require_free_objects(path: str, taken: Set[str], request: ExportRequest) -> None:
@@ -220,7 +220,7 @@ def _require_free(out: Path, request: ExportRequest) -> None:
 
 
 def _staged(
-    summaries: SummaryStore, request: ExportRequest, staged: Path, watch: Callable[[int], None]
+    summaries: SummaryStore, request: ExportRequest, staged: Path, progress: Callable[[int], None]
 ) -> tuple[int, dict[str, Any]]:
     """Write to `staged`, again while others publish too fast."""
     for attempt in range(1, _ATTEMPTS + 1):
@@ -228,9 +228,9 @@ def _staged(
         try:
             if request.partitioned:
                 staged.mkdir()
-                return _written(summaries, request, staged, watch)
+                return _written(summaries, request, staged, progress)
             with staged.open("wb") as file:
-                return _written(summaries, request, file, watch)
+                return _written(summaries, request, file, progress)
         except StoreBusy:
             if attempt == _ATTEMPTS:
                 raise
@@ -238,7 +238,7 @@ def _staged(
 
 
 def _written(
-    summaries: SummaryStore, request: ExportRequest, out: IO[bytes] | Path, watch: Callable[[int], None]
+    summaries: SummaryStore, request: ExportRequest, out: IO[bytes] | Path, progress: Callable[[int], None]
 ) -> tuple[int, dict[str, Any]]:
     """Write all of one publication to `out`: how many summaries, and the data dictionary."""
     with summaries.scan(request.mode, request.first_key, request.last_key, overall=request.overall) as scan:
@@ -256,7 +256,7 @@ def _written(
                     frame = spreadsheet_safe(frame)
                 yield from frame.to_arrow().cast(schema).to_batches()
                 rows += len(batch)
-                watch(rows)
+                progress(rows)
 
         if isinstance(out, Path):
             _write_folder(out, schema, batches(), request)
@@ -268,8 +268,8 @@ def _written(
 def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
     """What the numbers of an export mean, for people and programs."""
     publication = scan.publication
-    meaning = publication.meaning
-    currency = meaning.unit(request.currency)
+    fingerprint = publication.fingerprint
+    currency = fingerprint.unit(request.currency)
     return {
         "about": "Summaries of transactions: one row a merchant and period; periods without transactions have no row.",
         "program": f"transaction-summary-service {__version__}",
@@ -278,14 +278,14 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
         "last_key": request.last_key,
         "overall_rows": request.overall,
         "currency": currency,
-        "scale": meaning.amount_scale,
-        "calendar": meaning.calendar,
-        "time_zone": meaning.time_zone,
-        "time_zone_rules": meaning.zone_rules_source,
-        "merchant_field": meaning.merchant_field,
-        "amount_field": meaning.amount_field,
-        "time_field": meaning.time_field,
-        "filters": [f"{path}={value}" for path, value in meaning.where],
+        "scale": fingerprint.amount_scale,
+        "calendar": fingerprint.calendar,
+        "time_zone": fingerprint.time_zone,
+        "time_zone_rules": fingerprint.zone_rules_source,
+        "merchant_field": fingerprint.merchant_field,
+        "amount_field": fingerprint.amount_field,
+        "time_field": fingerprint.time_field,
+        "filters": [f"{path}={value}" for path, value in fingerprint.where],
         "generation": publication.generation,
         "run": publication.run_id,
         "published_at": _iso(publication.published_at_ms),

@@ -11,14 +11,14 @@ from typing import Final
 
 from core.errors import ServiceError
 from core.stores import Stores
-from core.stores.freshness import RUNS_LOOKED_AT
+from core.stores.freshness import RUNS_READ
 from jobs.runs.quarantine import QUARANTINE_NAME
 
 _BATCH: Final = 500  # removed in one transaction: others write in between
 
 
 @dataclass(frozen=True, slots=True)
-class Old:
+class Prunable:
     """What may go: runs by number, publications by generation, files with their sizes in bytes."""
 
     runs: tuple[int, ...]
@@ -31,11 +31,11 @@ class Old:
         return sum(size for _, size in self.files)
 
 
-def find_old(stores: Stores, quarantine: Path, before_ms: int) -> Old:
+def find_prunable(stores: Stores, quarantine: Path, before_ms: int) -> Prunable:
     """What ended, was published or was last written before `before_ms`, milliseconds since 1970 UTC.
 
     Left out are the latest runs and publications, which refreshes, announcements and `/api/status` look at, and the run
-    that published what is in force, with its rejects.
+    that published what is published, with its rejects.
 
     :param quarantine: the folder of the files. All of them count, also those of other stores that share it.
     :raises StoreUnavailable: the store does not answer.
@@ -44,32 +44,32 @@ def find_old(stores: Stores, quarantine: Path, before_ms: int) -> Old:
     published = stores.summaries.published()
     latest = next(iter(stores.runs.recent(1)), None)
     publisher = None if published is None else stores.runs.get(published.run_id)
-    runs = [] if latest is None else stores.runs.ended_before(before_ms, below=latest.id + 1 - RUNS_LOOKED_AT)
+    runs = [] if latest is None else stores.runs.ended_before(before_ms, below=latest.id + 1 - RUNS_READ)
     generations: list[int] = []
     if published is not None:
-        generations = stores.summaries.publications_before(before_ms, below=published.generation + 1 - RUNS_LOOKED_AT)
-    kept_file = None if publisher is None or publisher.quarantine is None else Path(publisher.quarantine).name
-    return Old(
+        generations = stores.summaries.publications_before(before_ms, below=published.generation + 1 - RUNS_READ)
+    published_rejects = None if publisher is None or publisher.quarantine is None else Path(publisher.quarantine).name
+    return Prunable(
         tuple(run_id for run_id in runs if published is None or run_id != published.run_id),
         tuple(generations),
-        tuple((path, size) for path, size in _files(quarantine, before_ms) if path.name != kept_file),
+        tuple((path, size) for path, size in _files(quarantine, before_ms) if path.name != published_rejects),
     )
 
 
-def remove(stores: Stores, old: Old) -> None:
-    """Remove `old`; whoever is interrupted goes on by doing it again.
+def remove(stores: Stores, prunable: Prunable) -> None:
+    """Remove `prunable`; whoever is interrupted goes on by doing it again.
 
     :raises StoreUnavailable: the store cannot be written.
     :raises ServiceError: a file cannot be removed.
     """
-    for path, _ in old.files:
+    for path, _ in prunable.files:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise _unusable(path, error) from None
-    for generations in _batches(old.publications):
+    for generations in _batches(prunable.publications):
         stores.summaries.forget(generations)
-    for run_ids in _batches(old.runs):
+    for run_ids in _batches(prunable.runs):
         stores.runs.remove(run_ids)
 
 

@@ -15,16 +15,16 @@ from core.calendar.periods import Calendar, Mode
 from core.errors import ServiceError, UsageError
 from core.stores import Stores, current_holder
 from core.stores.complete_days import CompleteDays
-from core.stores.freshness import RUNS_LOOKED_AT, complete_until_ms
+from core.stores.freshness import RUNS_READ, complete_until_ms
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import DayRange, Meaning, Publication
+from core.stores.summaries import DayRange, Fingerprint, Publication
 from jobs.decode.plan import Fields
 from jobs.partitions.checkpoint import Checkpoint, place_at
-from jobs.partitions.counting import Counted, Counting, Progress, meaning_of
+from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_background
 from jobs.publish.derived import Derived
-from jobs.publish.publishing import put_in_force
+from jobs.publish.publishing import publish_unless_interrupted
 from jobs.publish.replacing import day_counts, days_of, replace_days
 from jobs.publish.shrinking import DayCounts, in_total, keep_half, unprotected
 from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
@@ -169,9 +169,9 @@ class Rebuild:
         days = RequestedDays.of(request.first_key, request.last_key, self._calendar, self._local_days)
         _require_distinct(request)
         published = self._stores.summaries.published()
-        meaning = meaning_of(request.fields, self._calendar, self._local_days, request.currency, published)
-        self._require_allowed(request, meaning)
-        checkpoint = None if request.checkpoint is None else Checkpoint(place_at(request.checkpoint), str(meaning))
+        fingerprint = fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, published)
+        self._require_allowed(request, fingerprint)
+        checkpoint = None if request.checkpoint is None else Checkpoint(place_at(request.checkpoint), str(fingerprint))
         now = self._clock()
         draft = Run(
             id=0,
@@ -182,7 +182,7 @@ class Rebuild:
             heartbeat_at_ms=now,
             sources=tuple(map(redacted, request.sources)),
             as_of_ms=as_of_ms(request.sources, request.collection, now, request.remote),
-            meaning=meaning,
+            fingerprint=fingerprint,
             first_day_key=days.first_key,
             last_day_key=days.last_key,
         )
@@ -190,14 +190,14 @@ class Rebuild:
         with resumable, RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
-            before = self._require_allowed(request, meaning)
+            before = self._require_allowed(request, fingerprint)
             with self._count(request, days, before, keeper, watcher, checkpoint) as counted:
                 publication = self._publish(request, days, before, counted, keeper, watcher)
             if checkpoint is not None and not request.keep_checkpoint:
                 _remove(checkpoint, keeper)
         return Outcome(keeper.run, publication, counted.forms, 0 if checkpoint is None else checkpoint.reused)
 
-    def _require_allowed(self, request: Request, meaning: Meaning) -> Publication | None:
+    def _require_allowed(self, request: Request, fingerprint: Fingerprint) -> Publication | None:
         """What is published, which `request` may replace."""
         published = self._stores.summaries.published()
         if published is None or published.rows == 0 or request.truncate:
@@ -207,7 +207,7 @@ class Rebuild:
                 f"the store already holds {published.rows} summaries of {published.total_count} transactions",
                 "Choose: --truncate to replace everything, or --from DAY --to DAY to replace only those days.",
             )
-        require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
+        require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
         return published
 
     def _count(
@@ -228,7 +228,7 @@ class Rebuild:
             self._local_days,
             request.max_reject_ratio,
             request.threads,
-            keeper.while_held(watcher.reading),
+            keeper.while_current(watcher.reading),
             keeper.update,
             request.max_quarantine_bytes,
             basis=before.total_count if before is not None and reads_some else 0,
@@ -268,11 +268,11 @@ class Rebuild:
         else:
             publication, publish = self._everything(request, keeper, before, counted, known, watcher.publishing)
         amended = before if request.is_partial else None
-        adopted = adoption_warnings(publication.meaning, amended, self._stores.summaries, self._local_days)
+        adopted = adoption_warnings(publication.fingerprint, amended, self._stores.summaries, self._local_days)
         keeper.update(
             phase="publishing", warnings=(*adopted, *counted.warnings), complete_days=publication.complete_days
         )
-        put_in_force(self._stores.summaries, publication, publish, watcher.phase)
+        publish_unless_interrupted(self._stores.summaries, publication, publish, watcher.phase)
         keeper.published(publication.generation)
         return publication
 
@@ -280,7 +280,7 @@ class Rebuild:
         self, request: Request, days: RequestedDays, before: Publication | None, counted: Counted, keeper: RunKeeper
     ) -> _Known:
         """How far the sources were read of what this publishes."""
-        known_ms = None if before is None else complete_until_ms(before, self._stores.runs.recent(RUNS_LOOKED_AT))
+        known_ms = None if before is None else complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
         run = keeper.run
         reading = Reading(
             request.sources,
@@ -315,7 +315,7 @@ class Rebuild:
         daily = all_sums(counted.daily)
         change = replace_days(summaries, before, self._calendar, self._local_days, daily, [days], protection)
         keeper.update(days_changed=change.days_changed)
-        publication = replace(change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()), **known)
+        publication = replace(change.publication(before, keeper.run.id, keeper.run.fingerprint, self._clock()), **known)
         return publication, partial(summaries.amend, publication, change.rows, change.ranges)
 
     def _everything(
@@ -331,14 +331,14 @@ class Rebuild:
         derived = Derived.of(counted.daily, counted.days, self._calendar, self._local_days)
         if before is not None and not request.allow_shrink:
             published, found = self._published_counts(before), day_counts(counted.days)
-            if _DECIDES_DAYS.intersection(before.meaning.differing(keeper.run.meaning)):
+            if _DECIDES_DAYS.intersection(before.fingerprint.differing(keeper.run.fingerprint)):
                 published, found = in_total(published), in_total(found)
             keep_half(published, found)
         publication = Publication(
             generation=1 if before is None else before.generation + 1,
             run_id=keeper.run.id,
             published_at_ms=self._clock(),
-            meaning=keeper.run.meaning,
+            fingerprint=keeper.run.fingerprint,
             rows=derived.rows,
             first_day_key=derived.first_day_key,
             last_day_key=derived.last_day_key,
@@ -356,7 +356,7 @@ class Rebuild:
     def _published_counts(self, before: Publication) -> DayCounts:
         """How many transactions of each day are published, in whatever calendar."""
         counts = dict(self._stores.summaries.series(Mode.DAILY, "count", None))
-        days = days_of(counts, calendar_named(before.meaning.calendar))
+        days = days_of(counts, calendar_named(before.fingerprint.calendar))
         return {day: counts[key] for key, day in days.items()}
 
 

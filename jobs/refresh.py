@@ -13,15 +13,15 @@ from core.calendar.periods import Calendar, Mode
 from core.errors import PublicationLost
 from core.stores import Stores, current_holder
 from core.stores.complete_days import CompleteDays, Days, united
-from core.stores.freshness import RUNS_LOOKED_AT
+from core.stores.freshness import RUNS_READ
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import DayRange, Meaning, Publication
-from jobs.decode.judge import Window
+from core.stores.summaries import DayRange, Fingerprint, Publication
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
-from jobs.partitions.counting import Counted, Counting, meaning_of
+from jobs.partitions.counting import Counted, Counting, fingerprint_of
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_background
-from jobs.publish.publishing import put_in_force
+from jobs.publish.publishing import publish_unless_interrupted
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import LossLimits, Retention
 from jobs.rebuild import Watcher
@@ -75,7 +75,7 @@ class RefreshRequest:
 class RefreshOutcome:
     """What a refresh did.
 
-    :param publication: what is in force now.
+    :param publication: what is published now.
     :param plan: the days that were counted, or None for all.
     """
 
@@ -111,14 +111,14 @@ class Refresh:
 
         A day whose documents may have been purged stays as it is published, with a warning: `jobs.publish.shrinking`.
 
-        :raises MeaningMismatch: the store's numbers mean something else.
+        :raises FingerprintMismatch: the store was built with another time zone, calendar, field or filter.
         :raises NothingCounted: something is published, and no document of the collection counts.
         :raises WouldShrink: days would lose too many transactions.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
         published = self._stores.summaries.published()
-        meaning = meaning_of(request.fields, self._calendar, self._local_days, request.currency, published)
-        self._published(meaning)
+        fingerprint = fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, published)
+        self._published(fingerprint)
         now = self._clock()
         draft = Run(
             id=0,
@@ -130,11 +130,11 @@ class Refresh:
             sources=(redacted(request.url),),
             as_of_ms=now,
             incremental=True,
-            meaning=meaning,
+            fingerprint=fingerprint,
         )
         with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Read when no other run can publish any more unless it takes over; the fence decides between those two.
-            before = self._published(meaning)
+            before = self._published(fingerprint)
             with in_background(partial(open_collection, request.url, request.collection, request.live)) as collection:
                 plan = self._plan(request, collection, before, keeper)
                 counted = self._count(request, collection, before, plan, keeper, watcher)
@@ -142,15 +142,15 @@ class Refresh:
                 retention = self._retention(request, collection, before, counted, plan)
                 change = self._change(before, counted, plan, retention)
                 complete_days = self._complete_days(before, plan, change, retention.oldest_day(), keeper.run)
-            warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.kept, change.lost))
+            warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.protected, change.lost))
             publication = self._publish(before, change, warnings, complete_days, keeper, watcher)
         return RefreshOutcome(keeper.run, publication, plan)
 
-    def _published(self, meaning: Meaning) -> Publication | None:
+    def _published(self, fingerprint: Fingerprint) -> Publication | None:
         """What is published, of which the numbers must mean the same."""
         published = self._stores.summaries.published()
         if published is not None and published.rows:
-            require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
+            require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
         return published
 
     def _plan(
@@ -158,7 +158,7 @@ class Refresh:
     ) -> Plan | None:
         """What to read, noted in the ledger; None for everything."""
         planner = Planner(self._calendar, self._local_days, request.look_back_days)
-        earlier = [run for run in self._stores.runs.recent(RUNS_LOOKED_AT) if run.id != keeper.run.id]
+        earlier = [run for run in self._stores.runs.recent(RUNS_READ) if run.id != keeper.run.id]
         begin_day = None if before is None else planner.begin_day(before, earlier, keeper.run.started_at_ms)
         warnings = _another_source(collection, earlier)
         if begin_day is not None and not request.fields.times_are_dates:
@@ -198,14 +198,14 @@ class Refresh:
             self._local_days,
             request.max_reject_ratio,
             request.threads,
-            keeper.while_held(watcher.reading),
+            keeper.while_current(watcher.reading),
             keeper.update,
             request.max_quarantine_bytes,
             basis=0 if before is None else before.total_count,
             reads_some_days=plan is not None,
         )
         open_source = partial(collection.source, request.fields, None if plan is None else plan.times)
-        earlier = last_quarantine(self._quarantine_dir, self._stores.runs.recent(RUNS_LOOKED_AT))
+        earlier = last_quarantine(self._quarantine_dir, self._stores.runs.recent(RUNS_READ))
         return counting.count([open_source], quarantine_path(self._quarantine_dir, keeper.run), earlier)
 
     def _ever(self) -> Window:
@@ -266,7 +266,7 @@ class Refresh:
         if first_day is not None:
             read = [(max(first, first_day), last) for first, last in self._days_read(plan)]
             open_day = self._local_days.day_of(run.started_at_ms)
-            known = known.after_reading(united(read), open_day, [loss.day for loss in change.kept])
+            known = known.after_reading(united(read), open_day, [loss.day for loss in change.protected])
         return known.keys(self._calendar)
 
     def _publish(
@@ -278,17 +278,17 @@ class Refresh:
         keeper: RunKeeper,
         watcher: Watcher,
     ) -> Publication:
-        """Publish what has changed; what is in force then."""
+        """Publish what has changed; what is published then."""
         summaries = self._stores.summaries
-        adopted = adoption_warnings(keeper.run.meaning, before, summaries, self._local_days)
+        adopted = adoption_warnings(keeper.run.fingerprint, before, summaries, self._local_days)
         keeper.update(
             phase="publishing",
             warnings=(*adopted, *warnings),
             days_changed=change.days_changed,
-            days_kept=len(change.kept),
+            days_kept=len(change.protected),
             complete_days=complete_days,
         )
-        if before is not None and not change and before.meaning == keeper.run.meaning:
+        if before is not None and not change and before.fingerprint == keeper.run.fingerprint:
             if summaries.published() != before:
                 raise PublicationLost(
                     f"run {keeper.run.id} found nothing to change, but something else was published meanwhile",
@@ -298,7 +298,7 @@ class Refresh:
             watcher.phase("published")
             return before
         publication = replace(
-            change.publication(before, keeper.run.id, keeper.run.meaning, self._clock()),
+            change.publication(before, keeper.run.id, keeper.run.fingerprint, self._clock()),
             complete_until_ms=keeper.run.as_of_ms,
             complete_days=complete_days,
         )
@@ -306,7 +306,7 @@ class Refresh:
             publish = partial(summaries.publish, publication, change.rows)
         else:
             publish = partial(summaries.amend, publication, change.rows, change.ranges)
-        put_in_force(summaries, publication, publish, watcher.phase)
+        publish_unless_interrupted(summaries, publication, publish, watcher.phase)
         keeper.published(publication.generation)
         return publication
 

@@ -15,15 +15,15 @@ from core.calendar.periods import Calendar, Mode
 from core.errors import ConservationBroken, PublicationLost, ServiceError, StoreBusy, UsageError
 from core.stores import Stores, current_holder
 from core.stores.complete_days import CompleteDays
-from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms
+from core.stores.freshness import RUNS_READ, Freshness, complete_until_ms
 from core.stores.runs import Counts, Run, RunStatus
-from core.stores.summaries import Meaning, Publication
-from jobs.decode.judge import Window
+from core.stores.summaries import Fingerprint, Publication
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
-from jobs.partitions.counting import Counted, Counting, Progress, meaning_of
+from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_background
-from jobs.publish.publishing import put_in_force
+from jobs.publish.publishing import publish_unless_interrupted
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import DayLoss, LossLimits, Retention
 from jobs.rebuild import Watcher
@@ -96,7 +96,7 @@ class VerifyOutcome:
     """What a verification found.
 
     :param drift: what differs, a frame of `DRIFT_COLUMNS`, ordered by mode, key, merchant (overall first).
-    :param kept: the days that are no drift although fewer transactions of them were counted than are published, as
+    :param protected: the days that are no drift although fewer transactions of them were counted than are published, as
         their documents may have been purged; and their keys.
     :param first_key: the first day that was compared, or None for no bound; likewise `last_key`.
     :param left_to_refresh: whether `last_key` is where the look-back of the next refresh begins, and was not asked for.
@@ -105,7 +105,7 @@ class VerifyOutcome:
     """
 
     drift: pl.DataFrame
-    kept: Mapping[str, DayLoss]
+    protected: Mapping[str, DayLoss]
     first_key: str | None
     last_key: str | None
     left_to_refresh: bool
@@ -146,25 +146,25 @@ class Verify:
         Refreshes may go on meanwhile, unless it repairs: then it is a run like any other. A day whose documents may
         have been purged is neither drift nor repaired: see `jobs.publish.shrinking`.
 
-        :raises MeaningMismatch: the store's numbers mean something else.
+        :raises FingerprintMismatch: the store was built with another time zone, calendar, field or filter.
         :raises NothingCounted: something is published, and no document of the sources counts.
         :raises WouldShrink: days would lose too many transactions by the repair.
         :raises UsageError: standard input would have to be read again, as some day has fewer transactions than before.
         :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
         """
         known = self._stores.summaries.published()
-        meaning = meaning_of(request.fields, self._calendar, self._local_days, request.currency, known)
-        published = self._published(meaning)
+        fingerprint = fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, known)
+        published = self._published(fingerprint)
         days = self._days(request, published)
-        draft = self._draft(request, meaning, days)
+        draft = self._draft(request, fingerprint, days)
         if request.repair:
             return self._repair(request, draft, days, watcher)
         counted = self._count(request, days, published, draft, _unnoted, watcher.reading)
         watcher.phase("checking")
         any_loss = replace(request, loss_limits=LossLimits(allow_shrink=True))
         retention = self._retention(any_loss, days, counted, published, watcher)
-        before, change = self._compare(counted, days, meaning, retention)
-        counted = replace(counted, warnings=(*counted.warnings, *retention.warnings(change.kept)))
+        before, change = self._compare(counted, days, fingerprint, retention)
+        counted = replace(counted, warnings=(*counted.warnings, *retention.warnings(change.protected)))
         if change and before != published:
             meanwhile = (
                 f"generation {before.generation} was published meanwhile, and may hold what was read too early: "
@@ -177,18 +177,18 @@ class Verify:
         """Compare as a run of the ledger, which publishes what was recounted."""
         with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Read before anything is counted: should another run take over and publish, this one fails at the fence.
-            before = self._published(draft.meaning)
-            progress = keeper.while_held(watcher.reading)
+            before = self._published(draft.fingerprint)
+            progress = keeper.while_current(watcher.reading)
             counted = self._count(request, days, before, keeper.run, keeper.update, progress)
             watcher.phase("checking")
             retention = self._retention(request, days, counted, before, watcher)
             try:
                 change = self._change(counted, days, before, retention)
             except _TORN:
-                self._require_in_force(before, keeper.run)
+                self._require_current(before, keeper.run)
                 raise
-            adopted = adoption_warnings(draft.meaning, before, self._stores.summaries, self._local_days)
-            warnings = (*adopted, *counted.warnings, *retention.warnings(change.kept, change.lost))
+            adopted = adoption_warnings(draft.fingerprint, before, self._stores.summaries, self._local_days)
+            warnings = (*adopted, *counted.warnings, *retention.warnings(change.protected, change.lost))
             counted = replace(counted, warnings=warnings)
             reading = self._reading(request, days, counted, keeper.run)
             all_live = all(map(is_live, request.sources))
@@ -197,39 +197,39 @@ class Verify:
                 replace(reading, oldest_day=retention.oldest_day() if all_live else None),
                 self._calendar,
                 self._local_days,
-                [loss.day for loss in change.kept],
+                [loss.day for loss in change.protected],
             ).keys(self._calendar)
             keeper.update(
                 phase="publishing",
                 warnings=warnings,
                 days_changed=change.days_changed,
-                days_kept=len(change.kept),
+                days_kept=len(change.protected),
                 complete_days=complete_days,
             )
-            if change or before.meaning != draft.meaning:
+            if change or before.fingerprint != draft.fingerprint:
                 publication = replace(
-                    change.publication(before, keeper.run.id, draft.meaning, self._clock()),
+                    change.publication(before, keeper.run.id, draft.fingerprint, self._clock()),
                     complete_until_ms=self._complete_until_ms(reading, before),
                     complete_days=complete_days,
                 )
                 amend = partial(self._stores.summaries.amend, publication, change.rows, change.ranges)
-                put_in_force(self._stores.summaries, publication, amend, watcher.phase)
+                publish_unless_interrupted(self._stores.summaries, publication, amend, watcher.phase)
                 keeper.published(publication.generation)
             else:
-                self._require_in_force(before, keeper.run)
+                self._require_current(before, keeper.run)
                 keeper.unchanged(before.generation)
                 watcher.phase("published")
         return self._outcome(request, days, counted, before, change, keeper.run)
 
-    def _published(self, meaning: Meaning) -> Publication:
+    def _published(self, fingerprint: Fingerprint) -> Publication:
         published = self._stores.summaries.published()
         if published is None:
             raise ServiceError("nothing is published yet", "Run rebuild first.")
         if published.rows:
-            require_same_fingerprint(meaning, published, self._stores.summaries, self._local_days)
+            require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
         return published
 
-    def _require_in_force(self, before: Publication, run: Run) -> None:
+    def _require_current(self, before: Publication, run: Run) -> None:
         if self._stores.summaries.published() != before:
             raise PublicationLost(
                 f"another run published while run {run.id} compared",
@@ -250,15 +250,15 @@ class Verify:
 
     def _last_settled_day(self, request: VerifyRequest, published: Publication) -> int:
         """The day before those that the next refresh recomputes."""
-        standing = Standing.read(self._stores)
-        read_until_ms = published.published_at_ms if standing is None else standing.as_of_ms
+        freshness = Freshness.read(self._stores)
+        read_until_ms = published.published_at_ms if freshness is None else freshness.as_of_ms
         day = self._local_days.day_of(min(read_until_ms, self._clock())) - request.look_back_days - 1
         day = min(max(day, self._calendar.first_day), self._calendar.last_day)
         while not is_clean_cut(self._local_days, day + 1):
             day -= 1
         return day
 
-    def _draft(self, request: VerifyRequest, meaning: Meaning, days: RequestedDays) -> Run:
+    def _draft(self, request: VerifyRequest, fingerprint: Fingerprint, days: RequestedDays) -> Run:
         now = self._clock()
         return Run(
             id=0,
@@ -269,7 +269,7 @@ class Verify:
             heartbeat_at_ms=now,
             sources=tuple(map(redacted, request.sources)),
             as_of_ms=as_of_ms(request.sources, request.collection, now, request.remote),
-            meaning=meaning,
+            fingerprint=fingerprint,
             first_day_key=days.first_key,
             last_day_key=days.last_key,
         )
@@ -280,10 +280,10 @@ class Verify:
         days: RequestedDays,
         published: Publication,
         run: Run,
-        note: Callable[..., None],
+        record: Callable[..., None],
         progress: Callable[[Progress], None],
     ) -> Counted:
-        counting = self._counting(request, days, published, note, progress)
+        counting = self._counting(request, days, published, record, progress)
         return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run)).collected()
 
     def _sources(self, request: VerifyRequest, days: RequestedDays) -> Iterator[Callable[[], Source]]:
@@ -297,7 +297,7 @@ class Verify:
         request: VerifyRequest,
         days: RequestedDays,
         published: Publication,
-        note: Callable[..., None],
+        record: Callable[..., None],
         progress: Callable[[Progress], None],
     ) -> Counting:
         reads_some = _searches(request, days) and any(map(is_live, request.sources))
@@ -308,7 +308,7 @@ class Verify:
             request.max_reject_ratio,
             request.threads,
             progress,
-            note,
+            record,
             request.max_quarantine_bytes,
             basis=published.total_count if reads_some else 0,
             reads_some_days=reads_some,
@@ -352,11 +352,11 @@ class Verify:
         return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
 
     def _compare(
-        self, counted: Counted, days: RequestedDays, meaning: Meaning, retention: Retention
+        self, counted: Counted, days: RequestedDays, fingerprint: Fingerprint, retention: Retention
     ) -> tuple[Publication, Change]:
-        """What is in force, and how it would have to change to equal what was counted."""
+        """What is published, and how it would have to change to equal what was counted."""
         for _ in range(_COMPARISONS):
-            before = self._published(meaning)
+            before = self._published(fingerprint)
             try:
                 change = self._change(counted, days, before, retention)
             except _TORN:
@@ -389,7 +389,7 @@ class Verify:
 
     def _complete_until_ms(self, reading: Reading, before: Publication) -> int | None:
         """The instant before which no transaction is missing once the recount is published."""
-        known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_LOOKED_AT))
+        known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
         return complete_until_after(known_ms, reading, self._calendar, self._local_days)
 
     def _outcome(
@@ -403,7 +403,7 @@ class Verify:
     ) -> VerifyOutcome:
         return VerifyOutcome(
             drift=_drift(change),
-            kept={self._calendar.period_of(Mode.DAILY, loss.day).key: loss for loss in change.kept},
+            protected={self._calendar.period_of(Mode.DAILY, loss.day).key: loss for loss in change.protected},
             first_key=days.first_key,
             last_key=days.last_key,
             left_to_refresh=request.last_key is None and days.last_key is not None,

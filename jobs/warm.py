@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from core.calendar.days import LocalDays
+from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.count_partition import Plan, count_partition
 from jobs.runs.rejects import Limits

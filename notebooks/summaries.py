@@ -85,9 +85,9 @@ def _(store_url):
     stores = open_stores(store_url, timeout_s=30, create=False)
     publication = stores.summaries.published()
     mo.stop(publication is None, mo.md("Nothing is published yet: run `python -m jobs rebuild` first."))
-    calendar = calendar_named(publication.meaning.calendar)
-    currency = publication.meaning.unit(read_settings().currency)
-    scale = publication.meaning.amount_scale
+    calendar = calendar_named(publication.fingerprint.calendar)
+    currency = publication.fingerprint.unit(read_settings().currency)
+    scale = publication.fingerprint.amount_scale
     mo.md(
         f"Published: **{publication.first_day_key} to {publication.last_day_key}**, "
         f"{publication.total_count:,} transactions that come to {grouped(publication.total_amount, scale)} {currency}."
@@ -137,19 +137,19 @@ def _():
 @app.cell
 def _():
     def read_mongodb(url: str) -> pl.DataFrame:
-        """The daily summaries in force: a publication names the collections that it is made of."""
+        """The current daily summaries: a publication names the collections that it is made of."""
         schema = Schema({name: str if dtype == pl.String else int for name, dtype in COLUMNS.items()})
         with MongoClient(url) as client:
             db = client.get_default_database()
-            in_force = db.summary_publications.find_one(sort=[("_id", -1)])
+            current = db.summary_publications.find_one(sort=[("_id", -1)])
             frames = [
                 find_polars_all(db[part.collection], part.query, schema=schema)
-                for part in layer_queries_of_mode(layers_of(in_force), Mode.DAILY)
+                for part in layer_queries_of_mode(layers_of(current), Mode.DAILY)
             ]
         return pl.concat(frames)
 
     def read_sqlite(url: str) -> pl.DataFrame:
-        """The daily summaries in force; one statement sees one published state."""
+        """The current daily summaries; one statement sees one published state."""
         sql = f"SELECT {', '.join(COLUMNS)} FROM summary_transaction WHERE mode = 'daily'"
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             return pl.read_database(sql, connection, schema_overrides=COLUMNS)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from core.command_line import Json, Program, Version
-from core.notifications.model import KEPT_DAYS
+from core.notifications.model import RETENTION_DAYS
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -196,7 +196,7 @@ def announce(store: Store = None, as_json: Json = False) -> None:
 @app.command(
     help="Remove what is over.\n\nNotifications with all that happened to them, and subscriptions. Nothing that is "
     "open is removed, however old. An Idempotency-Key is forgotten with what it has made, so at least "
-    f"{KEPT_DAYS} days are kept, and a day more than NOTIFY_NOT_AFTER_S."
+    f"{RETENTION_DAYS} days are kept, and a day more than NOTIFY_NOT_AFTER_S."
 )
 def prune(
     older_than: Annotated[

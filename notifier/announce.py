@@ -18,7 +18,7 @@ from core.tenants import OPERATOR
 from notifier.finished_periods import FinishedPeriod, finished_periods
 from notifier.wording import PeriodTotals, write
 
-_RUNS_LOOKED_AT: Final = 100
+_RUNS_READ: Final = 100
 _MADE_AT_ONCE: Final = 3_000  # some twenty seconds of durable writes; a task may not take for ever
 _MEASURES: Final[tuple[Measure, ...]] = ("amount", "count")
 
@@ -112,7 +112,7 @@ class Announcer:
             return 0
         finished = finished_periods(
             publication,
-            self._runs.recent(_RUNS_LOOKED_AT),
+            self._runs.recent(_RUNS_READ),
             now_ms=self._clock(),
             settling_ms=self._settling_ms,
             not_after_ms=self._not_after_ms,
@@ -195,10 +195,10 @@ class Announcer:
             end_ms=ended.end_ms,
             amount=amounts[0].value if amounts else 0,
             count=counts[0].value if counts else 0,
-            currency=publication.meaning.unit(self._currency),
-            scale=publication.meaning.amount_scale,
+            currency=publication.fingerprint.unit(self._currency),
+            scale=publication.fingerprint.amount_scale,
         )
-        label = calendar_named(publication.meaning.calendar).label(period, subscription.locale)
+        label = calendar_named(publication.fingerprint.calendar).label(period, subscription.locale)
         shown = PeriodTotals(
             totals.mode, merchant_id, label, totals.amount, totals.count, totals.currency, totals.scale
         )

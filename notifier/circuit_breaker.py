@@ -284,8 +284,8 @@ class CircuitBreaker:
         self._observer = observer
         self._chance = chance
         self._silent = _PausedGateways(silence(send_timeout_s), LocalBreakerStates(now_s))
-        alone = _PausedGateways(REFUSAL, LocalBreakerStates(now_s))
-        self._refusing = [alone] if shared is None else [_PausedGateways(REFUSAL, shared), alone]
+        local = _PausedGateways(REFUSAL, LocalBreakerStates(now_s))
+        self._refusing = [local] if shared is None else [_PausedGateways(REFUSAL, shared), local]
         self._all = [self._silent, *self._refusing]
 
     def wait_s(self, gateway: Gateway) -> float:

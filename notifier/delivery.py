@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from core.instants import Clock
 from core.notifications.events import EventKind, LogStatus
 from core.stores.contacts import ContactStore
-from core.stores.notifications import Kept, Log, NotificationStore
+from core.stores.notifications import Log, NotificationStore, StoredNotification
 from notifier.attempts import Attempts, given_up
 from notifier.circuit_breaker import CircuitBreaker
 from notifier.event_recorder import DeliveryObserver, OpenLog, Outcome, Recorder
@@ -92,14 +92,14 @@ class Delivery:
             found = self._due(notification_id)
         if found is None:
             return
-        kept, due, now_ms = found
+        stored, due, now_ms = found
         postponed: dict[str, int] = {}
         failure: Exception | None = None
         for log in due:
-            open_log = OpenLog(kept.notification, log.channel, log.state)
+            open_log = OpenLog(stored.notification, log.channel, log.state)
             again_at_ms = None
             try:
-                with guarded(redeliveries, kept.notification.log_id(log.channel)) as times:
+                with guarded(redeliveries, stored.notification.log_id(log.channel)) as times:
                     if times > most_deliveries:
                         self._give_up(open_log)
                     else:
@@ -113,16 +113,16 @@ class Delivery:
         if failure is not None:
             raise failure
 
-    def _due(self, notification_id: str) -> tuple[Kept, list[Log], int] | None:
+    def _due(self, notification_id: str) -> tuple[StoredNotification, list[Log], int] | None:
         """The notification, which of its logs are due, and the instant at which they are; None when it is gone."""
-        kept = self._store.get(notification_id)
-        if kept is None:
+        stored = self._store.get(notification_id)
+        if stored is None:
             return None
         now_ms = self._clock()
-        due = [log for log in kept.logs if log.state.due_at_ms is not None and log.state.due_at_ms <= now_ms]
+        due = [log for log in stored.logs if log.state.due_at_ms is not None and log.state.due_at_ms <= now_ms]
         if not due:
-            self._store.mend(kept)  # or the sweep, which goes by the copies, would queue it again and again
-        return kept, due, now_ms
+            self._store.repair_copies(stored)  # or the sweep, which goes by the copies, would queue it again and again
+        return stored, due, now_ms
 
     def _deliver_over(self, log: OpenLog, begin_by_ms: int) -> int | None:
         """Send, or look up the status; when to try again, where no recorded event says so.
@@ -154,9 +154,9 @@ class Delivery:
             if (reason := self._attempts.out_of_patience(log.state, message.gateway)) is not None:
                 self._recorder.end(log, reason)
                 return None
-            return self._held_back(log, wait_s, now_ms)
+            return self._postponed(log, wait_s, now_ms)
         if (wait_s := self._throttle.wait_s(log.channel)) > 0:
-            return self._held_back(log, wait_s, now_ms)
+            return self._postponed(log, wait_s, now_ms)
         claimed = self._recorder.claim(log, self._retry_policy.lease_ms, self._sender_names.get(log.channel))
         if claimed is not None:
             outcome = self._attempts.make(claimed.state, sender, message)
@@ -166,12 +166,12 @@ class Delivery:
                     self._move(log, message.address, outcome.moved_to)
         return None
 
-    def _move(self, log: OpenLog, old: str, new: str) -> None:
+    def _move(self, log: OpenLog, previous: str, new: str) -> None:
         """Let the user be reached at `new` from now on, where they have given nothing else meanwhile."""
         notification = log.notification
-        self._contacts.move(notification.user_id, log.channel, old, new, tenant=notification.tenant)
+        self._contacts.move(notification.user_id, log.channel, previous, new, tenant=notification.tenant)
 
-    def _held_back(self, log: OpenLog, wait_s: float, now_ms: int) -> int:
+    def _postponed(self, log: OpenLog, wait_s: float, now_ms: int) -> int:
         """When to try again a log that may not be sent for so many seconds: at the latest when it expires."""
         waited_ms = now_ms - (log.state.due_at_ms or now_ms)
         again_at_ms = now_ms + self._retry_policy.postponed_ms(wait_s, waited_ms, self._chance())
@@ -206,16 +206,16 @@ class Delivery:
 
     def _postpone(self, notification_id: str, postponed: Mapping[str, int]) -> None:
         """Have the notification queued when the first of its logs is due."""
-        kept = self._store.get(notification_id)
-        if kept is None:
+        stored = self._store.get(notification_id)
+        if stored is None:
             return
         due_ms = [
             max(log.state.due_at_ms, postponed.get(log.channel, 0))
-            for log in kept.logs
+            for log in stored.logs
             if log.state.due_at_ms is not None
         ]
         if due_ms:
-            self._store.mend(kept, queue_at_ms=min(due_ms))
+            self._store.repair_copies(stored, queue_at_ms=min(due_ms))
 
     def _message(self, log: OpenLog) -> Message:
         notification = log.notification

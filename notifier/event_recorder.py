@@ -168,10 +168,10 @@ class Recorder:
         return True
 
     def _found(self, log: OpenLog) -> tuple[OpenLog, tuple[Event, ...]] | None:
-        kept = self._store.get(log.notification.id)
-        if kept is None:
+        stored = self._store.get(log.notification.id)
+        if stored is None:
             return None
-        found = kept.log(log.channel)
+        found = stored.log(log.channel)
         return replace(log, state=found.state), found.events
 
     def _observed(self, log: OpenLog, event: Event, *, attempted: bool = False, parts: int | None = None) -> OpenLog:

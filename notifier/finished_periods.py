@@ -45,7 +45,7 @@ def finished_periods(
     """
     if publication.first_day_key is None or publication.last_day_key is None:
         return []
-    calendar = calendar_named(publication.meaning.calendar)
+    calendar = calendar_named(publication.fingerprint.calendar)
     first_day, last_day = (
         calendar.parse(Mode.DAILY, key).first_day for key in (publication.first_day_key, publication.last_day_key)
     )
@@ -60,7 +60,7 @@ def finished_periods(
         if period.last_day <= last_day
     ]
     days = [(period.first_day, period.last_day + 1) for period in periods]
-    bounds_ms = LocalDays(publication.meaning.time_zone).starts_ms(np.array(days, dtype=np.int64).reshape(-1, 2))
+    bounds_ms = LocalDays(publication.fingerprint.time_zone).starts_ms(np.array(days, dtype=np.int64).reshape(-1, 2))
     readings = list(_readings(publication, runs, calendar))
     return [
         FinishedPeriod(period, start_ms, end_ms)
@@ -80,7 +80,7 @@ def _readings(publication: Publication, runs: Sequence[Run], calendar: Calendar)
         published = run.generation is not None or run.id == publication.run_id
         if run.status is RunStatus.UNCHANGED and not confirms(run, publication):
             continue  # what it confirmed is not the current publication any more
-        if published and not run.meaning.differing(publication.meaning):
+        if published and not run.fingerprint.differing(publication.fingerprint):
             first, last = (
                 None if key is None else calendar.parse(Mode.DAILY, key).first_day
                 for key in (run.first_day_key, run.last_day_key)

@@ -115,9 +115,9 @@ def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
                     if after is None:
                         pipe.delete(name)
                     else:
-                        kept_until_s = max([after.until_s or now_s, *after.receivers.values()])
-                        kept_ms = round((kept_until_s - now_s) * 1000) + _REMEMBERED_MS
-                        pipe.set(name, json.dumps({**asdict(gateway), **asdict(after)}), px=kept_ms)
+                        expires_s = max([after.until_s or now_s, *after.receivers.values()])
+                        lifetime_ms = round((expires_s - now_s) * 1000) + _REMEMBERED_MS
+                        pipe.set(name, json.dumps({**asdict(gateway), **asdict(after)}), px=lifetime_ms)
                     pipe.execute()
                 return result
             except WatchError:  # another worker was faster: once more, from what it left

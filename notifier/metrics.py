@@ -25,7 +25,7 @@ from notifier.senders.base import Gateway
 _PREFIX: Final = "transaction_summary_notifier"
 _SEND_BUCKETS_S: Final = (.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)  # fmt: skip
 _DELIVERY_BUCKETS_S: Final = (.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)  # fmt: skip
-_LOOK_AGAIN_S: Final = 5.0
+_READ_AGAIN_S: Final = 5.0
 
 
 class Metrics:
@@ -36,7 +36,7 @@ class Metrics:
 
     def __init__(self, channels: Iterable[str], registry: CollectorRegistry | None = None) -> None:
         self._channels = frozenset(channels)
-        self._looked_at = float("-inf")
+        self._read_at = float("-inf")
         self._events = Counter(
             f"{_PREFIX}_events",
             "What happened to messages: " + ", ".join(EventKind) + ".",
@@ -153,9 +153,9 @@ class Metrics:
         :raises StoreUnavailable: the store does not answer.
         """
         now_s = time.monotonic()
-        if now_s - self._looked_at < _LOOK_AGAIN_S:
+        if now_s - self._read_at < _READ_AGAIN_S:
             return
-        self._looked_at = now_s
+        self._read_at = now_s
         counts = {(found.channel, found.status): found.count for found in store.counts()}
         for channel in self._channels.union(channel for channel, _ in counts):
             for status in LogStatus:

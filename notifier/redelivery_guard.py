@@ -20,7 +20,7 @@ from kombu.exceptions import OperationalError
 from core.errors import ServiceError
 from core.event_log import log_event
 from core.instants import Clock, wall_clock_ms
-from core.notifications.broker import asking_redis
+from core.notifications.broker import query_redis
 
 _PREFIX: Final = "notifier:looks:"
 _FORGOTTEN_AFTER_S: Final = 86_400
@@ -105,7 +105,7 @@ class RedisRedeliveryCounter:
 
     def _ask(self, question: Callable[[Any], int]) -> int:
         try:
-            return asking_redis(self._app, question)
+            return query_redis(self._app, question)
         except OperationalError:
             return 0
 

@@ -50,13 +50,13 @@ class Services:
 def make_services(
     settings: Settings,
     queue: Callable[[str], None],
-    queue_room: Callable[[], int],
+    queue_capacity: Callable[[], int],
     clock: Clock = wall_clock_ms,
 ) -> Services:
     """The services that `settings` describe.
 
     :param queue: queues a notification for delivery; raises `OperationalError` when the broker does not take it.
-    :param queue_room: how many more messages the queue may take.
+    :param queue_capacity: how many more messages the queue may take.
     :raises SettingsError: a variable that a sender needs is missing or cannot be.
     :raises StoreUnavailable: the store does not answer.
     """
@@ -76,7 +76,7 @@ def make_services(
         worker=f"{socket.gethostname()}:{os.getpid()}",
         clock=clock,
     )
-    sweep = Sweep(stores.notifications, queue, queue_room, again_after_s=settings.notify_lease_s, clock=clock)
+    sweep = Sweep(stores.notifications, queue, queue_capacity, again_after_s=settings.notify_lease_s, clock=clock)
     announcer = Announcer.from_settings(settings, stores, clock)
     return Services(
         stores, senders, observer, delivery, sweep, announcer, pauses, ClockCheck(pauses.time, settings.clock_limit_s)

@@ -15,7 +15,7 @@ class Sweep:
     """Queues what is due.
 
     :param queue: queues a notification; raises when the broker does not take it.
-    :param queue_room: how many more messages the queue may take, so that a backlog does not fill Redis.
+    :param queue_capacity: how many more messages the queue may take, so that a backlog does not fill Redis.
     :param again_after_s: what was queued and did not happen is queued again after that.
     :param clock: milliseconds since 1970 UTC.
     """
@@ -24,14 +24,14 @@ class Sweep:
         self,
         store: NotificationStore,
         queue: Callable[[str], None],
-        queue_room: Callable[[], int],
+        queue_capacity: Callable[[], int],
         *,
         again_after_s: float,
         clock: Clock,
     ) -> None:
         self._store = store
         self._queue = queue
-        self._queue_room = queue_room
+        self._queue_capacity = queue_capacity
         self._again_after_ms = round(again_after_s * 1000)
         self._clock = clock
 
@@ -42,9 +42,9 @@ class Sweep:
         """
         now_ms = self._clock()
         queued = 0
-        room = self._queue_room()
-        while room > 0:
-            batch = self._store.due(now_ms, min(_BATCH, room))
+        capacity = self._queue_capacity()
+        while capacity > 0:
+            batch = self._store.due(now_ms, min(_BATCH, capacity))
             if not batch:
                 break
             for notification_id in batch:
@@ -52,5 +52,5 @@ class Sweep:
             # After, not before: what a crash in between queues twice is sent once all the same.
             self._store.postpone(batch, now_ms, now_ms + self._again_after_ms)
             queued += len(batch)
-            room -= len(batch)
+            capacity -= len(batch)
         return queued

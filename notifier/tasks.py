@@ -90,7 +90,7 @@ def _services(task: str) -> Iterator[Services]:
     try:
         with _lock:
             if not _made:
-                _made.append(make_services(read_settings(), _queue, _queue_room))
+                _made.append(make_services(read_settings(), _queue, _queue_capacity))
         yield _made[0]
     except ServiceError as error:
         if isinstance(error, StoreUnavailable) and not isinstance(error, (StoreBusy, StoreUnwritable)):
@@ -106,7 +106,7 @@ def _queue(notification_id: str) -> None:
     queue_delivery(app, notification_id, swept=True)
 
 
-def _queue_room() -> int:
+def _queue_capacity() -> int:
     return QUEUE_LIMIT - queue_length(app)
 
 
@@ -152,7 +152,7 @@ def _serve_metrics(**_: Any) -> None:
             log_event("metrics-not-served", "error", port=port, error=error.strerror)
 
 
-def _pulse(**_: Any) -> None:
+def _touch_heartbeat(**_: Any) -> None:
     touch_heartbeat_file(app)
 
 
@@ -170,6 +170,6 @@ signals.setup_logging.connect(_take_over_logging)
 signals.celeryd_init.connect(_begin)
 signals.beat_init.connect(_begin_beat)
 signals.worker_ready.connect(_serve_metrics)
-signals.heartbeat_sent.connect(_pulse)  # every two seconds while it takes messages
+signals.heartbeat_sent.connect(_touch_heartbeat)  # every two seconds while it takes messages
 signals.worker_shutdown.connect(_end)
 signals.worker_process_shutdown.connect(_close)

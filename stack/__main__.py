@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Run the API, a worker, beat and Redis on loopback until Ctrl-C.
 
-    The store is an SQLite file in the folder, unless STORE_URL names another; all other settings are in force too.
+    The store is an SQLite file in the folder, unless STORE_URL names another; all other settings apply too.
     """
     from stack.service import serve
 

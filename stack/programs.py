@@ -39,7 +39,7 @@ class Places:
     broker: int
 
     @property
-    def pulse(self) -> Path:
+    def heartbeat_file(self) -> Path:
         """The file that the worker touches while it takes messages."""
         return self.data / "worker.pulse"
 
@@ -62,13 +62,13 @@ class Places:
 def programs(places: Places, environment: Mapping[str, str], password: str) -> Sequence[Sequence[Program]]:
     """The programs, in stages: those of one are started when those of the stage before are ready.
 
-    :param environment: the variables of this process; settings in it are in force where they are not of `places`.
+    :param environment: the variables of this process; settings in it apply where they are not of `places`.
     :param password: of Redis, letters and digits.
     :raises ServiceError: there is no Redis server.
     """
     queue = places.data / "redis"
     queue.mkdir(exist_ok=True)
-    places.pulse.unlink(missing_ok=True)
+    places.heartbeat_file.unlink(missing_ok=True)
     ours = {
         **environment,
         **places.variables(environment, password),
@@ -88,7 +88,10 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
     others = (
         Program("web", for_terminal("web"), ours, lambda: _is_healthy(places.api)),
         Program(
-            "worker", for_terminal("worker"), {**ours, "NOTIFY_PULSE_FILE": str(places.pulse)}, places.pulse.exists
+            "worker",
+            for_terminal("worker"),
+            {**ours, "NOTIFY_PULSE_FILE": str(places.heartbeat_file)},
+            places.heartbeat_file.exists,
         ),
         Program("beat", for_terminal("beat"), ours),
     )
@@ -104,11 +107,11 @@ def _answers(port: int, password: str) -> bool:
 
 
 def _is_healthy(port: int) -> bool:
-    asking = http.client.HTTPConnection(HOST, port, timeout=_ANSWER_S)
+    connection = http.client.HTTPConnection(HOST, port, timeout=_ANSWER_S)
     try:
-        asking.request("GET", "/healthz")
-        return asking.getresponse().status == http.client.OK
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
     finally:
-        asking.close()
+        connection.close()

@@ -32,13 +32,13 @@ def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> 
     """Run the service until it is asked to stop; the exit code.
 
     :param port: of the API, or 0 for any.
-    :param metrics_port: of the worker's metrics, 0 for any; by default that of `port_beside`.
+    :param metrics_port: of the worker's metrics, 0 for any; by default that of `port_next_to`.
     :param data: folder of what is kept.
     :raises ServiceError: a port is taken, another one uses `data`, there is no Redis, a setting or the store is wrong.
     """
     settings = read_settings()
     if metrics_port is None:
-        metrics_port = port_beside(port)
+        metrics_port = port_next_to(port)
     ports = _free_ports({"--port": port, "--metrics-port": metrics_port, "": 0})
     store_url = os.environ.get("STORE_URL") or f"sqlite:///{data / 'summaries.db'}"
     places = Places(data, store_url, *ports)
@@ -51,7 +51,7 @@ def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> 
     raise ServiceError(f"{ended.name} {_how(ended.code)}, so the others were stopped", "What it said last is above.")
 
 
-def port_beside(port: int) -> int:
+def port_next_to(port: int) -> int:
     """The next port after `port`; 0, for any, where there is none or `port` is itself any."""
     return port + 1 if 0 < port < 65_535 else 0
 
@@ -63,12 +63,12 @@ async def _run(places: Places, settings: Settings, lock: int, as_json: bool) -> 
     password = secrets.token_hex(16)
     stages = programs(places, os.environ, password)
     variables = places.variables(os.environ, password)
-    beside: set[asyncio.Task[None]] = set()
+    background: set[asyncio.Task[None]] = set()
 
     def ready() -> None:
-        _tell_ready(places, file)
+        _print_ready(places, file)
         if sys.stdout.isatty():  # else it may be a log, which keeps what it is given
-            beside.add(asyncio.create_task(show_sign_in_link({**os.environ, **variables})))
+            background.add(asyncio.create_task(show_sign_in_link({**os.environ, **variables})))
 
     with _offered(places.data / "environment", variables) as file:
         return await supervisor.run(stages, ready)
@@ -86,7 +86,7 @@ def _offered(file: Path, variables: Mapping[str, str]) -> Iterator[Path]:
         file.unlink(missing_ok=True)
 
 
-def _tell_ready(places: Places, file: Path) -> None:
+def _print_ready(places: Places, file: Path) -> None:
     api = f"http://{HOST}:{places.api}"
     typer.echo(
         f"Ready. Dashboard: {api}/  API: {api}/docs  Metrics: {api}/metrics, http://{HOST}:{places.metrics}/metrics\n"
@@ -137,20 +137,20 @@ def _free_ports(wanted: dict[str, int]) -> list[int]:
 
     :raises ServiceError: one is taken.
     """
-    held = []
+    sockets = []
     try:
         for option, port in wanted.items():
             try:
-                held.append(socket.create_server((HOST, port)))
+                sockets.append(socket.create_server((HOST, port)))
             except OSError as error:
                 reason = (error.strerror or str(error)).partition(" (")[0].lower()  # what follows repeats the port
                 raise ServiceError(
                     f"port {port} of {HOST} cannot be had: {reason}",
                     f"Stop what uses it, or choose another with {option} (make run PORT=9000).",
                 ) from None
-        return [one.getsockname()[1] for one in held]
+        return [one.getsockname()[1] for one in sockets]
     finally:
-        for one in held:
+        for one in sockets:
             one.close()
 
 

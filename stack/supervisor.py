@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _LONGEST_LINE: Final = 16 * 1024 * 1024
-_LOOK_EVERY_S: Final = 0.1
+_CHECK_EVERY_S: Final = 0.1
 _TIED: Final = str(Path(__file__).with_name("tied.py"))
 
 
@@ -159,7 +159,7 @@ class Supervisor:
 async def _all_ready(programs: Sequence[Program]) -> None:
     for program in programs:
         while not await asyncio.to_thread(program.is_ready):
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
 
 
 def _signal_all(one: _Running, number: signal.Signals) -> None:

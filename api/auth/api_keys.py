@@ -31,8 +31,8 @@ from core.stores.api_keys import ApiKey
 _ID_BYTES: Final = 7  # of which ten characters of base32 hold 50 bits: two keys hardly ever share an id
 _ID_LENGTH: Final = 10
 _SECRET_BYTES: Final = 32
-_NOTED_FOR_S: Final = 300.0
-_MOST_NOTED: Final = 4096
+_RECORDED_FOR_S: Final = 300.0
+_MOST_RECORDED: Final = 4096
 _TOKEN: Final = re.compile(r"tss_([a-z2-7]{10})_[A-Za-z0-9_-]{43}")
 
 
@@ -103,7 +103,7 @@ class KeyRing:
             return None
         if key.expires_at_ms is not None and key.has_expired(self._clock()):
             raise Problem(ProblemKind.BAD_KEY, f"The key expired at {to_the_second(key.expires_at_ms)}.")
-        self._uses.note(key.id)
+        self._uses.record(key.id)
         return principal_of(key)
 
 
@@ -120,14 +120,14 @@ class _KeyUses:
         self._access = access
         self._clock = clock
         self._pool = ThreadPool("key uses", 1, 1)  # not that of lookups: a write may wait for other writers
-        self._noted: TTLCache[str, None] = TTLCache(_MOST_NOTED, _NOTED_FOR_S, timer=monotonic)
+        self._recorded: TTLCache[str, None] = TTLCache(_MOST_RECORDED, _RECORDED_FOR_S, timer=monotonic)
         self._waiting: dict[str, int] = {}
         self._writing: SingleFlight[None] = SingleFlight()
 
-    def note(self, key_id: str) -> None:
+    def record(self, key_id: str) -> None:
         """Write soon that the key is used now, unless that was done a moment ago."""
-        if key_id not in self._noted:
-            self._noted[key_id] = None
+        if key_id not in self._recorded:
+            self._recorded[key_id] = None
             self._waiting[key_id] = self._clock()
             self._writing.begin(None, self._write)
 
@@ -139,4 +139,4 @@ class _KeyUses:
 
 
 def _write_uses(uses: Mapping[str, int], stores: Stores) -> None:
-    stores.key_uses.note(uses)
+    stores.key_uses.record(uses)

@@ -35,7 +35,7 @@ class MeResource:
         refuse_parameters(req.query_string)
         caller: Principal = req.context.principal
         published = await self._current.published()
-        meaning = published.publication.meaning if published else None
+        fingerprint = published.publication.fingerprint if published else None
         send_document(
             resp,
             Me(
@@ -45,10 +45,10 @@ class MeResource:
                 tenant=caller.tenant,
                 scopes=sorted(caller.scopes),
                 merchants=sorted(caller.merchants),
-                calendar=meaning.calendar if meaning else self._calendar,
-                time_zone=meaning.time_zone if meaning else self._time_zone,
-                currency=meaning.unit(self._currency) if meaning else self._currency or DEFAULT_CURRENCY,
-                scale=meaning.amount_scale if meaning else 0,
+                calendar=fingerprint.calendar if fingerprint else self._calendar,
+                time_zone=fingerprint.time_zone if fingerprint else self._time_zone,
+                currency=fingerprint.unit(self._currency) if fingerprint else self._currency or DEFAULT_CURRENCY,
+                scale=fingerprint.amount_scale if fingerprint else 0,
                 published=None if published is None else _published_days(published),
             ),
         )

@@ -61,13 +61,13 @@ def add(
             print_json({"token": token, **_as_json(key, None)})
         else:
             typer.echo(token)
-        _tell(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
+        _print_message(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
         if expires_at_ms is not None:
-            _tell(f"It expires at {to_the_second(expires_at_ms)}.")
-        _tell("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
+            _print_message(f"It expires at {to_the_second(expires_at_ms)}.")
+        _print_message("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
         for merchant_id in unknown:
-            _tell(f"Warning: there are no summaries of a merchant {merchant_id!r} yet.")
-        _tell_when(settings)
+            _print_message(f"Warning: there are no summaries of a merchant {merchant_id!r} yet.")
+        _print_when(settings)
 
 
 def show(store_url: str | None, as_json: bool) -> None:
@@ -113,10 +113,10 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
         if as_json:
             print_json(_as_json(revoked, last_used_ms))
         already = revoked.revoked_at_ms != now_ms
-        _tell(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
+        _print_message(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
         if not left:
-            _tell("No valid key is left: make another with keys add.")
-        _tell_when(settings)
+            _print_message("No valid key is left: make another with keys add.")
+        _print_when(settings)
 
 
 @contextmanager
@@ -190,9 +190,9 @@ def _as_json(key: ApiKey, last_used_ms: int | None) -> dict[str, Any]:
     }
 
 
-def _tell_when(settings: Settings) -> None:
-    _tell(f"A running server notices within {settings.api_freshness_s:g} s (API_FRESHNESS_S).")
+def _print_when(settings: Settings) -> None:
+    _print_message(f"A running server notices within {settings.api_freshness_s:g} s (API_FRESHNESS_S).")
 
 
-def _tell(sentence: str) -> None:
+def _print_message(sentence: str) -> None:
     typer.echo(sentence, err=True)

@@ -65,7 +65,7 @@ class RequestLog:
         context.started_ns = self._monotonic_ns()
         context.request_id = request_id = _named_by_client(req) or new_request_id()
         context.client_address = self._addresses.of(req)
-        context.principal = context.cache = context.kept = context.line = None
+        context.principal = context.cache = context.cache_entry = context.line = None
         req.scope.get("tss.context", []).append(context)
         context.about = begin_about(request_id=request_id)
         resp.set_headers(_PAGE_HEADERS)  # so that no browser takes JSON for something else

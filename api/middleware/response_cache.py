@@ -37,16 +37,16 @@ _REQUEST_ID: Final = b"x-request-id"
 
 
 @dataclass(frozen=True, slots=True)
-class _Noted:
+class _Recorded:
     """An answer without its body.
 
-    :param kept_as: the name of the body in the cache of the published state.
+    :param cache_key: the name of the body in the cache of the published state.
     :param key: of the caller, or None where `caller` is a program on this host.
     :param headers: all but the id of the request.
     :param line: of the request log.
     """
 
-    kept_as: Hashable
+    cache_key: Hashable
     caller: Principal
     key: ApiKey | None
     address: str
@@ -64,31 +64,31 @@ class ResponseCache:
         self._rate_limit = rate_limit
         self._log = log
         self._published: Published | None = None
-        self._noted: dict[Received, _Noted] = {}
+        self._recorded: dict[Received, _Recorded] = {}
 
     async def answer(self, request: Received, send: Send) -> bool:
         """Whether `request` equals an earlier one and was answered as that."""
-        noted = self._noted.get(request)
-        if noted is None:
+        recorded = self._recorded.get(request)
+        if recorded is None:
             return False
         started_ns = time.perf_counter_ns()
-        if (body := self._body_of(noted)) is None:
-            self._noted.pop(request, None)
+        if (body := self._body_of(recorded)) is None:
+            self._recorded.pop(request, None)
             return False
         try:
-            await self._rate_limit.count(noted.caller.counted_as, noted.address)
+            await self._rate_limit.count(recorded.caller.counted_as, recorded.address)
         except Problem:
             return False
         request_id = new_request_id()
-        headers = [*noted.headers, (_REQUEST_ID, request_id.encode())]
-        await send({"type": "http.response.start", "status": noted.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body.body if noted.status == 200 else b""})
-        self._log.repeat(noted.line, request_id, started_ns)
+        headers = [*recorded.headers, (_REQUEST_ID, request_id.encode())]
+        await send({"type": "http.response.start", "status": recorded.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body.body if recorded.status == 200 else b""})
+        self._log.repeat(recorded.line, request_id, started_ns)
         return True
 
-    def note(self, request: Received, context: Any, start: dict[str, Any]) -> None:
+    def record(self, request: Received, context: Any, start: dict[str, Any]) -> None:
         """Remember how `request` was answered, where that may be repeated."""
-        published, kept_as = context.kept
+        published, cache_key = context.cache_entry
         caller: Principal | None = context.principal
         key = None
         if caller is None or caller.session_id is not None or start["status"] not in (200, 304):
@@ -99,24 +99,26 @@ class ResponseCache:
         if caller is not LOCAL and ((key := self._keys.fresh(caller.key_id or "")) is None):
             return
         if published is not self._published:
-            self._noted.clear()
+            self._recorded.clear()
             self._published = published
-        if len(self._noted) >= _MOST:
-            del self._noted[next(iter(self._noted))]
+        if len(self._recorded) >= _MOST:
+            del self._recorded[next(iter(self._recorded))]
         headers = [(name, value) for name, value in start["headers"] if name != _REQUEST_ID]
-        self._noted[request] = _Noted(
-            kept_as, caller, key, context.client_address, start["status"], headers, context.line
+        self._recorded[request] = _Recorded(
+            cache_key, caller, key, context.client_address, start["status"], headers, context.line
         )
 
-    def _body_of(self, noted: _Noted) -> Answer | None:
-        """What `noted` was answered with, if it would be now."""
+    def _body_of(self, recorded: _Recorded) -> Answer | None:
+        """What `recorded` was answered with, if it would be now."""
         with suppress(StoreError):
             published = self._current.confirmed()
-            if published is None or (noted.key is not None and self._keys.fresh(noted.key.id) is not noted.key):
+            if published is None or (
+                recorded.key is not None and self._keys.fresh(recorded.key.id) is not recorded.key
+            ):
                 return None
             if published is self._published:
-                return published.answer(noted.kept_as)
-            self._noted.clear()  # the previous state, and all that was made from it, is of no use any more
+                return published.answer(recorded.cache_key)
+            self._recorded.clear()  # the previous state, and all that was made from it, is of no use any more
             self._published = None
         return None
 
@@ -138,13 +140,13 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
             return
         start: dict[str, Any] = {}
 
-        async def send_and_note(event: dict[str, Any]) -> None:
+        async def send_and_record(event: dict[str, Any]) -> None:
             if not start:
                 start.update(event)
             await send(event)
 
         context: list[Any] = []  # `api.middleware.request_log` puts the context of the request there
         own = scope | {"headers": headers, "client": peer, "tss.context": context}
-        await super().__call__(own, receive, send_and_note)
-        if context and context[0].kept and not any(name == _REQUEST_ID for name, _ in headers):
-            self.response_cache.note(request, context[0], start)
+        await super().__call__(own, receive, send_and_record)
+        if context and context[0].cache_entry and not any(name == _REQUEST_ID for name, _ in headers):
+            self.response_cache.record(request, context[0], start)

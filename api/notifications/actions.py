@@ -21,7 +21,7 @@ from core.notifications.actions import (
 )
 from core.notifications.events import LogStatus
 from core.stores import Clock, Stores
-from core.stores.notifications import Kept
+from core.stores.notifications import StoredNotification
 
 
 class Logs:
@@ -34,27 +34,27 @@ class Logs:
         self._access = access
         self._clock = clock
 
-    def kept(self, notification_id: str, caller: Principal) -> Kept:
+    def stored(self, notification_id: str, caller: Principal) -> StoredNotification:
         """The notification of that id.
 
         :raises Problem: there is none that `caller` may know of; or it announces summaries that `caller` may not read.
         """
-        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
-        if kept is None or not caller.may_touch(kept.notification.tenant):
+        stored = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        if stored is None or not caller.may_touch(stored.notification.tenant):
             raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
-        if kept.notification.announces:
-            caller.require_merchant(kept.notification.merchant_id)
-        return kept
+        if stored.notification.announces:
+            caller.require_merchant(stored.notification.merchant_id)
+        return stored
 
-    def retry(self, notification_id: str, channels: Sequence[str] | None, caller: Principal) -> Kept:
+    def retry(self, notification_id: str, channels: Sequence[str] | None, caller: Principal) -> StoredNotification:
         """Let logs that are dead, unknown or printed be sent again.
 
         :param channels: only these, or None for all.
         :raises Problem: there is no such notification or channel of it; `caller` may not read it; it has expired; none
             of the logs is dead, unknown or printed.
         """
-        kept = self.kept(notification_id, caller)
-        notification = kept.notification
+        stored = self.stored(notification_id, caller)
+        notification = stored.notification
         if strange := unknown_channels(notification, channels or ()):
             there = ", ".join(notification.channels)
             raise bad_parameters(
@@ -63,8 +63,8 @@ class Logs:
         if notification.has_expired(self._clock()):
             raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
         chosen = notification.channels if channels is None else channels
-        retried = self._access.call(lambda stores: retry(stores.notifications, kept, chosen, self._clock))
-        then = self.kept(notification_id, caller)
+        retried = self._access.call(lambda stores: retry(stores.notifications, stored, chosen, self._clock))
+        then = self.stored(notification_id, caller)
         if not retried:
             raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {statuses_in_words(then, chosen)}.")
         return then
@@ -90,15 +90,15 @@ class Logs:
 
         return self._access.call(retry)
 
-    def cancel(self, notification_id: str, caller: Principal) -> Kept:
+    def cancel(self, notification_id: str, caller: Principal) -> StoredNotification:
         """Let no open log be sent any more, except that an attempt under way is brought to its end.
 
         :raises Problem: there is no such notification; `caller` may not read it; all of its logs have come to another
             end.
         """
-        kept = self.kept(notification_id, caller)
-        cancelled = self._access.call(lambda stores: cancel(stores.notifications, kept, self._clock))
-        then = self.kept(notification_id, caller)
+        stored = self.stored(notification_id, caller)
+        cancelled = self._access.call(lambda stores: cancel(stores.notifications, stored, self._clock))
+        then = self.stored(notification_id, caller)
         stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
         if not cancelled and not any(stopped):
             channels = then.notification.channels

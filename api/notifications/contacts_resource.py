@@ -66,7 +66,7 @@ class ContactsResource:
 
         def replace(stores: Stores) -> str:
             tenant = tenant_to_write(stores, caller, asked, user_id)
-            for subscription in stores.subscriptions.all(tenant=tenant, user_id=user_id, in_force=True):
+            for subscription in stores.subscriptions.all(tenant=tenant, user_id=user_id, active=True):
                 caller.require_merchant(subscription.merchant_id)
             stores.contacts.replace(user_id, addresses, tenant=tenant)
             return tenant

@@ -75,14 +75,14 @@ def _each_once(items: tuple[Any, ...]) -> tuple[Any, ...]:
 def _each_once_and_known(channels: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     rules: Rules | None = info.context
     if rules is None:
-        told = [_no_channel(channel) for channel in dict.fromkeys(channels) if not is_channel_name(channel)]
+        errors = [_no_channel(channel) for channel in dict.fromkeys(channels) if not is_channel_name(channel)]
     else:
         strange = [channel for channel in dict.fromkeys(channels) if channel not in rules.channels]
-        told = [unknown_channel(channel, rules.channels) for channel in strange]
+        errors = [unknown_channel(channel, rules.channels) for channel in strange]
     if wrong := _twice(channels):
-        told.append(wrong)
-    if told:
-        raise ValueError("; ".join(told))
+        errors.append(wrong)
+    if errors:
+        raise ValueError("; ".join(errors))
     return channels
 
 

@@ -31,7 +31,7 @@ from core.notifications.model import Notification, new_id
 from core.notifications.texts import too_long
 from core.stores import Clock
 from core.stores.api_keys import Scope
-from core.stores.notifications import Kept, LogFilter
+from core.stores.notifications import LogFilter, StoredNotification
 
 
 class NotificationsResource:
@@ -75,29 +75,29 @@ class NotificationsResource:
             _require_fitting(payload, self._senders)
             tenant = self._access.call(lambda stores: tenant_to_write(stores, caller, asked, payload.user_id))
         except Problem:
-            if repeated_id is None or (kept := self._repeated(repeated_id, document)) is None:
+            if repeated_id is None or (stored := self._repeated(repeated_id, document)) is None:
                 raise
         else:
             notification = _notification(repeated_id or new_id(), payload, now_ms, caller.key_id, tenant)
-            kept = self._access.call(lambda stores: stores.notifications.add(notification, now_ms + QUEUED_AFTER_MS))
-            if _is_another(kept.notification, notification):
+            stored = self._access.call(lambda stores: stores.notifications.add(notification, now_ms + QUEUED_AFTER_MS))
+            if _is_another(stored.notification, notification):
                 raise conflict()
-            if any(log.state.is_open for log in kept.logs):
+            if any(log.state.is_open for log in stored.logs):
                 self._queue(notification.id)
-        send_document(resp, notification_view(kept), created_at=f"{PATH}/{kept.notification.id}")
+        send_document(resp, notification_view(stored), created_at=f"{PATH}/{stored.notification.id}")
 
     def _tenant_of(self, notification_id: str) -> str | None:
-        kept = self._access.call(lambda stores: stores.notifications.get(notification_id))
-        return None if kept is None else kept.notification.tenant
+        stored = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        return None if stored is None else stored.notification.tenant
 
-    def _repeated(self, known_id: str, document: dict[str, Any]) -> Kept | None:
+    def _repeated(self, known_id: str, document: dict[str, Any]) -> StoredNotification | None:
         """What the same request has made before: it may be wrong only by now, such as one that has expired."""
-        kept = self._access.call(lambda stores: stores.notifications.get(known_id))
-        if kept is None:
+        stored = self._access.call(lambda stores: stores.notifications.get(known_id))
+        if stored is None:
             return None
         with suppress(Problem):
-            if _digest(checked_payload(document, NewNotification, None)) == kept.notification.request_digest:
-                return kept
+            if _digest(checked_payload(document, NewNotification, None)) == stored.notification.request_digest:
+                return stored
         return None
 
     on_head = on_get
@@ -114,7 +114,7 @@ class NotificationResource:
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
-        send_document(resp, notification_view(self._logs.kept(notification_id, caller)))
+        send_document(resp, notification_view(self._logs.stored(notification_id, caller)))
 
     on_head = on_get
 
@@ -136,9 +136,9 @@ class RetryResource:
         refuse_parameters(req.query_string)
         # Which channels it has, and not which the senders of this process know, is what matters.
         chosen = checked_payload(read_object(req, needed=False), Retry, None).channels
-        kept = self._logs.retry(notification_id, chosen, caller)
+        stored = self._logs.retry(notification_id, chosen, caller)
         self._queue(notification_id)
-        send_document(resp, notification_view(kept))
+        send_document(resp, notification_view(stored))
 
 
 class RetryAllResource:
@@ -215,9 +215,9 @@ def _notification(
     )
 
 
-def _is_another(kept: Notification, asked: Notification) -> bool:
-    """Whether `kept` is not what `asked` would make."""
-    return (kept.request_digest, kept.tenant) != (asked.request_digest, asked.tenant)
+def _is_another(stored: Notification, asked: Notification) -> bool:
+    """Whether `stored` is not what `asked` would make."""
+    return (stored.request_digest, stored.tenant) != (asked.request_digest, asked.tenant)
 
 
 def _digest(payload: NewNotification) -> str:
@@ -236,6 +236,8 @@ def _require_fitting(payload: NewNotification, senders: Mapping[str, str]) -> No
     :param senders: what sends over each channel, by its name in ``NOTIFY_SENDERS``.
     :raises Problem: bad parameter; names each channel that cannot, and its limit.
     """
-    told = {channel: too_long(senders[channel], payload.title, payload.body) for channel in payload.channels}
-    if errors := [ParameterError("body", f"is too long for {channel}: {why}") for channel, why in told.items() if why]:
+    reasons = {channel: too_long(senders[channel], payload.title, payload.body) for channel in payload.channels}
+    if errors := [
+        ParameterError("body", f"is too long for {channel}: {why}") for channel, why in reasons.items() if why
+    ]:
         raise bad_parameters(errors)

@@ -54,7 +54,7 @@ def page(
             tenant=tenant_to_list(stores, caller, parameters.tenant),
             merchants=caller.readable_merchants,
             user_id=parameters.user_id,
-            in_force=True,
+            active=True,
             after=after,
             limit=limit + 1,
         )

@@ -53,7 +53,7 @@ class SubscriptionsResource:
         send_document(resp, document)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Subscribe a user, unless one in force says the same; whoever does must be allowed to read those summaries."""
+        """Subscribe a user, unless an active subscription is equivalent. The key must allow reading those summaries."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
@@ -82,9 +82,9 @@ class SubscriptionsResource:
             return found, subscription_warnings(stores, found.subscription, self._senders)
 
         found, warnings = self._access.call(make)
-        kept = found.subscription
-        created_at = None if found.there_was else f"{PATH}/{kept.id}"
-        send_document(resp, created_subscription_view(kept, warnings), created_at=created_at)
+        stored = found.subscription
+        created_at = None if found.there_was else f"{PATH}/{stored.id}"
+        send_document(resp, created_subscription_view(stored, warnings), created_at=created_at)
 
     on_head = on_get
 

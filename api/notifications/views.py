@@ -9,14 +9,14 @@ from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import Event
 from core.notifications.model import Notification, NotificationStatus
 from core.notifications.reach_warnings import ReachWarning
-from core.stores.notifications import Kept, Listed, Log
+from core.stores.notifications import Listed, Log, StoredNotification
 from core.stores.subscriptions import Subscription
 
 
-def notification_view(kept: Kept) -> bodies.Notification:
+def notification_view(stored: StoredNotification) -> bodies.Notification:
     """A notification with its logs and their history."""
-    listed = _listed(kept.notification, kept.status)
-    return bodies.Notification(**dict(listed), logs=[_log(kept.notification, log) for log in kept.logs])
+    listed = _listed(stored.notification, stored.status)
+    return bodies.Notification(**dict(listed), logs=[_log(stored.notification, log) for log in stored.logs])
 
 
 def listed_view(listed: Listed) -> bodies.ListedNotification:

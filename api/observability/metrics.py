@@ -172,9 +172,9 @@ def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
     if condition is None:
         return
     yield from run_metrics(condition, store.now_ms)
-    if condition.standing is None:
+    if condition.freshness is None:
         return
-    publication = condition.standing.publication
+    publication = condition.freshness.publication
     yield GaugeMetricFamily(
         f"{_PREFIX}_published_generation", "Number of the published generation.", value=publication.generation
     )
@@ -186,5 +186,5 @@ def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         f"{_PREFIX}_published_age_seconds",
         "Seconds since the sources of the summaries were last read.",
-        value=condition.standing.age_s(store.now_ms),
+        value=condition.freshness.age_s(store.now_ms),
     )

@@ -30,14 +30,14 @@ class MetricsResource:
         self._metrics = metrics
         self._condition = condition
         self._clock = clock
-        self._asking: SingleFlight[StoreFacts] = SingleFlight()
+        self._pending: SingleFlight[StoreFacts] = SingleFlight()
         self._known: StoreFacts | None = None
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Answer in OpenMetrics or Prometheus text, as ``Accept`` asks."""
         req.context.principal.require_scope(Scope.OPERATE)
-        asking = self._asking.begin(None, self._facts)
-        await asyncio.wait([asking], timeout=_FIRST_WAIT_S if self._known is None else _WAIT_S)
+        pending = self._pending.begin(None, self._facts)
+        await asyncio.wait([pending], timeout=_FIRST_WAIT_S if self._known is None else _WAIT_S)
         facts = self._known or StoreFacts(None)
         self._metrics.flush()
         # Not in the threads that ask the store, which may be slow.

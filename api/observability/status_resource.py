@@ -15,7 +15,7 @@ from core.instants import iso_instant, iso_instant_or_none
 from core.stores import Clock
 from core.stores.api_keys import Scope
 from core.stores.condition import Condition, Refreshes
-from core.stores.freshness import Standing, zone_rules_agree
+from core.stores.freshness import Freshness, zone_rules_agree
 from core.stores.runs import Run, RunStatus
 
 
@@ -37,15 +37,15 @@ class StatusResource:
         req.context.principal.require_scope(Scope.OPERATE)
         refuse_parameters(req.query_string)
         condition = self._condition()
-        standing, failures = condition.standing, condition.failures
-        last = None if standing is None else standing.confirmed_by
+        freshness, failures = condition.freshness, condition.failures
+        last = None if freshness is None else freshness.confirmed_by
         running = [run for run in condition.runs if run.status is RunStatus.RUNNING]
         send_document(
             resp,
             bodies.Status(
                 state=condition.state,
                 degraded_by=list(condition.degraded_by),
-                published=None if standing is None else self._published(standing),
+                published=None if freshness is None else self._published(freshness),
                 refreshes=None if condition.refreshes is None else self._refreshes(condition.refreshes),
                 rejects=None if last is None else _rejects(last),
                 conservation=None if last is None else _conservation(last),
@@ -65,28 +65,28 @@ class StatusResource:
             missed=refreshes.missed(self._clock()),
         )
 
-    def _published(self, standing: Standing) -> bodies.PublishedState:
-        publication = standing.publication
+    def _published(self, freshness: Freshness) -> bodies.PublishedState:
+        publication = freshness.publication
         return bodies.PublishedState(
             version=version_of(publication),
             generation=publication.generation,
             run_id=publication.run_id,
             published_at=iso_instant(publication.published_at_ms),
-            as_of=iso_instant(standing.as_of_ms),
-            age_s=standing.age_s(self._clock()),
+            as_of=iso_instant(freshness.as_of_ms),
+            age_s=freshness.age_s(self._clock()),
             first_day_key=publication.first_day_key,
             last_day_key=publication.last_day_key,
             summaries=publication.rows,
             total_amount=publication.total_amount,
             total_count=publication.total_count,
-            currency=publication.meaning.unit(self._currency),
-            scale=publication.meaning.amount_scale,
-            calendar=publication.meaning.calendar,
-            time_zone=publication.meaning.time_zone,
-            zone_rules=publication.meaning.zone_rules,
-            zone_rules_source=publication.meaning.zone_rules_source,
-            zone_rules_agree=zone_rules_agree(publication.meaning),
-            filters=[bodies.Filter(field=field, value=value) for field, value in publication.meaning.where],
+            currency=publication.fingerprint.unit(self._currency),
+            scale=publication.fingerprint.amount_scale,
+            calendar=publication.fingerprint.calendar,
+            time_zone=publication.fingerprint.time_zone,
+            zone_rules=publication.fingerprint.zone_rules,
+            zone_rules_source=publication.fingerprint.zone_rules_source,
+            zone_rules_agree=zone_rules_agree(publication.fingerprint),
+            filters=[bodies.Filter(field=field, value=value) for field, value in publication.fingerprint.where],
         )
 
 

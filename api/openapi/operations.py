@@ -20,7 +20,7 @@ from api.summaries.merchants import PATH as MERCHANTS_PATH
 from api.summaries.merchants import MerchantsParameters
 from api.summaries.series import PATH as SUMMARY_PATH
 from api.summaries.series import SummaryParameters
-from core.notifications.model import KEPT_DAYS
+from core.notifications.model import RETENTION_DAYS
 from core.notifications.values import ID_PATTERN
 from core.stores.api_keys import Scope
 
@@ -63,7 +63,7 @@ _IDEMPOTENCY_KEY: Final = (
         "A name that you choose for this request, 1 to 255 visible ASCII characters. When you send the request again "
         "with the same key and body, nothing new is created and you receive what the first request created. All API "
         "keys of a tenant share these names, and those of different tenants are independent. A name is remembered for "
-        f"at least {KEPT_DAYS} days after what it created has ended.",
+        f"at least {RETENTION_DAYS} days after what it created has ended.",
         pattern=PATTERN,
     ),
 )

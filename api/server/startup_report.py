@@ -9,7 +9,7 @@ from api.server.address import Address
 from core.errors import SettingsError, StoreError, StoreMissing
 from core.settings import Settings
 from core.stores import open_stores, wall_clock_ms
-from core.stores.summaries import Meaning
+from core.stores.summaries import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def startup_report(settings: Settings) -> StartupReport:
             has_keys = any(key.is_valid(wall_clock_ms()) for key in stores.keys.all())
             published = stores.summaries.published()
         if published is not None:
-            _require_same_unit(settings, published.meaning)
+            _require_same_unit(settings, published.fingerprint)
     except StoreMissing as error:
         return StartupReport(store, "nothing was built there yet", error.hint, is_open, False)
     except StoreError as error:
@@ -72,12 +72,12 @@ def startup_report(settings: Settings) -> StartupReport:
     return StartupReport(store, state, hint, is_open, has_keys)
 
 
-def _require_same_unit(settings: Settings, meaning: Meaning) -> None:
+def _require_same_unit(settings: Settings, fingerprint: Fingerprint) -> None:
     differing = []
-    if settings.currency and meaning.currency not in (None, settings.currency):
-        differing.append(f"CURRENCY is {settings.currency}, and amounts in the store are in {meaning.currency}")
-    if settings.amount_scale and int(settings.amount_scale) != meaning.amount_scale:
-        places = f"{meaning.amount_scale} decimal places"
+    if settings.currency and fingerprint.currency not in (None, settings.currency):
+        differing.append(f"CURRENCY is {settings.currency}, and amounts in the store are in {fingerprint.currency}")
+    if settings.amount_scale and int(settings.amount_scale) != fingerprint.amount_scale:
+        places = f"{fingerprint.amount_scale} decimal places"
         differing.append(f"AMOUNT_SCALE is {settings.amount_scale}, and amounts in the store have {places}")
     if differing:
         raise SettingsError(

@@ -20,9 +20,9 @@ T = TypeVar("T")
 Maker = Callable[[Stores, "Published"], Answer]
 """Makes an answer, encoded as it is kept, from the stores while a published state is current."""
 
-_KEPT_QUERIES: Final = 4096
-_KEPT_TABLES: Final = 8
-_LONGEST_KEPT_QUERY: Final = 512
+_CACHED_QUERIES: Final = 4096
+_CACHED_TABLES: Final = 8
+_LONGEST_CACHED_QUERY: Final = 512
 
 
 class State(NamedTuple):
@@ -50,12 +50,12 @@ def version_of(publication: Publication) -> str:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedAnswer:
     """An answer that is kept, and what makes it from another published state."""
 
     answer: Answer
     make: Maker
-    asked_again: int = 0
+    hits: int = 0
 
 
 class Published:
@@ -72,14 +72,14 @@ class Published:
         self.publication: Final = publication
         self.complete_days: Final = CompleteDays.of(publication, state.found_later)
         self.version: Final = version_of(publication)
-        self.calendar: Final[Calendar] = calendar_named(publication.meaning.calendar)
+        self.calendar: Final[Calendar] = calendar_named(publication.fingerprint.calendar)
         self._cache_bytes = cache_bytes
-        self._kept_bytes = 0
+        self._cached_bytes = 0
         # Dictionaries whose first entry is the one that was not asked for the longest.
         self._queries: dict[Hashable, Any] = {}
-        self._answers: dict[Hashable, _Kept] = {}
+        self._answers: dict[Hashable, _CachedAnswer] = {}
         self._lock = threading.Lock()
-        self._tables: LRUCache[Hashable, Any] = LRUCache(_KEPT_TABLES)
+        self._tables: LRUCache[Hashable, Any] = LRUCache(_CACHED_TABLES)
 
     def query(self, text: tuple[Hashable, ...], make: Callable[[], T]) -> T:
         """The query that `text` stands for, from `make` where it is not known; what `make` raises is not kept.
@@ -89,9 +89,9 @@ class Published:
         query = self._queries.pop(text, None)
         if query is None:
             query = make()
-            if sum(len(part) for part in text if isinstance(part, str)) > _LONGEST_KEPT_QUERY:
+            if sum(len(part) for part in text if isinstance(part, str)) > _LONGEST_CACHED_QUERY:
                 return query
-            if len(self._queries) >= _KEPT_QUERIES:
+            if len(self._queries) >= _CACHED_QUERIES:
                 del self._queries[next(iter(self._queries))]
         self._queries[text] = query
         return cast("T", query)
@@ -108,12 +108,12 @@ class Published:
 
     def answer(self, query: Hashable) -> Answer | None:
         """The encoded answer that was kept for `query`, if it still is."""
-        kept = self._answers.pop(query, None)
-        if kept is None:
+        cached = self._answers.pop(query, None)
+        if cached is None:
             return None
-        self._answers[query] = kept
-        kept.asked_again += 1
-        return kept.answer
+        self._answers[query] = cached
+        cached.hits += 1
+        return cached.answer
 
     def keep(self, query: Hashable, answer: Answer, make: Maker) -> None:
         """Keep `answer` for `query`, unless it alone is larger than all that may be kept.
@@ -122,10 +122,10 @@ class Published:
         """
         if answer.size > self._cache_bytes or query in self._answers:
             return
-        self._answers[query] = _Kept(answer, make)
-        self._kept_bytes += answer.size
-        while self._kept_bytes > self._cache_bytes:
-            self._kept_bytes -= self._answers.pop(next(iter(self._answers))).answer.size
+        self._answers[query] = _CachedAnswer(answer, make)
+        self._cached_bytes += answer.size
+        while self._cached_bytes > self._cache_bytes:
+            self._cached_bytes -= self._answers.pop(next(iter(self._answers))).answer.size
 
     def has(self, query: Hashable) -> bool:
         """Whether an answer is kept for `query`; this does not count as asking for it."""
@@ -133,7 +133,7 @@ class Published:
 
     def favourites(self) -> list[tuple[Hashable, Maker]]:
         """What was asked more than once, the most asked first: the query and what makes its answer."""
-        asked_again = [(kept.asked_again, query, kept.make) for query, kept in self._answers.items()]
-        wanted = [entry for entry in asked_again if entry[0]]
+        hits = [(cached.hits, query, cached.make) for query, cached in self._answers.items()]
+        wanted = [entry for entry in hits if entry[0]]
         wanted.sort(key=lambda entry: entry[0], reverse=True)
         return [(query, make) for _, query, make in wanted]

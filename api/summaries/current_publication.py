@@ -67,7 +67,7 @@ class CurrentPublication:
         self._published: Published | None = None
         self._successor: Published | None = None
         self._confirmed_at = self._ask_at = self._asked_at = self._succeed_by = float("-inf")
-        self._asking: asyncio.Task[None] | None = None
+        self._pending: asyncio.Task[None] | None = None
         self._begun = self._done = 0
 
     def confirmed(self) -> Published | None:
@@ -90,14 +90,14 @@ class CurrentPublication:
         self._succeed_in_time(now)
         if now < self._ask_at:
             return self._published
-        if self._asking is None:
+        if self._pending is None:
             self._ask()
         valid_until = self._confirmed_at + self.freshness_s
         if now >= valid_until and self._asked_at >= valid_until:
             await self._wait_for(self._begun if now < self._asked_at + self.freshness_s else self._begun + 1)
         return self._published
 
-    async def look(self) -> Published | None:
+    async def read_again(self) -> Published | None:
         """What is published now.
 
         :raises StoreError: the store does not answer.
@@ -120,24 +120,24 @@ class CurrentPublication:
 
         return await self._reading.run(self._access.call, read_and_check)
 
-    async def watch(self) -> None:
+    async def poll(self) -> None:
         """Ask the store in time also while nobody asks for summaries, and never end."""
         while True:
             await asyncio.sleep(max(self.freshness_s / 4, 0.05))
-            if self._asking is None and self._monotonic() >= self._ask_at:
+            if self._pending is None and self._monotonic() >= self._ask_at:
                 with suppress(StoreError):
                     self._access.refuse_while_down()
                     self._ask()
 
     async def _wait_for(self, number: int) -> None:
         while self._done < number:
-            await asyncio.shield(self._asking or self._ask())
+            await asyncio.shield(self._pending or self._ask())
 
     def _ask(self) -> asyncio.Task[None]:
         self._begun, self._asked_at = self._begun + 1, self._monotonic()
-        self._asking = asyncio.create_task(self._ask_store(self._begun, self._asked_at))
-        self._asking.add_done_callback(forget_failure)
-        return self._asking
+        self._pending = asyncio.create_task(self._ask_store(self._begun, self._asked_at))
+        self._pending.add_done_callback(forget_failure)
+        return self._pending
 
     async def _ask_store(self, number: int, asked_at: float) -> None:
         work = None
@@ -149,7 +149,7 @@ class CurrentPublication:
                 work = self._succeed(state)
             self._confirmed_at, self._ask_at = asked_at, self._monotonic() + self.freshness_s / 2
         finally:
-            self._done, self._asking = number, None
+            self._done, self._pending = number, None
         if work is not None:
             await self._spawn(work)
 

@@ -62,15 +62,18 @@ class Reader:
                 query = published.query(question, partial(parse, published.calendar, published.version))
             except Problem as problem:
                 # Another process may have given this cursor, and know of a publication that this one has yet to see.
-                if problem.kind is not ProblemKind.STALE_CURSOR or (latest := await self._current.look()) is published:
+                if (
+                    problem.kind is not ProblemKind.STALE_CURSOR
+                    or (latest := await self._current.read_again()) is published
+                ):
                     raise
                 published = latest
                 continue
             allow(query)
-            if found := await self._kept_or_made(req, published, query, answer):
+            if found := await self._cached_or_made(req, published, query, answer):
                 found.send(req, resp)
                 return
-            published = await self._current.look()
+            published = await self._current.read_again()
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
 
     def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
@@ -82,7 +85,7 @@ class Reader:
                 raise
         return Problem(ProblemKind.NOT_BUILT_YET, "Nothing was published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
 
-    async def _kept_or_made(
+    async def _cached_or_made(
         self,
         req: falcon.asgi.Request,
         published: Published,
@@ -91,10 +94,10 @@ class Reader:
     ) -> Answer | None:
         """The answer to `query` in the encoding that `req` prefers, or None when `published` is no longer current."""
         preference = preference_in(req.get_header("Accept-Encoding"))
-        if kept := published.answer((query, preference)):
+        if cached := published.answer((query, preference)):
             req.context.cache = "hit"
-            req.context.kept = published, (query, preference)
-            return kept
+            req.context.cached = published, (query, preference)
+            return cached
 
         def make(stores: Stores, published: Published) -> Answer:
             return answer(stores, published, query).encoded(preference)

@@ -359,7 +359,7 @@ def _columns(
         if query.format == "csv":
             columns["merchant_id"] = [safe_cell(merchant_id) for merchant_id in columns["merchant_id"]]
     columns["key"] = keys = [point.key for point in points]
-    scale = published.publication.meaning.amount_scale
+    scale = published.publication.fingerprint.amount_scale
     if query.in_major:
         columns["value"] = [major(point.value, scale) for point in points]
     else:
@@ -373,7 +373,7 @@ def _columns(
     if query.with_periods:
         from core.calendar.days import LocalDays  # loads NumPy
 
-        bounds = LocalDays(published.publication.meaning.time_zone).bounds_ms(list(periods.values()))
+        bounds = LocalDays(published.publication.fingerprint.time_zone).bounds_ms(list(periods.values()))
         instants = {
             key: (iso_instant(start), iso_instant(end)) for key, (start, end) in zip(periods, bounds, strict=True)
         }

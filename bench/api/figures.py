@@ -12,7 +12,7 @@ from bench.api.memory import Memory
 from bench.api.publishing import Publishing
 from bench.api.rates import Rates
 from bench.figures import AT_LEAST, AT_MOST, UNDER, Bound
-from bench.kept import short
+from bench.sections import short
 
 HEAD: Final = ("what", "to reach", "measured", "met", "least to most")
 

@@ -15,7 +15,7 @@ from bench.api.rates import Rates
 from bench.api.rebuilds import MERCHANTS, STATES
 from bench.api.servers import THREADS
 from bench.api.store import ServedStore
-from bench.kept import Section, table
+from bench.sections import Section, table
 
 
 @dataclass(frozen=True, slots=True)

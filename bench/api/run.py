@@ -15,9 +15,9 @@ from bench.api.rates import measure_rates
 from bench.api.report import Found, as_section
 from bench.api.store import served_store
 from bench.data import into_page_cache
-from bench.kept import Section
 from bench.machine import describe, load_average
 from bench.measure import BenchFailed, keep_to_cores
+from bench.sections import Section
 
 PARTS: Final = ("rates", "publishing", "hostile", "memory")
 """What can be measured alone."""

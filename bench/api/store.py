@@ -19,7 +19,7 @@ from core.calendar import JalaliCalendar, Mode
 from core.calendar.days import LocalDays
 from core.stores import current_holder, open_stores, wall_clock_ms
 from core.stores.runs import Counts, Run, RunStatus
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import Fingerprint, Publication
 from jobs.aggregate.summaries import require_conservation, summarise
 
 YEAR: Final = 1403
@@ -107,17 +107,17 @@ def _publish(path: Path, merchants: int) -> int:
     daily = _daily(merchants)
     rows = summarise(daily, _CALENDAR, LocalDays(TIME_ZONE))
     total_amount, total_count = require_conservation(rows, daily)
-    meaning = Meaning(TIME_ZONE, _CALENDAR.name, "merchantId", "amount", "createdAt")
+    fingerprint = Fingerprint(TIME_ZONE, _CALENDAR.name, "merchantId", "amount", "createdAt")
     with open_stores(f"sqlite:///{path}", timeout_s=_TIMEOUT_S) as stores:
         now = wall_clock_ms()
-        draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), now, now, ("made up",), meaning)
+        draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), now, now, ("made up",), fingerprint)
         run = stores.runs.begin(draft)
         keys = rows.filter(pl.col("mode") == Mode.DAILY)["key"]
         publication = Publication(
             generation=1,
             run_id=run.id,
             published_at_ms=wall_clock_ms(),
-            meaning=meaning,
+            fingerprint=fingerprint,
             rows=len(rows),
             first_day_key=str(keys.min()),
             last_day_key=str(keys.max()),

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.data import ROOT, Data, into_page_cache
-from bench.kept import Section, short, table
 from bench.machine import describe, load_average
 from bench.measure import BenchFailed, keep_to_cores
 from bench.programs import THREADS
+from bench.sections import Section, short, table
 
 PARTS: Final = ("dask",)
 """What can be measured alone."""

@@ -19,7 +19,7 @@ from bench.programs.ours import rows_of
 from bench.worker import summary_of
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.cluster_runner import local_cluster
 from jobs.partitions.counting import Counted, Counting

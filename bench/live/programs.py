@@ -38,7 +38,7 @@ def _ours(cursors: int, url: str) -> Totals:
     from bench.programs.ours import rows_of
     from core.calendar import calendar_named
     from core.calendar.days import LocalDays
-    from jobs.decode.judge import Window
+    from jobs.decode.classify import Window
     from jobs.decode.plan import Fields
     from jobs.partitions.counting import Counting
     from jobs.sources.live.collection import open_live
@@ -101,7 +101,7 @@ def _drain_ours(cursors: int, url: str) -> Totals:
     import threading
     from concurrent.futures import ThreadPoolExecutor
 
-    from jobs.decode.judge import Window
+    from jobs.decode.classify import Window
     from jobs.decode.plan import Fields
     from jobs.sources.chunks import Buffer
     from jobs.sources.live.collection import open_live

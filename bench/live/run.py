@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.data import ROOT, Data
-from bench.kept import Section, short, table
 from bench.live.programs import BATCH, PROGRAMS, LiveProgram
 from bench.live.server import filled_database, running_server
 from bench.machine import describe, load_average
 from bench.measure import BenchFailed, Measurement, keep_to_cores
 from bench.programs import THREADS
+from bench.sections import Section, short, table
 
 PARTS: Final = tuple(f"live-{program.name}" for program in PROGRAMS)
 """What can be measured alone."""

@@ -109,13 +109,13 @@ def _posted(url: str, documents: Iterator[Mapping[str, object]]) -> Sequence[_Po
 
 
 def _ended(stores: Stores, notification_id: str) -> bool:
-    kept = stores.notifications.get(notification_id)
-    return kept is not None and kept.status is not NotificationStatus.PENDING
+    stored = stores.notifications.get(notification_id)
+    return stored is not None and stored.status is not NotificationStatus.PENDING
 
 
 def _sent_us(stores: Stores, notification_id: str) -> int:
     """When the gateway had it, by the reference that it gave."""
-    kept = stores.notifications.get(notification_id)
-    if kept is None or kept.status is not NotificationStatus.SENT:
+    stored = stores.notifications.get(notification_id)
+    if stored is None or stored.status is not NotificationStatus.SENT:
         raise BenchFailed(f"notification {notification_id} was not sent")
-    return int(kept.logs[0].state.reference or 0)
+    return int(stored.logs[0].state.reference or 0)

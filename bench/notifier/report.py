@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from bench.api.figures import HEAD, Figure
 from bench.api.servers import THREADS
 from bench.figures import AT_LEAST
-from bench.kept import Section, table
 from bench.notifier.contests import Rate
 from bench.notifier.latency import RATE_PER_S, Waits
 from bench.notifier.posting import WORKERS, Posting
 from bench.notifier.throughput import Throughput
 from bench.notifier.workers import PROCESSES
+from bench.sections import Section, table
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from bench.kept import Section
 from bench.machine import describe, load_average
 from bench.measure import BenchFailed, keep_to_cores
 from bench.notifier.broker import missing_tools, running_broker
@@ -15,6 +14,7 @@ from bench.notifier.latency import measure_latency
 from bench.notifier.posting import measure_posting
 from bench.notifier.report import Found, as_section
 from bench.notifier.throughput import measure_throughput
+from bench.sections import Section
 
 PARTS: Final = ("throughput", "latency", "posting")
 """What can be measured alone."""

@@ -11,7 +11,7 @@ import polars as pl
 from bench.programs import THREADS, Row, Totals
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting
 from jobs.partitions.daily_sums import all_sums

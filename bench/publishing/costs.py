@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
 from bench.measure import BenchFailed
-from bench.publishing.stores import CALENDAR, LOCAL_DAYS, MEANING, History, last_days
+from bench.publishing.stores import CALENDAR, FINGERPRINT, LOCAL_DAYS, History, last_days
 from core.stores import Stores, open_stores
 from core.stores.mongo.schema import SUMMARY_INDEXES
 from core.stores.summaries import Publication
@@ -104,7 +104,7 @@ def _amend(stores: Stores, others: Stores, history: History, turn: int, cost: Co
     began = time.perf_counter()
     change = replace_days(stores.summaries, before, CALENDAR, LOCAL_DAYS, daily, [(days.start, CALENDAR.last_day)])
     cost.finding_s.append(time.perf_counter() - began)
-    publication = change.publication(before, 0 if before is None else before.generation + 1, MEANING, 0)
+    publication = change.publication(before, 0 if before is None else before.generation + 1, FINGERPRINT, 0)
     with _timed(cost, others):
         stores.summaries.amend(publication, change.rows, change.ranges)
     cost.written = change.rows.height

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from bench.kept import Section, short, table
 from bench.publishing.costs import Cost
 from bench.publishing.stores import MERCHANTS
+from bench.sections import Section, short, table
 
 _RATE: Final = 400_000
 """Summaries a second that SQLite shall take."""

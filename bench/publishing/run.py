@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from pymongo import MongoClient
 
-from bench.kept import Section
 from bench.live.server import running_server
 from bench.machine import describe, load_average
 from bench.measure import keep_to_cores
@@ -20,6 +19,7 @@ from bench.mongo_urls import with_database
 from bench.publishing.costs import Cost, measure_costs
 from bench.publishing.report import Found, as_section
 from bench.publishing.stores import History
+from bench.sections import Section
 
 PARTS: Final = ("sqlite", "mongo")
 """What can be measured alone."""

@@ -13,12 +13,12 @@ from bench.api.store import SEED, TIME_ZONE, YEAR, day_range, merchant_ids
 from core.calendar import JalaliCalendar
 from core.calendar.days import LocalDays
 from core.calendar.periods import Mode
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import Fingerprint, Publication
 from jobs.aggregate.summaries import require_conservation, summarise
 
 CALENDAR: Final = JalaliCalendar()
 LOCAL_DAYS: Final = LocalDays(TIME_ZONE)
-MEANING: Final = Meaning(TIME_ZONE, CALENDAR.name, "merchantId", "amount", "createdAt")
+FINGERPRINT: Final = Fingerprint(TIME_ZONE, CALENDAR.name, "merchantId", "amount", "createdAt")
 DAYS_REPLACED: Final = 3
 MERCHANTS: Final = 2_320
 _SUMMARIES_A_YEAR: Final = 366 + 53 + 12
@@ -68,7 +68,7 @@ class History:
             generation=1,
             run_id=1,
             published_at_ms=0,
-            meaning=MEANING,
+            fingerprint=FINGERPRINT,
             rows=self.rows.height,
             first_day_key=str(keys.min()),
             last_day_key=str(keys.max()),

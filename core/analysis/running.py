@@ -57,7 +57,7 @@ def _execute(query: Query, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 def _tables(
     summaries: SummaryStore, publication: Publication, query: Query, given: Mapping[str, Value]
 ) -> dict[str, pl.DataFrame]:
-    calendar = calendar_named(publication.meaning.calendar)
+    calendar = calendar_named(publication.fingerprint.calendar)
     published = Published(calendar, publication.first_day_key, publication.last_day_key)
     parameters = bind(query, given, published)
     read = {read.table: read_table(summaries, read, parameters) for read in query.reads}

@@ -27,7 +27,7 @@ class Period:
     """One period of a calendar.
 
     :param mode: its length.
-    :param key: its name in the calendar in force, such as ``1403/04/04``, ``1403/W15`` or ``1403/04``; keys of one mode
+    :param key: its name in the chosen calendar, such as ``1403/04/04``, ``1403/W15`` or ``1403/04``; keys of one mode
         sort as text in the order of time.
     :param first_day: its first day.
     :param last_day: its last day, inclusive.

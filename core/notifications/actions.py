@@ -9,7 +9,7 @@ from typing import Final
 from core.instants import Clock
 from core.notifications.events import RETRIABLE, Event, EventKind, LogStatus, is_possible
 from core.notifications.model import Notification
-from core.stores.notifications import Kept, LogFilter, NotificationStore
+from core.stores.notifications import LogFilter, NotificationStore, StoredNotification
 
 _PAGE: Final = 100  # read at once
 
@@ -19,14 +19,14 @@ def unknown_channels(notification: Notification, channels: Collection[str]) -> l
     return [channel for channel in channels if channel not in notification.channels]
 
 
-def statuses_in_words(kept: Kept, channels: Collection[str]) -> str:
+def statuses_in_words(stored: StoredNotification, channels: Collection[str]) -> str:
     """The status of the log of each of `channels`, in words."""
-    return ", ".join(f"{channel} is {kept.log(channel).state.status}" for channel in channels)
+    return ", ".join(f"{channel} is {stored.log(channel).state.status}" for channel in channels)
 
 
 def retry(
     store: NotificationStore,
-    kept: Kept,
+    stored: StoredNotification,
     channels: Collection[str],
     clock: Clock,
     statuses: Collection[LogStatus] = RETRIABLE,
@@ -36,9 +36,9 @@ def retry(
     :returns: the channels over which it is sent again; none of a notification that has expired, which would not be.
     :raises StoreUnavailable: the store could not be written, or that is not known.
     """
-    if kept.notification.has_expired(clock()):
+    if stored.notification.has_expired(clock()):
         return []
-    return [channel for channel in channels if _happens(store, kept, channel, EventKind.RETRY, clock, statuses)]
+    return [channel for channel in channels if _happens(store, stored, channel, EventKind.RETRY, clock, statuses)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,36 +112,36 @@ def _retry_listed(
 ) -> None:
     if notification.has_expired(clock()):
         found.expired += 1
-    elif (kept := store.get(notification.id)) is not None:
+    elif (stored := store.get(notification.id)) is not None:
         channels = [channel for channel in notification.channels if not logs.channels or channel in logs.channels]
-        if again := retry(store, kept, channels, clock, logs.statuses):
+        if again := retry(store, stored, channels, clock, logs.statuses):
             found.channels[notification.id] = again
 
 
-def cancel(store: NotificationStore, kept: Kept, clock: Clock) -> list[str]:
+def cancel(store: NotificationStore, stored: StoredNotification, clock: Clock) -> list[str]:
     """Cancel all open logs; an attempt under way is completed.
 
     :returns: the channels that were open.
     :raises StoreUnavailable: the store could not be written, or that is not known.
     """
-    channels = kept.notification.channels
-    return [channel for channel in channels if _happens(store, kept, channel, EventKind.CANCEL, clock, LogStatus)]
+    channels = stored.notification.channels
+    return [channel for channel in channels if _happens(store, stored, channel, EventKind.CANCEL, clock, LogStatus)]
 
 
 def _happens(
     store: NotificationStore,
-    kept: Kept,
+    stored: StoredNotification,
     channel: str,
     kind: EventKind,
     clock: Clock,
     statuses: Collection[LogStatus] | type[LogStatus],
 ) -> bool:
     """Whether `kind` could happen to the log of `channel`, and has."""
-    state = kept.log(channel).state
+    state = stored.log(channel).state
     while state.status in statuses and is_possible(state, kind):
-        if store.append(kept.notification, channel, state, Event(state.number + 1, kind, clock())) is not None:
+        if store.append(stored.notification, channel, state, Event(state.number + 1, kind, clock())) is not None:
             return True
-        found = store.get(kept.notification.id)
+        found = store.get(stored.notification.id)
         if found is None:  # removed meanwhile
             return False
         state = found.log(channel).state

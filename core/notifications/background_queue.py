@@ -27,21 +27,21 @@ class BackgroundQueue:
 
     :param send: gives an id to the broker; raises when that does not take it. It knows what the request was about
         (`core.event_log.what_about`).
-    :param room: how many more the broker shall take, asked once a second at most; raises when it does not answer.
+    :param capacity: how many more the broker shall take, asked once a second at most; raises when it does not answer.
     :param prepare: what takes a while before the first can be sent, and can be done before there is one.
     """
 
     def __init__(
         self,
         send: Callable[[str], object],
-        room: Callable[[], int] = lambda: QUEUE_LIMIT,
+        capacity: Callable[[], int] = lambda: QUEUE_LIMIT,
         prepare: Callable[[], object] = lambda: None,
     ) -> None:
         self._send = send
-        self._ask_room = room
+        self._ask_capacity = capacity
         self._prepare = prepare
-        self._room = 0
-        self._room_until = float("-inf")
+        self._capacity = 0
+        self._capacity_until = float("-inf")
         self._broken_until = float("-inf")
         self._starting = threading.Lock()
         self._process: int | None = None
@@ -79,15 +79,15 @@ class BackgroundQueue:
             if time.monotonic() < self._broken_until:
                 continue
             try:
-                if self._has_room():
+                if self._has_capacity():
                     context.run(self._send, notification_id)
             except Exception:  # whatever a broker's driver raises: the sweep will queue it
                 self._broken_until = time.monotonic() + _PAUSE_S
 
-    def _has_room(self) -> bool:
+    def _has_capacity(self) -> bool:
         """Whether the broker shall take one more, as far as is known without asking it each time."""
-        if time.monotonic() >= self._room_until:
-            self._room = self._ask_room()
-            self._room_until = time.monotonic() + _PAUSE_S
-        self._room -= 1
-        return self._room >= 0
+        if time.monotonic() >= self._capacity_until:
+            self._capacity = self._ask_capacity()
+            self._capacity_until = time.monotonic() + _PAUSE_S
+        self._capacity -= 1
+        return self._capacity >= 0

@@ -150,10 +150,10 @@ def queue_length(app: Celery) -> int:
 
     :raises kombu.exceptions.OperationalError: the broker does not answer.
     """
-    return asking_redis(app, lambda client: int(client.llen(DELIVERIES)))
+    return query_redis(app, lambda client: int(client.llen(DELIVERIES)))
 
 
-def asking_redis(app: Celery, question: Callable[[Any], int]) -> int:
+def query_redis(app: Celery, question: Callable[[Any], int]) -> int:
     """What the Redis of the broker answers to `question`, which is asked of its client.
 
     :raises kombu.exceptions.OperationalError: it does not answer.

@@ -14,7 +14,7 @@ from core.calendar.periods import Locale, Mode
 from core.notifications.events import OPEN, LogStatus
 from core.tenants import OPERATOR
 
-KEPT_DAYS: Final = 15
+RETENTION_DAYS: Final = 15
 """For so many days after its end whatever came with an Idempotency-Key is kept at least, and the key with it."""
 
 BUILT_IN_CHANNELS: Final = frozenset({"sms", "email", "telegram", "webhook"})

@@ -54,7 +54,7 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         retry_over_time(  # type: ignore[no-untyped-call]
             begin,
             (ResponseError, ClockDiffers),
-            errback=_tell,
+            errback=_log_retry,
             interval_start=_FIRST_PAUSE_S,
             interval_step=_LONGER_BY_S,
             interval_max=_LONGEST_PAUSE_S,
@@ -103,7 +103,7 @@ class ResilientPool(TaskPool):  # type: ignore[misc]
         return True
 
 
-def _tell(error: Exception, pauses_s: Iterator[float], _: int) -> float:
+def _log_retry(error: Exception, pauses_s: Iterator[float], _: int) -> float:
     pause_s = next(pauses_s)
     with suppress(OSError, ValueError):
         log_event("worker-waits", "error", error=str(error), again_in_s=pause_s)

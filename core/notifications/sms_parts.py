@@ -11,8 +11,8 @@ _BASIC: Final = frozenset(
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION: Final = frozenset("\f^{}\\[~]|€")  # each is sent as an escape and a character
-_GSM_ALONE, _GSM_JOINED = 160, 153
-_UCS2_ALONE, _UCS2_JOINED = 70, 67
+_GSM_SINGLE, _GSM_JOINED = 160, 153
+_UCS2_SINGLE, _UCS2_JOINED = 70, 67
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,16 @@ def sms_parts(text: str) -> SmsParts:
     """
     if all(character in _BASIC or character in _EXTENSION for character in text):
         widths = [2 if character in _EXTENSION else 1 for character in text]
-        return SmsParts("gsm", sum(widths), _parts(widths, _GSM_ALONE, _GSM_JOINED))
+        return SmsParts("gsm", sum(widths), _parts(widths, _GSM_SINGLE, _GSM_JOINED))
     widths = [2 if ord(character) > 0xFFFF else 1 for character in text]
-    return SmsParts("ucs2", sum(widths), _parts(widths, _UCS2_ALONE, _UCS2_JOINED))
+    return SmsParts("ucs2", sum(widths), _parts(widths, _UCS2_SINGLE, _UCS2_JOINED))
 
 
-def _parts(widths: Iterable[int], alone: int, joined: int) -> int:
-    total = parts = room = 0
+def _parts(widths: Iterable[int], single: int, joined: int) -> int:
+    total = parts = capacity = 0
     for width in widths:
         total += width
-        if room < width:  # a character is never cut in two
-            parts, room = parts + 1, joined
-        room -= width
-    return min(parts, 1) if total <= alone else parts
+        if capacity < width:  # a character is never cut in two
+            parts, capacity = parts + 1, joined
+        capacity -= width
+    return min(parts, 1) if total <= single else parts

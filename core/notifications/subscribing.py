@@ -12,7 +12,7 @@ from core.stores.subscriptions import Subscription, SubscriptionStore
 class Subscribed:
     """The subscription that tells the user what was asked for.
 
-    :param there_was: whether it was in force before.
+    :param there_was: whether it existed before.
     """
 
     subscription: Subscription
@@ -20,7 +20,7 @@ class Subscribed:
 
 
 def subscribe(store: SubscriptionStore, asked: Subscription, *, named: bool = False) -> Subscribed:
-    """Keep `asked`, unless one in force tells the user the same: a second one would change nothing.
+    """Keep `asked`, unless an active one tells the user the same: a second one would change nothing.
 
     Of several that ask at the same moment one makes it: its id is derived from what it says, and from how many like it
     have ended.
@@ -30,17 +30,17 @@ def subscribe(store: SubscriptionStore, asked: Subscription, *, named: bool = Fa
         when it has ended.
     :raises StoreUnavailable: the store could not be read or written.
     """
-    if named and (kept := store.get(asked.id)) is not None:
-        return Subscribed(kept, there_was=False)
-    alike = [found for found in store.all(tenant=asked.tenant, user_id=asked.user_id) if found.tells_as(asked)]
-    if in_force := [found for found in alike if found.ended_at_ms is None]:
-        return Subscribed(in_force[0], there_was=True)
+    if named and (stored := store.get(asked.id)) is not None:
+        return Subscribed(stored, there_was=False)
+    alike = [found for found in store.all(tenant=asked.tenant, user_id=asked.user_id) if found.is_equivalent_to(asked)]
+    if active := [found for found in alike if found.ended_at_ms is None]:
+        return Subscribed(active[0], there_was=True)
     if named:
         return Subscribed(store.add(asked), there_was=False)
     turn = len(alike)
-    while (kept := store.add(wanted := replace(asked, id=_id_of(asked, turn)))).ended_at_ms is not None:
+    while (stored := store.add(wanted := replace(asked, id=_id_of(asked, turn)))).ended_at_ms is not None:
         turn += 1  # of those that ended some may have been removed since
-    return Subscribed(kept, there_was=kept != wanted)
+    return Subscribed(stored, there_was=stored != wanted)
 
 
 def _id_of(asked: Subscription, turn: int) -> str:

@@ -30,8 +30,8 @@ def too_long(sender: str, title: str, body: str) -> str | None:
 
     :param sender: its name in ``NOTIFY_SENDERS``. Of one that is not known here nothing is said.
     """
-    judge = _LIMITS.get(sender)
-    return None if judge is None else judge(title, body)
+    check = _LIMITS.get(sender)
+    return None if check is None else check(title, body)
 
 
 def _sms_too_long(title: str, body: str) -> str | None:

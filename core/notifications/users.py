@@ -44,5 +44,5 @@ def tenant_to_write(contacts: ContactStore, subscriptions: SubscriptionStore, us
 
 
 def _tenants_of(contacts: ContactStore, subscriptions: SubscriptionStore, user_id: str) -> frozenset[str]:
-    subscribed = subscriptions.all(user_id=user_id, in_force=True)
+    subscribed = subscriptions.all(user_id=user_id, active=True)
     return contacts.tenants_of(user_id) | {subscription.tenant for subscription in subscribed}

@@ -107,7 +107,7 @@ class KeyUseStore(Protocol):
     undo. A power cut may take the latest uses away.
     """
 
-    def note(self, last_used_ms: Mapping[str, int]) -> None:
+    def record(self, last_used_ms: Mapping[str, int]) -> None:
         """Remember that keys were used, unless a later use is known.
 
         :param last_used_ms: instants by the id of the key, milliseconds since 1970 UTC.

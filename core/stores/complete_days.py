@@ -48,14 +48,16 @@ class CompleteDays:
 
         :param found_later: what the latest run that found it unchanged knew, see `found_later`.
         """
-        calendar = calendar_named(publication.meaning.calendar)
+        calendar = calendar_named(publication.fingerprint.calendar)
         keys = publication.complete_days if found_later is None else found_later
         if keys is not None:
             return cls(tuple((_day(calendar, one.first_key), _day(calendar, one.last_key)) for one in keys))
         if publication.complete_until_ms is None or publication.first_day_key is None:
             return cls()
         # An earlier version has kept no more than that instant, before which everything was read that there was.
-        until = datetime.fromtimestamp(publication.complete_until_ms / 1000, zone_named(publication.meaning.time_zone))
+        until = datetime.fromtimestamp(
+            publication.complete_until_ms / 1000, zone_named(publication.fingerprint.time_zone)
+        )
         last_day = min(day_number(until.date()) - 1, calendar.last_day)
         return cls(united([(_day(calendar, publication.first_day_key) + 1, last_day)]))
 
@@ -72,15 +74,15 @@ class CompleteDays:
         place = bisect_right(self.ranges, first_day, key=lambda one: one[0]) - 1
         return place >= 0 and last_day <= self.ranges[place][1]
 
-    def after_reading(self, replaced: Sequence[Days], open_day: int | None, kept: Iterable[int] = ()) -> Self:
+    def after_reading(self, replaced: Sequence[Days], open_day: int | None, protected: Iterable[int] = ()) -> Self:
         """Those after a run.
 
         :param replaced: the days that the run has read and replaced.
         :param open_day: the first day that was not over, or of which the sources may lack some; None: of which nothing
             is known.
-        :param kept: those of `replaced` that stay as they are published.
+        :param protected: those of `replaced` that stay as they are published.
         """
-        unread = united((day, day) for day in kept)
+        unread = united((day, day) for day in protected)
         replaced = [day for one in replaced for day in _without([one], unread)]
         read = [] if open_day is None else [(first, min(last, open_day - 1)) for first, last in replaced]
         return type(self)(united([*_without(self.ranges, replaced), *read]))

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Final, Literal, Self
 
 from core.stores import Stores
-from core.stores.freshness import RUNS_LOOKED_AT, Standing
+from core.stores.freshness import RUNS_READ, Freshness
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Publication
 
@@ -72,7 +72,7 @@ class Refreshes:
 class Condition:
     """The condition of the summaries at one instant.
 
-    :param standing: what is published, or None when nothing is.
+    :param freshness: what is published, or None when nothing is.
     :param runs: the latest runs, newest first.
     :param failures: those of them that failed since the last success, newest first; also one whose process has given
         no sign of life for too long, as `RunStatus.DIED`.
@@ -80,7 +80,7 @@ class Condition:
     :param degraded_by: in the order of `CAUSES`; empty when nothing is published.
     """
 
-    standing: Standing | None
+    freshness: Freshness | None
     runs: Sequence[Run]
     failures: tuple[Run, ...]
     refreshes: Refreshes | None
@@ -92,24 +92,24 @@ class Condition:
 
         :raises StoreUnavailable: the store does not answer.
         """
-        standing = Standing.read(stores)
-        runs = stores.runs.recent(RUNS_LOOKED_AT) if standing is None else standing.recent
-        failures = failures_of(runs, None if standing is None else standing.publication, now_ms)
+        freshness = Freshness.read(stores)
+        runs = stores.runs.recent(RUNS_READ) if freshness is None else freshness.recent
+        failures = failures_of(runs, None if freshness is None else freshness.publication, now_ms)
         refreshes = refreshes_of(runs, limits.refresh_every_s)
-        if standing is None:
+        if freshness is None:
             return cls(None, runs, failures, refreshes, ())
         found: dict[Cause, bool] = {
-            "rejects": standing.confirmed_by is not None and standing.confirmed_by.degraded,
+            "rejects": freshness.confirmed_by is not None and freshness.confirmed_by.degraded,
             "failures": bool(failures),
             "missed_refreshes": refreshes is not None and refreshes.missed(now_ms) >= MISSED_LIMIT,
-            "age": 0 < limits.max_age_s < standing.age_s(now_ms),
+            "age": 0 < limits.max_age_s < freshness.age_s(now_ms),
         }
-        return cls(standing, runs, failures, refreshes, tuple(cause for cause in CAUSES if found[cause]))
+        return cls(freshness, runs, failures, refreshes, tuple(cause for cause in CAUSES if found[cause]))
 
     @property
     def state(self) -> Literal["ok", "degraded", "empty"]:
         """The condition in a word."""
-        return "empty" if self.standing is None else "degraded" if self.degraded_by else "ok"
+        return "empty" if self.freshness is None else "degraded" if self.degraded_by else "ok"
 
 
 def failures_of(runs: Sequence[Run], publication: Publication | None, now_ms: int) -> tuple[Run, ...]:

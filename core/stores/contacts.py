@@ -29,8 +29,8 @@ class ContactStore(Protocol):
         :raises StoreUnavailable: the store could not be written.
         """
 
-    def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
-        """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was.
+    def move(self, user_id: str, channel: str, previous: str, new: str, *, tenant: str = OPERATOR) -> bool:
+        """Let the user be reached over `channel` at `new`, if it is at `previous` now; whether it was.
 
         Durable when it returns.
 

@@ -9,14 +9,14 @@ from typing import Final, Self
 from core.calendar.zones import rules_digest_here
 from core.stores import Stores
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import Fingerprint, Publication
 
-RUNS_LOOKED_AT: Final = 100
+RUNS_READ: Final = 100
 """How many of the latest runs are asked; where all of these failed the publication itself tells."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Freshness:
     """What the ledger says of a publication.
 
     :param publisher: the run that made it, or None when the ledger does not know it.
@@ -42,7 +42,7 @@ class Standing:
         publication = stores.summaries.published()
         if publication is None:
             return None
-        recent = tuple(stores.runs.recent(RUNS_LOOKED_AT))
+        recent = tuple(stores.runs.recent(RUNS_READ))
         publisher = next((run for run in recent if run.id == publication.run_id), None)
         confirmed_by = next((run for run in recent if confirms(run, publication)), None)
         if publisher is None and confirmed_by is None:
@@ -80,11 +80,13 @@ def confirms(run: Run, publication: Publication) -> bool:
     return run.id == publication.run_id or found_right
 
 
-def zone_rules_agree(meaning: Meaning) -> bool | None:
+def zone_rules_agree(fingerprint: Fingerprint) -> bool | None:
     """Whether this host has the rules of the time zone that a store was counted with; None: the store does not know.
 
     Takes some 50 ms the first time.
     """
-    if meaning.zone_rules is None:
+    if fingerprint.zone_rules is None:
         return None
-    return meaning.zone_rules == rules_digest_here(meaning.time_zone, meaning.calendar, meaning.text_zone)
+    return fingerprint.zone_rules == rules_digest_here(
+        fingerprint.time_zone, fingerprint.calendar, fingerprint.text_zone
+    )

@@ -124,13 +124,13 @@ def _require_distinct(rows: pl.DataFrame) -> None:
         raise ConservationBroken(f"{rows.height - distinct} summaries have the period and merchant of another", _DEFECT)
 
 
-def require_next(publication: Publication, in_force: int) -> None:
-    """Raise unless `publication` comes right after the generation `in_force` (0: nothing was published yet).
+def require_next(publication: Publication, current_generation: int) -> None:
+    """Raise unless `publication` comes right after the generation `current_generation` (0: nothing was published yet).
 
     :raises PublicationLost: it does not.
     """
-    if publication.generation != in_force + 1:
-        raise publication_lost(publication, f"generation {in_force} is in force by now")
+    if publication.generation != current_generation + 1:
+        raise publication_lost(publication, f"generation {current_generation} is published by now")
 
 
 def publication_lost(publication: Publication, reason: str) -> PublicationLost:

@@ -20,7 +20,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredNotification:
     """A notification with its logs, in the order of its channels."""
 
     notification: Notification
@@ -67,10 +67,10 @@ class NotificationStore(Protocol):
     Beside the events, which alone decide, every log has a *copy* of its state, by which lists are made and due logs
     found. It may be written after the event: a crash in between leaves one that is behind, never one that is ahead.
     `due` gives a log whose copy is behind when that copy was due, which is never later than its lease ended if it is
-    being sent, and at once if somebody retried it; whoever follows it looks at the log and calls `mend`.
+    being sent, and at once if somebody retried it; whoever follows it looks at the log and calls `repair_copies`.
     """
 
-    def add(self, notification: Notification, queue_at_ms: int) -> Kept:
+    def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
         """Keep `notification` with a pending log for each channel; all of it is durable when this returns, or nothing.
 
         Where one of that id is kept already it stays as it is, however many add it at the same moment.
@@ -80,7 +80,7 @@ class NotificationStore(Protocol):
         :raises StoreUnavailable: the store could not be written; ask again, with the same id.
         """
 
-    def get(self, notification_id: str) -> Kept | None:
+    def get(self, notification_id: str) -> StoredNotification | None:
         """The notification and its logs, folded from their events; None when there is none of that id.
 
         :raises StoreUnavailable: the store does not answer.
@@ -95,10 +95,10 @@ class NotificationStore(Protocol):
         :raises StoreUnavailable: the store could not be written, or it is not known whether it was: look again.
         """
 
-    def mend(self, kept: Kept, queue_at_ms: int | None = None) -> None:
+    def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
         """Bring the copies of ``kept.notification``, which was just read, to what its events say.
 
-        A log to which something has happened since `kept` was read is given when it is due.
+        A log to which something has happened since `stored` was read is given when it is due.
 
         :param queue_at_ms: `due` gives its open logs when they are due, but none before this.
         :raises StoreUnavailable: the store could not be written.
@@ -187,17 +187,17 @@ class NotificationStore(Protocol):
         """
 
 
-def is_finished(kept: Kept, before_ms: int, *, unknown: bool) -> bool:
-    """Whether nothing has been left to do of `kept` since before `before_ms`: see `NotificationStore.finished`."""
-    return kept.notification.created_at_ms < before_ms and all(
+def is_finished(stored: StoredNotification, before_ms: int, *, unknown: bool) -> bool:
+    """Whether nothing has been left to do of `stored` since before `before_ms`: see `NotificationStore.finished`."""
+    return stored.notification.created_at_ms < before_ms and all(
         log.state.finished_at_ms is not None
         and log.state.finished_at_ms < before_ms
         and (unknown or log.state.status is not LogStatus.UNKNOWN)
-        for log in kept.logs
+        for log in stored.logs
     )
 
 
-def newly_kept(notification: Notification) -> Kept:
+def new_notification(notification: Notification) -> StoredNotification:
     """`notification` as it is kept when nothing has happened to it yet."""
     state = initial(notification.created_at_ms)
-    return Kept(notification, tuple(Log(channel, (), state) for channel in notification.channels))
+    return StoredNotification(notification, tuple(Log(channel, (), state) for channel in notification.channels))

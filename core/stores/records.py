@@ -12,7 +12,7 @@ from typing import Any
 from core.stores.api_keys import ApiKey, Scope
 from core.stores.runs import Counts, Holder, Run, RunStatus
 from core.stores.sessions import Session
-from core.stores.summaries import DayRange, Meaning, Publication
+from core.stores.summaries import DayRange, Fingerprint, Publication
 
 Record = dict[str, Any]
 
@@ -25,7 +25,7 @@ def publication_to_record(publication: Publication) -> Record:
         "generation": publication.generation,
         "run_id": publication.run_id,
         "published_at_ms": publication.published_at_ms,
-        **_meaning_to_record(publication.meaning),
+        **_fingerprint_to_record(publication.fingerprint),
         "rows": publication.rows,
         "first_day_key": publication.first_day_key,
         "last_day_key": publication.last_day_key,
@@ -42,7 +42,7 @@ def publication_from_record(record: Record) -> Publication:
         generation=record["generation"],
         run_id=record["run_id"],
         published_at_ms=record["published_at_ms"],
-        meaning=_meaning_from_record(record),
+        fingerprint=_fingerprint_from_record(record),
         rows=record["rows"],
         first_day_key=record["first_day_key"],
         last_day_key=record["last_day_key"],
@@ -70,7 +70,7 @@ def run_to_record(run: Run) -> Record:
         "ended_at_ms": run.ended_at_ms,
         "sources": [storable(source) for source in run.sources],
         "as_of_ms": run.as_of_ms,
-        **_meaning_to_record(run.meaning),
+        **_fingerprint_to_record(run.fingerprint),
         **{name: getattr(run.counts, name) for name in _COUNTS},
         "rejects_by_reason": [{"reason": reason, "count": n} for reason, n in run.rejects_by_reason.items()],
         "warnings": [storable(warning) for warning in run.warnings],
@@ -102,7 +102,7 @@ def run_from_record(record: Record) -> Run:
         ended_at_ms=record["ended_at_ms"],
         sources=tuple(record["sources"]),
         as_of_ms=record.get("as_of_ms"),
-        meaning=_meaning_from_record(record),
+        fingerprint=_fingerprint_from_record(record),
         counts=Counts(**{name: record[name] for name in _COUNTS}),
         rejects_by_reason={reject["reason"]: reject["count"] for reject in record["rejects_by_reason"]},
         warnings=tuple(record["warnings"]),
@@ -164,27 +164,27 @@ def session_from_record(record: Record) -> Session:
     )
 
 
-def _meaning_to_record(meaning: Meaning) -> Record:
+def _fingerprint_to_record(fingerprint: Fingerprint) -> Record:
     return {
-        "time_zone": meaning.time_zone,
-        "calendar": meaning.calendar,
-        "merchant_field": meaning.merchant_field,
-        "amount_field": meaning.amount_field,
-        "time_field": meaning.time_field,
-        "where_filters": [{"field": field, "value": value} for field, value in meaning.where],
-        "zone_rules": meaning.zone_rules,
-        "zone_rules_source": meaning.zone_rules_source,
-        "currency": meaning.currency,
-        "amount_scale": meaning.amount_scale,
-        "amount_text": int(meaning.amount_text),
-        "time_format": meaning.time_format,
-        "text_zone": meaning.text_zone,
-        "csv_decimal_comma": int(meaning.csv_decimal_comma),
+        "time_zone": fingerprint.time_zone,
+        "calendar": fingerprint.calendar,
+        "merchant_field": fingerprint.merchant_field,
+        "amount_field": fingerprint.amount_field,
+        "time_field": fingerprint.time_field,
+        "where_filters": [{"field": field, "value": value} for field, value in fingerprint.where],
+        "zone_rules": fingerprint.zone_rules,
+        "zone_rules_source": fingerprint.zone_rules_source,
+        "currency": fingerprint.currency,
+        "amount_scale": fingerprint.amount_scale,
+        "amount_text": int(fingerprint.amount_text),
+        "time_format": fingerprint.time_format,
+        "text_zone": fingerprint.text_zone,
+        "csv_decimal_comma": int(fingerprint.csv_decimal_comma),
     }
 
 
-def _meaning_from_record(record: Record) -> Meaning:
-    return Meaning(
+def _fingerprint_from_record(record: Record) -> Fingerprint:
+    return Fingerprint(
         time_zone=record["time_zone"],
         calendar=record["calendar"],
         merchant_field=record["merchant_field"],

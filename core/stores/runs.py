@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from core.errors import ConservationBroken, RunTakenOver
-from core.stores.summaries import DayRange, Meaning, Publication
+from core.stores.summaries import DayRange, Fingerprint, Publication
 
 HEARTBEAT_LIMIT_S: Final = 120.0
 """A run whose heartbeat is older than this may be taken over, wherever its process is."""
@@ -85,7 +85,7 @@ class Run:
     :param sources: the names of what was read.
     :param as_of_ms: what happened before this instant is in the sources; None where that is not known. Of a file it is
         when it was last written, of a live collection when the run began.
-    :param meaning: what its numbers mean.
+    :param fingerprint: calendar, time zone, fields and filters that its totals were built with.
     :param phase: what it was last known to do: ``reading``, ``checking``, ``publishing``, ``done``.
     :param incremental: whether it went on where the runs before had ended: although it began with `first_day_key`,
         nothing that came since is left out.
@@ -109,7 +109,7 @@ class Run:
     started_at_ms: int
     heartbeat_at_ms: int
     sources: tuple[str, ...]
-    meaning: Meaning
+    fingerprint: Fingerprint
     as_of_ms: int | None = None
     ended_at_ms: int | None = None
     phase: str = "reading"

@@ -18,7 +18,7 @@ class Subscription:
     :param merchant_id: whose summaries, or None: of all merchants together.
     :param modes: the lengths of periods, in the order daily, weekly, monthly.
     :param created_at_ms: periods that ended before are not told of; milliseconds since 1970 UTC.
-    :param ended_at_ms: since when nothing is told any more, likewise, or None while it is in force.
+    :param ended_at_ms: since when nothing is told any more, likewise, or None while it has not ended.
     :param tenant: whose it is: only they and the operator may see or end it, and their contacts of the user count.
     """
 
@@ -32,7 +32,7 @@ class Subscription:
     ended_at_ms: int | None = None
     tenant: str = OPERATOR
 
-    def tells_as(self, other: Subscription) -> bool:
+    def is_equivalent_to(self, other: Subscription) -> bool:
         """Whether it tells the same user of the same as `other` in the same way: both together tell no more."""
         return all(
             (
@@ -68,7 +68,7 @@ class SubscriptionStore(Protocol):
         tenant: str | None = None,
         merchants: Collection[str] | None = None,
         user_id: str | None = None,
-        in_force: bool = False,
+        active: bool = False,
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
@@ -77,7 +77,7 @@ class SubscriptionStore(Protocol):
         :param tenant: only those of this tenant.
         :param merchants: only those to summaries of one of these merchants.
         :param user_id: only those of this user.
-        :param in_force: only those that have not ended.
+        :param active: only those that have not ended.
         :param after: ``created_at_ms`` and id of the last one of the page before.
         :param limit: at most so many, one or more; None for all.
         :raises StoreUnavailable: the store does not answer.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from core.calendar.periods import Mode
-from core.errors import MeaningMismatch
+from core.errors import FingerprintMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,10 +34,10 @@ are Int64; ``period_start`` and ``period_end`` are Datetime("ms", "UTC"), half-o
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class Fingerprint:
     """The fingerprint of what a store's numbers mean; totals of two fingerprints never mix.
 
-    A part that is None is not known, as in a store from before it was kept: it agrees with whatever is used now.
+    A part that is None is unknown, as in a store of a version that did not record it. It agrees with every value.
 
     :param time_zone: IANA name, such as ``Asia/Tehran``.
     :param calendar: ``jalali`` or ``gregorian``.
@@ -69,7 +69,7 @@ class Meaning:
     text_zone: str = ""
     csv_decimal_comma: bool = False
 
-    def differing(self, other: Meaning) -> list[str]:
+    def differing(self, other: Fingerprint) -> list[str]:
         """The names of the parts in which `other` is known to differ.
 
         The rules are not among them where a zone or the calendar differ: they are those of others then.
@@ -82,23 +82,23 @@ class Meaning:
             return [name for name in names if name != "zone_rules"]
         return names
 
-    def require_same(self, other: Meaning) -> None:
+    def require_same(self, other: Fingerprint) -> None:
         """Refuse to mix: raise unless `other` (what the store holds) means the same as this one.
 
-        :raises MeaningMismatch: names every part that differs.
+        :raises FingerprintMismatch: names every part that differs.
         """
         names = self.differing(other)
         if names:
             settings = (
                 "tzdata that the store was counted with" if names == ["zone_rules"] else "same settings as before"
             )
-            raise MeaningMismatch(
+            raise FingerprintMismatch(
                 "the store's numbers mean something else: "
                 + "; ".join(self._difference(name, other) for name in names),
                 f"Use the {settings}, or --truncate to replace everything.",
             )
 
-    def _difference(self, name: str, other: Meaning) -> str:
+    def _difference(self, name: str, other: Fingerprint) -> str:
         if name == "zone_rules":
             return (
                 f"the rules of the time zone {self.zones_words()} are those of {other.rules_words()} in the store and "
@@ -137,10 +137,10 @@ class DayRange(NamedTuple):
 class Publication:
     """One published state of the summaries.
 
-    :param generation: 1, 2, 3, …; the highest is in force.
+    :param generation: 1, 2, 3, …; the highest is the current one.
     :param run_id: the run that published it.
     :param published_at_ms: when, milliseconds since 1970 UTC.
-    :param meaning: what its numbers mean.
+    :param fingerprint: calendar, time zone, fields and filters that its totals were built with.
     :param rows: number of summaries of all modes.
     :param first_day_key: key of the earliest daily summary, or None when there are no summaries.
     :param last_day_key: key of the latest daily summary, or None.
@@ -156,7 +156,7 @@ class Publication:
     generation: int
     run_id: int
     published_at_ms: int
-    meaning: Meaning
+    fingerprint: Fingerprint
     rows: int
     first_day_key: str | None
     last_day_key: str | None
@@ -224,7 +224,7 @@ class SummaryStore(Protocol):
     """
 
     def published(self) -> Publication | None:
-        """The publication in force, or None when nothing was published yet.
+        """The current publication, or None when nothing was published yet.
 
         :raises StoreUnavailable: the store does not answer; or, on SQLite, its file was removed or replaced since it
             was opened: then close the stores and open them again.
@@ -237,7 +237,7 @@ class SummaryStore(Protocol):
         """
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode`, of single merchants and of all together, of the publication in force.
+        """The summaries of `mode`, of single merchants and of all together, of the current publication.
 
         :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`. Little is read
             for a narrow range, however large the store.
@@ -260,7 +260,7 @@ class SummaryStore(Protocol):
         """
 
     def count(self) -> int:
-        """How many summaries of all modes the publication in force has, counted and not as it announced.
+        """How many summaries of all modes the current publication has, counted and not as it announced.
 
         They are as many as announced unless something else wrote to the store. It costs far less than reading them.
 
@@ -272,7 +272,7 @@ class SummaryStore(Protocol):
     ) -> None:
         """Replace everything that is published with `rows`, atomically.
 
-        :param publication: its `generation` must be one more than the one in force (1 for the first).
+        :param publication: its `generation` must be one more than the current one (1 for the first).
         :param rows: a frame of `SUMMARY_COLUMNS` with ``publication.rows`` rows: all modes, single merchants and the
             overall rows. Or frames that are ordered (`core.stores.frames.Frames`), of which one is held at a time;
             what making them raises leaves the state before published.
@@ -293,7 +293,7 @@ class SummaryStore(Protocol):
             the amendment, as it is and not as the publication before announced it: see `count`.
         :param rows: a frame of `SUMMARY_COLUMNS`: all summaries of the periods of `ranges`, of single merchants and
             overall. A period without rows is gone afterwards.
-        :param ranges: none of them overlapping; none at all publishes what is in force once more.
+        :param ranges: none of them overlapping; none at all publishes what is published once more.
         :raises PublicationLost: another run published that generation first; nothing of this one is visible.
         :raises ConservationBroken: the store would hold another number of rows than announced; `rows` hold a mode, key
             and merchant twice, or a period of none of `ranges`.
@@ -352,7 +352,7 @@ class SummaryStore(Protocol):
         """
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the publication in force holds summaries of `merchant_id`.
+        """Whether the current publication holds summaries of `merchant_id`.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -375,7 +375,7 @@ class SummaryStore(Protocol):
         """
 
     def forget(self, generations: Sequence[int]) -> int:
-        """Remove these from the list of what was published, but neither the one in force nor the one before it.
+        """Remove these from the list of what was published, but neither the current one nor the one before it.
 
         What is published stays as it is: of older generations only that list knows.
 

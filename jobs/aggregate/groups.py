@@ -58,11 +58,11 @@ def add_rows(
     starts_ms: Int64s,
     days: Int64s,
     cells: Int64s,
-    room: Int,
+    capacity: Int,
 ) -> tuple[Int, Int]:
     """Add rows from `first` on: (how many rows were added, how many cells became used).
 
-    It stops early when a row needs a new cell and `room` of them have become used.
+    It stops early when a row needs a new cell and `capacity` of them have become used.
 
     :param starts_ms: ascending; row i says that from this instant on the local day is ``days[i]``. All instants lie
         in the table.
@@ -87,7 +87,7 @@ def add_rows(
         key = np.int64(codes[row]) << 32 | (days[segment] + _DAY_ZERO)
         cell = _find_cell(cells, key)
         if cells[cell, KEY] == EMPTY:
-            if used == room:
+            if used == capacity:
                 return row - first, used
             used += 1
             cells[cell, KEY] = key
@@ -99,10 +99,10 @@ def add_rows(
 
 
 @kernel
-def move_cells(old: Int64s, new: Int64s) -> None:
-    """Copy every used cell of `old` into the larger, empty table `new`."""
-    for i in range(old.shape[0]):
-        if old[i, KEY] != EMPTY:
-            cell = _find_cell(new, old[i, KEY])
+def move_cells(previous: Int64s, new: Int64s) -> None:
+    """Copy every used cell of `previous` into the larger, empty table `new`."""
+    for i in range(previous.shape[0]):
+        if previous[i, KEY] != EMPTY:
+            cell = _find_cell(new, previous[i, KEY])
             for column in range(4):
-                new[cell, column] = old[i, column]
+                new[cell, column] = previous[i, column]

@@ -71,8 +71,8 @@ class Partial:
         days = self._days_around(int(instants.min()), int(instants.max()))
         first = 0
         while first < rows.num_rows:
-            room = self._cells.shape[0] // 2 - self._used
-            added, used = add_rows(first, codes, amounts, instants, days.starts_ms, days.days, self._cells, room)
+            capacity = self._cells.shape[0] // 2 - self._used
+            added, used = add_rows(first, codes, amounts, instants, days.starts_ms, days.days, self._cells, capacity)
             first += added
             self._used += used
             if first < rows.num_rows:

@@ -13,7 +13,7 @@ from core.stores.summaries import Publication
 
 def run_as_json(run: Run) -> dict[str, Any]:
     """A run of the ledger for machines; instants in milliseconds since 1970 UTC."""
-    return asdict(run) | {
+    return _with_meaning(asdict(run)) | {
         "status": str(run.status),
         "degraded": run.degraded,
         "rejects_not_kept": run.rejects_not_kept,
@@ -24,13 +24,13 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 def condition_as_json(condition: Condition, now_ms: int) -> dict[str, Any]:
     """The condition of the summaries for machines."""
-    standing, refreshes = condition.standing, condition.refreshes
+    freshness, refreshes = condition.freshness, condition.refreshes
     return {
         "state": condition.state,
         "degraded_by": list(condition.degraded_by),
         "failures_in_a_row": len(condition.failures),
-        "sources_read_until_ms": None if standing is None else standing.as_of_ms,
-        "age_s": None if standing is None else standing.age_s(now_ms),
+        "sources_read_until_ms": None if freshness is None else freshness.as_of_ms,
+        "age_s": None if freshness is None else freshness.age_s(now_ms),
         "refreshes": None
         if refreshes is None
         else {
@@ -43,10 +43,15 @@ def condition_as_json(condition: Condition, now_ms: int) -> dict[str, Any]:
 
 def amount_words(publication: Publication) -> str:
     """The sum of all amounts for people, in major units."""
-    meaning = publication.meaning
-    return f"{grouped(publication.total_amount, meaning.amount_scale)} {meaning.unit('')}"
+    fingerprint = publication.fingerprint
+    return f"{grouped(publication.total_amount, fingerprint.amount_scale)} {fingerprint.unit('')}"
 
 
 def publication_as_json(publication: Publication | None) -> dict[str, Any] | None:
     """A publication for machines."""
-    return None if publication is None else asdict(publication)
+    return None if publication is None else _with_meaning(asdict(publication))
+
+
+def _with_meaning(fields: dict[str, Any]) -> dict[str, Any]:
+    """`fields` with the fingerprint under its name in JSON, ``meaning``."""
+    return {"meaning" if name == "fingerprint" else name: value for name, value in fields.items()}

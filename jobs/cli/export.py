@@ -11,7 +11,7 @@ import typer
 from core.calendar import calendar_named
 from core.calendar.dates import period_named
 from core.calendar.periods import Mode
-from core.command_line import edge, note, print_json, printable, settings_and_store
+from core.command_line import edge, print_json, print_message, printable, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.stores.summaries import SummaryStore
 from jobs.cli.progress import counter
@@ -59,7 +59,7 @@ def run(options: Options) -> None:
         if options.as_json:
             print_json({"out": options.out, "format": form, **exported.dictionary})
         elif options.out == STANDARD_OUTPUT:
-            note(_sentence(exported, "standard output"))
+            print_message(_sentence(exported, "standard output"))
         else:
             typer.echo(_sentence(exported, printable(options.out)))
             typer.echo(f"What its columns mean is in {printable(str(exported.dictionary_path))}.")
@@ -87,7 +87,7 @@ def _keys(summaries: SummaryStore, mode: Mode, options: Options) -> tuple[str | 
     publication = summaries.published()
     if publication is None:
         raise ServiceError("nothing is published yet", "Run rebuild first.")
-    calendar = calendar_named(publication.meaning.calendar)
+    calendar = calendar_named(publication.fingerprint.calendar)
     try:
         first = None if options.first is None else period_named(calendar, mode, options.first).key
         last = None if options.last is None else period_named(calendar, mode, options.last).key

@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
-from core.command_line import command_settings, edge, note, print_json, printable
+from core.command_line import command_settings, edge, print_json, print_message, printable
 from core.settings import Settings
 from jobs.cli.live_options import live_options, remote_options, sources_or_setting
 from jobs.cli.reading_options import FormatOptions
@@ -94,7 +94,7 @@ def _print(report: Report, command: Sequence[str] | None, context: Context) -> N
     which = f"its first {documents:,} documents" if sample.has_more else f"all of its {documents:,} documents"
     typer.echo(f"{printable(sample.name)}: {sample.form}, {which}.")
     if sample.damage is not None:
-        note(f"{sample.damage}.", "warning")
+        print_message(f"{sample.damage}.", "warning")
     if not documents:
         return
     typer.echo()

@@ -49,9 +49,11 @@ def run(
             with stores:
                 answer = run_query(stores.summaries, query.name, parameters, folder)
                 publication = stores.summaries.published()
-            meaning = None if publication is None else publication.meaning
-            currency = settings.currency or DEFAULT_CURRENCY if meaning is None else meaning.unit(settings.currency)
-            scale = 0 if meaning is None else meaning.amount_scale
+            fingerprint = None if publication is None else publication.fingerprint
+            currency = (
+                settings.currency or DEFAULT_CURRENCY if fingerprint is None else fingerprint.unit(settings.currency)
+            )
+            scale = 0 if fingerprint is None else fingerprint.amount_scale
             if form == "csv" and not raw:
                 answer = spreadsheet_safe(answer)
             typer.echo(_FORMS[form](answer, _columns(query, currency, scale)), nl=False)

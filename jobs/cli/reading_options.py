@@ -14,7 +14,7 @@ import typer
 
 from core.calendar import Calendar, calendar_named
 from core.calendar.days import LocalDays
-from core.command_line import note
+from core.command_line import print_message
 from core.errors import SourceError, UsageError
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
@@ -177,10 +177,10 @@ def watcher(as_json: bool) -> Silent:
     return Bar(ignore_signals) if watching else Silent(ignore_signals)
 
 
-def tell_of_compiling() -> None:
+def print_compiling() -> None:
     """Say why nothing seems to happen, the first time."""
     if not is_compiled():
-        note("Compiling the decoders, which happens once and takes half a minute or so.")
+        print_message("Compiling the decoders, which happens once and takes half a minute or so.")
 
 
 def print_counts(
@@ -200,4 +200,4 @@ def print_counts(
     if counts.rejected:
         typer.echo(f"{where_rejects_are(quarantine, rejects_kept, counts.rejected)}.")
     for warning in warnings:
-        note(f"{warning}.", "warning")
+        print_message(f"{warning}.", "warning")

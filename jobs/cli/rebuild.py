@@ -12,7 +12,7 @@ from core.command_line import command_settings, edge, print_json, store_named
 from jobs.cli.advice import advised
 from jobs.cli.context import amount_words, publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
-from jobs.cli.reading_options import ReadingOptions, job_of, print_counts, tell_of_compiling, watcher
+from jobs.cli.reading_options import ReadingOptions, job_of, print_compiling, print_counts, watcher
 from jobs.decode.plan import Fields
 from jobs.rebuild import Outcome, Rebuild, Request
 from jobs.runs.signals import signals_as_errors
@@ -43,7 +43,7 @@ def run(options: Options) -> None:
         fields = options.reading.fields(settings)
         with store_named(settings, options.store, create=True) as stores:
             reading = options.reading.completed(settings)
-            tell_of_compiling()
+            print_compiling()
             request = Request(
                 sources=reading.sources,
                 truncate=options.truncate,

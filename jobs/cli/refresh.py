@@ -12,7 +12,7 @@ from core.command_line import command_settings, edge, print_json, store_named
 from core.errors import UsageError
 from jobs.cli.advice import advised
 from jobs.cli.context import amount_words, publication_as_json, run_as_json
-from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_counts, tell_of_compiling, watcher
+from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_compiling, print_counts, watcher
 from jobs.decode.plan import Fields, plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.runs.signals import signals_as_errors
@@ -48,7 +48,7 @@ def run(options: Options) -> None:
                     f"{reading.sources[-1]} is no live collection",
                     "refresh reads mongodb://host/database; use rebuild for exports.",
                 )
-            tell_of_compiling()
+            print_compiling()
             look_back = settings.refresh_look_back_days if options.look_back_days is None else options.look_back_days
             request = RefreshRequest(
                 url=reading.sources[0],

@@ -16,7 +16,7 @@ from core.stores import wall_clock_ms
 from core.stores.condition import Condition, Limits, Refreshes
 from core.stores.freshness import zone_rules_agree
 from core.stores.runs import Run
-from core.stores.summaries import Meaning
+from core.stores.summaries import Fingerprint
 from jobs.cli.context import amount_words, condition_as_json, publication_as_json, run_as_json
 from jobs.cli.tables import aligned
 from jobs.runs.signals import signals_as_errors
@@ -36,11 +36,11 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
                 if found is None:
                     raise UsageError(f"there is no run {number}", "status without a number lists the runs.")
                 runs = [found]
-        publication = None if condition.standing is None else condition.standing.publication
+        publication = None if condition.freshness is None else condition.freshness.publication
         if as_json:
             shown: Any = {
                 "published": publication_as_json(publication),
-                "zone_rules_agree": None if publication is None else zone_rules_agree(publication.meaning),
+                "zone_rules_agree": None if publication is None else zone_rules_agree(publication.fingerprint),
                 **condition_as_json(condition, now_ms),
                 "runs": [run_as_json(r) for r in runs],
             }
@@ -54,28 +54,28 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
 
 def _print_state(condition: Condition, now_ms: int) -> None:
     """Print what is published, and what is wrong with it."""
-    standing = condition.standing
-    if standing is None:
+    freshness = condition.freshness
+    if freshness is None:
         typer.echo("Nothing is published yet.")
     else:
-        publication = standing.publication
-        meaning = publication.meaning
+        publication = freshness.publication
+        fingerprint = publication.fingerprint
         typer.echo(f"Published: generation {publication.generation} by run {publication.run_id}, ", nl=False)
         typer.echo(f"{_instant(publication.published_at_ms)}")
         typer.echo(f"  days       {publication.first_day_key or '-'} to {publication.last_day_key or '-'}")
         typer.echo(f"  summaries  {publication.rows:,}")
         typer.echo(f"  total      {publication.total_count:,} transactions, amount {amount_words(publication)}")
-        filters = ", ".join(f"{path}={value}" for path, value in meaning.where) or "none"
-        typer.echo(f"  meaning    {meaning.calendar} calendar, {meaning.time_zone}, filters: {filters}")
-        if formats := _formats(meaning):
+        filters = ", ".join(f"{path}={value}" for path, value in fingerprint.where) or "none"
+        typer.echo(f"  meaning    {fingerprint.calendar} calendar, {fingerprint.time_zone}, filters: {filters}")
+        if formats := _formats(fingerprint):
             typer.echo(f"  formats    {printable(', '.join(formats))}")
-        _print_zone_rules(meaning)
-        typer.echo(f"  sources    read up to {_instant(standing.as_of_ms)}, {duration(standing.age_s(now_ms))} ago")
+        _print_zone_rules(fingerprint)
+        typer.echo(f"  sources    read up to {_instant(freshness.as_of_ms)}, {duration(freshness.age_s(now_ms))} ago")
     if condition.refreshes is not None:
         typer.echo(f"  refreshes  {_refreshes(condition.refreshes, now_ms)}")
     for sentence in _ailments(condition, now_ms):
         typer.secho(f"  degraded   {sentence}", fg="yellow")
-    last = None if standing is None else standing.confirmed_by
+    last = None if freshness is None else freshness.confirmed_by
     for warning in () if last is None else last.warnings:
         typer.secho(f"  warning    {printable(warning)}", fg="yellow")
 
@@ -88,9 +88,9 @@ def _refreshes(refreshes: Refreshes, now_ms: int) -> str:
 
 def _ailments(condition: Condition, now_ms: int) -> Iterator[str]:
     """A sentence for each cause by which the state is degraded; failures also where nothing is published."""
-    standing, refreshes = condition.standing, condition.refreshes
-    if "rejects" in condition.degraded_by and standing is not None and standing.confirmed_by is not None:
-        run = standing.confirmed_by
+    freshness, refreshes = condition.freshness, condition.refreshes
+    if "rejects" in condition.degraded_by and freshness is not None and freshness.confirmed_by is not None:
+        run = freshness.confirmed_by
         yield f"{run.counts.rejected:,} documents were rejected; see status {run.id}"
     if condition.failures:
         yield f"{len(condition.failures)} run(s) in a row failed; see status {condition.failures[0].id}"
@@ -131,31 +131,31 @@ def _speed(run: Run) -> str:
     return "-" if not run.documents_per_s else f"{run.documents_per_s:,.0f}"
 
 
-def _formats(meaning: Meaning) -> list[str]:
+def _formats(fingerprint: Fingerprint) -> list[str]:
     """What was counted besides whole numbers and dates, in words."""
-    places = f"amounts with {meaning.amount_scale} decimal place(s)" if meaning.amount_scale else ""
-    zone = f" in {meaning.text_zone}" if meaning.text_zone else ""
+    places = f"amounts with {fingerprint.amount_scale} decimal place(s)" if fingerprint.amount_scale else ""
+    zone = f" in {fingerprint.text_zone}" if fingerprint.text_zone else ""
     return list(
         filter(
             None,
             (
                 places,
-                "amounts as text" if meaning.amount_text else "",
-                "a decimal comma in CSV" if meaning.csv_decimal_comma else "",
-                f"times as {meaning.time_format}{zone}" if meaning.time_format else "",
+                "amounts as text" if fingerprint.amount_text else "",
+                "a decimal comma in CSV" if fingerprint.csv_decimal_comma else "",
+                f"times as {fingerprint.time_format}{zone}" if fingerprint.time_format else "",
             ),
         )
     )
 
 
-def _print_zone_rules(meaning: Meaning) -> None:
-    if meaning.zone_rules is None:
+def _print_zone_rules(fingerprint: Fingerprint) -> None:
+    if fingerprint.zone_rules is None:
         typer.echo("  rules      not recorded; the next run that replaces some days records those it uses")
-    elif zone_rules_agree(meaning):
-        typer.echo(f"  rules      {meaning.rules_words()}, the same as here")
+    elif zone_rules_agree(fingerprint):
+        typer.echo(f"  rules      {fingerprint.rules_words()}, the same as here")
     else:
         others = f"not those of this host ({rules_source()}), which may only rebuild --truncate"
-        typer.secho(f"  rules      {meaning.rules_words()}, {others}", fg="yellow")
+        typer.secho(f"  rules      {fingerprint.rules_words()}, {others}", fg="yellow")
 
 
 def _print_run(r: Run) -> None:

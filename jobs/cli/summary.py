@@ -38,7 +38,7 @@ def run(
             publication = stores.summaries.published()
             if publication is None:
                 raise ServiceError("nothing is published yet", "Run rebuild first.")
-            calendar = calendar_named(publication.meaning.calendar)
+            calendar = calendar_named(publication.fingerprint.calendar)
             try:
                 first_key = None if first is None else period_named(calendar, mode, first).key
                 last_key = None if last is None else period_named(calendar, mode, last).key
@@ -47,12 +47,12 @@ def run(
             if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
                 raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
             points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)
-        meaning = publication.meaning
+        fingerprint = publication.fingerprint
         if measure == "count":
             typer.echo(_FORMS[form](points, measure, 0), nl=False)
         else:
-            heading = f"amount {meaning.unit(settings.currency)}"
-            typer.echo(_FORMS[form](points, heading, meaning.amount_scale), nl=False)
+            heading = f"amount {fingerprint.unit(settings.currency)}"
+            typer.echo(_FORMS[form](points, heading, fingerprint.amount_scale), nl=False)
 
 
 def _table(points: list[SeriesPoint], heading: str, scale: int) -> str:

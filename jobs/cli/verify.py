@@ -15,7 +15,7 @@ from core.settings import Settings
 from jobs.cli.advice import advised
 from jobs.cli.context import publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
-from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_counts, tell_of_compiling, watcher
+from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_compiling, print_counts, watcher
 from jobs.cli.tables import aligned
 from jobs.decode.plan import Fields
 from jobs.runs.signals import signals_as_errors
@@ -47,12 +47,12 @@ class Options:
 def run(options: Options) -> None:
     """Compare, say what drifted, and end with the exit code for drift unless it was repaired."""
     began = time.monotonic()
-    with edge(options.as_json, after_defect="status tells what is published.") as verdict, signals_as_errors():
+    with edge(options.as_json, after_defect="status tells what is published.") as result, signals_as_errors():
         settings = command_settings()
         fields = options.reading.fields(settings)
         with store_named(settings, options.store, create=False) as stores:
             reading = options.reading.completed(settings)
-            tell_of_compiling()
+            print_compiling()
             request = VerifyRequest(
                 sources=reading.sources,
                 first_key=options.first,
@@ -74,13 +74,13 @@ def run(options: Options) -> None:
             job = job_of(Verify, stores, settings)
             with watcher(options.as_json) as watching, advised(reading, settings):
                 outcome = job.run(request, watching)
-        verdict.exit_code = DRIFT if len(outcome.drift) and outcome.repaired_by is None else 0
+        result.exit_code = DRIFT if len(outcome.drift) and outcome.repaired_by is None else 0
         if options.as_json:
             print_json(_as_json(outcome, options.limit))
         else:
             _print(outcome, options.limit, time.monotonic() - began)
-    if verdict.exit_code:
-        raise typer.Exit(verdict.exit_code)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
 def _look_back_days(options: Options, settings: Settings) -> int:
@@ -100,7 +100,8 @@ def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
         "drifted": len(outcome.drift),
         "drift": outcome.drift.head(limit).to_dicts(),
         "days_kept": [
-            {"key": key, "count": loss.published, "recounted_count": loss.counted} for key, loss in outcome.kept.items()
+            {"key": key, "count": loss.published, "recounted_count": loss.counted}
+            for key, loss in outcome.protected.items()
         ],
         "first_day_key": outcome.first_key,
         "last_day_key": outcome.last_key,
@@ -130,8 +131,8 @@ def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
     print_counts(outcome.counts, outcome.rejects_by_reason, outcome.quarantine, outcome.rejects_kept, outcome.warnings)
     generation = outcome.compared.generation
     if not len(outcome.drift):
-        but_kept = f", but for {len(outcome.kept):,} day(s) that are kept" if outcome.kept else ""
-        typer.echo(f"No drift: generation {generation} is what the source holds{but_kept}, in {seconds:.2f} s.")
+        but_protected = f", but for {len(outcome.protected):,} day(s) that are kept" if outcome.protected else ""
+        typer.echo(f"No drift: generation {generation} is what the source holds{but_protected}, in {seconds:.2f} s.")
         return
     typer.echo(_table(outcome.drift.head(limit)), nl=False)
     if len(outcome.drift) > limit:

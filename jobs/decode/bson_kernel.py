@@ -17,6 +17,7 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
+from jobs.decode.classify import Rules, classify
 from jobs.decode.jit import (
     Bool,
     Bytes,
@@ -33,7 +34,6 @@ from jobs.decode.jit import (
     outlined,
     trailing_zeros,
 )
-from jobs.decode.judge import Rules, judge
 from jobs.decode.merchants import MerchantState
 from jobs.decode.numbers import integer_of_decimal128, integer_of_double
 from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full
@@ -118,7 +118,7 @@ class Templates(NamedTuple):
     type: Bytes
     at: Int64s
     draft: Bytes
-    tally: Int64s
+    counts: Int64s
 
 
 class Walk(NamedTuple):
@@ -144,7 +144,7 @@ def new_templates(slot_count: int) -> Templates:
 
 
 def new_walk(slot_count: int) -> Walk:
-    """Room for a walk over documents with `slot_count` slots."""
+    """Arrays for a walk over documents with `slot_count` slots."""
     return Walk(
         np.zeros(slot_count, np.uint8),
         np.zeros(slot_count, np.int64),
@@ -179,19 +179,19 @@ def _size_of_value(data: Bytes, type_: Int, at: Int, stop: Int) -> Int:
         if end >= 0:
             end = _after_name(data, end, stop)
         return end - at if end >= 0 else -1
-    room = stop - at - 4
-    if room < 0:
+    available = stop - at - 4
+    if available < 0:
         return -1
     length = load_i32(data, at)
     if size == _BY_STRING:
-        return 4 + length if 1 <= length <= room and data[at + 3 + length] == 0 else -1
+        return 4 + length if 1 <= length <= available and data[at + 3 + length] == 0 else -1
     if size == _BY_DOCUMENT:
-        return length if SMALLEST_DOCUMENT <= length <= room + 4 and data[at + length - 1] == 0 else -1
+        return length if SMALLEST_DOCUMENT <= length <= available + 4 and data[at + length - 1] == 0 else -1
     if size == _BY_BINARY:
-        return 5 + length if 0 <= length < room else -1
+        return 5 + length if 0 <= length < available else -1
     if size == _BY_POINTER:
-        return 16 + length if 1 <= length <= room - 12 and data[at + 3 + length] == 0 else -1
-    return length if 14 <= length <= room + 4 else -1
+        return 16 + length if 1 <= length <= available - 12 and data[at + 3 + length] == 0 else -1
+    return length if 14 <= length <= available + 4 else -1
 
 
 @helper
@@ -333,14 +333,14 @@ def _learn(data: Bytes, start: Int, length: Int, i: Int, walk: Walk, templates: 
 @outlined
 def _walk_and_learn(data: Bytes, start: Int, length: Int, i: Int, plan: Plan, walk: Walk, templates: Templates) -> Int:
     """Walk over a document that no template fits: 0, or the position of what is malformed."""
-    learning = length <= TEMPLATE_BYTES and templates.tally[1] <= 2 * templates.tally[0] + 64
+    learning = length <= TEMPLATE_BYTES and templates.counts[1] <= 2 * templates.counts[0] + 64
     if learning:
         for k in range(length + 8):
             templates.draft[k] = 0xFF if k < length else 0
     trouble = _walk(data, start, start + length, plan, walk, learning, templates.draft)
     if trouble != 0:
         return trouble
-    templates.tally[1] += 1
+    templates.counts[1] += 1
     if learning:
         _learn(data, start, length, i, walk, templates)
     return 0
@@ -354,7 +354,7 @@ def _read_slots(
     i = length & (_TEMPLATES - 1)
     types, positions, first = templates.type[i], templates.at[i], start
     if templates.length[i] == length and _matches(data, start, length, i, templates):
-        templates.tally[0] += 1
+        templates.counts[0] += 1
     else:
         trouble = _walk_and_learn(data, start, length, i, plan, walk, templates)
         if trouble != 0:
@@ -391,10 +391,10 @@ def decode_bson(
         length = load_i32(data, at)
         code, amount, instant = 0, 0, 0
         if _read_slots(data, at, length, plan, walk, templates, slots) != 0:
-            verdict = why.FIELD_DOCUMENT * why.VERDICT_BASE + why.MALFORMED
+            outcome = why.FIELD_DOCUMENT * why.OUTCOME_BASE + why.MALFORMED
         else:
-            verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants)
-        if not record(verdict, code, amount, instant, at, at + length, outputs):
+            outcome, code, amount, instant = classify(slots, data, scratch, rules, merchants)
+        if not record(outcome, code, amount, instant, at, at + length, outputs):
             return MERCHANTS_FULL, at
         at += length
     return DONE, at

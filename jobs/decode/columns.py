@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch, Reject
+from jobs.decode.classify import Rules, classify, intern_merchant, reason_of_merchant
 from jobs.decode.decoder import CompiledDecoder, batch_of
 from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel, load_u64
 from jobs.decode.json_values import set_double, set_integer
-from jobs.decode.judge import Rules, intern_merchant, judge, reason_of_merchant
 from jobs.decode.merchants import FULL, NOT_TEXT, MerchantState
 from jobs.decode.numbers import instant_of_similar_text, integer_of_decimal128, object_id_of_hex
 from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full, whole_outputs
@@ -178,8 +178,8 @@ def decode_rows(
             slots.extra[slot] = table.extra[row, slot]
             slots.start[slot] = table.start[row, slot]
             slots.length[slot] = table.length[row, slot]
-        verdict, code, amount, instant = judge(slots, text, text, rules, merchants)
-        if not record(verdict, code, amount, instant, row, row + 1, outputs):
+        outcome, code, amount, instant = classify(slots, text, text, rules, merchants)
+        if not record(outcome, code, amount, instant, row, row + 1, outputs):
             return MERCHANTS_FULL, row
     return DONE, table.kind.shape[0]
 
@@ -255,5 +255,5 @@ class TableDecoder(CompiledDecoder[TableChunk]):
         raise AssertionError(f"every row counts, yet {row} is rejected")
 
     def _reject(self, chunk: TableChunk, row: Int64s) -> Reject:
-        verdict, number = int(row[0]), int(row[1])
-        return Reject(chunk.source, chunk.first_row + number, "row", *describe(verdict), lambda: chunk.document(number))
+        outcome, number = int(row[0]), int(row[1])
+        return Reject(chunk.source, chunk.first_row + number, "row", *describe(outcome), lambda: chunk.document(number))

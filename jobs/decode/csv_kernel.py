@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 
 from jobs.decode import slots as kinds
+from jobs.decode.classify import Rules, classify
 from jobs.decode.columns import read_text_amount, read_text_id, read_text_time
 from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel, load_u64, trailing_zeros
-from jobs.decode.judge import Rules, judge
 from jobs.decode.merchants import MerchantState
 from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, Outputs, record, what_is_full
 from jobs.decode.plan import NO_SLOT
@@ -169,9 +169,9 @@ def decode_plain_rows(
                 read_text_amount(data, slot, slots, False)
             else:
                 read_text_id(data, slot, slots, words)
-        verdict, code, amount, instant = judge(slots, data, data, rules, merchants)
+        outcome, code, amount, instant = classify(slots, data, data, rules, merchants)
         row = rows_before[0]
-        if not record(verdict, code, amount, instant, row, row + 1, outputs):
+        if not record(outcome, code, amount, instant, row, row + 1, outputs):
             return MERCHANTS_FULL, at
         rows_before[0] = row + 1
         at = field

@@ -13,13 +13,13 @@ from core.errors import SourceDamaged
 from core.stores.runs import Counts
 from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, LeadingRejects, Reject
 from jobs.decode.bson_kernel import decode_bson, new_templates, new_walk
+from jobs.decode.classify import Window, rules_for
 from jobs.decode.documents import bson_document, json_document
 from jobs.decode.jit import PADDING, Int64s
 from jobs.decode.json_kernel import decode_json
 from jobs.decode.json_templates import new_json_templates
 from jobs.decode.json_values import new_found
-from jobs.decode.json_walk import new_room
-from jobs.decode.judge import Window, rules_for
+from jobs.decode.json_walk import new_walk_buffers
 from jobs.decode.merchants import MerchantTable
 from jobs.decode.outputs import DAMAGED, DONE, LEADING, MERCHANTS_FULL, SCRATCH_FULL, Outputs, new_outputs
 from jobs.decode.plan import Fields, plan_paths
@@ -42,7 +42,7 @@ def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
 
 def batch_of(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
     """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
-    read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.tally[:LEADING])
+    read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.counts[:LEADING])
     codes = _arrow(pa.int32(), outputs.codes, counted)
     rows = pa.RecordBatch.from_arrays(
         [
@@ -53,28 +53,28 @@ def batch_of(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64
         schema=ROW_SCHEMA,
     )
     counts = Counts(read, counted, rejected, filtered, out_of_range)
-    verdicts = outputs.rejects[:rejected, 0]
-    by_reason = dict(zip(*np.unique(verdicts, return_counts=True), strict=True))
+    outcomes = outputs.rejects[:rejected, 0]
+    by_reason = dict(zip(*np.unique(outcomes, return_counts=True), strict=True))
     return Batch(
         rows,
         counts,
         map(reject, outputs.rejects[:rejected]),
-        {_reason(verdict): int(count) for verdict, count in by_reason.items()},
-        _leading(verdicts[: outputs.tally[LEADING]], read),
+        {_reason(outcome): int(count) for outcome, count in by_reason.items()},
+        _leading(outcomes[: outputs.counts[LEADING]], read),
     )
 
 
-def _reason(verdict: np.int64) -> str:
-    return ": ".join(describe(int(verdict)))
+def _reason(outcome: np.int64) -> str:
+    return ": ".join(describe(int(outcome)))
 
 
-def _leading(verdicts: Int64s, read: int) -> LeadingRejects:
-    """How `read` documents begin, the first of which were rejected by `verdicts`."""
-    if not len(verdicts):
+def _leading(outcomes: Int64s, read: int) -> LeadingRejects:
+    """How `read` documents begin, the first of which were rejected by `outcomes`."""
+    if not len(outcomes):
         return LeadingRejects(whole=read == 0)
-    others = np.flatnonzero(verdicts != verdicts[0])
-    count = int(others[0]) if len(others) else len(verdicts)
-    return LeadingRejects(count, _reason(verdicts[0]), whole=count == read)
+    others = np.flatnonzero(outcomes != outcomes[0])
+    count = int(others[0]) if len(others) else len(outcomes)
+    return LeadingRejects(count, _reason(outcomes[0]), whole=count == read)
 
 
 class CompiledDecoder(ABC, Generic[C]):
@@ -132,10 +132,10 @@ class _TextDecoder(CompiledDecoder[Chunk]):
         return chunk.start, chunk.end
 
     def _reject(self, chunk: Chunk, row: Int64s) -> Reject:
-        verdict, start, end = (int(n) for n in row)
+        outcome, start, end = (int(n) for n in row)
         raw = chunk.data[start:end].tobytes()
         document = self._document
-        return Reject(chunk.source, chunk.position + start, "byte", *describe(verdict), lambda: document(raw))
+        return Reject(chunk.source, chunk.position + start, "byte", *describe(outcome), lambda: document(raw))
 
 
 class BsonDecoder(_TextDecoder):
@@ -173,7 +173,7 @@ class JsonDecoder(_TextDecoder):
     def __init__(self, fields: Fields, window: Window, *, one_line: bool) -> None:
         super().__init__(fields, window, json_document)
         self._plan = plan_paths(self._paths, b'"')
-        self._room = new_room()
+        self._buffers = new_walk_buffers()
         self._templates = new_json_templates(len(self._paths))
         self._found = new_found(len(self._paths))
         self._words = np.zeros(2, np.uint64)
@@ -188,7 +188,7 @@ class JsonDecoder(_TextDecoder):
             self._one_line,
             self._plan,
             self._rules,
-            self._room,
+            self._buffers,
             self._templates,
             self._found,
             self._words,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from jobs.decode.classify import Rules, classify
 from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
@@ -23,8 +24,7 @@ from jobs.decode.json_grammar import (
 )
 from jobs.decode.json_templates import JsonTemplates, learn_template, match_template
 from jobs.decode.json_values import Found, read_slots
-from jobs.decode.json_walk import Room, walk_json
-from jobs.decode.judge import Rules, judge
+from jobs.decode.json_walk import WalkBuffers, walk_json
 from jobs.decode.merchants import MerchantState
 from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, SCRATCH_FULL, Outputs, record, what_is_full
 from jobs.decode.plan import Plan
@@ -44,7 +44,7 @@ def decode_json(
     one_line: Bool,
     plan: Plan,
     rules: Rules,
-    room: Room,
+    buffers: WalkBuffers,
     templates: JsonTemplates,
     found: Found,
     words: Uint64s,
@@ -77,7 +77,7 @@ def decode_json(
             return DAMAGED, at
         after = match_template(data, at, end, templates, found)
         if after < 0:
-            after, fits = walk_json(data, at, end, one_line, plan, room, scratch, found)
+            after, fits = walk_json(data, at, end, one_line, plan, buffers, scratch, found)
             if not fits:
                 return SCRATCH_FULL, at
             if after < 0:
@@ -89,8 +89,8 @@ def decode_json(
             rest = skip_space(data, after, end, True)
             if rest < end and data[rest] != NEWLINE:
                 return DAMAGED, rest
-        verdict, code, amount, instant = judge(slots, data, scratch, rules, merchants)
-        if not record(verdict, code, amount, instant, at, after, outputs):
+        outcome, code, amount, instant = classify(slots, data, scratch, rules, merchants)
+        if not record(outcome, code, amount, instant, at, after, outputs):
             return MERCHANTS_FULL, at
         at = after
 

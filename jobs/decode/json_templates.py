@@ -41,7 +41,7 @@ class JsonTemplates(NamedTuple):
     is_string: Bytes
     slot: Int64s
     reader: Bytes
-    tally: Int64s
+    counts: Int64s
 
 
 def new_json_templates(slot_count: int) -> JsonTemplates:
@@ -118,7 +118,7 @@ def match_template(data: Bytes, at: Int, end: Int, templates: JsonTemplates, fou
         if templates.pieces[t] != 0:
             after = _match(data, at, end, t, templates, found)
             if after >= 0:
-                templates.tally[_HITS] += 1
+                templates.counts[_HITS] += 1
                 return after
     return -1
 
@@ -184,11 +184,11 @@ def _next_gap(data: Bytes, at: Int, end: Int) -> tuple[Int, Int, Bool]:
 @outlined
 def learn_template(data: Bytes, start: Int, end: Int, templates: JsonTemplates, found: Found) -> None:
     """Make a template of the document from `start` to `end`, which has been walked, if one can be made."""
-    templates.tally[_MISSES] += 1
-    if templates.tally[_MISSES] > 2 * templates.tally[_HITS] + 64:
+    templates.counts[_MISSES] += 1
+    if templates.counts[_MISSES] > 2 * templates.counts[_HITS] + 64:
         return
-    t = templates.tally[_NEXT]
-    templates.tally[_NEXT] = (t + 1) % _TEMPLATES
+    t = templates.counts[_NEXT]
+    templates.counts[_NEXT] = (t + 1) % _TEMPLATES
     templates.pieces[t] = 0
     if _share_a_value(found):
         return

@@ -24,16 +24,16 @@ from jobs.decode.json_values import READ_NOTHING, Found, find_value
 from jobs.decode.plan import MAX_DEPTH, NO_NODE, NO_SLOT, Plan, find_edge
 
 
-class Room(NamedTuple):
-    """Room for the walk over one document: open brackets, and the nodes above the one whose names are looked for."""
+class WalkBuffers(NamedTuple):
+    """Arrays for the walk over one document: open brackets, and the nodes above the one whose names are looked for."""
 
     nesting: Bytes
     stack_node: Int64s
 
 
-def new_room() -> Room:
-    """Room for a walk."""
-    return Room(np.zeros(MAX_NESTING, np.uint8), np.zeros(MAX_DEPTH + 1, np.int64))
+def new_walk_buffers() -> WalkBuffers:
+    """New arrays for a walk."""
+    return WalkBuffers(np.zeros(MAX_NESTING, np.uint8), np.zeros(MAX_DEPTH + 1, np.int64))
 
 
 @helper
@@ -65,7 +65,7 @@ def _find_name(data: Bytes, at: Int, end: Int, node: Int, plan: Plan, scratch: B
 
 @outlined
 def walk_json(
-    data: Bytes, at: Int, end: Int, one_line: Bool, plan: Plan, room: Room, scratch: Bytes, found: Found
+    data: Bytes, at: Int, end: Int, one_line: Bool, plan: Plan, buffers: WalkBuffers, scratch: Bytes, found: Found
 ) -> tuple[Int, Bool]:
     """Find the wanted values of the document at `at`: (the position after it or a failure, `scratch` had room)."""
     for i in range(found.reader.size):
@@ -93,16 +93,16 @@ def walk_json(
                 if inner != NO_NODE:
                     _forget(found, plan.below[edge])
             if slot != NO_SLOT:
-                at = find_value(data, at, end, one_line, room.nesting, slot, found, scratch)
+                at = find_value(data, at, end, one_line, buffers.nesting, slot, found, scratch)
             if inner != NO_NODE and value < end and data[value] == OPEN_BRACE:
-                room.stack_node[depth] = node
+                buffers.stack_node[depth] = node
                 depth += 1
                 node = inner
                 at = skip_space(data, value + 1, end, one_line)
                 closing = at < end and data[at] == CLOSE_BRACE
                 continue
             if slot == NO_SLOT:
-                at = end_of_value(data, at, end, one_line, room.nesting)
+                at = end_of_value(data, at, end, one_line, buffers.nesting)
             if at < 0:
                 return at, True
         while True:
@@ -117,7 +117,7 @@ def walk_json(
             if depth == 0:
                 return at, True
             depth -= 1
-            node = room.stack_node[depth]
+            node = buffers.stack_node[depth]
         if data[at] != COMMA:
             return failed(at), True
         at = skip_space(data, at + 1, end, one_line)

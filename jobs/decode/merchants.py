@@ -37,7 +37,7 @@ class MerchantState(NamedTuple):
     ``buckets`` (codes, -1 empty; a power of two, twice as many as codes fit) is searched linearly from the hash;
     ``kind``, ``first``, ``second`` hold the key by code: the words of an ObjectId, the integer, or the hash and length
     of a string, whose bytes stand in ``text`` from ``offsets[code]`` to ``offsets[code + 1]``. ``size[0]`` is the
-    number of codes, ``size[1]`` the length of the last text that room was looked for.
+    number of codes, ``size[1]`` the length of the last text that capacity was checked for.
     """
 
     buckets: Int32s
@@ -108,7 +108,7 @@ def _is_utf8(data: Bytes, start: Int, end: Int) -> Bool:
 
 
 @helper
-def _has_room(state: MerchantState, text_length: Int) -> Bool:
+def _has_capacity(state: MerchantState, text_length: Int) -> Bool:
     size = state.size[0]
     state.size[1] = text_length
     return size + 1 < state.kind.size and np.int64(state.offsets[size]) + text_length <= state.text.size
@@ -149,7 +149,7 @@ def intern_object_id(state: MerchantState, first: np.uint64, second: np.uint64) 
     code, bucket = _find(state, hash_, np.int64(KIND_OBJECT_ID), first, second)
     if code != _EMPTY:
         return code
-    if not _has_room(state, np.int64(24)):
+    if not _has_capacity(state, np.int64(24)):
         return FULL
     at = np.int64(state.offsets[state.size[0]])
     for i in range(12):
@@ -169,7 +169,7 @@ def intern_integer(state: MerchantState, value: Int) -> Int:
     code, bucket = _find(state, hash_, np.int64(KIND_INTEGER), first, np.uint64(0))
     if code != _EMPTY:
         return code
-    if not _has_room(state, np.int64(_LONGEST_NUMERAL)):
+    if not _has_capacity(state, np.int64(_LONGEST_NUMERAL)):
         return FULL
     start = np.int64(state.offsets[state.size[0]])
     magnitude = np.uint64(value) if value >= 0 else np.uint64(0) - np.uint64(value)
@@ -214,7 +214,7 @@ def intern_string(state: MerchantState, data: Bytes, start: Int, length: Int) ->
         bucket = (bucket + np.uint64(1)) & mask
     if not _is_utf8(data, start, start + length):
         return NOT_TEXT
-    if not _has_room(state, length):
+    if not _has_capacity(state, length):
         return FULL
     at = np.int64(state.offsets[state.size[0]])
     for i in range(length):

@@ -22,7 +22,7 @@ _PLUS: Final = 0x2B
 _POINT: Final = 0x2E
 DAY_MS: Final = 86_400_000
 NO_DATE: Final = -10_000_000
-_ROOM_FOR_A_DIGIT: Final = np.uint64((2**64 - 10) // 10)
+_LARGEST_BEFORE_A_DIGIT: Final = np.uint64((2**64 - 10) // 10)
 _MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
 
@@ -203,7 +203,7 @@ def decimal_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, In
             else:
                 if magnitude != np.uint64(0):
                     for _ in range(min(held_zeros + 1, 20)):
-                        overflow = overflow or magnitude > _ROOM_FOR_A_DIGIT
+                        overflow = overflow or magnitude > _LARGEST_BEFORE_A_DIGIT
                         if not overflow:
                             magnitude *= np.uint64(10)
                 held_zeros = 0

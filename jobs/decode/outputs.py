@@ -37,11 +37,11 @@ class Outputs(NamedTuple):
     amounts: Int64s
     instants: Int64s
     rejects: Int64s
-    tally: Int64s
+    counts: Int64s
 
 
 def new_outputs(rows: int, rejects: int) -> Outputs:
-    """Room for so many counted documents and rejects."""
+    """Arrays for so many counted documents and rejects."""
     return Outputs(
         np.empty(rows, np.int32),
         np.empty(rows, np.int64),
@@ -62,38 +62,38 @@ def whole_outputs(codes: Int32s, amounts: Int64s, instants: Int64s) -> Outputs:
 @helper
 def what_is_full(outputs: Outputs) -> Int:
     """`ROWS_FULL` or `REJECTS_FULL` where no further document fits, else `DONE`."""
-    if outputs.tally[COUNTED] == outputs.codes.size:
+    if outputs.counts[COUNTED] == outputs.codes.size:
         return ROWS_FULL
-    if outputs.tally[REJECTED] == outputs.rejects.shape[0]:
+    if outputs.counts[REJECTED] == outputs.rejects.shape[0]:
         return REJECTS_FULL
     return DONE
 
 
 @helper
-def record(verdict: Int, code: Int, amount: Int, instant: Int, start: Int, end: Int, outputs: Outputs) -> Bool:
-    """Record what `jobs.decode.judge.judge` said of the document from `start` to `end`.
+def record(outcome: Int, code: Int, amount: Int, instant: Int, start: Int, end: Int, outputs: Outputs) -> Bool:
+    """Record what `jobs.decode.classify.classify` said of the document from `start` to `end`.
 
     False, with nothing recorded, where the merchant table must grow before the document can be judged.
     """
-    if verdict == why.NO_ROOM:
+    if outcome == why.NO_CAPACITY:
         return False
-    if verdict == why.COUNTED:
-        row = outputs.tally[COUNTED]
+    if outcome == why.COUNTED:
+        row = outputs.counts[COUNTED]
         outputs.codes[row] = code
         outputs.amounts[row] = amount
         outputs.instants[row] = instant
-        outputs.tally[COUNTED] += 1
-    elif verdict == why.FILTERED:
-        outputs.tally[FILTERED] += 1
-    elif verdict == why.OUT_OF_RANGE:
-        outputs.tally[OUT_OF_RANGE] += 1
+        outputs.counts[COUNTED] += 1
+    elif outcome == why.FILTERED:
+        outputs.counts[FILTERED] += 1
+    elif outcome == why.OUT_OF_RANGE:
+        outputs.counts[OUT_OF_RANGE] += 1
     else:
-        reject = outputs.tally[REJECTED]
-        if reject == outputs.tally[READ]:
-            outputs.tally[LEADING] += 1
-        outputs.rejects[reject, 0] = verdict
+        reject = outputs.counts[REJECTED]
+        if reject == outputs.counts[READ]:
+            outputs.counts[LEADING] += 1
+        outputs.rejects[reject, 0] = outcome
         outputs.rejects[reject, 1] = start
         outputs.rejects[reject, 2] = end
-        outputs.tally[REJECTED] += 1
-    outputs.tally[READ] += 1
+        outputs.counts[REJECTED] += 1
+    outputs.counts[READ] += 1
     return True

@@ -10,7 +10,7 @@ from typing import Final
 COUNTED: Final = 0
 FILTERED: Final = 1
 OUT_OF_RANGE: Final = 2
-NO_ROOM: Final = 3
+NO_CAPACITY: Final = 3
 """The merchant table must grow before this document can be judged; not a verdict on the document."""
 
 FIELD_DOCUMENT: Final = 1
@@ -61,10 +61,10 @@ REASON_NAMES: Final = {
     AMBIGUOUS_TIME: "ambiguous",
 }
 
-VERDICT_BASE: Final = 32
+OUTCOME_BASE: Final = 32
 
 
-def describe(verdict: int) -> tuple[str, str]:
-    """The names of the field and the reason of a rejecting `verdict`, such as ("amount", "fraction")."""
-    field, reason = divmod(verdict, VERDICT_BASE)
+def describe(outcome: int) -> tuple[str, str]:
+    """The names of the field and the reason of a rejecting `outcome`, such as ("amount", "fraction")."""
+    field, reason = divmod(outcome, OUTCOME_BASE)
     return FIELD_NAMES[field], REASON_NAMES[reason]

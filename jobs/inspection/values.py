@@ -1,4 +1,4 @@
-"""What a value is, and what a run would make of it: the rules of `jobs.decode.judge`, for Python values.
+"""What a value is, and what a run would make of it: the rules of `jobs.decode.classify`, for Python values.
 
 A test compares the two on every kind of source.
 """

@@ -203,7 +203,7 @@ class Checkpoint:
     def __init__(self, place: Place, fingerprint: str) -> None:
         self._place = place
         self._fingerprint = fingerprint
-        self._kept: set[str] = set()
+        self._stored_names: set[str] = set()
         self.reused = 0
         """How many results were taken from it."""
 
@@ -213,7 +213,7 @@ class Checkpoint:
         try:
             yield
         except Interrupted as error:
-            if self._kept:
+            if self._stored_names:
                 error.hint = f"Run the same command again; it goes on with the results in {self._place.shown}."
             raise
 
@@ -239,9 +239,9 @@ class Checkpoint:
         """
         with _errors_of(self._place):
             names = self._place.names()
-            kept = [one for one in partitions if one.identity() is not None]
+            identified = [one for one in partitions if one.identity() is not None]
             current: dict[str, set[str]] = {}
-            for one in kept:
+            for one in identified:
                 current.setdefault(_source_digest(one), set()).add(self._name(one, plan).rpartition("-")[0])
             thrown_away: dict[str, int] = {}
             for name in names:
@@ -249,11 +249,11 @@ class Checkpoint:
                 if source not in current or name.split(".")[0].count("-") != 2:
                     continue
                 if name.endswith(_ENDING) and name.rpartition("-")[0] in current[source]:
-                    self._kept.add(name)
+                    self._stored_names.add(name)
                     continue
                 self._place.remove(name)
                 thrown_away[source] = thrown_away.get(source, 0) + name.endswith(_ENDING)
-        named = {_source_digest(one): one.name for one in kept}
+        named = {_source_digest(one): one.name for one in identified}
         return tuple(
             f"{count} result(s) of {named[source]} in the checkpoint were thrown away: it has changed since, or was "
             "counted by another version of the program or with other options"
@@ -276,19 +276,19 @@ class Checkpoint:
         """
         entry = self.entry(partition, plan)
         if entry is not None and entry.keep(plan, result, takes_rejects=takes_rejects):
-            self._kept.add(entry.name)
+            self._stored_names.add(entry.name)
 
     def entry(self, partition: Partition, plan: Plan) -> Entry | None:
         """Where the result of `partition` is or goes; None: it cannot be kept."""
         if partition.identity() is None:
             return None
         name = self._name(partition, plan)
-        return Entry(self._place, name, name in self._kept)
+        return Entry(self._place, name, name in self._stored_names)
 
-    def note(self, entry: Entry, *, reused: bool) -> None:
+    def record(self, entry: Entry, *, reused: bool) -> None:
         """Know of a result that another process has kept, or has taken from here if `reused`."""
         self.reused += reused
-        self._kept.add(entry.name)
+        self._stored_names.add(entry.name)
 
     def remove(self) -> None:
         """Remove all that this run has kept or could use.
@@ -296,7 +296,7 @@ class Checkpoint:
         :raises ServiceError: that failed.
         """
         with _errors_of(self._place):
-            of_this_run = {name.rpartition("-")[0] for name in self._kept}
+            of_this_run = {name.rpartition("-")[0] for name in self._stored_names}
             for name in self._place.names():
                 if name.rpartition("-")[0] in of_this_run:
                     self._place.remove(name)

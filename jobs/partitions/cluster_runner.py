@@ -175,7 +175,7 @@ class Cluster:
                 task, counted, _ = begun.pop(light.key)
                 answer: Answer = self._result_of(light, task)
                 if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
-                    checkpoint.note(entry, reused=answer.reused)
+                    checkpoint.record(entry, reused=answer.reused)
                 self._counted[task.number] = answer.result, counted
                 state.read(task.partition.size or 0, answer.result.counts.read)
                 again = merger.add(task, answer.result)
@@ -192,8 +192,8 @@ class Cluster:
         self._sums = {}
         mixed = [self.submit("mixed", mixed_types, one) for one in by_hash]
         buckets = [self.submit("ordered", ordered, one) for one in by_hash]
-        apart = max(1, PART_ROWS // (_SAMPLES * max(1, len(buckets))))
-        sampled = [self.submit("samples", samples, one, apart) for one in buckets]
+        step = max(1, PART_ROWS // (_SAMPLES * max(1, len(buckets))))
+        sampled = [self.submit("samples", samples, one, step) for one in buckets]
         found = [self.wait_for(one, tick) for one in sampled]
         wanted = max(1, math.ceil(sum(rows for rows, _ in found) / PART_ROWS))
         ranges = ranges_of([merchant for _, merchants in found for merchant in merchants], wanted)

@@ -17,9 +17,9 @@ from core.calendar.periods import Calendar
 from core.calendar.zones import rules_digest_here, rules_source
 from core.errors import ConservationBroken, NothingCounted, TooManyRejects, UsageError, WrongField
 from core.stores.runs import Counts
-from core.stores.summaries import DEFAULT_CURRENCY, Meaning, Publication
+from core.stores.summaries import DEFAULT_CURRENCY, Fingerprint, Publication
 from jobs.aggregate.summaries import mixed_type_merchants
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.checkpoint import Checkpoint
 from jobs.partitions.count_partition import CountingState, Plan
@@ -143,7 +143,7 @@ class Counting:
         that is more, up to ten and a tenth of those read.
     :param threads: decoding threads.
     :param progress: called some times a second while a source is read; what it raises ends the reading.
-    :param note: takes what the ledger keeps of it, as fields of `core.stores.runs.Run`, also when the reading fails.
+    :param record: takes what the ledger keeps of it, as fields of `core.stores.runs.Run`, also when the reading fails.
     :param max_quarantine_bytes: how large the file of rejects may get.
     :param basis: how many transactions are published already, where only the latest of them are read; else 0.
     :param reads_some_days: whether a live collection gives only some days. It then gives the documents that have no day
@@ -160,7 +160,7 @@ class Counting:
     max_reject_ratio: float
     threads: int
     progress: Callable[[Progress], None]
-    note: Callable[..., None]
+    record: Callable[..., None]
     max_quarantine_bytes: int = QUARANTINE_BYTES
     basis: int = 0
     reads_some_days: bool = False
@@ -191,13 +191,13 @@ class Counting:
                 quarantine.close()
                 if earlier_quarantine is not None:
                     quarantine.keep_earlier(earlier_quarantine)
-                self.note(
+                self.record(
                     counts=merged.counts,
                     rejects_by_reason=dict(merged.rejects_by_reason),
-                    rejects_kept=quarantine.kept,
+                    rejects_kept=quarantine.stored,
                     quarantine=None if quarantine.path is None else str(quarantine.path),
                 )
-            self.note(phase="checking")
+            self.record(phase="checking")
             merged.counts.require_conservation()
             self._require_few_rejects(merged, quarantine)
             days = day_totals(read.daily)
@@ -208,7 +208,7 @@ class Counting:
                 merged.counts,
                 dict(merged.rejects_by_reason),
                 quarantine.path,
-                quarantine.kept,
+                quarantine.stored,
                 read.forms,
                 (*warnings, *_warnings(read.mixed_types)),
                 self._wrong_field(merged.counts, merged.rejects_by_reason, quarantine.first_names),
@@ -295,8 +295,8 @@ class Counting:
             run_locally(merger, plan, self._readers(sources), state, tick, self.checkpoint)
             daily, mixed_types = merged.daily(), mixed_type_merchants([merged.kinds()])
         else:
-            held = cluster.count(merger, plan, state, tick, self.checkpoint)
-            daily, mixed_types = held, held.mixed_types
+            sums = cluster.count(merger, plan, state, tick, self.checkpoint)
+            daily, mixed_types = sums, sums.mixed_types
         for source, read in zip(sources, documents, strict=True):
             for partition in source.partitions[:1]:
                 partition.require_unchanged()
@@ -330,7 +330,7 @@ class Counting:
             + leading.reason
             + ("" if path is None else f" (--{role}-field {path})"),
             f"Nothing was published, and the rest was not read. {todo} "
-            f"{where_rejects_are(quarantine.path, quarantine.kept, merged.counts.rejected)}.",
+            f"{where_rejects_are(quarantine.path, quarantine.stored, merged.counts.rejected)}.",
             None if path is None else self.fields.wrong(path, quarantine.first_names),
         )
 
@@ -344,7 +344,7 @@ class Counting:
         if counts.rejected > allowed:
             by_reason = sorted(merged.rejects_by_reason.items())
             reasons = ", ".join(f"{count} {reason}" for reason, count in by_reason)
-            where = where_rejects_are(quarantine.path, quarantine.kept, counts.rejected)
+            where = where_rejects_are(quarantine.path, quarantine.stored, counts.rejected)
             raise TooManyRejects(
                 f"{counts.rejected} of {counts.read} documents were rejected ({reasons}), and "
                 f"--max-reject-ratio {self.max_reject_ratio:g} allows {int(allowed)}"
@@ -384,9 +384,9 @@ def _require_distinct(sources: Sequence[Source]) -> None:
         seen.add(identity)
 
 
-def meaning_of(
+def fingerprint_of(
     fields: Fields, calendar: Calendar, local_days: LocalDays, currency: str, published: Publication | None
-) -> Meaning:
+) -> Fingerprint:
     """What summaries mean that are counted by these.
 
     :param currency: the unit of amounts; empty: that of what is `published`, also where that is not known; IRR for a
@@ -394,7 +394,7 @@ def meaning_of(
     """
     formats = fields.formats
     text_zone = formats.text_zone or ""
-    return Meaning(
+    return Fingerprint(
         local_days.zone_name,
         calendar.name,
         fields.merchant,
@@ -403,7 +403,7 @@ def meaning_of(
         tuple(sorted(fields.where)),
         rules_digest_here(local_days.zone_name, calendar.name, text_zone),
         rules_source(),
-        currency or (DEFAULT_CURRENCY if published is None else published.meaning.currency),
+        currency or (DEFAULT_CURRENCY if published is None else published.fingerprint.currency),
         formats.amount_scale,
         formats.amount_text,
         formats.time_format or "",

@@ -49,7 +49,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredDays:
     """What a store really holds, whatever it announced.
 
     :param count: how many summaries of all modes.

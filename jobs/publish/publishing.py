@@ -8,7 +8,7 @@ from core.errors import Interrupted
 from core.stores.summaries import Publication, SummaryStore
 
 
-def put_in_force(
+def publish_unless_interrupted(
     summaries: SummaryStore, publication: Publication, publish: Callable[[], None], phase: Callable[[str], None]
 ) -> None:
     """Publish, whatever signals come.

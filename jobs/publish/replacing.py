@@ -16,9 +16,9 @@ from core.calendar.periods import Calendar, Mode
 from core.errors import PublicationLost
 from core.stores.complete_days import Days
 from core.stores.frames import within
-from core.stores.summaries import KeyRange, Meaning, Publication, SummaryStore
+from core.stores.summaries import Fingerprint, KeyRange, Publication, SummaryStore
 from jobs.aggregate.summaries import require_same_totals, summarise
-from jobs.publish.published_days import Held, Scope
+from jobs.publish.published_days import Scope, StoredDays
 from jobs.publish.shrinking import DayCounts, DayLoss, Protection, losses, unprotected
 
 _SUMS: Final = ("merchant_id", "day", "amount", "count")
@@ -32,7 +32,7 @@ class Change:
     :param ranges: the same as ranges.
     :param rows: all summaries of these periods, a frame of `core.stores.summaries.SUMMARY_COLUMNS`.
     :param replaced: likewise as they are stored.
-    :param kept: the days that stay as they are stored, although fewer transactions of them were counted; ascending.
+    :param protected: the days that keep their published totals although the source has fewer of their transactions.
     :param lost: the days that have fewer transactions afterwards; ascending.
     :param total_rows: summaries of all modes in the store afterwards; likewise `total_amount` and `total_count`.
     :param first_day_key: the earliest day with transactions afterwards, or None; likewise `last_day_key`.
@@ -42,7 +42,7 @@ class Change:
     ranges: tuple[KeyRange, ...]
     rows: pl.DataFrame
     replaced: pl.DataFrame
-    kept: tuple[DayLoss, ...]
+    protected: tuple[DayLoss, ...]
     lost: tuple[DayLoss, ...]
     total_rows: int
     first_day_key: str | None
@@ -59,17 +59,17 @@ class Change:
         """Whether anything is changed."""
         return bool(self.ranges)
 
-    def publication(self, before: Publication | None, run_id: int, meaning: Meaning, at_ms: int) -> Publication:
+    def publication(self, before: Publication | None, run_id: int, fingerprint: Fingerprint, at_ms: int) -> Publication:
         """The publication of this change.
 
-        :param before: what was in force when the change was found.
+        :param before: what was published when the change was found.
         :param at_ms: when it is published, milliseconds since 1970 UTC.
         """
         return Publication(
             generation=1 if before is None else before.generation + 1,
             run_id=run_id,
             published_at_ms=at_ms,
-            meaning=meaning,
+            fingerprint=fingerprint,
             rows=self.total_rows,
             first_day_key=self.first_day_key,
             last_day_key=self.last_day_key,
@@ -94,7 +94,7 @@ def replace_days(
     that something else wrote or removed. What the store holds afterwards follows from what it really held, not from
     what was announced.
 
-    :param before: what is in force. Must have been read before this is called: another publication that is made
+    :param before: what is published. Must have been read before this is called: another publication that is made
         meanwhile is then noticed, here or by `SummaryStore.amend`.
     :param daily: the new sums, a frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row a
         merchant and day. A day without rows has no transactions any more.
@@ -105,41 +105,41 @@ def replace_days(
     :raises ValueError: `daily` has a day that is not one of `days`, or that `calendar` does not name.
     :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
     :raises ConservationBroken: the weeks and months that were derived do not add up to their days.
-    :raises PublicationLost: `before` is not in force any more; call it again with what is.
+    :raises PublicationLost: `before` is not current any more; call it again with what is.
     :raises StoreUnavailable: the store does not answer.
     """
     if not all(_is_within(day, days) for day in daily["day"].unique()):
         raise ValueError("there are sums of days that are not replaced")
     scope = Scope.of(calendar, days)
-    held = Held.read(summaries, scope)
+    current = StoredDays.read(summaries, scope)
     if summaries.published() != before:
         raise PublicationLost(
             "another run published while it was found out what would change",
             "Nothing of this run was published. Run the same command again; it starts from what is published now.",
         )
-    stored_counts, counted = _stored_counts(held.rows[Mode.DAILY], calendar, scope), day_counts(daily)
-    kept = tuple(protection(stored_counts, counted))
-    kept_days = {loss.day for loss in kept}
-    stored_of_kept = _sums_of(held.rows[Mode.DAILY], calendar, kept_days.__contains__)
-    daily = pl.concat([daily.select(_SUMS).filter(~pl.col("day").is_in(kept_days)), stored_of_kept])
-    stored = pl.concat([held.rows[mode].filter(within(scope.replaced[mode])) for mode in Mode])
-    derived = _derive(calendar, local_days, scope, held.rows[Mode.DAILY], daily)
+    stored_counts, counted = _stored_counts(current.rows[Mode.DAILY], calendar, scope), day_counts(daily)
+    protected = tuple(protection(stored_counts, counted))
+    protected_days = {loss.day for loss in protected}
+    stored_of_protected = _sums_of(current.rows[Mode.DAILY], calendar, protected_days.__contains__)
+    daily = pl.concat([daily.select(_SUMS).filter(~pl.col("day").is_in(protected_days)), stored_of_protected])
+    stored = pl.concat([current.rows[mode].filter(within(scope.replaced[mode])) for mode in Mode])
+    derived = _derive(calendar, local_days, scope, current.rows[Mode.DAILY], daily)
     changed = pl.concat([stored, derived]).unique(keep="none").select("mode", "key").unique().sort("key")
     rows = derived.join(changed, on=["mode", "key"], how="semi")
     retired = stored.join(changed, on=["mode", "key"], how="semi")
     keys = {mode: tuple(changed.filter(pl.col("mode") == str(mode))["key"]) for mode in Mode}
-    known = {mode: held.keys(mode).union(keys[mode]) for mode in Mode}
+    known = {mode: current.keys(mode).union(keys[mode]) for mode in Mode}
 
-    others = {key: sums for key, sums in held.overall.items() if not scope.holds(Mode.DAILY, key)}
+    others = {key: sums for key, sums in current.overall.items() if not scope.holds(Mode.DAILY, key)}
     keys_after = sorted([*others, *(calendar.period_of(Mode.DAILY, day).key for day in daily["day"].unique())])
     return Change(
         periods=keys,
         ranges=tuple(one for mode in Mode for one in _ranges(keys[mode], known[mode], scope.replaced[mode])),
         rows=rows,
         replaced=retired,
-        kept=kept,
-        lost=tuple(loss for loss in losses(stored_counts, counted) if loss.day not in kept_days),
-        total_rows=held.count + rows.height - retired.height,
+        protected=protected,
+        lost=tuple(loss for loss in losses(stored_counts, counted) if loss.day not in protected_days),
+        total_rows=current.count + rows.height - retired.height,
         first_day_key=keys_after[0] if keys_after else None,
         last_day_key=keys_after[-1] if keys_after else None,
         total_amount=sum(amount for amount, _ in others.values()) + int(daily["amount"].sum()),

@@ -87,21 +87,22 @@ class Retention:
         """
         lower = losses(published, counted)
         oldest_day = self.oldest_day() if lower else None
-        kept = [loss for loss in lower if oldest_day is None or loss.day <= oldest_day]
-        later = lower[len(kept) :]
+        protected = [loss for loss in lower if oldest_day is None or loss.day <= oldest_day]
+        later = lower[len(protected) :]
         if oldest_day is not None:
             compared = sum(count for day, count in published.items() if day > oldest_day)
             self._require_few(later, compared, oldest_day)
-        return kept
+        return protected
 
-    def warnings(self, kept: Sequence[DayLoss], lost: Sequence[DayLoss] = ()) -> tuple[str, ...]:
+    def warnings(self, protected: Sequence[DayLoss], lost: Sequence[DayLoss] = ()) -> tuple[str, ...]:
         """A warning about days that stay as they are published, and one about days that lose transactions, if any."""
         warnings = []
-        if kept:
-            published, counted = sum(loss.published for loss in kept), sum(loss.counted for loss in kept)
+        if protected:
+            published, counted = sum(loss.published for loss in protected), sum(loss.counted for loss in protected)
             warnings.append(
-                f"{len(kept)} day(s) from {self._key(kept[0].day)} to {self._key(kept[-1].day)} keep their {published} "
-                f"published transactions, although the source has {counted} of them now: these days are not after that "
+                f"{len(protected)} day(s) from {self._key(protected[0].day)} to {self._key(protected[-1].day)} "
+                f"keep their {published} published transactions, although the source has {counted} of "
+                "them now: these days are not after that "
                 "of the oldest document, so the others may have been purged"
             )
         if lost:

@@ -8,42 +8,42 @@ import polars as pl
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.calendar.periods import Mode
-from core.errors import MeaningMismatch
-from core.stores.summaries import Meaning, Publication, SummaryStore
+from core.errors import FingerprintMismatch
+from core.stores.summaries import Fingerprint, Publication, SummaryStore
 
 
 def require_same_fingerprint(
-    meaning: Meaning, published: Publication, summaries: SummaryStore, local_days: LocalDays
+    fingerprint: Fingerprint, published: Publication, summaries: SummaryStore, local_days: LocalDays
 ) -> None:
-    """Raise unless totals counted with the fingerprint `meaning` may join those of `published`.
+    """Raise unless totals counted with `fingerprint` may be merged with those of `published`.
 
     Where only the rules of the time zone differ the error says which published day they move first. Finding that day
     reads the daily summaries, a month at a time.
 
-    :raises MeaningMismatch: names what differs, and what to do.
+    :raises FingerprintMismatch: names what differs, and what to do.
     """
     try:
-        meaning.require_same(published.meaning)
-    except MeaningMismatch as mismatch:
-        if meaning.differing(published.meaning) != ["zone_rules"]:
+        fingerprint.require_same(published.fingerprint)
+    except FingerprintMismatch as mismatch:
+        if fingerprint.differing(published.fingerprint) != ["zone_rules"]:
             raise
         moved = _what_moves(published, summaries, local_days)
-        raise MeaningMismatch(f"{mismatch.sentence}; {moved}", mismatch.hint) from None
+        raise FingerprintMismatch(f"{mismatch.sentence}; {moved}", mismatch.hint) from None
 
 
 def adoption_warnings(
-    meaning: Meaning, before: Publication | None, summaries: SummaryStore, local_days: LocalDays
+    fingerprint: Fingerprint, before: Publication | None, summaries: SummaryStore, local_days: LocalDays
 ) -> tuple[str, ...]:
-    """What to warn of when a run with `meaning` replaces a part of `before`.
+    """The warnings for a run with `fingerprint` that replaces a part of `before`.
 
     Where `before` did not record its rules, the store takes those of the run. The publication that follows has them,
     also when nothing else changes, so a store has this warning once.
     """
-    if before is None or not before.rows or before.meaning.zone_rules is not None:
+    if before is None or not before.rows or before.fingerprint.zone_rules is not None:
         return ()
     return (
-        f"the store did not record the rules of {meaning.time_zone} that it was counted with, and takes those of "
-        f"{meaning.rules_words()} from now on: {_what_moves(before, summaries, local_days)}",
+        f"the store did not record the rules of {fingerprint.time_zone} that it was counted with, and takes those of "
+        f"{fingerprint.rules_words()} from now on: {_what_moves(before, summaries, local_days)}",
     )
 
 
@@ -56,7 +56,7 @@ def _what_moves(published: Publication, summaries: SummaryStore, local_days: Loc
 
 def _first_moved_day(published: Publication, summaries: SummaryStore, local_days: LocalDays) -> str | None:
     """The key of the first published day that by the present rules begins or ends at another instant, or None."""
-    calendar = calendar_named(published.meaning.calendar)
+    calendar = calendar_named(published.fingerprint.calendar)
     if published.first_day_key is None or published.last_day_key is None:
         return None
     first, last = (

@@ -99,7 +99,7 @@ class RunKeeper:
         if "phase" in changes:
             log_run("run-phase", phase=self.run.phase)
 
-    def while_held(self, call: Callable[P, T]) -> Callable[P, T]:
+    def while_current(self, call: Callable[P, T]) -> Callable[P, T]:
         """`call`, which raises `RunTakenOver` instead once a heartbeat has found that another run closed this one."""
 
         def called(*args: P.args, **kwargs: P.kwargs) -> T:

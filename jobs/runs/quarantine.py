@@ -65,14 +65,14 @@ class Quarantine:
         self._bytes = 0
         self._file: BinaryIO | None = None
         self._full = False
-        self.kept = 0
+        self.stored = 0
         self.first_names: tuple[str, ...] = ()
         """The names of the first fields of the first document that was written."""
 
     @property
     def path(self) -> Path | None:
         """The file, or None while there was nothing to write."""
-        return self._path if self.kept else None
+        return self._path if self.stored else None
 
     @property
     def takes_more(self) -> bool:
@@ -89,7 +89,7 @@ class Quarantine:
             if self._full:
                 return
             self._append(reject.after(positions_before))
-            if self.kept == 1:
+            if self.stored == 1:
                 self.first_names = rejects.first_names
 
     def _append(self, line: bytes) -> None:
@@ -103,7 +103,7 @@ class Quarantine:
         except OSError as error:
             raise unwritable(self._path, error) from None
         self._bytes += len(line)
-        self.kept += 1
+        self.stored += 1
 
     def _create(self) -> BinaryIO:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -140,17 +140,17 @@ class Quarantine:
                 self._path = earlier
 
 
-def where_rejects_are(path: object | None, kept: int | None, rejected: int) -> str:
+def where_rejects_are(path: object | None, stored: int | None, rejected: int) -> str:
     """In words, how many of the rejects of a run are in its quarantine file.
 
     :param path: the file, or None where there is none.
-    :param kept: how many rejects it holds, or None where that was not recorded: all of them.
+    :param stored: how many rejects it holds, or None where that was not recorded: all of them.
     """
     if path is None:
         return f"None of the {rejected:,} rejects was kept, as --max-quarantine-mb leaves no room"
-    if kept is None or kept == rejected:
+    if stored is None or stored == rejected:
         return f"The rejects are in {path}"
-    return f"The first {kept:,} of the rejects are in {path}, the other {rejected - kept:,} were only counted"
+    return f"The first {stored:,} of the rejects are in {path}, the other {rejected - stored:,} were only counted"
 
 
 def _same_rejects(first: Path, second: Path) -> bool:

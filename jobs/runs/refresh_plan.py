@@ -20,7 +20,7 @@ from jobs.sources.live.times import TimeRange
 _STEP_BACK_MS: Final = 300_000
 """By how much a clock may be put back without anybody taking it for wrong."""
 
-_MOST_STRETCHES: Final = 100
+_MOST_INTERVALS: Final = 100
 """In how many stretches days are asked for at most: each is a condition of the query."""
 
 
@@ -83,7 +83,7 @@ class Planner:
             if instants.size:
                 table = self.local_days.table(int(instants.min()), int(instants.max()))
                 older.update(np.unique(table.days_of(instants)).tolist())
-        days = (*self._stretches(sorted(older), begin_day), (begin_day, self.calendar.last_day))
+        days = (*self._intervals(sorted(older), begin_day), (begin_day, self.calendar.last_day))
         return Plan(
             days,
             (
@@ -92,17 +92,17 @@ class Planner:
             ),
         )
 
-    def _stretches(self, days: Sequence[int], end_day: int) -> list[tuple[int, int]]:
+    def _intervals(self, days: Sequence[int], end_day: int) -> list[tuple[int, int]]:
         """`days` in stretches before `end_day`, those nearest to one another joined until there are not too many."""
-        stretches: list[tuple[int, int]] = []
+        intervals: list[tuple[int, int]] = []
         gaps = sorted((later - earlier for earlier, later in pairwise(days)), reverse=True)
-        joined_up_to = max([1, *gaps[_MOST_STRETCHES - 1 : _MOST_STRETCHES]])
+        joined_up_to = max([1, *gaps[_MOST_INTERVALS - 1 : _MOST_INTERVALS]])
         for day in days:
-            if stretches and day - stretches[-1][1] <= joined_up_to:
-                stretches[-1] = (stretches[-1][0], day)
+            if intervals and day - intervals[-1][1] <= joined_up_to:
+                intervals[-1] = (intervals[-1][0], day)
             else:
-                stretches.append((day, day))
-        clean = [(self._cut_at_or_before(first), self._cut_at_or_before(last + 1, 1) - 1) for first, last in stretches]
+                intervals.append((day, day))
+        clean = [(self._cut_at_or_before(first), self._cut_at_or_before(last + 1, 1) - 1) for first, last in intervals]
         return [(first, min(last, end_day - 1)) for first, last in clean]
 
     def _cut_at_or_before(self, day: int, step: int = -1) -> int:

@@ -9,7 +9,7 @@ from core.calendar.dates import period_named
 from core.calendar.days import DAY_MS, LocalDays
 from core.calendar.periods import Calendar, Mode
 from core.errors import UsageError
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 
 
 @dataclass(frozen=True, slots=True)

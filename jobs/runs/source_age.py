@@ -108,19 +108,21 @@ def complete_until_after(
 
 
 def complete_days_after(
-    before: CompleteDays, reading: Reading, calendar: Calendar, local_days: LocalDays, kept: Iterable[int] = ()
+    before: CompleteDays, reading: Reading, calendar: Calendar, local_days: LocalDays, protected: Iterable[int] = ()
 ) -> CompleteDays:
     """The days that are complete in what is published, once it holds `reading`.
 
     :param before: those of what was published before, without the days that have lost transactions.
-    :param kept: the days that stay as they are published.
+    :param protected: the days that stay as they are published.
     """
     last_day = calendar.last_day if reading.last_day is None else reading.last_day
     oldest_day = reading.days["day"].min() if reading.oldest_day is None else reading.oldest_day
     first_day = reading.first_day if reading.says_first else before.held_from(oldest_day)  # type: ignore[arg-type]
     if first_day is None:
         return before
-    return before.after_reading([(max(first_day, reading.first_day), last_day)], _open_day(reading, local_days), kept)
+    return before.after_reading(
+        [(max(first_day, reading.first_day), last_day)], _open_day(reading, local_days), protected
+    )
 
 
 def _open_day(reading: Reading, local_days: LocalDays) -> int | None:

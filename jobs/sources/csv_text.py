@@ -22,6 +22,7 @@ import pyarrow.csv as pacsv
 from core.errors import SourceDamaged, SourceError, WrongRow
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch, Chunk, Reject
+from jobs.decode.classify import Window
 from jobs.decode.columns import TableChunk, TableDecoder, read_text_amounts, read_text_ids, read_text_times
 from jobs.decode.csv_kernel import (
     AS_AMOUNT,
@@ -36,7 +37,6 @@ from jobs.decode.decoder import CompiledDecoder
 from jobs.decode.documents import row_document
 from jobs.decode.formats import DELIMITERS
 from jobs.decode.jit import PADDING, Bytes, Int64s
-from jobs.decode.judge import Window
 from jobs.decode.merchants import MerchantTable
 from jobs.decode.outputs import Outputs
 from jobs.decode.plan import NO_SLOT, Fields

@@ -77,9 +77,9 @@ def chosen_file(folder: str, files: Sequence[DumpedFile[P]], collection: str | N
         stem = one.stem
         if stem is None or (one.is_on_top and stem in _NO_COLLECTIONS):
             continue
-        beside = (metadata_files.get((one.database, stem + ending)) for ending in _METADATA_ENDINGS)
+        sidecars = (metadata_files.get((one.database, stem + ending)) for ending in _METADATA_ENDINGS)
         # Long names are cut in the names of files.
-        named = (about.metadata.get("collectionName") for about in beside if about is not None)
+        named = (about.metadata.get("collectionName") for about in sidecars if about is not None)
         name = next((name for name in named if isinstance(name, str)), unquote(stem))
         documents[Namespace(one.database, name)] = one
     without_documents: dict[Namespace, dict[str, Any]] = {}

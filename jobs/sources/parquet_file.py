@@ -30,6 +30,7 @@ from core.errors import SourceDamaged, SourceError
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch
+from jobs.decode.classify import Window
 from jobs.decode.columns import (
     NO_TEXT,
     TableChunk,
@@ -41,7 +42,6 @@ from jobs.decode.columns import (
 from jobs.decode.documents import row_document
 from jobs.decode.formats import EPOCH_MS, EPOCH_S, Formats
 from jobs.decode.jit import Bytes, Int64s
-from jobs.decode.judge import Window
 from jobs.decode.numbers import EXACT_DOUBLE
 from jobs.decode.plan import Fields
 from jobs.decode.slots import Slots, new_slots

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from jobs.decode.batch import Decoder
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.sources.chunks import CHUNK_BYTES, ChunkReader
 

@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 
 from core.errors import SourceError, UnknownFormat
+from jobs.decode.classify import Window
 from jobs.decode.formats import DELIMITERS
 from jobs.decode.jit import PADDING
 from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.archive import MAGIC, ArchiveChunks
 from jobs.sources.chunks import MAX_DOCUMENT_BYTES

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from core.command_line import note
+from core.command_line import print_message
 from core.errors import UsageError
 from core.notifications import users
 from core.notifications.reach_warnings import ReachWarning
@@ -82,7 +82,7 @@ def require_tenant(stores: Stores, name: str | None) -> None:
 def warn(warnings: Sequence[ReachWarning]) -> None:
     """Tell why nobody may be reached."""
     for warning in warnings:
-        note(warning.detail, "warning")
+        print_message(warning.detail, "warning")
 
 
 def warnings_view(warnings: Sequence[ReachWarning]) -> list[dict[str, str]]:

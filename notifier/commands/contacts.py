@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
-from core.command_line import edge, note, print_json, settings_and_store
+from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import UsageError
 from core.notifications.addresses import BadAddress, normalised
 from core.settings import Settings
@@ -26,7 +26,7 @@ def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str 
             owner = tenant_to_write(stores, user, tenant)
             contacts = stores.contacts.change(user, given, tenant=owner)
         _show(owner, user, contacts, as_json)
-        _note_printed(given, settings)
+        _warn_of_print_sender(given, settings)
 
 
 def show(user: str, tenant: str | None, store_url: str | None, as_json: bool) -> None:
@@ -77,9 +77,11 @@ def _show(tenant: str, user: str, contacts: Mapping[str, str], as_json: bool) ->
     for channel, address in contacts.items():
         typer.echo(f"{channel:<{width}}  {address}")
     if not contacts:
-        note(f"User {user} of the tenant {tenant} has no contacts.")
+        print_message(f"User {user} of the tenant {tenant} has no contacts.")
 
 
-def _note_printed(channels: Mapping[str, str], settings: Settings) -> None:
+def _warn_of_print_sender(channels: Mapping[str, str], settings: Settings) -> None:
     if printed := [channel for channel in channels if settings.senders[channel] == "print"]:
-        note(f"Messages over {', '.join(printed)} are only logged until NOTIFY_SENDERS names a sender for them.")
+        print_message(
+            f"Messages over {', '.join(printed)} are only logged until NOTIFY_SENDERS names a sender for them."
+        )

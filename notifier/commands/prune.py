@@ -10,7 +10,7 @@ import typer
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.instants import iso_instant
-from core.notifications.model import KEPT_DAYS
+from core.notifications.model import RETENTION_DAYS
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import NotificationStore
@@ -53,7 +53,7 @@ def least_days(settings: Settings) -> int:
     NOTIFY_NOT_AFTER_S here may be another than that of beat's workers, which count: the floor is a day more than it is
     in any installation that makes sense.
     """
-    return max(KEPT_DAYS, math.ceil(settings.notify_not_after_s / _DAY_S) + 1)
+    return max(RETENTION_DAYS, math.ceil(settings.notify_not_after_s / _DAY_S) + 1)
 
 
 def _prune_notifications(store: NotificationStore, before_ms: int, unknown: bool, dry_run: bool) -> int:

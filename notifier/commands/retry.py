@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from core.command_line import edge, note, print_json, settings_and_store
+from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.moments import instant_in
 from core.notifications.actions import (
@@ -22,7 +22,7 @@ from core.notifications.actions import (
 from core.notifications.events import RETRIABLE, LogStatus
 from core.notifications.values import is_channel_name
 from core.stores import Stores, wall_clock_ms
-from core.stores.notifications import Kept, LogFilter
+from core.stores.notifications import LogFilter, StoredNotification
 from notifier.commands.arguments import require_tenant
 from notifier.commands.status import required
 
@@ -84,18 +84,18 @@ def run(
             counts = {"notifications": len(found.channels), "messages": found.messages, "expired": found.expired}
             print_json({"retried": retried, **counts, "complete": found.after is None})
         else:
-            _tell(found)
+            _print_message(found)
 
 
-def _tell(found: RetryResult) -> None:
+def _print_message(found: RetryResult) -> None:
     for notification_id, again in found.channels.items():
         typer.echo(f"{notification_id} is sent again over {', '.join(again)}.")
     if not found.channels:
         typer.echo("There is nothing to send again.")
     if found.expired:
-        note(f"{found.expired:,} that have expired are left out.")
+        print_message(f"{found.expired:,} that have expired are left out.")
     if found.after is not None:
-        note("There may be more: run the same command again, or give a higher --limit.", "warning")
+        print_message("There may be more: run the same command again, or give a higher --limit.", "warning")
 
 
 def _wanted(every: Filter, channels: Sequence[str]) -> RetrySelection:
@@ -115,18 +115,18 @@ def _wanted(every: Filter, channels: Sequence[str]) -> RetrySelection:
 def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> RetryResult:
     """All or none: whatever is wrong with one is told before anything is sent again."""
     found = [required(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
-    for kept in found:
-        _require_possible(kept, channels)
+    for stored in found:
+        _require_possible(stored, channels)
     retried = RetryResult()
-    for kept in found:
-        chosen = channels or kept.notification.channels
-        if again := retry(stores.notifications, kept, chosen, wall_clock_ms):
-            retried.channels[kept.notification.id] = again
+    for stored in found:
+        chosen = channels or stored.notification.channels
+        if again := retry(stores.notifications, stored, chosen, wall_clock_ms):
+            retried.channels[stored.notification.id] = again
     return retried
 
 
-def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
-    notification = kept.notification
+def _require_possible(stored: StoredNotification, channels: Sequence[str]) -> None:
+    notification = stored.notification
     if strange := unknown_channels(notification, channels):
         raise UsageError(
             f"notification {notification.id} does not go over {', '.join(strange)}",
@@ -137,8 +137,8 @@ def _require_possible(kept: Kept, channels: Sequence[str]) -> None:
             f"notification {notification.id} has expired: it would not be sent", "Make a new one if it still matters."
         )
     chosen = channels or notification.channels
-    if all(kept.log(channel).state.status not in RETRIABLE for channel in chosen):
+    if all(stored.log(channel).state.status not in RETRIABLE for channel in chosen):
         raise ServiceError(
-            f"there is nothing to send again of notification {notification.id}: {statuses_in_words(kept, chosen)}",
+            f"there is nothing to send again of notification {notification.id}: {statuses_in_words(stored, chosen)}",
             "Only dead, unknown and printed messages are sent again.",
         )

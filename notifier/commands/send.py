@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from core.calendar.periods import Locale
-from core.command_line import edge, note, print_json, settings_and_store
+from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.moments import instant_to_come
 from core.notifications.idempotency import QUEUED_AFTER_MS, id_of_request, request_digest
@@ -67,17 +67,17 @@ def run(
                 request_digest=request_digest(user, title, body, locale, _fixed(expires, expires_at_ms), channels),
                 tenant=owner,
             )
-            kept = stores.notifications.add(asked, now_ms + QUEUED_AFTER_MS)
-            if kept.notification.request_digest != asked.request_digest:
+            stored = stores.notifications.add(asked, now_ms + QUEUED_AFTER_MS)
+            if stored.notification.request_digest != asked.request_digest:
                 raise UsageError(
                     f"another message was made with --idempotency-key {idempotency_key}",
                     "Use a new key for a new message, and the same message with a key that was used.",
                 )
             addresses = stores.contacts.get(user, tenant=owner)
         warnings = message_warnings(user, channels, settings.senders, addresses)
-        queued = any(log.state.is_open for log in kept.logs) and _queue(settings, asked.id)
+        queued = any(log.state.is_open for log in stored.logs) and _queue(settings, asked.id)
         if as_json:
-            print_json(notification_view(kept) | {"queued": queued, "warnings": warnings_view(warnings)})
+            print_json(notification_view(stored) | {"queued": queued, "warnings": warnings_view(warnings)})
         else:
             typer.echo(asked.id)
         warn(warnings)
@@ -102,6 +102,6 @@ def _queue(settings: Settings, notification_id: str) -> bool:
     try:
         Queue(settings).put(notification_id)
     except ServiceError as error:
-        note(f"It is stored, and goes out when the queue is back: {error.sentence}.")
+        print_message(f"It is stored, and goes out when the queue is back: {error.sentence}.")
         return False
     return True

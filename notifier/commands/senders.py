@@ -41,12 +41,12 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
             created_at_ms=wall_clock_ms(),
             address=_normalised(channel, address),
         )
-        _tell(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
-        _tell(f"  {message.title}")
-        _tell("\n".join(f"  {line}" for line in message.body.splitlines()))
+        _print_message(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
+        _print_message(f"  {message.title}")
+        _print_message("\n".join(f"  {line}" for line in message.body.splitlines()))
         workers = _workers(settings)
         for sentence in differences(workers):
-            _tell(f"{sentence[0].upper()}{sentence[1:]}.")
+            _print_message(f"{sentence[0].upper()}{sentence[1:]}.")
         try:
             # The print sender writes where only the outcome belongs.
             with redirect_stdout(sys.stderr):
@@ -54,15 +54,15 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
         finally:
             sender.close()
         if receipt.printed:
-            _tell("The print sender only logs. NOTIFY_SENDERS chooses what really sends.")
+            _print_message("The print sender only logs. NOTIFY_SENDERS chooses what really sends.")
         if as_json:
             outcome = {"sent": not receipt.printed, "printed": receipt.printed, "reference": receipt.reference}
             print_json({"id": message.id, **outcome, "parts": receipt.parts, "workers": workers_view(workers)})
         else:
-            told = ["Printed, and sent to nobody" if receipt.printed else "Sent"]
-            told += [] if receipt.reference is None else [f"the gateway calls it {receipt.reference}"]
-            told += [] if receipt.parts is None else [f"it was paid for as {receipt.parts} short message(s)"]
-            typer.echo(f"{'; '.join(told)}.")
+            facts = ["Printed, and sent to nobody" if receipt.printed else "Sent"]
+            facts += [] if receipt.reference is None else [f"the gateway calls it {receipt.reference}"]
+            facts += [] if receipt.parts is None else [f"it was paid for as {receipt.parts} short message(s)"]
+            typer.echo(f"{'; '.join(facts)}.")
 
 
 def _sender(channel: str, settings: Settings) -> Sender:
@@ -119,5 +119,5 @@ def _sent(sender: Sender, message: Message) -> Receipt:
     return receipt
 
 
-def _tell(sentence: str) -> None:
+def _print_message(sentence: str) -> None:
     typer.echo(sentence, err=True)

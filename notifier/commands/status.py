@@ -14,7 +14,7 @@ from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
-from core.stores.notifications import Kept, Log
+from core.stores.notifications import Log, StoredNotification
 from notifier.circuit_breaker import BreakerStatesUnavailable
 from notifier.commands.queue import Queue
 from notifier.gateway_pauses import RedisBreakerStates
@@ -40,17 +40,17 @@ def run(notification_id: str | None, limit: int, store_url: str | None, as_json:
             _print_notification(shown)
 
 
-def required(stores: Stores, notification_id: str) -> Kept:
+def required(stores: Stores, notification_id: str) -> StoredNotification:
     """The notification of that id.
 
     :raises ServiceError: there is none.
     """
-    kept = stores.notifications.get(notification_id)
-    if kept is None:
+    stored = stores.notifications.get(notification_id)
+    if stored is None:
         raise ServiceError(
             f"there is no notification {notification_id}", "python -m notifier status lists those that failed."
         )
-    return kept
+    return stored
 
 
 def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
     counts = {(found.channel, found.status): found.count for found in stores.notifications.counts()}
     oldest_due_ms = stores.notifications.oldest_due_ms(now_ms)
     failed = stores.notifications.listed(status=NotificationStatus.FAILED, limit=limit)
-    kept = [stores.notifications.get(listed.notification.id) for listed in failed]
+    stored = [stores.notifications.get(listed.notification.id) for listed in failed]
     return {
         "channels": [
             {
@@ -71,7 +71,7 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
         "due": stores.notifications.due_count(now_ms),
         "oldest_due_at": iso_instant_or_none(oldest_due_ms),
         "oldest_due_age_s": None if oldest_due_ms is None else (now_ms - oldest_due_ms) / 1000,
-        "failed": [notification_view(found) for found in kept if found is not None],
+        "failed": [notification_view(found) for found in stored if found is not None],
     }
 
 
@@ -120,9 +120,9 @@ def _paused(settings: Settings) -> list[dict[str, Any]] | None:
         states.close()
 
 
-def notification_view(kept: Kept) -> dict[str, Any]:
+def notification_view(stored: StoredNotification) -> dict[str, Any]:
     """All about one notification, for machines."""
-    notification = kept.notification
+    notification = stored.notification
     return {
         "id": notification.id,
         "tenant": notification.tenant,
@@ -130,8 +130,8 @@ def notification_view(kept: Kept) -> dict[str, Any]:
         "title": notification.title,
         "created_at": iso_instant(notification.created_at_ms),
         "expires_at": iso_instant_or_none(notification.expires_at_ms),
-        "status": kept.status.value,
-        "logs": [_log(log) for log in kept.logs],
+        "status": stored.status.value,
+        "logs": [_log(log) for log in stored.logs],
     }
 
 
@@ -205,13 +205,13 @@ def _print_notification(shown: Mapping[str, Any]) -> None:
     for log in shown["logs"]:
         typer.echo(f"\n{log['channel']} is {log['status']} after {log['attempts']} attempt(s)")
         for event in log["history"]:
-            told = [
+            facts = [
                 event["kind"],
                 event["sender"] and f"by {event['sender']}",
                 event["error"],
                 event["reference"] and f"reference {event['reference']}",
             ]
-            typer.echo(f"  {event['at']}  {', '.join(filter(None, told))}")
+            typer.echo(f"  {event['at']}  {', '.join(filter(None, facts))}")
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from core.calendar.periods import Locale, Mode
-from core.command_line import edge, note, print_json, settings_and_store
+from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.notifications.model import new_id
@@ -64,13 +64,13 @@ def add(
                 tenant=tenant_to_write(stores, user_id, tenant),
             )
             found = subscribe(stores.subscriptions, asked)
-            kept = found.subscription
-            warnings = subscription_warnings(stores, kept, settings.senders)
+            stored = found.subscription
+            warnings = subscription_warnings(stores, stored, settings.senders)
         if as_json:
-            print_json(_as_json(kept) | {"warnings": warnings_view(warnings)})
+            print_json(_as_json(stored) | {"warnings": warnings_view(warnings)})
         else:
-            typer.echo(kept.id)
-        note(f"{'There is already: ' if found.there_was else ''}{_sentence(kept)}")
+            typer.echo(stored.id)
+        print_message(f"{'There is already: ' if found.there_was else ''}{_sentence(stored)}")
         warn(warnings)
 
 
@@ -80,7 +80,7 @@ def show(user_id: str | None, tenant: str | None, with_ended: bool, store_url: s
         _, stores = settings_and_store(store_url, create=False)
         with stores:
             require_tenant(stores, tenant)
-            found = stores.subscriptions.all(tenant=tenant, user_id=user_id, in_force=not with_ended)
+            found = stores.subscriptions.all(tenant=tenant, user_id=user_id, active=not with_ended)
         if as_json:
             print_json({"subscriptions": [_as_json(subscription) for subscription in found]})
             return
@@ -107,7 +107,7 @@ def end(subscription_id: str, store_url: str | None, as_json: bool) -> None:
                 ) from None
         if as_json:
             print_json(_as_json(ended))
-        note(f"Subscription {ended.id} {'has ended' if ended.ended_at_ms == now_ms else 'had ended before'}.")
+        print_message(f"Subscription {ended.id} {'has ended' if ended.ended_at_ms == now_ms else 'had ended before'}.")
 
 
 def _sentence(subscription: Subscription) -> str:

@@ -70,5 +70,5 @@ def mail_of(message: Message, mail_from: MailFrom, to: str) -> bytes:
 
 
 def _one_line(text: str) -> str:
-    kept = (" " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character for character in text)
-    return " ".join("".join(kept).split())
+    stored = (" " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character for character in text)
+    return " ".join("".join(stored).split())

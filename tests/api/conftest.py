@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from asking import close_all
+from api_client import close_all
 
 
 @pytest.fixture(scope="module", autouse=True)

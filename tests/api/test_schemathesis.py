@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from asking import add_key
+from api_client import add_key
 from effort import THOROUGH
 from example_store import fill
 from serving_server import ROOT, environment, serving, sqlite_url

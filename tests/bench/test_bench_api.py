@@ -23,7 +23,7 @@ from bench.api.questions import write_lines
 from bench.api.rates import CONTESTS, measure_rates
 from bench.api.store import served_store
 from bench.data import ROOT
-from bench.kept import Section, keep
+from bench.sections import Section, keep
 
 MERCHANTS = 20
 
@@ -45,7 +45,7 @@ def wrk(missing: Callable[[str], NoReturn]) -> None:
 
 @pytest.mark.usefixtures("wrk", "client")
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
-def test_the_memory_of_a_worker_that_was_asked_for_every_series_is_told(tmp_path: Path) -> None:
+def test_the_memory_of_a_worker_that_served_every_series_is_reported(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "api", "--quick", "--merchants", str(MERCHANTS), "--only", "memory"]
     files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
     done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -95,7 +95,7 @@ def test_a_server_that_stalls_is_charged_for_every_request_that_was_due_meanwhil
     )  # of 50 requests, one every 10 ms, half were due more than 250 ms before the stall ended
 
 
-def test_one_section_is_made_anew_and_the_other_stays(tmp_path: Path) -> None:
+def test_one_section_is_replaced_and_the_other_stays(tmp_path: Path) -> None:
     keep(tmp_path, [Section("jobs", "Fast.", {"seconds": 1}), Section("api", "Old.", {"seconds": 2})])
     keep(tmp_path, [Section("api", "New.", {"seconds": 3})])
     page = (tmp_path / "RESULTS.md").read_text("utf-8")

@@ -31,7 +31,7 @@ def test_every_error_is_drawn_at_the_top_of_the_file() -> None:
         (errors.TotalTooLarge("x"), 1),
         (errors.RunHeld("x"), 1),
         (errors.StoreTooNew("x"), 1),
-        (errors.MeaningMismatch("x"), 1),
+        (errors.FingerprintMismatch("x"), 1),
         (errors.PublicationLost("x"), 1),
         (errors.Interrupted(signal.SIGINT, "SIGINT"), 130),
         (errors.Interrupted(signal.SIGTERM, "SIGTERM"), 143),

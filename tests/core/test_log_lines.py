@@ -49,7 +49,7 @@ def test_a_key_in_whatever_form_is_left_out(text: str) -> None:
     assert not looks_like_key(redacted(text).replace("tss_[redacted]", ""))
 
 
-def test_what_surrounds_a_key_is_kept() -> None:
+def test_text_around_a_key_stays() -> None:
     assert redacted(f"/a?key={TOKEN}&limit=5") == "/a?key=tss_[redacted]&limit=5"
 
 
@@ -100,7 +100,7 @@ def test_lines_of_many_threads_do_not_mix(pipe: tuple[int, int]) -> None:
     assert sorted(read_until_closed(pipe[0])) == [line for piece in lines for line in piece.splitlines(keepends=True)]
 
 
-def test_a_reader_that_stalls_keeps_nobody_waiting_and_is_told_how_many_lines_it_lost(pipe: tuple[int, int]) -> None:
+def test_a_stalled_reader_blocks_nobody_and_learns_how_many_lines_it_lost(pipe: tuple[int, int]) -> None:
     write = LineWriter(pipe[1], most_bytes=200_000)
     for _ in range(4000):
         write(b"a" * 99 + b"\n")

@@ -41,7 +41,7 @@ WRONG_TEXT: Final = {
     "telegram_url": "gateway.example",
     "webhook_ports": "https",
 }
-JUDGED_WHERE_USED: Final = {
+VALIDATED_WHERE_USED: Final = {
     "store_url",  # --store goes before it
     "api_bind",  # the API's own
     "quarantine_dir",
@@ -120,7 +120,7 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
 
 def test_every_variable_is_tried() -> None:
     tried = {name for name, _ in _wrong_values()}
-    assert set(Settings.model_fields) - tried == JUDGED_WHERE_USED - {"quarantine_dir"}
+    assert set(Settings.model_fields) - tried == VALIDATED_WHERE_USED - {"quarantine_dir"}
 
 
 @pytest.mark.parametrize("name", list(Settings.model_fields))

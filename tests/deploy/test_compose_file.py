@@ -61,7 +61,7 @@ def test_every_setting_is_handed_to_a_service(found: dict[str, Any]) -> None:
     assert {name.upper() for name in DEFAULTS} - handed == set()
 
 
-def test_beside_settings_only_a_variable_of_polars_is_handed_to_ours(found: dict[str, Any]) -> None:
+def test_besides_settings_only_a_variable_of_polars_is_passed_to_our_programs(found: dict[str, Any]) -> None:
     handed = {name for one in OURS for name in found[one]["environment"]}
     assert handed - {name.upper() for name in DEFAULTS} == {"POLARS_MAX_THREADS"}
 
@@ -94,7 +94,7 @@ def test_a_variable_of_env_reaches_the_programs_and_the_rest_have_the_defaults_o
     assert given["celery"]["environment"]["SMTP_PORT"] is None
 
 
-def test_the_example_names_every_variable_once_with_the_default_that_is_in_force(found: dict[str, Any]) -> None:
+def test_the_example_names_every_variable_once_with_its_default(found: dict[str, Any]) -> None:
     named = re.findall(r"(?m)^(?:# )?([A-Z][A-Z_]+)=(.*)$", EXAMPLE)
     example = dict(named)
     assert len(example) == len(named)
@@ -102,8 +102,8 @@ def test_the_example_names_every_variable_once_with_the_default_that_is_in_force
     interpolated = dict(re.findall(r"\$\{([A-Z_]+)(?::-([^}]*))?", TEXT))
     assert set(example) == open_ones | set(interpolated)
     defaults = {name.upper(): _shown(setting.default) for name, setting in DEFAULTS.items()}
-    in_force = {name: default or defaults.get(name, "") for name, default in interpolated.items()}
-    assert example == in_force | {name: defaults[name] for name in open_ones}
+    effective = {name: default or defaults.get(name, "") for name, default in interpolated.items()}
+    assert example == effective | {name: defaults[name] for name in open_ones}
 
 
 def _shown(value: object) -> str:

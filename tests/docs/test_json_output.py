@@ -213,12 +213,12 @@ def test_the_name_of_a_file_is_no_option(everything: Everything) -> None:
     assert (said.code, said.out) == (1, "")
 
 
-ASKING_THE_STORE: Final = [
+READING_THE_STORE: Final = [
     words for words in RULES if words[0] == "jobs" and words[1] not in ("inspect", "sample", "warm")
 ]
 
 
-@pytest.mark.parametrize("command", ASKING_THE_STORE, ids=" ".join)
+@pytest.mark.parametrize("command", READING_THE_STORE, ids=" ".join)
 def test_a_job_that_a_signal_stops_prints_that(everything: Everything, command: Words) -> None:
     arguments = [argument.format(**everything.places) for argument in RULES[command].works]
     said = everything.jobs(*command[1:], "--json", *arguments, signal_after=1, number=signal.SIGTERM)

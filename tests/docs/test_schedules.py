@@ -206,7 +206,7 @@ def _logged(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def test_the_commands_of_cron_work_as_they_stand(installed: Path, shop: str) -> None:
+def test_the_commands_of_cron_work_unchanged(installed: Path, shop: str) -> None:
     refresh, verify = _commands(CRONTABS[0])
     _write_variables(installed, SOURCE_URL=shop, STORE_URL=f"sqlite:///{installed}/s.db")
     for _ in range(2):

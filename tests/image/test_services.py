@@ -146,7 +146,7 @@ def test_no_kernel_is_compiled_in_a_container(rebuilt: Host) -> None:
     assert "data saved" not in said
 
 
-def test_rejected_documents_are_kept_on_the_volume(rebuilt: Host) -> None:
+def test_rejected_documents_are_stored_on_the_volume(rebuilt: Host) -> None:
     [file, *_] = list((rebuilt.folder / "volumes" / "quarantine").rglob("*.jsonl*"))
     assert file.stat().st_mode & 0o777 == 0o600
 

@@ -71,7 +71,7 @@ def test_an_export_that_loses_its_publication_every_time_fails_and_leaves_nothin
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
-def test_an_export_to_a_bucket_replaces_what_is_there_only_when_asked(
+def test_an_export_to_a_bucket_replaces_files_only_with_force(
     s3: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitioned: bool
 ) -> None:
     assert s3.server.origin is not None

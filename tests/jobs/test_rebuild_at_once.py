@@ -45,7 +45,7 @@ def two(store_url: str, tmp_path: Path) -> Iterator[TwoWorkshops]:
         yield TwoWorkshops(Workshop(first, tmp_path), Workshop(second, tmp_path, clock=much_later_ms), tmp_path)
 
 
-def test_a_second_rebuild_is_told_who_holds_the_run(store_url: str, tmp_path: Path) -> None:
+def test_the_error_of_a_second_rebuild_names_the_running_one(store_url: str, tmp_path: Path) -> None:
     with open_stores(store_url, timeout_s=10) as first, open_stores(store_url, timeout_s=10) as second:
         slow, request = Workshop(first, tmp_path), Request((write_bson(tmp_path / "a.bson", SLOW),))
         refused: list[RunHeld] = []

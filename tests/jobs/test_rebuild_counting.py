@@ -286,7 +286,7 @@ def test_other_calendars_and_time_zones(tmp_path: Path, calendar: str, zone: str
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
         outcome = Workshop(stores, tmp_path, calendar, zone).rebuild(Request((source,)))
         assert published_rows(stores) == summaries_of(transactions, zone, calendar)
-    assert (outcome.publication.meaning.calendar, outcome.publication.meaning.time_zone) == (calendar, zone)
+    assert (outcome.publication.fingerprint.calendar, outcome.publication.fingerprint.time_zone) == (calendar, zone)
 
 
 def test_sources_without_documents_publish_an_empty_state_only_where_that_is_allowed(

@@ -75,7 +75,7 @@ def test_a_file_that_exists_is_replaced_only_on_request(tmp_path: Path) -> None:
     assert len(path.read_bytes()) == 5 * 77
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="cannot be written: No such file or directory"):
         write_sample(tmp_path / "nowhere" / "a.bson", Sample(5))
 

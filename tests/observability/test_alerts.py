@@ -50,7 +50,7 @@ def test_the_kinds_of_events_that_alerts_name_are_those_that_happen() -> None:
     assert kinds <= set(EventKind)
 
 
-def test_what_is_scraped_is_where_the_service_tells_it_by_default() -> None:
+def test_the_default_scrape_target_is_the_default_port_of_the_service() -> None:
     targets = [target for scraped in _SCRAPED for config in scraped["static_configs"] for target in config["targets"]]
     host, port = Settings().api_bind.split(":")
     assert targets == [f"{host}:{port}", f"{host}:{int(port) + 1}"]

@@ -29,7 +29,7 @@ class Life:
     service: Service
     total: int
     notification: dict[str, Any]
-    told: set[str]
+    output: set[str]
     status: dict[str, Any]
     mode: int
     exit_code: int
@@ -55,14 +55,14 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         notification = service.ask(path)
         swept = "transaction_summary_notifier_last_look_timestamp_seconds"
         service.wait_until(lambda: swept in names_told(service.worker_metrics))
-        told = names_told(f"{service.api}/metrics") | names_told(service.worker_metrics)
+        output = names_told(f"{service.api}/metrics") | names_told(service.worker_metrics)
         [variables] = re.findall(r"(?m)^For commands in another terminal, first: \. (.*)$", service.said)
         status = json.loads(service.shell(f". {variables} && {shlex.quote(sys.executable)} -m notifier status --json"))
         mode = stat.S_IMODE((ROOT / shlex.split(variables)[0]).stat().st_mode)
         family = service.family()
         code = service.stop()
         _, left = psutil.wait_procs(family, timeout=60)
-        yield Life(service, first["value"], notification, told, status, mode, code, left)
+        yield Life(service, first["value"], notification, output, status, mode, code, left)
     finally:
         service.end()
 
@@ -109,8 +109,8 @@ def test_the_id_of_the_request_that_made_a_message_is_in_each_line_of_the_worker
     assert {line.get("request_id") for line in about} == {REQUEST_ID}
 
 
-def test_every_metric_of_alerts_and_dashboard_is_told_by_the_running_programs(life: Life) -> None:
-    assert metrics_named() - life.told == set()
+def test_every_metric_of_alerts_and_dashboard_is_exposed_by_the_running_programs(life: Life) -> None:
+    assert metrics_named() - life.output == set()
 
 
 def test_what_is_shown_can_be_typed_where_the_service_was_started(life: Life) -> None:

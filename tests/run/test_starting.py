@@ -19,7 +19,7 @@ from service_life import ROOT
 from core.errors import ServiceError
 from stack.lines import Terminal, readable
 from stack.redis_server import configuration, find_redis_server
-from stack.service import port_beside, show_sign_in_link
+from stack.service import port_next_to, show_sign_in_link
 
 _LINE = {
     "time": "2026-11-23T22:50:41.007Z",
@@ -57,8 +57,8 @@ def test_a_port_that_is_taken_is_named_with_the_option_that_chooses_another(tmp_
 
 
 @pytest.mark.parametrize(("port", "beside"), [(8000, 8001), (65_534, 65_535), (65_535, 0), (0, 0)])
-def test_metrics_are_told_on_the_next_port_where_there_is_one(port: int, beside: int) -> None:
-    assert port_beside(port) == beside
+def test_metrics_are_exposed_on_the_next_port_where_there_is_one(port: int, beside: int) -> None:
+    assert port_next_to(port) == beside
 
 
 def test_a_folder_that_another_service_runs_on_is_refused(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert (code, said.splitlines()[-1]) == (1, "Choose another folder with --data.")
 
 
-def test_a_program_that_cannot_start_is_named_and_what_it_said_stands_above(tmp_path: Path) -> None:
+def test_a_program_that_cannot_start_is_named_below_its_output(tmp_path: Path) -> None:
     data = tmp_path / "data"
     code, said = _start("--port", "0", "--data", str(data), NOTIFY_SENDERS="sms=kavenegar")
     assert code == 1
@@ -122,7 +122,7 @@ def test_a_log_line_is_shown_as_words_after_the_name_of_its_program(capsys: pyte
     assert second == "worker | plain [text]"
 
 
-def test_asked_for_json_lines_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_json_logs_lines_stay_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal(["api"], as_json=True).show("api", json.dumps(_LINE).encode())
     assert json.loads(capsys.readouterr().out.removeprefix("api | ")) == _LINE
 

@@ -71,7 +71,7 @@ def test_the_first_program_that_ends_by_itself_is_named_with_its_code_and_the_ot
     assert not any(psutil.pid_exists(int(pid)) for _, pid in shown.lines)
 
 
-def test_a_program_that_a_signal_ends_is_told_of_by_its_negative_number(shown: _Shown) -> None:
+def test_a_program_that_a_signal_ends_is_reported_by_its_negative_number(shown: _Shown) -> None:
     killed = _program("killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert _run(shown, [killed]) == Ended("killed", -9)
 
@@ -111,7 +111,7 @@ def test_what_does_not_stop_in_time_is_killed_with_what_it_has_started(shown: _S
     assert not psutil.pid_exists(int(child)) or psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
 
 
-def test_asked_a_second_time_it_waits_for_nobody(shown: _Shown, tmp_path: Path) -> None:
+def test_a_second_signal_stops_without_waiting(shown: _Shown, tmp_path: Path) -> None:
     began = tmp_path / "began"
     script = (
         f"import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen({str(began)!r}, 'w').close()\n"

@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 from core.stores.generations import BY_MERCHANT, SUMMARIES, parse_generation_name
 from core.stores.mongo.database import Document, reason_of
 from core.stores.mongo.layers import LayerQuery, layer_queries, layers_of
-from core.stores.mongo.publications import in_force, kept_by, newest_two
+from core.stores.mongo.publications import collections_of, current_publication, newest_two
 
 _log = logging.getLogger(__name__)
 
@@ -22,11 +22,11 @@ _NO_VIEWS: Final = (59, 115, 238)  # CommandNotFound, CommandNotSupported, NotIm
 
 
 def move_view(db: Database[Document]) -> None:
-    """Let the views for outsiders show what is in force, where the server has views."""
+    """Let the views for outsiders show what is published, where the server has views."""
     try:
-        while (document := in_force(db)) is not None:
+        while (document := current_publication(db)) is not None:
             _show(db, layer_queries(layers_of(document)))
-            if in_force(db) == document:
+            if current_publication(db) == document:
                 return
     except OperationFailure as error:
         if error.code not in _NO_VIEWS:
@@ -65,16 +65,16 @@ def clear(db: Database[Document]) -> None:
 
 
 def droppable(newest: Sequence[Document], listed: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The collections of generations up to the one in force, but for those that are still read.
+    """The collections of generations up to the current one, but for those that are still read.
 
-    Whoever reads the publication in force or the one before finds them whole, and so does whoever reads the view: one
+    Whoever reads the current publication or the one before finds them whole, and so does whoever reads the view: one
     that could not be moved would else show a part of what it did, and nothing would tell. A collection of a later
     generation stays, whoever made it: its run may be about to publish it.
 
-    :param newest: the publication in force and the one before, as `newest_two` gives them.
+    :param newest: the current publication and the one before, as `newest_two` gives them.
     :param listed: the collections and views as the server's ``listCollections`` describes them.
     """
-    read = kept_by(newest).union(*(_named_by_view(one) for one in listed if one["name"] == SUMMARIES))
+    read = collections_of(newest).union(*(_named_by_view(one) for one in listed if one["name"] == SUMMARIES))
     generations = [(one["name"], parse_generation_name(one["name"])) for one in listed]
     return [
         name

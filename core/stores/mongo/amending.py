@@ -16,7 +16,7 @@ from core.stores.generations import generation_name, publication_lost, require_a
 from core.stores.mongo.database import Document
 from core.stores.mongo.idempotent_inserts import insert_batch
 from core.stores.mongo.layers import MOST_RANGES, Layer, LayerQuery, layer_queries, layers_of, united
-from core.stores.mongo.publications import in_force
+from core.stores.mongo.publications import current_publication
 from core.stores.mongo.publishing import announce, drop, fill, publish
 from core.stores.mongo.row_counts import count_rows, counted_layers
 from core.stores.summaries import KeyRange, Publication
@@ -37,7 +37,7 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
     """
     from core.stores.frames import ordered
 
-    before = in_force(db)
+    before = current_publication(db)
     require_next(publication, before["_id"] if before else 0)
     if before is None:
         require_amended(publication, rows.height)

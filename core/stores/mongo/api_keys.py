@@ -62,7 +62,7 @@ class MongoKeyUseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def note(self, last_used_ms: Mapping[str, int]) -> None:
+    def record(self, last_used_ms: Mapping[str, int]) -> None:
         """Remember that keys were used, unless a later use is known."""
         updates = [
             UpdateOne({"_id": key_id}, {"$max": {"last_used_at": DatetimeMS(at_ms)}}, upsert=True)

@@ -61,12 +61,12 @@ class MongoContactStore:
                 if insert_once(db["contacts"], {**following, **_edition(reached)}):
                     return reached  # else another has changed an address at this moment
 
-    def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
-        """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was."""
+    def move(self, user_id: str, channel: str, previous: str, new: str, *, tenant: str = OPERATOR) -> bool:
+        """Let the user be reached over `channel` at `new`, if it is at `previous` now; whether it was."""
         with self._database.writing() as db:
             while (current := _current(db["contacts"], _id_of(user_id, tenant))) is not None:
                 addresses = _addresses(current)
-                if addresses.get(channel) != storable(old):
+                if addresses.get(channel) != storable(previous):
                     return False
                 following = _edition({**addresses, channel: storable(new)})
                 if insert_once(db["contacts"], {"_id": _next_id(current), **following}):

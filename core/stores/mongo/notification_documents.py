@@ -21,7 +21,7 @@ from core.stores.notification_records import (
     notification_to_record,
     state_to_record,
 )
-from core.stores.notifications import Kept, Log
+from core.stores.notifications import Log, StoredNotification
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ KEEP: Final[Mapping[str, Queueing]] = {}
 """Leave each log queued as it is, unless something has happened to it: then it is given when it is due."""
 
 
-def new_document(kept: Kept, queue_at_ms: int) -> Document:
+def new_document(stored: StoredNotification, queue_at_ms: int) -> Document:
     """The document of a notification that is not kept yet."""
-    queued = {log.channel: Queueing(log.state.number, queue_at_ms) for log in kept.logs}
-    document = to_document(notification_to_record(kept.notification), "id")
-    return {**document, **copies(kept, {"logs": []}, queued), "revision": Int64(0)}
+    queued = {log.channel: Queueing(log.state.number, queue_at_ms) for log in stored.logs}
+    document = to_document(notification_to_record(stored.notification), "id")
+    return {**document, **copies(stored, {"logs": []}, queued), "revision": Int64(0)}
 
 
 def notification_of(document: Document) -> Notification:
@@ -67,10 +67,10 @@ def copied_event_ids(document: Document) -> list[str]:
     ]
 
 
-def copied(document: Document) -> Kept:
+def copied(document: Document) -> StoredNotification:
     """The notification and its logs as far as the copies know them."""
     notification = notification_of(document)
-    return Kept(
+    return StoredNotification(
         notification,
         tuple(
             Log(channel, tuple(events), fold(notification.created_at_ms, events))
@@ -108,16 +108,16 @@ def event_of(document: Document) -> Event:
     return event_from_record(from_document(document, "id"))
 
 
-def copies(kept: Kept, document: Document, queueing: Mapping[str, Queueing]) -> Document:
-    """The part of the document of `kept` that shows how its logs stand.
+def copies(stored: StoredNotification, document: Document, queueing: Mapping[str, Queueing]) -> Document:
+    """The part of the document of `stored` that shows how its logs stand.
 
     :param document: what it is now.
     :param queueing: from when its logs are given, by channel; see `KEEP` for the others.
     """
     known = {log["channel"]: log for log in document["logs"]}
-    logs = [_log_document(log, known.get(log.channel), queueing.get(log.channel)) for log in kept.logs]
+    logs = [_log_document(log, known.get(log.channel), queueing.get(log.channel)) for log in stored.logs]
     return {
-        "status": kept.status.value,
+        "status": stored.status.value,
         "standing": ",".join(sorted(f"{log['channel']}:{log['status']}" for log in logs)),
         "due_at": _earliest([log["due_at"] for log in logs]),
         **with_queue(logs),

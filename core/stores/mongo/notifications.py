@@ -42,7 +42,15 @@ from core.stores.notification_records import (
     notification_from_record,
     notification_to_record,
 )
-from core.stores.notifications import ChannelCounts, Kept, Listed, Log, LogFilter, is_finished, newly_kept
+from core.stores.notifications import (
+    ChannelCounts,
+    Listed,
+    Log,
+    LogFilter,
+    StoredNotification,
+    is_finished,
+    new_notification,
+)
 from core.stores.records import storable
 
 _NOTIFICATIONS: Final = "notifications"
@@ -57,21 +65,21 @@ class MongoNotificationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, notification: Notification, queue_at_ms: int) -> Kept:
+    def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
         """Keep `notification` with a pending log for each channel, unless one of its id is kept already."""
-        kept = newly_kept(notification_from_record(notification_to_record(notification)))
+        stored = new_notification(notification_from_record(notification_to_record(notification)))
         while True:
             with self._database.writing() as db, suppress(DuplicateKeyError):
-                db[_NOTIFICATIONS].insert_one(new_document(kept, queue_at_ms))
-                return kept
+                db[_NOTIFICATIONS].insert_one(new_document(stored, queue_at_ms))
+                return stored
             if found := self.get(notification.id):
                 return found
 
-    def get(self, notification_id: str) -> Kept | None:
+    def get(self, notification_id: str) -> StoredNotification | None:
         """The notification and its logs, folded from their events; None when there is none of that id."""
         with self._database.answering() as db:
             document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
-            return None if document is None else _kept(db, document)
+            return None if document is None else _stored(db, document)
 
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
         """Let `event` happen to the log of `channel`, unless another has since it stood as `state`."""
@@ -93,14 +101,14 @@ class MongoNotificationStore:
                 return None
         return then
 
-    def mend(self, kept: Kept, queue_at_ms: int | None = None) -> None:
+    def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
         """See that the copies are right, and that logs are given when they are due, but not before `queue_at_ms`."""
-        states = {log.channel: log.state for log in kept.logs}
+        states = {log.channel: log.state for log in stored.logs}
         queueing = {
             channel: Queueing(state.number, queue_at_ms if state.is_open else None) for channel, state in states.items()
         }
         with self._database.writing() as db:
-            settle(db, kept.notification.id, queueing)
+            settle(db, stored.notification.id, queueing)
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         """The ids of notifications with a log to be queued by `now_ms`, the longest waiting first."""
@@ -145,7 +153,7 @@ class MongoNotificationStore:
         if user_id is not None:
             query["user_id"] = storable(user_id)
         if logs is not None:
-            query["standing"] = {"$regex": _standing_with(logs)}
+            query["standing"] = {"$regex": _status_pattern(logs)}
             query["status"] = {"$in": sorted(statuses_with(logs.statuses))}
         if status is not None:
             query["status"] = status.value
@@ -193,7 +201,7 @@ class MongoNotificationStore:
             for notification_id in notification_ids:
                 settle(db, notification_id, KEEP)
                 document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
-                if document is None or not is_finished(_kept(db, document), before_ms, unknown=unknown):
+                if document is None or not is_finished(_stored(db, document), before_ms, unknown=unknown):
                     continue
                 db[_EVENTS].delete_many({"_id": {"$in": copied_event_ids(document)}})
                 unchanged = {"_id": notification_id, "revision": document["revision"]}
@@ -210,8 +218,8 @@ class MongoNotificationStore:
         ]
         with self._database.answering() as db:
             for found in db[_NOTIFICATIONS].aggregate(pipeline):
-                for standing in found["_id"].split(","):
-                    channel, _, word = standing.partition(":")
+                for entry in found["_id"].split(","):
+                    channel, _, word = entry.partition(":")
                     status = LogStatus(word)
                     counted[channel, status] = counted.get((channel, status), 0) + int(found["count"])
         return [ChannelCounts(channel, status, count) for (channel, status), count in sorted(counted.items())]
@@ -229,13 +237,13 @@ class MongoNotificationStore:
         return None if found is None else int(found["due_at"])
 
 
-def _standing_with(logs: LogFilter) -> str:
+def _status_pattern(logs: LogFilter) -> str:
     """A pattern of ``standing`` with such a log: FerretDB matches no two fields of one element of a list."""
     channels = "|".join(map(re.escape, sorted(logs.channels))) or "[^:,]+"
     return f"(^|,)({channels}):({'|'.join(sorted(logs.statuses))})(,|$)"
 
 
-def _kept(db: PyMongoDatabase[Document], document: Document) -> Kept:
+def _stored(db: PyMongoDatabase[Document], document: Document) -> StoredNotification:
     """What `document` is of, with the events that its copies know and those that came after."""
     notification = notification_of(document)
     logs: list[Log] = []
@@ -246,7 +254,7 @@ def _kept(db: PyMongoDatabase[Document], document: Document) -> Kept:
                 break
             events.append(event_of(found))
         logs.append(Log(channel, tuple(events), fold(notification.created_at_ms, events)))
-    return Kept(notification, tuple(logs))
+    return StoredNotification(notification, tuple(logs))
 
 
 def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
@@ -276,7 +284,7 @@ def settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mappin
         document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
         if document is None:
             return False
-        wanted = copies(_kept(db, document), document, queueing)
+        wanted = copies(_stored(db, document), document, queueing)
         if wanted == {name: document.get(name) for name in wanted}:
             return True
         db[_NOTIFICATIONS].bulk_write([_update(document, wanted)])

@@ -1,4 +1,4 @@
-"""The list ``summary_publications``: what is in force, and which collections that and the one before are made of."""
+"""The list ``summary_publications``: what is published, and which collections that and the one before are made of."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from core.stores.mongo.layers import layers_of
 PUBLICATIONS: Final = "summary_publications"
 
 
-def in_force(db: Database[Document]) -> Document | None:
-    """The document of the publication in force, or None when nothing was published yet."""
+def current_publication(db: Database[Document]) -> Document | None:
+    """The document of the current publication, or None when nothing was published yet."""
     return db[PUBLICATIONS].find_one(sort=[("_id", DESCENDING)])
 
 
 def newest_two(db: Database[Document]) -> list[Document]:
-    """The documents of the publication in force and of the one before, as far as there are such."""
+    """The documents of the current publication and of the one before, as far as there are such."""
     return list(db[PUBLICATIONS].find().sort("_id", DESCENDING).limit(2))
 
 
-def kept_by(newest: Iterable[Document]) -> set[str]:
+def collections_of(newest: Iterable[Document]) -> set[str]:
     """The collections that the publications `newest` are made of."""
     return {layer.collection for document in newest for layer in layers_of(document)}

@@ -1,6 +1,6 @@
 """Publishing on MongoDB: fill a collection of one's own, then insert one document, which is the fence and the swap.
 
-The publication with the highest ``_id`` is in force. The collections of the one before it stay until the next
+The publication with the highest ``_id`` is the current one. The collections of the one before it stay until the next
 publication, so that whoever was reading them can finish. Nothing here needs a transaction or an atomic update.
 """
 
@@ -30,7 +30,7 @@ from core.stores.mongo.database import Document, reason_of
 from core.stores.mongo.documents import to_document
 from core.stores.mongo.idempotent_inserts import insert_batch
 from core.stores.mongo.layers import Layer, layers_to_record
-from core.stores.mongo.publications import PUBLICATIONS, in_force
+from core.stores.mongo.publications import PUBLICATIONS, current_publication
 from core.stores.mongo.schema import SUMMARY_INDEXES
 from core.stores.records import publication_to_record
 from core.stores.summaries import Publication, no_progress
@@ -58,7 +58,7 @@ def publish(
     :raises StoreUnavailable: the connection broke at the moment of publishing, and what became of it is not known.
     :raises PyMongoError: the server does not answer or refuses; the state before is still published.
     """
-    before = in_force(db)
+    before = current_publication(db)
     require_next(publication, before["_id"] if before else 0)
     name = generation_name(publication.generation, publication.run_id)
     try:
@@ -112,7 +112,7 @@ def announce(
         raise StoreUnavailable(
             f"the connection broke while run {publication.run_id} published generation {publication.generation}, and "
             f"whether it did is not known: {reason_of(error)}",
-            "See with: python -m jobs status. If the generation is not in force, run the same command again.",
+            "See with: python -m jobs status. If the generation is not published, run the same command again.",
         ) from None
     # It is published: what fails from here on is done by the next publication.
     with suppress(PyMongoError):

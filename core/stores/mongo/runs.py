@@ -50,12 +50,12 @@ class MongoRunLedger:
     def update(self, run: Run) -> None:
         """Replace the document of ``run.id``; durable when it returns."""
         document = _to_document(run)
-        held = {name: document[name] for name in ("_id", *_HOLDER)} | {"ended_at": None}
+        expected = {name: document[name] for name in ("_id", *_HOLDER)} | {"ended_at": None}
         with self._database.answering() as db:
             runs, latest = db["summary_runs"], _successor(db, run.id) is None
             # To its end: one that a signal cut off could else arrive after the one that closes the row. Where updates
             # are not atomic it may replace what another has closed at this moment: see `_settled`.
-            if latest and to_its_end(lambda: runs.replace_one(held, document)).matched_count:
+            if latest and to_its_end(lambda: runs.replace_one(expected, document)).matched_count:
                 return
             stored = runs.find_one({"_id": run.id})
         if stored is None:

@@ -41,7 +41,7 @@ class MongoSubscriptionStore:
         tenant: str | None = None,
         merchants: Collection[str] | None = None,
         user_id: str | None = None,
-        in_force: bool = False,
+        active: bool = False,
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
@@ -51,7 +51,7 @@ class MongoSubscriptionStore:
             query["tenant"] = storable(tenant)
         if merchants is not None:
             query["merchant_id"] = {"$in": [storable(merchant_id) for merchant_id in merchants]}
-        if in_force:
+        if active:
             query["ended_at"] = None
         if after is not None:
             created_at = DatetimeMS(after[0])

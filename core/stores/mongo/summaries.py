@@ -22,7 +22,7 @@ from core.stores.mongo.amending import amend
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
 from core.stores.mongo.layers import Layer, LayerQuery, layer_queries, layer_queries_of_mode, layers_of
-from core.stores.mongo.publications import in_force, kept_by, newest_two
+from core.stores.mongo.publications import collections_of, current_publication, newest_two
 from core.stores.mongo.publishing import publish
 from core.stores.mongo.row_counts import CountedLayer, count_rows, counted_layers
 from core.stores.records import publication_from_record
@@ -61,9 +61,9 @@ class MongoSummaryStore:
         self._database = database
 
     def published(self) -> Publication | None:
-        """The publication in force, or None when nothing was published yet."""
+        """The current publication, or None when nothing was published yet."""
         with self._database.answering() as db:
-            document = in_force(db)
+            document = current_publication(db)
         return None if document is None else publication_from_record(from_document(document, "generation"))
 
     def is_current(self, publication: Publication) -> bool:
@@ -71,7 +71,7 @@ class MongoSummaryStore:
         return self.published() == publication
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode`, of single merchants and of all together, of the publication in force."""
+        """The summaries of `mode`, of single merchants and of all together, of the current publication."""
         import polars as pl
 
         from core.stores.frames import from_batches
@@ -88,7 +88,7 @@ class MongoSummaryStore:
     ) -> Iterator[Scan | None]:
         """The summaries of `mode`, read bit by bit in bounded memory, all of one publication; None without one."""
         with self._database.answering() as db:
-            document = in_force(db)
+            document = current_publication(db)
             if document is None:
                 yield None
                 return
@@ -104,7 +104,7 @@ class MongoSummaryStore:
                 yield Scan(publication, _batches(merge(*cursors, key=_by_merchant), SCAN_ROWS))
             except OperationFailure as error:  # as of a cursor whose collection was dropped
                 failure = error
-            if not {part.collection for part in places} <= kept_by(newest_two(db)):
+            if not {part.collection for part in places} <= collections_of(newest_two(db)):
                 raise self._busy()
             if failure is not None:
                 raise failure
@@ -169,7 +169,7 @@ class MongoSummaryStore:
         return bytes(memoryview(body))  # a copy: what orjson gives holds on to a buffer that is kilobytes larger
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the publication in force holds summaries of `merchant_id`."""
+        """Whether the current publication holds summaries of `merchant_id`."""
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}
 
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> bool:
@@ -203,7 +203,7 @@ class MongoSummaryStore:
         ]
 
     def count(self) -> int:
-        """How many summaries of all modes the publication in force has, counted and not as it announced."""
+        """How many summaries of all modes the current publication has, counted and not as it announced."""
         return sum(self._read(counted_layers, count_rows))
 
     def publish(
@@ -227,9 +227,9 @@ class MongoSummaryStore:
             return [document["_id"] for document in found]
 
     def forget(self, generations: Sequence[int]) -> int:
-        """Remove these from the list of what was published, but neither the one in force nor the one before it."""
+        """Remove these from the list of what was published, but neither the current one nor the one before it."""
         with self._database.answering() as db:
-            latest = in_force(db)
+            latest = current_publication(db)
             removable = [one for one in generations if latest is not None and one < latest["_id"] - 1]
             return db["summary_publications"].delete_many({"_id": {"$in": removable}}).deleted_count
 
@@ -240,7 +240,7 @@ class MongoSummaryStore:
     def _read(
         self, places_of: Callable[[Sequence[Layer]], Sequence[P]], fetch: Callable[[PyMongoDatabase[Document], P], T]
     ) -> list[T]:
-        """What `fetch` finds in each place of the publication in force; none when nothing was published yet.
+        """What `fetch` finds in each place of the current publication; none when nothing was published yet.
 
         A collection may be dropped while it is read, and then looks empty or breaks the cursor. But that happens only
         when neither of the two newest publications has it any more, so whoever sees that one has read all of it.
@@ -250,7 +250,7 @@ class MongoSummaryStore:
         """
         with self._database.answering() as db:
             for attempt in range(_ATTEMPTS):
-                document = in_force(db)
+                document = current_publication(db)
                 if document is None:
                     return []
                 # Once is enough as a rule. Where publications come fast, each place is looked after by itself.
@@ -284,7 +284,7 @@ def _fetched(
         except OperationFailure as error:
             failure = error
         if one_by_one or failure is not None or place is places[-1]:
-            if not unsure <= kept_by(newest_two(db)):
+            if not unsure <= collections_of(newest_two(db)):
                 return None
             unsure.clear()
         if failure is not None:

@@ -11,7 +11,7 @@ from core.errors import StoreUnavailable
 from core.stores.generations import SUMMARIES, require_amendable, require_amended, require_next, require_untouched
 from core.stores.records import publication_to_record
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.publishing import clear, generation_in_force, in_force, publish, require_open
+from core.stores.sqlite.publishing import clear, current_generation, current_publication, publish, require_open
 from core.stores.sqlite.rows import insert
 from core.stores.summaries import SUMMARY_COLUMNS, KeyRange, Publication
 
@@ -48,7 +48,7 @@ def amend(
 
     require_amendable(rows, ranges)
     with database.connection() as connection:
-        require_next(publication, generation_in_force(connection))
+        require_next(publication, current_generation(connection))
     # Whatever is read from here on is still so in the transaction below, or its fence fails.
     stored = pl.concat([from_batches([]), *(read(*replaced) for replaced in ranges)])
     difference = Difference.between(stored, rows)
@@ -69,7 +69,7 @@ def _apply(database: Database, publication: Publication, difference: Difference)
     changes = [(*values, mode, merchant_id, key) for mode, key, merchant_id, *values in _tuples(difference.changed)]
     additions = _tuples(difference.added)
     with database.transaction() as connection:
-        before = in_force(connection)
+        before = current_publication(connection)
         require_next(publication, before["generation"] if before else 0)
         require_open(connection, publication)
         removed = connection.executemany(_REMOVE, removals).rowcount

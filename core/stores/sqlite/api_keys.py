@@ -53,7 +53,7 @@ class SqliteKeyUseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def note(self, last_used_ms: Mapping[str, int]) -> None:
+    def record(self, last_used_ms: Mapping[str, int]) -> None:
         """Remember that keys were used, unless a later use is known."""
         with self._database.transaction(durable=False) as connection:
             connection.executemany(

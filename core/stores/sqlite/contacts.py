@@ -40,12 +40,12 @@ class SqliteContactStore:
             connection.executemany(_INSERT, given)
             return self.get(user_id, tenant=tenant)
 
-    def move(self, user_id: str, channel: str, old: str, new: str, *, tenant: str = OPERATOR) -> bool:
-        """Let the user be reached over `channel` at `new`, if it is at `old` now; whether it was."""
+    def move(self, user_id: str, channel: str, previous: str, new: str, *, tenant: str = OPERATOR) -> bool:
+        """Let the user be reached over `channel` at `new`, if it is at `previous` now; whether it was."""
         with self._database.transaction() as connection:
             moved = connection.execute(
                 "UPDATE contacts SET address = ? WHERE user_id = ? AND tenant = ? AND channel = ? AND address = ?",
-                (storable(new), storable(user_id), storable(tenant), channel, storable(old)),
+                (storable(new), storable(user_id), storable(tenant), channel, storable(previous)),
             )
         return moved.rowcount > 0
 

@@ -20,7 +20,7 @@ from core.stores.notification_records import (
     notification_to_record,
     state_to_record,
 )
-from core.stores.notifications import ChannelCounts, Kept, Listed, Log, LogFilter, newly_kept
+from core.stores.notifications import ChannelCounts, Listed, Log, LogFilter, StoredNotification, new_notification
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert
@@ -54,20 +54,20 @@ class SqliteNotificationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, notification: Notification, queue_at_ms: int) -> Kept:
+    def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
         """Keep `notification` with a pending log for each channel, unless one of its id is kept already."""
         record = notification_to_record(notification)
-        kept = newly_kept(notification_from_record(record))
+        stored = new_notification(notification_from_record(record))
         with self._database.transaction() as connection:
             if (found := _get(connection, notification.id)) is not None:
                 return found
-            insert(connection, "notifications", {**record, "status": kept.status.value})
-            for log in kept.logs:
+            insert(connection, "notifications", {**record, "status": stored.status.value})
+            for log in stored.logs:
                 copy = {"notification_id": notification.id, "channel": log.channel, **state_to_record(log.state)}
                 insert(connection, "notification_logs", {**copy, "queue_at_ms": queue_at_ms})
-        return kept
+        return stored
 
-    def get(self, notification_id: str) -> Kept | None:
+    def get(self, notification_id: str) -> StoredNotification | None:
         """The notification and its logs, folded from their events; None when there is none of that id."""
         with self._database.connection() as connection:
             return _get(connection, notification_id)
@@ -85,11 +85,11 @@ class SqliteNotificationStore:
                 _copy_status(connection, notification.id)
         return then
 
-    def mend(self, kept: Kept, queue_at_ms: int | None = None) -> None:
+    def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
         """See that the logs of ``kept.notification`` are given when they are due, but not before `queue_at_ms`."""
         logs = [
-            (_later(log.state.due_at_ms, queue_at_ms), kept.notification.id, log.channel, log.state.number)
-            for log in kept.logs
+            (_later(log.state.due_at_ms, queue_at_ms), stored.notification.id, log.channel, log.state.number)
+            for log in stored.logs
             if log.state.due_at_ms is not None
         ]
         if logs:
@@ -190,7 +190,7 @@ class SqliteNotificationStore:
         return oldest
 
 
-def _get(connection: sqlite3.Connection, notification_id: str) -> Kept | None:
+def _get(connection: sqlite3.Connection, notification_id: str) -> StoredNotification | None:
     row = connection.execute("SELECT * FROM notifications WHERE id = ?", (notification_id,)).fetchone()
     if row is None:
         return None
@@ -199,7 +199,7 @@ def _get(connection: sqlite3.Connection, notification_id: str) -> Kept | None:
     for found in connection.execute(_EVENTS, (notification_id,)):
         events[found["channel"]].append(event_from_record(dict(found)))
     created_at_ms = notification.created_at_ms
-    return Kept(
+    return StoredNotification(
         notification,
         tuple(Log(channel, tuple(happened), fold(created_at_ms, happened)) for channel, happened in events.items()),
     )

@@ -38,12 +38,12 @@ _STATEMENT_ROWS: Final = 16
 _CURRENT: Final = "SELECT * FROM summary_publications ORDER BY generation DESC LIMIT 1"
 
 
-def in_force(connection: sqlite3.Connection) -> Any:
+def current_publication(connection: sqlite3.Connection) -> Any:
     """The row of the current publication, or None when nothing was published yet."""
     return connection.execute(_CURRENT).fetchone()
 
 
-def generation_in_force(connection: sqlite3.Connection) -> int:
+def current_generation(connection: sqlite3.Connection) -> int:
     """Its number, or 0 when nothing was published yet."""
     return int(connection.execute("SELECT coalesce(max(generation), 0) FROM summary_publications").fetchone()[0])
 
@@ -56,7 +56,7 @@ def publish(
 ) -> None:
     """Replace everything that is published with `rows`, atomically; see `core.stores.summaries.SummaryStore`."""
     with database.connection() as connection:
-        require_next(publication, generation_in_force(connection))
+        require_next(publication, current_generation(connection))
     clear(database, publication.run_id)
     table = generation_name(publication.generation, publication.run_id)
     try:
@@ -108,7 +108,7 @@ def _insert_columns(connection: sqlite3.Connection, table: str, columns: Sequenc
 def swap(database: Database, publication: Publication, table: str) -> None:
     """The moment of publication: one short transaction, which the fence and the count of rows guard."""
     with database.transaction() as connection:
-        before = in_force(connection)
+        before = current_publication(connection)
         require_next(publication, before["generation"] if before else 0)
         require_open(connection, publication)
         _require_table(connection, publication, table)
@@ -127,7 +127,7 @@ def clear(database: Database, run_id: int) -> None:
     Those runs have ended or were taken over. One that comes back finds its table gone and fails.
     """
     with database.connection() as connection:
-        generation = generation_in_force(connection)
+        generation = current_generation(connection)
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     for table in tables:
         numbers = parse_generation_name(table)

@@ -39,12 +39,12 @@ class SqliteSubscriptionStore:
         tenant: str | None = None,
         merchants: Collection[str] | None = None,
         user_id: str | None = None,
-        in_force: bool = False,
+        active: bool = False,
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
         """Subscriptions by the instant of creation, then by id."""
-        parts: list[tuple[str, tuple[int | str, ...]]] = [("NOT ? OR ended_at_ms IS NULL", (in_force,))]
+        parts: list[tuple[str, tuple[int | str, ...]]] = [("NOT ? OR ended_at_ms IS NULL", (active,))]
         if tenant is not None:
             parts.append(("tenant = ?", (storable(tenant),)))
         if merchants is not None:

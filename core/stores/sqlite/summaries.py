@@ -12,7 +12,7 @@ from core.stores.generations import SUMMARIES
 from core.stores.records import publication_from_record
 from core.stores.sqlite.amending import amend
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.publishing import in_force, publish
+from core.stores.sqlite.publishing import current_publication, publish
 from core.stores.sqlite.rows import from_row
 from core.stores.summaries import (
     SCAN_ROWS,
@@ -116,10 +116,10 @@ class SqliteSummaryStore:
             connection.execute("PRAGMA secure_delete = OFF")
 
     def published(self) -> Publication | None:
-        """The publication in force, or None when nothing was published yet."""
+        """The current publication, or None when nothing was published yet."""
         self._database.require_in_place()
         with self._database.connection() as connection:
-            row = in_force(connection)
+            row = current_publication(connection)
         return None if row is None else publication_from_record(from_row(row))
 
     def is_current(self, publication: Publication) -> bool:
@@ -131,7 +131,7 @@ class SqliteSummaryStore:
         return row is not None and tuple(row) == identity
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode`, of single merchants and of all together, of the publication in force."""
+        """The summaries of `mode`, of single merchants and of all together, of the current publication."""
         from core.stores.frames import from_batches
 
         with self._database.connection() as connection:
@@ -149,7 +149,7 @@ class SqliteSummaryStore:
         own = Database(self._database.path, timeout_s=self._database.timeout_s, create=False)
         with closing(own), own.connection() as connection:
             connection.execute("BEGIN")
-            row = in_force(connection)
+            row = current_publication(connection)
             if row is None:
                 yield None
                 return
@@ -215,7 +215,7 @@ class SqliteSummaryStore:
             return bytes(found.fetchone()[0])
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the publication in force holds summaries of `merchant_id`."""
+        """Whether the current publication holds summaries of `merchant_id`."""
         with self._database.connection() as connection:
             return connection.execute(_HAS_MERCHANT, (*Mode, merchant_id)).fetchone() is not None
 
@@ -251,7 +251,7 @@ class SqliteSummaryStore:
             return [row["generation"] for row in connection.execute(_BEFORE, (below, before_ms))]
 
     def forget(self, generations: Sequence[int]) -> int:
-        """Remove these from the list of what was published, but neither the one in force nor the one before it."""
+        """Remove these from the list of what was published, but neither the current one nor the one before it."""
         with self._database.transaction() as connection:
             return connection.executemany(_FORGET, [(one,) for one in generations]).rowcount if generations else 0
 

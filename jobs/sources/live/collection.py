@@ -19,8 +19,8 @@ from pymongo.read_concern import ReadConcern
 from core.errors import SourceError
 from core.retrying import attempts
 from jobs.decode.batch import Chunk
+from jobs.decode.classify import Window
 from jobs.decode.decoder import BsonDecoder
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.collections import Namespace, choose
 from jobs.sources.live import partitions
@@ -40,7 +40,7 @@ T = TypeVar("T")
 _RECENT_MS: Final = 300_000  # clocks of those who insert may be behind
 _INDEXES_NOT_SHOWN: Final = (13, 166)
 """Unauthorized, CommandNotSupportedOnView."""
-_FIRST_LOOK: Final = 100
+_FIRST_BATCH: Final = 100
 """How many of the oldest documents are asked for at first, of which the oldest usually counts."""
 
 
@@ -143,7 +143,7 @@ class LiveCollection:
         times = {fields.time: TimeRange(window.wanted_first_ms, window.wanted_end_ms).condition()}
         query = {"$and": [times, where_condition(fields.where)]}
         decoder = BsonDecoder(fields, window)
-        skipped, wanted = 0, _FIRST_LOOK
+        skipped, wanted = 0, _FIRST_BATCH
         while True:
             raw = self._ask(partial(self._oldest_documents, query, fields, skipped, wanted))
             if not raw:

@@ -14,7 +14,7 @@ from jobs.sources.live.connecting import AS_STORED, Document
 from jobs.sources.live.id_order import after, after_same_type, id_of
 from jobs.sources.live.partitions import Order, Part
 
-_MAX_HELD_BYTES: Final = 32 * 1024 * 1024
+_MAX_UNDECIDED_BYTES: Final = 32 * 1024 * 1024
 """How much is held of documents that do not differ in what they are sorted by."""
 
 
@@ -77,21 +77,21 @@ class _ByTime:
         self._sorted = part.order is Order.TIME
         self._time_field = time_field
         self._time_ms: int | None = None
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._undecided: list[bytes] = []
+        self._undecided_bytes = 0
         self._known: set[bytes] = set()
         self.sort: list[tuple[str, int]] | None = [(time_field, 1)] if self._sorted else None
 
     def query(self) -> Document:
-        if self._held_bytes > _MAX_HELD_BYTES:
+        if self._undecided_bytes > _MAX_UNDECIDED_BYTES:
             what = "of the same time" if self._sorted else "with unusual types of _id"
             raise SourceError(
-                f"the reading was interrupted among more than {_MAX_HELD_BYTES // 2**20} MiB of documents {what}, and "
-                "cannot tell which of them it had read",
+                f"the reading was interrupted among more than {_MAX_UNDECIDED_BYTES // 2**20} MiB of documents {what}, "
+                "and cannot tell which of them it had read",
                 "Run it again; it starts afresh.",
             )
         self._known = {
-            id_of(document) for raw in self._held for document in _documents(raw) if self._is_found_again(document)
+            id_of(document) for raw in self._undecided for document in _documents(raw) if self._is_found_again(document)
         }
         condition = self._part.id_condition
         query = ({"_id": condition} if condition else {}) | self._part.rest
@@ -108,14 +108,14 @@ class _ByTime:
         time_ms = self._time_of(raw[last:]) if self._sorted else None
         if time_ms is not None and time_ms != self._time_ms:
             self._time_ms = time_ms
-            self._held.clear()
-            self._held_bytes = 0
+            self._undecided.clear()
+            self._undecided_bytes = 0
             self._known.clear()
-        if self._held_bytes <= _MAX_HELD_BYTES:
-            self._held.append(raw)
-            self._held_bytes += len(raw)
-        if self._held_bytes > _MAX_HELD_BYTES:
-            self._held.clear()
+        if self._undecided_bytes <= _MAX_UNDECIDED_BYTES:
+            self._undecided.append(raw)
+            self._undecided_bytes += len(raw)
+        if self._undecided_bytes > _MAX_UNDECIDED_BYTES:
+            self._undecided.clear()
 
     def _is_found_again(self, document: bytes) -> bool:
         if self._time_ms is None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from asking import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, document, problem
+from api_client import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, document, problem
 from examples import NOW_MS
 from sales import published_in
 

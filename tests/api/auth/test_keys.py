@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from asking import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, document, problem, revoke
+from api_client import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, document, problem, revoke
 from sales import SALES, published_in
 
 from api.auth.api_keys import digest_of, id_in, new_token
@@ -40,7 +40,7 @@ class TestTokens:
             assert re.fullmatch(r"tss_[a-z2-7]{10}_[A-Za-z0-9_-]{43}", token)
             assert id_in(token) == key_id
 
-    def test_only_their_digest_is_kept(self, url: str, tmp_path: Path) -> None:
+    def test_only_their_digest_is_stored(self, url: str, tmp_path: Path) -> None:
         token = add_key(url)
         with open_stores(url, timeout_s=10) as stores:
             kept = stores.keys.get(str(id_in(token)))
@@ -74,13 +74,13 @@ def test_the_secret_of_another_key_is_wrong(api: Api, url: str, key: str) -> Non
     assert problem(api.ask("/api/me", key=mixed)) == (401, "bad-key")
 
 
-def test_an_unknown_key_is_told_like_a_wrong_secret(api: Api, key: str) -> None:
+def test_an_unknown_key_gets_the_same_error_as_a_wrong_secret(api: Api, key: str) -> None:
     unknown, wrong = new_token()[1], key[:-1] + ("A" if key[-1] != "A" else "B")
     answers = [document(api.ask("/api/me", key=token)) | {"request_id": ""} for token in (unknown, wrong)]
     assert answers[0] == answers[1]
 
 
-def test_no_key_and_no_part_of_one_is_told_or_logged(api: Api, url: str, key: str) -> None:
+def test_no_key_and_no_part_of_one_is_returned_or_logged(api: Api, url: str, key: str) -> None:
     for token in (key, key[:-1] + "A", new_token()[1]):
         answer = api.ask(SUMMARY, f"mode={token}&type=amount", key=token, headers={"User-Agent": token})
         assert token[15:] not in b"".join(api.lines).decode()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from asking import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem, revoke
+from api_client import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem, revoke
 from sales import published_in
 
 from core.settings import Settings

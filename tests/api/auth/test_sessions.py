@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from asking import KEYS_ONLY, MERCHANTS, Api, add_key, problem
+from api_client import KEYS_ONLY, MERCHANTS, Api, add_key, problem
 from falcon.testing import Result
 from sales import published_in
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from asking import KEYS_ONLY, Api, problem, wrong
+from api_client import KEYS_ONLY, Api, problem, wrong
 from examples import NOW_MS
 from falcon import inspect
 from falcon.testing import Result
@@ -265,7 +265,7 @@ def test_a_key_of_a_tenant_learns_and_changes_nothing_of_others(
     for (method, path), owner, request in _requests():
         answer, expected = (_ask(world, method, request, key=_TOKENS[name][1]) for world in (everybody, own))
         where = f"{method} {request} of {owner}"
-        assert _told(answer) == _told(expected), where
+        assert _output(answer) == _output(expected), where
         match RULES[method, path]:
             case Rule.OPERATE:
                 assert problem(answer) == (403, "out-of-scope"), where
@@ -396,7 +396,7 @@ def _ask(
     return world.api.ask(request.path, request.query, method=method, key=key, headers=sent, body=body)
 
 
-def _told(answer: Result) -> tuple[Any, ...]:
+def _output(answer: Result) -> tuple[Any, ...]:
     """All that the caller learns but what differs each time."""
     headers = {name: value for name, value in answer.headers.items() if name not in _CHANGES}
     return answer.status_code, headers, answer.content.replace(answer.headers["x-request-id"].encode(), b"")

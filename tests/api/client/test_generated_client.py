@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import pytest
-from asking import add_key
+from api_client import add_key
 from example_store import fill
 from serving_server import ROOT, Server, serving, sqlite_url
 

@@ -41,7 +41,7 @@ def failure(ended: Ended, code: int) -> str:
     return sentence
 
 
-def test_a_key_is_made_before_anything_was_built_and_its_token_is_alone_on_standard_output(tmp_path: Path) -> None:
+def test_a_key_is_made_before_the_first_build_and_standard_output_has_only_its_token(tmp_path: Path) -> None:
     ended = keys(tmp_path, "add", "till-7", "--merchant", "m1", "--merchant", "فروش", "--notifications")
     assert ended.returncode == 0
     token = ended.stdout.removesuffix("\n")
@@ -172,7 +172,7 @@ def test_a_key_may_expire_and_the_list_shows_when_and_when_it_was_last_used(tmp_
     assert "It expires at 2990-01-31T00:00:00Z." in made.stderr
     keys(tmp_path, "add", "b", "--summaries")
     with open_stores(sqlite_url(tmp_path), timeout_s=10) as stores:
-        stores.key_uses.note({key["id"]: 1_719_230_400_000})
+        stores.key_uses.record({key["id"]: 1_719_230_400_000})
     listed = json.loads(keys(tmp_path, "list", "--json").stdout)["keys"]
     assert {one["name"]: (one["expires_at"], one["last_used_at"]) for one in listed} == {
         "a": ("2990-01-31T00:00:00.000Z", "2024-06-24T12:00:00.000Z"),

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asking import add_key, revoke
+from api_client import add_key, revoke
 from effort import THOROUGH
-from examples import MEANING
+from examples import FINGERPRINT
 from sales import publish
 from serving_server import ROOT, environment, eventually, serving, sqlite_url
 
@@ -43,16 +43,16 @@ COMMANDS = [("-m", "api", "serve", "--port", "0", "--host", "127.0.0.1"), *([("-
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_person_is_told_where_to_look_and_ctrl_c_stops_quietly(tmp_path: Path, command: Sequence[str]) -> None:
+def test_the_terminal_shows_the_url_and_ctrl_c_stops_quietly(tmp_path: Path, command: Sequence[str]) -> None:
     publish(sqlite_url(tmp_path))
     with serving(tmp_path, command=command) as server:
         assert server.ask("/").status == 200
         assert server.ask("/api/transactions/summary?mode=daily&type=amount").status == 200
-        told = server.err
+        output = server.err
         os.killpg(server.process.pid, signal.SIGINT)
         assert server.wait() == 0
-        assert server.err == told
-    where, store, keys, how_to_stop = told.splitlines()
+        assert server.err == output
+    where, store, keys, how_to_stop = output.splitlines()
     assert where == f"Summaries are served at http://127.0.0.1:{server.port}/"
     assert sqlite_url(tmp_path) in store
     assert "python -m api keys add" in keys
@@ -61,7 +61,7 @@ def test_a_person_is_told_where_to_look_and_ctrl_c_stops_quietly(tmp_path: Path,
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_store_that_is_not_there_is_served_and_the_person_told_how_to_build_it(tmp_path: Path) -> None:
+def test_without_a_store_the_server_starts_and_prints_how_to_build_one(tmp_path: Path) -> None:
     elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     with serving(tmp_path, "--store", elsewhere, command=("-m", "api", "serve")) as server:
         assert f"{elsewhere}: nothing was built there yet" in server.err
@@ -128,7 +128,7 @@ def test_the_command_prints_a_link_to_the_address_that_browsers_use(tmp_path: Pa
     assert json.loads(api(tmp_path, "sign-out", "--json").stdout) == {"ended": 2}
 
 
-def test_a_port_in_use_is_told_at_once(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = api(tmp_path, "--port", str(port))
@@ -177,7 +177,7 @@ def test_help_names_the_commands(tmp_path: Path) -> None:
 def test_settings_that_contradict_the_store_end_a_server_before_it_begins(
     tmp_path: Path, settings: dict[str, str], sentence: str, command: Sequence[str]
 ) -> None:
-    publish(sqlite_url(tmp_path), meaning=replace(MEANING, currency="USD", amount_scale=2))
+    publish(sqlite_url(tmp_path), fingerprint=replace(FINGERPRINT, currency="USD", amount_scale=2))
     ended = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,

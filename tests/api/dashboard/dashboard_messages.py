@@ -139,7 +139,7 @@ HARMFUL: Final = Story(
 STORIES: Final = (DEAD, UNKNOWN, UNDER_WAY, WAITING, CANCELLED, EXPIRED, RETRIED, HARMFUL)
 
 
-def tell_all(store_url: str) -> None:
+def notify_all(store_url: str) -> None:
     """Keep all stories, and `OLD` older ones of the user ``old``."""
     old = [
         Story(f"old {number}", f"Order {number}", {"sms": sent_in(SECOND_MS)}, 5 * DAY_MS + number * HOUR_MS, "old")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from asking import add_key, revoke
+from api_client import add_key, revoke
 from dashboard_sales import DAYS, LARGEST, total
 from dashboard_server import FRESHNESS_S, running_server
 from dashboard_tabs import Tabs
@@ -104,7 +104,7 @@ def test_a_key_that_is_revoked_while_it_is_used_is_asked_for_again(tabs: Tabs, s
     assert {"401"} == set(tab.refusals)
 
 
-def test_a_merchants_key_shows_that_merchant_alone(tabs: Tabs, store: str) -> None:
+def test_a_merchants_key_shows_only_that_merchant(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, merchants=[LARGEST])).figures("range=last-30")
     expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
     tab.page.get_by_role("combobox", name="Merchant").click()
@@ -114,7 +114,7 @@ def test_a_merchants_key_shows_that_merchant_alone(tabs: Tabs, store: str) -> No
     assert tab.refusals == []
 
 
-def test_a_merchant_that_the_key_does_not_allow_is_told_and_left(tabs: Tabs, store: str) -> None:
+def test_a_merchant_that_the_key_does_not_allow_is_reported_and_left(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, merchants=[LARGEST])).open("merchant=shop-2&range=last-30")
     expect(tab.at("#notice-title")).to_have_text("The key does not allow this")
     tab.page.get_by_role("button", name="Start over").click()

@@ -11,7 +11,7 @@ import pytest
 from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, SHOP_SALES, total
 from dashboard_server import running_server
 from dashboard_tabs import Language, People, Tab, Tabs
-from examples import MEANING
+from examples import FINGERPRINT
 from playwright.sync_api import expect
 from sales import publish
 
@@ -42,7 +42,7 @@ def test_a_sum_beyond_two_to_the_53_is_shown_exactly(tabs: Tabs) -> None:
 def in_cents(people: People, tmp_path: Path) -> Iterator[Tabs]:
     """Tabs of a server on a store whose amounts have two decimals."""
     store_url = f"sqlite:///{tmp_path / 'summaries.db'}"
-    publish(store_url, SHOP_SALES, meaning=replace(MEANING, currency="USD", amount_scale=2))
+    publish(store_url, SHOP_SALES, fingerprint=replace(FINGERPRINT, currency="USD", amount_scale=2))
     with running_server(store_url, tmp_path) as origin:
         opened = Tabs(people, origin)
         try:
@@ -89,7 +89,7 @@ def test_the_other_language_is_a_click_away_and_remembered(tabs: Tabs) -> None:
     expect(tab.at("html")).to_have_attribute("dir", "rtl")
 
 
-def test_a_merchant_is_chosen_by_keyboard_alone(tabs: Tabs) -> None:
+def test_a_merchant_is_chosen_with_the_keyboard_only(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     tab.page.get_by_role("combobox", name="Merchant").focus()
     tab.page.keyboard.press("ArrowDown")
@@ -302,7 +302,7 @@ def test_the_tables_hold_every_value_exactly(tabs: Tabs) -> None:
     expect(tab.at("#series-toggle")).to_have_attribute("aria-expanded", "true")
 
 
-def test_the_status_tells_rejects_the_balance_failures_and_missed_refreshes(tabs: Tabs) -> None:
+def test_the_status_shows_rejects_the_balance_failures_and_missed_refreshes(tabs: Tabs) -> None:
     status = tabs().figures().at("#panel-status")
     expect(status).to_contain_text("Needs a look")
     expect(status).to_contain_text("The numbers add up")

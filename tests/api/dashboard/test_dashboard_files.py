@@ -8,7 +8,7 @@ from pathlib import Path
 
 import brotli
 import pytest
-from asking import Api
+from api_client import Api
 
 from api import dashboard
 
@@ -80,7 +80,7 @@ def test_a_file_that_the_browser_has_is_not_sent_again(api: Api) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_the_chart_library_is_a_module_that_is_kept_for_ever_and_written_nowhere(api: Api) -> None:
+def test_the_chart_library_is_a_module_that_is_cached_for_ever_and_written_nowhere(api: Api) -> None:
     before = _files()
     name = re.search(r"charts-[0-9a-f]{16}\.js", api.ask("/").text)
     assert name is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Api, add_key
+from api_client import Api, add_key
 from dashboard_legibility import nameless, too_pale
 from dashboard_messages import (
     CANCELLED,
@@ -23,9 +23,9 @@ from dashboard_messages import (
     UNKNOWN,
     Story,
     happen,
+    notify_all,
     sent_in,
     tell,
-    tell_all,
 )
 from dashboard_server import running_server
 from dashboard_tabs import People, Tab, Tabs, Theme
@@ -34,7 +34,7 @@ from playwright.sync_api import Locator, Route, expect
 from core.notifications.events import EventKind, LogStatus
 from core.stores import open_stores
 from core.stores.api_keys import Scope
-from core.stores.notifications import Kept
+from core.stores.notifications import StoredNotification
 
 pytest_plugins = ["dashboard_fixtures"]
 
@@ -47,7 +47,7 @@ PHONE = 360
 def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a store with notifications, and without summaries."""
     file = tmp_path_factory.mktemp("notifications") / "store.db"
-    tell_all(f"sqlite:///{file}")
+    notify_all(f"sqlite:///{file}")
     return file
 
 
@@ -85,7 +85,7 @@ def log(tab: Tab, name: str) -> Locator:
     return tab.page.get_by_role("region", name=name)
 
 
-def kept(store_file: Path, story: Story) -> Kept:
+def kept(store_file: Path, story: Story) -> StoredNotification:
     """How `story` stands in the store."""
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         found = stores.notifications.get(story.id)
@@ -258,7 +258,9 @@ def test_open_channels_are_cancelled_after_a_question(tabs: Tabs, store_file: Pa
     assert kept(store_file, story).log("webhook").state.cancelling
 
 
-def test_what_became_impossible_meanwhile_is_told_and_how_it_stands_shown(tabs: Tabs, store_file: Path) -> None:
+def test_an_action_that_became_impossible_meanwhile_shows_the_reason_and_the_current_status(
+    tabs: Tabs, store_file: Path
+) -> None:
     story = add(store_file, Story("too late", "Too late", {"sms": []}, user_id="late"))
     tab = opened(tabs(), story)
     tab.page.get_by_role("button", name="Cancel…").click()
@@ -293,7 +295,7 @@ def test_a_message_under_way_is_followed_without_a_reload(tabs: Tabs, store_file
 
 
 @pytest.mark.parametrize("width", [1280, PHONE])
-def test_texts_of_others_are_neither_markup_nor_turn_what_is_beside_them(tabs: Tabs, width: int) -> None:
+def test_texts_of_others_are_neither_markup_nor_reverse_the_text_next_to_them(tabs: Tabs, width: int) -> None:
     tab = opened(tabs(width=width), HARMFUL)
     expect(tab.at(".message")).to_contain_text(MARKUP)
     expect(tab.at(".log .error")).to_contain_text(MARKUP)
@@ -329,7 +331,7 @@ def test_on_a_phone_one_takes_the_place_of_the_list_and_gives_it_back(tabs: Tabs
     expect(row).to_be_focused()
 
 
-def test_the_keyboard_alone_opens_and_closes(tabs: Tabs) -> None:
+def test_the_keyboard_opens_and_closes(tabs: Tabs) -> None:
     tab = go(tabs())
     rows(tab).first.focus()
     tab.page.keyboard.press("ArrowDown")
@@ -351,7 +353,7 @@ def test_everything_has_a_name_and_no_text_is_too_pale(tabs: Tabs, theme: Theme)
         assert too_pale(tab) == []
 
 
-def test_a_notification_that_is_not_there_is_told_and_closed(tabs: Tabs) -> None:
+def test_a_notification_that_is_not_there_is_reported_and_closed(tabs: Tabs) -> None:
     tab = go(tabs(), f"id={'a' * 26}")
     expect(tab.at("#details-title")).to_have_text("There is no such notification")
     tab.page.get_by_role("link", name="Close").click()

@@ -87,7 +87,7 @@ def test_it_says_when_the_server_cannot_be_reached(tabs: Tabs) -> None:
     expect(tab.at("#notice")).to_be_hidden()
 
 
-def test_an_unknown_merchant_is_told_and_another_chosen(tabs: Tabs) -> None:
+def test_an_unknown_merchant_is_reported_and_another_chosen(tabs: Tabs) -> None:
     tab = tabs().open("merchant=nobody&range=last-30")
     expect(tab.at("#notice-title")).to_have_text("There is no such merchant")
     tab.page.get_by_role("combobox", name="Merchant").click()

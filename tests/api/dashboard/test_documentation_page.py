@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import add_key
+from api_client import add_key
 from dashboard_sales import LARGEST, SHOP_SALES
 from dashboard_server import running_server
 from dashboard_tabs import People, Tab, Tabs

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from asking import Api
+from api_client import Api
 from example_notifications import add_notifications
 from examples import frame, row
 
 from core.calendar import Mode, calendar_named
 from core.stores import current_holder, open_stores
 from core.stores.runs import Counts, Run, RunStatus
-from core.stores.summaries import DayRange, Meaning, Publication
+from core.stores.summaries import DayRange, Fingerprint, Publication
 
 PUBLISHED_AT_MS: Final = 1_719_540_000_000
 ASKED_AT_MS: Final = PUBLISHED_AT_MS + 3_600_000
-MEANING: Final = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+FINGERPRINT: Final = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
 
 _DAILY: Final = (
     ("corner-shop", "1403/04/01", 900_000, 3),
@@ -47,7 +47,7 @@ def fill(store_url: str) -> None:
             run_id=publisher.id,
             published_at_ms=PUBLISHED_AT_MS,
             complete_until_ms=PUBLISHED_AT_MS - 5000,
-            meaning=MEANING,
+            fingerprint=FINGERPRINT,
             rows=rows.height,
             first_day_key=min(key for _, key, *_ in _DAILY),
             last_day_key=max(key for _, key, *_ in _DAILY),
@@ -80,7 +80,7 @@ def api_over(store_url: str, **settings: Any) -> Api:
 
 def _draft(command: str, at_ms: int) -> Run:
     source = command.rpartition(" ")[2]
-    return Run(0, command, RunStatus.RUNNING, current_holder(), at_ms, at_ms, (source,), MEANING)
+    return Run(0, command, RunStatus.RUNNING, current_holder(), at_ms, at_ms, (source,), FINGERPRINT)
 
 
 def _summaries() -> pl.DataFrame:

@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from examples import MEANING, NOW_MS, Row, frame, publication, row
+from examples import FINGERPRINT, NOW_MS, Row, frame, publication, row
 
 from core.calendar import Mode, calendar_named
 from core.stores import open_stores
-from core.stores.summaries import DayRange, Meaning, Publication
+from core.stores.summaries import DayRange, Fingerprint, Publication
 
 JALALI = calendar_named("jalali")
 
@@ -92,12 +92,12 @@ def publish(
     generation: int = 1,
     at_ms: int = NOW_MS,
     complete_days: tuple[DayRange, ...] | None = None,
-    meaning: Meaning = MEANING,
+    fingerprint: Fingerprint = FINGERPRINT,
 ) -> Publication:
     """Publish `sales` as that generation into the store, which is made when it is not there."""
     rows = frame(rows_of(sales))
     published = replace(
-        publication(generation, rows), published_at_ms=at_ms, meaning=meaning, complete_days=complete_days
+        publication(generation, rows), published_at_ms=at_ms, fingerprint=fingerprint, complete_days=complete_days
     )
     with open_stores(store_url, timeout_s=10) as stores:
         stores.summaries.publish(published, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from asking import Api
+from api_client import Api
 from falcon.testing import Result
 
 from core.notifications.events import Event, EventKind

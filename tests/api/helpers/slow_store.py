@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
 
-from asking import Api
+from api_client import Api
 from falcon.testing import Result
 
 from core.stores import Stores

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from asking import KEYS_ONLY, Api, add_key
+from api_client import KEYS_ONLY, Api, add_key
 from sales import published_in
 
 from api.auth.api_keys import new_token

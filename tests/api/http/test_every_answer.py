@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon.asgi
 import pytest
-from asking import MERCHANTS, SUMMARY, Api, add_key, document, problem
+from api_client import MERCHANTS, SUMMARY, Api, add_key, document, problem
 from falcon.testing import create_asgi_req
 from sales import published_in
 
@@ -120,7 +120,7 @@ def test_slugs_and_titles_are_distinct() -> None:
 
 
 @pytest.mark.parametrize("failure", [ZeroDivisionError("secret place"), falcon.HTTPInternalServerError(title="secret")])
-def test_a_defect_is_told_by_the_id_of_the_request_only(tmp_path: Path, failure: Exception) -> None:
+def test_a_defect_is_reported_by_the_id_of_the_request_only(tmp_path: Path, failure: Exception) -> None:
     api = Api(published_in(tmp_path))
 
     class Defective:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from asking import MERCHANTS, SUMMARY, Api, document, problem, wrong
+from api_client import MERCHANTS, SUMMARY, Api, document, problem, wrong
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sales import published_in
@@ -19,7 +19,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
     return Api(published_in(tmp_path_factory.mktemp("store")))
 
 
-def test_all_that_is_wrong_is_told_at_once(api: Api) -> None:
+def test_all_that_is_wrong_is_reported_at_once(api: Api) -> None:
     errors = wrong(
         api.ask(
             SUMMARY,
@@ -33,7 +33,7 @@ def test_all_that_is_wrong_is_told_at_once(api: Api) -> None:
     assert errors["merchant_id"] == "is empty"
 
 
-def test_what_is_missing_is_told(api: Api) -> None:
+def test_what_is_missing_is_reported(api: Api) -> None:
     assert wrong(api.ask(SUMMARY)) == {"mode": "is needed", "type": "is needed"}
 
 
@@ -41,7 +41,7 @@ def test_the_detail_names_every_wrong_parameter(api: Api) -> None:
     assert document(api.ask(SUMMARY, "mode=x&limit=y"))["detail"] == "Wrong: mode, type, limit."
 
 
-def test_an_unknown_parameter_is_told_with_those_that_are_known(api: Api) -> None:
+def test_an_unknown_parameter_is_reported_with_those_that_are_known(api: Api) -> None:
     errors = wrong(api.series(merchant="shop-1"))
     assert errors == {
         "merchant": "is not known here; known are mode, type, merchant_id, group, from, to, "
@@ -88,7 +88,7 @@ def test_what_is_not_written_as_a_whole_number_is_no_limit(api: Api, limit: str)
         ("monthly", "9" * 2000, "1403/04"),
     ],
 )
-def test_a_key_of_the_wrong_form_is_told_how_one_looks(api: Api, mode: str, key: str, looks: str) -> None:
+def test_the_error_for_a_malformed_key_shows_a_correct_one(api: Api, mode: str, key: str, looks: str) -> None:
     errors = wrong(api.series(mode, first=key, last=key))
     assert set(errors) == {"from", "to"}
     for error in errors.values():
@@ -97,7 +97,7 @@ def test_a_key_of_the_wrong_form_is_told_how_one_looks(api: Api, mode: str, key:
 
 
 @pytest.mark.parametrize("key", ["2024-02-30", "2024-13-01", "1403-04-04", "9999-01-01", "2024-6-24", "24-06-24"])
-def test_a_date_that_there_is_not_is_told_how_dates_and_keys_look(api: Api, key: str) -> None:
+def test_the_error_for_an_impossible_date_shows_how_dates_and_keys_are_written(api: Api, key: str) -> None:
     for answer in (api.series(first=key), api.ask(MERCHANTS, {"mode": "daily", "from": key})):
         error = wrong(answer)["from"]
         assert "one looks like 1403/04/04" in error
@@ -121,7 +121,7 @@ def test_more_merchants_than_a_call_may_have_and_one_named_twice_are_refused(api
     assert wrong(api.ask(SUMMARY, "mode=daily&type=amount&merchant_id=a&merchant_id=")) == {"merchant_id": "is empty"}
 
 
-def test_choices_of_one_value_are_told(api: Api) -> None:
+def test_choices_of_one_value_are_reported(api: Api) -> None:
     errors = wrong(api.series(group="mode", include="all", complete="no", values="number"))
     assert errors == {
         "group": "'mode' is not one of 'merchant'",
@@ -138,7 +138,7 @@ def test_from_after_to_is_refused(api: Api) -> None:
     assert list(wrong(api.ask(MERCHANTS, {"from": "1403/05", "to": "1403/04"}))) == ["to"]
 
 
-def test_merchants_tell_all_at_once_too(api: Api) -> None:
+def test_merchants_report_all_at_once_too(api: Api) -> None:
     errors = wrong(api.ask(MERCHANTS, "limit=1001&sort=name&from=1403/04/04&to=x&search=a&search=b&cursor=?&page=2"))
     assert set(errors) == {"limit", "sort", "from", "to", "search", "page"}
 

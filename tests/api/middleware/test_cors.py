@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from asking import KEYS_ONLY, SUMMARY, Api, add_key, problem
+from api_client import KEYS_ONLY, SUMMARY, Api, add_key, problem
 from falcon.testing import Result
 from sales import published_in
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Api, add_key, on_the_loop, problem
+from api_client import Api, add_key, on_the_loop, problem
 from falcon.testing import Result
 from lacking import missing
 from redis import Redis
@@ -44,7 +44,7 @@ def statuses(answers: list[Result]) -> list[int]:
 
 
 class TestRates:
-    def test_whoever_asks_more_is_told_when_to_come_back(self, url: str) -> None:
+    def test_a_client_over_the_limit_gets_retry_after(self, url: str) -> None:
         api = limited(url)
         answers = [api.ask(ME) for _ in range(4)]
         assert statuses(answers) == [200, 200, 200, 429]
@@ -99,7 +99,7 @@ class TestRates:
         assert statuses([api.ask(ME, peer="10.0.0.1") for _ in range(4)]) == [401, 401, 401, 429]
         assert api.ask(ME).status_code == 200
 
-    def test_the_health_of_the_process_is_told_uncounted(self, url: str) -> None:
+    def test_the_health_check_is_outside_the_rate_limit(self, url: str) -> None:
         api = limited(url)
         assert set(statuses([api.ask("/healthz") for _ in range(10)])) == {200}
         assert api.ask(ME).status_code == 200
@@ -207,7 +207,7 @@ class TestCountingInRedis:
 
 
 @pytest.mark.parametrize("storage", ["redis:/", "nothing://user:secret@host", "memcached://", ""])
-def test_a_storage_that_is_none_is_refused_at_the_start_and_its_password_not_told(
+def test_an_unknown_rate_limit_storage_is_refused_at_the_start_without_its_password(
     storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_RATE_LIMIT_STORAGE", storage)
@@ -251,7 +251,7 @@ class TestBodies:
         answer = Api(url).unchecked(ME, "POST", [(b"host", b"localhost"), (b"content-length", length.encode())])
         assert problem(answer) == (400, "bad-request")
 
-    def test_that_comes_before_the_key_is_looked_at(self, url: str) -> None:
+    def test_that_comes_before_the_key_is_checked(self, url: str) -> None:
         add_key(url, [Scope.OPERATE])
         assert Api(url).ask(ME, method="POST", headers={"Content-Length": "99999999"}).status_code == 413
 

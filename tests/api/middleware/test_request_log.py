@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from asking import Api, add_key
+from api_client import Api, add_key
 from sales import publish
 
 from api.observability.metrics import Metrics, StoreFacts
@@ -73,7 +73,7 @@ def test_no_key_is_in_any_line_wherever_it_was_put(url: str) -> None:
     assert b"tss_[redacted]" in written
 
 
-def test_the_name_that_a_client_gives_its_request_is_kept(api: Api) -> None:
+def test_the_request_id_of_the_client_is_kept(api: Api) -> None:
     answer = api.ask("/healthz", headers={"X-Request-Id": "batch-7.42"})
     assert answer.headers["x-request-id"] == api.log()[0]["request_id"] == "batch-7.42"
 
@@ -89,7 +89,7 @@ def test_what_a_client_sends_does_not_make_lines_long(api: Api) -> None:
     assert len(api.lines[0]) < 3000
 
 
-def test_a_defect_is_logged_with_its_traceback_and_the_client_is_told_the_id_only(api: Api) -> None:
+def test_a_defect_is_logged_with_its_traceback_and_the_client_is_reported_the_id_only(api: Api) -> None:
     class Broken:
         public = True
 
@@ -138,7 +138,7 @@ def test_latencies_and_what_the_cache_did_are_counted(api: Api) -> None:
     assert f'{seconds}_count{{route="/api/transactions/summary"}} 2.0' in text
 
 
-def test_metrics_tell_what_is_published_and_its_age(api: Api) -> None:
+def test_metrics_show_what_is_published_and_its_age(api: Api) -> None:
     published_ms = api.clock()
     api.clock = lambda: published_ms + 2_500
     text = api.ask("/metrics").text

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, document, problem, revoke
+from api_client import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, document, problem, revoke
 from examples import NOW_MS
 from falcon.testing import Result
 from sales import SALES, publish, published_in
@@ -133,7 +133,7 @@ def test_what_is_published_then_is_served_and_the_previous_state_forgotten(url: 
     assert len({answer.content for answer in after}) == 1
 
 
-def test_a_store_that_fails_is_told_also_to_those_whose_answer_is_known(url: str) -> None:
+def test_a_store_that_fails_is_reported_also_to_those_whose_answer_is_known(url: str) -> None:
     api = Api(url)
     warm(api)
     (stores,) = api.stores

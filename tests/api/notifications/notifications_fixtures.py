@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from asking import Api
+from api_client import Api
 from example_store import copy_of
 
 from core.stores import open_stores

@@ -6,7 +6,7 @@ This is what limits keys of one tenant, and those of the operator; ``test_tenant
 from __future__ import annotations
 
 import pytest
-from asking import Api, add_key, problem
+from api_client import Api, add_key, problem
 from examples import NOW_MS
 from sending import NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, happen, send, subscription
 
@@ -103,7 +103,7 @@ def test_one_s_own_are_shown_retried_and_cancelled(
 
 
 @pytest.mark.parametrize("merchant_id", ["book-market", None])
-def test_contacts_of_who_is_told_of_other_merchants_are_not_replaced(
+def test_contacts_of_a_user_subscribed_to_other_merchants_are_not_replaced(
     api: Api, key: str, everything: str, merchant_id: str | None
 ) -> None:
     path, mine, other = contacts_of("sara"), {"sms": "+989123456789"}, {"sms": "+989351112233"}
@@ -119,7 +119,7 @@ def test_contacts_of_who_is_told_of_other_merchants_are_not_replaced(
     assert send(api, path, {"contacts": other}, method="PUT", key=key).json["contacts"] == other
 
 
-def test_contacts_of_who_is_told_of_one_s_own_merchant_are_replaced(api: Api, key: str) -> None:
+def test_contacts_of_a_user_subscribed_to_ones_own_merchant_are_replaced(api: Api, key: str) -> None:
     send(api, SUBSCRIPTIONS, subscription("tea-house"), key=key)
 
     answer = send(api, contacts_of("sara"), {"contacts": {"sms": "+989123456789"}}, method="PUT", key=key)

@@ -81,7 +81,7 @@ def _delivered(running: Plant, there: Gateways, *notification_ids: str) -> Count
     running.run_worker(**there.variables, NOTIFY_LEASE_S="20", NOTIFY_SEND_TIMEOUT_S="5")
     running.run("beat")
     running.ended(*notification_ids, timeout_s=_TIMEOUT_S)
-    assert {running.kept(one).status for one in notification_ids} == {NotificationStatus.SENT}
+    assert {running.stored(one).status for one in notification_ids} == {NotificationStatus.SENT}
     return Counter(one.form["message"].removeprefix("سلام\n") for one in short_messages(there.kavenegar))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from asking import Api, problem, wrong
+from api_client import Api, problem, wrong
 from sending import contacts_of, send
 
 from core.stores import open_stores
@@ -32,7 +32,7 @@ def _put(api: Api, contacts: Any, path: str = _SARA) -> Any:
     return send(api, path, {"contacts": contacts}, method="PUT")
 
 
-def test_addresses_are_answered_and_kept_in_their_one_form(store_url: str) -> None:
+def test_addresses_are_answered_and_stored_in_their_one_form(store_url: str) -> None:
     open_stores(store_url, timeout_s=10).close()
     api = Api(store_url)
 
@@ -53,7 +53,7 @@ def test_others_than_those_that_are_given_are_gone(api: Api) -> None:
     assert _put(api, {}).json["contacts"] == api.ask(_SARA).json["contacts"] == {}
 
 
-def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_kept(api: Api) -> None:
+def test_everything_that_is_wrong_is_reported_at_once_and_nothing_is_stored(api: Api) -> None:
     _put(api, _ALL)
     contacts = {"sms": "12", "email": "sara", "telegram": 5, "webhook": "ftp://x", "fax": "1"}
 

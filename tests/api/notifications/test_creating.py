@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from asking import Api, add_key, problem, wrong
+from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
 from sending import NEW, NOTIFICATIONS, happen, send
 
@@ -20,7 +20,7 @@ pytest_plugins = ["notifications_fixtures"]
 _NOW = iso_instant(NOW_MS)
 
 
-def test_a_notification_is_kept_with_a_pending_log_for_each_channel(api: Api) -> None:
+def test_a_notification_is_stored_with_a_pending_log_for_each_channel(api: Api) -> None:
     answer = send(api)
 
     assert answer.status_code == 201
@@ -49,19 +49,19 @@ def test_it_is_given_to_the_queue_and_to_the_sweep_ten_seconds_later(api: Api, u
         assert stores.notifications.due(NOW_MS + 10_000, 10) == [made]
 
 
-def test_the_key_it_came_with_is_kept(api: Api, url: str) -> None:
+def test_the_key_it_came_with_is_stored(api: Api, url: str) -> None:
     token = add_key(url, [Scope.NOTIFICATIONS])
 
     made = send(api, key=token).json["id"]
 
     with open_stores(url, timeout_s=10) as stores:
-        kept = stores.notifications.get(made)
-        assert kept is not None
-        assert kept.notification.sender_key_id == token.split("_")[1]
+        stored = stores.notifications.get(made)
+        assert stored is not None
+        assert stored.notification.sender_key_id == token.split("_")[1]
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("written", "stored"),
     [
         ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00.000Z"),
         ("2030-01-01T03:30:00.1234567+03:30", "2030-01-01T00:00:00.123Z"),
@@ -69,10 +69,10 @@ def test_the_key_it_came_with_is_kept(api: Api, url: str) -> None:
         (None, None),
     ],
 )
-def test_an_expiry_is_kept_as_an_instant_in_utc(api: Api, written: str | None, kept: str | None) -> None:
+def test_an_expiry_is_stored_as_an_instant_in_utc(api: Api, written: str | None, stored: str | None) -> None:
     made = send(api, body=NEW | {"expires_at": written})
 
-    assert (made.status_code, made.json["expires_at"]) == (201, kept)
+    assert (made.status_code, made.json["expires_at"]) == (201, stored)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_first_request_is_repeated_also_after_its_message_has_expired(api: A
         assert wrong(send(api, body=other, repeatable="order-1")) == wrong(send(api, body=other))
 
 
-def test_a_repetition_tells_what_became_of_it_and_queues_only_what_is_open(
+def test_a_repeated_request_returns_the_current_status_and_queues_only_open_channels(
     api: Api, url: str, queued: list[str]
 ) -> None:
     made = send(api, body=NEW | {"channels": ["sms"]}, repeatable="order-1").json["id"]

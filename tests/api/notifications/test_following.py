@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from asking import Api, document, problem, wrong
+from api_client import Api, document, problem, wrong
 from examples import NOW_MS
 from sending import NEW, NOTIFICATIONS, happen, made, send
 
@@ -35,7 +35,7 @@ def _ids(api: Api, query: str = "") -> list[str]:
     return [told["id"] for told in api.ask(NOTIFICATIONS, query).json["notifications"]]
 
 
-def test_the_history_of_a_log_is_told(api: Api, url: str) -> None:
+def test_the_history_of_a_log_is_reported(api: Api, url: str) -> None:
     notification_id = made(api)
     happen(url, notification_id, "sms", _ATTEMPT, _FAILED, at_ms=NOW_MS + 1)
 
@@ -230,7 +230,7 @@ def test_a_cancellation_has_nothing_to_say(api: Api) -> None:
     assert set(wrong(send(api, path, {"channels": ["sms"]}))) == {"channels"}
 
 
-def test_answers_are_kept_by_nobody(api: Api) -> None:
+def test_answers_are_never_cached(api: Api) -> None:
     notification_id = made(api)
 
     for answer in (send(api), api.ask(NOTIFICATIONS), api.ask(f"{NOTIFICATIONS}/{notification_id}")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from asking import Api, wrong
+from api_client import Api, wrong
 from examples import NOW_MS
 from sending import NOTIFICATIONS, happen, made
 
@@ -96,5 +96,5 @@ def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
         assert "cursor" in wrong(api.ask(NOTIFICATIONS, f"{query}&cursor={cursor}"))
 
 
-def test_wrong_parameters_are_told_at_once(api: Api) -> None:
+def test_wrong_parameters_are_reported_at_once(api: Api) -> None:
     assert set(wrong(api.ask(NOTIFICATIONS, "status=lost&limit=0&user_id=&x=1"))) == {"status", "limit", "user_id", "x"}

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from asking import Api, add_key, document, problem, wrong
+from api_client import Api, add_key, document, problem, wrong
 from sending import JSON, NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, made, send
 
 from core.stores.api_keys import Scope
@@ -39,7 +39,7 @@ def test_a_member_that_is_there_twice_is_named(api: Api) -> None:
     assert "'title'" in document(send(api, body=b'{"title":"a","title":"b"}'))["detail"]
 
 
-def test_everything_that_is_wrong_is_told_at_once(api: Api) -> None:
+def test_everything_that_is_wrong_is_reported_at_once(api: Api) -> None:
     body = {"title": "a\nb", "body": " \n", "channels": ["fax", "sms", "sms"], "locale": "de", "expires_at": 1, "x": 1}
 
     assert wrong(send(api, body=body)) == {
@@ -80,7 +80,7 @@ def test_everything_that_is_wrong_is_told_at_once(api: Api) -> None:
         ("locale", None, "is not one of 'fa' or 'en'"),
     ],
 )
-def test_a_wrong_value_is_told_of(api: Api, member: str, value: Any, detail: str) -> None:
+def test_a_wrong_value_is_reported(api: Api, member: str, value: Any, detail: str) -> None:
     assert wrong(send(api, body=NEW | {member: value})) == {member: detail}
     assert _listed(api) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import Api, add_key, problem, wrong
+from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
 from sending import NOTIFICATIONS, happen, made, send
 
@@ -72,7 +72,7 @@ def test_a_channel_and_an_interval_narrow_it(api: Api, ids: list[str]) -> None:
     assert _retry(api, statuses=["dead"], channels=["fax"])["notifications"] == 0
 
 
-def test_at_most_so_many_are_looked_at_and_a_cursor_leads_on_past_what_has_expired(
+def test_a_page_examines_a_bounded_number_and_its_cursor_leads_past_expired_ones(
     api: Api, ids: list[str], url: str
 ) -> None:
     api.clock = lambda: NOW_MS + 10 * _SECOND_MS
@@ -112,7 +112,7 @@ def test_at_most_so_many_are_looked_at_and_a_cursor_leads_on_past_what_has_expir
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_wrong_filter_is_told_and_nothing_is_sent_again(
+def test_a_wrong_filter_is_reported_and_nothing_is_sent_again(
     api: Api, ids: list[str], queued: list[str], body: dict[str, Any], names: str
 ) -> None:
     assert set(wrong(send(api, RETRY, body))) == set(names.split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import Api, add_key, problem, wrong
+from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
 from falcon.testing import Result
 from sales import publish
@@ -28,7 +28,7 @@ def _listed(api: Api, query: str = "", key: str | None = None) -> list[str]:
     return [told["id"] for told in api.ask(SUBSCRIPTIONS, query, key=key).json["subscriptions"]]
 
 
-def test_a_subscription_is_kept_and_found_where_it_says(store_url: str) -> None:
+def test_a_subscription_is_stored_and_found_where_it_says(store_url: str) -> None:
     open_stores(store_url, timeout_s=10).close()
     api = Api(store_url)
 
@@ -37,10 +37,10 @@ def test_a_subscription_is_kept_and_found_where_it_says(store_url: str) -> None:
     assert made.status_code == 201
     assert made.headers["location"] == f"{SUBSCRIPTIONS}/{made.json['id']}"
     told = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"], "tenant": "operator"}
-    kept = _FULL | told | {"modes": ["daily", "monthly"]}
-    assert made.json == kept | {"warnings": made.json["warnings"]}
-    assert api.ask(made.headers["location"]).json == kept
-    assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [kept], "next_cursor": None}
+    stored = _FULL | told | {"modes": ["daily", "monthly"]}
+    assert made.json == stored | {"warnings": made.json["warnings"]}
+    assert api.ask(made.headers["location"]).json == stored
+    assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [stored], "next_cursor": None}
 
 
 def test_of_all_merchants_it_is_when_it_says_so_and_in_persian_by_default(api: Api) -> None:
@@ -109,7 +109,7 @@ def test_what_may_keep_messages_from_the_user_is_warned_of_and_nothing_once_all_
     assert set(wrong(_subscribe(api, channels=["fax"]))) == {"channels"}
 
 
-def test_the_same_again_is_the_one_there_is_and_not_a_second_that_tells_twice(api: Api) -> None:
+def test_the_same_subscription_again_returns_the_existing_one_and_never_notifies_twice(api: Api) -> None:
     first = _subscribe(api, channels=["sms", "email"])
     again = _subscribe(api, channels=["email", "sms"])
     named = _subscribe(api, channels=["sms", "email"], repeatable="a")
@@ -169,7 +169,7 @@ def test_a_page_does_not_show_that_there_are_subscriptions_to_other_summaries(ap
     ("query", "names"),
     [("limit=0&cursor=", {"limit", "cursor"}), ("limit=1001", {"limit"}), ("cursor=x", {"cursor"})],
 )
-def test_wrong_pages_are_told(api: Api, query: str, names: set[str]) -> None:
+def test_wrong_pages_are_reported(api: Api, query: str, names: set[str]) -> None:
     assert set(wrong(api.ask(SUBSCRIPTIONS, query))) == names
 
 
@@ -238,7 +238,7 @@ def test_the_same_idempotency_key_may_make_a_notification_too(api: Api) -> None:
     assert notification.json["id"] != subscription.json["id"]
 
 
-def test_whoever_subscribes_must_be_allowed_to_read_these_summaries(api: Api, url: str) -> None:
+def test_subscribing_requires_a_key_that_may_read_these_summaries(api: Api, url: str) -> None:
     token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"])
 
     assert _subscribe(api, key=token, merchant_id="tea-house").status_code == 201

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import Api, wrong
+from api_client import Api, wrong
 from sending import NEW, send
 
 pytest_plugins = ["notifications_fixtures"]

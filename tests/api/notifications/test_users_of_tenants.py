@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from asking import Api, add_key, problem, wrong
+from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
 from sending import NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, send, subscription
 
@@ -69,7 +69,7 @@ def test_a_user_who_is_only_subscribed_is_one_of_the_tenant_too(api: Api, acme: 
 
 
 @pytest.mark.parametrize("path", [NOTIFICATIONS, SUBSCRIPTIONS, _SARA])
-def test_a_tenant_that_there_is_not_is_told_to_the_operator_only(api: Api, url: str, acme: str, path: str) -> None:
+def test_an_unknown_tenant_is_named_to_the_operator_only(api: Api, url: str, acme: str, path: str) -> None:
     add_key(url, [Scope.NOTIFICATIONS], tenant="other")
     assert "keys list" in wrong(api.ask(path, "tenant=acmee"))["tenant"]
     refused = [api.ask(path, f"tenant={name}", key=acme) for name in ("acmee", "other", "operator")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from asking import KEYS_ONLY, Api, add_key, document, problem
+from api_client import KEYS_ONLY, Api, add_key, document, problem
 from examples import NOW_MS
 from sales import publish, published_in
 
@@ -33,7 +33,7 @@ def test_the_process_is_well_whatever_the_store_is(path: Path, method: str) -> N
 
 
 class TestReady:
-    def test_the_version_is_told_to_operators_only(self, url: str) -> None:
+    def test_only_operators_see_the_version(self, url: str) -> None:
         operator, client = add_key(url, [Scope.OPERATE]), add_key(url, [Scope.SUMMARIES])
         api = Api(url)
         version = f"1-{NOW_MS:x}"
@@ -52,7 +52,7 @@ class TestReady:
         assert answer.headers["retry-after"] == "1"
         assert document(Api(url, KEYS_ONLY).ask("/readyz"))["detail"] == "Not ready."
 
-    def test_a_store_that_is_down_is_not_ready_and_its_place_not_told(self, url: str, path: Path) -> None:
+    def test_a_store_that_is_down_is_not_ready_and_its_url_is_not_shown(self, url: str, path: Path) -> None:
         api = Api(url, KEYS_ONLY)
         assert api.ask("/readyz").status_code == 200
         path.unlink()
@@ -61,7 +61,7 @@ class TestReady:
         assert problem(answer) == (503, "store-unavailable")
         assert document(answer)["detail"] == "Not ready."
 
-    def test_an_operator_on_this_host_is_told_why(self, path: Path) -> None:
+    def test_an_operator_on_this_host_sees_why(self, path: Path) -> None:
         answer = Api(f"sqlite:///{path}").ask("/readyz")
         assert answer.status_code == 503
         assert "there is no store" in document(answer)["detail"]

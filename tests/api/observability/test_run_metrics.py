@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import Api
+from api_client import Api
 from examples import NOW_MS, run
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -35,7 +35,7 @@ def _end(stores: Stores, status: RunStatus, at_ms: int = NOW_MS, **fields: Any) 
     stores.runs.update(replace(begun.ended(status, at_ms + 2500), **fields))
 
 
-def _told(url: str) -> Mapping[str, float]:
+def _output(url: str) -> Mapping[str, float]:
     """What is told of runs: by name, and by the value of the label where there is one."""
     text = Api(url).ask("/metrics").text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
@@ -48,13 +48,13 @@ def _told(url: str) -> Mapping[str, float]:
 
 def test_a_store_without_runs_has_no_failures_and_no_last_run(stores: Stores, url: str) -> None:
     well = {f"degraded/{cause}": 0 for cause in ("rejects", "failures", "missed_refreshes", "age")}
-    assert _told(url) == {"run_in_progress": 0, "runs_failed_in_a_row": 0, "refreshes_missed": 0, **well}
+    assert _output(url) == {"run_in_progress": 0, "runs_failed_in_a_row": 0, "refreshes_missed": 0, **well}
 
 
-def test_the_last_run_is_told_with_its_times_counts_and_changes(stores: Stores, url: str) -> None:
+def test_the_last_run_is_reported_with_its_times_counts_and_changes(stores: Stores, url: str) -> None:
     counts = Counts(read=10, counted=6, rejected=1, filtered=2, out_of_range=1)
     _end(stores, RunStatus.UNCHANGED, counts=counts, days_changed=0, days_kept=3, warnings=("one",))
-    told = _told(url)
+    told = _output(url)
     assert {name: value for name, value in told.items() if name.startswith("last_run_documents")} == {
         "last_run_documents/read": 10,
         "last_run_documents/counted": 6,
@@ -71,7 +71,7 @@ def test_the_last_run_is_told_with_its_times_counts_and_changes(stores: Stores, 
 
 def test_exactly_the_way_in_which_the_last_run_ended_is_one(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.INTERRUPTED)
-    told = {name: value for name, value in _told(url).items() if name.startswith("last_run_status")}
+    told = {name: value for name, value in _output(url).items() if name.startswith("last_run_status")}
     assert told == {
         f"last_run_status/{status}": float(status is RunStatus.INTERRUPTED)
         for status in RunStatus
@@ -83,7 +83,7 @@ def test_of_a_run_that_replaced_everything_no_day_was_kept_and_none_is_said_to_h
     stores: Stores, url: str
 ) -> None:
     _end(stores, RunStatus.PUBLISHED)
-    told = _told(url)
+    told = _output(url)
     assert told["last_run_days_kept"] == 0
     assert "last_run_days_changed" not in told
 
@@ -93,17 +93,17 @@ def test_failures_are_counted_since_the_last_success(stores: Stores, url: str) -
         (RunStatus.FAILED, RunStatus.PUBLISHED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.DIED)
     ):
         _end(stores, status, NOW_MS + nth * 10_000)
-    told = _told(url)
+    told = _output(url)
     assert told["runs_failed_in_a_row"] == 3
     assert told["last_success_timestamp_seconds"] == NOW_MS / 1000 + 10 + 2.5
     assert told["last_run_number"] == 5
 
 
-def test_a_run_under_way_is_told_with_its_heartbeat_beside_the_last_that_ended(stores: Stores, url: str) -> None:
+def test_a_run_under_way_is_shown_with_its_heartbeat_next_to_the_last_that_ended(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.PUBLISHED)
     begun = stores.runs.begin(run(at_ms=NOW_MS + 60_000))
     stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 75_000))
-    told = _told(url)
+    told = _output(url)
     assert told["run_in_progress"] == 1
     assert told["heartbeat_timestamp_seconds"] == NOW_MS / 1000 + 75
     assert told["last_run_number"] == 1

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asking import Api, add_key, problem
-from examples import MEANING, NOW_MS, frame, publication, row, run
+from api_client import Api, add_key, problem
+from examples import FINGERPRINT, NOW_MS, frame, publication, row, run
 
 from core.calendar.zones import rules_digest_here
 from core.stores import Stores, open_stores
@@ -75,7 +75,7 @@ def test_a_good_run_is_ok_and_its_numbers_add_up(store_url: str) -> None:
             "zone_rules": None,
             "zone_rules_source": None,
             "zone_rules_agree": None,
-            "filters": [{"field": field, "value": value} for field, value in MEANING.where],
+            "filters": [{"field": field, "value": value} for field, value in FINGERPRINT.where],
         },
         "refreshes": None,
         "rejects": {"count": 0, "by_reason": {}},
@@ -103,12 +103,12 @@ def test_a_run_with_rejects_is_degraded(url: str, stores: Stores) -> None:
     assert status["conservation"]["holds"] is True
 
 
-def test_numbers_that_do_not_add_up_are_told(url: str, stores: Stores) -> None:
+def test_numbers_that_do_not_add_up_are_reported(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=9, counted=2))
     assert Api(url).ask("/api/status").json["conservation"]["holds"] is False
 
 
-def test_the_warnings_of_the_last_run_are_told(url: str, stores: Stores) -> None:
+def test_the_warnings_of_the_last_run_are_reported(url: str, stores: Stores) -> None:
     published = publish(stores, Counts(read=2, counted=2))
     unchanged = begin(stores).ended(RunStatus.UNCHANGED, AT_MS)
     warnings = ("1 day(s) keep what is published",)
@@ -132,7 +132,7 @@ def test_a_store_with_nothing_published_is_empty(url: str, stores: Stores) -> No
     }
 
 
-def test_the_last_failure_is_told_beside_what_was_published_before(url: str, stores: Stores) -> None:
+def test_the_last_failure_is_shown_next_to_what_was_published_before(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=2, counted=2))
     for error in ("an older failure", "خطا: the dump is damaged"):
         stores.runs.update(begin(stores).ended(RunStatus.FAILED, AT_MS + 1_000, error))
@@ -196,7 +196,7 @@ def test_runs_that_were_stopped_or_died_are_failures(url: str, stores: Stores, f
     assert Api(url).ask("/api/status").json["last_failure"]["status"] == failure
 
 
-def test_a_run_under_way_is_told_with_its_progress(url: str, stores: Stores) -> None:
+def test_a_run_under_way_is_reported_with_its_progress(url: str, stores: Stores) -> None:
     begun = begin(stores)
     stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 5, phase="checking", counts=Counts(read=20, counted=10)))
     assert Api(url).ask("/api/status").json["running"] == {
@@ -209,7 +209,7 @@ def test_a_run_under_way_is_told_with_its_progress(url: str, stores: Stores) -> 
     }
 
 
-def test_a_publication_whose_run_is_unknown_is_told_all_the_same(url: str, stores: Stores) -> None:
+def test_a_publication_whose_run_is_unknown_is_reported_all_the_same(url: str, stores: Stores) -> None:
     stores.summaries.publish(publication(1, ROWS, run_id=7), ROWS)
     status = Api(url).ask("/api/status").json
     assert status["state"] == "ok"
@@ -271,9 +271,9 @@ def test_it_needs_the_scope_operate(url: str, stores: Stores) -> None:
 def test_it_shows_the_rules_of_the_time_zone_and_whether_this_server_has_the_same(tmp_path: Path, agrees: bool) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     digest = rules_digest_here("Asia/Tehran", "jalali") if agrees else "0" * 64
-    meaning = replace(publication(1, ROWS).meaning, zone_rules=digest, zone_rules_source="tzdata 2026.6")
+    fingerprint = replace(publication(1, ROWS).fingerprint, zone_rules=digest, zone_rules_source="tzdata 2026.6")
     with open_stores(url, timeout_s=10) as stores:
-        stores.summaries.publish(replace(publication(1, ROWS), meaning=meaning), ROWS)
+        stores.summaries.publish(replace(publication(1, ROWS), fingerprint=fingerprint), ROWS)
     published = Api(url).ask("/api/status").json["published"]
     assert (published["zone_rules"], published["zone_rules_source"]) == (digest, "tzdata 2026.6")
     assert published["zone_rules_agree"] is agrees

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import Api
+from api_client import Api
 from example_store import api_over, fill
 
 

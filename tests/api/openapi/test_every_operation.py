@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asking import Api
+from api_client import Api
 from paths import GETTABLE, PATHS, allowed, filled
 
 pytest_plugins = ["openapi_fixtures"]

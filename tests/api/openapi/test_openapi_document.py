@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import falcon
 import falcon.inspect
 import pytest
-from asking import KEYS_ONLY, Api, add_key
+from api_client import KEYS_ONLY, Api, add_key
 from example_store import api_over, copy_of
 from falcon.testing import Result
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -73,7 +73,7 @@ def test_it_has_every_route_and_method_of_the_app_but_pages_head_and_options(url
 
 
 @pytest.mark.parametrize("path", ["/api/notifications", "/api/subscriptions"])
-def test_an_idempotency_key_is_kept_for_as_long_as_it_says(path: str) -> None:
+def test_an_idempotency_key_is_stored_for_as_long_as_it_says(path: str) -> None:
     parameters = describe(open_to_this_host=True)["paths"][path]["post"]["parameters"]
 
     [key] = [parameter for parameter in parameters if parameter["name"] == "Idempotency-Key"]

@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from asking import Api
+from api_client import Api
 from falcon.testing import Result
 
 from api.problems import ProblemKind

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from asking import add_key
+from api_client import add_key
 from effort import THOROUGH
 from sales import publish
 from serving_server import ROOT, Client, Server, environment, eventually, request, serving, sqlite_url
@@ -83,7 +83,7 @@ def test_a_server_without_a_store_serves_as_soon_as_there_is_one(tmp_path: Path)
         eventually(lambda: server.ask(path).status == 200)
 
 
-def test_a_store_that_does_not_answer_is_told_without_its_password_and_a_stop_lets_its_request_finish(
+def test_the_error_of_a_silent_store_hides_its_password_and_a_stop_lets_its_request_finish(
     tmp_path: Path,
 ) -> None:
     with (
@@ -124,7 +124,7 @@ def test_a_stop_answers_who_has_just_come_and_waits_neither_for_the_idle_nor_for
         messages(server)
 
 
-def test_more_clients_than_there_is_room_for_keep_nobody_out(tmp_path: Path) -> None:
+def test_more_clients_than_connections_lock_nobody_out(tmp_path: Path) -> None:
     with serving(tmp_path, "--worker-connections", "10", API_REQUEST_TIMEOUT_S="30") as server:
         with server.client() as busy:
             assert busy.send(request()).answer().status == 200
@@ -153,7 +153,7 @@ def get_app():
 """
 
 
-def test_a_connection_that_cannot_be_checked_is_told_and_closed_and_the_others_are_checked_still(
+def test_a_connection_that_cannot_be_checked_gets_an_error_and_is_closed_and_the_others_are_still_checked(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "broken_check.py").write_text(BROKEN_CHECK)

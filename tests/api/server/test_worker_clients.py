@@ -47,7 +47,7 @@ def problem(answer: Answer) -> str:
     return str(answer.json["type"].removeprefix("/problems/"))
 
 
-def test_a_kept_connection_serves_one_request_after_another(server: Server) -> None:
+def test_a_keep_alive_connection_serves_one_request_after_another(server: Server) -> None:
     with server.client() as client:
         for _ in range(3):
             answer = client.send(request()).answer()
@@ -218,7 +218,7 @@ def test_clients_that_send_a_byte_now_and_then_keep_nobody_else_waiting(server: 
         client.close()
 
 
-def test_a_client_too_slow_with_its_request_is_told_and_closed(server: Server) -> None:
+def test_a_client_too_slow_with_its_request_gets_an_error_and_is_closed(server: Server) -> None:
     began = time.monotonic()
     with server.client() as client:
         answer = client.send(request()[:-1]).answer()
@@ -227,13 +227,13 @@ def test_a_client_too_slow_with_its_request_is_told_and_closed(server: Server) -
     assert PATIENCE_S <= time.monotonic() - began < SOON_S
 
 
-def test_a_client_too_slow_with_its_body_is_told_and_closed(server: Server) -> None:
+def test_a_client_too_slow_with_its_body_gets_an_error_and_is_closed(server: Server) -> None:
     with server.client() as client:
         assert client.send(request(WRITING, "Content-Length: 5", JSON, method="POST") + b"[1").answer().status == 408
         assert client.is_closed()
 
 
-def test_a_client_too_slow_with_a_body_sent_ahead_is_told_and_closed(server: Server) -> None:
+def test_a_client_too_slow_with_a_body_sent_ahead_gets_an_error_and_is_closed(server: Server) -> None:
     body = request(WRITING, "Content-Length: 10", JSON, method="POST") + b"["
     with server.client() as client, server.client() as half_closed:
         for one in (client, half_closed):

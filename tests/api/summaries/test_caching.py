@@ -10,7 +10,7 @@ from pathlib import Path
 
 import brotli
 import pytest
-from asking import MERCHANTS, SUMMARY, Api
+from api_client import MERCHANTS, SUMMARY, Api
 from examples import NOW_MS
 from falcon.testing import Result
 from sales import SALES, publish, published_in
@@ -106,7 +106,7 @@ class TestEntityTags:
         assert again.status_code == 304
         assert again.headers["link"] == first.headers["link"]
 
-    def test_a_new_version_with_the_same_numbers_is_sent_anew(self, api: Api, url: str) -> None:
+    def test_a_new_version_with_the_same_numbers_is_sent_again(self, api: Api, url: str) -> None:
         tag = ask(api).headers["etag"]
         publish(url, generation=2, at_ms=NOW_MS + 1)
         assert ask(api, known=tag).status_code == 304  # believed as long as API_FRESHNESS_S says
@@ -164,8 +164,8 @@ class TestEncodings:
             assert zlib.decompress(answer.content, 31) == b'[{"key":"1403/12","value":1}]'
 
 
-class TestKeptAnswers:
-    def test_the_same_question_is_answered_from_what_was_kept(self, api: Api) -> None:
+class TestCachedAnswers:
+    def test_the_same_query_is_answered_from_the_cache(self, api: Api) -> None:
         answers = [ask(api), ask(api), ask(api, "gzip"), ask(api, "gzip")]
         assert cache_results(api) == ["miss", "hit", "miss", "hit"]
         assert {answer.headers["cache-control"] for answer in answers} == {"private, no-cache"}
@@ -189,12 +189,12 @@ class TestKeptAnswers:
         ask(api)
         assert cache_results(api) == ["miss", "hit"]
 
-    def test_without_room_nothing_is_kept(self, url: str) -> None:
+    def test_a_cache_without_capacity_stores_nothing(self, url: str) -> None:
         api = Api(url, {"api_cache_mb": 0})
         assert [ask(api).status_code, ask(api).status_code] == [200, 200]
         assert cache_results(api) == ["miss", "miss"]
 
-    def test_those_not_asked_for_the_longest_make_room(self, tmp_path: Path) -> None:
+    def test_the_least_recently_used_answers_are_evicted(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'many.db'}"
         publish(url, {merchant: {"1403/01/01": (1, 1), "1436/01/01": (1, 1)} for merchant in ("a", "b", "c")})
         api = Api(url, {"api_cache_mb": 1})  # of which one answer takes about a third
@@ -202,7 +202,7 @@ class TestKeptAnswers:
             api.series(fill="zero", merchant_id=merchant)
         assert cache_results(api) == ["miss", "miss", "hit", "miss", "hit", "miss"]
 
-    def test_an_unknown_merchant_is_not_kept(self, api: Api, url: str) -> None:
+    def test_an_unknown_merchant_is_not_cached(self, api: Api, url: str) -> None:
         for _ in range(2):
             assert api.series(merchant_id="new").status_code == 404
         publish(url, {**SALES, "new": {"1403/01/01": (1, 1)}}, generation=2)

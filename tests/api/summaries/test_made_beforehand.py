@@ -1,4 +1,4 @@
-"""Answers that are made from a new publication before it is put in force, so that requests do not all wait for them."""
+"""Answers that are made from a new publication before it becomes current, so that requests do not all wait for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from asking import FRESHNESS_S, SUMMARY, Api, Moment, on_the_loop
+from api_client import FRESHNESS_S, SUMMARY, Api, Moment, on_the_loop
 from examples import publication, uniform
 
 from api.summaries.current_publication import Work, in_background
@@ -69,7 +69,7 @@ def caches(api: Api) -> list[str]:
     return [line["cache"] for line in api.log()]
 
 
-def test_the_old_state_is_served_until_the_favourites_of_the_new_are_made(url: str) -> None:
+def test_the_previous_publication_is_served_until_the_popular_answers_of_the_new_one_are_cached(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     assert value(api) == 1
@@ -79,14 +79,14 @@ def test_the_old_state_is_served_until_the_favourites_of_the_new_are_made(url: s
     assert caches(api)[-1] == "hit"
 
 
-def test_the_old_state_is_not_served_longer_than_the_freshness_even_to_requests_that_repeat(url: str) -> None:
+def test_the_previous_publication_is_not_served_longer_than_the_freshness_even_to_repeated_requests(url: str) -> None:
     api = asked_twice(url, Later())
     assert value(api) == 1
     api.moment.pass_by(FRESHNESS_S * 0.45)
     assert value(api) == 2
 
 
-def test_what_was_asked_once_is_not_made_beforehand(url: str) -> None:
+def test_an_answer_requested_once_is_not_cached_beforehand(url: str) -> None:
     api = Api(url)
     for query in (DAILY, DAILY, OF_ONE):
         value(api, query)
@@ -96,7 +96,7 @@ def test_what_was_asked_once_is_not_made_beforehand(url: str) -> None:
     assert caches(api)[-2:] == ["hit", "miss"]
 
 
-def test_whoever_needs_the_store_meanwhile_puts_the_new_state_in_force_for_all(url: str) -> None:
+def test_a_request_that_needs_the_store_meanwhile_makes_the_new_publication_current_for_all(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     assert value(api, OF_ONE) == 2
@@ -129,7 +129,7 @@ def test_a_merchant_that_is_gone_does_not_stop_the_others(url: str) -> None:
     assert api.ask(SUMMARY, of_the_gone).status_code == 404
 
 
-def test_the_new_state_is_in_force_when_the_store_fails_during_the_making(url: str, tmp_path: Path) -> None:
+def test_the_new_publication_is_current_when_the_store_fails_while_answers_are_cached(url: str, tmp_path: Path) -> None:
     later = Later()
     api = asked_twice(url, later)
     (tmp_path / "summaries.db").rename(tmp_path / "away.db")
@@ -147,9 +147,9 @@ def test_the_making_ends_when_the_time_is_up(url: str) -> None:
     publish(url, 2)
     api.moment.pass_by(FRESHNESS_S * 0.6)
     value(api)
-    api.moment.each_look_s = FRESHNESS_S * 0.3  # so that one answer is made, and for a second there is no time
+    api.moment.step_s = FRESHNESS_S * 0.3  # so that one answer is made, and for a second there is no time
     later.run()
-    api.moment.each_look_s = 0.0
+    api.moment.step_s = 0.0
     assert [value(api), value(api, OF_ONE)] == [2, 2]
     assert caches(api)[-2:] == ["hit", "miss"]
 
@@ -163,7 +163,7 @@ def test_after_idling_the_new_state_is_served_at_once(url: str) -> None:
     assert value(api) == 2
 
 
-def test_after_idling_nobody_is_given_the_old_state(url: str) -> None:
+def test_after_idling_no_request_gets_the_previous_publication(url: str) -> None:
     api = Api(url, spawn=in_background)
     assert [value(api), value(api)] == [1, 1]
     publish(url, 2)
@@ -178,7 +178,7 @@ def test_work_that_never_runs_delays_the_new_state_by_the_freshness_at_most(url:
     assert value(api) == 2
 
 
-def test_work_that_fails_unexpectedly_puts_the_new_state_in_force_all_the_same(url: str) -> None:
+def test_an_unexpected_failure_still_makes_the_new_publication_current(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     (stores,) = api.stores

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from asking import MERCHANTS, Api, Query, add_key, problem, wrong
+from api_client import MERCHANTS, Api, Query, add_key, problem, wrong
 from examples import frame, publication, row
 from sales import EXACT, ODD_IDS, SALES, publish, published_in
 
@@ -37,11 +37,11 @@ def test_they_come_with_the_largest_first_and_equals_by_id(api: Api, sort: str, 
     assert ids(api, {"sort": sort}) == expected
 
 
-def test_amounts_decide_unless_told_otherwise(api: Api) -> None:
+def test_amounts_decide_the_order_by_default(api: Api) -> None:
     assert ids(api) == ids(api, {"sort": "amount"})
 
 
-def test_they_come_by_id_when_asked(api: Api) -> None:
+def test_they_can_be_sorted_by_id(api: Api) -> None:
     assert ids(api, {"sort": "merchant_id"}) == sorted(SALES)
 
 
@@ -202,7 +202,7 @@ class TestOfAMerchantsKey:
         assert answer["total"] == 2
         assert ids(api, {"search": "shop-2"}, key=key) == []
 
-    def test_what_was_kept_for_one_key_is_not_shown_to_another(self, url: str) -> None:
+    def test_what_was_cached_for_one_key_is_not_served_to_another(self, url: str) -> None:
         every, one, other = (
             add_key(url, [Scope.SUMMARIES]),
             add_key(url, merchants=["shop-1"]),

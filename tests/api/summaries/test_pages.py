@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from asking import MERCHANTS, SUMMARY, Api, problem, wrong
+from api_client import MERCHANTS, SUMMARY, Api, problem, wrong
 from examples import NOW_MS
 from falcon.testing import Result
 from sales import ODD_IDS, SALES, publish, published_in

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import jdatetime
 import pytest
-from asking import SUMMARY, Api
+from api_client import SUMMARY, Api
 from examples import NOW_MS, run
 from rebuilding import Workshop
 from sales import publish

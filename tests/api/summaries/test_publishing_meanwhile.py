@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from asking import MERCHANTS, SUMMARY, Api
+from api_client import MERCHANTS, SUMMARY, Api
 from examples import publication, uniform
 
 from core.stores import open_stores

@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from asking import SUMMARY, Api, problem, wrong
-from examples import MEANING
+from api_client import SUMMARY, Api, problem, wrong
+from examples import FINGERPRINT
 from sales import EXACT, JALALI, ODD_IDS, SALES, by_hand, publish, published_in
 
 from core.calendar import Mode
@@ -194,14 +194,14 @@ class TestMethods:
             assert head.headers == get.headers
             assert head.headers["content-length"] == str(len(get.content))
 
-    def test_options_tells_the_methods(self, api: Api) -> None:
+    def test_options_lists_the_methods(self, api: Api) -> None:
         answer = api.ask(method="OPTIONS")
         assert answer.status_code == 200
         assert set(answer.headers["allow"].split(", ")) >= {"GET", "HEAD"}
         assert answer.content == b""
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-    def test_others_are_refused_and_the_right_ones_told(self, api: Api, method: str) -> None:
+    def test_other_methods_are_refused_with_the_allowed_ones(self, api: Api, method: str) -> None:
         answer = api.ask(method=method, headers={"Content-Type": "application/json"})
         assert problem(answer) == (405, "method-not-allowed")
         assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
@@ -234,7 +234,7 @@ def test_every_backend_answers_the_same(store_url: str) -> None:
 @pytest.fixture(scope="module")
 def cents(tmp_path_factory: pytest.TempPathFactory) -> Api:
     url = f"sqlite:///{tmp_path_factory.mktemp('cents') / 'summaries.db'}"
-    publish(url, meaning=replace(MEANING, currency="USD", amount_scale=2))
+    publish(url, fingerprint=replace(FINGERPRINT, currency="USD", amount_scale=2))
     return Api(url)
 
 

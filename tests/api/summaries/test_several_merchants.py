@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from asking import SUMMARY, Api, document, problem, wrong
-from asking import add_key as add_key_to
+from api_client import SUMMARY, Api, document, problem, wrong
+from api_client import add_key as add_key_to
 from examples import frame, publication, row
 from sales import SALES, by_hand, publish, published_in
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import FRESHNESS_S, KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem
+from api_client import FRESHNESS_S, KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem
 from examples import NOW_MS, run
 from sales import publish, published_in
 from slow_store import WAIT_S, SlowStore
@@ -141,7 +141,7 @@ def test_the_same_cold_answer_is_computed_once_for_all_who_wait(url: str, questi
     assert store.asked - before == 2  # for the answer, and whether it is still what is published
 
 
-def test_a_failure_is_told_to_all_who_wait_and_not_kept(url: str) -> None:
+def test_a_failure_reaches_all_who_wait_and_is_not_cached(url: str) -> None:
     api = Api(url)
     store = SlowStore(api)
     api.ask(**WARM)

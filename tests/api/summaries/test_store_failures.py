@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from asking import MERCHANTS, SUMMARY, Api, document, on_the_loop, problem
+from api_client import MERCHANTS, SUMMARY, Api, document, on_the_loop, problem
 from examples import NOW_MS
 from sales import SALES, publish
 from sending import contacts_of, send
@@ -42,7 +42,7 @@ def url(path: Path) -> str:
 
 class TestNothingBuilt:
     @pytest.mark.parametrize("address", [SUMMARY, MERCHANTS, "/api/me", "/api/status", "/readyz"])
-    def test_without_a_store_it_is_told_and_none_is_made(self, url: str, path: Path, address: str) -> None:
+    def test_without_a_store_it_is_reported_and_none_is_made(self, url: str, path: Path, address: str) -> None:
         answer = Api(url).ask(address, QUERY if address == SUMMARY else "")
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
@@ -58,7 +58,7 @@ class TestNothingBuilt:
             assert problem(answer) == (503, "not-built-yet")
             assert answer.headers["retry-after"] == "30"
 
-    def test_what_is_wrong_with_a_request_is_told_even_then(self, url: str) -> None:
+    def test_invalid_requests_get_their_errors_even_then(self, url: str) -> None:
         open_stores(url, timeout_s=10).close()
         assert problem(Api(url).series("yearly")) == (400, "bad-parameter")
 
@@ -98,7 +98,7 @@ class TestDown:
         api.moment.pass_by()
         assert api.series().json == [{"key": "1403/01/01", "value": 9}]
 
-    def test_a_file_that_is_no_database_is_unavailable_and_its_place_not_told(self, url: str, path: Path) -> None:
+    def test_a_file_that_is_no_database_is_unavailable_and_its_path_is_not_shown(self, url: str, path: Path) -> None:
         path.write_bytes(b"this is no database" * 100)
         api = Api(url)
         answer = api.series()
@@ -136,7 +136,7 @@ class TestDown:
         api.moment.pass_by()
         assert api.series("weekly").status_code == 200
 
-    def test_a_killed_server_is_told_quickly_and_used_again_when_it_is_back(
+    def test_a_killed_server_is_noticed_quickly_and_used_again_when_it_is_back(
         self, mortal_server: tuple[str, subprocess.Popen[bytes]]
     ) -> None:
         url, server = mortal_server
@@ -248,7 +248,7 @@ class TestManyAtOnce:
         access.close()
 
 
-def test_a_version_is_told_by_its_time_too(url: str, path: Path) -> None:
+def test_a_version_is_identified_by_its_time_too(url: str, path: Path) -> None:
     publish(url)
     api = Api(url)
     tag = api.series().headers["etag"]

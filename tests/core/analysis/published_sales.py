@@ -11,7 +11,7 @@ import polars as pl
 from core.calendar import calendar_named
 from core.calendar.periods import Mode
 from core.stores import Stores
-from core.stores.summaries import SUMMARY_COLUMNS, Meaning, Publication
+from core.stores.summaries import SUMMARY_COLUMNS, Fingerprint, Publication
 
 Sales = Mapping[str, Mapping[str, int | tuple[int, int]]]
 """Merchant -> day -> amount of one transaction, or amount and number of several."""
@@ -29,7 +29,7 @@ def publish(stores: Stores, sales: Sales, calendar_name: str = "jalali") -> None
         generation=1 if before is None else before.generation + 1,
         run_id=1 if before is None else before.run_id + 1,
         published_at_ms=0,
-        meaning=Meaning("Asia/Tehran", calendar_name, "merchantId", "amount", "createdAt"),
+        fingerprint=Fingerprint("Asia/Tehran", calendar_name, "merchantId", "amount", "createdAt"),
         rows=rows.height,
         first_day_key=None if days.is_empty() else str(days.min()),
         last_day_key=None if days.is_empty() else str(days.max()),

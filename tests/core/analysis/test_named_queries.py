@@ -105,7 +105,7 @@ class TestTopMerchants:
 class TestMonthlyGrowth:
     """``monthly_growth``."""
 
-    def test_each_month_beside_the_month_before(self, shop: Shop) -> None:
+    def test_each_month_is_compared_with_the_month_before(self, shop: Shop) -> None:
         shop.sold(
             {"a": {"1403/01/11": (200, 4)}, "b": {"1403/02/01": (100, 1), "1403/02/31": (200, 4), "1403/03/02": 75}}
         )
@@ -203,7 +203,7 @@ class TestSilentMerchants:
             ("gone", 51, 5.0),
         ]
 
-    def test_looking_back_from_an_earlier_day_sees_nothing_later(self, shop: Shop) -> None:
+    def test_an_earlier_until_day_sees_nothing_later(self, shop: Shop) -> None:
         shop.sold(self.SALES)
         rows = shop.ask("silent_merchants", "merchant_id", "silent_days", to="1403/01/15", silent_days=4, active_days=1)
         assert rows == [("once", 14), ("gone", 4), ("here", 14)]
@@ -241,7 +241,7 @@ class TestUnusualDays:
         shop.sold({"a": {"1403/01/03": 0, "1403/01/24": -40}})
         assert shop.ask("unusual_days", weeks=3) == [("1403/01/24", "Friday", -40, 0.0, 0.0, None, None)]
 
-    def test_the_days_judged_can_be_chosen_and_still_know_the_weeks_before(self, shop: Shop) -> None:
+    def test_the_days_classified_can_be_chosen_and_still_know_the_weeks_before(self, shop: Shop) -> None:
         shop.sold({"a": dict(zip(self.FRIDAYS, (1, 1, 5, 1, 9), strict=True))})
         assert shop.ask("unusual_days", "day", weeks=2, deviations=2, from_="1403/01/18") == [("1403/01/31",)]
         assert shop.ask("unusual_days", "day", weeks=2, deviations=2, to="1403/01/18") == [("1403/01/17",)]
@@ -255,7 +255,7 @@ class TestMonthToDate:
         "b": {"1403/07/01": 1, "1403/08/02": 6},
     }
 
-    def test_running_totals_beside_the_month_before(self, shop: Shop) -> None:
+    def test_running_totals_are_compared_with_the_month_before(self, shop: Shop) -> None:
         shop.sold(self.SALES)
         assert shop.ask("month_to_date") == [
             ("1403/08/01", 1, 0, 0, 11, 0, 0, 3),

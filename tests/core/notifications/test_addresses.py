@@ -17,11 +17,11 @@ from core.notifications.model import BUILT_IN_CHANNELS
     ["09123456789", "+98 912 345 6789", "00989123456789", "۰۹۱۲۳۴۵۶۷۸۹", "٠٩١٢٣٤٥٦٧٨٩", "9123456789",
      "\u200e+98 (912) 345-6789 "],
 )  # fmt: skip
-def test_a_phone_number_is_kept_as_e164_however_it_is_written(written: str) -> None:
+def test_a_phone_number_is_stored_as_e164_however_it_is_written(written: str) -> None:
     assert normalised("sms", written) == "+989123456789"
 
 
-def test_a_phone_number_of_another_country_is_kept() -> None:
+def test_a_phone_number_of_another_country_is_stored() -> None:
     assert normalised("sms", "+49 1512 3456789") == "+4915123456789"
 
 
@@ -49,15 +49,15 @@ def test_what_is_no_mobile_number_is_refused(written: str, reason: str | None) -
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("written", "stored"),
     [
         ("Reader@Shop.Example.com", "Reader@shop.example.com"),
         (" a.b+c@example.com ", "a.b+c@example.com"),
         ("x@مثال.ایران", "x@xn--mgbh0fb.xn--mgba3a4f16a"),
     ],
 )
-def test_an_email_address_is_kept_with_its_domain_in_ascii(written: str, kept: str) -> None:
-    assert normalised("email", written) == kept
+def test_an_email_address_is_stored_with_its_domain_in_ascii(written: str, stored: str) -> None:
+    assert normalised("email", written) == stored
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_is_no_email_address_is_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("written", "stored"),
     [
         ("123456789", "123456789"),
         ("-1001234567890", "-1001234567890"),
@@ -79,8 +79,8 @@ def test_what_is_no_email_address_is_refused(written: str) -> None:
         ("@shop_news", "@shop_news"),
     ],
 )
-def test_a_telegram_chat_is_a_number_or_a_name(written: str, kept: str) -> None:
-    assert normalised("telegram", written) == kept
+def test_a_telegram_chat_is_a_number_or_a_name(written: str, stored: str) -> None:
+    assert normalised("telegram", written) == stored
 
 
 @pytest.mark.parametrize("written", ["0", "@abc", "shop_news", "@1shop", "12.5", "9" * 17, "@shop/../x", "1e5"])
@@ -90,7 +90,7 @@ def test_what_is_no_telegram_chat_is_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("written", "stored"),
     [
         ("https://Hooks.Example/In?a=1&b=%20", "https://hooks.example/In?a=1&b=%20"),
         ("http://hooks.example:8080", "http://hooks.example:8080/"),
@@ -98,9 +98,9 @@ def test_what_is_no_telegram_chat_is_refused(written: str) -> None:
         ("https://[2001:db8::1]/x", "https://[2001:db8::1]/x"),
     ],
 )
-def test_a_webhook_is_kept_in_ascii(written: str, kept: str) -> None:
-    assert normalised("webhook", written) == kept
-    assert normalised("webhook", kept) == kept
+def test_a_webhook_is_stored_in_ascii(written: str, stored: str) -> None:
+    assert normalised("webhook", written) == stored
+    assert normalised("webhook", stored) == stored
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_what_is_no_webhook_is_refused(written: str) -> None:
 
 
 @given(st.sampled_from(["sms", "email", "telegram", "webhook", "pager"]), st.text(max_size=60))
-def test_any_text_is_either_kept_in_a_form_that_stays_or_refused(channel: str, text: str) -> None:
+def test_any_text_is_either_stored_in_a_form_that_stays_or_refused(channel: str, text: str) -> None:
     with contextlib.suppress(BadAddress):
-        kept = normalised(channel, text)
-        assert normalised(channel, kept) == kept
-        assert "\n" not in kept
+        stored = normalised(channel, text)
+        assert normalised(channel, stored) == stored
+        assert "\n" not in stored
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_any_text_is_either_kept_in_a_form_that_stays_or_refused(channel: str, t
         ("pager", "anything", "***"),
     ],
 )
-def test_a_masked_address_tells_only_its_owner(channel: str, address: str, shown: str) -> None:
+def test_a_masked_address_is_recognised_only_by_its_owner(channel: str, address: str, shown: str) -> None:
     assert masked(channel, address) == shown
 
 

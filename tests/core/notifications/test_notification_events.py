@@ -115,10 +115,10 @@ NEXT: dict[str, dict[EventKind, LogStatus]] = {
 
 
 @pytest.mark.parametrize("kind", EventKind)
-@pytest.mark.parametrize("standing", WAYS)
-def test_each_event_leads_where_the_table_says_or_is_refused(standing: str, kind: EventKind) -> None:
-    state = fold(CREATED_AT_MS, history(*WAYS[standing]))
-    wanted = NEXT[standing].get(kind)
+@pytest.mark.parametrize("state_name", WAYS)
+def test_each_event_leads_where_the_table_says_or_is_refused(state_name: str, kind: EventKind) -> None:
+    state = fold(CREATED_AT_MS, history(*WAYS[state_name]))
+    wanted = NEXT[state_name].get(kind)
     assert is_possible(state, kind) == (wanted is not None)
     if wanted is None:
         with pytest.raises(NotPossible, match=f"event {state.number + 1}, {kind}, cannot follow"):
@@ -173,7 +173,7 @@ def test_an_attempt_that_fails_after_it_was_cancelled_is_not_repeated() -> None:
     assert (cancelled.status, cancelled.cancelling, cancelled.error_message) == (LogStatus.CANCELLED, False, "busy")
 
 
-def test_retrying_starts_the_count_anew_and_forgets_what_went_wrong() -> None:
+def test_retrying_resets_the_attempt_count_and_the_last_error() -> None:
     dead = fold(0, [event(1, A), event(2, F, "busy"), event(3, A), event(4, D, "gone", "r1")])
     assert (dead.attempts, dead.attempts_since_retry, dead.reference) == (2, 2, "r1")
     retried = after(dead, event(5, R))

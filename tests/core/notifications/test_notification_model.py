@@ -24,7 +24,7 @@ OPEN = (LogStatus.PENDING, LogStatus.SENDING, LogStatus.RETRYING)
 
 
 @pytest.mark.parametrize("logs", list(itertools.combinations_with_replacement(LogStatus, 3)), ids=",".join)
-def test_a_notification_stands_as_its_logs_tell(logs: tuple[LogStatus, ...]) -> None:
+def test_the_status_of_a_notification_follows_from_its_logs(logs: tuple[LogStatus, ...]) -> None:
     if any(log in OPEN for log in logs):
         wanted = NotificationStatus.PENDING
     elif all(log is LogStatus.SUCCESS for log in logs):

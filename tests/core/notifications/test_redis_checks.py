@@ -50,7 +50,7 @@ def test_clocks_that_agree_within_the_limit_are_right(ahead_s: float) -> None:
 @pytest.mark.parametrize(
     ("ahead_s", "words"), [(3600, "3,600 s ahead of that of Redis"), (-11, "11 s behind that of Redis")]
 )
-def test_a_clock_that_is_further_off_is_told_by_how_much(ahead_s: float, words: str) -> None:
+def test_the_warning_about_a_clock_says_how_far_off_it_is(ahead_s: float, words: str) -> None:
     with pytest.raises(ClockDiffers, match=f"the clock of this host is {words}, and NOTIFY_CLOCK_LIMIT_S allows 10 s"):
         Clocks(wall_s=START_S + ahead_s).check().require()
 
@@ -100,7 +100,7 @@ def test_while_redis_is_away_what_was_known_last_holds_and_before_nothing_does()
     check.require()
 
 
-@pytest.mark.parametrize(("limit_s", "lease_s", "in_force_s"), [(10, 120, 10), (10, 20, 5), (60, 120, 30)])
-def test_two_workers_never_differ_by_more_than_half_a_lease(limit_s: float, lease_s: float, in_force_s: float) -> None:
+@pytest.mark.parametrize(("limit_s", "lease_s", "valid_s"), [(10, 120, 10), (10, 20, 5), (60, 120, 30)])
+def test_two_workers_never_differ_by_more_than_half_a_lease(limit_s: float, lease_s: float, valid_s: float) -> None:
     settings = Settings(notify_clock_limit_s=limit_s, notify_lease_s=lease_s, notify_send_timeout_s=1)
-    assert settings.clock_limit_s == in_force_s
+    assert settings.clock_limit_s == valid_s

@@ -40,11 +40,11 @@ def test_a_text_is_counted_as_networks_count_it(text: str, expected: SmsParts) -
 
 
 @given(st.text(max_size=400))
-def test_the_parts_have_room_for_the_text_and_no_part_is_spare(text: str) -> None:
+def test_the_parts_have_capacity_for_the_text_and_no_part_is_spare(text: str) -> None:
     found = sms_parts(text)
     alone, joined = (160, 153) if found.encoding == "gsm" else (70, 67)
-    room = alone if found.parts == 1 else joined * found.parts
-    assert found.units <= room
+    capacity = alone if found.parts == 1 else joined * found.parts
+    assert found.units <= capacity
     if found.parts > 1:
         assert found.units > alone
         assert found.units > (joined - 1) * (found.parts - 1)

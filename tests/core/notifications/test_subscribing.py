@@ -38,10 +38,10 @@ def test_after_its_end_the_same_makes_another_however_often(stores: Stores) -> N
     stores.subscriptions.remove_ended(1_002)  # the first
     fourth = subscribe(stores.subscriptions, replace(ASKED, created_at_ms=4_000))
     assert not fourth.there_was
-    assert stores.subscriptions.all(in_force=True) == [fourth.subscription]
+    assert stores.subscriptions.all(active=True) == [fourth.subscription]
 
 
-def test_a_named_one_is_kept_under_its_name_and_told_again_also_when_it_has_ended(stores: Stores) -> None:
+def test_a_subscription_with_an_idempotency_key_is_returned_again_also_when_it_has_ended(stores: Stores) -> None:
     first = subscribe(stores.subscriptions, ASKED, named=True)
     assert first == Subscribed(ASKED, there_was=False)
     ended = stores.subscriptions.end("asked", 2_000)

@@ -11,11 +11,13 @@ import polars as pl
 
 from core.stores.run_lock import current_holder
 from core.stores.runs import Holder, Run, RunStatus
-from core.stores.summaries import SUMMARY_COLUMNS, Meaning, Publication
+from core.stores.summaries import SUMMARY_COLUMNS, Fingerprint, Publication
 
 NOW_MS = 1_719_230_400_000
 DAY_MS = 86_400_000
-MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt", (("status", "paid"), ("type", "خرید")))
+FINGERPRINT = Fingerprint(
+    "Asia/Tehran", "jalali", "merchantId", "amount", "createdAt", (("status", "paid"), ("type", "خرید"))
+)
 
 Row = tuple[str, str, str | None, int, int, int, int]
 """One summary in the order of `SUMMARY_COLUMNS`, its instants as milliseconds since 1970 UTC."""
@@ -49,7 +51,7 @@ def publication(generation: int, rows: pl.DataFrame, run_id: int | None = None) 
         generation=generation,
         run_id=generation if run_id is None else run_id,
         published_at_ms=NOW_MS + generation,
-        meaning=MEANING,
+        fingerprint=FINGERPRINT,
         rows=rows.height,
         first_day_key=str(daily.min()) if len(daily) else None,
         last_day_key=str(daily.max()) if len(daily) else None,
@@ -68,7 +70,7 @@ def run(holder: Holder | None = None, at_ms: int = NOW_MS) -> Run:
         started_at_ms=at_ms,
         heartbeat_at_ms=at_ms,
         sources=("dump.archive",),
-        meaning=MEANING,
+        fingerprint=FINGERPRINT,
     )
 
 

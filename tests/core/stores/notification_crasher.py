@@ -37,10 +37,10 @@ def main(store_url: str, notification_id: str, kind: EventKind, writes: int) -> 
     killer = Killer()
     monitoring.register(killer)
     with open_stores(store_url, timeout_s=20) as stores:
-        kept = stores.notifications.get(notification_id)
-        assert kept is not None
+        stored = stores.notifications.get(notification_id)
+        assert stored is not None
         killer.writes = writes
-        happen(stores.notifications, kept.notification, kind, at_ms=NOW_MS)
+        happen(stores.notifications, stored.notification, kind, at_ms=NOW_MS)
 
 
 if __name__ == "__main__":

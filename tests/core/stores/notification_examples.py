@@ -37,15 +37,15 @@ def event(number: int, kind: EventKind, at_ms: int = NOW_MS, until_ms: int | Non
 
 
 def happen(
-    store: NotificationStore, kept: Notification, *kinds: EventKind, channel: str = "", at_ms: int = NOW_MS
+    store: NotificationStore, stored: Notification, *kinds: EventKind, channel: str = "", at_ms: int = NOW_MS
 ) -> LogState:
     """Let events of `kinds` happen to the log of `channel`, the first one unless another is given."""
-    channel = channel or kept.channels[0]
-    found = store.get(kept.id)
+    channel = channel or stored.channels[0]
+    found = store.get(stored.id)
     assert found is not None
     state = found.log(channel).state
     for kind in kinds:
-        then = store.append(kept, channel, state, event(state.number + 1, kind, at_ms))
+        then = store.append(stored, channel, state, event(state.number + 1, kind, at_ms))
         assert then is not None
         state = then
     return state

@@ -36,15 +36,15 @@ def hammer(store: NotificationStore, name: str) -> None:
 
 def strike(store: NotificationStore, notification_id: str, chance: random.Random) -> None:
     """Let something that is possible happen to a log of the notification, unless somebody else is faster."""
-    kept = store.get(notification_id)
-    assert kept is not None
-    log = chance.choice(kept.logs)
+    stored = store.get(notification_id)
+    assert stored is not None
+    log = chance.choice(stored.logs)
     possible = [kind for kind in EventKind if is_possible(log.state, kind)]
     lasting = [kind for kind in possible if kind not in (EventKind.SUCCESS, EventKind.CANCEL)]
     if possible:
         kind = chance.choice(lasting if lasting and notification_id == SHARED else possible)
         happening = event(log.state.number + 1, kind)
-        if store.append(kept.notification, log.channel, log.state, happening) is not None:
+        if store.append(stored.notification, log.channel, log.state, happening) is not None:
             print(notification_id, log.channel, happening.number, flush=True)
 
 

@@ -138,10 +138,10 @@ def test_amendments_and_publications_in_any_order_come_out_right(stores: Stores,
             continue
         ranges = list(chain.from_iterable(some_ranges(chance, mode) for mode in chance.sample(list(Mode), 2)))
         periods = [(mode, key) for mode, first, last in ranges for key in KEYS[mode] if first <= key <= last]
-        kept = [period for period in periods if chance.random() < 0.8]
+        stored = [period for period in periods if chance.random() < 0.8]
         merchants = chance.sample([*MERCHANTS, "new"], 3)
         held = amend(
-            stores.summaries, generation, held, frame(of_periods(kept, generation * 1_000, merchants)), *ranges
+            stores.summaries, generation, held, frame(of_periods(stored, generation * 1_000, merchants)), *ranges
         )
         if generation % 6 == 0:
             require_holds(stores.summaries, held, generation)
@@ -250,6 +250,6 @@ def test_a_reader_in_another_process_sees_all_of_an_amendment_or_nothing(stores:
     assert {len(amounts) for amounts in seen} == {10, 210}
     read = [set(amounts) - {0} for amounts in seen]
     assert max(map(len, read)) == 1
-    told = [max(amounts, default=0) for amounts in read]
-    assert told == sorted(told)
-    assert len(set(told)) > 3, "the reader must have read while amendments were made"
+    output = [max(amounts, default=0) for amounts in read]
+    assert output == sorted(output)
+    assert len(set(output)) > 3, "the reader must have read while amendments were made"

@@ -38,7 +38,7 @@ def test_at_first_there_is_no_key(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "stored",
     [
         key("k1"),
         replace(key("k2"), scopes=frozenset(Scope), merchants=frozenset()),
@@ -48,12 +48,12 @@ def test_at_first_there_is_no_key(stores: Stores) -> None:
         replace(key("k6"), tenant_name="فروشگاه"),
         replace(key("k7"), expires_at_ms=NOW_MS + 1),
     ],
-    ids=lambda kept: kept.id,
+    ids=lambda stored: stored.id,
 )
-def test_a_key_is_read_back_exactly(stores: Stores, kept: ApiKey) -> None:
-    stores.keys.add(kept)
-    assert stores.keys.get(kept.id) == kept
-    assert stores.keys.all() == [kept]
+def test_a_key_is_read_back_exactly(stores: Stores, stored: ApiKey) -> None:
+    stores.keys.add(stored)
+    assert stores.keys.get(stored.id) == stored
+    assert stores.keys.all() == [stored]
 
 
 def test_a_key_is_found_by_its_exact_id_only(stores: Stores) -> None:
@@ -182,10 +182,10 @@ def test_a_key_has_expired_from_its_instant_on_or_never() -> None:
 
 
 def test_the_last_use_of_each_key_is_the_latest_that_anybody_noted(stores: Stores, store_url: str) -> None:
-    stores.key_uses.note({})
+    stores.key_uses.record({})
     assert stores.key_uses.all() == {}
-    stores.key_uses.note({"k1": NOW_MS, "k2": NOW_MS + 7})
+    stores.key_uses.record({"k1": NOW_MS, "k2": NOW_MS + 7})
     with open_stores(store_url, timeout_s=10) as others:
-        others.key_uses.note({"k1": NOW_MS + 5, "k2": NOW_MS})
-    stores.key_uses.note({"k1": NOW_MS + 4})
+        others.key_uses.record({"k1": NOW_MS + 5, "k2": NOW_MS})
+    stores.key_uses.record({"k1": NOW_MS + 4})
     assert stores.key_uses.all() == {"k1": NOW_MS + 5, "k2": NOW_MS + 7}

@@ -28,12 +28,12 @@ def day(key: str) -> int:
     return CALENDAR.parse(Mode.DAILY, key).first_day
 
 
-@given(before=RANGES, replaced=RANGES, open_day=st.none() | DAYS, kept=st.sets(DAYS), first=DAYS, last=DAYS)
+@given(before=RANGES, replaced=RANGES, open_day=st.none() | DAYS, stored=st.sets(DAYS), first=DAYS, last=DAYS)
 def test_a_day_is_complete_by_the_last_run_that_replaced_it(
     before: list[tuple[int, int]],
     replaced: list[tuple[int, int]],
     open_day: int | None,
-    kept: set[int],
+    stored: set[int],
     first: int,
     last: int,
 ) -> None:
@@ -45,12 +45,12 @@ def test_a_day_is_complete_by_the_last_run_that_replaced_it(
         for day in range(41)
         if (
             open_day is not None and day < open_day
-            if within(replaced, day) and day not in kept
+            if within(replaced, day) and day not in stored
             else within(before, day)
         )
     }
 
-    known = CompleteDays().after_reading(before, 99).after_reading(replaced, open_day, kept)
+    known = CompleteDays().after_reading(before, 99).after_reading(replaced, open_day, stored)
 
     assert {day for day in range(41) if known.include(day, day)} == expected
     assert known.include(first, last) == (set(range(first, last + 1)) <= expected) or first > last

@@ -90,7 +90,7 @@ def test_a_state_is_degraded_by_all_that_is_wrong_at_once(stores: Stores) -> Non
 def test_where_nothing_is_published_the_state_is_empty_whatever_failed(stores: Stores) -> None:
     add(stores, [refresh(2, 1000, FAILED), refresh(1, 0, FAILED)])
     found = condition(stores, 5000, max_age_s=1)
-    assert (found.state, found.degraded_by, len(found.failures), found.standing) == ("empty", (), 2, None)
+    assert (found.state, found.degraded_by, len(found.failures), found.freshness) == ("empty", (), 2, None)
 
 
 class TestFailures:
@@ -165,7 +165,7 @@ class TestSchedule:
 
 
 class TestRuns:
-    def test_a_run_tells_how_long_it_took_and_how_fast_it_read(self) -> None:
+    def test_a_run_records_its_duration_and_its_rate(self) -> None:
         ended = replace(refresh(1, 0), counts=Counts(read=500, counted=500), ended_at_ms=NOW_MS + 2500)
         assert (ended.duration_s, ended.documents_per_s) == (2.5, 200)
         under_way = replace(run(), heartbeat_at_ms=NOW_MS + 4000, counts=Counts(read=100, counted=100))

@@ -11,7 +11,7 @@ import pytest
 from examples import DAY_MS, NOW_MS, publication, run, uniform
 
 from core.stores import Stores, open_stores
-from core.stores.freshness import RUNS_LOOKED_AT, Standing, complete_until_ms, confirms
+from core.stores.freshness import RUNS_READ, Freshness, complete_until_ms, confirms
 from core.stores.runs import Run, RunStatus
 
 ROWS = uniform(1, merchants=1, days=1)
@@ -31,12 +31,12 @@ def known(*runs: Run) -> int | None:
     return complete_until_ms(PUBLISHED, runs[::-1])
 
 
-def test_the_publication_itself_tells() -> None:
+def test_without_runs_the_publication_gives_its_freshness() -> None:
     assert known() == NOW_MS - DAY_MS
     assert known(ended(1), ended(2, RunStatus.FAILED)) == NOW_MS - DAY_MS
 
 
-def test_the_last_refresh_that_found_it_right_tells_better() -> None:
+def test_a_later_refresh_that_found_no_changes_gives_a_later_freshness() -> None:
     assert known(ended(1), ended(2, RunStatus.UNCHANGED), ended(3, RunStatus.UNCHANGED)) == NOW_MS + 3 * HOUR_MS
 
 
@@ -65,39 +65,39 @@ def add(stores: Stores, *runs: Run) -> None:
         stores.runs.update(replace(one, id=begun.id))
 
 
-def standing_of(stores: Stores) -> Standing:
-    standing = Standing.read(stores)
-    assert standing is not None
-    return standing
+def freshness_of(stores: Stores) -> Freshness:
+    freshness = Freshness.read(stores)
+    assert freshness is not None
+    return freshness
 
 
-def test_where_nothing_is_published_nothing_stands(stores: Stores) -> None:
+def test_without_a_publication_there_is_no_freshness(stores: Stores) -> None:
     add(stores, ended(1, RunStatus.FAILED))
-    assert Standing.read(stores) is None
+    assert Freshness.read(stores) is None
 
 
 def test_it_knows_who_published_and_who_last_found_it_right(stores: Stores) -> None:
     stores.summaries.publish(PUBLISHED, ROWS)
     add(stores, ended(1), ended(2, RunStatus.UNCHANGED), ended(3, RunStatus.FAILED))
-    standing = standing_of(stores)
-    assert standing.publication == PUBLISHED
-    assert (standing.publisher, standing.confirmed_by) == (stores.runs.get(1), stores.runs.get(2))
-    assert [one.id for one in standing.recent] == [3, 2, 1]
-    assert standing.as_of_ms == NOW_MS + 2 * HOUR_MS
-    assert standing.age_s(standing.as_of_ms + DAY_MS) == 86_400
-    assert standing.age_s(standing.as_of_ms - 1) == 0
+    freshness = freshness_of(stores)
+    assert freshness.publication == PUBLISHED
+    assert (freshness.publisher, freshness.confirmed_by) == (stores.runs.get(1), stores.runs.get(2))
+    assert [one.id for one in freshness.recent] == [3, 2, 1]
+    assert freshness.as_of_ms == NOW_MS + 2 * HOUR_MS
+    assert freshness.age_s(freshness.as_of_ms + DAY_MS) == 86_400
+    assert freshness.age_s(freshness.as_of_ms - 1) == 0
 
 
-def test_where_nobody_knows_the_time_of_publication_stands_for_it(stores: Stores) -> None:
+def test_without_a_known_reading_time_the_publication_time_is_used(stores: Stores) -> None:
     stores.summaries.publish(replace(PUBLISHED, complete_until_ms=None), ROWS)
-    standing = standing_of(stores)
-    assert (standing.publisher, standing.confirmed_by) == (None, None)
-    assert standing.as_of_ms == PUBLISHED.published_at_ms
+    freshness = freshness_of(stores)
+    assert (freshness.publisher, freshness.confirmed_by) == (None, None)
+    assert freshness.as_of_ms == PUBLISHED.published_at_ms
 
 
 def test_the_publisher_is_found_however_long_ago_it_was(tmp_path: Path) -> None:
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
         stores.summaries.publish(PUBLISHED, ROWS)
-        add(stores, ended(1), *(ended(2, RunStatus.FAILED) for _ in range(RUNS_LOOKED_AT)))
-        standing = standing_of(stores)
-        assert standing.publisher == standing.confirmed_by == stores.runs.get(1)
+        add(stores, ended(1), *(ended(2, RunStatus.FAILED) for _ in range(RUNS_READ)))
+        freshness = freshness_of(stores)
+        assert freshness.publisher == freshness.confirmed_by == stores.runs.get(1)

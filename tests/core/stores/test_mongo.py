@@ -139,9 +139,7 @@ def test_a_collection_that_lost_rows_is_not_published(stores: Stores, db: PyMong
     assert stores.summaries.published() is None
 
 
-def test_a_driver_that_asks_again_is_told_that_its_publication_is_there(
-    stores: Stores, db: PyMongoDatabase[Document]
-) -> None:
+def test_a_driver_that_retries_finds_its_own_publication(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     publish(stores, 1)
     rows = uniform(1, merchants=3)
     name = generation_name(1, 1)
@@ -287,8 +285,8 @@ def test_a_store_that_has_tenants_is_not_given_them_again(
     mongo_database_url: str, db: PyMongoDatabase[Document], caplog: pytest.LogCaptureFixture
 ) -> None:
     open_stores(mongo_database_url, timeout_s=10).close()
-    kept = {"_id": "tenants", "contacts": 1, "subscriptions": 2, "notifications": 3}
-    db["summary_meta"].insert_one(kept)
+    stored = {"_id": "tenants", "contacts": 1, "subscriptions": 2, "notifications": 3}
+    db["summary_meta"].insert_one(stored)
     for version, reports in ((9, 0), (8, 1)):
         db["summary_meta"].update_one({"_id": "schema"}, {"$set": {"version": version}})
         open_stores(mongo_database_url, timeout_s=10).close()
@@ -318,7 +316,7 @@ def test_a_server_that_dies_is_named(mortal_server: tuple[str, subprocess.Popen[
 
 
 @pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
-def test_outsiders_see_what_is_in_force_as_a_view(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_other_programs_see_the_current_publication_as_a_view(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     for generation in range(1, 4):
         publish(stores, generation)
         assert {document["amount"] for document in db["summary_transaction"].find()} == {generation}

@@ -72,7 +72,7 @@ def write_errors(count: int, code: int, message: str) -> Document:
     ],
     ids=["validation", "duplicate", "write concern", "command", "long", "silent"],
 )  # fmt: skip
-def test_a_batch_that_fails_is_told_by_count_code_and_first_message_and_never_by_its_content(
+def test_the_error_of_a_failed_batch_has_its_count_code_and_first_message_and_never_its_content(
     proxy: MongoProxy, answer: Document, said: str
 ) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
@@ -84,7 +84,7 @@ def test_a_batch_that_fails_is_told_by_count_code_and_first_message_and_never_by
     assert "m0007" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_write_that_is_refused_is_told_without_its_content(proxy: MongoProxy) -> None:
+def test_a_write_that_is_refused_is_reported_without_its_content(proxy: MongoProxy) -> None:
     contacts = {"sms": "+989121234567"}
     message = f'not authorized to execute {{ update: "contacts", u: "{contacts["sms"]}" }}'
     refusal = {"ok": 0.0, "code": 13, "errmsg": message}

@@ -186,7 +186,7 @@ def test_a_reader_whose_layer_is_dropped_reads_again(stores: Stores, mongo_datab
     assert found == [{4}]
 
 
-def test_a_reader_of_much_is_not_kept_from_it_by_frequent_amendments(stores: Stores, mongo_database_url: str) -> None:
+def test_frequent_amendments_do_not_starve_a_long_read(stores: Stores, mongo_database_url: str) -> None:
     """Two publications come while it reads the large layer, again and again: that layer stays."""
     stores.summaries.publish(publication(1, BASE), BASE)
     held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
@@ -204,7 +204,7 @@ def test_a_reader_of_much_is_not_kept_from_it_by_frequent_amendments(stores: Sto
         newer, base = reader._read(
             lambda layers: layer_queries_of_mode(layers, Mode.DAILY, None, None), read_while_others_publish
         )
-    assert {amount for _, amount in newer} == {4}, "what was in force when it began anew"
+    assert {amount for _, amount in newer} == {4}, "what was published when it began anew"
     assert sorted([key for key, _ in newer] + [key for key, _ in base]) == sorted(BASE["key"])
 
 

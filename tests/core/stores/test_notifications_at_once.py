@@ -21,7 +21,7 @@ from notification_hammer import CHANNELS, SHARED
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
-from core.stores.notifications import Kept, NotificationStore
+from core.stores.notifications import NotificationStore, StoredNotification
 
 T = TypeVar("T")
 
@@ -86,15 +86,15 @@ def test_of_many_that_append_the_same_number_one_does(store: NotificationStore, 
     one = store.add(notification(), NOW_MS).notification
     with each_with_its_own(store_url, 8) as own:
         for number in range(1, 5 if is_slow else 31):
-            kept = store.get(one.id)
-            assert kept is not None
+            stored = store.get(one.id)
+            assert stored is not None
             happening = event(number, A if number % 2 else F)
-            before = kept.logs[0].state
+            before = stored.logs[0].state
             answers = at_once([partial(each.notifications.append, one, "sms", before, happening) for each in own])
             after = store.get(one.id)
             assert after is not None
             assert [answer for answer in answers if answer is not None] == [after.logs[0].state]
-            assert after.logs[0].events == (*kept.logs[0].events, happening)
+            assert after.logs[0].events == (*stored.logs[0].events, happening)
 
 
 def test_threads_may_share_a_store(store: NotificationStore, is_slow: bool) -> None:
@@ -141,40 +141,40 @@ def test_processes_that_are_killed_lose_nothing_and_claim_nothing_twice(
             lines += output.readlines()
     told = [line.split() for line in lines if line.endswith("\n")]
     assert len(told) == len({tuple(words) for words in told}), "two processes made the same event"
-    kept = settled(store)
+    stored = settled(store)
     for words in told:
         if words[0] == "added":
-            assert tuple(log.channel for log in kept[words[1]].logs) == CHANNELS
+            assert tuple(log.channel for log in stored[words[1]].logs) == CHANNELS
         else:
-            assert len(kept[words[0]].log(words[1]).events) >= int(words[2])
-    made = sum(len(log.events) for one in kept.values() for log in one.logs)
+            assert len(stored[words[0]].log(words[1]).events) >= int(words[2])
+    made = sum(len(log.events) for one in stored.values() for log in one.logs)
     acknowledged = sum(len(words) == 3 for words in told)
     assert acknowledged <= made <= acknowledged + len(processes)
-    require_right_once_mended(store, kept)
+    require_correct_once_repaired(store, stored)
 
 
-def settled(store: NotificationStore) -> dict[str, Kept]:
+def settled(store: NotificationStore) -> dict[str, StoredNotification]:
     """Everything, once a server has done what the processes had asked for when they were killed."""
-    found: dict[str, Kept] = {}
+    found: dict[str, StoredNotification] = {}
     while (before := found) != (found := everything(store)) or not before:
         time.sleep(0.2)
     return found
 
 
-def everything(store: NotificationStore) -> dict[str, Kept]:
-    kept = {found.notification.id: store.get(found.notification.id) for found in store.listed(limit=100_000)}
-    assert None not in kept.values()
-    return kept  # type: ignore[return-value]
+def everything(store: NotificationStore) -> dict[str, StoredNotification]:
+    stored = {found.notification.id: store.get(found.notification.id) for found in store.listed(limit=100_000)}
+    assert None not in stored.values()
+    return stored  # type: ignore[return-value]
 
 
-def require_right_once_mended(store: NotificationStore, kept: dict[str, Kept]) -> None:
+def require_correct_once_repaired(store: NotificationStore, stored: dict[str, StoredNotification]) -> None:
     given = store.due(FAR_MS, 100_000)
-    open_ones = {one.notification.id for one in kept.values() if one.status is NotificationStatus.PENDING}
+    open_ones = {one.notification.id for one in stored.values() if one.status is NotificationStatus.PENDING}
     assert open_ones <= set(given), "whatever is open is found"
     for notification_id in given:
-        store.mend(kept[notification_id])
+        store.repair_copies(stored[notification_id])
     assert set(store.due(FAR_MS, 100_000)) == open_ones
     statuses = {found.notification.id: found.status for found in store.listed(limit=100_000)}
-    assert statuses == {notification_id: one.status for notification_id, one in kept.items()}
+    assert statuses == {notification_id: one.status for notification_id, one in stored.items()}
     counted = {(found.channel, found.status): found.count for found in store.counts()}
-    assert counted == Counter((log.channel, log.state.status) for one in kept.values() for log in one.logs)
+    assert counted == Counter((log.channel, log.state.status) for one in stored.values() for log in one.logs)

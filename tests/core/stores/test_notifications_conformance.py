@@ -14,7 +14,7 @@ from core.calendar.periods import Mode
 from core.notifications.events import Event, EventKind, LogStatus, NotPossible, initial
 from core.notifications.model import AnnouncedTotals, Notification, NotificationStatus
 from core.stores import Stores, open_stores
-from core.stores.notifications import ChannelCounts, Kept, Listed, Log, LogFilter, NotificationStore
+from core.stores.notifications import ChannelCounts, Listed, Log, LogFilter, NotificationStore, StoredNotification
 
 A, S, F, D, U, C, R = (
     EventKind.ATTEMPT,
@@ -38,7 +38,7 @@ def store(stores: Stores) -> NotificationStore:
     return stores.notifications
 
 
-def kept_of(store: NotificationStore, wanted: Notification) -> Kept:
+def stored_in(store: NotificationStore, wanted: Notification) -> StoredNotification:
     found = store.get(wanted.id)
     assert found is not None
     return found
@@ -57,7 +57,7 @@ def test_at_first_there_is_nothing(store: NotificationStore) -> None:
     store.postpone([], NOW_MS, FAR_MS)
 
 
-def test_a_notification_is_kept_exactly_with_a_pending_log_for_each_channel(
+def test_a_notification_is_stored_exactly_with_a_pending_log_for_each_channel(
     store: NotificationStore, store_url: str
 ) -> None:
     full = Notification(
@@ -76,7 +76,7 @@ def test_a_notification_is_kept_exactly_with_a_pending_log_for_each_channel(
         announced=AnnouncedTotals(Mode.WEEKLY, "1403/W14", NOW_MS, NOW_MS + 1, -(2**63), 2**63 - 1, "IRR", 2),
     )
     added = [store.add(one, NOW_MS) for one in (full, notification())]
-    assert added[0] == Kept(full, tuple(Log(channel, (), initial(-1)) for channel in full.channels))
+    assert added[0] == StoredNotification(full, tuple(Log(channel, (), initial(-1)) for channel in full.channels))
     with open_stores(store_url, timeout_s=10, create=False) as others:
         assert [others.notifications.get(one.notification.id) for one in added] == added
         assert others.notifications.listed(limit=10) == [
@@ -92,17 +92,17 @@ def test_text_that_utf_8_cannot_hold_is_spelled_out(store: NotificationStore) ->
     assert [found.notification for found in store.listed(user_id="u\ud800", limit=1)] == [added.notification]
     failed = Event(1, A, NOW_MS, NOW_MS, error="\ud800", reference="\ud801", worker="\ud802", sender="\ud803")
     state = store.append(broken, "sms", added.log("sms").state, failed)
-    assert kept_of(store, broken).log("sms").state == state
+    assert stored_in(store, broken).log("sms").state == state
 
 
 def test_of_two_notifications_under_one_id_the_first_stays_as_it_is(store: NotificationStore) -> None:
     first = notification(1, "sms", "email")
     store.add(first, NOW_MS)
     happen(store, first, A, channel="email")
-    before = kept_of(store, first)
+    before = stored_in(store, first)
     for second in (first, replace(first, body="other", channels=("telegram",), request_digest="d")):
         assert store.add(second, NOW_MS - 1) == before
-    assert kept_of(store, first) == before
+    assert stored_in(store, first) == before
     assert len(store.listed(limit=10)) == 1
     assert {(found.channel, found.count) for found in store.counts()} == {("sms", 1), ("email", 1)}
     assert store.due(NOW_MS - 1, 10) == []
@@ -123,14 +123,14 @@ def test_events_are_read_back_exactly(store: NotificationStore) -> None:
         then = store.append(one, "sms", state, happened)
         assert then is not None
         state = then
-    kept = kept_of(store, one)
-    assert kept.logs == (Log("sms", events, state), Log("email", (), initial(NOW_MS)))
+    stored = stored_in(store, one)
+    assert stored.logs == (Log("sms", events, state), Log("email", (), initial(NOW_MS)))
 
 
 def test_more_events_than_nine_are_in_the_order_of_their_numbers(store: NotificationStore) -> None:
     one = store.add(notification(), NOW_MS).notification
     happen(store, one, *[A, F] * 6, A, S)
-    log = kept_of(store, one).log("sms")
+    log = stored_in(store, one).log("sms")
     assert [found.number for found in log.events] == list(range(1, 15))
     assert (log.state.status, log.state.attempts) == (LogStatus.SUCCESS, 7)
 
@@ -142,17 +142,17 @@ def test_an_event_that_comes_too_late_changes_nothing(store: NotificationStore) 
     state = store.append(one, "sms", pending, claim)
     for late in (claim, event(1, D), event(1, C)):
         assert store.append(one, "sms", pending, late) is None
-    assert kept_of(store, one).logs == (Log("sms", (claim,), state),)  # type: ignore[arg-type]
+    assert stored_in(store, one).logs == (Log("sms", (claim,), state),)  # type: ignore[arg-type]
     assert status_in_list(store, one) is NotificationStatus.PENDING
 
 
 def test_an_event_that_cannot_follow_is_refused(store: NotificationStore) -> None:
     one = notification()
-    kept = store.add(one, NOW_MS)
+    stored = store.add(one, NOW_MS)
     for wrong in (event(1, S), event(2, A), event(1, R)):
         with pytest.raises(NotPossible):
-            store.append(one, "sms", kept.log("sms").state, wrong)
-    assert kept_of(store, one) == kept
+            store.append(one, "sms", stored.log("sms").state, wrong)
+    assert stored_in(store, one) == stored
 
 
 def test_the_status_in_lists_follows_the_logs(store: NotificationStore) -> None:
@@ -169,7 +169,7 @@ def test_the_status_in_lists_follows_the_logs(store: NotificationStore) -> None:
     ]
     for channel, kind, status in steps:
         happen(store, one, kind, channel=channel)
-        assert status_in_list(store, one) is kept_of(store, one).status is status
+        assert status_in_list(store, one) is stored_in(store, one).status is status
         assert [found.notification for found in store.listed(status=status, limit=2)] == [one]
     other = store.add(notification(2), NOW_MS).notification
     happen(store, other, C)
@@ -180,7 +180,7 @@ def test_what_was_only_printed_is_listed_and_counted_as_that_and_may_be_sent_aga
     one = store.add(notification(1, "sms", "email"), NOW_MS).notification
     happen(store, one, A, EventKind.PRINTED)
     happen(store, one, A, S, channel="email")
-    assert status_in_list(store, one) is kept_of(store, one).status is NotificationStatus.PRINTED
+    assert status_in_list(store, one) is stored_in(store, one).status is NotificationStatus.PRINTED
     assert ChannelCounts("sms", LogStatus.PRINTED, 1) in store.counts()
     assert store.due(FAR_MS, 10) == []
     happen(store, one, R, at_ms=NOW_MS + 5)
@@ -249,28 +249,28 @@ def test_mending_gives_logs_when_they_are_due_but_none_before_the_given_instant(
     one = store.add(notification(1, "sms", "email", "telegram"), FAR_MS).notification
     happen(store, one, A, F, channel="email")
     happen(store, one, A, S, channel="telegram")
-    store.mend(kept_of(store, one))
+    store.repair_copies(stored_in(store, one))
     assert store.due(NOW_MS, 10) == [one.id]
-    store.mend(kept_of(store, one), NOW_MS + 1000)
+    store.repair_copies(stored_in(store, one), NOW_MS + 1000)
     assert store.due(NOW_MS + 999, 10) == []
     assert store.due(NOW_MS + 1000, 10) == [one.id]
     happen(store, one, C)
     assert store.due(NOW_MS + LEASE_MS - 1, 10) == []
     assert store.due(NOW_MS + LEASE_MS, 10) == [one.id], "the failure waits no shorter than it did"
-    store.mend(kept_of(store, one), FAR_MS)
+    store.repair_copies(stored_in(store, one), FAR_MS)
     happen(store, one, C, channel="email")
-    store.mend(kept_of(store, one), NOW_MS)
+    store.repair_copies(stored_in(store, one), NOW_MS)
     assert store.due(FAR_MS, 10) == [], "nothing is open"
 
 
 def test_mending_with_what_was_read_long_ago_does_no_harm(store: NotificationStore) -> None:
     one = store.add(notification(), NOW_MS).notification
-    old = kept_of(store, one)
+    old = stored_in(store, one)
     happen(store, one, A)
-    store.mend(old, FAR_MS)
+    store.repair_copies(old, FAR_MS)
     assert store.due(NOW_MS + LEASE_MS, 10) == [one.id]
     happen(store, one, S)
-    store.mend(old)
+    store.repair_copies(old)
     assert store.due(FAR_MS, 10) == []
     assert status_in_list(store, one) is NotificationStatus.SENT
 

@@ -24,7 +24,7 @@ from core.stores import Stores, open_stores
 from core.stores.mongo.notification_documents import event_document
 from core.stores.mongo.notifications import _insert, _update
 from core.stores.mongo.schema import SCHEMA_VERSION
-from core.stores.notifications import Kept, NotificationStore
+from core.stores.notifications import NotificationStore, StoredNotification
 
 A, S, F, D, U, C, R = (
     EventKind.ATTEMPT,
@@ -58,26 +58,26 @@ def db_as_read(db: PyMongoDatabase[Document]) -> PyMongoDatabase[Document]:
     return db.with_options(CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS))
 
 
-def kept_of(store: NotificationStore, wanted: Notification) -> Kept:
+def stored_in(store: NotificationStore, wanted: Notification) -> StoredNotification:
     found = store.get(wanted.id)
     assert found is not None
     return found
 
 
-def test_a_copy_that_is_behind_is_due_when_it_was_and_is_mended(
+def test_a_copy_that_is_behind_keeps_its_due_time_and_is_repaired(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
     happen(store, one, A)
     _insert(db, event_document(one, "sms", event(2, S)))
-    kept = kept_of(store, one)
-    assert kept.status is NotificationStatus.SENT
+    stored = stored_in(store, one)
+    assert stored.status is NotificationStatus.SENT
     assert store.listed(limit=1)[0].status is NotificationStatus.PENDING
     assert store.due(NOW_MS + LEASE_MS, 10) == [one.id]
-    store.mend(kept)
+    store.repair_copies(stored)
     assert store.listed(limit=1)[0].status is NotificationStatus.SENT
     assert store.due(FAR_MS, 10) == []
-    assert store.get(one.id) == kept
+    assert store.get(one.id) == stored
 
 
 def test_a_copy_that_an_update_overwrote_is_made_right_by_the_next_event(
@@ -113,17 +113,17 @@ def test_whatever_write_a_process_dies_after_its_log_is_found_and_its_copy_never
             happen(store, one, *way)
             arguments = (mongo_database_url, one.id, kind.value, str(writes))
             stack.enter_context(start_script("notification_crasher.py", *arguments))
-    kept = [kept_of(store, one) for one in ones]
+    stored = [stored_in(store, one) for one in ones]
     copied = [(db["notifications"].find_one({"_id": one.id}) or {})["logs"][0]["number"] for one in ones]
-    assert [len(found.logs[0].events) for found in kept] == [len(way) + made for way, _, _, made in CRASHES]
+    assert [len(found.logs[0].events) for found in stored] == [len(way) + made for way, _, _, made in CRASHES]
     assert copied == [len(way) for way, *_ in CRASHES]
     assert set(store.due(FAR_MS, 10)) == {one.id for one in ones}
-    for found in kept:
-        store.mend(found)
-    still_open = {found.notification.id for found in kept if found.status is NotificationStatus.PENDING}
+    for found in stored:
+        store.repair_copies(found)
+    still_open = {found.notification.id for found in stored if found.status is NotificationStatus.PENDING}
     assert set(store.due(FAR_MS, 10)) == still_open
     assert {found.notification.id: found.status for found in store.listed(limit=10)} == {
-        found.notification.id: found.status for found in kept
+        found.notification.id: found.status for found in stored
     }
 
 
@@ -139,14 +139,14 @@ def test_a_copy_that_changed_since_it_was_read_is_not_overwritten(
     assert store.due(FAR_MS, 10) == []
 
 
-def test_a_driver_that_asks_again_is_told_that_its_event_is_there(db_as_read: PyMongoDatabase[Document]) -> None:
+def test_a_driver_that_retries_finds_its_own_event(db_as_read: PyMongoDatabase[Document]) -> None:
     claim = event_document(notification(), "sms", event(1, A))
     assert _insert(db_as_read, claim)
     assert _insert(db_as_read, claim)
     assert not _insert(db_as_read, event_document(notification(), "sms", event(1, A)))
 
 
-def test_when_the_server_dies_looking_again_tells_what_became_of_an_event(
+def test_after_a_server_death_reading_again_shows_whether_an_event_was_stored(
     mortal_server: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
     url, process = mortal_server
@@ -165,17 +165,17 @@ def test_when_the_server_dies_looking_again_tells_what_became_of_an_event(
     with subprocess.Popen(process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as again:
         try:
             with open_stores(f"{url}shop", timeout_s=30) as stores:
-                events = kept_of(stores.notifications, one).log("sms").events
+                events = stored_in(stores.notifications, one).log("sms").events
                 assert len(events) in (acknowledged, acknowledged + 1)
                 happen(stores.notifications, one, F if len(events) % 2 else A)
-                assert kept_of(stores.notifications, one).log("sms").state.number == len(events) + 1
+                assert stored_in(stores.notifications, one).log("sms").state.number == len(events) + 1
         finally:
             again.kill()
 
 
 def attempt_until_it_fails(stores: Stores, one: Notification) -> int:
     """How many events were acknowledged until the store became unavailable."""
-    state = kept_of(stores.notifications, one).log("sms").state
+    state = stored_in(stores.notifications, one).log("sms").state
     for number in count(1):
         try:
             then = stores.notifications.append(one, "sms", state, event(number, A if number % 2 else F))
@@ -229,11 +229,11 @@ def test_copies_in_which_what_is_tried_again_was_called_failed_are_migrated_also
         ]
         assert set(stores.notifications.due(NOW_MS + LEASE_MS, 9)) == {ones[0].id, ones[1].id}
         happen(stores.notifications, ones[0], A, S)
-        assert kept_of(stores.notifications, ones[0]).status is NotificationStatus.SENT
+        assert stored_in(stores.notifications, ones[0]).status is NotificationStatus.SENT
     assert (db["summary_meta"].find_one() or {})["version"] == SCHEMA_VERSION
 
 
-def test_instants_are_dates_and_the_copy_of_a_log_shows_how_it_stands(
+def test_instants_are_dates_and_the_copy_of_a_log_shows_its_status(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -254,7 +254,7 @@ def test_a_retry_that_the_copies_do_not_know_of_keeps_a_notification_from_being_
     _insert(db, event_document(one, "sms", event(3, R)))
     assert [found.id for found in store.finished(NOW_MS + 1, unknown=False, limit=1)] == [one.id]
     assert store.remove([one.id], NOW_MS + 1, unknown=False) == 0
-    assert kept_of(store, one).status is NotificationStatus.PENDING
+    assert stored_in(store, one).status is NotificationStatus.PENDING
 
 
 def test_a_removal_that_was_broken_off_takes_nothing_away_and_is_completed_by_the_next(
@@ -262,9 +262,9 @@ def test_a_removal_that_was_broken_off_takes_nothing_away_and_is_completed_by_th
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
     happen(store, one, A, S)
-    kept = kept_of(store, one)
+    stored = stored_in(store, one)
     db["notification_events"].delete_many({})
-    assert kept_of(store, one) == kept
+    assert stored_in(store, one) == stored
     assert store.remove([one.id], NOW_MS + 1, unknown=False) == 1
     assert db["notifications"].count_documents({}) == 0
 
@@ -299,7 +299,7 @@ def test_a_retry_of_what_is_removed_meanwhile_has_not_happened_and_leaves_nothin
     store: NotificationStore, db: PyMongoDatabase[Document], removed_within_a_retry: Notification
 ) -> None:
     one = removed_within_a_retry
-    assert store.append(one, "sms", kept_of(store, one).log("sms").state, event(3, R)) is None
+    assert store.append(one, "sms", stored_in(store, one).log("sms").state, event(3, R)) is None
     assert store.get(one.id) is None
     assert db["notification_events"].count_documents({}) == 0
 
@@ -310,13 +310,13 @@ def test_an_event_left_of_a_removed_one_is_not_read_by_the_next_of_its_id_and_gi
     _insert(db, event_document(notification(), "sms", event(3, R)))
     anew = store.add(notification(created_at_ms=NOW_MS + 1), NOW_MS + 1).notification
     state = happen(store, anew, A, S)
-    assert kept_of(store, anew).log("sms").state == state
+    assert stored_in(store, anew).log("sms").state == state
     db["notifications"].delete_many({})
     db["notification_events"].delete_many({"_id": {"$ne": f"{anew.id}:sms:3"}})
 
     again = store.add(notification(created_at_ms=NOW_MS + 2), NOW_MS + 2).notification
     happen(store, again, A, F, A, S)
-    assert kept_of(store, again).status is NotificationStatus.SENT
+    assert stored_in(store, again).status is NotificationStatus.SENT
 
 
 def test_an_event_of_a_removed_one_does_not_take_the_place_of_one_of_the_next(
@@ -327,7 +327,7 @@ def test_an_event_of_a_removed_one_does_not_take_the_place_of_one_of_the_next(
     assert (db_as_read["notification_events"].find_one() or {})["of_at"] == DatetimeMS(NOW_MS + 1)
 
 
-def test_events_that_do_not_tell_whose_they_are_are_read_as_before(
+def test_events_without_an_owner_are_read_as_before(
     store: NotificationStore, db_as_read: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -335,5 +335,5 @@ def test_events_that_do_not_tell_whose_they_are_are_read_as_before(
     document = event_document(one, "sms", event(2, S))
     del document["of_at"]
     db_as_read["notification_events"].insert_one(document)
-    assert kept_of(store, one).status is NotificationStatus.SENT
+    assert stored_in(store, one).status is NotificationStatus.SENT
     assert not _insert(db_as_read, event_document(one, "sms", event(2, F)))

@@ -37,16 +37,16 @@ def store(stores: Stores) -> NotificationStore:
 
 def add(store: NotificationStore, number: int, *kinds: EventKind, at_ms: int = NOW_MS) -> str:
     """The id of the notification of that number, to whose only log these have happened."""
-    kept = store.add(notification(number), NOW_MS).notification
-    happen(store, kept, *kinds, at_ms=at_ms)
-    return kept.id
+    stored = store.add(notification(number), NOW_MS).notification
+    happen(store, stored, *kinds, at_ms=at_ms)
+    return stored.id
 
 
 def events(store: NotificationStore, notification_id: str) -> int:
     """How many have happened to its log."""
-    kept = store.get(notification_id)
-    assert kept is not None
-    return len(kept.log("sms").events)
+    stored = store.get(notification_id)
+    assert stored is not None
+    return len(stored.log("sms").events)
 
 
 def finished(store: NotificationStore, before_ms: int = LATER_MS, *, unknown: bool = False) -> set[str]:
@@ -79,7 +79,7 @@ def test_one_log_that_is_open_or_ended_later_keeps_the_notification(store: Notif
     assert finished(store, LATER_MS + 1) == {both.id}
 
 
-def test_what_nobody_knows_the_end_of_is_finished_only_where_that_is_asked_for(store: NotificationStore) -> None:
+def test_notifications_with_unknown_outcome_are_finished_only_on_request(store: NotificationStore) -> None:
     one = add(store, 1, A, U)
     assert finished(store) == set()
     assert finished(store, unknown=True) == {one}
@@ -89,9 +89,9 @@ def test_what_nobody_knows_the_end_of_is_finished_only_where_that_is_asked_for(s
 
 def test_they_are_given_in_pages_the_oldest_first(store: NotificationStore) -> None:
     for number in range(5):
-        kept = replace(notification(number), created_at_ms=NOW_MS - number // 2)
-        store.add(kept, NOW_MS)
-        happen(store, kept, A, U if number == 2 else S)
+        stored = replace(notification(number), created_at_ms=NOW_MS - number // 2)
+        store.add(stored, NOW_MS)
+        happen(store, stored, A, U if number == 2 else S)
     wanted = sorted(
         (NOW_MS - number // 2, notification(number).id) for number in range(5) if number != 2
     )  # fmt: skip
@@ -125,7 +125,7 @@ def test_what_is_not_finished_any_more_stays(store: NotificationStore) -> None:
     assert store.due(FAR_MS, 10) == [one]
 
 
-def test_one_of_the_same_id_begins_anew_after_it_was_removed(store: NotificationStore) -> None:
+def test_a_removed_id_can_be_used_again_from_the_start(store: NotificationStore) -> None:
     one = add(store, 1, A, S)
     store.remove([one], LATER_MS, unknown=False)
     anew = store.add(notification(1), NOW_MS)
@@ -135,10 +135,10 @@ def test_one_of_the_same_id_begins_anew_after_it_was_removed(store: Notification
     assert events(store, one) == 2
 
 
-def test_whoever_still_looks_at_a_removed_one_can_let_nothing_happen_to_it(store: NotificationStore) -> None:
-    kept = store.add(notification(1), NOW_MS)
-    state = happen(store, kept.notification, A, D)
-    store.remove([kept.notification.id], LATER_MS, unknown=False)
-    store.append(kept.notification, "sms", state, event(3, R))
-    assert store.get(kept.notification.id) is None
+def test_a_stale_reader_cannot_append_to_a_removed_notification(store: NotificationStore) -> None:
+    stored = store.add(notification(1), NOW_MS)
+    state = happen(store, stored.notification, A, D)
+    store.remove([stored.notification.id], LATER_MS, unknown=False)
+    store.append(stored.notification, "sms", state, event(3, R))
+    assert store.get(stored.notification.id) is None
     assert store.due(FAR_MS, 10) == []

@@ -106,7 +106,7 @@ def test_the_counts_stay_right_when_an_operator_removes_old_notifications(stores
     ]
 
 
-def test_a_log_shows_analysts_how_it_stands_after_each_event(stores: Stores, path: Path) -> None:
+def test_the_table_for_analysts_has_the_status_after_each_event(stores: Stores, path: Path) -> None:
     one = stores.notifications.add(notification(), NOW_MS).notification
     query = "SELECT status, number, attempts, last_attempt_at_ms, error_message FROM notification_logs"
     assert execute(path, query) == [("pending", 0, 0, None, None)]
@@ -114,16 +114,16 @@ def test_a_log_shows_analysts_how_it_stands_after_each_event(stores: Stores, pat
     assert execute(path, query) == [("sending", 3, 2, NOW_MS + 5, None)]
 
 
-def test_while_another_writes_nothing_happens_and_it_is_told(stores: Stores, path: Path) -> None:
+def test_while_another_writes_nothing_happens_and_the_caller_gets_an_error(stores: Stores, path: Path) -> None:
     one = notification()
-    kept = stores.notifications.add(one, NOW_MS)
+    stored = stores.notifications.add(one, NOW_MS)
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="another process has been writing"):
-            stores.notifications.append(one, "sms", kept.logs[0].state, event(1, A))
+            stores.notifications.append(one, "sms", stored.logs[0].state, event(1, A))
         with pytest.raises(StoreUnavailable):
             stores.notifications.add(notification(2), NOW_MS)
-        assert stores.notifications.get(one.id) == kept
+        assert stores.notifications.get(one.id) == stored
         writer.execute("ROLLBACK")
     assert stores.notifications.get(notification(2).id) is None
     happen(stores.notifications, one, A)

@@ -23,7 +23,7 @@ def test_counts_that_account_for_every_document_are_conserved() -> None:
 
 @pytest.mark.parametrize("field", ["read", "counted", "rejected", "filtered", "out_of_range"])
 @pytest.mark.parametrize("by", [-1, 1])
-def test_a_single_document_too_many_or_too_few_is_told_with_all_numbers(field: str, by: int) -> None:
+def test_one_document_too_many_or_too_few_is_reported_with_all_counts(field: str, by: int) -> None:
     wrong = replace(COUNTS, **{field: getattr(COUNTS, field) + by})
     with pytest.raises(ConservationBroken) as broken:
         wrong.require_conservation()

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from examples import MEANING, NOW_MS, frame, publication, run, start_script
+from examples import FINGERPRINT, NOW_MS, frame, publication, run, start_script
 
 from core.errors import RunHeld, RunTakenOver
 from core.stores import Stores, current_holder, open_stores, run_lock
@@ -186,7 +186,7 @@ def test_only_the_process_that_holds_a_run_writes_its_row(stores: Stores) -> Non
     assert stores.runs.get(begun.id) == begun
 
 
-def test_a_run_elsewhere_holds_the_ledger_until_its_heartbeat_is_too_old(stores: Stores, clock: Clock) -> None:
+def test_a_run_on_another_host_blocks_the_ledger_until_its_heartbeat_is_too_old(stores: Stores, clock: Clock) -> None:
     begun = stores.runs.begin(run(ELSEWHERE))
     clock.now_ms = NOW_MS + int(HEARTBEAT_LIMIT_S * 1000)
     with pytest.raises(RunHeld, match="process 4242 on another-host"):
@@ -317,16 +317,16 @@ def test_containers_of_one_name_do_not_declare_one_another_dead(store_url: str) 
     assert [outcome.startswith("held: run 1 ") for outcome in outcomes] == [False, True, True], outcomes
 
 
-def test_a_heartbeat_from_another_thread_is_kept(stores: Stores) -> None:
+def test_a_heartbeat_from_another_thread_is_stored(stores: Stores) -> None:
     begun = stores.runs.begin(run())
-    beat = replace(begun, heartbeat_at_ms=NOW_MS + 1, meaning=MEANING, phase="checking")
+    beat = replace(begun, heartbeat_at_ms=NOW_MS + 1, fingerprint=FINGERPRINT, phase="checking")
     thread = threading.Thread(target=stores.runs.update, args=(beat,))
     thread.start()
     thread.join()
     assert stores.runs.get(begun.id) == beat
 
 
-def test_a_run_that_found_nothing_to_change_is_kept_with_all_it_knows(stores: Stores) -> None:
+def test_a_run_that_found_nothing_to_change_is_stored_with_all_it_knows(stores: Stores) -> None:
     begun = stores.runs.begin(run())
     ended = replace(begun, as_of_ms=NOW_MS - 7, generation=3, days_changed=0, days_kept=2).ended(
         RunStatus.UNCHANGED, NOW_MS + 1

@@ -68,7 +68,7 @@ def test_the_list_of_publications_forgets_all_but_the_last_two(stores: Stores) -
     assert stores.summaries.forget([]) == 0
 
 
-def test_nothing_is_old_in_an_empty_store(stores: Stores) -> None:
+def test_an_empty_store_has_nothing_to_prune(stores: Stores) -> None:
     assert stores.runs.ended_before(NOW_MS, below=100) == []
     assert stores.runs.remove([1]) == 0
     assert stores.summaries.publications_before(NOW_MS, below=100) == []

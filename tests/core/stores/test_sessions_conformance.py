@@ -25,10 +25,10 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 
 def test_a_session_is_read_back_exactly_and_by_its_exact_id_only(stores: Stores) -> None:
-    kept = replace(session("link:s1"), ended_at_ms=NOW_MS + 5)
+    stored = replace(session("link:s1"), ended_at_ms=NOW_MS + 5)
     assert stores.sessions.get("link:s1") is None
-    assert stores.sessions.add(kept)
-    assert stores.sessions.get("link:s1") == kept
+    assert stores.sessions.add(stored)
+    assert stores.sessions.get("link:s1") == stored
     assert [stores.sessions.get(wrong) for wrong in ("s1", "link:s", "link:s1 ", "Link:s1", "")] == [None] * 5
 
 
@@ -91,15 +91,15 @@ def test_pruning_removes_just_what_has_expired(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "valid_at"),
+    ("stored", "valid_at"),
     [
         (session("s1"), [NOW_MS, NOW_MS + 999]),
         (replace(session("s1"), ended_at_ms=NOW_MS), []),
     ],
 )
-def test_a_session_is_valid_until_it_expires_or_is_ended(kept: Session, valid_at: list[int]) -> None:
+def test_a_session_is_valid_until_it_expires_or_is_ended(stored: Session, valid_at: list[int]) -> None:
     instants = [NOW_MS, NOW_MS + 999, NOW_MS + 1000, NOW_MS + 1001]
-    assert [at_ms for at_ms in instants if kept.is_valid(at_ms)] == valid_at
+    assert [at_ms for at_ms in instants if stored.is_valid(at_ms)] == valid_at
 
 
 def test_the_digest_of_a_session_is_not_shown() -> None:

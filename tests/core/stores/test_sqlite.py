@@ -72,7 +72,7 @@ def execute(path: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-NOTIFYING_TABLES = {
+NOTIFICATION_TABLES = {
     "notifications",
     "notification_events",
     "notification_logs",
@@ -87,12 +87,12 @@ OWN_TABLES = {
     "api_keys",
     "api_sessions",
     "api_key_uses",
-} | NOTIFYING_TABLES
+} | NOTIFICATION_TABLES
 SCRIPTS = sorted(SCHEMA.glob("[0-9]*.sql"))
 NEWEST = len(SCRIPTS)
 
 
-def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(url: str, path: Path) -> None:
+def test_a_killed_publisher_leaves_the_previous_state_or_the_new_one(url: str, path: Path) -> None:
     chance = random.Random(20240624)
     for _ in range(KILLS):
         with start_script("publisher.py", url) as process:
@@ -114,7 +114,7 @@ def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(url: str, path: 
     assert execute(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_a_full_disk_leaves_the_old_state(url: str, path: Path) -> None:
+def test_a_full_disk_leaves_the_previous_state(url: str, path: Path) -> None:
     with open_stores(url, timeout_s=10) as stores:
         publish(stores, 1)
     with start_script("filler.py", url) as process:
@@ -137,7 +137,7 @@ def test_what_crashed_runs_left_is_cleared_by_the_next(stores: Stores, path: Pat
     assert tables(path) == OWN_TABLES
 
 
-def test_the_table_of_a_later_run_is_left_alone(stores: Stores, path: Path) -> None:
+def test_the_table_of_a_later_run_is_not_touched(stores: Stores, path: Path) -> None:
     later = generation_name(2, 9)
     execute(path, f"CREATE TABLE {later} (mode TEXT)")
     publish(stores, 1, run_id=5)
@@ -296,7 +296,7 @@ def test_a_replaced_file_is_noticed_and_read_once_it_is_opened_again(url: str, p
         assert amounts(again) == {2}
 
 
-def test_the_file_alone_is_whole_once_its_writer_closed_although_others_read_it(
+def test_the_file_without_its_log_is_complete_once_its_writer_closed_although_others_read_it(
     url: str, path: Path, tmp_path: Path
 ) -> None:
     with open_stores(url, timeout_s=1) as writing, open_stores(url, timeout_s=1, create=False) as reading:
@@ -372,16 +372,21 @@ def test_a_store_of_an_older_schema_keeps_its_data_and_takes_what_is_new(path: P
     with open_stores(url, timeout_s=1, create=False) as stores:
         assert stores.summaries.published() == publication(1, uniform(1))
         assert amounts(stores) == {1}
-        (kept,) = stores.runs.recent(10)
-        assert (kept.id, kept.status, kept.error, kept.as_of_ms) == (1, RunStatus.FAILED, "the dump is damaged", None)
-        assert (kept.rejects_kept, kept.rejects_not_kept) == (None, 0)
+        (stored,) = stores.runs.recent(10)
+        assert (stored.id, stored.status, stored.error, stored.as_of_ms) == (
+            1,
+            RunStatus.FAILED,
+            "the dump is damaged",
+            None,
+        )
+        assert (stored.rejects_kept, stored.rejects_not_kept) == (None, 0)
         begun = stores.runs.begin(run())
         stores.runs.update(begun.ended(RunStatus.UNCHANGED, NOW_MS + 9))
         assert stores.runs.recent(1)[0].status is RunStatus.UNCHANGED
         allowed = frozenset({Scope.OPERATE}), frozenset[str]()
         key = ApiKey("k1", "a till", bytes(32), *allowed, NOW_MS, expires_at_ms=NOW_MS + 1)
         stores.keys.add(key)
-        stores.key_uses.note({"k1": NOW_MS})
+        stores.key_uses.record({"k1": NOW_MS})
         assert (stores.keys.all(), stores.key_uses.all()) == ([key], {"k1": NOW_MS})
         stores.notifications.add(notification(), NOW_MS)
         assert stores.notifications.due(NOW_MS, 10) == [notification().id]

@@ -141,7 +141,7 @@ def test_what_crashed_runs_left_is_cleared_by_an_amendment(stores: Stores, path:
     assert {name for name, _ in summary_tables(path)} == {"summary_transaction", generation_name(3, 9)}
 
 
-def test_a_killed_amendment_leaves_the_old_state_or_the_new_one(stores: Stores, path: Path) -> None:
+def test_a_killed_amendment_leaves_the_previous_state_or_the_new_one(stores: Stores, path: Path) -> None:
     for kill in range(4):
         with start_script("publisher.py", f"sqlite:///{path}", "amend") as process:
             assert process.stdout is not None

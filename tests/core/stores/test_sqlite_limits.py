@@ -61,7 +61,7 @@ def test_a_full_disk_is_named_and_what_is_stored_is_read(small_disk: Path) -> No
         assert stores.summaries.series(Mode.DAILY, "amount", None)
 
 
-def test_a_disk_with_too_little_room_for_the_shared_memory_of_sqlite_is_full(small_disk: Path) -> None:
+def test_a_disk_too_small_for_the_shared_memory_of_sqlite_is_full(small_disk: Path) -> None:
     """SQLite itself only says that there was an I/O error."""
     open_stores(url_at(small_disk), timeout_s=1).close()
     fill(small_disk, leaving=16_384)

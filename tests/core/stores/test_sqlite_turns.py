@@ -59,7 +59,7 @@ def test_others_can_write_between_the_batches_in_which_a_retired_table_is_delete
     assert left[-len(batches) :] == batches
 
 
-def test_who_waits_for_too_long_is_told_that_the_store_is_busy(tmp_path: Path) -> None:
+def test_waiting_too_long_for_the_store_raises_store_busy(tmp_path: Path) -> None:
     holder = Database(tmp_path / "a.db", timeout_s=5, create=True)
     waiter = Database(tmp_path / "a.db", timeout_s=0.1, create=False)
     began = time.monotonic()

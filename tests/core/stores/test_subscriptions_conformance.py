@@ -40,7 +40,7 @@ def test_at_first_there_is_nothing(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "stored",
     [
         subscription("s1"),
         replace(subscription("s2"), merchant_id=None, modes=tuple(Mode), channels=("telegram", "email"), locale="en"),
@@ -48,18 +48,18 @@ def test_at_first_there_is_nothing(stores: Stores) -> None:
         replace(subscription("s4"), created_at_ms=-1, ended_at_ms=FAR_MS),
         replace(subscription("s5"), tenant="فروشگاه"),
     ],
-    ids=lambda kept: kept.id,
+    ids=lambda stored: stored.id,
 )
-def test_a_subscription_is_read_back_exactly(stores: Stores, kept: Subscription) -> None:
-    assert stores.subscriptions.add(kept) == kept
-    assert stores.subscriptions.get(kept.id) == kept
-    assert stores.subscriptions.all() == [kept]
+def test_a_subscription_is_read_back_exactly(stores: Stores, stored: Subscription) -> None:
+    assert stores.subscriptions.add(stored) == stored
+    assert stores.subscriptions.get(stored.id) == stored
+    assert stores.subscriptions.all() == [stored]
 
 
-def test_modes_are_kept_in_their_order(stores: Stores) -> None:
-    kept = stores.subscriptions.add(replace(subscription(), modes=(Mode.MONTHLY, Mode.DAILY)))
-    assert kept.modes == (Mode.DAILY, Mode.MONTHLY)
-    assert stores.subscriptions.get(kept.id) == kept
+def test_modes_are_stored_in_their_order(stores: Stores) -> None:
+    stored = stores.subscriptions.add(replace(subscription(), modes=(Mode.MONTHLY, Mode.DAILY)))
+    assert stored.modes == (Mode.DAILY, Mode.MONTHLY)
+    assert stores.subscriptions.get(stored.id) == stored
 
 
 def test_of_two_under_one_id_the_first_stays(stores: Stores) -> None:
@@ -91,14 +91,14 @@ def test_they_are_listed_by_creation_and_then_by_id(stores: Stores) -> None:
     assert [found.id for found in stores.subscriptions.all()] == ["d", "b", "a", "c"]
 
 
-def test_they_are_listed_by_user_and_by_whether_they_are_in_force(stores: Stores) -> None:
+def test_they_are_listed_by_user_and_by_whether_they_are_active(stores: Stores) -> None:
     for subscription_id, user_id in (("s1", "u1"), ("s2", "u2"), ("s3", "u1"), ("s4", "u2")):
         stores.subscriptions.add(subscription(subscription_id, user_id))
     for subscription_id in ("s1", "s2"):
         stores.subscriptions.end(subscription_id, NOW_MS)
 
-    def listed(user_id: str | None, in_force: bool) -> list[str]:
-        return [found.id for found in stores.subscriptions.all(user_id=user_id, in_force=in_force)]
+    def listed(user_id: str | None, active: bool) -> list[str]:
+        return [found.id for found in stores.subscriptions.all(user_id=user_id, active=active)]
 
     assert listed("u1", False) == ["s1", "s3"]
     assert listed("u1", True) == ["s3"]
@@ -108,12 +108,12 @@ def test_they_are_listed_by_user_and_by_whether_they_are_in_force(stores: Stores
 
 
 def test_one_that_ended_stays_with_the_instant_of_its_first_end(stores: Stores) -> None:
-    kept = stores.subscriptions.add(subscription())
-    ended = replace(kept, ended_at_ms=NOW_MS + 5)
+    stored = stores.subscriptions.add(subscription())
+    ended = replace(stored, ended_at_ms=NOW_MS + 5)
     for at_ms in (NOW_MS + 5, NOW_MS, FAR_MS):
-        assert stores.subscriptions.end(kept.id, at_ms) == ended
-    assert stores.subscriptions.add(kept) == ended
-    assert stores.subscriptions.get(kept.id) == ended
+        assert stores.subscriptions.end(stored.id, at_ms) == ended
+    assert stores.subscriptions.add(stored) == ended
+    assert stores.subscriptions.get(stored.id) == ended
 
 
 def test_one_that_is_not_there_cannot_end(stores: Stores) -> None:
@@ -127,7 +127,7 @@ def test_they_are_given_in_pages(stores: Stores) -> None:
     stores.subscriptions.end("e", NOW_MS)
     found: list[str] = []
     after: tuple[int, str] | None = None
-    while page := stores.subscriptions.all(user_id="u1", in_force=True, after=after, limit=2):
+    while page := stores.subscriptions.all(user_id="u1", active=True, after=after, limit=2):
         assert len(page) <= 2
         after = page[-1].created_at_ms, page[-1].id
         found += [one.id for one in page]
@@ -157,9 +157,9 @@ def test_those_that_ended_before_an_instant_are_removed_and_no_others(stores: St
         ({"locale": "en"}, False),
     ],
 )
-def test_two_tell_the_same_whatever_the_order_of_their_channels(changes: dict[str, Any], alike: bool) -> None:
+def test_two_are_equivalent_whatever_the_order_of_their_channels(changes: dict[str, Any], alike: bool) -> None:
     one = replace(subscription(), channels=("sms", "email"))
-    assert one.tells_as(replace(one, **changes)) is alike
+    assert one.is_equivalent_to(replace(one, **changes)) is alike
 
 
 def test_pages_are_of_one_tenant_and_of_some_merchants_only(stores: Stores) -> None:

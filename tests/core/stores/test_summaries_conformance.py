@@ -58,7 +58,7 @@ def test_a_publication_is_read_back_exactly(stores: Stores) -> None:
     assert stores.summaries.published() == published
 
 
-def test_the_current_publication_is_told_from_earlier_and_from_foreign_ones(stores: Stores) -> None:
+def test_the_current_publication_differs_from_earlier_and_from_foreign_ones(stores: Stores) -> None:
     first, second = publication(1, EXTREMES), publication(2, EXTREMES)
     assert not stores.summaries.is_current(first)
     stores.summaries.publish(first, EXTREMES)
@@ -325,7 +325,7 @@ def test_totals_of_merchants_are_of_any_mode(stores: Stores) -> None:
     assert stores.summaries.merchants(mode=Mode.WEEKLY) == [MerchantTotals("a", 98, 1)]
 
 
-def test_merchants_are_those_of_the_publication_in_force(stores: Stores) -> None:
+def test_merchants_are_those_of_the_current_publication(stores: Stores) -> None:
     stores.summaries.publish(publication(1, MONTHS), MONTHS)
     rows = frame([row("monthly", "1403/01", "c", 1)])
     stores.summaries.publish(publication(2, rows), rows)
@@ -470,13 +470,13 @@ def test_a_reader_in_another_process_never_sees_a_mix(stores: Stores, store_url:
     assert len(set(read)) > 1, "the reader must have read while publications were made"
 
 
-def test_a_reader_without_a_store_is_told_so(store_url: str) -> None:
+def test_reading_without_a_store_raises_an_error(store_url: str) -> None:
     with pytest.raises(StoreUnavailable, match="there is no store at") as caught:
         open_stores(store_url, timeout_s=10, create=False)
     assert "rebuild" in caught.value.hint
 
 
-def test_a_store_is_kept(store_url: str) -> None:
+def test_a_store_is_stored(store_url: str) -> None:
     with open_stores(store_url, timeout_s=10) as stores:
         stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
     for create in (True, False):

@@ -49,8 +49,8 @@ class Sandbox:
 
     def adapted(self, text: str) -> str:
         """`text` with what is elsewhere here."""
-        for found, standing_for in self.replaced.items():
-            text = text.replace(found, standing_for)
+        for found, replacement_of in self.replaced.items():
+            text = text.replace(found, replacement_of)
         return text
 
     def newcomer(self) -> Sandbox:

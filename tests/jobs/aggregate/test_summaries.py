@@ -146,7 +146,7 @@ def test_every_transaction_lies_within_the_bounds_of_its_periods(rows: list[Row]
         assert within["mode"].sort().to_list() == ["daily", "monthly", "weekly"]
 
 
-def test_summaries_stand_in_the_order_of_mode_merchant_and_key() -> None:
+def test_summaries_are_sorted_by_mode_merchant_and_key() -> None:
     rows = [("b", 1, 0), ("a", 1, 40 * DAY_MS), ("a", 1, 0)]
     summaries = summarise(merge([partial_of(rows).frame()]), CALENDAR, TEHRAN)
     order = [

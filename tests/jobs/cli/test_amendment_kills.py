@@ -45,21 +45,21 @@ def test_killed_after_any_statement_to_the_store_while_days_are_replaced(jobs: C
     expected = {"old": summaries_of(OLD), "new": summaries_of(NEW)}
     phases, outcomes = set(), set()
     with open_stores(store_url, timeout_s=10, create=False) as stores:
-        in_force = "old"
+        current = "old"
         for calls in range(_RANDOM.randint(1, stride), 1000, stride):
-            wanted = "new" if in_force == "old" else "old"
+            wanted = "new" if current == "old" else "old"
             before = stores.runs.recent(1)[0].id
             said = jobs("rebuild", f"{wanted}.bson", *DAYS, signal_after=calls)
             rows = published_rows(stores)
             if said.code == 0:
                 break
             assert said.code == -signal.SIGKILL, said
-            assert rows in (expected[in_force], expected[wanted]), f"killed after {calls} calls"
+            assert rows in (expected[current], expected[wanted]), f"killed after {calls} calls"
             killed = stores.runs.recent(1)[0]
             if killed.id > before:
                 phases.add(killed.phase)
                 outcomes.add("new" if rows == expected[wanted] else "old")
-            in_force = wanted if rows == expected[wanted] else in_force
+            current = wanted if rows == expected[wanted] else current
         assert rows == expected[wanted], "the run that nobody killed has published, whatever the others left behind"
         assert phases >= {"checking", "publishing"}
         assert outcomes == {"old", "new"}

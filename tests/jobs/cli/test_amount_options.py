@@ -79,10 +79,10 @@ def test_a_store_that_does_not_know_its_currency_takes_that_of_the_next_run(jobs
     with open_stores(store_url, timeout_s=10, create=False) as stores:
         published = stores.summaries.published()
         assert published is not None
-        assert published.meaning.currency is None, "no run has named it"
+        assert published.fingerprint.currency is None, "no run has named it"
     assert "amount 1,019.75 IRR" in jobs("status").out
     assert jobs("rebuild", "sales.jsonl", *days, *OPTIONS, CURRENCY="EUR").code == 0
     with open_stores(store_url, timeout_s=10, create=False) as stores:
         published = stores.summaries.published()
         assert published is not None
-        assert (published.meaning.currency, published.meaning.amount_scale) == ("EUR", 2)
+        assert (published.fingerprint.currency, published.fingerprint.amount_scale) == ("EUR", 2)

@@ -19,7 +19,7 @@ def _rebuild(folder: Path, *arguments: str) -> tuple[int, str, list[dict[str, An
     return ended.code, ended.out, [json.loads(line) for line in ended.err.splitlines()]
 
 
-def test_a_run_tells_its_beginning_phases_and_end_in_lines_that_bear_its_number(tmp_path: Path) -> None:
+def test_a_run_logs_its_start_phases_and_end_with_its_number(tmp_path: Path) -> None:
     code, out, lines = _rebuild(tmp_path, str(_SHOP), "--truncate", "--max-reject-ratio", "1")
     assert code == 0
     assert out.startswith("Read ")
@@ -33,7 +33,7 @@ def test_a_run_tells_its_beginning_phases_and_end_in_lines_that_bear_its_number(
     assert ended["level"] == ("warning" if ended["rejected"] or ended["warnings"] else "info")
 
 
-def test_a_run_that_fails_tells_why_and_nothing_else_is_on_standard_error(tmp_path: Path) -> None:
+def test_a_failed_run_logs_the_reason_and_nothing_else_is_on_standard_error(tmp_path: Path) -> None:
     code, out, lines = _rebuild(tmp_path, str(tmp_path / "nothing.bson"), "--truncate")
     assert (code, out) == (1, "")
     *_, ended, failed = lines

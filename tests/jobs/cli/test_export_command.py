@@ -108,7 +108,7 @@ def test_a_folder_of_parquet_is_partitioned_by_mode_and_year(full: CommandLine, 
     assert json.loads((out / "table/_dictionary.json").read_text("utf-8"))["rows"] == len(frame)
 
 
-def test_the_data_dictionary_is_beside_the_file_in_it_and_in_the_documentation(full: CommandLine, out: Path) -> None:
+def test_the_data_dictionary_is_next_to_the_file_in_it_and_in_the_documentation(full: CommandLine, out: Path) -> None:
     said = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="EUR")
     beside = json.loads((out / "x.parquet.dictionary.json").read_text("utf-8"))
     assert f"What its columns mean is in {out / 'x.parquet.dictionary.json'}.\n" in said.out
@@ -142,7 +142,7 @@ def test_a_reader_that_has_gone_is_no_defect(form: str, full: CommandLine) -> No
     assert (said.code, said.err) == (1, "")
 
 
-def test_what_is_there_is_replaced_only_when_that_is_asked_for(full: CommandLine, out: Path) -> None:
+def test_existing_files_are_replaced_only_with_force(full: CommandLine, out: Path) -> None:
     for options in (("--partitioned",), ("--format", "csv")):
         path = out / options[-1]
         assert full("export", path, "--mode", "daily", *options).code == 0

@@ -72,7 +72,7 @@ def test_one_line_of_standard_output_has_one_object_also_of_errors(jobs: Command
         assert isinstance(said.json, dict)
 
 
-def test_what_a_run_would_reject_is_told_with_the_option_that_allows_it(jobs: CommandLine) -> None:
+def test_what_a_run_would_reject_is_reported_with_the_option_that_allows_it(jobs: CommandLine) -> None:
     usual = {"merchantId": "m", "createdAt": AT}
     write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}] * 3 + [usual | {"amount": math.nan}])
     said = jobs("inspect", "some.bson").out

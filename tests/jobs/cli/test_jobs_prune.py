@@ -67,7 +67,7 @@ def test_old_files_of_rejects_go_and_others_stay(jobs: CommandLine, tmp_path: Pa
     assert link.is_symlink()
 
 
-def test_the_run_in_force_and_its_rejects_and_the_latest_runs_stay(jobs: CommandLine, tmp_path: Path) -> None:
+def test_the_publishing_run_its_rejects_and_the_latest_runs_stay(jobs: CommandLine, tmp_path: Path) -> None:
     kept = _rejects(tmp_path, "run-000002-20240101T000000Z-17.jsonl", 90)
     gone = _rejects(tmp_path, "run-000001-20240101T000000Z-17.jsonl", 90)
     with _stores(tmp_path) as stores:

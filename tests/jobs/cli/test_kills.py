@@ -58,9 +58,9 @@ def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stor
     stride = 1 if THOROUGH else of_store(store_url, 5, 3)
     expected = {name: summaries_of(transactions) for name, transactions in STATES.items()}
     phases, outcomes, kills = set(), set(), 0
-    in_force = "one"
+    current = "one"
     for calls in range(_RANDOM.randint(1, stride), 1000, stride):
-        wanted = "two" if in_force == "one" else "one"
+        wanted = "two" if current == "one" else "one"
         before = stores.runs.recent(1)[0]
         said = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls)
         if said.code == 0:
@@ -68,18 +68,18 @@ def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stor
         kills += 1
         assert said.code == -signal.SIGKILL, said
         rows = published_rows(stores)
-        assert rows in (expected[in_force], expected[wanted]), f"killed after {calls} calls"
+        assert rows in (expected[current], expected[wanted]), f"killed after {calls} calls"
         killed = stores.runs.recent(1)[0]
         if killed.id > before.id:
             phases.add(killed.phase)
             outcomes.add("new" if rows == expected[wanted] else "old")
         if rows == expected[wanted]:
-            in_force = wanted
+            current = wanted
         if kills % 3 == 0:
-            wanted = "two" if in_force == "one" else "one"
+            wanted = "two" if current == "one" else "one"
             assert jobs("rebuild", f"{wanted}.bson", "--truncate").code == 0
             assert published_rows(stores) == expected[wanted]
-            in_force = wanted
+            current = wanted
             if killed.id > before.id:
                 require_closed(stores, killed, stores.runs.recent(1)[0])
     assert kills * stride >= of_store(store_url, 40, 15)
@@ -99,17 +99,17 @@ def test_killed_at_random_moments(jobs: CommandLine, stores: Stores, store_url: 
     began = time.monotonic()
     assert jobs("rebuild", "one.bson", "--truncate").code == 0
     run_s = time.monotonic() - began
-    in_force = "one"
+    current = "one"
     for _ in range(20 if THOROUGH else of_store(store_url, 4, 2)):
-        wanted = "two" if in_force == "one" else "one"
+        wanted = "two" if current == "one" else "one"
         running = jobs.start("rebuild", f"{wanted}.bson", "--truncate")
         time.sleep(_RANDOM.uniform(0.2, 1.0) * run_s)
         running.send(signal.SIGKILL)
         assert running.wait().code in (-signal.SIGKILL, 0)
         rows = published_rows(stores)
         assert rows in expected.values()
-        in_force = "one" if rows == expected["one"] else "two"
-    wanted = "two" if in_force == "one" else "one"
+        current = "one" if rows == expected["one"] else "two"
+    wanted = "two" if current == "one" else "one"
     assert jobs("rebuild", f"{wanted}.bson", "--truncate").code == 0
     assert published_rows(stores) == expected[wanted]
     assert all(run.status is not RunStatus.RUNNING for run in stores.runs.recent(1000))

@@ -92,7 +92,7 @@ def test_the_same_collection_twice_is_refused(jobs: CommandLine, shop: str) -> N
     )
 
 
-def test_no_password_is_shown_or_kept(jobs: CommandLine, tmp_path: Path) -> None:
+def test_no_password_is_shown_or_stored(jobs: CommandLine, tmp_path: Path) -> None:
     url = "mongodb://u:s3cret@127.0.0.1:1/shop"
     said = [jobs("rebuild", url, "--json", SOURCE_TIMEOUT_S="0.2"), jobs("rebuild", "mongodb://u:s3cret@/x/shop")]
     said += [jobs("rebuild", "--truncate", SOURCE_URL=url, SOURCE_TIMEOUT_S="0.2"), jobs("status"), jobs("status", "1")]

@@ -66,7 +66,7 @@ def test_what_verify_found_is_its_exit_code_although_the_reader_has_gone(
 
 @pytest.mark.parametrize(("source", "code"), [("right.bson", 1), ("wrong.bson", DRIFT)])
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_output_without_room_is_told_in_a_sentence(
+def test_output_to_a_full_disk_fails_with_a_sentence(
     jobs: CommandLine, source: str, code: int, form: tuple[str, ...]
 ) -> None:
     with full() as descriptor:
@@ -75,7 +75,7 @@ def test_output_without_room_is_told_in_a_sentence(
     assert "only its answer is lost" in said.err
 
 
-def test_output_that_is_not_buffered_is_told_alike(
+def test_unbuffered_output_fails_with_the_same_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As with PYTHONUNBUFFERED, which containers set."""
@@ -94,7 +94,7 @@ def test_another_failure_of_the_system_is_not_taken_for_it(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("sink", [full, unread])
-def test_a_failure_is_told_once_although_its_object_cannot_be_written(jobs: CommandLine, sink: type) -> None:
+def test_a_failure_is_reported_once_although_its_object_cannot_be_written(jobs: CommandLine, sink: type) -> None:
     with sink() as descriptor:
         call(jobs, descriptor, "verify", "missing.bson", "--json").require_failure(1, "missing.bson")
 
@@ -123,7 +123,7 @@ def test_nor_do_those_in_errors_and_the_ledger(jobs: CommandLine) -> None:
     assert "\x1b" not in said.out + jobs("status", "2").out
 
 
-def test_columns_stand_below_one_another_whatever_the_names(jobs: CommandLine) -> None:
+def test_columns_are_aligned_whatever_the_names(jobs: CommandLine) -> None:
     transactions = spread(["a", "b"], days=5)
     wide = [Transaction(name, 5, transactions[0].at) for name in ("東京商店", "فروشگاه")]
     write_bson(jobs.folder / "wide.bson", [*transactions, *wide])

@@ -97,7 +97,7 @@ def test_the_bar_moves_while_a_slow_source_is_read(jobs: CommandLine) -> None:
     terminal.close()
 
 
-def test_the_bar_is_taken_down_before_an_error_is_told(jobs: CommandLine) -> None:
+def test_the_progress_bar_is_removed_before_an_error_is_printed(jobs: CommandLine) -> None:
     (jobs.folder / "cut.bson").write_bytes((jobs.folder / "shop.bson").read_bytes()[:-1])
     said, shown = on_a_terminal(jobs, "rebuild", "cut.bson")
     assert said.code == 1

@@ -38,7 +38,7 @@ def test_a_table_names_the_currency_of_the_store_and_groups_digits(jobs: Command
     assert row == ["1", SHOP, f"{2 * EXACT:,}", "2", f"{float(EXACT):,.2f}", "100.00"]
 
 
-def test_the_columns_of_a_table_are_aligned_beside_persian_names(jobs: CommandLine) -> None:
+def test_the_columns_of_a_table_are_aligned_with_persian_names(jobs: CommandLine) -> None:
     lines = jobs("query", "top_merchants").out.splitlines()
     assert {cell_len(line) for line in lines} == {cell_len(lines[0])}
     assert len(lines[1]) > len(lines[2])  # by the character that has no width
@@ -92,7 +92,7 @@ def test_the_list_names_each_query_with_its_purpose_and_parameters(jobs: Command
     assert "mean_amount" not in said.out
 
 
-def test_the_list_of_one_query_tells_all_about_it(jobs: CommandLine) -> None:
+def test_the_list_of_one_query_describes_it_in_full(jobs: CommandLine) -> None:
     said = jobs("query", "top_merchants", "--list")
     assert "Merchants that come to the same share a place" in said.out
     assert "mean_amount    Float64  amount per transaction, in CURRENCY\n" in said.out
@@ -141,7 +141,7 @@ def test_a_query_of_ones_own_is_run_by_its_name(jobs: CommandLine, own: Path) ->
     assert "It has none." in jobs("query", "how_many", "--queries", own, "--limit", "1").require_failure(2)
 
 
-def test_what_is_wrong_with_a_query_of_ones_own_is_told_with_its_file(jobs: CommandLine, own: Path) -> None:
+def test_errors_in_a_query_of_ones_own_name_its_file(jobs: CommandLine, own: Path) -> None:
     said = jobs("query", "broken", "--queries", own)
     assert f"Correct {own}/broken.sql." in said.require_failure(1, "the query broken cannot be run")
     said = jobs("query", "headless", "--queries", own)

@@ -54,7 +54,7 @@ def test_a_full_store_refuses_with_a_choice(jobs: CommandLine) -> None:
     assert published(jobs) == summaries_of(SECOND)
 
 
-def test_what_removes_most_or_counts_nothing_is_refused_until_told_otherwise(jobs: CommandLine) -> None:
+def test_a_rebuild_that_removes_most_or_counts_nothing_needs_allow_shrink(jobs: CommandLine) -> None:
     assert jobs("rebuild", "first.bson").code == 0
     write_bson(jobs.folder / "less.bson", FIRST[:11])
     err = jobs("rebuild", "less.bson", "--truncate").require_failure(5, "13 of the 24 published transactions")
@@ -73,9 +73,9 @@ def test_what_removes_most_or_counts_nothing_is_refused_until_told_otherwise(job
         assert stores.runs.recent(1)[0].command == "rebuild less.bson --truncate --allow-shrink"
 
 
-def test_help_tells_what_exit_codes_mean(jobs: CommandLine) -> None:
-    told = " ".join(jobs("--help").out.split())
-    assert "4 drift found by verify, 5 would remove too many published transactions (see --allow-shrink)" in told
+def test_help_lists_the_exit_codes(jobs: CommandLine) -> None:
+    output = " ".join(jobs("--help").out.split())
+    assert "4 drift found by verify, 5 would remove too many published transactions (see --allow-shrink)" in output
     for verb in ("rebuild", "refresh", "verify"):
         assert "--allow-shrink" in jobs(verb, "--help").out
 
@@ -290,7 +290,7 @@ def test_a_name_that_is_no_utf_8_is_read_and_recorded(jobs: CommandLine) -> None
     assert jobs("status", "1").code == 0
 
 
-def test_an_archive_whose_collection_is_empty_publishes_an_empty_state_when_told_to(jobs: CommandLine) -> None:
+def test_an_archive_whose_collection_is_empty_publishes_an_empty_state_on_request(jobs: CommandLine) -> None:
     jobs_archive = jobs.folder / "empty.archive"
     jobs_archive.write_bytes(empty_archive())
     assert jobs("rebuild", "first.bson").code == 0

@@ -53,7 +53,7 @@ def test_parquet_on_standard_input_is_not_a_file_of_that_name(jobs: CommandLine)
     jobs("summary", "--mode", "daily", "--type", "count", "--merchant-id", "file").require_failure(1, "no merchant")
 
 
-def test_the_store_url_is_not_kept_in_the_ledger(jobs: CommandLine) -> None:
+def test_the_store_url_is_not_stored_in_the_ledger(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "a.bson", spread(["a"], days=2))
     url = f"sqlite:///{jobs.folder}/secret.db"
     assert jobs("rebuild", "a.bson", "--where", "merchantId=a", "--store", url).code == 0

@@ -103,7 +103,9 @@ def test_a_second_signal_does_not_spoil_the_tidying_up(stores: Stores, reading: 
     assert [run.status for run in stores.runs.recent(1)] == [RunStatus.INTERRUPTED]
 
 
-def test_a_signal_inside_a_statement_leaves_the_old_state_or_the_new_one(jobs: CommandLine, stores: Stores) -> None:
+def test_a_signal_inside_a_statement_leaves_the_previous_state_or_the_new_one(
+    jobs: CommandLine, stores: Stores
+) -> None:
     old, new = summaries_of(OLD), summaries_of(NEW)
     for delay_s in (0.0, 0.01, 0.03, 0.06) if THOROUGH else (0.0, 0.03):
         latest = stores.runs.recent(1)[0].id
@@ -136,21 +138,21 @@ def test_a_signal_after_any_statement_to_the_store(jobs: CommandLine, stores: St
         write_bson(jobs.folder / f"{name}.bson", transactions[name])
     assert jobs("rebuild", "one.bson", "--truncate", "--allow-shrink").code == 0
     few = 1 if THOROUGH else 4
-    in_force, late_signals, calls, step = "one", 0, 0, 3 * few
+    current, late_signals, calls, step = "one", 0, 0, 3 * few
     while True:
         calls += step
-        wanted = "two" if in_force == "one" else "one"
+        wanted = "two" if current == "one" else "one"
         last_id = stores.runs.recent(1)[0].id
         said = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls, number=signal.SIGTERM)
         if said.code == 0:
             assert published_rows(stores) == summaries_of(transactions[wanted])
-            in_force = wanted
+            current = wanted
             late_signals += 1
             if late_signals * few > 6:
                 break
         else:
             said.require_failure(143, "stopped by SIGTERM, nothing was published")
-            assert published_rows(stores) == summaries_of(transactions[in_force]), f"after {calls} calls"
+            assert published_rows(stores) == summaries_of(transactions[current]), f"after {calls} calls"
             run = stores.runs.recent(1)[0]
             assert run.id == last_id or run.status is RunStatus.INTERRUPTED
             if run.id > last_id and run.phase == "publishing":

@@ -62,23 +62,23 @@ def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine)
 def test_a_failure_is_over_after_a_success(jobs: CommandLine) -> None:
     for source in ("shop.bson", "missing.bson", "missing.bson"):
         jobs("rebuild", source, "--truncate")
-    told = jobs("status", "--json").json
-    assert (told["state"], told["degraded_by"], told["failures_in_a_row"]) == ("degraded", ["failures"], 2)
+    output = jobs("status", "--json").json
+    assert (output["state"], output["degraded_by"], output["failures_in_a_row"]) == ("degraded", ["failures"], 2)
     assert "2 run(s) in a row failed; see status 3\n" in jobs("status").out
     assert jobs("rebuild", "shop.bson", "--truncate").code == 0
-    told = jobs("status", "--json").json
-    assert (told["state"], told["degraded_by"], told["failures_in_a_row"]) == ("ok", [], 0)
+    output = jobs("status", "--json").json
+    assert (output["state"], output["degraded_by"], output["failures_in_a_row"]) == ("ok", [], 0)
     assert "degraded" not in jobs("status").out
 
 
-def test_failures_before_anything_is_published_are_told_too(jobs: CommandLine) -> None:
+def test_failures_before_anything_is_published_are_reported_too(jobs: CommandLine) -> None:
     for _ in range(5):
         jobs("rebuild", "missing.bson")
     assert "5 run(s) in a row failed; see status 5\n" in jobs("status").out
     assert jobs("status", "--json").json["state"] == "empty"
 
 
-def test_it_lists_as_many_runs_as_are_asked_for(jobs: CommandLine) -> None:
+def test_it_lists_the_requested_number_of_runs(jobs: CommandLine) -> None:
     for _ in range(3):
         jobs("rebuild", "missing.bson")
     assert [run["id"] for run in jobs("status", "--limit", "2", "--json").json["runs"]] == [3, 2]

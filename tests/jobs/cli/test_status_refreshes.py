@@ -13,7 +13,7 @@ from core.stores import open_stores, wall_clock_ms
 from core.stores.runs import RunStatus
 
 
-def test_it_tells_when_the_next_refresh_is_due_and_that_some_were_missed(tmp_path: Path) -> None:
+def test_it_shows_when_the_next_refresh_is_due_and_that_some_were_missed(tmp_path: Path) -> None:
     jobs, now_ms, every_ms = CommandLine(tmp_path), wall_clock_ms(), 3_600_000
     rows = uniform(1, merchants=1, days=1)
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
@@ -27,10 +27,10 @@ def test_it_tells_when_the_next_refresh_is_due_and_that_some_were_missed(tmp_pat
 
         for hours_ago in (6.5, 5.5, 4.5, 3.5):
             refresh(hours_ago)
-        told = jobs("status", "--json").json
-        assert told["degraded_by"] == ["missed_refreshes"]
-        assert told["refreshes"] == {"every_s": 3600, "due_ms": now_ms - round(2.5 * every_ms), "missed": 3}
-        assert told["sources_read_until_ms"] == now_ms - round(3.5 * every_ms)
+        output = jobs("status", "--json").json
+        assert output["degraded_by"] == ["missed_refreshes"]
+        assert output["refreshes"] == {"every_s": 3600, "due_ms": now_ms - round(2.5 * every_ms), "missed": 3}
+        assert output["sources_read_until_ms"] == now_ms - round(3.5 * every_ms)
         out = jobs("status").out
         assert "3 refreshes were missed; is their schedule running?" in out
         assert re.search(r"refreshes  every 1 h 0 min, the next due \d{4}-.*Z, 2 h 30 min ago\n", out)

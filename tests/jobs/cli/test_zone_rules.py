@@ -35,7 +35,7 @@ def recorded(store_url: str) -> str | None:
         published = stores.summaries.published()
         assert published is not None
         assert published_rows(stores) == summaries_of(SALES)
-        return published.meaning.zone_rules
+        return published.fingerprint.zone_rules
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -96,7 +96,7 @@ def test_a_store_without_them_adopts_the_present_rules_with_one_warning(
     assert jobs("status", "--json").json["zone_rules_agree"] is True
 
 
-def test_verify_alone_adopts_nothing(jobs: CommandLine, store_url: str) -> None:
+def test_verify_without_repair_adopts_nothing(jobs: CommandLine, store_url: str) -> None:
     Meddler(store_url).set_zone_rules(None)
     said = jobs("verify", "sales.bson")
     assert (said.code, said.err) == (0, "")

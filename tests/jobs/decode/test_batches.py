@@ -12,7 +12,7 @@ from decoded import read_as_file
 from effort import COMPILED
 
 from jobs.decode import decoder
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 
 COUNT = 900 if COMPILED else 150

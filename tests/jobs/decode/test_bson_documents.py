@@ -18,9 +18,9 @@ from made_up import FIELDS, Nested, Raw, documents, frame, raws, to_bson, window
 from reference import outcome_of_bson
 
 from jobs.decode.batch import Chunk
+from jobs.decode.classify import Window
 from jobs.decode.decoder import BsonDecoder
 from jobs.decode.jit import PADDING
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 
 
@@ -28,12 +28,12 @@ def require_agreement(documents_: list[bytes], fields: Fields, window: Window, c
     """What the decoder makes of the documents is what the reference makes of each."""
     expected = [outcome_of_bson(raw, fields, window) for raw in documents_]
     found = read_bson(b"".join(documents_), fields, window, chunk_bytes)
-    counted = [o for o in expected if o.verdict == "counted"]
+    counted = [o for o in expected if o.result == "counted"]
     assert found.rows == [(o.merchant, o.amount, o.instant) for o in counted]
     positions = [sum(map(len, documents_[:i])) for i in range(len(documents_))]
     rejected = [(at, o.field, o.reason) for at, o in zip(positions, expected, strict=True) if o.field]
     assert [(r.position, r.field, r.reason) for r in found.rejects] == rejected
-    verdicts = [o.verdict for o in expected]
+    verdicts = [o.result for o in expected]
     assert found.counts.read == len(documents_)
     assert found.counts.filtered == verdicts.count("filtered")
     assert found.counts.out_of_range == verdicts.count("out of range")
@@ -76,7 +76,7 @@ def test_only_the_outer_structure_and_the_fields_used_are_validated(inner: bytes
 
 
 @pytest.mark.parametrize("inner", BROKEN.values(), ids=BROKEN)
-def test_what_is_broken_below_the_fields_used_is_not_looked_at(inner: bytes) -> None:
+def test_damage_below_the_fields_used_is_not_read(inner: bytes) -> None:
     deeper = with_broken(b"\x10kind\0\5\0\0\0" + b"\x03deep\0" + (len(inner) + 5).to_bytes(4, "little") + inner + b"\0")
     assert read_bson(deeper, Fields(amount="card.kind")).rows == [("a", 5, 0)]
     assert read_bson(deeper, Fields(amount="card.deep.pan")).reasons == [("document", "malformed")]
@@ -103,7 +103,7 @@ def test_documents_that_look_alike_are_not_taken_for_one_another(
 
 @tries(200)
 @given(raws, st.sampled_from(["merchantId", "amount", "createdAt"]))
-def test_values_that_no_encoder_writes_are_judged_like_the_reference(value: Raw, name: str) -> None:
+def test_values_that_no_encoder_writes_are_classified_like_the_reference(value: Raw, name: str) -> None:
     good = [("merchantId", "a"), ("amount", 5), ("createdAt", DatetimeMS(0))]
     document = to_bson([(n, value if n == name else v) for n, v in good])
     require_agreement([document, document], Fields(), EVER, 100_000)
@@ -118,7 +118,7 @@ def test_values_that_no_encoder_writes_are_judged_like_the_reference(value: Raw,
 @example(b"\x03amount\0\x05\0\0\0\0\0")
 @example(b"\x0ba\0b")
 @example(b"\x10amount")
-def test_any_bytes_inside_a_document_are_judged_like_the_reference(inside: bytes) -> None:
+def test_any_bytes_inside_a_document_are_classified_like_the_reference(inside: bytes) -> None:
     require_agreement([frame(inside)], Fields(), EVER, 1)
 
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from jobs.decode.batch import Chunk
+from jobs.decode.classify import Window
 from jobs.decode.decoder import BsonDecoder, JsonDecoder
 from jobs.decode.formats import Formats, steps_of
 from jobs.decode.jit import PADDING
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 
 EVER = Window(-(2**60), 2**60, -(2**60), 2**60)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from made_up import FIELDS, Nested, Writing, documents, to_bson, windows, writings
 
 from core.errors import SourceDamaged, UsageError
+from jobs.decode.classify import Window
 from jobs.decode.decoder import JsonDecoder
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 
 SMALL_CHANGES = [
@@ -64,7 +64,7 @@ def test_arrays_and_documents_over_many_lines_give_what_the_same_bson_gives(
     require_same(read_json_stream(stream, fields, window, chunk_bytes, array=False), expected)
 
 
-def require_alike_texts_apart(texts: list[bytes], fields: Fields, chance: random.Random, *, array: bool) -> None:
+def require_similar_texts_distinct(texts: list[bytes], fields: Fields, chance: random.Random, *, array: bool) -> None:
     """Texts with small changes give together what each gives alone, to a decoder that has seen nothing before."""
     alike = list(texts)
     expected = Decoded()
@@ -99,7 +99,7 @@ def test_documents_that_look_alike_are_not_taken_for_one_another(
 ) -> None:
     made_up = data.draw(st.lists(documents(fields, raw=False), min_size=1, max_size=3))
     texts = [writing.document(document).encode() for document in made_up]
-    require_alike_texts_apart(texts, fields, chance, array=array)
+    require_similar_texts_distinct(texts, fields, chance, array=array)
 
 
 @pytest.mark.parametrize("value", [Decimal128("42"), Decimal128("9E+300"), 42.0, float("nan")])
@@ -143,13 +143,13 @@ def test_a_merchant_that_is_not_unicode_text_is_rejected(merchant: str) -> None:
     assert read_one_json(f'{{"m":"{merchant}","a":1,"t":{{"$date":0}}}}').reasons == [("merchant", "not UTF-8")]
 
 
-def test_escapes_longer_than_any_before_find_room() -> None:
+def test_escapes_longer_than_any_before_fit() -> None:
     name, text = "\\u0061" * 9000, "\\n" * 9000
     found = read_one_json(f'{{"{name}":1,"m":"{text}","a":1,"t":{{"$date":0}}}}')
     assert found.rows == [("\n" * 9000, 1, 0)]
 
 
-def test_escaped_text_longer_than_any_before_finds_room() -> None:
+def test_escaped_text_longer_than_any_before_fits() -> None:
     assert read_one_json('{"m":"' + "\\n" * 9000 + '","a":1,"t":{"$date":0}}').rows == [("\n" * 9000, 1, 0)]
 
 
@@ -177,7 +177,7 @@ HAND_WRITTEN = [
 @given(st.data(), st.randoms(use_true_random=False))
 def test_texts_that_look_alike_are_not_taken_for_one_another(data: st.DataObject, chance: random.Random) -> None:
     where = data.draw(st.sampled_from([(), (("m.$oid", "0123456789abcdef01234567"),), (("a.$numberLong", "12"),)]))
-    require_alike_texts_apart(HAND_WRITTEN, Fields("m", "a", "t", where), chance, array=False)
+    require_similar_texts_distinct(HAND_WRITTEN, Fields("m", "a", "t", where), chance, array=False)
 
 
 def test_a_value_and_a_path_into_how_it_is_written_are_both_read_every_time() -> None:

@@ -62,7 +62,7 @@ def test_a_merchant_has_one_code_for_every_type_it_is_seen_in(of: list[object]) 
     assert len(decoder.merchants) == len({(type(m), m) for m in valid})
 
 
-def test_42_as_a_number_and_as_text_are_told_apart_by_kind() -> None:
+def test_42_as_a_number_and_as_text_differ_by_kind() -> None:
     decoder = BsonDecoder(Fields(), EVER)
     list(decoder.batches(chunk_of(transactions([42, "42", Int64(42)]))))
     assert decoder.merchants.texts().to_pylist() == ["42", "42"]

@@ -99,7 +99,7 @@ def test_a_numeral_is_the_integer_that_decimal_says(text: str) -> None:
         ("-1e-999999999999999999999", (0, "fraction")),
     ],
 )
-def test_exponents_that_even_decimal_refuses_are_judged(text: str, expected: tuple[int, str]) -> None:
+def test_exponents_that_even_decimal_refuses_are_classified(text: str, expected: tuple[int, str]) -> None:
     assert parsed(text) == expected
 
 

@@ -8,7 +8,7 @@ from decoded import EVER, read_bson
 from made_up import Nested, to_bson
 
 from core.errors import UsageError
-from jobs.decode.judge import rules_for
+from jobs.decode.classify import rules_for
 from jobs.decode.plan import MAX_DEPTH, Fields, plan_paths
 
 
@@ -18,7 +18,7 @@ def test_what_is_no_field_path_is_refused(path: str) -> None:
         plan_paths((path,), b"\0")
 
 
-def test_more_filters_than_there_is_room_for_are_refused() -> None:
+def test_more_filters_than_supported_are_refused() -> None:
     with pytest.raises(UsageError, match="63 different fields"):
         plan_paths(tuple(f"f{i}" for i in range(63)), b"\0")
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from core.errors import ServiceError, WrongRow
 from core.stores.runs import Counts
 from jobs.decode.batch import Batch, Decoder, Reject
+from jobs.decode.classify import Window
 from jobs.decode.decoder import BsonDecoder, JsonDecoder
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.sources.bson_file import BsonChunks
 from jobs.sources.chunks import CHUNK_BYTES, Buffer, ChunkReader

@@ -30,7 +30,7 @@ def run_kernels(*names: str) -> None:
     """Decode and sum up files of the shop, which loads the kernels of their forms or compiles them."""
     from core.calendar.days import LocalDays
     from jobs.aggregate.partial import Partial
-    from jobs.decode.judge import Window
+    from jobs.decode.classify import Window
     from jobs.decode.plan import Fields
     from jobs.sources.chunks import Buffer
     from jobs.sources.partition import Reading

@@ -12,7 +12,7 @@ from typing import Any
 
 from bson import Decimal128
 
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 
 INT64 = range(-(2**63), 2**63)
@@ -37,7 +37,7 @@ class Value:
 class Outcome:
     """``counted``, ``filtered``, ``out of range``, or a reject with its field and reason."""
 
-    verdict: str
+    result: str
     merchant: str = ""
     amount: int = 0
     instant: int = 0

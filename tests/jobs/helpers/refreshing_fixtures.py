@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from living import Document, Keeping, Shop
+from live_shop import Document, JobRunner, Shop
 from pymongo import MongoClient
 
 from bench.mongo_urls import with_database
@@ -38,6 +38,6 @@ def sqlite_stores(tmp_path: Path) -> Iterator[Stores]:
 
 
 @pytest.fixture
-def keeping(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> Keeping:
+def runner(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> JobRunner:
     """The jobs, at `NOW`."""
-    return Keeping(sqlite_stores, shop, tmp_path, NOW)
+    return JobRunner(sqlite_stores, shop, tmp_path, NOW)

@@ -12,13 +12,13 @@ from core.calendar import JalaliCalendar
 from core.calendar.days import LocalDays
 from core.calendar.periods import Mode
 from core.stores import Stores
-from core.stores.summaries import Meaning
+from core.stores.summaries import Fingerprint
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.aggregate.summaries import require_conservation, summarise
 from jobs.publish.replacing import Change, replace_days
 
 CALENDAR, TEHRAN = JalaliCalendar(), LocalDays("Asia/Tehran")
-MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+FINGERPRINT = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
 SCHEMA = pl.Schema({**PARTIAL_SCHEMA, "merchant_id": pl.String()})
 ALWAYS = (CALENDAR.first_day, CALENDAR.last_day)
 
@@ -49,7 +49,7 @@ def publish(stores: Stores, sums: Sums, *days: tuple[int, int]) -> Change:
     """Replace `days` by `sums`."""
     before = stores.summaries.published()
     change = find(stores, sums, *days)
-    publication = change.publication(before, 1, MEANING, 0)
+    publication = change.publication(before, 1, FINGERPRINT, 0)
     stores.summaries.amend(publication, change.rows, change.ranges)
     return change
 

@@ -17,8 +17,8 @@ from decoded import read_file
 from transactions import write_bson
 
 from core.errors import SourceDamaged
+from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.inspection.candidates import FilterCandidate
 from jobs.inspection.fields import MISSING, fields_of, value_at, without_secrets

@@ -24,7 +24,7 @@ from transactions import Transaction, bson_of, published_rows, spread, summaries
 from core.calendar.days import LocalDays
 from core.errors import Interrupted, ServiceError, TooManyRejects, UsageError
 from core.stores import open_stores
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions import checkpoint as checkpoints
 from jobs.partitions.checkpoint import Checkpoint, LocalFolder, place_at
@@ -191,7 +191,7 @@ def test_results_of_other_options_are_never_reused(
 
 
 @pytest.mark.parametrize("damage", ["cut off", "changed", "empty", "another"])
-def test_a_kept_result_that_is_not_whole_is_counted_again(
+def test_an_incomplete_stored_result_is_counted_again(
     workshop: Workshop, request_: Request, tmp_path: Path, damage: str
 ) -> None:
     workshop.rebuild(request_)
@@ -223,7 +223,7 @@ def test_rejects_are_kept_too_and_a_run_that_failed_for_them_can_go_on(
     assert len(first.splitlines()) == len(bad)
 
 
-def test_results_whose_rejects_were_not_wanted_any_more_are_not_kept(
+def test_results_whose_rejects_were_not_wanted_any_more_are_not_stored(
     workshop: Workshop, request_: Request, tmp_path: Path
 ) -> None:
     for number in range(3):
@@ -238,7 +238,7 @@ def test_results_whose_rejects_were_not_wanted_any_more_are_not_kept(
     assert Path(again.quarantine or "").read_bytes() == Path(fresh.quarantine or "").read_bytes()
 
 
-def test_ranges_of_one_file_are_kept_each_also_those_counted_from_their_true_border(
+def test_ranges_of_one_file_are_stored_each_also_those_counted_from_their_true_border(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 3000)
@@ -278,7 +278,7 @@ def test_a_place_that_cannot_be_written_fails_the_run_with_a_sentence(
         assert "secret" not in refusal.value.sentence
 
 
-def test_of_what_can_be_read_only_once_nothing_is_kept(tmp_path: Path) -> None:
+def test_sources_that_can_be_read_only_once_have_no_checkpoint(tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/summaries.db")
     content = bson_of([Transaction("a", 1, PARTS[0][0].at)])
     command = ("rebuild", "-", "--truncate", "--checkpoint", "kept", "--keep-checkpoint", "--json")
@@ -329,7 +329,7 @@ class Tidied(io.BytesIO):
         return super().read(size)
 
 
-def test_a_result_is_kept_though_another_run_tidies_the_folder(tmp_path: Path) -> None:
+def test_a_result_is_stored_though_another_run_tidies_the_folder(tmp_path: Path) -> None:
     place = LocalFolder(tmp_path / "kept")
     place.write("1.partition", Tidied(b"a result", tmp_path / "kept"))
     assert [(one.name, one.read_bytes()) for one in (tmp_path / "kept").iterdir()] == [("1.partition", b"a result")]

@@ -118,7 +118,7 @@ def test_a_total_that_does_not_fit_is_refused_before_anything_is_written() -> No
         derived(LocalSums([frame(rows)]))
 
 
-def test_merchants_of_rows_that_lie_equally_far_apart_divide_them() -> None:
+def test_merchants_of_equally_spaced_rows_divide_them() -> None:
     many = in_order(frame({(f"m{number:03d}", day): (1, 1) for number in range(100) for day in range(20_000, 20_010)}))
     found = ranges_of([merchant for part in (many[:500], many[500:]) for merchant in borders(part, 25)], 4)
     assert [first for first, _ in found] == [None, "m026", "m051", "m076"]

@@ -119,7 +119,7 @@ def test_an_interruption_ends_the_counting(tmp_path: Path) -> None:
     wait_until(no_thread_counts, 40)
 
 
-def test_the_caller_is_told_that_time_passes_and_how_much_was_read(tmp_path: Path) -> None:
+def test_the_caller_receives_ticks_and_how_much_was_read(tmp_path: Path) -> None:
     size = len(write(tmp_path / "x.bson", 10))
     ticks: list[int] = []
     state = CountingState()

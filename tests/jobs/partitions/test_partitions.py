@@ -160,7 +160,7 @@ def test_any_documents_and_any_cuts_give_what_the_whole_file_gives(
 
 
 def test_a_border_is_found_where_documents_are_like_those_of_a_usual_collection() -> None:
-    content = b"".join(bson.encode(document(i, note="x" * (i % 50))) for i in range(2000))
+    content = b"".join(bson.encode(document(i, record="x" * (i % 50))) for i in range(2000))
     borders = {0}
     for one in bson.decode_file_iter(__import__("io").BytesIO(content)):
         borders.add(max(borders) + len(bson.encode(one)))
@@ -188,7 +188,7 @@ def test_fewer_documents_than_a_chain_are_a_border_only_at_the_end_of_the_file(a
 
 def test_a_range_in_which_no_document_begins_passes_its_start_on(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
-    path.write_bytes(b"".join(bson.encode(document(i, note="y" * 5000)) for i in range(3)))
+    path.write_bytes(b"".join(bson.encode(document(i, record="y" * 5000)) for i in range(3)))
     source, whole = listed(path)
     parts = cut(whole, 1000, 2000, 3000, 4000, 7000)
     assert count_partition(parts[1], PLAN).first is None
@@ -356,7 +356,7 @@ def test_a_merchant_has_one_row_a_day_where_a_table_of_sums_was_full(
     requires_each_merchant_and_day_once(count_partition(listed(path)[1], PLAN))
 
 
-def test_merchants_of_many_partitions_are_kept_once_where_few_transactions_count() -> None:
+def test_merchants_of_many_partitions_are_stored_once_where_few_transactions_count() -> None:
     size = 100_000
     kinds = pl.DataFrame({"merchant_id": [f"m{i}" for i in range(size)], "kind": [1] * size}, schema=KIND_SCHEMA)
     merged = Merged()

@@ -11,7 +11,7 @@ import pytest
 from rebuilding import Workshop
 from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
-from core.errors import MeaningMismatch, UsageError, exit_code_of
+from core.errors import FingerprintMismatch, UsageError, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
 from jobs.decode.plan import Fields
@@ -88,7 +88,7 @@ def test_truncate_and_a_range_contradict_one_another(workshop: Workshop, first: 
     assert workshop.stores.runs.recent(1) == []
 
 
-def test_from_and_to_replace_those_days_and_derive_their_weeks_and_months_anew(
+def test_from_and_to_replace_those_days_and_derive_their_weeks_and_months_again(
     workshop: Workshop, first: Request, second: Request
 ) -> None:
     workshop.rebuild(first)
@@ -96,16 +96,16 @@ def test_from_and_to_replace_those_days_and_derive_their_weeks_and_months_anew(
     outcome = workshop.rebuild(replace(second, first_key="1402/12/28", last_key="1403/01/01"))
     days = date(2024, 3, 18), date(2024, 3, 20)
     replaced = of_days(SECOND, *days)
-    kept = [one for one in FIRST if one not in of_days(FIRST, *days)]
-    assert published_rows(workshop.stores) == summaries_of(kept + replaced)
+    protected = [one for one in FIRST if one not in of_days(FIRST, *days)]
+    assert published_rows(workshop.stores) == summaries_of(protected + replaced)
     assert outcome.run.counts.counted == len(replaced) == 6
     assert outcome.run.counts.out_of_range == len(SECOND) - 6
     assert outcome.run.days_changed == 3
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == ("1402/12/28", "1403/01/01")
-    assert outcome.publication.total_count == len(kept) + len(replaced)
+    assert outcome.publication.total_count == len(protected) + len(replaced)
 
 
-def test_from_alone_replaces_until_the_end(workshop: Workshop, first: Request, second: Request) -> None:
+def test_from_without_to_replaces_until_the_end(workshop: Workshop, first: Request, second: Request) -> None:
     workshop.rebuild(first)
     outcome = workshop.rebuild(replace(second, first_key="1403/01/20"))
     begin = date(2024, 4, 8)
@@ -114,7 +114,7 @@ def test_from_alone_replaces_until_the_end(workshop: Workshop, first: Request, s
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == ("1403/01/20", None)
 
 
-def test_to_alone_replaces_from_the_beginning(workshop: Workshop, first: Request, second: Request) -> None:
+def test_to_without_from_replaces_from_the_beginning(workshop: Workshop, first: Request, second: Request) -> None:
     workshop.rebuild(first)
     outcome = workshop.rebuild(replace(second, last_key="1403/01/20"))
     end = date(2024, 4, 8)
@@ -138,10 +138,10 @@ def test_a_replaced_day_that_the_sources_do_not_have_is_gone(
 ) -> None:
     workshop.rebuild(first)
     gone = date(2024, 3, 20), date(2024, 3, 21)
-    kept = [one for one in FIRST if one.at.date() not in gone]
-    source = write_bson(tmp_path / "without-two-days.bson", kept)
+    protected = [one for one in FIRST if one.at.date() not in gone]
+    source = write_bson(tmp_path / "without-two-days.bson", protected)
     workshop.rebuild(Request((source,), first_key="1403/01/01", last_key="1403/01/04"))
-    assert published_rows(workshop.stores) == summaries_of(kept)
+    assert published_rows(workshop.stores) == summaries_of(protected)
 
 
 def test_the_borders_of_a_range_are_local_midnights(workshop: Workshop, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_range_that_is_none_is_refused(
 
 
 @pytest.mark.parametrize("changed", ["time zone", "calendar", "merchant field", "filter"])
-def test_another_meaning_is_refused_unless_everything_is_replaced(
+def test_another_fingerprint_is_refused_unless_everything_is_replaced(
     workshop: Workshop, first: Request, second: Request, tmp_path: Path, changed: str
 ) -> None:
     workshop.rebuild(first)
@@ -193,16 +193,18 @@ def test_another_meaning_is_refused_unless_everything_is_replaced(
             fields = Fields(merchant="_id")
         case _:
             fields, named = Fields(where=(("amount", "50000"),)), "where"
-    with pytest.raises(MeaningMismatch, match=rf"^the store's numbers mean something else: {named} is .* in the store"):
+    with pytest.raises(
+        FingerprintMismatch, match=rf"^the store's numbers mean something else: {named} is .* in the store"
+    ):
         other.rebuild(replace(second, fields=fields, first_key=key, last_key=key))
     assert published_rows(workshop.stores) == summaries_of(FIRST)
     assert [run.id for run in workshop.stores.runs.recent(9)] == [1]
     outcome = other.rebuild(replace(second, fields=fields, truncate=True, allow_shrink=True))
     assert workshop.stores.summaries.published() == outcome.publication
-    assert outcome.publication.meaning != workshop.stores.runs.recent(9)[-1].meaning
+    assert outcome.publication.fingerprint != workshop.stores.runs.recent(9)[-1].fingerprint
 
 
-def test_the_order_of_filters_does_not_change_the_meaning(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_order_of_filters_does_not_change_the_fingerprint(workshop: Workshop, tmp_path: Path) -> None:
     documents = [one.document() | {"x": 1, "y": 2} for one in FIRST]
     request = Request((write_bson(tmp_path / "xy.bson", documents),))
     workshop.rebuild(replace(request, fields=Fields(where=(("x", "1"), ("y", "2")))))

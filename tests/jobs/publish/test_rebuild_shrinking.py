@@ -103,7 +103,7 @@ def test_into_an_empty_store_nothing_is_an_error_as_well(stores: Stores, tmp_pat
     assert workshop.rebuild(replace(request, allow_empty=True)).publication.rows == 0
 
 
-def test_days_of_which_nothing_is_published_may_be_told_to_be_empty(workshop: Workshop, tmp_path: Path) -> None:
+def test_days_of_which_nothing_is_published_may_be_declared_empty(workshop: Workshop, tmp_path: Path) -> None:
     EMPTY["an empty array"](tmp_path / "source")
     workshop.rebuild(Request((str(tmp_path / "source"),), first_key="1403/05/01", allow_empty=True))
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS)

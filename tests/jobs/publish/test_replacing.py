@@ -71,8 +71,8 @@ def test_days_their_weeks_and_their_months_come_out_right_on_every_backend(store
     assert change
     changed = [key for mode in Mode for key in change.periods[mode]]
     assert_frame_equal(change.replaced, stored.filter(pl.col("key").is_in(changed)), check_row_order=False)
-    kept = {key: v for key, v in THREE_MONTHS.items() if key[1] not in (*range(NOWRUZ, NOWRUZ + 4), NOWRUZ + 40)}
-    require_holds(stores, kept | new)
+    protected = {key: v for key, v in THREE_MONTHS.items() if key[1] not in (*range(NOWRUZ, NOWRUZ + 4), NOWRUZ + 40)}
+    require_holds(stores, protected | new)
     assert change.days_changed == 5
     assert change.periods == {
         Mode.DAILY: ("1402/12/27", "1402/12/28", "1402/12/29", "1403/01/01", "1403/02/07"),
@@ -97,7 +97,7 @@ def test_sums_that_are_as_stored_change_nothing(stores: Stores) -> None:
     require_holds(stores, THREE_MONTHS)
 
 
-def test_a_transaction_that_moves_within_a_month_leaves_the_month_alone(stores: Stores) -> None:
+def test_a_transaction_that_moves_within_a_month_does_not_touch_the_month(stores: Stores) -> None:
     first = day("1403/02/03")
     held = {("a", first): (10, 1), ("a", first + 1): (20, 2), ("a", first + 9): (5, 1)}
     publish(stores, held, ALWAYS)

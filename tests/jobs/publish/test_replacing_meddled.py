@@ -50,7 +50,7 @@ def require_true_count(stores: Stores) -> None:
         ("add", STRAYS, None),
     ],
 )
-def test_what_something_else_wrote_is_mended(
+def test_foreign_writes_are_repaired(
     stores: Stores,
     store_url: str,
     act: str,

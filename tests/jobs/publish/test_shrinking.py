@@ -59,8 +59,8 @@ def test_a_day_loses_only_where_fewer_are_counted() -> None:
 
 def test_the_day_of_the_oldest_document_and_those_before_it_are_kept_and_no_later_one() -> None:
     published = dict.fromkeys(range(OLDEST - 2, OLDEST + 3), 20)
-    kept = retention()(published, {OLDEST: 1, OLDEST + 2: 20})
-    assert kept == [DayLoss(OLDEST - 2, 20, 0), DayLoss(OLDEST - 1, 20, 0), DayLoss(OLDEST, 20, 1)]
+    protected = retention()(published, {OLDEST: 1, OLDEST + 2: 20})
+    assert protected == [DayLoss(OLDEST - 2, 20, 0), DayLoss(OLDEST - 1, 20, 0), DayLoss(OLDEST, 20, 1)]
 
 
 def test_also_with_allow_shrink_they_are_kept() -> None:
@@ -111,10 +111,10 @@ def test_the_limits_hold_for_all_later_days_together_and_for_those_of_which_noth
 ) -> None:
     before = {OLDEST - 1: 10**6, OLDEST: 10**6} | {OLDEST + 1 + i: count for i, count in enumerate(published)}
     now = {OLDEST + 1 + i: count for i, count in enumerate(counted)}
-    kept = [DayLoss(OLDEST - 1, 10**6, 0), DayLoss(OLDEST, 10**6, 0)]
-    assert retention(allow_shrink=True)(before, now) == kept
+    protected = [DayLoss(OLDEST - 1, 10**6, 0), DayLoss(OLDEST, 10**6, 0)]
+    assert retention(allow_shrink=True)(before, now) == protected
     if refused is None:
-        assert retention()(before, now) == kept
+        assert retention()(before, now) == protected
         return
     with pytest.raises(WouldShrink) as refusal:
         retention()(before, now)
@@ -125,7 +125,7 @@ def test_where_nothing_counts_any_more_all_are_kept() -> None:
     assert retention(None)({OLDEST: 500}, {}) == [DayLoss(OLDEST, 500, 0)]
 
 
-def test_without_a_loss_nobody_looks_for_the_oldest_document() -> None:
+def test_without_a_loss_the_oldest_document_is_not_queried() -> None:
     def fail() -> int | None:
         raise AssertionError("it costs a query")
 
@@ -183,15 +183,17 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def replace_but(stores: Stores, sums: Sums, kept: set[int], *days: tuple[int, int]) -> tuple[KeyRange, ...]:
-    """Replace `days` by `sums`, those of `kept` excepted."""
+def replace_but(stores: Stores, sums: Sums, protected: set[int], *days: tuple[int, int]) -> tuple[KeyRange, ...]:
+    """Replace `days` by `sums`, those of `protected` excepted."""
     before = stores.summaries.published()
     assert before is not None
     change = replace_days(
         stores.summaries, before, CALENDAR, TEHRAN, frame(sums), days,
-        lambda published, counted: [DayLoss(one, published.get(one, 0), counted.get(one, 0)) for one in sorted(kept)],
+        lambda published, counted: [
+            DayLoss(day, published.get(day, 0), counted.get(day, 0)) for day in sorted(protected)
+        ],
     )  # fmt: skip
-    stores.summaries.amend(change.publication(before, 2, before.meaning, 0), change.rows, change.ranges)
+    stores.summaries.amend(change.publication(before, 2, before.fingerprint, 0), change.rows, change.ranges)
     return change.ranges
 
 
@@ -200,10 +202,10 @@ def test_weeks_and_months_of_kept_days_are_derived_with_what_is_stored_of_them(s
     publish(stores, held, ALWAYS)
     new = {("a", NOWRUZ + i): (i, 1) for i in range(-2, 6)}
     ranges = replace_but(stores, new, {NOWRUZ - 2, NOWRUZ - 1, NOWRUZ, NOWRUZ + 4}, (NOWRUZ - 2, NOWRUZ + 5))
-    kept = {key: sums for key, sums in held.items() if key[1] < NOWRUZ + 1 or key[1] in (NOWRUZ + 4,)}
+    protected = {key: sums for key, sums in held.items() if key[1] < NOWRUZ + 1 or key[1] in (NOWRUZ + 4,)}
     later = {key: sums for key, sums in held.items() if key[1] > NOWRUZ + 5}
     counted = {("a", NOWRUZ + i): (i, 1) for i in (1, 2, 3, 5)}
-    require_holds(stores, kept | later | counted)
+    require_holds(stores, protected | later | counted)
     assert [one for one in ranges if one.mode is Mode.DAILY] == [
         KeyRange(Mode.DAILY, "1402/12/28", "1403/01/01"),
         KeyRange(Mode.DAILY, "1403/01/03", "1403/01/03"),
@@ -217,21 +219,21 @@ def test_where_all_days_are_kept_nothing_changes(stores: Stores) -> None:
     require_holds(stores, held)
 
 
-def test_the_counts_that_are_compared_and_the_days_that_are_kept_and_lost_are_told(stores: Stores) -> None:
+def test_the_counts_that_are_compared_and_the_days_that_are_kept_and_lost_are_reported(stores: Stores) -> None:
     held = {(merchant, NOWRUZ + i): (100 + i, 2) for i in range(4) for merchant in "ab"}
     publish(stores, held, ALWAYS)
     counted = {("a", NOWRUZ): (1, 5), ("a", NOWRUZ + 1): (1, 1), ("a", NOWRUZ + 2): (1, 1), ("b", NOWRUZ + 2): (1, 2)}
-    kept, compared = DayLoss(NOWRUZ + 1, 4, 1), []
+    protected, compared = DayLoss(NOWRUZ + 1, 4, 1), []
 
     def protection(published: DayCounts, counted: DayCounts) -> list[DayLoss]:
         compared.append((published, counted))
-        return [kept]
+        return [protected]
 
     before = stores.summaries.published()
     change = replace_days(stores.summaries, before, CALENDAR, TEHRAN, frame(counted), [ALWAYS], protection)
     published = dict.fromkeys(range(NOWRUZ, NOWRUZ + 4), 4)
     assert compared == [(published, {NOWRUZ: 5, NOWRUZ + 1: 1, NOWRUZ + 2: 3})]
-    assert change.kept == (kept,)
+    assert change.protected == (protected,)
     assert change.lost == (DayLoss(NOWRUZ + 2, 4, 3), DayLoss(NOWRUZ + 3, 4, 0))
 
 
@@ -245,13 +247,13 @@ sums_of_days = st.dictionaries(
 @tries(40)
 @given(sums_of_days, sums_of_days, st.sets(st.integers(NOWRUZ - 9, NOWRUZ + 9)))
 def test_whatever_is_kept_the_store_equals_a_rebuild_of_it_and_of_what_was_counted(
-    held: Sums, new: Sums, kept: set[int]
+    held: Sums, new: Sums, protected: set[int]
 ) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         open_stores(f"sqlite:///{folder}/summaries.db", timeout_s=10) as stores,
     ):
         publish(stores, held, ALWAYS)
-        replace_but(stores, new, kept, ALWAYS)
-        after = {key: sums for key, sums in held.items() if key[1] in kept}
-        require_holds(stores, after | {key: sums for key, sums in new.items() if key[1] not in kept})
+        replace_but(stores, new, protected, ALWAYS)
+        after = {key: sums for key, sums in held.items() if key[1] in protected}
+        require_holds(stores, after | {key: sums for key, sums in new.items() if key[1] not in protected})

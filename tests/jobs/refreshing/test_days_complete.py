@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from living import Keeping, Shop
+from live_shop import JobRunner, Shop
 from transactions import spread, write_bson
 
 from core.calendar import JalaliCalendar
@@ -35,17 +35,17 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 
 @pytest.fixture
-def keeping(stores: Stores, shop: Shop, tmp_path: Path) -> Keeping:
+def runner(stores: Stores, shop: Shop, tmp_path: Path) -> JobRunner:
     """The jobs at `NOW`, on every backend."""
     shop.index()
-    return Keeping(stores, shop, tmp_path, NOW)
+    return JobRunner(stores, shop, tmp_path, NOW)
 
 
 @pytest.fixture
-def on_sqlite(sqlite_stores: Stores, shop: Shop, tmp_path: Path) -> Keeping:
+def on_sqlite(sqlite_stores: Stores, shop: Shop, tmp_path: Path) -> JobRunner:
     """The jobs at `NOW`."""
     shop.index()
-    return Keeping(sqlite_stores, shop, tmp_path, NOW)
+    return JobRunner(sqlite_stores, shop, tmp_path, NOW)
 
 
 def export(folder: Path, written_at: datetime) -> str:
@@ -55,34 +55,34 @@ def export(folder: Path, written_at: datetime) -> str:
     return path
 
 
-def complete(keeping: Keeping) -> list[DayRange]:
+def complete(runner: JobRunner) -> list[DayRange]:
     """The complete days of what is published, as ranges of keys."""
-    published = keeping.stores.summaries.published()
-    return list(CompleteDays.published(published, keeping.stores.runs).keys(JalaliCalendar()))
+    published = runner.stores.summaries.published()
+    return list(CompleteDays.published(published, runner.stores.runs).keys(JalaliCalendar()))
 
 
-def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_nothing_new(keeping: Keeping) -> None:
-    keeping.shop.insert(*TEN_DAYS)
-    keeping.refresh()
-    assert complete(keeping) == [(BEGIN, "1403/01/03")]
+def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_nothing_new(runner: JobRunner) -> None:
+    runner.shop.insert(*TEN_DAYS)
+    runner.refresh()
+    assert complete(runner) == [(BEGIN, "1403/01/03")]
 
-    keeping.now += DAY / 4
-    assert keeping.refresh().run.status is RunStatus.UNCHANGED
-    assert complete(keeping) == [(BEGIN, "1403/01/03")]
+    runner.now += DAY / 4
+    assert runner.refresh().run.status is RunStatus.UNCHANGED
+    assert complete(runner) == [(BEGIN, "1403/01/03")]
 
-    keeping.now += DAY
-    assert keeping.refresh().run.status is RunStatus.UNCHANGED
-    assert complete(keeping) == [(BEGIN, "1403/01/04")]
+    runner.now += DAY
+    assert runner.refresh().run.status is RunStatus.UNCHANGED
+    assert complete(runner) == [(BEGIN, "1403/01/04")]
 
-    keeping.now += DAY
-    keeping.shop.insert(*spread(["a"], days=1, first=date(2024, 3, 24)))
-    assert keeping.refresh().run.status is RunStatus.PUBLISHED
-    assert complete(keeping) == [(BEGIN, "1403/01/05")]
+    runner.now += DAY
+    runner.shop.insert(*spread(["a"], days=1, first=date(2024, 3, 24)))
+    assert runner.refresh().run.status is RunStatus.PUBLISHED
+    assert complete(runner) == [(BEGIN, "1403/01/05")]
 
 
 @pytest.mark.parametrize(("written_at", "last"), [(NOW + 40 * DAY, "1403/01/03"), (NOW - 2 * DAY, "1403/01/01")])
 def test_an_export_is_complete_before_its_last_day_which_may_be_cut_and_before_it_was_written(
-    on_sqlite: Keeping, tmp_path: Path, written_at: datetime, last: str
+    on_sqlite: JobRunner, tmp_path: Path, written_at: datetime, last: str
 ) -> None:
     on_sqlite.now = NOW + 50 * DAY
 
@@ -92,7 +92,7 @@ def test_an_export_is_complete_before_its_last_day_which_may_be_cut_and_before_i
 
 
 def test_days_loaded_by_range_are_complete_and_what_lies_between_them_is_not(
-    on_sqlite: Keeping, tmp_path: Path
+    on_sqlite: JobRunner, tmp_path: Path
 ) -> None:
     source = export(tmp_path, NOW)
 
@@ -102,7 +102,7 @@ def test_days_loaded_by_range_are_complete_and_what_lies_between_them_is_not(
     assert complete(on_sqlite) == [("1402/12/24", "1402/12/25"), ("1402/12/28", "1403/01/01")]
 
 
-def test_a_range_of_a_live_collection_is_complete_up_to_the_day_on_which_it_was_read(on_sqlite: Keeping) -> None:
+def test_a_range_of_a_live_collection_is_complete_up_to_the_day_on_which_it_was_read(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
 
     on_sqlite.rebuild(first_key="1403/01/01", last_key="1403/01/20")
@@ -110,7 +110,7 @@ def test_a_range_of_a_live_collection_is_complete_up_to_the_day_on_which_it_was_
     assert complete(on_sqlite) == [("1403/01/01", "1403/01/03")]
 
 
-def test_a_day_that_an_older_source_replaces_is_complete_no_more(on_sqlite: Keeping) -> None:
+def test_a_day_that_an_older_source_replaces_is_complete_no_more(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.refresh()
     on_sqlite.now -= 2 * DAY
@@ -121,7 +121,7 @@ def test_a_day_that_an_older_source_replaces_is_complete_no_more(on_sqlite: Keep
 
 
 def test_a_day_that_was_read_too_early_and_is_kept_as_its_documents_were_purged_stays_incomplete(
-    on_sqlite: Keeping,
+    on_sqlite: JobRunner,
 ) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.refresh()
@@ -135,7 +135,7 @@ def test_a_day_that_was_read_too_early_and_is_kept_as_its_documents_were_purged_
     assert complete(on_sqlite) == [(BEGIN, "1403/01/03"), ("1403/01/06", "1403/01/06")]
 
 
-def test_a_verification_that_repairs_completes_the_days_that_it_recounts(on_sqlite: Keeping, tmp_path: Path) -> None:
+def test_a_verification_that_repairs_completes_the_days_that_it_recounts(on_sqlite: JobRunner, tmp_path: Path) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.rebuild(sources=(export(tmp_path, NOW - 2 * DAY),), truncate=True)
     assert complete(on_sqlite) == [(BEGIN, "1403/01/01")]
@@ -147,7 +147,9 @@ def test_a_verification_that_repairs_completes_the_days_that_it_recounts(on_sqli
     assert complete(on_sqlite) == [(BEGIN, "1403/01/03")]
 
 
-def test_the_first_refresh_claims_nothing_of_what_was_purged_before_and_later_ones_neither(on_sqlite: Keeping) -> None:
+def test_the_first_refresh_claims_nothing_of_what_was_purged_before_and_later_ones_neither(
+    on_sqlite: JobRunner,
+) -> None:
     """Of a collection whose first document is of yesterday, and that is quiet then, each refresh looks back further."""
     on_sqlite.now -= 3 * DAY
     on_sqlite.shop.insert(*spread(["a"], days=1, first=date(2024, 3, 19)))
@@ -160,7 +162,7 @@ def test_the_first_refresh_claims_nothing_of_what_was_purged_before_and_later_on
         assert complete(on_sqlite) == [("1403/01/01", last)]
 
 
-def test_a_first_day_that_was_complete_stays_so_and_quiet_days_before_it_do(on_sqlite: Keeping) -> None:
+def test_a_first_day_that_was_complete_stays_so_and_quiet_days_before_it_do(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.refresh()
     on_sqlite.now += 3 * DAY
@@ -171,7 +173,7 @@ def test_a_first_day_that_was_complete_stays_so_and_quiet_days_before_it_do(on_s
     assert complete(on_sqlite) == [(BEGIN, "1403/01/04")]
 
 
-def test_a_range_of_an_export_is_complete_as_far_as_the_export_has_days(on_sqlite: Keeping, tmp_path: Path) -> None:
+def test_a_range_of_an_export_is_complete_as_far_as_the_export_has_days(on_sqlite: JobRunner, tmp_path: Path) -> None:
     source = export(tmp_path, NOW + 40 * DAY)
     on_sqlite.now = NOW + 50 * DAY
 

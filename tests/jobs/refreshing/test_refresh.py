@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from bson import DatetimeMS, ObjectId, json_util
 from effort import THOROUGH
-from living import Keeping, Shop, clock_changes, ms_of
+from live_shop import JobRunner, Shop, clock_changes, ms_of
 from meddling import Meddler
 from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
 from core.calendar.zones import rules_digest_here
-from core.errors import MeaningMismatch, SourceError, TooManyRejects
+from core.errors import FingerprintMismatch, SourceError, TooManyRejects
 from core.stores import Stores
 from core.stores.runs import RunStatus
 from jobs.decode.formats import Formats
@@ -24,53 +24,53 @@ from jobs.decode.plan import Fields
 pytest_plugins = ["refreshing_fixtures"]
 
 FORTY_DAYS = spread(["a", 7, "فروشگاه"], days=40, first=date(2024, 2, 12))
-"""Up to the day before that of `keeping`, over two months, two years and a week that belongs to both."""
+"""Up to the day before that of `runner`, over two months, two years and a week that belongs to both."""
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-def require_right(keeping: Keeping) -> None:
+def require_right(runner: JobRunner) -> None:
     """What is published is what the collection holds."""
-    assert published_rows(keeping.stores) == keeping.shop.summaries()
+    assert published_rows(runner.stores) == runner.shop.summaries()
 
 
 @pytest.fixture
-def filled(keeping: Keeping) -> Keeping:
+def filled(runner: JobRunner) -> JobRunner:
     """A shop of `FORTY_DAYS`, an hour after its first refresh."""
-    keeping.shop.index()
-    keeping.shop.insert(*FORTY_DAYS)
-    keeping.refresh()
-    keeping.now += HOUR
-    return keeping
+    runner.shop.index()
+    runner.shop.insert(*FORTY_DAYS)
+    runner.refresh()
+    runner.now += HOUR
+    return runner
 
 
-def insert_at(keeping: Keeping, at: datetime, amount: int = 5) -> ObjectId:
-    return keeping.shop.insert(Transaction("a", amount, at))[0]
+def insert_at(runner: JobRunner, at: datetime, amount: int = 5) -> ObjectId:
+    return runner.shop.insert(Transaction("a", amount, at))[0]
 
 
-def test_into_an_empty_store_everything_is_counted(keeping: Keeping) -> None:
-    keeping.shop.insert(*FORTY_DAYS)
-    outcome = keeping.refresh()
-    require_right(keeping)
+def test_into_an_empty_store_everything_is_counted(runner: JobRunner) -> None:
+    runner.shop.insert(*FORTY_DAYS)
+    outcome = runner.refresh()
+    require_right(runner)
     assert outcome.plan is None
     assert (outcome.run.status, outcome.run.generation) == (RunStatus.PUBLISHED, 1)
     assert outcome.run.counts.read == outcome.publication.total_count == len(FORTY_DAYS)
     assert (outcome.run.incremental, outcome.run.first_day_key, outcome.run.days_changed) == (True, None, 40)
-    assert outcome.run.as_of_ms == ms_of(keeping.now)
+    assert outcome.run.as_of_ms == ms_of(runner.now)
     assert outcome.run.warnings == ()
-    assert outcome.publication == keeping.stores.summaries.published()
+    assert outcome.publication == runner.stores.summaries.published()
 
 
-def test_of_an_empty_collection_nothing_is_published_until_there_is_something(keeping: Keeping) -> None:
-    assert keeping.refresh().publication.rows == 0
-    assert keeping.refresh().run.status is RunStatus.UNCHANGED
-    keeping.shop.insert(*FORTY_DAYS)
-    assert keeping.refresh().publication.generation == 2
-    require_right(keeping)
+def test_of_an_empty_collection_nothing_is_published_until_there_is_something(runner: JobRunner) -> None:
+    assert runner.refresh().publication.rows == 0
+    assert runner.refresh().run.status is RunStatus.UNCHANGED
+    runner.shop.insert(*FORTY_DAYS)
+    assert runner.refresh().publication.generation == 2
+    require_right(runner)
 
 
-def test_only_the_days_since_the_last_reading_and_those_of_the_look_back_are_read(filled: Keeping) -> None:
+def test_only_the_days_since_the_last_reading_and_those_of_the_look_back_are_read(filled: JobRunner) -> None:
     filled.now += 2 * DAY
     filled.shop.insert(*spread(["a"], days=2, first=date(2024, 3, 24)))
     outcome = filled.refresh()
@@ -81,7 +81,7 @@ def test_only_the_days_since_the_last_reading_and_those_of_the_look_back_are_rea
     assert outcome.run.incremental
 
 
-def test_what_was_inserted_changed_and_deleted_inside_the_look_back_comes_out_right(filled: Keeping) -> None:
+def test_inserts_changes_and_deletions_inside_the_look_back_are_counted_correctly(filled: JobRunner) -> None:
     """Of the three days, in a week and a month that begin before, one loses a merchant and one everything."""
     shop = filled.shop
     first_day = datetime(2024, 3, 19, 20, 30, tzinfo=UTC)  # in Tehran the first instant of 1403
@@ -104,7 +104,7 @@ def test_what_was_inserted_changed_and_deleted_inside_the_look_back_comes_out_ri
 
 
 @pytest.mark.parametrize("look_back_days", [0, 3, 5, 36_500])
-def test_weeks_and_months_that_reach_over_the_edge_come_out_right(filled: Keeping, look_back_days: int) -> None:
+def test_weeks_and_months_that_reach_over_the_edge_come_out_right(filled: JobRunner, look_back_days: int) -> None:
     begin = filled.now - look_back_days * DAY
     for days in range(min(look_back_days, 39) + 1):
         insert_at(filled, filled.now - days * DAY, 10**6 + days)
@@ -115,7 +115,7 @@ def test_weeks_and_months_that_reach_over_the_edge_come_out_right(filled: Keepin
         assert outcome.plan.times[0].start_ms == ms_of(begin.replace(hour=20, minute=30)) - 86_400_000
 
 
-def test_changes_that_are_older_than_the_look_back_are_left_to_verify(filled: Keeping) -> None:
+def test_changes_that_are_older_than_the_look_back_are_left_to_verify(filled: JobRunner) -> None:
     before_it = datetime(2024, 3, 19, 20, 29, 59, tzinfo=UTC)
     before = published_rows(filled.stores)
     late = insert_at(filled, before_it)
@@ -127,7 +127,7 @@ def test_changes_that_are_older_than_the_look_back_are_left_to_verify(filled: Ke
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_with_a_field_of_the_last_change_older_days_are_counted_as_well(filled: Keeping, indexed: bool) -> None:
+def test_with_a_field_of_the_last_change_older_days_are_counted_as_well(filled: JobRunner, indexed: bool) -> None:
     shop, old = filled.shop, datetime(2024, 2, 20, 12, tzinfo=UTC)
     if indexed:
         shop.index("meta.updatedAt")
@@ -144,14 +144,14 @@ def test_with_a_field_of_the_last_change_older_days_are_counted_as_well(filled: 
     assert outcome.run.counts.read == 4 + 3 + 1 + 3 * 3 + 1
 
 
-def test_deletions_in_older_days_stay_unseen_also_with_that_field(filled: Keeping) -> None:
+def test_deletions_in_older_days_stay_unseen_also_with_that_field(filled: JobRunner) -> None:
     oldest = filled.shop.collection.find_one(sort=[("createdAt", 1)])
     assert oldest is not None
     filled.shop.delete(oldest["_id"])
     assert filled.refresh(updated_field="updatedAt").run.status is RunStatus.UNCHANGED
 
 
-def test_a_second_refresh_changes_nothing_and_publishes_nothing(filled: Keeping) -> None:
+def test_a_second_refresh_changes_nothing_and_publishes_nothing(filled: JobRunner) -> None:
     insert_at(filled, filled.now)
     published = filled.refresh().publication
     outcome = filled.refresh()
@@ -161,14 +161,14 @@ def test_a_second_refresh_changes_nothing_and_publishes_nothing(filled: Keeping)
     require_right(filled)
 
 
-def test_the_next_window_begins_at_a_refresh_that_found_nothing_changed(filled: Keeping) -> None:
+def test_the_next_window_begins_at_a_refresh_that_found_nothing_changed(filled: JobRunner) -> None:
     filled.now += 20 * DAY
     assert filled.refresh().run.first_day_key == "1403/01/01"
     filled.now += HOUR
     assert filled.refresh().run.first_day_key == "1403/01/21"
 
 
-def test_a_missed_run_is_caught_up(filled: Keeping) -> None:
+def test_a_missed_run_is_caught_up(filled: JobRunner) -> None:
     filled.shop.insert(*spread(["a"], days=60, first=date(2024, 3, 20)))
     filled.now += 60 * DAY
     filled.refresh(look_back_days=0)
@@ -177,7 +177,7 @@ def test_a_missed_run_is_caught_up(filled: Keeping) -> None:
     require_right(filled)
 
 
-def test_what_a_failed_refresh_did_not_read_is_read_by_the_next(filled: Keeping) -> None:
+def test_what_a_failed_refresh_did_not_read_is_read_by_the_next(filled: JobRunner) -> None:
     filled.now += 10 * DAY
     insert_at(filled, filled.now - 8 * DAY)
     filled.shop.collection.insert_one({"merchantId": "a", "createdAt": filled.now})
@@ -189,7 +189,7 @@ def test_what_a_failed_refresh_did_not_read_is_read_by_the_next(filled: Keeping)
     require_right(filled)
 
 
-def test_after_the_clock_was_set_back_nothing_is_missed(filled: Keeping) -> None:
+def test_after_the_clock_was_set_back_nothing_is_missed(filled: JobRunner) -> None:
     filled.now += 300 * DAY
     filled.refresh()
     filled.now -= 299 * DAY
@@ -199,7 +199,7 @@ def test_after_the_clock_was_set_back_nothing_is_missed(filled: Keeping) -> None
     assert filled.stores.runs.recent(1)[0].first_day_key is None, "everything is counted"
 
 
-def test_documents_of_the_future_are_counted_and_followed(filled: Keeping) -> None:
+def test_documents_of_the_future_are_counted_and_followed(filled: JobRunner) -> None:
     late = [insert_at(filled, filled.now + span) for span in (DAY, 400 * DAY, 30_000 * DAY)]
     filled.refresh()
     require_right(filled)
@@ -209,18 +209,18 @@ def test_documents_of_the_future_are_counted_and_followed(filled: Keeping) -> No
     require_right(filled)
 
 
-def test_documents_of_1970_are_counted_when_everything_is(keeping: Keeping) -> None:
-    insert_at(keeping, datetime(1970, 1, 1, tzinfo=UTC))
-    insert_at(keeping, keeping.now)
-    keeping.refresh()
-    require_right(keeping)
-    insert_at(keeping, datetime(1970, 1, 1, tzinfo=UTC))
-    assert keeping.refresh().run.status is RunStatus.UNCHANGED
-    keeping.refresh(look_back_days=36_500)
-    require_right(keeping)
+def test_documents_of_1970_are_counted_when_everything_is(runner: JobRunner) -> None:
+    insert_at(runner, datetime(1970, 1, 1, tzinfo=UTC))
+    insert_at(runner, runner.now)
+    runner.refresh()
+    require_right(runner)
+    insert_at(runner, datetime(1970, 1, 1, tzinfo=UTC))
+    assert runner.refresh().run.status is RunStatus.UNCHANGED
+    runner.refresh(look_back_days=36_500)
+    require_right(runner)
 
 
-def test_documents_outside_of_the_calendar_are_rejected(filled: Keeping) -> None:
+def test_documents_outside_of_the_calendar_are_rejected(filled: JobRunner) -> None:
     stray = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(2**52), "updatedAt": filled.now}
     filled.shop.collection.insert_many([stray.copy(), stray | {"createdAt": DatetimeMS(-(2**52))}])
     outcome = filled.refresh(updated_field="updatedAt", max_reject_ratio=0.5)
@@ -229,29 +229,29 @@ def test_documents_outside_of_the_calendar_are_rejected(filled: Keeping) -> None
 
 
 @pytest.mark.parametrize(("zone", "years"), [("Asia/Tehran", (1977, 2022)), ("America/St_Johns", (2000, 2012))])
-def test_every_change_of_the_clocks_inside_the_look_back_comes_out_right(
+def test_every_change_of_the_clocks_inside_the_look_back_is_counted_correctly(
     shop: Shop, sqlite_stores: Stores, tmp_path: Path, zone: str, years: tuple[int, int]
 ) -> None:
     """Read by time from the first day on, and by `updatedAt` in the days of single changes."""
     shop.index()
-    keeping = Keeping(sqlite_stores, shop, tmp_path, datetime(years[0], 1, 3, tzinfo=UTC), zone)
-    insert_at(keeping, keeping.now)
-    keeping.refresh()
+    runner = JobRunner(sqlite_stores, shop, tmp_path, datetime(years[0], 1, 3, tzinfo=UTC), zone)
+    insert_at(runner, runner.now)
+    runner.refresh()
     changes = list(clock_changes(zone, *years))
     spans = [sign * minutes * timedelta(minutes=1) for minutes in (1, 59, 61, 1439, 1441) for sign in (-1, 1)]
     around = [change + span for change in changes for span in (timedelta(0), *spans)]
     shop.insert(*(Transaction(number % 2, number, at) for number, at in enumerate(around)))
-    keeping.refresh()
+    runner.refresh()
     assert published_rows(sqlite_stores) == shop.summaries(zone)
-    keeping.now = datetime(2023, 1, 1, tzinfo=UTC)
-    keeping.refresh()
+    runner.now = datetime(2023, 1, 1, tzinfo=UTC)
+    runner.refresh()
     for change in changes[::5]:
-        shop.insert(Transaction("late", 1, change - timedelta(seconds=30)), updatedAt=keeping.now)
-    keeping.refresh(updated_field="updatedAt")
+        shop.insert(Transaction("late", 1, change - timedelta(seconds=30)), updatedAt=runner.now)
+    runner.refresh(updated_field="updatedAt")
     assert published_rows(sqlite_stores) == shop.summaries(zone)
 
 
-def test_a_day_of_very_many_late_documents(filled: Keeping) -> None:
+def test_a_day_of_very_many_late_documents(filled: JobRunner) -> None:
     number = 100_000 if THOROUGH else 5_000
     chance, midnight = Random(1403), datetime(2024, 3, 20, 20, 30, tzinfo=UTC)
     late = [
@@ -267,7 +267,7 @@ def test_a_day_of_very_many_late_documents(filled: Keeping) -> None:
     require_right(filled)
 
 
-def test_few_rejects_are_set_aside_and_the_run_is_degraded(filled: Keeping) -> None:
+def test_few_rejects_are_set_aside_and_the_run_is_degraded(filled: JobRunner) -> None:
     filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": filled.now})
     insert_at(filled, filled.now)
     outcome = filled.refresh(max_reject_ratio=0.5)
@@ -280,7 +280,7 @@ def test_few_rejects_are_set_aside_and_the_run_is_degraded(filled: Keeping) -> N
     require_right(filled)
 
 
-def test_too_many_rejects_publish_nothing(filled: Keeping) -> None:
+def test_too_many_rejects_publish_nothing(filled: JobRunner) -> None:
     before = filled.stores.summaries.published()
     filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": filled.now})
     with pytest.raises(TooManyRejects, match="1 of 10 documents were rejected"):
@@ -290,73 +290,75 @@ def test_too_many_rejects_publish_nothing(filled: Keeping) -> None:
     assert filled.stores.summaries.published() == before
 
 
-def test_a_store_of_another_meaning_is_refused(filled: Keeping) -> None:
+def test_a_store_with_another_fingerprint_is_refused(filled: JobRunner) -> None:
     for fields in (Fields(amount="total"), Fields(where=(("status", "paid"),))):
-        with pytest.raises(MeaningMismatch):
+        with pytest.raises(FingerprintMismatch):
             filled.refresh(fields=fields)
     assert [run.id for run in filled.stores.runs.recent(9)] == [1]
 
 
 def test_a_refresh_that_finds_nothing_to_change_records_the_rules_of_the_time_zone_once(
-    filled: Keeping, tmp_path: Path
+    filled: JobRunner, tmp_path: Path
 ) -> None:
     Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").set_zone_rules(None)
     adopting, again = filled.refresh(), filled.refresh()
     assert (adopting.run.status, adopting.run.days_changed) == (RunStatus.PUBLISHED, 0)
     assert "did not record the rules of Asia/Tehran" in "".join(adopting.run.warnings)
-    assert adopting.publication.meaning.zone_rules == rules_digest_here("Asia/Tehran", "jalali")
+    assert adopting.publication.fingerprint.zone_rules == rules_digest_here("Asia/Tehran", "jalali")
     assert (again.run.status, again.run.generation) == (RunStatus.UNCHANGED, adopting.publication.generation)
     assert "rules" not in "".join(again.run.warnings)
 
 
-def test_a_refresh_without_a_currency_leaves_that_of_an_earlier_store_unknown(filled: Keeping, tmp_path: Path) -> None:
+def test_a_refresh_without_a_currency_leaves_that_of_an_earlier_store_unknown(
+    filled: JobRunner, tmp_path: Path
+) -> None:
     Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").forget_currency()
     outcome = filled.refresh()
-    assert (outcome.run.status, outcome.publication.meaning.currency) == (RunStatus.UNCHANGED, None)
+    assert (outcome.run.status, outcome.publication.fingerprint.currency) == (RunStatus.UNCHANGED, None)
     named = filled.refresh(currency="USD")
-    assert (named.run.status, named.publication.meaning.currency) == (RunStatus.PUBLISHED, "USD")
+    assert (named.run.status, named.publication.fingerprint.currency) == (RunStatus.PUBLISHED, "USD")
 
 
-def test_only_documents_of_the_condition_are_counted(keeping: Keeping) -> None:
+def test_only_documents_of_the_condition_are_counted(runner: JobRunner) -> None:
     paid = Fields(where=(("status", "paid"),))
-    keeping.shop.insert(*FORTY_DAYS, status="paid")
-    keeping.refresh(fields=paid)
-    expected = published_rows(keeping.stores)
-    keeping.shop.insert(Transaction("a", 1, keeping.now), status="open")
-    outcome = keeping.refresh(fields=paid)
+    runner.shop.insert(*FORTY_DAYS, status="paid")
+    runner.refresh(fields=paid)
+    expected = published_rows(runner.stores)
+    runner.shop.insert(Transaction("a", 1, runner.now), status="open")
+    outcome = runner.refresh(fields=paid)
     assert (outcome.run.status, outcome.run.counts.filtered) == (RunStatus.UNCHANGED, 1)
-    assert published_rows(keeping.stores) == expected
-    keeping.shop.collection.update_one({"status": "open"}, {"$set": {"status": "paid"}})
-    keeping.refresh(fields=paid)
-    require_right(keeping)
+    assert published_rows(runner.stores) == expected
+    runner.shop.collection.update_one({"status": "open"}, {"$set": {"status": "paid"}})
+    runner.refresh(fields=paid)
+    require_right(runner)
 
 
-def test_a_missing_index_is_a_warning_with_the_command_that_makes_it(keeping: Keeping) -> None:
-    keeping.shop.insert(*FORTY_DAYS)
-    keeping.refresh()
-    warnings = {path: keeping.refresh(updated_field=path).run.warnings for path in (None, "updatedAt")}
+def test_a_missing_index_is_a_warning_with_the_command_that_makes_it(runner: JobRunner) -> None:
+    runner.shop.insert(*FORTY_DAYS)
+    runner.refresh()
+    warnings = {path: runner.refresh(updated_field=path).run.warnings for path in (None, "updatedAt")}
     assert len(warnings[None]) == 1
-    database = keeping.shop.collection.database.name
+    database = runner.shop.collection.database.name
     command = f'db.getSiblingDB("{database}").getCollection("transaction").createIndex({{"createdAt": 1}})'
     assert warnings[None][0].endswith(command)
     assert [warning.partition(", so ")[0] for warning in warnings["updatedAt"]] == [
-        f"{keeping.shop.place}.transaction has no index on {path}" for path in ("createdAt", "updatedAt")
+        f"{runner.shop.place}.transaction has no index on {path}" for path in ("createdAt", "updatedAt")
     ]
-    assert keeping.stores.runs.recent(1)[0].warnings == warnings["updatedAt"]
-    keeping.shop.index()
-    keeping.shop.index("updatedAt")
-    assert keeping.refresh(updated_field="updatedAt").run.warnings == ()
+    assert runner.stores.runs.recent(1)[0].warnings == warnings["updatedAt"]
+    runner.shop.index()
+    runner.shop.index("updatedAt")
+    assert runner.refresh(updated_field="updatedAt").run.warnings == ()
 
 
-def test_a_refresh_after_a_rebuild_from_an_export_begins_with_its_last_day(keeping: Keeping, tmp_path: Path) -> None:
+def test_a_refresh_after_a_rebuild_from_an_export_begins_with_its_last_day(runner: JobRunner, tmp_path: Path) -> None:
     export = write_bson(tmp_path / "export.bson", FORTY_DAYS[:-30])
-    keeping.rebuild(sources=(export,))
-    keeping.shop.insert(*FORTY_DAYS)
-    assert keeping.refresh().run.first_day_key == "1402/12/19"
-    require_right(keeping)
+    runner.rebuild(sources=(export,))
+    runner.shop.insert(*FORTY_DAYS)
+    assert runner.refresh().run.first_day_key == "1402/12/19"
+    require_right(runner)
 
 
-def test_days_that_were_rebuilt_by_themselves_are_no_reading_of_the_others(filled: Keeping) -> None:
+def test_days_that_were_rebuilt_by_themselves_are_no_reading_of_the_others(filled: JobRunner) -> None:
     filled.now += 20 * DAY
     filled.shop.insert(*spread(["a"], days=20, first=date(2024, 3, 23)))
     filled.rebuild(first_key="1403/01/15", last_key="1403/01/24")
@@ -364,7 +366,7 @@ def test_days_that_were_rebuilt_by_themselves_are_no_reading_of_the_others(fille
     require_right(filled)
 
 
-def test_a_refresh_after_a_rebuild_of_the_collection_begins_there(filled: Keeping) -> None:
+def test_a_refresh_after_a_rebuild_of_the_collection_begins_there(filled: JobRunner) -> None:
     filled.now += 20 * DAY
     insert_at(filled, filled.now)
     filled.rebuild(truncate=True)
@@ -374,7 +376,7 @@ def test_a_refresh_after_a_rebuild_of_the_collection_begins_there(filled: Keepin
     require_right(filled)
 
 
-def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: Keeping) -> None:
+def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: JobRunner) -> None:
     before = filled.stores.summaries.published()
     with pytest.raises(SourceError):
         filled.refresh(collection="sales")
@@ -382,32 +384,32 @@ def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: Ke
     assert filled.stores.runs.recent(1)[0].status is RunStatus.FAILED
 
 
-def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_are_published(keeping: Keeping) -> None:
+def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_are_published(runner: JobRunner) -> None:
     fields = Fields(formats=Formats(2, time_format="%Y/%m/%d %H:%M:%S", text_zone="Asia/Tehran", takes_earlier=True))
     for one in FORTY_DAYS:
         local = one.at.astimezone(ZoneInfo("Asia/Tehran"))
-        keeping.shop.insert(one, createdAt=f"{local:%Y/%m/%d %H:%M:%S}")
-    assert keeping.refresh(fields=fields).run.warnings == ()
+        runner.shop.insert(one, createdAt=f"{local:%Y/%m/%d %H:%M:%S}")
+    assert runner.refresh(fields=fields).run.warnings == ()
     expected = {which: (amount * 100, *rest) for which, (amount, *rest) in summaries_of(FORTY_DAYS).items()}
-    assert published_rows(keeping.stores) == expected
-    again = keeping.refresh(fields=fields)
+    assert published_rows(runner.stores) == expected
+    again = runner.refresh(fields=fields)
     assert (again.run.status, again.run.counts.read) == (RunStatus.UNCHANGED, len(FORTY_DAYS))
     assert "so that the whole collection was read" in "".join(again.run.warnings)
-    keeping.shop.insert(Transaction("a", 5, keeping.now), createdAt="2024/02/20 12:00:00")
-    changed = keeping.refresh(fields=fields)
+    runner.shop.insert(Transaction("a", 5, runner.now), createdAt="2024/02/20 12:00:00")
+    changed = runner.refresh(fields=fields)
     assert (changed.run.status, changed.run.days_changed) == (RunStatus.PUBLISHED, 1)
-    assert len(keeping.verify(fields=fields, first_key="1402/12/01", last_key="1402/12/02").drift) == 0
-    partial = keeping.rebuild(fields=fields, first_key="1402/12/01", last_key="1402/12/01")
+    assert len(runner.verify(fields=fields, first_key="1402/12/01", last_key="1402/12/02").drift) == 0
+    partial = runner.rebuild(fields=fields, first_key="1402/12/01", last_key="1402/12/01")
     assert (partial.run.counts.counted, partial.run.days_changed) == (4, 0)
 
 
-def test_a_purged_day_is_kept_with_times_as_numbers_too(keeping: Keeping) -> None:
+def test_a_purged_day_is_kept_with_times_as_numbers_too(runner: JobRunner) -> None:
     fields = Fields(formats=Formats(time_format="epoch-ms"))
-    ids = [keeping.shop.insert(one, createdAt=ms_of(one.at))[0] for one in FORTY_DAYS]
-    keeping.refresh(fields=fields)
-    before = published_rows(keeping.stores)
-    keeping.shop.delete(*ids[:6])
-    outcome = keeping.refresh(fields=fields)
-    assert published_rows(keeping.stores) == before
+    ids = [runner.shop.insert(one, createdAt=ms_of(one.at))[0] for one in FORTY_DAYS]
+    runner.refresh(fields=fields)
+    before = published_rows(runner.stores)
+    runner.shop.delete(*ids[:6])
+    outcome = runner.refresh(fields=fields)
+    assert published_rows(runner.stores) == before
     assert outcome.run.days_kept == 2
-    assert len(keeping.verify(fields=fields, last_key="1403/01/02").drift) == 0
+    assert len(runner.verify(fields=fields, last_key="1403/01/02").drift) == 0

@@ -15,7 +15,7 @@ import pytest
 from command_line import CommandLine
 from effort import THOROUGH
 from live_collections import EAGER
-from living import Keeping, Shop
+from live_shop import JobRunner, Shop
 from rebuilding import AtPhase
 from transactions import Rows, Transaction, published_rows, spread
 
@@ -154,17 +154,17 @@ def a_shop_of_a_month(shop: Shop) -> datetime:
 def test_a_second_refresh_is_refused_while_the_first_runs(
     shop: Shop, stores: Stores, store_url: str, tmp_path: Path
 ) -> None:
-    keeping = Keeping(stores, shop, tmp_path, a_shop_of_a_month(shop))
+    runner = JobRunner(stores, shop, tmp_path, a_shop_of_a_month(shop))
     refused = []
     with open_stores(store_url, timeout_s=10) as others:
 
         def refresh_as_well() -> None:
             with pytest.raises(RunHeld) as refusal:
-                Keeping(others, shop, tmp_path, keeping.now).refresh()
+                JobRunner(others, shop, tmp_path, runner.now).refresh()
             refused.append(refusal.value.sentence)
 
         for _ in range(2):
-            keeping.refresh(AtPhase("checking", refresh_as_well))
+            runner.refresh(AtPhase("checking", refresh_as_well))
     assert [sentence.partition(" in process")[0] for sentence in refused] == [
         f"run {number} (refresh) is under way" for number in (1, 2)
     ]
@@ -175,20 +175,20 @@ def test_a_refresh_that_was_taken_over_does_not_publish_over_its_successor(
     shop: Shop, stores: Stores, store_url: str, tmp_path: Path
 ) -> None:
     """It was silent for too long; the other has read later changes and published them."""
-    keeping = Keeping(stores, shop, tmp_path, a_shop_of_a_month(shop))
-    keeping.refresh()
-    shop.insert(Transaction("new", 1, keeping.now))
+    runner = JobRunner(stores, shop, tmp_path, a_shop_of_a_month(shop))
+    runner.refresh()
+    shop.insert(Transaction("new", 1, runner.now))
     with open_stores(store_url, timeout_s=10) as others:
 
         def take_over() -> None:
             silent = stores.runs.recent(1)[0]
             long_ago = silent.heartbeat_at_ms - int(HEARTBEAT_LIMIT_S * 1000) - 60_000
             stores.runs.update(replace(silent, heartbeat_at_ms=long_ago))
-            shop.insert(Transaction("newer", 2, keeping.now))
-            Keeping(others, shop, tmp_path, keeping.now).refresh()
+            shop.insert(Transaction("newer", 2, runner.now))
+            JobRunner(others, shop, tmp_path, runner.now).refresh()
 
         with pytest.raises(PublicationLost):
-            keeping.refresh(AtPhase("publishing", take_over))
+            runner.refresh(AtPhase("publishing", take_over))
     assert published_rows(stores) == shop.summaries()
     assert [run.status for run in stores.runs.recent(2)] == [RunStatus.PUBLISHED, RunStatus.DIED]
 
@@ -231,22 +231,22 @@ def test_the_server_of_the_source_is_killed_while_it_is_read(
     now, many = datetime(2024, 3, 23, 9, tzinfo=UTC), 3000
     slowly = replace(EAGER, cursors=2, batch_documents=10, timeout_s=2, retries=30 if again else 1)
     with Shop(f"{server}shop") as shop:
-        keeping = Keeping(sqlite_stores, shop, tmp_path, now)
+        runner = JobRunner(sqlite_stores, shop, tmp_path, now)
         shop.index()
         shop.insert(*spread(["a"], days=3, first=now.date()))
-        keeping.refresh()
+        runner.refresh()
         before = published_rows(sqlite_stores)
         shop.insert(*(Transaction(i % 5, i, now - i * timedelta(minutes=1)) for i in range(many)))
         after = shop.summaries()
         killer = KillsTheServer(process, again)
         try:
             if again:
-                outcome = keeping.refresh(killer, live=slowly)
+                outcome = runner.refresh(killer, live=slowly)
                 assert outcome.run.counts.read == many + 3
                 assert published_rows(sqlite_stores) == after
             else:
                 with pytest.raises(SourceError, match="transaction stopped answering after"):
-                    keeping.refresh(killer, live=slowly)
+                    runner.refresh(killer, live=slowly)
                 assert published_rows(sqlite_stores) == before
                 assert sqlite_stores.runs.recent(1)[0].status is RunStatus.FAILED
             assert killer.read_before is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from living import Shop
+from live_shop import Shop
 from transactions import Transaction, published_rows, write_bson
 
 from bench.mongo_urls import database_of, with_option, with_user
@@ -91,7 +91,7 @@ def test_older_days_are_counted_in_what_it_says(jobs: CommandLine, shop: Shop, s
     assert published_rows(sqlite_stores) == shop.summaries()
 
 
-def test_a_missing_index_is_told_with_the_command_that_makes_it(jobs: CommandLine, shop: Shop) -> None:
+def test_a_missing_index_is_reported_with_the_command_that_makes_it(jobs: CommandLine, shop: Shop) -> None:
     jobs("refresh")
     shop.collection.drop_indexes()
     said = jobs("refresh")
@@ -135,25 +135,27 @@ def test_a_day_that_loses_too_much_ends_it_with_a_code_of_its_own(
     assert published_rows(sqlite_stores) == shop.summaries()
 
 
-def test_days_that_are_kept_are_told(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_days_that_are_kept_are_reported(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     jobs("refresh")
     before = published_rows(sqlite_stores)
     shop.collection.delete_many({"createdAt": {"$lt": now() - 2.5 * DAY}})
     said = jobs("refresh")
     key = sorted({key for mode, key, _ in before if mode == "daily"})[-4]
-    kept = f"1 day(s) from {key} to {key} keep their 2 published transactions, although the source has 0 of them now"
+    protected = (
+        f"1 day(s) from {key} to {key} keep their 2 published transactions, although the source has 0 of them now"
+    )
     assert said.code == 0
-    assert said.err.startswith(f"Warning: {kept}")
-    assert f"  warning    {kept}" in jobs("status").out
+    assert said.err.startswith(f"Warning: {protected}")
+    assert f"  warning    {protected}" in jobs("status").out
     assert "days kept   1" in jobs("status", "2").out
     assert published_rows(sqlite_stores) == before
     said = jobs("verify")
     assert said.code == 0
     assert "No drift: generation 1 is what the source holds, but for 6 day(s) that are kept, in " in said.out
     assert said.err.startswith("Warning: 6 day(s) from ")
-    told = jobs("verify", "--json", "--to", sorted(key for mode, key, _ in before if mode == "daily")[-1]).json
-    assert [set(one.values()) - {2, 0} for one in told["days_kept"]] == [{one["key"]} for one in told["days_kept"]]
-    assert (told["drifted"], len(told["days_kept"]), len(told["warnings"])) == (0, 7, 1)
+    output = jobs("verify", "--json", "--to", sorted(key for mode, key, _ in before if mode == "daily")[-1]).json
+    assert [set(one.values()) - {2, 0} for one in output["days_kept"]] == [{one["key"]} for one in output["days_kept"]]
+    assert (output["drifted"], len(output["days_kept"]), len(output["warnings"])) == (0, 7, 1)
 
 
 @pytest.mark.parametrize("source", ["export.bson", "-", "missing.bson"])
@@ -195,7 +197,7 @@ def test_the_condition_is_that_of_the_store(jobs: CommandLine, shop: Shop, sqlit
     assert sqlite_stores.runs.recent(1)[0].command == f"refresh {shop.place} --look-back 3 --where status=paid"
 
 
-def test_no_password_is_ever_told(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_no_password_is_ever_shown(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     """Neither that of a user nor what stands in the options of the URL, whether it goes well or not."""
     shop.collection.drop_indexes()
     optioned = with_option(shop.url, "appName=s3cret")
@@ -219,14 +221,14 @@ def test_no_password_is_ever_told(jobs: CommandLine, shop: Shop, sqlite_stores: 
     said += failed
     said += [jobs("status"), jobs("status", "--json")]
     assert len(sqlite_stores.runs.recent(9)) > 4
-    told = [*(one.out + one.err for one in said), repr(sqlite_stores.runs.recent(99))]
+    output = [*(one.out + one.err for one in said), repr(sqlite_stores.runs.recent(99))]
     quarantined = list((jobs.folder / "quarantine").iterdir())
     assert len(quarantined) == 3
-    told += [file.name + file.read_text() for file in quarantined]
-    assert not [one for one in told if "s3cret" in one]
+    output += [file.name + file.read_text() for file in quarantined]
+    assert not [one for one in output if "s3cret" in one]
 
 
-def test_a_server_that_is_not_there_is_told_and_recorded(jobs: CommandLine, sqlite_stores: Stores) -> None:
+def test_a_missing_server_is_reported_and_recorded(jobs: CommandLine, sqlite_stores: Stores) -> None:
     quick = {"SOURCE_TIMEOUT_S": "0.3", "SOURCE_RETRIES": "0"}
     jobs("refresh", "mongodb://127.0.0.1:1/shop", **quick).require_failure(1, "mongodb://127.0.0.1:1/shop")
     run = sqlite_stores.runs.recent(1)[0]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from living import Keeping
+from live_shop import JobRunner
 from transactions import Transaction, bson_of, published_rows
 
 from core.errors import PublicationLost
@@ -20,19 +20,19 @@ from jobs.rebuild import Watcher
 pytest_plugins = ["refreshing_fixtures"]
 
 NOW = datetime(2024, 3, 23, 9, tzinfo=UTC)
-"""When `keeping` runs its jobs."""
+"""When `runner` runs its jobs."""
 
 
 @pytest.fixture
-def filled(keeping: Keeping) -> Keeping:
+def filled(runner: JobRunner) -> JobRunner:
     """A collection with one transaction a day up to now, of which nothing is published."""
-    keeping.shop.insert(*(Transaction("m1", 10 + day, NOW - timedelta(days=day)) for day in range(40)))
-    keeping.shop.index()
-    return keeping
+    runner.shop.insert(*(Transaction("m1", 10 + day, NOW - timedelta(days=day)) for day in range(40)))
+    runner.shop.index()
+    return runner
 
 
 @pytest.fixture
-def export(filled: Keeping, tmp_path: Path) -> Callable[..., str]:
+def export(filled: JobRunner, tmp_path: Path) -> Callable[..., str]:
     """Writes an export as of so many days ago, with the date of that moment unless another is given."""
 
     def write(days_ago: float, dated_days_ago: float | None = None, *more: Transaction) -> str:
@@ -46,19 +46,19 @@ def export(filled: Keeping, tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-def require_right_after_a_refresh(keeping: Keeping) -> None:
-    keeping.refresh()
-    assert published_rows(keeping.stores) == keeping.shop.summaries()
+def require_right_after_a_refresh(runner: JobRunner) -> None:
+    runner.refresh()
+    assert published_rows(runner.stores) == runner.shop.summaries()
 
 
-def test_after_days_from_an_older_export_up_to_the_end(filled: Keeping, export: Callable[..., str]) -> None:
+def test_after_days_from_an_older_export_up_to_the_end(filled: JobRunner, export: Callable[..., str]) -> None:
     filled.refresh()
     filled.rebuild(sources=(export(9),), first_key="1402/12/01")
     assert published_rows(filled.stores) != filled.shop.summaries()
     require_right_after_a_refresh(filled)
 
 
-def test_after_a_repair_by_an_older_export(filled: Keeping, export: Callable[..., str]) -> None:
+def test_after_a_repair_by_an_older_export(filled: JobRunner, export: Callable[..., str]) -> None:
     filled.refresh()
     filled.verify(sources=(export(9),), first_key="1402/12/01", repair=True)
     assert published_rows(filled.stores) != filled.shop.summaries()
@@ -66,7 +66,7 @@ def test_after_a_repair_by_an_older_export(filled: Keeping, export: Callable[...
 
 
 def test_after_an_export_with_the_date_of_its_copy_and_a_transaction_of_the_future(
-    filled: Keeping, export: Callable[..., str]
+    filled: JobRunner, export: Callable[..., str]
 ) -> None:
     future = Transaction("m1", 5, NOW + timedelta(days=2000))
     filled.shop.insert(future)
@@ -74,13 +74,13 @@ def test_after_an_export_with_the_date_of_its_copy_and_a_transaction_of_the_futu
     require_right_after_a_refresh(filled)
 
 
-def test_after_such_an_export_and_some_recent_days(filled: Keeping, export: Callable[..., str]) -> None:
+def test_after_such_an_export_and_some_recent_days(filled: JobRunner, export: Callable[..., str]) -> None:
     filled.rebuild(sources=(export(13, 0),))
     filled.rebuild(first_key="1403/01/03", last_key="1403/01/04")
     require_right_after_a_refresh(filled)
 
 
-def test_after_exports_of_several_ages(filled: Keeping, export: Callable[..., str]) -> None:
+def test_after_exports_of_several_ages(filled: JobRunner, export: Callable[..., str]) -> None:
     """Each has half of the documents of every day."""
     halves = [filled.shop.transactions()[half::2] for half in (0, 1)]
     paths = []
@@ -95,7 +95,7 @@ def test_after_exports_of_several_ages(filled: Keeping, export: Callable[..., st
 
 
 def test_a_run_that_was_taken_over_does_not_publish_an_older_export(
-    filled: Keeping, export: Callable[..., str]
+    filled: JobRunner, export: Callable[..., str]
 ) -> None:
     """Its successor has found right what is published, so that the next generation is still free."""
     filled.refresh()
@@ -113,7 +113,7 @@ def test_a_run_that_was_taken_over_does_not_publish_an_older_export(
     require_right_after_a_refresh(filled)
 
 
-def test_after_a_hundred_failures_only_what_is_missing_is_read(filled: Keeping) -> None:
+def test_after_a_hundred_failures_only_what_is_missing_is_read(filled: JobRunner) -> None:
     filled.refresh()
     (refreshed,) = filled.stores.runs.recent(1)
     for _ in range(101):

@@ -7,20 +7,20 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from living import clock_changes, ms_of
+from live_shop import clock_changes, ms_of
 from totals_by_hand import day_number, local_date
 
 from core.calendar import JalaliCalendar, Mode
 from core.calendar.days import DAY_MS, LocalDays
 from core.stores.runs import Holder, Run, RunStatus
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import Fingerprint, Publication
 from jobs.runs.refresh_plan import Plan, Planner
 from jobs.sources.live.times import TimeRange
 
 CALENDAR = JalaliCalendar()
-MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+FINGERPRINT = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
 TODAY = datetime(2024, 3, 23, 9, tzinfo=UTC)
-PUBLISHED = Publication(7, 1, ms_of(TODAY), MEANING, 10, "1402/01/01", "1403/01/04", 100, 10)
+PUBLISHED = Publication(7, 1, ms_of(TODAY), FINGERPRINT, 10, "1402/01/01", "1403/01/04", 100, 10)
 
 
 def planner(look_back_days: int = 3, zone: str = "Asia/Tehran") -> Planner:
@@ -41,7 +41,7 @@ def unchanged(number: int, at: datetime, **changes: object) -> Run:
     """A refresh that began at that time and found `PUBLISHED` right."""
     made = Run(
         number, "refresh", RunStatus.UNCHANGED, Holder("here", 1, 0), ms_of(at), ms_of(at), ("mongodb://here/shop",),
-        MEANING, as_of_ms=ms_of(at), incremental=True, first_day_key="1402/12/01", generation=PUBLISHED.generation,
+        FINGERPRINT, as_of_ms=ms_of(at), incremental=True, first_day_key="1402/12/01", generation=PUBLISHED.generation,
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bson import DatetimeMS
 from examples import run as run_of
-from living import Keeping
+from live_shop import JobRunner
 from transactions import Transaction, spread
 
 from core.errors import TooManyRejects
@@ -29,43 +29,43 @@ BEYOND = DatetimeMS(2**52)
 
 
 @pytest.fixture
-def filled(keeping: Keeping) -> Keeping:
+def filled(runner: JobRunner) -> JobRunner:
     """A shop of 120 transactions of forty days up to the day before, refreshed a minute ago."""
-    keeping.shop.index()
-    keeping.shop.insert(*spread(["a", 7, "b"], days=40, first=date(2024, 2, 12)))
-    keeping.refresh()
-    keeping.now += MINUTE
-    return keeping
+    runner.shop.index()
+    runner.shop.insert(*spread(["a", 7, "b"], days=40, first=date(2024, 2, 12)))
+    runner.refresh()
+    runner.now += MINUTE
+    return runner
 
 
-def spoil(keeping: Keeping, **fields: Any) -> Any:
+def spoil(runner: JobRunner, **fields: Any) -> Any:
     """Insert a document that cannot be counted; its id."""
-    document = {"merchantId": "a", "amount": "much", "createdAt": keeping.now} | fields
-    return keeping.shop.collection.insert_one(document).inserted_id
+    document = {"merchantId": "a", "amount": "much", "createdAt": runner.now} | fields
+    return runner.shop.collection.insert_one(document).inserted_id
 
 
-def refresh_every_minute(keeping: Keeping, times: int) -> list[str | None]:
+def refresh_every_minute(runner: JobRunner, times: int) -> list[str | None]:
     """The quarantine files that the ledger names of so many refreshes."""
     named = []
     for _ in range(times):
-        keeping.now += MINUTE
-        keeping.shop.insert(Transaction("a", 1, keeping.now))
-        named.append(keeping.refresh(max_reject_ratio=0.1).run.quarantine)
+        runner.now += MINUTE
+        runner.shop.insert(Transaction("a", 1, runner.now))
+        named.append(runner.refresh(max_reject_ratio=0.1).run.quarantine)
     return named
 
 
-def files(keeping: Keeping, folder: Path) -> list[str]:
+def files(runner: JobRunner, folder: Path) -> list[str]:
     return sorted(str(path) for path in (folder / "quarantine").iterdir())
 
 
-def test_a_few_rejects_of_all_that_is_published_do_not_stop_it_however_little_it_reads(filled: Keeping) -> None:
+def test_a_few_rejects_of_all_that_is_published_do_not_stop_it_however_little_it_reads(filled: JobRunner) -> None:
     spoil(filled, createdAt=BEYOND)
     outcome = filled.refresh(max_reject_ratio=0.01)
     assert (outcome.run.counts.read, outcome.run.counts.rejected) == (3 * 3 + 1, 1)
     assert outcome.run.degraded
 
 
-def test_more_are_refused_with_what_they_were_compared_with(filled: Keeping) -> None:
+def test_more_are_refused_with_what_they_were_compared_with(filled: JobRunner) -> None:
     spoil(filled)
     spoil(filled)
     sentence = r"2 of 11 documents were rejected \(2 amount: text\), and --max-reject-ratio 0\.01 allows 1, "
@@ -73,22 +73,22 @@ def test_more_are_refused_with_what_they_were_compared_with(filled: Keeping) -> 
         filled.refresh(max_reject_ratio=0.01)
 
 
-def test_what_is_published_does_not_excuse_a_source_that_has_changed(filled: Keeping) -> None:
+def test_what_is_published_does_not_excuse_a_source_that_has_changed(filled: JobRunner) -> None:
     for _ in range(15):
         spoil(filled)
     with pytest.raises(TooManyRejects, match=r"15 of 24 documents .* allows 12, "):
         filled.refresh(max_reject_ratio=0.5)
 
 
-def test_into_an_empty_store_what_is_read_decides(keeping: Keeping) -> None:
-    keeping.shop.insert(*spread(["a"], days=9, first=date(2024, 3, 1)))
-    spoil(keeping)
+def test_into_an_empty_store_what_is_read_decides(runner: JobRunner) -> None:
+    runner.shop.insert(*spread(["a"], days=9, first=date(2024, 3, 1)))
+    spoil(runner)
     with pytest.raises(TooManyRejects, match=r"1 of 10 documents .* allows 0$"):
-        keeping.refresh(max_reject_ratio=0.09)
-    assert keeping.refresh(max_reject_ratio=0.1).run.degraded
+        runner.refresh(max_reject_ratio=0.09)
+    assert runner.refresh(max_reject_ratio=0.1).run.degraded
 
 
-def test_the_same_rejects_are_kept_once(filled: Keeping, tmp_path: Path) -> None:
+def test_the_same_rejects_are_stored_once(filled: JobRunner, tmp_path: Path) -> None:
     """Although the documents around them, and so their positions, differ each time."""
     spoil(filled, createdAt=BEYOND)
     spoil(filled)
@@ -99,7 +99,7 @@ def test_the_same_rejects_are_kept_once(filled: Keeping, tmp_path: Path) -> None
     assert len(Path(first).read_text().splitlines()) == 2
 
 
-def test_what_is_kept_counts_as_written_by_the_last_that_found_it(filled: Keeping) -> None:
+def test_a_reused_file_of_rejects_counts_as_written_by_the_last_run(filled: JobRunner) -> None:
     """Or what prune takes for old would be what the latest run names."""
     spoil(filled)
     (first,) = refresh_every_minute(filled, 1)
@@ -109,7 +109,7 @@ def test_what_is_kept_counts_as_written_by_the_last_that_found_it(filled: Keepin
     assert Path(first).stat().st_mtime > 1e9
 
 
-def test_other_rejects_get_a_file_of_their_own(filled: Keeping, tmp_path: Path) -> None:
+def test_other_rejects_get_a_file_of_their_own(filled: JobRunner, tmp_path: Path) -> None:
     bad = spoil(filled)
     (first,) = refresh_every_minute(filled, 1)
     filled.shop.change(bad, amount="very much")
@@ -124,7 +124,7 @@ def test_other_rejects_get_a_file_of_their_own(filled: Keeping, tmp_path: Path) 
     assert len(set(named)) == 4
 
 
-def test_a_refresh_that_they_stop_keeps_them_once_as_well(filled: Keeping, tmp_path: Path) -> None:
+def test_a_refresh_that_they_stop_keeps_them_once_as_well(filled: JobRunner, tmp_path: Path) -> None:
     spoil(filled)
     for _ in range(3):
         filled.now += MINUTE
@@ -135,7 +135,7 @@ def test_a_refresh_that_they_stop_keeps_them_once_as_well(filled: Keeping, tmp_p
     assert {run.quarantine for run in filled.stores.runs.recent(3)} == {only}
 
 
-def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: Keeping, tmp_path: Path) -> None:
+def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: JobRunner, tmp_path: Path) -> None:
     spoil(filled)
     (first,) = refresh_every_minute(filled, 1)
     assert first is not None
@@ -148,14 +148,14 @@ def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: Keeping, tmp_
 def written(path: Path, rejects: Sequence[tuple[int, str]]) -> Quarantine:
     """A closed quarantine file of rejects, each a position and an amount."""
     quarantine = Quarantine(path, QUARANTINE_BYTES)
-    kept = Rejects(Limits(QUARANTINE_BYTES))
-    kept.add(
+    protected = Rejects(Limits(QUARANTINE_BYTES))
+    protected.add(
         [
             Reject("a shop", at, "byte", "amount", "text", lambda amount=amount: {"amount": amount})  # type: ignore[misc]
             for at, amount in rejects
         ]
     )
-    quarantine.write(kept)
+    quarantine.write(protected)
     quarantine.close()
     return quarantine
 
@@ -178,7 +178,7 @@ def test_only_order_and_positions_may_differ(tmp_path: Path, earlier: list[tuple
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b"\xff\n"])
-def test_what_is_no_file_of_rejects_is_not_kept_instead(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_holds_no_rejects_is_not_reused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "earlier").write_bytes(content)
     later = written(tmp_path / "later", [(0, "x")])
     later.keep_earlier(tmp_path / "earlier")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bson import json_util
-from living import Keeping, Shop, difference, drift_of
+from live_shop import JobRunner, Shop, difference, drift_of
 from pymongo import MongoClient
 from pymongo.database import Database
 from rebuilding import AtPhase
@@ -41,35 +41,35 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 
 @pytest.fixture
-def keeping(stores: Stores, shop: Shop, tmp_path: Path) -> Keeping:
+def runner(stores: Stores, shop: Shop, tmp_path: Path) -> JobRunner:
     """The jobs, at `NOW`, on every backend."""
     shop.index()
-    return Keeping(stores, shop, tmp_path, NOW)
+    return JobRunner(stores, shop, tmp_path, NOW)
 
 
 @pytest.fixture
-def on_sqlite(sqlite_stores: Stores, shop: Shop, tmp_path: Path) -> Keeping:
+def on_sqlite(sqlite_stores: Stores, shop: Shop, tmp_path: Path) -> JobRunner:
     """The jobs at `NOW` over a shop of `FORTY_DAYS` that was refreshed."""
     shop.index()
     shop.insert(*FORTY_DAYS)
-    keeping = Keeping(sqlite_stores, shop, tmp_path, NOW)
-    keeping.refresh()
-    return keeping
+    runner = JobRunner(sqlite_stores, shop, tmp_path, NOW)
+    runner.refresh()
+    return runner
 
 
-def purge(keeping: Keeping, before: datetime = PURGED_UNTIL) -> None:
+def purge(runner: JobRunner, before: datetime = PURGED_UNTIL) -> None:
     """Delete what a TTL index would have deleted by now."""
-    assert keeping.shop.collection.delete_many({"createdAt": {"$lt": before}}).deleted_count
+    assert runner.shop.collection.delete_many({"createdAt": {"$lt": before}}).deleted_count
 
 
 def many(at: datetime, number: int, merchant: str = "many") -> list[Transaction]:
     return [Transaction(merchant, 100 + i, at + timedelta(seconds=i)) for i in range(number)]
 
 
-def kept_with(keeping: Keeping, history: Sequence[Transaction], until: datetime) -> Rows:
+def kept_with(runner: JobRunner, history: Sequence[Transaction], until: datetime) -> Rows:
     """What is published when the days up to that of `until` are kept from `history`, and the others are the shop's."""
-    kept = [one for one in history if one.at.date() <= until.date()]
-    return summaries_of([*kept, *(one for one in keeping.shop.transactions() if one.at.date() > until.date())])
+    protected = [one for one in history if one.at.date() <= until.date()]
+    return summaries_of([*protected, *(one for one in runner.shop.transactions() if one.at.date() > until.date())])
 
 
 def export(path: Path, transactions: Sequence[Transaction]) -> str:
@@ -80,33 +80,33 @@ def export(path: Path, transactions: Sequence[Transaction]) -> str:
 
 @pytest.mark.parametrize("how", [{"first_key": "1402/11/24", "last_key": "1403/01/03"}, {"truncate": True}])
 def test_history_that_the_collection_no_longer_has_outlives_the_refreshes(
-    keeping: Keeping, tmp_path: Path, how: dict[str, Any]
+    runner: JobRunner, tmp_path: Path, how: dict[str, Any]
 ) -> None:
     """It was loaded from an export; the collection has the last thirty days, of the first of which only a part."""
     old = [*FORTY_DAYS, *many(datetime(2024, 2, 22, 6, tzinfo=UTC), 30)]
     live_from = datetime(2024, 2, 22, 6, 0, 10, tzinfo=UTC)
     recent = [Transaction("new", 5, NOW), *spread(["a"], days=2, first=date(2024, 3, 22), amount=9)]
-    keeping.rebuild(sources=(export(tmp_path / "old.jsonl", old),), **how)
-    keeping.shop.insert(*(one for one in old if one.at >= live_from), *recent)
-    outcome = keeping.refresh()
-    expected = kept_with(keeping, old, live_from)
-    assert published_rows(keeping.stores) == expected
+    runner.rebuild(sources=(export(tmp_path / "old.jsonl", old),), **how)
+    runner.shop.insert(*(one for one in old if one.at >= live_from), *recent)
+    outcome = runner.refresh()
+    expected = kept_with(runner, old, live_from)
+    assert published_rows(runner.stores) == expected
     if outcome.plan is None:
         assert outcome.run.days_kept == 10
         assert "10 day(s) from 1402/11/24 to 1402/12/03 keep their 50 published" in outcome.run.warnings[0]
-    assert keeping.refresh().run.status is RunStatus.UNCHANGED
-    assert published_rows(keeping.stores) == expected
+    assert runner.refresh().run.status is RunStatus.UNCHANGED
+    assert published_rows(runner.stores) == expected
 
 
 def test_the_look_back_keeps_the_last_days_of_a_history_that_ends_before_the_collection_begins(
-    keeping: Keeping, tmp_path: Path
+    runner: JobRunner, tmp_path: Path
 ) -> None:
-    keeping.rebuild(sources=(export(tmp_path / "old.jsonl", FORTY_DAYS),), truncate=True)
-    keeping.now += 20 * DAY
+    runner.rebuild(sources=(export(tmp_path / "old.jsonl", FORTY_DAYS),), truncate=True)
+    runner.now += 20 * DAY
     recent = spread(["b"], days=10, first=date(2024, 4, 2))
-    keeping.shop.insert(*recent)
-    outcome = keeping.refresh()
-    assert published_rows(keeping.stores) == summaries_of([*FORTY_DAYS, *recent])
+    runner.shop.insert(*recent)
+    outcome = runner.refresh()
+    assert published_rows(runner.stores) == summaries_of([*FORTY_DAYS, *recent])
     assert (outcome.run.days_kept, outcome.run.days_changed) == (4, 10)
 
 
@@ -126,45 +126,47 @@ def forget(store_url: str, *, runs: bool) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["a clock that was ahead", "a store of an earlier version", "no ledger"])
-def test_where_nobody_knows_where_to_begin_purged_days_are_kept(keeping: Keeping, unknown: str, store_url: str) -> None:
+def test_where_nobody_knows_where_to_begin_purged_days_are_kept(
+    runner: JobRunner, unknown: str, store_url: str
+) -> None:
     """The week and the month of the oldest day hold days that are kept and days that are replaced."""
-    keeping.shop.insert(*FORTY_DAYS)
-    keeping.refresh()
-    history = keeping.shop.transactions()
-    purge(keeping)
+    runner.shop.insert(*FORTY_DAYS)
+    runner.refresh()
+    history = runner.shop.transactions()
+    purge(runner)
     match unknown:
         case "a clock that was ahead":
-            keeping.now += timedelta(minutes=10)
-            keeping.refresh()
-            keeping.now -= timedelta(minutes=10)
+            runner.now += timedelta(minutes=10)
+            runner.refresh()
+            runner.now -= timedelta(minutes=10)
         case "no ledger":
             forget(store_url, runs=True)
         case _:
             forget(store_url, runs=False)
-    keeping.shop.insert(Transaction("late", 3, NOW - 9 * DAY), Transaction("new", 4, NOW))
-    outcome = keeping.refresh()
+    runner.shop.insert(Transaction("late", 3, NOW - 9 * DAY), Transaction("new", 4, NOW))
+    outcome = runner.refresh()
     assert outcome.plan is None
-    assert published_rows(keeping.stores) == kept_with(keeping, history, PURGED_UNTIL)
+    assert published_rows(runner.stores) == kept_with(runner, history, PURGED_UNTIL)
     assert (outcome.run.days_kept, outcome.run.days_changed) == (30, 2)
-    assert keeping.stores.runs.recent(1)[0] == outcome.run
+    assert runner.stores.runs.recent(1)[0] == outcome.run
 
 
 @pytest.mark.parametrize("look_back_days", [3, 100])
-def test_an_emptied_collection_fails_and_leaves_all_as_it_is(keeping: Keeping, look_back_days: int) -> None:
-    keeping.shop.insert(*FORTY_DAYS)
-    before = keeping.refresh().publication
-    keeping.shop.collection.delete_many({})
+def test_an_emptied_collection_fails_and_leaves_all_as_it_is(runner: JobRunner, look_back_days: int) -> None:
+    runner.shop.insert(*FORTY_DAYS)
+    before = runner.refresh().publication
+    runner.shop.collection.delete_many({})
     for limits in (LossLimits(), LossLimits(allow_shrink=True)):
         with pytest.raises(NothingCounted, match=r"^nothing was counted: there are no documents$") as refusal:
-            keeping.refresh(look_back_days=look_back_days, loss_limits=limits)
+            runner.refresh(look_back_days=look_back_days, loss_limits=limits)
         assert exit_code_of(refusal.value) == 1
-    assert keeping.stores.summaries.published() == before
-    assert published_rows(keeping.stores) == summaries_of(FORTY_DAYS)
-    assert keeping.stores.runs.recent(1)[0].status is RunStatus.FAILED
+    assert runner.stores.summaries.published() == before
+    assert published_rows(runner.stores) == summaries_of(FORTY_DAYS)
+    assert runner.stores.runs.recent(1)[0].status is RunStatus.FAILED
 
 
 def test_an_emptied_collection_fails_also_when_nothing_is_published_of_the_days_that_are_read(
-    on_sqlite: Keeping,
+    on_sqlite: JobRunner,
 ) -> None:
     on_sqlite.now += 90 * DAY
     on_sqlite.refresh()
@@ -173,7 +175,7 @@ def test_an_emptied_collection_fails_also_when_nothing_is_published_of_the_days_
         on_sqlite.refresh()
 
 
-def test_a_collection_of_which_no_document_counts_fails_like_an_empty_one(on_sqlite: Keeping) -> None:
+def test_a_collection_of_which_no_document_counts_fails_like_an_empty_one(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.collection.update_many({}, {"$set": {"amount": "much"}})
     on_sqlite.now += DAY
     with pytest.raises(NothingCounted, match=r"^nothing was counted: of 8 documents 8 rejected$"):
@@ -181,53 +183,53 @@ def test_a_collection_of_which_no_document_counts_fails_like_an_empty_one(on_sql
     assert published_rows(on_sqlite.stores) == summaries_of(FORTY_DAYS)
 
 
-def test_a_dropped_collection_fails(keeping: Keeping) -> None:
-    keeping.shop.insert(*FORTY_DAYS)
-    before = keeping.refresh().publication
-    keeping.shop.collection.drop()
+def test_a_dropped_collection_fails(runner: JobRunner) -> None:
+    runner.shop.insert(*FORTY_DAYS)
+    before = runner.refresh().publication
+    runner.shop.collection.drop()
     with pytest.raises(SourceError, match="has no collection transaction"):
-        keeping.refresh()
-    assert keeping.stores.summaries.published() == before
+        runner.refresh()
+    assert runner.stores.summaries.published() == before
 
 
-def test_a_later_day_that_loses_too_much_stops_the_run_until_that_is_allowed(keeping: Keeping) -> None:
+def test_a_later_day_that_loses_too_much_stops_the_run_until_that_is_allowed(runner: JobRunner) -> None:
     """Although the days that are read have no older document: the whole collection has."""
     noon = datetime(2024, 3, 21, 12, tzinfo=UTC)
-    keeping.shop.insert(*FORTY_DAYS[:20], *many(noon, 40))
-    before = keeping.refresh().publication
-    keeping.shop.collection.delete_many({"amount": {"$lt": 125}, "merchantId": "many"})
-    keeping.shop.insert(Transaction("new", 1, NOW))
+    runner.shop.insert(*FORTY_DAYS[:20], *many(noon, 40))
+    before = runner.refresh().publication
+    runner.shop.collection.delete_many({"amount": {"$lt": 125}, "merchantId": "many"})
+    runner.shop.insert(Transaction("new", 1, NOW))
     with pytest.raises(WouldShrink, match=r": 1403/01/02 \(40 published, 15 counted\)$") as refusal:
-        keeping.refresh()
+        runner.refresh()
     assert exit_code_of(refusal.value) == 5
     assert "The oldest document that counts is of 1402/11/24" in refusal.value.hint
-    assert keeping.stores.summaries.published() == before
-    run = keeping.stores.runs.recent(1)[0]
+    assert runner.stores.summaries.published() == before
+    run = runner.stores.runs.recent(1)[0]
     assert (run.status, run.error, run.generation) == (RunStatus.FAILED, refusal.value.sentence, None)
-    outcome = keeping.refresh(loss_limits=LossLimits(allow_shrink=True))
-    assert published_rows(keeping.stores) == keeping.shop.summaries()
+    outcome = runner.refresh(loss_limits=LossLimits(allow_shrink=True))
+    assert published_rows(runner.stores) == runner.shop.summaries()
     lost = "1 day(s) lost 25 published transactions: 1403/01/02 (40 published, 15 counted)"
     assert (outcome.run.days_kept, outcome.run.warnings) == (0, (lost,))
 
 
 @pytest.mark.parametrize(("look_back_days", "emptied"), [(3, 2), (90, 58)])
 def test_one_old_document_does_not_let_days_with_few_transactions_go_one_by_one(
-    keeping: Keeping, tmp_path: Path, look_back_days: int, emptied: int
+    runner: JobRunner, tmp_path: Path, look_back_days: int, emptied: int
 ) -> None:
     """Sixty days with 15 transactions each are published; the collection has the last two, and a stray document."""
     history = spread(["a", "b", "c", 4, 5] * 3, days=60, first=date(2024, 1, 23))
-    keeping.rebuild(sources=(export(tmp_path / "old.jsonl", history),), truncate=True)
-    before = published_rows(keeping.stores)
-    keeping.shop.insert(*history[-30:], Transaction("stray", 1, datetime(2022, 5, 1, tzinfo=UTC)))
+    runner.rebuild(sources=(export(tmp_path / "old.jsonl", history),), truncate=True)
+    before = published_rows(runner.stores)
+    runner.shop.insert(*history[-30:], Transaction("stray", 1, datetime(2022, 5, 1, tzinfo=UTC)))
     with pytest.raises(WouldShrink, match=rf"^{emptied} day\(s\) together would lose {15 * emptied}, more than 0.1 of"):
-        keeping.refresh(look_back_days=look_back_days)
-    assert published_rows(keeping.stores) == before
+        runner.refresh(look_back_days=look_back_days)
+    assert published_rows(runner.stores) == before
     with pytest.raises(WouldShrink, match=r"^58 day\(s\) together would lose 870"):
-        keeping.verify(repair=True, last_key="1403/01/02")
-    assert published_rows(keeping.stores) == before
+        runner.verify(repair=True, last_key="1403/01/02")
+    assert published_rows(runner.stores) == before
 
 
-def test_a_smaller_loss_on_a_later_day_is_published(on_sqlite: Keeping) -> None:
+def test_a_smaller_loss_on_a_later_day_is_published(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.collection.delete_many({"createdAt": {"$gte": datetime(2024, 3, 21, tzinfo=UTC)}})
     outcome = on_sqlite.refresh()
     assert published_rows(on_sqlite.stores) == on_sqlite.shop.summaries()
@@ -239,7 +241,7 @@ def test_a_smaller_loss_on_a_later_day_is_published(on_sqlite: Keeping) -> None:
     assert on_sqlite.stores.runs.recent(1)[0].warnings == outcome.run.warnings
 
 
-def test_a_purged_day_counts_again_as_soon_as_it_is_not_lower(on_sqlite: Keeping) -> None:
+def test_a_purged_day_counts_again_as_soon_as_it_is_not_lower(on_sqlite: JobRunner) -> None:
     """Of the oldest day one document is left: the day is kept with one and replaced with two."""
     first = on_sqlite.shop.collection.find_one(sort=[("createdAt", 1)])
     assert first is not None
@@ -251,13 +253,13 @@ def test_a_purged_day_counts_again_as_soon_as_it_is_not_lower(on_sqlite: Keeping
     assert published_rows(on_sqlite.stores) == on_sqlite.shop.summaries()
 
 
-def test_other_amounts_in_as_many_documents_are_published_also_on_the_oldest_day(on_sqlite: Keeping) -> None:
+def test_other_amounts_in_as_many_documents_are_published_also_on_the_oldest_day(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.collection.update_many({}, {"$set": {"amount": 3}})
     assert on_sqlite.refresh(look_back_days=60).run.days_kept == 0
     assert published_rows(on_sqlite.stores) == on_sqlite.shop.summaries()
 
 
-def test_older_documents_that_do_not_count_make_no_day_a_later_one(on_sqlite: Keeping) -> None:
+def test_older_documents_that_do_not_count_make_no_day_a_later_one(on_sqlite: JobRunner) -> None:
     """More of them than the first look has, all older than what is left; and one of another state."""
     purge(on_sqlite)
     shop = on_sqlite.shop
@@ -275,20 +277,20 @@ def test_older_documents_that_do_not_count_make_no_day_a_later_one(on_sqlite: Ke
     assert kept_no_more == set()
 
 
-def test_the_oldest_document_is_that_of_the_filter(keeping: Keeping) -> None:
+def test_the_oldest_document_is_that_of_the_filter(runner: JobRunner) -> None:
     """Documents with another state are older; those that count were purged."""
-    paid, shop = Fields(where=(("status", "paid"),)), keeping.shop
+    paid, shop = Fields(where=(("status", "paid"),)), runner.shop
     shop.insert(*FORTY_DAYS, *many(datetime(2024, 3, 1, 9, tzinfo=UTC), 30), status="paid")
     shop.insert(*spread(["x"], days=3, first=date(2024, 1, 1)), status="open")
-    keeping.refresh(fields=paid)
-    before = published_rows(keeping.stores)
+    runner.refresh(fields=paid)
+    before = published_rows(runner.stores)
     shop.collection.delete_many({"status": "paid", "createdAt": {"$lt": PURGED_UNTIL}})
-    outcome = keeping.refresh(fields=paid, look_back_days=60)
+    outcome = runner.refresh(fields=paid, look_back_days=60)
     assert outcome.run.days_kept == 30
-    assert published_rows(keeping.stores) == before
+    assert published_rows(runner.stores) == before
 
 
-def test_what_is_purged_while_it_is_read_is_kept_as_well(on_sqlite: Keeping) -> None:
+def test_what_is_purged_while_it_is_read_is_kept_as_well(on_sqlite: JobRunner) -> None:
     history = on_sqlite.shop.transactions()
     purge(on_sqlite, PURGED_UNTIL - DAY)
     purging = AtPhase("checking", lambda: purge(on_sqlite))
@@ -297,7 +299,7 @@ def test_what_is_purged_while_it_is_read_is_kept_as_well(on_sqlite: Keeping) -> 
     assert outcome.run.days_kept == 29
 
 
-def test_older_days_of_changed_documents_are_kept_as_well(on_sqlite: Keeping) -> None:
+def test_older_days_of_changed_documents_are_kept_as_well(on_sqlite: JobRunner) -> None:
     """Their other documents were purged."""
     left = on_sqlite.shop.collection.find_one(sort=[("createdAt", 1)])
     assert left is not None
@@ -312,26 +314,26 @@ def test_older_days_of_changed_documents_are_kept_as_well(on_sqlite: Keeping) ->
 
 
 @pytest.mark.parametrize("repair", [False, True])
-def test_purged_days_are_no_drift_and_are_not_repaired(keeping: Keeping, repair: bool) -> None:
-    keeping.shop.insert(*FORTY_DAYS)
-    keeping.refresh()
-    history = keeping.shop.transactions()
-    purge(keeping)
-    outcome = keeping.verify(repair=repair)
+def test_purged_days_are_no_drift_and_are_not_repaired(runner: JobRunner, repair: bool) -> None:
+    runner.shop.insert(*FORTY_DAYS)
+    runner.refresh()
+    history = runner.shop.transactions()
+    purge(runner)
+    outcome = runner.verify(repair=repair)
     assert outcome.drift.is_empty()
-    assert len(outcome.kept) == 30
-    assert outcome.kept["1402/11/24"][1:] == (2, 0)
+    assert len(outcome.protected) == 30
+    assert outcome.protected["1402/11/24"][1:] == (2, 0)
     assert outcome.warnings[0].startswith("30 day(s) from 1402/11/24 to 1402/12/23 keep their 60 published")
     if repair:
-        run = keeping.stores.runs.recent(1)[0]
+        run = runner.stores.runs.recent(1)[0]
         assert (run.status, run.days_kept, run.warnings) == (RunStatus.UNCHANGED, 30, outcome.warnings)
-    keeping.shop.insert(Transaction("late", 5, NOW - 7 * DAY))
-    before, after = published_rows(keeping.stores), kept_with(keeping, history, PURGED_UNTIL)
-    assert drift_of(keeping.verify(repair=repair)) == difference(before, after)
-    assert published_rows(keeping.stores) == (after if repair else before)
+    runner.shop.insert(Transaction("late", 5, NOW - 7 * DAY))
+    before, after = published_rows(runner.stores), kept_with(runner, history, PURGED_UNTIL)
+    assert drift_of(runner.verify(repair=repair)) == difference(before, after)
+    assert published_rows(runner.stores) == (after if repair else before)
 
 
-def test_a_repair_that_loses_too_much_stops_and_a_comparison_only_tells(on_sqlite: Keeping) -> None:
+def test_a_repair_that_loses_too_much_stops_and_a_comparison_only_reports(on_sqlite: JobRunner) -> None:
     shop = on_sqlite.shop
     shop.insert(*many(datetime(2024, 3, 1, 9, tzinfo=UTC), 40))
     on_sqlite.verify(repair=True)
@@ -349,7 +351,7 @@ def test_a_repair_that_loses_too_much_stops_and_a_comparison_only_tells(on_sqlit
 
 
 @pytest.mark.parametrize("days", [{}, {"first_key": "1402/12/01", "last_key": "1402/12/05"}])
-def test_an_emptied_source_is_not_compared(on_sqlite: Keeping, tmp_path: Path, days: dict[str, Any]) -> None:
+def test_an_emptied_source_is_not_compared(on_sqlite: JobRunner, tmp_path: Path, days: dict[str, Any]) -> None:
     empty = tmp_path / "empty.json"
     empty.write_text("[]")
     on_sqlite.shop.collection.delete_many({})
@@ -361,7 +363,9 @@ def test_an_emptied_source_is_not_compared(on_sqlite: Keeping, tmp_path: Path, d
 
 
 @pytest.mark.parametrize("of", ["the server", "an export"])
-def test_the_oldest_document_may_be_of_days_that_are_not_compared(on_sqlite: Keeping, tmp_path: Path, of: str) -> None:
+def test_the_oldest_document_may_be_of_days_that_are_not_compared(
+    on_sqlite: JobRunner, tmp_path: Path, of: str
+) -> None:
     """A day that lost its documents has drifted when there are older ones, and only then."""
     days: dict[str, Any] = {"first_key": "1402/12/01", "last_key": "1402/12/01"}
     on_sqlite.shop.collection.delete_many({"createdAt": datetime(2024, 2, 20, 12, tzinfo=UTC)})
@@ -369,7 +373,7 @@ def test_the_oldest_document_may_be_of_days_that_are_not_compared(on_sqlite: Kee
     def verified() -> tuple[int, int]:
         exported = write_bson(tmp_path / "export.bson", on_sqlite.shop.transactions())
         outcome = on_sqlite.verify(sources=(on_sqlite.shop.url if of == "the server" else exported,), **days)
-        return outcome.drift.filter(mode="daily").height, len(outcome.kept)
+        return outcome.drift.filter(mode="daily").height, len(outcome.protected)
 
     assert verified() == (3, 0)
     purge(on_sqlite)
@@ -377,7 +381,7 @@ def test_the_oldest_document_may_be_of_days_that_are_not_compared(on_sqlite: Kee
 
 
 def test_a_week_that_something_else_changed_is_repaired_from_days_that_are_kept(
-    on_sqlite: Keeping, tmp_path: Path
+    on_sqlite: JobRunner, tmp_path: Path
 ) -> None:
     purge(on_sqlite)
     with closing(sqlite3.connect(tmp_path / "summaries.db")) as connection, connection:
@@ -387,7 +391,9 @@ def test_a_week_that_something_else_changed_is_repaired_from_days_that_are_kept(
     assert published_rows(on_sqlite.stores) == summaries_of(FORTY_DAYS)
 
 
-def test_a_day_whose_overall_row_is_gone_is_kept_by_what_its_merchants_have(on_sqlite: Keeping, tmp_path: Path) -> None:
+def test_a_day_whose_overall_row_is_gone_is_kept_by_what_its_merchants_have(
+    on_sqlite: JobRunner, tmp_path: Path
+) -> None:
     purge(on_sqlite)
     with closing(sqlite3.connect(tmp_path / "summaries.db")) as connection, connection:
         remove = "DELETE FROM summary_transaction WHERE key = '1402/12/01' AND merchant_id IS NULL"

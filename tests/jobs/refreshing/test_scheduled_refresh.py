@@ -87,9 +87,11 @@ def test_beat_has_the_summaries_follow_the_collection(
         long_ago = datetime.now(UTC) - timedelta(days=100)
         shop.insert_one({"merchantId": "m1", "amount": 8, "createdAt": long_ago, "updatedAt": datetime.now(UTC)})
         wait_until(lambda: counted() == 2, TIMEOUT_S, made.logs)
-        told = [json.loads(line) for line in made.running[0].log.read_text().splitlines() if '"event":"refresh' in line]
-        assert {line["event"] for line in told} == {"refreshed"}
-        assert {line["status"] for line in told} >= {"published"}
+        output = [
+            json.loads(line) for line in made.running[0].log.read_text().splitlines() if '"event":"refresh' in line
+        ]
+        assert {line["event"] for line in output} == {"refreshed"}
+        assert {line["status"] for line in output} >= {"published"}
         runs = made.stores.runs.recent(100)
         assert all(run.command.endswith("--look-back 0 --updated-field updatedAt") for run in runs)
         # Beat goes on when a worker has died in the middle of a refresh, and the next one catches up.
@@ -99,7 +101,7 @@ def test_beat_has_the_summaries_follow_the_collection(
         wait_until(lambda: counted() == 3, TIMEOUT_S, made.logs)
 
 
-def test_a_worker_that_is_told_to_stop_ends_the_refresh_and_stops(
+def test_a_worker_that_receives_a_stop_signal_ends_the_refresh_and_stops(
     tmp_path: Path, silent_url: str, missing: Callable[[str], NoReturn]
 ) -> None:
     with plant(tmp_path, missing) as made:
@@ -142,14 +144,14 @@ def test_one_that_meets_another_under_way_is_skipped(store_of_here: str, silent_
         other.wait(timeout=60)
 
 
-def test_a_failure_is_told_with_its_reason_and_what_to_do(store_of_here: str) -> None:
+def test_a_failure_is_reported_with_its_reason_and_what_to_do(store_of_here: str) -> None:
     event = refresh_once(["no-such.bson"], time_limit_s=TIMEOUT_S).as_event()
     assert (event["event"], event["exit_code"]) == ("refresh-failed", 2)
     assert event["error"] == "no-such.bson is no live collection"
     assert "use rebuild" in str(event["hint"])
 
 
-def test_one_that_would_remove_too_much_is_told_until_its_options_allow_that(
+def test_a_refresh_that_would_remove_too_much_fails_until_its_options_allow_it(
     store_of_here: str, shop: Collection[dict[str, Any]], mongo_database_url: str
 ) -> None:
     today = datetime.now(UTC)
@@ -176,7 +178,9 @@ def test_one_that_would_remove_too_much_is_told_until_its_options_allow_that(
         ("one two", "Got unexpected extra argument"),
     ],
 )
-def test_options_that_start_no_refresh_are_told_in_one_sentence(store_of_here: str, options: str, error: str) -> None:
+def test_options_that_start_no_refresh_are_reported_in_one_sentence(
+    store_of_here: str, options: str, error: str
+) -> None:
     event = refresh_once(options.split(), time_limit_s=TIMEOUT_S).as_event()
     assert (event["event"], event["level"]) == ("refresh-failed", "error")
     assert str(event["error"]).startswith(error)
@@ -190,7 +194,7 @@ def test_options_may_ask_for_json_and_name_a_store(store_of_here: str, tmp_path:
     assert (tmp_path / "other.db").exists()
 
 
-def test_a_process_that_was_killed_is_told_by_its_signal() -> None:
+def test_a_killed_process_is_reported_with_its_signal() -> None:
     assert Ended(-9, {}, "", False).as_event()["exit_code"] == -9
 
 

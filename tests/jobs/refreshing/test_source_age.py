@@ -84,7 +84,7 @@ def test_days_up_to_the_end_are_as_old_as_their_source() -> None:
     assert after(noon_of(DAY), DAY + 2, as_of=newer, sources=LIVE) == noon_of(DAY)  # a gap stays one
 
 
-def test_where_nothing_was_known_some_days_tell_nothing() -> None:
+def test_without_an_earlier_bookmark_a_part_of_the_days_gives_none() -> None:
     assert after(None, DAY - 9, as_of=noon_of(DAY), sources=LIVE) is None
     assert after(None, DAY - 9, DAY, as_of=noon_of(DAY + 3), sources=LIVE) is None
 

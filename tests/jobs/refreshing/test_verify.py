@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from living import Keeping, Shop, difference, drift_of, ms_of
+from live_shop import JobRunner, Shop, difference, drift_of, ms_of
 from rebuilding import AtPhase
 from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
 from bench.mongo_urls import with_option
-from core.errors import MeaningMismatch, RunHeld, ServiceError, SourceError, StoreBusy, TooManyRejects, UsageError
+from core.errors import FingerprintMismatch, RunHeld, ServiceError, SourceError, StoreBusy, TooManyRejects, UsageError
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
 from jobs.decode.plan import Fields
@@ -24,7 +24,7 @@ from jobs.verify import DRIFT_COLUMNS
 pytest_plugins = ["refreshing_fixtures"]
 
 FORTY_DAYS = spread(["a", 7], days=40, first=date(2024, 2, 12))
-"""From Monday 1402/11/23 to Friday 1403/01/03, the day before that of `keeping`."""
+"""From Monday 1402/11/23 to Friday 1403/01/03, the day before that of `runner`."""
 DAY = timedelta(days=1)
 _FIRST_DAY = (date(2024, 2, 12) - date(1970, 1, 1)).days
 LATE = datetime(2024, 2, 20, 12, tzinfo=UTC)
@@ -32,12 +32,12 @@ LATE = datetime(2024, 2, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def filled(keeping: Keeping) -> Keeping:
+def filled(runner: JobRunner) -> JobRunner:
     """A shop of `FORTY_DAYS` that was refreshed."""
-    keeping.shop.index()
-    keeping.shop.insert(*FORTY_DAYS)
-    keeping.refresh()
-    return keeping
+    runner.shop.index()
+    runner.shop.insert(*FORTY_DAYS)
+    runner.refresh()
+    return runner
 
 
 def meddle(folder: Path, statement: str) -> None:
@@ -46,14 +46,14 @@ def meddle(folder: Path, statement: str) -> None:
         assert connection.execute(statement).rowcount == 1
 
 
-def drift_by_hand(keeping: Keeping) -> dict[tuple[str, str, str | None], tuple[int, int, int, int]]:
+def drift_by_hand(runner: JobRunner) -> dict[tuple[str, str, str | None], tuple[int, int, int, int]]:
     """How what is published differs from what the collection holds."""
-    found = difference(published_rows(keeping.stores), keeping.shop.summaries())
+    found = difference(published_rows(runner.stores), runner.shop.summaries())
     assert found
     return found
 
 
-def test_what_the_source_holds_is_no_drift(filled: Keeping) -> None:
+def test_what_the_source_holds_is_no_drift(filled: JobRunner) -> None:
     outcome = filled.verify()
     assert outcome.drift.is_empty()
     assert outcome.drift.columns == list(DRIFT_COLUMNS)
@@ -63,7 +63,7 @@ def test_what_the_source_holds_is_no_drift(filled: Keeping) -> None:
     assert (outcome.warnings, outcome.quarantine, outcome.repaired_by) == ((), None, None)
 
 
-def test_late_changed_and_deleted_documents_that_a_refresh_does_not_see_are_found(filled: Keeping) -> None:
+def test_late_changed_and_deleted_documents_that_a_refresh_does_not_see_are_found(filled: JobRunner) -> None:
     ids = {(one["createdAt"].date(), one["merchantId"]): one["_id"] for one in filled.shop.collection.find()}
     filled.shop.insert(Transaction("late", 17, LATE))
     filled.shop.change(ids[date(2024, 2, 14), "a"], amount=-1)
@@ -94,7 +94,7 @@ def test_late_changed_and_deleted_documents_that_a_refresh_does_not_see_are_foun
     ],
 )
 def test_a_summary_that_something_else_changed_is_found_and_replaced(
-    filled: Keeping, tmp_path: Path, mode: str, key: str, of: str
+    filled: JobRunner, tmp_path: Path, mode: str, key: str, of: str
 ) -> None:
     changes = "SET amount = amount + 5, count = count - 1"
     meddle(tmp_path, f"UPDATE summary_transaction {changes} WHERE mode = '{mode}' AND key = '{key}' AND {of}")
@@ -110,7 +110,7 @@ def test_a_summary_that_something_else_changed_is_found_and_replaced(
 
 
 def test_a_summary_that_something_else_removed_or_made_up_is_found_and_replaced(
-    filled: Keeping, tmp_path: Path
+    filled: JobRunner, tmp_path: Path
 ) -> None:
     meddle(tmp_path, "DELETE FROM summary_transaction WHERE mode = 'weekly' AND key = '1402/W49' AND merchant_id = '7'")
     meddle(
@@ -128,7 +128,7 @@ def test_a_summary_that_something_else_removed_or_made_up_is_found_and_replaced(
     assert published_rows(filled.stores) == filled.shop.summaries()
 
 
-def test_a_repair_is_a_run_of_the_ledger_and_replaces_only_what_drifted(filled: Keeping) -> None:
+def test_a_repair_is_a_run_of_the_ledger_and_replaces_only_what_drifted(filled: JobRunner) -> None:
     filled.shop.insert(Transaction("late", 17, LATE), Transaction("later", 18, filled.now))
     filled.now += DAY
     outcome = filled.verify(repair=True, first_key="1402/12/01", last_key="1402/12/02", command="verify of mine")
@@ -145,7 +145,7 @@ def test_a_repair_is_a_run_of_the_ledger_and_replaces_only_what_drifted(filled: 
     assert published_rows(filled.stores) == summaries_of([*FORTY_DAYS, Transaction("late", 17, LATE)])
 
 
-def test_a_repair_of_what_is_right_publishes_nothing(filled: Keeping) -> None:
+def test_a_repair_of_what_is_right_publishes_nothing(filled: JobRunner) -> None:
     outcome = filled.verify(repair=True)
     assert outcome.drift.is_empty()
     assert outcome.repaired_by is not None
@@ -153,7 +153,7 @@ def test_a_repair_of_what_is_right_publishes_nothing(filled: Keeping) -> None:
     assert filled.stores.summaries.published() == outcome.compared
 
 
-def test_only_the_days_that_were_asked_for_are_compared(filled: Keeping) -> None:
+def test_only_the_days_that_were_asked_for_are_compared(filled: JobRunner) -> None:
     filled.shop.insert(Transaction("late", 17, LATE), Transaction("late", 1, LATE + 10 * DAY))
     assert filled.verify(first_key="1402/12/02", last_key="1402/12/10").drift.is_empty()
     until = filled.verify(last_key="1402/12/05")
@@ -167,8 +167,8 @@ def test_only_the_days_that_were_asked_for_are_compared(filled: Keeping) -> None
 
 
 @pytest.mark.parametrize("look_back_days", [0, 3, 5])
-def test_what_the_next_refresh_counts_anew_is_not_compared_unless_asked_for(
-    filled: Keeping, look_back_days: int
+def test_days_that_the_next_refresh_recounts_are_not_compared_unless_requested(
+    filled: JobRunner, look_back_days: int
 ) -> None:
     """Documents of the look-back, of the day of the last reading and later."""
     last_reading = filled.now
@@ -190,7 +190,7 @@ def test_what_the_next_refresh_counts_anew_is_not_compared_unless_asked_for(
     ]
 
 
-def test_the_day_of_a_clock_that_was_wrong_is_not_where_a_comparison_ends(filled: Keeping) -> None:
+def test_the_day_of_a_clock_that_was_wrong_is_not_where_a_comparison_ends(filled: JobRunner) -> None:
     filled.now += 300 * DAY
     filled.refresh()
     filled.now -= 300 * DAY
@@ -202,57 +202,57 @@ def test_a_day_that_comes_again_after_the_next_has_begun_is_compared_with_that(
 ) -> None:
     """In St. John's the sixth of November 2010 ended twice, at 02:31 and at 03:30 UTC."""
     midnight = datetime(2010, 11, 7, 2, 30, tzinfo=UTC)
-    keeping = Keeping(sqlite_stores, shop, tmp_path, midnight + DAY / 2, "America/St_Johns", "gregorian")
+    runner = JobRunner(sqlite_stores, shop, tmp_path, midnight + DAY / 2, "America/St_Johns", "gregorian")
     shop.insert(*(Transaction("a", 1, midnight + timedelta(minutes=minutes)) for minutes in range(-3000, 200, 7)))
-    keeping.refresh()
+    runner.refresh()
     for days, last_key in ((0, "2010-11-05"), (1, "2010-11-07"), (2, "2010-11-08")):
-        keeping.now = midnight + DAY / 2 + days * DAY
-        keeping.refresh()
-        outcome = keeping.verify(look_back_days=0)
+        runner.now = midnight + DAY / 2 + days * DAY
+        runner.refresh()
+        outcome = runner.verify(look_back_days=0)
         assert (outcome.last_key, outcome.drift.height) == (last_key, 0)
 
 
-def test_days_after_the_last_reading_cannot_begin_a_comparison_without_an_end(filled: Keeping) -> None:
+def test_days_after_the_last_reading_cannot_begin_a_comparison_without_an_end(filled: JobRunner) -> None:
     with pytest.raises(UsageError) as refusal:
         filled.verify(first_key="1403/01/04")
     assert "the days up to 1402/12/29 are compared" in refusal.value.hint
 
 
 @pytest.mark.parametrize(("first", "last"), [("1403/01/02", "1403/01/01"), ("1403-01-02", None), (None, "1403/13/01")])
-def test_what_are_no_days_is_refused(filled: Keeping, first: str | None, last: str | None) -> None:
+def test_what_are_no_days_is_refused(filled: JobRunner, first: str | None, last: str | None) -> None:
     with pytest.raises(UsageError):
         filled.verify(first_key=first, last_key=last)
 
 
-def test_where_nothing_is_published_there_is_nothing_to_compare(keeping: Keeping) -> None:
+def test_where_nothing_is_published_there_is_nothing_to_compare(runner: JobRunner) -> None:
     for repair in (False, True):
         with pytest.raises(ServiceError, match="nothing is published yet"):
-            keeping.verify(repair=repair)
-    assert keeping.stores.runs.recent(9) == []
+            runner.verify(repair=repair)
+    assert runner.stores.runs.recent(9) == []
 
 
-def test_a_store_of_another_meaning_is_not_compared(filled: Keeping) -> None:
-    with pytest.raises(MeaningMismatch):
+def test_a_store_with_another_fingerprint_is_not_compared(filled: JobRunner) -> None:
+    with pytest.raises(FingerprintMismatch):
         filled.verify(fields=Fields(amount="total"))
 
 
-def test_several_exports_are_compared_together(keeping: Keeping, tmp_path: Path) -> None:
+def test_several_exports_are_compared_together(runner: JobRunner, tmp_path: Path) -> None:
     parts = [write_bson(tmp_path / f"{i}.bson", FORTY_DAYS[i::2]) for i in range(2)]
-    keeping.rebuild(sources=tuple(parts))
-    outcome = keeping.verify(sources=tuple(parts))
+    runner.rebuild(sources=tuple(parts))
+    outcome = runner.verify(sources=tuple(parts))
     assert outcome.drift.is_empty()
     assert (outcome.first_key, outcome.last_key) == (None, None)
-    one_of_two = keeping.verify(sources=(parts[0],))
+    one_of_two = runner.verify(sources=(parts[0],))
     # Of the first day, too, one of two transactions is missing: its documents may have been purged.
-    assert one_of_two.kept == {"1402/11/23": (_FIRST_DAY, 2, 1)}
+    assert one_of_two.protected == {"1402/11/23": (_FIRST_DAY, 2, 1)}
     recounted = summaries_of([FORTY_DAYS[1], *FORTY_DAYS[::2]])
     assert drift_of(one_of_two) == difference(summaries_of(FORTY_DAYS), recounted)
-    assert keeping.verify(sources=(parts[0],), first_key="1403/01/02").drift["key"].n_unique() == 2 + 1 + 1
+    assert runner.verify(sources=(parts[0],), first_key="1403/01/02").drift["key"].n_unique() == 2 + 1 + 1
 
 
 @pytest.mark.parametrize("days_of_it", [40, 30])
 def test_a_repair_from_an_older_export_does_not_hide_from_the_next_refresh_what_came_since(
-    filled: Keeping, tmp_path: Path, days_of_it: int
+    filled: JobRunner, tmp_path: Path, days_of_it: int
 ) -> None:
     """Also where it takes away days that were published."""
     export = write_bson(tmp_path / "export.bson", FORTY_DAYS[: 2 * days_of_it])
@@ -263,7 +263,7 @@ def test_a_repair_from_an_older_export_does_not_hide_from_the_next_refresh_what_
     assert published_rows(filled.stores) == filled.shop.summaries()
 
 
-def test_a_repair_of_older_days_does_not_make_the_next_refresh_read_more_or_less(filled: Keeping) -> None:
+def test_a_repair_of_older_days_does_not_make_the_next_refresh_read_more_or_less(filled: JobRunner) -> None:
     filled.shop.insert(Transaction("late", 17, LATE))
     published = filled.stores.summaries.published()
     filled.now += 20 * DAY
@@ -275,7 +275,7 @@ def test_a_repair_of_older_days_does_not_make_the_next_refresh_read_more_or_less
     assert filled.refresh().run.first_day_key == "1403/01/01"
 
 
-def test_more_rejects_than_allowed_end_it(filled: Keeping) -> None:
+def test_more_rejects_than_allowed_end_it(filled: JobRunner) -> None:
     filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": LATE})
     with pytest.raises(TooManyRejects, match="1 of 81 documents"):
         filled.verify()
@@ -293,7 +293,9 @@ def test_more_rejects_than_allowed_end_it(filled: Keeping) -> None:
     assert Path(repaired.quarantine).name.startswith("run-000002-")
 
 
-def test_a_source_that_cannot_be_read_fails_the_repair_and_leaves_all_as_it_is(filled: Keeping, tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_read_fails_the_repair_and_leaves_all_as_it_is(
+    filled: JobRunner, tmp_path: Path
+) -> None:
     before = filled.stores.summaries.published()
     for sources in ((str(tmp_path / "missing.bson"),), (with_option(filled.shop.url, "collection=x"),)):
         with pytest.raises((SourceError, UsageError)):
@@ -302,11 +304,11 @@ def test_a_source_that_cannot_be_read_fails_the_repair_and_leaves_all_as_it_is(f
     assert filled.stores.summaries.published() == before
 
 
-def test_a_refresh_may_run_while_it_reads_and_is_told(filled: Keeping, tmp_path: Path) -> None:
+def test_a_refresh_that_runs_while_it_reads_is_reported(filled: JobRunner, tmp_path: Path) -> None:
     """What the refresh published in between is compared, not what was published before."""
     filled.shop.insert(Transaction("late", 17, LATE), updatedAt=filled.now)
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as others:
-        other = Keeping(others, filled.shop, tmp_path, filled.now)
+        other = JobRunner(others, filled.shop, tmp_path, filled.now)
         healed = filled.verify(AtPhase("checking", lambda: other.refresh(updated_field="updatedAt")))
         assert healed.drift.is_empty()
         assert (healed.compared.generation, healed.warnings) == (2, ())
@@ -320,7 +322,7 @@ def test_a_refresh_may_run_while_it_reads_and_is_told(filled: Keeping, tmp_path:
         assert [warning.partition(",")[0] for warning in outcome.warnings] == ["generation 3 was published meanwhile"]
 
 
-def test_it_gives_up_when_one_publication_follows_another(filled: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_gives_up_when_one_publication_follows_another(filled: JobRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     def find_and_refresh(*arguments: Any) -> Change:
         change = replace_days(*arguments)
         filled.shop.insert(Transaction("a", 1, filled.now))
@@ -332,12 +334,12 @@ def test_it_gives_up_when_one_publication_follows_another(filled: Keeping, monke
         filled.verify()
 
 
-def test_no_refresh_begins_while_it_repairs(filled: Keeping, tmp_path: Path) -> None:
+def test_no_refresh_begins_while_it_repairs(filled: JobRunner, tmp_path: Path) -> None:
     filled.shop.insert(Transaction("late", 17, LATE))
     filled.now = datetime.now(UTC)  # the ledger has a clock of its own, by which no run may be silent for long
     refused = []
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as others:
-        other = Keeping(others, filled.shop, tmp_path, filled.now)
+        other = JobRunner(others, filled.shop, tmp_path, filled.now)
 
         def refresh() -> None:
             with pytest.raises(RunHeld) as refusal:

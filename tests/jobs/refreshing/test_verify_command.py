@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from living import Shop
+from live_shop import Shop
 from transactions import Transaction, bson_of, published_rows, spread, write_bson
 
 from core.stores import Stores

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine
 from effort import THOROUGH
-from living import Shop
+from live_shop import Shop
 from transactions import Transaction, published_rows
 
 from core.stores import Stores, open_stores

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from living import Keeping, drift_of
+from live_shop import JobRunner, drift_of
 from rebuilding import AtPhase
 from transactions import Transaction, published_rows, spread
 
@@ -28,32 +28,32 @@ NO_READS = {"published", "publish", "amend", "recover", "close"}
 
 
 @pytest.fixture
-def filled(keeping: Keeping) -> Keeping:
+def filled(runner: JobRunner) -> JobRunner:
     """A shop of forty days up to the day before, refreshed."""
-    keeping.shop.index()
-    keeping.shop.insert(*spread(["a", 7], days=40, first=date(2024, 2, 12)))
-    keeping.refresh()
-    return keeping
+    runner.shop.index()
+    runner.shop.insert(*spread(["a", 7], days=40, first=date(2024, 2, 12)))
+    runner.refresh()
+    return runner
 
 
 @pytest.fixture
-def other(filled: Keeping, tmp_path: Path) -> Iterator[Keeping]:
+def other(filled: JobRunner, tmp_path: Path) -> Iterator[JobRunner]:
     """The same jobs as another process runs them."""
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as others:
-        yield Keeping(others, filled.shop, tmp_path, filled.now)
+        yield JobRunner(others, filled.shop, tmp_path, filled.now)
 
 
-def refresh_after_read(number: int, keeping: Keeping, other: Keeping, patch: pytest.MonkeyPatch) -> list[int]:
-    """Have `other` publish when `keeping` has read its summaries so often; what is returned counts the reads."""
+def refresh_after_read(number: int, runner: JobRunner, other: JobRunner, patch: pytest.MonkeyPatch) -> list[int]:
+    """Have `other` publish when `runner` has read its summaries so often; what is returned counts the reads."""
     reads: list[int] = []
-    store = type(keeping.stores.summaries)
+    store = type(runner.stores.summaries)
 
     def read(original: Any, self: object, *arguments: Any) -> Any:
         answer = original(self, *arguments)
-        if self is keeping.stores.summaries:
+        if self is runner.stores.summaries:
             reads.append(len(reads) + 1)
             if len(reads) == number:
-                keeping.shop.insert(Transaction("new", 5, keeping.now))
+                runner.shop.insert(Transaction("new", 5, runner.now))
                 other.refresh()
         return answer
 
@@ -65,7 +65,7 @@ def refresh_after_read(number: int, keeping: Keeping, other: Keeping, patch: pyt
 
 
 def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
-    filled: Keeping, other: Keeping, monkeypatch: pytest.MonkeyPatch
+    filled: JobRunner, other: JobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled.shop.insert(Transaction("late", 17, LATE))
     number, overtaken = 1, 0
@@ -90,7 +90,7 @@ def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
 
 @pytest.mark.parametrize("failure", [KeyError, partial(ConservationBroken, "-"), partial(PublicationLost, "-")])
 def test_reads_that_do_not_fit_together_are_done_again_if_something_was_published(
-    filled: Keeping, monkeypatch: pytest.MonkeyPatch, failure: Any
+    filled: JobRunner, monkeypatch: pytest.MonkeyPatch, failure: Any
 ) -> None:
     from jobs.publish.replacing import replace_days
 
@@ -110,8 +110,8 @@ def test_reads_that_do_not_fit_together_are_done_again_if_something_was_publishe
 
 
 @pytest.mark.parametrize("repair", [False, True])
-def test_what_does_not_fit_together_although_nothing_was_published_is_told(
-    filled: Keeping, monkeypatch: pytest.MonkeyPatch, repair: bool
+def test_totals_that_do_not_match_although_nothing_was_published_are_reported(
+    filled: JobRunner, monkeypatch: pytest.MonkeyPatch, repair: bool
 ) -> None:
     def broken(*arguments: Any) -> Change:
         raise ConservationBroken("weeks and days differ")
@@ -123,7 +123,7 @@ def test_what_does_not_fit_together_although_nothing_was_published_is_told(
 
 @pytest.mark.parametrize("drifted", [True, False])
 def test_a_repair_that_was_taken_over_replaces_nothing_of_its_successor(
-    filled: Keeping, other: Keeping, drifted: bool
+    filled: JobRunner, other: JobRunner, drifted: bool
 ) -> None:
     """It was silent for too long while it counted; the other has read later changes and published them."""
     if drifted:

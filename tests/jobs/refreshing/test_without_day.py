@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bson import Binary, DatetimeMS, ObjectId, Regex, Timestamp
-from living import Document, Keeping
+from live_shop import Document, JobRunner
 from mongo_proxy import MongoProxy
 from pymongo import MongoClient
 from transactions import published_rows, spread, write_bson
@@ -43,17 +43,17 @@ def without_day(**more: Any) -> list[Document]:
 
 
 @pytest.fixture(params=["index", "no index"])
-def filled(keeping: Keeping, request: pytest.FixtureRequest) -> Keeping:
+def filled(runner: JobRunner, request: pytest.FixtureRequest) -> JobRunner:
     """A shop of `FORTY_DAYS`, refreshed an hour ago."""
     if request.param == "index":
-        keeping.shop.index()
-    keeping.shop.insert(*FORTY_DAYS)
-    keeping.refresh()
-    keeping.now += timedelta(hours=1)
-    return keeping
+        runner.shop.index()
+    runner.shop.insert(*FORTY_DAYS)
+    runner.refresh()
+    runner.now += timedelta(hours=1)
+    return runner
 
 
-def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the_same(filled: Keeping) -> None:
+def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the_same(filled: JobRunner) -> None:
     late = filled.shop.insert(*spread(["late"], days=40, first=date(2024, 2, 12)))
     run = filled.rebuild(**SOME_DAYS).run
     assert (run.counts.read, run.counts.counted, run.counts.out_of_range) == (30, 30, 0)
@@ -62,7 +62,7 @@ def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the
 
 
 def test_rejects_that_come_before_the_wanted_days_do_not_stop_a_run_of_these(
-    filled: Keeping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They have no day, and a server gives them with any days, here with one that has no others."""
     monkeypatch.setattr(counting, "_LEADING_REJECTS", 15)
@@ -78,7 +78,7 @@ def test_rejects_that_come_before_the_wanted_days_do_not_stop_a_run_of_these(
 
 @pytest.mark.parametrize("where", [(), (("status", "paid"),)])
 def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_of_all_does(
-    filled: Keeping, tmp_path: Path, where: tuple[tuple[str, str], ...]
+    filled: JobRunner, tmp_path: Path, where: tuple[tuple[str, str], ...]
 ) -> None:
     collection = filled.shop.collection
     collection.update_many({}, {"$set": {"status": "paid"}})
@@ -101,7 +101,7 @@ def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_
     assert checked.drift.is_empty()
 
 
-def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_was_read(filled: Keeping) -> None:
+def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_was_read(filled: JobRunner) -> None:
     filled.shop.collection.insert_many(without_day()[:4])
     days: dict[str, Any] = {"first_key": "1402/12/10", "last_key": "1402/12/10"}
     assert filled.rebuild(max_reject_ratio=0.05, **days).run.counts.rejected == 4
@@ -111,14 +111,14 @@ def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_wa
         filled.verify(max_reject_ratio=0.0499, **days)
 
 
-def test_a_refresh_counts_what_it_will_never_read(filled: Keeping) -> None:
+def test_a_refresh_counts_what_it_will_never_read(filled: JobRunner) -> None:
     quiet = filled.refresh().run.warnings
     filled.shop.collection.insert_many(without_day())
     run = filled.refresh(max_reject_ratio=1).run
-    (told,) = [one for one in run.warnings if one not in quiet]
+    (output,) = [one for one in run.warnings if one not in quiet]
     # The date far ahead is read, as a refresh reads on without end; by an index the array of one date is not found.
     never_read = len(without_day()) - (2 if "MONGO_URL" in os.environ else 1)
-    assert told == (
+    assert output == (
         f"{never_read} documents of {filled.shop.place}.transaction were not read: in createdAt they have "
         "no date that the calendar names. verify and rebuild reject them"
     )
@@ -130,43 +130,43 @@ def test_a_refresh_counts_what_it_will_never_read(filled: Keeping) -> None:
     ("value", "stored"),
     [("paid", "paid"), ("7", 7), ("7", 7.0), ("true", True), ("null", None), ("0" * 24, ObjectId("0" * 24))],
 )
-def test_what_the_filters_leave_out_is_not_counted(keeping: Keeping, value: str, stored: object) -> None:
+def test_what_the_filters_leave_out_is_not_counted(runner: JobRunner, value: str, stored: object) -> None:
     statuses: list[Document] = [{"status": stored}, {"status": "other"}, {"status": 8}, {"status": False}, {}]
-    keeping.shop.collection.insert_many([{"createdAt": "x"} | one for one in statuses])
-    with open_collection(keeping.shop.url, None) as live:
+    runner.shop.collection.insert_many([{"createdAt": "x"} | one for one in statuses])
+    with open_collection(runner.shop.url, None) as live:
         assert live.count_without_day(Fields(where=(("status", value),)), [TimeRange(0)], (0, 1)) == 1
         assert live.count_without_day(Fields(), [TimeRange(0)], (0, 1)) == len(statuses)
 
 
 @pytest.mark.parametrize("code", [13, 166])
-def test_where_indexes_are_not_shown_as_of_a_view_it_refreshes_and_warns(keeping: Keeping, code: int) -> None:
-    keeping.shop.index()
-    keeping.shop.insert(*FORTY_DAYS)
-    keeping.refresh()
-    keeping.now += timedelta(hours=1)
-    keeping.shop.insert(*spread(["new"], days=2, first=date(2024, 3, 22)))
-    with MongoProxy(keeping.shop.url) as proxy:
+def test_where_indexes_are_not_shown_as_of_a_view_it_refreshes_and_warns(runner: JobRunner, code: int) -> None:
+    runner.shop.index()
+    runner.shop.insert(*FORTY_DAYS)
+    runner.refresh()
+    runner.now += timedelta(hours=1)
+    runner.shop.insert(*spread(["new"], days=2, first=date(2024, 3, 22)))
+    with MongoProxy(runner.shop.url) as proxy:
         proxy.refuse("listIndexes", code, "Namespace shop.transaction is a view, not a collection")
-        run = keeping.refresh(url=proxy.url).run
-        (told,) = [one for one in run.warnings if "refresh before" not in one]
-        assert "was not checked" in told
-        assert keeping.rebuild(sources=(proxy.url,), **SOME_DAYS).run.status is RunStatus.PUBLISHED
-        assert keeping.rebuild(sources=(proxy.url,), truncate=True).run.status is RunStatus.PUBLISHED
+        run = runner.refresh(url=proxy.url).run
+        (output,) = [one for one in run.warnings if "refresh before" not in one]
+        assert "was not checked" in output
+        assert runner.rebuild(sources=(proxy.url,), **SOME_DAYS).run.status is RunStatus.PUBLISHED
+        assert runner.rebuild(sources=(proxy.url,), truncate=True).run.status is RunStatus.PUBLISHED
     assert run.counts.read < 20
-    assert published_rows(keeping.stores) == keeping.shop.summaries()
+    assert published_rows(runner.stores) == runner.shop.summaries()
 
 
 @pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
-def test_a_view_is_a_source_like_a_collection(keeping: Keeping) -> None:
-    keeping.shop.index()
-    keeping.shop.insert(*FORTY_DAYS)
+def test_a_view_is_a_source_like_a_collection(runner: JobRunner) -> None:
+    runner.shop.index()
+    runner.shop.insert(*FORTY_DAYS)
     client: MongoClient[Document]
-    with MongoClient(keeping.shop.url) as client:
-        client[database_of(keeping.shop.url)].create_collection("seen", viewOn="transaction", pipeline=[])
-    keeping.rebuild(collection="seen")
-    keeping.now += timedelta(hours=1)
-    keeping.shop.insert(*spread(["new"], days=2, first=date(2024, 3, 22)))
-    run = keeping.refresh(collection="seen").run
+    with MongoClient(runner.shop.url) as client:
+        client[database_of(runner.shop.url)].create_collection("seen", viewOn="transaction", pipeline=[])
+    runner.rebuild(collection="seen")
+    runner.now += timedelta(hours=1)
+    runner.shop.insert(*spread(["new"], days=2, first=date(2024, 3, 22)))
+    run = runner.refresh(collection="seen").run
     assert "seen is a view" in run.warnings[0]
-    assert published_rows(keeping.stores) == keeping.shop.summaries()
-    assert keeping.verify(collection="seen").drift.is_empty()
+    assert published_rows(runner.stores) == runner.shop.summaries()
+    assert runner.verify(collection="seen").drift.is_empty()

@@ -10,7 +10,7 @@ import pytest
 from command_line import wait_until
 from effort import THOROUGH
 from live_collections import EAGER
-from living import Keeping, Shop, Writer
+from live_shop import JobRunner, Shop, Writer
 from transactions import published_rows, spread
 
 from core.calendar import Mode
@@ -36,39 +36,39 @@ def require_consistent(stores: Stores) -> None:
         assert sum(value for _, value in stores.summaries.series(mode, "count", None)) == published.total_count
 
 
-def is_written_while_jobs_run(keeping: Keeping, rounds: int) -> None:
+def is_written_while_jobs_run(runner: JobRunner, rounds: int) -> None:
     """Two write while the jobs run; once they stopped, one refresh makes all right, and a verification says so.
 
     The clock of the jobs stands still: what is written is of the two days before.
     """
-    shop = keeping.shop
-    keeping.live = EAGER  # several cursors at once
+    shop = runner.shop
+    runner.live = EAGER  # several cursors at once
     shop.insert(*OLD)
-    with Writer(shop.url, "first", keeping.now) as first, Writer(shop.url, "second", keeping.now) as second:
+    with Writer(shop.url, "first", runner.now) as first, Writer(shop.url, "second", runner.now) as second:
         for number in range(rounds):
             if number % 3 == 0:
-                keeping.rebuild(truncate=True)
-                require_consistent(keeping.stores)
-            keeping.refresh()
-            require_consistent(keeping.stores)
-            keeping.verify(repair=True)
-            require_consistent(keeping.stores)
+                runner.rebuild(truncate=True)
+                require_consistent(runner.stores)
+            runner.refresh()
+            require_consistent(runner.stores)
+            runner.verify(repair=True)
+            require_consistent(runner.stores)
         wait_until(lambda: min(first.written, second.written) > 10)
-    keeping.refresh()
-    last = keeping.stores.summaries.published()
+    runner.refresh()
+    last = runner.stores.summaries.published()
     assert last is not None
-    outcome = keeping.verify(last_key=last.last_day_key)
+    outcome = runner.verify(last_key=last.last_day_key)
     assert outcome.drift.is_empty()
     assert outcome.counts.counted == last.total_count
-    assert published_rows(keeping.stores) == shop.summaries()
+    assert published_rows(runner.stores) == shop.summaries()
 
 
 def test_once_the_writers_stopped_one_refresh_makes_all_right(shop: Shop, stores: Stores, tmp_path: Path) -> None:
     """The source is read by time, as its index allows."""
     shop.index()
-    is_written_while_jobs_run(Keeping(stores, shop, tmp_path, datetime.now(UTC)), 9 if THOROUGH else 2)
+    is_written_while_jobs_run(JobRunner(stores, shop, tmp_path, datetime.now(UTC)), 9 if THOROUGH else 2)
 
 
 def test_without_an_index_on_the_time_as_well(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> None:
     """The source is read by `_id`."""
-    is_written_while_jobs_run(Keeping(sqlite_stores, shop, tmp_path, datetime.now(UTC)), 12 if THOROUGH else 3)
+    is_written_while_jobs_run(JobRunner(sqlite_stores, shop, tmp_path, datetime.now(UTC)), 12 if THOROUGH else 3)

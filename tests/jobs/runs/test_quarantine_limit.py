@@ -63,7 +63,7 @@ def kept_ids(run_quarantine: str | None) -> list[int]:
 
 @pytest.mark.parametrize("threads", [1, 4])
 @pytest.mark.parametrize("limit", [0, 1, 5000, 20_000, 10**9])
-def test_the_first_rejects_in_the_order_of_the_sources_are_kept_and_all_are_counted(
+def test_the_first_rejects_in_the_order_of_the_sources_are_stored_and_all_are_counted(
     workshop: Workshop, tmp_path: Path, threads: int, limit: int
 ) -> None:
     parts = [numbered(0, 60, amount=1.5), numbered(60, 90), numbered(90, 150, merchantId=None)]
@@ -71,10 +71,10 @@ def test_the_first_rejects_in_the_order_of_the_sources_are_kept_and_all_are_coun
     request = Request((first, second), threads=threads, chunk_bytes=500, max_reject_ratio=1)
     run = workshop.rebuild(replace(request, max_quarantine_bytes=limit)).run
     assert run.rejects_by_reason == {"amount: fraction": 60, "merchant: null": 60, "amount: text": 50}
-    kept = kept_ids(run.quarantine)
-    assert kept == [*range(60), *range(90, 200)][: len(kept)]
-    assert (run.rejects_kept, run.rejects_not_kept) == (len(kept), 170 - len(kept))
-    assert 0 < len(kept) < 170 if 1000 < limit < 10**6 else len(kept) == (170 if limit > 1 else 0)
+    stored = kept_ids(run.quarantine)
+    assert stored == [*range(60), *range(90, 200)][: len(stored)]
+    assert (run.rejects_kept, run.rejects_not_kept) == (len(stored), 170 - len(stored))
+    assert 0 < len(stored) < 170 if 1000 < limit < 10**6 else len(stored) == (170 if limit > 1 else 0)
     assert sum(path.stat().st_size for path in workshop.quarantine.glob("*")) <= limit
 
 
@@ -86,7 +86,7 @@ def test_a_reject_that_does_not_fit_is_not_followed_by_a_smaller_one(workshop: W
     assert (kept_ids(run.quarantine), run.rejects_not_kept) == ([0], 4)
 
 
-def test_how_many_rejects_were_kept_is_in_the_ledger_of_every_store(store_url: str, tmp_path: Path) -> None:
+def test_how_many_rejects_were_stored_is_in_the_ledger_of_every_store(store_url: str, tmp_path: Path) -> None:
     source = write(tmp_path / "x", numbered(0, 50, amount="x"))
     with open_stores(store_url, timeout_s=10) as stores:
         with pytest.raises(TooManyRejects, match="50 of 50 documents were rejected") as refusal:

@@ -18,11 +18,11 @@ import jobs.runs.ledger_row
 from core.errors import Interrupted, RunTakenOver, SourceError, StoreUnavailable
 from core.stores import Stores, current_holder, open_stores, wall_clock_ms
 from core.stores.runs import HEARTBEAT_LIMIT_S, Run, RunStatus
-from core.stores.summaries import Meaning
+from core.stores.summaries import Fingerprint
 from jobs.rebuild import Request, Watcher
 from jobs.runs.ledger_row import RunKeeper
 
-MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+FINGERPRINT = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
 BEGAN_MS = 1_719_230_400_000
 
 
@@ -34,7 +34,7 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 def keeper(stores: Stores) -> RunKeeper:
     """The keeper of a new run; every look at its clock is a millisecond later."""
-    draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), BEGAN_MS, BEGAN_MS, ("x",), MEANING)
+    draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), BEGAN_MS, BEGAN_MS, ("x",), FINGERPRINT)
     return RunKeeper(stores.runs, draft, itertools.count(BEGAN_MS + 1).__next__)
 
 

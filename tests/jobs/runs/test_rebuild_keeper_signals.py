@@ -14,7 +14,7 @@ import pytest
 from core.errors import Interrupted, SourceError
 from core.stores import Stores, current_holder, open_stores, wall_clock_ms
 from core.stores.runs import Run, RunStatus
-from core.stores.summaries import Meaning
+from core.stores.summaries import Fingerprint
 from jobs.runs.ledger_row import RunKeeper
 from jobs.runs.signals import signals_as_errors
 
@@ -24,7 +24,7 @@ WATCHED = {
     for name in ("jobs/runs/ledger_row.py", "core/stores/sqlite/runs.py", "core/stores/sqlite/database.py")
 } | {str(ROOT / "core/stores/mongo" / name) for name in ("runs.py", "publishing.py", "database.py")}
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-MEANING = Meaning("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
+FINGERPRINT = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ class Steps:
 def run_once(stores: Stores, send_at: int, number: signal.Signals, failure: Exception | None) -> int:
     """A run that ends well or with `failure`; how many steps it took. The signal may end it instead."""
     now_ms = wall_clock_ms()
-    draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), now_ms, now_ms, ("x",), MEANING)
+    draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), now_ms, now_ms, ("x",), FINGERPRINT)
     steps = Steps(send_at, number)
     with put_back(), suppress(Interrupted, SourceError), signals_as_errors():
         sys.setprofile(steps)

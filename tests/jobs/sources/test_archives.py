@@ -62,7 +62,7 @@ def test_a_collection_that_is_not_there_is_refused_with_a_list_of_those_that_are
         amounts(content, "log.payments")
 
 
-def test_two_collections_of_one_name_must_be_told_apart_by_their_databases() -> None:
+def test_two_collections_of_one_name_need_their_databases() -> None:
     content = archive([Segment("a.transaction", [document(1)]), Segment("b.transaction", [document(2)])])
     with pytest.raises(SourceError, match=r"more than one collection .*: a.transaction, b.transaction"):
         amounts(content)

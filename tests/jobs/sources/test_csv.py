@@ -202,7 +202,7 @@ def test_a_header_alone_is_an_export_without_transactions() -> None:
     assert read().counts.read == 0
 
 
-def test_a_merchant_that_is_not_utf_8_is_rejected_and_kept_as_it_is() -> None:
+def test_a_merchant_that_is_not_utf_8_is_rejected_and_stored_as_it_is() -> None:
     found = read_as_file(HEADER.encode() + b"\xff\xfe,1,1970-01-01T00:00:00Z,x\n")
     assert found.reasons == [("merchant", "not UTF-8")]
     assert found.rejects[0].document()["merchantId"] == Binary(b"\xff\xfe")
@@ -218,7 +218,7 @@ OTHER_FORM = 'merchantId{0}amount{0}createdAt\na{0}12.50{0}2024-06-24 10:00\n"b{
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_another_delimiter_is_told_by_the_header(delimiter: str) -> None:
+def test_another_delimiter_is_detected_from_the_header(delimiter: str) -> None:
     found = read_as_file(OTHER_FORM.format(delimiter).encode(), Fields(formats=FORMS))
     assert found.rows == [("a", 1250, 1719210600000), (f"b{delimiter}\n", 100, 1719174600000)]
 

@@ -28,8 +28,8 @@ from pymongoarrow.types import Decimal128Type, ObjectIdType
 
 from core.calendar.days import LocalDays
 from core.errors import SourceError
+from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
-from jobs.decode.judge import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.count_partition import Plan, count_partition
 from jobs.runs.rejects import Limits

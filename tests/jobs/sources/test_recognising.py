@@ -151,7 +151,7 @@ def test_an_empty_folder_holds_no_collection(tmp_path: Path) -> None:
         read_file(tmp_path)
 
 
-def test_collections_named_alike_are_told_apart_by_their_databases(tmp_path: Path) -> None:
+def test_collections_with_equal_names_are_distinguished_by_their_databases(tmp_path: Path) -> None:
     dump(tmp_path, "a/transaction.bson", "b/transaction.bson", "b/transactions.bson")
     with pytest.raises(SourceError, match=r"more than one collection .*: a.transaction, b.transaction, b.transactions"):
         read_file(tmp_path)

@@ -36,9 +36,9 @@ def expected(fields: Fields) -> tuple[Counter[tuple[str, int, int]], Counter[tup
     """Rows, reasons and how many are filtered out, by the reference."""
     raw = (SHOP / "transaction.bson").read_bytes()
     outcomes = [outcome_of_bson(bson.encode(document), fields, EVER) for document in bson.decode_all(raw)]
-    rows = Counter((o.merchant, o.amount, o.instant) for o in outcomes if o.verdict == "counted")
-    reasons = Counter((o.field, o.reason) for o in outcomes if o.verdict == "rejected")
-    return rows, reasons, sum(o.verdict == "filtered" for o in outcomes)
+    rows = Counter((o.merchant, o.amount, o.instant) for o in outcomes if o.result == "counted")
+    reasons = Counter((o.field, o.reason) for o in outcomes if o.result == "rejected")
+    return rows, reasons, sum(o.result == "filtered" for o in outcomes)
 
 
 @pytest.mark.parametrize("fields", [Fields(), PAID, NESTED], ids=["all", "paid", "one card"])

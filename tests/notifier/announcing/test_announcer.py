@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from announcing_shop import DAY, DAY_MS, HOUR_MS, NEXT_DAY, NOT_AFTER_S, SALES, Sales, Shop
-from examples import MEANING
+from examples import FINGERPRINT
 from examples import run as example_run
 
 from core.calendar import Mode
@@ -41,12 +41,12 @@ class Meddling:
         return getattr(self._part, name)
 
 
-def test_a_finished_day_is_told_in_the_words_of_the_issue_and_is_due_at_once(shop: Shop) -> None:
+def test_a_finished_day_is_announced_in_the_words_of_the_issue_and_is_due_at_once(shop: Shop) -> None:
     subscription = shop.subscribe()
     settled_ms = shop.end_ms(DAY) + HOUR_MS
     shop.rebuild(SALES, settled_ms)
     assert shop.announce_at(settled_ms + 5) == 1
-    (notification,) = shop.told()
+    (notification,) = shop.announcements()
     assert notification.title == "Daily summary for merchant m1"
     assert notification.body == "4 Tir 1403: 1,234,567 IRR in 12 transactions."
     assert (notification.user_id, notification.channels) == (subscription.user_id, ("sms",))
@@ -66,22 +66,22 @@ def test_the_figures_of_weeks_and_months_are_of_the_whole_period(shop: Shop) -> 
     shop.rebuild({"m1": {"1403/04/27": (5, 1), "1403/04/31": (7, 2)}}, end_ms + 4 * DAY_MS)
     shop.announcer = shop.another_announcer(not_after_s=30 * 86_400)
     shop.announce_at(end_ms + 4 * DAY_MS)
-    told = {found.announced.mode: found.announced for found in shop.told() if found.announced is not None}
+    told = {found.announced.mode: found.announced for found in shop.announcements() if found.announced is not None}
     assert (told[Mode.MONTHLY].key, told[Mode.MONTHLY].amount, told[Mode.MONTHLY].count) == ("1403/04", 12, 3)
     assert told[Mode.MONTHLY].start_ms == end_ms - 31 * DAY_MS
 
 
-def test_all_merchants_together_and_persian_are_told_as_well(shop: Shop) -> None:
+def test_all_merchants_together_and_persian_are_announced_as_well(shop: Shop) -> None:
     shop.subscribe(merchant_id=None, locale="fa")
     shop.rebuild({**SALES, "m2": {DAY: (-2_000_000, 1)}}, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 1
-    (notification,) = shop.told()
+    (notification,) = shop.announcements()
     assert (notification.announces, notification.merchant_id) == (True, None)
     assert notification.title == "خلاصهٔ روزانهٔ همهٔ پذیرندگان"
     assert notification.body == "۴ تیر ۱۴۰۳: \u200e−۷۶۵٬۴۳۳ ریال در ۱۳ تراکنش."
 
 
-def test_a_run_that_began_before_the_day_had_settled_tells_nothing_however_late_it_is(shop: Shop) -> None:
+def test_a_run_that_began_before_the_day_had_settled_announces_nothing_however_late_it_is(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + 59 * MINUTE_MS, published_ms=end_ms + 3 * HOUR_MS)
@@ -91,7 +91,7 @@ def test_a_run_that_began_before_the_day_had_settled_tells_nothing_however_late_
     assert shop.bodies() == ["4 Tir 1403: 2,000,000 IRR in 13 transactions."]
 
 
-def test_an_export_made_before_the_day_had_ended_is_never_told_as_the_whole_day(shop: Shop) -> None:
+def test_an_export_made_before_the_day_had_ended_is_never_announced_as_the_whole_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + 2 * HOUR_MS, as_of_ms=end_ms - 4 * HOUR_MS)
@@ -104,7 +104,7 @@ def test_a_later_run_that_finds_nothing_to_change_settles_the_day(shop: Shop) ->
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     published = shop.rebuild(SALES, end_ms + MINUTE_MS)
-    begun = shop.stores.runs.begin(replace(example_run(at_ms=end_ms + 2 * HOUR_MS), meaning=shop.meaning))
+    begun = shop.stores.runs.begin(replace(example_run(at_ms=end_ms + 2 * HOUR_MS), fingerprint=shop.fingerprint))
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
     unchanged = replace(begun, generation=published.generation).ended(RunStatus.UNCHANGED, end_ms + 3 * HOUR_MS)
     shop.stores.runs.update(unchanged)
@@ -122,12 +122,12 @@ def test_a_run_of_other_days_does_not_make_a_day_settled_nor_hides_one_that_did(
     assert shop.announce_at(end_ms + 6 * HOUR_MS) == 1
 
 
-def test_runs_of_another_meaning_say_nothing_of_what_is_published(shop: Shop) -> None:
+def test_runs_with_another_fingerprint_do_not_confirm_what_is_published(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
-    shop.meaning = replace(MEANING, where=(("status", "refunded"),))
+    shop.fingerprint = replace(FINGERPRINT, where=(("status", "refunded"),))
     shop.rebuild(SALES, end_ms + HOUR_MS)
-    shop.meaning = MEANING
+    shop.fingerprint = FINGERPRINT
     shop.rebuild(SALES, end_ms + 2 * HOUR_MS, days=("1402/01/01", "1402/12/29"))
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
 
@@ -136,7 +136,7 @@ def test_runs_from_before_the_rules_of_the_time_zone_were_recorded_count(shop: S
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + 2 * HOUR_MS)
-    shop.meaning = replace(MEANING, zone_rules="0" * 64, zone_rules_source="tzdata 2026.6")
+    shop.fingerprint = replace(FINGERPRINT, zone_rules="0" * 64, zone_rules_source="tzdata 2026.6")
     shop.rebuild(SALES, end_ms + 3 * HOUR_MS, days=("1402/01/01", "1402/12/29"))
     assert shop.announce_at(end_ms + 4 * HOUR_MS) == 1
 
@@ -145,7 +145,7 @@ def test_a_run_that_failed_has_read_nothing(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + MINUTE_MS)
-    failed = shop.stores.runs.begin(replace(example_run(at_ms=end_ms + 2 * HOUR_MS), meaning=shop.meaning))
+    failed = shop.stores.runs.begin(replace(example_run(at_ms=end_ms + 2 * HOUR_MS), fingerprint=shop.fingerprint))
     shop.stores.runs.update(failed.ended(RunStatus.FAILED, end_ms + 2 * HOUR_MS, "the disk is full"))
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
 
@@ -167,24 +167,24 @@ def test_where_the_ledger_lacks_the_run_the_publication_counts(shop: Shop) -> No
     assert shop.announce_at(end_ms + 2 * HOUR_MS) == 1
 
 
-def test_a_rebuild_of_three_years_tells_of_two_days_only(shop: Shop) -> None:
+def test_a_rebuild_of_three_years_announces_two_days_only(shop: Shop) -> None:
     shop.subscribe(*Mode)
     days = [shop.calendar.period_of(Mode.DAILY, day).key for day in range(18_800, 19_898)]
     last = days[-1]
     shop.rebuild({"m1": dict.fromkeys(days, (10, 1))}, shop.end_ms(last) + 2 * HOUR_MS)
     assert shop.announce_at(shop.end_ms(last) + 3 * HOUR_MS) == 2
-    assert {notification.title for notification in shop.told()} == {"Daily summary for merchant m1"}
+    assert {found.title for found in shop.announcements()} == {"Daily summary for merchant m1"}
 
 
 @pytest.mark.parametrize(("late_ms", "told"), [(0, 1), (1, 0)])
-def test_a_day_is_told_for_forty_eight_hours(shop: Shop, late_ms: int, told: int) -> None:
+def test_a_day_is_announced_for_forty_eight_hours(shop: Shop, late_ms: int, told: int) -> None:
     shop.subscribe()
     shop.rebuild({"m1": {DAY: (1, 1)}}, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + round(NOT_AFTER_S * 1000) + late_ms) == told
 
 
 @pytest.mark.parametrize(("early_ms", "told"), [(1, 1), (0, 0)])
-def test_a_day_is_told_to_those_who_had_subscribed_before_it_ended(shop: Shop, early_ms: int, told: int) -> None:
+def test_a_day_is_announced_to_users_who_had_subscribed_before_it_ended(shop: Shop, early_ms: int, told: int) -> None:
     shop.subscribe(created_ms=shop.end_ms(DAY) - early_ms)
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == told
@@ -209,9 +209,9 @@ def test_each_is_made_once_however_often_and_in_how_many_processes_it_runs(store
         for thread in threads:
             thread.join(60)
         assert (len(made), sum(made)) == (4, 12)
-        assert sorted(notification.user_id for notification in shop.told()) == sorted(f"u{user}" for user in range(12))
+        assert sorted(found.user_id for found in shop.announcements()) == sorted(f"u{user}" for user in range(12))
         assert shop.announce_at(settled_ms + HOUR_MS) == shop.announce_at(settled_ms + 2 * HOUR_MS) == 0
-        assert len(shop.told()) == 12
+        assert len(shop.announcements()) == 12
 
 
 def test_later_corrections_send_nothing_and_change_nothing(shop: Shop) -> None:
@@ -219,12 +219,12 @@ def test_later_corrections_send_nothing_and_change_nothing(shop: Shop) -> None:
     end_ms = shop.end_ms(DAY)
     shop.rebuild({"m1": {DAY: (10, 1)}}, end_ms + HOUR_MS)
     assert shop.announce_at(end_ms + HOUR_MS) == 1
-    before = shop.told()
+    before = shop.announcements()
     for hours in range(2, 6):
         shop.rebuild({"m1": {DAY: (10 * hours, hours)}}, end_ms + hours * HOUR_MS)
         assert shop.announce_at(end_ms + hours * HOUR_MS) == 0
         assert shop.another_announcer().run() == 0
-    assert shop.told() == before
+    assert shop.announcements() == before
 
 
 def test_a_day_a_week_and_a_month_that_end_together_are_three_messages(shop: Shop) -> None:
@@ -241,15 +241,15 @@ def test_a_day_a_week_and_a_month_that_end_together_are_three_messages(shop: Sho
     assert shop.announce_at(shop.end_ms(friday) + 2 * HOUR_MS) == 0
 
 
-def test_modes_that_were_not_asked_for_are_not_told(shop: Shop) -> None:
+def test_modes_that_are_not_subscribed_to_are_not_announced(shop: Shop) -> None:
     friday = "1403/09/30"
     shop.subscribe(Mode.MONTHLY)
     shop.rebuild({"m1": {friday: (1, 1)}}, shop.end_ms(friday) + HOUR_MS)
     shop.announce_at(shop.end_ms(friday) + HOUR_MS)
-    assert [notification.title for notification in shop.told()] == ["Monthly summary for merchant m1"]
+    assert [found.title for found in shop.announcements()] == ["Monthly summary for merchant m1"]
 
 
-def test_a_period_under_way_is_not_told_nor_one_whose_last_day_has_nothing_published(shop: Shop) -> None:
+def test_a_period_under_way_is_not_announced_nor_one_whose_last_day_has_nothing_published(shop: Shop) -> None:
     shop.subscribe(*Mode)
     thursday, friday = "1403/09/29", "1403/09/30"
     shop.rebuild({"m1": {thursday: (1, 1)}}, shop.end_ms(friday) + HOUR_MS)
@@ -259,7 +259,7 @@ def test_a_period_under_way_is_not_told_nor_one_whose_last_day_has_nothing_publi
     assert shop.announce_at(shop.end_ms(friday) + 2 * HOUR_MS) == 3
 
 
-def test_a_day_without_transactions_is_told_and_a_merchant_whom_nobody_knows_is_not(shop: Shop) -> None:
+def test_a_day_without_transactions_is_announced_and_an_unknown_merchant_is_not(shop: Shop) -> None:
     shop.subscribe(merchant_id="m2")
     sales: Sales = {"m1": {DAY: (1, 1)}}
     shop.rebuild(sales, shop.end_ms(DAY) + HOUR_MS)
@@ -269,7 +269,7 @@ def test_a_day_without_transactions_is_told_and_a_merchant_whom_nobody_knows_is_
     assert shop.bodies() == ["3 Tir 1403: no transactions.", "4 Tir 1403: no transactions."]
 
 
-def test_nothing_is_told_of_nothing(shop: Shop) -> None:
+def test_an_empty_store_announces_nothing(shop: Shop) -> None:
     shop.subscribe(*Mode, merchant_id=None)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 0
     shop.rebuild({}, shop.end_ms(DAY) + HOUR_MS)
@@ -283,7 +283,7 @@ def test_a_till_that_is_years_ahead_does_not_bring_the_future_forward(shop: Shop
     assert shop.bodies() == ["4 Tir 1403: 1 IRR in 1 transaction."]
 
 
-def test_days_before_the_first_that_is_published_are_not_told_as_days_without_transactions(shop: Shop) -> None:
+def test_days_before_the_first_that_is_published_are_not_announced_as_days_without_transactions(shop: Shop) -> None:
     shop.subscribe()
     shop.rebuild({"m1": {NEXT_DAY: (1, 1)}}, shop.end_ms(NEXT_DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(NEXT_DAY) + HOUR_MS) == 1
@@ -303,15 +303,15 @@ def test_a_clock_that_is_set_back_and_forth_repeats_nothing(shop: Shop) -> None:
     assert [shop.announce_at(shop.end_ms(DAY) + offset) for offset in offsets] == [1, 0, 0, 0, 0]
 
 
-def test_one_who_ended_the_subscription_is_told_nothing_more(shop: Shop) -> None:
+def test_an_ended_subscription_announces_nothing_more(shop: Shop) -> None:
     gone, stays = shop.subscribe(user_id="gone"), shop.subscribe(user_id="stays")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     shop.stores.subscriptions.end(gone.id, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
-    assert shop.told()[0].user_id == stays.user_id
+    assert shop.announcements()[0].user_id == stays.user_id
 
 
-def test_one_who_ends_it_while_others_are_told_is_told_nothing(shop: Shop) -> None:
+def test_a_subscription_that_ends_during_the_run_announces_nothing(shop: Shop) -> None:
     subscription = shop.subscribe()
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     shop.announcer = shop.another_announcer(
@@ -320,10 +320,10 @@ def test_one_who_ends_it_while_others_are_told_is_told_nothing(shop: Shop) -> No
         )
     )
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 0
-    assert shop.told() == []
+    assert shop.announcements() == []
 
 
-def test_what_is_published_in_the_middle_is_never_mixed_with_what_was_judged(shop: Shop) -> None:
+def test_a_publication_in_the_middle_is_never_mixed_with_the_one_that_was_checked(shop: Shop) -> None:
     """Just as the totals are read, the same days are published with others, by a run that began too early."""
     for user in range(3):
         shop.subscribe(user_id=f"u{user}")
@@ -363,7 +363,7 @@ def test_a_store_that_fails_in_the_middle_costs_nobody_a_message(shop: Shop) -> 
     with pytest.raises(StoreUnavailable):
         shop.announce_at(shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 3
-    assert sorted(notification.user_id for notification in shop.told()) == [f"u{user}" for user in range(5)]
+    assert sorted(found.user_id for found in shop.announcements()) == [f"u{user}" for user in range(5)]
 
 
 def test_one_run_makes_so_many_and_the_next_goes_on(shop: Shop) -> None:
@@ -372,10 +372,10 @@ def test_one_run_makes_so_many_and_the_next_goes_on(shop: Shop) -> None:
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     shop.announcer = shop.another_announcer(at_most=2)
     assert [shop.announce_at(shop.end_ms(DAY) + HOUR_MS) for _ in range(4)] == [2, 2, 1, 0]
-    assert sorted(notification.user_id for notification in shop.told()) == [f"u{user}" for user in range(5)]
+    assert sorted(found.user_id for found in shop.announcements()) == [f"u{user}" for user in range(5)]
 
 
-def test_what_was_made_is_not_asked_for_again_each_minute(shop: Shop) -> None:
+def test_announcements_that_exist_are_not_looked_up_again_each_minute(shop: Shop) -> None:
     for user in range(20):
         shop.subscribe(user_id=f"u{user}")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
@@ -390,7 +390,7 @@ def test_what_was_made_is_not_asked_for_again_each_minute(shop: Shop) -> None:
     assert len(asked) == before > 0
 
 
-def test_what_two_subscriptions_ask_for_alike_is_told_once_also_when_one_of_them_ends(shop: Shop) -> None:
+def test_two_equal_subscriptions_announce_once_also_when_one_of_them_ends(shop: Shop) -> None:
     first = shop.subscribe(channels=("sms", "email"))
     shop.subscribe(Mode.DAILY, Mode.WEEKLY, channels=("email", "sms"), created_ms=1)
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
@@ -416,7 +416,11 @@ def test_over_each_channel_a_period_is_announced_once_however_subscriptions_over
         assert shop.announce_at(settled_ms) == 3
         assert [other.run() for other in others] == [0, 0]
         assert shop.channels() == ["email", "sms", "telegram"]
-        assert {told.channels[0]: told.locale for told in shop.told()} == {"sms": "en", "email": "fa", "telegram": "en"}
+        assert {found.channels[0]: found.locale for found in shop.announcements()} == {
+            "sms": "en",
+            "email": "fa",
+            "telegram": "en",
+        }
 
 
 def test_a_subscription_that_is_added_or_ends_between_two_runs_repeats_nothing(shop: Shop) -> None:
@@ -460,7 +464,7 @@ def test_announcers_that_know_of_different_subscriptions_at_the_same_moment_make
         {"channels": ("email",)},
     ],
 )
-def test_what_differs_in_anything_is_told_as_well(shop: Shop, other: dict[str, Any]) -> None:
+def test_a_subscription_that_differs_in_anything_is_announced_as_well(shop: Shop, other: dict[str, Any]) -> None:
     shop.subscribe()
     shop.subscribe(**other)
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
@@ -468,9 +472,9 @@ def test_what_differs_in_anything_is_told_as_well(shop: Shop, other: dict[str, A
 
 
 def test_the_gregorian_calendar_and_another_time_zone_are_those_of_what_is_published(tmp_path: Path) -> None:
-    meaning = replace(MEANING, calendar="gregorian", time_zone="America/New_York")
+    fingerprint = replace(FINGERPRINT, calendar="gregorian", time_zone="America/New_York")
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
-        shop = Shop(stores, meaning)
+        shop = Shop(stores, fingerprint)
         shop.subscribe(*Mode)
         sunday = "2024-03-31"
         assert shop.end_ms(sunday) == 1_711_944_000_000  # 2024-04-01T04:00Z
@@ -486,9 +490,9 @@ def test_the_gregorian_calendar_and_another_time_zone_are_those_of_what_is_publi
 
 def test_the_hour_that_the_clocks_skip_is_no_part_of_the_day(tmp_path: Path) -> None:
     """In New York 2024-03-10 has 23 hours: what ended it is an hour nearer."""
-    meaning = replace(MEANING, calendar="gregorian", time_zone="America/New_York")
+    fingerprint = replace(FINGERPRINT, calendar="gregorian", time_zone="America/New_York")
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
-        shop = Shop(stores, meaning)
+        shop = Shop(stores, fingerprint)
         shop.subscribe(created_ms=shop.end_ms("2024-03-09"))
         short = "2024-03-10"
         shop.rebuild({"m1": {short: (5, 2)}}, shop.end_ms("2024-03-09") + 24 * HOUR_MS)
@@ -500,7 +504,7 @@ def test_next_days_follow_one_another(shop: Shop) -> None:
     for day in (DAY, NEXT_DAY):
         shop.rebuild(SALES, shop.end_ms(day) + 2 * HOUR_MS)
         assert shop.announce_at(shop.end_ms(day) + 2 * HOUR_MS) == 1
-    assert [notification.body[:10] for notification in shop.told()] == ["4 Tir 1403", "5 Tir 1403"]
+    assert [found.body[:10] for found in shop.announcements()] == ["4 Tir 1403", "5 Tir 1403"]
 
 
 def _id_by_subscription(subscription: Subscription) -> str:
@@ -525,23 +529,23 @@ def test_what_an_earlier_version_has_announced_is_not_announced_again(
     if ended:
         shop.stores.subscriptions.end(first.id, shop.end_ms(DAY))
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
-    assert shop.told()[-1].channels == ("telegram",)
+    assert shop.announcements()[-1].channels == ("telegram",)
 
 
-def test_users_of_one_id_in_several_tenants_are_each_told_by_a_notification_of_their_tenant(shop: Shop) -> None:
+def test_users_with_one_id_in_several_tenants_each_receive_a_notification_of_their_tenant(shop: Shop) -> None:
     for tenant in ("operator", "acme", "merchants:x"):
         shop.subscribe(tenant=tenant)
         shop.subscribe(Mode.DAILY, Mode.WEEKLY, tenant=tenant)  # overlaps, and so tells no second time
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 3
-    assert {(told.tenant, told.user_id, told.merchant_id) for told in shop.told()} == {
+    assert {(found.tenant, found.user_id, found.merchant_id) for found in shop.announcements()} == {
         (tenant, "u1", "m1") for tenant in ("operator", "acme", "merchants:x")
     }
     assert shop.another_announcer().run() == 0
 
 
 @pytest.mark.parametrize("kind", ["subscription", "announcement"])
-def test_what_an_earlier_version_told_the_operators_user_is_still_told_a_user_of_that_id_of_a_tenant(
+def test_an_announcement_of_an_earlier_version_to_the_operators_user_is_still_made_to_a_tenants_user_of_that_id(
     shop: Shop, kind: str
 ) -> None:
     own, _ = shop.subscribe(), shop.subscribe(tenant="acme")
@@ -554,4 +558,4 @@ def test_what_an_earlier_version_told_the_operators_user_is_still_told_a_user_of
     shop.stores.notifications.add(Notification(earlier_id, "u1", "t", "b", ("sms",), "en", 0), 0)
 
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
-    assert [told.tenant for told in shop.told() if told.announces] == ["acme"]
+    assert [found.tenant for found in shop.announcements() if found.announces] == ["acme"]

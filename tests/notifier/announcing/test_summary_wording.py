@@ -52,7 +52,7 @@ def test_the_title_says_of_which_length_and_whose_it_is(mode: Mode, locale: Loca
         (0, 0, "fa", "4 Tir 1403: بدون تراکنش."),
     ],
 )
-def test_the_body_tells_the_sum_and_the_number(amount: int, count: int, locale: Locale, body: str) -> None:
+def test_the_body_has_the_sum_and_the_number(amount: int, count: int, locale: Locale, body: str) -> None:
     assert write(totals(amount=amount, count=count), locale)[1] == body
 
 
@@ -78,14 +78,14 @@ def test_braces_in_the_name_of_a_merchant_stay_braces(name: str, locale: Locale)
         ("فروشگاه تهران", "fa"), ("نیم\u200cفاصله", "fa"), ("ß-Straße", "en"),
     ],
 )  # fmt: skip
-def test_a_name_that_goes_with_the_line_stands_as_it_is(name: str, locale: Locale) -> None:
+def test_a_name_in_the_direction_of_the_line_is_unchanged(name: str, locale: Locale) -> None:
     assert shown(name, locale) == name
 
 
 @pytest.mark.parametrize(
     ("name", "locale"), [("12-ab", "fa"), ("-42", "fa"), ("فروشگاه", "en"), ("فروشگاه 7", "fa"), ("a ۱", "fa")]
 )
-def test_a_name_of_the_other_direction_is_set_apart(name: str, locale: Locale) -> None:
+def test_a_name_of_the_other_direction_is_isolated(name: str, locale: Locale) -> None:
     assert shown(name, locale) == f"\u2068{name}\u2069"
 
 

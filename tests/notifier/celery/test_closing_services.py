@@ -32,7 +32,7 @@ class _Failing:
     ("error", "closed"),
     [(StoreUnavailable, True), (StoreMissing, True), (StoreBusy, False), (StoreTooNew, False)],
 )
-def test_stores_are_opened_anew_when_they_went_away(
+def test_stores_that_went_away_are_reopened(
     monkeypatch: pytest.MonkeyPatch, error: type[ServiceError], closed: bool
 ) -> None:
     services: Any = _Failing(error("it fails"))

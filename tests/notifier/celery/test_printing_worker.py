@@ -61,7 +61,7 @@ def test_it_warns_at_its_start_of_the_channels_that_reach_nobody(running: Runnin
     assert (warning["level"], warning["channels"]) == ("warning", "sms")
 
 
-def test_what_it_prints_never_counts_as_sent_and_its_sender_is_kept_and_shown(running: Running) -> None:
+def test_a_printed_message_never_counts_as_sent_and_its_sender_is_stored_and_shown(running: Running) -> None:
     one = running.plant.add("sms")
     [log] = running.plant.ended(one)
     assert log.state.status is LogStatus.PRINTED
@@ -69,7 +69,7 @@ def test_what_it_prints_never_counts_as_sent_and_its_sender_is_kept_and_shown(ru
         (EventKind.ATTEMPT, "print"),
         (EventKind.PRINTED, None),
     ]
-    assert running.plant.kept(one).status is NotificationStatus.PRINTED
+    assert running.plant.stored(one).status is NotificationStatus.PRINTED
     assert "attempt, by print" in running.command("status", one)
 
 

@@ -21,7 +21,7 @@ from kombu.message import Message
 
 from core.notifications import background_queue
 from core.notifications.background_queue import BackgroundQueue
-from core.notifications.broker import SEND, SWEEP, asking_redis, make_celery, queue_delivery, queue_length
+from core.notifications.broker import SEND, SWEEP, make_celery, query_redis, queue_delivery, queue_length
 from core.settings import Settings
 
 _TIMEOUT_S = 60
@@ -207,4 +207,4 @@ def test_an_answer_of_the_broker_that_is_an_error_is_that_error_too(broker: Redi
     broker.start()
     app = _app(broker)
     with pytest.raises(OperationalError, match="WRONGTYPE"):
-        asking_redis(app, lambda client: client.set("text", "x") and client.llen("text"))
+        query_redis(app, lambda client: client.set("text", "x") and client.llen("text"))

@@ -79,7 +79,7 @@ def killed(running: Plant, there: Gateways) -> dict[str, str]:
     return added
 
 
-def test_a_short_message_of_a_worker_that_died_is_asked_for_by_our_number(
+def test_the_status_of_a_short_message_of_a_dead_worker_is_looked_up_by_our_number(
     running: Plant, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["sms"])
@@ -129,7 +129,7 @@ def test_one_notification_arrives_over_all_channels_with_its_persian_text(runnin
     logs = running.ended(made.id, timeout_s=_TIMEOUT_S)
 
     assert {(log.state.status, log.state.attempts) for log in logs} == {(LogStatus.SUCCESS, 1)}
-    assert running.kept(made.id).status is NotificationStatus.SENT
+    assert running.stored(made.id).status is NotificationStatus.SENT
     sms = there.kavenegar.requests[-1].form
     assert (sms["receptor"], sms["message"]) == ("09123456789", f"{PERSIAN_TITLE}\n{PERSIAN_BODY}")
     assert there.telegram.requests[-1].json == {"chat_id": CHAT, "text": f"{PERSIAN_TITLE}\n\n{PERSIAN_BODY}"}
@@ -156,10 +156,10 @@ def test_a_gateway_that_hangs_does_not_stop_the_sweep(running: Plant, there: Gat
 
             def was_queued() -> bool:
                 waiting: list[bytes] = broker.lrange(DELIVERIES, 0, -1)
-                return any(found.encode() in one for one in waiting) or bool(running.kept(found).log("sms").events)
+                return any(found.encode() in one for one in waiting) or bool(running.stored(found).log("sms").events)
 
             wait_until(was_queued, _TIMEOUT_S, running.logs)
-        assert any(running.kept(one).status is NotificationStatus.PENDING for one in hanging)
+        assert any(running.stored(one).status is NotificationStatus.PENDING for one in hanging)
     finally:
         there.webhook.behaviours[:] = [WEBHOOK]
     assert _settled(running, found).state.status is LogStatus.SUCCESS

@@ -132,7 +132,7 @@ def test_a_redis_whose_disk_is_full_is_waited_for(
     _waits_and_goes_on(running, "MISCONF", fill, filler.unlink)
 
 
-def test_a_password_that_was_changed_is_tried_again_and_told(running: Plant) -> None:
+def test_a_changed_password_is_tried_again_and_reported(running: Plant) -> None:
     with Redis(port=running.redis.port, single_connection_client=True, socket_timeout=10) as inside:
 
         def change() -> None:

@@ -115,7 +115,7 @@ def test_redis_killed_while_messages_are_sent_and_started_again(running: Plant) 
     assert running.ended(running.add("plain"))[0].state.status is LogStatus.SUCCESS
 
 
-def test_the_numbers_of_all_processes_of_a_worker_are_told(running: Plant, metrics_port: int) -> None:
+def test_metrics_of_all_processes_of_a_worker_are_exposed(running: Plant, metrics_port: int) -> None:
     def told() -> dict[tuple[str, ...], float]:
         with urllib.request.urlopen(f"http://{_METRICS_HOST}:{metrics_port}/metrics", timeout=60) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))

@@ -52,7 +52,7 @@ def test_a_worker_that_is_stopped_sends_what_it_has_begun(idle: Plant) -> None:
     last = idle.add("plain", body="slow 1")
     idle.sender_of(f"{last}:plain")
     assert worker.stop() == 0
-    assert [log.state.status for log in idle.kept(last).logs] == [LogStatus.SUCCESS]
+    assert [log.state.status for log in idle.stored(last).logs] == [LogStatus.SUCCESS]
 
 
 @pytest.mark.parametrize(

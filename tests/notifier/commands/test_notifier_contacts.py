@@ -62,7 +62,7 @@ def test_some_addresses_are_removed_or_all_and_again_changes_nothing(notifier: N
         (("sara", "sms=09127654321", "--tenant", "acme"), "there is no tenant 'acme'"),
     ],
 )
-def test_what_can_be_no_contact_is_refused_and_nothing_is_kept(
+def test_an_invalid_contact_is_refused_and_nothing_is_stored(
     notifier: Notifier, arguments: tuple[str, ...], sentence: str
 ) -> None:
     assert sentence in notifier("contacts", "set", *arguments).failure(2)
@@ -92,7 +92,7 @@ def test_contacts_and_messages_are_of_the_tenant_that_must_be_named_where_the_id
     assert "no address for email:" in sent["warnings"][-1]["detail"]
 
 
-def test_a_message_is_kept_also_while_the_queue_is_down_and_its_id_is_alone_on_standard_output(
+def test_a_message_is_stored_also_while_the_queue_is_down_and_standard_output_has_only_its_id(
     notifier: Notifier,
 ) -> None:
     before_ms = wall_clock_ms()
@@ -101,10 +101,10 @@ def test_a_message_is_kept_also_while_the_queue_is_down_and_its_id_is_alone_on_s
     assert "It is stored, and goes out when the queue is back" in said.err
     assert "Warning: Messages over sms are only logged" in said.err
     with notifier.stores() as stores:
-        kept = stores.notifications.get(said.out.strip())
-        assert kept is not None
-        assert stores.notifications.due(wall_clock_ms() + 60_000, 10) == [kept.notification.id]
-    found = kept.notification
+        stored = stores.notifications.get(said.out.strip())
+        assert stored is not None
+        assert stores.notifications.due(wall_clock_ms() + 60_000, 10) == [stored.notification.id]
+    found = stored.notification
     assert (found.user_id, found.title, found.body) == ("sara", "سفارش ۶۶", "فرستاده شد.")
     assert (found.channels, found.locale, found.tenant) == (("sms", "email"), "fa", "operator")
     assert found.expires_at_ms is not None
@@ -148,7 +148,7 @@ def test_with_a_key_the_same_message_is_made_once_and_another_is_refused(notifie
         (("--body", "م" * 901), "the message is too long for sms: the text has"),
     ],
 )
-def test_what_can_be_no_message_is_refused_and_nothing_is_kept(
+def test_an_invalid_message_is_refused_and_nothing_is_stored(
     notifier: Notifier, changes: tuple[str, ...], sentence: str
 ) -> None:
     senders = {"NOTIFY_SENDERS": "sms=kavenegar,email=smtp"}

@@ -42,9 +42,9 @@ def test_a_sweep_without_a_broker_fails_in_a_sentence_and_leaves_all_due(tmp_pat
     notifier = Notifier(tmp_path, CELERY_BROKER_URL=f"redis://:secret-word@127.0.0.1:{closed_port()}/0")
     with notifier.stores() as stores:
         stores.notifications.add(notification(), NOW_MS)
-        told = notifier("sweep")
-        assert "the queue does not answer" in told.failure(1)
-        assert "secret-word" not in told.out + told.err
+        output = notifier("sweep")
+        assert "the queue does not answer" in output.failure(1)
+        assert "secret-word" not in output.out + output.err
         assert stores.notifications.due(wall_clock_ms(), 10) == [notification().id]
 
 
@@ -53,10 +53,10 @@ def test_yesterday_is_announced_once_by_hand(tmp_path: Path) -> None:
     with notifier.stores() as stores:
         shop = Shop(stores)
         now_ms = wall_clock_ms()
-        yesterday = shop.calendar.period_of(Mode.DAILY, LocalDays(shop.meaning.time_zone).day_of(now_ms) - 1)
+        yesterday = shop.calendar.period_of(Mode.DAILY, LocalDays(shop.fingerprint.time_zone).day_of(now_ms) - 1)
         shop.subscribe(channels=("email",))
         shop.rebuild({"m1": {yesterday.key: (5, 2)}}, now_ms)
         assert notifier("announce", NOTIFY_SETTLING_S="0").out == "Made 1 notification; the sweep will queue them.\n"
         assert notifier("announce", "--json", NOTIFY_SETTLING_S="0").json == {"made": 0}
-        (told,) = shop.told()
-    assert told.title == "Daily summary for merchant m1"
+        (announcement,) = shop.announcements()
+    assert announcement.title == "Daily summary for merchant m1"

@@ -31,9 +31,9 @@ def notifier(tmp_path: Path) -> Notifier:
             (NOBODY_KNOWS, 40, (SEND, UNKNOWN)),
         ):
             at_ms = now_ms - days * DAY_MS
-            kept = replace(notification(number), created_at_ms=at_ms)
-            stores.notifications.add(kept, at_ms)
-            happen(stores.notifications, kept, *kinds, at_ms=at_ms)
+            stored = replace(notification(number), created_at_ms=at_ms)
+            stores.notifications.add(stored, at_ms)
+            happen(stores.notifications, stored, *kinds, at_ms=at_ms)
         for name, days in (("long-ago", 40), ("of-late", 5)):
             stores.subscriptions.add(
                 Subscription(name, None, "u1", (Mode.DAILY,), ("sms",), "fa", now_ms - 50 * DAY_MS)
@@ -61,7 +61,7 @@ def test_what_ended_long_ago_is_removed_and_what_is_open_young_or_unknown_stays(
     assert (again["notifications"], again["subscriptions"], again["dry_run"]) == (0, 0, False)
 
 
-def test_a_dry_run_says_the_same_and_removes_nothing(notifier: Notifier) -> None:
+def test_a_dry_run_prints_the_same_and_removes_nothing(notifier: Notifier) -> None:
     said = notifier("prune", "--older-than", "30", "--dry-run", "--json").json
     assert (said["notifications"], said["subscriptions"], said["dry_run"]) == (1, 1, True)
     assert notifier("prune", "--older-than", "30", "--dry-run").out.startswith("Would remove 1 notification and 1 sub")
@@ -69,7 +69,7 @@ def test_a_dry_run_says_the_same_and_removes_nothing(notifier: Notifier) -> None
         assert _left(stores) == ({SENT, OPEN, YOUNG, NOBODY_KNOWS}, {"long-ago", "of-late", "in-force"})
 
 
-def test_what_is_unknown_is_removed_where_that_is_asked_for(notifier: Notifier) -> None:
+def test_notifications_with_unknown_outcome_are_removed_on_request(notifier: Notifier) -> None:
     assert notifier("prune", "--older-than", "30", "--unknown", "--json").json["notifications"] == 2
     with notifier.stores() as stores:
         assert _left(stores)[0] == {OPEN, YOUNG}
@@ -94,8 +94,8 @@ def test_more_than_a_batch_is_removed(notifier: Notifier, monkeypatch: pytest.Mo
     at_ms = wall_clock_ms() - 40 * DAY_MS
     with notifier.stores() as stores:
         for number in range(10, 15):
-            kept = replace(notification(number), created_at_ms=at_ms + number)
-            stores.notifications.add(kept, at_ms)
-            happen(stores.notifications, kept, SEND, SUCCESS, at_ms=at_ms)
+            stored = replace(notification(number), created_at_ms=at_ms + number)
+            stores.notifications.add(stored, at_ms)
+            happen(stores.notifications, stored, SEND, SUCCESS, at_ms=at_ms)
     assert notifier("prune", "--older-than", "30", "--dry-run", "--json").json["notifications"] == 6
     assert notifier("prune", "--older-than", "30", "--json").json["notifications"] == 6

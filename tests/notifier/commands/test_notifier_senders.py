@@ -29,7 +29,7 @@ def telegram(url: str) -> dict[str, Any]:
     return {"NOTIFY_SENDERS": senders, "TELEGRAM_URL": url, "TELEGRAM_BOT_TOKEN": TOKEN, "NOTIFY_SEND_TIMEOUT_S": "5"}
 
 
-def test_one_message_is_sent_after_it_is_told_where_and_no_store_is_needed(notifier: Notifier) -> None:
+def test_one_message_is_sent_after_its_address_is_printed_and_no_store_is_needed(notifier: Notifier) -> None:
     with gateway(SENT) as server:
         said = notifier("senders", "test", "telegram", "123456789", "--body", "سلام", **telegram(server.url))
         (request,) = server.requests
@@ -61,7 +61,7 @@ def test_for_machines_only_the_outcome_is_on_standard_output(notifier: Notifier)
         (cuts, 3, "it may have been sent: "),
     ],
 )
-def test_what_came_of_it_is_the_exit_code_and_no_secret_is_told(
+def test_the_exit_code_is_the_outcome_and_no_secret_is_printed(
     notifier: Notifier, behaviour: Behaviour, code: int, sentence: str
 ) -> None:
     with gateway(behaviour) as server:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 from announcing_cli import Notifier, key_of
 from delivery_broker import RedisProcess
-from delivery_parts import Told
+from delivery_parts import Recorder
 from delivery_plant import wait_until
 from gateway_http import closed_port, silent_port
 from notification_examples import NOW_MS, happen, notification
@@ -48,23 +48,23 @@ def test_the_real_command_says_its_version_and_needs_nothing_heavy_for_help() ->
     assert (version.returncode, version.stdout, version.stderr) == (0, "0.1.0\n", "")
 
 
-def test_messages_are_counted_by_channel_and_status_and_the_oldest_that_is_due_is_told(notifier: Notifier) -> None:
+def test_messages_are_counted_by_channel_and_status_and_the_oldest_due_is_shown(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         for number, ends in enumerate([(), (), (SEND, SUCCESS), (SEND, DEAD)]):
-            kept = replace(notification(number, "sms", "email"), created_at_ms=NOW_MS + number)
-            stores.notifications.add(kept, NOW_MS)
-            happen(stores.notifications, kept, *ends, channel="sms")
-    told = notifier("status", "--json", NOTIFY_SENDERS="sms=print,webhook=print")
-    assert told.code == 0
-    channels = {channel["channel"]: channel for channel in told.json["channels"]}
+            stored = replace(notification(number, "sms", "email"), created_at_ms=NOW_MS + number)
+            stores.notifications.add(stored, NOW_MS)
+            happen(stores.notifications, stored, *ends, channel="sms")
+    output = notifier("status", "--json", NOTIFY_SENDERS="sms=print,webhook=print")
+    assert output.code == 0
+    channels = {channel["channel"]: channel for channel in output.json["channels"]}
     assert list(channels) == ["sms", "webhook", "email"]
     sms = {"sender": "print", "pending": 2, "success": 1, "dead": 1, "unknown": 0}
     assert channels["sms"].items() >= sms.items()
     assert channels["email"].items() >= {"sender": None, "pending": 4}.items()
     assert channels["webhook"].items() >= {"sender": "print", "pending": 0}.items()
-    assert told.json["due"] == 4
-    assert told.json["oldest_due_at"] == "2024-06-24T12:00:00.000Z"
-    assert told.json["oldest_due_age_s"] == pytest.approx((wall_clock_ms() - NOW_MS) / 1000, abs=30)
+    assert output.json["due"] == 4
+    assert output.json["oldest_due_at"] == "2024-06-24T12:00:00.000Z"
+    assert output.json["oldest_due_age_s"] == pytest.approx((wall_clock_ms() - NOW_MS) / 1000, abs=30)
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -73,11 +73,11 @@ def test_a_queue_that_does_not_answer_is_said_soon_and_nothing_of_its_password(n
     with silent_port() as port:
         began = time.monotonic()
         port = port if hangs else closed_port()
-        told = notifier("status", "--json", CELERY_BROKER_URL=f"redis://:secret-word@127.0.0.1:{port}/0")
-    assert told.code == 0
-    assert told.json["queue"]["length"] is None
-    assert "does not answer" in told.json["queue"]["error"]
-    assert "secret-word" not in told.out + told.err
+        output = notifier("status", "--json", CELERY_BROKER_URL=f"redis://:secret-word@127.0.0.1:{port}/0")
+    assert output.code == 0
+    assert output.json["queue"]["length"] is None
+    assert "does not answer" in output.json["queue"]["error"]
+    assert "secret-word" not in output.out + output.err
     assert time.monotonic() - began < 45
 
 
@@ -89,7 +89,7 @@ def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
     redis.start()
     try:
         states = RedisBreakerStates(redis.url(1))
-        breaker = CircuitBreaker(10.0, Told(), chance=lambda: 1.0, shared=states)
+        breaker = CircuitBreaker(10.0, Recorder(), chance=lambda: 1.0, shared=states)
         for gateway, refusal in (
             (Gateway("sms"), Refused("Kavenegar 418: no credit", 1.0)),
             (Gateway("email"), Refused("SMTP: AUTH answered 535", 600.0)),
@@ -98,13 +98,13 @@ def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
         ):
             breaker.failed(gateway, refusal)
         wait_until(lambda: any(pause.is_over for pause in states.paused()), 60, lambda: str(states.paused()))
-        told = notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
+        output = notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
         listed = notifier("status", "--json", CELERY_RESULT_BACKEND=redis.url(1)).json["paused"]
     finally:
         redis.kill()
-    assert re.search(r"(?m)^Paused email for (600|59\d) s: SMTP: AUTH answered 535$", told)
-    assert re.search(r"(?m)^Paused telegram to one receiver for (30|2\d) s: Telegram 429$", told)
-    assert "Over   the pause of sms, which the next message probes: Kavenegar 418: no credit" in told
+    assert re.search(r"(?m)^Paused email for (600|59\d) s: SMTP: AUTH answered 535$", output)
+    assert re.search(r"(?m)^Paused telegram to one receiver for (30|2\d) s: Telegram 429$", output)
+    assert "Over   the pause of sms, which the next message probes: Kavenegar 418: no credit" in output
     assert [(one["channel"], one["host"], one["receiver_only"], one["is_over"]) for one in listed] == [
         ("email", None, False, False),
         ("sms", None, False, True),
@@ -119,24 +119,24 @@ def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
 def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         for number in range(3):
-            kept = replace(notification(number), created_at_ms=NOW_MS + number)
-            stores.notifications.add(kept, NOW_MS)
-            happen(stores.notifications, kept, SEND, DEAD)
-    told = notifier("status", "--limit", "2")
-    assert "no worker has answered: whether workers have the settings of this command is not known" in told.out
-    assert (told.code, told.err) == (0, "")
-    assert notification(2).id in told.out
-    assert notification(1).id in told.out
-    assert notification(0).id not in told.out
-    assert "sms is dead: no reason is known" in told.out
+            stored = replace(notification(number), created_at_ms=NOW_MS + number)
+            stores.notifications.add(stored, NOW_MS)
+            happen(stores.notifications, stored, SEND, DEAD)
+    output = notifier("status", "--limit", "2")
+    assert "no worker has answered: whether workers have the settings of this command is not known" in output.out
+    assert (output.code, output.err) == (0, "")
+    assert notification(2).id in output.out
+    assert notification(1).id in output.out
+    assert notification(0).id not in output.out
+    assert "sms is dead: no reason is known" in output.out
 
 
 def test_all_about_one_notification_is_its_history(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         stores.notifications.add(notification(), NOW_MS)
         happen(stores.notifications, notification(), SEND, UNKNOWN)
-    told = notifier("status", notification().id)
-    assert "sms is unknown after 1 attempt(s)" in told.out
+    output = notifier("status", notification().id)
+    assert "sms is unknown after 1 attempt(s)" in output.out
     (log,) = notifier("status", notification().id, "--json").json["logs"]
     assert [event["kind"] for event in log["history"]] == ["attempt", "unknown"]
     assert notifier("status", "nosuch").failure(1) == "Error: there is no notification nosuch."
@@ -167,33 +167,33 @@ def test_a_setting_that_cannot_be_is_a_sentence(notifier: Notifier) -> None:
 
 def test_dead_and_unknown_messages_are_sent_again_by_their_id(notifier: Notifier) -> None:
     with notifier.stores() as stores:
-        kept = notification(1, "sms", "email", "webhook")
-        stores.notifications.add(kept, NOW_MS)
+        stored = notification(1, "sms", "email", "webhook")
+        stores.notifications.add(stored, NOW_MS)
         for channel, end in (("sms", DEAD), ("email", UNKNOWN), ("webhook", SUCCESS)):
-            happen(stores.notifications, kept, SEND, end, channel=channel)
-        assert notifier("retry", kept.id, "--channel", "email", "--json").json == {
-            "retried": [{"id": kept.id, "channels": ["email"]}],
+            happen(stores.notifications, stored, SEND, end, channel=channel)
+        assert notifier("retry", stored.id, "--channel", "email", "--json").json == {
+            "retried": [{"id": stored.id, "channels": ["email"]}],
             "notifications": 1,
             "messages": 1,
             "expired": 0,
             "complete": True,
         }
-        told = notifier("retry", kept.id)
-        assert told.out == f"{kept.id} is sent again over sms.\n"
-        found = stores.notifications.get(kept.id)
+        output = notifier("retry", stored.id)
+        assert output.out == f"{stored.id} is sent again over sms.\n"
+        found = stores.notifications.get(stored.id)
         assert found is not None
         assert [log.state.status.value for log in found.logs] == ["pending", "pending", "success"]
-        assert stores.notifications.due(wall_clock_ms(), 10) == [kept.id]
-        sentence = notifier("retry", kept.id).failure(1)
+        assert stores.notifications.due(wall_clock_ms(), 10) == [stored.id]
+        sentence = notifier("retry", stored.id).failure(1)
         assert sentence.endswith("sms is pending, email is pending, webhook is success.")
 
 
 def test_where_one_of_several_cannot_be_sent_again_none_is(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         dead, expired = notification(1), replace(notification(2), expires_at_ms=NOW_MS + 1)
-        for kept in (dead, expired):
-            stores.notifications.add(kept, NOW_MS)
-            happen(stores.notifications, kept, SEND, DEAD)
+        for stored in (dead, expired):
+            stores.notifications.add(stored, NOW_MS)
+            happen(stores.notifications, stored, SEND, DEAD)
         assert "has expired" in notifier("retry", dead.id, expired.id).failure(1)
         assert "there is no notification" in notifier("retry", dead.id, "nosuch").failure(1)
         assert "does not go over fax" in notifier("retry", dead.id, "--channel", "fax").failure(2)
@@ -207,10 +207,10 @@ def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         ages_h = {1: 1, 2: 23, 3: 25}
         for number, hours in ages_h.items():
-            kept = replace(notification(number, "sms", "email"), created_at_ms=now_ms - hours * 3_600_000)
-            stores.notifications.add(kept, now_ms)
-            happen(stores.notifications, kept, SEND, DEAD, channel="sms", at_ms=now_ms)
-            happen(stores.notifications, kept, SEND, UNKNOWN, channel="email", at_ms=now_ms)
+            stored = replace(notification(number, "sms", "email"), created_at_ms=now_ms - hours * 3_600_000)
+            stores.notifications.add(stored, now_ms)
+            happen(stores.notifications, stored, SEND, DEAD, channel="sms", at_ms=now_ms)
+            happen(stores.notifications, stored, SEND, UNKNOWN, channel="email", at_ms=now_ms)
         over_sms = [{"id": notification(number).id, "channels": ["sms"]} for number in (1, 2)]
         assert notifier("retry", "--all", "--channel", "email").out == "There is nothing to send again.\n"
         for name in ("x" * 65, "sms\n", "(a|b)*"):
@@ -223,15 +223,15 @@ def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
 def test_all_that_is_dead_is_sent_again_also_where_another_channel_is_still_tried(notifier: Notifier) -> None:
     now_ms = wall_clock_ms()
     with notifier.stores() as stores:
-        kept = replace(notification(1, "sms", "email"), created_at_ms=now_ms)
-        stores.notifications.add(kept, now_ms)
-        happen(stores.notifications, kept, SEND, DEAD, channel="sms", at_ms=now_ms)
-        happen(stores.notifications, kept, SEND, EventKind.FAILED, channel="email", at_ms=now_ms)
+        stored = replace(notification(1, "sms", "email"), created_at_ms=now_ms)
+        stores.notifications.add(stored, now_ms)
+        happen(stores.notifications, stored, SEND, DEAD, channel="sms", at_ms=now_ms)
+        happen(stores.notifications, stored, SEND, EventKind.FAILED, channel="email", at_ms=now_ms)
         old = replace(notification(2, "sms", "email"), created_at_ms=now_ms - 48 * 3_600_000)
         stores.notifications.add(old, now_ms)
         happen(stores.notifications, old, SEND, DEAD, channel="sms", at_ms=now_ms)
-        assert notifier("retry", "--all", "--json").json["retried"] == [{"id": kept.id, "channels": ["sms"]}]
-        found = stores.notifications.get(kept.id)
+        assert notifier("retry", "--all", "--json").json["retried"] == [{"id": stored.id, "channels": ["sms"]}]
+        found = stores.notifications.get(stored.id)
         assert found is not None
         assert [log.state.status.value for log in found.logs] == ["pending", "retrying"]
 
@@ -248,10 +248,10 @@ def test_all_may_be_of_another_status_an_interval_and_a_tenant_and_are_counted(n
             )
             for number in range(5)
         ]
-        for kept in made:
-            stores.notifications.add(kept, NOW_MS)
-            for channel in kept.channels:
-                happen(stores.notifications, kept, SEND, UNKNOWN, channel=channel)
+        for stored in made:
+            stores.notifications.add(stored, NOW_MS)
+            for channel in stored.channels:
+                happen(stores.notifications, stored, SEND, UNKNOWN, channel=channel)
         asked = ("retry", "--all", "--from", "2024-06-25", "--status", "unknown", "--json")
         assert notifier(*asked[:4], "--json").json["notifications"] == 0  # none is dead
         assert "there is no tenant 'x'" in notifier(*asked, "--tenant", "x").failure(2)

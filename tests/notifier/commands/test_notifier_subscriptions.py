@@ -17,7 +17,7 @@ def notifier(tmp_path: Path) -> Notifier:
     return Notifier(tmp_path)
 
 
-def test_a_subscription_is_made_before_anything_was_built_and_its_id_is_alone_on_standard_output(
+def test_a_subscription_is_made_before_the_first_build_and_standard_output_has_only_its_id(
     notifier: Notifier,
 ) -> None:
     said = notifier(
@@ -26,11 +26,11 @@ def test_a_subscription_is_made_before_anything_was_built_and_its_id_is_alone_on
     )  # fmt: skip
     assert said.code == 0
     with notifier.stores() as stores:
-        (kept,) = stores.subscriptions.all()
-    assert said.out == f"{kept.id}\n"
-    assert (kept.user_id, kept.merchant_id) == ("کاربر ۱", "نیم\u200cفاصله")
-    assert (kept.modes, kept.channels) == ((Mode.DAILY, Mode.MONTHLY), ("email", "sms"))
-    assert (kept.locale, kept.ended_at_ms) == ("en", None)
+        (stored,) = stores.subscriptions.all()
+    assert said.out == f"{stored.id}\n"
+    assert (stored.user_id, stored.merchant_id) == ("کاربر ۱", "نیم\u200cفاصله")
+    assert (stored.modes, stored.channels) == ((Mode.DAILY, Mode.MONTHLY), ("email", "sms"))
+    assert (stored.locale, stored.ended_at_ms) == ("en", None)
 
 
 def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Notifier) -> None:
@@ -59,7 +59,7 @@ def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Not
         (("u1", "--channel", "sms", "--channel", "sms", "--merchant", "m1"), "named twice"),
     ],
 )
-def test_what_cannot_be_is_refused_and_nothing_is_kept(
+def test_an_invalid_subscription_is_refused_and_nothing_is_stored(
     notifier: Notifier, arguments: tuple[str, ...], sentence: str
 ) -> None:
     assert sentence in notifier("subscriptions", "add", *arguments).failure(2)
@@ -67,7 +67,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_kept(
         assert stores.subscriptions.all() == []
 
 
-def test_whoever_cannot_be_told_yet_is_warned_of(notifier: Notifier) -> None:
+def test_a_subscriber_without_a_contact_is_warned_about(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         Shop(stores).rebuild(SALES, NOW_MS)
         stores.contacts.replace("reached", {"sms": "+989121234567"})
@@ -99,7 +99,7 @@ def test_whoever_cannot_be_told_yet_is_warned_of(notifier: Notifier) -> None:
         assert f"Warning: {warning['detail']}\n" in warned.err
 
 
-def test_the_list_shows_those_in_force_or_all_or_those_of_a_user(notifier: Notifier) -> None:
+def test_the_list_shows_active_ones_or_all_or_those_of_a_user(notifier: Notifier) -> None:
     assert notifier("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms").code == 0
     first = notifier("subscriptions", "list", "--json").json["subscriptions"][0]["id"]
     second = notifier("subscriptions", "add", "u2", "--merchant", "m1", "--channel", "sms").out.strip()

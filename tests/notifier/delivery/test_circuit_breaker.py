@@ -14,11 +14,11 @@ from delivery_parts import (
     RETRY_POLICY,
     SEND_TIMEOUT_S,
     MovedClock,
+    Recorder,
     ScriptedRecognisingSender,
     ScriptedSender,
     ScriptedThrottle,
     Station,
-    Told,
     raising,
     station,
 )
@@ -59,7 +59,7 @@ class CountingThrottle(ScriptedThrottle):
 @dataclass
 class Parts:
     clock: MovedClock
-    told: Told
+    told: Recorder
     breaker: CircuitBreaker
     chance: float = 1.0
 
@@ -70,7 +70,7 @@ class Parts:
 
 @pytest.fixture
 def parts() -> Parts:
-    clock, told = MovedClock(), Told()
+    clock, told = MovedClock(), Recorder()
     made = Parts(
         clock, told, CircuitBreaker(SEND_TIMEOUT_S, told, chance=lambda: made.chance, now_s=lambda: clock() / 1000)
     )
@@ -96,7 +96,7 @@ def test_refusals_never_pause_a_gateway(parts: Parts, refusal: Exception) -> Non
     assert parts.told.gateways == []
 
 
-def test_a_success_begins_the_count_anew(parts: Parts) -> None:
+def test_a_success_resets_the_count(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=2)
     parts.breaker.answered(SMS)
     parts.fails(Unreachable("x"), times=2)
@@ -252,7 +252,7 @@ def test_messages_of_a_paused_gateway_wait_without_an_attempt_and_the_others_go_
     assert here.told.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
 
 
-def test_a_gateway_is_left_alone_for_all_of_its_pause(here: Station) -> None:
+def test_a_gateway_gets_no_requests_for_all_of_its_pause(here: Station) -> None:
     silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
     delivery = here.delivery()
     added = [here.add("sms") for _ in range(3)]
@@ -310,7 +310,7 @@ def test_one_that_is_retried_while_its_gateway_is_silent_waits_as_long_again(her
         delivery._breaker.failed(SMS, Unreachable("x"))
     delivery.deliver(one)
     assert here.log(one).state.error_message == "given up: the gateway has not answered for 1 h"
-    assert retry(here.stores.notifications, here.kept(one), ["sms"], here.clock) == ["sms"]
+    assert retry(here.stores.notifications, here.stored(one), ["sms"], here.clock) == ["sms"]
     delivery.deliver(one)
     assert here.log(one).state.status is LogStatus.PENDING
 
@@ -340,7 +340,7 @@ def test_a_message_that_may_have_arrived_is_unknown_when_its_gateway_is_given_up
     assert here.log(ones[0]).state.status is LogStatus.UNKNOWN
 
 
-def test_a_probe_that_the_rate_limit_or_somebody_faster_kept_from_being_sent_is_not_lost(here: Station) -> None:
+def test_a_probe_that_the_rate_limit_or_another_worker_prevented_is_not_lost(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
     delivery = here.delivery()
     for _ in range(3):
@@ -364,7 +364,7 @@ def test_a_probe_that_the_rate_limit_or_somebody_faster_kept_from_being_sent_is_
     assert here.log(sent).state.status is LogStatus.SUCCESS
 
 
-def test_a_paused_gateway_is_not_asked_either_and_later_it_is(here: Station) -> None:
+def test_a_paused_gateway_gets_no_status_lookups_until_it_resumes(here: Station) -> None:
     sender = ScriptedSender(*[raising(Unreachable("x"))] * 3, answers=[lambda _: None])
     here.senders["sms"] = sender
     delivery = here.delivery()
@@ -393,7 +393,7 @@ def test_questions_without_an_answer_count_too(here: Station) -> None:
     assert here.told.gateways == [("sms", FIRST_PAUSE_S)]
 
 
-def test_pauses_are_told_in_the_log_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pauses_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     registry = CollectorRegistry()
     observer = WorkerObserver(Metrics(["webhook"], registry), MovedClock())
     observer.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)

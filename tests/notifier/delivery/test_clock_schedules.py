@@ -125,7 +125,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
 
 @given(skew_s=st.sampled_from([-600.0, -LEASE_S, -1.0, 0.0, 60.0, LEASE_S, 600.0, 86_400.0]), turns=_turns())
 @tries(200)
-def test_what_a_gateway_may_have_that_cannot_be_asked_is_never_sent_again(
+def test_a_message_that_a_gateway_without_status_lookup_may_have_is_never_sent_again(
     opened: Hosts, skew_s: float, turns: list[Turn]
 ) -> None:
     opened.askable = False

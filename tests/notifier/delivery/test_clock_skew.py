@@ -62,7 +62,7 @@ def test_a_clock_that_is_behind_sends_late_and_not_never(tmp_path: Path) -> None
         assert _kinds(here, sent) == [EventKind.ATTEMPT, EventKind.SUCCESS]
 
 
-def test_what_failed_waits_by_the_clock_of_whoever_looks(tmp_path: Path) -> None:
+def test_a_retry_waits_by_the_clock_of_the_worker_that_reads_it(tmp_path: Path) -> None:
     sender = ScriptedSender(raising(TemporaryFailure("busy")))
     with _stations(tmp_path, sender, SKEW_S, 0) as (ahead, behind):
         sent = behind.add()
@@ -96,7 +96,7 @@ def test_a_clock_ahead_by_more_than_the_lease_asks_a_gateway_that_can_be_and_sen
         assert (len(sender.sent), _kinds(here, sent)) == (1, [EventKind.ATTEMPT, EventKind.SUCCESS])
 
 
-def test_what_two_send_at_once_by_clocks_further_apart_than_the_lease_has_one_number_for_the_gateway(
+def test_two_workers_with_clocks_further_off_than_the_lease_send_one_number_to_the_gateway(
     tmp_path: Path,
 ) -> None:
     """Asked before it has the message of the first, the gateway knows nothing: all that is left is that it compares."""

@@ -21,7 +21,7 @@ from delivery_parts import (
 from core.errors import StoreUnavailable
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
-from core.stores.notifications import Kept, NotificationStore
+from core.stores.notifications import NotificationStore, StoredNotification
 from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt, TemporaryFailure
 
 
@@ -101,7 +101,7 @@ def test_of_two_that_claim_at_the_same_moment_one_sends(here: Station) -> None:
     assert [event.worker for event in here.log(sent).events] == ["else:2", None]
 
 
-def test_a_worker_that_was_held_up_after_its_claim_does_not_send(here: Station) -> None:
+def test_a_worker_that_was_delayed_after_its_claim_does_not_send(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -120,7 +120,7 @@ def test_a_worker_that_was_held_up_after_its_claim_does_not_send(here: Station) 
     assert (state.error_message or "").endswith("nothing was sent")
 
 
-def test_a_held_up_worker_leaves_what_others_have_judged(here: Station) -> None:
+def test_a_delayed_worker_accepts_the_outcome_that_others_recorded(here: Station) -> None:
     here.senders["sms"] = ScriptedSender()
     sent = here.add()
 
@@ -146,7 +146,7 @@ def test_no_further_channel_is_begun_when_the_time_of_the_task_is_used_up(here: 
     assert here.log(sent, "email").state.status is LogStatus.PENDING
     assert here.due() == [sent]
     here.delivery().deliver(sent)
-    assert here.kept(sent).status is NotificationStatus.SENT
+    assert here.stored(sent).status is NotificationStatus.SENT
 
 
 def test_a_further_channel_is_begun_up_to_the_last_moment_at_which_that_is_safe(here: Station) -> None:
@@ -154,7 +154,7 @@ def test_a_further_channel_is_begun_up_to_the_last_moment_at_which_that_is_safe(
     here.senders["email"] = ScriptedSender()
     sent = here.add("sms", "email")
     here.delivery().deliver(sent)
-    assert here.kept(sent).status is NotificationStatus.SENT
+    assert here.stored(sent).status is NotificationStatus.SENT
 
 
 def test_an_attempt_that_was_left_off_is_unknown_after_its_lease(here: Station) -> None:
@@ -169,7 +169,7 @@ def test_an_attempt_that_was_left_off_is_unknown_after_its_lease(here: Station) 
     assert (state.error_message or "").startswith("the worker died")
 
 
-def test_an_attempt_that_was_left_off_is_asked_about_where_the_gateway_can_be(here: Station) -> None:
+def test_the_status_of_an_abandoned_attempt_is_looked_up_where_the_gateway_can(here: Station) -> None:
     sender = ScriptedSender(answers=[lambda _: Receipt("g7")])
     here.senders["sms"] = sender
     sent = here.add()
@@ -194,7 +194,7 @@ def test_an_attempt_that_was_left_off_is_repeated_where_the_gateway_recognises_i
     assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
 
 
-def test_while_the_gateway_does_not_say_it_is_asked_later_and_no_other_channel_waits(here: Station) -> None:
+def test_an_unanswered_status_lookup_is_repeated_later_and_no_other_channel_waits(here: Station) -> None:
     sender = ScriptedSender(answers=[raising(TemporaryFailure("down"))])
     here.senders["sms"] = sender
     here.senders["email"] = ScriptedSender(raising(TemporaryFailure("busy", 2.0)))
@@ -314,7 +314,7 @@ class SoftTimeLimit(Exception):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_success_is_recorded_though_the_task_is_told_to_end_meanwhile(here: Station, after: bool) -> None:
+def test_a_success_is_recorded_although_the_task_is_cancelled_meanwhile(here: Station, after: bool) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -331,7 +331,7 @@ def test_a_success_is_recorded_though_the_task_is_told_to_end_meanwhile(here: St
     assert here.told.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
 
 
-def test_a_task_that_is_told_to_end_while_the_store_is_away_ends(here: Station) -> None:
+def test_a_task_that_is_cancelled_while_the_store_is_away_ends(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -353,7 +353,7 @@ def test_a_task_that_is_told_to_end_while_the_store_is_away_ends(here: Station) 
     assert here.log(sent).state.status is LogStatus.SENDING
 
 
-def test_an_outcome_that_the_store_never_takes_is_left_to_be_judged_after_the_lease(here: Station) -> None:
+def test_an_outcome_that_the_store_never_takes_is_resolved_after_the_lease(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -408,23 +408,23 @@ def test_a_message_with_fewer_attempts_allowed_than_it_had_is_given_up(here: Sta
     assert here.log(sent).state.error_message == "given up after 2 attempts: busy"
 
 
-def test_what_was_queued_though_nothing_is_due_has_its_copies_mended(here: Station) -> None:
-    mended: list[str] = []
+def test_a_queued_notification_with_nothing_due_has_its_copies_repaired(here: Station) -> None:
+    repaired: list[str] = []
 
-    def noting(mend: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(kept: Kept) -> None:
-            mended.append(kept.notification.id)
-            mend(kept)
+    def noting(repair_copies: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(stored: StoredNotification) -> None:
+            repaired.append(stored.notification.id)
+            repair_copies(stored)
 
         return noted
 
     sent = here.add()
     for expected in ([], [sent]):
-        here.delivery(store=Interposed(here.stores.notifications, mend=noting)).deliver(sent)
-        assert mended == expected
+        here.delivery(store=Interposed(here.stores.notifications, repair_copies=noting)).deliver(sent)
+        assert repaired == expected
 
 
-def test_every_event_is_told_to_the_watch(here: Station) -> None:
+def test_every_event_reaches_the_observer(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
     sent = here.add()
     here.delivery().deliver(sent)

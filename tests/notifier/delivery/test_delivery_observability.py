@@ -105,7 +105,7 @@ def test_what_is_only_printed_is_counted_as_that_and_never_as_delivered(
     assert [event.sender for event in here.log(one).events] == ["sms-gateway", None]
 
 
-def test_short_messages_that_were_paid_for_are_counted_and_told(
+def test_paid_short_messages_are_counted_and_logged(
     here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here.senders["sms"] = ScriptedSender(
@@ -139,7 +139,7 @@ def test_what_ends_between_attempts_is_not_counted_as_an_attempts_time(
     assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_count", {"channel": "sms"}) == 1
 
 
-def test_what_is_to_be_done_is_told(here: Station, registry: CollectorRegistry) -> None:
+def test_the_backlog_is_exposed(here: Station, registry: CollectorRegistry) -> None:
     here.add()
     here.add()
     here.clock.move_s(7)
@@ -183,7 +183,7 @@ def test_what_libraries_log_is_a_line_too(capsys: pytest.CaptureFixture[str]) ->
     assert line["traceback"].endswith("ValueError: broken\n")
 
 
-def test_a_broker_that_does_not_answer_is_told_without_its_url(
+def test_a_broker_that_does_not_answer_is_reported_without_its_url(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tasks, "_made", [object()])

@@ -43,7 +43,7 @@ def test_a_sent_message_is_recorded_with_its_reference(here: Station) -> None:
     assert (log.state.status, log.state.attempts, log.state.reference) == (LogStatus.SUCCESS, 1, "ref-1")
     attempt = log.events[0]
     assert (attempt.worker, attempt.sender, log.state.last_attempt_at_ms) == ("host:7", "sms-gateway", NOW_MS)
-    assert here.kept(sent).status is NotificationStatus.SENT
+    assert here.stored(sent).status is NotificationStatus.SENT
 
 
 def test_the_message_has_the_text_the_id_of_its_log_and_the_address_of_its_user(here: Station) -> None:
@@ -97,7 +97,7 @@ def test_the_wait_varies_so_that_what_failed_together_is_not_tried_together(here
     assert waits == [5_000, 10_000]
 
 
-def test_the_gateways_retry_after_is_kept_to(here: Station) -> None:
+def test_retry_after_of_the_gateway_is_respected(here: Station) -> None:
     _sms(here, ScriptedSender(raising(TemporaryFailure("slow down", 300.0))))
     here.chance = 0.0
     sent = here.add()
@@ -119,7 +119,7 @@ def test_a_permanent_failure_is_dead_at_once(here: Station) -> None:
     here.delivery().deliver(sent)
     state = here.log(sent).state
     assert (state.status, state.error_message, state.attempts) == (LogStatus.DEAD, "no such number", 1)
-    assert here.kept(sent).status is NotificationStatus.FAILED
+    assert here.stored(sent).status is NotificationStatus.FAILED
 
 
 def test_attempts_that_are_used_up_are_dead(here: Station) -> None:
@@ -185,7 +185,7 @@ def test_the_address_is_looked_up_at_each_attempt(here: Station) -> None:
     assert [message.address for message in sender.sent] == ["+989120000001", "+989120000002"]
 
 
-def test_a_receiver_that_has_moved_is_looked_for_at_the_new_address_from_then_on(here: Station) -> None:
+def test_a_receiver_that_has_moved_gets_messages_at_the_new_address_from_then_on(here: Station) -> None:
     sender = _sms(here, ScriptedPostalSender(lambda _: Receipt("1", moved_to="-1001")))
     here.stores.contacts.replace("u1", {"sms": "4711", "email": "4711"})
     for _ in range(2):
@@ -209,9 +209,9 @@ def test_each_channel_is_on_its_own(here: Station) -> None:
     )
     sent = here.add("email", "telegram", "webhook", "sms")
     here.delivery().deliver(sent)
-    statuses = [log.state.status for log in here.kept(sent).logs]
+    statuses = [log.state.status for log in here.stored(sent).logs]
     assert statuses == [LogStatus.UNKNOWN, LogStatus.DEAD, LogStatus.RETRYING, LogStatus.SUCCESS]
-    assert here.kept(sent).status is NotificationStatus.PENDING
+    assert here.stored(sent).status is NotificationStatus.PENDING
 
 
 def test_a_message_that_may_have_arrived_is_unknown_and_not_sent_again(here: Station) -> None:
@@ -222,10 +222,10 @@ def test_a_message_that_may_have_arrived_is_unknown_and_not_sent_again(here: Sta
         here.clock.move_s(LEASE_S * 10)
     state = here.log(sent).state
     assert (state.status, state.error_message, len(sender.sent)) == (LogStatus.UNKNOWN, "no answer", 1)
-    assert here.kept(sent).status is NotificationStatus.FAILED
+    assert here.stored(sent).status is NotificationStatus.FAILED
 
 
-def test_a_defect_of_a_sender_is_unknown_and_told_without_its_text(here: Station) -> None:
+def test_a_defect_of_a_sender_gives_unknown_and_is_reported_without_its_text(here: Station) -> None:
     _sms(here, ScriptedSender(raising(ValueError("https://gateway.example/SECRET"))))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -297,7 +297,7 @@ def test_an_ambiguous_last_attempt_is_unknown_and_not_dead(here: Station) -> Non
     assert state.error_message == "given up after 3 attempts: no answer"
 
 
-def test_a_gateway_that_can_be_asked_is_asked_at_once(here: Station) -> None:
+def test_a_gateway_with_status_lookup_is_queried_at_once(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(Ambiguous("no answer")), answers=[lambda _: Receipt("g1")]))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -306,7 +306,7 @@ def test_a_gateway_that_can_be_asked_is_asked_at_once(here: Station) -> None:
 
 
 @pytest.mark.parametrize("first", [lambda _: None, raising(TemporaryFailure("down")), raising(KeyError("x"))])
-def test_a_gateway_that_does_not_know_it_yet_is_asked_again_after_the_lease(here: Station, first: Step) -> None:
+def test_a_gateway_that_does_not_know_it_yet_is_queried_again_after_the_lease(here: Station, first: Step) -> None:
     sender = _sms(
         here,
         ScriptedSender(raising(Ambiguous("no answer")), answers=[first, lambda _: Receipt("g1")]),
@@ -340,7 +340,7 @@ def test_what_the_gateway_took_and_gave_up_is_dead(here: Station) -> None:
     assert (here.log(sent).state.status, here.log(sent).state.error_message) == (LogStatus.DEAD, "not delivered")
 
 
-def test_a_gateway_that_stays_silent_is_asked_for_a_day_and_then_it_is_unknown(here: Station) -> None:
+def test_a_silent_gateway_is_queried_for_a_day_and_then_the_outcome_is_unknown(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(Ambiguous("?")), answers=[raising(TemporaryFailure("down"))]))
     sent = here.add()
     for _ in range(26):
@@ -382,7 +382,7 @@ def test_a_rate_limit_of_one_channel_does_not_hold_up_another(here: Station) -> 
     assert here.due() == [sent]
 
 
-def test_what_has_long_been_held_up_is_looked_at_less_often(here: Station) -> None:
+def test_a_message_that_has_waited_long_is_checked_less_often(here: Station) -> None:
     here.throttle.waits["sms"] = 1.0
     sent = here.add()
     looks = 0

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 from delivery_broker import RedisProcess
-from delivery_parts import MovedClock, ScriptedSender, Station, Told, raising, station
+from delivery_parts import MovedClock, Recorder, ScriptedSender, Station, raising, station
 from gateway_http import answers, gateway
 from gateway_mail import mail_server
 from redis import Redis
@@ -61,12 +61,12 @@ def clock() -> MovedClock:
     return MovedClock()
 
 
-def worker(clock: MovedClock, shared: RedisBreakerStates | None = None, told: Told | None = None) -> CircuitBreaker:
-    return CircuitBreaker(10.0, told or Told(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
+def worker(clock: MovedClock, shared: RedisBreakerStates | None = None, told: Recorder | None = None) -> CircuitBreaker:
+    return CircuitBreaker(10.0, told or Recorder(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
 
 
 def test_a_refusal_pauses_a_gateway_for_as_long_as_it_says_and_no_other(clock: MovedClock) -> None:
-    told = Told()
+    told = Recorder()
     alone = worker(clock, told=told)
     alone.failed(SMS, Refused("credit", 34.0))
     assert (alone.wait_s(SMS), alone.wait_s(EMAIL)) == (34.0, 0)
@@ -129,7 +129,7 @@ def test_a_probe_that_hears_nothing_is_followed_by_another_and_the_row_goes_on(c
 def test_a_status_lookup_ends_neither_a_pause_of_refusals_nor_their_row(
     clock: MovedClock, result: Exception | None
 ) -> None:
-    told = Told()
+    told = Recorder()
     alone = worker(clock, told=told)
     for pause_s in (60, 120, 240, 480):
         alone.failed(SMS, Refused("418: no credit"))
@@ -163,8 +163,8 @@ def test_no_pause_is_shorter_than_a_second(clock: MovedClock, named_s: float) ->
     assert alone.wait_s(SMS) == 1
 
 
-def test_one_chat_that_is_refused_waits_alone_and_a_second_one_pauses_the_channel(clock: MovedClock) -> None:
-    told = Told()
+def test_one_refused_chat_waits_by_itself_and_a_second_one_pauses_the_channel(clock: MovedClock) -> None:
+    told = Recorder()
     alone = worker(clock, told=told)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
     assert (alone.wait_s(ONE), alone.wait_s(OTHER)) == (30, 0)
@@ -186,7 +186,7 @@ def test_two_chats_that_are_refused_one_after_the_other_pause_no_channel(clock: 
     assert alone.wait_s(THIRD) == 0
 
 
-def test_what_one_worker_is_refused_all_leave_alone_whatever_their_clocks_say(
+def test_a_refusal_of_one_worker_pauses_all_whatever_their_clocks_say(
     clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     ahead = MovedClock()
@@ -224,7 +224,7 @@ def test_after_a_pause_one_of_all_workers_probes_and_its_success_lets_all_throug
         states.close()
 
 
-def test_without_redis_each_worker_pauses_alone(
+def test_without_redis_each_worker_pauses_by_itself(
     clock: MovedClock, tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     gone = RedisProcess(tmp_path, missing)  # which was never started
@@ -299,7 +299,7 @@ def test_a_message_that_never_reaches_the_gateway_ends_no_pause(
         here.stores.contacts.replace("u1", contacts)
         delivery = here.delivery()
         one = here.add(body=body)
-        message = delivery._message(OpenLog(here.kept(one).notification, channel, here.log(one, channel).state))
+        message = delivery._message(OpenLog(here.stored(one).notification, channel, here.log(one, channel).state))
         delivery._breaker.failed(message.gateway, Refused("429", 60.0))
         here.clock.move_s(60)
         delivery.deliver(one)
@@ -344,7 +344,7 @@ def test_a_message_that_expires_while_its_gateway_is_paused_ends_then(here: Stat
     assert here.log(one).state.error_message == "it expired before it was sent"
 
 
-def test_what_a_worker_died_at_is_not_asked_for_while_its_gateway_refuses_all(here: Station) -> None:
+def test_the_status_of_a_dead_workers_message_is_not_looked_up_while_its_gateway_refuses_all(here: Station) -> None:
     sender = here.senders["sms"] = ScriptedSender(raising(Refused("later", 600.0)), answers=[lambda _: None])
     delivery = here.delivery()
     delivery.deliver(here.add("sms"))

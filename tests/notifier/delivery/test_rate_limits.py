@@ -29,7 +29,7 @@ def test_all_workers_together_keep_to_the_rate(counter: RedisProcess) -> None:
     assert 0 < waits[3] <= 60
 
 
-def test_more_may_be_sent_when_the_time_is_over_that_was_told(counter: RedisProcess) -> None:
+def test_more_may_be_sent_after_the_announced_wait(counter: RedisProcess) -> None:
     throttle = SharedThrottle({"sms": "1/second"}, counter.url(1))
     while not (wait_s := throttle.wait_s("sms")):
         pass
@@ -37,7 +37,7 @@ def test_more_may_be_sent_when_the_time_is_over_that_was_told(counter: RedisProc
     assert throttle.wait_s("sms") == 0
 
 
-def test_channels_are_counted_apart_and_one_without_a_rate_is_not(counter: RedisProcess) -> None:
+def test_channels_are_counted_separately_and_one_without_a_rate_is_not(counter: RedisProcess) -> None:
     throttle = SharedThrottle({"sms": "1/minute", "email": "1/minute"}, counter.url(1))
     assert [throttle.wait_s(channel) for channel in ("sms", "email", "webhook", "webhook")] == [0, 0, 0, 0]
 

@@ -14,7 +14,7 @@ from delivery_broker import RedisProcess
 from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, ScriptedSender, Station, raising, station
 
 from core.errors import StoreUnavailable
-from core.notifications.broker import asking_redis, make_celery
+from core.notifications.broker import make_celery, query_redis
 from core.notifications.events import EventKind, LogStatus
 from core.settings import Settings
 from notifier.redelivery_guard import NoRedeliveryCount, RedisRedeliveryCounter
@@ -63,11 +63,11 @@ def test_a_log_that_ends_every_process_is_dead_after_as_many_deliveries_and_the_
             here.delivery().deliver(one, redeliveries)
         assert here.log(one).state.status is LogStatus.PENDING
     here.delivery().deliver(one, redeliveries)
-    assert [log.state.status for log in here.kept(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
+    assert [log.state.status for log in here.stored(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
     assert redeliveries.counts == {}
 
 
-def test_an_attempt_that_cannot_be_judged_without_dying_is_unknown(here: Station) -> None:
+def test_an_attempt_whose_status_lookup_kills_workers_is_unknown(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(answers=[raising(Dies())])
     one, redeliveries = here.add("sms"), RememberedRedeliveries()
     here.append(one, EventKind.ATTEMPT, here.clock() + 1)
@@ -142,7 +142,7 @@ def test_a_defect_before_an_attempt_is_met_as_often_as_there_may_be_attempts(her
     here.senders["sms"] = Defective()  # type: ignore[assignment]
     one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
     assert _swept(here, None, redeliveries, RuntimeError, hours=2) == RETRY_POLICY.max_attempts
-    assert [log.state.status for log in here.kept(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
+    assert [log.state.status for log in here.stored(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
     assert redeliveries.counts == {}
 
 
@@ -215,7 +215,7 @@ def test_redeliveries_are_counted_by_all_processes_for_a_day(
     one, again = RedisRedeliveryCounter(app, "m1"), RedisRedeliveryCounter(app, "m1")
     assert [one.begun("a"), again.begun("a"), one.begun("b")] == [1, 2, 1]
     assert '"event":"look-broken-off","what":"a","times":1' in capsys.readouterr().out
-    assert 0 < asking_redis(app, lambda client: int(client.ttl("notifier:looks:a"))) <= DAY_S
+    assert 0 < query_redis(app, lambda client: int(client.ttl("notifier:looks:a"))) <= DAY_S
     again.ended("a")
     assert [one.begun("a"), one.begun("b")] == [1, 2]
     broker.kill()

@@ -30,7 +30,7 @@ def test_a_wait_is_never_shorter_than_the_gateway_asks_for_up_to_a_day(
 
 
 @given(wait_s=st.floats(0.001, 3600), waited_ms=st.integers(-1000, 10**9), chance=CHANCES)
-def test_what_a_rate_limit_holds_back_is_not_looked_at_before_it_may_be_sent(
+def test_a_rate_limited_message_is_not_checked_before_it_may_be_sent(
     wait_s: float, waited_ms: int, chance: float
 ) -> None:
     spread_ms = min(max(waited_ms, 0) / 2, 900_000)
@@ -50,7 +50,7 @@ def test_what_a_rate_limit_holds_back_is_not_looked_at_before_it_may_be_sent(
         (0.0004, 0, 1.0, 0),
     ],
 )
-def test_what_is_held_back_is_looked_at_the_less_often_the_longer_it_has_waited(
+def test_a_held_back_message_is_checked_less_often_the_longer_it_has_waited(
     wait_s: float, waited_s: int, chance: float, expected_ms: int
 ) -> None:
     assert RETRY_POLICY.postponed_ms(wait_s, waited_s * 1000, chance) == expected_ms
@@ -76,7 +76,7 @@ def test_a_wait_is_the_doubled_one_or_what_the_gateway_asks_for(
     assert RETRY_POLICY.wait_ms(attempts, retry_after_s, chance) == expected_ms
 
 
-def test_a_message_that_a_rate_limit_holds_back_all_day_is_looked_at_some_hundred_times() -> None:
+def test_a_message_that_a_rate_limit_holds_back_all_day_is_checked_some_hundred_times() -> None:
     waited_ms = looks = 0
     while waited_ms < 86_400_000:
         waited_ms += RETRY_POLICY.postponed_ms(1.0, waited_ms, 0.5)

@@ -32,7 +32,7 @@ def test_what_is_due_is_queued_once_the_longest_waiting_first(here: Station) -> 
     assert queued == added
 
 
-def test_no_more_is_queued_than_there_is_room_for(here: Station) -> None:
+def test_no_more_is_queued_than_the_queue_has_capacity_for(here: Station) -> None:
     added = _three(here)
     queued: list[str] = []
     sweep = Sweep(

@@ -69,7 +69,7 @@ def test_a_gateway_that_hangs_does_not_hold_up_other_channels_and_loses_nothing(
     assert {log.state.status for log in running.ended(*others, timeout_s=_TIMEOUT_S)} == {LogStatus.SUCCESS}
     # They were queued behind all of those that hang, of which most have not been tried.
     assert 3 <= len(webhook.requests) <= _HELD_UP // 2
-    assert sum(not running.kept(one).log("webhook").events for one in held_up) >= _HELD_UP // 2
+    assert sum(not running.stored(one).log("webhook").events for one in held_up) >= _HELD_UP // 2
     worker = running.running[0].log
     wait_until(lambda: '"event":"gateway-paused"' in worker.read_text(), _TIMEOUT_S, running.logs)
     assert '"gateway":"webhook 127.0.0.1"' in worker.read_text()
@@ -97,4 +97,4 @@ def test_what_ends_every_process_that_asks_what_became_of_it_is_unknown(running:
 
 def _works(running: Plant) -> None:
     one = running.add("telegram")
-    wait_until(lambda: running.kept(one).status is NotificationStatus.SENT, _TIMEOUT_S, running.logs)
+    wait_until(lambda: running.stored(one).status is NotificationStatus.SENT, _TIMEOUT_S, running.logs)

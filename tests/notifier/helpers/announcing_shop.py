@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from examples import MEANING, Row, frame, publication, row
+from examples import FINGERPRINT, Row, frame, publication, row
 from examples import run as example_run
 
 from core.calendar import Mode, calendar_named
@@ -17,7 +17,7 @@ from core.notifications.model import Notification, new_id
 from core.stores import Stores
 from core.stores.runs import RunStatus
 from core.stores.subscriptions import Subscription
-from core.stores.summaries import Meaning, Publication
+from core.stores.summaries import Fingerprint, Publication
 from core.tenants import OPERATOR
 from notifier.announce import Announcer
 
@@ -42,10 +42,10 @@ class Shop:
     :ivar now_ms: what the announcer's clock says.
     """
 
-    def __init__(self, stores: Stores, meaning: Meaning = MEANING) -> None:
+    def __init__(self, stores: Stores, fingerprint: Fingerprint = FINGERPRINT) -> None:
         self.stores = stores
-        self.meaning = meaning
-        self.calendar = calendar_named(meaning.calendar)
+        self.fingerprint = fingerprint
+        self.calendar = calendar_named(fingerprint.calendar)
         self.now_ms = 0
         self.announcer = self.another_announcer()
 
@@ -65,7 +65,7 @@ class Shop:
 
     def end_ms(self, key: str, mode: Mode = Mode.DAILY) -> int:
         """When that period ends."""
-        return LocalDays(self.meaning.time_zone).start_ms(self.calendar.parse(mode, key).last_day + 1)
+        return LocalDays(self.fingerprint.time_zone).start_ms(self.calendar.parse(mode, key).last_day + 1)
 
     def rebuild(
         self,
@@ -92,13 +92,15 @@ class Shop:
         run_id = 1_000_000 + generation
         if in_ledger:
             run = self.stores.runs.begin(
-                replace(example_run(at_ms=began_ms), meaning=self.meaning, first_day_key=first, last_day_key=last)
+                replace(
+                    example_run(at_ms=began_ms), fingerprint=self.fingerprint, first_day_key=first, last_day_key=last
+                )
             )
             run_id = run.id
         published = replace(
             publication(generation, rows, run_id),
             published_at_ms=began_ms if published_ms is None else published_ms,
-            meaning=self.meaning,
+            fingerprint=self.fingerprint,
         )
         self.stores.summaries.publish(published, rows)
         if in_ledger and ends:
@@ -135,17 +137,17 @@ class Shop:
         self.now_ms = now_ms
         return self.announcer.run()
 
-    def told(self) -> list[Notification]:
+    def announcements(self) -> list[Notification]:
         """All notifications, the oldest first."""
         return [listed.notification for listed in self.stores.notifications.listed(limit=10_000)][::-1]
 
     def bodies(self) -> list[str]:
         """The bodies of all notifications, sorted."""
-        return sorted(notification.body for notification in self.told())
+        return sorted(notification.body for notification in self.announcements())
 
     def channels(self) -> list[str]:
         """The channels of all notifications, sorted."""
-        return sorted(channel for notification in self.told() for channel in notification.channels)
+        return sorted(channel for notification in self.announcements() for channel in notification.channels)
 
     def _rows(self, sales: Sales) -> list[Row]:
         totals: dict[tuple[Mode, str, str | None], list[int]] = defaultdict(lambda: [0, 0])

@@ -11,7 +11,7 @@ from core.notifications.events import Event, EventKind, LogStatus
 from core.notifications.model import Notification, new_id
 from core.settings import Settings
 from core.stores import Stores, open_stores
-from core.stores.notifications import Kept, Log
+from core.stores.notifications import Log, StoredNotification
 from core.tenants import OPERATOR
 from notifier.circuit_breaker import BreakerStates, CircuitBreaker
 from notifier.delivery import Delivery
@@ -113,7 +113,7 @@ class ScriptedThrottle:
 
 
 @dataclass
-class Told:
+class Recorder:
     """Remembers what a watch is told."""
 
     events: list[tuple[str, EventKind, LogStatus]] = field(default_factory=list)
@@ -140,7 +140,7 @@ class Station:
     senders: dict[str, Sender]
     clock: MovedClock
     throttle: ScriptedThrottle = field(default_factory=ScriptedThrottle)
-    told: Told = field(default_factory=Told)
+    told: Recorder = field(default_factory=Recorder)
     chance: float = 1.0
     slept_s: list[float] = field(default_factory=list)
 
@@ -194,22 +194,22 @@ class Station:
         self.stores.notifications.add(notification, self.clock())
         return notification.id
 
-    def kept(self, notification_id: str) -> Kept:
+    def stored(self, notification_id: str) -> StoredNotification:
         """The notification as it stands."""
-        kept = self.stores.notifications.get(notification_id)
-        assert kept is not None
-        return kept
+        stored = self.stores.notifications.get(notification_id)
+        assert stored is not None
+        return stored
 
     def log(self, notification_id: str, channel: str = "sms") -> Log:
         """Its log over `channel`."""
-        return self.kept(notification_id).log(channel)
+        return self.stored(notification_id).log(channel)
 
     def append(self, notification_id: str, kind: EventKind, until_ms: int | None = None, channel: str = "sms") -> None:
         """What somebody else does meanwhile."""
-        kept = self.kept(notification_id)
-        state = kept.log(channel).state
+        stored = self.stored(notification_id)
+        state = stored.log(channel).state
         event = Event(state.number + 1, kind, self.clock(), until_ms, worker="else:2" if until_ms else None)
-        assert self.stores.notifications.append(kept.notification, channel, state, event) is not None
+        assert self.stores.notifications.append(stored.notification, channel, state, event) is not None
 
     def due(self) -> list[str]:
         """What the sweep would queue now."""

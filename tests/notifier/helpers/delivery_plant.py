@@ -23,7 +23,7 @@ from core.notifications.broker import make_celery, queue_delivery
 from core.notifications.model import Notification, NotificationStatus, new_id
 from core.settings import Settings
 from core.stores import Stores, open_stores, wall_clock_ms
-from core.stores.notifications import Kept, Log
+from core.stores.notifications import Log, StoredNotification
 
 LEASE_S = 3.0
 MAX_ATTEMPTS = 2
@@ -133,20 +133,20 @@ class Plant:
         """What queues, as the API would."""
         return make_celery(Settings(celery_broker_url=self.redis.url(0), celery_result_backend=self.redis.url(1)))
 
-    def kept(self, notification_id: str) -> Kept:
+    def stored(self, notification_id: str) -> StoredNotification:
         """The notification as it stands."""
-        kept = self.stores.notifications.get(notification_id)
-        assert kept is not None
-        return kept
+        stored = self.stores.notifications.get(notification_id)
+        assert stored is not None
+        return stored
 
     def ended(self, *notification_ids: str, timeout_s: float = 90) -> list[Log]:
         """Their logs, when none is open any more."""
 
         def all_ended() -> bool:
-            return all(self.kept(one).status is not NotificationStatus.PENDING for one in notification_ids)
+            return all(self.stored(one).status is not NotificationStatus.PENDING for one in notification_ids)
 
         wait_until(all_ended, timeout_s, self.logs)
-        return [log for one in notification_ids for log in self.kept(one).logs]
+        return [log for one in notification_ids for log in self.stored(one).logs]
 
     def sender_of(self, log_id: str, nth: int = 1, timeout_s: float = 60) -> int:
         """The process that has begun to send the log for the n-th time."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, ScriptedThrottle, Station, Told
+from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, Recorder, ScriptedThrottle, Station
 from delivery_senders import AskableSender, FileGateway, PlainSender, RecognisingSender
 
 from core.notifications.events import EventKind
@@ -61,7 +61,7 @@ def _station(stores: Stores, gateway: FileGateway, kind: str, clock: MovedClock,
     mortal = replace(
         stores, notifications=Mortal(stores.notifications, die_at), contacts=Mortal(stores.contacts, die_at)
     )
-    return Station(mortal, dict.fromkeys(CHANNELS, sender), clock, ScriptedThrottle(), Told())  # type: ignore[arg-type]
+    return Station(mortal, dict.fromkeys(CHANNELS, sender), clock, ScriptedThrottle(), Recorder())  # type: ignore[arg-type]
 
 
 def in_another_process(work: Callable[[], object]) -> int:
@@ -98,16 +98,16 @@ def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int)
                 for _ in range(_MOST_ROUNDS):
                     here.sweep(here.delivery(worker="next:2").deliver).run()
                     clock.move_s(LEASE_S)
-                kept = here.kept(told.read_text())
+                stored = here.stored(told.read_text())
             found = {
                 log.channel: {
                     "status": log.state.status,
                     "attempts": log.state.attempts,
                     "begun": sum(event.kind is EventKind.ATTEMPT for event in log.events),
                     "error": log.state.error_message,
-                    "taken": gateway.taken(kept.notification.log_id(log.channel)),
+                    "taken": gateway.taken(stored.notification.log_id(log.channel)),
                 }
-                for log in kept.logs
+                for log in stored.logs
             }
             told.write_text(json.dumps(found))
 

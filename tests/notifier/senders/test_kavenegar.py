@@ -93,7 +93,7 @@ def test_the_number_of_a_message_is_the_same_each_time_and_fits_a_signed_long() 
     assert 0 < first.number_id < 2**63
 
 
-def test_a_message_that_was_given_up_and_is_sent_anew_is_another_one_to_the_gateway() -> None:
+def test_a_failed_message_that_is_retried_has_another_id_at_the_gateway() -> None:
     editions = [message_over("sms", edition=edition) for edition in range(3)]
     with sender_at(taken(1, status=11), taken(2), answered(200, [{"messageid": 2, "status": 4}])) as (sender, server):
         with pytest.raises(PermanentFailure):
@@ -196,7 +196,7 @@ def test_silence_after_the_request_is_ambiguous(behaviour: Behaviour) -> None:
         answers(504),
     ],
 )
-def test_an_answer_that_does_not_tell_is_ambiguous(behaviour: Behaviour) -> None:
+def test_an_answer_without_an_outcome_is_ambiguous(behaviour: Behaviour) -> None:
     with sender_at(behaviour) as (sender, _), pytest.raises(UnclearAnswer):
         sender.send(message_over("sms"))
 
@@ -225,7 +225,7 @@ def test_without_a_connection_nothing_was_sent() -> None:
     sender.close()
 
 
-def test_after_an_ambiguous_send_the_gateway_is_asked_by_our_number() -> None:
+def test_after_an_ambiguous_send_the_status_is_looked_up_by_our_number() -> None:
     message = message_over("sms")
     found = answered(200, [{"messageid": 85463238, "localid": str(message.number_id), "status": 4}])
     with sender_at(cuts, found) as (sender, server):
@@ -242,7 +242,7 @@ def test_a_message_that_the_gateway_does_not_know_was_never_taken(entries: Any) 
         assert sender.find(message_over("sms")) is None
 
 
-def test_a_gateway_that_has_forgotten_by_now_cannot_be_asked() -> None:
+def test_a_gateway_that_has_forgotten_the_message_cannot_be_queried() -> None:
     with sender_at(answered(200, []), age_ms=12 * HOUR_MS) as (sender, _), pytest.raises(NotAskable):
         sender.find(message_over("sms"))
 
@@ -262,6 +262,6 @@ def test_a_question_that_is_refused_like_any_other_request_is_a_refusal_of_all(s
 
 
 @pytest.mark.parametrize("behaviour", [hangs, cuts, answered(409), answered(403), answers(502), answers(200, b"{}")])
-def test_a_gateway_that_does_not_answer_the_question_is_asked_again(behaviour: Callable[..., None]) -> None:
+def test_a_failed_status_lookup_is_repeated(behaviour: Callable[..., None]) -> None:
     with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure):
         sender.find(message_over("sms"))

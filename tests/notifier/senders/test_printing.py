@@ -48,6 +48,6 @@ def test_an_output_that_is_full_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
         PrintSender().send(message_over("sms"))
 
 
-def test_a_log_cannot_be_asked() -> None:
+def test_a_log_has_no_status_lookup() -> None:
     with pytest.raises(NotAskable):
         PrintSender().find(message_over("sms"))

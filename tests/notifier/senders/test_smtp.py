@@ -108,7 +108,7 @@ def test_an_address_that_is_none_is_refused_before_anything_is_sent(to: str) -> 
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=80), st.text(st.characters(codec="utf-8"), max_size=120))
-def test_any_text_becomes_a_mail_that_says_the_same(title: str, body: str) -> None:
+def test_any_text_becomes_a_mail_with_that_text(title: str, body: str) -> None:
     content = mail_of(message_over("email", title=title, body=body), FROM, "reader@shop.example")
     mail = parsed(content)
     assert content.isascii()
@@ -320,6 +320,6 @@ def test_a_sender_that_is_no_address_is_refused_at_the_start(text: str) -> None:
         MailFrom.parsed("SMTP_FROM", text)
 
 
-def test_a_mail_server_cannot_be_asked() -> None:
+def test_a_mail_server_has_no_status_lookup() -> None:
     with pytest.raises(NotAskable):
         smtp_sender(25).find(message_over("email"))

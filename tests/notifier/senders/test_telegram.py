@@ -72,7 +72,7 @@ def test_a_channel_is_named_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("retry_s", [1, 34])
-def test_the_wait_that_the_api_asks_for_is_told(retry_s: int) -> None:
+def test_the_wait_that_the_api_asks_for_is_returned(retry_s: int) -> None:
     behaviour = refused(429, f"Too Many Requests: retry after {retry_s}", retry_after=retry_s)
     with sender_at(behaviour) as (sender, _), pytest.raises(Refused, match="Too Many Requests") as failed:
         sender.send(message_over("telegram"))
@@ -108,7 +108,7 @@ def moved_to(chat: Any) -> Behaviour:
     return refused(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=chat)
 
 
-def test_a_group_that_has_become_another_chat_gets_its_message_there_and_its_new_chat_is_told() -> None:
+def test_a_migrated_group_gets_its_message_there_and_its_new_chat_is_returned() -> None:
     with sender_at(moved_to(-1001234567890), SENT) as (sender, server):
         assert sender.send(message_over("telegram")) == Receipt("4711", moved_to="-1001234567890")
     assert [request.json["chat_id"] for request in server.requests] == [123456789, -1001234567890]
@@ -209,7 +209,7 @@ def test_a_proxy_that_is_overloaded_has_not_passed_it_on() -> None:
         answers(500, b"oops"),
     ],
 )
-def test_what_does_not_tell_whether_it_was_sent_is_ambiguous(behaviour: Behaviour) -> None:
+def test_an_answer_that_leaves_open_whether_it_was_sent_is_ambiguous(behaviour: Behaviour) -> None:
     with sender_at(behaviour) as (sender, server), pytest.raises(Ambiguous):
         sender.send(message_over("telegram"))
     assert len(server.requests) == 1
@@ -238,7 +238,7 @@ def test_without_a_connection_nothing_was_sent() -> None:
     sender.close()
 
 
-def test_the_api_cannot_be_asked() -> None:
+def test_the_api_has_no_status_lookup() -> None:
     sender = TelegramSender(HttpGateway("Telegram", TIMEOUT_S), "http://127.0.0.1", TOKEN)
     with pytest.raises(NotAskable):
         sender.find(message_over("telegram"))

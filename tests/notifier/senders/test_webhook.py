@@ -131,7 +131,7 @@ def _ms(instant: str) -> int:
     return round(datetime.fromisoformat(instant).timestamp() * 1000)
 
 
-def test_a_message_is_signed_so_that_its_receiver_can_tell() -> None:
+def test_a_message_is_signed_for_its_receiver() -> None:
     with sender_at(answers(200)) as (sender, server):
         send_to(sender, server.url)
     (request,) = server.requests
@@ -186,7 +186,7 @@ def test_a_trouble_that_passes_is_tried_again(status: int) -> None:
         ("9" * 400, None),
     ],
 )
-def test_the_wait_that_a_receiver_asks_for_is_told(asked: str, retry_s: float | None) -> None:
+def test_the_wait_that_a_receiver_asks_for_is_returned(asked: str, retry_s: float | None) -> None:
     busy = answers(503, b"", {"retry-after": asked})
     with sender_at(busy) as (sender, server), pytest.raises(TemporaryFailure) as failed:
         send_to(sender, server.url)
@@ -294,7 +294,7 @@ def test_the_port_of_the_scheme_counts_where_the_url_names_none() -> None:
     sender.close()
 
 
-def test_what_was_judged_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_validated_address_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that changes between two look-ups (DNS rebinding) gains nothing: there is only one."""
     looked_up: list[str] = []
     real = socket.getaddrinfo
@@ -362,7 +362,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
         assert send_to(sender, server.url) == Receipt()
 
 
-def test_cookies_of_a_receiver_are_not_kept() -> None:
+def test_cookies_of_a_receiver_are_not_stored() -> None:
     with sender_at(answers(200, b"", {"set-cookie": "a=b"})) as (sender, server):
         send_to(sender, server.url)
         send_to(sender, server.url)
@@ -376,6 +376,6 @@ def test_an_address_that_is_no_webhook_is_refused(url: str) -> None:
         send_to(sender, url)
 
 
-def test_a_receiver_cannot_be_asked() -> None:
+def test_a_receiver_has_no_status_lookup() -> None:
     with pytest.raises(NotAskable):
         webhook_sender().find(message_over("webhook"))

@@ -20,7 +20,7 @@ from web_server import Answer, WebServer, as_it_is
 
 from core.calendar.days import LocalDays
 from core.errors import ServiceError
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting, Progress
 from jobs.partitions.daily_sums import all_sums

@@ -9,7 +9,7 @@ import pytest
 
 from core.calendar.days import LocalDays
 from core.errors import UsageError
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.cluster_runner import _Pace, _require_picklable, require_cluster
 from jobs.partitions.cluster_work import Work, differing, facts

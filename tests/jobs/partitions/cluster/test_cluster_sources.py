@@ -23,7 +23,7 @@ from web_server import WebServer
 
 from core.calendar.days import LocalDays
 from core.errors import ServiceError
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions import cluster_runner
 from jobs.partitions.checkpoint import Checkpoint, LocalFolder
@@ -191,7 +191,7 @@ def test_a_worker_that_reads_another_server_of_objects_is_refused(
 
 
 def checkpoint_in(folder: Path) -> Checkpoint:
-    return Checkpoint(LocalFolder(folder), "meaning")
+    return Checkpoint(LocalFolder(folder), "fingerprint")
 
 
 def with_checkpoint(kept: Checkpoint, cluster: str | None, folder: Path) -> tuple[object, ...]:
@@ -201,7 +201,7 @@ def with_checkpoint(kept: Checkpoint, cluster: str | None, folder: Path) -> tupl
     return *figures(found)[:4], kept.reused
 
 
-def test_results_are_kept_by_the_workers_and_taken_by_them_or_by_this_process(address: str, tmp_path: Path) -> None:
+def test_results_are_stored_by_the_workers_and_taken_by_them_or_by_this_process(address: str, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
     *first, reused = with_checkpoint(checkpoint_in(folder), address, tmp_path)
@@ -235,7 +235,7 @@ def test_a_checkpoint_that_the_workers_do_not_share_is_refused(
     there: str, reason: str, address: str, tmp_path: Path
 ) -> None:
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
-    kept = Checkpoint(Elsewhere(tmp_path / "checkpoint", there), "meaning")
+    kept = Checkpoint(Elsewhere(tmp_path / "checkpoint", there), "fingerprint")
     said = rf"worker tcp://.* does not see what is in the checkpoint .*: {reason}"
     with pytest.raises(ServiceError, match=said) as caught:
         with_checkpoint(kept, address, tmp_path)

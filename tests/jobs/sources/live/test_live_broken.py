@@ -66,7 +66,7 @@ def test_a_broken_connection_is_resumed_where_it_stood(mongo_database_url: str, 
         assert network.left <= 2, "it did not break often enough"
 
 
-def test_documents_of_rare_types_of_id_are_told_apart_after_a_break(
+def test_documents_with_rare_id_types_are_distinguished_after_a_break(
     mongo_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # There are few values of the types that are not worth a range, so here all types are such.
@@ -91,10 +91,10 @@ def test_a_broken_reading_by_time_is_resumed_among_documents_of_the_same_time(
         assert network.left <= 1
 
 
-def test_too_many_documents_of_the_same_time_to_tell_apart_fail_the_reading(
+def test_too_many_documents_of_the_same_time_to_distinguish_fail_the_reading(
     mongo_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_MAX_HELD_BYTES", 2_000)
+    monkeypatch.setattr(progress, "_MAX_UNDECIDED_BYTES", 2_000)
     fill(mongo_database_url, [transaction(i, createdAt=DatetimeMS(START_MS)) for i in range(300)])
     with collection_at(mongo_database_url) as collection:
         collection.create_index([("createdAt", 1)])
@@ -138,7 +138,7 @@ def test_a_cursor_that_was_killed_is_opened_again_where_it_stood(mongo_database_
     assert warnings == ()
 
 
-def test_the_search_for_changed_documents_begins_anew_after_a_break(mongo_database_url: str) -> None:
+def test_the_search_for_changed_documents_starts_again_after_a_break(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(i, updatedAt=DatetimeMS(5)) for i in range(300)])
     with (
         BreakingNetwork(mongo_database_url, BREAK_AFTER_BYTES, 3) as network,
@@ -201,7 +201,7 @@ def _chunks_of(source: Source) -> Iterator[Chunk]:
             yield chunk
 
 
-def test_a_server_that_is_gone_for_good_is_told(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_a_server_that_is_gone_for_good_is_reported(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
     server, process = mortal_server
     url = f"{server}shop"
     fill(url, [{"_id": i} | transaction(i) for i in range(200)])

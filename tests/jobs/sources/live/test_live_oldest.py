@@ -11,7 +11,7 @@ from bson import DatetimeMS, Int64, ObjectId
 from decoded import EVER
 from live_collections import EAGER, START_MS, collection_at, fill, read, transaction
 
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_collection
 from jobs.sources.live.options import LiveOptions

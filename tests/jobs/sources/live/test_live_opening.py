@@ -47,13 +47,13 @@ def test_a_collection_can_be_named_with_its_database(mongo_database_url: str) ->
         source.close()
 
 
-def test_a_collection_that_is_not_there_is_told_with_those_that_are(mongo_database_url: str) -> None:
+def test_a_collection_that_is_not_there_is_reported_with_those_that_are(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)], "payments")
     with pytest.raises(SourceError, match=r"has no collection transaction or transactions: it holds \w+\.payments$"):
         open_live(mongo_database_url, Fields(), None, EAGER)
 
 
-def test_two_collections_of_default_names_are_told(mongo_database_url: str) -> None:
+def test_two_collections_of_default_names_are_reported(mongo_database_url: str) -> None:
     for name in ("transaction", "transactions"):
         fill(mongo_database_url, [transaction(1)], name)
     with pytest.raises(SourceError, match="has more than one collection transaction or transactions"):
@@ -68,7 +68,7 @@ def test_a_view_that_leaves_out_the_ids_is_refused(mongo_database_url: str) -> N
             open_live(proxy.url, Fields(), None, EAGER)
 
 
-def test_a_server_that_does_not_run_is_told_without_the_password() -> None:
+def test_a_server_that_does_not_run_is_reported_without_the_password() -> None:
     with pytest.raises(SourceError) as caught:
         open_live("mongodb://u:s3cret@127.0.0.1:1/shop", Fields(), None, LiveOptions(timeout_s=0.2))
     assert caught.value.sentence.startswith("mongodb://127.0.0.1:1/shop does not answer: ")
@@ -81,7 +81,7 @@ def test_a_server_that_says_nothing_is_waited_for_as_long_as_the_url_says(silent
         open_live(url, Fields(), None, LiveOptions(timeout_s=600))
 
 
-def test_a_user_who_is_not_let_in_is_told_without_the_password(mongo_database_url: str) -> None:
+def test_a_login_failure_is_reported_without_the_password(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)])
     with pytest.raises(SourceError, match="refuses: ") as caught:
         open_live(with_user(mongo_database_url, "u:s3cret"), Fields(), None, EAGER)

@@ -71,7 +71,7 @@ def test_whatever_the_password_is_it_is_not_shown(password: str) -> None:
         ("mongodb://u:s3cret@host", "mongodb://host names no database"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_told_without_its_password(url: str, sentence: str) -> None:
+def test_a_url_that_cannot_be_used_is_reported_without_its_password(url: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         connect(url, LiveOptions())
     assert caught.value.sentence.startswith(sentence)

@@ -82,7 +82,7 @@ def test_the_command_for_the_index_can_be_typed_whatever_the_names_are(mongo_dat
 
 
 @pytest.mark.parametrize("path", ["createdAt", "at.created"])
-def test_the_times_of_changed_documents_are_told(mongo_database_url: str, path: str) -> None:
+def test_the_times_of_changed_documents_are_reported(mongo_database_url: str, path: str) -> None:
     nest: Callable[[DatetimeMS], dict[str, object]] = (
         (lambda time: {"createdAt": time}) if path == "createdAt" else (lambda time: {"at": {"created": time}})
     )

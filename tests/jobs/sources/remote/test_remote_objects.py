@@ -72,7 +72,7 @@ def test_throttled_and_cut_answers_are_retried(storage: Storage) -> None:
     assert not storage.server.troubles
 
 
-def test_a_silent_server_is_asked_again(storage: Storage) -> None:
+def test_a_request_to_a_silent_server_is_retried(storage: Storage) -> None:
     url = storage.put("/shop.bson", SMALL)
     objects = remote(IMPATIENT)
     found = found_at(objects, url)
@@ -149,7 +149,7 @@ def test_a_broken_answer_is_no_mix_where_the_server_names_no_version(web: WebSer
         io.BufferedReader(opened, 65_536).read()
 
 
-def test_failures_that_last_are_told_with_their_reason_and_without_secrets(storage: Storage) -> None:
+def test_failures_that_last_are_reported_with_their_reason_and_without_secrets(storage: Storage) -> None:
     url = storage.put("/shop.bson", SMALL)
     objects = remote(OPTIONS)
     found = found_at(objects, url)
@@ -163,7 +163,7 @@ def test_failures_that_last_are_told_with_their_reason_and_without_secrets(stora
     assert not any(secret in repr((caught.value, caught.value.hint, found)) for secret in SECRETS)
 
 
-def test_what_is_refused_is_not_asked_for_again(web: WebServer) -> None:
+def test_a_refused_request_is_not_retried(web: WebServer) -> None:
     web.files["/shop.bson"] = SMALL
     web.troubles.extend([lambda answer: type(answer)(403, {}, b"")] * 2)
     with pytest.raises(SourceError, match="the server answered 403") as caught:

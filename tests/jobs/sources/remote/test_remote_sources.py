@@ -15,7 +15,7 @@ from web_server import Answer, WebServer, as_it_is, slow_down
 
 from core.calendar.days import LocalDays
 from core.errors import SourceChanged, SourceError, UsageError
-from jobs.decode.judge import Window
+from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.checkpoint import Checkpoint, LocalFolder, place_at
 from jobs.partitions.counting import Counted, Counting
@@ -123,7 +123,7 @@ def test_a_source_that_changes_while_it_is_counted_ends_the_run(form: str, stora
 
 
 @pytest.mark.usefixtures("small_ranges")
-def test_results_of_partitions_may_be_kept_in_a_bucket(
+def test_results_of_partitions_may_be_stored_in_a_bucket(
     s3: Storage, moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{moto[0]}:{moto[1]}")

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from asking import Api, problem
+from api_client import Api, problem
 from sending import NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, happen, made, send
 
 from api.auth.api_keys import new_token
@@ -93,7 +93,7 @@ def test_a_retry_and_a_cancellation_that_the_store_failed_are_done_when_they_are
         assert [log["status"] for log in send(impatient, f"{path}/{action}", {}).json["logs"]] == statuses
 
 
-def test_nothing_is_told_of_a_store_that_cannot_be_read(impatient: _Impatient, url: str) -> None:
+def test_a_store_that_cannot_be_read_reports_nothing(impatient: _Impatient, url: str) -> None:
     Path(url.removeprefix("sqlite:///")).write_bytes(b"no database" * 1000)
 
     for path, method in (

@@ -57,15 +57,15 @@ async def at_once(work: Work) -> None:
 class Moment:
     """A clock that stands still until it is told to go on; seconds.
 
-    :param each_look_s: how far it goes on by itself whenever it is looked at.
+    :param step_s: how far it goes on by itself whenever it is looked at.
     """
 
     now_s: float = 1_000.0
-    each_look_s: float = 0.0
+    step_s: float = 0.0
 
     def __call__(self) -> float:
         """The seconds."""
-        self.now_s += self.each_look_s
+        self.now_s += self.step_s
         return self.now_s
 
     def pass_by(self, seconds: float = FRESHNESS_S) -> None:

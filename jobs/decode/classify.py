@@ -171,7 +171,7 @@ def intern_merchant(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, mercha
 
 
 @helper
-def judge(
+def classify(
     slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, merchants: MerchantState
 ) -> tuple[Int, Int, Int, Int]:
     """Judge the document whose values are in `slots`: (verdict, merchant code, amount, instant).
@@ -195,26 +195,26 @@ def judge(
             rules.conversion,
         )
     if slots.kind[time] != kinds.DATE:
-        return why.FIELD_TIME * why.VERDICT_BASE + _reason_against(slots, time), 0, 0, 0
+        return why.FIELD_TIME * why.OUTCOME_BASE + _reason_against(slots, time), 0, 0, 0
     instant = slots.number[time]
     if instant < rules.bounds[0] or instant >= rules.bounds[1]:
-        return why.FIELD_TIME * why.VERDICT_BASE + why.OUT_OF_CALENDAR, 0, 0, 0
+        return why.FIELD_TIME * why.OUTCOME_BASE + why.OUT_OF_CALENDAR, 0, 0, 0
     if instant < rules.bounds[2] or instant >= rules.bounds[3]:
         return why.OUT_OF_RANGE, 0, 0, 0
     merchant = rules.roles[1]
     reason = reason_of_merchant(slots, merchant)
     if reason != 0:
-        return why.FIELD_MERCHANT * why.VERDICT_BASE + reason, 0, 0, 0
+        return why.FIELD_MERCHANT * why.OUTCOME_BASE + reason, 0, 0, 0
     code = intern_merchant(slots, merchant, data, scratch, merchants)
     if code == FULL:
-        return why.NO_ROOM, 0, 0, 0
+        return why.NO_CAPACITY, 0, 0, 0
     if code == NOT_TEXT:
-        return why.FIELD_MERCHANT * why.VERDICT_BASE + why.NOT_UTF8, 0, 0, 0
+        return why.FIELD_MERCHANT * why.OUTCOME_BASE + why.NOT_UTF8, 0, 0, 0
     amount = rules.roles[2]
     kind = slots.kind[amount]
     if kind != kinds.INTEGER:
         if kind != kinds.DOUBLE and kind != kinds.DECIMAL:
-            return why.FIELD_AMOUNT * why.VERDICT_BASE + _reason_against(slots, amount), 0, 0, 0
+            return why.FIELD_AMOUNT * why.OUTCOME_BASE + _reason_against(slots, amount), 0, 0, 0
         if slots.extra[amount] != 0:
-            return why.FIELD_AMOUNT * why.VERDICT_BASE + slots.extra[amount], 0, 0, 0
+            return why.FIELD_AMOUNT * why.OUTCOME_BASE + slots.extra[amount], 0, 0, 0
     return why.COUNTED, code, slots.number[amount], instant

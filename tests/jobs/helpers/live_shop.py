@@ -97,7 +97,7 @@ class Shop:
         return summaries_of(self.transactions(), zone)
 
 
-class Keeping:
+class JobRunner:
     """Runs the jobs over a shop, at the time that the test says.
 
     :param folder: gets the quarantine files.
