@@ -93,7 +93,7 @@ class Fingerprint:
                 "tzdata that the store was counted with" if names == ["zone_rules"] else "same settings as before"
             )
             raise FingerprintMismatch(
-                "the store's numbers mean something else: "
+                "the store was built with other settings: "
                 + "; ".join(self._difference(name, other) for name in names),
                 f"Use the {settings}, or --truncate to replace everything.",
             )

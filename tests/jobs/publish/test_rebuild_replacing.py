@@ -194,7 +194,7 @@ def test_another_fingerprint_is_refused_unless_everything_is_replaced(
         case _:
             fields, named = Fields(where=(("amount", "50000"),)), "where"
     with pytest.raises(
-        FingerprintMismatch, match=rf"^the store's numbers mean something else: {named} is .* in the store"
+        FingerprintMismatch, match=rf"^the store was built with other settings: {named} is .* in the store"
     ):
         other.rebuild(replace(second, fields=fields, first_key=key, last_key=key))
     assert published_rows(workshop.stores) == summaries_of(FIRST)

@@ -183,7 +183,7 @@ def test_options_that_mean_nothing_are_refused_before_anything_runs(
 
 def test_other_fields_than_before_are_refused(jobs: CommandLine, sqlite_stores: Stores) -> None:
     jobs("refresh")
-    jobs("refresh", "--where", "status=paid").require_failure(1, "the store's numbers mean something else: where")
+    jobs("refresh", "--where", "status=paid").require_failure(1, "the store was built with other settings: where")
     assert len(sqlite_stores.runs.recent(9)) == 1
 
 
