@@ -135,7 +135,7 @@ mutation: $(VENV)/mutation.stamp ## Change the most delicate modules in a thousa
 	$(BIN)/python tests/mutation/report.py
 
 $(KERNELS): $(wildcard jobs/decode/*.py jobs/aggregate/*.py) tests/jobs/helpers/kernels.py | $(VENV)/dev.stamp
-	@echo "Compiling the decoders, plain and with checked indexes, which takes a minute or two."
+	@echo "Compiling the decoders, which takes a minute or two."
 	@mkdir -p $(@D)
 	$(BIN)/python tests/jobs/helpers/kernels.py
 	@touch $@

@@ -13,19 +13,17 @@ from kernels import CHECKED, ROOT
 from unmeasured import unmeasured
 
 TIMEOUT_S = 900
-FOLDERS = {"decode": Path(__file__).parent, "aggregate": Path(__file__).parents[1] / "aggregate"}
-JSON = sorted(FOLDERS["decode"].glob("test_json_*.py"))
-OTHERS = sorted({*FOLDERS["decode"].glob("test_*.py")} - {*JSON, Path(__file__)})
-WITH_ANY_BYTES = [FOLDERS["decode"] / f"test_{name}.py" for name in ("hostile_bytes", "bson_documents", "merchants")]
+DECODE = Path(__file__).parent
+JSON = sorted(DECODE.glob("test_json_*.py"))
+OTHERS = sorted({*DECODE.glob("test_*.py")} - {*JSON, Path(__file__)})
 
 
 @pytest.mark.timeout(TIMEOUT_S)  # where nothing was compiled before, checked kernels are
 @pytest.mark.skipif(not COMPILED or ARE_CHECKED, reason="this is the run of one kind that starts the other")
-@pytest.mark.parametrize("tests", [[*OTHERS, FOLDERS["aggregate"]], JSON] if THOROUGH else [WITH_ANY_BYTES])
+@pytest.mark.skipif(not THOROUGH, reason="where all runs as Python, indexes are checked too")
+@pytest.mark.parametrize("tests", [[*OTHERS, DECODE.parent / "aggregate"], JSON])
 def test_no_index_is_out_of_bounds_when_every_one_is_checked(tests: list[Path]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *map(str, tests)]
-    if not THOROUGH:
-        command += ["-k", "not json"]  # where all runs as Python, the indexes of these kernels are checked too
     run = subprocess.run(
         command, cwd=ROOT, env=unmeasured() | CHECKED, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )

@@ -1,4 +1,4 @@
-"""Compiles the kernels that the tests need, plain and with checked indexes, on all cores; ``python kernels.py``.
+"""Compiles the kernels that the tests need, on all cores; with THOROUGH=1 those with checked indexes, too.
 
 Tests would do that themselves, but each worker for itself, the same kernels at the same time, and while others wait.
 """
@@ -20,8 +20,7 @@ CHECKED: Final = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(ROOT / ".cach
 """The environment of processes whose kernels check every index; their compiled code is kept apart."""
 
 _SHOP: Final = ROOT / "tests" / "data" / "shop"
-# The longest first, so that the last to end is a short one. With checked indexes JSON alone takes half a minute: only
-# thorough runs need it.
+# The longest first, so that the last to end is a short one.
 _FORMS: Final = (["transaction.relaxed.jsonl", "transaction.array.json"], ["transaction.bson"], ["transaction.csv"])
 _TIMEOUT_S: Final = 600
 
@@ -31,14 +30,18 @@ def run_kernels(*names: str) -> None:
     from core.calendar.days import LocalDays
     from jobs.aggregate.partial import Partial
     from jobs.decode.classify import Window
+    from jobs.decode.formats import Formats
     from jobs.decode.plan import Fields
     from jobs.sources.chunks import Buffer
     from jobs.sources.partition import Reading
     from jobs.sources.recognise import open_source
 
-    reading = Reading(Fields(), Window(-(2**50), 2**50, -(2**50), 2**50))
-    for name in names:
-        for partition in open_source(str(_SHOP / name), Fields(), None).partitions:
+    ever = Window(-(2**50), 2**50, -(2**50), 2**50)
+    plain = Reading(Fields(), ever)
+    converted = Reading(Fields(formats=Formats(amount_scale=2)), ever)
+    # What converts is compiled apart, once for all forms.
+    for name, reading in [(name, plain) for name in names] + [(name, converted) for name in names if ".bson" in name]:
+        for partition in open_source(str(_SHOP / name), reading.fields, None).partitions:
             opened = partition.open(reading, threading.Event())
             decoder = opened.decoder()
             partial = Partial(decoder.merchants, LocalDays("Asia/Tehran"))
@@ -59,8 +62,8 @@ def _compile_all() -> None:
                 timeout=_TIMEOUT_S,
                 check=True,
             )
-            for variant, forms in ((CHECKED, _FORMS if THOROUGH else _FORMS[1:]), ({}, _FORMS))
-            for names in forms
+            for variant in ({}, *([CHECKED] if THOROUGH else []))
+            for names in _FORMS
         ]:
             lane.result()
 
