@@ -18,6 +18,7 @@ from core.moments import instant_to_come
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.api_keys import TENANT_SCOPES, ApiKey, Scope
+from core.tables import aligned
 from core.tenants import NAME_RULE, is_tenant_name
 
 _LONGEST_NAME: Final = 100
@@ -81,16 +82,13 @@ def show(store_url: str | None, as_json: bool) -> None:
         if not keys:
             typer.echo("There is no valid key: python -m api keys add NAME --summaries makes one.")
             return
-        width = max(len("name"), *(len(key.name) for key in keys))
-        tenant_width = max(len("tenant"), *(len(key.tenant) for key in keys))
-        typer.echo(
-            f"{'id':<10}  {'name':<{width}}  {'tenant':<{tenant_width}}  {'made':<20}  {'expires':<20}  "
-            f"{'last used':<20}  {'revoked':<20}  allows"
-        )
+        instants = ("made", "expires", "last used", "revoked")
+        rows = [["id", "name", "tenant", *instants, "allows"]]
         for key in keys:
-            instants = (key.created_at_ms, key.expires_at_ms, last_used_ms.get(key.id), key.revoked_at_ms)
-            shown = "  ".join(f"{'-' if at_ms is None else to_the_second(at_ms):<20}" for at_ms in instants)
-            typer.echo(f"{key.id:<10}  {key.name:<{width}}  {key.tenant:<{tenant_width}}  {shown}  {_allowed(key)}")
+            moments_ms = (key.created_at_ms, key.expires_at_ms, last_used_ms.get(key.id), key.revoked_at_ms)
+            shown = ("-" if at_ms is None else to_the_second(at_ms) for at_ms in moments_ms)
+            rows.append([key.id, key.name, key.tenant, *shown, _allowed(key)])
+        typer.echo(aligned(rows), nl=False)
 
 
 def revoke(key: str, store_url: str | None, as_json: bool) -> None:

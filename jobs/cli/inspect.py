@@ -14,9 +14,9 @@ from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.command_line import command_settings, edge, print_json, print_message, printable
 from core.settings import Settings
+from core.tables import aligned
 from jobs.cli.live_options import live_options, remote_options, sources_or_setting
 from jobs.cli.reading_options import FormatOptions
-from jobs.cli.tables import aligned
 from jobs.inspection.candidates import ROLES, Candidate, name_score, role_of
 from jobs.inspection.fields import FieldFound, example
 from jobs.inspection.first_documents import read_first
@@ -140,7 +140,7 @@ def _fields_table(report: Report) -> str:
     columns = [[_cut(cell, limit) for cell in column] for column, limit in zip(named, limits, strict=True)]
     used = sum(max(map(cell_len, column)) + 2 for column in columns)
     columns.append([_cut(cell, width - used) for cell in examples])
-    return aligned(columns, (False, True, False, False))
+    return aligned(zip(*columns, strict=True), {1})
 
 
 def _types(field: FieldFound) -> str:
@@ -161,7 +161,7 @@ def _roles_table(roles: Mapping[str, Candidate | None], documents: int) -> str:
             why = ", ".join(f"{count:,} {reason}" for reason, count in taken.rejected.items())
             option = printable(quoted([f"--{role}-field", taken.path, *taken.options]))
             rows.append((role, option, f"{taken.counted:,} of {documents:,}", why))
-    return aligned(list(zip(*rows, strict=True)), (False, False, True, False))
+    return aligned(rows, {2})
 
 
 def _nearest(role: str, report: Report, context: Context) -> str:

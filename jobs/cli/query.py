@@ -18,7 +18,7 @@ from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
 from core.money import grouped
 from core.stores.summaries import DEFAULT_CURRENCY
-from jobs.cli.tables import aligned
+from core.tables import aligned
 from jobs.runs.signals import signals_as_errors
 
 _DECIMALS: Final = 2
@@ -95,15 +95,10 @@ def _describe(queries: Sequence[Query], form: str, *, whole: bool) -> None:
         rows = [(f"--{_option(p.name)}", p.kind, f"[{p.default}]", p.about) for p in query.parameters]
         if whole and rows:
             typer.echo("  parameters, and their [defaults]")
-        _print_indented(rows)
+        typer.echo(indent(aligned(rows), "  "), nl=False)
         if whole:
             typer.echo("  columns")
-            _print_indented([(column.name, column.kind, column.about) for column in query.columns])
-
-
-def _print_indented(rows: Sequence[Sequence[str]]) -> None:
-    columns = list(zip(*rows, strict=True))
-    typer.echo(indent(aligned(columns, [False] * len(columns)), "  "), nl=False)
+            typer.echo(indent(aligned([(c.name, c.kind, c.about) for c in query.columns]), "  "), nl=False)
 
 
 def _option(name: str) -> str:
@@ -124,11 +119,9 @@ def _columns(query: Query, currency: str, scale: int) -> Sequence[_Column]:
 
 
 def _table(answer: pl.DataFrame, columns: Sequence[_Column]) -> str:
-    cells = [
-        [column.heading, *(_shown(value, column.scale) for value in series)]
-        for column, series in zip(columns, answer, strict=True)
-    ]
-    return aligned(cells, [series.dtype.is_numeric() for series in answer])
+    rows = [[_shown(value, column.scale) for value, column in zip(row, columns, strict=True)] for row in answer.rows()]
+    numbers = [place for place, dtype in enumerate(answer.dtypes) if dtype.is_numeric()]
+    return aligned([[column.heading for column in columns], *rows], numbers)
 
 
 def _shown(value: Any, scale: int) -> str:

@@ -17,8 +17,8 @@ from core.stores.condition import Condition, Limits, Refreshes
 from core.stores.freshness import zone_rules_agree
 from core.stores.runs import Run
 from core.stores.summaries import Fingerprint
+from core.tables import aligned
 from jobs.cli.context import amount_words, condition_as_json, publication_as_json, run_as_json
-from jobs.cli.tables import aligned
 from jobs.runs.signals import signals_as_errors
 
 
@@ -118,8 +118,7 @@ def _print_runs(runs: Sequence[Run]) -> None:
         for r in runs
     ]
     headings = ("run", "status", "began", "took", "read", "docs/s", "counted", "rejected", "command")
-    to_the_right = (True, False, False, True, True, True, True, True, False)
-    heading, *lines = aligned(list(zip(headings, *rows, strict=True)), to_the_right).removesuffix("\n").split("\n")
+    heading, *lines = aligned([headings, *rows], {0, 3, 4, 5, 6, 7}).removesuffix("\n").split("\n")
     typer.echo(heading)
     for r, line in zip(runs, lines, strict=True):
         typer.echo(line)

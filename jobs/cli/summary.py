@@ -16,7 +16,7 @@ from core.command_line import edge, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.money import grouped
 from core.stores.summaries import Measure, SeriesPoint
-from jobs.cli.tables import aligned
+from core.tables import aligned
 from jobs.runs.signals import signals_as_errors
 
 
@@ -56,8 +56,7 @@ def run(
 
 
 def _table(points: list[SeriesPoint], heading: str, scale: int) -> str:
-    keys = ["period", *(point.key for point in points)]
-    return aligned([keys, [heading, *(grouped(point.value, scale) for point in points)]], (False, True))
+    return aligned([("period", heading), *((point.key, grouped(point.value, scale)) for point in points)], {1})
 
 
 def _json(points: list[SeriesPoint], heading: str, scale: int) -> str:

@@ -12,11 +12,11 @@ import typer
 
 from core.command_line import command_settings, edge, print_json, printable, store_named
 from core.settings import Settings
+from core.tables import aligned
 from jobs.cli.advice import advised
 from jobs.cli.context import publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
 from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_compiling, print_counts, watcher
-from jobs.cli.tables import aligned
 from jobs.decode.plan import Fields
 from jobs.runs.signals import signals_as_errors
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
@@ -149,5 +149,4 @@ def _table(drift: pl.DataFrame) -> str:
     modes, keys, merchants, *numbers = (column.to_list() for column in drift)
     named = ["all together" if merchant is None else printable(merchant) for merchant in merchants]
     columns = [modes, keys, named, *([f"{number:,}" for number in column] for column in numbers)]
-    with_headings = [[heading, *column] for heading, column in zip(_HEADINGS, columns, strict=True)]
-    return aligned(with_headings, [place > 2 for place in range(len(_HEADINGS))])
+    return aligned([_HEADINGS, *zip(*columns, strict=True)], range(3, len(_HEADINGS)))

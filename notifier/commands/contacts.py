@@ -10,6 +10,7 @@ from core.command_line import edge, print_json, print_message, settings_and_stor
 from core.errors import UsageError
 from core.notifications.addresses import BadAddress, normalised
 from core.settings import Settings
+from core.tables import aligned
 from notifier.commands.arguments import require_channels, tenant_to_read, tenant_to_write
 from notifier.commands.arguments import user_id as checked_user_id
 
@@ -73,9 +74,7 @@ def _show(tenant: str, user: str, contacts: Mapping[str, str], as_json: bool) ->
     if as_json:
         print_json({"tenant": tenant, "user_id": user, "contacts": dict(contacts)})
         return
-    width = max(map(len, contacts), default=0)
-    for channel, address in contacts.items():
-        typer.echo(f"{channel:<{width}}  {address}")
+    typer.echo(aligned(contacts.items()), nl=False)
     if not contacts:
         print_message(f"User {user} of the tenant {tenant} has no contacts.")
 

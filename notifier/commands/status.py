@@ -15,6 +15,7 @@ from core.notifications.model import NotificationStatus
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import Log, StoredNotification
+from core.tables import aligned
 from notifier.circuit_breaker import BreakerStatesUnavailable
 from notifier.commands.queue import Queue
 from notifier.gateway_pauses import RedisBreakerStates
@@ -159,7 +160,8 @@ def _log(log: Log) -> dict[str, Any]:
 def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
     channels = shown["channels"]
     columns = ["channel", *(status.value for status in LogStatus), "sender"]
-    _print_table(columns, [[_cell(channel[column]) for column in columns] for channel in channels])
+    cells = [[_cell(channel[column]) for column in columns] for channel in channels]
+    typer.echo(aligned([columns, *cells], range(1, len(columns) - 1)), nl=False)
     typer.echo("")
     if shown["oldest_due_at"] is None:
         typer.echo("Due    nothing")
@@ -212,16 +214,6 @@ def _print_notification(shown: Mapping[str, Any]) -> None:
                 event["reference"] and f"reference {event['reference']}",
             ]
             typer.echo(f"  {event['at']}  {', '.join(filter(None, facts))}")
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    for cells in (columns, *rows):
-        aligned = [
-            f"{cell:>{width}}" if 0 < place < len(columns) - 1 else f"{cell:<{width}}"
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        typer.echo("  ".join(aligned).rstrip())
 
 
 def _cell(value: object) -> str:
