@@ -1,15 +1,19 @@
 """The named queries: the files of ``sql/analysis``, and what their headers say of them.
 
-A file begins with a comment of paragraphs, of which the first sentence is the purpose, and of the sections
-``Parameters:``, ``Reads:`` and ``Columns:``. A line of a section is a name, two blanks or more, what it is, and, again
-after two blanks or more, words about it::
+A file begins with a header, which is YAML in a comment. It has the fields of `Query`, those of its ``parameters``,
+``reads`` and ``columns`` included; a query without parameters has ``parameters: []``::
 
-    -- Parameters:
-    --   limit   integer>=1 = 10  how many places
-    -- Reads:
-    --   daily   [from, to]
-    -- Columns:
-    --   amount  Int128           sum of amounts, in CURRENCY
+    /*
+    about: What each day came to.
+
+Parameters:
+    - {name: to, kind: day, default: last, about: the last day}
+    reads:
+    - {table: daily, last: to}
+    columns:
+    - {name: amount, kind: Int128, about: "sum of amounts, in CURRENCY"}
+    */
+    SELECT …
 
 `core.analysis.parameters` has the kinds of parameters, `core.analysis.tables` the tables that can be read.
 """
@@ -17,11 +21,12 @@ after two blanks or more, words about it::
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Final
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from core.calendar.periods import Mode
 from core.errors import ServiceError, UsageError
@@ -31,11 +36,11 @@ FOLDER: Final = Path(__file__).parents[2] / "sql" / "analysis"
 TABLES: Final = (*Mode, *(f"{mode}_series" for mode in Mode))
 """The tables that a header may name; see `core.analysis.tables`."""
 
-_SECTIONS: Final = ("Parameters", "Reads", "Columns")
-_BOUNDS: Final = re.compile(r"\[(\*|\w+), (\*|\w+)\]")
+_HEADER: Final = re.compile(r"/\*\n(.*?)\*/", re.DOTALL)
+_STRICT: Final = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class Parameter:
     """What a query can be asked with.
 
@@ -50,16 +55,16 @@ class Parameter:
     about: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class Read:
     """A table that a query reads, and the parameters that bound its keys, both inclusive; None for no bound."""
 
     table: str
-    first: str | None
-    last: str | None
+    first: str | None = None
+    last: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class Column:
     """A column of the answer: its Polars type, and its meaning with its unit."""
 
@@ -68,7 +73,7 @@ class Column:
     about: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class Query:
     """A named query.
 
@@ -85,10 +90,23 @@ class Query:
     sql: str
     file: str = ""
 
+    @model_validator(mode="after")
+    def _require_known_names(self) -> Query:
+        known = {None, *(parameter.name for parameter in self.parameters)}
+        for read in self.reads:
+            if read.table not in TABLES:
+                raise ValueError(f"there is no table {read.table}; there are {', '.join(TABLES)}")
+            if not {read.first, read.last} <= known:
+                raise ValueError(f"{read.table} is bounded by what is no parameter")
+        return self
+
     @property
     def purpose(self) -> str:
         """The first sentence of what it is about."""
         return self.about.partition("\n")[0]
+
+
+_QUERY: Final = TypeAdapter(Query)
 
 
 def all_queries(folder: Path | None = None) -> tuple[Query, ...]:
@@ -126,7 +144,7 @@ def _paths(folder: Path | None) -> dict[str, Path]:
 def _read_file(path: Path) -> Query:
     shown = f"sql/analysis/{path.name}" if path.parent == FOLDER else str(path)
     try:
-        return replace(parse(path.stem, path.read_text("utf-8")), file=shown)
+        return parse(path.stem, path.read_text("utf-8"), shown)
     except OSError as error:
         raise ServiceError(f"{shown} cannot be read: {error.strerror or error}", "Check its permissions.") from None
     except ValueError as error:
@@ -135,46 +153,21 @@ def _read_file(path: Path) -> Query:
         ) from None
 
 
-def parse(name: str, sql: str) -> Query:
+def parse(name: str, sql: str, file: str = "") -> Query:
     """The query `name` whose file holds `sql`.
 
     :raises ValueError: its header is not of the form that this module describes.
     """
-    lines = [line[2:].strip() for line in takewhile(lambda line: line.startswith("--"), sql.splitlines())]
-    starts = [lines.index(f"{section}:") for section in _SECTIONS]
-    ends = [*starts[1:], len(lines)]
-    parameters, reads, columns = (
-        [re.split(r"\s{2,}", line) for line in lines[start + 1 : end]] for start, end in zip(starts, ends, strict=True)
-    )
-    asked = tuple(map(_parameter, parameters))
-    return Query(
-        name,
-        "\n".join(lines[: starts[0]]).strip(),
-        asked,
-        tuple(_read(line, [parameter.name for parameter in asked]) for line in reads),
-        tuple(Column(*_fields(line, 3)) for line in columns),
-        sql,
-    )
-
-
-def _fields(line: Sequence[str], wanted: int) -> Sequence[str]:
-    if len(line) != wanted:
-        raise ValueError(f"{'  '.join(line)!r} has not {wanted} fields, two blanks apart")
-    return line
-
-
-def _parameter(line: Sequence[str]) -> Parameter:
-    name, kind_and_default, about = _fields(line, 3)
-    kind, _, default = kind_and_default.partition(" = ")
-    return Parameter(name, kind, default, about)
-
-
-def _read(line: Sequence[str], parameters: Sequence[str]) -> Read:
-    table, bounds = _fields(line, 2)
-    found = _BOUNDS.fullmatch(bounds)
-    if found is None or table not in TABLES:
-        raise ValueError(f"{'  '.join(line)!r} is not a table and [first, last]")
-    first, last = (None if bound == "*" else bound for bound in found.groups())
-    if not {first, last} <= {None, *parameters}:
-        raise ValueError(f"{'  '.join(line)!r} is bounded by what is no parameter")
-    return Read(table, first, last)
+    if (header := _HEADER.match(sql)) is None:
+        raise ValueError("it does not begin with a comment /* … */")
+    try:
+        # The base loader takes every value as the text it is, also `to: 1` and `default: no`.
+        told = yaml.load(header[1], yaml.BaseLoader)  # noqa: S506  # it makes nothing but text, lists and mappings
+        fields = told if isinstance(told, dict) else {}
+        return _QUERY.validate_python({**fields, "name": name, "sql": sql, "file": file})
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise ValueError(f"{place}: {wrong['msg']}" if place else wrong["msg"].removeprefix("Value error, ")) from None

@@ -1,21 +1,23 @@
--- What a month has come to by each of its days, beside the month before by the same day.
---
--- Days without transactions are rows too, up to `to` or to the last published day.
---
--- Parameters:
---   to           day = last      the last day; its month is shown from its first published day on
---   merchant_id  merchant = all  one merchant instead of all together
--- Reads:
---   daily_series  [*, to]
--- Columns:
---   day             String  key of the day
---   day_of_month    Int64   from 1
---   amount          Int128  sum of its amounts, in CURRENCY
---   amount_to_date  Int128  sum from the beginning of the month
---   amount_before   Int128  that of the month before by the same day; null where it has no such published day
---   count           Int64   number of its transactions
---   count_to_date   Int64   number from the beginning of the month
---   count_before    Int64   that of the month before by the same day; null likewise
+/*
+about: |-
+  What a month has come to by each of its days, beside the month before by the same day.
+
+  Days without transactions are rows too, up to `to` or to the last published day.
+parameters:
+- {name: to, kind: day, default: last, about: the last day; its month is shown from its first published day on}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+reads:
+- {table: daily_series, last: to}
+columns:
+- {name: day, kind: String, about: key of the day}
+- {name: day_of_month, kind: Int64, about: from 1}
+- {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
+- {name: amount_to_date, kind: Int128, about: sum from the beginning of the month}
+- {name: amount_before, kind: Int128, about: that of the month before by the same day; null where it has no such published day}
+- {name: count, kind: Int64, about: number of its transactions}
+- {name: count_to_date, kind: Int64, about: number from the beginning of the month}
+- {name: count_before, kind: Int64, about: that of the month before by the same day; null likewise}
+*/
 WITH filled AS (
     SELECT
         d.day_key,

@@ -1,25 +1,27 @@
--- What each month came to, beside the month before.
---
--- The month before is that of the calendar: one without transactions counts as zero. The first published month has
--- none. A month that is not over, or began before the first published day, has fewer days_published than days: compare
--- it with care.
---
--- Parameters:
---   from         month = first   the first month shown
---   to           month = last    the last month shown
---   merchant_id  merchant = all  one merchant instead of all together
--- Reads:
---   monthly_series  [*, to]
--- Columns:
---   month                  String   key of the month
---   days_published         Int64    how many of its days lie between the first and the last published one
---   days                   Int64    how many days it has
---   amount                 Int128   sum of amounts, in CURRENCY
---   amount_before          Int128   that of the month before
---   amount_growth_percent  Float64  from the one to the other; null where the month before came to zero or less
---   count                  Int64    number of transactions
---   count_before           Int64    that of the month before
---   count_growth_percent   Float64  from the one to the other; null where the month before had none
+/*
+about: |-
+  What each month came to, beside the month before.
+
+  The month before is that of the calendar: one without transactions counts as zero. The first published month has
+  none. A month that is not over, or began before the first published day, has fewer days_published than days: compare
+  it with care.
+parameters:
+- {name: from, kind: month, default: first, about: the first month shown}
+- {name: to, kind: month, default: last, about: the last month shown}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+reads:
+- {table: monthly_series, last: to}
+columns:
+- {name: month, kind: String, about: key of the month}
+- {name: days_published, kind: Int64, about: how many of its days lie between the first and the last published one}
+- {name: days, kind: Int64, about: how many days it has}
+- {name: amount, kind: Int128, about: "sum of amounts, in CURRENCY"}
+- {name: amount_before, kind: Int128, about: that of the month before}
+- {name: amount_growth_percent, kind: Float64, about: from the one to the other; null where the month before came to zero or less}
+- {name: count, kind: Int64, about: number of transactions}
+- {name: count_before, kind: Int64, about: that of the month before}
+- {name: count_growth_percent, kind: Float64, about: from the one to the other; null where the month before had none}
+*/
 WITH months AS (
     SELECT month_key, COUNT(*) AS days_published, MIN(days_in_month) AS days
     FROM days

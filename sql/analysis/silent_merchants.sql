@@ -1,21 +1,23 @@
--- Merchants that used to have transactions and have none any more.
---
--- Whoever had transactions on `active_days` days or more, and none in the last `silent_days` days up to `to`.
---
--- Parameters:
---   to           day = last       the day to look back from; the last published one if it is later
---   silent_days  integer>=1 = 30  how long without a transaction, in days
---   active_days  integer>=1 = 2   on how many days there must have been some
--- Reads:
---   daily  [*, to]
--- Columns:
---   merchant_id  String   the merchant
---   last_day     String   key of its last day with transactions
---   silent_days  Int64    days since then, up to `to`
---   usual_gap    Float64  days from one of its days with transactions to the next, on average; null if it had one
---   active_days  Int64    on how many days it had transactions
---   amount       Int128   sum of its amounts, in CURRENCY
---   count        Int64    number of its transactions
+/*
+about: |-
+  Merchants that used to have transactions and have none any more.
+
+  Whoever had transactions on `active_days` days or more, and none in the last `silent_days` days up to `to`.
+parameters:
+- {name: to, kind: day, default: last, about: the day to look back from; the last published one if it is later}
+- {name: silent_days, kind: integer>=1, default: 30, about: "how long without a transaction, in days"}
+- {name: active_days, kind: integer>=1, default: 2, about: on how many days there must have been some}
+reads:
+- {table: daily, last: to}
+columns:
+- {name: merchant_id, kind: String, about: the merchant}
+- {name: last_day, kind: String, about: key of its last day with transactions}
+- {name: silent_days, kind: Int64, about: "days since then, up to `to`"}
+- {name: usual_gap, kind: Float64, about: "days from one of its days with transactions to the next, on average; null if it had one"}
+- {name: active_days, kind: Int64, about: on how many days it had transactions}
+- {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
+- {name: count, kind: Int64, about: number of its transactions}
+*/
 WITH merchants AS (
     SELECT
         s.merchant_id,

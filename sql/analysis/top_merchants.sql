@@ -1,22 +1,24 @@
--- Who sold most in a day, week or month.
---
--- Merchants that come to the same share a place, and all of the last place are shown.
---
--- Parameters:
---   period  period = last          a day, a week or a month; by default the last month
---   by      amount|count = amount  what merchants are ranked by
---   limit   integer>=1 = 10        how many places
--- Reads:
---   daily    [period, period]
---   weekly   [period, period]
---   monthly  [period, period]
--- Columns:
---   place          Int64    1 for the most
---   merchant_id    String   the merchant
---   amount         Int128   sum of its amounts, in CURRENCY; refunds lower it
---   count          Int64    number of its transactions
---   mean_amount    Float64  amount per transaction, in CURRENCY
---   share_percent  Float64  its part of what is ranked, of all merchants; null where they come to zero or less
+/*
+about: |-
+  Who sold most in a day, week or month.
+
+  Merchants that come to the same share a place, and all of the last place are shown.
+parameters:
+- {name: period, kind: period, default: last, about: "a day, a week or a month; by default the last month"}
+- {name: by, kind: amount|count, default: amount, about: what merchants are ranked by}
+- {name: limit, kind: integer>=1, default: 10, about: how many places}
+reads:
+- {table: daily, first: period, last: period}
+- {table: weekly, first: period, last: period}
+- {table: monthly, first: period, last: period}
+columns:
+- {name: place, kind: Int64, about: 1 for the most}
+- {name: merchant_id, kind: String, about: the merchant}
+- {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY; refunds lower it"}
+- {name: count, kind: Int64, about: number of its transactions}
+- {name: mean_amount, kind: Float64, about: "amount per transaction, in CURRENCY"}
+- {name: share_percent, kind: Float64, about: "its part of what is ranked, of all merchants; null where they come to zero or less"}
+*/
 WITH periods AS (
     SELECT * FROM daily
     UNION ALL

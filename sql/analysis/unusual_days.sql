@@ -1,25 +1,27 @@
--- Days far from the average of the same weekday in the weeks before.
---
--- A day is far when it differs by `deviations` standard deviations (of a sample) or more. Where the weeks before were
--- all alike, every other value is far. Days with fewer than `weeks` such weeks since the first published day are not
--- judged; days without transactions are zero.
---
--- Parameters:
---   from         day = first     the first day judged
---   to           day = last      the last day judged
---   weeks        integer>=2 = 8  how many weeks before a day make its average
---   deviations   number>=0 = 3   from how many standard deviations on a day is far
---   merchant_id  merchant = all  one merchant instead of all together
--- Reads:
---   daily_series  [*, to]
--- Columns:
---   day             String   key of the day
---   weekday_name    String   English name of its weekday
---   amount          Int128   sum of its amounts, in CURRENCY
---   average         Float64  amount of this weekday in the weeks before, in CURRENCY
---   deviation       Float64  standard deviation of these, in CURRENCY
---   deviations      Float64  how many of these the day is above the average, negative below; null if there is none
---   change_percent  Float64  from the average to the day; null for an average of zero or less
+/*
+about: |-
+  Days far from the average of the same weekday in the weeks before.
+
+  A day is far when it differs by `deviations` standard deviations (of a sample) or more. Where the weeks before were
+  all alike, every other value is far. Days with fewer than `weeks` such weeks since the first published day are not
+  judged; days without transactions are zero.
+parameters:
+- {name: from, kind: day, default: first, about: the first day judged}
+- {name: to, kind: day, default: last, about: the last day judged}
+- {name: weeks, kind: integer>=2, default: 8, about: how many weeks before a day make its average}
+- {name: deviations, kind: number>=0, default: 3, about: from how many standard deviations on a day is far}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+reads:
+- {table: daily_series, last: to}
+columns:
+- {name: day, kind: String, about: key of the day}
+- {name: weekday_name, kind: String, about: English name of its weekday}
+- {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
+- {name: average, kind: Float64, about: "amount of this weekday in the weeks before, in CURRENCY"}
+- {name: deviation, kind: Float64, about: "standard deviation of these, in CURRENCY"}
+- {name: deviations, kind: Float64, about: "how many of these the day is above the average, negative below; null if there is none"}
+- {name: change_percent, kind: Float64, about: from the average to the day; null for an average of zero or less}
+*/
 WITH filled AS (
     SELECT d.day, d.day_key, d.weekday, d.weekday_name, COALESCE(s.amount, CAST(0 AS INT128)) AS amount
     FROM days AS d

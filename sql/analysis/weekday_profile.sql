@@ -1,22 +1,24 @@
--- What the days of the week come to on average.
---
--- Every day from the first to the last counts, also those without transactions.
---
--- Parameters:
---   from         day = first     the first day
---   to           day = last      the last day
---   merchant_id  merchant = all  one merchant instead of all together
--- Reads:
---   daily_series  [from, to]
--- Columns:
---   weekday        Int64    place in the week of the calendar: 1 is Saturday in the Jalali, Monday in the Gregorian
---   weekday_name   String   its English name
---   days           Int64    how many such days there are
---   amount         Int128   sum of their amounts, in CURRENCY
---   mean_amount    Float64  amount a day, in CURRENCY
---   share_percent  Float64  their part of the amount of all days; null where that is zero or less
---   count          Int64    number of their transactions
---   mean_count     Float64  transactions a day
+/*
+about: |-
+  What the days of the week come to on average.
+
+  Every day from the first to the last counts, also those without transactions.
+parameters:
+- {name: from, kind: day, default: first, about: the first day}
+- {name: to, kind: day, default: last, about: the last day}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+reads:
+- {table: daily_series, first: from, last: to}
+columns:
+- {name: weekday, kind: Int64, about: "place in the week of the calendar: 1 is Saturday in the Jalali, Monday in the Gregorian"}
+- {name: weekday_name, kind: String, about: its English name}
+- {name: days, kind: Int64, about: how many such days there are}
+- {name: amount, kind: Int128, about: "sum of their amounts, in CURRENCY"}
+- {name: mean_amount, kind: Float64, about: "amount a day, in CURRENCY"}
+- {name: share_percent, kind: Float64, about: their part of the amount of all days; null where that is zero or less}
+- {name: count, kind: Int64, about: number of their transactions}
+- {name: mean_count, kind: Float64, about: transactions a day}
+*/
 WITH profile AS (
     SELECT
         d.weekday,

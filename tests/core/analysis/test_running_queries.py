@@ -179,17 +179,29 @@ def test_a_header_says_what_the_query_is_for_and_describes_all(path: Any) -> Non
     assert all(column.about for column in query.columns)
 
 
-HEADER = "-- A.\n-- Parameters:\n-- Reads:\n--   daily  [*, *]\n-- Columns:\n--   day  String  a day\n"
+HEADER = """/*
+about: A.
+parameters: []
+reads:
+- {table: daily}
+columns:
+- {name: day, kind: String, about: a day}
+*/
+"""
 
 
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        (HEADER.replace("[*, *]", "all"), "'daily  all' is not a table and"),
-        (HEADER.replace("daily ", "hourly "), "'hourly  \\[[*], [*]\\]' is not a table and"),
-        (HEADER.replace("[*, *]", "[*, to]"), "'daily  .*' is bounded by what is no parameter"),
-        (HEADER.replace("String  a day", "String"), "'day  String' has not 3 fields"),
-        (HEADER.replace("-- Reads:\n", ""), "'Reads:' is not in list"),
+        (HEADER.replace("{table: daily}", "all"), r"reads\.0: .*Read"),
+        (HEADER.replace("daily", "hourly"), "there is no table hourly; there are daily, "),
+        (HEADER.replace("daily", "daily, last: to"), "daily is bounded by what is no parameter"),
+        (HEADER.replace("daily", "daily, until: to"), r"reads\.0\.until: Unexpected keyword argument"),
+        (HEADER.replace(", about: a day", ""), r"columns\.0\.about: Field required"),
+        (HEADER.replace("reads:\n- {table: daily}\n", ""), "reads: Field required"),
+        (HEADER.replace("}", ""), "it is not YAML: "),
+        ("/*\nwords\n*/\n", "about: Field required"),
+        ("", r"it does not begin with a comment /\* … \*/"),
     ],
 )
 def test_a_header_of_another_form_is_said_to_be_wrong(

@@ -113,13 +113,14 @@ def test_help_without_a_name_is_that_of_the_command(jobs: CommandLine) -> None:
     assert "--queries DIR" in said.out
 
 
-OWN = """-- How many merchants there were.
---
--- Parameters:
--- Reads:
---   daily  [*, *]
--- Columns:
---   merchants  Int64  how many
+OWN = """/*
+about: How many merchants there were.
+parameters: []
+reads:
+- {table: daily}
+columns:
+- {name: merchants, kind: Int64, about: how many}
+*/
 SELECT COUNT(DISTINCT merchant_id) AS merchants FROM daily WHERE merchant_id IS NOT NULL
 """
 
