@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from core.mongo_urls import without_password
 from jobs.sources.remote.url import is_remote, redacted_remote
 
 # Also what is misspelt after the scheme, so that it is never taken for a file's name and shown, password and all.
 _SCHEME: Final = re.compile(r"mongodb(\+srv)?:", re.IGNORECASE)
-# Anything else, such as a password whose @ or / is not percent-encoded, is not shown at all.
-_HOST: Final = r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]|%2[Ff][\w.%-]+)(?::\d{1,5})?"
-_SHOWN: Final = re.compile(
-    rf"(?P<scheme>mongodb(?:\+srv)?://)(?:[^@/?#]*@)?(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<database>/[\w-]*)?(?:\?[^@]*)?"
-)
 
 
 def is_live(argument: str) -> bool:
@@ -31,8 +27,6 @@ def redacted(argument: str) -> str:
     >>> redacted("https://files.example/shop.bson?X-Amz-Signature=a1b2")
     'https://files.example/shop.bson?…'
     """
-    scheme = _SCHEME.match(argument)
-    if scheme is None:
-        return redacted_remote(argument) if is_remote(argument) else argument
-    shown = _SHOWN.fullmatch(argument)
-    return f"{scheme[0]}//…" if shown is None else shown["scheme"] + shown["hosts"] + (shown["database"] or "")
+    if is_live(argument):
+        return without_password(argument)
+    return redacted_remote(argument) if is_remote(argument) else argument

@@ -9,8 +9,9 @@ from typing import Any, Final
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from core.mongo_connection import reason_of
 from core.stores.generations import BY_MERCHANT, SUMMARIES, parse_generation_name
-from core.stores.mongo.database import Document, reason_of
+from core.stores.mongo.database import Document
 from core.stores.mongo.layers import LayerQuery, layer_queries, layers_of
 from core.stores.mongo.publications import collections_of, current_publication, newest_two
 

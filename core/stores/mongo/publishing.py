@@ -18,6 +18,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.errors import StoreUnavailable
+from core.mongo_connection import reason_of
 from core.stores.generations import (
     TAKEN_OVER,
     generation_name,
@@ -26,7 +27,7 @@ from core.stores.generations import (
     require_next,
 )
 from core.stores.mongo.after_publishing import clear, move_view, show_by_merchant
-from core.stores.mongo.database import Document, reason_of
+from core.stores.mongo.database import Document
 from core.stores.mongo.documents import to_document
 from core.stores.mongo.idempotent_inserts import insert_batch
 from core.stores.mongo.layers import Layer, layers_to_record

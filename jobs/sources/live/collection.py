@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from core.errors import SourceError
+from core.mongo_connection import is_transient
 from core.retrying import attempts
 from jobs.decode.batch import Chunk
 from jobs.decode.classify import Window
@@ -24,10 +25,9 @@ from jobs.decode.decoder import BsonDecoder
 from jobs.decode.plan import Fields
 from jobs.sources.collections import Namespace, choose
 from jobs.sources.live import partitions
-from jobs.sources.live.connecting import AS_STORED, Document, connect
+from jobs.sources.live.connecting import AS_STORED, ERRORS, Document, connect
 from jobs.sources.live.counting import check_count
 from jobs.sources.live.cursors import batch_of, persistently, projection_of
-from jobs.sources.live.failures import is_transient, source_error
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partition import LivePartition, Server, share, unshare
 from jobs.sources.live.times import TimeRange, joined, split
@@ -205,7 +205,7 @@ class LiveCollection:
                 with attempt, self._collection.find(query, {"_id": 0, time_field: 1}, batch_size=size) as cursor:
                     yield from _distinct_times(cursor, path, size)
         except PyMongoError as error:
-            raise source_error(self.name, error) from None
+            raise ERRORS.failed(self.name, error) from None
 
     def _parts(self, time_field: str, ranges: list[TimeRange] | None, documents: int) -> list[partitions.Part]:
         """What the cursors read, one part after another."""
@@ -269,7 +269,7 @@ def open_collection(url: str, collection: str | None, options: LiveOptions | Non
             # Also for users who may read some collections only.
             names = client[database].list_collection_names(authorizedCollections=True)
         except PyMongoError as error:
-            raise source_error(place, error) from None
+            raise ERRORS.failed(place, error) from None
         namespace = choose(place, [Namespace(database, name) for name in names], collection)
         return LiveCollection(Server(url, options), client, place, namespace)
     except BaseException:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, InvalidURI
 
+from core import mongo_connection
 from core.errors import SourceError, UsageError
+from core.mongo_connection import Document as Document  # for the other modules of this package
+from core.mongo_connection import MongoErrors
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
-
-Document = dict[str, Any]
 
 AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="surrogateescape"
@@ -25,6 +24,11 @@ _OF_URL_FIRST: Final = {
     "connecttimeoutms": "timeout_s",
     "sockettimeoutms": "answer_timeout_s",
 }
+
+
+ERRORS: Final = MongoErrors(
+    "the URL", UsageError, SourceError, "Check that the server's version and the names of fields allow it."
+)
 
 
 def connect(url: str, options: LiveOptions) -> tuple[MongoClient[Document], str]:
@@ -43,27 +47,4 @@ def connect(url: str, options: LiveOptions) -> tuple[MongoClient[Document], str]
     }
     if "readconcernlevel" not in given:
         chosen["readConcernLevel"] = "majority"
-    try:
-        with warnings.catch_warnings():
-            # A misspelt option, such as that for TLS, must not be left out with a mere warning.
-            warnings.simplefilter("error", UserWarning)
-            client: MongoClient[Document] = MongoClient(url, appname="transaction-summaries", **chosen)
-    # Not even as the cause: what is wrong with a URL is often quoted from its password.
-    except (InvalidURI, ConfigurationError, ValueError, TypeError, UserWarning) as error:
-        if url.startswith("mongodb+srv://") and error.__cause__ is not None:
-            raise SourceError(
-                f"the servers of {redacted(url)} cannot be looked up",
-                "Check the name, and that this host can reach a DNS server, then try again.",
-            ) from None
-        raise UsageError(
-            f"{redacted(url)} is no valid URL of a MongoDB server",
-            "Write mongodb://user:password@host:27017/database; @ : / % inside a name or password as %40 %3A %2F %25; "
-            "and check the options after the ? if any.",
-        ) from None
-    try:
-        return client, client.get_default_database().name
-    except ConfigurationError:
-        client.close()
-        raise UsageError(
-            f"{redacted(url)} names no database", "Write it after the host: mongodb://host:27017/database."
-        ) from None
+    return mongo_connection.connect(url, redacted(url), ERRORS, appname="transaction-summaries", **chosen)

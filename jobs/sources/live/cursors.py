@@ -13,14 +13,14 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from core.errors import SourceDamaged, SourceError
+from core.mongo_connection import is_transient
 from core.retrying import retry, retry_iteration
 from jobs.decode.bson_kernel import end_of_documents
 from jobs.decode.jit import PADDING, Bytes
 from jobs.decode.plan import Fields
 from jobs.sources.bson_file import describe_trouble
 from jobs.sources.chunks import MAX_DOCUMENT_BYTES
-from jobs.sources.live.connecting import Document
-from jobs.sources.live.failures import is_transient, source_error
+from jobs.sources.live.connecting import ERRORS, Document
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partitions import Part
 from jobs.sources.live.progress import progress_of
@@ -91,7 +91,7 @@ def batches_of(
     except PyMongoError as error:
         if stop.is_set():
             return
-        raise source_error(name, error, f"after {documents} documents of a part") from None
+        raise ERRORS.failed(name, error, f"after {documents} documents of a part") from None
 
 
 def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
@@ -102,7 +102,7 @@ def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
     try:
         return retry(ask, is_transient, options.backoff)
     except PyMongoError as error:
-        raise source_error(name, error) from None
+        raise ERRORS.failed(name, error) from None
 
 
 def batch_of(name: str, raw: bytes) -> Batch:

@@ -97,7 +97,7 @@ def test_no_password_is_shown_or_stored(jobs: CommandLine, tmp_path: Path) -> No
     said = [jobs("rebuild", url, "--json", SOURCE_TIMEOUT_S="0.2"), jobs("rebuild", "mongodb://u:s3cret@/x/shop")]
     said += [jobs("rebuild", "--truncate", SOURCE_URL=url, SOURCE_TIMEOUT_S="0.2"), jobs("status"), jobs("status", "1")]
     said[0].require_failure(1, "mongodb://127.0.0.1:1/shop does not answer: ")
-    said[1].require_failure(2, "mongodb://… is no valid URL")
+    said[1].require_failure(2, "mongodb://… is not a valid MongoDB URL")
     for one in said:
         assert "s3cret" not in one.out + one.err
     for path in tmp_path.iterdir():

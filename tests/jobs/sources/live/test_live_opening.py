@@ -91,5 +91,5 @@ def test_a_login_failure_is_reported_without_the_password(mongo_database_url: st
 
 
 def test_a_url_without_a_database_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="names no database"):
+    with pytest.raises(UsageError, match="is not a valid MongoDB URL with a database"):
         open_source("mongodb://127.0.0.1:1", Fields(), None)

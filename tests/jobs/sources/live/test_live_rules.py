@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, CursorNotFound, OperationFailure, ServerSelectionTimeoutError
 
 from core.errors import SourceError, UsageError
+from core.mongo_connection import is_transient
 from jobs.sources.live import id_order
 from jobs.sources.live.connecting import connect
 from jobs.sources.live.counting import check_count
 from jobs.sources.live.cursors import projection_of
-from jobs.sources.live.failures import is_transient
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
 from jobs.sources.live.without_day import without_day
@@ -63,12 +63,12 @@ def test_whatever_the_password_is_it_is_not_shown(password: str) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("mongodb://u:s3c@ret@host/db", "mongodb://… is no valid URL"),
-        ("mongodb://u:s3cret@host/db?tlsx=1", "mongodb://host/db is no valid URL"),
-        ("mongodb://u:s3cret@host/db?socketTimeoutMS=soon", "mongodb://host/db is no valid URL"),
-        ("mongodb:/u:s3cret@host/db", "mongodb://… is no valid URL"),
-        ("mongodb://u:s3cret@host/?authSource=admin", "mongodb://host/ names no database"),
-        ("mongodb://u:s3cret@host", "mongodb://host names no database"),
+        ("mongodb://u:s3c@ret@host/db", "mongodb://… is not a valid MongoDB URL"),
+        ("mongodb://u:s3cret@host/db?tlsx=1", "mongodb://host/db is not a valid MongoDB URL"),
+        ("mongodb://u:s3cret@host/db?socketTimeoutMS=soon", "mongodb://host/db is not a valid MongoDB URL"),
+        ("mongodb:/u:s3cret@host/db", "mongodb://… is not a valid MongoDB URL"),
+        ("mongodb://u:s3cret@host/?authSource=admin", "mongodb://host/ is not a valid MongoDB URL with a database"),
+        ("mongodb://u:s3cret@host", "mongodb://host is not a valid MongoDB URL with a database"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_reported_without_its_password(url: str, sentence: str) -> None:
