@@ -16,9 +16,12 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()  # until everything is imported: see `importing`
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import update_wrapper
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -85,48 +88,9 @@ From = Annotated[
     ),
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="KEY", help="The last period, inclusive.")]
-LiveCollection = Annotated[
-    str | None, typer.Argument(metavar="[SOURCE]", help="mongodb://host/database. [default: SOURCE_URL]")
-]
 Collection = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Collection of a dump or server, or DATABASE.NAME. [default: transaction(s)]"),
-]
-MerchantField = Annotated[str, typer.Option(metavar="PATH", help="Field of the merchant.")]
-AmountField = Annotated[str, typer.Option(metavar="PATH", help="Field of the amount.")]
-TimeField = Annotated[str, typer.Option(metavar="PATH", help="Field of the time.")]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(metavar="PATH=VALUE", help="Count only documents with this value; may be repeated."),
-]
-AmountScale = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        max=9,
-        metavar="N",
-        help="Decimal places of amounts: 12.5 counts as 1250 with 2. More places are rejected. [default: AMOUNT_SCALE]",
-    ),
-]
-AmountText = Annotated[
-    bool | None,
-    typer.Option(
-        "--amount-text/--no-amount-text", help="Count text too, such as -12.50 or ۱۲٫۵. [default: AMOUNT_TEXT]"
-    ),
-]
-TimeFormat = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FORMAT",
-        help="Which text and numbers are times: iso, epoch-s, epoch-ms, or a pattern such as '%Y/%m/%d %H:%M:%S'. "
-        "[default: TIME_FORMAT]",
-    ),
-]
-TimeZoneOfText = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ZONE", help="Time zone of text without an offset, such as Asia/Tehran. [default: TIME_ZONE_OF_TEXT]"
-    ),
 ]
 CsvDelimiter = Annotated[
     str | None,
@@ -135,32 +99,12 @@ CsvDelimiter = Annotated[
         help="What separates the fields of CSV, such as ';' or tab. [default: CSV_DELIMITER, else told by the header]",
     ),
 ]
-CsvDecimalComma = Annotated[
-    bool | None,
-    typer.Option(
-        "--csv-decimal-comma/--no-csv-decimal-comma",
-        help="Amounts in CSV have a decimal comma and no point. [default: CSV_DECIMAL_COMMA]",
-    ),
-]
-RejectRatio = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of documents that may be rejected before nothing is published.")
-]
 AllowShrink = Annotated[
     bool,
     typer.Option(
         "--allow-shrink",
         help="Publish although a day loses more transactions than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT "
         "allow. Without it that ends with exit code 5.",
-    ),
-]
-MaxQuarantine = Annotated[
-    int | None,
-    typer.Option(
-        "--max-quarantine-mb",
-        min=0,
-        max=1_048_576,
-        metavar="MIB",
-        help="How large the file of rejects may get; later ones are only counted. [default: MAX_QUARANTINE_MB]",
     ),
 ]
 LookBack = Annotated[
@@ -172,13 +116,6 @@ LookBack = Annotated[
         help="Days before the last reading that refresh recomputes. [default: REFRESH_LOOK_BACK_DAYS]",
     ),
 ]
-Threads = Annotated[
-    int | None, typer.Option(min=1, max=256, help="Decoding threads. [default: THREADS, else one a core]")
-]
-Cursors = Annotated[
-    int | None,
-    typer.Option(min=1, max=64, help="Parts of a live collection read at a time. [default: SOURCE_CURSORS]"),
-]
 Cluster = Annotated[
     str | None,
     typer.Option(
@@ -186,10 +123,106 @@ Cluster = Annotated[
         help="Count on the workers of a Dask cluster: tcp://HOST:8786, or local:N for N processes on this host.",
     ),
 ]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(min=1, max=1_000_000, help="Documents a server sends at a time. [default: SOURCE_BATCH_SIZE]"),
-]
+
+
+def _reading(
+    collection: Collection = None,
+    merchant_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the merchant.")] = "merchantId",
+    amount_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the amount.")] = "amount",
+    time_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the time.")] = "createdAt",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH=VALUE", help="Count only documents with this value; may be repeated."),
+    ] = None,
+    amount_scale: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=9,
+            metavar="N",
+            help="Decimal places of amounts: 12.5 counts as 1250 with 2. More places are rejected. "
+            "[default: AMOUNT_SCALE]",
+        ),
+    ] = None,
+    amount_text: Annotated[
+        bool | None,
+        typer.Option(
+            "--amount-text/--no-amount-text", help="Count text too, such as -12.50 or ۱۲٫۵. [default: AMOUNT_TEXT]"
+        ),
+    ] = None,
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Which text and numbers are times: iso, epoch-s, epoch-ms, or a pattern such as '%Y/%m/%d %H:%M:%S'. "
+            "[default: TIME_FORMAT]",
+        ),
+    ] = None,
+    time_zone_of_text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE",
+            help="Time zone of text without an offset, such as Asia/Tehran. [default: TIME_ZONE_OF_TEXT]",
+        ),
+    ] = None,
+    csv_delimiter: CsvDelimiter = None,
+    csv_decimal_comma: Annotated[
+        bool | None,
+        typer.Option(
+            "--csv-decimal-comma/--no-csv-decimal-comma",
+            help="Amounts in CSV have a decimal comma and no point. [default: CSV_DECIMAL_COMMA]",
+        ),
+    ] = None,
+    max_reject_ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of documents that may be rejected before nothing is published.")
+    ] = 0.0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Decoding threads. [default: THREADS, else one a core]")
+    ] = None,
+    cursors: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Parts of a live collection read at a time. [default: SOURCE_CURSORS]"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Documents a server sends at a time. [default: SOURCE_BATCH_SIZE]"),
+    ] = None,
+    max_quarantine_mb: Annotated[
+        int | None,
+        typer.Option(
+            "--max-quarantine-mb",
+            min=0,
+            max=1_048_576,
+            metavar="MIB",
+            help="How large the file of rejects may get; later ones are only counted. [default: MAX_QUARANTINE_MB]",
+        ),
+    ] = None,
+) -> None:
+    """The options of every verb that reads transactions, but for the sources."""
+
+
+Reading = dict[str, Any]
+"""What was typed for the options of `_reading`, by name."""
+
+
+def reads(max_reject_ratio: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `_reading`, before ``--store``; it gets what was typed as its first argument.
+
+    :param max_reject_ratio: its default.
+    """
+    shared = signature(_reading, eval_str=True).parameters
+    ratio = shared["max_reject_ratio"].replace(default=max_reject_ratio)
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**typed: Any) -> None:
+            command({name: typed.pop(name) for name in shared}, **typed)
+
+        _, *own = signature(command, eval_str=True).parameters.values()
+        options = [*own[:-2], *(shared | {ratio.name: ratio}).values(), *own[-2:]]
+        vars(run)["__signature__"] = Signature(options)  # which Typer reads
+        return update_wrapper(run, command, assigned=("__name__", "__doc__"))
+
+    return decorated
 
 
 @app.callback()
@@ -218,7 +251,9 @@ def inspect(
 
 
 @app.command()
+@reads(max_reject_ratio=0.0)
 def rebuild(
+    reading: Reading,
     sources: Annotated[
         list[str] | None,
         typer.Argument(
@@ -231,18 +266,6 @@ def rebuild(
     truncate: Annotated[bool, typer.Option("--truncate", help="Replace everything the store holds.")] = False,
     first: From = None,
     last: To = None,
-    collection: Collection = None,
-    merchant_field: MerchantField = "merchantId",
-    amount_field: AmountField = "amount",
-    time_field: TimeField = "createdAt",
-    where: Where = None,
-    amount_scale: AmountScale = None,
-    amount_text: AmountText = None,
-    time_format: TimeFormat = None,
-    time_zone_of_text: TimeZoneOfText = None,
-    csv_delimiter: CsvDelimiter = None,
-    csv_decimal_comma: CsvDecimalComma = None,
-    max_reject_ratio: RejectRatio = 0.0,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Go on although no document of the sources counts.")
     ] = False,
@@ -254,10 +277,6 @@ def rebuild(
             "Without it that ends with exit code 5.",
         ),
     ] = False,
-    threads: Threads = None,
-    cursors: Cursors = None,
-    batch_size: BatchSize = None,
-    max_quarantine_mb: MaxQuarantine = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(
@@ -280,57 +299,30 @@ def rebuild(
     """
     with importing():
         from jobs.cli import rebuild as command
-        from jobs.cli.reading_options import FormatOptions, ReadingOptions
+        from jobs.cli.reading_options import ReadingOptions
 
-    reading = ReadingOptions(
-        tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
-        max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
-        FormatOptions(
-            amount_scale, amount_text, time_format, time_zone_of_text, csv_delimiter, csv_decimal_comma
-        ),
-    )  # fmt: skip
+    typed = ReadingOptions(tuple(sources or ()), **reading)
     command.run(
         command.Options(
-            reading,
-            truncate,
-            first,
-            last,
-            allow_empty,
-            allow_shrink,
-            store,
-            as_json,
-            checkpoint,
-            keep_checkpoint,
+            typed, truncate, first, last, allow_empty, allow_shrink, store, as_json, checkpoint, keep_checkpoint,
             cluster,
         )
-    )
+    )  # fmt: skip
 
 
 @app.command()
+@reads(max_reject_ratio=0.001)
 def refresh(
-    source: LiveCollection = None,
-    collection: Collection = None,
+    reading: Reading,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="mongodb://host/database. [default: SOURCE_URL]")
+    ] = None,
     updated_field: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Date of a document's last change: finds changes in older days, too."),
     ] = None,
     look_back: LookBack = None,
-    merchant_field: MerchantField = "merchantId",
-    amount_field: AmountField = "amount",
-    time_field: TimeField = "createdAt",
-    where: Where = None,
-    amount_scale: AmountScale = None,
-    amount_text: AmountText = None,
-    time_format: TimeFormat = None,
-    time_zone_of_text: TimeZoneOfText = None,
-    csv_delimiter: CsvDelimiter = None,
-    csv_decimal_comma: CsvDecimalComma = None,
-    max_reject_ratio: RejectRatio = 0.001,
     allow_shrink: AllowShrink = False,
-    threads: Threads = None,
-    cursors: Cursors = None,
-    batch_size: BatchSize = None,
-    max_quarantine_mb: MaxQuarantine = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -344,20 +336,24 @@ def refresh(
     """
     with importing():
         from jobs.cli import refresh as command
-        from jobs.cli.reading_options import FormatOptions, ReadingOptions
+        from jobs.cli.reading_options import ReadingOptions
 
-    reading = ReadingOptions(
-        (source,) if source else (), collection, merchant_field, amount_field, time_field, tuple(where or ()),
-        max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
-        FormatOptions(
-            amount_scale, amount_text, time_format, time_zone_of_text, csv_delimiter, csv_decimal_comma
-        ),
-    )  # fmt: skip
-    command.run(command.Options(reading, updated_field, look_back, allow_shrink, store, as_json))
+    command.run(
+        command.Options(
+            ReadingOptions((source,) if source else (), **reading),
+            updated_field,
+            look_back,
+            allow_shrink,
+            store,
+            as_json,
+        )
+    )
 
 
 @app.command()
+@reads(max_reject_ratio=0.001)
 def verify(
+    reading: Reading,
     sources: Annotated[
         list[str] | None,
         typer.Argument(metavar="SOURCE...", help="As for rebuild; all that the days were counted from."),
@@ -368,22 +364,6 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Replace the periods that drifted.")] = False,
     allow_shrink: AllowShrink = False,
     limit: Annotated[int, typer.Option(min=1, max=2**31, help="How many summaries to list.")] = 50,
-    collection: Collection = None,
-    merchant_field: MerchantField = "merchantId",
-    amount_field: AmountField = "amount",
-    time_field: TimeField = "createdAt",
-    where: Where = None,
-    amount_scale: AmountScale = None,
-    amount_text: AmountText = None,
-    time_format: TimeFormat = None,
-    time_zone_of_text: TimeZoneOfText = None,
-    csv_delimiter: CsvDelimiter = None,
-    csv_decimal_comma: CsvDecimalComma = None,
-    max_reject_ratio: RejectRatio = 0.001,
-    threads: Threads = None,
-    cursors: Cursors = None,
-    batch_size: BatchSize = None,
-    max_quarantine_mb: MaxQuarantine = None,
     cluster: Cluster = None,
     store: Store = None,
     as_json: Json = False,
@@ -396,16 +376,22 @@ def verify(
     """
     with importing():
         from jobs.cli import verify as command
-        from jobs.cli.reading_options import FormatOptions, ReadingOptions
+        from jobs.cli.reading_options import ReadingOptions
 
-    reading = ReadingOptions(
-        tuple(sources or ()), collection, merchant_field, amount_field, time_field, tuple(where or ()),
-        max_reject_ratio, threads, cursors, batch_size, max_quarantine_mb,
-        FormatOptions(
-            amount_scale, amount_text, time_format, time_zone_of_text, csv_delimiter, csv_decimal_comma
-        ),
-    )  # fmt: skip
-    command.run(command.Options(reading, first, last, look_back, repair, allow_shrink, limit, store, as_json, cluster))
+    command.run(
+        command.Options(
+            ReadingOptions(tuple(sources or ()), **reading),
+            first,
+            last,
+            look_back,
+            repair,
+            allow_shrink,
+            limit,
+            store,
+            as_json,
+            cluster,
+        )
+    )
 
 
 @app.command()

@@ -63,7 +63,7 @@ def _found(wrong: WrongField, argument: str, reading: ReadingOptions, settings: 
     from jobs.inspection.first_documents import read_first
 
     try:
-        context = context_of(settings, reading.formats)
+        context = context_of(settings, reading)
         live, remote = reading.live(settings), remote_options(settings)
         sample = read_first(argument, reading.collection, live, _DOCUMENTS, remote, context.formats.csv_delimiter)
     except (ServiceError, OSError):
@@ -74,7 +74,7 @@ def _found(wrong: WrongField, argument: str, reading: ReadingOptions, settings: 
         proposed = (
             f"{one.path}={one.proposed or next(iter(one.values))}" for one in filter_candidates(found, documents)
         )
-        return [["--where", condition] for condition in proposed if condition not in reading.where]
+        return [["--where", condition] for condition in proposed if condition not in (reading.where or ())]
     others = candidates(wrong.role, found, documents, context, like=wrong.path)
     used = {reading.merchant_field, reading.amount_field, reading.time_field, "_id"}
     same = [list(one.options) for one in others if one.path == wrong.path and one.options]

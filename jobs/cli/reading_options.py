@@ -5,8 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -41,7 +41,7 @@ def job_of(
     return kind(stores, calendar, local_days, settings.quarantine_dir, wall_clock_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
     """How amounts and times are written, as it was typed; None: as the settings say."""
 
@@ -74,7 +74,7 @@ class FormatOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingOptions:
+class ReadingOptions(FormatOptions):
     """What is read and how, as it was typed."""
 
     sources: tuple[str, ...]
@@ -82,13 +82,12 @@ class ReadingOptions:
     merchant_field: str
     amount_field: str
     time_field: str
-    where: tuple[str, ...]
+    where: Sequence[str] | None
     max_reject_ratio: float
     threads: int | None
     cursors: int | None
     batch_size: int | None
     max_quarantine_mb: int | None
-    formats: FormatOptions = field(default_factory=FormatOptions)
 
     def fields(self, settings: Settings) -> Fields:
         """What is read of a document.
@@ -96,14 +95,14 @@ class ReadingOptions:
         :raises UsageError: an option is no path or condition, or contradicts another.
         """
         where: dict[str, str] = {}
-        for condition in self.where:
+        for condition in self.where or ():
             path, separator, value = condition.partition("=")
             if not separator or not path:
                 raise UsageError(f"--where {condition} is no condition", "Write it as PATH=VALUE, such as status=paid.")
             if path in where:
                 raise UsageError(f"--where names {path} twice", "A document cannot have two values in one field.")
             where[path] = value
-        formats = self.formats.formats(settings)
+        formats = self.formats(settings)
         fields = Fields(self.merchant_field, self.amount_field, self.time_field, tuple(where.items()), formats)
         if len({fields.merchant, fields.amount, fields.time}) < 3:
             raise UsageError("merchant, amount and time must be three different fields", "Change one of the options.")
@@ -150,7 +149,7 @@ class ReadingOptions:
             if value is not None and value != usual
             for word in (name, value)
         ]
-        words += [word for condition in self.where for word in ("--where", condition)]
+        words += [word for condition in self.where or () for word in ("--where", condition)]
         words += format_words(formats)
         if self.max_reject_ratio != usual_reject_ratio:
             words += ["--max-reject-ratio", f"{self.max_reject_ratio:g}"]
