@@ -6,36 +6,28 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Final, TypedDict
 
 from core.calendar import calendar_named
-from core.calendar.days import LocalDays
-from core.calendar.periods import Calendar, Mode
+from core.calendar.periods import Mode
 from core.errors import ServiceError, UsageError
-from core.stores import Stores, current_holder
 from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_READ, complete_until_ms
-from core.stores.runs import Run, RunStatus
+from core.stores.runs import Run
 from core.stores.summaries import DayRange, Fingerprint, Publication
-from jobs.decode.plan import Fields
+from jobs.job import Job, SourcesRequest, Watcher
 from jobs.partitions.checkpoint import Checkpoint, place_at
-from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
+from jobs.partitions.counting import Counted
 from jobs.partitions.daily_sums import all_sums
-from jobs.partitions.local_runner import in_background
 from jobs.publish.derived import Derived
-from jobs.publish.publishing import publish_unless_interrupted
 from jobs.publish.replacing import day_counts, days_of, replace_days
 from jobs.publish.shrinking import DayCounts, in_total, keep_half, unprotected
-from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
+from jobs.runs.fingerprint import require_same_fingerprint
 from jobs.runs.ledger_row import RunKeeper
-from jobs.runs.quarantine import QUARANTINE_BYTES, quarantine_path
+from jobs.runs.quarantine import quarantine_path
 from jobs.runs.requested_days import RequestedDays
-from jobs.runs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after, file_status
+from jobs.runs.source_age import complete_days_after, complete_until_after, file_status
 from jobs.sources.chunks import CHUNK_BYTES
-from jobs.sources.live.options import LiveOptions
-from jobs.sources.recognise import expanded, open_source
-from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.url import is_remote
 from jobs.sources.streams import STANDARD_INPUT
 from jobs.sources.url import is_live, redacted
@@ -45,51 +37,32 @@ _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_f
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(SourcesRequest):
     """What a rebuild is asked to do.
 
     :param sources: files, mongodump folders, URLs of these or of live collections, or ``-`` for standard input; they
         add up. A remote URL may have wildcards.
     :param truncate: the store shall hold exactly what the sources hold.
     :param first_key: replace only the days from this daily key on; `last_key` up to that one, inclusive.
-    :param fields: what is read of a document.
-    :param collection: the collection of a dump, or None for the default names.
-    :param max_reject_ratio: the share of documents read that may be rejected, 0 to 1.
     :param allow_empty: whether to go on although no document counts.
     :param allow_shrink: whether to go on although more than half of the published transactions that are replaced would
         be removed.
-    :param max_quarantine_bytes: how large the file of rejects may get.
-    :param threads: decoding threads.
-    :param live: how live collections are read.
-    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
-    :param command: what the ledger calls the run.
     :param checkpoint: the folder or URL for the results of finished partitions, so that a run that was killed can go
         on; None: nothing is kept.
-    :param cluster: the Dask cluster whose workers count, ``tcp://HOST:PORT`` or ``local:N``; None: threads of this
-        process.
     :param keep_checkpoint: whether they stay there when the run has published.
-    :param currency: the unit of amounts; empty: that of the store.
     """
 
     sources: tuple[str, ...]
     truncate: bool = False
     first_key: str | None = None
     last_key: str | None = None
-    fields: Fields = field(default_factory=Fields)
-    collection: str | None = None
-    max_reject_ratio: float = 0.0
+    max_reject_ratio: float = field(default=0.0, kw_only=True)
     allow_empty: bool = False
     allow_shrink: bool = False
-    threads: int = 1
     chunk_bytes: int = CHUNK_BYTES
-    live: LiveOptions = field(default_factory=LiveOptions)
-    remote: RemoteOptions = field(default_factory=RemoteOptions)
-    max_quarantine_bytes: int = QUARANTINE_BYTES
-    command: str = "rebuild"
+    command: str = field(default="rebuild", kw_only=True)
     checkpoint: str | None = None
-    cluster: str | None = None
     keep_checkpoint: bool = False
-    currency: str = ""
 
     @property
     def is_partial(self) -> bool:
@@ -117,40 +90,8 @@ class _Known(TypedDict):
     complete_days: tuple[DayRange, ...]
 
 
-class Watcher:
-    """What a caller hears while a rebuild runs; this one is silent."""
-
-    def reading(self, progress: Progress) -> None:
-        """Sources are being read; called some times a second. What it raises stops the run."""
-
-    def publishing(self, written: int, total: int) -> None:
-        """So many of all summaries have been written; called now and then while everything is replaced."""
-
-    def phase(self, name: str) -> None:
-        """The run goes over to ``checking``, ``publishing`` or ``published``. What it raises before that stops it."""
-
-
-class Rebuild:
-    """Rebuilds summaries from sources.
-
-    :param stores: where summaries and the ledger are.
-    :param quarantine_dir: folder for the files of rejects.
-    :param clock: milliseconds since 1970 UTC.
-    """
-
-    def __init__(
-        self,
-        stores: Stores,
-        calendar: Calendar,
-        local_days: LocalDays,
-        quarantine_dir: Path,
-        clock: Callable[[], int],
-    ) -> None:
-        self._stores = stores
-        self._calendar = calendar
-        self._local_days = local_days
-        self._quarantine_dir = quarantine_dir
-        self._clock = clock
+class Rebuild(Job):
+    """Rebuilds summaries from sources."""
 
     def run(self, request: Request, watcher: Watcher) -> Outcome:
         """Do what `request` says; publishes everything or nothing.
@@ -168,24 +109,10 @@ class Rebuild:
         _require_cluster(request)
         days = RequestedDays.of(request.first_key, request.last_key, self._calendar, self._local_days)
         _require_distinct(request)
-        published = self._stores.summaries.published()
-        fingerprint = fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, published)
+        fingerprint = self._fingerprint(request)
         self._require_allowed(request, fingerprint)
         checkpoint = None if request.checkpoint is None else Checkpoint(place_at(request.checkpoint), str(fingerprint))
-        now = self._clock()
-        draft = Run(
-            id=0,
-            command=request.command,
-            status=RunStatus.RUNNING,
-            holder=current_holder(),
-            started_at_ms=now,
-            heartbeat_at_ms=now,
-            sources=tuple(map(redacted, request.sources)),
-            as_of_ms=as_of_ms(request.sources, request.collection, now, request.remote),
-            fingerprint=fingerprint,
-            first_day_key=days.first_key,
-            last_day_key=days.last_key,
-        )
+        draft = self._draft_of_days(request, request.sources, fingerprint, days)
         resumable = nullcontext() if checkpoint is None else checkpoint.named_when_interrupted()
         with resumable, RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
@@ -222,27 +149,19 @@ class Rebuild:
         # Of some days a server gives only these, and all that have no day: they must not be too many of the few.
         searches = request.is_partial and request.fields.times_are_dates
         reads_some = searches and any(map(is_live, request.sources))
-        counting = Counting(
-            request.fields,
+        counting = self._counting(
+            request,
             days.window,
-            self._local_days,
-            request.max_reject_ratio,
-            request.threads,
             keeper.while_current(watcher.reading),
             keeper.update,
-            request.max_quarantine_bytes,
-            basis=before.total_count if before is not None and reads_some else 0,
+            published=before if reads_some else None,
             reads_some_days=reads_some,
             collection=request.collection,
             chunk_bytes=request.chunk_bytes,
             checkpoint=checkpoint,
             cluster=request.cluster,
         )
-        window = days.window if searches else None
-        sources = (
-            partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
-            for one in in_background(partial(expanded, request.sources, request.remote))
-        )
+        sources = self._open(request, request.sources, days.window if searches else None)
         return counting.count(sources, quarantine_path(self._quarantine_dir, keeper.run))
 
     def _publish(
@@ -268,12 +187,11 @@ class Rebuild:
         else:
             publication, publish = self._everything(request, keeper, before, counted, known, watcher.publishing)
         amended = before if request.is_partial else None
-        adopted = adoption_warnings(publication.fingerprint, amended, self._stores.summaries, self._local_days)
+        adopted = self._adoption_warnings(keeper.run, amended)
         keeper.update(
             phase="publishing", warnings=(*adopted, *counted.warnings), complete_days=publication.complete_days
         )
-        publish_unless_interrupted(self._stores.summaries, publication, publish, watcher.phase)
-        keeper.published(publication.generation)
+        self._publish_unless_interrupted(keeper, publication, publish, watcher)
         return publication
 
     def _known(
@@ -281,15 +199,8 @@ class Rebuild:
     ) -> _Known:
         """How far the sources were read of what this publishes."""
         known_ms = None if before is None else complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
-        run = keeper.run
-        reading = Reading(
-            request.sources,
-            run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
-            days.first,
-            None if days.last_key is None else days.last,
-            counted.days,
-            says_first=days.first_key is not None,
-        )
+        says_first = days.first_key is not None
+        reading = self._reading(request.sources, days, counted, keeper.run, says_first=says_first)
         complete_days = CompleteDays()
         if request.is_partial:
             # What is replaced may lack what was there.

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Final
 
-from core.calendar.days import LocalDays
-from core.calendar.periods import Calendar, Mode
-from core.errors import PublicationLost
-from core.stores import Stores, current_holder
+from core.calendar.periods import Mode
 from core.stores.complete_days import CompleteDays, Days, united
 from core.stores.freshness import RUNS_READ
-from core.stores.runs import Run, RunStatus
-from core.stores.summaries import DayRange, Fingerprint, Publication
+from core.stores.runs import Run
+from core.stores.summaries import DayRange, Publication
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
-from jobs.partitions.counting import Counted, Counting, fingerprint_of
+from jobs.job import Job, ReadRequest, Watcher
+from jobs.partitions.counting import Counted
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_background
-from jobs.publish.publishing import publish_unless_interrupted
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import LossLimits, Retention
-from jobs.rebuild import Watcher
-from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.runs.ledger_row import RunKeeper
-from jobs.runs.quarantine import QUARANTINE_BYTES, last_quarantine, quarantine_path
+from jobs.runs.quarantine import last_quarantine, quarantine_path
 from jobs.runs.refresh_plan import Plan, Planner
 from jobs.sources.live.collection import LiveCollection, open_collection
-from jobs.sources.live.options import LiveOptions
-from jobs.sources.url import redacted
 
 _ALL_READ: Final = (
     "with --time-format a server cannot search by time, so that the whole collection was read, not only the latest days"
@@ -39,36 +31,23 @@ _ALL_READ: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshRequest:
+class RefreshRequest(ReadRequest):
     """What a refresh is asked to do.
 
+    The fields must be as before; the transactions published count as documents read where they are more.
+
     :param url: ``mongodb://…/database`` of the collection.
-    :param collection: its name, or None for the default names.
-    :param fields: what is read of a document; must be as before.
     :param updated_field: path of the date at which a document was last changed, or None when documents have none.
     :param look_back_days: for how many local days before the last reading documents may still come late, be changed or
         be deleted.
-    :param max_reject_ratio: the share of the documents read, or of the transactions published where these are more,
-        that may be rejected, 0 to 1.
     :param loss_limits: what days after that of the oldest document may lose.
-    :param max_quarantine_bytes: how large the file of rejects may get.
-    :param threads: decoding threads.
-    :param command: what the ledger calls the run.
-    :param currency: the unit of amounts; empty: that of the store.
     """
 
     url: str
-    collection: str | None = None
-    fields: Fields = field(default_factory=Fields)
     updated_field: str | None = None
     look_back_days: int = 3
-    max_reject_ratio: float = 0.001
     loss_limits: LossLimits = field(default_factory=LossLimits)
-    threads: int = 1
-    live: LiveOptions = field(default_factory=LiveOptions)
-    max_quarantine_bytes: int = QUARANTINE_BYTES
-    command: str = "refresh"
-    currency: str = ""
+    command: str = field(default="refresh", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +63,8 @@ class RefreshOutcome:
     plan: Plan | None
 
 
-class Refresh:
-    """Refreshes summaries from a live collection.
-
-    :param stores: where summaries and the ledger are.
-    :param quarantine_dir: folder for the files of rejects.
-    :param clock: milliseconds since 1970 UTC.
-    """
-
-    def __init__(
-        self,
-        stores: Stores,
-        calendar: Calendar,
-        local_days: LocalDays,
-        quarantine_dir: Path,
-        clock: Callable[[], int],
-    ) -> None:
-        self._stores = stores
-        self._calendar = calendar
-        self._local_days = local_days
-        self._quarantine_dir = quarantine_dir
-        self._clock = clock
+class Refresh(Job):
+    """Refreshes summaries from a live collection."""
 
     def run(self, request: RefreshRequest, watcher: Watcher) -> RefreshOutcome:
         """Bring the summaries up to date, in one publication; none when nothing has changed.
@@ -116,22 +76,10 @@ class Refresh:
         :raises WouldShrink: days would lose too many transactions.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
-        published = self._stores.summaries.published()
-        fingerprint = fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, published)
+        fingerprint = self._fingerprint(request)
         self._published(fingerprint)
-        now = self._clock()
-        draft = Run(
-            id=0,
-            command=request.command,
-            status=RunStatus.RUNNING,
-            holder=current_holder(),
-            started_at_ms=now,
-            heartbeat_at_ms=now,
-            sources=(redacted(request.url),),
-            as_of_ms=now,
-            incremental=True,
-            fingerprint=fingerprint,
-        )
+        draft = self._draft(request, (request.url,), fingerprint, incremental=True)
+        draft = replace(draft, as_of_ms=draft.started_at_ms)
         with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Read when no other run can publish any more unless it takes over; the fence decides between those two.
             before = self._published(fingerprint)
@@ -143,15 +91,10 @@ class Refresh:
                 change = self._change(before, counted, plan, retention)
                 complete_days = self._complete_days(before, plan, change, retention.oldest_day(), keeper.run)
             warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.protected, change.lost))
-            publication = self._publish(before, change, warnings, complete_days, keeper, watcher)
+            publication = self._publish_change(
+                keeper, before, change, warnings, keeper.run.as_of_ms, complete_days, watcher
+            )
         return RefreshOutcome(keeper.run, publication, plan)
-
-    def _published(self, fingerprint: Fingerprint) -> Publication | None:
-        """What is published, of which the numbers must mean the same."""
-        published = self._stores.summaries.published()
-        if published is not None and published.rows:
-            require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
-        return published
 
     def _plan(
         self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, keeper: RunKeeper
@@ -192,16 +135,12 @@ class Refresh:
         keeper: RunKeeper,
         watcher: Watcher,
     ) -> Counted:
-        counting = Counting(
-            request.fields,
+        counting = self._counting(
+            request,
             self._ever(),
-            self._local_days,
-            request.max_reject_ratio,
-            request.threads,
             keeper.while_current(watcher.reading),
             keeper.update,
-            request.max_quarantine_bytes,
-            basis=0 if before is None else before.total_count,
+            published=before,
             reads_some_days=plan is not None,
         )
         open_source = partial(collection.source, request.fields, None if plan is None else plan.times)
@@ -268,47 +207,6 @@ class Refresh:
             open_day = self._local_days.day_of(run.started_at_ms)
             known = known.after_reading(united(read), open_day, [loss.day for loss in change.protected])
         return known.keys(self._calendar)
-
-    def _publish(
-        self,
-        before: Publication | None,
-        change: Change,
-        warnings: tuple[str, ...],
-        complete_days: tuple[DayRange, ...],
-        keeper: RunKeeper,
-        watcher: Watcher,
-    ) -> Publication:
-        """Publish what has changed; what is published then."""
-        summaries = self._stores.summaries
-        adopted = adoption_warnings(keeper.run.fingerprint, before, summaries, self._local_days)
-        keeper.update(
-            phase="publishing",
-            warnings=(*adopted, *warnings),
-            days_changed=change.days_changed,
-            days_kept=len(change.protected),
-            complete_days=complete_days,
-        )
-        if before is not None and not change and before.fingerprint == keeper.run.fingerprint:
-            if summaries.published() != before:
-                raise PublicationLost(
-                    f"run {keeper.run.id} found nothing to change, but something else was published meanwhile",
-                    "Run the same command again; it starts from what is published now.",
-                )
-            keeper.unchanged(before.generation)
-            watcher.phase("published")
-            return before
-        publication = replace(
-            change.publication(before, keeper.run.id, keeper.run.fingerprint, self._clock()),
-            complete_until_ms=keeper.run.as_of_ms,
-            complete_days=complete_days,
-        )
-        if before is None or before.rows == 0:
-            publish = partial(summaries.publish, publication, change.rows)
-        else:
-            publish = partial(summaries.amend, publication, change.rows, change.ranges)
-        publish_unless_interrupted(summaries, publication, publish, watcher.phase)
-        keeper.published(publication.generation)
-        return publication
 
 
 def _another_source(collection: LiveCollection, runs: Sequence[Run]) -> tuple[str, ...]:

@@ -10,35 +10,27 @@ from typing import Final
 
 import polars as pl
 
-from core.calendar.days import LocalDays
-from core.calendar.periods import Calendar, Mode
+from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, ServiceError, StoreBusy, UsageError
-from core.stores import Stores, current_holder
 from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_READ, Freshness, complete_until_ms
-from core.stores.runs import Counts, Run, RunStatus
+from core.stores.runs import Counts, Run
 from core.stores.summaries import Fingerprint, Publication
 from jobs.decode.classify import Window
-from jobs.decode.plan import Fields
-from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
+from jobs.job import Job, SourcesRequest, Watcher
+from jobs.partitions.counting import Counted, Counting, Progress
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_background
-from jobs.publish.publishing import publish_unless_interrupted
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import DayLoss, LossLimits, Retention
-from jobs.rebuild import Watcher
-from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.runs.ledger_row import RunKeeper
-from jobs.runs.quarantine import QUARANTINE_BYTES, quarantine_path
+from jobs.runs.quarantine import quarantine_path
 from jobs.runs.requested_days import RequestedDays, is_clean_cut
-from jobs.runs.source_age import Reading, as_of_ms, complete_days_after, complete_until_after
+from jobs.runs.source_age import Reading, complete_days_after, complete_until_after
 from jobs.sources.live.collection import open_collection
-from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
-from jobs.sources.recognise import expanded, open_source
-from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.streams import STANDARD_INPUT
-from jobs.sources.url import is_live, redacted
+from jobs.sources.url import is_live
 
 _COMPARISONS: Final = 5
 """How often what was recounted is compared, while one publication after another comes in between."""
@@ -51,44 +43,25 @@ DRIFT_COLUMNS: Final = ("mode", "key", "merchant_id", "amount", "recounted_amoun
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyRequest:
-    """What a verification is asked to do.
+class VerifyRequest(SourcesRequest):
+    """What a verification is asked to do. The fields must be as before.
 
     :param sources: as for a rebuild; together they must hold all transactions of the days that are compared.
     :param first_key: compare only the days from this daily key on; `last_key` up to that one, inclusive. Without
         `last_key` a live collection is compared up to the day before those that the next refresh recomputes: what
         comes there is its business.
-    :param fields: what is read of a document; must be as before.
-    :param collection: the collection of a dump or server, or None for the default names.
-    :param max_reject_ratio: the share of documents read that may be rejected, 0 to 1.
-    :param max_quarantine_bytes: how large the file of rejects may get.
-    :param threads: decoding threads.
     :param look_back_days: that of the refreshes.
     :param repair: whether to replace the periods that drifted.
     :param loss_limits: what days after that of the oldest document may lose by that.
-    :param live: how live collections are read.
-    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
-    :param cluster: as for a rebuild.
-    :param command: what the ledger calls the run that repairs.
-    :param currency: the unit of amounts; empty: that of the store.
     """
 
     sources: tuple[str, ...]
     first_key: str | None = None
     last_key: str | None = None
-    fields: Fields = field(default_factory=Fields)
-    collection: str | None = None
-    max_reject_ratio: float = 0.001
-    threads: int = 1
     look_back_days: int = 3
     repair: bool = False
     loss_limits: LossLimits = field(default_factory=LossLimits)
-    live: LiveOptions = field(default_factory=LiveOptions)
-    remote: RemoteOptions = field(default_factory=RemoteOptions)
-    max_quarantine_bytes: int = QUARANTINE_BYTES
-    cluster: str | None = None
-    command: str = "verify"
-    currency: str = ""
+    command: str = field(default="verify", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +91,8 @@ class VerifyOutcome:
     repaired_by: Run | None
 
 
-class Verify:
-    """Compares summaries with their source.
-
-    :param stores: where summaries and the ledger are.
-    :param quarantine_dir: folder for the files of rejects.
-    :param clock: milliseconds since 1970 UTC.
-    """
-
-    def __init__(
-        self,
-        stores: Stores,
-        calendar: Calendar,
-        local_days: LocalDays,
-        quarantine_dir: Path,
-        clock: Callable[[], int],
-    ) -> None:
-        self._stores = stores
-        self._calendar = calendar
-        self._local_days = local_days
-        self._quarantine_dir = quarantine_dir
-        self._clock = clock
+class Verify(Job):
+    """Compares summaries with their source."""
 
     def run(self, request: VerifyRequest, watcher: Watcher) -> VerifyOutcome:
         """Recount, compare, and repair where that is asked for; without repair nothing is written to the store.
@@ -152,11 +106,10 @@ class Verify:
         :raises UsageError: standard input would have to be read again, as some day has fewer transactions than before.
         :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
         """
-        known = self._stores.summaries.published()
-        fingerprint = fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, known)
-        published = self._published(fingerprint)
+        fingerprint = self._fingerprint(request)
+        published = self._current(fingerprint)
         days = self._days(request, published)
-        draft = self._draft(request, fingerprint, days)
+        draft = self._draft_of_days(request, request.sources, fingerprint, days)
         if request.repair:
             return self._repair(request, draft, days, watcher)
         counted = self._count(request, days, published, draft, _unnoted, watcher.reading)
@@ -177,7 +130,7 @@ class Verify:
         """Compare as a run of the ledger, which publishes what was recounted."""
         with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Read before anything is counted: should another run take over and publish, this one fails at the fence.
-            before = self._published(draft.fingerprint)
+            before = self._current(draft.fingerprint)
             progress = keeper.while_current(watcher.reading)
             counted = self._count(request, days, before, keeper.run, keeper.update, progress)
             watcher.phase("checking")
@@ -187,10 +140,7 @@ class Verify:
             except _TORN:
                 self._require_current(before, keeper.run)
                 raise
-            adopted = adoption_warnings(draft.fingerprint, before, self._stores.summaries, self._local_days)
-            warnings = (*adopted, *counted.warnings, *retention.warnings(change.protected, change.lost))
-            counted = replace(counted, warnings=warnings)
-            reading = self._reading(request, days, counted, keeper.run)
+            reading = self._reading(request.sources, days, counted, keeper.run)
             all_live = all(map(is_live, request.sources))
             complete_days = complete_days_after(
                 CompleteDays.published(before, self._stores.runs).without((loss.day, loss.day) for loss in change.lost),
@@ -199,42 +149,16 @@ class Verify:
                 self._local_days,
                 [loss.day for loss in change.protected],
             ).keys(self._calendar)
-            keeper.update(
-                phase="publishing",
-                warnings=warnings,
-                days_changed=change.days_changed,
-                days_kept=len(change.protected),
-                complete_days=complete_days,
-            )
-            if change or before.fingerprint != draft.fingerprint:
-                publication = replace(
-                    change.publication(before, keeper.run.id, draft.fingerprint, self._clock()),
-                    complete_until_ms=self._complete_until_ms(reading, before),
-                    complete_days=complete_days,
-                )
-                amend = partial(self._stores.summaries.amend, publication, change.rows, change.ranges)
-                publish_unless_interrupted(self._stores.summaries, publication, amend, watcher.phase)
-                keeper.published(publication.generation)
-            else:
-                self._require_current(before, keeper.run)
-                keeper.unchanged(before.generation)
-                watcher.phase("published")
+            warnings = (*counted.warnings, *retention.warnings(change.protected, change.lost))
+            complete_until = self._complete_until_ms(reading, before)
+            self._publish_change(keeper, before, change, warnings, complete_until, complete_days, watcher)
+            counted = replace(counted, warnings=keeper.run.warnings)
         return self._outcome(request, days, counted, before, change, keeper.run)
 
-    def _published(self, fingerprint: Fingerprint) -> Publication:
-        published = self._stores.summaries.published()
-        if published is None:
+    def _current(self, fingerprint: Fingerprint) -> Publication:
+        if (published := self._published(fingerprint)) is None:
             raise ServiceError("nothing is published yet", "Run rebuild first.")
-        if published.rows:
-            require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
         return published
-
-    def _require_current(self, before: Publication, run: Run) -> None:
-        if self._stores.summaries.published() != before:
-            raise PublicationLost(
-                f"another run published while run {run.id} compared",
-                "Nothing was published. Run the same command again; it compares with what is published now.",
-            )
 
     def _days(self, request: VerifyRequest, published: Publication) -> RequestedDays:
         last_key = request.last_key
@@ -258,22 +182,6 @@ class Verify:
             day -= 1
         return day
 
-    def _draft(self, request: VerifyRequest, fingerprint: Fingerprint, days: RequestedDays) -> Run:
-        now = self._clock()
-        return Run(
-            id=0,
-            command=request.command,
-            status=RunStatus.RUNNING,
-            holder=current_holder(),
-            started_at_ms=now,
-            heartbeat_at_ms=now,
-            sources=tuple(map(redacted, request.sources)),
-            as_of_ms=as_of_ms(request.sources, request.collection, now, request.remote),
-            fingerprint=fingerprint,
-            first_day_key=days.first_key,
-            last_day_key=days.last_key,
-        )
-
     def _count(
         self,
         request: VerifyRequest,
@@ -283,16 +191,14 @@ class Verify:
         record: Callable[..., None],
         progress: Callable[[Progress], None],
     ) -> Counted:
-        counting = self._counting(request, days, published, record, progress)
+        counting = self._counting_of(request, days, published, record, progress)
         return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run)).collected()
 
     def _sources(self, request: VerifyRequest, days: RequestedDays) -> Iterator[Callable[[], Source]]:
         # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
-        window = days.window if _searches(request, days) else None
-        for one in in_background(partial(expanded, request.sources, request.remote)):
-            yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
+        return self._open(request, request.sources, days.window if _searches(request, days) else None)
 
-    def _counting(
+    def _counting_of(
         self,
         request: VerifyRequest,
         days: RequestedDays,
@@ -301,16 +207,12 @@ class Verify:
         progress: Callable[[Progress], None],
     ) -> Counting:
         reads_some = _searches(request, days) and any(map(is_live, request.sources))
-        return Counting(
-            request.fields,
+        return self._counting(
+            request,
             days.window,
-            self._local_days,
-            request.max_reject_ratio,
-            request.threads,
             progress,
             record,
-            request.max_quarantine_bytes,
-            basis=published.total_count if reads_some else 0,
+            published=published if reads_some else None,
             reads_some_days=reads_some,
             collection=request.collection,
             cluster=request.cluster,
@@ -336,7 +238,7 @@ class Verify:
                 # Some are older or later than the days that are compared: read once more to know whether they count.
                 _require_readable_again(files)
                 again = self._sources(replace(request, sources=tuple(files)), days)
-                found.append(self._counting(request, days, before, _unnoted, watcher.reading).oldest_day(again))
+                found.append(self._counting_of(request, days, before, _unnoted, watcher.reading).oldest_day(again))
             return min((day for day in found if day is not None), default=None)
 
         if before.total_count and not counted.counts.counted and oldest_day() is None:
@@ -356,7 +258,7 @@ class Verify:
     ) -> tuple[Publication, Change]:
         """What is published, and how it would have to change to equal what was counted."""
         for _ in range(_COMPARISONS):
-            before = self._published(fingerprint)
+            before = self._current(fingerprint)
             try:
                 change = self._change(counted, days, before, retention)
             except _TORN:
@@ -375,16 +277,6 @@ class Verify:
         daily, replaced = all_sums(counted.daily), [(days.first, days.last)]
         return replace_days(
             self._stores.summaries, before, self._calendar, self._local_days, daily, replaced, retention
-        )
-
-    def _reading(self, request: VerifyRequest, days: RequestedDays, counted: Counted, run: Run) -> Reading:
-        """What was recounted."""
-        return Reading(
-            request.sources,
-            run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
-            days.first,
-            None if days.last_key is None else days.last,
-            counted.days,
         )
 
     def _complete_until_ms(self, reading: Reading, before: Publication) -> int | None:

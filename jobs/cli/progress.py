@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from jobs.job import Watcher
 from jobs.partitions.counting import Progress as Done
-from jobs.rebuild import Watcher
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -21,7 +21,8 @@ from transactions import Rows, Transaction, summaries_of
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.stores import Stores
-from jobs.rebuild import Outcome, Rebuild, Request, Watcher
+from jobs.job import Watcher
+from jobs.rebuild import Outcome, Rebuild, Request
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted

@@ -8,7 +8,8 @@ from pathlib import Path
 from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.stores import Stores, wall_clock_ms
-from jobs.rebuild import Outcome, Rebuild, Request, Watcher
+from jobs.job import Watcher
+from jobs.rebuild import Outcome, Rebuild, Request
 
 
 class Workshop:

@@ -22,8 +22,8 @@ from transactions import Rows, Transaction, published_rows, spread
 from core.errors import PublicationLost, RunHeld, SourceError
 from core.stores import Stores, open_stores
 from core.stores.runs import HEARTBEAT_LIMIT_S, RunStatus
+from jobs.job import Watcher
 from jobs.partitions.counting import Progress
-from jobs.rebuild import Watcher
 
 pytest_plugins = ["refreshing_fixtures"]
 

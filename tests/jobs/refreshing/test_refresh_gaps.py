@@ -15,7 +15,7 @@ from transactions import Transaction, bson_of, published_rows
 from core.errors import PublicationLost
 from core.stores import wall_clock_ms
 from core.stores.runs import RunStatus
-from jobs.rebuild import Watcher
+from jobs.job import Watcher
 
 pytest_plugins = ["refreshing_fixtures"]
 

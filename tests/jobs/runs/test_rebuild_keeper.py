@@ -19,7 +19,8 @@ from core.errors import Interrupted, RunTakenOver, SourceError, StoreUnavailable
 from core.stores import Stores, current_holder, open_stores, wall_clock_ms
 from core.stores.runs import HEARTBEAT_LIMIT_S, Run, RunStatus
 from core.stores.summaries import Fingerprint
-from jobs.rebuild import Request, Watcher
+from jobs.job import Watcher
+from jobs.rebuild import Request
 from jobs.runs.ledger_row import RunKeeper
 
 FINGERPRINT = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")

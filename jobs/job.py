@@ -1,0 +1,257 @@
+"""What the jobs that read transactions share: what they are asked, and the steps of a run.
+
+Each job finds out which days it reads and may replace. Here are the row of the ledger that a run begins with, how
+sources are counted, and how what has changed is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from core.calendar.days import LocalDays
+from core.calendar.periods import Calendar
+from core.errors import Interrupted, PublicationLost
+from core.stores import Stores, current_holder
+from core.stores.runs import Run, RunStatus
+from core.stores.summaries import DayRange, Fingerprint, Publication
+from jobs.decode.classify import Window
+from jobs.decode.plan import Fields
+from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
+from jobs.partitions.local_runner import in_background
+from jobs.publish.replacing import Change
+from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
+from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.quarantine import QUARANTINE_BYTES
+from jobs.runs.requested_days import RequestedDays
+from jobs.runs.source_age import Reading, as_of_ms
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.partition import Source
+from jobs.sources.recognise import expanded, open_source
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.url import redacted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRequest:
+    """What every job is asked that reads transactions.
+
+    :param fields: what is read of a document.
+    :param collection: the collection of a dump or server, or None for the default names.
+    :param max_reject_ratio: the share of documents read that may be rejected, 0 to 1.
+    :param max_quarantine_bytes: how large the file of rejects may get.
+    :param threads: decoding threads.
+    :param live: how live collections are read.
+    :param command: what the ledger calls the run.
+    :param currency: the unit of amounts; empty: that of the store.
+    """
+
+    fields: Fields = field(default_factory=Fields)
+    collection: str | None = None
+    max_reject_ratio: float = 0.001
+    threads: int = 1
+    live: LiveOptions = field(default_factory=LiveOptions)
+    max_quarantine_bytes: int = QUARANTINE_BYTES
+    command: str = ""
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesRequest(ReadRequest):
+    """What a job is asked that reads several sources, of some days.
+
+    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
+    :param cluster: the Dask cluster whose workers count, ``tcp://HOST:PORT`` or ``local:N``; None: threads of this
+        process.
+    """
+
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
+    cluster: str | None = None
+
+
+class Watcher:
+    """What a caller hears while a job runs; this one is silent."""
+
+    def reading(self, progress: Progress) -> None:
+        """Sources are being read; called some times a second. What it raises stops the run."""
+
+    def publishing(self, written: int, total: int) -> None:
+        """So many of all summaries have been written; called now and then while everything is replaced."""
+
+    def phase(self, name: str) -> None:
+        """The run goes over to ``checking``, ``publishing`` or ``published``. What it raises before that stops it."""
+
+
+class Job:
+    """A job over some stores.
+
+    :param stores: where summaries and the ledger are.
+    :param quarantine_dir: folder for the files of rejects.
+    :param clock: milliseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        calendar: Calendar,
+        local_days: LocalDays,
+        quarantine_dir: Path,
+        clock: Callable[[], int],
+    ) -> None:
+        self._stores = stores
+        self._calendar = calendar
+        self._local_days = local_days
+        self._quarantine_dir = quarantine_dir
+        self._clock = clock
+
+    def _fingerprint(self, request: ReadRequest) -> Fingerprint:
+        published = self._stores.summaries.published()
+        return fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, published)
+
+    def _published(self, fingerprint: Fingerprint) -> Publication | None:
+        """What is published.
+
+        :raises FingerprintMismatch: it has summaries that were counted with another fingerprint.
+        """
+        published = self._stores.summaries.published()
+        if published is not None and published.rows:
+            require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
+        return published
+
+    def _draft(self, request: ReadRequest, sources: Sequence[str], fingerprint: Fingerprint, **more: Any) -> Run:
+        """The row of the ledger to begin with; `more` of its fields."""
+        now = self._clock()
+        return Run(
+            id=0,
+            command=request.command,
+            status=RunStatus.RUNNING,
+            holder=current_holder(),
+            started_at_ms=now,
+            heartbeat_at_ms=now,
+            sources=tuple(map(redacted, sources)),
+            fingerprint=fingerprint,
+            **more,
+        )
+
+    def _draft_of_days(
+        self, request: SourcesRequest, sources: Sequence[str], fingerprint: Fingerprint, days: RequestedDays
+    ) -> Run:
+        draft = self._draft(request, sources, fingerprint, first_day_key=days.first_key, last_day_key=days.last_key)
+        as_of = as_of_ms(sources, request.collection, draft.started_at_ms, request.remote)
+        return replace(draft, as_of_ms=as_of)
+
+    def _counting(
+        self,
+        request: ReadRequest,
+        window: Window,
+        progress: Callable[[Progress], None],
+        record: Callable[..., None],
+        *,
+        published: Publication | None,
+        reads_some_days: bool,
+        **more: Any,
+    ) -> Counting:
+        """How the documents of `window` are counted; `more` of its fields.
+
+        :param published: what counts as read, too, where few documents are.
+        """
+        return Counting(
+            request.fields,
+            window,
+            self._local_days,
+            request.max_reject_ratio,
+            request.threads,
+            progress,
+            record,
+            request.max_quarantine_bytes,
+            basis=0 if published is None else published.total_count,
+            reads_some_days=reads_some_days,
+            **more,
+        )
+
+    def _open(
+        self, request: SourcesRequest, sources: Sequence[str], window: Window | None
+    ) -> Iterator[Callable[[], Source]]:
+        """Calls that list each of `sources`; of live collections only the documents of `window`; None: all."""
+        for one in in_background(partial(expanded, sources, request.remote)):
+            yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
+
+    def _reading(
+        self, sources: Sequence[str], days: RequestedDays, counted: Counted, run: Run, *, says_first: bool = False
+    ) -> Reading:
+        """What `run` has read."""
+        return Reading(
+            sources,
+            run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
+            days.first,
+            None if days.last_key is None else days.last,
+            counted.days,
+            says_first=says_first,
+        )
+
+    def _publish_change(
+        self,
+        keeper: RunKeeper,
+        before: Publication | None,
+        change: Change,
+        warnings: tuple[str, ...],
+        complete_until_ms: int | None,
+        complete_days: tuple[DayRange, ...],
+        watcher: Watcher,
+    ) -> Publication:
+        """Publish what has changed, if anything; what is published then."""
+        summaries = self._stores.summaries
+        keeper.update(
+            phase="publishing",
+            warnings=(*self._adoption_warnings(keeper.run, before), *warnings),
+            days_changed=change.days_changed,
+            days_kept=len(change.protected),
+            complete_days=complete_days,
+        )
+        if before is not None and not change and before.fingerprint == keeper.run.fingerprint:
+            self._require_current(before, keeper.run)
+            keeper.unchanged(before.generation)
+            watcher.phase("published")
+            return before
+        publication = replace(
+            change.publication(before, keeper.run.id, keeper.run.fingerprint, self._clock()),
+            complete_until_ms=complete_until_ms,
+            complete_days=complete_days,
+        )
+        if before is None or before.rows == 0:
+            publish = partial(summaries.publish, publication, change.rows)
+        else:
+            publish = partial(summaries.amend, publication, change.rows, change.ranges)
+        self._publish_unless_interrupted(keeper, publication, publish, watcher)
+        return publication
+
+    def _publish_unless_interrupted(
+        self, keeper: RunKeeper, publication: Publication, publish: Callable[[], None], watcher: Watcher
+    ) -> None:
+        """Publish, whatever signals come.
+
+        :param publish: makes `publication`.
+        :raises Interrupted: nothing was published.
+        """
+        watcher.phase("publishing")
+        try:
+            publish()
+            watcher.phase("published")
+        except Interrupted:
+            # The signal may have come when the publication was made already; the store knows.
+            if self._stores.summaries.published() != publication:
+                raise
+        keeper.published(publication.generation)
+
+    def _adoption_warnings(self, run: Run, before: Publication | None) -> tuple[str, ...]:
+        return adoption_warnings(run.fingerprint, before, self._stores.summaries, self._local_days)
+
+    def _require_current(self, before: Publication, run: Run) -> None:
+        if self._stores.summaries.published() != before:
+            raise PublicationLost(
+                f"another run published while run {run.id} compared",
+                "Nothing was published. Run the same command again; it compares with what is published now.",
+            )
