@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _repeated_on_mongodb(items: Iterable[pytest.Item]) -> set[pytest.Item]:
     """Tests of the jobs on MongoDB, but one of each file: jobs see of a store what tests/core/stores holds on both."""
     files: set[Path] = set()
-    repeated = set()
+    repeated: set[pytest.Item] = set()
     for item in items:
         if _JOBS in item.path.parents and isinstance(item, pytest.Function) and _is_on_mongodb(item):
             if item.path in files:
