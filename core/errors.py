@@ -64,7 +64,7 @@ class ServiceError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    kind: ClassVar[str]
+    kind: ClassVar[str] = "ServiceError"
 
     def __init_subclass__(cls) -> None:
         cls.kind = cls.__dict__.get("kind", cls.__name__)
