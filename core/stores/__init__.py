@@ -1,4 +1,4 @@
-"""Where summaries, the run ledger, API keys, sessions and notifications are kept: one call opens either backend.
+"""Where summaries, names, the run ledger, API keys, sessions and notifications are kept: one call opens either backend.
 
 ::
 
@@ -17,6 +17,7 @@ from core.errors import SettingsError
 from core.instants import Clock, wall_clock_ms
 from core.stores.api_keys import ApiKeyStore, KeyUseStore
 from core.stores.contacts import ContactStore
+from core.stores.merchant_names import MerchantNameStore
 from core.stores.notifications import NotificationStore
 from core.stores.run_lock import current_holder
 from core.stores.runs import RunLedger
@@ -44,6 +45,7 @@ class Stores:
     notifications: NotificationStore
     contacts: ContactStore
     subscriptions: SubscriptionStore
+    merchant_names: MerchantNameStore
     close: Callable[[], None]
     """Releases all connections; the stores are of no use afterwards."""
 

@@ -7,6 +7,7 @@ from core.stores import Stores
 from core.stores.mongo.api_keys import MongoApiKeyStore, MongoKeyUseStore
 from core.stores.mongo.contacts import MongoContactStore
 from core.stores.mongo.database import Database
+from core.stores.mongo.merchant_names import MongoMerchantNameStore
 from core.stores.mongo.notifications import MongoNotificationStore
 from core.stores.mongo.runs import MongoRunLedger
 from core.stores.mongo.schema import prepare
@@ -37,5 +38,6 @@ def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Store
         notifications=MongoNotificationStore(database),
         contacts=MongoContactStore(database),
         subscriptions=MongoSubscriptionStore(database),
+        merchant_names=MongoMerchantNameStore(database),
         close=database.close,
     )

@@ -12,19 +12,20 @@ from pymongo.errors import DuplicateKeyError
 from core.notifications.model import NotificationStatus
 from core.stores.mongo.after_publishing import show_by_merchant
 from core.stores.mongo.database import Database, Document
+from core.stores.mongo.merchant_names import NAMES
 from core.stores.mongo.notification_documents import KEEP
 from core.stores.mongo.notifications import settle
 from core.stores.mongo.tenants import assign_tenants
 from core.stores.opening_errors import no_store, too_new
 
-SCHEMA_VERSION: Final = 13
+SCHEMA_VERSION: Final = 14
 """Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs
 may be ``retrying`` or ``printed``, since 7 runs record how many rejects they kept, since 8 what tells their process
 from every other, and since 9 all that is about notifications has a tenant: a program that knows an earlier version
 would lose or misread these, or show them to others. Since 10 there is the view of the summaries by merchant. Since 11
 publications and runs record which days are complete. Since 12 keys may expire and announcements keep their figures: an
 earlier program would let expired keys in. Since 13 publications and runs record currency, scale and the forms of
-amounts and times, which earlier programs would mix."""
+amounts and times, which earlier programs would mix. Since 14 merchants have names."""
 
 _TENANTS_SINCE: Final = 9
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
@@ -80,6 +81,7 @@ def _index(db: PyMongoDatabase[Document]) -> None:
         db["notifications"].create_indexes([index])
     for name in ("contacts", "subscriptions"):
         db[name].create_index([("user_id", ASCENDING)])
+    db[NAMES].create_index([("merchant_id", ASCENDING)])
 
 
 def _rename_failed_logs(db: PyMongoDatabase[Document]) -> None:

@@ -10,6 +10,7 @@ from core.stores import Stores
 from core.stores.sqlite.api_keys import SqliteApiKeyStore, SqliteKeyUseStore
 from core.stores.sqlite.contacts import SqliteContactStore
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.merchant_names import SqliteMerchantNameStore
 from core.stores.sqlite.notifications import SqliteNotificationStore
 from core.stores.sqlite.runs import SqliteRunLedger
 from core.stores.sqlite.schema import prepare
@@ -42,5 +43,6 @@ def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stor
             notifications=SqliteNotificationStore(connect(create=False)),
             contacts=SqliteContactStore(connect(create=False)),
             subscriptions=SqliteSubscriptionStore(connect(create=False)),
+        merchant_names=SqliteMerchantNameStore(connect(create=False)),
             close=opened.pop_all().close,
         )

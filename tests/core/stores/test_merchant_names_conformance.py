@@ -1,0 +1,104 @@
+"""What every store of merchant names promises, held against every backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from examples import frame, publication, row
+
+from core.stores import Stores, open_stores
+
+NAMES = {
+    "42": {"fa": "چای‌خانهٔ یاس", "en": "Yas Tea House"},
+    "65a0f0a0a0a0a0a0a0a0a0a0": {"en": "Corner Shop"},
+    "کافه": {"fa": "کافهٔ ۲۴"},
+}
+
+
+@pytest.fixture
+def stores(store_url: str) -> Iterator[Stores]:
+    with open_stores(store_url, timeout_s=10) as opened:
+        yield opened
+
+
+def test_no_merchant_has_a_name_at_first(stores: Stores) -> None:
+    names = stores.merchant_names.read()
+    assert (names.version, names.by_merchant) == ("", {})
+    assert stores.merchant_names.version() == ""
+
+
+def test_names_are_read_back_exactly_by_another_who_opens_the_store(stores: Stores, store_url: str) -> None:
+    assert stores.merchant_names.replace(NAMES, after="", now_ms=1_719_540_000_000)
+    with open_stores(store_url, timeout_s=10, create=False) as others:
+        assert others.merchant_names.read().by_merchant == NAMES
+        assert others.merchant_names.read().version == others.merchant_names.version() != ""
+
+
+def test_replacing_leaves_nothing_of_what_was_before_and_changes_the_version(stores: Stores) -> None:
+    versions = [""]
+    for names in (NAMES, {"42": {"fa": "دیگر"}}, {}):
+        assert stores.merchant_names.replace(names, after=versions[-1], now_ms=5)
+        assert stores.merchant_names.read().by_merchant == names
+        versions.append(stores.merchant_names.version())
+    assert len(set(versions)) == 4
+
+
+def test_names_that_were_changed_meanwhile_are_not_replaced(stores: Stores) -> None:
+    assert stores.merchant_names.replace(NAMES, after="", now_ms=5)
+    version = stores.merchant_names.version()
+    assert not stores.merchant_names.replace({"1": {"fa": "یک"}}, after="", now_ms=6)
+    assert stores.merchant_names.read().by_merchant == NAMES
+    assert stores.merchant_names.version() == version
+
+
+def test_of_several_who_replace_the_same_names_at_once_one_does(stores: Stores, store_url: str) -> None:
+    barrier = threading.Barrier(3)
+    done = []
+
+    def replace(number: int) -> None:
+        with open_stores(store_url, timeout_s=30) as own:
+            barrier.wait(timeout=60)
+            names = {str(merchant): {"fa": f"نام {number}"} for merchant in range(50)}
+            if own.merchant_names.replace(names, after="", now_ms=number):
+                done.append(names)
+
+    threads = [threading.Thread(target=replace, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert [stores.merchant_names.read().by_merchant] == done
+
+
+def test_who_reads_while_names_are_replaced_sees_one_version_of_all(stores: Stores, store_url: str) -> None:
+    merchants = [str(number) for number in range(200)]
+    ended = threading.Event()
+
+    def replace() -> None:
+        with open_stores(store_url, timeout_s=30) as own:
+            for number in range(6):
+                names = {merchant: {"fa": str(number)} for merchant in merchants}
+                assert own.merchant_names.replace(names, after=own.merchant_names.version(), now_ms=number)
+        ended.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    seen = []
+    while not ended.is_set() or not seen:
+        found = stores.merchant_names.read()
+        if found.version:
+            seen.append((found.version, len(found.by_merchant), {text for [text] in map(dict.values, found.by_merchant.values())}))
+    writer.join(timeout=60)
+    assert all(count == len(merchants) and len(texts) == 1 for _, count, texts in seen)
+
+
+def test_publications_keep_names_and_names_keep_publications(stores: Stores) -> None:
+    stores.merchant_names.replace(NAMES, after="", now_ms=5)
+    rows = frame([row("daily", "1403/01/01", "42", 7)])
+    first = publication(1, rows)
+    stores.summaries.publish(first, rows)
+    assert stores.merchant_names.read().by_merchant == NAMES
+    stores.merchant_names.replace({}, after=stores.merchant_names.version(), now_ms=6)
+    assert stores.summaries.published() == first
