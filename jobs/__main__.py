@@ -44,6 +44,13 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: brackets stay, logs hold no boxes, and help need not load Rich
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+merchants = typer.Typer(
+    help="Names of merchants, which are shown beside their ids.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(merchants, name="merchants")
 
 
 class ModeOption(StrEnum):
@@ -68,6 +75,13 @@ class FormatOption(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+
+
+class LanguageOption(StrEnum):
+    """The languages of names."""
+
+    FA = "fa"
+    EN = "en"
 
 
 class ExportFormatOption(StrEnum):
@@ -555,6 +569,87 @@ def warm(as_json: Json = False) -> None:
         from jobs.cli import warm as command
 
     command.run(as_json)
+
+
+@merchants.command("import")
+def import_merchants(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="CSV with a header, JSON lines or any other form that rebuild reads; - for standard input; "
+            "mongodb://host/database for a collection.",
+        ),
+    ],
+    collection: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Collection of a server or dump, or DATABASE.NAME. [default: merchants]"),
+    ] = None,
+    id_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the id of the merchant.")] = "id",
+    name_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the name.")] = "name",
+    language_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the language, fa or en.")] = "language",
+    language: Annotated[
+        LanguageOption | None, typer.Option(help="The language of all names, instead of --language-field.")
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Remove the names that SOURCE does not have; with --language of that only."),
+    ] = False,
+    csv_delimiter: CsvDelimiter = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Import names of merchants: an id, a name and its language in each row.
+
+    All rows or, where one is wrong, none. Names of other merchants and languages stay. Readers see the new names from
+    one moment on. A merchant without a name in a reader's language is shown with the one in the other language.
+    """
+    with importing():
+        from jobs.cli import merchants as command
+
+    fields = command.NameFields(id_field, name_field, language_field, None if language is None else language.value)
+    command.import_names(source, collection, fields, replace, csv_delimiter, dry_run, store, as_json)
+
+
+@merchants.command("list")
+def list_merchants(
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only merchants with this in their id or a name.")
+    ] = None,
+    unnamed: Annotated[
+        bool, typer.Option("--unnamed", help="Instead: the merchants of the summaries that have no name.")
+    ] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """List the names of merchants, by id.
+
+    What --json prints can be imported.
+    """
+    with importing():
+        from jobs.cli import merchants as command
+
+    command.show(search, unnamed, store, as_json)
+
+
+@merchants.command("remove")
+def remove_merchants(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Whose names.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="The names of all merchants.")] = False,
+    language: Annotated[LanguageOption | None, typer.Option(help="Only names in this language.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many that would be.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Remove names of merchants.
+
+    Summaries stay as they are. Removing what is not there changes nothing.
+    """
+    with importing():
+        from jobs.cli import merchants as command
+
+    command.remove(tuple(ids or ()), every, None if language is None else language.value, dry_run, store, as_json)
 
 
 if __name__ == "__main__":

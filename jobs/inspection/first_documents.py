@@ -9,11 +9,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import bson
 from bson import CodecOptions, Decimal128, ObjectId
@@ -30,6 +30,9 @@ from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.stored import Once, Stored
 from jobs.sources.streams import ByteStream
 from jobs.sources.url import is_live
+
+if TYPE_CHECKING:
+    import _csv
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -95,7 +98,7 @@ def read_first(
     stored, stream, form = open_recognised(argument, collection, remote, delimiter)
     try:
         shown = form + (", gzip" if stream.compressed else "")
-        documents = _documents(stored, stream, form, collection, delimiter)
+        documents = documents_in(stored, stream, form, collection, delimiter)
         return _taken(stream.name, shown, documents, wanted, is_flat=form == Form.CSV)
     finally:
         stream.close()
@@ -114,9 +117,14 @@ def _taken(name: str, form: str, documents: Iterator[Document], wanted: int, is_
     return Sample(name, form, tuple(found), has_more, is_flat, damage)
 
 
-def _documents(
-    stored: Stored, stream: ByteStream, form: Form, collection: str | None, delimiter: str | None
+def documents_in(
+    stored: Stored, stream: ByteStream, form: Form, collection: str | None, delimiter: str | None = None
 ) -> Iterator[Document]:
+    """All documents of what `jobs.sources.recognise.open_recognised` gives, as in `Sample`.
+
+    :raises SourceError: it cannot be read, or lacks the collection.
+    :raises SourceDamaged: it is broken there.
+    """
     match form:
         case Form.ARCHIVE:
             return _archive_documents(stream, collection)
@@ -125,7 +133,7 @@ def _documents(
         case Form.JSON_LINES | Form.JSON_ARRAY | Form.JSON_DOCUMENTS:
             return _json_documents(stream)
         case Form.CSV:
-            return _csv_rows(stream, delimiter)
+            return _csv_documents(stream, delimiter)
         case Form.PARQUET:
             return _parquet_rows(stored, stream)
 
@@ -168,7 +176,7 @@ def _json_documents(stream: ByteStream) -> Iterator[Document]:
         except (json.JSONDecodeError, RecursionError):
             end = None
         if end is not None and (end < len(text) or at_end):
-            yield _json_document(text[start:end], document)
+            yield json_document(text[start:end], document)
             position += len(text[at:end].encode("utf-8", "surrogateescape"))
             at, wanted = end, _BLOCK_BYTES
             continue
@@ -199,7 +207,8 @@ def _whole_characters(raw: bytes) -> int:
     return len(raw)
 
 
-def _json_document(text: str, document: Any) -> Document:
+def json_document(text: str, document: Any) -> Document:
+    """The document that `text` is in Extended JSON, else `document` as it is; empty where that is no document."""
     from bson.json_util import JSONOptions, loads
 
     options = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
@@ -208,24 +217,39 @@ def _json_document(text: str, document: Any) -> Document:
     return document if isinstance(document, dict) else {}
 
 
-def _csv_rows(stream: ByteStream, delimiter: str | None) -> Iterator[Document]:
+@contextmanager
+def csv_rows(stream: ByteStream, delimiter: str | None) -> Iterator[_csv.Reader]:
+    """The rows of CSV, of which the first has the names of the columns; what is no CSV raises `csv.Error`.
+
+    :param delimiter: what separates the fields; None: what gives the header the most names.
+    """
     if delimiter is None:
         header = stream.peek().split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
         delimiter = max(DELIMITERS, key=header.count)
     text = io.TextIOWrapper(io.BufferedReader(stream), "utf-8", "surrogateescape", newline="")
     before = csv.field_size_limit(MAX_TEXT_BYTES)
     try:
-        rows = csv.reader(text, delimiter=delimiter, strict=True)
-        names = next(rows, [])
-        for number, row in enumerate(filter(None, rows), start=1):
-            if len(row) != len(names):
-                found = f"row {number} has {len(row)} fields, and the header {len(names)}"
-                raise SourceDamaged(stream.name, stream.position, found)
-            yield {name: Cell(cell) for name, cell in zip(names, row, strict=True) if cell and names.count(name) == 1}
-    except csv.Error as error:
-        raise SourceDamaged(stream.name, stream.position, f"this is no valid CSV ({error})") from None
+        yield csv.reader(text, delimiter=delimiter, strict=True)
     finally:
         csv.field_size_limit(before)
+
+
+def _csv_documents(stream: ByteStream, delimiter: str | None) -> Iterator[Document]:
+    try:
+        with csv_rows(stream, delimiter) as rows:
+            names = next(rows, [])
+            for number, row in enumerate(filter(None, rows), start=1):
+                if len(row) != len(names):
+                    found = f"row {number} has {len(row)} fields, and the header {len(names)}"
+                    raise SourceDamaged(stream.name, stream.position, found)
+                yield csv_document(names, row)
+    except csv.Error as error:
+        raise SourceDamaged(stream.name, stream.position, f"this is no valid CSV ({error})") from None
+
+
+def csv_document(names: Sequence[str], row: Sequence[str]) -> Document:
+    """The cells of a row by column, without those that are empty or whose column is there twice."""
+    return {name: Cell(cell) for name, cell in zip(names, row, strict=True) if cell and names.count(name) == 1}
 
 
 def _parquet_rows(stored: Stored, stream: ByteStream) -> Iterator[Document]:

@@ -130,6 +130,13 @@ class LiveCollection:
 
         return self._ask(read)
 
+    def documents(self, paths: Sequence[str]) -> list[Document]:
+        """All documents, with what is at `paths` and their ``_id``; for collections that fit into memory.
+
+        :raises SourceError: the server does not answer, or refuses.
+        """
+        return self._ask(lambda: list(self._collection.find({}, projection_of(paths))))
+
     def oldest_counted_ms(self, fields: Fields, window: Window) -> int | None:
         """The time of the oldest document that counts, in milliseconds since 1970 UTC; None when none does.
 

@@ -1,0 +1,300 @@
+"""Importing the names of merchants: rows of a source, checked one by one, become the names of the store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, cast
+
+from bson import ObjectId
+
+from core.calendar.periods import Locale
+from core.errors import SourceError, StoreBusy, TooManyRejects, UsageError
+from core.instants import Clock
+from core.merchant_names import LANGUAGES, MerchantNames, checked_name
+from core.stores.merchant_names import MerchantNameStore
+from jobs.inspection.fields import MISSING, value_at
+from jobs.inspection.first_documents import Cell, Document, csv_document, csv_rows, documents_in, json_document
+from jobs.sources.file_partition import Form
+from jobs.sources.live.options import LiveOptions
+from jobs.sources.recognise import open_recognised
+from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.streams import ByteStream
+from jobs.sources.url import is_live
+
+Names = Mapping[str, Mapping[Locale, str]]
+"""Names by language, by the id of the merchant."""
+
+DEFAULT_COLLECTION: Final = "merchants"
+_ATTEMPTS: Final = 5
+_LONGEST_SHOWN: Final = 60
+_OBJECT_ID: Final = re.compile(r"ObjectId\(([0-9a-fA-F]{24})\)")
+_INT64: Final = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class NameFields:
+    """Where a row has what.
+
+    :param merchant: path of the id of the merchant; likewise `name` and `language`.
+    :param one_language: the language of all names, which then need no field for it; or None.
+    """
+
+    merchant: str = "id"
+    name: str = "name"
+    language: str = "language"
+    one_language: Locale | None = None
+
+    def paths(self) -> tuple[str, ...]:
+        """The paths that are read."""
+        return (self.merchant, self.name, *((self.language,) if self.one_language is None else ()))
+
+
+class WrongRow(NamedTuple):
+    """A row that gives no name: where it is in the source, such as ``line 7``, and why."""
+
+    place: str
+    reason: str
+
+
+@dataclass(slots=True)
+class NameRows:
+    """What a source holds.
+
+    :param source: what messages call it, without a password.
+    :param rows: how many rows there are.
+    """
+
+    source: str
+    rows: int = 0
+    names: dict[str, dict[Locale, str]] = field(default_factory=dict)
+    wrong: list[WrongRow] = field(default_factory=list)
+
+    def require_right(self) -> None:
+        """Raise unless every row gives a name.
+
+        :raises TooManyRejects: some do not.
+        :raises SourceError: there are no rows.
+        """
+        if self.wrong:
+            first = self.wrong[0]
+            rows = "1 row is" if len(self.wrong) == 1 else f"{len(self.wrong):,} rows are"
+            raise TooManyRejects(
+                f"{rows} wrong among {self.rows:,} of {self.source}, the first at {first.place}: {first.reason}; "
+                "nothing was imported",
+                "Correct the source, and import it again.",
+            )
+        if not self.rows:
+            raise SourceError(f"{self.source} has no rows", "Names are removed with: python -m jobs merchants remove.")
+
+
+class Changes(NamedTuple):
+    """How many names an import adds, changes, leaves as they are and removes."""
+
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+
+    @classmethod
+    def between(cls, before: Names, after: Names) -> Changes:
+        """What leads from the names `before` to those `after`."""
+        old, new = (
+            {(one, language): name for one, texts in names.items() for language, name in texts.items()}
+            for names in (before, after)
+        )
+        kept = old.keys() & new.keys()
+        changed = sum(old[one] != new[one] for one in kept)
+        return cls(len(new) - len(kept), changed, len(kept) - changed, len(old) - len(kept))
+
+
+def read_names(
+    argument: str, collection: str | None, fields: NameFields, live: LiveOptions, remote: RemoteOptions,
+    delimiter: str | None,
+) -> NameRows:  # fmt: skip
+    """The names that a source holds: any form that `rebuild` reads, with a row or document for each name.
+
+    :param collection: of a dump or a server; None: `DEFAULT_COLLECTION`.
+    :param delimiter: what separates the fields of CSV, where that is known.
+    :raises UsageError: the URL of a server is not valid.
+    :raises SourceError: it cannot be read, or lacks the collection or a column.
+    :raises SourceDamaged: it is broken, so that its rows cannot be told apart.
+    """
+    collection = collection or DEFAULT_COLLECTION
+    if is_live(argument):
+        from jobs.sources.live.collection import open_collection
+
+        with open_collection(argument, collection, live) as opened:
+            documents = opened.documents(fields.paths())
+            places = (f"the document with _id {_shown(one.get('_id'))}" for one in documents)
+            return _checked(opened.name, zip(places, documents, strict=True), fields, is_flat=False)
+    stored, stream, form = open_recognised(argument, collection, remote, delimiter)
+    with closing(stream):
+        rows: Iterable[tuple[str, Document | str]]
+        if form is Form.CSV:
+            rows = _csv_lines(stream, delimiter, fields)
+        elif form is Form.JSON_LINES:
+            rows = _json_lines(stream)
+        else:
+            documents_of = documents_in(stored, stream, form, collection, delimiter)
+            rows = ((f"document {number:,}", one) for number, one in enumerate(documents_of, start=1))
+        return _checked(stream.name, rows, fields, is_flat=form is Form.CSV)
+
+
+def _csv_lines(stream: ByteStream, delimiter: str | None, fields: NameFields) -> Iterator[tuple[str, Document | str]]:
+    with csv_rows(stream, delimiter) as rows:
+        try:
+            header = next(rows, [])
+        except csv.Error as error:
+            raise SourceError(f"{stream.name} is no valid CSV: its header has an error ({error})") from None
+        if missing := [path for path in fields.paths() if header.count(path) != 1]:
+            raise SourceError(
+                f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(header)}",
+                "Name the columns with --id-field, --name-field and --language-field, or the language of all names "
+                "with --language.",
+            )
+        while True:
+            line = f"line {rows.line_num + 1:,}"
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                yield line, f"this is no valid CSV ({error})"
+                continue
+            if row is None:
+                return
+            if len(row) == len(header):
+                yield line, csv_document(header, row)
+            elif row:  # else an empty line
+                yield line, f"the row has {len(row)} fields, and the header {len(header)}"
+
+
+def _json_lines(stream: ByteStream) -> Iterator[tuple[str, Document | str]]:
+    for number, raw in enumerate(io.BufferedReader(stream), start=1):
+        text = raw.decode("utf-8", "surrogateescape")
+        if not text.strip():
+            continue
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        found = json_document(text, document) if isinstance(document, dict) else "this is no JSON object"
+        yield f"line {number:,}", found
+
+
+def _checked(source: str, rows: Iterable[tuple[str, Document | str]], fields: NameFields, is_flat: bool) -> NameRows:
+    """The names of `rows`, which are a place and a document, or what is wrong there."""
+    found = NameRows(source)
+    first_places: dict[tuple[str, Locale], str] = {}
+    for place, row in rows:
+        found.rows += 1
+        try:
+            if isinstance(row, str):
+                raise ValueError(row)
+            merchant_id = _merchant_id(value_at(row, fields.merchant, is_flat), fields.merchant)
+            language = fields.one_language or _language(value_at(row, fields.language, is_flat), fields.language)
+            name = checked_name(_text(value_at(row, fields.name, is_flat), fields.name))
+            if earlier := first_places.get((merchant_id, language)):
+                raise ValueError(f"the merchant {_shown(merchant_id)} has a name in {language} at {earlier} already")
+        except ValueError as error:
+            found.wrong.append(WrongRow(place, str(error)))
+            continue
+        first_places[merchant_id, language] = place
+        found.names.setdefault(merchant_id, {})[language] = name
+    return found
+
+
+def _merchant_id(value: Any, path: str) -> str:
+    """The id as summaries have it: 24 hexadecimal digits of an ObjectId, text as it is, the digits of an integer."""
+    if isinstance(value, ObjectId):
+        return str(value)
+    if type(value) is not bool and isinstance(value, int):
+        if value not in _INT64:
+            raise ValueError(f"{path} is an integer beyond 64 bits, which is no id of a merchant")
+        return str(int(value))
+    text = _text(value, path)
+    if not text:
+        raise ValueError(f"{path} is empty")
+    shape = _OBJECT_ID.fullmatch(text) if isinstance(value, Cell) else None
+    return text if shape is None else shape[1].lower()
+
+
+def _language(value: Any, path: str) -> Locale:
+    text = _text(value, path)
+    known = text.strip().lower()
+    if known not in LANGUAGES:
+        raise ValueError(f"{path} is {_shown(text)}, and the languages of names are {' and '.join(LANGUAGES)}")
+    return cast("Locale", known)
+
+
+def _text(value: Any, path: str) -> str:
+    if value is MISSING or value is None:
+        raise ValueError(f"{path} is missing")
+    if not isinstance(value, str):
+        raise ValueError(f"{path} is no text, but of the type {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{path} is not UTF-8") from None
+    return str(value)
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def updated(before: Names, names: Names) -> Names:
+    """The names `before` with `names`, which replace those of the same merchant and language."""
+    return {one: {**before.get(one, {}), **names.get(one, {})} for one in (*before, *names)}
+
+
+def without(before: Names, merchants: Iterable[str] | None, language: Locale | None) -> Names:
+    """The names `before` without those of `merchants` (None: of all) in `language` (None: in all)."""
+    removed = before.keys() if merchants is None else frozenset(merchants)
+    left = {
+        one: {of: name for of, name in texts.items() if one not in removed or language not in (None, of)}
+        for one, texts in before.items()
+    }
+    return {one: texts for one, texts in left.items() if texts}
+
+
+@dataclass(frozen=True, slots=True)
+class NameChange:
+    """How names are changed; all parts in this order.
+
+    :param remove: the merchants whose names are removed; None: all merchants.
+    :param language: only names of this language are removed; None: of all.
+    :param add: names that are added, or replace others.
+    """
+
+    remove: frozenset[str] | None
+    language: Locale | None = None
+    add: Names = field(default_factory=dict)
+
+    def of(self, before: Names) -> Names:
+        """The names `before` with this change."""
+        return updated(without(before, self.remove, self.language), self.add)
+
+
+def change_names(store: MerchantNameStore, change: NameChange, clock: Clock, *, dry_run: bool) -> tuple[Changes, Names]:
+    """Change the names of the store, whole or not at all: how many, and the names then.
+
+    What another process changes meanwhile is kept. Nothing is written where nothing changes.
+
+    :raises StoreBusy: others changed names each time.
+    :raises StoreUnavailable: the store could not be written.
+    """
+    for _ in range(_ATTEMPTS):
+        current: MerchantNames = store.read()
+        names = change.of(current.by_merchant)
+        changes = Changes.between(current.by_merchant, names)
+        if dry_run or not (changes.added or changes.changed or changes.removed):
+            return changes, names
+        if store.replace(names, after=current.version, now_ms=clock()):
+            return changes, names
+    raise StoreBusy("other processes changed the names of merchants each time before this one could", "Try again.")
