@@ -61,6 +61,9 @@ class MerchantNames:
         return (merchant_id, *self.by_merchant.get(merchant_id, {}).values())
 
 
+NO_NAMES: Final = MerchantNames("", {})
+
+
 def checked_name(text: str) -> str:
     """`text` without the blanks around it, if it can be a name.
 
@@ -88,10 +91,11 @@ def folded(text: str) -> str:
 
 
 def sort_key(name: str, locale: Locale) -> tuple[str, str]:
-    """What `name` is sorted by: digits first, then the script of `locale`, Persian letters in their own order.
+    """What `name` is sorted by: digits first, then the script of `locale`; Persian letters by their alphabet.
 
     >>> sorted(["یاس", "پارس", "کوروش", "بهار"], key=lambda name: sort_key(name, "fa"))
     ['بهار', 'پارس', 'کوروش', 'یاس']
     """
-    letters = ascii_digits(unicodedata.normalize("NFKC", name)).casefold().translate(_LETTERS).translate(_RANKS)
+    ranked = ascii_digits(unicodedata.normalize("NFKC", name)).casefold().translate(_LETTERS).translate(_RANKS)
+    letters = "".join(one for one in unicodedata.normalize("NFKD", ranked) if not unicodedata.combining(one))
     return letters.translate(_LATIN_LAST) if locale == "fa" else letters, name

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, cast
 from bson import ObjectId
 
 from core.calendar.periods import Locale
-from core.errors import SourceError, StoreBusy, TooManyRejects, UsageError
+from core.errors import SourceError, StoreBusy, TooManyRejects
 from core.instants import Clock
 from core.merchant_names import LANGUAGES, MerchantNames, checked_name
 from core.stores.merchant_names import MerchantNameStore

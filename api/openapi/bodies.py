@@ -81,6 +81,15 @@ class Point(TypedDict):
             str, Field(description="The merchant; present with several `merchant_id` and with `group=merchant` only.")
         ]
     ]
+    merchant_name: NotRequired[
+        Annotated[
+            str | None,
+            Field(
+                description="The name of the merchant in the language of `locale`, else in the other; null without a "
+                "name. Present with `merchant_id` and `locale` only."
+            ),
+        ]
+    ]
     label: NotRequired[
         Annotated[
             str, Field(description="The name of the period in the language of `locale`; absent without `locale`.")
@@ -125,6 +134,15 @@ class Merchant(TypedDict):
         Exact | Digits,
         Field(description="The number of transactions in the periods requested. Exact; text with `values=string`."),
     ]
+    name: NotRequired[
+        Annotated[
+            str | None,
+            Field(
+                description="The name of the merchant in the language of `locale`, else in the other; null without a "
+                "name. Absent without `locale`."
+            ),
+        ]
+    ]
 
 
 class Merchants(Body):
@@ -152,6 +170,10 @@ class _Publication(Body):
 class PublishedDays(_Publication):
     """The published summaries and the days that they cover."""
 
+    version: str = Field(
+        description="The version of the published summaries and of the names of merchants; another one after each "
+        "change of either. `ETag` headers begin with it."
+    )
     first_day_date: Day | None = Field(description="The first day as a Gregorian date; null without transactions.")
     last_day_date: Day | None = Field(description="The last day as a Gregorian date; null without transactions.")
 
@@ -307,7 +329,7 @@ class Ready(Body):
         description="`ready`, or `degraded`: summaries are served, and `/api/status` says what is wrong with them."
     )
     version: str | Missing = Field(
-        default=None, description="The version of the published summaries; only for callers with the scope `operate`."
+        default=None, description="The `version` of `/api/me`; only for callers with the scope `operate`."
     )
 
 

@@ -83,8 +83,8 @@ OPERATIONS: Final = (
         "one replaces it, the cursor is refused with 409, and you start again without it.",
         "The series, ascending by key. Periods without transactions are absent unless `fill=zero`. With `format=csv` "
         "the columns are the fields of a point, in this order: `merchant_id`, `key`, `value`, `label`, `start`, `end`, "
-        "`complete`. All but `key` and `value` are there only when they are asked for. A `merchant_id` that a "
-        "spreadsheet would take for a formula has an apostrophe before it.",
+        "`complete`, `merchant_name`. All but `key` and `value` are there only when they are asked for. An id or a "
+        "name that a spreadsheet would take for a formula has an apostrophe before it.",
         {JSON: bodies.Series, "text/csv": None},
         parameters=SummaryParameters,
         problems=(*_SUMMARIES, ProblemKind.UNKNOWN_MERCHANT),
@@ -100,8 +100,9 @@ OPERATIONS: Final = (
         "Returns merchants with the sum of their amounts and the number of their transactions, over all days or "
         "those from `from` to `to`, which are keys of days, weeks or months. A key limited to merchants sees only "
         "these.",
-        "A page of merchants, in the order of `sort`. With `format=csv` the columns are `merchant_id`, `amount` and "
-        "`count`; a `merchant_id` that a spreadsheet would take for a formula has an apostrophe before it.",
+        "A page of merchants, in the order of `sort`. With `format=csv` the columns are `merchant_id`, `amount`, "
+        "`count`, and with `locale` `name`; an id or a name that a spreadsheet would take for a formula has an "
+        "apostrophe before it.",
         {JSON: bodies.Merchants, "text/csv": None},
         parameters=MerchantsParameters,
         problems=_SUMMARIES,

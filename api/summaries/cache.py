@@ -11,6 +11,7 @@ from cachetools import LRUCache
 
 from api.http.etag import Answer
 from core.calendar import Calendar, calendar_named
+from core.merchant_names import NO_NAMES, MerchantNames
 from core.stores import Stores
 from core.stores.complete_days import CompleteDays, found_later
 from core.stores.summaries import DayRange, Publication
@@ -25,14 +26,20 @@ _CACHED_TABLES: Final = 8
 _LONGEST_CACHED_QUERY: Final = 512
 
 
-class State(NamedTuple):
-    """What is published, and which of its days are complete: later runs may find more, and publish nothing.
+class NamesChanged(Exception):
+    """The names of merchants are no longer those of the published state that an answer is made from."""
 
-    :param found_later: see `core.stores.complete_days.found_later`.
+
+class State(NamedTuple):
+    """What is published, and what may change without another publication: complete days, and names of merchants.
+
+    :param found_later: days that later runs found complete, see `core.stores.complete_days.found_later`.
+    :param names: the version of the names of merchants; empty while there never was one.
     """
 
     publication: Publication
     found_later: tuple[DayRange, ...] | None = None
+    names: str = ""
 
     @classmethod
     def read(cls, stores: Stores) -> Self | None:
@@ -41,11 +48,19 @@ class State(NamedTuple):
         :raises StoreUnavailable: the store does not answer.
         """
         publication = stores.summaries.published()
-        return None if publication is None else cls(publication, found_later(publication, stores.runs))
+        if publication is None:
+            return None
+        return cls(publication, found_later(publication, stores.runs), stores.merchant_names.version())
+
+    @property
+    def version(self) -> str:
+        """What tells it from other states in ETags and in cursors: the publication, and the names if there are any."""
+        version = version_of(self.publication)
+        return f"{version}-{self.names}" if self.names else version
 
 
 def version_of(publication: Publication) -> str:
-    """The name of a published state: in ETags, in cursors, and to people."""
+    """The version of a publication, as people see it."""
     return f"{publication.generation}-{publication.published_at_ms:x}"
 
 
@@ -71,7 +86,7 @@ class Published:
         self.state: Final = state
         self.publication: Final = publication
         self.complete_days: Final = CompleteDays.of(publication, state.found_later)
-        self.version: Final = version_of(publication)
+        self.version: Final = state.version
         self.calendar: Final[Calendar] = calendar_named(publication.fingerprint.calendar)
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
@@ -105,6 +120,23 @@ class Published:
         with self._lock:
             self._tables[name] = made
         return made
+
+    def names(self, stores: Stores) -> MerchantNames:
+        """The names of merchants.
+
+        :raises NamesChanged: they are others by now.
+        :raises StoreUnavailable: the store does not answer.
+        """
+        if not self.state.names:
+            return NO_NAMES
+
+        def read() -> MerchantNames:
+            names = stores.merchant_names.read()
+            if names.version != self.state.names:
+                raise NamesChanged
+            return names
+
+        return self.table(("names",), read)
 
     def answer(self, query: Hashable) -> Answer | None:
         """The encoded answer that was kept for `query`, if it still is."""

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from api.problems import Problem
 from api.store_access import StoreAccess
-from api.summaries.cache import Maker, Published, State
+from api.summaries.cache import Maker, NamesChanged, Published, State
 from api.threads import ThreadPool, forget_failure
 from core.errors import StoreError
 from core.stores import Stores
@@ -115,7 +115,10 @@ class CurrentPublication:
         """
 
         def read_and_check(stores: Stores) -> T | None:
-            found = read(stores, published)
+            try:
+                found = read(stores, published)
+            except NamesChanged:
+                return None
             return found if stores.summaries.is_current(published.publication) else None
 
         return await self._reading.run(self._access.call, read_and_check)

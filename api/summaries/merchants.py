@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
 import falcon.asgi
@@ -26,24 +26,38 @@ from api.http.query_parameters import (
     mode_in,
     range_in,
 )
+from api.openapi import bodies
 from api.openapi.bodies import Merchant, Merchants
 from api.summaries.cache import Published
 from api.summaries.reader import Reader
 from core.calendar import Calendar, Mode, Period
+from core.calendar.periods import Locale
 from core.csv_cells import safe_cell
+from core.merchant_names import MerchantNames, folded, sort_key
 from core.stores import Stores
 from core.stores.summaries import MerchantTotals
 
 PATH: Final = "/api/merchants"
 
-Order = Literal["amount", "count", "merchant_id"]
+Order = Literal["amount", "count", "merchant_id", "name"]
+
+_MOST_NAMED: Final = 100
 
 
 class MerchantsParameters(Parameters):
     """The parameters of ``GET /api/merchants``."""
 
     search: str | None = Field(
-        default=None, description="Only merchants whose id contains this text. Case does not matter.", examples=["tea"]
+        default=None,
+        description="Only merchants with this text in their id or in one of their names. Case does not matter, nor do "
+        "blanks, joiners, and forms of letters and digits such as `ی` and `ي`.",
+        examples=["tea"],
+    )
+    merchant_id: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        default=None,
+        max_length=_MOST_NAMED,
+        description="Only this merchant. Repeat it for several merchants, at most 100.",
+        examples=[["corner-shop"]],
     )
     mode: Mode = Field(default=Mode.MONTHLY, description="The length of the periods that `from` and `to` name.")
     first: str | None = Field(
@@ -62,7 +76,13 @@ class MerchantsParameters(Parameters):
     )
     sort: Order = Field(
         default="amount",
-        description="The order: by `amount` or `count`, largest first, or by `merchant_id`, ascending.",
+        description="The order: by `amount` or `count`, largest first; by `merchant_id`, ascending; or by `name` in "
+        "the alphabetical order of `locale` (by default `fa`), merchants without a name last.",
+    )
+    locale: bodies.Locale | None = Field(
+        default=None,
+        description="Adds the name of each merchant in Persian (`fa`) or English (`en`) as `name`. A merchant without "
+        "a name in that language has the one in the other.",
     )
     values: Literal["string"] | None = Field(
         default=None,
@@ -75,7 +95,7 @@ class MerchantsParameters(Parameters):
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
     bom: Literal["1"] | None = Field(
         default=None,
-        description="Begins CSV with the UTF-8 byte order mark. Excel needs it to read Persian ids.",
+        description="Begins CSV with the UTF-8 byte order mark. Excel needs it to read Persian ids and names.",
     )
 
 
@@ -83,6 +103,7 @@ class MerchantsParameters(Parameters):
 class MerchantsQuery:
     """A question that makes sense.
 
+    :param merchants: the only ones that are wanted, or None for all.
     :param first: the first period of the totals, or None for no bound; likewise `last`.
     :param visible: the only merchants that the caller may know of, or None for all.
     :param as_text: whether totals are text.
@@ -90,6 +111,7 @@ class MerchantsQuery:
     """
 
     search: str
+    merchants: frozenset[str] | None
     mode: Mode
     first: Period | None
     last: Period | None
@@ -97,6 +119,7 @@ class MerchantsQuery:
     limit: int
     visible: frozenset[str] | None
     as_text: bool = False
+    locale: Locale | None = None
     format: Literal["json", "csv"] = "json"
     bom: bool = False
     skip: int = 0
@@ -112,7 +135,7 @@ class MerchantsResource:
         self._reader = reader
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Merchants with their totals, found by a part of their name, in pages."""
+        """Merchants with their totals and names, found by a part of their id or name, in pages."""
         visible = req.context.principal.visible_merchants()
         await self._reader.respond(
             req,
@@ -135,7 +158,7 @@ def read_query(
     :raises Problem: bad parameter, with all that is wrong; or a stale cursor.
     """
     findings = Findings()
-    fields = fields_of(query_string, findings)
+    fields = fields_of(query_string, findings, lists=("merchant_id",))
     parameters = checked(MerchantsParameters, fields, findings)
     mode = mode_in(fields, Mode.MONTHLY)
     first, last = range_in(fields, calendar, mode, findings)
@@ -144,6 +167,7 @@ def read_query(
         raise AssertionError("what is not checked has findings")
     query = MerchantsQuery(
         search=(parameters.search or "").casefold(),
+        merchants=None if parameters.merchant_id is None else frozenset(parameters.merchant_id),
         mode=parameters.mode,
         first=first,
         last=last,
@@ -151,6 +175,7 @@ def read_query(
         limit=parameters.limit,
         visible=visible,
         as_text=parameters.values is not None,
+        locale=parameters.locale,
         format=parameters.format,
         bom=parameters.bom is not None,
     )
@@ -167,40 +192,88 @@ def read_query(
 
 
 def answer_merchants(stores: Stores, published: Published, query: MerchantsQuery) -> Answer:
-    """The answer to `query`, unencoded."""
-    merchants = [
-        merchant
-        for merchant in _sorted_totals(stores, published, query)
-        if query.search in merchant.merchant_id.casefold()
-        and (query.visible is None or merchant.merchant_id in query.visible)
-    ]
+    """The answer to `query`, unencoded.
+
+    :raises NamesChanged: the names of merchants are others by now.
+    """
+    names = published.names(stores)
+    merchants = _matching(published, names, _sorted_totals(stores, published, names, query), query)
     page = merchants[query.skip : query.skip + query.limit]
     following = query.skip + len(page)
     cursor = cursor_after(str(following), published.version, _identity(query)) if following < len(merchants) else None
     link = cursor and f'<{_address(query, cursor)}>; rel="next"'
     number: Callable[[int], int | str] = str if query.as_text else int
+    shown = [None if query.locale is None else names.name(found.merchant_id, query.locale) for found in page]
     if query.format == "csv":
         rows = [(safe_cell(found.merchant_id), found.amount, found.count) for found in page]
-        body = (BOM_UTF8 if query.bom else b"") + csv_bytes(MerchantTotals._fields, rows)
+        columns: tuple[str, ...] = MerchantTotals._fields
+        if query.locale is not None:  # last: the columns before are where they are without names
+            columns += ("name",)
+            rows = [(*row, safe_cell(name or "")) for row, name in zip(rows, shown, strict=True)]
+        body = (BOM_UTF8 if query.bom else b"") + csv_bytes(columns, rows)
         content_type, filename = CSV, "merchants.csv"
     else:
-        shown: list[Merchant] = [
+        described: list[Merchant] = [
             {"merchant_id": found.merchant_id, "amount": number(found.amount), "count": number(found.count)}
             for found in page
         ]
-        body = Merchants(merchants=shown, total=len(merchants), next_cursor=cursor).json_bytes()
+        if query.locale is not None:
+            for merchant, name in zip(described, shown, strict=True):
+                merchant["name"] = name
+        body = Merchants(merchants=described, total=len(merchants), next_cursor=cursor).json_bytes()
         content_type, filename = falcon.MEDIA_JSON, None
     etag = etag_of(published.version, _identity(query), body)
     return Answer(body, content_type, etag, link=link, filename=filename)
 
 
-def _sorted_totals(stores: Stores, published: Published, query: MerchantsQuery) -> list[MerchantTotals]:
+def _matching(
+    published: Published, names: MerchantNames, merchants: list[MerchantTotals], query: MerchantsQuery
+) -> list[MerchantTotals]:
+    """Those of `merchants` that the caller may know of and looks for."""
+    if query.visible is not None or query.merchants is not None:
+        merchants = [
+            one
+            for one in merchants
+            if (query.visible is None or one.merchant_id in query.visible)
+            and (query.merchants is None or one.merchant_id in query.merchants)
+        ]
+    if not query.search:
+        return merchants
+    text = folded(query.search)
+    searched: dict[str, str] = published.table(("searched",), dict)
+
+    def has_text(merchant_id: str) -> bool:
+        if query.search in merchant_id.casefold():
+            return True
+        if merchant_id not in searched:
+            searched[merchant_id] = "\n".join(map(folded, names.texts(merchant_id)))
+        return bool(text) and text in searched[merchant_id]
+
+    return [one for one in merchants if has_text(one.merchant_id)]
+
+
+def _sorted_totals(
+    stores: Stores, published: Published, names: MerchantNames, query: MerchantsQuery
+) -> list[MerchantTotals]:
     days = (query.first and query.first.first_day, query.last and query.last.last_day)
     totals = published.table(("totals", *days), lambda: _totals(stores, published.calendar, query))
     if query.order == "merchant_id":  # which is how the store gives them
         return totals
+    if query.order == "name":
+        locale = query.locale or "fa"
+        return published.table(("named", *days, locale), lambda: _by_name(totals, names, locale))
     rank = _RANKS[query.order]
     return published.table(("ranked", *days, query.order), lambda: sorted(totals, key=rank, reverse=True))
+
+
+def _by_name(totals: list[MerchantTotals], names: MerchantNames, locale: Locale) -> list[MerchantTotals]:
+    """`totals`, which are by id, by name; those without one last."""
+
+    def key(merchant: MerchantTotals) -> tuple[bool, str, str]:
+        name = names.name(merchant.merchant_id, locale)
+        return (True, "", "") if name is None else (False, *sort_key(name, locale))
+
+    return sorted(totals, key=key)
 
 
 _RANKS: Final[dict[str, Callable[[MerchantTotals], int]]] = {
@@ -262,21 +335,23 @@ def _ranges(
 
 def _identity(query: MerchantsQuery) -> tuple[Any, ...]:
     """What tells the query from others, written the same by every process: sets have no order of their own."""
-    visible = None if query.visible is None else tuple(sorted(query.visible))
-    return replace(query, visible=None, skip=0), visible
+    visible, merchants = (None if one is None else tuple(sorted(one)) for one in (query.visible, query.merchants))
+    return replace(query, visible=None, merchants=None, skip=0), visible, merchants
 
 
 def _address(query: MerchantsQuery, cursor: str) -> str:
     parameters = {
         "search": query.search or None,
+        "merchant_id": None if query.merchants is None else sorted(query.merchants),
         "mode": query.mode if query.mode is not Mode.MONTHLY else None,
         "from": query.first and query.first.key,
         "to": query.last and query.last.key,
         "sort": query.order,
         "values": "string" if query.as_text else None,
+        "locale": query.locale,
         "limit": query.limit,
         "format": query.format if query.format != "json" else None,
         "bom": "1" if query.bom else None,
         "cursor": cursor,
     }
-    return f"{PATH}?{urlencode({name: value for name, value in parameters.items() if value is not None})}"
+    return f"{PATH}?{urlencode({name: value for name, value in parameters.items() if value is not None}, doseq=True)}"

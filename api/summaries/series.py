@@ -109,7 +109,9 @@ class SummaryParameters(Parameters):
         default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
     )
     locale: bodies.Locale | None = Field(
-        default=None, description="Adds the name of the period in Persian (`fa`) or English (`en`) as `label`."
+        default=None,
+        description="Adds the name of the period in Persian (`fa`) or English (`en`) as `label`; to points of several "
+        "merchants also the name of the merchant as `merchant_name`.",
     )
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
     unit: Literal["minor", "major"] = Field(
@@ -262,7 +264,7 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
     if query.limit is not None and len(points) > query.limit:
         points = points[: query.limit]
         link = f'<{_address(query, published, points[-1])}>; rel="next"'
-    columns = _columns(published, query, points)
+    columns = _columns(stores, published, query, points)
     content_type, write = _FORMATS[query.format]
     body = (BOM_UTF8 if query.bom else b"") + write(list(columns), list(zip(*columns.values(), strict=True)))
     filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
@@ -349,7 +351,7 @@ def _complete_ranges(published: Published, query: SeriesQuery) -> list[KeyBounds
 
 
 def _columns(
-    published: Published, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
+    stores: Stores, published: Published, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
 ) -> dict[str, list[Any]]:
     """What the answer has of each of `points`, by the names of its fields."""
     calendar = published.calendar
@@ -385,7 +387,23 @@ def _columns(
         columns["start"] = [instants[key][0] for key in keys]
         columns["end"] = [instants[key][1] for key in keys]
         columns["complete"] = [complete[key] for key in keys]
+    if query.grouped is not None and query.locale is not None:
+        columns["merchant_name"] = _names(stores, published, query, points)
     return columns
+
+
+def _names(
+    stores: Stores, published: Published, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
+) -> list[str | None]:
+    """The name of the merchant of each of `points`, for readers of the query's locale.
+
+    :raises NamesChanged: the names of merchants are others by now.
+    """
+    names, locale = published.names(stores), query.locale or "fa"
+    by_id = {merchant_id: names.name(merchant_id, locale) for merchant_id in {str(point[0]) for point in points}}
+    if query.format == "csv":
+        by_id = {merchant_id: safe_cell(name or "") for merchant_id, name in by_id.items()}
+    return [by_id[str(point[0])] for point in points]
 
 
 def _day(calendar: Calendar, key: str | None) -> Period | None:

@@ -63,7 +63,7 @@ def import_names(
         )
         if unknown:
             shown = ", ".join(unknown[:_MOST_UNKNOWN]) + (", …" if len(unknown) > _MOST_UNKNOWN else "")
-            note(f"Without summaries, as far as is published: {len(unknown):,} of these merchants ({shown}).", "warning")
+            note(f"Of these merchants {len(unknown):,} have no summaries: {shown}.", "warning")
         if unnamed:
             note(f"Merchants with summaries and without a name: {unnamed:,}. See merchants list --unnamed.")
 
@@ -108,8 +108,8 @@ def remove(
         if as_json:
             print_json({"removed": changes.removed, "merchants": len(names), "dry_run": dry_run})
         else:
-            left = f"{len(names):,} merchants have names."
-            typer.echo(f"{'Would remove' if dry_run else 'Removed'} {changes.removed:,} names. {left}")
+            removed = "Names that would be removed" if dry_run else "Names removed"
+            typer.echo(f"{removed}: {changes.removed:,}. Merchants with a name: {len(names):,}.")
 
 
 def _published_ids(stores: Stores) -> frozenset[str] | None:

@@ -16,7 +16,7 @@ from pymongo.database import Database as PyMongoDatabase
 
 from core.calendar.periods import Locale
 from core.errors import StoreBusy
-from core.merchant_names import MerchantNames
+from core.merchant_names import NO_NAMES, MerchantNames
 from core.stores.merchant_names import next_version, number_of
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.idempotent_inserts import insert_batch, insert_once
@@ -45,12 +45,11 @@ class MongoMerchantNameStore:
             for _ in range(_ATTEMPTS):
                 newest = _newest(db)
                 if newest is None:
-                    return MerchantNames("", {})
+                    return NO_NAMES
                 by_merchant: dict[str, dict[Locale, str]] = {}
-                count = 0
-                for count, found in enumerate(db[NAMES].find({"edition": newest["edition"]}), start=1):
+                for found in db[NAMES].find({"edition": newest["edition"]}):
                     by_merchant.setdefault(found["merchant_id"], {})[found["language"]] = found["name"]
-                if count == newest["names"]:
+                if sum(map(len, by_merchant.values())) == newest["names"]:  # else they are being removed
                     return MerchantNames(_version_in(newest), by_merchant)
         raise StoreBusy("the names of merchants are replaced faster than they can be read", "Try again.")
 

@@ -43,6 +43,6 @@ def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stor
             notifications=SqliteNotificationStore(connect(create=False)),
             contacts=SqliteContactStore(connect(create=False)),
             subscriptions=SqliteSubscriptionStore(connect(create=False)),
-        merchant_names=SqliteMerchantNameStore(connect(create=False)),
+            merchant_names=SqliteMerchantNameStore(connect(create=False)),
             close=opened.pop_all().close,
         )

@@ -50,7 +50,7 @@ class SqliteMerchantNameStore:
             connection.execute("DELETE FROM merchant_names")
             connection.executemany(_INSERT, rows)
             connection.execute("DELETE FROM merchant_names_version")
-            connection.execute("INSERT INTO merchant_names_version (version) VALUES (?)", (next_version(after, now_ms),))
+            connection.execute("INSERT INTO merchant_names_version VALUES (?)", (next_version(after, now_ms),))
         return True
 
 
