@@ -119,7 +119,7 @@ class ProblemKind(Enum):
         "stale-cursor",
         409,
         "The pages belong to an earlier publication",
-        "New summaries were published since the first page: start again without the cursor.",
+        "Summaries or names of merchants have changed since the first page: start again without the cursor.",
     )
     BODY_TOO_LARGE = ProblemType(
         "body-too-large", 413, "The body is too large", "Send a smaller one: detail gives the limit."

@@ -34,6 +34,7 @@ export class Choices {
     }
     const { keys, days } = this.shown?.mode === state.mode ? this.shown : { keys: null, days: null };
     this.range.show(state, keys, days, locale);
+    this.merchant.refresh();
     this.sumUp();
   }
 

@@ -2,6 +2,7 @@
 
 import { address, getDocument } from "./api.js";
 import { announce, byId, h } from "./dom.js";
+import { called, nameAndId, remember } from "./merchantnames.js";
 
 const SHOWN = 50;
 const PAUSE_MS = 150;
@@ -37,11 +38,19 @@ export class MerchantChoice {
     this.merchant = merchant;
     this.all = all;
     this.locale = locale;
-    if (this.popup.hidden) this.input.value = this.name();
+    this.refresh();
+  }
+
+  /** Show what the merchant is called, as far as that is known by now. */
+  refresh() {
+    if (!this.locale || !this.popup.hidden) return;
+    this.input.value = this.name();
+    this.input.title = this.merchant ?? "";
   }
 
   name() {
-    return this.merchant ?? (this.all ? this.locale.t("allMerchants") : "");
+    if (this.merchant) return called(this.merchant, this.locale);
+    return this.all ? this.locale.t("allMerchants") : "";
   }
 
   open() {
@@ -58,7 +67,7 @@ export class MerchantChoice {
     this.popup.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
     this.activate(-1);
-    if (this.locale) this.input.value = this.name();
+    this.refresh();
   }
 
   choose(merchant) {
@@ -116,7 +125,8 @@ export class MerchantChoice {
     const { signal } = this.searching;
     this.more.textContent = this.locale.t("searching");
     try {
-      const found = await getDocument(address("/api/merchants", { search: text || null, limit: SHOWN }), signal);
+      const question = { search: text || null, locale: this.locale.language, limit: SHOWN };
+      const found = await getDocument(address("/api/merchants", question), signal);
       if (!signal.aborted) this.fill(found, text);
     } catch (error) {
       if (!signal.aborted) this.more.textContent = this.locale.t(error.status ? "error_other" : "error_network");
@@ -124,19 +134,20 @@ export class MerchantChoice {
   }
 
   fill({ merchants, total }, text) {
-    const names = merchants.map(({ merchant_id }) => merchant_id);
-    this.options = this.all && text === "" ? [null, ...names] : names;
-    this.list.replaceChildren(...this.options.map((name, position) => this.option(name, position)));
+    remember(merchants, this.locale);
+    const shownAll = this.all && text === "" ? [null] : [];
+    this.options = [...shownAll, ...merchants.map(({ merchant_id: id }) => id)];
+    this.list.replaceChildren(...[...shownAll, ...merchants].map((one, position) => this.option(one, position)));
     this.activate(text === "" ? this.options.indexOf(this.merchant) : this.options.length > 0 ? 0 : -1);
-    const shown = BigInt(names.length);
+    const shown = BigInt(merchants.length);
     const counts = { shown: this.locale.integer(shown), total: this.locale.integer(total) };
     this.more.textContent =
       total === 0n ? this.locale.t("noMerchant") : total > shown ? this.locale.t("moreMerchants", counts) : "";
     announce(this.locale.t("foundMerchants", counts));
   }
 
-  option(name, position) {
-    const text = h("bdi", {}, name ?? this.locale.t("allMerchants"));
-    return h("li", { role: "option", id: `merchant-${position}`, "aria-selected": "false" }, text);
+  option(merchant, position) {
+    const parts = merchant === null ? [this.locale.t("allMerchants")] : nameAndId(merchant);
+    return h("li", { role: "option", id: `merchant-${position}`, "aria-selected": "false" }, ...parts);
   }
 }

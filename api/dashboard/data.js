@@ -17,17 +17,17 @@ export class Series {
   }
 
   /**
-   * What is published, with the whole series of one merchant that the state needs.
+   * What is published, with the whole series of one merchant that the state needs, and with its name.
    * @param {(me: object, merchant: string | null | undefined) => void} meet is told who asks, as soon as that is known
-   * @returns {Promise<{ me: object, merchant: string | null | undefined, data: import("./report.js").Data | null }>}
-   *   data is null when nothing is published or nothing may be seen; merchant is undefined when none may be seen
+   * @returns {Promise<{ me: object, merchant: string | null | undefined, named: object[], data: import("./report.js").Data | null }>}
+   *   named is that merchant as `remember` takes it; data is null when nothing is published or nothing may be seen; merchant is undefined when none may be seen
    */
   load(state, language, signal, meet) {
     return ofOneVersion(async () => {
       const me = await getDocument("/api/me", signal);
       const merchant = merchantFor(me, state.merchant);
       if (!signal.aborted) meet(me, merchant);
-      if (me.published === null || merchant === undefined) return { me, merchant, data: null };
+      if (me.published === null || merchant === undefined) return { me, merchant, named: [], data: null };
       const { version } = me.published;
       if (this.version !== version) {
         this.forget();
@@ -39,13 +39,22 @@ export class Series {
         days: seriesAddress(merchant, "daily", state.type, language),
       };
       const missing = [...new Set(Object.values(wanted))].filter((url) => !this.known.has(url));
-      const fetched = await Promise.all(missing.map(async (url) => [url, await getArray(url, signal, version)]));
+      const fetching = missing.map(async (url) => [url, await getArray(url, signal, version)]);
+      const naming = merchant === null ? [] : this.named(merchant, language, signal);
+      const [named, ...fetched] = await Promise.all([naming, ...fetching]);
       const found = new Map([...this.known, ...fetched]);
       // Another load may have met another version meanwhile.
       if (this.version === version) this.known = found;
       const series = Object.entries(wanted).map(([name, url]) => [name, found.get(url)]);
-      return { me, merchant, data: Object.fromEntries(series) };
+      return { me, merchant, named, data: Object.fromEntries(series) };
     }, signal);
+  }
+
+  /** The merchant with its name; nothing where there is no such merchant, which the series say too. */
+  async named(merchant, language, signal) {
+    const url = address("/api/merchants", { merchant_id: merchant, locale: language });
+    if (!this.known.has(url)) this.known.set(url, (await getDocument(url, signal, this.version)).merchants);
+    return this.known.get(url);
   }
 }
 

@@ -2,9 +2,11 @@
 
 import { address, getDocument, ofOneVersion } from "./api.js";
 import { byId, h } from "./dom.js";
+import { called, nameAndId, remember } from "./merchantnames.js";
 import { sharePermille, span } from "./report.js";
 
 const PAGE = 50;
+let byName = false;
 
 /**
  * @param {string} version of the publication that the report is of
@@ -20,21 +22,32 @@ export async function showMerchants(report, version, state, merchant, locale, si
     body.replaceChildren(...children);
     body.setAttribute("aria-busy", "false");
   };
-  const question = { mode: state.mode, from: first.key, to: last.key, sort: state.type, limit: PAGE };
+  const range = { mode: state.mode, from: first.key, to: last.key };
+  const sort = byId("merchants-sort");
   // Where one merchant is shown, the total that shares are of is not known.
   const whole = merchant === null ? report.total : 0n;
   const load = async (before) => {
     body.setAttribute("aria-busy", "true");
-    const url = address("/api/merchants", { ...question, cursor: before?.next_cursor ?? null });
+    const order = { sort: byName ? "name" : state.type, locale: locale.language, limit: PAGE };
+    const url = address("/api/merchants", { ...range, ...order, cursor: before?.next_cursor ?? null });
     try {
       const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
+      remember(found.merchants, locale);
       const all = { ...found, merchants: [...(before?.merchants ?? []), ...found.merchants] };
       const more = all.next_cursor === null ? [] : [moreButton(locale, () => load(all))];
       show(...list(all, state.type, merchant, whole, locale, onChoose), ...more);
+      if (signal.aborted) return;
+      byId("merchants-title").textContent = locale.t(byName ? "merchants" : "topMerchants");
+      sort.textContent = locale.t(byName ? `sort_${state.type}` : "sort_name");
+      sort.hidden = !byName && all.merchants.every(({ name }) => name === null);
       if (before !== null) body.querySelectorAll(".bar-row")[before.merchants.length]?.focus();
     } catch {
       show(h("p", { class: "muted" }, locale.t("topFailed")));
     }
+  };
+  sort.onclick = () => {
+    byName = !byName;
+    load(null);
   };
   await load(null);
 }
@@ -51,12 +64,12 @@ function list({ merchants, total }, type, chosen, whole, locale, onChoose) {
     const bar = h("span", { class: "bar", "aria-hidden": "true" });
     // Drawn only; the exact value stands beside it.
     bar.style.inlineSize = `${Math.max(0, (Number(one[type]) / Number(most)) * 100)}%`;
-    const name = h("span", { class: "bar-name", dir: "auto" }, one.merchant_id);
+    const name = h("span", { class: "bar-name" }, ...nameAndId(one));
     const value = h("span", { class: "bar-value" }, locale.exact(one[type], type));
     const attributes = {
       type: "button",
       class: "bar-row",
-      title: locale.t("chooseMerchant", { merchant: one.merchant_id }),
+      title: locale.t("chooseMerchant", { merchant: called(one.merchant_id, locale) }),
     };
     const percent = whole > 0n ? locale.share(sharePermille(one[type], whole)) : "";
     const share = h("span", { class: "bar-share" }, percent);

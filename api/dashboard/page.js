@@ -7,6 +7,7 @@ import { Series, csvAddress, download } from "./data.js";
 import { announce, byId } from "./dom.js";
 import { KeyDialog } from "./keydialog.js";
 import { Locale, translate } from "./locale.js";
+import { called, remember } from "./merchantnames.js";
 import { showMerchants } from "./merchantspanel.js";
 import { RETRY_S, hideEmpty, hideNotice, showEmpty, showNotice } from "./notices.js";
 import { DaysPanel, SeriesPanel } from "./panels.js";
@@ -74,8 +75,10 @@ export class Page {
     this.mark("loading");
     try {
       const meet = (me, merchant) => this.meet(me, merchant);
-      const { merchant, data } = await this.series.load(this.state, language(), signal, meet);
-      if (!signal.aborted) await this.show(merchant, data, signal);
+      const { merchant, named, data } = await this.series.load(this.state, language(), signal, meet);
+      if (signal.aborted) return;
+      remember(named, this.locale);
+      await this.show(merchant, data, signal);
     } catch (error) {
       if (!signal.aborted) this.fail(error);
     }
@@ -138,15 +141,18 @@ export class Page {
       showStatus(me, locale, signal),
     ]);
     if (signal.aborted) return;
-    const named = merchant ?? locale.t("allMerchants");
     announce(
       locale.t("shown", {
         figure: locale.t(state.type),
-        merchant: named,
+        merchant: this.called(merchant),
         range: span(report.points, locale, "fromTo"),
         total: locale.figure(report.total, state.type),
       }),
     );
+  }
+
+  called(merchant) {
+    return merchant ? called(merchant, this.locale) : this.locale.t("allMerchants");
   }
 
   showNothing(why) {
@@ -180,7 +186,7 @@ export class Page {
     if (this.report === null) return "";
     const { points } = this.report;
     const { state, merchant } = this.exported;
-    const values = { figure: this.locale.t(state.type), merchant: merchant ?? this.locale.t("allMerchants") };
+    const values = { figure: this.locale.t(state.type), merchant: this.called(merchant) };
     return this.locale.t("stillShown", { ...values, range: span(points, this.locale) });
   }
 

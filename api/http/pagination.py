@@ -49,7 +49,10 @@ def position_in(cursor: str, version: str, query: Hashable, findings: Findings) 
         findings.add("cursor", "is of another query; the other parameters must stay as they were")
         return None
     if of_version != version:
-        raise Problem(ProblemKind.STALE_CURSOR, "Something was published since the page before was read.")
+        raise Problem(
+            ProblemKind.STALE_CURSOR,
+            "Summaries were published, or names of merchants changed, since the page before was read.",
+        )
     return position
 
 

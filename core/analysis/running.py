@@ -10,21 +10,27 @@ import polars as pl
 
 from core.analysis.parameters import Published, Value, bind
 from core.analysis.queries import Query, query_named
-from core.analysis.tables import days_table, read_table
+from core.analysis.tables import days_table, names_table, read_table
 from core.calendar import calendar_named
 from core.errors import ServiceError, StoreBusy
+from core.merchant_names import NO_NAMES, MerchantNames
 from core.stores.summaries import Publication, SummaryStore
 
 _ATTEMPTS: Final = 5
 
 
 def run_query(
-    summaries: SummaryStore, name: str, parameters: Mapping[str, Value] | None = None, folder: Path | None = None
+    summaries: SummaryStore,
+    name: str,
+    parameters: Mapping[str, Value] | None = None,
+    folder: Path | None = None,
+    names: MerchantNames = NO_NAMES,
 ) -> pl.DataFrame:
     """What the query `name` answers; all it reads is of one published state.
 
     :param parameters: values by name; those left out have their defaults.
     :param folder: a folder with more queries than those of ``sql/analysis``.
+    :param names: of merchants, such as ``stores.merchant_names.read()``.
     :returns: the columns that the query's header states.
     :raises UsageError: there is no such query or parameter, or not with such a value.
     :raises ServiceError: nothing is published yet, or not of the merchant in question; or its file is not right.
@@ -36,7 +42,7 @@ def run_query(
     for _ in range(_ATTEMPTS):
         if publication is None:
             raise ServiceError("nothing is published yet", "Run rebuild first.")
-        tables = _tables(summaries, publication, query, parameters or {})
+        tables = {**_tables(summaries, publication, query, parameters or {}), "merchant_names": names_table(names)}
         latest = summaries.published()
         if latest == publication:
             return _execute(query, tables)

@@ -8,6 +8,9 @@
     part of the above, and quickly read.
 ``days``
     every day from the first published one to the last, also those without transactions; see `days_table`.
+``merchant_names``
+    ``merchant_id``, and the name for readers of each language, ``fa`` and ``en``: one in the other language where there
+    is none. Merchants without a name are not there.
 ``parameters``
     one row, see `core.analysis.parameters`.
 
@@ -24,6 +27,7 @@ from core.analysis.parameters import Published
 from core.analysis.queries import Read
 from core.calendar.periods import Mode
 from core.errors import ServiceError
+from core.merchant_names import LANGUAGES, MerchantNames
 from core.stores.summaries import SummaryStore
 
 _SERIES_SCHEMA: Final = {"key": pl.String, "amount": pl.Int64, "count": pl.Int64}
@@ -97,3 +101,10 @@ def days_table(published: Published) -> pl.DataFrame:
         for day in range(max(first, period.first_day), min(last, period.last_day) + 1)
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=_DAYS_SCHEMA, orient="row")
+
+
+def names_table(names: MerchantNames) -> pl.DataFrame:
+    """The table ``merchant_names``: ``merchant_id`` and a column for each language, all String."""
+    columns = ("merchant_id", *LANGUAGES)
+    rows = [(one, *(names.name(one, language) for language in LANGUAGES)) for one in names.by_merchant]
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")

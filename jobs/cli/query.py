@@ -47,7 +47,8 @@ def run(
             parameters = _parameters(query, arguments)
             settings, stores = settings_and_store(store_url, create=False)
             with stores:
-                answer = run_query(stores.summaries, query.name, parameters, folder)
+                names = stores.merchant_names.read()
+                answer = run_query(stores.summaries, query.name, parameters, folder, names)
                 publication = stores.summaries.published()
             fingerprint = None if publication is None else publication.fingerprint
             currency = (

@@ -12,9 +12,11 @@ import typer
 from core.calendar import calendar_named
 from core.calendar.dates import period_named
 from core.calendar.periods import Mode
-from core.command_line import edge, settings_and_store
+from core.command_line import edge, note, settings_and_store
 from core.errors import ServiceError, UsageError
+from core.merchant_names import folded
 from core.money import grouped
+from core.stores import Stores
 from core.stores.summaries import Measure, SeriesPoint
 from core.tables import aligned
 from jobs.runs.signals import signals_as_errors
@@ -44,8 +46,10 @@ def run(
                 last_key = None if last is None else period_named(calendar, mode, last).key
             except ValueError as error:
                 raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
-            if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
-                raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
+            if merchant_id is not None:
+                _require_merchant(stores, merchant_id)
+                if form == "table" and (names := stores.merchant_names.read().texts(merchant_id)[1:]):
+                    note(f"Merchant {merchant_id}: {', '.join(names)}.")
             points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)
         fingerprint = publication.fingerprint
         if measure == "count":
@@ -53,6 +57,15 @@ def run(
         else:
             heading = f"amount {fingerprint.unit(settings.currency)}"
             typer.echo(_FORMS[form](points, heading, fingerprint.amount_scale), nl=False)
+
+
+def _require_merchant(stores: Stores, merchant_id: str) -> None:
+    if stores.summaries.has_merchant(merchant_id):
+        return
+    names = stores.merchant_names.read()
+    called = [one for one in names.by_merchant if folded(merchant_id) in map(folded, names.texts(one))]
+    hint = f"The merchant of that name is {' or '.join(called)}." if called else "Merchants are named as in the source."
+    raise ServiceError(f"there is no merchant {merchant_id}", hint)
 
 
 def _table(points: list[SeriesPoint], heading: str, scale: int) -> str:

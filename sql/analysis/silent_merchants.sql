@@ -7,6 +7,7 @@ parameters:
 - {name: to, kind: day, default: last, about: the day to look back from; the last published one if it is later}
 - {name: silent_days, kind: integer>=1, default: 30, about: "how long without a transaction, in days"}
 - {name: active_days, kind: integer>=1, default: 2, about: on how many days there must have been some}
+- {name: locale, kind: fa|en, default: fa, about: the language of names}
 reads:
 - {table: daily, last: to}
 columns:
@@ -17,6 +18,7 @@ columns:
 - {name: active_days, kind: Int64, about: on how many days it had transactions}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
 - {name: count, kind: Int64, about: number of its transactions}
+- {name: merchant_name, kind: String, about: "its name in that language, else in the other; null without one"}
 */
 WITH merchants AS (
     SELECT
@@ -53,8 +55,10 @@ SELECT
     END AS usual_gap,
     m.active_days,
     m.amount,
-    m.count
+    m.count,
+    CASE WHEN p.locale = 'en' THEN n.en ELSE n.fa END AS merchant_name
 FROM dated AS m
 CROSS JOIN parameters AS p
+LEFT JOIN merchant_names AS n ON n.merchant_id = m.merchant_id
 WHERE m.silent >= p.silent_days AND m.active_days >= p.active_days
-ORDER BY amount DESC, merchant_id
+ORDER BY amount DESC, m.merchant_id

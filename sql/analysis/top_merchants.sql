@@ -7,6 +7,7 @@ parameters:
 - {name: period, kind: period, default: last, about: "a day, a week or a month; by default the last month"}
 - {name: by, kind: amount|count, default: amount, about: what merchants are ranked by}
 - {name: limit, kind: integer>=1, default: 10, about: how many places}
+- {name: locale, kind: fa|en, default: fa, about: the language of names}
 reads:
 - {table: daily, first: period, last: period}
 - {table: weekly, first: period, last: period}
@@ -18,6 +19,7 @@ columns:
 - {name: count, kind: Int64, about: number of its transactions}
 - {name: mean_amount, kind: Float64, about: "amount per transaction, in CURRENCY"}
 - {name: share_percent, kind: Float64, about: "its part of what is ranked, of all merchants; null where they come to zero or less"}
+- {name: merchant_name, kind: String, about: "its name in that language, else in the other; null without one"}
 */
 WITH periods AS (
     SELECT * FROM daily
@@ -42,14 +44,16 @@ placed AS (
 )
 SELECT
     place,
-    merchant_id,
+    t.merchant_id,
     amount,
     count,
     CAST(amount AS DOUBLE) / CAST(count AS DOUBLE) AS mean_amount,
     CASE
         WHEN all_together > 0 THEN 100 * CAST(ranked AS DOUBLE) / CAST(all_together AS DOUBLE)
-    END AS share_percent
-FROM placed
+    END AS share_percent,
+    CASE WHEN p.locale = 'en' THEN n.en ELSE n.fa END AS merchant_name
+FROM placed AS t
 CROSS JOIN parameters AS p
+LEFT JOIN merchant_names AS n ON n.merchant_id = t.merchant_id
 WHERE place <= p."limit"
-ORDER BY place, merchant_id
+ORDER BY place, t.merchant_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from example_notifications import add_notifications
 from examples import frame, row
 
 from core.calendar import Mode, calendar_named
+from core.calendar.periods import Locale
 from core.stores import current_holder, open_stores
 from core.stores.runs import Counts, Run, RunStatus
 from core.stores.summaries import DayRange, Fingerprint, Publication
@@ -31,11 +33,15 @@ _DAILY: Final = (
     ("tea-house", "1403/04/04", 60_000, 1),
     ("book-market", "1403/04/02", 2_500_000, 4),
 )
+_NAMES: Final[Mapping[str, Mapping[Locale, str]]] = {
+    "corner-shop": {"fa": "فروشگاه سر کوچه", "en": "Corner Shop"},
+    "tea-house": {"fa": "چای‌خانهٔ یاس"},
+}
 _COUNTED: Final = sum(count for *_, count in _DAILY)
 
 
 def fill(store_url: str) -> None:
-    """Publish the summaries at `store_url`, with a ledger of the run that made them and of one that failed later.
+    """Publish the summaries at `store_url`, with names of merchants and a ledger of the run that made them and of one that failed later.
 
     And keep a few notifications.
     """
@@ -56,6 +62,7 @@ def fill(store_url: str) -> None:
             complete_days=(DayRange("1200/01/01", "1403/04/05"),),
         )
         stores.summaries.publish(publication, rows)
+        stores.merchant_names.replace(_NAMES, after="", now_ms=PUBLISHED_AT_MS)
         counts = Counts(read=_COUNTED + 1, counted=_COUNTED, rejected=1)
         done = replace(publisher, counts=counts, rejects_by_reason={"amount: fraction": 1}, generation=1, phase="done")
         stores.runs.update(done.ended(RunStatus.PUBLISHED, PUBLISHED_AT_MS))

@@ -15,7 +15,7 @@ _NONSENSE = {
     "1000 parameters": "&".join(f"p{number}=1" for number in range(1000)),
     "one 1000 times": "&".join(["limit=1"] * 1000),
     "100 KB": "limit=" + "1" * 100_000,
-    "NUL": "search=%00&merchant_id=%00",
+    "NUL": "search=%00&mode=%00",
     "surrogate": "search=%ed%a0%80",
     "not encoded": "search=%zz&%=%&=&&==",
     "marks": "a" + "?" * 1000,
