@@ -8,7 +8,7 @@ from typing import Final
 import typer
 
 from core.calendar.periods import Locale
-from core.command_line import edge, note, print_json, printable, settings_and_store
+from core.command_line import edge, print_json, print_message, printable, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.merchant_names import folded
 from core.stores import Stores, wall_clock_ms
@@ -63,9 +63,9 @@ def import_names(
         )
         if unknown:
             shown = ", ".join(unknown[:_MOST_UNKNOWN]) + (", …" if len(unknown) > _MOST_UNKNOWN else "")
-            note(f"Of these merchants {len(unknown):,} have no summaries: {shown}.", "warning")
+            print_message(f"Of these merchants {len(unknown):,} have no summaries: {shown}.", "warning")
         if unnamed:
-            note(f"Merchants with summaries and without a name: {unnamed:,}. See merchants list --unnamed.")
+            print_message(f"Merchants with summaries and without a name: {unnamed:,}. See merchants list --unnamed.")
 
 
 def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool
         elif rows:
             _print(rows[:], unnamed)
         else:
-            note("No merchant is without a name." if unnamed else "No merchant has such a name.")
+            print_message("No merchant is without a name." if unnamed else "No merchant has such a name.")
 
 
 def remove(
@@ -123,9 +123,9 @@ def _show_wrong(found: NameRows, as_json: bool) -> None:
     if as_json and found.wrong:
         print_json({"wrong_rows": [one._asdict() for one in found.wrong[:_MOST_WRONG_JSON]]})
     for place, reason in found.wrong[:_MOST_WRONG]:
-        note(f"{found.source}, {place}: {reason}.", "warning")
+        print_message(f"{found.source}, {place}: {reason}.", "warning")
     if len(found.wrong) > _MOST_WRONG:
-        note(f"And {len(found.wrong) - _MOST_WRONG:,} other rows are wrong.", "warning")
+        print_message(f"And {len(found.wrong) - _MOST_WRONG:,} other rows are wrong.", "warning")
 
 
 def _print(rows: Sequence[tuple[str, str, str]], unnamed: bool) -> None:

@@ -12,7 +12,7 @@ import typer
 from core.calendar import calendar_named
 from core.calendar.dates import period_named
 from core.calendar.periods import Mode
-from core.command_line import edge, note, settings_and_store
+from core.command_line import edge, print_message, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.merchant_names import folded
 from core.money import grouped
@@ -49,7 +49,7 @@ def run(
             if merchant_id is not None:
                 _require_merchant(stores, merchant_id)
                 if form == "table" and (names := stores.merchant_names.read().texts(merchant_id)[1:]):
-                    note(f"Merchant {merchant_id}: {', '.join(names)}.")
+                    print_message(f"Merchant {merchant_id}: {', '.join(names)}.")
             points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)
         fingerprint = publication.fingerprint
         if measure == "count":

@@ -22,7 +22,7 @@ from sandbox import STORE, Sandbox, prepared
 from bench.mongo_urls import with_database
 from core.stores import open_stores
 
-LANGUAGES: Final = {"sh", "bash", "json", "ini", "cron", "yaml", "python", "diff", "mermaid", "js"}
+LANGUAGES: Final = {"sh", "bash", "json", "ini", "cron", "yaml", "python", "diff", "mermaid", "js", "csv"}
 ELSEWHERE: Final = "docs/extending.md"
 """Its commands are run by `test_extending`, in a program that has been extended."""
 

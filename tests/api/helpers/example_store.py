@@ -41,9 +41,9 @@ _COUNTED: Final = sum(count for *_, count in _DAILY)
 
 
 def fill(store_url: str) -> None:
-    """Publish the summaries at `store_url`, with names of merchants and a ledger of the run that made them and of one that failed later.
+    """Publish the summaries at `store_url`, with a ledger of the run that made them and of one that failed later.
 
-    And keep a few notifications.
+    With names of merchants, and a few notifications.
     """
     with open_stores(store_url, timeout_s=10, clock=lambda: PUBLISHED_AT_MS) as stores:
         rows = _summaries()

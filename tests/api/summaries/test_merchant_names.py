@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from asking import FRESHNESS_S, MERCHANTS, Api, Query, add_key, wrong
+from api_client import FRESHNESS_S, MERCHANTS, Api, Query, add_key, wrong
 from sales import publish
 
 from core.calendar.periods import Locale

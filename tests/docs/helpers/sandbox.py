@@ -134,6 +134,7 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
     warm = warm_server().fileno()
     make_environment(folder / ".venv" / "bin", warm)
     (folder / "demo").mkdir()
+    (folder / "names.csv").write_text("id,name,language\nm0,Tea House,en\nm0,چای‌خانه,fa\n", "utf-8")
     (folder / "payments.csv").write_text("merchantId;amount;createdAt\nshop-1;12,50;2024-06-24 10:00:00\n")
     redis = RedisProcess(folder, missing)
     redis.start()

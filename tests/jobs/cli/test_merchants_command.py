@@ -1,0 +1,99 @@
+"""``merchants`` as a user calls it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from transactions import Transaction, write_bson
+
+from core.stores import open_stores
+
+NOON = datetime(2024, 6, 24, 12, tzinfo=UTC)
+NAMES = "id,name,language\n42,گلستان,fa\n42,Golestan,en\ntea,چای‌خانه,fa\nnone,هیچ,fa\n"
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> CommandLine:
+    """A command line without a store, in a folder with names and an export."""
+    (tmp_path / "names.csv").write_text(NAMES, "utf-8")
+    write_bson(tmp_path / "shop.bson", [Transaction(one, 5, NOON) for one in (42, "tea", "other")])
+    return CommandLine(tmp_path)
+
+
+def test_names_are_imported_listed_shown_and_removed_and_outlive_a_rebuild(jobs: CommandLine) -> None:
+    said = jobs("merchants", "import", "names.csv")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == ("Imported 4 names of 3 merchants from names.csv: 4 new, 0 changed, 0 as before, 0 removed.\n")
+    assert jobs("rebuild", "--truncate", "shop.bson").code == 0
+    again = jobs("merchants", "import", "names.csv")
+    assert again.out.endswith(": 0 new, 0 changed, 4 as before, 0 removed.\n")
+    assert "Of these merchants 1 have no summaries: none." in again.err
+    assert "without a name: 1" in again.err
+    assert jobs("merchants", "list", "--unnamed", "--json").json_lines == [{"id": "other"}]
+    assert jobs("merchants", "list", "--search", "چاي خانه").out == (
+        "merchant  language  name\ntea       fa        چای‌خانه\n"
+    )
+    listed = jobs("merchants", "list", "--json")
+    assert listed.json_lines[:2] == [
+        {"id": "42", "name": "گلستان", "language": "fa"},
+        {"id": "42", "name": "Golestan", "language": "en"},
+    ]
+    top = jobs("query", "top_merchants", "--locale", "en", "--json").json_lines
+    assert {one["merchant_id"]: one["merchant_name"] for one in top} == {
+        "42": "Golestan",
+        "tea": "چای‌خانه",
+        "other": None,
+    }
+    shown = jobs("summary", "--mode", "daily", "--type", "count", "--merchant-id", "42")
+    assert shown.err == "Merchant 42: گلستان, Golestan.\n"
+    assert "The merchant of that name is 42." in jobs(
+        "summary", "--mode", "daily", "--type", "count", "--merchant-id", "golestan"
+    ).require_failure(1, "there is no merchant golestan")
+    assert jobs("merchants", "remove", "42", "--language", "en").out == "Names removed: 1. Merchants with a name: 3.\n"
+    assert jobs("merchants", "remove", "--all", "--dry-run", "--json").json == {
+        "removed": 3, "merchants": 0, "dry_run": True,
+    }  # fmt: skip
+    stdin = listed.out.encode()
+    assert jobs("merchants", "import", "-", "--replace", "--json", stdin=stdin).json == {
+        "source": "standard input", "rows": 4, "added": 1, "changed": 0, "unchanged": 3, "removed": 0, "merchants": 3,
+        "unknown": 1, "unnamed": 1, "dry_run": False,
+    }  # fmt: skip
+
+
+def test_nothing_is_imported_of_a_source_with_a_wrong_row(jobs: CommandLine) -> None:
+    assert jobs("merchants", "import", "names.csv").code == 0
+    (jobs.folder / "wrong.csv").write_text("id,name,language\n42,New,en\n43,,en\n44,x,tr\n", "utf-8")
+    said = jobs("merchants", "import", "wrong.csv", "--replace")
+    said.require_failure(3, "2 rows are wrong among 3 of wrong.csv, the first at line 3: name is missing")
+    assert "wrong.csv, line 4: language is tr, and the languages of names are fa and en." in said.err
+    lines = jobs("merchants", "import", "wrong.csv", "--json").json_lines
+    assert lines[0]["wrong_rows"][0] == {"place": "line 3", "reason": "name is missing"}
+    assert lines[1]["error"]["exit_code"] == 3
+    with open_stores(f"sqlite:///{jobs.folder / 'summaries.db'}", timeout_s=10, create=False) as stores:
+        assert stores.merchant_names.read().by_merchant["42"] == {"fa": "گلستان", "en": "Golestan"}
+
+
+def test_a_trial_of_an_import_changes_nothing(jobs: CommandLine) -> None:
+    assert jobs("merchants", "import", "names.csv").code == 0
+    (jobs.folder / "new.csv").write_text("id,name\n42,New\n", "utf-8")
+    said = jobs("merchants", "import", "new.csv", "--language", "en", "--replace", "--dry-run", "--json")
+    assert {name: said.json[name] for name in ("added", "changed", "unchanged", "removed", "dry_run")} == {
+        "added": 0, "changed": 1, "unchanged": 3, "removed": 0, "dry_run": True,
+    }  # fmt: skip
+    assert "New" not in jobs("merchants", "list").out
+
+
+def test_whose_names_to_remove_must_be_said(jobs: CommandLine) -> None:
+    for arguments in ((), ("42", "--all")):
+        jobs("merchants", "remove", *arguments).require_failure(2, "whose names to remove is not clear")
+
+
+def test_every_store_holds_what_is_imported(jobs: CommandLine, store_url: str) -> None:
+    assert jobs("merchants", "import", "names.csv", "--store", store_url).code == 0
+    listed = jobs("merchants", "list", "--json", "--store", store_url).json_lines
+    assert [(one["id"], one["language"]) for one in listed] == [
+        ("42", "fa"), ("42", "en"), ("none", "fa"), ("tea", "fa"),
+    ]  # fmt: skip
