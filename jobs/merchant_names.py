@@ -213,9 +213,10 @@ def _merchant_id(value: Any, path: str) -> str:
     if isinstance(value, ObjectId):
         return str(value)
     if type(value) is not bool and isinstance(value, int):
-        if value not in _INT64:
+        number = int(value)  # of a subclass, such as Int64, a range would try one number after the other
+        if number not in _INT64:
             raise ValueError(f"{path} is an integer beyond 64 bits, which is no id of a merchant")
-        return str(int(value))
+        return str(number)
     text = _text(value, path)
     if not text:
         raise ValueError(f"{path} is empty")

@@ -34,6 +34,11 @@ export class Choices {
     }
     const { keys, days } = this.shown?.mode === state.mode ? this.shown : { keys: null, days: null };
     this.range.show(state, keys, days, locale);
+    this.refresh();
+  }
+
+  /** Show the names of merchants that were met by now. */
+  refresh() {
     this.merchant.refresh();
     this.sumUp();
   }

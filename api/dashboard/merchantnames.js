@@ -22,6 +22,6 @@ export function called(merchant, locale) {
 
 /** The name and the id of a merchant of a list; of one without a name the id alone. @returns {HTMLElement[]} */
 export function nameAndId({ merchant_id: id, name }) {
-  const first = h("bdi", {}, name ?? id);
-  return name ? [first, h("bdi", { class: "merchant-id" }, id)] : [first];
+  if (!name) return [h("bdi", {}, id)];
+  return [h("bdi", { class: "merchant-name" }, name), h("bdi", { class: "merchant-id" }, id)];
 }

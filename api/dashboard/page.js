@@ -141,6 +141,7 @@ export class Page {
       showStatus(me, locale, signal),
     ]);
     if (signal.aborted) return;
+    this.choices.refresh(); // another merchant of the list may have the same name
     announce(
       locale.t("shown", {
         figure: locale.t(state.type),
