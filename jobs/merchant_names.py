@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from bson import ObjectId
 
@@ -229,7 +229,7 @@ def _language(value: Any, path: str) -> Locale:
     known = text.strip().lower()
     if known not in LANGUAGES:
         raise ValueError(f"{path} is {_shown(text)}, and the languages of names are {' and '.join(LANGUAGES)}")
-    return cast("Locale", known)
+    return known
 
 
 def _text(value: Any, path: str) -> str:

@@ -19,8 +19,9 @@ export class Series {
   /**
    * What is published, with the whole series of one merchant that the state needs, and with its name.
    * @param {(me: object, merchant: string | null | undefined) => void} meet is told who asks, as soon as that is known
-   * @returns {Promise<{ me: object, merchant: string | null | undefined, named: object[], data: import("./report.js").Data | null }>}
-   *   named is that merchant as `remember` takes it; data is null when nothing is published or nothing may be seen; merchant is undefined when none may be seen
+   * @returns {Promise<{ me: object, merchant: string | null | undefined, named: object[],
+   *   data: import("./report.js").Data | null }>} data is null when nothing is published or nothing may be seen;
+   *   merchant is undefined when none may be seen; named is that merchant as `remember` takes it
    */
   load(state, language, signal, meet) {
     return ofOneVersion(async () => {

@@ -28,10 +28,12 @@ export async function showMerchants(report, version, state, merchant, locale, si
   const whole = merchant === null ? report.total : 0n;
   const load = async (before) => {
     body.setAttribute("aria-busy", "true");
+    const wasByName = byName;
     const order = { sort: byName ? "name" : state.type, locale: locale.language, limit: PAGE };
     const url = address("/api/merchants", { ...range, ...order, cursor: before?.next_cursor ?? null });
     try {
       const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
+      if (byName !== wasByName) return; // another order was chosen meanwhile
       remember(found.merchants, locale);
       const all = { ...found, merchants: [...(before?.merchants ?? []), ...found.merchants] };
       const more = all.next_cursor === null ? [] : [moreButton(locale, () => load(all))];

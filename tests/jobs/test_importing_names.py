@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import bson
 import pyarrow as pa
@@ -28,7 +29,7 @@ NAMES: dict[str, dict[Locale, str]] = {
     "42": {"en": "Corner Shop"},
     "کافه": {"fa": "کافهٔ ۲۴"},
 }
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": bson.ObjectId(OBJECT_ID), "name": " چای‌خانهٔ یاس ", "language": "fa", "other": 1},
     {"id": bson.ObjectId(OBJECT_ID), "name": "Yas, the Tea House", "language": "EN"},
     {"id": bson.Int64(42), "name": "Corner Shop", "language": "en"},
@@ -50,7 +51,7 @@ def read(argument: str | Path, fields: NameFields | None = None, **options: str)
     return read_names(str(argument), collection, fields or NameFields(), LiveOptions(), RemoteOptions(), delimiter)
 
 
-def extended(row: Mapping[str, object]) -> dict[str, object]:
+def extended(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "id": {"$oid": str(row["id"])}} if isinstance(row["id"], bson.ObjectId) else dict(row)
 
 

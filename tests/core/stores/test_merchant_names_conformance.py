@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from examples import frame, publication, row
 
+from core.calendar.periods import Locale
 from core.stores import Stores, open_stores
 
-NAMES = {
+Names = Mapping[str, Mapping[Locale, str]]
+
+NAMES: Names = {
     "42": {"fa": "چای‌خانهٔ یاس", "en": "Yas Tea House"},
     "65a0f0a0a0a0a0a0a0a0a0a0": {"en": "Corner Shop"},
     "کافه": {"fa": "کافهٔ ۲۴"},
@@ -38,7 +41,8 @@ def test_names_are_read_back_exactly_by_another_who_opens_the_store(stores: Stor
 
 def test_replacing_leaves_nothing_of_what_was_before_and_changes_the_version(stores: Stores) -> None:
     versions = [""]
-    for names in (NAMES, {"42": {"fa": "دیگر"}}, {}):
+    replacements: list[Names] = [NAMES, {"42": {"fa": "دیگر"}}, {}]
+    for names in replacements:
         assert stores.merchant_names.replace(names, after=versions[-1], now_ms=5)
         assert stores.merchant_names.read().by_merchant == names
         versions.append(stores.merchant_names.version())
@@ -60,7 +64,7 @@ def test_of_several_who_replace_the_same_names_at_once_one_does(stores: Stores, 
     def replace(number: int) -> None:
         with open_stores(store_url, timeout_s=30) as own:
             barrier.wait(timeout=60)
-            names = {str(merchant): {"fa": f"نام {number}"} for merchant in range(50)}
+            names: Names = {str(merchant): {"fa": f"نام {number}"} for merchant in range(50)}
             if own.merchant_names.replace(names, after="", now_ms=number):
                 done.append(names)
 
@@ -79,13 +83,13 @@ def test_who_reads_while_names_are_replaced_sees_one_version_of_all(stores: Stor
     def replace() -> None:
         with open_stores(store_url, timeout_s=30) as own:
             for number in range(6):
-                names = {merchant: {"fa": str(number)} for merchant in merchants}
+                names: Names = {merchant: {"fa": str(number)} for merchant in merchants}
                 assert own.merchant_names.replace(names, after=own.merchant_names.version(), now_ms=number)
         ended.set()
 
     writer = threading.Thread(target=replace)
     writer.start()
-    seen = []
+    seen: list[tuple[int, int]] = []
     while not ended.is_set() or not seen:
         found = stores.merchant_names.read()
         if found.version:
