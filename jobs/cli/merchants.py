@@ -12,8 +12,8 @@ from core.command_line import edge, print_json, print_message, printable, settin
 from core.errors import ServiceError, UsageError
 from core.merchant_names import folded
 from core.stores import Stores, wall_clock_ms
+from core.tables import aligned
 from jobs.cli.live_options import live_options, remote_options
-from jobs.cli.tables import aligned
 from jobs.decode.formats import delimiter_named
 from jobs.merchant_names import NameChange, NameFields, NameRows, change_names, read_names
 from jobs.runs.signals import signals_as_errors
@@ -89,7 +89,7 @@ def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool
             for one, language, name in rows:
                 print_json({"id": one} if unnamed else {"id": one, "name": name, "language": language})
         elif rows:
-            _print(rows[:], unnamed)
+            _print(rows, unnamed)
         else:
             print_message("No merchant is without a name." if unnamed else "No merchant has such a name.")
 
@@ -130,5 +130,5 @@ def _show_wrong(found: NameRows, as_json: bool) -> None:
 
 def _print(rows: Sequence[tuple[str, str, str]], unnamed: bool) -> None:
     heads = ("merchant",) if unnamed else ("merchant", "language", "name")
-    cells = [[printable(row[place]) for row in rows] for place in range(len(heads))]
-    typer.echo(aligned([[head, *column] for head, column in zip(heads, cells, strict=True)], [False] * 3), nl=False)
+    cells = [[printable(cell) for cell in row[: len(heads)]] for row in rows]
+    typer.echo(aligned([heads, *cells]), nl=False)
