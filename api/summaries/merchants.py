@@ -205,7 +205,9 @@ def answer_merchants(stores: Stores, published: Published, query: MerchantsQuery
     number: Callable[[int], int | str] = str if query.as_text else int
     shown = [None if query.locale is None else names.name(found.merchant_id, query.locale) for found in page]
     if query.format == "csv":
-        rows = [(safe_cell(found.merchant_id), found.amount, found.count) for found in page]
+        rows: list[tuple[str | int, ...]] = [
+            (safe_cell(found.merchant_id), found.amount, found.count) for found in page
+        ]
         columns: tuple[str, ...] = MerchantTotals._fields
         if query.locale is not None:  # last: the columns before are where they are without names
             columns += ("name",)

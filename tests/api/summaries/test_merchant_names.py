@@ -155,7 +155,12 @@ def test_every_process_answers_with_new_names_soon_after_they_changed(store_url:
     assert ids(api, query) == []
     seen = [api.ask("/api/me").json["published"]["version"]]
     tags = [api.ask(MERCHANTS, query).headers["etag"]]
-    for names, found in ((NAMES, {"4": "Blue"}), ({"3": {"en": "Blue two"}}, {"3": "Blue two"}), ({}, {})):
+    changes: list[tuple[Names, dict[str, str]]] = [
+        (NAMES, {"4": "Blue"}),
+        ({"3": {"en": "Blue two"}}, {"3": "Blue two"}),
+        ({}, {}),
+    ]
+    for names, found in changes:
         write(store_url, names)
         api.moment.pass_by(FRESHNESS_S)
         answer = api.ask(MERCHANTS, query, headers={"If-None-Match": tags[-1]})
