@@ -14,6 +14,7 @@ from published_sales import Sales, publish
 
 from core.analysis import all_queries, run_query
 from core.analysis.parameters import Value
+from core.merchant_names import MerchantNames
 from core.stores import Stores, open_stores
 
 LARGEST = 2**63 - 1
@@ -70,10 +71,19 @@ class TestTopMerchants:
             }
         )
         assert shop.ask("top_merchants") == [
-            (1, "a", 600, 3, 200.0, 60.0),
-            (2, "b", 300, 2, 150.0, 30.0),
-            (3, "c", 100, 1, 100.0, 10.0),
+            (1, "a", 600, 3, 200.0, 60.0, None),
+            (2, "b", 300, 2, 150.0, 30.0, None),
+            (3, "c", 100, 1, 100.0, 10.0, None),
         ]
+
+    @pytest.mark.parametrize(("locale", "names"), [("fa", ["آ", "B", None]), ("en", ["A", "B", None])])
+    def test_names_are_those_of_the_language_else_of_the_other(
+        self, shop: Shop, locale: str, names: list[str | None]
+    ) -> None:
+        shop.sold({name: {"1403/04/01": amount} for name, amount in {"a": 3, "b": 2, "c": 1}.items()})
+        known = MerchantNames("1", {"a": {"fa": "آ", "en": "A"}, "b": {"en": "B"}, "other": {"fa": "x"}})
+        answer = run_query(shop.stores.summaries, "top_merchants", {"locale": locale}, names=known)
+        assert answer["merchant_name"].to_list() == names
 
     @pytest.mark.parametrize(
         ("period", "amounts"),
@@ -191,8 +201,8 @@ class TestSilentMerchants:
     def test_who_had_transactions_and_has_none_any_more(self, shop: Shop) -> None:
         shop.sold(self.SALES)
         assert shop.ask("silent_merchants") == [
-            ("gone", "1403/01/11", 51, 5.0, 3, 25, 4),
-            ("late", "1403/02/01", 30, 12.0, 2, 6, 2),
+            ("gone", "1403/01/11", 51, 5.0, 3, 25, 4, None),
+            ("late", "1403/02/01", 30, 12.0, 2, 6, 2, None),
         ]
 
     def test_how_long_and_how_active_can_be_chosen(self, shop: Shop) -> None:

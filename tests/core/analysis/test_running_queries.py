@@ -116,7 +116,7 @@ def bound(query: str, given: dict[str, Value] | None = None) -> dict[str, Any]:
 def test_defaults_follow_what_is_published() -> None:
     assert bound("weekday_profile") == {"from": "1403/03/30", "to": "1403/04/02", "merchant_id": None}
     assert bound("monthly_growth") == {"from": "1403/03", "to": "1403/04", "merchant_id": None}
-    assert bound("top_merchants") == {"period": "1403/04", "by": "amount", "limit": 10}
+    assert bound("top_merchants") == {"period": "1403/04", "by": "amount", "limit": 10, "locale": "fa"}
 
 
 def test_keys_are_understood_in_persian_digits_and_by_their_place() -> None:
@@ -158,7 +158,7 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(query: str, given: dict[s
 def test_an_unknown_parameter_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="the query top_merchants has no parameter top") as raised:
         bound("top_merchants", {"top": 3})
-    assert raised.value.hint == "It has period, by, limit."
+    assert raised.value.hint == "It has period, by, limit, locale."
 
 
 def test_every_day_is_in_the_table_of_days_with_its_week_and_month() -> None:
