@@ -23,9 +23,11 @@ from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog
 from api.middleware.response_cache import App, ResponseCache
 from api.notifications.actions import Logs
-from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts
+from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts, UsersResource
+from api.notifications.listing import Days
 from api.notifications.notifications_resource import (
     CancelResource,
+    CountsResource,
     NotificationResource,
     NotificationsResource,
     RetryAllResource,
@@ -45,6 +47,7 @@ from api.summaries.reader import Reader
 from api.summaries.series import SummaryResource
 from api.threads import Blocking, SingleFlight, ThreadPool
 from core.calendar import calendar_named
+from core.calendar.days import LocalDays
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
 from core.stores.condition import Condition, Limits
@@ -129,7 +132,13 @@ def create_app(
     app.add_route("/api/status", blocking(StatusResource(condition, clock, settings.currency)))
     app.add_route(
         "/api/me",
-        MeResource(current, calendar=settings.calendar, time_zone=settings.time_zone, currency=settings.currency),
+        MeResource(
+            current,
+            calendar=settings.calendar,
+            time_zone=settings.time_zone,
+            currency=settings.currency,
+            channels=settings.senders,
+        ),
     )
     app.add_route("/api/session", blocking(SessionResource(sessions, addresses)))
     app.router_options.converters[CONVERTER] = UserIdAndContacts
@@ -155,13 +164,16 @@ def _notification_resources(
 ) -> dict[str, object]:
     logs = Logs(access, clock)
     channels = frozenset(settings.senders)
+    days = Days(calendar_named(settings.calendar), LocalDays(settings.time_zone))
     return {
-        "/api/notifications": NotificationsResource(access, settings.senders, queue, clock),
+        "/api/notifications": NotificationsResource(access, settings.senders, queue, clock, days),
+        "/api/notifications/counts": CountsResource(access, days),
         "/api/notifications/{notification_id}": NotificationResource(logs),
         "/api/notifications/retry": RetryAllResource(logs, queue),
         "/api/notifications/{notification_id}/retry": RetryResource(logs, queue),
         "/api/notifications/{notification_id}/cancel": CancelResource(logs),
         f"/api/users/{{user_id:{CONVERTER}}}": ContactsResource(access, channels),
+        "/api/contacts": UsersResource(access),
         "/api/subscriptions": SubscriptionsResource(access, settings.senders, clock),
         "/api/subscriptions/{subscription_id}": SubscriptionResource(access, clock),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import falcon.asgi
 
 from api.auth.principal import LOCAL, Principal
@@ -22,13 +24,17 @@ class MeResource:
     :param current: what is published.
     :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.
     :param currency: the unit of amounts where nothing is published, or the store does not know it; or empty.
+    :param channels: over which something can be sent.
     """
 
-    def __init__(self, current: CurrentPublication, *, calendar: str, time_zone: str, currency: str) -> None:
+    def __init__(
+        self, current: CurrentPublication, *, calendar: str, time_zone: str, currency: str, channels: Collection[str]
+    ) -> None:
         self._current = current
         self._calendar = calendar
         self._time_zone = time_zone
         self._currency = currency
+        self._channels = sorted(channels)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The caller's scopes, and what is published."""
@@ -49,6 +55,7 @@ class MeResource:
                 time_zone=fingerprint.time_zone if fingerprint else self._time_zone,
                 currency=fingerprint.unit(self._currency) if fingerprint else self._currency or DEFAULT_CURRENCY,
                 scale=fingerprint.amount_scale if fingerprint else 0,
+                channels=self._channels,
                 published=None if published is None else _published_days(published),
             ),
         )

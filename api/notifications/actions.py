@@ -46,6 +46,11 @@ class Logs:
             caller.require_merchant(stored.notification.merchant_id)
         return stored
 
+    def addresses(self, stored: StoredNotification) -> dict[str, str]:
+        """Where the user of the notification is reached now, by channel."""
+        one = stored.notification
+        return self._access.call(lambda stores: stores.contacts.get(one.user_id, tenant=one.tenant))
+
     def retry(self, notification_id: str, channels: Sequence[str] | None, caller: Principal) -> StoredNotification:
         """Let logs that are dead, unknown or printed be sent again.
 

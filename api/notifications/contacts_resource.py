@@ -1,32 +1,59 @@
-"""``/api/users/{user_id}/contacts``: where a user is reached."""
+"""``/api/users/{user_id}/contacts`` and ``/api/contacts``: where a user is reached, and who can be reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Hashable, Iterable
+from typing import Annotated, Any, Final
 
 import falcon
 from falcon.routing import BaseConverter
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from api.auth.principal import Principal
 from api.http.json_response import send_document
+from api.http.pagination import cursor_after, position_in
+from api.http.query_parameters import Findings, WholeNumber, checked, fields_of
 from api.http.request_body import bad_parameters, errors_of, read_object
 from api.notifications.field_types import unknown_channel
+from api.notifications.pages import PageParameters, address_of
 from api.notifications.payloads import Contacts
-from api.notifications.tenants import read_tenant, tenant_to_read, tenant_to_write
-from api.openapi.bodies import UserContacts
+from api.notifications.tenants import read_tenant, tenant_to_list, tenant_to_read, tenant_to_write
+from api.openapi.bodies import UserContacts, UsersContacts
 from api.problems import ParameterError
 from api.store_access import StoreAccess
 from core.notifications.addresses import BadAddress, normalised
 from core.notifications.values import UserId, in_words
 from core.stores import Stores
 from core.stores.api_keys import Scope
+from core.tenants import OPERATOR
 
 CONVERTER: Final = "and_contacts"
+PATH: Final = "/api/contacts"
 
 _USER_ID: Final = TypeAdapter(UserId)
 _LONGEST_NAME: Final = 60
+_NO_VERSION: Final = ""  # contacts belong to no publication
+
+
+class UsersParameters(PageParameters):
+    """The parameters of ``GET /api/contacts``."""
+
+    tenant: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The tenant of the users (for keys of the operator). Default: that of the key.",
+        examples=[OPERATOR],
+    )
+    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
+        default=100, description="The number of users in a page."
+    )
+    cursor: str | None = Field(
+        default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
+    )
+
+    def query(self) -> Hashable:
+        """See `PageParameters.query`."""
+        return "contacts", self.tenant, self.limit
 
 
 class ContactsResource:
@@ -73,6 +100,43 @@ class ContactsResource:
 
         tenant = self._access.call(replace)
         send_document(resp, UserContacts(tenant=tenant, user_id=user_id, contacts=addresses))
+
+    on_head = on_get
+
+
+class UsersResource:
+    """The users of a tenant that can be reached.
+
+    :param access: the stores.
+    """
+
+    def __init__(self, access: StoreAccess) -> None:
+        self._access = access
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """A page of users with their addresses."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        findings = Findings()
+        parameters = checked(UsersParameters, fields_of(req.query_string, findings), findings)
+        after = None
+        if parameters is not None and parameters.cursor is not None:
+            after = position_in(parameters.cursor, _NO_VERSION, parameters.query(), findings)
+        findings.raise_if_any()
+        assert parameters is not None  # because what is not checked has findings
+        limit = parameters.limit
+
+        def read(stores: Stores) -> tuple[str, dict[str, dict[str, str]]]:
+            tenant = tenant_to_list(stores, caller, parameters.tenant) or OPERATOR
+            return tenant, stores.contacts.listed(tenant=tenant, after=after, limit=limit + 1)
+
+        tenant, found = self._access.call(read)
+        users = [UserContacts(tenant=tenant, user_id=user_id, contacts=one) for user_id, one in found.items()]
+        cursor = None
+        if len(users) > limit:
+            cursor = cursor_after(users[limit - 1].user_id, _NO_VERSION, parameters.query())
+            resp.append_link(address_of(PATH, parameters, cursor), "next")
+        send_document(resp, UsersContacts(users=users[:limit], next_cursor=cursor))
 
     on_head = on_get
 

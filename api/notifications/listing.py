@@ -1,32 +1,70 @@
-"""``GET /api/notifications``: a page of notifications, the newest first."""
+"""``GET /api/notifications`` and ``/api/notifications/counts``: a page, newest first, and how many there are."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Annotated, Final
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.pagination import Place
-from api.http.query_parameters import WholeNumber
-from api.notifications.pages import PageParameters, next_page
-from api.notifications.tenants import tenant_to_list
+from api.http.query_parameters import KEY_PATTERN, Findings, WholeNumber, checked, fields_of, range_in
+from api.notifications.pages import PageParameters, next_page, page_in
+from api.notifications.tenants import OfTenant, tenant_to_list
 from api.notifications.views import listed_view
-from api.openapi.bodies import Notifications
+from api.openapi.bodies import NotificationCount, NotificationCounts, Notifications
 from api.store_access import StoreAccess
-from core.notifications.model import NotificationStatus
+from core.calendar import Calendar, Mode
+from core.calendar.days import LocalDays
+from core.instants import iso_instant_or_none
+from core.notifications.events import LogStatus
+from core.notifications.model import NotificationStatus, status_of
+from core.notifications.values import CHANNEL_PATTERN
 from core.stores import Stores
-from core.stores.notifications import Listed
+from core.stores.notifications import Listed, LogFilter, StateCount
 
 PATH: Final = "/api/notifications"
+COUNTED: Final = 100_000
+"""At most so many notifications are counted."""
+
+_LISTS: Final = ("log_status",)
 
 
-class NotificationsParameters(PageParameters):
-    """The parameters of ``GET /api/notifications``."""
+class NarrowingParameters(OfTenant):
+    """The parameters that a list and the counts have in common."""
 
     user_id: str | None = Field(default=None, min_length=1, description="Only notifications to this user.")
+    first: str | None = Field(
+        default=None,
+        alias="from",
+        description="Only notifications created on this day or later: a key such as `1403/04/04`, or a Gregorian date "
+        "such as `2024-06-24`, in the `time_zone` of `/api/me`.",
+        json_schema_extra={"pattern": KEY_PATTERN, "examples": ["1403/04/07"]},
+    )
+    last: str | None = Field(
+        default=None,
+        alias="to",
+        description="Only notifications created on this day or earlier, as a key or a Gregorian date.",
+        json_schema_extra={"pattern": KEY_PATTERN},
+    )
+
+
+class NotificationsParameters(PageParameters, NarrowingParameters):
+    """The parameters of ``GET /api/notifications``."""
+
     status: NotificationStatus | None = Field(default=None, description="Only notifications with this status.")
+    channel: str | None = Field(
+        default=None,
+        description="Only notifications with a log of this channel, such as `sms`.",
+        pattern=CHANNEL_PATTERN,
+        examples=["sms"],
+    )
+    log_status: tuple[LogStatus, ...] = Field(
+        default=(),
+        description="Only notifications with a log of one of these statuses, repeated for several; with `channel`, a "
+        "log of that channel.",
+    )
     limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
         default=100, description="The number of notifications in a page."
     )
@@ -36,12 +74,40 @@ class NotificationsParameters(PageParameters):
 
     def query(self) -> Hashable:
         """See `PageParameters.query`."""
-        return self.tenant, self.user_id, self.status and self.status.value, self.limit
+        narrowed = self.tenant, self.user_id, self.status and self.status.value, self.limit
+        by_logs = self.channel, *sorted(self.log_status), "", self.first, self.last
+        return (*narrowed, *by_logs) if any(by_logs) else narrowed
+
+    @property
+    def logs(self) -> LogFilter | None:
+        """Which logs a notification must have one of; None for any."""
+        if self.channel is None and not self.log_status:
+            return None
+        channels = () if self.channel is None else (self.channel,)
+        return LogFilter(frozenset(self.log_status or LogStatus), frozenset(channels))
 
 
-def page(
-    access: StoreAccess, caller: Principal, parameters: NotificationsParameters, after: Place | None
-) -> tuple[Notifications, str | None]:
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The days that ``from`` and ``to`` name.
+
+    :param calendar: of their keys.
+    :param local_days: when they begin and end.
+    """
+
+    calendar: Calendar
+    local_days: LocalDays
+
+    def interval_ms(self, fields: Mapping[str, Any], findings: Findings) -> tuple[int | None, int | None]:
+        """When the first day begins and the last one ends; None where none is named, or it is wrong as `findings` say."""
+        first, last = range_in(fields, self.calendar, Mode.DAILY, findings)
+        return (
+            None if first is None else self.local_days.start_ms(first.first_day),
+            None if last is None else self.local_days.start_ms(last.last_day + 1),
+        )
+
+
+def page(access: StoreAccess, caller: Principal, query_string: str, days: Days) -> tuple[Notifications, str | None]:
     """The page, and where the next one is; None after the last.
 
     What `caller` may not see is not there for it: neither the page nor the cursor shows that there is any.
@@ -49,6 +115,10 @@ def page(
     :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
     :raises StoreUnavailable: the store does not answer.
     """
+    findings = Findings()
+    fields = fields_of(query_string, findings, _LISTS)
+    from_ms, before_ms = days.interval_ms(fields, findings)
+    parameters, after = page_in(NotificationsParameters, fields, findings)
     limit = parameters.limit
 
     def visible(stores: Stores) -> list[Listed]:
@@ -57,6 +127,9 @@ def page(
             merchants=caller.readable_merchants,
             user_id=parameters.user_id,
             status=parameters.status,
+            logs=parameters.logs,
+            from_ms=from_ms,
+            before_ms=before_ms,
             after=after,
             limit=limit + 1,
         )
@@ -68,3 +141,40 @@ def page(
         cursor, following = next_page(PATH, parameters, (last.created_at_ms, last.id))
     document = Notifications(notifications=[listed_view(listed) for listed in found[:limit]], next_cursor=cursor)
     return document, following
+
+
+def counts(access: StoreAccess, caller: Principal, query_string: str, days: Days) -> NotificationCounts:
+    """How many notifications there are of each combination of channels and statuses, of those that `caller` may see.
+
+    :raises Problem: as of `page`.
+    :raises StoreUnavailable: the store does not answer.
+    """
+    findings = Findings()
+    fields = fields_of(query_string, findings)
+    from_ms, before_ms = days.interval_ms(fields, findings)
+    parameters = checked(NarrowingParameters, fields, findings)
+    findings.raise_if_any()
+    assert parameters is not None  # because what is not checked has findings
+
+    def visible(stores: Stores) -> list[StateCount]:
+        return stores.notifications.state_counts(
+            tenant=tenant_to_list(stores, caller, parameters.tenant),
+            merchants=caller.readable_merchants,
+            user_id=parameters.user_id,
+            from_ms=from_ms,
+            before_ms=before_ms,
+            limit=COUNTED,
+        )
+
+    found = access.call(visible)
+    return NotificationCounts(
+        counts=[
+            NotificationCount(
+                status=status_of([status for _, status in one.logs]), logs=dict(one.logs), notifications=one.count
+            )
+            for one in found
+        ],
+        complete=sum(one.count for one in found) < COUNTED,
+        created_from=iso_instant_or_none(from_ms),
+        created_before=iso_instant_or_none(before_ms),
+    )

@@ -16,11 +16,10 @@ from api.http.request_body import Nothing, bad_parameters, checked_payload, read
 from api.notifications.actions import Logs
 from api.notifications.field_types import Rules, instant_ms
 from api.notifications.idempotency import conflict, known_id
-from api.notifications.listing import PATH, NotificationsParameters, page
-from api.notifications.pages import read_page
+from api.notifications.listing import PATH, Days, counts, page
 from api.notifications.payloads import NewNotification, Retry, RetryAll
 from api.notifications.tenants import OfTenant, read_tenant, tenant_to_write
-from api.notifications.views import notification_view
+from api.notifications.views import details_view, notification_view
 from api.openapi.bodies import RetriedNotifications
 from api.problems import ParameterError, Problem
 from api.store_access import StoreAccess
@@ -41,22 +40,24 @@ class NotificationsResource:
     :param senders: the channels that something can be sent over, and what sends over each.
     :param queue: is told of a notification that is due; must return at once.
     :param clock: milliseconds since 1970 UTC.
+    :param days: those that a list is narrowed to.
     """
 
     def __init__(
-        self, access: StoreAccess, senders: Mapping[str, str], queue: Callable[[str], None], clock: Clock
+        self, access: StoreAccess, senders: Mapping[str, str], queue: Callable[[str], None], clock: Clock, days: Days
     ) -> None:
         self._access = access
         self._senders = senders
         self._channels = frozenset(senders)
         self._queue = queue
         self._clock = clock
+        self._days = days
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of notifications, the newest first."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
-        document, following = page(self._access, caller, *read_page(NotificationsParameters, req.query_string))
+        document, following = page(self._access, caller, req.query_string, self._days)
         if following is not None:
             resp.append_link(following, "next")
         send_document(resp, document)
@@ -103,6 +104,26 @@ class NotificationsResource:
     on_head = on_get
 
 
+class CountsResource:
+    """How many notifications there are.
+
+    :param access: the stores.
+    :param days: those that the counts are narrowed to.
+    """
+
+    def __init__(self, access: StoreAccess, days: Days) -> None:
+        self._access = access
+        self._days = days
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The number of notifications of each combination of channels and statuses."""
+        caller: Principal = req.context.principal
+        caller.require_scope(Scope.NOTIFICATIONS)
+        send_document(resp, counts(self._access, caller, req.query_string, self._days))
+
+    on_head = on_get
+
+
 class NotificationResource:
     """One notification."""
 
@@ -110,11 +131,12 @@ class NotificationResource:
         self._logs = logs
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
-        """The notification with its logs and their history."""
+        """The notification with its logs, their history, and where the user is reached."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
-        send_document(resp, notification_view(self._logs.stored(notification_id, caller)))
+        stored = self._logs.stored(notification_id, caller)
+        send_document(resp, details_view(stored, self._logs.addresses(stored)))
 
     on_head = on_get
 
@@ -160,10 +182,12 @@ class RetryAllResource:
         wanted = RetrySelection(
             LogFilter(frozenset(map(LogStatus, payload.statuses)), frozenset(payload.channels or ())),
             merchants=caller.readable_merchants,
+            user_id=payload.user_id,
             from_ms=None if payload.created_from is None else instant_ms(payload.created_from),
             before_ms=None if payload.created_before is None else instant_ms(payload.created_before),
         )
-        query = asked, *sorted(payload.statuses), "", *sorted(payload.channels or ()), wanted.from_ms, wanted.before_ms
+        narrowed = wanted.from_ms, wanted.before_ms, *(() if wanted.user_id is None else (wanted.user_id,))
+        query = asked, *sorted(payload.statuses), "", *sorted(payload.channels or ()), *narrowed
         findings, after = Findings(), None
         if payload.cursor is not None:
             after = place_in(payload.cursor, query, findings)

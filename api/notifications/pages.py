@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from falcon import to_query_str
 
@@ -33,7 +33,17 @@ def read_page(model: type[ParametersT], query_string: str) -> tuple[ParametersT,
     :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
     """
     findings = Findings()
-    parameters = checked(model, fields_of(query_string, findings), findings)
+    return page_in(model, fields_of(query_string, findings), findings)
+
+
+def page_in(
+    model: type[ParametersT], fields: Mapping[str, Any], findings: Findings
+) -> tuple[ParametersT, Place | None]:
+    """The same, of the fields of a query, of which `findings` say what is already known to be wrong.
+
+    :raises Problem: bad parameter, with all that is wrong.
+    """
+    parameters = checked(model, fields, findings)
     after = None
     if parameters is not None and parameters.cursor is not None:
         after = place_in(parameters.cursor, parameters.query(), findings)
@@ -45,5 +55,10 @@ def read_page(model: type[ParametersT], query_string: str) -> tuple[ParametersT,
 def next_page(path: str, parameters: PageParameters, last: Place) -> tuple[str, str]:
     """The cursor of the page after `last`, and its address."""
     cursor = cursor_of(last, parameters.query())
-    given = parameters.model_dump(mode="json", exclude_none=True)
-    return cursor, path + to_query_str(given | {"cursor": cursor})
+    return cursor, address_of(path, parameters, cursor)
+
+
+def address_of(path: str, parameters: PageParameters, cursor: str) -> str:
+    """The address of the page that begins at `cursor`."""
+    given = parameters.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return path + to_query_str(given | {"cursor": cursor}, comma_delimited_lists=False)

@@ -54,6 +54,7 @@ class RetryAll(Payload):
         "have arrived, and may then arrive twice."
     )
     channels: Channels | None = Field(default=None, description="Only messages over these channels. Without it: all.")
+    user_id: UserId | None = Field(default=None, description="Only messages to this user. Without it: to all.")
     created_from: Instant | None = Field(
         default=None, description="Only of notifications created then or later: RFC 3339 with an offset from UTC."
     )

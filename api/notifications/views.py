@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from api.openapi import bodies
 from core.instants import iso_instant, iso_instant_or_none
+from core.notifications.addresses import masked
 from core.notifications.events import Event
 from core.notifications.model import Notification, NotificationStatus
 from core.notifications.reach_warnings import ReachWarning
@@ -17,6 +18,18 @@ def notification_view(stored: StoredNotification) -> bodies.Notification:
     """A notification with its logs and their history."""
     listed = _listed(stored.notification, stored.status)
     return bodies.Notification(**dict(listed), logs=[_log(stored.notification, log) for log in stored.logs])
+
+
+def details_view(stored: StoredNotification, addresses: Mapping[str, str]) -> bodies.NotificationDetails:
+    """A notification with its logs, and where its user is reached.
+
+    :param addresses: of the user, by channel.
+    """
+    channels = stored.notification.channels
+    return bodies.NotificationDetails(
+        **dict(notification_view(stored)),
+        addresses={channel: masked(channel, addresses[channel]) for channel in channels if channel in addresses},
+    )
 
 
 def listed_view(listed: Listed) -> bodies.ListedNotification:

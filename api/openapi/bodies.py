@@ -193,6 +193,7 @@ class Me(Body):
     time_zone: str = Field(description="The IANA time zone in which days begin and end.")
     currency: str = Field(description=_CURRENCY)
     scale: int = Field(ge=0, le=9, description=_SCALE)
+    channels: list[str] = Field(description="The channels over which this server accepts messages.")
     published: PublishedDays | None = Field(description="The published summaries; null before the first publication.")
 
 
@@ -405,6 +406,36 @@ class Notification(ListedNotification):
     logs: list[NotificationLog] = Field(description="The delivery over each channel, in the order of `channels`.")
 
 
+class NotificationDetails(Notification):
+    """A notification, its delivery, and where its user is reached."""
+
+    addresses: dict[str, str] = Field(
+        description="The masked address of the user for each channel of the notification, such as `+98912***4567`, as "
+        "the contacts are now. A channel without an address is absent."
+    )
+
+
+class NotificationCount(Body):
+    """How many notifications have the same channels, with the same statuses."""
+
+    status: NotificationStatus = Field(description="The status of these notifications.")
+    logs: dict[str, LogStatus] = Field(description="The status of the log of each of their channels.")
+    notifications: Int64 = Field(ge=1, description="The number of these notifications.")
+
+
+class NotificationCounts(Body):
+    """How many notifications there are. Sums of `counts` give the number by status, by channel, or by both."""
+
+    counts: list[NotificationCount] = Field(description="The number for each combination of channels and statuses.")
+    complete: bool = Field(
+        description="False when there may be more: then only the newest 100,000 notifications are counted."
+    )
+    created_from: Instant | None = Field(
+        description="When the first day of the request begins (UTC); null without `from`."
+    )
+    created_before: Instant | None = Field(description="When the last day ends (UTC), exclusive; null without `to`.")
+
+
 class Notifications(Body):
     """A page of notifications."""
 
@@ -431,6 +462,13 @@ class UserContacts(Body):
     contacts: dict[str, str] = Field(
         description="The address for each channel in its normal form, such as `+989123456789` for `sms`."
     )
+
+
+class UsersContacts(Body):
+    """A page of users with their addresses."""
+
+    users: list[UserContacts] = Field(description="The users of this page, by `user_id` in the order of code points.")
+    next_cursor: NextCursor
 
 
 class Subscription(Body):

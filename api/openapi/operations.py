@@ -6,9 +6,11 @@ from typing import Final
 
 from api.auth.session_resource import SignIn
 from api.http.request_body import Nothing
+from api.notifications.contacts_resource import PATH as USERS_PATH
+from api.notifications.contacts_resource import UsersParameters
 from api.notifications.idempotency import HEADER, PATTERN
+from api.notifications.listing import COUNTED, NarrowingParameters, NotificationsParameters
 from api.notifications.listing import PATH as NOTIFICATIONS_PATH
-from api.notifications.listing import NotificationsParameters
 from api.notifications.payloads import Contacts, NewNotification, NewSubscription, Retry, RetryAll
 from api.notifications.subscription_listing import PATH as SUBSCRIPTIONS_PATH
 from api.notifications.subscription_listing import SubscriptionsParameters
@@ -146,6 +148,21 @@ OPERATIONS: Final = (
         paged=True,
     ),
     Operation(
+        "countNotifications",
+        f"{NOTIFICATIONS_PATH}/counts",
+        Tag.NOTIFICATIONS,
+        "Count notifications by status and channel",
+        "Returns how many notifications of the tenant there are of each combination of channels and statuses. One "
+        "request is enough for all sums: the notifications of a status, the messages of a channel, or both. Of more "
+        f"than {COUNTED:,} notifications only the newest are counted, and `complete` is false. Announcements of "
+        "summaries that the key may not read are left out.",
+        "The numbers.",
+        {JSON: bodies.NotificationCounts},
+        parameters=NarrowingParameters,
+        problems=_READS,
+        scopes=_NOTIFIES,
+    ),
+    Operation(
         "getNotification",
         f"{NOTIFICATIONS_PATH}/{{notification_id}}",
         Tag.NOTIFICATIONS,
@@ -153,8 +170,8 @@ OPERATIONS: Final = (
         "Returns the notification with the delivery log of each channel and its events. To read, retry or cancel an "
         "announcement of summaries, the key must be allowed to read those summaries. A notification of another tenant "
         "is unknown.",
-        "The notification with its delivery logs.",
-        {JSON: bodies.Notification},
+        "The notification with its delivery logs, and the masked addresses of its user.",
+        {JSON: bodies.NotificationDetails},
         path_parameters=_NOTIFICATION_ID,
         problems=(*_READS, ProblemKind.UNKNOWN_NOTIFICATION),
         scopes=_NOTIFIES,
@@ -221,6 +238,19 @@ OPERATIONS: Final = (
         parameters=OfUser,
         problems=_READS,
         scopes=_NOTIFIES,
+    ),
+    Operation(
+        "listContacts",
+        USERS_PATH,
+        Tag.CONTACTS,
+        "List users with their addresses",
+        "Returns the users of one tenant that have an address, with all their addresses.",
+        "A page of users, by `user_id`.",
+        {JSON: bodies.UsersContacts},
+        parameters=UsersParameters,
+        problems=(*_READS, ProblemKind.STALE_CURSOR),
+        scopes=_NOTIFIES,
+        paged=True,
     ),
     Operation(
         "replaceContacts",

@@ -48,12 +48,14 @@ class RetrySelection:
     :param logs: those with such a log; only that is sent again.
     :param tenant: only those of this tenant; None for all.
     :param merchants: of announcements only those of summaries of one of these merchants; None for all.
+    :param user_id: only those to this user.
     :param from_ms: only those made at that instant or later; before `before_ms` likewise.
     """
 
     logs: LogFilter
     tenant: str | None = None
     merchants: Collection[str] | None = None
+    user_id: str | None = None
     from_ms: int | None = None
     before_ms: int | None = None
 
@@ -91,6 +93,7 @@ def retry_all(
         page = store.listed(
             tenant=wanted.tenant,
             merchants=wanted.merchants,
+            user_id=wanted.user_id,
             logs=wanted.logs,
             from_ms=wanted.from_ms,
             before_ms=wanted.before_ms,

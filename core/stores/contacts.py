@@ -43,6 +43,16 @@ class ContactStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
+    def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
+        """The addresses of users of the tenant, by user id in the order of code points, and by channel.
+
+        Users without any address are left out.
+
+        :param after: the last user of the page before.
+        :param limit: at most so many users.
+        :raises StoreUnavailable: the store does not answer.
+        """
+
     def tenants_of(self, user_id: str) -> frozenset[str]:
         """The tenants of which a user of that id can be reached over any channel.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from core.calendar.periods import Mode
-from core.notifications.events import Event, EventKind, LogState
+from core.notifications.events import Event, EventKind, LogState, LogStatus
 from core.notifications.model import AnnouncedTotals, Notification
+from core.stores.notifications import StateCount
 from core.stores.records import Mapper, Record
 from core.stores.subscriptions import Subscription
 
@@ -40,3 +41,9 @@ def state_to_record(state: LogState) -> Record:
     """What a copy shows of `state`."""
     record = _STATE.to_record(state)
     return {name: record[name] for name in _COPIED}
+
+
+def state_count(logs: str, count: int) -> StateCount:
+    """What a group of notifications has in common, from text such as ``email:dead,sms:success``."""
+    pairs = (log.split(":") for log in logs.split(","))
+    return StateCount(tuple(sorted((channel, LogStatus(status)) for channel, status in pairs)), count)

@@ -61,6 +61,17 @@ class ChannelCounts:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many notifications have logs with these statuses, by the copies: see `Listed`.
+
+    :param logs: channel and status of each log, by channel.
+    """
+
+    logs: tuple[tuple[str, LogStatus], ...]
+    count: int
+
+
 class NotificationStore(Protocol):
     """Where notifications are kept. Threads may share an instance, and take turns; processes may not.
 
@@ -169,6 +180,24 @@ class NotificationStore(Protocol):
     def counts(self) -> list[ChannelCounts]:
         """How many logs there are of each channel and status that any has, by channel and status.
 
+        :raises StoreUnavailable: the store does not answer.
+        """
+
+    def state_counts(
+        self,
+        *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
+        user_id: str | None = None,
+        from_ms: int | None = None,
+        before_ms: int | None = None,
+        limit: int,
+    ) -> list[StateCount]:
+        """How many notifications there are of each combination of logs and their statuses, by `StateCount.logs`.
+
+        The parameters narrow as those of `listed`.
+
+        :param limit: at most so many notifications are counted, the newest: counting takes as long as there are many.
         :raises StoreUnavailable: the store does not answer.
         """
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from bson import ObjectId
 from bson import encode as to_bson
+from pymongo import ASCENDING
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
@@ -79,6 +80,25 @@ class MongoContactStore:
             current = _current(db["contacts"], _id_of(user_id, tenant))
         return {} if current is None else _addresses(current)
 
+    def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
+        """The addresses of users of the tenant, by user id in the order of code points, and by channel."""
+        found: dict[str, dict[str, str]] = {}
+        last = storable(after or "")
+        # Only the first contacts of a user have these fields; of the operator's, earlier versions wrote only the `_id`.
+        field, owned = ("_id", {}) if tenant == OPERATOR else ("user_id", {"tenant": storable(tenant)})
+        with self._database.answering() as db:
+            contacts = db["contacts"]
+            while len(found) < limit:
+                page = contacts.find({**owned, field: {"$gt": last}}).sort(field, ASCENDING).limit(limit - len(found))
+                first = {document[field]: document for document in page}
+                if not first:
+                    break
+                last = next(reversed(first))
+                for user_id, newest in _all_newest(contacts, first).items():
+                    if addresses := _addresses(newest):
+                        found[user_id] = dict(sorted(addresses.items()))
+        return found
+
     def tenants_of(self, user_id: str) -> frozenset[str]:
         """The tenants of which a user of that id can be reached over any channel."""
         with self._database.answering() as db:
@@ -119,6 +139,17 @@ def _newest(contacts: Collection[Document], document: Document) -> Document:
     while (following := contacts.find_one({"_id": _next_id(document)})) is not None:
         document = following
     return document
+
+
+def _all_newest(contacts: Collection[Document], documents: Mapping[str, Document]) -> dict[str, Document]:
+    """`_newest` of each, in a query for each change in a row."""
+    newest = dict(documents)
+    while True:
+        following = {_next_id(document): user_id for user_id, document in newest.items()}
+        changed = {following[one["_id"]]: one for one in contacts.find({"_id": {"$in": list(following)}})}
+        if not changed:
+            return newest
+        newest |= changed
 
 
 def _next_id(document: Document) -> ObjectId:

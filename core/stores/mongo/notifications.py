@@ -41,12 +41,14 @@ from core.stores.notification_records import (
     event_to_record,
     notification_from_record,
     notification_to_record,
+    state_count,
 )
 from core.stores.notifications import (
     ChannelCounts,
     Listed,
     Log,
     LogFilter,
+    StateCount,
     StoredNotification,
     is_finished,
     new_notification,
@@ -55,6 +57,7 @@ from core.stores.records import storable
 
 _NOTIFICATIONS: Final = "notifications"
 _EVENTS: Final = "notification_events"
+_NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _ENDED: Final = [status.value for status in NotificationStatus if status is not NotificationStatus.PENDING]
 _MOST_ROUNDS: Final = 100  # of writing copies, each lost to another writer: then they stay behind until they are mended
 
@@ -144,33 +147,18 @@ class MongoNotificationStore:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
         if limit <= 0:
             return []
-        query: Document = {}
-        if tenant is not None:
-            query["tenant"] = storable(tenant)
-        if merchants is not None:
-            readable = [storable(merchant_id) for merchant_id in merchants]
-            query["$and"] = [{"$or": [{"announces": 0}, {"merchant_id": {"$in": readable}}]}]
-        if user_id is not None:
-            query["user_id"] = storable(user_id)
+        query = _narrowed(tenant, merchants, user_id, from_ms, before_ms)
         if logs is not None:
             query["standing"] = {"$regex": _status_pattern(logs)}
             query["status"] = {"$in": sorted(statuses_with(logs.statuses))}
         if status is not None:
             query["status"] = status.value
-        created_at: Document = {}
-        if from_ms is not None:
-            created_at["$gte"] = DatetimeMS(from_ms)
-        if before_ms is not None:
-            created_at["$lt"] = DatetimeMS(before_ms)
         if after is not None:
             last = DatetimeMS(after[0])
-            created_at["$lte"] = last
+            query.setdefault("created_at", {})["$lte"] = last
             query["$or"] = [{"created_at": {"$lt": last}}, {"_id": {"$lt": after[1]}}]
-        if created_at:
-            query["created_at"] = created_at
-        order = [("created_at", DESCENDING), ("_id", DESCENDING)]
         with self._database.answering() as db:
-            documents = list(db[_NOTIFICATIONS].find(query, {"logs": False}).sort(order).limit(limit))
+            documents = list(db[_NOTIFICATIONS].find(query, {"logs": False}).sort(_NEWEST).limit(limit))
         return [Listed(notification_of(document), NotificationStatus(document["status"])) for document in documents]
 
     def finished(
@@ -218,11 +206,32 @@ class MongoNotificationStore:
         ]
         with self._database.answering() as db:
             for found in db[_NOTIFICATIONS].aggregate(pipeline):
-                for entry in found["_id"].split(","):
-                    channel, _, word = entry.partition(":")
-                    status = LogStatus(word)
+                for channel, status in state_count(found["_id"], 0).logs:
                     counted[channel, status] = counted.get((channel, status), 0) + int(found["count"])
         return [ChannelCounts(channel, status, count) for (channel, status), count in sorted(counted.items())]
+
+    def state_counts(
+        self,
+        *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
+        user_id: str | None = None,
+        from_ms: int | None = None,
+        before_ms: int | None = None,
+        limit: int,
+    ) -> list[StateCount]:
+        """How many notifications there are of each combination of logs and their statuses."""
+        if limit <= 0:
+            return []
+        pipeline: list[Document] = [
+            {"$match": _narrowed(tenant, merchants, user_id, from_ms, before_ms)},
+            {"$sort": dict(_NEWEST)},
+            {"$limit": limit},
+            {"$group": {"_id": "$standing", "count": {"$sum": 1}}},
+        ]
+        with self._database.answering() as db:
+            found = {document["_id"]: int(document["count"]) for document in db[_NOTIFICATIONS].aggregate(pipeline)}
+        return [state_count(logs, count) for logs, count in sorted(found.items())]
 
     def due_count(self, now_ms: int) -> int:
         """How many notifications have an open log that has been due by `now_ms`."""
@@ -235,6 +244,29 @@ class MongoNotificationStore:
         with self._database.answering() as db:
             found = db[_NOTIFICATIONS].find_one(query, {"due_at": True}, sort=[("due_at", ASCENDING)])
         return None if found is None else int(found["due_at"])
+
+
+def _narrowed(
+    tenant: str | None,
+    merchants: Collection[str] | None,
+    user_id: str | None,
+    from_ms: int | None,
+    before_ms: int | None,
+) -> Document:
+    """The query of notifications, see `core.stores.notifications.NotificationStore.listed`."""
+    query: Document = {}
+    if tenant is not None:
+        query["tenant"] = storable(tenant)
+    if merchants is not None:
+        readable = [storable(merchant_id) for merchant_id in merchants]
+        query["$and"] = [{"$or": [{"announces": 0}, {"merchant_id": {"$in": readable}}]}]
+    if user_id is not None:
+        query["user_id"] = storable(user_id)
+    if from_ms is not None:
+        query["created_at"] = {"$gte": DatetimeMS(from_ms)}
+    if before_ms is not None:
+        query.setdefault("created_at", {})["$lt"] = DatetimeMS(before_ms)
+    return query
 
 
 def _status_pattern(logs: LogFilter) -> str:

@@ -11,6 +11,12 @@ from core.tenants import OPERATOR
 
 _INSERT: Final = "INSERT INTO contacts (user_id, tenant, channel, address) VALUES (?, ?, ?, ?)"
 
+_LISTED: Final = (
+    "SELECT user_id, channel, address FROM contacts WHERE tenant = ?1 AND user_id IN ("
+    "SELECT DISTINCT user_id FROM contacts WHERE tenant = ?1 AND user_id > ?2 ORDER BY user_id LIMIT ?3"
+    ") ORDER BY user_id, channel"
+)
+
 
 class SqliteContactStore:
     """`core.stores.contacts.ContactStore` over `database`."""
@@ -57,6 +63,15 @@ class SqliteContactStore:
                 (storable(user_id), storable(tenant)),
             ).fetchall()
         return {row["channel"]: row["address"] for row in rows}
+
+    def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
+        """The addresses of users of the tenant, by user id in the order of code points, and by channel."""
+        found: dict[str, dict[str, str]] = {}
+        asked = storable(tenant), storable(after or ""), max(limit, 0)
+        with self._database.connection() as connection:
+            for user_id, channel, address in connection.execute(_LISTED, asked):
+                found.setdefault(user_id, {})[channel] = address
+        return found
 
     def tenants_of(self, user_id: str) -> frozenset[str]:
         """The tenants of which a user of that id can be reached over any channel."""

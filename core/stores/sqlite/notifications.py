@@ -18,9 +18,10 @@ from core.stores.notification_records import (
     event_to_record,
     notification_from_record,
     notification_to_record,
+    state_count,
     state_to_record,
 )
-from core.stores.notifications import ChannelCounts, Listed, Log, LogFilter, StoredNotification, new_notification
+from core.stores.notifications import ChannelCounts, Listed, Log, LogFilter, StateCount, StoredNotification, new_notification
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert
@@ -43,6 +44,10 @@ _FINISHED: Final = (
 _WITH_LOG: Final = (
     "EXISTS (SELECT 1 FROM notification_logs AS log WHERE log.notification_id = notifications.id "
     "AND log.status IN (SELECT value FROM json_each(?)) AND (? OR log.channel IN (SELECT value FROM json_each(?))))"
+)
+_LOGS: Final = (
+    "SELECT group_concat(channel || ':' || status) FROM (SELECT channel, status FROM notification_logs "
+    "WHERE notification_id = counted.id ORDER BY channel)"
 )
 _DUE_COUNT: Final = "SELECT count(DISTINCT notification_id) FROM notification_logs WHERE due_at_ms <= ?"
 _OLDEST_DUE: Final = "SELECT min(due_at_ms) FROM notification_logs WHERE due_at_ms <= ?"
@@ -178,6 +183,25 @@ class SqliteNotificationStore:
             ).fetchall()
         return [ChannelCounts(channel, LogStatus(status), count) for channel, status, count in rows]
 
+    def state_counts(
+        self,
+        *,
+        tenant: str | None = None,
+        merchants: Collection[str] | None = None,
+        user_id: str | None = None,
+        from_ms: int | None = None,
+        before_ms: int | None = None,
+        limit: int,
+    ) -> list[StateCount]:
+        """How many notifications there are of each combination of logs and their statuses."""
+        conditions, values = _conditions(tenant, merchants, user_id, from_ms=from_ms, before_ms=before_ms)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        newest = f"SELECT id FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
+        query = f"SELECT ({_LOGS}) AS logs, count(*) FROM ({newest}) AS counted GROUP BY logs ORDER BY logs"
+        with self._database.connection() as connection:
+            rows = connection.execute(query, (*values, max(limit, 0))).fetchall()
+        return [state_count(logs, count) for logs, count in rows]
+
     def due_count(self, now_ms: int) -> int:
         """How many notifications have an open log that has been due by `now_ms`."""
         with self._database.connection() as connection:
@@ -221,8 +245,8 @@ def _conditions(
     tenant: str | None,
     merchants: Collection[str] | None,
     user_id: str | None,
-    status: NotificationStatus | None,
-    after: tuple[int, str] | None,
+    status: NotificationStatus | None = None,
+    after: tuple[int, str] | None = None,
     logs: LogFilter | None = None,
     from_ms: int | None = None,
     before_ms: int | None = None,

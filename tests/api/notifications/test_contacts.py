@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import pytest
-from api_client import Api, problem, wrong
-from sending import contacts_of, send
+from api_client import Api, add_key, problem, wrong
+from sending import NOTIFICATIONS, contacts_of, made, send
 
 from core.stores import open_stores
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
 
 _SARA = contacts_of("sara")
+_USERS = "/api/contacts"
 _ALL = {
     "sms": "0912 345 6789",
     "email": "Sara@EXAMPLE.com",
@@ -136,3 +138,36 @@ def test_a_user_id_that_cannot_be_one_is_refused(api: Api, encoded: str) -> None
 )
 def test_what_is_no_path_of_a_user_is_not_there(api: Api, path: str) -> None:
     assert problem(api.ask(path)) == (404, "not-found")
+
+
+def test_users_are_listed_in_pages_of_one_tenant(api: Api, url: str) -> None:
+    token = add_key(url, [Scope.NOTIFICATIONS], tenant="acme")
+    for user_id in ("b", "a", "رضا/1"):
+        _put(api, {"sms": "09123456789"}, contacts_of(quote(user_id, safe="")))
+    send(api, contacts_of("c"), {"contacts": {"telegram": "@cactus"}}, method="PUT", key=token)
+
+    first = api.ask(_USERS, "limit=2")
+    assert [user["user_id"] for user in first.json["users"]] == ["a", "b"]
+    query = first.headers["link"][1:].partition("?")[2].partition(">")[0]
+    assert parse_qs(query)["cursor"] == [first.json["next_cursor"]]
+    assert api.ask(_USERS, query).json == {
+        "users": [{"tenant": "operator", "user_id": "رضا/1", "contacts": {"sms": "+989123456789"}}],
+        "next_cursor": None,
+    }
+    of_acme = {"users": [{"tenant": "acme", "user_id": "c", "contacts": {"telegram": "@cactus"}}], "next_cursor": None}
+    assert api.ask(_USERS, key=token).json == api.ask(_USERS, "tenant=acme").json == of_acme
+
+
+def test_users_are_listed_only_to_keys_of_the_scope_and_tenant(api: Api, url: str) -> None:
+    token = add_key(url, [Scope.NOTIFICATIONS], tenant="acme")
+    assert problem(api.ask(_USERS, "tenant=operator", key=token)) == (403, "out-of-scope")
+    assert problem(api.ask(_USERS, key=add_key(url, [Scope.SUMMARIES]))) == (403, "out-of-scope")
+    assert set(wrong(api.ask(_USERS, "tenant=nobody"))) == {"tenant"}
+    assert set(wrong(api.ask(_USERS, "limit=0&cursor=x&user_id=a"))) == {"limit", "user_id"}
+    assert set(wrong(api.ask(_USERS, "cursor=x"))) == {"cursor"}
+
+
+def test_one_notification_has_the_masked_addresses_of_its_user(api: Api) -> None:
+    assert api.ask(f"{NOTIFICATIONS}/{made(api)}").json["addresses"] == {}
+    _put(api, {"email": "sara@example.com", "telegram": "@sara_shop"})
+    assert api.ask(f"{NOTIFICATIONS}/{made(api)}").json["addresses"] == {"email": "s***@example.com"}

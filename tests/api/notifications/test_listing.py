@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from api_client import Api, wrong
+from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
 from sending import NOTIFICATIONS, happen, made
 
 from api.http.pagination import cursor_after
+from api.notifications import listing
 from core.notifications.events import EventKind
+from core.notifications.model import Notification, derived_id
 from core.stores import open_stores
+from core.stores.api_keys import Scope
 
 pytest_plugins = ["notifications_fixtures"]
+
+
+def _ms(instant: str) -> int:
+    return int(datetime.fromisoformat(instant).timestamp() * 1000)
 
 
 def _ids(api: Api, query: str = "") -> list[str]:
@@ -38,6 +46,108 @@ def test_a_list_is_of_one_user_or_status_or_both(api: Api, url: str) -> None:
     assert _ids(api, "user_id=%D8%B1%D8%B6%D8%A7%2F1") == [other]
     assert _ids(api, "user_id=sara&status=sent") == [sent]
     assert _ids(api, "user_id=nobody") == []
+
+
+def test_a_list_is_of_one_channel_status_of_a_message_and_interval_of_days(api: Api, url: str) -> None:
+    api.clock = lambda: _ms("2024-06-23T20:30:00Z") - 1  # the last moment of 1403/04/03 in Tehran
+    early = made(api)
+    api.clock = lambda: _ms("2024-06-23T20:30:00Z")
+    dead, phoned = made(api), made(api, channels=["sms"])
+    for one, channel, end in ((early, "sms", EventKind.DEAD), (dead, "email", EventKind.DEAD)):
+        happen(url, one, channel, EventKind.ATTEMPT, end, at_ms=NOW_MS)
+    happen(url, phoned, "sms", EventKind.ATTEMPT, EventKind.UNKNOWN, at_ms=NOW_MS)
+
+    assert set(_ids(api, "channel=email")) == {early, dead}
+    assert set(_ids(api, "log_status=dead&log_status=unknown")) == {early, dead, phoned}
+    assert _ids(api, "log_status=dead&channel=email") == [dead]
+    assert _ids(api, "log_status=dead&status=failed") == []
+    assert _ids(api, "log_status=success") == _ids(api, "channel=fax") == []
+    assert _ids(api, "to=1403/04/03") == _ids(api, "to=2024-06-23") == [early]
+    assert set(_ids(api, "from=1403-04-04&to=%DB%B1%DB%B4%DB%B0%DB%B3/04/04")) == {dead, phoned}
+    assert set(_ids(api, "from=1403/04/03")) == {early, dead, phoned}
+    assert _ids(api, "from=2024-06-24&log_status=dead") == [dead]
+
+
+def test_the_next_page_keeps_the_whole_filter(api: Api) -> None:
+    for _ in range(3):
+        made(api)
+    query = "limit=1&channel=sms&log_status=pending&log_status=sending&from=1403/04/04&to=2024-06-24"
+    first, following = _following(api, query)
+    assert following is not None
+    second, last = _following(api, following)
+    assert last is not None
+    assert len({*first, *second, *_following(api, last)[0]}) == 3
+    cursor = parse_qs(following)["cursor"][0]
+    assert "cursor" in wrong(api.ask(NOTIFICATIONS, f"limit=1&cursor={cursor}"))
+
+
+def test_days_that_are_none_and_an_end_before_the_beginning_are_refused_each_by_its_name(api: Api) -> None:
+    for path in (NOTIFICATIONS, f"{NOTIFICATIONS}/counts"):
+        told = wrong(api.ask(path, "from=1403/12/31&to=yesterday&user_id="))
+        assert set(told) == {"from", "to", "user_id"}
+        assert set(wrong(api.ask(path, "from=1403/04/05&to=2024-06-24"))) == {"to"}
+        assert set(wrong(api.ask(path, "from=1403/W15"))) == {"from"}
+    assert set(wrong(api.ask(NOTIFICATIONS, "channel=(a|b)*&log_status=sent&log_status=dead"))) == {
+        "channel",
+        "log_status",
+    }
+
+
+def test_counts_are_of_each_combination_and_narrowed_as_the_list(api: Api, url: str) -> None:
+    api.clock = lambda: _ms("2024-06-23T20:30:00Z") - 1
+    made(api, user_id="reza")
+    api.clock = lambda: _ms("2024-06-23T20:30:00Z")
+    dead, _ = made(api), made(api)
+    happen(url, dead, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
+    happen(url, dead, "email", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
+
+    def counts(query: str = "") -> list[tuple[str, dict[str, str], int]]:
+        document = api.ask(f"{NOTIFICATIONS}/counts", query).json
+        assert document["complete"]
+        return [(one["status"], one["logs"], one["notifications"]) for one in document["counts"]]
+
+    failed = ("failed", {"email": "dead", "sms": "success"}, 1)
+    pending = {"email": "pending", "sms": "pending"}
+    assert counts() == [failed, ("pending", pending, 2)]
+    assert counts("user_id=sara") == counts("from=1403/04/04") == [failed, ("pending", pending, 1)]
+    assert counts("to=1403/04/03&tenant=operator") == [("pending", pending, 1)]
+    whole = api.ask(f"{NOTIFICATIONS}/counts", "from=1403/04/04&to=1403/04/04").json
+    assert (whole["created_from"], whole["created_before"]) == ("2024-06-23T20:30:00.000Z", "2024-06-24T20:30:00.000Z")
+    assert api.ask(f"{NOTIFICATIONS}/counts").json["created_from"] is None
+
+
+def test_counts_are_of_the_newest_only_where_there_are_very_many(
+    api: Api, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 2)
+    made(api, channels=["sms"])
+    assert api.ask(f"{NOTIFICATIONS}/counts").json["complete"]
+    made(api), made(api)
+    document = api.ask(f"{NOTIFICATIONS}/counts").json
+    assert not document["complete"]
+    assert sum(one["notifications"] for one in document["counts"]) == 2
+
+
+def test_nothing_of_another_tenant_nor_announcements_of_other_merchants_are_counted(api: Api, url: str) -> None:
+    token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
+    add_key(url, [Scope.NOTIFICATIONS], tenant="other")
+    made(api)
+    with open_stores(url, timeout_s=10) as stores:
+        for merchant_id in (None, "tea-house", "book-market"):
+            one = Notification(
+                derived_id(str(merchant_id)), "sara", "title", "body", ("sms",), "en", NOW_MS,
+                announces=merchant_id is not None, merchant_id=merchant_id, tenant="acme",
+            )  # fmt: skip
+            stores.notifications.add(one, NOW_MS)
+
+    def counted(key: str | None, query: str = "") -> int:
+        document = api.ask(f"{NOTIFICATIONS}/counts", query, key=key).json
+        return sum(one["notifications"] for one in document["counts"])
+
+    assert (counted(token), counted(None, "tenant=acme"), counted(None)) == (2, 3, 4)
+    assert problem(api.ask(f"{NOTIFICATIONS}/counts", "tenant=other", key=token)) == (403, "out-of-scope")
+    without = add_key(url, [Scope.SUMMARIES])
+    assert problem(api.ask(f"{NOTIFICATIONS}/counts", key=without)) == (403, "out-of-scope")
 
 
 def test_pages_are_complete_though_others_are_made_meanwhile(store_url: str) -> None:

@@ -72,6 +72,18 @@ def test_a_channel_and_an_interval_narrow_it(api: Api, ids: list[str]) -> None:
     assert _retry(api, statuses=["dead"], channels=["fax"])["notifications"] == 0
 
 
+def test_a_user_narrows_it_and_belongs_to_the_cursor(api: Api, ids: list[str], url: str) -> None:
+    other = made(api, user_id="رضا")
+    happen(url, other, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
+    assert _retry(api, statuses=["dead"], user_id="nobody")["messages"] == 0
+    assert _retry(api, statuses=["dead"], user_id="رضا")["messages"] == 1
+    told = _retry(api, statuses=["dead"], user_id="sara", limit=2)
+    assert (told["messages"], _statuses(api, other)[0]) == (2, "pending")
+    body = {"statuses": ["dead"], "limit": 2, "cursor": told["next_cursor"]}
+    assert set(wrong(send(api, RETRY, body))) == {"cursor"}
+    assert _retry(api, **body, user_id="sara")["messages"] == 2
+
+
 def test_a_page_examines_a_bounded_number_and_its_cursor_leads_past_expired_ones(
     api: Api, ids: list[str], url: str
 ) -> None:
@@ -106,7 +118,7 @@ def test_a_page_examines_a_bounded_number_and_its_cursor_leads_past_expired_ones
         ({"statuses": ["dead"], "channels": ["(a|b)*"]}, "channels"),
         ({"statuses": ["dead"], "created_from": "2024-06-24", "created_before": 1}, "created_from created_before"),
         ({"statuses": ["dead"], "limit": 0, "cursor": "", "x": 1}, "limit cursor x"),
-        ({"statuses": ["dead"], "limit": 1001}, "limit"),
+        ({"statuses": ["dead"], "limit": 1001, "user_id": ""}, "limit user_id"),
         ({"statuses": ["dead"], "limit": "5"}, "limit"),
         ({"statuses": ["dead"], "cursor": "x"}, "cursor"),
     ],

@@ -195,3 +195,34 @@ def test_changes_of_different_channels_at_once_are_all_kept(stores: Stores, stor
     for thread in threads:
         thread.join(timeout=60)
     assert stores.contacts.get("u1") == dict.fromkeys(channels, "new")
+
+
+def test_users_are_listed_by_tenant_in_pages_with_the_addresses_that_they_have_now(stores: Stores) -> None:
+    contacts = stores.contacts
+    for user_id in ("c", "کاربر", "a", "b", "B"):
+        contacts.replace(user_id, {"sms": f"1{user_id}"})
+    contacts.change("a", {"email": "a@shop.example", "sms": None})
+    assert contacts.move("a", "email", "a@shop.example", "b@shop.example")
+    contacts.change("new", {"telegram": "42"})
+    contacts.replace("gone", {"sms": "1"})
+    contacts.replace("gone", {})
+    contacts.change("b", {"sms": None})
+    contacts.replace("a", {"sms": "of acme", "email": "a@acme.example"}, tenant="acme")
+    contacts.replace("z", {"sms": "of acme"}, tenant="acme")
+
+    everybody = contacts.listed(limit=10)
+    assert list(everybody) == ["B", "a", "c", "new", "کاربر"]
+    assert everybody["a"] == {"email": "b@shop.example"}
+    assert everybody["new"] == {"telegram": "42"}
+    pages, after = [], None
+    while page := contacts.listed(after=after, limit=2):
+        pages.append(list(page))
+        after = pages[-1][-1]
+    assert pages == [["B", "a"], ["c", "new"], ["کاربر"]]
+    of_acme = contacts.listed(tenant="acme", limit=10)
+    assert [(user_id, list(reached)) for user_id, reached in of_acme.items()] == [
+        ("a", ["email", "sms"]),
+        ("z", ["sms"]),
+    ]
+    assert contacts.listed(tenant="acme", after="a", limit=10) == {"z": {"sms": "of acme"}}
+    assert contacts.listed(tenant="other", limit=10) == contacts.listed(limit=0) == {}

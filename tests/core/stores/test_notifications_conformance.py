@@ -321,6 +321,43 @@ def test_logs_are_counted_by_channel_and_status(store: NotificationStore) -> Non
     ]
 
 
+def test_the_newest_notifications_are_counted_by_the_states_of_their_logs(store: NotificationStore) -> None:
+    made = [notification(number, "sms", "email", created_at_ms=NOW_MS + number) for number in range(4)]
+    mine = replace(notification(4, "sms", user_id="u2", created_at_ms=NOW_MS + 4), tenant="acme")
+    theirs = replace(notification(5, created_at_ms=NOW_MS + 5), announces=True, merchant_id="m1")
+    for one in (*made, mine, theirs):
+        store.add(one, NOW_MS)
+    happen(store, made[0], A, S)
+    happen(store, made[1], A, S)
+    happen(store, made[1], A, D, channel="email")
+    happen(store, made[2], A)
+    pending = ("email", LogStatus.PENDING)
+    sms = {status: ("sms", status) for status in LogStatus}
+
+    def counts(limit: int = 100, **asked: Any) -> dict[tuple[tuple[str, LogStatus], ...], int]:
+        found = store.state_counts(**asked, limit=limit)
+        assert [one.logs for one in found] == sorted(one.logs for one in found)
+        return {one.logs: one.count for one in found}
+
+    assert counts() == {
+        (("email", LogStatus.DEAD), sms[LogStatus.SUCCESS]): 1,
+        (pending, sms[LogStatus.PENDING]): 1,
+        (pending, sms[LogStatus.SENDING]): 1,
+        (pending, sms[LogStatus.SUCCESS]): 1,
+        (sms[LogStatus.PENDING],): 2,
+    }
+    assert counts(2) == {(sms[LogStatus.PENDING],): 2}
+    assert counts(3, from_ms=NOW_MS, before_ms=NOW_MS + 4) == {
+        (("email", LogStatus.DEAD), sms[LogStatus.SUCCESS]): 1,
+        (pending, sms[LogStatus.PENDING]): 1,
+        (pending, sms[LogStatus.SENDING]): 1,
+    }
+    assert counts(tenant="acme") == counts(user_id="u2") == {(sms[LogStatus.PENDING],): 1}
+    assert counts(merchants=[], from_ms=NOW_MS + 5) == {}
+    assert counts(merchants=["m1"], from_ms=NOW_MS + 5) == {(sms[LogStatus.PENDING],): 1}
+    assert counts(tenant="acme", before_ms=NOW_MS) == counts(0) == {}
+
+
 def test_notifications_that_are_due_are_counted_once_each_whether_or_not_they_are_postponed(
     store: NotificationStore,
 ) -> None:
