@@ -99,7 +99,7 @@ class Days:
     local_days: LocalDays
 
     def interval_ms(self, fields: Mapping[str, Any], findings: Findings) -> tuple[int | None, int | None]:
-        """When the first day begins and the last one ends; None where none is named, or it is wrong as `findings` say."""
+        """When the first day begins and the last one ends; None where none is named, or `findings` say why."""
         first, last = range_in(fields, self.calendar, Mode.DAILY, findings)
         return (
             None if first is None else self.local_days.start_ms(first.first_day),

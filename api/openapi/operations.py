@@ -156,7 +156,7 @@ OPERATIONS: Final = (
         "request is enough for all sums: the notifications of a status, the messages of a channel, or both. Of more "
         f"than {COUNTED:,} notifications only the newest are counted, and `complete` is false. Announcements of "
         "summaries that the key may not read are left out.",
-        "The numbers.",
+        "The number of notifications of each combination.",
         {JSON: bodies.NotificationCounts},
         parameters=NarrowingParameters,
         problems=_READS,

@@ -63,7 +63,7 @@ def test_a_list_is_of_one_channel_status_of_a_message_and_interval_of_days(api: 
     assert _ids(api, "log_status=dead&status=failed") == []
     assert _ids(api, "log_status=success") == _ids(api, "channel=fax") == []
     assert _ids(api, "to=1403/04/03") == _ids(api, "to=2024-06-23") == [early]
-    assert set(_ids(api, "from=1403-04-04&to=%DB%B1%DB%B4%DB%B0%DB%B3/04/04")) == {dead, phoned}
+    assert set(_ids(api, "from=1403/04/04&to=%DB%B1%DB%B4%DB%B0%DB%B3/04/04")) == {dead, phoned}
     assert set(_ids(api, "from=1403/04/03")) == {early, dead, phoned}
     assert _ids(api, "from=2024-06-24&log_status=dead") == [dead]
 
