@@ -153,7 +153,8 @@ def create_app(
     app.add_route("/assets/docs/{file}", docs, suffix="asset")
     app.add_route("/problems/{slug}", ProblemsResource())
     app.add_route("/", dashboard)
-    app.add_route("/notifications", dashboard, suffix="notifications")
+    for page in ("notifications", "subscriptions", "contacts"):
+        app.add_route(f"/{page}", dashboard, suffix=page)
     app.add_route("/sign-in", dashboard, suffix="sign_in")
     app.add_route("/assets/{name}", dashboard, suffix="asset")
     return app

@@ -14,6 +14,7 @@ export class ApiError extends Error {
     this.status = status;
     this.slug = (problem.type ?? "").split("/").at(-1);
     this.hint = problem.hint ?? "";
+    this.errors = problem.errors ?? [];
     this.retryAfterS = retryAfterS;
   }
 }
@@ -27,10 +28,11 @@ export const key = {
 
 /**
  * @param {string} path
- * @param {Record<string, string | null>} parameters null leaves one out
+ * @param {Record<string, string | string[] | null>} parameters null leaves one out; a list is repeated
  */
 export function address(path, parameters = {}) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== null));
+  const pairs = Object.entries(parameters).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+  const query = new URLSearchParams(pairs.filter(([, value]) => value !== null));
   return query.size ? `${path}?${query}` : path;
 }
 
@@ -44,13 +46,14 @@ export function get(url, signal) {
 }
 
 /**
- * The answer to POST with `body` as JSON.
- * @returns {Promise<Response>}
+ * The answer to POST, PUT or DELETE with `body` as JSON; its integers are BigInt.
+ * @returns {Promise<object>}
  * @throws {ApiError} with status 0, the server may have done it all the same
  */
-export function post(url, body, signal) {
+export async function send(method, url, body = {}) {
   const headers = { "Content-Type": "application/json" };
-  return ask(url, { method: "POST", headers, body: JSON.stringify(body) }, signal);
+  const response = await ask(url, { method, headers, body: JSON.stringify(body) });
+  return parseExact(await response.text());
 }
 
 /** End the session of this browser. @throws {ApiError} */
@@ -86,7 +89,7 @@ export async function getDocument(url, signal, version = null) {
 /** The array at `url`, all its pages together, only of the publication `version`. */
 export async function getArray(url, signal, version) {
   const all = [];
-  for (let next = url; next;) {
+  for (let next = url; next; ) {
     const response = await get(next, signal);
     requireVersion(response, version);
     all.push(...parseExact(await response.text()));

@@ -1,7 +1,7 @@
 /** The controls above the figures: which merchant, periods, figure and range. */
 
 import { MerchantChoice } from "./combobox.js";
-import { byId } from "./dom.js";
+import { byId, foldControls } from "./dom.js";
 import { RangeChoice } from "./rangechoice.js";
 import { rangeIn } from "./state.js";
 
@@ -13,10 +13,7 @@ export class Choices {
     this.merchant = new MerchantChoice((merchant) => onChoose({ ...this.state, merchant }));
     this.range = new RangeChoice((range) => onChoose({ ...this.state, range }));
     this.toggle = byId("controls-toggle");
-    this.toggle.addEventListener("click", () => {
-      const open = byId("controls").classList.toggle("open");
-      this.toggle.setAttribute("aria-expanded", String(open));
-    });
+    foldControls();
     for (const input of document.querySelectorAll("input[name=mode]")) {
       input.addEventListener("change", () => this.chooseMode(input.value));
     }

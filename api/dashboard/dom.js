@@ -18,6 +18,14 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Let the button fold the controls and unfold them, where they are folded, as on a phone. */
+export function foldControls() {
+  const toggle = byId("controls-toggle");
+  toggle.addEventListener("click", () => {
+    toggle.setAttribute("aria-expanded", String(byId("controls").classList.toggle("open")));
+  });
+}
+
 /** Say `text` to screen readers. */
 export function announce(text) {
   byId("live").textContent = text;

@@ -7,7 +7,8 @@ import { badge, channelName, factList, instant, theirs } from "./notificationswo
 import { renew } from "./renew.js";
 
 const OPEN = ["pending", "sending", "retrying"];
-const RETRIED = ["dead", "unknown", "printed"];
+/** The statuses of logs that somebody may have sent again. */
+export const RETRIED = ["dead", "unknown", "printed"];
 const OPERATOR = "operator";
 const NOTES = ["dead", "unknown", "printed"];
 
@@ -100,7 +101,7 @@ function logPart(one, log, locale) {
     header,
     ...note(log, locale),
     ...(log.error_message ? [h("p", { class: "error", dir: "auto" }, log.error_message)] : []),
-    factList(logFacts(log, locale)),
+    factList(logFacts(log, one.addresses[log.channel], locale)),
     h("h4", { class: "unseen" }, locale.t("history")),
     timeline(log.history, locale),
   );
@@ -111,11 +112,14 @@ function note(log, locale) {
   return name ? [h("p", { class: "small muted" }, locale.t(`logNote_${name}`))] : [];
 }
 
-function logFacts(log, locale) {
+function logFacts(log, address, locale) {
   const since = (at) => at && when(at, locale.ago(at), locale);
   const until = (at) => at && when(at, isPast(at) ? locale.t("dueNow") : locale.ahead(at), locale);
   const due = log.status === "sending" ? "attemptEnds" : "nextAttempt";
+  const sender = log.history.findLast(({ kind }) => kind === "attempt")?.sender ?? null;
   return [
+    [locale.t("recipient"), address === undefined ? locale.t("noAddress") : theirs(address, { dir: "ltr" })],
+    [locale.t("sender"), sender && theirs(sender)],
     [locale.t("attempts"), locale.integer(log.attempts)],
     [locale.t("lastAttempt"), since(log.last_attempt_at)],
     [locale.t(due), until(log.due_at)],
@@ -125,7 +129,13 @@ function logFacts(log, locale) {
 }
 
 function when(at, distance, locale) {
-  return h("span", {}, instant(at, locale.time(at), locale), " ", h("span", { class: "muted distance" }, `(${distance})`));
+  return h(
+    "span",
+    {},
+    instant(at, locale.time(at), locale),
+    " ",
+    h("span", { class: "muted distance" }, `(${distance})`),
+  );
 }
 
 function isPast(at) {

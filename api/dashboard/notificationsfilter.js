@@ -1,31 +1,71 @@
-/** Which notifications the list shows. */
+/** Which notifications, subscriptions or users the list shows. */
 
-import { byId } from "./dom.js";
+import { byId, foldControls, h } from "./dom.js";
+import { PRESETS, STATUSES } from "./notificationsstate.js";
+import { channelName } from "./notificationswords.js";
+import { RangeChoice } from "./rangechoice.js";
+
+const LAST_DAYS = 7;
 
 export class Filter {
-  /** @param {(filter: { status: string | null, user: string | null }) => void} onChoose */
+  /** @param {(filter: Partial<import("./notificationsstate.js").State>) => void} onChoose */
   constructor(onChoose) {
-    this.form = byId("filter");
-    this.user = byId("user");
-    const choose = () =>
-      onChoose({ status: this.form.elements.status.value || null, user: this.user.value.trim() || null });
-    this.form.addEventListener("change", choose);
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      choose();
-    });
+    this.form = byId("controls");
+    this.selects = [byId("status"), byId("channel")];
+    this.texts = [byId("user"), byId("tenant")];
+    this.shown = {};
+    this.range = new RangeChoice((range) => onChoose({ range }), { presets: PRESETS, outside: "createdOutside" });
+    foldControls();
+    for (const input of [...this.selects, ...this.texts]) {
+      input.addEventListener("change", () => onChoose({ [input.name]: input.value.trim() || null }));
+    }
     byId("user-clear").addEventListener("click", () => {
-      this.user.value = "";
-      this.user.focus();
-      choose();
+      byId("user").value = "";
+      byId("user").focus();
+      onChoose({ user: null });
     });
   }
 
-  show({ status, user }) {
-    for (const input of this.form.elements.status) input.checked = input.value === (status ?? "");
-    byId("user-clear").hidden = user === null;
-    if (user === this.shown) return; // whatever is being typed stays
-    this.shown = user;
-    this.user.value = user ?? "";
+  /**
+   * @param {import("./notificationsstate.js").State} state
+   * @param {object | null} me the caller, as far as that is known
+   * @param {import("./periods.js").Days | null} days up to today
+   */
+  show(state, me, days, locale) {
+    const [status, channel] = this.selects;
+    const statuses = Object.keys(STATUSES).map((name) => [name, locale.t(`status_${name}`)]);
+    offer(status, [["", locale.t("anyStatus")], ...statuses], state.status);
+    const known = me?.channels ?? [];
+    const others = [state.channel].filter((one) => one !== null && !known.includes(one));
+    const channels = [...known, ...others].map((one) => [one, channelName(one, locale)]);
+    offer(channel, [["", locale.t("anyChannel")], ...channels], state.channel);
+    byId("tenant-field").hidden = me?.tenant !== "operator";
+    byId("user-clear").hidden = state.user === null;
+    for (const input of this.texts) this.write(input, state[input.name]);
+    this.range.show({ mode: "daily", range: state.range }, days?.keys ?? null, days, locale);
+    if (days) this.range.begin(days.keys.at(-LAST_DAYS), days.keys.at(-1));
+    this.sumUp(state, locale);
   }
+
+  /** Whatever is being typed stays. */
+  write(input, value) {
+    if (value === this.shown[input.name]) return;
+    this.shown[input.name] = value;
+    input.value = value ?? "";
+  }
+
+  /** Say what is chosen where the controls are folded, as on a phone. */
+  sumUp({ user, tenant }, locale) {
+    const chosen = [...this.selects, this.range.select].map((select) => select.selectedOptions[0].textContent);
+    const names = document.body.dataset.page === "notifications" ? chosen : [];
+    const parts = [...names, user, tenant].filter(Boolean);
+    byId("controls-toggle").textContent = parts.join(`${locale.t("comma")} `) || locale.t("filterTitle");
+  }
+}
+
+/** Let `select` have these options, but leave it alone while they stay the same. */
+function offer(select, options, value) {
+  const made = options.map(([name, text]) => h("option", { value: name }, text));
+  if (select.textContent !== made.map((one) => one.textContent).join("")) select.replaceChildren(...made);
+  select.value = value ?? "";
 }

@@ -1,11 +1,8 @@
-/** The list of notifications: a link each, and the ways to other pages of the list. */
+/** A list of things, each with a link or buttons, and the ways to other pages of the list. */
 
 import { byId, h } from "./dom.js";
-import { badge, channelName, instant, theirs } from "./notificationswords.js";
 import { cursorOf, hashOf } from "./notificationsstate.js";
 import { renew } from "./renew.js";
-
-const EXAMPLE = "POST /api/notifications";
 
 export class ListPanel {
   constructor() {
@@ -14,20 +11,23 @@ export class ListPanel {
   }
 
   /**
-   * @param {object[]} notifications the page, newest first
+   * @param {Node[]} rows list items
+   * @param {Node[]} none what is said instead when there are none
    * @param {string | null} next the address of the next page
+   * @param {{ older: string, newest: string }} words for the ways to the next page, and to the first
    */
-  show(notifications, next, state, locale) {
-    const rows = notifications.map((one) => row(one, state, locale));
+  show(rows, none, next, words, state, locale) {
     renew(this.place, rows);
     this.place.hidden = rows.length === 0;
-    renew(byId("list-none"), rows.length === 0 ? none(state, locale) : []);
-    renew(byId("list-pages"), pages(next, state, locale));
+    renew(byId("list-none"), rows.length === 0 ? none : []);
+    renew(byId("list-pages"), pages(next, words, state, locale));
   }
 
   /** Give the focus to the link of a notification. */
   focus(id) {
-    this.links().find((link) => link.dataset.key === id)?.focus();
+    this.links()
+      .find((link) => link.dataset.key === id)
+      ?.focus();
   }
 
   /** Arrow keys lead from one to the next, as Tab does. */
@@ -40,41 +40,24 @@ export class ListPanel {
   }
 
   links() {
-    return [...this.place.querySelectorAll("a")];
+    return [...this.place.querySelectorAll("a, button")];
   }
 }
 
-function row(one, state, locale) {
-  const open = one.id === state.id;
-  const channels = one.channels.map((channel) => channelName(channel, locale)).join(locale.t("listComma"));
-  const parts = [
-    badge("notification", one.status, locale),
-    theirs(one.title, { class: "row-title" }),
-    h("span", { class: "row-user muted" }, `${locale.t("to_user")} `, theirs(one.user_id)),
-    h("span", { class: "row-channels muted" }, theirs(channels)),
-    h("span", { class: "row-time muted" }, instant(one.created_at, locale.ago(one.created_at), locale)),
-  ];
-  const link = { href: hashOf({ ...state, id: one.id }), "data-key": one.id, "aria-current": open ? "true" : null };
-  return h("li", {}, h("a", link, ...parts));
-}
-
-function none(state, locale) {
-  const filtered = state.status !== null || state.user !== null || state.cursor !== null;
-  const name = filtered ? "noMatch" : "noNotifications";
-  const all = h("a", { class: "button", href: hashOf({ status: null, user: null, cursor: null, id: state.id }) });
-  all.textContent = locale.t("showAll");
+/** What a list says that has nothing. @param {Node | null} more a way on */
+export function nothing(name, more, locale) {
   return [
     h("h3", {}, locale.t(`${name}Title`)),
     h("p", { class: "muted" }, locale.t(`${name}Text`)),
-    filtered ? all : h("pre", { dir: "ltr" }, h("code", {}, EXAMPLE)),
+    ...(more === null ? [] : [more]),
   ];
 }
 
-function pages(next, state, locale) {
+function pages(next, { older, newest }, state, locale) {
   const link = (name, cursor) =>
     h("a", { class: "button", href: hashOf({ ...state, cursor }), "data-key": name }, locale.t(name));
   return [
-    ...(state.cursor === null ? [] : [link("newest", null)]),
-    ...(next === null ? [] : [link("older", cursorOf(next))]),
+    ...(state.cursor === null ? [] : [link(newest, null)]),
+    ...(next === null ? [] : [link(older, cursorOf(next))]),
   ];
 }

@@ -1,17 +1,16 @@
-/** The page of notifications as a whole: what is chosen, what is loaded for it, and what is shown of that. */
+/** A page about notifications as a whole: what is chosen, what is loaded for it, and what is shown of that. */
 
-import { ApiError, get, getDocument, key, nextPage } from "./api.js";
+import { ApiError, getDocument, key } from "./api.js";
 import { announce, byId } from "./dom.js";
-import { parseExact } from "./exact.js";
 import { KeyDialog } from "./keydialog.js";
 import { Locale, translate } from "./locale.js";
-import { KINDS, hideNotice, showNotice } from "./notices.js";
-import { DetailsPanel, isOpen } from "./notificationsdetails.js";
+import { hideNotice, KINDS, showNotice } from "./notices.js";
 import { Filter } from "./notificationsfilter.js";
-import { ListPanel } from "./notificationslist.js";
+import { FormDialog } from "./notificationsform.js";
 import { Question } from "./notificationsquestion.js";
-import { goTo, listAddress, oneAddress, readState } from "./notificationsstate.js";
+import { goTo, readState, unfiltered } from "./notificationsstate.js";
 import { language } from "./preferences.js";
+import { recentDays } from "./recentdays.js";
 import { Tools } from "./tools.js";
 
 /** How soon to look again: while a message is under way, and otherwise. */
@@ -25,51 +24,60 @@ const NOTICES = {
   "no-key": keyKind,
   "bad-key": keyKind,
   "bad-parameter": { name: "filter", button: "startOver", again: false },
+  "out-of-scope": { name: "tenant", button: "startOver", again: false },
   "store-unavailable": { name: "notificationsStore", button: "retry", again: true },
 };
 
 export class NotificationsPage {
-  constructor() {
+  /** @param {new (page: NotificationsPage) => object} View what the page is about */
+  constructor(View) {
     this.state = readState();
     this.me = null;
-    this.list = null;
-    this.opened = undefined;
+    this.days = null;
+    this.data = null;
     this.loading = new AbortController();
     this.tools = new Tools(() => this.changeLanguage());
     this.filter = new Filter((filter) => goTo({ ...this.state, ...filter, cursor: null }));
-    this.listPanel = new ListPanel();
-    this.details = new DetailsPanel(
-      (channel) => this.question.retry(this.opened, channel, this.locale),
-      () => this.question.cancel(this.opened, this.locale),
-    );
     this.question = new Question(
       (said) => this.acted(said),
       (error) => this.fail(error),
     );
+    this.form = new FormDialog(
+      (said, notes) => this.acted(said, notes),
+      (error) => this.fail(error),
+    );
     this.keyDialog = new KeyDialog(() => this.load());
+    this.view = new View(this);
   }
 
   start() {
     byId("retry").addEventListener("click", () =>
-      this.startsOver ? goTo({ status: null, user: null, cursor: null, id: null }) : this.load(),
+      this.startsOver ? goTo({ ...unfiltered(this.state), id: null }) : this.load(),
     );
+    byId("said-close").addEventListener("click", () => {
+      byId("said").hidden = true;
+      byId("list-title").focus();
+    });
     addEventListener("hashchange", () => this.choose(readState()));
     addEventListener("online", () => this.load());
-    addEventListener("keydown", (event) => this.onKey(event));
-    document.addEventListener("visibilitychange", () => document.hidden || this.keyDialog.isOpen || this.load());
+    document.addEventListener("visibilitychange", () => document.hidden || this.busy() || this.load());
+    document.querySelector(`.subpages a[href="${location.pathname}"]`)?.setAttribute("aria-current", "page");
     this.speak();
     this.load();
+  }
+
+  busy() {
+    return document.querySelector("dialog[open]") !== null;
   }
 
   /** Show `state`, which somebody chose. */
   async choose(state) {
     const before = this.state;
     this.state = state;
-    if (state.id !== before.id) this.opened = undefined;
+    if (this.data && state.id !== before.id) this.data.opened = undefined;
     this.render();
-    byId("list-panel").setAttribute("aria-busy", "true");
-    if (state.id !== before.id && state.id !== null) this.details.focus();
-    if (state.id === null && before.id !== null) this.listPanel.focus(before.id);
+    this.mark("loading");
+    this.view.chosen(before, state);
     if (state.cursor !== before.cursor) byId("list-title").focus();
     await this.load();
   }
@@ -79,8 +87,14 @@ export class NotificationsPage {
     const { currency, scale, time_zone: timeZone } = this.me ?? UNKNOWN;
     this.locale = new Locale(language(), currency, timeZone, Number(scale));
     translate(this.locale);
+    for (const element of [document.querySelector("title"), document.querySelector("h1")]) {
+      element.textContent = this.locale.t(this.view.title);
+    }
     this.tools.show(this.locale, this.me);
-    if (this.me) this.locale.useCalendar(this.me.calendar);
+    if (this.me) {
+      this.locale.useCalendar(this.me.calendar);
+      this.days = recentDays(this.me.calendar, timeZone);
+    }
     this.render();
   }
 
@@ -106,27 +120,33 @@ export class NotificationsPage {
         this.showNoScope();
         return;
       }
-      const [list, opened] = await Promise.all([getList(this.state, signal), getOne(this.state.id, signal)]);
-      if (!signal.aborted) this.show(list, opened);
+      const data = await this.view.load(this.state, this.days, signal);
+      if (!signal.aborted) await this.show(data, signal);
     } catch (error) {
       if (!signal.aborted) this.fail(error);
     }
   }
 
-  show(list, opened) {
-    Object.assign(this, { list, opened });
+  async show(data, signal) {
+    this.data = data;
     hideNotice();
     document.body.dataset.view = "list";
-    byId("list-panel").setAttribute("aria-busy", "false");
+    this.mark("current");
     this.render();
     this.tell();
-    const underWay = this.underWay();
-    byId("follows").textContent = this.locale.t(underWay ? "followsUnderWay" : "follows");
-    this.lookAgain(underWay ? UNDER_WAY_MS : QUIET_MS);
+    await this.view.loaded?.(this.state, this.days, signal);
+    if (!signal.aborted) this.lookAgain(this.view.underWay(data) ? UNDER_WAY_MS : QUIET_MS);
   }
 
-  underWay() {
-    return this.list.notifications.some(({ status }) => status === "pending") || !!this.opened?.logs.some(isOpen);
+  /**
+   * Show whether the list is what is chosen; while it is not, it and the controls are dimmed.
+   * @param {"loading" | "current" | "failed"} progress of loading what is chosen
+   */
+  mark(progress) {
+    document.body.dataset.progress = progress;
+    byId("list-panel").setAttribute("aria-busy", String(progress === "loading"));
+    const words = { loading: "loading", failed: this.data === null ? null : "listStillShown" }[progress];
+    byId("progress").textContent = words ? this.locale.t(words) : "";
   }
 
   /** What is hidden from view needs no news: it is loaded when it is seen again. */
@@ -135,82 +155,73 @@ export class NotificationsPage {
   }
 
   render() {
-    const { list, locale, opened, state } = this;
-    this.filter.show(state);
+    const { data, locale, me, state } = this;
+    this.filter.show(state, me, this.days, locale);
     document.body.classList.toggle("opened", state.id !== null);
-    if (list === null) return;
-    this.listPanel.show(list.notifications, list.next, state, locale);
-    this.details.show(opened, state, locale);
-    byId("follows").textContent = locale.t(this.underWay() ? "followsUnderWay" : "follows");
+    if (data === null) return;
+    this.view.show(data, state, locale, me);
+    byId("follows").textContent = locale.t(this.view.underWay(data) ? "followsUnderWay" : "follows");
   }
 
   /** Say to screen readers what there is, once. */
   tell() {
-    const { list, locale, opened } = this;
-    const count = locale.t("listed", { n: locale.integer(BigInt(list.notifications.length)) });
-    const said = opened ? locale.t("openedIs", { status: locale.t(`notification_${opened.status}`) }) : count;
+    const said = this.view.words(this.data, this.locale);
     if (said !== this.told) announce(said);
     this.told = said;
   }
 
   showNoScope() {
-    this.list = null;
+    this.data = null;
     hideNotice();
+    this.mark("current");
     document.body.dataset.view = "empty";
   }
 
   /** Say what went wrong. What is shown stays: it was right when it came. */
   fail(error) {
     if (!(error instanceof ApiError)) throw error;
-    byId("list-panel").setAttribute("aria-busy", "false");
-    if (error.slug === "out-of-scope") {
+    if (error.slug === "out-of-scope" && this.state.tenant === null) {
       this.showNoScope();
       return;
     }
-    if (error.slug === "not-built-yet" && this.list === null) {
-      this.show({ notifications: [], next: null }, this.state.id === null ? undefined : null);
+    if (error.slug === "not-built-yet" && this.data === null) {
+      this.show(this.view.nothing(this.state), this.loading.signal);
       return;
     }
     const { afterS, startOver } = showNotice(error, this.locale, NOTICES);
     this.startsOver = startOver;
-    if (afterS === null) this.list = null;
-    document.body.dataset.view = this.list === null ? "failed" : "list";
+    if (afterS === null) this.data = null;
+    document.body.dataset.view = this.data === null ? "failed" : "list";
+    this.mark("failed");
     if (error.status === 401) {
       const refused = key.get() !== null;
       key.forget();
       this.me = null;
-      this.opened = undefined;
+      this.data = null;
       this.tools.show(this.locale, null);
       this.keyDialog.ask(this.locale, refused);
     }
     if (afterS !== null) this.lookAgain(afterS * 1000);
   }
 
-  /** Something was done to the notification that is open, or was found to have happened. */
-  acted(said) {
-    if (said) announce((this.told = said));
+  /**
+   * Something was done, or was found to have happened.
+   * @param {string[]} notes what somebody should know about it
+   */
+  acted(said, notes = []) {
+    if (said) {
+      this.told = said;
+      announce(said);
+    }
+    byId("said").hidden = !said;
+    byId("said-text").replaceChildren(...[said, ...notes].map(paragraph));
+    this.view.forgetCounts?.();
     this.load();
   }
-
-  onKey(event) {
-    const elsewhere = document.querySelector("dialog[open]") || event.target.matches?.("input");
-    if (event.key === "Escape" && this.state.id !== null && !elsewhere) goTo({ ...this.state, id: null });
-  }
 }
 
-async function getList(state, signal) {
-  const response = await get(listAddress(state), signal);
-  const { notifications } = parseExact(await response.text());
-  return { notifications, next: nextPage(response) };
-}
-
-/** The notification; null when there is none of that id, undefined when none is asked for. */
-async function getOne(id, signal) {
-  if (id === null) return undefined;
-  try {
-    return await getDocument(oneAddress(id), signal);
-  } catch (error) {
-    if (error.slug === "unknown-notification") return null;
-    throw error;
-  }
+function paragraph(text) {
+  const made = document.createElement("p");
+  made.textContent = text;
+  return made;
 }

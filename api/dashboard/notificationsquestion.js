@@ -1,6 +1,6 @@
 /** Asks before something is done that cannot be undone, and does it. */
 
-import { ApiError, post } from "./api.js";
+import { ApiError, send } from "./api.js";
 import { byId, h } from "./dom.js";
 import { cancellable, retriable } from "./notificationsdetails.js";
 import { oneAddress } from "./notificationsstate.js";
@@ -17,6 +17,7 @@ export class Question {
     this.dialog = byId("question");
     this.yes = byId("question-yes");
     byId("question-no").addEventListener("click", () => this.dialog.close());
+    byId("question-logs").addEventListener("change", () => this.onChange());
     byId("question-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.act();
@@ -27,51 +28,69 @@ export class Question {
   retry(notification, channel, locale) {
     const logs = retriable(notification).filter((log) => channel === null || log.channel === channel);
     const twice = logs.some((log) => log.status === "unknown");
-    this.ask("retry", notification, logs, twice ? "twice" : null, locale);
-    this.url = oneAddress(notification.id, "/retry");
-    this.body = { channels: logs.map((log) => log.channel) };
+    const body = { channels: logs.map((log) => log.channel) };
+    this.askOfOne("retry", notification, logs, twice ? "twice" : null, body, locale);
   }
 
   cancel(notification, locale) {
     const logs = cancellable(notification);
     const sending = logs.some((log) => log.status === "sending");
-    this.ask("cancel", notification, logs, sending ? "underWay" : null, locale);
-    this.url = oneAddress(notification.id, "/cancel");
-    this.body = {};
+    this.askOfOne("cancel", notification, logs, sending ? "underWay" : null, {}, locale);
   }
 
-  ask(verb, notification, logs, warning, locale) {
-    Object.assign(this, { verb, locale });
+  askOfOne(verb, notification, logs, warning, body, locale) {
+    this.ask(
+      {
+        verb,
+        about: [theirs(notification.title), ` ${locale.t("to_user")} `, theirs(notification.user_id)],
+        items: logs.map(({ channel, status }) =>
+          h("li", {}, theirs(channelName(channel, locale)), `: ${locale.t(`log_${status}`)}`),
+        ),
+        warning: warning ? locale.t(`${verb}_${warning}`) : "",
+        act: async () => {
+          await send("POST", oneAddress(notification.id, `/${verb}`), body);
+          return locale.t(`${verb}Done`);
+        },
+      },
+      locale,
+    );
+  }
+
+  /**
+   * @param {object} question
+   * @param {string} question.verb names its texts
+   * @param {(Node | string)[]} question.about what it is about
+   * @param {Node[]} question.items list items
+   * @param {string} question.warning
+   * @param {() => Promise<string>} question.act does it, and tells what was done
+   * @param {() => void} question.onChange something was chosen among the items
+   */
+  ask({ verb, about, items, warning, act, onChange = () => {} }, locale) {
+    Object.assign(this, { locale, doIt: act, onChange });
     byId("question-title").textContent = locale.t(`${verb}Title`);
-    byId("question-text").replaceChildren(
-      theirs(notification.title),
-      ` ${locale.t("to_user")} `,
-      theirs(notification.user_id),
-    );
-    byId("question-logs").replaceChildren(
-      ...logs.map(({ channel, status }) =>
-        h("li", {}, theirs(channelName(channel, locale)), `: ${locale.t(`log_${status}`)}`),
-      ),
-    );
-    byId("question-warning").textContent = warning ? locale.t(`${verb}_${warning}`) : "";
+    byId("question-text").replaceChildren(...about);
+    byId("question-logs").replaceChildren(...items);
+    byId("question-warning").textContent = warning;
     byId("question-error").textContent = "";
     this.yes.textContent = locale.t(`${verb}Yes`);
     this.yes.disabled = false;
+    onChange();
     this.dialog.showModal();
     byId("question-no").focus();
   }
 
   async act() {
     this.yes.disabled = true;
+    let said;
     try {
-      await post(this.url, this.body);
+      said = await this.doIt();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.refused(error);
       return;
     }
     this.dialog.close();
-    this.onDone(this.locale.t(`${this.verb}Done`));
+    this.onDone(said);
   }
 
   refused(error) {
@@ -83,6 +102,7 @@ export class Question {
     const { locale } = this;
     // Whether the server did it is not known when no answer came, so it is not asked again without a look.
     const again = error.status === 429 || error.status === 503;
+    if (again) this.onChange();
     this.yes.disabled = !again;
     const known = { 0: "failed_network", 409: "failed_notPossible" }[error.status];
     byId("question-error").textContent = locale.t(known ?? "failed_other", { reason: locale.apart(error.message) });

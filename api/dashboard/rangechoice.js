@@ -4,13 +4,17 @@ import { byId, h } from "./dom.js";
 import { positions, readPeriod } from "./periods.js";
 import { PRESETS, rangeText, readRange } from "./state.js";
 
-const PRESET_TEXT = { daily: "lastDaily", weekly: "lastWeekly", monthly: "lastMonthly" };
+const PRESET_TEXT = { daily: "lastDaily", weekly: "lastWeekly", monthly: "lastMonthly", created: "lastCreated" };
 const CUSTOM = "custom";
 
 export class RangeChoice {
-  /** @param {(range: import("./state.js").Range) => void} onChoose */
-  constructor(onChoose) {
-    this.onChoose = onChoose;
+  /**
+   * @param {(range: import("./state.js").Range) => void} onChoose
+   * @param {{ presets: keyof typeof PRESETS | null, outside: string }} kind which presets it offers, those of the mode
+   *   unless others are named; and what it says of days of which nothing is known
+   */
+  constructor(onChoose, { presets = null, outside = "rangeOutside" } = {}) {
+    Object.assign(this, { onChoose, outside, kind: presets });
     this.select = byId("range");
     this.fields = byId("custom");
     this.from = byId("from");
@@ -30,7 +34,9 @@ export class RangeChoice {
   show({ mode, range }, keys, days, locale) {
     Object.assign(this, { mode, keys, days, locale });
     const number = (n) => locale.integer(BigInt(n));
-    const presets = PRESETS[mode].map((n) => [`last-${n}`, locale.t(PRESET_TEXT[mode], { n: number(n) })]);
+    this.presets = this.kind ?? mode;
+    const text = PRESET_TEXT[this.presets];
+    const presets = PRESETS[this.presets].map((n) => [`last-${n}`, locale.t(text, { n: number(n) })]);
     const others = ["year", "all", CUSTOM].map((name) => [name, locale.t(name)]);
     this.select.replaceChildren(...[...presets, ...others].map(([value, text]) => h("option", { value }, text)));
     const custom = range.kind === CUSTOM || range.kind === "days";
@@ -50,7 +56,7 @@ export class RangeChoice {
     this.say("");
     this.fields.hidden = this.select.value !== CUSTOM;
     if (this.fields.hidden) {
-      this.onChoose(readRange(this.select.value, this.mode));
+      this.onChoose(readRange(this.select.value, this.presets));
     } else {
       if (this.shown) this.write(this.shown.from, this.shown.to);
       this.from.focus();
@@ -80,9 +86,14 @@ export class RangeChoice {
   /** @param {"Missing" | "Malformed" | "Impossible" | "Outside" | "Reversed"} why */
   refuse(why, fields) {
     const [first, last] = [this.keys[0], this.keys.at(-1)].map((key) => this.locale.digits(key));
-    const date = this.locale.digits(this.days.date(this.days.keys.length - 1).toISOString().slice(0, 10));
+    const date = this.locale.digits(
+      this.days
+        .date(this.days.keys.length - 1)
+        .toISOString()
+        .slice(0, 10),
+    );
     const values = { first, last, date, from: this.from.value, to: this.to.value, text: fields[0].value.trim() };
-    this.say(this.locale.t(`range${why}`, values), fields);
+    this.say(this.locale.t(why === "Outside" ? this.outside : `range${why}`, values), fields);
     fields[0].focus();
   }
 

@@ -1,4 +1,4 @@
-"""``GET /``, ``/notifications``, ``/sign-in`` and ``/assets/{name}``: the pages of the dashboard and their files."""
+"""``GET /``, ``/notifications``, ``/subscriptions``, ``/contacts``, ``/sign-in`` and ``/assets/{name}``: the dashboard."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from api.problems import Problem, ProblemKind
 _FOLDER: Final = Path(__file__).parent
 _SUMMARIES: Final = "index.html"
 _NOTIFICATIONS: Final = "notifications.html"
+_ABOUT_NOTIFICATIONS: Final = ("notifications", "subscriptions", "contacts")
+"""The pages that are one file, in which each finds its name."""
+_PAGE_PLACE: Final = "{page}"
 _SIGN_IN: Final = "signin.html"
 _CHARTS_PLACE: Final = "{charts}"
 _CONTENT_TYPES: Final = {
@@ -40,6 +43,9 @@ class DashboardResource:
         self._charts = charts
         self._files = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _CONTENT_TYPES}
         self._files[_SUMMARIES] = self._files[_SUMMARIES].replace(_CHARTS_PLACE.encode(), charts.name.encode())
+        about = self._files[_NOTIFICATIONS]
+        for page in _ABOUT_NOTIFICATIONS:
+            self._files[f"{page}.html"] = about.replace(_PAGE_PLACE.encode(), page.encode())
         self._pages = StaticPages(_content_type, self._files.__getitem__, cache_control=_REVALIDATED, vary=_VARY)
         self._chart_pages = StaticPages(_content_type, charts.module, cache_control=_FOREVER, vary=_VARY)
 
@@ -51,6 +57,14 @@ class DashboardResource:
     async def on_get_notifications(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of notifications."""
         await self._pages.send(req, resp, _NOTIFICATIONS)
+
+    async def on_get_subscriptions(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """The page of subscriptions."""
+        await self._pages.send(req, resp, "subscriptions.html")
+
+    async def on_get_contacts(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """The page of contacts."""
+        await self._pages.send(req, resp, "contacts.html")
 
     async def on_get_sign_in(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of a sign-in link."""
@@ -67,6 +81,8 @@ class DashboardResource:
 
     on_head = on_get
     on_head_notifications = on_get_notifications
+    on_head_subscriptions = on_get_subscriptions
+    on_head_contacts = on_get_contacts
     on_head_sign_in = on_get_sign_in
     on_head_asset = on_get_asset
 

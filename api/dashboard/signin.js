@@ -1,6 +1,6 @@
 /** The page of a sign-in link: it exchanges the token after the `#`, which no server sees, for a session. */
 
-import { ApiError, key, post } from "./api.js";
+import { ApiError, key, send } from "./api.js";
 import { byId } from "./dom.js";
 import { Locale, translate } from "./locale.js";
 import { language } from "./preferences.js";
@@ -18,7 +18,7 @@ async function signIn() {
   byId("retry").hidden = true;
   byId("state").textContent = locale.t("signInUnderWay");
   try {
-    await post("/api/session", { token });
+    await send("POST", "/api/session", { token });
     key.forget(); // of this tab: the session is to count
     location.replace("/");
   } catch (error) {

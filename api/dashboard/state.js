@@ -12,8 +12,8 @@
 export const MODES = ["daily", "weekly", "monthly"];
 export const TYPES = ["amount", "count"];
 
-/** For each mode the numbers of latest periods that one can choose; the second is the default. */
-export const PRESETS = { daily: [30, 90, 365], weekly: [13, 26, 52], monthly: [6, 12, 24] };
+/** For each mode, and for days of creation, the numbers of latest periods that one can choose; the second is the default. */
+export const PRESETS = { daily: [30, 90, 365], weekly: [13, 26, 52], monthly: [6, 12, 24], created: [1, 7, 30, 90] };
 
 const BETWEEN = "..";
 

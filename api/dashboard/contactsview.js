@@ -1,0 +1,133 @@
+/** The page of contacts: where users are reached. */
+
+import { getDocument, send } from "./api.js";
+import { byId, h } from "./dom.js";
+import { textField, written, wrong } from "./notificationsform.js";
+import { ListPanel, nothing } from "./notificationslist.js";
+import { contactsAddress, hashOf, unfiltered, usersAddress } from "./notificationsstate.js";
+import { getList } from "./notificationsview.js";
+import { channelName, factList, theirs } from "./notificationswords.js";
+
+const WORDS = { older: "nextPage", newest: "firstPage" };
+
+export class ContactsView {
+  title = "contactsTitle";
+
+  /** @param {import("./notificationspage.js").NotificationsPage} page */
+  constructor(page) {
+    this.page = page;
+    this.listPanel = new ListPanel();
+    byId("add").addEventListener("click", () => this.edit(null));
+    byId("list").addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-verb]");
+      if (!button) return;
+      const one = page.data.items.find(({ user_id: user }) => user === button.dataset.user);
+      if (button.dataset.verb === "edit") this.edit(one);
+      else this.remove(one);
+    });
+  }
+
+  async load(state, _days, signal) {
+    if (state.user === null) return getList(usersAddress(state), signal);
+    const one = await getDocument(contactsAddress(state.user, state.tenant ?? this.page.me.tenant), signal);
+    return { items: Object.keys(one.contacts).length > 0 ? [one] : [], next: null };
+  }
+
+  nothing() {
+    return { items: [], next: null };
+  }
+
+  show({ items, next }, state, locale) {
+    byId("add").textContent = locale.t("addUser");
+    byId("list-title").textContent = locale.t("contactsList");
+    const rows = items.map((one) => row(one, locale));
+    this.listPanel.show(rows, none(state, locale), next, WORDS, state, locale);
+  }
+
+  chosen() {}
+
+  underWay() {
+    return false;
+  }
+
+  words({ items }, locale) {
+    return locale.t("contactsListed", { n: locale.integer(BigInt(items.length)) });
+  }
+
+  /** @param {object | null} one a user with contacts, or null for another */
+  edit(one) {
+    const { form, locale, me, state } = this.page;
+    if (me === null) return;
+    const contacts = one?.contacts ?? {};
+    const channels = [...new Set([...me.channels, ...Object.keys(contacts)])];
+    const address = (channel) =>
+      textField(`contacts.${channel}`, channelName(channel, locale), { dir: "ltr", value: contacts[channel] ?? null });
+    const tenant = me.tenant === "operator" ? [textField("tenant", locale.t("tenantOf"), { value: state.tenant })] : [];
+    const user = one ? [] : [textField("user_id", locale.t("filterUser"), { value: state.user }), ...tenant];
+    const title = one ? locale.t("editTitle", { user: locale.apart(one.user_id) }) : locale.t("addUserTitle");
+    form.open(title, [...user, ...channels.map(address)], (filled) => save(filled, one, channels, locale), locale);
+  }
+
+  remove(one) {
+    const { locale, question } = this.page;
+    const items = Object.entries(one.contacts).map(([channel, address]) =>
+      h("li", {}, theirs(channelName(channel, locale)), ": ", theirs(address)),
+    );
+    const act = async () => {
+      await send("PUT", contactsAddress(one.user_id, one.tenant), { contacts: {} });
+      return locale.t("removeDone");
+    };
+    const warning = locale.t("removeNote");
+    question.ask({ verb: "remove", about: [theirs(one.user_id)], items, warning, act }, locale);
+  }
+}
+
+async function save(form, one, channels, locale) {
+  const user = one?.user_id ?? written(form, "user_id");
+  const url = contactsAddress(user, one?.tenant ?? (written(form, "tenant") || null));
+  const given = channels.map((channel) => [channel, written(form, `contacts.${channel}`)]);
+  const contacts = Object.fromEntries(given.filter(([, address]) => address !== ""));
+  if (user === "") throw wrong([{ parameter: "user_id", detail: locale.t("missing_user_id") }]);
+  if (Object.keys(contacts).length === 0) throw wrong([{ parameter: "", detail: locale.t("missing_contacts") }]);
+  // What is saved replaces all addresses: of a user that is there already they must be seen first.
+  if (one === null && Object.keys((await getDocument(url)).contacts).length > 0) {
+    throw wrong([{ parameter: "user_id", detail: locale.t("userIsThere") }]);
+  }
+  await send("PUT", url, { contacts });
+  return { said: locale.t("contactsSaved") };
+}
+
+function row(one, locale) {
+  const addresses = Object.entries(one.contacts).map(([channel, address]) => [
+    channelName(channel, locale),
+    theirs(address, { dir: "ltr" }),
+  ]);
+  const button = (verb) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "button small",
+        "data-key": `${verb}:${one.user_id}`,
+        "data-verb": verb,
+        "data-user": one.user_id,
+      },
+      locale.t(verb),
+      h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`),
+    );
+  return h(
+    "li",
+    { class: "item", "data-key": one.user_id },
+    h("span", { class: "item-title" }, theirs(one.user_id)),
+    h("div", { class: "item-details" }, factList(addresses)),
+    h("div", { class: "item-actions" }, button("edit"), button("remove")),
+  );
+}
+
+function none(state, locale) {
+  if (state.user === null && state.tenant === null && state.cursor === null) {
+    return nothing("noContacts", null, locale);
+  }
+  const all = h("a", { class: "button", href: hashOf(unfiltered(state)) }, locale.t("showAll"));
+  return nothing("noContactsMatch", all, locale);
+}

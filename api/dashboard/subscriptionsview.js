@@ -1,0 +1,141 @@
+/** The page of subscriptions: who is notified of which summaries. */
+
+import { address, send } from "./api.js";
+import { byId, h } from "./dom.js";
+import { choiceField, textField, ticked, written, wrong } from "./notificationsform.js";
+import { ListPanel, nothing } from "./notificationslist.js";
+import { hashOf, subscriptionsAddress, unfiltered } from "./notificationsstate.js";
+import { getList } from "./notificationsview.js";
+import { channelName, instant, theirs } from "./notificationswords.js";
+
+const MODES = ["daily", "weekly", "monthly"];
+const LANGUAGES = ["fa", "en"];
+const WORDS = { older: "nextPage", newest: "firstPage" };
+const SUBSCRIPTIONS = "/api/subscriptions";
+
+export class SubscriptionsView {
+  title = "subscriptionsTitle";
+
+  /** @param {import("./notificationspage.js").NotificationsPage} page */
+  constructor(page) {
+    this.page = page;
+    this.listPanel = new ListPanel();
+    byId("add").addEventListener("click", () => this.add());
+    byId("list").addEventListener("click", (event) => {
+      const id = event.target.closest("button[data-key]")?.dataset.key;
+      if (id) this.end(page.data.items.find((one) => one.id === id));
+    });
+  }
+
+  load(state, _days, signal) {
+    return getList(subscriptionsAddress(state), signal);
+  }
+
+  nothing() {
+    return { items: [], next: null };
+  }
+
+  show({ items, next }, state, locale) {
+    byId("add").textContent = locale.t("subscribe");
+    byId("list-title").textContent = locale.t("subscriptionsList");
+    const rows = items.map((one) => row(one, locale));
+    this.listPanel.show(rows, none(state, locale), next, WORDS, state, locale);
+  }
+
+  chosen() {}
+
+  underWay() {
+    return false;
+  }
+
+  words({ items }, locale) {
+    return locale.t("subscriptionsListed", { n: locale.integer(BigInt(items.length)) });
+  }
+
+  add() {
+    const { form, locale, me, state } = this.page;
+    if (me === null) return;
+    const all = me.scopes.includes("summaries");
+    const tenant = me.tenant === "operator" ? [textField("tenant", locale.t("tenantOf"), { value: state.tenant })] : [];
+    const channels = me.channels.map((channel) => [channel, theirs(channelName(channel, locale))]);
+    const merchants = h("datalist", { id: "form-merchants" }, ...me.merchants.map((id) => h("option", { value: id })));
+    const merchant = textField("merchant_id", locale.t("merchant"), { list: "form-merchants" });
+    const fields = [
+      textField("user_id", locale.t("filterUser"), { value: state.user }),
+      ...tenant,
+      merchant,
+      merchants,
+      ...(all ? [choiceField("checkbox", "all_merchants", "", [["true", locale.t("allMerchantsTogether")]], [])] : []),
+      choiceField("checkbox", "modes", locale.t("periods"), named(MODES, locale), []),
+      choiceField("checkbox", "channels", locale.t("channels"), channels, []),
+      choiceField("radio", "locale", locale.t("languageOfMessages"), languages(locale), [locale.language]),
+    ];
+    const together = fields.flatMap((field) => [...field.querySelectorAll('[name="all_merchants"]')])[0];
+    together?.addEventListener("change", () => {
+      merchant.querySelector("input").disabled = together.checked;
+    });
+    form.open(locale.t("subscribeTitle"), fields, (filled) => subscribe(filled, locale), locale);
+  }
+
+  end(one) {
+    const { locale, question } = this.page;
+    const about = [theirs(one.user_id), ": ", merchantOf(one, locale)];
+    const items = [h("li", {}, details(one, locale))];
+    const act = async () => {
+      await send("DELETE", `${SUBSCRIPTIONS}/${one.id}`);
+      return locale.t("endDone");
+    };
+    question.ask({ verb: "end", about, items, warning: locale.t("endNote"), act }, locale);
+  }
+}
+
+async function subscribe(form, locale) {
+  const all = ticked(form, "all_merchants").length > 0;
+  const user = written(form, "user_id");
+  const merchant = written(form, "merchant_id");
+  const [modes, channels] = [ticked(form, "modes"), ticked(form, "channels")];
+  const missing = { user_id: user, merchant_id: all || merchant, modes: modes.length, channels: channels.length };
+  const errors = Object.entries(missing).filter(([, value]) => !value);
+  if (errors.length > 0) {
+    throw wrong(errors.map(([name]) => ({ parameter: name, detail: locale.t(`missing_${name}`) })));
+  }
+  const whose = all ? { all_merchants: true } : { merchant_id: merchant };
+  const body = { user_id: user, ...whose, modes, channels, locale: ticked(form, "locale")[0] };
+  const { warnings } = await send("POST", address(SUBSCRIPTIONS, { tenant: written(form, "tenant") || null }), body);
+  const codes = [...new Set(warnings.map(({ code }) => code))];
+  return { said: locale.t("subscribeDone"), notes: codes.map((code) => locale.t(`warning_${code}`)) };
+}
+
+const named = (modes, locale) => modes.map((mode) => [mode, locale.t(`each_${mode}`)]);
+const languages = (locale) => LANGUAGES.map((one) => [one, locale.t(`language_${one}`)]);
+
+function row(one, locale) {
+  const button = { type: "button", class: "button small", "data-key": one.id };
+  return h(
+    "li",
+    { class: "item", "data-key": one.id },
+    h("span", { class: "item-title" }, merchantOf(one, locale)),
+    h("span", { class: "item-user" }, `${locale.t("to_user")} `, theirs(one.user_id)),
+    h("span", { class: "item-details muted" }, details(one, locale), tenantOf(one, locale)),
+    h("span", { class: "item-time muted" }, instant(one.created_at, locale.ago(one.created_at), locale)),
+    h("button", button, locale.t("end"), h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`)),
+  );
+}
+
+const merchantOf = (one, locale) => (one.all_merchants ? locale.t("allMerchantsTogether") : theirs(one.merchant_id));
+const tenantOf = (one, locale) =>
+  one.tenant === "operator" ? "" : ` · ${locale.t("tenant")}: ${locale.apart(one.tenant)}`;
+
+function details({ modes, channels, locale: lang }, locale) {
+  const lists = [named(modes, locale).map(([, text]) => text), channels.map((one) => channelName(one, locale))];
+  const parts = lists.map((list) => locale.apart(list.join(locale.t("listComma"))));
+  return [...parts, locale.t(`language_${lang}`)].join(" · ");
+}
+
+function none(state, locale) {
+  if (state.user === null && state.tenant === null && state.cursor === null) {
+    return nothing("noSubscriptions", null, locale);
+  }
+  const all = h("a", { class: "button", href: hashOf(unfiltered(state)) }, locale.t("showAll"));
+  return nothing("noSubscriptionsMatch", all, locale);
+}
