@@ -1,4 +1,4 @@
-"""``GET /``, ``/notifications``, ``/subscriptions``, ``/contacts``, ``/sign-in`` and ``/assets/{name}``: the dashboard."""
+"""The pages of the dashboard, such as ``GET /`` and ``/notifications``, and their files, ``/assets/{name}``."""
 
 from __future__ import annotations
 

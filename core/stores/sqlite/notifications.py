@@ -21,7 +21,15 @@ from core.stores.notification_records import (
     state_count,
     state_to_record,
 )
-from core.stores.notifications import ChannelCounts, Listed, Log, LogFilter, StateCount, StoredNotification, new_notification
+from core.stores.notifications import (
+    ChannelCounts,
+    Listed,
+    Log,
+    LogFilter,
+    StateCount,
+    StoredNotification,
+    new_notification,
+)
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -121,12 +122,12 @@ def test_the_list_is_narrowed_by_status_and_user_and_the_address_keeps_it(tabs: 
     field.fill("sara")
     field.press("Enter")
     expect(titles).to_have_text([DEAD.title, EXPIRED.title, CANCELLED.title, RETRIED.title])
-    tab.page.locator("#filter").get_by_text("Failed", exact=True).click()
+    tab.page.get_by_label("Status").select_option("failed")
     expect(titles).to_have_text([DEAD.title, EXPIRED.title])
     tab.page.reload()
     expect(titles).to_have_text([DEAD.title, EXPIRED.title])
     expect(field).to_have_value("sara")
-    expect(tab.page.get_by_role("radio", name="Failed")).to_be_checked()
+    expect(tab.page.get_by_label("Status")).to_have_value("failed")
     tab.page.go_back()
     expect(titles).to_have_count(4)
     tab.page.get_by_role("button", name="All users").click()
@@ -148,7 +149,7 @@ def test_one_shows_each_channel_and_all_that_happened(tabs: Tabs) -> None:
     expect(sms.locator(".facts")).to_contain_text("8792343")
     expect(email.locator(".badge")).to_have_text("Dead")
     expect(email.locator(".error")).to_have_text("550 5.1.1 there is no such mailbox")
-    expect(email.locator(".facts > div").first).to_have_text("Attempts2")
+    expect(email.locator(".facts > div").filter(has_text="Attempts")).to_have_text("Attempts2")
     expect(email.locator(".event-name")).to_have_text(["Attempt 1", "It failed", "Attempt 2", "Given up"])
     expect(email.locator(".event").nth(1)).to_contain_text("421 4.3.2 the service shuts down")
     expect(email.locator(".event").nth(1)).to_contain_text("next attempt")
@@ -171,7 +172,7 @@ def test_what_is_due_says_when(tabs: Tabs) -> None:
 def test_what_was_only_printed_says_that_nobody_received_it_and_by_which_sender(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("printed", "Printed", {"sms": PRINTED, "email": sent_in(900)}, user_id="printed"))
     tab = go(tabs(), "user=printed")
-    tab.page.locator("#filter").get_by_text("Printed", exact=True).click()
+    tab.page.get_by_label("Status").select_option("printed")
     expect(rows(tab).locator(".badge")).to_have_text("Printed")
     tab = opened(tabs(), story)
     sms = log(tab, "SMS")
@@ -400,6 +401,203 @@ def test_an_older_answer_does_not_take_the_place_of_a_newer_one(tabs: Tabs) -> N
     tab.faults.clear()
 
 
+def test_messages_are_counted_by_channel_and_status_and_each_number_leads_to_what_it_counts(tabs: Tabs) -> None:
+    tab = go(tabs(), "user=sara")
+    table = tab.page.get_by_role("table", name="Messages by channel and status")
+    expect(table.get_by_role("row")).to_have_text(
+        [
+            re.compile(row)
+            for row in (
+                "ChannelAllSentDeadCancelled",
+                "All channels5221",
+                "E-mail2110",
+                "SMS2101",
+                "Telegram1010",
+            )
+        ]
+    )
+    expect(tab.at("#counts-note")).to_have_text("5 messages of 4 notifications")
+    expect(tab.at("#list-title")).to_have_text("Notifications, newest first: 4")
+    table.get_by_role("row", name="Telegram").get_by_role("link").last.click()
+    expect(rows(tab).locator(".row-title")).to_have_text([EXPIRED.title])
+    expect(tab.at("#list-title")).to_have_text("Notifications, newest first: 1")
+    tab.page.reload()
+    expect(rows(tab).locator(".row-title")).to_have_text([EXPIRED.title])
+    expect(tab.page.get_by_label("Channel", exact=True)).to_have_value("telegram")
+    expect(tab.at("#counts a[aria-current]")).to_have_count(1)
+    assert nameless(tab) == too_pale(tab) == []
+    tab.page.get_by_role("button", name="فارسی").click()
+    expect(tab.at("#counts-note")).to_have_text("۵ پیام از ۴ اعلان")
+    expect(tab.at("#counts tbody tr").first).to_have_text("همهٔ کانال‌ها۵۲۲۱")
+
+
+def test_days_are_chosen_as_on_the_page_of_summaries_and_kept_in_the_address(tabs: Tabs) -> None:
+    tab = go(tabs(width=PHONE), "user=old")
+    before = datetime.now(UTC).date() - timedelta(days=400)
+    tab.at("#controls-toggle").click()
+    tab.page.get_by_label("Created").select_option("custom")
+    first, last, apply = tab.at("#from"), tab.at("#to"), tab.page.get_by_role("button", name="Apply")
+    for texts, said in (
+        (["yesterday", str(before)], "“yesterday” cannot be read"),
+        (["2024-02-30", str(before)], "There is no 2024-02-30 in the calendar."),
+        ([str(before), str(before - timedelta(days=1))], "The range ends before it begins"),
+        (["1300/01/01", str(before)], "Choose days from"),
+    ):
+        first.fill(texts[0])
+        last.fill(texts[1])
+        apply.click()
+        expect(tab.at("#range-error")).to_contain_text(said)
+    first.fill(str(before - timedelta(days=1)))
+    apply.click()
+    expect(tab.at("#list-none h3")).to_have_text("No notification matches")
+    expect(tab.at("#counts-panel")).to_be_hidden()
+    assert re.search(r"range=1[34]\d\d%2F\d\d%2F\d\d\.\.", tab.page.url)
+    tab.page.reload()
+    expect(tab.at("#list-none h3")).to_have_text("No notification matches")
+    tab.page.goto(f"{tab.origin}/notifications#user=old&range=all")
+    expect(rows(tab)).to_have_count(PAGE_SIZE)
+    assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_what_the_filter_shows_is_sent_again_after_a_question_that_names_the_number(
+    tabs: Tabs, store_file: Path
+) -> None:
+    dead, unknown = {"sms": DEAD.histories["email"]}, {"sms": UNKNOWN.histories["sms"]}
+    stories = [
+        add(store_file, Story(f"many {number}", f"Many {number}", histories, user_id="many"))
+        for number, histories in enumerate((dead, dead, unknown))
+    ]
+    tab = go(tabs(), "user=many")
+    tab.page.get_by_role("button", name="Send again…").click()
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog.get_by_role("checkbox")).to_have_count(2)
+    expect(dialog.get_by_role("checkbox", name="Dead: 2")).to_be_checked()
+    dialog.get_by_role("checkbox", name="Unknown: 1").check()
+    expect(dialog.get_by_role("button", name="Send 3 messages again")).to_be_enabled()
+    expect(dialog).to_contain_text("the user may receive it twice")
+    assert nameless(tab) == []
+    dialog.get_by_role("checkbox", name="Unknown: 1").uncheck()
+    dialog.get_by_role("button", name="Send 2 messages again").click()
+    expect(tab.at("#said-text")).to_have_text("Messages that will be sent again: 2.")
+    expect(tab.at("#counts tbody tr").first).to_have_text("SMS321")
+    states = [kept(store_file, story).log("sms").state.status for story in stories]
+    assert states == [LogStatus.PENDING, LogStatus.PENDING, LogStatus.UNKNOWN]
+    tab.page.get_by_label("Status").select_option("pending")
+    expect(rows(tab)).to_have_count(2)
+    expect(tab.page.get_by_role("button", name="Send again…")).to_be_hidden()
+
+
+def test_one_shows_the_masked_address_of_each_channel_and_the_sender(tabs: Tabs, store_file: Path) -> None:
+    story = add(store_file, Story("masked", "Masked", {"sms": PRINTED, "email": sent_in(900)}, user_id="masked"))
+    with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+        stores.contacts.replace("masked", {"sms": "+989121234567"})
+    tab = opened(tabs(), story)
+    expect(log(tab, "SMS").locator(".facts")).to_contain_text("To address+98912***4567Senderprint")
+    expect(log(tab, "E-mail").locator(".facts")).to_contain_text("To addressno address now")
+
+
+def test_a_list_that_is_slow_or_fails_says_so_and_dims_what_is_of_before(tabs: Tabs) -> None:
+    tab = go(tabs(), "user=sara")
+    held: list[Route] = []
+    tab.page.route("**/api/notifications?*user_id=reza*", lambda route: held.append(route))
+    tab.page.get_by_label("User", exact=True).fill("reza")
+    tab.page.get_by_label("User", exact=True).press("Enter")
+    expect(tab.at("#progress")).to_have_text("Loading…")
+    expect(tab.at("body")).to_have_attribute("data-progress", "loading")
+    held[0].fulfill(status=503, content_type="application/problem+json", body='{"type":"/problems/store-unavailable"}')
+    expect(tab.at("#notice-title")).to_have_text("The store does not answer")
+    expect(tab.at("#progress")).to_have_text("Your choice did not load. The list from before is still shown.")
+    expect(rows(tab)).to_have_count(4)
+    tab.page.unroute_all(behavior="ignoreErrors")
+    tab.page.get_by_role("button", name="Try again").click()
+    expect(tab.at("#notice")).to_be_hidden()
+    expect(tab.at("#progress")).to_be_hidden()
+    tab.faults.clear()
+
+
+def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subscription_is_ended(tabs: Tabs) -> None:
+    tab = tabs()
+    tab.page.goto(f"{tab.origin}/subscriptions")
+    loaded(tab)
+    expect(tab.at("#list-none h3")).to_have_text("No subscriptions yet")
+    tab.page.get_by_role("button", name="New subscription…").click()
+    dialog = tab.page.get_by_role("dialog")
+    save = dialog.get_by_role("button", name="Save")
+    save.click()
+    for name, said in (
+        ("user_id", "Name the user."),
+        ("merchant_id", "Name the merchant."),
+        ("modes", "Choose at least one."),
+        ("channels", "Choose at least one."),
+    ):
+        expect(tab.at(f"#form-{name}-error")).to_have_text(said)
+    expect(dialog.get_by_label("User")).to_be_focused()
+    assert nameless(tab) == too_pale(tab) == []
+    dialog.get_by_label("User").fill("sara")
+    dialog.get_by_label("Tenant (empty: the operator)").fill("nobody")
+    dialog.get_by_label("All merchants together").check()
+    dialog.get_by_label("week").check()
+    dialog.get_by_label("SMS").check()
+    save.click()
+    expect(tab.at("#form-tenant-error")).to_contain_text("is no tenant")
+    expect(tab.at("#form-user_id-error")).to_have_text("")
+    dialog.get_by_label("Tenant (empty: the operator)").fill("")
+    save.click()
+    expect(tab.at("#said-text p").first).to_have_text("The subscription is active.")
+    expect(tab.at("#said-text")).to_contain_text("The user has no address for one of the channels")
+    item = tab.at("#list li")
+    expect(item).to_contain_text("All merchants together")
+    expect(item).to_contain_text("week · ")
+    assert tab.refusals == ["400"]
+    tab.page.get_by_role("button", name="End… \u2068sara\u2069").click()
+    dialog.get_by_role("button", name="End it").click()
+    expect(tab.at("#list-none h3")).to_have_text("No subscriptions yet")
+    expect(tab.at("#said-text")).to_have_text("The subscription has ended.")
+
+
+def test_addresses_are_added_edited_and_removed_in_persian_on_a_phone(tabs: Tabs, store_file: Path) -> None:
+    with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+        stores.contacts.replace("sara", {"email": "sara@example.com"})
+
+    def reached(user_id: str) -> dict[str, str]:
+        with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+            return stores.contacts.get(user_id)
+
+    tab = tabs(language="fa", theme="dark", width=PHONE)
+    tab.page.goto(f"{tab.origin}/contacts")
+    loaded(tab)
+    expect(tab.at("#list li").filter(has_text="sara@example.com")).to_be_visible()
+    tab.at("#controls-toggle").click()
+    tab.page.get_by_role("button", name="کاربر تازه…").click()
+    dialog = tab.page.get_by_role("dialog")
+    save = dialog.get_by_role("button", name="ذخیره")
+    dialog.get_by_label("کاربر").fill("sara")
+    dialog.get_by_label("پیامک").fill("۱۲")
+    save.click()
+    expect(tab.at("#form-user_id-error")).to_have_text("این کاربر نشانی دارد: آن را در فهرست ویرایش کنید.")
+    dialog.get_by_label("کاربر").fill("رضا/۱")
+    save.click()
+    expect(dialog.get_by_label("پیامک")).to_have_attribute("aria-invalid", "true")
+    expect(dialog.get_by_label("پیامک")).to_be_focused()
+    assert nameless(tab) == too_pale(tab) == []
+    dialog.get_by_label("پیامک").fill("۰۹۱۲ ۱۲۳ ۴۵۶۷")
+    save.click()
+    item = tab.at("#list li").filter(has_text="رضا/۱")
+    expect(item).to_contain_text("+989121234567")
+    assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    item.get_by_role("button", name="ویرایش…").click()
+    expect(dialog.get_by_label("پیامک")).to_have_value("+989121234567")
+    dialog.get_by_label("پیامک").fill("")
+    dialog.get_by_label("تلگرام").fill("@reza_shop")
+    save.click()
+    expect(item).to_contain_text("@reza_shop")
+    assert reached("رضا/۱") == {"telegram": "@reza_shop"}
+    item.get_by_role("button", name="حذف…").click()
+    dialog.get_by_role("button", name="حذف نشانی‌ها").click()
+    expect(item).to_have_count(0)
+    assert (reached("رضا/۱"), reached("sara")) == ({}, {"email": "sara@example.com"})
+
+
 @pytest.fixture
 def closed(people: People, tmp_path: Path) -> Iterator[tuple[Tabs, Path]]:
     """Opens tabs at a server that needs keys, over a store without notifications; its file."""
@@ -418,8 +616,14 @@ def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Pat
     without.page.goto(f"{tabs.origin}/notifications")
     expect(without.page.get_by_role("heading", name="This key shows no notifications")).to_be_visible()
     expect(without.at("#list-panel")).to_be_hidden()
-    expect(without.at("#filter")).to_be_hidden()
-    assert not any("/api/notifications" in url for url in without.requested)
+    expect(without.at("#controls")).to_be_hidden()
+    expect(without.at("#retry-all")).to_be_hidden()
+    for page in ("Subscriptions", "Contacts"):
+        without.page.get_by_role("link", name=page).click()
+        expect(without.page.get_by_role("heading", name=page)).to_be_visible()
+        expect(without.page.get_by_role("heading", name="This key shows no notifications")).to_be_visible()
+        expect(without.at("#add")).to_be_hidden()
+    assert {url.partition("/api")[2] for url in without.requested if "/api/" in url} == {"/me"}
 
     tab = tabs()
     tab.page.goto(f"{tabs.origin}/notifications")
@@ -429,7 +633,7 @@ def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Pat
     tab.page.keyboard.press("Enter")
     expect(tab.at("#list-none h3")).to_have_text("No notifications yet")
     add(file, DEAD)
-    tab.page.locator("#filter").get_by_text("Failed", exact=True).click()
+    tab.page.get_by_label("Status").select_option("dead")
     rows(tab).click()
     tab.page.get_by_role("button", name=re.compile("Send .* again…")).click()
     tab.page.get_by_role("button", name="Send again").click()
@@ -441,9 +645,10 @@ def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Pat
 
 def test_the_pages_lead_to_one_another(tmp_path: Path) -> None:
     api = Api(f"sqlite:///{tmp_path / 'none.db'}")
-    for path in ("/", "/notifications"):
+    for path in ("/", "/notifications", "/subscriptions", "/contacts"):
         links = re.findall(r'<a href="(/[a-z]*)"', api.ask(path).text)
-        assert links == ["/", "/notifications", "/docs"]
+        about = ["/notifications", "/subscriptions", "/contacts"] if path != "/" else []
+        assert links == ["/", "/notifications", "/docs", *about]
     assert (
         api.ask("/notifications").headers["content-security-policy"] == api.ask("/").headers["content-security-policy"]
     )
