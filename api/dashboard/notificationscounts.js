@@ -44,6 +44,7 @@ export function showCounts(counts, state, locale) {
   byId("counts-panel").hidden = counts !== null && counts.groups.length === 0;
   if (counts === null) {
     byId("counts-note").textContent = locale.t("countsFailed");
+    renew(byId("counts"), []);
     return;
   }
   const number = (value) => locale.integer(value);

@@ -4,6 +4,7 @@ import { byId, foldControls, h } from "./dom.js";
 import { PRESETS, STATUSES } from "./notificationsstate.js";
 import { channelName } from "./notificationswords.js";
 import { RangeChoice } from "./rangechoice.js";
+import { rangeText } from "./state.js";
 
 const LAST_DAYS = 7;
 
@@ -42,9 +43,17 @@ export class Filter {
     byId("tenant-field").hidden = me?.tenant !== "operator";
     byId("user-clear").hidden = state.user === null;
     for (const input of this.texts) this.write(input, state[input.name]);
-    this.range.show({ mode: "daily", range: state.range }, days?.keys ?? null, days, locale);
-    if (days) this.range.begin(days.keys.at(-LAST_DAYS), days.keys.at(-1));
+    this.showRange(state.range, days, locale);
     this.sumUp(state, locale);
+  }
+
+  /** Whatever is being chosen stays, until another range is shown. */
+  showRange(range, days, locale) {
+    const shown = [rangeText(range), days?.keys.at(-1), locale.language].join();
+    if (shown === this.shown.range) return;
+    this.shown.range = shown;
+    this.range.show({ mode: "daily", range }, days?.keys ?? null, days, locale);
+    if (days) this.range.begin(days.keys.at(-LAST_DAYS), days.keys.at(-1));
   }
 
   /** Whatever is being typed stays. */

@@ -50,17 +50,18 @@ export class NotificationsView {
     const url = countsAddress(state, keys);
     const begin = performance.now();
     if (this.counted?.url === url && begin < this.counted.next) return;
-    if (this.counted?.url !== url) byId("counts-panel").setAttribute("aria-busy", "true");
+    if (this.counted?.url !== url) byId("counts").setAttribute("aria-busy", "true");
     let counts = null;
     try {
       counts = new Counts(await getDocument(url, signal));
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
+      if (error.slug === "not-built-yet") counts = new Counts({ counts: [], complete: true });
     }
     const end = performance.now();
     this.counted = { url, counts, next: end + (end - begin) / COUNTING };
-    byId("counts-panel").setAttribute("aria-busy", "false");
+    byId("counts").setAttribute("aria-busy", "false");
     this.showCounts(state, this.page.locale);
   }
 

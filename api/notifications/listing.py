@@ -74,9 +74,8 @@ class NotificationsParameters(PageParameters, NarrowingParameters):
 
     def query(self) -> Hashable:
         """See `PageParameters.query`."""
-        narrowed = self.tenant, self.user_id, self.status and self.status.value, self.limit
-        by_logs = self.channel, *sorted(self.log_status), "", self.first, self.last
-        return (*narrowed, *by_logs) if any(by_logs) else narrowed
+        narrowed = self.tenant, self.user_id, self.first, self.last, self.status and self.status.value
+        return *narrowed, self.channel, *sorted(self.log_status), self.limit
 
     @property
     def logs(self) -> LogFilter | None:

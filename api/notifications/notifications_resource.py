@@ -186,7 +186,7 @@ class RetryAllResource:
             from_ms=None if payload.created_from is None else instant_ms(payload.created_from),
             before_ms=None if payload.created_before is None else instant_ms(payload.created_before),
         )
-        narrowed = wanted.from_ms, wanted.before_ms, *(() if wanted.user_id is None else (wanted.user_id,))
+        narrowed = wanted.user_id, wanted.from_ms, wanted.before_ms
         query = asked, *sorted(payload.statuses), "", *sorted(payload.channels or ()), *narrowed
         findings, after = Findings(), None
         if payload.cursor is not None:

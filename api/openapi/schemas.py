@@ -71,7 +71,8 @@ def _parameter(name: str, schema: dict[str, Any], longest: int | None, *, requir
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]  # of which documentation makes a choice, not a text field
     if "items" in schema:
-        schema |= {"uniqueItems": True, "items": schema["items"] | {"maxLength": longest}}
+        limit = {} if "$ref" in schema["items"] else {"maxLength": longest}
+        schema |= {"uniqueItems": True, "items": schema["items"] | limit}
     if schema.get("type") == "string" and "enum" not in schema and "pattern" not in schema:
         schema["maxLength"] = longest
     return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}

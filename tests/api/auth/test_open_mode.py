@@ -14,7 +14,17 @@ from core.stores import open_stores
 from core.stores.api_keys import Scope
 
 WITH_DATA = [SUMMARY, MERCHANTS, "/api/me", "/api/status", "/metrics"]
-WITHOUT_DATA = ["/readyz", "/", "/notifications", "/sign-in", "/docs", "/openapi.json", "/healthz"]
+WITHOUT_DATA = [
+    "/readyz",
+    "/",
+    "/notifications",
+    "/subscriptions",
+    "/contacts",
+    "/sign-in",
+    "/docs",
+    "/openapi.json",
+    "/healthz",
+]
 
 
 @pytest.fixture

@@ -60,6 +60,8 @@ class Rule(Enum):
     """It is about the whole service: only for the operator."""
     LIST = auto()
     """It shows what belongs to the caller's tenant."""
+    WHOLE = auto()
+    """It shows all that belongs to the caller's tenant, or how much that is."""
     ROW = auto()
     """It is about one thing: where that is another's, it does not exist."""
     USER = auto()
@@ -73,6 +75,8 @@ class Rule(Enum):
 RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/"): Rule.PAGE,
     ("GET", "/notifications"): Rule.PAGE,
+    ("GET", "/subscriptions"): Rule.PAGE,
+    ("GET", "/contacts"): Rule.PAGE,
     ("GET", "/sign-in"): Rule.PAGE,
     ("GET", "/assets/{name}"): Rule.PAGE,
     ("GET", "/assets/docs/{file}"): Rule.PAGE,
@@ -90,6 +94,8 @@ RULES: Final[Mapping[tuple[str, str], Rule]] = {
     ("GET", "/metrics"): Rule.OPERATE,
     ("GET", "/api/notifications"): Rule.LIST,
     ("GET", "/api/subscriptions"): Rule.LIST,
+    ("GET", "/api/notifications/counts"): Rule.WHOLE,
+    ("GET", "/api/contacts"): Rule.WHOLE,
     ("GET", "/api/notifications/{notification_id}"): Rule.ROW,
     ("GET", "/api/subscriptions/{subscription_id}"): Rule.ROW,
     ("GET", "/api/users/{user_id}/contacts"): Rule.USER,
@@ -273,9 +279,11 @@ def test_a_key_of_a_tenant_learns_and_changes_nothing_of_others(
                 assert answer.status_code == 200, where
             case Rule.ROW if Scope.NOTIFICATIONS in kind.scopes and owner != kind.owner:
                 assert answer.status_code == 404, where
-            case Rule.LIST | Rule.USER | Rule.MAKE | Rule.ALL if "tenant=" in request.query and owner != kind.owner:
+            case Rule.LIST | Rule.WHOLE | Rule.USER | Rule.MAKE | Rule.ALL if (
+                "tenant=" in request.query and owner != kind.owner
+            ):
                 assert answer.status_code == 403, where
-            case Rule.LIST | Rule.USER | Rule.MAKE | Rule.ALL if kind.sees:
+            case Rule.LIST | Rule.WHOLE | Rule.USER | Rule.MAKE | Rule.ALL if kind.sees:
                 assert answer.status_code in (200, 201), where
 
     after, tenant = everybody.tables(), OWNERS[kind.owner]
@@ -376,7 +384,7 @@ def _requests_of(route: tuple[str, str], rule: Rule, owner: str, whose: str) -> 
             for what in _WHATS.get(path, ("pending", "announcement")):
                 filled = path.format(notification_id=_id(what, owner), subscription_id=_id(what, owner))
                 yield Request(filled, body=None if method == "GET" else {})
-        case Rule.USER | Rule.ALL:
+        case Rule.WHOLE | Rule.USER | Rule.ALL:
             yield from (Request(path.format(user_id="sara"), query, _BODIES.get(route)) for query in ("", whose))
         case Rule.MAKE:
             body = NEW | {"channels": ["sms"]} if path == NOTIFICATIONS else subscription(MERCHANT)

@@ -41,7 +41,13 @@ def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(
 
 
 @pytest.mark.parametrize(
-    ("path", "beginning"), [("/", "main.js"), ("/notifications", "notificationsmain.js"), ("/sign-in", "signin.js")]
+    ("path", "beginning"),
+    [
+        ("/", "main.js"),
+        ("/notifications", "notificationsmain.js"),
+        ("/contacts", "notificationsmain.js"),
+        ("/sign-in", "signin.js"),
+    ],
 )
 def test_every_file_that_a_page_and_its_modules_name_is_there(api: Api, path: str, beginning: str) -> None:
     page = api.ask(path).text

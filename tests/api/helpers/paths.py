@@ -21,6 +21,8 @@ IN_PATHS: Final = {
 PAGES: Final = (
     "/",
     "/notifications",
+    "/subscriptions",
+    "/contacts",
     "/sign-in",
     "/docs",
     "/openapi.json",
