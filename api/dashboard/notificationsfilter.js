@@ -47,6 +47,11 @@ export class Filter {
     this.sumUp(state, locale);
   }
 
+  /** Forget a range that somebody has begun to choose. */
+  forgetRange() {
+    this.shown.range = null;
+  }
+
   /** Whatever is being chosen stays, until another range is shown. */
   showRange(range, days, locale) {
     const shown = [rangeText(range), days?.keys.at(-1), locale.language].join();

@@ -74,6 +74,7 @@ export class NotificationsPage {
   async choose(state) {
     const before = this.state;
     this.state = state;
+    this.filter.forgetRange();
     if (this.data && state.id !== before.id) this.data.opened = undefined;
     this.render();
     this.mark("loading");

@@ -122,12 +122,12 @@ def test_the_list_is_narrowed_by_status_and_user_and_the_address_keeps_it(tabs: 
     field.fill("sara")
     field.press("Enter")
     expect(titles).to_have_text([DEAD.title, EXPIRED.title, CANCELLED.title, RETRIED.title])
-    tab.page.get_by_label("Status").select_option("failed")
+    tab.page.get_by_label("Status", exact=True).select_option("failed")
     expect(titles).to_have_text([DEAD.title, EXPIRED.title])
     tab.page.reload()
     expect(titles).to_have_text([DEAD.title, EXPIRED.title])
     expect(field).to_have_value("sara")
-    expect(tab.page.get_by_label("Status")).to_have_value("failed")
+    expect(tab.page.get_by_label("Status", exact=True)).to_have_value("failed")
     tab.page.go_back()
     expect(titles).to_have_count(4)
     tab.page.get_by_role("button", name="All users").click()
@@ -172,7 +172,7 @@ def test_what_is_due_says_when(tabs: Tabs) -> None:
 def test_what_was_only_printed_says_that_nobody_received_it_and_by_which_sender(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("printed", "Printed", {"sms": PRINTED, "email": sent_in(900)}, user_id="printed"))
     tab = go(tabs(), "user=printed")
-    tab.page.get_by_label("Status").select_option("printed")
+    tab.page.get_by_label("Status", exact=True).select_option("printed")
     expect(rows(tab).locator(".badge")).to_have_text("Printed")
     tab = opened(tabs(), story)
     sms = log(tab, "SMS")
@@ -441,13 +441,14 @@ def test_days_are_chosen_as_on_the_page_of_summaries_and_kept_in_the_address(tab
         (["yesterday", str(before)], "“yesterday” cannot be read"),
         (["2024-02-30", str(before)], "There is no 2024-02-30 in the calendar."),
         ([str(before), str(before - timedelta(days=1))], "The range ends before it begins"),
-        (["1300/01/01", str(before)], "Choose days from"),
+        (["1300/01/01", "1300/01/02"], "Choose days from"),
     ):
         first.fill(texts[0])
         last.fill(texts[1])
         apply.click()
         expect(tab.at("#range-error")).to_contain_text(said)
     first.fill(str(before - timedelta(days=1)))
+    last.fill(str(before))
     apply.click()
     expect(tab.at("#list-none h3")).to_have_text("No notification matches")
     expect(tab.at("#counts-panel")).to_be_hidden()
@@ -482,7 +483,7 @@ def test_what_the_filter_shows_is_sent_again_after_a_question_that_names_the_num
     expect(tab.at("#counts tbody tr").first).to_have_text("SMS321")
     states = [kept(store_file, story).log("sms").state.status for story in stories]
     assert states == [LogStatus.PENDING, LogStatus.PENDING, LogStatus.UNKNOWN]
-    tab.page.get_by_label("Status").select_option("pending")
+    tab.page.get_by_label("Status", exact=True).select_option("pending")
     expect(rows(tab)).to_have_count(2)
     expect(tab.page.get_by_role("button", name="Send again…")).to_be_hidden()
 
@@ -547,7 +548,7 @@ def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subs
     expect(tab.at("#said-text")).to_contain_text("The user has no address for one of the channels")
     item = tab.at("#list li")
     expect(item).to_contain_text("All merchants together")
-    expect(item).to_contain_text("week · ")
+    expect(item).to_contain_text("week\u2069 · \u2068SMS\u2069 · English")
     assert tab.refusals == ["400"]
     tab.page.get_by_role("button", name="End… \u2068sara\u2069").click()
     dialog.get_by_role("button", name="End it").click()
@@ -633,7 +634,7 @@ def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Pat
     tab.page.keyboard.press("Enter")
     expect(tab.at("#list-none h3")).to_have_text("No notifications yet")
     add(file, DEAD)
-    tab.page.get_by_label("Status").select_option("dead")
+    tab.page.get_by_label("Status", exact=True).select_option("dead")
     rows(tab).click()
     tab.page.get_by_role("button", name=re.compile("Send .* again…")).click()
     tab.page.get_by_role("button", name="Send again").click()
