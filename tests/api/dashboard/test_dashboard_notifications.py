@@ -425,7 +425,7 @@ def test_messages_are_counted_by_channel_and_status_and_each_number_leads_to_wha
     expect(rows(tab).locator(".row-title")).to_have_text([EXPIRED.title])
     expect(tab.page.get_by_label("Channel", exact=True)).to_have_value("telegram")
     expect(tab.at("#counts a[aria-current]")).to_have_count(1)
-    assert nameless(tab) == too_pale(tab) == []
+    assert (nameless(tab), too_pale(tab)) == ([], [])
     tab.page.get_by_role("button", name="فارسی").click()
     expect(tab.at("#counts-note")).to_have_text("۵ پیام از ۴ اعلان")
     expect(tab.at("#counts tbody tr").first).to_have_text("همهٔ کانال‌ها۵۲۲۱")
@@ -533,7 +533,7 @@ def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subs
     ):
         expect(tab.at(f"#form-{name}-error")).to_have_text(said)
     expect(dialog.get_by_label("User")).to_be_focused()
-    assert nameless(tab) == too_pale(tab) == []
+    assert (nameless(tab), too_pale(tab)) == ([], [])
     dialog.get_by_label("User").fill("sara")
     dialog.get_by_label("Tenant (empty: the operator)").fill("nobody")
     dialog.get_by_label("All merchants together").check()
@@ -580,7 +580,7 @@ def test_addresses_are_added_edited_and_removed_in_persian_on_a_phone(tabs: Tabs
     save.click()
     expect(dialog.get_by_label("پیامک")).to_have_attribute("aria-invalid", "true")
     expect(dialog.get_by_label("پیامک")).to_be_focused()
-    assert nameless(tab) == too_pale(tab) == []
+    assert (nameless(tab), too_pale(tab)) == ([], [])
     dialog.get_by_label("پیامک").fill("۰۹۱۲ ۱۲۳ ۴۵۶۷")
     save.click()
     item = tab.at("#list li").filter(has_text="رضا/۱")
