@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import time
 
 if __name__ == "__main__":
     # Until a verb deals with it, Ctrl-C ends the program by itself: no traceback out of the middle of an import.
@@ -25,7 +26,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.command_line import Json, Program, Version, fail_of_memory, importing
+from core.command_line import Json, Program, Version, edge, fail_of_memory, importing, print_json, settings_and_store
 from core.system_limits import within_memory
 
 EXIT_CODES = (
@@ -534,9 +535,15 @@ def sample(
     It is in the format of mongodump or mongoexport, whichever the name of the file asks for.
     """
     with importing():
-        from jobs.cli import sample as command
+        from jobs.runs.signals import signals_as_errors
+        from jobs.sample import Sample, write_sample
 
-    command.run(out, transactions, merchants, seed, force, as_json)
+    with edge(as_json), signals_as_errors():
+        written = write_sample(out, Sample(transactions, merchants, seed), replace=force)
+    if as_json:
+        print_json({"path": str(out), "form": written.form, "bytes": written.size, "transactions": transactions})
+    else:
+        typer.echo(f"Wrote {transactions:,} transactions to {out} ({written.form}, {written.size:,} bytes).")
 
 
 @app.command()
@@ -554,9 +561,28 @@ def prune(
     published what is published, and its rejects.
     """
     with importing():
-        from jobs.cli import prune as command
+        from core.instants import iso_instant, to_the_second
+        from core.stores import wall_clock_ms
+        from jobs.prune import find_old, remove
+        from jobs.runs.signals import signals_as_errors
 
-    command.run(older_than, dry_run, store, as_json)
+    with edge(as_json), signals_as_errors():
+        settings, stores = settings_and_store(store, create=False)
+        with stores:
+            before_ms = wall_clock_ms() - older_than * 86_400_000
+            old = find_old(stores, settings.quarantine_dir, before_ms)
+            if not dry_run:
+                remove(stores, old)
+        if as_json:
+            counts = {"files": len(old.files), "bytes": old.size, "runs": len(old.runs)}
+            counts["publications"] = len(old.publications)
+            print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
+        else:
+            typer.echo(
+                f"{'Would remove' if dry_run else 'Removed'} {len(old.files):,} files of rejects ({old.size:,} bytes), "
+                f"{len(old.runs):,} runs and {len(old.publications):,} publications of before "
+                f"{to_the_second(before_ms)}."
+            )
 
 
 @app.command()
@@ -566,9 +592,17 @@ def warm(as_json: Json = False) -> None:
     Otherwise the first run does it, unless NUMBA_CACHE_DIR is read-only.
     """
     with importing():
-        from jobs.cli import warm as command
+        from jobs.runs.signals import signals_as_errors
+        from jobs.warm import warm as compile_decoders
 
-    command.run(as_json)
+    began = time.monotonic()
+    with edge(as_json), signals_as_errors():
+        forms = compile_decoders()
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json({"forms": forms, "seconds": round(seconds, 3)})
+    else:
+        typer.echo(f"Ready to read {', '.join(forms)}, after {seconds:.1f} s.")
 
 
 @merchants.command("import")

@@ -28,12 +28,6 @@ import rich.progress  # noqa: F401
 from kernels import run_kernels
 from pymongo.synchronous import monitor
 
-import jobs.cli.rebuild
-import jobs.cli.refresh
-import jobs.cli.sample
-import jobs.cli.status
-import jobs.cli.summary
-import jobs.cli.verify  # noqa: F401
 from core.calendar.zones import rules_digest_here
 from jobs.__main__ import app
 
