@@ -563,25 +563,25 @@ def prune(
     with importing():
         from core.instants import iso_instant, to_the_second
         from core.stores import wall_clock_ms
-        from jobs.prune import find_old, remove
+        from jobs.prune import find_prunable, remove
         from jobs.runs.signals import signals_as_errors
 
     with edge(as_json), signals_as_errors():
         settings, stores = settings_and_store(store, create=False)
         with stores:
             before_ms = wall_clock_ms() - older_than * 86_400_000
-            old = find_old(stores, settings.quarantine_dir, before_ms)
+            prunable = find_prunable(stores, settings.quarantine_dir, before_ms)
             if not dry_run:
-                remove(stores, old)
+                remove(stores, prunable)
         if as_json:
-            counts = {"files": len(old.files), "bytes": old.size, "runs": len(old.runs)}
-            counts["publications"] = len(old.publications)
+            counts = {"files": len(prunable.files), "bytes": prunable.size, "runs": len(prunable.runs)}
+            counts["publications"] = len(prunable.publications)
             print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
         else:
             typer.echo(
-                f"{'Would remove' if dry_run else 'Removed'} {len(old.files):,} files of rejects ({old.size:,} bytes), "
-                f"{len(old.runs):,} runs and {len(old.publications):,} publications of before "
-                f"{to_the_second(before_ms)}."
+                f"{'Would remove' if dry_run else 'Removed'} {len(prunable.files):,} files of rejects "
+                f"({prunable.size:,} bytes), {len(prunable.runs):,} runs and {len(prunable.publications):,} "
+                f"publications of before {to_the_second(before_ms)}."
             )
 
 
