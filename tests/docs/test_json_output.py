@@ -68,6 +68,9 @@ RULES: Final[dict[Words, Rule]] = {
     ("jobs", "sample"): Rule(("new.bson", "--transactions", "9"), ("shop.bson",), ("new.bson", "--seed", "-1")),
     ("jobs", "prune"): Rule(("--older-than", "9"), ("--older-than", "9", "--store", "sqlite:///missing.db")),
     ("jobs", "warm"): Rule((), None),
+    ("jobs", "merchants", "import"): Rule(("names.csv",), ("missing.csv",)),
+    ("jobs", "merchants", "list"): Rule(),
+    ("jobs", "merchants", "remove"): Rule(("nobody",), ()),
     ("notifier", "status"): Rule((), ("no-such-id",)),
     ("notifier", "retry"): Rule(("{dead}",), ("no-such-id",)),
     ("notifier", "announce"): Rule(),
@@ -126,9 +129,11 @@ class Everything:
 
     def __init__(self, folder: Path, live_url: str, broker_url: str) -> None:
         write_bson(folder / "shop.bson", spread(["a", "b"], days=12))
+        (folder / "names.csv").write_text("id,name,language\na,Tea House,en\n", "utf-8")
         write_bson(folder / "other.bson", spread(["a"], days=12))
         self.jobs = CommandLine(folder)
         assert self.jobs("rebuild", "shop.bson").code == 0
+        assert self.jobs("merchants", "import", "names.csv").code == 0
         self.notifier = Notifier(folder, CELERY_BROKER_URL=broker_url)
         dead = notification(1, "sms")
         with open_stores(self.notifier.url, timeout_s=10) as stores:
