@@ -162,5 +162,6 @@ function row(one, state, locale) {
 
 function none(state, locale) {
   if (!isFiltered(state)) return nothing("noNotifications", h("pre", { dir: "ltr" }, h("code", {}, EXAMPLE)), locale);
-  return nothing("noMatch", h("a", { class: "button", href: hashOf(unfiltered(state)) }, locale.t("showAll")), locale);
+  const name = isFiltered({ ...state, range: { kind: "all" } }) ? "noMatch" : "noneThen";
+  return nothing(name, h("a", { class: "button", href: hashOf(unfiltered(state)) }, locale.t("showAll")), locale);
 }
