@@ -30,9 +30,8 @@ COPY sql /app/sql
 COPY docker/healthy.py /app/docker/
 WORKDIR /app
 # Compiled for any CPU of the architecture, so that no container ever compiles. The stamps of bytecode are its source's
-# hash: times of files do not survive every registry. What makes the dashboard's chart library stays here.
+# hash: times of files do not survive every registry.
 RUN python -m jobs warm \
-    && python -m api.dashboard.chart_bundle \
     && python -m compileall -q -f --invalidation-mode unchecked-hash /app \
     && chmod -R a+rX /app /opt/kernels
 
@@ -41,7 +40,7 @@ FROM installed AS packages
 
 # Of no use in the image: what only its build needs, tests, headers, the network protocol of Arrow, and symbols for
 # debuggers, where they are large.
-RUN /opt/venv/bin/python -m pip uninstall --yes vl-convert-python setuptools pip \
+RUN /opt/venv/bin/python -m pip uninstall --yes setuptools pip \
     && find /opt/venv -depth \
         \( -name tests -o -path '*/pyarrow/include' -o -path '*/phonenumbers/geodata' \
             -o -path '*/pyarrow/*_flight*' \) -exec rm -rf {} + \

@@ -81,6 +81,7 @@ style: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/biome check --error-on-warnings
 	@# Dead code: first without the tests, so that what only they use counts as dead; then theirs, and that of the tools.
 	$(BIN)/vulture $(PROGRAM)
 	$(BIN)/vulture $(PROGRAM) bench docker docs observability tests hatch_build.py
@@ -175,6 +176,7 @@ jupyter: $(VENV)/dev.stamp ## After a change of notebooks/summaries.py: write th
 format: $(VENV)/dev.stamp ## Format the sources and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/biome check --write
 
 .PHONY: clean
 clean: ## Remove what was made: the virtual environment, caches, the demo

@@ -38,15 +38,16 @@ export class Series {
         amount: seriesAddress(merchant, state.mode, "amount", language),
         count: seriesAddress(merchant, state.mode, "count", language),
         days: seriesAddress(merchant, "daily", state.type, language),
+        all: me.scopes.includes("summaries") ? seriesAddress(null, state.mode, state.type, language) : null,
       };
-      const missing = [...new Set(Object.values(wanted))].filter((url) => !this.known.has(url));
+      const missing = [...new Set(Object.values(wanted))].filter((url) => url !== null && !this.known.has(url));
       const fetching = missing.map(async (url) => [url, await getArray(url, signal, version)]);
       const naming = merchant === null ? [] : this.named(merchant, language, signal);
       const [named, ...fetched] = await Promise.all([naming, ...fetching]);
       const found = new Map([...this.known, ...fetched]);
       // Another load may have met another version meanwhile.
       if (this.version === version) this.known = found;
-      const series = Object.entries(wanted).map(([name, url]) => [name, found.get(url)]);
+      const series = Object.entries(wanted).map(([name, url]) => [name, found.get(url) ?? null]);
       return { me, merchant, named, data: Object.fromEntries(series) };
     }, signal);
   }

@@ -1,12 +1,12 @@
-/** The calendar of days, the darker the more: a leaf for each of some months, or a strip of weeks for each year. */
+/** The calendar of days, the darker the more: a leaf for each of some months, or strips of weeks for each year. */
 
 import { byId, h } from "./dom.js";
 import { levelBounds, levelOf } from "./levels.js";
 import { Reader } from "./reader.js";
-import { dayOf, monthOf, span } from "./report.js";
+import { dayOf, monthOf, readingLines, span } from "./report.js";
 
 const LEAVES_DAYS = 186;
-const STRIP_DAYS = 371;
+const STRIP_MONTHS = 4; // which a phone has the width for
 const LEVELS = 5;
 const WEEKDAYS = [0, 1, 2, 3, 4, 5, 6];
 const MONTH_NAME_WEEKS = 4; // the room for the name of a month
@@ -38,7 +38,6 @@ export class HeatMap {
       ...(leaves ? [monthLeaves(drawing, first, last)] : yearStrips(drawing, first, last)),
       legend(report.days, bounds, state.type, locale),
     );
-    for (const strip of this.element.querySelectorAll(".strip-scroll")) strip.scrollLeft = locale.rtl ? -1e6 : 1e6;
     byId("panel-days").classList.toggle("wide", !leaves);
     this.reader.show({
       summary: locale.t("daysSummary", {
@@ -47,7 +46,7 @@ export class HeatMap {
       }),
       length: this.cells.length,
       steps: steps(leaves ? 1 : 7, leaves ? 7 : 1, locale.rtl),
-      lines: (position) => [report.days[position].label, locale.figure(report.days[position].value, state.type)],
+      lines: (position) => readingLines(report.days[position], null, report, state, locale),
       choose: (position) => choose(report.days[position].key),
       place: (position) => this.cells[position].getBoundingClientRect(),
       mark: (position) => this.mark(position),
@@ -82,16 +81,21 @@ function monthLeaves({ days, locale, cells, points, offset }, first, last) {
   return h("div", { class: "leaves", "aria-hidden": "true" }, ...leaves);
 }
 
-/** A strip for all days, or one for each year with the latest first: a column a week, a row a weekday. */
+/** The latest year first; of each year strips of some months, as many in a line as there is room for. */
 function yearStrips(drawing, first, last) {
-  if (last - first < STRIP_DAYS) return [strip(drawing, first, last)];
-  const years = runs(first, last, (day) => drawing.days.year(day)).reverse();
+  const { days, locale } = drawing;
+  const part = (day) => Math.ceil(Number(days.month(day).slice(-2)) / STRIP_MONTHS);
+  const years = runs(first, last, (day) => days.year(day)).reverse();
   return years.flatMap(([from, to]) => {
-    const year = drawing.locale.digits(drawing.days.year(from));
-    return [h("p", { class: "strip-year", "aria-hidden": "true" }, year), strip(drawing, from, to)];
+    const strips = runs(from, to, part).map(([begin, end]) => strip(drawing, begin, end));
+    return [
+      h("p", { class: "strip-year", "aria-hidden": "true" }, locale.digits(days.year(from))),
+      h("div", { class: "strips", "aria-hidden": "true" }, ...strips),
+    ];
   });
 }
 
+/** A column a week, a row a weekday. */
 function strip({ days, locale, cells, points, offset }, first, last) {
   const week = days.week(first);
   const grid = h("div", { class: "strip" });
@@ -118,7 +122,7 @@ function strip({ days, locale, cells, points, offset }, first, last) {
     }
     grid.append(at(cells[day - offset], column, days.weekday(day) + 2));
   }
-  return h("div", { class: "strip-scroll", "aria-hidden": "true" }, grid);
+  return grid;
 }
 
 function weekdayName(days, weekday, locale) {

@@ -24,8 +24,8 @@ export async function showMerchants(report, version, state, merchant, locale, si
   };
   const range = { mode: state.mode, from: first.key, to: last.key };
   const sort = byId("merchants-sort");
-  // Where one merchant is shown, the total that shares are of is not known.
-  const whole = merchant === null ? report.total : 0n;
+  // Shares are of all merchants; a caller who may not see all of them sees none.
+  const whole = report.whole ?? 0n;
   const load = async (before) => {
     body.setAttribute("aria-busy", "true");
     const wasByName = byName;

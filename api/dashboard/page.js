@@ -3,13 +3,13 @@
 import { ApiError, getDocument, key } from "./api.js";
 import { showCards } from "./cards.js";
 import { Choices } from "./choices.js";
-import { Series, csvAddress, download } from "./data.js";
+import { csvAddress, download, Series } from "./data.js";
 import { announce, byId } from "./dom.js";
 import { KeyDialog } from "./keydialog.js";
 import { Locale, translate } from "./locale.js";
 import { called, remember } from "./merchantnames.js";
 import { showMerchants } from "./merchantspanel.js";
-import { RETRY_S, hideEmpty, hideNotice, showEmpty, showNotice } from "./notices.js";
+import { hideEmpty, hideNotice, RETRY_S, showEmpty, showNotice } from "./notices.js";
 import { DaysPanel, SeriesPanel } from "./panels.js";
 import { Days, positions } from "./periods.js";
 import { language } from "./preferences.js";
@@ -29,7 +29,7 @@ export class Page {
     this.series = new Series();
     this.loading = new AbortController();
     this.choices = new Choices((state) => this.choose(state));
-    this.seriesPanel = new SeriesPanel();
+    this.seriesPanel = new SeriesPanel((compare) => this.choose({ ...this.state, compare }));
     this.daysPanel = new DaysPanel();
     this.tools = new Tools(() => this.changeLanguage());
     this.keyDialog = new KeyDialog(() => this.load());
@@ -129,12 +129,12 @@ export class Page {
     byId("panel-merchants").hidden = !me.scopes.includes("summaries") && me.merchants.length < 2;
     byId("panel-status").hidden = !me.scopes.includes("operate");
     this.mark("current");
+    this.seriesPanel.show(report, state, locale, (key) => {
+      const at = keys.indexOf(key);
+      const { first, last } = days.covered(state.mode, keys, { first: at, last: at });
+      this.chooseDays(days.keys[first], days.keys[last]);
+    });
     await Promise.all([
-      this.seriesPanel.show(report, state, locale, (key) => {
-        const at = keys.indexOf(key);
-        const { first, last } = days.covered(state.mode, keys, { first: at, last: at });
-        this.chooseDays(days.keys[first], days.keys[last]);
-      }),
       showMerchants(report, me.published.version, state, merchant, locale, signal, (one) =>
         this.choose({ ...this.state, merchant: one }),
       ),

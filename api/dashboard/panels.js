@@ -3,60 +3,73 @@
 import { DataTable } from "./datatable.js";
 import { byId, h } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
-import { span } from "./report.js";
+import { sharePermille, span } from "./report.js";
 import { SeriesChart } from "./serieschart.js";
+import { COMPARISONS } from "./state.js";
 
 export class SeriesPanel {
-  constructor() {
+  /** @param {(compare: import("./state.js").Compare) => void} onCompare */
+  constructor(onCompare) {
     this.chart = new SeriesChart();
     this.table = new DataTable("series");
+    this.compare = byId("compare");
+    this.compare.addEventListener("change", () => onCompare(this.compare.value));
   }
 
   /** @param {(key: string) => void} choose a period, to see more of it */
-  async show(report, state, locale, choose) {
-    const { points, before, incomplete } = report;
+  show(report, state, locale, choose) {
+    const { points, reference } = report;
     byId("series-title").textContent = `${locale.t(state.type)} ${locale.t(`series_${state.mode}`)}`;
     byId("series-note").textContent = span(points, locale);
-    const n = locale.integer(BigInt(points.length));
-    const legend = [
-      ["now", locale.t("thisPeriod"), points],
-      ["before", locale.t(`before_${state.mode}`, { n }), before],
-      ["incomplete", locale.t("incompleteLegend"), incomplete.length === 0 ? null : incomplete],
-    ];
-    byId("series-legend").hidden = before === null && incomplete.length === 0;
-    byId("series-legend").replaceChildren(
-      ...legend
-        .filter(([, , shown]) => shown)
-        .map(([name, text, shown]) =>
-          h(
-            "li",
-            {},
-            h("i", { class: `swatch ${name}` }),
-            h("span", {}, text, " ", h("bdi", { class: "muted" }, span(shown, locale))),
-          ),
-        ),
-    );
-    const heads = [locale.t("period"), locale.measure(state.type)];
-    const figure = ({ value }) => locale.exact(value, state.type);
-    const rows = points.map((point, at) =>
-      before ? [point.label, figure(point), before[at].label, figure(before[at])] : [point.label, figure(point)],
-    );
+    this.offer(state, locale);
+    byId("series-legend").replaceChildren(...legend(report, state, locale));
+    const figure = (point) => (point ? locale.exact(point.value, state.type) : "—");
+    const share = ({ value }) => (report.total > 0n ? locale.share(sharePermille(value, report.total)) : "—");
+    const columns = [
+      [locale.t("period"), (point) => point.label],
+      [locale.measure(state.type), figure],
+      [locale.t("share"), share],
+      [locale.t("comparedPeriod"), (_, at) => reference[at]?.label ?? "—"],
+      [locale.t("comparedValue"), (_, at) => figure(reference[at])],
+    ].slice(0, reference ? 5 : 3);
     this.table.show(
       byId("series-title").textContent,
-      before ? [...heads, locale.t("periodBefore"), locale.t("valueBefore")] : heads,
-      rows,
+      columns.map(([head]) => head),
+      points.map((point, at) => columns.map(([, cell]) => cell(point, at))),
       locale,
     );
-    byId("series-chart").hidden = false;
-    try {
-      await this.chart.show(report, state, locale, choose);
-    } catch {
-      // Without the library the same figures still stand in the table.
-      byId("series-chart").hidden = true;
-      byId("series-note").textContent = locale.t("chartFailed");
-      this.table.open(true);
-    }
+    this.chart.show(report, state, locale, choose);
   }
+
+  /** What the series may be compared with. */
+  offer({ compare, mode }, locale) {
+    const name = (one) => locale.t(one === "year" ? `compare_year_${mode}` : `compare_${one}`);
+    this.compare.replaceChildren(...COMPARISONS.map((one) => h("option", { value: one }, name(one))));
+    this.compare.value = compare;
+  }
+}
+
+/** What the colours and lines of the chart are. */
+function legend({ points, before, reference, incomplete, average }, { mode, type, compare }, locale) {
+  const n = locale.integer(BigInt(points.length));
+  const known = reference?.filter(Boolean);
+  const entries = [
+    ["now", locale.t("thisPeriod")],
+    known && [
+      "before",
+      compare === "year" ? locale.t("yearBefore") : locale.t(`before_${mode}`, { n }),
+      span(known, locale),
+    ],
+    !known && compare === "before" && before === null && [null, locale.t("noBefore", { n })],
+    !known && compare === "year" && [null, locale.t("noYearBefore")],
+    average !== null && ["average", locale.t(`averageOf_${mode}`), locale.figure(average, type)],
+    incomplete.length > 0 && ["incomplete", locale.t("incompleteLegend"), span(incomplete, locale)],
+  ];
+  return entries.filter(Boolean).map(([swatch, text, value]) => {
+    const mark = swatch === null ? [] : [h("i", { class: `swatch ${swatch}` })];
+    const words = value === undefined ? [text] : [text, " ", h("bdi", { class: "muted" }, value)];
+    return h("li", {}, ...mark, h("span", {}, ...words));
+  });
 }
 
 export class DaysPanel {

@@ -5,8 +5,6 @@
  * positions are enough, and no calendar is needed beside the keys and the date of the first day.
  */
 
-import { PRESETS } from "./state.js";
-
 const DAY_MS = 86_400_000;
 const MONTH_LENGTH = 7; // of 1403/04 and of 2024-06
 const YEAR_LENGTH = 4;

@@ -3,7 +3,8 @@
  *
  * @typedef {{ key: string, label: string, value: bigint, complete: boolean }} Point as the API gives it; a point of a
  *   report has its label as `plain`, and in `label` also that it is incomplete, where it is
- * @typedef {{ amount: Point[], count: Point[], days: Point[] }} Data the whole published series of one merchant
+ * @typedef {{ amount: Point[], count: Point[], days: Point[], all: Point[] | null }} Data the whole published series of
+ *   one merchant; in `all` the one of all merchants, of which that merchant has a share, where it may be seen
  */
 
 import { positions } from "./periods.js";
@@ -41,17 +42,24 @@ export function makeReport(data, state, days, mark) {
   const length = last - first + 1;
   const points = series.slice(first, last + 1).map(named);
   const before = first >= length ? series.slice(first - length, first).map(named) : null;
+  const yearBefore = aYearBefore(points, new Map(series.map((point) => [point.key, point])), named);
+  const complete = points.filter((point) => point.complete);
   const total = sum(points);
   const count = sum(data.count.slice(first, last + 1));
   const daysCovered = days.covered(state.mode, keys, covered);
   return {
     points,
     before,
+    yearBefore,
+    reference: { before, year: yearBefore, none: null }[state.compare],
     total,
-    incomplete: points.filter(({ complete }) => !complete),
+    whole: data.all && sum(data.all.slice(first, last + 1)),
+    incomplete: points.filter((point) => !point.complete),
     comparison: before && compare(points, before),
+    yearComparison: yearBefore && compare(points, yearBefore),
     count,
-    average: count > 0n ? rounded(sum(data.amount.slice(first, last + 1)), count) : null,
+    averageSale: count > 0n ? rounded(sum(data.amount.slice(first, last + 1)), count) : null,
+    average: complete.length > 0 ? rounded(sum(complete), BigInt(complete.length)) : null,
     best: points.reduce((best, point) => (point.value > best.value ? point : best)),
     daysCovered,
     days: data.days.slice(daysCovered.first, daysCovered.last + 1).map(named),
@@ -59,11 +67,29 @@ export function makeReport(data, state, days, mark) {
 }
 
 /**
+ * For each of `points` the period of the same number a year before, or null where that is not published, such as the
+ * last day of a leap year's; null when none is.
+ * @param {Point[]} points
+ * @param {Map<string, Point>} published by key
+ * @param {(point: Point) => Point} named
+ * @returns {(Point | null)[] | null}
+ */
+function aYearBefore(points, published, named) {
+  const found = points.map(({ key }) => {
+    const point = published.get(key.replace(/^\d+/, (year) => String(Number(year) - 1).padStart(year.length, "0")));
+    return point ? named(point) : null;
+  });
+  return found.some(Boolean) ? found : null;
+}
+
+/**
  * The change from the periods `before` to as many `points`, of those pairs alone in which both periods are complete.
+ * @param {Point[]} points
+ * @param {(Point | null)[]} before
  * @returns {{ before: Point[], totalBefore: bigint, change: bigint | null } | null} null when there is no such pair
  */
 function compare(points, before) {
-  const both = points.map((point, at) => point.complete && before[at].complete);
+  const both = points.map((point, at) => point.complete && before[at]?.complete);
   const earlier = before.filter((_, at) => both[at]);
   if (earlier.length === 0) return null;
   const totalBefore = sum(earlier);
@@ -72,6 +98,22 @@ function compare(points, before) {
 
 /** The share of `part` in a positive `total` in permille. */
 export const sharePermille = (part, total) => rounded(part * 1000n, total);
+
+/**
+ * What is read of one period: its name, its value, its share of the range, and the period that it is compared with.
+ * @param {Point | null | undefined} reference
+ */
+export function readingLines(point, reference, { total }, { type }, locale) {
+  const lines = [point.label, locale.figure(point.value, type)];
+  if (total > 0n) lines.push(locale.t("ofRange", { share: locale.share(sharePermille(point.value, total)) }));
+  if (reference) {
+    const change = changePermille(point.value, reference.value);
+    const compared = `${reference.label}: ${locale.figure(reference.value, type)}`;
+    const both = point.complete && reference.complete && change !== null;
+    lines.push(both ? locale.t("comparedWith", { compared, change: locale.percent(change) }) : compared);
+  }
+  return lines;
+}
 
 /** First and last period in words; one period alone by its own name. */
 export function span(points, locale, words = "between") {

@@ -7,7 +7,7 @@ from typing import Final
 
 import falcon.asgi
 
-from api.dashboard.chart_bundle import CHARTS, ChartBundle
+from api.dashboard.bundle import bundled
 from api.http.static_pages import StaticPages
 from api.problems import Problem, ProblemKind
 
@@ -18,7 +18,6 @@ _ABOUT_NOTIFICATIONS: Final = ("notifications", "subscriptions", "contacts")
 """The pages that are one file, in which each finds its name."""
 _PAGE_PLACE: Final = "{page}"
 _SIGN_IN: Final = "signin.html"
-_CHARTS_PLACE: Final = "{charts}"
 _CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -39,19 +38,18 @@ class DashboardResource:
 
     public = True
 
-    def __init__(self, charts: ChartBundle = CHARTS) -> None:
-        self._charts = charts
-        self._files = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _CONTENT_TYPES}
-        self._files[_SUMMARIES] = self._files[_SUMMARIES].replace(_CHARTS_PLACE.encode(), charts.name.encode())
+    def __init__(self) -> None:
+        files = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _CONTENT_TYPES}
+        pages, self._loaded = bundled(files)
+        self._files = files | pages
         about = self._files[_NOTIFICATIONS]
         for page in _ABOUT_NOTIFICATIONS:
             self._files[f"{page}.html"] = about.replace(_PAGE_PLACE.encode(), page.encode())
         self._pages = StaticPages(_content_type, self._files.__getitem__, cache_control=_REVALIDATED, vary=_VARY)
-        self._chart_pages = StaticPages(_content_type, charts.module, cache_control=_FOREVER, vary=_VARY)
+        self._kept = StaticPages(_content_type, self._loaded.__getitem__, cache_control=_FOREVER, vary=_VARY)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """The page of summaries; its chart library is made meanwhile."""
-        self._charts.start()
+        """The page of summaries."""
         await self._pages.send(req, resp, _SUMMARIES)
 
     async def on_get_notifications(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
@@ -71,9 +69,12 @@ class DashboardResource:
         await self._pages.send(req, resp, _SIGN_IN)
 
     async def on_get_asset(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
-        """A file of the pages; the chart library, whose name tells its content, may be kept forever."""
-        if name == self._charts.name:
-            await self._chart_pages.send(req, resp, name)
+        """A file of the pages; what they load, whose names tell the content, may be kept forever.
+
+        Also each source by itself, for other pages and for whoever looks into one.
+        """
+        if name in self._loaded:
+            await self._kept.send(req, resp, name)
         elif name in self._files and not name.endswith(".html"):
             await self._pages.send(req, resp, name)
         else:

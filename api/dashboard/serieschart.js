@@ -1,15 +1,15 @@
-/** The chart of a series before the periods that precede it: Vega-Lite, evaluating no code (the policy forbids it). */
+/** The chart of a series before the periods that it is compared with: SVG, whose colours and lines are in panels.css. */
 
 import { byId, h } from "./dom.js";
 import { Reader } from "./reader.js";
-import { shortLabels, yearsOf } from "./report.js";
+import { readingLines, shortLabels } from "./report.js";
 
 const BAR_ROOM = 11; // a period, below which bars would be hairs; all lengths in px
-const WIDEST_STEP = 96;
-const AXIS_WIDTH = 60; // about
-const INCOMPLETE_OPACITY = 0.45;
-const LABEL_WIDTH = { daily: 72, weekly: 84, monthly: 72 };
-const LABEL_WIDTH_WITH_YEAR = 124;
+const WIDEST_BAR = 48;
+const TOP = 12;
+const BOTTOM = 28;
+const LABEL_GAP = 10;
+const TICKS = 5;
 
 export class SeriesChart {
   constructor() {
@@ -18,61 +18,35 @@ export class SeriesChart {
     this.rule = h("div", { class: "rule", hidden: true });
     this.element.append(this.drawing, this.rule);
     this.reader = new Reader(this.element, (event) => this.find(event));
-    this.latest = 0;
     new ResizeObserver(() => this.resize()).observe(this.element);
   }
 
-  /** Draw these figures; when others overtake them meanwhile, only those. */
-  async show(report, state, locale, choose) {
-    const turn = ++this.latest;
-    this.embed = await chartLibrary();
-    if (turn !== this.latest || !(await this.draw({ report, state, locale }))) return;
+  show(report, state, locale, choose) {
+    this.figures = { report, state, locale };
+    this.draw();
     this.reader.show({
       summary: this.summary(),
       length: report.points.length,
       steps: { ArrowLeft: locale.rtl ? 1 : -1, ArrowRight: locale.rtl ? -1 : 1, ArrowUp: 1, ArrowDown: -1 },
-      lines: (position) => this.lines(position),
+      lines: (position) => readingLines(report.points[position], report.reference?.[position], report, state, locale),
       choose: (position) => choose(report.points[position].key),
       place: (position) => this.place(position),
       mark: (position) => this.mark(position),
     });
   }
 
-  /** @returns {Promise<boolean>} whether it was drawn: false when a later drawing overtook it */
-  async draw(figures) {
-    const turn = ++this.latest;
+  draw() {
     const { clientWidth: width, clientHeight: height } = this.element;
-    const { locale } = figures;
-    const holder = h("div");
-    const { view } = await this.embed(holder, specification(figures, this.room(width, height)), {
-      mode: "vega-lite",
-      ast: true,
-      actions: false,
-      defaultStyle: false,
-      tooltip: false,
-      renderer: "svg",
-      expressionFunctions: { compact: (value) => locale.isolated(locale.compact(value, figures.state.type)) },
-    });
-    if (turn !== this.latest) {
-      view.finalize();
-      return false;
-    }
-    this.view?.finalize();
-    this.view = view;
-    this.figures = figures; // what is read is what is seen, also while others are on their way
     this.size = [width, height].join();
-    this.drawing.replaceChildren(holder);
-    return true;
+    const canvas = svg("svg", { width, height });
+    this.drawing.replaceChildren(canvas);
+    this.plot = plotOf(this.figures, canvas, width, height);
+    canvas.append(...grid(this.plot, this.figures), ...drawn(this.plot, this.figures.report));
   }
 
   resize() {
     const { clientWidth: width, clientHeight: height } = this.element;
-    if (this.view && width > 0 && this.size !== [width, height].join()) this.draw(this.figures);
-  }
-
-  /** Where and in which type it is drawn; the library must know the font by name to measure labels. */
-  room(width, height) {
-    return { width, height, font: getComputedStyle(this.element).fontFamily };
+    if (this.figures && width > 0 && this.size !== [width, height].join()) this.draw();
   }
 
   summary() {
@@ -88,144 +62,137 @@ export class SeriesChart {
     });
   }
 
-  lines(position) {
-    const { report, state, locale } = this.figures;
-    const { points, before } = report;
-    const say = ({ label, value }) => [label, locale.figure(value, state.type)];
-    const [label, value] = say(points[position]);
-    return before ? [label, value, say(before[position]).join(": ")] : [label, value];
-  }
-
-  /** The middle of the period's band in the window. */
-  middle(position) {
-    const scale = this.view.scale("x");
-    const left = this.drawing.getBoundingClientRect().left + this.view.origin()[0];
-    return left + scale(position) + (scale.bandwidth?.() ?? 0) / 2;
-  }
-
   place(position) {
+    const { left, top } = this.drawing.getBoundingClientRect();
     const { value } = this.figures.report.points[position];
-    const top = this.drawing.getBoundingClientRect().top + this.view.origin()[1] + this.view.scale("y")(Number(value));
-    return new DOMRect(this.middle(position), top, 0, 0);
+    return new DOMRect(left + this.plot.x(position), top + this.plot.y(value), 0, 0);
   }
 
   find(event) {
-    const first = this.middle(0);
-    const last = this.middle(this.figures.report.points.length - 1);
-    if (first === last) return 0;
-    const along = (event.clientX - first) / (last - first);
     const end = this.figures.report.points.length - 1;
+    const [first, last] = [this.plot.x(0), this.plot.x(end)];
+    if (first === last) return 0;
+    const along = (event.clientX - this.drawing.getBoundingClientRect().left - first) / (last - first);
     return Math.min(end, Math.max(0, Math.round(along * end)));
   }
 
   mark(position) {
     this.rule.hidden = position === -1;
-    if (position === -1) return;
-    this.rule.style.left = `${this.middle(position) - this.element.getBoundingClientRect().left}px`;
+    if (position !== -1) this.rule.style.left = `${this.plot.x(position)}px`;
   }
 }
 
-let loading = null;
-
-/** The library, loaded once, when the first chart is drawn. */
-async function chartLibrary() {
-  const { content } = document.querySelector("meta[name=charts]");
-  loading ??= import(content).catch((error) => {
-    loading = null;
-    throw error;
-  });
-  return (await loading).vegaEmbed;
-}
-
-function specification({ report, state, locale }, { width, height, font }) {
-  const { points, before } = report;
-  const { mode } = state;
-  const length = points.length;
-  const step = (width - AXIS_WIDTH) / length;
-  const values = points.map(({ value }, i) => ({
-    i,
-    now: Number(value),
-    before: before ? Number(before[i].value) : null,
-    incomplete: !points[i].complete,
-  }));
-  const labelWidth = yearsOf(points) > 1 ? LABEL_WIDTH_WITH_YEAR : LABEL_WIDTH[mode];
-  const every = Math.max(1, Math.ceil((length * labelWidth) / width));
-  const ticks = values.map(({ i }) => i).filter((i) => (length - 1 - i) % every === 0);
+/**
+ * Where things are drawn: `x` is the middle of the period at a position, `y` the height of a value, `step` the room of
+ * a period.
+ */
+function plotOf({ report, state, locale }, canvas, width, height) {
+  const { points, reference, average } = report;
+  const values = [...points, ...(reference ?? [])].filter(Boolean).map(({ value }) => Number(value));
+  const ticks = roundNumbers(Math.min(0, ...values), Math.max(0, ...values));
+  const value = (tick) => locale.isolated(locale.compact(tick, state.type));
+  const names = shortLabels(state.mode, points).map((label) => locale.isolated(label));
+  const axis = widest(ticks.map(value), canvas) + LABEL_GAP;
+  const name = widest(names, canvas);
+  // The last name may be wider than the room of its period.
+  const end = Math.max(0, (name - (width - axis) / points.length) / 2);
+  const step = (width - axis - end) / points.length;
+  const across = (position) => axis + step * (position + 0.5);
+  const [low, high] = [ticks[0], ticks.at(-1)];
   return {
     width,
-    height,
-    autosize: { type: "fit", contains: "padding" },
-    padding: { left: 0, right: 0, top: 8, bottom: 0 },
-    background: null,
-    data: { values },
-    params: [{ name: "labels", value: shortLabels(mode, points).map((label) => locale.isolated(label)) }],
-    encoding: { x: xAxis(ticks, locale), y: { type: "quantitative", axis: yAxis(locale), title: null } },
-    layer: step >= BAR_ROOM ? bars(before !== null, step) : lines(before !== null),
-    config: {
-      aria: false,
-      view: { stroke: null },
-      font,
-      axis: { labelColor: "var(--muted)", labelFontSize: 12, labelFont: font },
-    },
+    axis,
+    step,
+    ticks,
+    value,
+    names,
+    every: Math.ceil((name + 2 * LABEL_GAP) / step),
+    bottom: height - BOTTOM,
+    x: (position) => (locale.rtl ? width - across(position) : across(position)),
+    y: (one) => TOP + ((high - Number(one)) / (high - low)) * (height - TOP - BOTTOM),
+    average,
   };
 }
 
-function xAxis(ticks, locale) {
-  return {
-    field: "i",
-    type: "ordinal",
-    sort: null,
-    scale: { reverse: locale.rtl, paddingOuter: 0.1 },
-    axis: {
-      values: ticks,
-      labelExpr: "labels[datum.value]",
-      labelAngle: 0,
-      labelFlush: false,
-      labelOverlap: false,
-      labelPadding: 8,
-      domainColor: "var(--line)",
-      ticks: false,
-      title: null,
-    },
-  };
+/** Multiples of 1, 2 or 5 times a power of ten, from at most `low` to at least `high`: an axis of whole numbers. */
+function roundNumbers(low, high) {
+  const least = Math.max(1, (high - low) / TICKS);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= least);
+  const first = Math.floor(low / step);
+  const last = Math.max(first + 1, Math.ceil(high / step));
+  return Array.from({ length: last - first + 1 }, (_, at) => (first + at) * step);
 }
 
-function yAxis(locale) {
-  return {
-    orient: locale.rtl ? "right" : "left",
-    labelExpr: "compact(datum.value)",
-    labelPadding: 8,
-    tickCount: 5,
-    domain: false,
-    ticks: false,
-    gridColor: "var(--line)",
-  };
+/** How wide the widest of `texts` is written. */
+function widest(texts, canvas) {
+  const longest = texts.toSorted((one, other) => other.length - one.length).slice(0, TICKS);
+  const written = longest.map((text) => svg("text", {}, text));
+  canvas.append(...written);
+  const width = Math.max(...written.map((one) => one.getComputedTextLength()));
+  for (const one of written) one.remove();
+  return width;
 }
 
-function bars(withBefore, step) {
-  const bar = (color, share) => ({
-    type: "bar",
-    color,
-    cornerRadiusEnd: 2,
-    width: share * Math.min(step, WIDEST_STEP),
-  });
-  const opacity = { condition: { test: "datum.incomplete", value: INCOMPLETE_OPACITY }, value: 1 };
-  const layers = [{ mark: bar("var(--accent)", 0.5), encoding: { y: { field: "now" }, opacity } }];
-  if (withBefore) layers.unshift({ mark: bar("var(--before)", 0.86), encoding: { y: { field: "before" } } });
-  return layers;
-}
-
-function lines(withBefore) {
-  const line = (color, strokeWidth) => ({ type: "line", color, strokeWidth, strokeJoin: "round" });
-  const layers = [
-    { mark: { type: "area", color: "var(--accent)", opacity: 0.12 }, encoding: { y: { field: "now" } } },
-    { mark: line("var(--accent)", 2), encoding: { y: { field: "now" } } },
-    {
-      transform: [{ filter: "datum.incomplete" }],
-      mark: { type: "point", stroke: "var(--accent)", fill: "var(--surface)", size: 40, opacity: 1 },
-      encoding: { y: { field: "now" } },
-    },
+/** Lines and numbers of the values, and names of periods from the last one on, evenly spaced. */
+function grid(plot, { locale, report }) {
+  const { width, axis, ticks, value, names, every, bottom, x, y } = plot;
+  const [from, to] = locale.rtl ? [0, width - axis] : [axis, width];
+  const beside = locale.rtl ? { x: to + LABEL_GAP, class: "tick after" } : { x: from - LABEL_GAP, class: "tick" };
+  const end = report.points.length - 1;
+  return [
+    ...ticks.flatMap((tick) => [
+      line(tick === 0 ? "base" : "grid", from, y(tick), to, y(tick)),
+      svg("text", { ...beside, y: y(tick), dy: "0.32em" }, value(tick)),
+    ]),
+    ...names
+      .map((name, at) => svg("text", { class: "name", x: x(at), y: bottom + 20 }, name))
+      .filter((_, at) => (end - at) % every === 0),
   ];
-  if (withBefore) layers.unshift({ mark: line("var(--before)", 1.5), encoding: { y: { field: "before" } } });
-  return layers;
+}
+
+function drawn(plot, report) {
+  const { points, reference, average } = report;
+  const shapes = plot.step >= BAR_ROOM ? bars : curve;
+  const [first, last] = [plot.x(0) - plot.step / 2, plot.x(points.length - 1) + plot.step / 2];
+  return [
+    ...(reference ? shapes(plot, "before", reference) : []),
+    ...shapes(plot, "now", points),
+    ...(average === null ? [] : [line("average", first, plot.y(average), last, plot.y(average))]),
+  ];
+}
+
+/** A bar for each of `points`, some of which may be missing. */
+function bars({ step, x, y }, name, points) {
+  const width = Math.min(step, 2 * WIDEST_BAR) * (name === "now" ? 0.5 : 0.86);
+  return points.flatMap((point, at) => {
+    if (!point) return [];
+    const [top, bottom] = [y(point.value), y(0)].sort((one, other) => one - other);
+    const kind = point.complete ? name : `${name} incomplete`;
+    return [svg("rect", { class: kind, x: x(at) - width / 2, y: top, width, height: bottom - top, rx: 2 })];
+  });
+}
+
+/** A line through `points`, with gaps where one is missing. */
+function curve({ x, y }, name, points) {
+  const path = points
+    .map((point, at) => point && `${points[at - 1] ? "L" : "M"}${x(at).toFixed(1)} ${y(point.value).toFixed(1)}`)
+    .filter(Boolean)
+    .join("");
+  const stroke = svg("path", { class: `${name} stroke`, d: path });
+  if (name !== "now") return [stroke];
+  const area = svg("path", { class: "area", d: `${path}L${x(points.length - 1)} ${y(0)}L${x(0)} ${y(0)}Z` });
+  const open = points.flatMap(({ value, complete }, at) =>
+    complete ? [] : [svg("circle", { class: "incomplete", cx: x(at), cy: y(value), r: 3.5 })],
+  );
+  return [area, stroke, ...open];
+}
+
+const line = (name, x1, y1, x2, y2) => svg("line", { class: name, x1, y1, x2, y2 });
+
+function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }

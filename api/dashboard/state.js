@@ -2,7 +2,8 @@
  * What the page shows, kept in the address after `#`, so that a link shows the same to another person.
  *
  * @typedef {"daily" | "weekly" | "monthly"} Mode
- * @typedef {{ merchant: string | null, mode: Mode, type: "amount" | "count", range: Range }} State
+ * @typedef {"before" | "year" | "none"} Compare with the periods before, with those of the year before, or with none
+ * @typedef {{ merchant: string | null, mode: Mode, type: "amount" | "count", range: Range, compare: Compare }} State
  * @typedef {{ kind: "last", periods: number } | { kind: "year" } | { kind: "all" }
  *   | { kind: "custom", from: string, to: string }
  *   | { kind: "days", from: string, to: string }} Range keys of the mode (custom) or of days, which become keys of the
@@ -11,6 +12,7 @@
 
 export const MODES = ["daily", "weekly", "monthly"];
 export const TYPES = ["amount", "count"];
+export const COMPARISONS = ["before", "year", "none"];
 
 /** For each mode, and for days of creation, the numbers of latest periods that one can choose; the second is the default. */
 export const PRESETS = { daily: [30, 90, 365], weekly: [13, 26, 52], monthly: [6, 12, 24], created: [1, 7, 30, 90] };
@@ -26,6 +28,7 @@ export function readState() {
     mode,
     type: TYPES.find((one) => one === said.get("type")) ?? TYPES[0],
     range: readRange(said.get("range") ?? "", mode),
+    compare: COMPARISONS.find((one) => one === said.get("compare")) ?? COMPARISONS[0],
   };
 }
 
@@ -36,6 +39,7 @@ export function readState() {
 export function writeState(state, how) {
   const said = new URLSearchParams({ mode: state.mode, type: state.type, range: rangeText(state.range) });
   if (state.merchant !== null) said.set("merchant", state.merchant);
+  if (state.compare !== COMPARISONS[0]) said.set("compare", state.compare);
   const hash = `#${said}`;
   if (hash !== location.hash) history[`${how}State`](null, "", hash);
 }

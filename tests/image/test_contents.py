@@ -53,8 +53,8 @@ def test_the_packages_have_at_most_600_mb(image: Image) -> None:
 def test_it_has_the_pinned_packages_without_pip_and_what_only_its_build_needs(host: Host, image: Image) -> None:
     found = _installed(host)
     for_here = {_name(pin.partition(" ;")[0]) for pin in make_pins.pinned("requirements.txt") if " ;" not in pin}
-    assert for_here - found == {_name(pin) for pin in for_here if pin.startswith("vl-convert-python==")}
-    assert {pin.partition("==")[0] for pin in found}.isdisjoint({"pip", "setuptools", "vl-convert-python", "pytest"})
+    assert for_here <= found
+    assert {pin.partition("==")[0] for pin in found}.isdisjoint({"pip", "setuptools", "pytest"})
     assert host["jobs"].run(["python", "-m", "pip", "--version"]).returncode != 0
 
 

@@ -130,12 +130,12 @@ def test_an_export_is_rebuilt_into_the_store_and_read_over_the_api_with_a_key(re
     assert "generation 1" in jobs.succeed(jobs.command())
 
 
-def test_the_dashboard_has_its_chart_library(host: Host) -> None:
+def test_the_dashboard_has_its_scripts(host: Host) -> None:
     host.up("web")
     with urllib.request.urlopen(f"{ADDRESS}/", timeout=60) as page:
-        [name] = set(re.findall(r"/assets/(charts-\w+\.js)", page.read().decode()))
-    with urllib.request.urlopen(f"{ADDRESS}/assets/{name}", timeout=60) as library:
-        assert b"vegaEmbed" in library.read()
+        [name] = re.findall(r"/assets/(main-\w+\.js)", page.read().decode())
+    with urllib.request.urlopen(f"{ADDRESS}/assets/{name}", timeout=60) as script:
+        assert b"class SeriesChart" in script.read()
 
 
 def test_no_kernel_is_compiled_in_a_container(rebuilt: Host) -> None:

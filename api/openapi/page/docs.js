@@ -8,8 +8,13 @@ follow();
 const LONG_INTEGER = /[0-9]{16}/;
 const exactIntegers = () => ({
   wrapComponents: {
-    responseBody: (Original, { React }) => (props) =>
-      React.createElement(Original, LONG_INTEGER.test(props.content) ? { ...props, contentType: "text/plain" } : props),
+    responseBody:
+      (Original, { React }) =>
+      (props) =>
+        React.createElement(
+          Original,
+          LONG_INTEGER.test(props.content) ? { ...props, contentType: "text/plain" } : props,
+        ),
   },
 });
 
