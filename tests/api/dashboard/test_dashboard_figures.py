@@ -207,7 +207,7 @@ def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
     expect(tab.at("#panel-status")).to_contain_text(
         {"en": "3 runs failed in a row. The latest, run 4,", "fa": "۳ اجرا پیاپی شکست خورد"}[language]
     )
-    expect(tab.at("#series-chart svg path[opacity='0.45']")).to_have_count(1)
+    expect(tab.at("#series-chart svg .incomplete")).to_have_count(1)
 
 
 def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_path: Path) -> None:

@@ -96,15 +96,6 @@ def test_an_unknown_merchant_is_reported_and_another_chosen(tabs: Tabs) -> None:
     expect(tab.at("#notice")).to_be_hidden()
 
 
-def test_without_the_chart_library_the_table_stands_in(tabs: Tabs) -> None:
-    tab = tabs()
-    tab.page.route("**/assets/charts-*", lambda route: route.fulfill(status=500))
-    tab.figures("range=last-30")
-    expect(tab.at("#series-note")).to_have_text("The chart cannot be drawn; here is the table.")
-    expect(tab.at("#series-table tbody tr")).to_have_count(30)
-    tab.faults.clear()
-
-
 def test_without_a_store_and_with_no_transactions_it_says_so_and_notices_the_first_figures(
     people: People, tmp_path: Path
 ) -> None:

@@ -1,0 +1,96 @@
+"""A store with a year and a half of days and many merchants, and a reckoning of its own of what a page shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Literal
+
+from sales import JALALI, Sales, publish
+
+from core.calendar import Mode
+from core.stores.summaries import DayRange
+
+Figure = Literal["amount", "count"]
+
+FIRST_DAY, LAST_DAY = "1401/01/01", "1402/06/20"
+STEADY: Final = "shop-steady"
+SMALL_MERCHANTS: Final = 118
+MERCHANTS: Final = SMALL_MERCHANTS + 2
+
+
+def _periods(mode: Mode) -> Sequence[tuple[str, str, str]]:
+    first, last = (JALALI.parse(Mode.DAILY, day).first_day for day in (FIRST_DAY, LAST_DAY))
+    day = [JALALI.period_of(Mode.DAILY, each).key for each in range(first, last + 1)]
+    return [
+        (one.key, day[max(one.first_day, first) - first], day[min(one.last_day, last) - first])
+        for one in JALALI.periods(mode, first, last)
+    ]
+
+
+PERIODS: Final = {mode: _periods(mode) for mode in Mode}
+"""For each mode the key of each period, and the first and last day of it that is published."""
+DAYS: Final = [key for key, _, _ in PERIODS[Mode.DAILY]]
+
+YEARS_SALES: Final[Sales] = {
+    STEADY: {day: (20_000 + 37 * at % 9_001, 3 + at % 4) for at, day in enumerate(DAYS)},
+    "فروشگاه یک روز در میان": {
+        day: (-800 if at % 22 == 0 else 9_000 + 11 * at, 2) for at, day in enumerate(DAYS) if at % 2 == 0
+    },
+    **{f"small-{number:03}": {DAYS[-1 - number % 9]: (100 + number, 1)} for number in range(SMALL_MERCHANTS)},
+}
+
+
+def fill(store_url: str) -> None:
+    """Publish `YEARS_SALES`; the first day and the last are incomplete."""
+    publish(store_url, YEARS_SALES, complete_days=(DayRange(DAYS[1], DAYS[-2]),))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a period."""
+
+    key: str
+    value: int
+    complete: bool
+
+
+def series(mode: Mode, figure: Figure, merchant: str | None) -> list[Known]:
+    """Every published period of one merchant or of all."""
+    days = [sales for name, sales in YEARS_SALES.items() if merchant in (None, name)]
+    found = []
+    for key, first, last in PERIODS[mode]:
+        within = DAYS[DAYS.index(first) : DAYS.index(last) + 1]
+        value = sum(sales.get(day, (0, 0))[figure == "count"] for sales in days for day in within)
+        whole = {Mode.DAILY: 1, Mode.WEEKLY: 7, Mode.MONTHLY: 31 if int(key[5:7]) <= 6 else 30}.get(mode, 0)
+        whole -= mode is Mode.MONTHLY and key == "1401/12"  # no leap year
+        inside = first >= DAYS[1] and last <= DAYS[-2] and len(within) == whole
+        found.append(Known(key, value, inside))
+    return found
+
+
+def ranked(figure: Figure, days: Sequence[str]) -> list[int]:
+    """The totals of the merchants with sales on `days`, the highest first."""
+    on = set(days)
+    totals = [
+        sum(values[figure == "count"] for day, values in sales.items() if day in on)
+        for sales in YEARS_SALES.values()
+        if on & sales.keys()
+    ]
+    return sorted(totals, reverse=True)
+
+
+def rounded(number: Fraction) -> int:
+    """To the nearest integer, halves away from zero."""
+    size = int(abs(number) + Fraction(1, 2))
+    return size if number >= 0 else -size
+
+
+def change(pairs: Sequence[tuple[Known, Known | None]]) -> tuple[int, int, int] | None:
+    """Of pairs of complete periods: how many, the total of the earlier ones, and the change in permille."""
+    both = [(now, then) for now, then in pairs if then is not None and now.complete and then.complete]
+    before = sum(then.value for _, then in both)
+    if not both or before == 0:
+        return None
+    return len(both), before, rounded(Fraction((sum(now.value for now, _ in both) - before) * 1000, abs(before)))
