@@ -1,4 +1,4 @@
-"""What the pages load: all modules of a page in one script, all style sheets in one, each under the name of its content.
+"""What the pages load: the modules of a page in one script, its style sheets in one, each named by its content.
 
 Browsers may keep what has such a name forever, and so load a page with few requests at first and hardly any later. The
 sources stay as they are: modules that any browser loads by themselves.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from axe_playwright_python.sync_playwright import Axe
 from dashboard_tabs import Tab
 
 LEAST_CONTRAST: Final = 4.5
@@ -34,6 +35,12 @@ _TOO_PALE = """(least) => {
     })
     .filter(([contrast]) => contrast < least);
 }"""
+
+
+def found_by_axe(tab: Tab) -> list[str]:
+    """What axe-core finds wrong with the page as it is now: each fault with the elements that have it."""
+    violations = Axe().run(tab.page).response["violations"]
+    return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in violations]
 
 
 def nameless(tab: Tab) -> list[str]:

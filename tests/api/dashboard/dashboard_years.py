@@ -20,18 +20,33 @@ SMALL_MERCHANTS: Final = 118
 MERCHANTS: Final = SMALL_MERCHANTS + 2
 
 
-def _periods(mode: Mode) -> Sequence[tuple[str, str, str]]:
+@dataclass(frozen=True)
+class Span:
+    """A period: its key, the first and the last day of it that is published, and how many days it has."""
+
+    key: str
+    first: str
+    last: str
+    length: int
+
+
+def _spans(mode: Mode) -> list[Span]:
     first, last = (JALALI.parse(Mode.DAILY, day).first_day for day in (FIRST_DAY, LAST_DAY))
     day = [JALALI.period_of(Mode.DAILY, each).key for each in range(first, last + 1)]
     return [
-        (one.key, day[max(one.first_day, first) - first], day[min(one.last_day, last) - first])
+        Span(
+            one.key,
+            day[max(one.first_day, first) - first],
+            day[min(one.last_day, last) - first],
+            one.last_day - one.first_day + 1,
+        )
         for one in JALALI.periods(mode, first, last)
     ]
 
 
-PERIODS: Final = {mode: _periods(mode) for mode in Mode}
-"""For each mode the key of each period, and the first and last day of it that is published."""
-DAYS: Final = [key for key, _, _ in PERIODS[Mode.DAILY]]
+SPANS: Final = {mode: _spans(mode) for mode in Mode}
+"""The periods of each mode."""
+DAYS: Final = [span.key for span in SPANS[Mode.DAILY]]
 
 YEARS_SALES: Final[Sales] = {
     STEADY: {day: (20_000 + 37 * at % 9_001, 3 + at % 4) for at, day in enumerate(DAYS)},
@@ -60,13 +75,11 @@ def series(mode: Mode, figure: Figure, merchant: str | None) -> list[Known]:
     """Every published period of one merchant or of all."""
     days = [sales for name, sales in YEARS_SALES.items() if merchant in (None, name)]
     found = []
-    for key, first, last in PERIODS[mode]:
-        within = DAYS[DAYS.index(first) : DAYS.index(last) + 1]
+    for span in SPANS[mode]:
+        within = DAYS[DAYS.index(span.first) : DAYS.index(span.last) + 1]
         value = sum(sales.get(day, (0, 0))[figure == "count"] for sales in days for day in within)
-        whole = {Mode.DAILY: 1, Mode.WEEKLY: 7, Mode.MONTHLY: 31 if int(key[5:7]) <= 6 else 30}.get(mode, 0)
-        whole -= mode is Mode.MONTHLY and key == "1401/12"  # no leap year
-        inside = first >= DAYS[1] and last <= DAYS[-2] and len(within) == whole
-        found.append(Known(key, value, inside))
+        complete = span.first >= DAYS[1] and span.last <= DAYS[-2] and len(within) == span.length
+        found.append(Known(span.key, value, complete))
     return found
 
 

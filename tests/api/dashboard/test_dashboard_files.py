@@ -1,16 +1,17 @@
-"""The page and its files over HTTP: headers, encodings, caching, and the chart library."""
+"""The pages and their files over HTTP: headers, encodings, caching, and what is bundled."""
 
 from __future__ import annotations
 
 import gzip
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import brotli
 import pytest
 from api_client import Api
 
-from api import dashboard
+from api.dashboard.bundle import bundled
 
 
 @pytest.fixture
@@ -40,31 +41,64 @@ def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(
     assert sources["frame-ancestors"] == "'none'"
 
 
+def loaded(api: Api, path: str) -> list[str]:
+    """The paths of the files that a page names."""
+    return re.findall(r'(?:src|href)="(/assets/[^"]+)"', api.ask(path).text)
+
+
+@pytest.mark.parametrize("path", ["/", "/notifications", "/contacts", "/sign-in"])
+def test_a_page_loads_a_few_files_that_browsers_keep_forever(api: Api, path: str) -> None:
+    named = loaded(api, path)
+    kinds = [re.sub(r"[a-z]+-[0-9a-f]{16}", "*", name) for name in named]
+    assert kinds == ["/assets/*.svg", "/assets/*.js", "/assets/*.css", "/assets/*.js"]
+    answers = [api.ask(name, headers={"Accept-Encoding": "br"}) for name in named]
+    assert {answer.headers["cache-control"] for answer in answers} == {"public, max-age=31536000, immutable"}
+    assert sum(len(answer.content) for answer in answers) < 60_000
+
+
+def test_what_a_page_loads_is_named_by_its_content(api: Api) -> None:
+    for name in loaded(api, "/"):
+        digest = sha256(api.ask(name).content).hexdigest()
+        assert name.partition("-")[2].startswith(digest[:16])
+
+
+def test_a_module_runs_once_and_sees_what_it_imports() -> None:
+    files = {
+        "page.html": '<link rel="stylesheet" href="/assets/a.css">\n<script src="/assets/main.js"></script>',
+        "a.css": "p {}",
+        "main.js": 'import { one as first } from "./one.js";\nimport {\n  two,\n} from "./two.js";\nf(first(), two);\n',
+        "two.js": 'import { one } from "./one.js";\nexport const two = one() + 1;\n',
+        "one.js": "let calls = 0;\nexport function one() {\n  calls += 1;\n  return calls;\n}\n",
+    }
+    _, scripts = bundled({name: text.encode() for name, text in files.items()})
+    [script] = [content.decode() for name, content in scripts.items() if name.endswith(".js")]
+    assert script.count("let calls") == 1
+    assert script.index("const $one") < script.index("const $two") < script.index("const $main")
+    assert "const { one: first } = $one;" in script
+    assert not re.search(r"^(import|export)\b", script, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
-    ("path", "beginning"),
+    ("module", "reason"),
     [
-        ("/", "main.js"),
-        ("/notifications", "notificationsmain.js"),
-        ("/contacts", "notificationsmain.js"),
-        ("/sign-in", "signin.js"),
+        ('import * as all from "./one.js";\n', r'main\.js: write import .*: import \* as all from "\./one\.js";'),
+        ("export default 1;\n", "main.js: write import .* and export before a name: export default 1;"),
+        ('import { one } from "./one.js";\nexport const main = one;\n', "one.js and main.js import one another"),
     ],
 )
-def test_every_file_that_a_page_and_its_modules_name_is_there(api: Api, path: str, beginning: str) -> None:
-    page = api.ask(path).text
-    named = set(re.findall(r'"/assets/([a-z]+\.[a-z]+)"', page))
-    assert {beginning, "base.css", "icon.svg"} <= named
-    todo = [name for name in named if name.endswith(".js")]
-    while todo:
-        text = api.ask(f"/assets/{todo.pop()}").text
-        new = set(re.findall(r'from "\./([a-z]+\.js)"', text)) - named
-        named |= new
-        todo += new
-    assert len(named) > (8 if path == "/sign-in" else 20)
-    for name in named:
-        assert api.ask(f"/assets/{name}").status_code == 200, name
+def test_a_form_of_import_that_is_not_bundled_is_refused(module: str, reason: str) -> None:
+    files = {
+        "page.html": '<script src="/assets/main.js"></script>',
+        "main.js": module,
+        "one.js": 'import { main } from "./main.js";\nexport const one = main;\n',
+    }
+    with pytest.raises(ValueError, match=reason):
+        bundled({name: text.encode() for name, text in files.items()})
 
 
-@pytest.mark.parametrize("name", ["chart_bundle.py", "..%2Fapp.py", "index.html", "notifications.html", "none.js"])
+@pytest.mark.parametrize(
+    "name", ["bundle.py", "main-0123456789abcdef.js", "..%2Fapp.py", "index.html", "notifications.html", "none.js"]
+)
 def test_no_other_file_is_served(api: Api, name: str) -> None:
     assert api.ask(f"/assets/{name}").status_code == 404
 
@@ -86,19 +120,6 @@ def test_a_file_that_the_browser_has_is_not_sent_again(api: Api) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_the_chart_library_is_a_module_that_is_cached_for_ever_and_written_nowhere(api: Api) -> None:
-    before = _files()
-    name = re.search(r"charts-[0-9a-f]{16}\.js", api.ask("/").text)
-    assert name is not None
-    answer = api.ask(f"/assets/{name[0]}", headers={"Accept-Encoding": "br"})
-    assert answer.headers["content-type"].startswith("text/javascript")
-    assert "immutable" in answer.headers["cache-control"]
-    assert len(answer.content) < 400_000
-    module = brotli.decompress(answer.content)
-    assert re.search(rb"export\s*\{[^}]*vegaEmbed", module)
-    assert _files() == before
-
-
 @pytest.mark.parametrize("accepted", ["identity", "gzip", "br"])
 def test_two_processes_send_equal_files_with_equal_etags(api: Api, tmp_path: Path, accepted: str) -> None:
     other = Api(f"sqlite:///{tmp_path / 'another.db'}")
@@ -106,7 +127,3 @@ def test_two_processes_send_equal_files_with_equal_etags(api: Api, tmp_path: Pat
         one, two = (each.ask(path, headers={"Accept-Encoding": accepted}) for each in (api, other))
         assert (one.content, one.headers["etag"]) == (two.content, two.headers["etag"])
     assert api.ask("/assets/main.js").headers["etag"] != api.ask("/assets/page.js").headers["etag"]
-
-
-def _files() -> set[Path]:
-    return set(Path(dashboard.__file__).parent.rglob("*.js"))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from dashboard_tabs import Language, Tab, Tabs
 from dashboard_years import (
     DAYS,
     MERCHANTS,
-    PERIODS,
+    SPANS,
     STEADY,
     Figure,
     Known,
@@ -41,10 +41,10 @@ PRESETS: Final = {Mode.DAILY: 30, Mode.WEEKLY: 26, Mode.MONTHLY: 6}
 _PERSIAN: Final = str.maketrans("0123456789,.%-", "۰۱۲۳۴۵۶۷۸۹٬٫٪\u2212")
 _READ = """() => {
   const texts = (selector) => [...document.querySelectorAll(selector)].map((one) => one.textContent);
-  const rows = (selector) =>
-    [...document.querySelectorAll(`${selector} tbody tr`)].map((row) => [...row.children].map((one) => one.textContent));
+  const cells = (row) => [...row.children].map((one) => one.textContent);
+  const rows = (selector) => [...document.querySelectorAll(`${selector} tbody tr`)].map(cells);
   return {
-    cards: [...document.querySelectorAll(".card")].map((card) => [...card.children].map((one) => one.textContent)),
+    cards: [...document.querySelectorAll(".card")].map(cells),
     legend: texts("#series-legend li"),
     series: rows("#series-table"),
     days: rows("#days-table"),
@@ -76,7 +76,7 @@ class Case:
 
     def positions(self) -> tuple[int, int]:
         """Of the first and the last period."""
-        keys = [key for key, _, _ in PERIODS[self.mode]]
+        keys = [span.key for span in SPANS[self.mode]]
         if self.range_ == "all":
             return 0, len(keys) - 1
         if self.range_.startswith("last-"):
@@ -86,7 +86,7 @@ class Case:
 
 
 def _ranges(mode: Mode) -> tuple[str, ...]:
-    keys = [key for key, _, _ in PERIODS[mode]]
+    keys = [span.key for span in SPANS[mode]]
     return "all", f"last-{PRESETS[mode]}", f"{keys[-5]}..{keys[-2]}"
 
 
@@ -196,7 +196,9 @@ def _check(case: Case, read: dict[str, Any], language: Language) -> None:
     reference: list[Known | None] | None = {"before": before, "year": year, "none": None}[case.compare]  # type: ignore[assignment]
     if reference is not None and not any(reference):
         reference = None
-    expected = [[text(point.value), percent(rounded(Fraction(point.value * 1000, total)), language)] for point in points]
+    expected = [
+        [text(point.value), percent(rounded(Fraction(point.value * 1000, total)), language)] for point in points
+    ]
     for row, then in zip(expected, reference or [], strict=False):
         row.append("—" if then is None else text(then.value))
     assert [[row[1], row[2], *row[4:]] for row in read["series"]] == expected, case
@@ -213,8 +215,8 @@ def _check(case: Case, read: dict[str, Any], language: Language) -> None:
 
 
 def _days(case: Case, first: int, last: int) -> list[str]:
-    periods = PERIODS[case.mode]
-    return DAYS[DAYS.index(periods[first][1]) : DAYS.index(periods[last][2]) + 1]
+    spans = SPANS[case.mode]
+    return DAYS[DAYS.index(spans[first].first) : DAYS.index(spans[last].last) + 1]
 
 
 def _levels(values: list[int]) -> list[str]:
@@ -261,11 +263,9 @@ def test_the_line_of_the_average_and_the_bars_stand_where_the_axis_says(tabs: Ta
           };
         }"""
     )
-    ticks = {
-        float(_plain(name).replace("K", "e3").replace("M", "e6").replace("B", "e9")): top for name, top in drawn["ticks"]
-    }
+    ticks = {float(_plain(name).replace("K", "e3").replace("M", "e6")): top for name, top in drawn["ticks"]}
     zero, high = ticks[0.0], max(ticks)
-    assert len({round(a - b) for a, b in zip(sorted(ticks), sorted(ticks)[1:], strict=False)}) == 1
+    assert len({round(a - b) for a, b in pairwise(sorted(ticks))}) == 1
 
     def top(value: Fraction) -> float:
         return float(zero + (ticks[high] - zero) * value / Fraction(high))
@@ -338,9 +338,9 @@ def test_the_labels_of_the_axis_are_evenly_spaced_and_have_years_where_there_are
             )
             labels.sort(key=lambda label: label[3])
             assert len(labels) >= 2
-            gaps = [after[3] - before[3] for before, after in zip(labels, labels[1:], strict=False)]
+            gaps = [after[3] - before[3] for before, after in pairwise(labels)]
             assert max(gaps) - min(gaps) < 1, labels
-            assert all(after[1] - before[2] > 4 for before, after in zip(labels, labels[1:], strict=False)), labels
+            assert all(after[1] - before[2] > 4 for before, after in pairwise(labels)), labels
             assert labels[0][1] >= 0
             assert labels[-1][2] <= width
             assert all(bool(re.search("[0-9۰-۹]{4}", label[0])) == several for label in labels), labels
