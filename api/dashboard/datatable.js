@@ -36,6 +36,15 @@ export class DataTable {
     );
     const caption = h("caption", { class: "unseen" }, this.caption);
     const table = h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...rows));
-    return h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": this.caption }, table);
+    return h(
+      "div",
+      {
+        class: "table-scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": this.locale.t("tableOf", { name: this.caption }),
+      },
+      table,
+    );
   }
 }

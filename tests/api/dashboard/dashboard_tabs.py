@@ -110,7 +110,7 @@ class Tab:
 class People:
     """Whoever opens tabs, each with a cache and a memory of their own; the browser closes them.
 
-    Opening a tab of somebody who has been here takes half the time: the chart library is in their cache.
+    Opening a tab of somebody who has been here takes less time: what the page loads is in their cache.
     """
 
     def __init__(self, browser: Browser) -> None:

@@ -54,6 +54,7 @@ def test_axe_finds_nothing_wrong_with_the_other_pages(tabs: Tabs, path: str) -> 
     tab = tabs()
     tab.page.goto(f"{tab.origin}{path}")
     expect(tab.at("h1")).to_be_visible()
+    expect(tab.at("body")).not_to_have_attribute("data-view", "loading")
     assert found_by_axe(tab) == []
     tab.refusals.clear()
 

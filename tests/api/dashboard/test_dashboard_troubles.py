@@ -1,4 +1,4 @@
-"""The dashboard while something is amiss: no summaries yet, no store, no network, no chart library."""
+"""The dashboard while something is amiss: no summaries yet, no store, no network."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_while_an_answer_is_awaited_everything_is_dimmed_and_a_word_says_so(tabs
 def _everything_is(tab: Tab, *, dimmed: bool) -> None:
     """The controls, the cards and the panels alike, and nothing is exported that is not what is chosen."""
     for part in (".controls", ".cards", ".panel-series", ".panel-days"):
-        expect(tab.at(part)).to_have_css("opacity", "0.55" if dimmed else "1")
+        expect(tab.at(part)).to_have_css("filter", "grayscale(1)" if dimmed else "none")
     expect(tab.at("#export")).to_be_enabled(enabled=not dimmed)
 
 
