@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, product
@@ -34,6 +34,7 @@ from core.calendar import Mode
 pytest_plugins = ["dashboard_fixtures"]
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "fa")
+FIGURES: Final[tuple[Figure, ...]] = ("amount", "count")
 DESK, PHONE = 1280, 390
 PAGE = 50
 LEVELS = 5
@@ -93,9 +94,7 @@ def _ranges(mode: Mode) -> tuple[str, ...]:
 ALL_CASES: Final = [
     Case(mode, figure, merchant, range_, compare)
     for mode in Mode
-    for figure, merchant, range_, compare in product(
-        ("amount", "count"), (None, STEADY), _ranges(mode), ("before", "year", "none")
-    )
+    for figure, merchant, range_, compare in product(FIGURES, (None, STEADY), _ranges(mode), ("before", "year", "none"))
 ]
 SAMPLE: Final = [
     Case(Mode.MONTHLY, "amount", None, "last-6", "year"),
@@ -193,7 +192,8 @@ def _check(case: Case, read: dict[str, Any], language: Language) -> None:
     complete = [point.value for point in points if point.complete]
     average = money(rounded(Fraction(sum(complete), len(complete))))
     assert [entry for entry in read["legend"] if average in entry], (case, average, read["legend"])
-    reference: list[Known | None] | None = {"before": before, "year": year, "none": None}[case.compare]  # type: ignore[assignment]
+    references: dict[str, Sequence[Known | None] | None] = {"before": before, "year": year, "none": None}
+    reference = references[case.compare]
     if reference is not None and not any(reference):
         reference = None
     expected = [
