@@ -22,7 +22,9 @@ from sandbox import STORE, Sandbox, prepared
 from bench.mongo_urls import with_database
 from core.stores import open_stores
 
-LANGUAGES: Final = {"sh", "bash", "json", "ini", "cron", "yaml", "python", "diff", "mermaid", "js", "csv"}
+LANGUAGES: Final = {
+    "sh", "bash", "json", "ini", "cron", "yaml", "python", "diff", "mermaid", "js", "csv", "text",
+}  # fmt: skip
 ELSEWHERE: Final = "docs/extending.md"
 """Its commands are run by `test_extending`, in a program that has been extended."""
 
@@ -114,10 +116,23 @@ def test_the_commands_of_a_page_work_in_its_order(sandbox: Sandbox, page: str) -
 
 
 def _run(sandbox: Sandbox, block: Block, following: Block | None) -> None:
-    """Run the commands of `block`; what they say must be `following`, where that is JSON."""
-    said = sandbox.run("\n".join(_runnable(sandbox, block)), **_store_of(sandbox, block))
-    if following is not None and following.language == "json" and following.follows(block):
-        assert json.loads(said) == json.loads(following.text), str(following)
+    """Run the commands of `block`; their output must be the block below it, where that is JSON or text."""
+    shown = following if following is not None and following.follows(block) else None
+    runnable = list(_runnable(sandbox, block, again=shown is not None and shown.language in ("json", "text")))
+    said = sandbox.run("\n".join(runnable), **_store_of(sandbox, block))
+    if shown is not None and shown.language == "json":
+        assert json.loads(said) == json.loads(shown.text), str(shown)
+    elif shown is not None and shown.language == "text" and runnable:
+        assert _is_output(said, shown.text), f"{shown}: the commands printed\n{said}"
+
+
+def _is_output(said: str, shown: str) -> bool:
+    """Whether `said` ends with the lines `shown`; ``…`` is any text, and on a line of its own any lines."""
+    lines = [
+        r"(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r" *\n"
+        for line in shown.splitlines()
+    ]
+    return re.search(rf"(?m)^{''.join(lines)}\Z", said) is not None
 
 
 def _with_next(found: list[Block]) -> Iterator[tuple[Block, Block | None]]:
@@ -129,14 +144,17 @@ def _store_of(sandbox: Sandbox, block: Block) -> dict[str, str]:
     return {"STORE_URL": "sqlite:///live.db"} if "SOURCE_URL=" in block.text and "TOKEN" in sandbox.variables else {}
 
 
-def _runnable(sandbox: Sandbox, block: Block) -> Iterator[str]:
-    """What bash shall run of the block; the rest of it is dealt with on the way."""
+def _runnable(sandbox: Sandbox, block: Block, *, again: bool) -> Iterator[str]:
+    """What bash shall run of the block; the rest of it is dealt with on the way.
+
+    :param again: whether commands are run that another page had too.
+    """
     for line in commands(block):
         captured = CAPTURED.match(line)
         command = captured["inner"] if captured else line
         if OURS.match(command):
             # Several pages begin with the same few.
-            if captured or sandbox.is_first(line):
+            if sandbox.is_first(line) or captured or again:
                 yield line
         elif SET_FOR_ALL.match(command):
             sandbox.remember(command)
