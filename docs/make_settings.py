@@ -55,10 +55,14 @@ OF_LIBRARIES: Final = {
         "folders",
         "Where the rules of time zones are read first, instead of the package; the system's are not used otherwise.",
     ),
-    "AWS_ENDPOINT_URL": ("that of AWS", "a URL", "The server that s3:// means; the same on all workers of a cluster."),
-    "AWS_ENDPOINT_URL_S3": ("`AWS_ENDPOINT_URL`", "a URL", "The same, for S3 only."),
-    "STORAGE_EMULATOR_HOST": ("that of Google", "a URL", "The server that gs:// means; likewise."),
-    "NUMBA_DISABLE_JIT": ("`0`", "`0`, `1`", "Runs the decoders as plain Python, a hundred times as slow; for tests."),
+    "AWS_ENDPOINT_URL": ("that of AWS", "a URL", "Server of s3:// URLs; must be the same on all workers of a cluster."),
+    "AWS_ENDPOINT_URL_S3": ("`AWS_ENDPOINT_URL`", "a URL", "Server of s3:// URLs; takes precedence."),
+    "STORAGE_EMULATOR_HOST": (
+        "that of Google",
+        "a URL",
+        "Server of gs:// URLs; must be the same on all workers of a cluster.",
+    ),
+    "NUMBA_DISABLE_JIT": ("`0`", "`0`, `1`", "Runs the decoders as plain Python, a hundred times slower; for tests."),
     "NUMBA_BOUNDSCHECK": ("`0`", "`0`, `1`", "Checks every index in the decoders; for tests."),
 }
 """Variables that are read by a library, or by its rules: (default, allowed, meaning)."""

@@ -18,41 +18,41 @@ _ORIGIN: Final = re.compile(r"https?://[^/\s*?#@]+")
 
 
 class ApiSettings(BaseSettings):
-    """What the API listens on, what it waits for, and what it allows."""
+    """Address, timeouts, limits and access of the API."""
 
     api_bind: Annotated[str, Form("host:port, [IPv6]:port or unix:/path")] = Field(
-        default="127.0.0.1:8000", description="Address and port that the API listens on."
+        default="127.0.0.1:8000", description="Address and port of the API."
     )
-    api_workers: int = Field(default=2, ge=1, le=256, description="Processes that serve the API.")
-    api_threads: int = Field(
-        default=4, ge=1, le=256, description="Threads in which each of these processes asks the store."
-    )
+    api_workers: int = Field(default=2, ge=1, le=256, description="Worker processes of the API.")
+    api_threads: int = Field(default=4, ge=1, le=256, description="Threads of each worker process that read the store.")
     api_queue: int = Field(
         default=256,
         ge=1,
         le=100_000,
-        description="Requests of each process that may wait for a thread; more are answered with 503 at once.",
+        description="Requests of each worker that may wait for such a thread; more get 503 at once.",
     )
     api_store_timeout_s: float = Field(
         default=3.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that the API waits for the store before it gives up.",
+        description="Seconds that the API waits for the store before it responds with 503.",
     )
     api_freshness_s: float = Field(
         default=1.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds after which the API looks again whether something new was published or a key revoked.",
+        description="Seconds within which the API notices a new publication and a new or revoked key.",
     )
     api_max_age_s: float = Field(
         default=0.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds since the sources were last read after which /api/status and /readyz say degraded; "
-        "0 for no limit. Failed runs and missed refreshes degrade without it.",
+        description="Seconds since the sources were last read after which the state is degraded; 0: no limit. Failed "
+        "runs and missed refreshes degrade it in any case.",
     )
-    api_cache_mb: int = Field(default=64, ge=0, le=65_536, description="Megabytes of answers that each process keeps.")
+    api_cache_mb: int = Field(
+        default=64, ge=0, le=65_536, description="Cache of responses of each worker, in megabytes."
+    )
     api_rate_limit: Annotated[
         str,
         Form(
@@ -60,33 +60,34 @@ class ApiSettings(BaseSettings):
             r"[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)",
         ),
     ] = Field(
-        default="6000/minute", description="Requests allowed per key, or per address without one, such as 100/second."
+        default="6000/minute",
+        description="Requests allowed per key, or per address for requests without a key, such as 100/second.",
     )
     api_rate_limit_storage: Annotated[
         str, Form("memory:// or redis://host:6379/2", r"memory://|(rediss?|redis\+unix)://.+")
     ] = Field(
         default="memory://",
-        description="Where requests are counted: memory:// (each process by itself) or redis://host:6379/2 (together).",
+        description="Where requests are counted: memory:// (per worker) or redis://host:6379/2 (for all workers).",
     )
-    api_max_body_kb: int = Field(default=64, ge=1, le=16_384, description="Largest body of a request, in KiB.")
+    api_max_body_kb: int = Field(default=64, ge=1, le=16_384, description="Maximum size of a request body, in KiB.")
     api_request_timeout_s: float = Field(
         default=10.0, gt=0, allow_inf_nan=False, description="Seconds that a client may take to send its request."
     )
     api_access: Literal["keys", "open-loopback"] = Field(
         default="keys",
-        description="Who is served without a key: nobody, or also direct requests from this host (open-loopback; never "
-        "behind a proxy).",
+        description="Who needs a key: every client (keys), or all but direct requests from this host (open-loopback; "
+        "never behind a proxy).",
     )
     api_trusted_proxies: Annotated[
         str, Form("addresses and networks such as 10.0.0.5, 172.16.0.0/12, or unix; comma separated; or empty")
     ] = Field(
         default="",
-        description="Proxies whose X-Forwarded-For, Forwarded and X-Forwarded-Proto are believed: addresses, networks, "
-        "or unix for the peers of a Unix socket, comma separated; none without.",
+        description="Proxies whose X-Forwarded-For, Forwarded and X-Forwarded-Proto are trusted, comma separated: "
+        "addresses, networks, or unix for a Unix socket. Empty: none.",
     )
     cors_origins: Annotated[str, Form("origins such as https://app.example, comma separated; or empty")] = Field(
         default="",
-        description="Origins whose pages may call the API, comma separated, such as https://app.example; none without.",
+        description="Origins whose pages may call the API, comma separated, such as https://app.example. Empty: none.",
     )
 
     @field_validator("cors_origins")

@@ -22,129 +22,130 @@ class NotifierSettings(BaseSettings):
         Form("redis://:password@host:6379/0, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
     ] = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="Redis database of the queue; what it loses is queued again.",
+        description="Redis database of the queue; lost tasks are queued again.",
     )
     celery_result_backend: Annotated[
         SecretStr,
         Form("redis://:password@host:6379/1, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
     ] = Field(
         default=SecretStr("redis://127.0.0.1:6379/1"),
-        description="Redis database of the rate limits of channels, and of gateways that are paused for all workers.",
+        description="Redis database of rate limits, and of gateways that are paused for all workers.",
     )
     notify_senders: Annotated[str, Form("channels and their senders, such as sms=kavenegar,email=smtp")] = Field(
         default="sms=print,email=print,telegram=print,webhook=print",
-        description="The channels and what sends over each: print, smtp, kavenegar, telegram, webhook, or the dotted "
-        "path of a class, such as sms=kavenegar,email=smtp.",
+        description="Sender of each channel: print, smtp, kavenegar, telegram, webhook, or the dotted path of a "
+        "class, such as sms=kavenegar,email=smtp.",
     )
     notify_print_warning: bool = Field(
         default=True,
-        description="Whether a worker warns at its start of channels whose sender is print, which only logs.",
+        description="Whether a worker warns at its start about channels with the sender print, which only logs.",
     )
     notify_rate_limits: Annotated[
         str, Form("channels and their rates, such as sms=10/second,email=100/minute; or empty")
     ] = Field(
         default="",
-        description="How much all workers together send over a channel, such as sms=10/second,email=100/minute.",
+        description="Rate limit of each channel for all workers together, such as sms=10/second,email=100/minute.",
     )
     notify_max_attempts: int = Field(
-        default=15, ge=1, le=100, description="Attempts over a channel before it is given up."
+        default=15, ge=1, le=100, description="Attempts per channel before a message is dead."
     )
     notify_backoff_s: float = Field(
         default=10.0,
         gt=0,
         le=86_400,
-        description="Seconds until the second attempt; doubled for each further one, up to NOTIFY_BACKOFF_MAX_S.",
+        description="Seconds until the second attempt; doubles for each further one, up to NOTIFY_BACKOFF_MAX_S.",
     )
     notify_backoff_max_s: float = Field(
         default=3600.0,
         gt=0,
         le=604_800,
-        description="Most seconds between two attempts, unless the gateway asks for more.",
+        description="Maximum seconds between attempts, unless the gateway asks for more.",
     )
     notify_send_timeout_s: float = Field(
-        default=10.0, gt=0, le=60, description="Seconds that a gateway may take to answer."
+        default=10.0, gt=0, le=60, description="Seconds to wait for the response of a gateway."
     )
     notify_lease_s: float = Field(
         default=120.0,
         gt=0,
         le=86_400,
-        description="Seconds after which an attempt without outcome counts as broken off; at least four times "
-        "NOTIFY_SEND_TIMEOUT_S.",
+        description="Seconds after which an attempt without an outcome is taken over by another worker; at least "
+        "four times NOTIFY_SEND_TIMEOUT_S.",
     )
     notify_clock_limit_s: float = Field(
         default=10.0,
         gt=0,
         le=3600,
-        description="Seconds that the clock of a worker may differ from that of Redis; a quarter of NOTIFY_LEASE_S at "
-        "most. A worker beyond that does not start, and sends nothing.",
+        description="Seconds that the clock of a worker may differ from that of Redis, at most a quarter of "
+        "NOTIFY_LEASE_S. With a larger difference a worker does not start, or sends nothing.",
     )
-    notify_sweep_s: float = Field(default=5.0, gt=0, le=3600, description="Seconds between two looks for what is due.")
+    notify_sweep_s: float = Field(
+        default=5.0, gt=0, le=3600, description="Seconds between sweeps, which queue the messages that are due."
+    )
     notify_metrics_host: Annotated[str, Form("an IP address or a name of this host", r"[^\s/@\[\]]+")] = Field(
         default="127.0.0.1",
-        description="Address of this host on which a worker tells Prometheus its numbers; 0.0.0.0 for all.",
+        description="Address on which a worker serves its metrics to Prometheus; 0.0.0.0: all.",
     )
     notify_metrics_port: int = Field(
         default=0,
         ge=0,
         le=65_535,
-        description="Port of this host on which a worker tells Prometheus its numbers; 0 for none.",
+        description="Port on which a worker serves its metrics to Prometheus; 0: none.",
     )
     notify_pulse_file: Annotated[str, Form("the path of a file; or empty")] = Field(
         default="",
-        description="File that a worker touches every two seconds, and beat with each task; for health checks.",
+        description="Heartbeat file for health checks: a worker touches it every two seconds, beat with each task.",
     )
     notify_settling_s: float = Field(
         default=3600.0,
         ge=0,
         le=604_800,
-        description="Seconds after the end of a period from which on a run must begin, so that subscribers are told "
-        "what it read.",
+        description="Seconds after the end of a period before which a run is too early for the period to be announced.",
     )
     notify_not_after_s: float = Field(
         default=172_800.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds from the end of a period after which subscribers are not notified of it.",
+        description="Seconds after the end of a period from which on it is not announced any more.",
     )
     smtp_host: Annotated[str, Form("a host name or address; or empty")] = Field(default="", description="Mail server.")
-    smtp_port: int = Field(default=587, ge=1, le=65_535, description="Its port.")
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="Port of the mail server.")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="How the connection to it is protected; none only on this host."
+        default="starttls", description="Encryption of the connection to the mail server; none only on this host."
     )
     smtp_user: Annotated[str, Form("ASCII; or empty")] = Field(
-        default="", description="User of the mail server; empty for none."
+        default="", description="User of the mail server. Empty: no login."
     )
     smtp_password: Annotated[SecretStr, Form("ASCII; or empty")] = Field(
         default=SecretStr(""), description="Password of that user."
     )
     smtp_from: Annotated[str, Form("an address, with or without a name before it; or empty")] = Field(
-        default="", description="Address that mail is from, such as Summaries <no-reply@shop.example>."
+        default="", description="Sender address of mail, such as Summaries <no-reply@shop.example>."
     )
     kavenegar_url: Annotated[str, Form("https://host, or http:// to this machine", r"https?://.+")] = Field(
-        default="https://api.kavenegar.com", description="Base address of the SMS gateway."
+        default="https://api.kavenegar.com", description="Base URL of the SMS gateway."
     )
     kavenegar_api_key: Annotated[SecretStr, Form("the key; or empty")] = Field(
-        default=SecretStr(""), description="Key of the SMS gateway."
+        default=SecretStr(""), description="API key of the SMS gateway."
     )
     kavenegar_sender: Annotated[str, Form("a number of the account; or empty")] = Field(
-        default="", description="Line that SMS are sent from; empty for the account's own."
+        default="", description="Line that SMS are sent from. Empty: the default line of the account."
     )
     telegram_url: Annotated[str, Form("https://host, or http:// to this machine", r"https?://.+")] = Field(
-        default="https://api.telegram.org", description="Base address of the Telegram Bot API."
+        default="https://api.telegram.org", description="Base URL of the Telegram Bot API."
     )
     telegram_bot_token: Annotated[SecretStr, Form("the token; or empty")] = Field(
         default=SecretStr(""), description="Token of the Telegram bot."
     )
     webhook_secret: Annotated[SecretStr, Form("the secret; or empty")] = Field(
         default=SecretStr(""),
-        description="Secret with which webhooks are signed (HMAC-SHA256); for receivers of one owner only.",
+        description="Secret that signs webhooks (HMAC-SHA256); all receivers must belong to one owner.",
     )
     webhook_allow_private: bool = Field(
-        default=False, description="Whether webhooks may go to private and loopback addresses."
+        default=False, description="Whether webhooks may be sent to private and loopback addresses."
     )
 
     webhook_ports: Annotated[str, Form("ports such as 443,8443", r" *[1-9][0-9]{0,4} *(, *[1-9][0-9]{0,4} *)*")] = (
-        Field(default="443,80,8443,8080", description="Ports that webhooks may go to, comma separated.")
+        Field(default="443,80,8443,8080", description="Allowed ports of webhooks, comma separated.")
     )
 
     @field_validator("notify_senders")

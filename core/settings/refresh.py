@@ -14,40 +14,41 @@ _NO_REFRESH: Final = ("-h", "--help", "--version")
 
 
 class RefreshSettings(BaseSettings):
-    """How far back refreshes look, and how often beat starts one."""
+    """The look-back and the limits of refreshes, and how often beat starts one."""
 
     refresh_look_back_days: int = Field(
         default=3,
         ge=0,
         le=36_500,
-        description="Days before the last reading for which documents may still come late, be changed or be deleted.",
+        description="Days before the last reading that each refresh recomputes, since their documents may still "
+        "change.",
     )
     refresh_max_loss_ratio: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="Share of published transactions that a day, or days together, may lose in a refresh or repair.",
+        description="Share of published transactions that days may lose in a refresh or repair; see docs/summaries.md.",
     )
     refresh_max_loss_count: int = Field(
         default=20,
         ge=0,
         le=2**63 - 1,
-        description="Number of transactions that they may lose, whatever share that is; more than both stop the run.",
+        description="Number of transactions that days may lose; a run stops only above both limits.",
     )
     refresh_every_s: float = Field(
         default=0.0,
         ge=0,
         le=604_800,
-        description="Seconds between two refreshes that beat starts; 0 for none. By it status tells which were missed.",
+        description="Seconds between refreshes that beat starts; 0: none. Status uses it to count missed refreshes.",
     )
     refresh_time_limit_s: float = Field(
         default=3600.0,
         gt=0,
         le=604_800,
-        description="Seconds after which a refresh that beat started is ended.",
+        description="Seconds after which a refresh started by beat is stopped.",
     )
     refresh_options: Annotated[str, Form("options as typed in a shell; or empty")] = Field(
-        default="", description="Options of the refreshes that beat starts, such as --where status=paid."
+        default="", description="Command-line options of refreshes started by beat, such as --where status=paid."
     )
 
     @field_validator("refresh_options")
