@@ -19,23 +19,21 @@ _NOT_OF_SERVE = (*_HELP["help_option_names"], "--version")
 app = typer.Typer(
     cls=Program,
     name="python -m api",
-    help="Summaries over HTTP, and a dashboard. Without a command: serve.",
+    help="HTTP API and dashboard for summaries. Without a command: serve.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # as in python -m jobs
     context_settings=_HELP,
 )
 keys = typer.Typer(
-    help="Make, list and revoke the keys of clients.",
+    help="Create, list and revoke API keys.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings=_HELP,
 )
 app.add_typer(keys, name="keys")
 
-Store = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
-]
+Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store. [default: STORE_URL]")]
 
 
 @app.callback()
@@ -45,14 +43,18 @@ def _common(version: Version = False) -> None:
 
 @app.command()
 def serve(
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port. [default: that of API_BIND, 8000]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port. [default: the port of API_BIND, 8000]")
+    ] = None,
     host: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Address to listen at; 0.0.0.0 for all. [default: that of API_BIND]"),
+        typer.Option(
+            metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all. [default: the address of API_BIND]"
+        ),
     ] = None,
     store: Store = None,
 ) -> None:
-    """Serve summaries and the dashboard, as gunicorn does in production."""
+    """Serve the API and the dashboard, with the same server as in production."""
     from api.commands import serve as command
 
     command.run(host, port, store)
@@ -62,12 +64,12 @@ def serve(
 def sign_in(
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="Address at which browsers find the server. [default: API_BIND]"),
+        typer.Option("--url", metavar="URL", help="URL of the server for browsers. [default: API_BIND]"),
     ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Print a link that signs a person in to the dashboard. It works once, for ten minutes."""
+    """Print a link that signs in to the dashboard. It works once, within ten minutes."""
     from api.commands import sign_in as command
 
     command.run(url, store, as_json)
@@ -75,7 +77,7 @@ def sign_in(
 
 @app.command("sign-out")
 def sign_out(store: Store = None, as_json: Json = False) -> None:
-    """End the sessions of all people, and all links that were not used."""
+    """End all sessions, and invalidate all unused links."""
     from api.commands import sign_in as command
 
     command.end_all(store, as_json)
@@ -83,41 +85,42 @@ def sign_out(store: Store = None, as_json: Json = False) -> None:
 
 @keys.command("add")
 def add_key(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The person or program that will use it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the person or program that uses the key.")],
     merchant: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Allow this merchant's summaries; may be repeated.")
+        list[str] | None, typer.Option(metavar="ID", help="Allow the summaries of this merchant; may be repeated.")
     ] = None,
     summaries: Annotated[
-        bool, typer.Option("--summaries", help="Allow the summaries of all merchants. The operator's only.")
+        bool, typer.Option("--summaries", help="Allow the summaries of all merchants. Only for the operator.")
     ] = False,
     notifications: Annotated[
         bool,
         typer.Option(
             "--notifications",
-            help="Allow to read and send messages of its tenant; announcements only of merchants that it may read.",
+            help="Allow reading and sending messages of its tenant; announcements only of the merchants allowed.",
         ),
     ] = False,
-    operate: Annotated[bool, typer.Option("--operate", help="Allow status and metrics. The operator's only.")] = False,
+    operate: Annotated[
+        bool, typer.Option("--operate", help="Allow status and metrics. Only for the operator.")
+    ] = False,
     tenant: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The tenant it acts for. Keys of one tenant share users, contacts, subscriptions and notifications, "
-            "and see no others. [default: that of all keys of the same merchants, or without any the operator]",
+            help="Tenant of the key. Keys of a tenant share users, contacts, subscriptions and notifications, and see "
+            "no others. [default: the tenant of all keys of the same merchants; without merchants the operator]",
         ),
     ] = None,
     expires: Annotated[
         str | None,
         typer.Option(
             metavar="WHEN",
-            help="When it is no longer valid: 90d, 12h, 2027-01-31 (from midnight UTC) or 2027-01-31T18:00Z. "
-            "[default: never]",
+            help="Expiry: 90d, 12h, 2027-01-31 (midnight UTC) or 2027-01-31T18:00Z. [default: never]",
         ),
     ] = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key. Its token is printed once, alone on standard output."""
+    """Create a key. Standard output has only its token, which is never shown again."""
     from api.commands import keys as command
     from core.stores.api_keys import Scope
 
@@ -128,9 +131,9 @@ def add_key(
 
 @keys.command("list")
 def list_keys(store: Store = None, as_json: Json = False) -> None:
-    """List all keys, also the revoked ones, with their tenants and what they allow.
+    """List all keys, including revoked ones, with their tenants and rights.
 
-    Servers note the last use of a key every five minutes.
+    Servers record the last use of a key every five minutes.
     """
     from api.commands import keys as command
 
@@ -139,11 +142,11 @@ def list_keys(store: Store = None, as_json: Json = False) -> None:
 
 @keys.command("revoke")
 def revoke_key(
-    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as keys list shows it.")],
+    key: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, from keys list.")],
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key of no use, for ever."""
+    """Revoke a key permanently."""
     from api.commands import keys as command
 
     command.revoke(key, store, as_json)

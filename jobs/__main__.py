@@ -93,16 +93,12 @@ class ExportFormatOption(StrEnum):
     ARROW = "arrow"
 
 
-Store = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Where summaries are kept. [default: STORE_URL]")
-]
+Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store. [default: STORE_URL]")]
 From = Annotated[
     str | None,
-    typer.Option(
-        "--from", metavar="KEY", help="The first period, such as 1403/04/04, or a date in it such as 2024-06-24."
-    ),
+    typer.Option("--from", metavar="KEY", help="First period, such as 1403/04/04, or a date in it such as 2024-06-24."),
 ]
-To = Annotated[str | None, typer.Option("--to", metavar="KEY", help="The last period, inclusive.")]
+To = Annotated[str | None, typer.Option("--to", metavar="KEY", help="Last period, inclusive.")]
 Collection = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Collection of a dump or server, or DATABASE.NAME. [default: transaction(s)]"),
@@ -111,15 +107,15 @@ CsvDelimiter = Annotated[
     str | None,
     typer.Option(
         metavar="CHARACTER",
-        help="What separates the fields of CSV, such as ';' or tab. [default: CSV_DELIMITER, else told by the header]",
+        help="Field separator of CSV, such as ';' or tab. [default: CSV_DELIMITER, else from the header]",
     ),
 ]
 AllowShrink = Annotated[
     bool,
     typer.Option(
         "--allow-shrink",
-        help="Publish although a day loses more transactions than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT "
-        "allow. Without it that ends with exit code 5.",
+        help="Publish although days lose more transactions than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT "
+        "allow. Otherwise the run stops with exit code 5.",
     ),
 ]
 LookBack = Annotated[
@@ -155,21 +151,22 @@ def _reading(
             min=0,
             max=9,
             metavar="N",
-            help="Decimal places of amounts: 12.5 counts as 1250 with 2. More places are rejected. "
+            help="Decimal places of amounts: with 2, 12.5 is stored as 1250. Amounts with more places are rejected. "
             "[default: AMOUNT_SCALE]",
         ),
     ] = None,
     amount_text: Annotated[
         bool | None,
         typer.Option(
-            "--amount-text/--no-amount-text", help="Count text too, such as -12.50 or ۱۲٫۵. [default: AMOUNT_TEXT]"
+            "--amount-text/--no-amount-text",
+            help="Accept text as amounts, such as -12.50 or ۱۲٫۵. [default: AMOUNT_TEXT]",
         ),
     ] = None,
     time_format: Annotated[
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="Which text and numbers are times: iso, epoch-s, epoch-ms, or a pattern such as '%Y/%m/%d %H:%M:%S'. "
+            help="Format of text and numbers as times: iso, epoch-s, epoch-ms, or a pattern such as '%Y/%m/%d'. "
             "[default: TIME_FORMAT]",
         ),
     ] = None,
@@ -185,22 +182,25 @@ def _reading(
         bool | None,
         typer.Option(
             "--csv-decimal-comma/--no-csv-decimal-comma",
-            help="Amounts in CSV have a decimal comma and no point. [default: CSV_DECIMAL_COMMA]",
+            help="Amounts in CSV have a decimal comma. [default: CSV_DECIMAL_COMMA]",
         ),
     ] = None,
     max_reject_ratio: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of documents that may be rejected before nothing is published.")
+        float,
+        typer.Option(min=0, max=1, help="Share of documents that may be rejected; above it nothing is published."),
     ] = 0.0,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Decoding threads. [default: THREADS, else one a core]")
+        int | None, typer.Option(min=1, max=256, help="Decoding threads. [default: THREADS, else one per core]")
     ] = None,
     cursors: Annotated[
         int | None,
-        typer.Option(min=1, max=64, help="Parts of a live collection read at a time. [default: SOURCE_CURSORS]"),
+        typer.Option(min=1, max=64, help="Parallel cursors over a live collection. [default: SOURCE_CURSORS]"),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000_000, help="Documents a server sends at a time. [default: SOURCE_BATCH_SIZE]"),
+        typer.Option(
+            min=1, max=1_000_000, help="Documents per batch of a live collection. [default: SOURCE_BATCH_SIZE]"
+        ),
     ] = None,
     max_quarantine_mb: Annotated[
         int | None,
@@ -209,11 +209,11 @@ def _reading(
             min=0,
             max=1_048_576,
             metavar="MIB",
-            help="How large the file of rejects may get; later ones are only counted. [default: MAX_QUARANTINE_MB]",
+            help="Maximum size of the file of rejects; later rejects are only counted. [default: MAX_QUARANTINE_MB]",
         ),
     ] = None,
 ) -> None:
-    """The options of every verb that reads transactions, but for the sources."""
+    """The options of all commands that read transactions, except the sources."""
 
 
 Reading = dict[str, Any]
@@ -248,16 +248,16 @@ def _common(version: Version = False) -> None:
 @app.command()
 def inspect(
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="As for rebuild, one of them. [default: SOURCE_URL]")
+        str | None, typer.Argument(metavar="[SOURCE]", help="One source, as for rebuild. [default: SOURCE_URL]")
     ] = None,
     collection: Collection = None,
     documents: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many documents to read.")] = 1000,
     csv_delimiter: CsvDelimiter = None,
     as_json: Json = False,
 ) -> None:
-    """Show which fields a source has, and the command that makes summaries of it.
+    """Show the fields of a source, and the command that builds summaries from it.
 
-    Reads its first documents only, and changes nothing. Of URLs in examples only the host is shown.
+    Reads only its first documents and changes nothing. Of URLs in examples only the host is shown.
     """
     with importing():
         from jobs.cli import inspect as command
@@ -273,44 +273,44 @@ def rebuild(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
-            help="A .bson file, mongodump folder or archive, mongoexport JSON or CSV, or Parquet; plain or gzipped, "
-            "told apart by content; one of these at s3://, gs:// or https://, with wildcards; - for standard input; "
-            "mongodb://host/database for a live collection. Several add up. [default: SOURCE_URL]",
+            help="A .bson file, mongodump folder or archive, mongoexport JSON or CSV, or Parquet; plain or gzipped; "
+            "a URL of these at s3://, gs:// or https://, with wildcards; - for standard input; "
+            "mongodb://host/database for a live collection. Several are added up. [default: SOURCE_URL]",
         ),
     ] = None,
-    truncate: Annotated[bool, typer.Option("--truncate", help="Replace everything the store holds.")] = False,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Replace all summaries of the store.")] = False,
     first: From = None,
     last: To = None,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Go on although no document of the sources counts.")
+        bool, typer.Option("--allow-empty", help="Continue although no document is counted.")
     ] = False,
     allow_shrink: Annotated[
         bool,
         typer.Option(
             "--allow-shrink",
-            help="Publish although more than half of the published transactions that are replaced would be removed. "
-            "Without it that ends with exit code 5.",
+            help="Publish although this removes more than half of the published transactions of the replaced days. "
+            "Otherwise the run stops with exit code 5.",
         ),
     ] = False,
     checkpoint: Annotated[
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Keep the results of finished parts of the sources in this folder, or at a URL such as s3://…: after "
-            "a run was killed, the same command goes on from there. Removed after publishing.",
+            help="Store the results of finished parts of the sources in this folder, or at a URL such as s3://…. After "
+            "a kill, the same command continues from there. Deleted after publishing.",
         ),
     ] = None,
     keep_checkpoint: Annotated[
-        bool, typer.Option("--keep-checkpoint", help="Leave the results of --checkpoint there after publishing.")
+        bool, typer.Option("--keep-checkpoint", help="Do not delete the results of --checkpoint after publishing.")
     ] = False,
     cluster: Cluster = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Make summaries from an export or a live collection.
+    """Build summaries from an export or a live collection.
 
-    With --truncate the store then holds exactly what the sources hold; with --from/--to only those days are replaced,
-    and their weeks and months derived again; with neither, a store that is not empty refuses.
+    --truncate replaces everything. --from and --to replace only these days and recompute their weeks and months. One
+    of them is required unless the store is empty.
     """
     with importing():
         from jobs.cli import rebuild as command
@@ -334,7 +334,9 @@ def refresh(
     ] = None,
     updated_field: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="Date of a document's last change: finds changes in older days, too."),
+        typer.Option(
+            metavar="PATH", help="Field with the time of a document's last change, to find changes on older days too."
+        ),
     ] = None,
     look_back: LookBack = None,
     allow_shrink: AllowShrink = False,
@@ -343,11 +345,11 @@ def refresh(
 ) -> None:
     """Bring the summaries of a live collection up to date.
 
-    The days since the last reading and some before are recomputed, whole, and replaced with their weeks and months in
-    one publication; there is none when nothing has changed. Into an empty store everything is counted. A day with fewer
-    documents than before stays as it is published when it is not after the day of the oldest document: they may have
-    been purged. Later days are replaced with a warning. When one of them, all together, or those without any documents
-    lose more than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT, nothing is published (exit 5).
+    Recomputes the days since the last reading and some days before. Publishes those that changed, with their weeks and
+    months; publishes nothing if none changed. Counts everything if the store is empty. A day with fewer documents than
+    before keeps its published totals if it is not later than the day of the oldest document, as its documents may have
+    been deleted on purpose. Later days are replaced with a warning. If one of them, all together, or those without any
+    documents lose more than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT, nothing is published (exit code 5).
     """
     with importing():
         from jobs.cli import refresh as command
@@ -371,23 +373,23 @@ def verify(
     reading: Reading,
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SOURCE...", help="As for rebuild; all that the days were counted from."),
+        typer.Argument(metavar="SOURCE...", help="As for rebuild: all sources of the compared days."),
     ] = None,
     first: From = None,
     last: To = None,
     look_back: LookBack = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Replace the periods that drifted.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Correct the periods that differ.")] = False,
     allow_shrink: AllowShrink = False,
-    limit: Annotated[int, typer.Option(min=1, max=2**31, help="How many summaries to list.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=2**31, help="Maximum number of differences to list.")] = 50,
     cluster: Cluster = None,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Recount the source and compare with what is published; exit 4 when something has drifted.
+    """Recount the source and compare it with what is published; exit code 4 if they differ.
 
     Without --to a live collection is compared up to the day before those that the next refresh recomputes. A day with
-    fewer documents than before is no drift when it is not after the day of the oldest document: they may have been
-    purged. A repair that would lose as much as stops a refresh is not published (exit 5).
+    fewer documents than before is not drift if it is not later than the day of the oldest document, as its documents
+    may have been deleted on purpose. A repair that would remove too much is not published (exit code 5).
     """
     with importing():
         from jobs.cli import verify as command
@@ -412,9 +414,9 @@ def verify(
 @app.command()
 def status(
     run: Annotated[
-        int | None, typer.Argument(metavar="[RUN]", min=1, max=2**63 - 1, help="A run's number: all about it.")
+        int | None, typer.Argument(metavar="[RUN]", min=1, max=2**63 - 1, help="Number of a run: show all about it.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many runs to list.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Number of runs to list.")] = 10,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -436,7 +438,7 @@ def summary(
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
 ) -> None:
-    """Print summaries as the API would answer."""
+    """Print a series of summaries, as the API returns it."""
     with importing():
         from jobs.cli import summary as command
 
@@ -446,16 +448,16 @@ def summary(
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def query(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which query, such as top_merchants.")] = None,
-    listing: Annotated[
-        bool, typer.Option("--list", help="Say which queries there are; with NAME, all about that one.")
-    ] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of the query, such as top_merchants.")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the queries; with NAME, describe that query.")] = False,
     queries: Annotated[
-        Path | None, typer.Option("--queries", metavar="DIR", help="A folder with queries of your own: NAME.sql.")
+        Path | None, typer.Option("--queries", metavar="DIR", help="Folder with your own queries: NAME.sql.")
     ] = None,
     form: Annotated[FormatOption, typer.Option("--format", help="How to print.")] = FormatOption.TABLE,
     raw: Annotated[
-        bool, typer.Option("--raw", help="In CSV, leave text as it is that a spreadsheet would take for a formula.")
+        bool, typer.Option("--raw", help="In CSV, do not escape text that a spreadsheet would evaluate as a formula.")
     ] = False,
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
@@ -463,9 +465,9 @@ def query(
         bool, typer.Option("--help", "-h", help="Show this message; with NAME, the parameters of that query.")
     ] = False,
 ) -> None:
-    """Run a named query of sql/analysis, or of a folder of your own, over the summaries.
+    """Run a named query of sql/analysis, or of your own folder, on the summaries.
 
-    Its parameters follow as --parameter VALUE; those left out have defaults.
+    Give its parameters as --parameter VALUE; all have defaults.
     """
     if wants_help and name is None:
         typer.echo(context.get_help())
@@ -481,12 +483,12 @@ def export(
     out: Annotated[
         str,
         typer.Argument(
-            help="File to write, whose ending says the format; also s3://… or gs://…; - for standard output."
+            help="File to write; its extension is the format. Also s3://… or gs://…; - for standard output."
         ),
     ],
     mode: Annotated[ModeOption, typer.Option(help="Length of the periods.")],
     form: Annotated[
-        ExportFormatOption | None, typer.Option("--format", help="What to write. [default: that of OUT's ending]")
+        ExportFormatOption | None, typer.Option("--format", help="Format. [default: the extension of OUT]")
     ] = None,
     first: From = None,
     last: To = None,
@@ -494,19 +496,19 @@ def export(
         bool, typer.Option("--partitioned", help="Write a folder of Parquet files, mode=…/year=….")
     ] = False,
     overall: Annotated[
-        bool, typer.Option("--overall", help="Write the rows of all merchants together too (merchant_id null).")
+        bool, typer.Option("--overall", help="Include the rows of all merchants together (merchant_id null).")
     ] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="In CSV, leave text as it is that a spreadsheet would take for a formula.")
+        bool, typer.Option("--raw", help="In CSV, do not escape text that a spreadsheet would evaluate as a formula.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
     """Write the summaries of all merchants as Parquet, CSV or Arrow.
 
-    All of one publication, in bounded memory. What the columns mean is written beside the file, and into Parquet and
-    Arrow.
+    An export is of one publication and needs bounded memory. A data dictionary is written next to the file, and into
+    Parquet and Arrow.
     """
     with importing():
         from jobs.cli import export as command
@@ -522,17 +524,17 @@ def export(
 @app.command()
 def sample(
     out: Annotated[
-        Path, typer.Argument(help="File to write: .bson, .jsonl, else a mongodump archive; .gz compresses.")
+        Path, typer.Argument(help="File to write: .bson, .jsonl, or else a mongodump archive; .gz compresses.")
     ],
-    transactions: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="How many.")] = 100_000,
-    merchants: Annotated[int, typer.Option(min=1, max=1_000_000, help="Of how many merchants.")] = 200,
+    transactions: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="Number of transactions.")] = 100_000,
+    merchants: Annotated[int, typer.Option(min=1, max=1_000_000, help="Number of merchants.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same file.")] = 1403,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a sample export of one Jalali year.
 
-    It is in the format of mongodump or mongoexport, whichever the name of the file asks for.
+    The extension of the file chooses the format, of mongodump or mongoexport.
     """
     with importing():
         from jobs.runs.signals import signals_as_errors
@@ -548,17 +550,15 @@ def sample(
 
 @app.command()
 def prune(
-    older_than: Annotated[
-        int, typer.Option(min=1, max=36_500, metavar="DAYS", help="How many days old they are at least.")
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many that would be.")] = False,
+    older_than: Annotated[int, typer.Option(min=1, max=36_500, metavar="DAYS", help="Minimum age in days.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; remove nothing.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
     """Remove old files of rejects, and old rows of the ledger.
 
-    Summaries stay as they are. The latest 100 runs and publications are kept, however old, and so are the run that
-    published what is published, and its rejects.
+    Summaries do not change. The latest 100 runs and publications, the run that made the current publication and its
+    rejects are never removed.
     """
     with importing():
         from core.instants import iso_instant, to_the_second

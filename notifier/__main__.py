@@ -20,24 +20,22 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     cls=Program,
     name="python -m notifier",
-    help="Look after notifications: what became of them, who is told of what, and whether the senders work.",
+    help="Manage notifications, subscriptions and contacts, and test senders.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # as in python -m jobs
     context_settings=_HELP,
 )
-senders = typer.Typer(
-    help="Try what messages are sent with.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP
-)
+senders = typer.Typer(help="Test senders.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP)
 subscriptions = typer.Typer(
-    help="Who is told of which summaries once a period has ended.",
+    help="Manage subscriptions: which users are notified of which summaries.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings=_HELP,
 )
 contacts = typer.Typer(
-    help="Where users are reached.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP
+    help="Manage the contacts of users.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP
 )
 app.add_typer(contacts, name="contacts")
 app.add_typer(senders, name="senders")
@@ -67,16 +65,14 @@ class LocaleOption(StrEnum):
     EN = "en"
 
 
-Store = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="Where notifications are kept. [default: STORE_URL]")
-]
-Locale = Annotated[LocaleOption, typer.Option(help="The language of the messages.")]
-User = Annotated[str, typer.Argument(metavar="USER", help="The id of the user, as in its contacts.")]
+Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store. [default: STORE_URL]")]
+Locale = Annotated[LocaleOption, typer.Option(help="Language of the messages.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="Id of the user.")]
 Tenant = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Of which tenant the user is, as python -m api keys list shows them; operator for your own. "
+        help="Tenant of the user, from python -m api keys list; operator for your own users. "
         "[default: operator, unless a tenant has a user of this id]",
     ),
 ]
@@ -90,16 +86,16 @@ def _common(version: Version = False) -> None:
 @app.command()
 def status(
     notification: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A notification's id: all that happened to it.")
+        str | None, typer.Argument(metavar="[ID]", help="Id of a notification: show its history.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, max=10_000, help="How many failed notifications to list.")] = 5,
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="Number of failed notifications to list.")] = 5,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Show how messages stand.
+    """Show the status of messages.
 
-    How many of each channel, what has been due for longest, the queue, whether the workers have other settings than
-    this command, and the latest failures; or all that happened to one notification.
+    Shows messages by channel and status, the oldest message that is due, the queue, settings that differ between this
+    command and the workers, and the latest failures; or the history of one notification.
     """
     from notifier.commands import status as command
 
@@ -109,41 +105,41 @@ def status(
 @app.command()
 def retry(
     notifications: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Notifications, as status shows their ids.")
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of notifications, from status.")
     ] = None,
     channel: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only over this channel; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this channel; may be repeated.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All messages of --status, of notifications of the last --hours.")
+        bool, typer.Option("--all", help="All messages with --status, of notifications of the last --hours.")
     ] = False,
     status: Annotated[
         list[RetriableOption] | None,
-        typer.Option(help="With --all: of which status; may be repeated. [default: dead]"),
+        typer.Option(help="With --all: only this status; may be repeated. [default: dead]"),
     ] = None,
-    hours: Annotated[
-        float, typer.Option(min=0, max=100_000, help="With --all: how many hours ago they may have been made.")
-    ] = 24,
+    hours: Annotated[float, typer.Option(min=0, max=100_000, help="With --all: maximum age in hours.")] = 24,
     since: Annotated[
         str | None,
-        typer.Option("--from", metavar="INSTANT", help="Instead of --hours: made then or later. Such as 2027-01-31."),
+        typer.Option(
+            "--from", metavar="INSTANT", help="Instead of --hours: created at this time or later, such as 2027-01-31."
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="INSTANT", help="With --all: made before that. [default: any]")
+        str | None, typer.Option("--to", metavar="INSTANT", help="With --all: created before this time. [default: any]")
     ] = None,
     tenant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --all: only those of this tenant; operator for your own.")
+        str | None, typer.Option(metavar="NAME", help="With --all: only this tenant; operator for your own.")
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="With --all: examine so many notifications at most.")
+        int, typer.Option(min=1, max=1_000_000, help="With --all: maximum number of notifications to examine.")
     ] = 10_000,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Send again what is dead, unknown or printed, whether or not other channels are still tried.
+    """Send again messages that are dead, unknown or printed.
 
-    An unknown message may have arrived: it may arrive twice. So --all leaves those out unless --status names them;
-    likewise those that the sender print only logged. Days of --from and --to begin at midnight UTC.
+    A message that is unknown may have arrived, so the user may receive it twice. --all therefore leaves out unknown
+    and printed messages, unless --status names them. Days of --from and --to begin at midnight UTC.
     """
     from notifier.commands import retry as command
 
@@ -157,17 +153,17 @@ def retry(
 @app.command()
 def send(
     user: User,
-    title: Annotated[str, typer.Option(metavar="TEXT", help="The title, one line.")],
-    body: Annotated[str, typer.Option(metavar="TEXT", help="The text, in lines and paragraphs.")],
-    channel: Annotated[list[str], typer.Option(metavar="NAME", help="Over which channel; may be repeated.")],
+    title: Annotated[str, typer.Option(metavar="TEXT", help="Title, one line.")],
+    body: Annotated[str, typer.Option(metavar="TEXT", help="Text; may have several lines.")],
+    channel: Annotated[list[str], typer.Option(metavar="NAME", help="Channel; may be repeated.")],
     locale: Locale = LocaleOption.FA,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="When it is not sent any more: 12h, 90d, 2027-01-31 or 2027-01-31T18:00Z."),
+        typer.Option(metavar="WHEN", help="Expiry of the message: 12h, 90d, 2027-01-31 or 2027-01-31T18:00Z."),
     ] = None,
     idempotency_key: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="A name of yours: with the same one the same message is made once."),
+        typer.Option(metavar="TEXT", help="Idempotency key: with the same key the message is created only once."),
     ] = None,
     tenant: Tenant = None,
     store: Store = None,
@@ -175,7 +171,8 @@ def send(
 ) -> None:
     """Send a message to a user, as the API does.
 
-    It is stored and queued, and a worker sends it; status ID shows what became of it. Standard output has only its id.
+    The message is stored and queued, and a worker sends it. status ID shows its delivery. Standard output has only
+    the id.
     """
     from notifier.commands import send as command
 
@@ -184,9 +181,9 @@ def send(
 
 @app.command()
 def announce(store: Store = None, as_json: Json = False) -> None:
-    """Tell subscribers of ended periods.
+    """Announce ended periods to subscribers.
 
-    Makes the notifications that are to be made now, as beat does every minute.
+    Creates the notifications that are due now, once, as beat does every minute.
     """
     from notifier.commands import due as command
 
@@ -194,18 +191,18 @@ def announce(store: Store = None, as_json: Json = False) -> None:
 
 
 @app.command(
-    help="Remove what is over.\n\nNotifications with all that happened to them, and subscriptions. Nothing that is "
-    "open is removed, however old. An Idempotency-Key is forgotten with what it has made, so at least "
+    help="Remove old notifications with their history, and old ended subscriptions.\n\nNotifications that are not "
+    "finished are never removed. An Idempotency-Key is removed with its notification, so at least "
     f"{RETENTION_DAYS} days are kept, and a day more than NOTIFY_NOT_AFTER_S."
 )
 def prune(
     older_than: Annotated[
-        int, typer.Option(min=1, max=36_500, metavar="DAYS", help="How many days ago they came to their end at least.")
+        int, typer.Option(min=1, max=36_500, metavar="DAYS", help="Minimum number of days since they were finished.")
     ],
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Also those with a message of which nobody knows whether it arrived.")
+        bool, typer.Option("--unknown", help="Also notifications with a message whose outcome is unknown.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many that would be.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; remove nothing.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
@@ -216,9 +213,9 @@ def prune(
 
 @app.command()
 def sweep(store: Store = None, as_json: Json = False) -> None:
-    """Queue whatever is due.
+    """Queue the messages that are due.
 
-    Once, as beat does every few seconds.
+    Does so once, as beat does every few seconds.
     """
     from notifier.commands import due as command
 
@@ -231,7 +228,7 @@ def set_contacts(
     addresses: Annotated[
         list[str],
         typer.Argument(
-            metavar="CHANNEL=ADDRESS", help="Such as sms=09127654321 email=sara@example.com telegram=@sara."
+            metavar="CHANNEL=ADDRESS", help="Addresses, such as sms=09127654321 email=sara@example.com telegram=@sara."
         ),
     ],
     tenant: Tenant = None,
@@ -240,7 +237,7 @@ def set_contacts(
 ) -> None:
     """Set addresses of a user.
 
-    Those of other channels stay as they are. All addresses of the user are printed.
+    Addresses of other channels do not change. Prints all addresses of the user.
     """
     from notifier.commands import contacts as command
 
@@ -249,7 +246,7 @@ def set_contacts(
 
 @contacts.command("show")
 def show_contacts(user: User, tenant: Tenant = None, store: Store = None, as_json: Json = False) -> None:
-    """Show where a user is reached."""
+    """Show the addresses of a user."""
     from notifier.commands import contacts as command
 
     command.show(user, tenant, store, as_json)
@@ -259,7 +256,7 @@ def show_contacts(user: User, tenant: Tenant = None, store: Store = None, as_jso
 def remove_contacts(
     user: User,
     channels: Annotated[
-        list[str] | None, typer.Argument(metavar="[CHANNEL]...", help="Of which channels. [default: all]")
+        list[str] | None, typer.Argument(metavar="[CHANNEL]...", help="Channels to remove. [default: all]")
     ] = None,
     tenant: Tenant = None,
     store: Store = None,
@@ -267,7 +264,7 @@ def remove_contacts(
 ) -> None:
     """Remove addresses of a user.
 
-    Removing what is not there changes nothing.
+    An address that does not exist is ignored.
     """
     from notifier.commands import contacts as command
 
@@ -277,16 +274,15 @@ def remove_contacts(
 @senders.command("test")
 def try_sender(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="A channel of NOTIFY_SENDERS, such as sms.")],
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where to, such as 09121234567.")],
-    body: Annotated[str | None, typer.Option(metavar="TEXT", help="What to send. [default: a sentence]")] = None,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Address, such as 09121234567.")],
+    body: Annotated[str | None, typer.Option(metavar="TEXT", help="Text to send. [default: a sentence]")] = None,
     locale: Locale = LocaleOption.FA,
     as_json: Json = False,
 ) -> None:
-    """Send one message now.
+    """Send one message now, without the queue.
 
-    It goes past the queue, and what came of it is told. Exit code 0: the gateway has taken it, or the sender print has
-    logged it; 1: nothing was sent; 3: nobody knows. It is sent with the settings of this command; where those of the
-    workers are others, that is said.
+    Exit code 0: the gateway accepted it, or the sender print logged it; 1: nothing was sent; 3: the outcome is unknown.
+    The settings of this command are used; a warning lists those that differ in a worker.
     """
     from notifier.commands import senders as command
 
@@ -295,11 +291,11 @@ def try_sender(
 
 @subscriptions.command("add")
 def add_subscription(
-    user: Annotated[str, typer.Argument(metavar="USER", help="Who is told: the id that contacts are kept under.")],
-    channel: Annotated[list[str], typer.Option(metavar="NAME", help="Over which channel; may be repeated.")],
-    merchant: Annotated[str | None, typer.Option(metavar="ID", help="Whose summaries.")] = None,
+    user: Annotated[str, typer.Argument(metavar="USER", help="Id of the user, as in contacts.")],
+    channel: Annotated[list[str], typer.Option(metavar="NAME", help="Channel; may be repeated.")],
+    merchant: Annotated[str | None, typer.Option(metavar="ID", help="Merchant of the summaries.")] = None,
     all_merchants: Annotated[
-        bool, typer.Option("--all-merchants", help="Instead: those of all merchants together.")
+        bool, typer.Option("--all-merchants", help="Summaries of all merchants together.")
     ] = False,
     mode: Annotated[
         list[ModeOption] | None, typer.Option(help="Length of the periods; may be repeated. [default: daily]")
@@ -311,8 +307,8 @@ def add_subscription(
 ) -> None:
     """Subscribe a user to summaries.
 
-    They go to the contacts of the user of that tenant, whose keys see the subscription. Its id is printed alone on
-    standard output.
+    Messages go to the contacts that the tenant has set for the user. The keys of the tenant see the subscription.
+    Standard output has only its id.
     """
     from notifier.commands import subscriptions as command
 
@@ -322,15 +318,13 @@ def add_subscription(
 
 @subscriptions.command("list")
 def list_subscriptions(
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Only those of users of this id.")] = None,
-    tenant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those of this tenant; operator for your own.")
-    ] = None,
-    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Only users with this id.")] = None,
+    tenant: Annotated[str | None, typer.Option(metavar="NAME", help="Only this tenant; operator for your own.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also ended subscriptions.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """List subscriptions of all tenants, the oldest first."""
+    """List the subscriptions of all tenants, oldest first."""
     from notifier.commands import subscriptions as command
 
     command.show(user, tenant, ended, store, as_json)
@@ -338,13 +332,13 @@ def list_subscriptions(
 
 @subscriptions.command("end")
 def end_subscription(
-    subscription: Annotated[str, typer.Argument(metavar="ID", help="Its id, as subscriptions list shows it.")],
+    subscription: Annotated[str, typer.Argument(metavar="ID", help="Id of the subscription, from subscriptions list.")],
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """End a subscription, for ever.
+    """End a subscription permanently.
 
-    What was made before is still sent.
+    Messages announced before are still sent.
     """
     from notifier.commands import subscriptions as command
 

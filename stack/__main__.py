@@ -25,14 +25,14 @@ def run(
         int | None, typer.Option(min=0, max=65_535, help="Port of the worker's metrics. [default: the next one]")
     ] = None,
     data: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where the store, the queue and quarantine files are.")
+        Path, typer.Option(metavar="FOLDER", help="Folder of the store, the queue and quarantine files.")
     ] = Path("run-data"),
-    as_json: Annotated[bool, typer.Option("--json", help="Show log lines as they are written.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print log lines unchanged.")] = False,
     version: Version = False,
 ) -> None:
     """Run the API, a worker, beat and Redis on loopback until Ctrl-C.
 
-    The store is an SQLite file in the folder, unless STORE_URL names another; all other settings apply too.
+    The store is an SQLite file in the folder, unless STORE_URL is set. All other settings apply too.
     """
     from stack.service import serve
 
