@@ -131,7 +131,7 @@ class Rebuild(Job):
             return published
         if not request.is_partial:
             raise UsageError(
-                f"the store already holds {published.rows} summaries of {published.total_count} transactions",
+                f"the store already has {published.rows} summaries of {published.total_count} transactions",
                 "Choose: --truncate to replace everything, or --from DAY --to DAY to replace only those days.",
             )
         require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)

@@ -233,12 +233,12 @@ def _missing_indexes(collection: LiveCollection, request: RefreshRequest) -> tup
         exists = path is None or collection.time_index_exists(path)
         if exists is None:
             warnings.append(
-                f"{collection.name} is a view, or its indexes may not be listed: whether one serves {path} was not "
-                "checked, and without it every document was looked at"
+                f"{collection.name} is a view, or its indexes may not be listed: whether {path} has one was not "
+                "checked. Without an index every document is read"
             )
         elif path is not None and not exists:
             warnings.append(
-                f"{collection.name} has no index on {path}, so every document was looked at; make one with: "
+                f"{collection.name} has no index on {path}, so every document was read; create one with: "
                 f"{collection.create_index_command(path)}"
             )
     return tuple(warnings)

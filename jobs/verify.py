@@ -120,8 +120,8 @@ class Verify(Job):
         counted = replace(counted, warnings=(*counted.warnings, *retention.warnings(change.protected)))
         if change and before != published:
             meanwhile = (
-                f"generation {before.generation} was published meanwhile, and may hold what was read too early: "
-                "whether that has drifted only another verification can tell"
+                f"generation {before.generation} was published meanwhile, and may contain days that were read too "
+                "early: run verify again to find out whether they differ"
             )
             counted = replace(counted, warnings=(*counted.warnings, meanwhile))
         return self._outcome(request, days, counted, before, change, None)

@@ -28,7 +28,7 @@ _HOUR_S: Final = 3600
 _ASK_FOR_MS: Final = 24 * 3600 * 1000
 _LEFT_OFF: Final = "the worker died, or lost the gateway, while it was sending; the gateway may have the message"
 _NOT_THERE: Final = "the attempt was broken off, and the gateway has no such message"
-_NOT_SENT: Final = "the worker was held up for too long before it could send; nothing was sent"
+_NOT_SENT: Final = "the worker was delayed for too long before it could send; nothing was sent"
 
 
 class Attempts:

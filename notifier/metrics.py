@@ -111,7 +111,7 @@ class Metrics:
         )
         self._swept = Gauge(
             f"{_PREFIX}_last_look_timestamp_seconds",
-            "When messages, age and queue were looked at, seconds since 1970.",
+            "When messages, age and queue were last read, seconds since 1970.",
             registry=registry,
             multiprocess_mode="mostrecent",
         )

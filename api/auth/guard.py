@@ -117,7 +117,7 @@ class Guard:
                 scheme, _, token = authorization.partition(" ")
                 principal = await self._keys.find(token.strip(), may_guess) if scheme.lower() == "bearer" else None
                 if principal is None:
-                    raise Problem(ProblemKind.BAD_KEY, "The header Authorization holds no valid key.")
+                    raise Problem(ProblemKind.BAD_KEY, "The header Authorization has no valid key.")
                 return principal
             if (person := await self._signed_in(req, may_guess)) is not None:
                 if req.method in _WRITES:

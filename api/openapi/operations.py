@@ -350,7 +350,7 @@ OPERATIONS: Final = (
         "Start the session of a browser",
         "Exchanges the token of a sign-in link for a session cookie (`HttpOnly`, `SameSite=Strict`) with all scopes, "
         "valid for 12 hours. Only pages of this server may call it; programs use a key.",
-        "The session was started; `Set-Cookie` holds it.",
+        "The session was started; `Set-Cookie` has it.",
         {JSON: bodies.SessionState},
         method="POST",
         request=SignIn,

@@ -81,7 +81,8 @@ def _require_same_unit(settings: Settings, fingerprint: Fingerprint) -> None:
         differing.append(f"AMOUNT_SCALE is {settings.amount_scale}, and amounts in the store have {places}")
     if differing:
         raise SettingsError(
-            "; ".join(differing), "Unset the variable: the store says it. Or replace all that it holds with rebuild."
+            "; ".join(differing),
+            "Unset the variable, to use the value of the store, or replace everything with: rebuild --truncate.",
         )
 
 

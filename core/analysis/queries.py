@@ -136,7 +136,7 @@ def query_named(name: str, folder: Path | None = None) -> Query:
 def _paths(folder: Path | None) -> dict[str, Path]:
     """The files of queries by name, in alphabetical order."""
     if folder is not None and not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", "Name one that holds queries: files NAME.sql.")
+        raise UsageError(f"there is no folder {folder}", "Use a folder with queries: files NAME.sql.")
     found = {path.stem: path for one in (FOLDER, folder) if one is not None for path in one.glob("*.sql")}
     return dict(sorted(found.items()))
 

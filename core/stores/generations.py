@@ -113,7 +113,7 @@ def require_untouched(missed: int) -> None:
     :raises ConservationBroken: there are some.
     """
     if missed:
-        raise ConservationBroken(f"{missed} summaries were changed by something else meanwhile", _MEDDLING)
+        raise ConservationBroken(f"{missed} summaries were changed by another program meanwhile", _MEDDLING)
 
 
 def _require_distinct(rows: pl.DataFrame) -> None:

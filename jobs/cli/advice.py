@@ -43,7 +43,7 @@ def _advice(wrong: WrongField, reading: ReadingOptions, settings: Settings) -> s
         meant = " or ".join(f"`{printable(quoted(one))}`" for one in options[:_NAMED])
         said = f"Did you mean {meant}?"
     else:
-        said = f"The {wrong.role} is looked for in the field {printable(wrong.path)} ({_option(wrong)})."
+        said = f"The {wrong.role} is read from the field {printable(wrong.path)} ({_option(wrong)})."
     if argument == STANDARD_INPUT:
         return said
     named = [] if reading.collection is None else ["--collection", reading.collection]

@@ -116,7 +116,7 @@ def _print(report: Report, command: Sequence[str] | None, context: Context) -> N
     if command is None:
         typer.echo("There is no command for it as long as a field is missing.")
         return
-    typer.echo("To make summaries of it (with --truncate they replace all that the store holds):")
+    typer.echo("To build summaries from it (--truncate replaces all summaries of the store):")
     typer.echo(f"  {printable(quoted(command))}")
     if report.rejected:
         typer.echo(
@@ -124,7 +124,7 @@ def _print(report: Report, command: Sequence[str] | None, context: Context) -> N
             f"--max-reject-ratio allows them: {report.rejected / documents:.4g} of all, or somewhat more."
         )
     if f"${URL_VARIABLE}" in command:
-        typer.echo(f"where {URL_VARIABLE} holds the URL, which is not shown as it may hold a password.")
+        typer.echo(f"where {URL_VARIABLE} must have the URL, which is not shown because it may contain a password.")
 
 
 def _fields_table(report: Report) -> str:

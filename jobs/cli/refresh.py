@@ -36,7 +36,7 @@ class Options:
 def run(options: Options) -> None:
     """Refresh, and say what was done."""
     began = time.monotonic()
-    with edge(options.as_json, after_defect="status tells what is published."), signals_as_errors():
+    with edge(options.as_json, after_defect="status shows what is published."), signals_as_errors():
         settings = command_settings()
         fields = options.reading.fields(settings)
         if options.updated_field is not None:

@@ -47,7 +47,7 @@ class Options:
 def run(options: Options) -> None:
     """Compare, say what drifted, and end with the exit code for drift unless it was repaired."""
     began = time.monotonic()
-    with edge(options.as_json, after_defect="status tells what is published.") as result, signals_as_errors():
+    with edge(options.as_json, after_defect="status shows what is published.") as result, signals_as_errors():
         settings = command_settings()
         fields = options.reading.fields(settings)
         with store_named(settings, options.store, create=False) as stores:
@@ -132,7 +132,7 @@ def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
     generation = outcome.compared.generation
     if not len(outcome.drift):
         but_protected = f", but for {len(outcome.protected):,} day(s) that are kept" if outcome.protected else ""
-        typer.echo(f"No drift: generation {generation} is what the source holds{but_protected}, in {seconds:.2f} s.")
+        typer.echo(f"No drift: generation {generation} equals the source{but_protected}, in {seconds:.2f} s.")
         return
     typer.echo(_table(outcome.drift.head(limit)), nl=False)
     if len(outcome.drift) > limit:

@@ -426,7 +426,7 @@ def _require_all_added_up(days: pl.DataFrame, counts: Counts) -> None:
     added_up = int(days["count"].sum())
     if added_up != counts.counted:
         raise ConservationBroken(
-            f"{counts.counted} documents were counted, but the daily summaries hold {added_up}",
+            f"{counts.counted} documents were counted, but the daily summaries have {added_up}",
             "Nothing was published. This is a defect of the program: please report it with the command used.",
         )
 

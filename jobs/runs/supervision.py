@@ -23,7 +23,7 @@ _REFRESH: Final = (sys.executable, "-m", "jobs", "refresh")
 _TIDY_S: Final = 30.0
 """How long a process may take to end by itself once it was told to."""
 _LONGEST_ERROR: Final = 2000
-_CHECK: Final = "Check REFRESH_OPTIONS: it holds options of: python -m jobs refresh."
+_CHECK: Final = "Check REFRESH_OPTIONS: they must be options of python -m jobs refresh."
 
 
 @dataclass(frozen=True, slots=True)

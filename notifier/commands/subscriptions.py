@@ -44,7 +44,7 @@ def add(
     with edge(as_json):
         if (merchant_id is None) != all_merchants:
             raise UsageError(
-                "it is not said whose summaries the user is told of",
+                "it is not given which summaries the user subscribes to",
                 "Give --merchant ID, or --all-merchants for those of all together.",
             )
         user_id = checked_user_id(user_id)

@@ -200,7 +200,7 @@ def _host_in(address: str) -> str:
 
 def operator_must_mend(reason: str) -> Refused:
     """A refusal that lies in the settings or the account: not the message's fault, and not gone within seconds."""
-    return Refused(f"{reason} (for the operator to mend)")
+    return Refused(f"{reason} (for the operator to fix)")
 
 
 class Sender(Protocol):

@@ -114,7 +114,7 @@ def test_a_run_is_refused_when_the_store_was_filled_while_it_waited_for_its_turn
                 fast.rebuild(Request((write_bson(tmp_path / "b.bson", FAST),)))
             return wall_clock_ms()
 
-        with pytest.raises(UsageError, match="the store already holds"):
+        with pytest.raises(UsageError, match="the store already has"):
             Workshop(first, tmp_path, clock=clock).rebuild(Request((source,)))
         assert published_rows(first) == summaries_of(FAST)
         assert [run.status for run in first.runs.recent(9)] == [RunStatus.FAILED, RunStatus.PUBLISHED]

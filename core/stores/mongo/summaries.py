@@ -261,7 +261,7 @@ class MongoSummaryStore:
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(
-            f"the store at {self._database.place} was published anew again and again while it was read",
+            f"the store at {self._database.place} was published again and again while it was read",
             "Try again, or let the runs that publish wait longer for one another.",
         )
 

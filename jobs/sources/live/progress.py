@@ -87,7 +87,7 @@ class _ByTime:
             what = "of the same time" if self._sorted else "with unusual types of _id"
             raise SourceError(
                 f"the reading was interrupted among more than {_MAX_UNDECIDED_BYTES // 2**20} MiB of documents {what}, "
-                "and cannot tell which of them it had read",
+                "so it is unknown which of them were read",
                 "Run it again; it starts afresh.",
             )
         self._known = {

@@ -127,7 +127,7 @@ def require_readable(url: str) -> None:
             raise UsageError(f"{shown} is not encrypted", "Use https://; http:// is read from this machine only.")
     elif "@" in parts.netloc:
         raise UsageError(
-            f"{shown} holds a user or a key",
+            f"{shown} contains a user or a key",
             "Credentials are read from the usual environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
             "GOOGLE_APPLICATION_CREDENTIALS.",
         )

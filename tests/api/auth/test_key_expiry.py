@@ -50,7 +50,7 @@ def test_a_key_that_has_expired_is_refused_with_the_instant(api: Api, url: str) 
 def test_the_secret_of_an_expired_key_is_still_a_secret(api: Api, url: str) -> None:
     key = add_key(url, [Scope.SUMMARIES], expires_at_ms=NOW_MS)
     guessed = key[:-1] + ("A" if key[-1] != "A" else "B")
-    assert document(api.ask("/api/me", key=guessed))["detail"] == "The header Authorization holds no valid key."
+    assert document(api.ask("/api/me", key=guessed))["detail"] == "The header Authorization has no valid key."
 
 
 def test_what_is_answered_from_the_cache_ends_with_the_key_too(api: Api, url: str) -> None:

@@ -190,7 +190,7 @@ def test_a_reader_that_is_overtaken_again_and_again_says_so(stores: Stores, mong
 
     with (
         closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader,
-        pytest.raises(StoreBusy, match="was published anew again and again while it was read"),
+        pytest.raises(StoreBusy, match="was published again and again while it was read"),
     ):
         reader._read(layer_queries, read_while_others_publish)
 

@@ -46,7 +46,7 @@ def test_it_says_what_was_read_and_published(jobs: CommandLine) -> None:
 
 def test_a_full_store_refuses_with_a_choice(jobs: CommandLine) -> None:
     assert jobs("rebuild", "first.bson").code == 0
-    err = jobs("rebuild", "second.bson").require_failure(2, "the store already holds")
+    err = jobs("rebuild", "second.bson").require_failure(2, "the store already has")
     assert "--truncate" in err
     assert "--from DAY --to DAY" in err
     assert published(jobs) == summaries_of(FIRST)

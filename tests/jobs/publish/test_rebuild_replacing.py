@@ -62,7 +62,7 @@ def test_the_first_rebuild_fills_an_empty_store(workshop: Workshop, first: Reque
 
 def test_a_store_that_holds_summaries_asks_what_to_replace(workshop: Workshop, first: Request, second: Request) -> None:
     workshop.rebuild(first)
-    with pytest.raises(UsageError, match=r"^the store already holds \d+ summaries of 80 transactions$") as refusal:
+    with pytest.raises(UsageError, match=r"^the store already has \d+ summaries of 80 transactions$") as refusal:
         workshop.rebuild(second)
     assert "--truncate" in refusal.value.hint
     assert "--from DAY --to DAY" in refusal.value.hint

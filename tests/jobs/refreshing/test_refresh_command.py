@@ -151,7 +151,7 @@ def test_days_that_are_kept_are_reported(jobs: CommandLine, shop: Shop, sqlite_s
     assert published_rows(sqlite_stores) == before
     said = jobs("verify")
     assert said.code == 0
-    assert "No drift: generation 1 is what the source holds, but for 6 day(s) that are kept, in " in said.out
+    assert "No drift: generation 1 equals the source, but for 6 day(s) that are kept, in " in said.out
     assert said.err.startswith("Warning: 6 day(s) from ")
     output = jobs("verify", "--json", "--to", sorted(key for mode, key, _ in before if mode == "daily")[-1]).json
     assert [set(one.values()) - {2, 0} for one in output["days_kept"]] == [{one["key"]} for one in output["days_kept"]]

@@ -54,7 +54,7 @@ def test_where_nothing_drifted_it_says_so(jobs: CommandLine, sqlite_stores: Stor
         f"Recounted 20 documents and compared the days from the first day to {last_key}.",
         "The next refresh recomputes the days after that; --to compares them as well.",
     ]
-    assert "No drift: generation 1 is what the source holds, in " in said.out
+    assert "No drift: generation 1 equals the source, in " in said.out
     assert len(sqlite_stores.runs.recent(9)) == 1
 
 
@@ -109,7 +109,7 @@ def test_a_repair_makes_the_next_verification_clean(jobs: CommandLine, shop: Sho
     assert (run.status, run.command) == (RunStatus.PUBLISHED, f"verify {shop.place} --repair")
     assert published_rows(sqlite_stores) == shop.summaries()
     assert jobs("verify").code == 0
-    assert "No drift: generation 2 is what the source holds" in jobs("verify", "--repair").out
+    assert "No drift: generation 2 equals the source" in jobs("verify", "--repair").out
     assert sqlite_stores.runs.recent(1)[0].status is RunStatus.UNCHANGED
 
 
