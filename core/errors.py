@@ -184,7 +184,9 @@ class Interrupted(ServiceError):
     """
 
     def __init__(self, signal_number: int, name: str) -> None:
-        super().__init__(f"stopped by {name}, nothing was published", "Run the same command again; it starts afresh.")
+        super().__init__(
+            f"stopped by {name}, nothing was published", "Run the same command again; it starts from the beginning."
+        )
         self.signal_number = signal_number
 
 

@@ -205,7 +205,7 @@ def require_possible(request: ExportRequest) -> None:
     if request.partitioned and (request.format != Format.PARQUET or request.out == STANDARD_OUTPUT):
         raise UsageError("--partitioned writes a folder of Parquet files", "Name a folder, and leave out --format.")
     if request.raw and request.format != Format.CSV:
-        raise UsageError("--raw is of CSV only", "Parquet and Arrow always have the values as they are.")
+        raise UsageError("--raw is for CSV only", "Parquet and Arrow always have the values as they are.")
 
 
 def _require_free(out: Path, request: ExportRequest) -> None:

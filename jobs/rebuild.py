@@ -103,9 +103,7 @@ class Rebuild(Job):
         :raises ServiceError: see `core.errors`; nothing was published.
         """
         if request.truncate and request.is_partial:
-            raise UsageError(
-                "--truncate and --from/--to contradict one another", "Replace everything, or some days: choose one."
-            )
+            raise UsageError("--truncate and --from/--to exclude each other", "Replace everything, or only some days.")
         _require_cluster(request)
         days = RequestedDays.of(request.first_key, request.last_key, self._calendar, self._local_days)
         _require_distinct(request)

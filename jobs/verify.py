@@ -268,7 +268,7 @@ class Verify(Job):
             if self._stores.summaries.published() == before:
                 return before, change
         raise StoreBusy(
-            "other runs kept publishing while what was counted was compared",
+            "other runs kept publishing while the counts were compared",
             "Nothing was published. Run it again while fewer refreshes are under way.",
         )
 

@@ -23,7 +23,7 @@ def find_redis_server() -> str:
         if found := shutil.which("redis-server", path=Path(folder) / "bin"):
             return found
     raise ServiceError(
-        "there is no redis-server, and for this machine no package that brings one",
+        "there is no redis-server, and no package with one for this machine",
         "Install Redis (on Debian: apt-get install redis-server), and start again.",
     )
 

@@ -48,7 +48,7 @@ def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> 
     if ended is None:
         typer.echo("Stopped.")
         return 0
-    raise ServiceError(f"{ended.name} {_how(ended.code)}, so the others were stopped", "What it said last is above.")
+    raise ServiceError(f"{ended.name} {_how(ended.code)}, so the others were stopped", "Its last output is above.")
 
 
 def port_next_to(port: int) -> int:
@@ -145,7 +145,7 @@ def _free_ports(wanted: dict[str, int]) -> list[int]:
             except OSError as error:
                 reason = (error.strerror or str(error)).partition(" (")[0].lower()  # what follows repeats the port
                 raise ServiceError(
-                    f"port {port} of {HOST} cannot be had: {reason}",
+                    f"port {port} of {HOST} cannot be opened: {reason}",
                     f"Stop what uses it, or choose another with {option} (make run PORT=9000).",
                 ) from None
         return [one.getsockname()[1] for one in sockets]

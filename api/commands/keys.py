@@ -148,7 +148,7 @@ def _tenant_name(given: str | None) -> str | None:
 def _require_scope(merchants: Sequence[str], scopes: frozenset[Scope], tenant_name: str | None) -> None:
     if not merchants and not scopes:
         raise UsageError(
-            "a key that allows nothing is of no use",
+            "a key must allow something",
             "Give at least one of --merchant ID, --summaries, --notifications, --operate.",
         )
     if (merchants or tenant_name is not None) and (refused := scopes - TENANT_SCOPES):

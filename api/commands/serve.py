@@ -44,7 +44,7 @@ def _changed(address: Address, host: str | None, port: int | None) -> Address:
 def _require_free(address: Address) -> None:
     """Raise what would otherwise be a page of gunicorn's log.
 
-    :raises ServiceError: nothing can listen at `address`.
+    :raises ServiceError: the server cannot listen on `address`.
     """
     if address.port is None:
         return
@@ -54,7 +54,7 @@ def _require_free(address: Address) -> None:
     except OSError as error:
         reason = (error.strerror or "it is not possible").partition(" (")[0].lower()  # what follows repeats the address
         raise ServiceError(
-            f"nothing can listen at {address.bind}: {reason}",
+            f"the server cannot listen on {address.bind}: {reason}",
             "Choose another port with --port, or another address with --host (or API_BIND).",
         ) from None
 

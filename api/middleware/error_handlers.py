@@ -58,7 +58,7 @@ def add_error_handlers(
 
     async def on_defect(req: Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, Any]) -> None:
         log.log_exception(req, ex)
-        answer(Problem(ProblemKind.INTERNAL_ERROR, "Something went wrong that should not."), req, resp)
+        answer(Problem(ProblemKind.INTERNAL_ERROR, "An unexpected error occurred."), req, resp)
 
     app.add_error_handler(Exception, on_defect)
     app.add_error_handler(falcon.HTTPError, on_http_error)

@@ -48,7 +48,7 @@ def run_query(
             return _execute(query, tables)
         publication = latest
     raise StoreBusy(
-        f"each of {_ATTEMPTS} times that the summaries had been read, others had just been published", "Try again."
+        f"each of {_ATTEMPTS} times that the query ran, other summaries were published meanwhile", "Try again."
     )
 
 

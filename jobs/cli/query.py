@@ -36,7 +36,7 @@ def run(
     """Print what a query answers as a table, JSON or CSV; or say which queries there are, or all about one."""
     with edge(form in ("json", "jsonl")), signals_as_errors():
         if raw and form != "csv":
-            raise UsageError("--raw is of CSV only", "Tables are for people; JSON always has the values as they are.")
+            raise UsageError("--raw is for CSV only", "Tables are for people; JSON always has the values as they are.")
         if listing:
             queries = all_queries(folder) if name is None else (query_named(name, folder),)
             _describe(queries, form, whole=name is not None)

@@ -114,7 +114,7 @@ def replace_days(
     current = StoredDays.read(summaries, scope)
     if summaries.published() != before:
         raise PublicationLost(
-            "another run published while it was found out what would change",
+            "another run published while this one searched for changes",
             "Nothing of this run was published. Run the same command again; it starts from what is published now.",
         )
     stored_counts, counted = _stored_counts(current.rows[Mode.DAILY], calendar, scope), day_counts(daily)

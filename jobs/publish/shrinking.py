@@ -158,7 +158,7 @@ def keep_half(published: DayCounts, counted: DayCounts) -> Sequence[DayLoss]:
     total = sum(published.values())
     if 2 * removed > total:
         raise WouldShrink(
-            f"{removed} of the {total} published transactions that are replaced would be removed, more than half",
-            "Nothing was published. Check that the source is the right one and whole; --allow-shrink publishes it.",
+            f"{removed} of the {total} published transactions of the replaced days would be removed, more than half",
+            "Nothing was published. Check that the source is correct and complete; --allow-shrink publishes it.",
         )
     return ()

@@ -99,5 +99,5 @@ def _tenant_of(
     except AmbiguousUser as ambiguous:
         tenants = ambiguous.tenants
     raise UsageError(
-        f"it is not said of which tenant user {user} is: {', '.join(tenants)}", "Name it with --tenant NAME."
+        f"the tenant of the user must be given for user {user} is: {', '.join(tenants)}", "Name it with --tenant NAME."
     )

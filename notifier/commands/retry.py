@@ -68,7 +68,7 @@ def run(
             )
         if bool(notification_ids) == (every is not None):
             raise UsageError(
-                "it is not said what to send again",
+                "it is not given what to send again",
                 "Name notifications by their ids, or give --all; python -m notifier status lists what failed.",
             )
         wanted = None if every is None else _wanted(every, channels)

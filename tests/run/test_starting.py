@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_named_with_the_option_that_chooses_another(tmp_
         code, said = _start("--port", str(port), "--data", str(tmp_path / "data"))
     assert code == 1
     assert said == (
-        f"Error: port {port} of 127.0.0.1 cannot be had: address already in use.\n"
+        f"Error: port {port} of 127.0.0.1 cannot be opened: address already in use.\n"
         "Stop what uses it, or choose another with --port (make run PORT=9000).\n"
     )
 

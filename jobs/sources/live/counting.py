@@ -36,7 +36,7 @@ def check_count(
         return None
     if after <= before and not recent:
         raise SourceError(
-            f"{found}: some were not found",
+            f"{found}: some documents were not found",
             "Nothing was published. If documents were deleted and others inserted meanwhile, run it again; if it "
             "happens again, please report it with the types of _id that the collection has.",
         )

@@ -88,7 +88,7 @@ class _ByTime:
             raise SourceError(
                 f"the reading was interrupted among more than {_MAX_UNDECIDED_BYTES // 2**20} MiB of documents {what}, "
                 "so it is unknown which of them were read",
-                "Run it again; it starts afresh.",
+                "Run it again; it starts from the beginning.",
             )
         self._known = {
             id_of(document) for raw in self._undecided for document in _documents(raw) if self._is_found_again(document)

@@ -70,7 +70,7 @@ class HttpStorage:
             self._require_same(found, answer, int(part[3]) if part else answer.content_length)
             if answer.status != 206 or part is None or int(part[1]) != start:
                 raise SourceError(
-                    f"{found.name} cannot be read: the server first had ranges, and then had not",
+                    f"{found.name} cannot be read: the server supported range requests at first, and then did not",
                     "Copy the file, and read the copy.",
                 )
             content = await answer.read()

@@ -133,7 +133,7 @@ def test_a_port_in_use_is_reported_at_once(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         ended = api(tmp_path, "--port", str(port))
     sentence, hint = ended.stderr.splitlines()  # gunicorn alone would try for long, and say so each time
-    assert sentence == f"Error: nothing can listen at 127.0.0.1:{port}: address already in use."
+    assert sentence == f"Error: the server cannot listen on 127.0.0.1:{port}: address already in use."
     assert "--port" in hint
     assert ended.returncode == 1
 

@@ -98,7 +98,7 @@ def asked_while(publishing: Any) -> pl.DataFrame:
 
 def test_a_store_that_others_keep_publishing_to_is_said_to_be_busy(stores: Stores) -> None:
     publish(stores, {"a": {"1403/04/01": (1, 1)}})
-    with pytest.raises(StoreBusy, match="others had just been published"):
+    with pytest.raises(StoreBusy, match="other summaries were published meanwhile"):
         asked_while(Publishing(stores, 100))
 
 

@@ -26,7 +26,7 @@ from core.notifications.model import Notification, new_id
 from core.stores import open_stores, wall_clock_ms
 
 STORE: Final = "sqlite:///demo/summaries.db"
-TIMEOUT_S: Final = 60
+TIMEOUT_S: Final = 300
 SAMPLE: Final = "demo/sample.archive.gz --transactions 500000 --force"
 """As in `make demo`: the pages show its figures."""
 

@@ -174,7 +174,7 @@ def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path)
         (("x.csv", "--partitioned", "--format", "csv"), 2, "--partitioned writes a folder of Parquet files"),
         (("shop.bson", "--partitioned"), 2, "is no folder"),
         ((".", "--format", "csv"), 2, "is a folder"),
-        (("x.parquet", "--raw"), 2, "--raw is of CSV only"),
+        (("x.parquet", "--raw"), 2, "--raw is for CSV only"),
         (("x.csv", "--from", "1403/13/01"), 2, "1403/13/01"),
         (("x.csv", "--from", "1403/02/01", "--to", "1403/01/01"), 2, "is after --to"),
     ],

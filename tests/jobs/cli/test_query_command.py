@@ -162,7 +162,7 @@ def test_csv_is_safe_for_spreadsheets_unless_it_is_to_be_raw(tmp_path: Path) -> 
         shown = {row["merchant_id"] for row in csv.DictReader(io.StringIO(said.out))}
         assert shown == {*(f"{apostrophe}{name}" for name in names[:5]), "-5", "a=b"}
     assert {row["merchant_id"] for row in jobs("query", "top_merchants", "--json").json_lines} == set(names)
-    jobs("query", "top_merchants", "--raw").require_failure(2, "--raw is of CSV only")
+    jobs("query", "top_merchants", "--raw").require_failure(2, "--raw is for CSV only")
 
 
 def test_the_list_for_machines(jobs: CommandLine) -> None:

@@ -138,7 +138,7 @@ def test_filters_and_field_names(jobs: CommandLine) -> None:
         (["--amount-field", "merchantId"], "must be three different fields"),
         (["--amount-field", "a..b"], "'a..b' is not a field path"),
         (["--amount-field", "amount.value", "--merchant-field", ""], "'' is not a field path"),
-        (["--truncate", "--from", "1403/01/01"], "contradict one another"),
+        (["--truncate", "--from", "1403/01/01"], "exclude each other"),
         (["--from", "1403/01/32"], "1403/01/32"),
         (["--from", "yesterday"], "yesterday"),
         (["--from", "2024-02-30"], "2024-02-30"),

@@ -97,7 +97,7 @@ def test_the_second_run_reads_nothing_again_and_gives_the_same(
 
 
 @pytest.mark.parametrize(
-    ("keeps", "hint"), [(True, "it goes on with the results in {folder}."), (False, "it starts afresh.")]
+    ("keeps", "hint"), [(True, "it goes on with the results in {folder}."), (False, "it starts from the beginning.")]
 )
 def test_a_user_who_stops_a_run_hears_whether_the_next_one_goes_on(
     workshop: Workshop, request_: Request, keeps: bool, hint: str

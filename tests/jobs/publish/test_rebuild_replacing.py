@@ -83,7 +83,7 @@ def test_truncate_of_an_empty_store_is_no_mistake(workshop: Workshop, first: Req
 
 
 def test_truncate_and_a_range_contradict_one_another(workshop: Workshop, first: Request) -> None:
-    with pytest.raises(UsageError, match="contradict one another"):
+    with pytest.raises(UsageError, match="exclude each other"):
         workshop.rebuild(replace(first, truncate=True, last_key="1403/01/01"))
     assert workshop.stores.runs.recent(1) == []
 
