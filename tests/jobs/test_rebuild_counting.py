@@ -298,7 +298,7 @@ def test_sources_without_documents_publish_an_empty_state_only_where_that_is_all
     folder.mkdir(parents=True)
     (folder / "transactions.bson.gz").write_bytes(gzip.compress(b""))
     empty = Request((str(tmp_path / "dump"),), truncate=True, allow_empty=True)
-    with pytest.raises(WouldShrink, match="60 of the 60 published transactions that are replaced would be removed"):
+    with pytest.raises(WouldShrink, match="60 of the 60 published transactions of the replaced days would be removed"):
         workshop.rebuild(empty)
     assert published_rows(workshop.stores) == summaries_of(GOOD)
     outcome = workshop.rebuild(replace(empty, allow_shrink=True))
