@@ -66,7 +66,7 @@ def _print_state(condition: Condition, now_ms: int) -> None:
         typer.echo(f"  summaries  {publication.rows:,}")
         typer.echo(f"  total      {publication.total_count:,} transactions, amount {amount_words(publication)}")
         filters = ", ".join(f"{path}={value}" for path, value in fingerprint.where) or "none"
-        typer.echo(f"  meaning    {fingerprint.calendar} calendar, {fingerprint.time_zone}, filters: {filters}")
+        typer.echo(f"  settings   {fingerprint.calendar} calendar, {fingerprint.time_zone}, filters: {filters}")
         if formats := _formats(fingerprint):
             typer.echo(f"  formats    {printable(', '.join(formats))}")
         _print_zone_rules(fingerprint)

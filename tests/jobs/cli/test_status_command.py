@@ -46,7 +46,7 @@ def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine)
         "  days       1402/12/26 to 1403/01/08",
         "  summaries  48",
         "  total      24 transactions, amount 24,936 IRR",
-        "  meaning    jalali calendar, Asia/Tehran, filters: none",
+        "  settings   jalali calendar, Asia/Tehran, filters: none",
     ]
     assert re.fullmatch(r"  rules      tzdata \S+ \([0-9a-f]{8}\), the same as here", lines[5])
     assert lines[6].startswith("  sources    read up to 2024-")
