@@ -34,26 +34,26 @@ GROUPS: Final[tuple[tuple[str, type[BaseSettings]], ...]] = (
 )
 OF_LIBRARIES: Final = {
     "NUMBA_CACHE_DIR": (
-        "beside the sources",
+        "next to the sources",
         "a folder",
-        "Where compiled code is kept; read-only once it is complete.",
+        "Folder of compiled code; may be read-only once it is complete.",
     ),
     "NUMBA_CPU_NAME": (
         "this processor",
         "`generic`, or a name of LLVM's",
-        "The processor that code is compiled for; `generic` where another machine is to run it.",
+        "Processor to compile for; `generic` if another machine runs the code.",
     ),
     "PROMETHEUS_MULTIPROC_DIR": (
         "the temporary folder",
         "a folder",
-        "In which each start of the API makes a folder for the numbers of its workers.",
+        "Folder in which each start of the API creates a folder for the metrics of its workers.",
     ),
-    "POLARS_MAX_THREADS": ("one for each core", "1 or more", "Threads that merge and check what was decoded."),
-    "PYTHONPATH": ("empty", "folders", "Where senders of your own are found; see docs/extending.md."),
+    "POLARS_MAX_THREADS": ("one for each core", "1 or more", "Threads that merge and check the sums."),
+    "PYTHONPATH": ("empty", "folders", "Folders with your own senders; see docs/extending.md."),
     "PYTHONTZPATH": (
         "the pinned package `tzdata`",
         "folders",
-        "Where the rules of time zones are read first, instead of the package; the system's are not used otherwise.",
+        "Folders of time zone rules, used instead of the package. The rules of the system are never used by default.",
     ),
     "AWS_ENDPOINT_URL": ("that of AWS", "a URL", "Server of s3:// URLs; must be the same on all workers of a cluster."),
     "AWS_ENDPOINT_URL_S3": ("`AWS_ENDPOINT_URL`", "a URL", "Server of s3:// URLs; takes precedence."),

@@ -45,4 +45,4 @@ class PrintSender:
         raise NotAskable
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""

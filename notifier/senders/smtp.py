@@ -88,4 +88,4 @@ class SmtpSender:
         raise NotAskable
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
