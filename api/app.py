@@ -75,7 +75,7 @@ def create_app(
     :param settings: those with names that begin with ``api_``, what keys and amounts mean, and the channels.
     :param open_stores: opens the stores; called again after they failed.
     :param log: takes the lines of the request log; standard output without it.
-    :param queue: is told the id of a notification that is due, and must return at once; nothing depends on it but how
+    :param queue: receives the id of a notification that is due, and must return at once; nothing depends on it but how
         soon the notification goes out.
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.

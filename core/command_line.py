@@ -96,10 +96,10 @@ class CommandResult:
 
 @contextmanager
 def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandResult]:
-    """Run a command inside: whatever it raises is told once, and ends the program with the right exit code.
+    """Run a command inside: an error is printed once, and ends the program with its exit code.
 
-    :param as_json: tell it on standard output too, as JSON.
-    :param after_defect: a sentence for whoever met a defect of the program.
+    :param as_json: print it to standard output too, as JSON.
+    :param after_defect: a sentence to add after a defect of the program.
     """
     result = CommandResult()
     try:
@@ -107,7 +107,7 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandRe
     except ServiceError as error:
         _fail(error, as_json)
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does; there is nobody left to tell.
+        # The reader of our output has gone, as `| head` does; nobody reads any more.
         _give_up_output()
         raise typer.Exit(1 if result.exit_code is None else result.exit_code) from None
     except OSError as error:
@@ -193,7 +193,7 @@ def _print_problem(kind: str, sentence: str, hint: str, exit_code: int) -> None:
     try:
         print_json({"error": {"type": kind, "message": sentence, "hint": hint, "exit_code": exit_code}})
     except OSError:
-        _give_up_output()  # it was told on standard error
+        _give_up_output()  # it was printed to standard error
 
 
 def print_message(sentence: str, level: str = "info") -> None:

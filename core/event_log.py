@@ -39,7 +39,7 @@ def begin_about(**fields: object) -> Token[About]:
 
 
 def end_about(token: Token[About]) -> None:
-    """The work that `begin_about` told of is over."""
+    """The work of `begin_about` is over."""
     _about.reset(token)
 
 

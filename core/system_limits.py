@@ -60,8 +60,8 @@ def limit_of(error: BaseException) -> Limit | None:
         return LITTLE_MEMORY
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         return _BY_NUMBER[error.errno]
-    if (told := next((limit for text, limit in _BY_TEXT.items() if text in str(error)), None)) is not None:
-        return told
+    if (known := next((limit for text, limit in _BY_TEXT.items() if text in str(error)), None)) is not None:
+        return known
     # Libraries say in many ways that a part of them could not be loaded; a whole installation has all parts.
     unloaded = isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is None)
     return LITTLE_MEMORY if unloaded and is_memory_limited() else None

@@ -1,4 +1,4 @@
-"""Tenants: whoever a key acts for, and to whom everything belongs that is made with it.
+"""Tenants: each key acts for one, which owns everything that is created with the key.
 
 Nothing that a key of one tenant does may read, change, cancel, redirect, count or reveal what was made for or by
 another. The operator is the tenant of keys with neither a tenant's name nor merchants, and sees all.

@@ -47,7 +47,7 @@ def _problem(body: bytes) -> str | None:
 
 
 def heartbeat_error(file: Path, most_s: float) -> str:
-    """Why whoever touches `file` is not well, or an empty string."""
+    """Why the program that touches `file` is not healthy, or an empty string."""
     try:
         age_s = time.time() - file.stat().st_mtime
     except OSError as error:

@@ -57,7 +57,7 @@ def find_prunable(stores: Stores, quarantine: Path, before_ms: int) -> Prunable:
 
 
 def remove(stores: Stores, prunable: Prunable) -> None:
-    """Remove `prunable`; whoever is interrupted goes on by doing it again.
+    """Remove `prunable`; after an interruption, run it again.
 
     :raises StoreUnavailable: the store cannot be written.
     :raises ServiceError: a file cannot be removed.

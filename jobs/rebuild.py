@@ -292,7 +292,7 @@ def _require_distinct(request: Request) -> None:
         try:
             file: object = _file_of(argument, request.collection)
         except (ServiceError, OSError):
-            continue  # told about when it is opened
+            continue  # reported when it is opened
         if file in seen:
             raise UsageError(
                 f"{redacted(argument)} is given twice", "Its transactions would be counted twice; name it once."

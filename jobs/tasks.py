@@ -46,5 +46,5 @@ def _end_refreshes(**_: Any) -> None:
     end_refreshes()
 
 
-# A worker that is told to stop waits for its tasks, and a refresh may take longer than anybody gives it.
+# A worker that is stopped waits for its tasks, and a refresh may take longer than anybody gives it.
 signals.worker_shutting_down.connect(_end_refreshes)

@@ -1,4 +1,4 @@
-"""The command line of whoever operates the notifier: ``python -m notifier VERB …``.
+"""The command line for operators of the notifier: ``python -m notifier VERB …``.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 a test message may have been sent, and nobody knows. A failure is one sentence
 and a hint on standard error; with ``--json`` also an object on standard output. The workers themselves are started with

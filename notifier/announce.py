@@ -1,4 +1,4 @@
-"""Announcing: whoever subscribed is told of a period once it has ended and its summaries are published."""
+"""Announcements: subscribers are notified of a period once it has ended and its summaries are published."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Announcer:
     the sweep is for, which never fills the queue with the messages of all subscribers at once.
 
     :param settling_s: how long after the end of a period a run must have begun at the earliest that has read it.
-    :param not_after_s: a period that ended longer ago is not told of: a rebuild of years sends nothing, and neither do
+    :param not_after_s: a period that ended longer ago is not announced: a rebuild of years sends nothing, nor do
         gateways that work again after days.
     :param currency: the unit of amounts where the store does not know it; or empty.
     :param clock: milliseconds since 1970 UTC.
@@ -103,7 +103,7 @@ class Announcer:
     def run(self) -> int:
         """Announce what is to be announced now; how many notifications were made, 0 when there is nothing left.
 
-        It stops when something else is published meanwhile: what then is to be told, the next run sees.
+        It stops when something else is published meanwhile: the next run announces what is due then.
 
         :raises StoreUnavailable: the store does not answer; what was made is made, the rest comes with the next run.
         """

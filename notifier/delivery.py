@@ -1,7 +1,7 @@
 """Delivering one notification: what is due of it is sent, once, and what came of it is recorded.
 
-Whoever appends the attempt has claimed it (`core.notifications.events`). A process that dies after that leaves an
-attempt without outcome; once its lease has run out, whoever comes next repeats it where the gateway recognises that,
+The worker that appends the attempt has claimed it (`core.notifications.events`). If it dies then, it leaves an
+attempt without outcome; once its lease has run out, the next worker repeats it where the gateway recognises that,
 asks the gateway where that is possible, and else the log is ``unknown``: it is never sent again by itself.
 """
 

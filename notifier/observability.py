@@ -34,7 +34,7 @@ class WorkerObserver:
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """Count and log it."""
         self._metrics.happened(log, event, attempted=attempted, parts=parts)
-        with suppress(OSError, ValueError):  # whoever reads the log may have gone: nothing is sent again for that
+        with suppress(OSError, ValueError):  # the reader of the log may have gone: nothing is sent again for that
             log_event(
                 event.kind,
                 level="info" if event.error is None else "warning",

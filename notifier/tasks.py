@@ -94,7 +94,7 @@ def _services(task: str) -> Iterator[Services]:
         yield _made[0]
     except ServiceError as error:
         if isinstance(error, StoreUnavailable) and not isinstance(error, (StoreBusy, StoreUnwritable)):
-            _close()  # a store that was replaced is opened anew
+            _close()  # a store that was replaced is reopened
         log_event("task-failed", "error", task=task, error=error.sentence, hint=error.hint)
     except OperationalError as error:
         # Not its text, which may hold the URL, and so a password.

@@ -1,4 +1,4 @@
-"""What subscribers are told: title and body of a notification about one period, in the language they chose."""
+"""What subscribers receive: title and body of a notification about one period, in the language they chose."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
         "NOTIFY_METRICS_HOST": HOST,
         "NOTIFY_METRICS_PORT": str(places.metrics),
         "NOTIFY_PULSE_FILE": "",
-        "NOTIFY_PRINT_WARNING": "false",  # whoever tries it out sends nothing yet
+        "NOTIFY_PRINT_WARNING": "false",  # a trial sends nothing yet
     }
     server = Program(
         "redis",

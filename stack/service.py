@@ -1,4 +1,4 @@
-"""Running the service: what is checked before, what a person is told, and how it ends."""
+"""Running the service: what is checked before, what is printed, and how it ends."""
 
 from __future__ import annotations
 

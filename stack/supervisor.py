@@ -122,7 +122,7 @@ class Supervisor:
             try:
                 if shown:
                     self.show(name, line)
-            except OSError:  # whoever read our output has gone
+            except OSError:  # the reader of our output has gone
                 shown = False
                 self._asked.set()
 

@@ -19,7 +19,7 @@ from core.stores.summaries import DEFAULT_CURRENCY
 
 
 class MeResource:
-    """The caller, the meaning of keys and amounts, and the days that are published.
+    """The caller, calendar and currency of keys and amounts, and the days that are published.
 
     :param current: what is published.
     :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.

@@ -1,4 +1,4 @@
-"""Query strings into checked models, with everything that is wrong told at once and in plain words."""
+"""Query strings into checked models; an error lists everything that is wrong, in plain words."""
 
 from __future__ import annotations
 
@@ -199,4 +199,4 @@ _WORDS: Final[dict[str, Callable[[ErrorDetails, type[Parameters]], str]]] = {
     "string_too_short": lambda error, model: "is empty",
     "string_too_long": lambda error, model: f"is longer than {_context(error)['max_length']} characters",
 }
-"""How pydantic's types of error are told, with the words of `pydantic_core` for all others."""
+"""Words for pydantic's types of error; all others have those of `pydantic_core`."""

@@ -26,7 +26,7 @@ def add_error_handlers(
 ) -> None:
     """Make `app` answer every failure with a problem document.
 
-    :param log: is told of what nobody expected; the client learns of it no more than the request's id.
+    :param log: logs unexpected errors; the client gets only the id of the request.
     :param retry_after_s: when a client whom the store failed may ask again.
     """
 

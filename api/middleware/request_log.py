@@ -37,7 +37,7 @@ class RequestLog:
     or ``not-modified``). No key is ever logged: the header ``Authorization`` is not looked at, and what looks like one
     elsewhere is replaced. What the request has queued takes its id along (`core.event_log.about`).
 
-    :param metrics: is told of every request.
+    :param metrics: records every request.
     :param addresses: finds out where requests come from; the address is kept as ``req.context.client_address``.
     :param sink: takes the lines; standard output by default.
     :param clock: milliseconds since 1970 UTC, for ``time``.
@@ -114,7 +114,7 @@ class RequestLog:
         self._sink(log_line(line | own))
 
     def log_exception(self, req: falcon.Request, ex: BaseException) -> None:
-        """Log an exception that nobody expected, with its traceback; the client is told its request id only."""
+        """Log an unexpected exception with its traceback; the client gets only its request id."""
         self._sink(
             log_line(
                 {

@@ -83,7 +83,7 @@ class ContactsResource:
     def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
         """Let the user be reached at these addresses, and nowhere else.
 
-        Whoever does must be allowed to read all summaries that the user is told of: they go there from now on.
+        The key must be allowed to read all summaries that the user receives: they go there from now on.
         """
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)

@@ -38,7 +38,7 @@ class NotificationsResource:
 
     :param access: the stores.
     :param senders: the channels that something can be sent over, and what sends over each.
-    :param queue: is told of a notification that is due; must return at once.
+    :param queue: receives the id of a notification that is due; must return at once.
     :param clock: milliseconds since 1970 UTC.
     :param days: those that a list is narrowed to.
     """
@@ -144,7 +144,7 @@ class NotificationResource:
 class RetryResource:
     """Sending again what is dead, unknown or printed.
 
-    :param queue: is told of a notification that is due; must return at once.
+    :param queue: receives the id of a notification that is due; must return at once.
     """
 
     def __init__(self, logs: Logs, queue: Callable[[str], None]) -> None:
@@ -166,7 +166,7 @@ class RetryResource:
 class RetryAllResource:
     """Sending again all that is dead, unknown or printed, of a channel and of some days.
 
-    :param queue: is told of a notification that is due; must return at once.
+    :param queue: receives the id of a notification that is due; must return at once.
     """
 
     def __init__(self, logs: Logs, queue: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""``/api/subscriptions``: who is told of which summaries once a period has ended."""
+"""``/api/subscriptions``: which users are notified of which summaries once a period has ended."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class SubscriptionsResource:
 
 
 class SubscriptionResource:
-    """One subscription, for whoever may read those summaries.
+    """One subscription, for keys that may read its summaries.
 
     :param access: the stores.
     :param clock: milliseconds since 1970 UTC.

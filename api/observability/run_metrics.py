@@ -1,4 +1,4 @@
-"""What Prometheus is told of the jobs: they end before anybody could scrape them, so the ledger tells it here."""
+"""Metrics of the jobs, from the ledger: jobs end before Prometheus could scrape them."""
 
 from __future__ import annotations
 

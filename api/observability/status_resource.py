@@ -20,7 +20,7 @@ from core.stores.runs import Run, RunStatus
 
 
 class StatusResource:
-    """The state of the summaries, for whoever operates them.
+    """The state of the summaries, for operators.
 
     :param condition: reads that of the summaries.
     :param clock: milliseconds since 1970 UTC.

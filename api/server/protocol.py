@@ -80,7 +80,7 @@ class Protocol(HttpToolsProtocol):
         elif len(self.headers) > _FIELDS or sum(len(value) for _, value in self.headers) > _HEAD_BYTES:
             self._refusal = 431, "The header fields are too many or too long."
         elif len(self.pipeline) >= _SENT_AHEAD:
-            self._refusal = 400, "Too many requests were sent ahead."  # told by closing after the answers to the others
+            self._refusal = 400, "Too many requests were sent ahead."  # sent by closing after the other answers
         else:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining

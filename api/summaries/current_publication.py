@@ -173,7 +173,7 @@ class CurrentPublication:
     async def _make(self, state: Published, favourites: list[tuple[Hashable, Maker]], until: float) -> None:
         """Make the `favourites` from `state`, as far as time allows, and make it current."""
         try:
-            with suppress(StoreError, Problem):  # of which requests are told
+            with suppress(StoreError, Problem):  # which requests report
                 for query, make in favourites:
                     if self._monotonic() >= until or not await self._make_one(state, query, make):
                         break

@@ -77,7 +77,7 @@ class Reader:
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
 
     def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
-        """What a request is told while nothing is published, unless it is wrong or not allowed anyway."""
+        """The answer to a request while nothing is published, unless it is invalid or not allowed."""
         try:
             allow(parse(self._calendar, None))
         except Problem as problem:

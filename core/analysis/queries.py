@@ -162,8 +162,8 @@ def parse(name: str, sql: str, file: str = "") -> Query:
         raise ValueError("it does not begin with a comment /* … */")
     try:
         # The base loader takes every value as the text it is, also `to: 1` and `default: no`.
-        told = yaml.load(header[1], yaml.BaseLoader)  # it makes nothing but text, lists and mappings
-        fields = told if isinstance(told, dict) else {}
+        loaded = yaml.load(header[1], yaml.BaseLoader)  # it makes nothing but text, lists and mappings
+        fields = loaded if isinstance(loaded, dict) else {}
         return _QUERY.validate_python({**fields, "name": name, "sql": sql, "file": file})
     except yaml.YAMLError as error:
         raise ValueError(f"it is not YAML: {' '.join(str(error).split())}") from None

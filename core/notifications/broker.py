@@ -1,6 +1,6 @@
 """The Celery application, and the names of its tasks. Every setting has its reason beside it.
 
-Tasks are named, not imported, so that whoever queues one needs none of the packages that run it.
+Tasks are named, not imported, so that queueing one needs none of the packages that run it.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ def make_celery(settings: Settings) -> Celery:
             # Look each second for messages of dead workers; by default it is every hundred.
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
-            # A Redis that accepts and says nothing must not stop whoever asks it, nor one that went without a word.
+            # A Redis that accepts a connection and stays silent must not block its client.
             "socket_timeout": _SOCKET_TIMEOUT_S,
             "socket_connect_timeout": _CONNECT_TIMEOUT_S,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            # Whoever queues is told at once that Redis is away; by default it would be tried for ever.
+            # Queueing fails at once while Redis is away; by default it would be retried for ever.
             "max_retries": 1,
             "interval_start": 0,
         },
@@ -140,7 +140,7 @@ def queue_delivery(app: Celery, notification_id: str, *, swept: bool = False) ->
     """
     arguments = (notification_id, True) if swept else (notification_id,)
     headers = {name: value for name, value in what_about().items() if name == REQUEST_ID}
-    # Without being told so it would first ask the database of results to be told of this one.
+    # By default it would first subscribe to the database of results for this task.
     with _one_error():
         app.send_task(SEND, args=arguments, headers=headers, retry=False, ignore_result=True)
 

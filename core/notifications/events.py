@@ -1,9 +1,9 @@
 """The events of one log, which is the delivery of one notification over one channel.
 
-Events are numbered 1, 2, 3, … and each is inserted under an id that can exist once: ``<log id>:<number>``. Whoever
-inserts number n decided what happened after n-1; whoever comes too late looks again. Nothing is ever updated, so this
-is right on servers whose updates are not atomic, and after a crash at any instant. All that is told about a log is
-folded from its events::
+Events are numbered 1, 2, 3, … and each is inserted under an id that can exist once: ``<log id>:<number>``. The process
+that inserts number n decides what happened after n-1; a later one reads the events again. Nothing is ever updated, so
+this is correct on servers whose updates are not atomic, and after a crash at any instant. The state of a log is folded
+from its events::
 
     (none) -> pending ── attempt ──> sending ── success ──> success
                                        │ ├───── printed ──> printed ── retry ──> pending
@@ -77,7 +77,7 @@ class Event:
 
     :param number: 1 for the first event of the log.
     :param at_ms: when, milliseconds since 1970 UTC.
-    :param until_ms: of an attempt: when its lease ends, and whoever made it may no longer send; of `FAILED` and
+    :param until_ms: of an attempt: when its lease ends, and its worker may no longer send; of `FAILED` and
         `MAYBE`: when the next attempt is due; of the other kinds None.
     :param error: what went wrong, in words, without secrets; or None.
     :param reference: what the gateway calls the message, or None.
@@ -139,7 +139,7 @@ class LogState:
 
 
 class NotPossible(Exception):
-    """The event cannot happen to a log that stands so: who asked has to look again, or is told so."""
+    """The event is not possible in this state of the log: the caller reads it again, or gets an error."""
 
 
 OPEN: Final = frozenset({LogStatus.PENDING, LogStatus.SENDING, LogStatus.RETRYING})

@@ -45,7 +45,7 @@ class AnnouncedTotals:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A message to a user. It never changes once it is kept; how its delivery stands is told by its logs.
+    """A message to a user. It never changes once it is stored; its logs have the status of its delivery.
 
     :param id: 26 letters and digits, see `new_id` and `derived_id`.
     :param channels: over which it goes, one or more, each once, in the order of the request.
@@ -53,7 +53,7 @@ class Notification:
     :param created_at_ms: milliseconds since 1970 UTC, likewise `expires_at_ms`: from then on it is not sent any more.
     :param sender_key_id: the API key it came with, or None: a program on this host, or a subscription.
     :param request_digest: tells the request that made it from another under the same id, see `digest_of`.
-    :param announces: whether it tells of summaries: only whoever may read those may see or change it.
+    :param announces: whether it has figures of summaries: only keys that may read those may see or change it.
     :param merchant_id: whose summaries it announces, or None: of all merchants together.
     :param announced: the figures, or None: it announces none, or was made by a version that did not keep them.
     :param tenant: whose it is: only they and the operator may see or change it, and their contacts of the user count.

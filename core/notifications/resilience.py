@@ -92,7 +92,7 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         try:
             self._clock.require()
         except ClockDiffers as error:
-            raise ConnectionError(error.sentence) from error  # the error of a connection that is to be made anew
+            raise ConnectionError(error.sentence) from error  # the error after which the connection is made again
 
 
 class ResilientPool(TaskPool):  # type: ignore[misc]

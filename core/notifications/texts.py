@@ -1,6 +1,6 @@
 """The text that each sender makes of a title and a body, and how long its gateway lets it be.
 
-Here, and not with the senders: whoever asks for a message is told at once what could never be sent.
+Here, and not with the senders: a request for a message that could never be sent is refused at once.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class NotifierSettings(BaseSettings):
     @classmethod
     def _long_enough(cls, lease_s: float, info: ValidationInfo) -> float:
         send_s = info.data.get("notify_send_timeout_s", 0.0)
-        # A task begins no send after a quarter of the lease, and is told to end at three quarters of it.
+        # A task begins no send after a quarter of the lease, and is cancelled at three quarters of it.
         if lease_s < 4 * send_s:
             raise ValueError(f"it must be at least four times NOTIFY_SEND_TIMEOUT_S, which is {send_s:g}")
         return lease_s

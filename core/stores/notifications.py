@@ -78,7 +78,7 @@ class NotificationStore(Protocol):
     Beside the events, which alone decide, every log has a *copy* of its state, by which lists are made and due logs
     found. It may be written after the event: a crash in between leaves one that is behind, never one that is ahead.
     `due` gives a log whose copy is behind when that copy was due, which is never later than its lease ended if it is
-    being sent, and at once if somebody retried it; whoever follows it looks at the log and calls `repair_copies`.
+    being sent, and at once if somebody retried it; the worker that receives it reads the log and calls `repair_copies`.
     """
 
     def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:

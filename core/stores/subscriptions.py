@@ -1,4 +1,4 @@
-"""The interface of the store of subscriptions: who is told of which summaries, once a period has ended."""
+"""The interface of the store of subscriptions: which users are notified of which summaries."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Subscription:
     :param id: 26 letters and digits, see `core.notifications.model.new_id`.
     :param merchant_id: whose summaries, or None: of all merchants together.
     :param modes: the lengths of periods, in the order daily, weekly, monthly.
-    :param created_at_ms: periods that ended before are not told of; milliseconds since 1970 UTC.
-    :param ended_at_ms: since when nothing is told any more, likewise, or None while it has not ended.
+    :param created_at_ms: periods that ended before are not announced; milliseconds since 1970 UTC.
+    :param ended_at_ms: since when nothing is announced any more, likewise, or None while it is active.
     :param tenant: whose it is: only they and the operator may see or end it, and their contacts of the user count.
     """
 

@@ -35,7 +35,7 @@ are Int64; ``period_start`` and ``period_end`` are Datetime("ms", "UTC"), half-o
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The fingerprint of what a store's numbers mean; totals of two fingerprints never mix.
+    """The settings that a store's totals were built with; totals of two fingerprints never mix.
 
     A part that is None is unknown, as in a store of a version that did not record it. It agrees with every value.
 

@@ -21,7 +21,7 @@ from core.errors import UsageError
 
 _REFRESH: Final = (sys.executable, "-m", "jobs", "refresh")
 _TIDY_S: Final = 30.0
-"""How long a process may take to end by itself once it was told to."""
+"""How long a process may take to end after ``SIGTERM``."""
 _LONGEST_ERROR: Final = 2000
 _CHECK: Final = "Check REFRESH_OPTIONS: they must be options of python -m jobs refresh."
 
@@ -48,10 +48,10 @@ class Ended:
         if self.code == 0 and not run:
             reason = "it ended without a refresh, as after --help"
             return {"event": "refresh-failed", "level": "error", "exit_code": 0, "error": reason, "hint": _CHECK}
-        if self.code == 0:  # also when it was told to end just after it had published
+        if self.code == 0:  # also when it was stopped just after it had published
             seconds = (run["ended_at_ms"] - run["started_at_ms"]) / 1000
-            told = {name: run[name] for name in ("status", "generation", "days_changed", "warnings")}
-            return {"event": "refreshed", "level": "info", "run_id": run["id"], **told, "seconds": seconds}
+            facts = {name: run[name] for name in ("status", "generation", "days_changed", "warnings")}
+            return {"event": "refreshed", "level": "info", "run_id": run["id"], **facts, "seconds": seconds}
         if self.timed_out:
             return {"event": "refresh-timed-out", "level": "error", "exit_code": self.code}
         if self.code == 128 + signal.SIGTERM:
@@ -67,7 +67,7 @@ class Ended:
 def refresh_once(options: Sequence[str], time_limit_s: float) -> Ended:
     """Run ``python -m jobs refresh`` with `options` in this environment, for `time_limit_s` at most.
 
-    It is told to end then, as by ``SIGTERM``, which publishes nothing; and killed when it does not.
+    It then gets ``SIGTERM``, which publishes nothing, and is killed if it does not end.
     """
     command = [*_REFRESH, "--json", *options]  # first: after an option without its value it would be that value
     with subprocess.Popen(

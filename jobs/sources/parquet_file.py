@@ -149,7 +149,7 @@ def _find_encoded(batch: pa.RecordBatch, path: str) -> _Column | None:
 
 
 def _plain(field: pa.Field, values: pa.Array, missing: npt.NDArray[np.bool_]) -> _Column:
-    # An extension type that no imported package has registered is only told by the metadata.
+    # An extension type that no imported package has registered is only visible in the metadata.
     extension = (field.metadata or {}).get(_EXTENSION_NAME, b"").decode(errors="replace") or None
     if isinstance(values.type, pa.BaseExtensionType):
         extension, values = values.type.extension_name, values.storage

@@ -83,7 +83,7 @@ class Partition(ABC):
     def identity(self) -> tuple[object, ...] | None:
         """What tells it from every other partition and from the same one of changed content, as plain values.
 
-        None: it cannot be told, so that nothing can be kept of it.
+        None: it is unknown, so that it has no checkpoint.
         """
         return None
 

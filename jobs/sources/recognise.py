@@ -1,4 +1,4 @@
-"""What a source is, told by its content; the name only chooses the file of a folder."""
+"""Detects the format of a source by its content; the name only chooses the file of a folder."""
 
 from __future__ import annotations
 

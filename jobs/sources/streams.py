@@ -1,4 +1,4 @@
-"""Bytes from files, standard input and gzip, with a look ahead, and damage told as such."""
+"""Bytes from files, standard input and gzip, with a look-ahead, and damage reported as such."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class _Counted(io.RawIOBase):
             more = self._opened.readinto(buffer[count:]) or 0  # type: ignore[attr-defined]
             count += more
             self.count += more
-            # A format is told by its beginning, of which a pipe may at first hand out a byte.
+            # A format is detected by its beginning, of which a pipe may at first hand out a byte.
             if not more or self.count >= _HEAD_BYTES or count == len(buffer):
                 return count
 

@@ -1,4 +1,4 @@
-"""URLs of live collections and remote objects: told from files, and shown without their secrets."""
+"""URLs of live collections and remote objects: distinguished from files, and shown without their secrets."""
 
 from __future__ import annotations
 

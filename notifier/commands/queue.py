@@ -1,4 +1,4 @@
-"""The queue as the command line sees it: one that does not answer is told in a sentence."""
+"""The queue as the command line sees it: an error in one sentence if it does not answer."""
 
 from __future__ import annotations
 

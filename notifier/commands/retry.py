@@ -113,7 +113,7 @@ def _wanted(every: Filter, channels: Sequence[str]) -> RetrySelection:
 
 
 def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> RetryResult:
-    """All or none: whatever is wrong with one is told before anything is sent again."""
+    """All or none: errors are reported before anything is sent again."""
     found = [required(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
     for stored in found:
         _require_possible(stored, channels)

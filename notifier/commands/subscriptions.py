@@ -1,4 +1,4 @@
-"""``subscriptions``: who is told of which summaries."""
+"""``subscriptions``: which users are notified of which summaries."""
 
 from __future__ import annotations
 

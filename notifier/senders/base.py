@@ -100,7 +100,7 @@ class Message:
         return masked(self.channel, self.address) if self.address else ""
 
     def checked_address(self) -> str:
-        """The address, judged again just before it is used: the store may have it from elsewhere.
+        """The address, validated again just before it is used: another program may have written it to the store.
 
         :raises NotSent: it cannot be one.
         """

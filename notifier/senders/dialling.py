@@ -49,7 +49,7 @@ class Deadline:
 def is_public(address: IpAddress) -> bool:
     """Whether `address` is one host of the public internet.
 
-    An IPv4 address that an IPv6 one carries (mapped, NAT64, 6to4) is judged itself: a gateway or this machine may
+    An IPv4 address that an IPv6 one carries (mapped, NAT64, 6to4) is validated itself: a gateway or this machine may
     deliver to it.
     """
     if isinstance(address, ipaddress.IPv6Address):
@@ -73,7 +73,7 @@ def anywhere(_: IpAddress) -> bool:
 def resolved(host: str, port: int, deadline: Deadline, may_connect: Callable[[IpAddress], bool]) -> list[str]:
     """The addresses of `host`, in the order in which to try them: at least one.
 
-    They are to be connected to as they are: a second look-up may give others, which were never judged.
+    They are to be connected to as they are: a second look-up may give others, which were never validated.
 
     :raises AddressRefused: one of them may not be connected to.
     :raises OSError: `host` has none, or the resolver did not answer in time (`TimeoutError`).
@@ -82,7 +82,7 @@ def resolved(host: str, port: int, deadline: Deadline, may_connect: Callable[[Ip
     for text in _looked_up(host, port, deadline):
         if text not in found:
             found.append(text)
-    # One bad address refuses the name: whoever can add it to the answers can also let the others fail.
+    # One bad address refuses the name: an attacker who can add it to the answers can also let the others fail.
     if not all(may_connect(ipaddress.ip_address(text)) for text in found):
         raise AddressRefused
     return found

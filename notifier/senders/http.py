@@ -2,7 +2,7 @@
 
 This is httpcore, which httpx is built upon, and not httpx itself. An httpx client logs every URL, and those of
 Kavenegar and Telegram hold the key; it keeps cookies, which receivers of webhooks could set for one another. Proxies,
-``.netrc`` and the like of the environment are not read: a proxy would connect to addresses that nobody here has judged.
+``.netrc`` and the like of the environment are not read: a proxy would connect to addresses that were not validated.
 Redirects are never followed.
 """
 
@@ -24,7 +24,7 @@ from notifier.senders.network import GuardedNetwork
 
 _MAX_BODY_BYTES: Final = 65_536
 # Shorter than servers keep an idle connection, so that a request rarely meets one that is being closed: whether such a
-# request arrived cannot be told.
+# request arrived is unknown.
 _IDLE_S: Final = 4.0
 _HEADERS: Final = (("user-agent", "transaction-summary-service"), ("accept-encoding", "identity"))
 _SENT: Final = "http11.send_request_body.complete"

@@ -14,7 +14,7 @@ from notifier.senders.dialling import Deadline, IpAddress, resolved
 
 
 class GuardedNetwork(httpcore.NetworkBackend):
-    """Connects to the very addresses that were judged; a host's name still names it to TLS and in ``Host``.
+    """Connects to exactly the addresses that were validated; a host's name still names it to TLS and in ``Host``.
 
     httpcore's own time-outs are for single reads and writes, so that a peer that sends a byte a second holds a worker
     for ever. Here every step gets what is left of the deadline that `until` sets for the thread.

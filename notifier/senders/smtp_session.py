@@ -34,7 +34,7 @@ class SmtpTalk:
 
     :param helo: the name that this side gives.
     :param tls: whose certificates are trusted.
-    :param hidden: what is replaced, and by what, where the server's words are told on.
+    :param hidden: what is replaced, and by what, where the server's words are passed on.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class SmtpTalk:
             raise self._refusal(stage, code, text)
 
     def _refusal(self, stage: str, code: int, text: bytes | str) -> DeliveryFailure:
-        # What is said to a login may repeat it, in base64: of that only the code is told.
+        # What is said to a login may repeat it, in base64: so only the code is passed on.
         words = f"SMTP: {stage} answered {code if stage == 'AUTH' else self._quoted(code, text)}"
         if 500 <= code < 600:
             if stage in ("DATA", "mail") or (stage, code) == ("MAIL", 552):

@@ -68,7 +68,7 @@ def clear(db: Database[Document]) -> None:
 def droppable(newest: Sequence[Document], listed: Sequence[Mapping[str, Any]]) -> list[str]:
     """The collections of generations up to the current one, but for those that are still read.
 
-    Whoever reads the current publication or the one before finds them whole, and so does whoever reads the view: one
+    Readers of the current publication or the one before find them complete, and so do readers of the view: one
     that could not be moved would else show a part of what it did, and nothing would tell. A collection of a later
     generation stays, whoever made it: its run may be about to publish it.
 

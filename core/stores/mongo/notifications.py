@@ -59,7 +59,9 @@ _NOTIFICATIONS: Final = "notifications"
 _EVENTS: Final = "notification_events"
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _ENDED: Final = [status.value for status in NotificationStatus if status is not NotificationStatus.PENDING]
-_MOST_ROUNDS: Final = 100  # of writing copies, each lost to another writer: then they stay behind until they are mended
+_MOST_ROUNDS: Final = (
+    100  # of writing copies, each lost to another writer: then they stay behind until they are repaired
+)
 
 
 class MongoNotificationStore:
@@ -96,7 +98,7 @@ class MongoNotificationStore:
             if not _insert(db, document):
                 return None
             is_there = True
-            with suppress(PyMongoError):  # it has happened: a copy that is behind is mended when it is due
+            with suppress(PyMongoError):  # it has happened: a copy that is behind is repaired when it is due
                 is_there = settle(db, notification.id, KEEP)
             if not is_there:
                 # A log that is not open may be removed at any moment. From here on it cannot: its copies are others.
@@ -300,7 +302,7 @@ def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
         if found is None:
             continue
         if found["claim"] == event["claim"]:
-            return True  # a driver that lost the answer and asked again is told that its own event is there
+            return True  # a driver that lost the answer and retried finds its own event
         of_at_ms = made_of(event, 0)
         if made_of(found, of_at_ms) >= of_at_ms:
             return False

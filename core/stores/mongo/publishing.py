@@ -1,7 +1,7 @@
 """Publishing on MongoDB: fill a collection of one's own, then insert one document, which is the fence and the swap.
 
 The publication with the highest ``_id`` is the current one. The collections of the one before it stay until the next
-publication, so that whoever was reading them can finish. Nothing here needs a transaction or an atomic update.
+publication, so that readers can finish. Nothing here needs a transaction or an atomic update.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def announce(
         to_its_end(lambda: db[PUBLICATIONS].insert_one(document))
     except DuplicateKeyError:
         winner = db[PUBLICATIONS].find_one({"_id": publication.generation}) or {}
-        # A driver that lost the answer and asked again is told that its own document is there.
+        # A driver that lost the answer and retried finds its own document.
         if winner.get("run_id") != publication.run_id:
             if made is not None:
                 drop(db, made)

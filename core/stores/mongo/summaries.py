@@ -243,7 +243,7 @@ class MongoSummaryStore:
         """What `fetch` finds in each place of the current publication; none when nothing was published yet.
 
         A collection may be dropped while it is read, and then looks empty or breaks the cursor. But that happens only
-        when neither of the two newest publications has it any more, so whoever sees that one has read all of it.
+        when neither of the two newest publications has it any more, so a reader that sees it has read all of it.
         The newest layers come first, which soon are replaced and are small; the large ones last.
 
         :raises StoreBusy: others published too often.

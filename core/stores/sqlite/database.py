@@ -15,7 +15,7 @@ from core.stores.opening_errors import no_store
 from core.system_limits import DISK_FULL, limit_at
 
 BREATH_S: Final = 0.01
-"""How long whoever writes much lets others write, now and then."""
+"""How long a long write pauses now and then, so that others can write."""
 
 _POLL_S: Final = 0.002
 _CHECKPOINT_TIMEOUT_MS: Final = 200  # how long closing waits for readers in the middle of a statement

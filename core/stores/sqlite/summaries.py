@@ -47,7 +47,7 @@ _SERIES_JSON: Final = {
     measure: f"SELECT CAST(json_group_array(json_object('key', key, 'value', {measure})) AS BLOB) FROM ({series})"
     for measure, series in _SERIES.items()
 }
-# From merchant to merchant, for the index leads to the keys of one: whoever replaces some days must not read all. The
+# From merchant to merchant, for the index leads to the keys of one: replacing some days must not read all. The
 # last merchant is null, whose rows are the overall ones.
 _ROWS: Final = f"""
     WITH RECURSIVE merchant (id) AS (
@@ -111,7 +111,7 @@ class SqliteSummaryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         # Some builds of SQLite overwrite what is removed with zeros, which takes several times as long as removing a
-        # generation does. Whoever can read the file can read its summaries anyway.
+        # generation does. A user who can read the file can read its summaries anyway.
         with database.connection() as connection:
             connection.execute("PRAGMA secure_delete = OFF")
 

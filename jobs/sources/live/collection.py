@@ -201,7 +201,7 @@ class LiveCollection:
         """The times of documents that were changed: those whose `updated_field` is a date from `since_ms` on.
 
         :returns: instants in milliseconds, distinct in each list, of which some occur again in a later one. A broken
-            cursor begins anew. Documents whose time is no date are left out.
+            cursor starts again. Documents whose time is no date are left out.
         :raises SourceError: the server does not answer, or refuses.
         """
         query = {updated_field: TimeRange(since_ms).condition()}

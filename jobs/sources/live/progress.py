@@ -26,7 +26,7 @@ class Progress(Protocol):
     def query(self) -> Document:
         """What finds the documents still to be read, and perhaps some that were.
 
-        :raises SourceError: too many documents would have to be told apart from those that were read.
+        :raises SourceError: too many documents would have to be distinguished from those that were read.
         """
 
     def unread(self, raw: bytes) -> bytes:
@@ -68,7 +68,7 @@ class _ById:
 class _ByTime:
     """A part sorted by time or by nothing: goes on at the last time, and leaves out what was read of that.
 
-    Of a part sorted by nothing all is left out that was read, and too much of that cannot be told apart.
+    Of a part sorted by nothing all is left out that was read, and too much of that cannot be distinguished.
     """
 
     def __init__(self, part: Part, time_field: str) -> None:
@@ -120,7 +120,7 @@ class _ByTime:
     def _is_found_again(self, document: bytes) -> bool:
         if self._time_ms is None:
             return True
-        # One whose time cannot be told, as inside an array, may be found at any time.
+        # One whose time is unknown, as inside an array, may be found at any time.
         time_ms = self._time_of(document)
         return time_ms is None or time_ms >= self._time_ms
 
