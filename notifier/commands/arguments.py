@@ -98,6 +98,4 @@ def _tenant_of(
         return asked or choice(stores.contacts, stores.subscriptions, user)
     except AmbiguousUser as ambiguous:
         tenants = ambiguous.tenants
-    raise UsageError(
-        f"the tenant of the user must be given for user {user} is: {', '.join(tenants)}", "Name it with --tenant NAME."
-    )
+    raise UsageError(f"the tenant of user {user} is ambiguous: {', '.join(tenants)}", "Name it with --tenant NAME.")

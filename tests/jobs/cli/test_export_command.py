@@ -168,7 +168,7 @@ def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path)
     ("arguments", "code", "sentence"),
     [
         (("https://host/x.parquet",), 2, "https:// cannot be written to"),
-        (("s3://key:secret@bucket/x.parquet",), 2, "holds a user or a key"),
+        (("s3://key:secret@bucket/x.parquet",), 2, "contains a user or a key"),
         (("gone/x.parquet",), 1, "there is no folder"),
         (("x",), 2, "does not say what to write"),
         (("x.csv", "--partitioned", "--format", "csv"), 2, "--partitioned writes a folder of Parquet files"),

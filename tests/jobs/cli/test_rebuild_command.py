@@ -122,7 +122,9 @@ def test_filters_and_field_names(jobs: CommandLine) -> None:
     assert said.code == 0
     assert "Counted 24, rejected 0, filtered out 24" in said.out
     assert published(jobs) == summaries_of(FIRST)
-    err = jobs("rebuild", "first.bson", "--from", "1403/01/01").require_failure(1, "the store was built with other settings")
+    err = jobs("rebuild", "first.bson", "--from", "1403/01/01").require_failure(
+        1, "the store was built with other settings"
+    )
     where = "where is state=done in the store and nothing now"
     for named in ("merchant_field is 'shop.id' in the store", "amount_field", "time_field", where):
         assert named in err

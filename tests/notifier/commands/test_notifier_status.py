@@ -290,4 +290,4 @@ def test_what_is_no_filter_is_refused(notifier: Notifier, arguments: tuple[str, 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "--all")])
 def test_what_is_to_be_sent_again_must_be_said_in_one_way(notifier: Notifier, arguments: tuple[str, ...]) -> None:
-    assert "it is not said what" in notifier("retry", *arguments).failure(2)
+    assert "it is not given what" in notifier("retry", *arguments).failure(2)

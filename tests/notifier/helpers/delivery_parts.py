@@ -86,7 +86,7 @@ class ScriptedSender:
         return answer(message)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 class ScriptedRecognisingSender(ScriptedSender):

@@ -108,7 +108,7 @@ class PlainSender:
         raise NotAskable
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 class AskableSender(PlainSender):

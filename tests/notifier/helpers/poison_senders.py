@@ -27,7 +27,7 @@ class _Poison:
         os._exit(9)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
 
 class EarlySender(_Poison):

@@ -51,7 +51,7 @@ def test_no_password_is_shown_whatever_it_is_made_of(password: str, begin: str) 
         ("s3:/dumps/shop.bson", "is no valid URL"),
         ("https://", "is no valid URL"),
         ("https://[::1/shop.bson", "is no valid URL"),
-        ("s3://key:secret@dumps/shop.bson", "holds a user or a key"),
+        ("s3://key:secret@dumps/shop.bson", "contains a user or a key"),
     ],
 )
 def test_a_url_that_cannot_be_read_is_refused_at_once(url: str, sentence: str) -> None:
