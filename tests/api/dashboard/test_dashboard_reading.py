@@ -49,7 +49,9 @@ def test_axe_finds_nothing_wrong_with_a_year_a_refusal_and_a_failure(tabs: Tabs)
     assert found_by_axe(tab) == []
 
 
-@pytest.mark.parametrize("path", ["/notifications", "/sign-in#none", "/problems/no-key", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/notifications", "/subscriptions", "/contacts", "/sign-in#none", "/problems/no-key", "/nothing"]
+)
 def test_axe_finds_nothing_wrong_with_the_other_pages(tabs: Tabs, path: str) -> None:
     tab = tabs()
     tab.page.goto(f"{tab.origin}{path}")
