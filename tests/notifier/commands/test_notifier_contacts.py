@@ -82,7 +82,7 @@ def test_contacts_and_messages_are_of_the_tenant_that_must_be_named_where_the_id
         stores.keys.add(key_of("acme"))
         stores.contacts.replace("sara", {"sms": "+989121234567"}, tenant="acme")
     for arguments in (("contacts", "set", "sara", "sms=09127654321"), ("contacts", "remove", "sara"), SEND):
-        assert "of which tenant user sara is: acme, operator" in notifier(*arguments).failure(2)
+        assert "the tenant of user sara is ambiguous: acme, operator" in notifier(*arguments).failure(2)
     assert notifier("contacts", "show", "sara", "--json").json["tenant"] == "acme"  # which reveals nothing to others
     own = notifier("contacts", "set", "sara", "sms=09127654321", "--tenant", "operator", "--json").json
     assert own["contacts"] == {"sms": "+989127654321"}

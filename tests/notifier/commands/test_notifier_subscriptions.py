@@ -48,8 +48,8 @@ def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Not
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("u1", "--channel", "sms"), "whose summaries"),
-        (("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"), "whose summaries"),
+        (("u1", "--channel", "sms"), "which summaries the user subscribes to"),
+        (("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"), "which summaries the user subscribes to"),
         (("", "--channel", "sms", "--merchant", "m1"), "USER is empty"),
         (("u" * 129, "--channel", "sms", "--merchant", "m1"), "USER is longer than 128 characters"),
         (("u\n1", "--channel", "sms", "--merchant", "m1"), "USER has line breaks"),
@@ -137,7 +137,7 @@ def test_a_user_is_subscribed_for_its_tenant_which_must_be_named_where_the_id_le
     asked = ("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms")
     senders = {"NOTIFY_SENDERS": "sms=kavenegar"}
 
-    assert "of which tenant user u1 is: acme, operator" in notifier(*asked).failure(2)
+    assert "the tenant of user u1 is ambiguous: acme, operator" in notifier(*asked).failure(2)
     assert "there is no tenant 'acmee'" in notifier(*asked, "--tenant", "acmee").failure(2)
     made = notifier(*asked, "--tenant", "acme", **senders)
     own = notifier(*asked, "--tenant", "operator", "--json", **senders)
