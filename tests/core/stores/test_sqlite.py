@@ -87,6 +87,8 @@ OWN_TABLES = {
     "api_keys",
     "api_sessions",
     "api_key_uses",
+    "merchant_names",
+    "merchant_names_version",
 } | NOTIFICATION_TABLES
 SCRIPTS = sorted(SCHEMA.glob("[0-9]*.sql"))
 NEWEST = len(SCRIPTS)
