@@ -96,7 +96,7 @@ class Reader:
         preference = preference_in(req.get_header("Accept-Encoding"))
         if cached := published.answer((query, preference)):
             req.context.cache = "hit"
-            req.context.cached = published, (query, preference)
+            req.context.cache_entry = published, (query, preference)
             return cached
 
         def make(stores: Stores, published: Published) -> Answer:

@@ -25,14 +25,14 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) ->
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return case
     if isinstance(case.query, dict):
-        _mend_query(case.query)
+        _mend_query(case.query, Mode.DAILY if case.operation.path.startswith("/api/notifications") else Mode.MONTHLY)
     if isinstance(case.body, dict):
         _mend_body(case.body)
     return case
 
 
-def _mend_query(query: dict[str, Any]) -> None:
-    """Let ``from`` and ``to`` be keys of the mode, in order, ``tenant`` one that there is, and ``bom`` of CSV.
+def _mend_query(query: dict[str, Any], default: Mode) -> None:
+    """Let ``from`` and ``to`` be keys of the mode, or of `default`, in order, ``tenant`` one that there is, and ``bom`` of CSV.
 
     Cursors are left out.
     """
@@ -41,7 +41,7 @@ def _mend_query(query: dict[str, Any]) -> None:
         query.pop("bom", None)
     if "tenant" in query:
         query["tenant"] = OPERATOR
-    mode = Mode(query.get("mode", Mode.MONTHLY))
+    mode = Mode(query.get("mode", default))
     given = [name for name in ("from", "to") if name in query]
     days = sorted(_FIRST_DAY + crc32(str(query[name]).encode()) % _DAYS for name in given)
     for name, day in zip(given, days, strict=True):

@@ -105,7 +105,7 @@ def test_without_a_store_and_with_no_transactions_it_says_so_and_notices_the_fir
         try:
             notifications = tabs(language="fa")
             notifications.page.goto(f"{origin}/notifications?lang=en")
-            expect(notifications.at("#list-none h3")).to_have_text("No notifications yet")
+            expect(notifications.at("#list-none h3")).to_have_text("No notifications in these days")
             expect(notifications.at("#notice")).to_be_hidden()
             tab = _empty(tabs())
             publish(f"sqlite:///{store}", {})

@@ -86,6 +86,7 @@ class TestMe:
             "tenant": "operator",
             "scopes": ["notifications", "operate", "summaries"],
             "merchants": [],
+            "channels": ["email", "sms", "telegram", "webhook"],
             "calendar": "jalali",
             "time_zone": "Asia/Tehran",
             "currency": "IRR",

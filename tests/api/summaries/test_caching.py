@@ -61,7 +61,7 @@ class TestEntityTags:
     def test_every_process_has_the_same(self, api: Api, url: str) -> None:
         script = (
             "import sys; sys.path[:0] = sys.argv[2:]\n"
-            "from asking import *\n"
+            "from api_client import *\n"
             "api = Api(sys.argv[1])\n"
             f"print(api.ask(SUMMARY, {QUERY!r}).headers['etag'], api.ask(MERCHANTS).headers['etag'])\n"
             "close_all()"

@@ -74,9 +74,10 @@ def test_filling_gives_each_merchant_every_period(api: Api) -> None:
 def test_csv_and_labels_have_the_merchant_in_front(api: Api) -> None:
     query = query_of(*TWO, locale="fa")
     answer = api.ask(SUMMARY, f"{query}&format=csv")
-    assert answer.text.startswith("merchant_id,key,value,label\r\n")
+    assert answer.text.startswith("merchant_id,key,value,label,merchant_name\r\n")
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
-    assert rows == [{name: str(value) for name, value in point.items()} for point in api.ask(SUMMARY, query).json]
+    points = api.ask(SUMMARY, query).json
+    assert rows == [{name: "" if value is None else str(value) for name, value in one.items()} for one in points]
 
 
 def test_merchants_that_are_not_there_are_all_named(api: Api) -> None:
