@@ -86,7 +86,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _reads_the_clock(item.path):
             item.add_marker(pytest.mark.clock)
-    if not THOROUGH and (left_out := _repeated_on_mongodb(items)):
+    if THOROUGH:
+        return
+    if left_out := _repeated_on_mongodb(items) | {item for item in items if item.get_closest_marker("thorough")}:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=list(left_out))
 

@@ -32,7 +32,7 @@ def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) ->
 
 
 def _mend_query(query: dict[str, Any], default: Mode) -> None:
-    """Let ``from`` and ``to`` be keys of the mode, or of `default`, in order, ``tenant`` one that there is, and ``bom`` of CSV.
+    """Let ``from`` and ``to`` be keys of the mode, or of `default`, ``tenant`` one that there is, and ``bom`` of CSV.
 
     Cursors are left out.
     """

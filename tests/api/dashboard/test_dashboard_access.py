@@ -94,6 +94,7 @@ def test_a_key_is_asked_for_refused_taken_and_forgotten_with_the_tab(tabs: Tabs,
     assert tab.page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.thorough
 def test_a_key_that_is_revoked_while_it_is_used_is_asked_for_again(tabs: Tabs, store: str) -> None:
     token = add_key(store, [Scope.SUMMARIES])
     tab = tabs(language="fa", key=token).figures()
@@ -114,6 +115,7 @@ def test_a_merchants_key_shows_only_that_merchant(tabs: Tabs, store: str) -> Non
     assert tab.refusals == []
 
 
+@pytest.mark.thorough
 def test_a_merchant_that_the_key_does_not_allow_is_reported_and_left(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, merchants=[LARGEST])).open("merchant=shop-2&range=last-30")
     expect(tab.at("#notice-title")).to_have_text("The key does not allow this")
@@ -121,11 +123,13 @@ def test_a_merchant_that_the_key_does_not_allow_is_reported_and_left(tabs: Tabs,
     expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
 
 
+@pytest.mark.thorough
 def test_the_status_is_for_operators(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.SUMMARIES, Scope.OPERATE])).figures()
     expect(tab.at("#panel-status")).to_contain_text("Needs a look")
 
 
+@pytest.mark.thorough
 def test_a_key_that_shows_no_summaries_says_so(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.NOTIFICATIONS])).open()
     expect(tab.at("#empty-title")).to_have_text("This key shows no summaries")

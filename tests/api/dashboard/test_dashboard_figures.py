@@ -31,6 +31,7 @@ def persian(number: int) -> str:
     return f"{number:,}".translate(_PERSIAN_DIGITS)
 
 
+@pytest.mark.thorough
 def test_a_sum_beyond_two_to_the_53_is_shown_exactly(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     exact = total(ALL, MONTH)
@@ -68,6 +69,7 @@ def test_amounts_are_shown_in_major_units_with_their_decimals(in_cents: Tabs) ->
     assert written == ["-0.05", "\u200e\u2212۰٫۰۵"]
 
 
+@pytest.mark.thorough
 def test_in_persian_the_page_runs_right_to_left_with_persian_digits(tabs: Tabs) -> None:
     tab = tabs(language="fa").figures("range=last-30")
     expect(tab.at("html")).to_have_attribute("dir", "rtl")
@@ -81,6 +83,7 @@ def test_in_persian_the_page_runs_right_to_left_with_persian_digits(tabs: Tabs) 
     assert re.findall(r"[0-9]", latin) == []
 
 
+@pytest.mark.thorough
 def test_the_other_language_is_a_click_away_and_remembered(tabs: Tabs) -> None:
     tab = tabs().figures()
     tab.page.get_by_role("button", name="فارسی").click()
@@ -102,6 +105,7 @@ def test_a_merchant_is_chosen_with_the_keyboard_only(tabs: Tabs) -> None:
     assert "merchant=shop-2" in tab.page.url
 
 
+@pytest.mark.thorough
 def test_escape_leaves_the_merchant_as_it_was(tabs: Tabs) -> None:
     tab = tabs().figures()
     merchant = tab.page.get_by_role("combobox", name="Merchant")
@@ -111,6 +115,7 @@ def test_escape_leaves_the_merchant_as_it_was(tabs: Tabs) -> None:
     expect(merchant).to_have_value("All merchants")
 
 
+@pytest.mark.thorough
 def test_a_top_merchant_is_chosen_by_a_click(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     top = tab.page.get_by_role("button", name=LARGEST)
@@ -295,6 +300,7 @@ def _ranked(days: Sequence[str]) -> list[str]:
     return [f"{one:,}" for one in sums]
 
 
+@pytest.mark.thorough
 def test_the_tables_hold_every_value_exactly(tabs: Tabs) -> None:
     tab = tabs().figures(f"merchant={LARGEST}&range=last-30")
     toggle = tab.page.get_by_role("button", name="Show as table").first

@@ -101,6 +101,7 @@ def add(store_file: Path, story: Story) -> Story:
     return story
 
 
+@pytest.mark.thorough
 def test_the_newest_come_first_and_the_older_ones_on_further_pages(tabs: Tabs) -> None:
     tab = go(tabs(), "user=old")
     expect(rows(tab)).to_have_count(PAGE_SIZE)
@@ -115,6 +116,7 @@ def test_the_newest_come_first_and_the_older_ones_on_further_pages(tabs: Tabs) -
     expect(rows(tab)).to_have_count(PAGE_SIZE)
 
 
+@pytest.mark.thorough
 def test_the_list_is_narrowed_by_status_and_user_and_the_address_keeps_it(tabs: Tabs) -> None:
     tab = go(tabs())
     titles = rows(tab).locator(".row-title")
@@ -134,6 +136,7 @@ def test_the_list_is_narrowed_by_status_and_user_and_the_address_keeps_it(tabs: 
     expect(titles).to_have_count(PAGE_SIZE)
 
 
+@pytest.mark.thorough
 def test_a_filter_that_nothing_passes_says_so_and_leads_back(tabs: Tabs) -> None:
     tab = go(tabs(), "status=cancelled&user=nobody")
     expect(tab.at("#list-none h3")).to_have_text("No notification matches")
@@ -155,11 +158,13 @@ def test_one_shows_each_channel_and_all_that_happened(tabs: Tabs) -> None:
     expect(email.locator(".event").nth(1)).to_contain_text("next attempt")
 
 
+@pytest.mark.thorough
 def test_what_is_of_a_tenant_says_of_which(tabs: Tabs) -> None:
     expect(opened(tabs(), CANCELLED).at("#details .facts").first).to_contain_text("Tenantacme")
     expect(opened(tabs(), EXPIRED).at("#details .facts").first).not_to_contain_text("Tenant")
 
 
+@pytest.mark.thorough
 def test_what_is_due_says_when(tabs: Tabs) -> None:
     tab = opened(tabs(), UNDER_WAY)
     expect(log(tab, "E-mail").locator(".badge")).to_have_text("To be tried again")
@@ -169,6 +174,7 @@ def test_what_is_due_says_when(tabs: Tabs) -> None:
     expect(log(tab, "SMS")).to_contain_text("Nothing has happened yet.")
 
 
+@pytest.mark.thorough
 def test_what_was_only_printed_says_that_nobody_received_it_and_by_which_sender(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("printed", "Printed", {"sms": PRINTED, "email": sent_in(900)}, user_id="printed"))
     tab = go(tabs(), "user=printed")
@@ -226,6 +232,7 @@ def test_sending_again_asks_first_and_warns_that_it_may_arrive_twice(tabs: Tabs,
     assert {one.state.status for one in kept(store_file, story).logs} == {LogStatus.PENDING}
 
 
+@pytest.mark.thorough
 def test_one_channel_is_sent_again_and_the_others_left(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("one of two", "One of two", UNKNOWN.histories, user_id="two"))
     tab = opened(tabs(language="fa"), story)
@@ -239,12 +246,14 @@ def test_one_channel_is_sent_again_and_the_others_left(tabs: Tabs, store_file: P
     assert states == {"sms": LogStatus.UNKNOWN, "telegram": LogStatus.PENDING}
 
 
+@pytest.mark.thorough
 def test_what_has_expired_is_not_offered_to_be_sent_again(tabs: Tabs) -> None:
     tab = opened(tabs(), EXPIRED)
     expect(tab.at("#details .facts").first).to_contain_text("Expired")
     expect(tab.at("#details button")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_open_channels_are_cancelled_after_a_question(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("to cancel", "To cancel", UNDER_WAY.histories, user_id="cancelled"))
     tab = opened(tabs(), story, "user=cancelled")
@@ -319,6 +328,7 @@ _WHERE = """(element, word) => {
 }"""
 
 
+@pytest.mark.thorough
 def test_on_a_phone_one_takes_the_place_of_the_list_and_gives_it_back(tabs: Tabs) -> None:
     tab = go(tabs(language="fa", width=PHONE))
     assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
@@ -332,6 +342,7 @@ def test_on_a_phone_one_takes_the_place_of_the_list_and_gives_it_back(tabs: Tabs
     expect(row).to_be_focused()
 
 
+@pytest.mark.thorough
 def test_the_keyboard_opens_and_closes(tabs: Tabs) -> None:
     tab = go(tabs())
     rows(tab).first.focus()
@@ -354,6 +365,7 @@ def test_everything_has_a_name_and_no_text_is_too_pale(tabs: Tabs, theme: Theme)
         assert too_pale(tab) == []
 
 
+@pytest.mark.thorough
 def test_a_notification_that_is_not_there_is_reported_and_closed(tabs: Tabs) -> None:
     tab = go(tabs(), f"id={'a' * 26}")
     expect(tab.at("#details-title")).to_have_text("There is no such notification")
@@ -362,6 +374,7 @@ def test_a_notification_that_is_not_there_is_reported_and_closed(tabs: Tabs) -> 
     assert set(tab.refusals) == {"404"}
 
 
+@pytest.mark.thorough
 def test_a_page_of_the_list_that_is_not_there_leads_to_the_first(tabs: Tabs) -> None:
     tab = tabs()
     tab.page.goto(f"{tab.origin}/notifications#cursor=wrong")
@@ -371,6 +384,7 @@ def test_a_page_of_the_list_that_is_not_there_leads_to_the_first(tabs: Tabs) -> 
     expect(tab.at("#notice")).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_what_is_listed_stays_while_the_server_cannot_be_reached(tabs: Tabs) -> None:
     tab = opened(tabs(), DEAD)
     tab.page.context.set_offline(True)
@@ -384,6 +398,7 @@ def test_what_is_listed_stays_while_the_server_cannot_be_reached(tabs: Tabs) -> 
     expect(tab.at("#notice")).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_an_older_answer_does_not_take_the_place_of_a_newer_one(tabs: Tabs) -> None:
     tab = go(tabs())
     held: list[Route] = []
@@ -645,6 +660,7 @@ def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Pat
     assert tab.faults == without.faults == []
 
 
+@pytest.mark.thorough
 def test_the_pages_lead_to_one_another(tmp_path: Path) -> None:
     api = Api(f"sqlite:///{tmp_path / 'none.db'}")
     for path in ("/", "/notifications", "/subscriptions", "/contacts"):

@@ -72,6 +72,7 @@ def test_both_languages_have_the_same_texts_with_the_same_places(tabs: Tabs) -> 
     assert english == persian
 
 
+@pytest.mark.thorough
 def test_headings_go_down_by_one_level_at_most(tabs: Tabs) -> None:
     tab = tabs().figures()
     script = "[...document.querySelectorAll('h1,h2,h3,h4')].filter((one) => one.checkVisibility())"
@@ -82,6 +83,7 @@ def test_headings_go_down_by_one_level_at_most(tabs: Tabs) -> None:
     assert all(below <= above + 1 for above, below in pairwise(levels))
 
 
+@pytest.mark.thorough
 def test_the_theme_follows_the_system_until_one_is_chosen(tabs: Tabs) -> None:
     tab = tabs(theme="dark").figures()
     assert _brightness(tab) < 64
@@ -94,6 +96,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(tabs: Tabs) -> None:
     assert _brightness(tab) > 192
 
 
+@pytest.mark.thorough
 def test_the_first_key_press_leads_past_the_controls(tabs: Tabs) -> None:
     tab = tabs().figures()
     tab.page.keyboard.press("Tab")

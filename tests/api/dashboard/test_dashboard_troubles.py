@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from dashboard_sales import DAYS, SHOP_SALES, fill, total
 from dashboard_server import FRESHNESS_S, running_server
 from dashboard_tabs import People, Tab, Tabs
@@ -68,6 +69,7 @@ def _everything_is(tab: Tab, *, dimmed: bool) -> None:
     expect(tab.at("#export")).to_be_enabled(enabled=not dimmed)
 
 
+@pytest.mark.thorough
 def test_a_retry_is_a_click_away(tabs: Tabs, store_file: Path) -> None:
     tab = tabs(language="fa").figures()
     with gone(store_file):
@@ -87,6 +89,7 @@ def test_it_says_when_the_server_cannot_be_reached(tabs: Tabs) -> None:
     expect(tab.at("#notice")).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_an_unknown_merchant_is_reported_and_another_chosen(tabs: Tabs) -> None:
     tab = tabs().open("merchant=nobody&range=last-30")
     expect(tab.at("#notice-title")).to_have_text("There is no such merchant")
@@ -124,6 +127,7 @@ def _empty(tab: Tab) -> Tab:
     return tab
 
 
+@pytest.mark.thorough
 def test_an_answer_of_another_publication_is_asked_for_again_and_not_shown(tabs: Tabs) -> None:
     tab = tabs()
     stale: list[str] = []

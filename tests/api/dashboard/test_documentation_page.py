@@ -87,6 +87,7 @@ def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs,
     assert tab.refusals == ["401"]
 
 
+@pytest.mark.thorough
 def test_a_write_is_tried_with_the_session_of_a_signed_in_person(tabs: Tabs, store: str) -> None:
     with open_stores(store, timeout_s=10) as stores:
         token = new_link_token(stores.sessions, wall_clock_ms())
