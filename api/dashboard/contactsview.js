@@ -2,22 +2,24 @@
 
 import { getDocument, send } from "./api.js";
 import { byId, h } from "./dom.js";
-import { textField, written, wrong } from "./notificationsform.js";
-import { ListPanel, nothing } from "./notificationslist.js";
-import { contactsAddress, hashOf, unfiltered, usersAddress } from "./notificationsstate.js";
-import { getList } from "./notificationsview.js";
+import { tenantFields, textField, written, wrong } from "./notificationsform.js";
+import { EntriesView, getList } from "./notificationslist.js";
+import { contactsAddress, usersAddress } from "./notificationsstate.js";
 import { channelName, factList, theirs } from "./notificationswords.js";
 
-const WORDS = { older: "nextPage", newest: "firstPage" };
+const TEXTS = {
+  title: "contactsTitle",
+  add: "addUser",
+  list: "contactsList",
+  listed: "contactsListed",
+  none: "noContacts",
+  noMatch: "noContactsMatch",
+};
 
-export class ContactsView {
-  title = "contactsTitle";
-
+export class ContactsView extends EntriesView {
   /** @param {import("./notificationspage.js").NotificationsPage} page */
   constructor(page) {
-    this.page = page;
-    this.listPanel = new ListPanel();
-    byId("add").addEventListener("click", () => this.edit(null));
+    super(page, TEXTS);
     byId("list").addEventListener("click", (event) => {
       const button = event.target.closest("button[data-verb]");
       if (!button) return;
@@ -33,25 +35,35 @@ export class ContactsView {
     return { items: Object.keys(one.contacts).length > 0 ? [one] : [], next: null };
   }
 
-  nothing() {
-    return { items: [], next: null };
+  row(one, locale) {
+    const addresses = Object.entries(one.contacts).map(([channel, address]) => [
+      channelName(channel, locale),
+      theirs(address, { dir: "ltr" }),
+    ]);
+    const button = (verb) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button small",
+          "data-key": `${verb}:${one.user_id}`,
+          "data-verb": verb,
+          "data-user": one.user_id,
+        },
+        locale.t(verb),
+        h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`),
+      );
+    return h(
+      "li",
+      { class: "item", "data-key": one.user_id },
+      h("span", { class: "item-title" }, theirs(one.user_id)),
+      h("div", { class: "item-details" }, factList(addresses)),
+      h("div", { class: "item-actions" }, button("edit"), button("remove")),
+    );
   }
 
-  show({ items, next }, state, locale) {
-    byId("add").textContent = locale.t("addUser");
-    byId("list-title").textContent = locale.t("contactsList");
-    const rows = items.map((one) => row(one, locale));
-    this.listPanel.show(rows, none(state, locale), next, WORDS, state, locale);
-  }
-
-  chosen() {}
-
-  underWay() {
-    return false;
-  }
-
-  words({ items }, locale) {
-    return locale.t("contactsListed", { n: locale.integer(BigInt(items.length)) });
+  add() {
+    this.edit(null);
   }
 
   /** @param {object | null} one a user with contacts, or null for another */
@@ -62,8 +74,9 @@ export class ContactsView {
     const channels = [...new Set([...me.channels, ...Object.keys(contacts)])];
     const address = (channel) =>
       textField(`contacts.${channel}`, channelName(channel, locale), { dir: "ltr", value: contacts[channel] ?? null });
-    const tenant = me.tenant === "operator" ? [textField("tenant", locale.t("tenantOf"), { value: state.tenant })] : [];
-    const user = one ? [] : [textField("user_id", locale.t("filterUser"), { value: state.user }), ...tenant];
+    const user = one
+      ? []
+      : [textField("user_id", locale.t("filterUser"), { value: state.user }), ...tenantFields(me, state, locale)];
     const title = one ? locale.t("editTitle", { user: locale.apart(one.user_id) }) : locale.t("addUserTitle");
     form.open(title, [...user, ...channels.map(address)], (filled) => save(filled, one, channels, locale), locale);
   }
@@ -95,39 +108,4 @@ async function save(form, one, channels, locale) {
   }
   await send("PUT", url, { contacts });
   return { said: locale.t("contactsSaved") };
-}
-
-function row(one, locale) {
-  const addresses = Object.entries(one.contacts).map(([channel, address]) => [
-    channelName(channel, locale),
-    theirs(address, { dir: "ltr" }),
-  ]);
-  const button = (verb) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "button small",
-        "data-key": `${verb}:${one.user_id}`,
-        "data-verb": verb,
-        "data-user": one.user_id,
-      },
-      locale.t(verb),
-      h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`),
-    );
-  return h(
-    "li",
-    { class: "item", "data-key": one.user_id },
-    h("span", { class: "item-title" }, theirs(one.user_id)),
-    h("div", { class: "item-details" }, factList(addresses)),
-    h("div", { class: "item-actions" }, button("edit"), button("remove")),
-  );
-}
-
-function none(state, locale) {
-  if (state.user === null && state.tenant === null && state.cursor === null) {
-    return nothing("noContacts", null, locale);
-  }
-  const all = h("a", { class: "button", href: hashOf(unfiltered(state)) }, locale.t("showAll"));
-  return nothing("noContactsMatch", all, locale);
 }

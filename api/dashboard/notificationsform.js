@@ -94,6 +94,11 @@ export function textField(name, label, attributes = {}) {
   return h("div", { class: "field" }, h("label", { for: id }, label), input, errorPlace(name, errorId));
 }
 
+/** The field of the tenant, for keys of the operator, who may name another; none for others. */
+export function tenantFields(me, state, locale) {
+  return me.tenant === "operator" ? [textField("tenant", locale.t("tenantOf"), { value: state.tenant })] : [];
+}
+
 /**
  * A group of boxes.
  * @param {"checkbox" | "radio"} type

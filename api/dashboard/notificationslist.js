@@ -1,8 +1,12 @@
 /** A list of things, each with a link or buttons, and the ways to other pages of the list. */
 
+import { get, nextPage } from "./api.js";
 import { byId, h } from "./dom.js";
-import { cursorOf, hashOf } from "./notificationsstate.js";
+import { parseExact } from "./exact.js";
+import { cursorOf, hashOf, unfiltered } from "./notificationsstate.js";
 import { renew } from "./renew.js";
+
+const WORDS = { older: "nextPage", newest: "firstPage" };
 
 export class ListPanel {
   constructor() {
@@ -42,6 +46,58 @@ export class ListPanel {
   links() {
     return [...this.place.querySelectorAll("a, button")];
   }
+}
+
+/** A page of entries without pages of their own: a form adds one, buttons change it. A subclass has the rows. */
+export class EntriesView {
+  /**
+   * @param {import("./notificationspage.js").NotificationsPage} page
+   * @param {{ title: string, add: string, list: string, listed: string, none: string, noMatch: string }} texts their
+   *   names, of `none` and `noMatch` those that `nothing` takes
+   */
+  constructor(page, texts) {
+    this.page = page;
+    this.texts = texts;
+    this.title = texts.title;
+    this.listPanel = new ListPanel();
+    byId("add").addEventListener("click", () => this.add());
+  }
+
+  nothing() {
+    return { items: [], next: null };
+  }
+
+  show({ items, next }, state, locale) {
+    byId("add").textContent = locale.t(this.texts.add);
+    byId("list-title").textContent = locale.t(this.texts.list);
+    const rows = items.map((one) => this.row(one, locale));
+    this.listPanel.show(rows, this.none(state, locale), next, WORDS, state, locale);
+  }
+
+  none(state, locale) {
+    if (state.user === null && state.tenant === null && state.cursor === null) {
+      return nothing(this.texts.none, null, locale);
+    }
+    const all = h("a", { class: "button", href: hashOf(unfiltered(state)) }, locale.t("showAll"));
+    return nothing(this.texts.noMatch, all, locale);
+  }
+
+  chosen() {}
+
+  underWay() {
+    return false;
+  }
+
+  words({ items }, locale) {
+    return locale.t(this.texts.listed, { n: locale.integer(BigInt(items.length)) });
+  }
+}
+
+/** A page of a list, and the address of the next one. */
+export async function getList(url, signal) {
+  const response = await get(url, signal);
+  const { next_cursor: _, ...lists } = parseExact(await response.text());
+  return { items: Object.values(lists)[0], next: nextPage(response) };
 }
 
 /** What a list says that has nothing. @param {Node | null} more a way on */

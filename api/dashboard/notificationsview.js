@@ -1,11 +1,10 @@
 /** The page of messages: how many there are, a list of notifications, and the one that is open. */
 
-import { ApiError, get, getDocument, nextPage } from "./api.js";
+import { ApiError, getDocument } from "./api.js";
 import { byId, h } from "./dom.js";
-import { parseExact } from "./exact.js";
 import { Counts, showCounts } from "./notificationscounts.js";
 import { DetailsPanel, isOpen } from "./notificationsdetails.js";
-import { ListPanel, nothing } from "./notificationslist.js";
+import { getList, ListPanel, nothing } from "./notificationslist.js";
 import { askRetryAll, retriableStatuses } from "./notificationsretryall.js";
 import {
   countsAddress,
@@ -126,13 +125,6 @@ export class NotificationsView {
     const elsewhere = document.querySelector("dialog[open]") || event.target.matches?.("input, select");
     if (event.key === "Escape" && state.id !== null && !elsewhere) goTo({ ...state, id: null });
   }
-}
-
-/** A page of a list, and the address of the next one. */
-export async function getList(url, signal) {
-  const response = await get(url, signal);
-  const { next_cursor: _, ...lists } = parseExact(await response.text());
-  return { items: Object.values(lists)[0], next: nextPage(response) };
 }
 
 /** The notification; null when there is none of that id, undefined when none is asked for. */

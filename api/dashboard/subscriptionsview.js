@@ -2,25 +2,27 @@
 
 import { address, send } from "./api.js";
 import { byId, h } from "./dom.js";
-import { choiceField, textField, ticked, written, wrong } from "./notificationsform.js";
-import { ListPanel, nothing } from "./notificationslist.js";
-import { hashOf, subscriptionsAddress, unfiltered } from "./notificationsstate.js";
-import { getList } from "./notificationsview.js";
+import { choiceField, tenantFields, textField, ticked, written, wrong } from "./notificationsform.js";
+import { EntriesView, getList } from "./notificationslist.js";
+import { subscriptionsAddress } from "./notificationsstate.js";
 import { channelName, instant, theirs } from "./notificationswords.js";
 
 const MODES = ["daily", "weekly", "monthly"];
 const LANGUAGES = ["fa", "en"];
-const WORDS = { older: "nextPage", newest: "firstPage" };
+const TEXTS = {
+  title: "subscriptionsTitle",
+  add: "subscribe",
+  list: "subscriptionsList",
+  listed: "subscriptionsListed",
+  none: "noSubscriptions",
+  noMatch: "noSubscriptionsMatch",
+};
 const SUBSCRIPTIONS = "/api/subscriptions";
 
-export class SubscriptionsView {
-  title = "subscriptionsTitle";
-
+export class SubscriptionsView extends EntriesView {
   /** @param {import("./notificationspage.js").NotificationsPage} page */
   constructor(page) {
-    this.page = page;
-    this.listPanel = new ListPanel();
-    byId("add").addEventListener("click", () => this.add());
+    super(page, TEXTS);
     byId("list").addEventListener("click", (event) => {
       const id = event.target.closest("button[data-key]")?.dataset.key;
       if (id) this.end(page.data.items.find((one) => one.id === id));
@@ -31,38 +33,29 @@ export class SubscriptionsView {
     return getList(subscriptionsAddress(state), signal);
   }
 
-  nothing() {
-    return { items: [], next: null };
-  }
-
-  show({ items, next }, state, locale) {
-    byId("add").textContent = locale.t("subscribe");
-    byId("list-title").textContent = locale.t("subscriptionsList");
-    const rows = items.map((one) => row(one, locale));
-    this.listPanel.show(rows, none(state, locale), next, WORDS, state, locale);
-  }
-
-  chosen() {}
-
-  underWay() {
-    return false;
-  }
-
-  words({ items }, locale) {
-    return locale.t("subscriptionsListed", { n: locale.integer(BigInt(items.length)) });
+  row(one, locale) {
+    const button = { type: "button", class: "button small", "data-key": one.id };
+    return h(
+      "li",
+      { class: "item", "data-key": one.id },
+      h("span", { class: "item-title" }, merchantOf(one, locale)),
+      h("span", { class: "item-user" }, `${locale.t("to_user")} `, theirs(one.user_id)),
+      h("span", { class: "item-details muted" }, details(one, locale), tenantOf(one, locale)),
+      h("span", { class: "item-time muted" }, instant(one.created_at, locale.ago(one.created_at), locale)),
+      h("button", button, locale.t("end"), h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`)),
+    );
   }
 
   add() {
     const { form, locale, me, state } = this.page;
     if (me === null) return;
     const all = me.scopes.includes("summaries");
-    const tenant = me.tenant === "operator" ? [textField("tenant", locale.t("tenantOf"), { value: state.tenant })] : [];
     const channels = me.channels.map((channel) => [channel, theirs(channelName(channel, locale))]);
     const merchants = h("datalist", { id: "form-merchants" }, ...me.merchants.map((id) => h("option", { value: id })));
     const merchant = textField("merchant_id", locale.t("merchant"), { list: "form-merchants" });
     const fields = [
       textField("user_id", locale.t("filterUser"), { value: state.user }),
-      ...tenant,
+      ...tenantFields(me, state, locale),
       merchant,
       merchants,
       ...(all ? [choiceField("checkbox", "all_merchants", "", [["true", locale.t("allMerchantsTogether")]], [])] : []),
@@ -109,19 +102,6 @@ async function subscribe(form, locale) {
 const named = (modes, locale) => modes.map((mode) => [mode, locale.t(`each_${mode}`)]);
 const languages = (locale) => LANGUAGES.map((one) => [one, locale.t(`language_${one}`)]);
 
-function row(one, locale) {
-  const button = { type: "button", class: "button small", "data-key": one.id };
-  return h(
-    "li",
-    { class: "item", "data-key": one.id },
-    h("span", { class: "item-title" }, merchantOf(one, locale)),
-    h("span", { class: "item-user" }, `${locale.t("to_user")} `, theirs(one.user_id)),
-    h("span", { class: "item-details muted" }, details(one, locale), tenantOf(one, locale)),
-    h("span", { class: "item-time muted" }, instant(one.created_at, locale.ago(one.created_at), locale)),
-    h("button", button, locale.t("end"), h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`)),
-  );
-}
-
 const merchantOf = (one, locale) => (one.all_merchants ? locale.t("allMerchantsTogether") : theirs(one.merchant_id));
 const tenantOf = (one, locale) =>
   one.tenant === "operator" ? "" : ` · ${locale.t("tenant")}: ${locale.apart(one.tenant)}`;
@@ -130,12 +110,4 @@ function details({ modes, channels, locale: lang }, locale) {
   const lists = [named(modes, locale).map(([, text]) => text), channels.map((one) => channelName(one, locale))];
   const parts = lists.map((list) => locale.apart(list.join(locale.t("listComma"))));
   return [...parts, locale.t(`language_${lang}`)].join(" · ");
-}
-
-function none(state, locale) {
-  if (state.user === null && state.tenant === null && state.cursor === null) {
-    return nothing("noSubscriptions", null, locale);
-  }
-  const all = h("a", { class: "button", href: hashOf(unfiltered(state)) }, locale.t("showAll"));
-  return nothing("noSubscriptionsMatch", all, locale);
 }
