@@ -5,13 +5,9 @@ A file begins with a header, which is YAML in a comment. It has the fields of `Q
 
     /*
     about: What each day came to.
-
-Parameters:
-    - {name: to, kind: day, default: last, about: the last day}
-    reads:
-    - {table: daily, last: to}
-    columns:
-    - {name: amount, kind: Int128, about: "sum of amounts, in CURRENCY"}
+    parameters: [{name: to, kind: day, default: last, about: the last day}]
+    reads: [{table: daily, last: to}]
+    columns: [{name: amount, kind: Int128, about: "sum of amounts, in CURRENCY"}]
     */
     SELECT …
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise, product
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from dashboard_server import running_server
 from dashboard_tabs import Language, Tab, Tabs
 from dashboard_years import (
     DAYS,
@@ -109,13 +108,6 @@ def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("years") / "summaries.db"
     fill(f"sqlite:///{file}")
     return file
-
-
-@pytest.fixture(scope="module")
-def origin(store_file: Path) -> Iterator[str]:
-    """A server on it."""
-    with running_server(f"sqlite:///{store_file}", store_file.parent) as running:
-        yield running
 
 
 def written(number: int, language: Language) -> str:
