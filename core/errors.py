@@ -59,21 +59,20 @@ class ServiceError(Exception):
     :param sentence: what happened, one sentence without a final full stop.
     :param hint: what the user can do about it, or an empty string.
     :param wrong_field: the field that is to blame, if one is; the command line then looks for the right one.
-
-    The attribute `kind` names the error in JSON: the name of the class, unless the class says otherwise.
     """
 
     exit_code: ClassVar[int] = 1
-    kind: ClassVar[str] = "ServiceError"
-
-    def __init_subclass__(cls) -> None:
-        cls.kind = cls.__dict__.get("kind", cls.__name__)
 
     def __init__(self, sentence: str, hint: str = "", wrong_field: WrongField | None = None) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.hint = hint
         self.wrong_field = wrong_field
+
+    @property
+    def kind(self) -> str:
+        """The name of the error in JSON: that of the class, unless the class says otherwise."""
+        return type(self).__name__
 
 
 class UsageError(ServiceError):
@@ -225,7 +224,10 @@ class RunTakenOver(StoreError):
 class FingerprintMismatch(StoreError):
     """The store was built with another time zone, calendar, field or filter."""
 
-    kind = "MeaningMismatch"  # the name that programs know
+    @property
+    def kind(self) -> str:
+        """The name that programs know."""
+        return "MeaningMismatch"
 
 
 class PublicationLost(StoreError):
