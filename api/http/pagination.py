@@ -63,14 +63,15 @@ def _digest(query: Hashable) -> str:
 Place = tuple[int, str]
 """``created_at_ms`` and id of the last one of the page before."""
 
-_NO_VERSION: Final = ""
+NO_VERSION: Final = ""
+"""What the cursors have of pages that belong to no publication."""
 _POSITION: Final = re.compile(r"([0-9]{1,15})-([a-z2-7]{26})")
 
 
 def cursor_of(place: Place, query: Hashable) -> str:
     """The cursor of the page of `query` that begins after `place`."""
     created_at_ms, last_id = place
-    return cursor_after(f"{created_at_ms}-{last_id}", _NO_VERSION, query)
+    return cursor_after(f"{created_at_ms}-{last_id}", NO_VERSION, query)
 
 
 def place_in(cursor: str, query: Hashable, findings: Findings) -> Place | None:
@@ -78,7 +79,7 @@ def place_in(cursor: str, query: Hashable, findings: Findings) -> Place | None:
 
     :raises Problem: stale cursor: it is one of the summaries.
     """
-    position = position_in(cursor, _NO_VERSION, query, findings)
+    position = position_in(cursor, NO_VERSION, query, findings)
     if position is None:
         return None
     if found := _POSITION.fullmatch(position):

@@ -143,6 +143,17 @@ def checked(model: type[ParametersT], fields: Mapping[str, Any], findings: Findi
         return None
 
 
+def required(model: type[ParametersT], fields: Mapping[str, Any], findings: Findings) -> ParametersT:
+    """`fields` as a `model`.
+
+    :raises Problem: bad parameter, with all that is wrong.
+    """
+    parameters = checked(model, fields, findings)
+    findings.raise_if_any()
+    assert parameters is not None  # because what is not checked has findings
+    return parameters
+
+
 def refuse_parameters(query_string: str) -> None:
     """Raise when there are parameters where none are known.
 

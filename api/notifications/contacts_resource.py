@@ -11,11 +11,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from api.auth.principal import Principal
 from api.http.json_response import send_document
-from api.http.pagination import cursor_after, position_in
-from api.http.query_parameters import Findings, WholeNumber, checked, fields_of
+from api.http.pagination import NO_VERSION, cursor_after, position_in
+from api.http.query_parameters import Findings, WholeNumber, fields_of
 from api.http.request_body import bad_parameters, errors_of, read_object
 from api.notifications.field_types import unknown_channel
-from api.notifications.pages import PageParameters, address_of
+from api.notifications.pages import PageParameters, address_of, page_in
 from api.notifications.payloads import Contacts
 from api.notifications.tenants import read_tenant, tenant_to_list, tenant_to_read, tenant_to_write
 from api.openapi.bodies import UserContacts, UsersContacts
@@ -32,7 +32,6 @@ PATH: Final = "/api/contacts"
 
 _USER_ID: Final = TypeAdapter(UserId)
 _LONGEST_NAME: Final = 60
-_NO_VERSION: Final = ""  # contacts belong to no publication
 
 
 class UsersParameters(PageParameters):
@@ -118,12 +117,8 @@ class UsersResource:
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         findings = Findings()
-        parameters = checked(UsersParameters, fields_of(req.query_string, findings), findings)
-        after = None
-        if parameters is not None and parameters.cursor is not None:
-            after = position_in(parameters.cursor, _NO_VERSION, parameters.query(), findings)
-        findings.raise_if_any()
-        assert parameters is not None  # because what is not checked has findings
+        fields = fields_of(req.query_string, findings)
+        parameters, after = page_in(UsersParameters, fields, findings, _last_user_in)
         limit = parameters.limit
 
         def read(stores: Stores) -> tuple[str, dict[str, dict[str, str]]]:
@@ -134,7 +129,7 @@ class UsersResource:
         users = [UserContacts(tenant=tenant, user_id=user_id, contacts=one) for user_id, one in found.items()]
         cursor = None
         if len(users) > limit:
-            cursor = cursor_after(users[limit - 1].user_id, _NO_VERSION, parameters.query())
+            cursor = cursor_after(users[limit - 1].user_id, NO_VERSION, parameters.query())
             resp.append_link(address_of(PATH, parameters, cursor), "next")
         send_document(resp, UsersContacts(users=users[:limit], next_cursor=cursor))
 
@@ -154,6 +149,11 @@ class UserIdAndContacts(BaseConverter):
         """The user id; None when the path is no such one."""
         *segments, last = value
         return "/".join(segments) or None if last == "contacts" else None
+
+
+def _last_user_in(cursor: str, query: Hashable, findings: Findings) -> str | None:
+    """The last user of the page before; None when `cursor` is none of `query`, as `findings` then say."""
+    return position_in(cursor, NO_VERSION, query, findings)
 
 
 def _checked_user_id(user_id: str) -> str:

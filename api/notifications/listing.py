@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.query_parameters import KEY_PATTERN, Findings, WholeNumber, checked, fields_of, range_in
+from api.http.pagination import place_in
+from api.http.query_parameters import KEY_PATTERN, Findings, WholeNumber, fields_of, range_in, required
 from api.notifications.pages import PageParameters, next_page, page_in
 from api.notifications.tenants import OfTenant, tenant_to_list
 from api.notifications.views import listed_view
@@ -117,7 +118,7 @@ def page(access: StoreAccess, caller: Principal, query_string: str, days: Days) 
     findings = Findings()
     fields = fields_of(query_string, findings, _LISTS)
     from_ms, before_ms = days.interval_ms(fields, findings)
-    parameters, after = page_in(NotificationsParameters, fields, findings)
+    parameters, after = page_in(NotificationsParameters, fields, findings, place_in)
     limit = parameters.limit
 
     def visible(stores: Stores) -> list[Listed]:
@@ -151,9 +152,7 @@ def counts(access: StoreAccess, caller: Principal, query_string: str, days: Days
     findings = Findings()
     fields = fields_of(query_string, findings)
     from_ms, before_ms = days.interval_ms(fields, findings)
-    parameters = checked(NarrowingParameters, fields, findings)
-    findings.raise_if_any()
-    assert parameters is not None  # because what is not checked has findings
+    parameters = required(NarrowingParameters, fields, findings)
 
     def visible(stores: Stores) -> list[StateCount]:
         return stores.notifications.state_counts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from falcon import to_query_str
@@ -25,6 +25,7 @@ class PageParameters(OfTenant):
 
 
 ParametersT = TypeVar("ParametersT", bound=PageParameters)
+PositionT = TypeVar("PositionT")
 
 
 def read_page(model: type[ParametersT], query_string: str) -> tuple[ParametersT, Place | None]:
@@ -33,20 +34,24 @@ def read_page(model: type[ParametersT], query_string: str) -> tuple[ParametersT,
     :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
     """
     findings = Findings()
-    return page_in(model, fields_of(query_string, findings), findings)
+    return page_in(model, fields_of(query_string, findings), findings, place_in)
 
 
 def page_in(
-    model: type[ParametersT], fields: Mapping[str, Any], findings: Findings
-) -> tuple[ParametersT, Place | None]:
+    model: type[ParametersT],
+    fields: Mapping[str, Any],
+    findings: Findings,
+    position_of: Callable[[str, Hashable, Findings], PositionT | None],
+) -> tuple[ParametersT, PositionT | None]:
     """The same, of the fields of a query, of which `findings` say what is already known to be wrong.
 
+    :param position_of: reads a cursor of a query, as `place_in` does.
     :raises Problem: bad parameter, with all that is wrong.
     """
     parameters = checked(model, fields, findings)
     after = None
     if parameters is not None and parameters.cursor is not None:
-        after = place_in(parameters.cursor, parameters.query(), findings)
+        after = position_of(parameters.cursor, parameters.query(), findings)
     findings.raise_if_any()
     assert parameters is not None  # because what is not checked has findings
     return parameters, after

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.query_parameters import Findings, Parameters, checked, fields_of
+from api.http.query_parameters import Findings, Parameters, fields_of, required
 from api.http.request_body import bad_parameters
 from api.problems import ParameterError, Problem, ProblemKind
 from core.notifications import users
@@ -55,10 +55,7 @@ def read_tenant(query_string: str, model: type[OfUser] | type[OfTenant] = OfUser
     :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
     """
     findings = Findings()
-    parameters = checked(model, fields_of(query_string, findings), findings)
-    findings.raise_if_any()
-    assert parameters is not None  # because what is not checked has findings
-    return parameters.tenant
+    return required(model, fields_of(query_string, findings), findings).tenant
 
 
 def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str | None:
