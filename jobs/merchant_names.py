@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from core.merchant_names import LANGUAGES, MerchantNames, checked_name
 from core.stores.merchant_names import MerchantNameStore
 from jobs.inspection.fields import MISSING, value_at
 from jobs.inspection.first_documents import Cell, Document, csv_document, csv_rows, documents_in, json_document
+from jobs.inspection.values import OBJECT_ID
 from jobs.sources.file_partition import Form
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import open_recognised
@@ -33,7 +33,6 @@ Names = Mapping[str, Mapping[Locale, str]]
 DEFAULT_COLLECTION: Final = "merchants"
 _ATTEMPTS: Final = 5
 _LONGEST_SHOWN: Final = 60
-_OBJECT_ID: Final = re.compile(r"ObjectId\(([0-9a-fA-F]{24})\)")
 _INT64: Final = range(-(2**63), 2**63)
 
 
@@ -220,7 +219,7 @@ def _merchant_id(value: Any, path: str) -> str:
     text = _text(value, path)
     if not text:
         raise ValueError(f"{path} is empty")
-    shape = _OBJECT_ID.fullmatch(text) if isinstance(value, Cell) else None
+    shape = OBJECT_ID.fullmatch(text) if isinstance(value, Cell) else None
     return text if shape is None else shape[1].lower()
 
 

@@ -39,10 +39,11 @@ def run_query(
     """
     query = query_named(name, folder)
     publication = summaries.published()
+    of_names = {"merchant_names": names_table(names)}
     for _ in range(_ATTEMPTS):
         if publication is None:
             raise ServiceError("nothing is published yet", "Run rebuild first.")
-        tables = {**_tables(summaries, publication, query, parameters or {}), "merchant_names": names_table(names)}
+        tables = of_names | _tables(summaries, publication, query, parameters or {})
         latest = summaries.published()
         if latest == publication:
             return _execute(query, tables)

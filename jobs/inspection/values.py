@@ -39,7 +39,8 @@ from jobs.inspection.first_documents import Cell, OtherType
 _EXACT_DOUBLE: Final = 2**53
 _MOST_DIGITS: Final = 4000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OBJECT_ID: Final = re.compile(r"ObjectId\([0-9a-fA-F]{24}\)")
+OBJECT_ID: Final = re.compile(r"ObjectId\(([0-9a-fA-F]{24})\)")
+"""As mongoexport writes one into a cell of CSV; the group has its digits."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?")
@@ -76,7 +77,7 @@ def type_name(value: Any) -> str:
     if isinstance(value, OtherType):
         return value.kind
     if isinstance(value, Cell):
-        shapes = {"ObjectId": _OBJECT_ID, "integer": _INTEGER, "number": _NUMBER, "instant": _INSTANT}
+        shapes = {"ObjectId": OBJECT_ID, "integer": _INTEGER, "number": _NUMBER, "instant": _INSTANT}
         return next((name for name, shape in shapes.items() if shape.fullmatch(value)), "text")
     if type(value) is int:
         return "int32" if _fits(value, 32) else "int64" if _fits(value, 64) else "integer beyond int64"
