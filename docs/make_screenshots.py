@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 _ROOT: Final = Path(__file__).parents[1]
 _IMAGES: Final = _ROOT / "docs" / "images"
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+_BROWSERS: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _SIZE: Final = ViewportSize(width=1120, height=860)
 _TIMEOUT_MS: Final = 30_000
 _CHOSEN: Final = "range=last-90"

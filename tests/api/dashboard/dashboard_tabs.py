@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 Language = Literal["en", "fa"]
 Theme = Literal["light", "dark"]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The programs to look for: the first takes half the processor time of the others, for it draws no window."""
 PATIENCE_MS = 60_000
 _ARGUMENTS = (
     "--no-sandbox",
@@ -125,6 +126,7 @@ class People:
                 locale={"en": "en-US", "fa": "fa-IR"}[language],
                 color_scheme=theme,
                 viewport={"width": width, "height": 800},
+                reduced_motion="reduce",  # a processor that draws pages should not draw them sixty times a second
             )
         return self._known[person]
 

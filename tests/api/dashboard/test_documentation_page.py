@@ -74,6 +74,7 @@ def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs,
     series = shown(tab, "Summaries/getSummary")
     choose(series, mode="daily", type="amount", merchant_id=LARGEST)
     assert executed(series)[0] == "401"
+    series.get_by_role("button", name="Clear").click()
 
     tab.at(".scheme-container").get_by_role("button", name="Authorize").click()
     tab.at(".modal-ux input").fill(add_key(store, [Scope.SUMMARIES]))
