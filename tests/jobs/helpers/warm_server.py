@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import select
 import signal
@@ -25,9 +27,12 @@ from typing import Any, NoReturn
 import coverage
 import jdatetime  # noqa: F401
 import rich.progress  # noqa: F401
+import typer._adapters  # noqa: F401
 from kernels import run_kernels
 from pymongo.synchronous import monitor
 
+import core
+import jobs
 from core.calendar.zones import rules_digest_here
 from jobs.__main__ import app
 
@@ -63,6 +68,14 @@ def main(requests: socket.socket) -> None:
         while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
             os.write(running[ended[0]], f"{ended[1]}\n".encode())
             os.close(running.pop(ended[0]))
+
+
+def _import_everything() -> None:
+    """Import each module of the commands, which import theirs only when they run."""
+    for package in (core, jobs):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
 
 
 def _call() -> NoReturn:
@@ -133,6 +146,7 @@ def _signaller(number: signal.Signals, calls: int) -> Callable[[FrameType, str, 
 
 
 if __name__ == "__main__":
+    _import_everything()
     run_kernels("transaction.bson")
     rules_digest_here("Asia/Tehran", "jalali")  # of which each process would make one
     if under_way := coverage.Coverage.current():
