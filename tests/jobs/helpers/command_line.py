@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import json
@@ -218,21 +217,25 @@ def _content(file: IO[bytes] | None) -> str:
 
 @functools.cache
 def warm_server() -> socket.socket:
-    """The socket over which `warm_server.py` takes requests; it is started once."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("warm_server.py")), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def stop() -> None:
-        ours.close()  # at which it ends by itself
-        with contextlib.suppress(subprocess.TimeoutExpired):  # a worker of xdist has ten seconds for all of its end
-            process.wait(timeout=2)
-
-    atexit.register(stop)
-    return ours
+    """A connection to `warm_server.py`, which all processes of a run of tests share: the first starts it."""
+    address = f"\0commands of {os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"  # no file, but a name of Linux
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with contextlib.suppress(ConnectionRefusedError):
+        connection.connect(address)
+        return connection
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        with contextlib.suppress(OSError):  # another process was quicker
+            listener.bind(address)
+            listener.listen()
+            listener.set_inheritable(True)
+            program = str(Path(__file__).with_name("warm_server.py"))
+            # Not by subprocess, which minds that the process outlives its object: it outlives even this process.
+            os.posix_spawn(
+                sys.executable,
+                [sys.executable, program, str(listener.fileno())],
+                _environment(),
+                file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+                setsid=True,
+            )
+        connection.connect(address)
+    return connection

@@ -1,14 +1,16 @@
 """Runs the command line again and again, each time in a process of its own that has everything imported already.
 
-``warm_server.py FD`` takes requests from the socket FD. A request is the JSON of `command_line.Request` with four file
-descriptors: standard input, output and error, and a pipe to which the process id and then the wait status are written,
-a line each. A process forked off here does what ``python -m jobs`` does, but for the second and a half of imports and
-of loading compiled code before, and the taking apart of all modules after; `test_cold_start` runs the real thing.
+``warm_server.py FD`` takes connections from the listening socket FD, one of each process of the tests, and ends a while
+after the last is closed. A request is the JSON of `command_line.Request` with four file descriptors: standard input,
+output and error, and a pipe to which the process id and then the wait status are written, a line each. A process
+forked off here does what ``python -m jobs`` does, but for the second and a half of imports and of loading compiled code
+before, and the taking apart of all modules after; `test_cold_start` runs the real thing.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -27,7 +29,8 @@ from typing import Any, NoReturn
 import coverage
 import jdatetime  # noqa: F401
 import rich.progress  # noqa: F401
-import typer._adapters  # noqa: F401
+import typer
+import typer._adapters
 from kernels import run_kernels
 from pymongo.synchronous import monitor
 
@@ -37,37 +40,60 @@ from core.calendar.zones import rules_digest_here
 from jobs.__main__ import app
 
 _STORE_CALLS = frozenset({"execute", "executemany", "sendall"})
+_COMMAND = typer.main.get_command(app)  # of which each call of `app` makes one
 _MAX_REQUEST = 65_536
+_LINGER_S = 5
 _FLUSH_FAILED = 120
 """What Python itself exits with when standard output cannot be flushed at the end."""
 
 
-def main(requests: socket.socket) -> None:
-    """Serve until the other end is closed; what is still running then is killed."""
-    running: dict[int, int] = {}
+def main(listener: socket.socket) -> None:
+    """Serve until nobody is connected any more; what is still running when its connection is closed is killed."""
+    connections: set[socket.socket] = set()
+    running: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        ready, _, _ = select.select([requests], [], [], 0.002 if running else None)
-        if ready:
-            message, descriptors, _, _ = socket.recv_fds(requests, _MAX_REQUEST, 4)
-            if not message:
-                for process_id in running:
+        ready, _, _ = select.select([listener, *connections], [], [], 0.002 if running else _LINGER_S)
+        if not ready and not running and not connections:
+            return
+        for each in ready:
+            if each is listener:
+                connections.add(listener.accept()[0])
+                continue
+            message, descriptors, _, _ = socket.recv_fds(each, _MAX_REQUEST, 4)
+            if message:
+                open_here = [one.fileno() for one in (listener, *connections)] + [
+                    report for report, _ in running.values()
+                ]
+                process_id = _start(json.loads(message), descriptors, open_here)
+                running[process_id] = descriptors[3], each
+                continue
+            each.close()
+            connections.remove(each)
+            for process_id, (_, connection) in running.items():
+                if connection is each:
                     os.kill(process_id, signal.SIGKILL)
-                return
-            process_id = os.fork()
-            if process_id == 0:
-                requests.close()
-                for of_another in running.values():
-                    os.close(of_another)
-                request = json.loads(message)
-                _become(request, descriptors)
-                _call()
-            running[process_id] = descriptors.pop()
-            os.write(running[process_id], f"{process_id}\n".encode())
-            for descriptor in descriptors:
-                os.close(descriptor)
         while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            os.write(running[ended[0]], f"{ended[1]}\n".encode())
-            os.close(running.pop(ended[0]))
+            report, _ = running.pop(ended[0])
+            with contextlib.suppress(BrokenPipeError):  # nobody waits for one that was killed above
+                os.write(report, f"{ended[1]}\n".encode())
+            os.close(report)
+
+
+def _start(request: dict[str, Any], descriptors: list[int], open_here: list[int]) -> int:
+    """Fork the process that was asked for, and report its id.
+
+    :param open_here: the descriptors that it shall not have.
+    """
+    process_id = os.fork()
+    if process_id == 0:
+        for descriptor in open_here:
+            os.close(descriptor)
+        _become(request, descriptors)
+        _call()
+    for descriptor in descriptors[:3]:
+        os.close(descriptor)
+    os.write(descriptors[3], f"{process_id}\n".encode())
+    return process_id
 
 
 def _import_everything() -> None:
@@ -81,7 +107,7 @@ def _import_everything() -> None:
 def _call() -> NoReturn:
     """Run the command line to its end, with what threads, exit handlers and buffers still have to do."""
     try:
-        app()
+        _COMMAND()
     except SystemExit as end:
         code = end.code
     threading._shutdown()  # type: ignore[attr-defined]
@@ -154,3 +180,4 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     main(socket.socket(fileno=int(sys.argv[1])))
+    os._exit(0)  # what it measured is saved
