@@ -105,6 +105,7 @@ def test_a_write_is_tried_with_the_session_of_a_signed_in_person(tabs: Tabs, sto
     assert tab.refusals == []
 
 
+@pytest.mark.thorough
 def test_an_open_server_takes_a_write_without_a_body_and_the_page_shows_every_operation(
     people: People, store_file: Path
 ) -> None:

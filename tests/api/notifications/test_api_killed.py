@@ -103,6 +103,7 @@ def test_a_message_that_was_taken_and_never_queued_goes_out_once(
     assert len(there.kavenegar.requests) == 1
 
 
+@pytest.mark.thorough
 def test_a_request_that_was_cut_off_and_is_repeated_makes_one_message(
     running: Plant, there: Gateways, tmp_path: Path
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_failure_is_reported_with_its_reason_and_what_to_do(store_of_here: str
     assert "use rebuild" in str(event["hint"])
 
 
+@pytest.mark.thorough
 def test_a_refresh_that_would_remove_too_much_fails_until_its_options_allow_it(
     store_of_here: str, shop: Collection[dict[str, Any]], mongo_database_url: str
 ) -> None:

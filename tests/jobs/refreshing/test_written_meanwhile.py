@@ -69,6 +69,7 @@ def test_once_the_writers_stopped_one_refresh_makes_all_right(shop: Shop, stores
     is_written_while_jobs_run(JobRunner(stores, shop, tmp_path, datetime.now(UTC)), 9 if THOROUGH else 2)
 
 
+@pytest.mark.thorough
 def test_without_an_index_on_the_time_as_well(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> None:
     """The source is read by `_id`."""
     is_written_while_jobs_run(JobRunner(sqlite_stores, shop, tmp_path, datetime.now(UTC)), 12 if THOROUGH else 3)

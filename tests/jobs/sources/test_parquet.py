@@ -230,7 +230,7 @@ def test_decimals_and_object_ids_of_pymongoarrow_are_read_as_the_bson_would_be()
     assert as_column(typed, "amount") == as_bson([7, 7.5, None], "amount")
 
 
-@pytest.mark.parametrize("compression", ["none", "zstd"])
+@pytest.mark.parametrize("compression", ["none", pytest.param("zstd", marks=pytest.mark.thorough)])
 def test_nulls_at_every_level_of_structs_are_what_they_are_as_bson(compression: str) -> None:
     chance = random.Random(4)
     count = 70_000 if COMPILED else 300

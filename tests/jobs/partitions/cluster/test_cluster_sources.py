@@ -114,6 +114,7 @@ def test_files_archives_and_folders_plain_or_gzipped_give_what_this_process_give
     require_equal(packed(tmp_path), tmp_path, address)
 
 
+@pytest.mark.thorough
 def test_objects_of_s3_give_what_this_process_gives(address: str, s3: Storage, tmp_path: Path) -> None:
     for path in packed(tmp_path):
         if path.is_file():
