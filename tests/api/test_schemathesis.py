@@ -31,7 +31,7 @@ def test_an_open_server_is_as_it_describes_itself(tmp_path: Path) -> None:
             server.port,
             tmp_path,
             "--phases=coverage,fuzzing",
-            f"--max-examples={20 if THOROUGH else 3}",
+            f"--max-examples={20 if THOROUGH else 2}",
             "--header=Content-Type: application/json",
         )
 

@@ -304,7 +304,7 @@ def test_a_message_under_way_is_followed_without_a_reload(tabs: Tabs, store_file
     expect(close).to_be_focused()
 
 
-@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.thorough), PHONE])
 def test_texts_of_others_are_neither_markup_nor_reverse_the_text_next_to_them(tabs: Tabs, width: int) -> None:
     tab = opened(tabs(width=width), HARMFUL)
     expect(tab.at(".message")).to_contain_text(MARKUP)
@@ -355,7 +355,7 @@ def test_the_keyboard_opens_and_closes(tabs: Tabs) -> None:
     expect(rows(tab).nth(1)).to_be_focused()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.thorough), "dark"])
 def test_everything_has_a_name_and_no_text_is_too_pale(tabs: Tabs, theme: Theme) -> None:
     tab = opened(tabs(theme=theme), UNDER_WAY)
     assert nameless(tab) == []

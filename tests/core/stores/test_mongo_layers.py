@@ -95,7 +95,7 @@ def test_there_are_few_layers_however_many_amendments(stores: Stores, db: PyMong
     chance = random.Random(6)
     held = BASE
     stores.summaries.publish(publication(1, held), held)
-    latest = 61 if THOROUGH else 31
+    latest = 61 if THOROUGH else 16
     for generation in range(2, latest + 1):
         first = chance.randrange(60)
         last = min(59, first + chance.choice((0, 0, 0, 1, 2, 8)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from effort import THOROUGH
+from effort import MONGODB_IF_THOROUGH, THOROUGH
 from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
 from core.stores import open_stores
@@ -39,6 +39,7 @@ def jobs(store_url: str, tmp_path: Path) -> CommandLine:
     return jobs
 
 
+@MONGODB_IF_THOROUGH
 def test_killed_after_any_statement_to_the_store_while_days_are_replaced(jobs: CommandLine, store_url: str) -> None:
     """Of a whole run, at every statement, or at every few of them from a random one on."""
     stride = 1 if THOROUGH else 10 if store_url.startswith("sqlite") else 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 COMPILED: Final = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
@@ -15,6 +16,11 @@ THOROUGH: Final = os.environ.get("THOROUGH", "") not in ("", "0")
 
 CHECKED: Final = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
 """Whether the compiled kernels check every index."""
+
+MONGODB_IF_THOROUGH: Final = pytest.mark.parametrize(
+    "store_url", ["sqlite", pytest.param("mongo", marks=pytest.mark.thorough)], indirect=True
+)
+"""For walks of kills, each of which takes seconds on MongoDB: test_kills.py has the one that always runs there."""
 
 
 def tries(compiled: int, uncompiled: int | None = None) -> settings:

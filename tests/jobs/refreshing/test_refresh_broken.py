@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from effort import THOROUGH
+from effort import MONGODB_IF_THOROUGH, THOROUGH
 from live_collections import EAGER
 from live_shop import JobRunner, Shop
 from rebuilding import AtPhase
@@ -74,6 +74,7 @@ def of_store(store_url: str, sqlite: int, mongo: int) -> int:
     return sqlite if store_url.startswith("sqlite") else mongo
 
 
+@MONGODB_IF_THOROUGH
 def test_killed_after_any_statement_to_the_store(toggled: Toggled, store_url: str) -> None:
     """Of a whole refresh, at every statement, or at every few of them from a random one on."""
     jobs, stores = toggled.jobs, toggled.stores

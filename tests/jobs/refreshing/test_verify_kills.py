@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from effort import THOROUGH
+from effort import MONGODB_IF_THOROUGH, THOROUGH
 from live_shop import Shop
 from transactions import Transaction, published_rows
 
@@ -29,6 +29,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
+@MONGODB_IF_THOROUGH
 def test_killed_after_any_statement_to_the_store(shop: Shop, stores: Stores, store_url: str, tmp_path: Path) -> None:
     """Of a whole repair, at every statement, or at every few of them from a random one on."""
     jobs = CommandLine(tmp_path, STORE_URL=store_url, SOURCE_URL=shop.url)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import wait_until
-from effort import THOROUGH
+from effort import MONGODB_IF_THOROUGH, THOROUGH
 from live_collections import EAGER
 from live_shop import JobRunner, Shop, Writer
 from transactions import published_rows, spread
@@ -63,6 +63,7 @@ def is_written_while_jobs_run(runner: JobRunner, rounds: int) -> None:
     assert published_rows(runner.stores) == shop.summaries()
 
 
+@MONGODB_IF_THOROUGH
 def test_once_the_writers_stopped_one_refresh_makes_all_right(shop: Shop, stores: Stores, tmp_path: Path) -> None:
     """The source is read by time, as its index allows."""
     shop.index()

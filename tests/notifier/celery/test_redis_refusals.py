@@ -76,6 +76,7 @@ def _waits_and_goes_on(running: Plant, words: str, refuse: Callable[[], object],
     assert [one.process.poll() for one in running.running] == [None, None]
 
 
+@pytest.mark.thorough
 def test_a_redis_that_has_become_a_replica_is_waited_for(running: Plant, redis: Redis) -> None:
     _waits_and_goes_on(
         running,

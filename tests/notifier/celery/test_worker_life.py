@@ -21,6 +21,7 @@ def idle(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[Plant]:
         yield made
 
 
+@pytest.mark.thorough
 def test_two_workers_on_the_same_messages_send_each_once(idle: Plant) -> None:
     added = [idle.add("plain", queued=2) for _ in range(_MESSAGES)]
     idle.run_worker()
