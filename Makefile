@@ -69,9 +69,9 @@ run: $(VENV)/stack.stamp ## Run API, worker, beat and Redis until Ctrl-C, over a
 
 .PHONY: test
 test: style ## Run every check and every test; with THOROUGH=1 more examples of each property, and more kills
-	@# Checking types takes one processor half a minute, in which tests that wait leave it alone.
-	@$(MAKE) --no-print-directory --jobs=2 types cover
-	@$(MAKE) --no-print-directory others
+	@$(MAKE) --no-print-directory cover
+	@# Checking types takes one processor half a minute, which these tests leave idle while they wait.
+	@$(MAKE) --no-print-directory --jobs=2 types others
 
 .PHONY: lint
 lint: style types ## Check format, style, types and the direction of imports
@@ -107,6 +107,8 @@ cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests of core and jobs, and repor
 	$(BIN)/coverage report $(if $(filter true,$(CI)),--fail-under=$(COVERAGE_FLOOR))
 
 .PHONY: others
+# A quarter of their time they wait.
+others: PARALLEL := -n $(shell expr $(WORKERS) + 3) --dist worksteal
 others: $(VENV)/dev.stamp $(KERNELS) ## Run the other tests: measuring them costs a third more, and most of their time is other programs'
 	$(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) $(OTHER_TESTS) $(UNMEASURED_TESTS)
 
