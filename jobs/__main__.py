@@ -46,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 merchants = typer.Typer(
-    help="Names of merchants, which are shown beside their ids.",
+    help="Import, list and remove the names of merchants.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -257,7 +257,7 @@ def inspect(
 ) -> None:
     """Show the fields of a source, and the command that builds summaries from it.
 
-    Reads only its first documents and changes nothing. Of URLs in examples only the host is shown.
+    Reads only the first documents and changes nothing. Examples show only scheme and host of URLs.
     """
     with importing():
         from jobs.cli import inspect as command
@@ -343,7 +343,7 @@ def refresh(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the summaries of a live collection up to date.
+    """Update the summaries of a live collection.
 
     Recomputes the days since the last reading and some days before. Publishes those that changed, with their weeks and
     months; publishes nothing if none changed. Counts everything if the store is empty. A day with fewer documents than
@@ -414,7 +414,7 @@ def verify(
 @app.command()
 def status(
     run: Annotated[
-        int | None, typer.Argument(metavar="[RUN]", min=1, max=2**63 - 1, help="Number of a run: show all about it.")
+        int | None, typer.Argument(metavar="[RUN]", min=1, max=2**63 - 1, help="Number of a run: show its details.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Number of runs to list.")] = 10,
     store: Store = None,
@@ -430,11 +430,11 @@ def status(
 @app.command()
 def summary(
     mode: Annotated[ModeOption, typer.Option(help="Length of the periods.")],
-    measure: Annotated[MeasureOption, typer.Option("--type", help="What to show.")],
+    measure: Annotated[MeasureOption, typer.Option("--type", help="Amount or number of transactions.")],
     merchant_id: Annotated[str | None, typer.Option(metavar="ID", help="One merchant. [default: all together]")] = None,
     first: From = None,
     last: To = None,
-    form: Annotated[FormatOption, typer.Option("--format", help="How to print.")] = FormatOption.TABLE,
+    form: Annotated[FormatOption, typer.Option("--format", help="Output format.")] = FormatOption.TABLE,
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
 ) -> None:
@@ -448,14 +448,12 @@ def summary(
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def query(
     context: typer.Context,
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Name of the query, such as top_merchants.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a query, such as top_merchants.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the queries; with NAME, describe that query.")] = False,
     queries: Annotated[
         Path | None, typer.Option("--queries", metavar="DIR", help="Folder with your own queries: NAME.sql.")
     ] = None,
-    form: Annotated[FormatOption, typer.Option("--format", help="How to print.")] = FormatOption.TABLE,
+    form: Annotated[FormatOption, typer.Option("--format", help="Output format.")] = FormatOption.TABLE,
     raw: Annotated[
         bool, typer.Option("--raw", help="In CSV, do not escape text that a spreadsheet would evaluate as a formula.")
     ] = False,
@@ -589,7 +587,7 @@ def prune(
 def warm(as_json: Json = False) -> None:
     """Compile the decoders now.
 
-    Otherwise the first run does it, unless NUMBA_CACHE_DIR is read-only.
+    Otherwise the first run compiles them, which takes half a minute.
     """
     with importing():
         from jobs.runs.signals import signals_as_errors
@@ -611,7 +609,7 @@ def import_merchants(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="CSV with a header, JSON lines or any other form that rebuild reads; - for standard input; "
+            help="CSV with a header, JSON lines or any other format that rebuild reads; - for standard input; "
             "mongodb://host/database for a collection.",
         ),
     ],
@@ -623,21 +621,24 @@ def import_merchants(
     name_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the name.")] = "name",
     language_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the language, fa or en.")] = "language",
     language: Annotated[
-        LanguageOption | None, typer.Option(help="The language of all names, instead of --language-field.")
+        LanguageOption | None, typer.Option(help="Language of all names, instead of --language-field.")
     ] = None,
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="Remove the names that SOURCE does not have; with --language of that only."),
+        typer.Option(
+            "--replace",
+            help="Also remove names that SOURCE does not have; with --language only names in that language.",
+        ),
     ] = False,
     csv_delimiter: CsvDelimiter = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would change; write nothing.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Import names of merchants: an id, a name and its language in each row.
+    """Import names of merchants from rows with an id, a name and its language.
 
-    All rows or, where one is wrong, none. Names of other merchants and languages stay. Readers see the new names from
-    one moment on. A merchant without a name in a reader's language is shown with the one in the other language.
+    Imports all rows, or none if one is invalid (exit code 3). Names of other merchants and languages do not change. The
+    API and the dashboard show a merchant without a name in the reader's language with the name in the other language.
     """
     with importing():
         from jobs.cli import merchants as command
@@ -649,17 +650,17 @@ def import_merchants(
 @merchants.command("list")
 def list_merchants(
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only merchants with this in their id or a name.")
+        str | None, typer.Option(metavar="TEXT", help="Only merchants with this text in their id or a name.")
     ] = None,
     unnamed: Annotated[
-        bool, typer.Option("--unnamed", help="Instead: the merchants of the summaries that have no name.")
+        bool, typer.Option("--unnamed", help="List the merchants with summaries that have no name.")
     ] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
     """List the names of merchants, by id.
 
-    What --json prints can be imported.
+    merchants import reads the output of --json.
     """
     with importing():
         from jobs.cli import merchants as command
@@ -669,16 +670,16 @@ def list_merchants(
 
 @merchants.command("remove")
 def remove_merchants(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Whose names.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="The names of all merchants.")] = False,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of the merchants.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Remove the names of all merchants.")] = False,
     language: Annotated[LanguageOption | None, typer.Option(help="Only names in this language.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many that would be.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; remove nothing.")] = False,
     store: Store = None,
     as_json: Json = False,
 ) -> None:
     """Remove names of merchants.
 
-    Summaries stay as they are. Removing what is not there changes nothing.
+    Summaries do not change. Names that do not exist are ignored.
     """
     with importing():
         from jobs.cli import merchants as command

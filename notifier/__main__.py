@@ -72,7 +72,7 @@ Tenant = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Tenant of the user, from python -m api keys list; operator for your own users. "
+        help="Tenant of the user, from python -m api keys list; operator: users without a tenant. "
         "[default: operator, unless a tenant has a user of this id]",
     ),
 ]
@@ -128,7 +128,8 @@ def retry(
         str | None, typer.Option("--to", metavar="INSTANT", help="With --all: created before this time. [default: any]")
     ] = None,
     tenant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --all: only this tenant; operator for your own.")
+        str | None,
+        typer.Option(metavar="NAME", help="With --all: only this tenant; operator: messages without a tenant."),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="With --all: maximum number of notifications to examine.")
@@ -319,7 +320,9 @@ def add_subscription(
 @subscriptions.command("list")
 def list_subscriptions(
     user: Annotated[str | None, typer.Option(metavar="USER", help="Only users with this id.")] = None,
-    tenant: Annotated[str | None, typer.Option(metavar="NAME", help="Only this tenant; operator for your own.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this tenant; operator: subscriptions without a tenant.")
+    ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also ended subscriptions.")] = False,
     store: Store = None,
     as_json: Json = False,

@@ -1,22 +1,22 @@
 /*
 about: |-
-  What a month has come to by each of its days, beside the month before by the same day.
+  Running totals of a month by day, compared with the previous month up to the same day.
 
-  Days without transactions are rows too, up to `to` or to the last published day.
+  Days without transactions have rows too, up to `to` or the last published day.
 parameters:
-- {name: to, kind: day, default: last, about: the last day; its month is shown from its first published day on}
-- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+- {name: to, kind: day, default: last, about: last day; its month is shown from the first published day on}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant; by default all together}
 reads:
 - {table: daily_series, last: to}
 columns:
 - {name: day, kind: String, about: key of the day}
-- {name: day_of_month, kind: Int64, about: from 1}
+- {name: day_of_month, kind: Int64, about: "day of the month, from 1"}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
-- {name: amount_to_date, kind: Int128, about: sum from the beginning of the month}
-- {name: amount_before, kind: Int128, about: that of the month before by the same day; null where it has no such published day}
+- {name: amount_to_date, kind: Int128, about: amount from the beginning of the month}
+- {name: amount_before, kind: Int128, about: amount of the previous month up to the same day; null if it has no such published day}
 - {name: count, kind: Int64, about: number of its transactions}
-- {name: count_to_date, kind: Int64, about: number from the beginning of the month}
-- {name: count_before, kind: Int64, about: that of the month before by the same day; null likewise}
+- {name: count_to_date, kind: Int64, about: count from the beginning of the month}
+- {name: count_before, kind: Int64, about: count of the previous month up to the same day; null if it has no such published day}
 */
 WITH filled AS (
     SELECT

@@ -1,26 +1,25 @@
 /*
 about: |-
-  What each month came to, beside the month before.
+  The total of each month, compared with the previous month.
 
-  The month before is that of the calendar: one without transactions counts as zero. The first published month has
-  none. A month that is not over, or began before the first published day, has fewer days_published than days: compare
-  it with care.
+  A month without transactions counts as zero. The first published month has no previous month. A month that is not
+  fully published has fewer days_published than days, so its growth is not comparable.
 parameters:
-- {name: from, kind: month, default: first, about: the first month shown}
-- {name: to, kind: month, default: last, about: the last month shown}
-- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+- {name: from, kind: month, default: first, about: first month}
+- {name: to, kind: month, default: last, about: last month}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant; by default all together}
 reads:
 - {table: monthly_series, last: to}
 columns:
 - {name: month, kind: String, about: key of the month}
-- {name: days_published, kind: Int64, about: how many of its days lie between the first and the last published one}
-- {name: days, kind: Int64, about: how many days it has}
+- {name: days_published, kind: Int64, about: number of its days from the first to the last published day}
+- {name: days, kind: Int64, about: number of its days}
 - {name: amount, kind: Int128, about: "sum of amounts, in CURRENCY"}
-- {name: amount_before, kind: Int128, about: that of the month before}
-- {name: amount_growth_percent, kind: Float64, about: from the one to the other; null where the month before came to zero or less}
+- {name: amount_before, kind: Int128, about: amount of the previous month}
+- {name: amount_growth_percent, kind: Float64, about: change of the amount; null if the previous amount is zero or less}
 - {name: count, kind: Int64, about: number of transactions}
-- {name: count_before, kind: Int64, about: that of the month before}
-- {name: count_growth_percent, kind: Float64, about: from the one to the other; null where the month before had none}
+- {name: count_before, kind: Int64, about: count of the previous month}
+- {name: count_growth_percent, kind: Float64, about: change of the count; null if the previous count is zero}
 */
 WITH months AS (
     SELECT month_key, COUNT(*) AS days_published, MIN(days_in_month) AS days

@@ -2,23 +2,24 @@
 about: |-
   Merchants that used to have transactions and have none any more.
 
-  Whoever had transactions on `active_days` days or more, and none in the last `silent_days` days up to `to`.
+  Lists merchants that had transactions on at least `active_days` days, but none in the last `silent_days` days up to
+  `to`.
 parameters:
-- {name: to, kind: day, default: last, about: the day to look back from; the last published one if it is later}
-- {name: silent_days, kind: integer>=1, default: 30, about: "how long without a transaction, in days"}
-- {name: active_days, kind: integer>=1, default: 2, about: on how many days there must have been some}
-- {name: locale, kind: fa|en, default: fa, about: the language of names}
+- {name: to, kind: day, default: last, about: last day to examine; at most the last published day}
+- {name: silent_days, kind: integer>=1, default: 30, about: minimum number of days without transactions}
+- {name: active_days, kind: integer>=1, default: 2, about: minimum number of days with transactions}
+- {name: locale, kind: fa|en, default: fa, about: language of names}
 reads:
 - {table: daily, last: to}
 columns:
 - {name: merchant_id, kind: String, about: the merchant}
-- {name: last_day, kind: String, about: key of its last day with transactions}
-- {name: silent_days, kind: Int64, about: "days since then, up to `to`"}
-- {name: usual_gap, kind: Float64, about: "days from one of its days with transactions to the next, on average; null if it had one"}
-- {name: active_days, kind: Int64, about: on how many days it had transactions}
+- {name: last_day, kind: String, about: key of the last day with transactions}
+- {name: silent_days, kind: Int64, about: days from then to `to`}
+- {name: usual_gap, kind: Float64, about: average days from one day with transactions to the next; null if there is only one}
+- {name: active_days, kind: Int64, about: number of days with transactions}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
 - {name: count, kind: Int64, about: number of its transactions}
-- {name: merchant_name, kind: String, about: "its name in that language, else in the other; null without one"}
+- {name: merchant_name, kind: String, about: "name in that language, or else in the other; null if it has none"}
 */
 WITH merchants AS (
     SELECT

@@ -1,25 +1,25 @@
 /*
 about: |-
-  Who sold most in a day, week or month.
+  The merchants with the highest amounts or counts of a day, week or month.
 
-  Merchants that come to the same share a place, and all of the last place are shown.
+  Merchants with equal values have the same place. All merchants of the last place are shown.
 parameters:
 - {name: period, kind: period, default: last, about: "a day, a week or a month; by default the last month"}
-- {name: by, kind: amount|count, default: amount, about: what merchants are ranked by}
-- {name: limit, kind: integer>=1, default: 10, about: how many places}
-- {name: locale, kind: fa|en, default: fa, about: the language of names}
+- {name: by, kind: amount|count, default: amount, about: rank by amount or by count}
+- {name: limit, kind: integer>=1, default: 10, about: maximum place}
+- {name: locale, kind: fa|en, default: fa, about: language of names}
 reads:
 - {table: daily, first: period, last: period}
 - {table: weekly, first: period, last: period}
 - {table: monthly, first: period, last: period}
 columns:
-- {name: place, kind: Int64, about: 1 for the most}
+- {name: place, kind: Int64, about: rank; 1 is the highest}
 - {name: merchant_id, kind: String, about: the merchant}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY; refunds lower it"}
 - {name: count, kind: Int64, about: number of its transactions}
 - {name: mean_amount, kind: Float64, about: "amount per transaction, in CURRENCY"}
-- {name: share_percent, kind: Float64, about: "its part of what is ranked, of all merchants; null where they come to zero or less"}
-- {name: merchant_name, kind: String, about: "its name in that language, else in the other; null without one"}
+- {name: share_percent, kind: Float64, about: "share of the total of all merchants; null if that is zero or less"}
+- {name: merchant_name, kind: String, about: "name in that language, or else in the other; null if it has none"}
 */
 WITH periods AS (
     SELECT * FROM daily

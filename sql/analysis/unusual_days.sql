@@ -1,26 +1,26 @@
 /*
 about: |-
-  Days far from the average of the same weekday in the weeks before.
+  Days that differ much from the average of the same weekday in the weeks before.
 
-  A day is far when it differs by `deviations` standard deviations (of a sample) or more. Where the weeks before were
-  all alike, every other value is far. Days with fewer than `weeks` such weeks since the first published day are not
-  judged; days without transactions are zero.
+  A day is unusual if it differs from the average by at least `deviations` sample standard deviations. If the weeks
+  before all have the same value, any other value is unusual. Days with fewer than `weeks` published weeks before them
+  are left out. Days without transactions count as zero.
 parameters:
-- {name: from, kind: day, default: first, about: the first day judged}
-- {name: to, kind: day, default: last, about: the last day judged}
-- {name: weeks, kind: integer>=2, default: 8, about: how many weeks before a day make its average}
-- {name: deviations, kind: number>=0, default: 3, about: from how many standard deviations on a day is far}
-- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+- {name: from, kind: day, default: first, about: first day}
+- {name: to, kind: day, default: last, about: last day}
+- {name: weeks, kind: integer>=2, default: 8, about: number of weeks before a day that are averaged}
+- {name: deviations, kind: number>=0, default: 3, about: minimum number of standard deviations}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant; by default all together}
 reads:
 - {table: daily_series, last: to}
 columns:
 - {name: day, kind: String, about: key of the day}
 - {name: weekday_name, kind: String, about: English name of its weekday}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
-- {name: average, kind: Float64, about: "amount of this weekday in the weeks before, in CURRENCY"}
-- {name: deviation, kind: Float64, about: "standard deviation of these, in CURRENCY"}
-- {name: deviations, kind: Float64, about: "how many of these the day is above the average, negative below; null if there is none"}
-- {name: change_percent, kind: Float64, about: from the average to the day; null for an average of zero or less}
+- {name: average, kind: Float64, about: "average of this weekday in the weeks before, in CURRENCY"}
+- {name: deviation, kind: Float64, about: "standard deviation of this weekday in the weeks before, in CURRENCY"}
+- {name: deviations, kind: Float64, about: "standard deviations above the average, or below if negative; null if deviation is zero"}
+- {name: change_percent, kind: Float64, about: difference from the average; null if the average is zero or less}
 */
 WITH filled AS (
     SELECT d.day, d.day_key, d.weekday, d.weekday_name, COALESCE(s.amount, CAST(0 AS INT128)) AS amount

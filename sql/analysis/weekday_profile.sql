@@ -1,23 +1,23 @@
 /*
 about: |-
-  What the days of the week come to on average.
+  The average of each day of the week.
 
-  Every day from the first to the last counts, also those without transactions.
+  All days from the first to the last are included, also those without transactions.
 parameters:
-- {name: from, kind: day, default: first, about: the first day}
-- {name: to, kind: day, default: last, about: the last day}
-- {name: merchant_id, kind: merchant, default: all, about: one merchant instead of all together}
+- {name: from, kind: day, default: first, about: first day}
+- {name: to, kind: day, default: last, about: last day}
+- {name: merchant_id, kind: merchant, default: all, about: one merchant; by default all together}
 reads:
 - {table: daily_series, first: from, last: to}
 columns:
-- {name: weekday, kind: Int64, about: "place in the week of the calendar: 1 is Saturday in the Jalali, Monday in the Gregorian"}
-- {name: weekday_name, kind: String, about: its English name}
-- {name: days, kind: Int64, about: how many such days there are}
-- {name: amount, kind: Int128, about: "sum of their amounts, in CURRENCY"}
-- {name: mean_amount, kind: Float64, about: "amount a day, in CURRENCY"}
-- {name: share_percent, kind: Float64, about: their part of the amount of all days; null where that is zero or less}
-- {name: count, kind: Int64, about: number of their transactions}
-- {name: mean_count, kind: Float64, about: transactions a day}
+- {name: weekday, kind: Int64, about: "day of the week: 1 is Saturday in the Jalali calendar, Monday in the Gregorian"}
+- {name: weekday_name, kind: String, about: English name of the weekday}
+- {name: days, kind: Int64, about: number of these days}
+- {name: amount, kind: Int128, about: "sum of the amounts of these days, in CURRENCY"}
+- {name: mean_amount, kind: Float64, about: "average amount per day, in CURRENCY"}
+- {name: share_percent, kind: Float64, about: share of the amount of all days; null if that is zero or less}
+- {name: count, kind: Int64, about: number of transactions of these days}
+- {name: mean_count, kind: Float64, about: average number of transactions per day}
 */
 WITH profile AS (
     SELECT
