@@ -62,10 +62,11 @@ def report() -> str:
         for name, package in packages.items()
     ]
     lines = [
-        "# Licences of what the program runs on",
+        "# Licences",
         "",
-        "As each package declares its own. Made by `make pins` from the pinned requirements; the program itself is",
-        "under the [MIT licence](../LICENSE). Packages that only tests and benchmarks use are not among them.",
+        "This page lists the packages that the program uses, with the licence that each package declares. `make pins`",
+        "generates it from the pinned requirements. Packages that only tests and benchmarks use are not listed. The",
+        "program itself has the [MIT licence](../LICENSE).",
         "",
         "| package | version | licence | used directly |",
         "| --- | --- | --- | --- |",

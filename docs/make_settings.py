@@ -72,7 +72,7 @@ def table() -> str:
     """The tables of all groups."""
     made = [_table(title, [_row(name, field) for name, field in of.model_fields.items()]) for title, of in GROUPS]
     others = [_line(name, *described) for name, described in OF_LIBRARIES.items()]
-    return "\n\n".join([*made, _table("Of libraries", others)])
+    return "\n\n".join([*made, _table("Variables of libraries", others)])
 
 
 def allowed(field: FieldInfo) -> str:

@@ -41,7 +41,7 @@ class ApiSettings(BaseSettings):
         default=1.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds within which the API notices a new publication and a new or revoked key.",
+        description="Maximum seconds until the API notices a new publication, new names, and a new or revoked key.",
     )
     api_max_age_s: float = Field(
         default=0.0,

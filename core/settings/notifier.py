@@ -53,7 +53,7 @@ class NotifierSettings(BaseSettings):
         default=10.0,
         gt=0,
         le=86_400,
-        description="Seconds until the second attempt; doubles for each further one, up to NOTIFY_BACKOFF_MAX_S.",
+        description="Seconds until the second attempt; doubled for each further attempt, up to NOTIFY_BACKOFF_MAX_S.",
     )
     notify_backoff_max_s: float = Field(
         default=3600.0,
@@ -99,13 +99,14 @@ class NotifierSettings(BaseSettings):
         default=3600.0,
         ge=0,
         le=604_800,
-        description="Seconds after the end of a period before which a run is too early for the period to be announced.",
+        description="Minimum seconds from the end of a period until the source is read, for the period to be "
+        "announced.",
     )
     notify_not_after_s: float = Field(
         default=172_800.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds after the end of a period from which on it is not announced any more.",
+        description="Seconds after the end of a period after which it is no longer announced.",
     )
     smtp_host: Annotated[str, Form("a host name or address; or empty")] = Field(default="", description="Mail server.")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="Port of the mail server.")

@@ -41,14 +41,15 @@ class SourceSettings(BaseSettings):
         default=30.0,
         gt=0,
         le=86_400,
-        description="Seconds to wait for the server of a live collection, unless its URL has another value, and for "
-        "data from object storage before a retry.",
+        description="Seconds to connect to the server of a live collection, unless its URL has another value, and to "
+        "wait for data from object storage before a retry.",
     )
     source_answer_timeout_s: float = Field(
         default=600.0,
         gt=0,
         le=86_400,
-        description="Seconds to wait for a response of this server, unless its URL has another value.",
+        description="Seconds to wait for a response of the server of a live collection, unless its URL has another "
+        "value.",
     )
     source_retries: int = Field(
         default=8,
