@@ -27,7 +27,7 @@ BEGIN: Final = "<!-- Made by `make docs` from core/settings: change it there. --
 END: Final = "<!-- The end of what is made. -->"
 GROUPS: Final[tuple[tuple[str, type[BaseSettings]], ...]] = (
     ("Summaries", SharedSettings),
-    ("The live collection", SourceSettings),
+    ("Sources", SourceSettings),
     ("Refreshes", RefreshSettings),
     ("The API", ApiSettings),
     ("The notifier", NotifierSettings),
@@ -40,7 +40,7 @@ OF_LIBRARIES: Final = {
     ),
     "NUMBA_CPU_NAME": (
         "this processor",
-        "`generic`, or a name of LLVM's",
+        "`generic`, or a processor name of LLVM",
         "Processor to compile for; `generic` if another machine runs the code.",
     ),
     "PROMETHEUS_MULTIPROC_DIR": (
@@ -55,10 +55,14 @@ OF_LIBRARIES: Final = {
         "folders",
         "Folders of time zone rules, used instead of the package. The rules of the system are never used by default.",
     ),
-    "AWS_ENDPOINT_URL": ("that of AWS", "a URL", "Server of s3:// URLs; must be the same on all workers of a cluster."),
+    "AWS_ENDPOINT_URL": (
+        "the server of AWS",
+        "a URL",
+        "Server of s3:// URLs; must be the same on all workers of a cluster.",
+    ),
     "AWS_ENDPOINT_URL_S3": ("`AWS_ENDPOINT_URL`", "a URL", "Server of s3:// URLs; takes precedence."),
     "STORAGE_EMULATOR_HOST": (
-        "that of Google",
+        "the server of Google",
         "a URL",
         "Server of gs:// URLs; must be the same on all workers of a cluster.",
     ),

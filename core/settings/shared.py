@@ -26,13 +26,13 @@ class SharedSettings(BaseSettings):
     )
     currency: Annotated[str, Form("1 to 16 letters, such as IRR; or empty", r"([^\W\d_]{1,16})?")] = Field(
         default="",
-        description="ISO 4217 code of the currency of amounts, which the store records. Empty: that of the store, "
-        "IRR for a new store. A value that differs from the store is refused.",
+        description="ISO 4217 code of the currency of amounts, which the store records. Empty: the currency of the "
+        "store, IRR for a new store. A value that differs from the store is refused.",
     )
     amount_scale: Annotated[str, Form("0 to 9, or empty", r"[0-9]?")] = Field(
         default="",
         description="Decimal places of amounts, such as 2 for cents, which the store records. Amounts are counted in "
-        "units of the last place. Empty: 0 for runs, that of the store for servers.",
+        "units of the last place. Empty: 0 for runs, the scale of the store for servers.",
     )
     quarantine_dir: Annotated[Path, Form("the path of a folder", r".+")] = Field(
         default=Path("quarantine"), description="Folder of the files of rejected documents."
