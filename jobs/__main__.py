@@ -124,7 +124,7 @@ LookBack = Annotated[
         min=0,
         max=36_500,
         metavar="DAYS",
-        help="Days before the last reading that refresh recomputes. [default: REFRESH_LOOK_BACK_DAYS]",
+        help="Days that refresh recomputes before the collection was last read. [default: REFRESH_LOOK_BACK_DAYS]",
     ),
 ]
 Cluster = Annotated[
@@ -345,11 +345,13 @@ def refresh(
 ) -> None:
     """Update the summaries of a live collection.
 
-    Recomputes the days since the last reading and some days before. Publishes those that changed, with their weeks and
-    months; publishes nothing if none changed. Counts everything if the store is empty. A day with fewer documents than
-    before keeps its published totals if it is not later than the day of the oldest document, as its documents may have
-    been deleted on purpose. Later days are replaced with a warning. If one of them, all together, or those without any
-    documents lose more than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT, nothing is published (exit code 5).
+    Recomputes the days since the collection was last read, and some days before. Publishes those that changed, with
+    their weeks and months. Counts everything if the store is empty.
+
+    A day with fewer documents than before keeps its published totals if it is not later than the day of the oldest
+    document, because its documents may have been deleted on purpose. A later day is replaced, with a warning. If one
+    later day, all of them together, or those without documents lose more than REFRESH_MAX_LOSS_RATIO and
+    REFRESH_MAX_LOSS_COUNT, nothing is published (exit code 5).
     """
     with importing():
         from jobs.cli import refresh as command
