@@ -389,9 +389,9 @@ def verify(
 ) -> None:
     """Recount the source and compare it with what is published; exit code 4 if they differ.
 
-    Without --to a live collection is compared up to the day before those that the next refresh recomputes. A day with
-    fewer documents than before is not drift if it is not later than the day of the oldest document, as its documents
-    may have been deleted on purpose. A repair that would remove too much is not published (exit code 5).
+    Without --to, days of a live collection that the next refresh recomputes are not compared. A day with fewer
+    documents than before is not drift if it is not later than the day of the oldest document, because its documents may
+    have been deleted on purpose. A repair that would remove too much is not published (exit code 5).
     """
     with importing():
         from jobs.cli import verify as command
