@@ -1,8 +1,7 @@
-"""The compiled pre-aggregation: sums and counts by merchant and day, added to one row at a time.
+"""The compiled group-by: sums and counts by merchant and day, updated row by row.
 
-A sum is kept in two halves, so that it cannot wrap and needs no branch: an amount a is high * 2**32 + low with
--2**31 <= high < 2**31 and 0 <= low < 2**32; after n additions both halves are below n * 2**32 in size, which fits
-int64 for every n up to `MAX_ROWS`.
+A sum has two halves, so that it needs no overflow check: an amount is high * 2**32 + low with -2**31 <= high < 2**31
+and 0 <= low < 2**32. After n additions both halves are below n * 2**32 in size, which fits int64 up to n = `MAX_ROWS`.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ HIGH: Final = 2
 LOW: Final = 3
 
 _DAY_MS: Final = 86_400_000
-_DAY_ZERO: Final = 2**31  # added to days, so that keys of days before 1970 are positive too
+_DAY_ZERO: Final = 2**31  # added to days, so that the keys of days before 1970 are positive
 _LOW_HALF: Final = 0xFFFFFFFF
 _END_OF_TIME: Final = 2**63 - 1
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 def codes_and_days(keys: Int64s) -> tuple[Int64s, Int64s]:
-    """Merchant codes and days of the keys of filled cells."""
+    """The merchant codes and days of the keys of used cells."""
     return keys >> 32, (keys & _LOW_HALF) - _DAY_ZERO
 
 
@@ -41,7 +40,7 @@ def _bucket(key: Int, mask: np.uint64) -> np.uint64:
 
 @helper
 def _find_cell(cells: Int64s, key: Int) -> Int:
-    """The cell of `key`, or the empty one where it belongs."""
+    """The index of the cell with `key`, or of the empty cell to insert it."""
     mask = np.uint64(cells.shape[0] - 1)
     bucket = _bucket(key, mask)
     while cells[bucket, KEY] != EMPTY and cells[bucket, KEY] != key:
@@ -60,12 +59,11 @@ def add_rows(
     cells: Int64s,
     capacity: Int,
 ) -> tuple[Int, Int]:
-    """Add rows from `first` on: (how many rows were added, how many cells became used).
+    """Add rows from `first` on: (number of rows added, number of cells that they filled).
 
-    It stops early when a row needs a new cell and `capacity` of them have become used.
+    Stops early at a row that needs a new cell after `capacity` cells were filled.
 
-    :param starts_ms: ascending; row i says that from this instant on the local day is ``days[i]``. All instants lie
-        in the table.
+    :param starts_ms: ascending; from ``starts_ms[i]`` on the local day is ``days[i]``. No instant precedes the first.
     :param cells: a hash table of shape (power of two, 4): `KEY`, `COUNT`, `HIGH`, `LOW`.
     """
     used = 0
@@ -75,7 +73,7 @@ def add_rows(
     segment_end = segment_start  # empty, so that the first row searches
     for row in range(first, codes.size):
         instant = instants[row]
-        # Transactions mostly come in the order of time: the day of one is the day of the next.
+        # Transactions are mostly in the order of time, so most have the day of the previous one.
         if instant < segment_start or instant >= segment_end:
             segment = min(max((instant - starts_ms[0]) // _DAY_MS, 0), last)
             while starts_ms[segment] > instant:

@@ -1,4 +1,4 @@
-"""Partial summaries: what one worker has added up so far, in memory that depends on merchants times days only."""
+"""Partial summaries: the sums of one worker, in memory proportional to merchants times days."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FIRST_CELLS: Final = 8192
 
 
 def _values(column: pa.Array, kind: Any) -> Any:
-    """The values of a column without nulls, not copied. ``to_numpy`` imports pandas where that is there."""
+    """The values of a column without nulls, zero-copy. ``to_numpy`` would import pandas if it is installed."""
     return np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
 
 
 class _ArrowOnly:
-    """`array` by the interface of all Arrow libraries: for its own type Polars would import ``pyarrow.compute``."""
+    """`array` by the Arrow C stream interface: for a PyArrow type Polars would import ``pyarrow.compute``."""
 
     def __init__(self, array: pa.Array) -> None:
         self._array = array
@@ -38,10 +38,10 @@ class _ArrowOnly:
 
 
 class Partial:
-    """Adds up the batches of one decoder; belongs to one thread.
+    """Sums the batches of one decoder; belongs to one thread.
 
     :param merchants: the table that the batches' merchant codes refer to.
-    :param local_days: the time zone whose days transactions belong to.
+    :param local_days: the local days of the time zone of summaries.
     """
 
     def __init__(self, merchants: MerchantTable, local_days: LocalDays) -> None:
@@ -92,7 +92,7 @@ class Partial:
     def _cells_as_frame(self) -> pl.DataFrame:
         cells: Int64s = self._cells[self._cells[:, KEY] != 0]
         codes, days = codes_and_days(cells[:, KEY])
-        # Series at once and no expressions, of which each takes as long as decoding a thousand documents.
+        # Series instead of expressions: each expression takes as long as decoding a thousand documents.
         high, low = (pl.Series(cells[:, half]).cast(pl.Int128()) for half in (HIGH, LOW))
         columns = {
             "merchant_id": self._texts().cast(pl.Categorical()).gather(codes),
@@ -103,12 +103,12 @@ class Partial:
         return pl.DataFrame(columns, schema=PARTIAL_SCHEMA)
 
     def frame(self) -> pl.DataFrame:
-        """What was added up so far, in the schema `PARTIAL_SCHEMA`."""
+        """The sums so far, in the schema `PARTIAL_SCHEMA`."""
         frame = self._cells_as_frame()
         return pl.concat([*self._spilled, frame]) if self._spilled else frame
 
     def merchant_kinds(self) -> pl.DataFrame:
-        """Every merchant met, whether counted or not: ``merchant_id`` and ``kind`` (of `jobs.decode.merchants`)."""
+        """Every merchant seen, counted or not: ``merchant_id`` and ``kind`` (of `jobs.decode.merchants`)."""
         return pl.DataFrame({"merchant_id": self._texts(), "kind": self._merchants.kinds()})
 
     def _texts(self) -> pl.Series:

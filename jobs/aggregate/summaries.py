@@ -1,4 +1,4 @@
-"""From partial sums to summaries: merging, weeks and months from days, and the checks before anything is published."""
+"""Summaries from partial sums: merges them, sums days to weeks and months, and checks the totals before publishing."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ INT64_MAX = 2**63 - 1
 
 
 def merge(partials: list[pl.DataFrame]) -> pl.DataFrame:
-    """One row for each merchant and day of `partials`.
+    """Merge `partials` into one row per merchant and day.
 
     :param partials: frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`.
-    :returns: the same columns, no pair twice; sums are Int128 and cannot wrap.
+    :returns: the same columns; sums are Int128 and cannot overflow.
     """
     sums = pl.concat(partials).lazy().group_by("merchant_id", "day").agg(pl.col("amount").sum(), pl.col("count").sum())
     return sums.collect()
 
 
 def mixed_type_merchants(kinds: list[pl.DataFrame]) -> list[str]:
-    """Merchants seen in more than one type, such as 42 and "42"; each is one merchant in the summaries.
+    """Merchants seen with more than one type, such as 42 and "42"; each is one merchant in the summaries.
 
-    :param kinds: frames of ``merchant_id`` and ``kind``, one a worker.
+    :param kinds: frames of ``merchant_id`` and ``kind``, one per worker.
     """
     mixed = pl.concat(kinds).unique().group_by("merchant_id").len().filter(pl.col("len") > 1)
     return mixed["merchant_id"].sort().to_list()
@@ -42,12 +42,12 @@ def summarise(
     local_days: LocalDays,
     wanted: Mapping[Mode, Collection[str]] | None = None,
 ) -> pl.DataFrame:
-    """The summaries of all modes, of each merchant and of all together.
+    """The summaries of all modes, per merchant and overall.
 
-    :param daily: frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row a merchant and day.
-    :param wanted: for each mode the keys of the periods wanted, of which `daily` has all days; None for all.
+    :param daily: frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row per merchant and day.
+    :param wanted: for each mode the keys of the wanted periods, whose days are all in `daily`; None: all periods.
     :returns: a frame of `core.stores.summaries.SUMMARY_COLUMNS`, ordered by mode, merchant (overall first), key.
-    :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
+    :raises TotalTooLarge: a total overflows int64; names the merchant and the period.
     """
     periods = periods_of(daily, calendar, local_days)
     daily = daily.sort("merchant_id", "day")
@@ -56,7 +56,7 @@ def summarise(
         some = periods if wanted is None else periods.filter(pl.col(f"{mode}_key").is_in(list(wanted[mode])))
         by_merchant = _sums_by_merchant(mode, daily, some)
         overall = by_merchant.group_by("period").agg(_totals()).with_columns(merchant_id=pl.lit(None, pl.String))
-        frames += [_named(mode, sums, some) for sums in (overall.sort("period"), by_merchant)]
+        frames += [_with_periods(mode, sums, some) for sums in (overall.sort("period"), by_merchant)]
     return pl.concat(frames)
 
 
@@ -71,13 +71,13 @@ def summarise_merchants(mode: Mode, daily: pl.DataFrame, periods: pl.DataFrame) 
     :param daily: ordered by the text of the merchant, then day.
     :param periods: see `periods_of`.
     """
-    return _named(mode, _sums_by_merchant(mode, daily, periods), periods)
+    return _with_periods(mode, _sums_by_merchant(mode, daily, periods), periods)
 
 
 def summarise_overall(mode: Mode, days: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
-    """The summaries of `mode` of all merchants together; see `summarise`.
+    """The overall summaries of `mode`; see `summarise`.
 
-    :param days: frame of ``day``, ``amount`` (Int128) and ``count``, one row a day, ascending.
+    :param days: frame of ``day``, ``amount`` (Int128) and ``count``, one row per day, ascending.
     """
     return summarise_merchants(mode, days.with_columns(merchant_id=pl.lit(None, pl.String)), periods)
 
@@ -87,7 +87,7 @@ def _totals() -> tuple[pl.Expr, pl.Expr]:
 
 
 def _sums_by_merchant(mode: Mode, daily: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
-    """The sums of each merchant and period of `mode`, ordered by these; a period is the number of its first row."""
+    """The sums per merchant and period of `mode`, ordered by both; ``period`` numbers the periods in their order."""
     numbers = periods.select("day", pl.col(f"{mode}_key").rank("min").cast(pl.UInt32).alias("period"))
     dated = daily.join(numbers, on="day", how="inner", validate="m:1", maintain_order="left")
     if mode is not Mode.DAILY:
@@ -95,8 +95,8 @@ def _sums_by_merchant(mode: Mode, daily: pl.DataFrame, periods: pl.DataFrame) ->
     return dated.select("merchant_id", "period", "amount", "count")
 
 
-def _named(mode: Mode, sums: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
-    """The summaries of `sums`, as `_sums_by_merchant` gives them."""
+def _with_periods(mode: Mode, sums: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
+    """Add the key and the bounds of each period to the `sums` of `_sums_by_merchant`."""
     table = periods.select(
         pl.col(f"{mode}_key").rank("min").cast(pl.UInt32).alias("period"),
         pl.col(f"{mode}_key").alias("key"),
@@ -109,7 +109,7 @@ def _named(mode: Mode, sums: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFram
     return _in_int64(rows).select(SUMMARY_COLUMNS)
 
 
-def _whose(row: dict[str, Any]) -> str:
+def _label_of(row: dict[str, Any]) -> str:
     return "all merchants together" if row["merchant_id"] is None else f"merchant {row['merchant_id']}"
 
 
@@ -117,7 +117,7 @@ def _in_int64(rows: pl.DataFrame) -> pl.DataFrame:
     beyond = rows.filter(~pl.col("amount").is_between(pl.lit(INT64_MIN, pl.Int128), pl.lit(INT64_MAX, pl.Int128)))
     for row in beyond.head(1).iter_rows(named=True):
         raise TotalTooLarge(
-            f"the {row['mode']} total of {_whose(row)} in {row['key']} is {row['amount']}, which does not fit a signed "
+            f"the {row['mode']} total of {_label_of(row)} in {row['key']} is {row['amount']}, which does not fit a signed "
             "64-bit integer",
             "Nothing was published. Check the amounts of that period, or store them in a larger unit.",
         )
@@ -125,10 +125,10 @@ def _in_int64(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def require_conservation(rows: pl.DataFrame, daily: pl.DataFrame) -> tuple[int, int]:
-    """Raise unless `rows` say the same in every mode: the check between aggregation and publication.
+    """Raise unless `rows` have the same totals in every mode: the check between aggregation and publication.
 
-    For each merchant the daily, weekly and monthly totals are equal, the merchants add up to the overall rows, and
-    both equal `daily`, what was added up.
+    For each merchant the daily, weekly and monthly totals must equal those of `daily`, and so must the sum over
+    merchants and the overall rows.
 
     :returns: the total amount (which may exceed int64) and the number of transactions.
     :raises ConservationBroken: names a merchant and the numbers that differ.
@@ -141,9 +141,9 @@ def require_conservation(rows: pl.DataFrame, daily: pl.DataFrame) -> tuple[int, 
 
 
 def require_same_totals(mode: Mode, rows: pl.DataFrame, daily: pl.DataFrame, *, with_overall: bool = True) -> None:
-    """Raise unless the summaries of `mode` among `rows` add up to `daily`, for each merchant and for all together.
+    """Raise unless the summaries of `mode` in `rows` have the totals of `daily`, per merchant and overall.
 
-    :param with_overall: whether those of all together are among `rows`.
+    :param with_overall: whether `rows` has overall rows.
     :raises ConservationBroken: names a merchant and the numbers that differ.
     """
     wide = [pl.col("amount").cast(pl.Int128).sum(), pl.col("count").sum()]
@@ -157,7 +157,7 @@ def require_same_totals(mode: Mode, rows: pl.DataFrame, daily: pl.DataFrame, *, 
     )
     for row in wrong.head(1).iter_rows(named=True):
         raise ConservationBroken(
-            f"the {mode} summaries of {_whose(row)} add up to {row['amount_found'] or 0} in "
-            f"{row['count_found'] or 0} transactions, but {row['amount'] or 0} in {row['count'] or 0} were added up",
+            f"the {mode} summaries of {_label_of(row)} add up to {row['amount_found'] or 0} in "
+            f"{row['count_found'] or 0} transactions, but {row['amount'] or 0} in {row['count'] or 0} were counted",
             "Nothing was published. This is a defect of the program: please report it with the command used.",
         )

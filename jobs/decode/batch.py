@@ -1,4 +1,4 @@
-"""What decoding gives: Arrow rows, counts, and the documents that were rejected."""
+"""The output of decoding: Arrow rows, counts and rejected documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Chunk:
     """Whole documents in memory, ready to be decoded.
 
     :param source: name of the file or stream they came from.
-    :param data: bytes with `jobs.decode.jit.PADDING` more after `end`; not changed while the chunk is decoded.
+    :param data: the bytes, and at least `jobs.decode.jit.PADDING` more after `end`; unchanged while it is decoded.
     :param start: where the first document begins in `data`; `end` is where the last one ends.
     :param position: position of ``data[0]`` in the uncompressed source, in bytes.
     """
@@ -44,11 +44,11 @@ class Reject:
     """One document that cannot be counted.
 
     :param source: name of the file or stream.
-    :param position: byte in the uncompressed source where it begins, or, when `unit` is ``row``, its row from 1.
+    :param position: first byte in the uncompressed source; with `unit` ``row`` the row number, from 1.
     :param unit: ``byte`` or ``row``.
     :param field: ``document``, ``time``, ``merchant`` or ``amount``.
     :param reason: one of `jobs.decode.reasons.REASON_NAMES`.
-    :param document: gives the whole document as `bson` types; called once, when the reject is written down.
+    :param document: returns the whole document as `bson` types; called once, when the reject is written.
     """
 
     source: str
@@ -61,10 +61,10 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class LeadingRejects:
-    """How some documents begin: with how many rejects that all have one reason.
+    """The rejects at the beginning of some documents, as long as all have the same reason.
 
-    :param reason: ``field: reason`` of these rejects, or None while there are none.
-    :param whole: whether there is nothing but these.
+    :param reason: ``field: reason`` of these rejects; None without rejects.
+    :param whole: whether all documents are such rejects.
     """
 
     count: int = 0
@@ -72,7 +72,7 @@ class LeadingRejects:
     whole: bool = True
 
     def then(self, following: LeadingRejects) -> LeadingRejects:
-        """How these documents and the `following` ones begin."""
+        """The leading rejects of these documents and the `following` ones together."""
         if not self.whole or following == LeadingRejects():
             return self
         if following.count == 0 or self.reason not in (None, following.reason):
@@ -82,9 +82,9 @@ class LeadingRejects:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some decoded transactions, in the schema `ROW_SCHEMA`, and what became of the documents between them.
+    """Decoded transactions in the schema `ROW_SCHEMA`, and counts of the documents that were left out.
 
-    :param rejects: made as they are iterated over, which can be done once and before the chunk's memory is used again.
+    :param rejects: lazy; iterate once, before the chunk's memory is reused.
     :param rejects_by_reason: number of rejects for each ``field: reason``.
     """
 

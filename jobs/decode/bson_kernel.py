@@ -1,12 +1,11 @@
 """The compiled walk over BSON documents (bsonspec.org, version 1.1).
 
-It reads untrusted bytes: every length is checked against the end of what contains it before it is used. What is not
-wanted is walked over by its length and not looked into. Of a field name that occurs twice in one document the last one
-counts, as for PyMongo and JSON parsers.
+The input is untrusted: every length is checked against the end of its container before use. Other fields are skipped
+by their length. If a field name occurs twice in a document, the last one counts, as in PyMongo and JSON parsers.
 
-Most documents of a collection look alike, so the walk leaves *templates* behind: the structure bytes of a document
-(types, names, lengths, terminators) under a mask, and where the wanted values stood. A document that equals a template
-under its mask would be walked the same way, byte for byte, so that the values can be taken at once.
+Most documents of a collection have the same structure, so the walk records *templates*: the structure bytes of a
+document (types, names, lengths, terminators) under a mask, and the positions of the wanted values. A document that
+equals a template under its mask has its values at the same positions, and need not be walked.
 """
 
 from __future__ import annotations
@@ -105,11 +104,11 @@ _WORDS: Final = TEMPLATE_BYTES // 8
 
 
 class Templates(NamedTuple):
-    """Structures seen before; template i is for documents of ``length[i]`` bytes (0: none).
+    """Recorded structures; template i is for documents of ``length[i]`` bytes (0: unused).
 
     A document matches when ``(word ^ value) & mask`` is 0 for each of its 8-byte words. ``type`` and ``at`` hold the
-    BSON type of each slot's value (0: missing) and where it stands, from the document's beginning. ``tally`` counts
-    hits and misses: while most documents miss, learning does not pay and is left alone.
+    BSON type of each slot's value (0: missing) and its offset in the document. ``counts`` has hits and misses: while
+    most documents miss, no templates are learned.
     """
 
     length: Int64s
@@ -122,7 +121,7 @@ class Templates(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """What the walk over one document found: the type and absolute position of each slot's value, and its stack."""
+    """State of the walk over one document: the BSON type and absolute position of each slot's value, and its stack."""
 
     type: Bytes
     at: Int64s
@@ -131,7 +130,7 @@ class Walk(NamedTuple):
 
 
 def new_templates(slot_count: int) -> Templates:
-    """No templates yet, for `slot_count` slots."""
+    """Empty templates for `slot_count` slots."""
     return Templates(
         np.zeros(_TEMPLATES, np.int64),
         np.zeros((_TEMPLATES, _WORDS), np.uint64),
@@ -168,7 +167,7 @@ def _after_name(data: Bytes, at: Int, stop: Int) -> Int:
 
 @helper
 def _size_of_value(data: Bytes, type_: Int, at: Int, stop: Int) -> Int:
-    """The size of the value of a BSON type at `at`, which must end at `stop` at the latest, or -1."""
+    """The size of the value of a BSON type at `at`, or -1 if it does not end by `stop`."""
     size = _SIZES[type_]
     if size >= 0:
         return size if size <= stop - at else -1
@@ -203,7 +202,7 @@ def _forget(walk: Walk, below: Int) -> None:
 
 @helper
 def _blank(draft: Bytes, at: Int, size: Int, type_: Int) -> None:
-    """Take what varies in a value out of the mask: all of it where its size is fixed, the content of strings."""
+    """Clear the variable bytes of a value in the mask: the content of a string, all bytes of a fixed-size value."""
     fixed = _SIZES[type_]
     first, end = at, at + size
     if fixed == _BY_STRING:
@@ -220,9 +219,9 @@ def _blank(draft: Bytes, at: Int, size: Int, type_: Int) -> None:
 
 @helper
 def _walk(data: Bytes, start: Int, end: Int, plan: Plan, walk: Walk, learning: Bool, draft: Bytes) -> Int:
-    """Find the wanted values of the document from `start` to `end`: 0, or the position of what is malformed.
+    """Find the wanted values of the document from `start` to `end`: 0, or the position where it is malformed.
 
-    When `learning`, `draft` becomes the mask of the structure bytes.
+    With `learning`, `draft` receives the mask of the structure bytes.
     """
     for slot in range(walk.type.size):
         walk.type[slot] = 0
@@ -332,7 +331,7 @@ def _learn(data: Bytes, start: Int, length: Int, i: Int, walk: Walk, templates: 
 
 @outlined
 def _walk_and_learn(data: Bytes, start: Int, length: Int, i: Int, plan: Plan, walk: Walk, templates: Templates) -> Int:
-    """Walk over a document that no template fits: 0, or the position of what is malformed."""
+    """Walk over a document that matches no template: 0, or the position where it is malformed."""
     learning = length <= TEMPLATE_BYTES and templates.counts[1] <= 2 * templates.counts[0] + 64
     if learning:
         for k in range(length + 8):
@@ -350,7 +349,7 @@ def _walk_and_learn(data: Bytes, start: Int, length: Int, i: Int, plan: Plan, wa
 def _read_slots(
     data: Bytes, start: Int, length: Int, plan: Plan, walk: Walk, templates: Templates, slots: Slots
 ) -> Int:
-    """Fill the slots of a document, by a template where one fits: 0, or the position of what is malformed."""
+    """Fill the slots of a document, by a template if one matches: 0, or the position where it is malformed."""
     i = length & (_TEMPLATES - 1)
     types, positions, first = templates.type[i], templates.at[i], start
     if templates.length[i] == length and _matches(data, start, length, i, templates):
@@ -379,9 +378,9 @@ def decode_bson(
     merchants: MerchantState,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
-    """Judge the documents from `start` to `end`, whose outer lengths have been checked: (status, where it stopped).
+    """Classify the documents from `start` to `end`, whose outer lengths are valid: (status, position where it stopped).
 
-    :param outputs: out, what became of them.
+    :param outputs: out, their results.
     """
     at = start
     while at < end:
@@ -402,10 +401,10 @@ def decode_bson(
 
 @kernel
 def end_of_documents(data: Bytes, start: Int, end: Int, largest: Int) -> tuple[Int, Int, Int]:
-    """Step over whole documents by their outer lengths: (where the last whole one ends, how many, trouble).
+    """Step over whole documents by their outer lengths: (end of the last whole one, their number, error).
 
-    Trouble is 0, or what is wrong with the document that begins where the walk stopped: `IMPOSSIBLE_LENGTH` for a
-    length below 5 or above `largest`, `NO_TERMINATOR` when its last byte is not NUL.
+    The error is 0, or of the document after the last whole one: `IMPOSSIBLE_LENGTH` for a length below 5 or above
+    `largest`, `NO_TERMINATOR` if its last byte is not NUL.
     """
     at = start
     count = 0

@@ -1,6 +1,6 @@
-"""The one place where a document is counted, left out or rejected, whatever format it came in.
+"""Classifies documents of every format: counted, filtered, out of range or rejected.
 
-Order of judgement: filter, time, requested range, merchant, amount; the first that fails decides.
+The order of checks: filters, time, requested range, merchant, amount. The first that fails decides.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from jobs.decode.slots import Slots
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which instants can be named, and which are wanted; all half-open, milliseconds since 1970 UTC.
+    """The instants of the calendar and of the requested range; half-open, milliseconds since 1970 UTC.
 
-    :param named_first_ms: the first instant that the calendar can name; `named_end_ms` the first it no longer can.
-    :param wanted_first_ms: the first instant of the requested range; `wanted_end_ms` the first after it.
+    :param named_first_ms: first instant of the calendar; `named_end_ms` is the end.
+    :param wanted_first_ms: first instant of the requested range; `wanted_end_ms` is the end.
     """
 
     named_first_ms: int
@@ -44,13 +44,13 @@ class Window:
 class Rules(NamedTuple):
     """Filters and window as arrays.
 
-    ``roles`` are the slots of time, merchant and amount; ``bounds`` the window's four instants. Filter i looks at
-    ``filter_slot[i]`` for the text at ``text_start[i]``, and for what else that text may stand for: ``number`` where
-    ``is_number``, ``boolean`` (-1: none), null where ``is_null``, the ObjectId of ``first`` and ``second`` where
+    ``roles`` are the slots of time, merchant and amount; ``bounds`` the window's four instants. Filter i compares
+    ``filter_slot[i]`` with the text at ``text_start[i]``, and with the values that this text may denote: ``number`` if
+    ``is_number``, ``boolean`` (-1: none), null if ``is_null``, the ObjectId of ``first`` and ``second`` if
     ``is_object_id``.
 
-    ``converter`` holds the address of the function that makes whole numbers and dates of amounts and times, by
-    ``conversion``, once the filters have been asked; or 0.
+    ``converter`` holds the address of the function that converts amounts to integers and times to dates, with the
+    parameters ``conversion``, after the filters; or 0.
     """
 
     roles: Int64s
@@ -141,14 +141,14 @@ def _filter_holds(slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, i: In
 
 @helper
 def _reason_against(slots: Slots, slot: Int) -> Int:
-    """Why the slot holds no time or amount."""
+    """The reason why the slot's value is no time or amount."""
     kind = slots.kind[slot]
     return slots.extra[slot] if kind == kinds.FAILED else kinds.reason_by_kind(kind)
 
 
 @helper
 def reason_of_merchant(slots: Slots, slot: Int) -> Int:
-    """0, or the reason why the slot holds no merchant; whether a string is UTF-8 is left to the merchant table."""
+    """0, or the reason why the slot's value is no merchant. The merchant table checks that strings are UTF-8."""
     kind = slots.kind[slot]
     if kind == kinds.OBJECT_ID or kind == kinds.INTEGER:
         return 0
@@ -174,9 +174,9 @@ def intern_merchant(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, mercha
 def classify(
     slots: Slots, data: Bytes, scratch: Bytes, rules: Rules, merchants: MerchantState
 ) -> tuple[Int, Int, Int, Int]:
-    """Judge the document whose values are in `slots`: (verdict, merchant code, amount, instant).
+    """Classify the document whose values are in `slots`: (result, merchant code, amount, instant).
 
-    The verdict is one of `jobs.decode.reasons`; the other three say something only when it is `COUNTED`.
+    The result is a code of `jobs.decode.reasons`; the others are meaningful only if it is `COUNTED`.
     """
     for i in range(rules.filter_slot.size):
         if not _filter_holds(slots, data, scratch, rules, i):

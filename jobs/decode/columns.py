@@ -1,4 +1,4 @@
-"""Decoding of tables (CSV, Parquet): the wanted columns become slots, the same judge decides row by row."""
+"""Decoding of tables (CSV, Parquet): the wanted columns become slots, and each row is classified like a document."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class TableChunk:
     """Some rows of a table.
 
     :param source: name of the file or stream.
-    :param columns: the wanted columns, in the order of the field paths' slots; their arrays have an element a row.
-    :param text: the bytes that string slots point into, with `PADDING` more.
+    :param columns: the wanted columns in the order of slots; arrays with one element per row.
+    :param text: the bytes that string slots point into, and `PADDING` more.
     :param first_row: number of the first row in the source, from 1.
-    :param document: gives a row of the chunk (from 0) as a document.
+    :param document: returns a row of the chunk (from 0) as a document.
     """
 
     source: str
@@ -60,7 +60,7 @@ def _is(text: Bytes, start: Int, end: Int, word: Bytes) -> Bool:
 
 @helper
 def read_text_time(text: Bytes, slot: Int, slots: Slots, minute: Int64s) -> None:
-    """Turn a string slot into an instant; an empty text is a missing value.
+    """Convert a string slot to an instant; empty text is a missing value.
 
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
     """
@@ -72,7 +72,7 @@ def read_text_time(text: Bytes, slot: Int, slots: Slots, minute: Int64s) -> None
 
 @helper
 def read_text_amount(text: Bytes, slot: Int, slots: Slots, decimal: Bool) -> None:
-    """Turn a string slot into a number; see `read_text_amounts`."""
+    """Convert a string slot to a number; see `read_text_amounts`."""
     start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
     if start == end:
         slots.kind[slot] = kinds.MISSING
@@ -93,9 +93,9 @@ def read_text_amount(text: Bytes, slot: Int, slots: Slots, decimal: Bool) -> Non
 
 @helper
 def read_text_id(text: Bytes, slot: Int, slots: Slots, words: Uint64s) -> None:
-    """Turn a string slot that reads ``ObjectId(…)`` into an id; an empty text is a missing value.
+    """Convert a string slot of the form ``ObjectId(…)`` to an id; empty text is a missing value.
 
-    :param words: room for the two words of an ObjectId.
+    :param words: scratch for the two words of an ObjectId.
     """
     start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
     if start == end:
@@ -109,7 +109,7 @@ def read_text_id(text: Bytes, slot: Int, slots: Slots, words: Uint64s) -> None:
 
 @kernel
 def read_text_times(text: Bytes, column: Slots, minute: Int64s) -> None:
-    """Turn string slots into instants, in place; see `read_text_time`."""
+    """Convert string slots to instants, in place; see `read_text_time`."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
             read_text_time(text, row, column, minute)
@@ -117,9 +117,9 @@ def read_text_times(text: Bytes, column: Slots, minute: Int64s) -> None:
 
 @kernel
 def read_text_amounts(text: Bytes, column: Slots, decimal: Bool) -> None:
-    """Turn string slots into numbers, in place.
+    """Convert string slots to numbers, in place.
 
-    :param decimal: all are decimals; else digits are an integer, and a point or an exponent makes a double.
+    :param decimal: read all as decimals; else text with a point or an exponent is a double, other digits an integer.
     """
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
@@ -128,7 +128,7 @@ def read_text_amounts(text: Bytes, column: Slots, decimal: Bool) -> None:
 
 @kernel
 def read_text_doubles(text: Bytes, column: Slots) -> None:
-    """Turn string slots that hold doubles as they are written into numbers, in place."""
+    """Convert string slots that hold the text of doubles to numbers, in place."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
             set_double(text, column.start[row], column.start[row] + column.length[row], row, column)
@@ -136,7 +136,7 @@ def read_text_doubles(text: Bytes, column: Slots) -> None:
 
 @kernel
 def read_decimal128s(text: Bytes, column: Slots) -> None:
-    """Turn string slots of 16 bytes, those of BSON decimals, into numbers, in place."""
+    """Convert string slots of 16 bytes (BSON decimal128) to numbers, in place."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
             low, high = load_u64(text, column.start[row]), load_u64(text, column.start[row] + 8)
@@ -147,7 +147,7 @@ def read_decimal128s(text: Bytes, column: Slots) -> None:
 
 @kernel
 def read_text_ids(text: Bytes, column: Slots, words: Uint64s) -> None:
-    """Turn string slots into ids, in place; see `read_text_id`."""
+    """Convert string slots to ids, in place; see `read_text_id`."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
             read_text_id(text, row, column, words)
@@ -163,10 +163,10 @@ def decode_rows(
     merchants: MerchantState,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
-    """Judge the rows from `first` on: (status, where it stopped).
+    """Classify the rows from `first` on: (status, row where it stopped).
 
     :param table: arrays of shape (rows, slots).
-    :param outputs: out, what became of them.
+    :param outputs: out, their results.
     """
     for row in range(first, table.kind.shape[0]):
         full = what_is_full(outputs)
@@ -186,9 +186,9 @@ def decode_rows(
 
 @kernel
 def intern_values(text: Bytes, values: Slots, first: Int, merchants: MerchantState, codes: Int32s) -> Int:
-    """Intern the values from `first` on whose code is 0: where it stopped, as the merchant table must grow.
+    """Intern the values from `first` on whose code is 0; returns where it stopped because the merchant table is full.
 
-    :param codes: out, the code of each, `NOT_TEXT` for what is no merchant; others are left as they are.
+    :param codes: in and out: the code of each value, or `NOT_TEXT` if it is no merchant; other codes are unchanged.
     """
     for value in range(first, codes.size):
         if codes[value] == 0:
@@ -228,15 +228,15 @@ class TableDecoder(CompiledDecoder[TableChunk]):
         return status, at
 
     def counts_all(self, instants: Int64s) -> bool:
-        """Whether every one of the `instants`, of which there is at least one, can be named and is wanted."""
+        """Whether all `instants` (at least one) are in the calendar and in the requested range."""
         named_first, named_end, wanted_first, wanted_end = self._rules.bounds
         first, last = instants.min(), instants.max()
         return bool(first >= max(named_first, wanted_first) and last < min(named_end, wanted_end))
 
     def codes_of(self, indices: npt.NDArray[np.integer[Any]], values: Slots, text: Bytes) -> Int32s | None:
-        """The merchant codes of rows that have a value each, or None where one of these is no merchant.
+        """The merchant codes of rows without missing values; None if a value is no merchant.
 
-        :param indices: the value of each row, in `values`, some of which may be of no row.
+        :param indices: for each row the index of its value in `values`, some of which may be unused.
         :param text: see `TableChunk`.
         """
         codes = np.full(values.kind.size, _UNUSED, np.int32)
@@ -247,7 +247,7 @@ class TableDecoder(CompiledDecoder[TableChunk]):
         return None if (codes == NOT_TEXT).any() else codes[indices]
 
     def whole_batch(self, codes: Int32s, amounts: Int64s, instants: Int64s) -> Batch:
-        """The batch of rows that all count."""
+        """The batch of rows that are all counted."""
         return batch_of(whole_outputs(codes, amounts, instants), self.merchants, self._no_reject)
 
     @staticmethod

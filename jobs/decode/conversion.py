@@ -1,7 +1,7 @@
-"""Amounts and times of other forms than whole numbers and dates, exactly: minor units, epochs, text.
+"""Exact conversion of amounts and times that are not integers and dates: minor units, epochs, text.
 
-Kernels call it by its address, once a document, where fields need it: so it is compiled by itself, once for all formats
-of sources, when it is used first, and costs nothing where it is not.
+Kernels call it by its address, once per document, if the options need it. So it is compiled on first use, separately
+from the kernels and once for all source formats, and costs nothing otherwise.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _PATTERN: Final = 3
 _GAP: Final = 2**40
 _FOLD: Final = 2**41
 _NO_DAY: Final = 2**62
-"""An instant that no calendar names."""
+"""An instant outside of every calendar."""
 _FIFTEEN_DIGITS: Final = 1e15
 _CLOSE_PLACES: Final = 3
-"""With more places int64 ends before 2**53 does."""
+"""With more places, int64 overflows for doubles below 2**53."""
 _POWERS: Final = np.array([10**n for n in range(19)], np.int64)
 _FLOAT_POWERS: Final = np.array([10.0**n for n in range(10)], np.float64)
 _FIVES: Final = np.array([5**n for n in range(10)], np.uint64)
@@ -64,13 +64,13 @@ _END_OF_NAME: Final = 0x2E
 
 
 class Conversion(NamedTuple):
-    """`jobs.decode.formats.Formats` as kernels take it, and the slots of time and amount.
+    """`jobs.decode.formats.Formats` as arrays for the kernels, and the slots of time and amount.
 
     ``places`` is the scale of amounts, ``time_places`` that of epoch times in decimal places of a second or
-    millisecond. ``time_form`` says what times are; ``pattern`` holds the steps of `formats.steps_of`. ``borders``
-    (ms, local time) and ``offsets`` (ms) are the time zone of text: from ``borders[i]`` on text is ``offsets[i]`` ahead
-    of UTC, or a time that never was (`_GAP`) or was twice (`_FOLD` and what the earlier is ahead); both are empty where
-    it is not known.
+    millisecond. ``time_form`` is the form of times; ``pattern`` holds the steps of `formats.steps_of`. ``borders``
+    (ms, local time) and ``offsets`` (ms) are the time zone of text: from ``borders[i]`` on, local time is
+    ``offsets[i]`` ahead of UTC, or nonexistent (`_GAP`), or ambiguous (`_FOLD` plus the offset of the earlier
+    instant). Both are empty without a time zone.
     """
 
     time_slot: Int
@@ -91,7 +91,7 @@ _HEAD: Final = 8
 
 @lru_cache(maxsize=64)
 def conversion_for(formats: Formats, time_slot: int, amount_slot: int) -> Int64s:
-    """A `Conversion` as one array: numbers, the sizes of ``pattern`` and ``borders``, and these with ``offsets``."""
+    """A `Conversion` packed into one array: its integers, the sizes of ``pattern`` and ``borders``, its arrays."""
     form = {None: _NO_FORM, ISO: _ISO, EPOCH_S: _EPOCH, EPOCH_MS: _EPOCH}.get(formats.time_format, _PATTERN)
     pattern = steps_of(formats.time_format or "") if form == _PATTERN else ()
     borders, offsets = _local_offsets(formats.text_zone, formats.takes_earlier)
@@ -118,7 +118,7 @@ def _unpacked(packed: Int64s) -> Conversion:
 
 
 def _local_offsets(zone_name: str | None, takes_earlier: bool) -> tuple[list[int], list[int]]:
-    """See `Conversion`; over all days that any calendar names."""
+    """``borders`` and ``offsets`` of `Conversion`, for all days of any calendar."""
     if zone_name is None:
         return [], []
     days = calendar_named("gregorian")
@@ -144,16 +144,16 @@ def _scaled(number: Int, places: Int) -> tuple[Int, Int]:
 
 @outlined
 def minor_of_double(bits: np.uint64, places: Int) -> tuple[Int, Int]:
-    """``10**places`` times the shortest decimal that reads as a double, such as 10 for 0.1 and 2 places.
+    """``10**places`` times the shortest decimal that parses as a double, such as 10 for 0.1 and 2 places.
 
-    :param bits: those of the double, which is finite, at most 2**53 in size, and no integer.
+    :param bits: of a double that is finite, at most 2**53 in size, and no integer.
     :returns: (integer, 0), or (0, reason).
     """
     value = double_of_bits(bits)
     magnitude = -value if value < 0 else value
     product = magnitude * _FLOAT_POWERS[places]
     if product <= _FIFTEEN_DIGITS:
-        # Two decimals of 15 digits never read as the same double; and dividing two exact doubles rounds correctly.
+        # No two decimals of 15 digits parse as the same double, and dividing two exact doubles rounds correctly.
         nearest = np.int64(np.floor(product + 0.5))
         if np.float64(nearest) / _FLOAT_POWERS[places] != magnitude:
             return 0, why.FRACTION
@@ -163,9 +163,9 @@ def minor_of_double(bits: np.uint64, places: Int) -> tuple[Int, Int]:
 
 @outlined
 def _long_minor(bits: np.uint64, places: Int, negative: Bool) -> tuple[Int, Int]:
-    """The same for doubles of which more than 15 digits count.
+    """`minor_of_double` for doubles with more than 15 significant digits.
 
-    The shortest decimal is the one of fewest places that is nearer than half the distance to the next double.
+    The shortest decimal is the one with the fewest places that is nearer than half the distance to the next double.
     """
     fraction = (bits & np.uint64(0xFFFFFFFFFFFFF)) | np.uint64(0x10000000000000)
     exponent = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1075
@@ -210,9 +210,9 @@ def _digit_at(text: Bytes, at: Int, end: Int) -> tuple[Int, Int]:
 
 @outlined
 def _decimal_of_text(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, Int, Bool, Int]:
-    """Text that people write for a number, as `jobs.decode.numbers.integer_of_decimal` takes it.
+    """A decimal typed by a person: (magnitude, power, negative, reason), for `jobs.decode.numbers.integer_of_decimal`.
 
-    ASCII and Persian digits, a sign or none, at most one point (``.`` or ``٫``); nothing else.
+    ASCII and Persian digits, an optional sign, at most one decimal point (``.`` or ``٫``); nothing else.
     """
     magnitude = np.uint64(0)
     power: Int = 0
@@ -254,7 +254,7 @@ def _decimal_of_text(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, Int,
 
 @outlined
 def _cut_off(magnitude: np.uint64, power: Int, negative: Bool, reason: Int) -> tuple[Int, Int]:
-    """As `jobs.decode.numbers.integer_of_decimal`, with what is behind the point cut off towards minus infinity."""
+    """Like `jobs.decode.numbers.integer_of_decimal`, but rounds down (towards minus infinity)."""
     if reason == why.TOO_LARGE:
         return 0, why.UNREADABLE_VALUE  # more than 19 digits
     if reason != 0 or power >= 0 or magnitude == np.uint64(0):
@@ -275,10 +275,10 @@ def _cut_off(magnitude: np.uint64, power: Int, negative: Bool, reason: Int) -> t
 
 @outlined
 def _number_behind(data: Bytes, start: Int, length: Int, places: Int, cut: Bool) -> tuple[Int, Int]:
-    """``10**places`` times the number that stands at `start`: (integer, 0), or (0, reason).
+    """``10**places`` times the number at `start`: (integer, 0), or (0, reason).
 
-    :param length: says what stands there, see `jobs.decode.slots.DOUBLE`.
-    :param cut: digits behind the point that remain are cut off; else they are a fraction.
+    :param length: its encoding, see `jobs.decode.slots.DOUBLE`.
+    :param cut: round down (towards minus infinity); otherwise a remaining fraction is rejected.
     """
     if length == BITS_64:
         bits = load_u64(data, start)
@@ -293,7 +293,7 @@ def _number_behind(data: Bytes, start: Int, length: Int, places: Int, cut: Bool)
 
 @outlined
 def _floor_of_double(bits: np.uint64, places: Int) -> tuple[Int, Int]:
-    """``10**places`` times the shortest decimal that reads as a double, cut off towards minus infinity."""
+    """``10**places`` times the shortest decimal that parses as a double, rounded down (towards minus infinity)."""
     value = double_of_bits(bits)
     product = value * _FLOAT_POWERS[places]
     if product > _FIFTEEN_DIGITS or product < -_FIFTEEN_DIGITS:
@@ -348,7 +348,7 @@ def minor_units(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, conversion
 
 @outlined
 def instant_of_slot(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, conversion: Conversion) -> tuple[Int, Int]:
-    """The instant of a slot that holds no date: (milliseconds since 1970 UTC, 0), or (0, reason)."""
+    """The instant of a slot whose kind is not DATE: (milliseconds since 1970 UTC, 0), or (0, reason)."""
     kind = slots.kind[slot]
     start = slots.start[slot]
     end = start + slots.length[slot]
@@ -398,7 +398,7 @@ def _date_of_iso(text: Bytes, start: Int) -> Int:
 def _in_zone(local: Int, is_date: Bool, conversion: Conversion) -> tuple[Int, Int]:
     """The instant of a local time in the time zone of text: (milliseconds since 1970 UTC, 0), or (0, reason).
 
-    :param is_date: there is no time of day: the first instant of the day is meant, also where it does not begin at 0.
+    :param is_date: without a time of day: the first instant of the day, which may not be 00:00.
     """
     if conversion.borders.size == 0:
         return 0, why.NO_OFFSET
@@ -423,7 +423,7 @@ def _in_zone(local: Int, is_date: Bool, conversion: Conversion) -> tuple[Int, In
 
 @outlined
 def _digits(text: Bytes, at: Int, end: Int, least: Int, most: Int) -> tuple[Int, Int, Int]:
-    """As many digits as there are, up to `most`: (their number or -1, the position after them, how many)."""
+    """Read up to `most` digits: (their number, or -1 if fewer than `least`; the position after them; how many)."""
     number = np.int64(0)
     for count in range(most):
         digit, after = _digit_at(text, at, end)
@@ -436,9 +436,9 @@ def _digits(text: Bytes, at: Int, end: Int, least: Int, most: Int) -> tuple[Int,
 
 @outlined
 def _name(text: Bytes, at: Int, end: Int, names: Bytes, whole: Bool) -> tuple[Int, Int]:
-    """Which of `names` stands at `at`, in any case: (from 1, the position after it), or 0.
+    """The index in `names` (from 1; 0: none) of the name at `at`, in any case, and the position after it.
 
-    :param whole: the whole name and not only its first three letters.
+    :param whole: match the whole name, not only its first three letters.
     """
     number = 1
     i = 0
@@ -459,9 +459,9 @@ def _name(text: Bytes, at: Int, end: Int, names: Bytes, whole: Bool) -> tuple[In
 
 @outlined
 def _instant_by_pattern(text: Bytes, start: Int, end: Int, conversion: Conversion) -> tuple[Int, Int]:
-    """The instant of text in the form of a pattern of `time.strptime`: (milliseconds since 1970 UTC, 0), or reason.
+    """The instant of text by a pattern of `time.strptime`: (milliseconds since 1970 UTC, 0), or (0, reason).
 
-    Numbers take as many digits as they may have; digits may be Persian, and names are English, in any case.
+    A number takes as many digits as its directive allows. Digits may be Persian; names are English, in any case.
     """
     at = start
     year: Int = np.int64(0)
@@ -556,19 +556,19 @@ def _instant_by_pattern(text: Bytes, start: Int, end: Int, conversion: Conversio
 
 @helper
 def _end_of_offset(text: Bytes, at: Int, end: Int) -> Int:
-    """Where the offset that begins at `at` ends, if it is one: after a Z, or the digits behind the sign."""
+    """The end of the UTC offset at `at`: after a Z, or after the digits that follow the sign."""
     if at >= end or text[at] == 0x5A:
         return min(at + 1, end)
     stop = at + 1
     while stop < end and stop < at + 6 and (0x30 <= text[stop] <= 0x39 or (text[stop] == 0x3A and stop == at + 3)):
         stop += 1
-    # +0330 may be followed by a digit of what comes next
+    # +0330 may be followed by a digit of the next directive
     return min(stop, at + 5) if stop > at + 3 and text[at + 3] != 0x3A else stop
 
 
 @outlined
 def convert_slots(slots: Slots, data: Bytes, scratch: Bytes, conversion: Conversion) -> None:
-    """Make a date of the time and an integer of the amount, in place; or `slots.FAILED`, with the reason."""
+    """Convert the time to a date and the amount to an integer, in place, or to `slots.FAILED` with the reason."""
     time, amount = conversion.time_slot, conversion.amount_slot
     if slots.kind[time] != kinds.DATE:
         instant, reason = instant_of_slot(slots, time, data, scratch, conversion)
@@ -582,7 +582,7 @@ def convert_slots(slots: Slots, data: Bytes, scratch: Bytes, conversion: Convers
 if TYPE_CHECKING or CHECKED:
 
     def converter_address() -> int:
-        """Something that is not 0: kernels call the function itself, so that its indexes are checked too."""
+        """Not 0; without JIT kernels call the function itself, so that its indexes are checked too."""
         return 1
 
     @helper
@@ -597,12 +597,12 @@ if TYPE_CHECKING or CHECKED:
         scratch: Bytes,
         packed: Int64s,
     ) -> None:
-        """Convert the values of slots, given one array after another, as `convert_slots`."""
+        """`convert_slots` with the arrays of `Slots` as separate arguments."""
         convert_slots(Slots(kind, number, extra, start, length), data, scratch, _unpacked(packed))
 
 else:
     _MOST: Final = 2**40
-    """Stands for the size of arrays, of which only the address is handed over."""
+    """Size of arrays that are passed as an address only."""
     _BYTES = types.CPointer(types.uint8)
     _INT64S = types.CPointer(types.int64)
     _SIGNATURE = types.void(_BYTES, _INT64S, _INT64S, _INT64S, _INT64S, _BYTES, _BYTES, _INT64S)
@@ -612,7 +612,7 @@ else:
         return native(_SIGNATURE, _convert)
 
     def converter_address() -> int:
-        """Where the function is that `convert` calls, compiled when this is called first."""
+        """The address of the function that `convert` calls; compiles it at the first call."""
         return int(_converter().address)
 
     def _convert(kind, number, extra, start, length, data, scratch, packed):

@@ -1,9 +1,9 @@
-"""Where the rows of a CSV text end (RFC 4180), by the rules of Arrow's parser, which reads them afterwards.
+"""Finds the ends of CSV rows (RFC 4180), by the rules of Arrow's parser, which splits them into fields.
 
-A field that begins with a quotation mark goes on to the next one that is not doubled; a quotation mark anywhere else is
-a character like others. A row ends with a newline, a carriage return, or both.
+A field that begins with a quotation mark ends at the next one that is not doubled; elsewhere a quotation mark is an
+ordinary character. A row ends with a newline, a carriage return, or both.
 
-Most exports hold neither quotation marks nor carriage returns. *Plain* rows like these are decoded here.
+Most exports have neither quotation marks nor carriage returns. Such *plain* rows are decoded here, without Arrow.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ AS_ID: Final = 2
 
 @kernel
 def end_of_rows(data: Bytes, start: Int, end: Int, most: Int, delimiter: Int) -> tuple[Int, Int, Bool]:
-    """Step over at most `most` whole rows: (where the last one ends, how many, whether the rest ends inside quotes).
+    """Step over at most `most` whole rows: (end of the last one, their number, whether the rest ends inside quotes).
 
     :param delimiter: the byte between two fields.
     """
@@ -75,13 +75,13 @@ def end_of_rows(data: Bytes, start: Int, end: Int, most: Int, delimiter: Int) ->
 
 @helper
 def _marks_of(word: np.uint64) -> np.uint64:
-    """A mark in the lowest byte that is 0, perhaps in later ones too; 0 where there is none."""
+    """A word with the high bit set in its lowest zero byte, perhaps also in later bytes; 0 without zero bytes."""
     return (word - _ONES) & ~word & _HIGHS
 
 
 @kernel
 def end_of_plain_rows(data: Bytes, start: Int, end: Int) -> Int:
-    """Where the last whole row ends, or -1 where these bytes are not plain."""
+    """The end of the last whole row, or -1 if these bytes are not plain."""
     marks = np.uint64(0)
     at = start
     while at + 8 <= end:
@@ -126,16 +126,16 @@ def decode_plain_rows(
     merchants: MerchantState,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
-    """Judge the plain rows from `start` to `end`, where the last one ends: (status, where it stopped).
+    """Classify the plain rows from `start` to `end`, the end of the last one: (status, position where it stopped).
 
-    Empty lines are no rows. A row with more or fewer fields than there are columns is damage.
+    Empty lines are skipped. A row with more or fewer fields than columns is damaged.
 
     :param slot_of_column: the slot of each column, or `NO_SLOT`.
-    :param readers: how the text of each slot is read: `AS_TIME`, `AS_AMOUNT` or `AS_ID`.
-    :param words: room for the two words of an ObjectId.
+    :param readers: for each slot `AS_TIME`, `AS_AMOUNT` or `AS_ID`.
+    :param words: scratch for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
-    :param rows_before: in and out, the number of rows before `start`, by which rejects are known.
-    :param outputs: out, what became of them.
+    :param rows_before: in and out, the number of rows before `start`; rejects are identified by row number.
+    :param outputs: out, their results.
     """
     at = start
     while at < end:

@@ -1,4 +1,4 @@
-"""Decoders: the compiled walkers behind the interface of `jobs.decode.batch.Decoder`."""
+"""Implementations of `jobs.decode.batch.Decoder` that call the compiled kernels."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ C = TypeVar("C")
 
 
 def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
-    """The first `count` values, not copied. `pyarrow.array` would do, but imports pandas where that is there."""
+    """The first `count` values as a zero-copy Arrow array. `pyarrow.array` would import pandas if it is installed."""
     return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(values)])
 
 
 def batch_of(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
-    """What the kernel left in the arrays; `reject` makes one of a row (verdict, start, end)."""
+    """The batch in the kernel's output arrays; `reject` converts a row (result, start, end)."""
     read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.counts[:LEADING])
     codes = _arrow(pa.int32(), outputs.codes, counted)
     rows = pa.RecordBatch.from_arrays(
@@ -69,7 +69,7 @@ def _reason(outcome: np.int64) -> str:
 
 
 def _leading(outcomes: Int64s, read: int) -> LeadingRejects:
-    """How `read` documents begin, the first of which were rejected by `outcomes`."""
+    """The leading rejects of `read` documents, of which the first have the results `outcomes`."""
     if not len(outcomes):
         return LeadingRejects(whole=read == 0)
     others = np.flatnonzero(outcomes != outcomes[0])
@@ -78,7 +78,7 @@ def _leading(outcomes: Int64s, read: int) -> LeadingRejects:
 
 
 class CompiledDecoder(ABC, Generic[C]):
-    """What the decoders share: room that grows on demand, and batches of bounded size."""
+    """Base of the decoders: grows the merchant table and scratch memory on demand, and cuts batches to size."""
 
     def __init__(self, fields: Fields, window: Window) -> None:
         self.merchants = MerchantTable()
@@ -121,7 +121,7 @@ class CompiledDecoder(ABC, Generic[C]):
 class _TextDecoder(CompiledDecoder[Chunk]):
     """Decodes chunks of bytes.
 
-    :param document: makes a document of the bytes of a reject.
+    :param document: converts the bytes of a reject to a document.
     """
 
     def __init__(self, fields: Fields, window: Window, document: Callable[[bytes], Any]) -> None:
@@ -139,7 +139,7 @@ class _TextDecoder(CompiledDecoder[Chunk]):
 
 
 class BsonDecoder(_TextDecoder):
-    """Decodes chunks of BSON documents whose outer lengths have been checked."""
+    """Decodes chunks of BSON documents whose outer lengths are valid."""
 
     def __init__(self, fields: Fields, window: Window) -> None:
         super().__init__(fields, window, bson_document)
@@ -167,7 +167,7 @@ class BsonDecoder(_TextDecoder):
 class JsonDecoder(_TextDecoder):
     """Decodes chunks of JSON documents.
 
-    :param one_line: every document stands on a line of its own; a document cut in two by a newline is then damage.
+    :param one_line: one document per line; a newline inside a document is then damage.
     """
 
     def __init__(self, fields: Fields, window: Window, *, one_line: bool) -> None:

@@ -1,4 +1,4 @@
-"""A rejected document as `bson` types, whole, for the quarantine file."""
+"""Converts a rejected document to `bson` types, with all its fields, for the quarantine file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bson.json_util import JSONOptions, loads
 _AS_WRITTEN: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _JSON_AS_WRITTEN = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _NOT_BSON: Final = (BSONError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What `bson` raises about values that it cannot make or hold."""
+"""Errors of `bson` for values that it cannot decode or encode."""
 
 
 def bson_document(raw: bytes) -> Any:
-    """The document that `raw` encodes, or `raw` itself as `bson.Binary` where decoding it would lose anything.
+    """The document that `raw` encodes, or `raw` as `bson.Binary` if decoding would lose anything.
 
-    Broken documents, repeated field names and deprecated types do not survive a round trip and come out as binary.
+    That is so for malformed documents, repeated field names and deprecated types.
     """
     try:
         document = decode(raw, _AS_WRITTEN)
@@ -33,9 +33,9 @@ def bson_document(raw: bytes) -> Any:
 
 
 def json_document(raw: bytes) -> Any:
-    """The document of a JSON text, or the text itself where it holds what BSON cannot, such as a huge integer.
+    """The document of a JSON text, or the text if BSON cannot represent a value, such as a huge integer.
 
-    Bytes that are not UTF-8 come out as binary.
+    Bytes that are not UTF-8 become binary.
     """
     try:
         text = raw.decode()
@@ -52,7 +52,7 @@ def json_document(raw: bytes) -> Any:
 
 
 def row_document(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
-    """A row of a table. What BSON has no type for comes out as text, text that is not UTF-8 as binary."""
+    """A row of a table. Values without a BSON type become text, and text that is not UTF-8 binary."""
     return {name: _bson_value(column[row]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""How amounts and times are written where they are not integers and dates, and the options that say so."""
+"""Options for amounts and times that are not integers and dates."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ EPOCH_S: Final = "epoch-s"
 EPOCH_MS: Final = "epoch-ms"
 
 ANY_SPACE: Final = -1
-"""The step of a pattern for white space; others are the letter of a directive, or `LITERAL` and a byte."""
+"""The step for white space; other steps are the letter of a directive, or `LITERAL` and a byte."""
 LITERAL: Final = 256
 _DIRECTIVES: Final = "YymdjHIMSfpbBaAz"
 _DATES: Final = (("Y", "m", "d"), ("Y", "b", "d"), ("Y", "j"))
 _SAME: Final = {"y": "Y", "B": "b", "A": "a"}
 DELIMITERS: Final = (",", ";", "\t", "|")
-"""What may separate the fields of CSV where no option says it."""
+"""Delimiters of CSV that are detected without an option."""
 _TABS: Final = {"tab": "\t", r"\t": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """What is accepted as an amount or a time besides whole numbers and dates.
+    """The forms of amounts and times that are accepted besides integers and dates.
 
-    :param amount_scale: how many decimal places amounts have, 0 to 9; they are counted in units of the last place.
-    :param amount_text: whether text is an amount, such as ``"-12.50"`` and ``"۱۲٫۵"``.
-    :param time_format: what text and numbers are times: ``iso``, ``epoch-s``, ``epoch-ms`` or a pattern of
-        `time.strptime`; None: only dates, and in CSV ISO 8601 with an offset.
-    :param text_zone: IANA time zone of text that has no offset; None: such text is rejected.
-    :param takes_earlier: whether text that names two instants, as clocks were put back, is the earlier one. That
-        changes no sum where days are those of `text_zone`. Else it is rejected.
-    :param csv_delimiter: what separates the fields of CSV; None: what the header shows.
-    :param csv_decimal_comma: whether amounts in CSV have a decimal comma and no point.
+    :param amount_scale: decimal places of amounts, 0 to 9; summaries are in units of the last place.
+    :param amount_text: whether text such as ``"-12.50"`` and ``"۱۲٫۵"`` is an amount.
+    :param time_format: ``iso``, ``epoch-s``, ``epoch-ms`` or a pattern of `time.strptime`; None: only dates, and in
+        CSV ISO 8601 with an offset.
+    :param text_zone: IANA time zone of text without an offset; None: such text is rejected.
+    :param takes_earlier: whether ambiguous text (clocks were put back) means the earlier instant, else it is rejected.
+        This changes no sum if days are those of `text_zone`.
+    :param csv_delimiter: separator of CSV fields; None: detected in the header.
+    :param csv_decimal_comma: whether amounts in CSV have a decimal comma instead of a point.
     """
 
     amount_scale: int = 0
@@ -49,13 +49,13 @@ class Formats:
 
     @property
     def converts(self) -> bool:
-        """Whether amounts or times need more than reading whole numbers and dates."""
+        """Whether amounts or times need `jobs.decode.conversion`."""
         return bool(self.amount_scale or self.amount_text) or self.time_format is not None
 
     def require_possible(self) -> None:
-        """Raise where the options cannot be, or contradict one another.
+        """Raise if an option is invalid or contradicts another.
 
-        :raises UsageError: says which.
+        :raises UsageError: names the option.
         """
         if not 0 <= self.amount_scale <= MAX_SCALE:
             raise UsageError(f"--amount-scale {self.amount_scale} is not 0 to {MAX_SCALE}", "Such as 2 for cents.")
@@ -97,7 +97,7 @@ class Formats:
 
 
 def format_words(formats: Formats) -> list[str]:
-    """`formats` as options, without those that are as usual."""
+    """`formats` as command-line options, without defaults."""
     words = ["--amount-scale", str(formats.amount_scale)] if formats.amount_scale else []
     words += ["--amount-text"] if formats.amount_text else []
     texts = {
@@ -110,12 +110,12 @@ def format_words(formats: Formats) -> list[str]:
 
 
 def delimiter_named(text: str) -> str:
-    """The delimiter that an option names: a word for a tab, else the text itself."""
+    """The delimiter of an option's text: ``tab`` is a tab."""
     return _TABS.get(text, text)
 
 
 def steps_of(pattern: str) -> tuple[int, ...]:
-    """The steps of a pattern of `time.strptime`, which the compiled reader follows.
+    """A pattern of `time.strptime` as steps for the compiled parser.
 
     :raises UsageError: a directive is not supported, or occurs twice; or the pattern names no date.
 

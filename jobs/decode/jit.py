@@ -1,11 +1,11 @@
-"""How the decoders are compiled: one decorator, and the few machine operations that Numba does not offer.
+"""Compilation of the decoders: decorators, and machine operations that Numba lacks.
 
-Compiled code is cached beside the sources (or in ``NUMBA_CACHE_DIR``), in a folder named for the sources' content:
-Numba alone looks only at the file of the function it loads, and would go on using a stale copy of what that calls.
-`jobs.warm` compiles everything beforehand.
+Compiled code is cached next to the sources (or in ``NUMBA_CACHE_DIR``), in a folder named by a digest of the sources:
+Numba itself checks only the file of the function that it loads, and would use stale code of functions called from other
+files. `jobs.warm` compiles everything in advance.
 
-``NUMBA_DISABLE_JIT=1`` runs everything as plain Python (for coverage), ``NUMBA_BOUNDSCHECK=1`` checks every index;
-under either, the operations on memory are written with ordinary indexing, so that these checks see them too.
+``NUMBA_DISABLE_JIT=1`` runs everything as plain Python (for coverage), ``NUMBA_BOUNDSCHECK=1`` checks every index.
+With either, memory operations use ordinary indexing, so that they are checked too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_config: Any = numba.config  # its attributes are made at run time
+_config: Any = numba.config  # its attributes are set at run time
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,13 +34,12 @@ Int32s = npt.NDArray[np.int32]
 Uint64s = npt.NDArray[np.uint64]
 
 Int: TypeAlias = Any
-"""An integer in a kernel: int64 when compiled, int or NumPy's scalars otherwise, a tower that types cannot express."""
+"""An integer in a kernel: int64 if compiled, else int or a NumPy scalar; Any, as types cannot express that."""
 Bool: TypeAlias = Any
-"""A truth value in a kernel, likewise."""
+"""A boolean in a kernel, likewise."""
 
 PADDING: Final = 64
-"""Every buffer handed to a kernel has at least this many readable bytes after its content, so that a word may be loaded
-at any position of it."""
+"""Readable bytes after the content of each buffer for a kernel, so that a word can be loaded at any position."""
 
 CHECKED: Final = bool(_config.DISABLE_JIT or _config.BOUNDSCHECK)
 
@@ -60,42 +59,42 @@ _config.CACHE_LOCATOR_CLASSES = "jobs.decode.kernel_cache.KernelCache,InTreeCach
 
 
 def is_compiled() -> bool:
-    """Whether some compiled code is cached; if not, the first run takes half a minute longer."""
+    """Whether the cache has compiled code; if not, the first run takes half a minute longer."""
     return Path(_config.CACHE_DIR).is_dir()
 
 
-# Without Numba's reference counting (no array is made or dropped inside the kernels), a call that hands arrays on costs
-# no atomic operations: ten times as fast. The checked variant of `double_of_bits` makes one.
+# Without Numba's reference counting (kernels allocate no arrays) calls with array arguments need no atomic operations:
+# ten times as fast. The checked variant of `double_of_bits` allocates one.
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": CHECKED, "no_cfunc_wrapper": True}
-# Only kernels are called from Python: what unpacks the arguments of a call takes longer to compile than the function.
+# Only kernels are called from Python: the wrapper that unpacks arguments takes longer to compile than the function.
 _INNER: Final[dict[str, Any]] = {**_OPTIONS, "no_cpython_wrapper": not CHECKED}
 
 _NATIVE: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": CHECKED}
 
 
 def kernel(function: F) -> F:
-    """Compile `function` with Numba: no Python objects, no GIL while it runs, cached on disk."""
+    """Compile `function` with Numba: no Python objects, no GIL, cached on disk."""
     compiled: F = numba.njit(cache=True, **_OPTIONS)(function)
     return compiled
 
 
 def helper(function: F) -> F:
-    """Compile `function` into the kernels that call it: a call would have to hand over seven words for each array.
+    """Inline `function` into the kernels that call it: a call would pass seven words for each array.
 
-    Give it ``np.int64(1)`` and not ``1`` where other callers give it variables: it is compiled for each constant.
+    Pass ``np.int64(1)`` instead of ``1`` if other callers pass variables: it is compiled again for each constant.
     """
     compiled: F = numba.njit(forceinline=True, **_INNER)(function)
     return compiled
 
 
 def outlined(function: F) -> F:
-    """Compile `function` beside the kernels that call it: for what is rare, or called from many places."""
+    """Compile `function` separately from the kernels that call it: for rare calls, or many callers."""
     compiled: F = numba.njit(**_INNER)(function)
     return compiled
 
 
 def native(signature: Any, function: Callable[..., Any]) -> Any:
-    """Compile `function` for callers that have its ``address``, cached on disk like a kernel."""
+    """Compile `function` for callers by ``address``; cached on disk like a kernel."""
     return numba.cfunc(signature, cache=True, **_NATIVE)(function)
 
 

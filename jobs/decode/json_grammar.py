@@ -1,8 +1,8 @@
-"""The grammar of JSON (RFC 8259) as compiled steps over a buffer.
+"""The grammar of JSON (RFC 8259) as compiled functions over a buffer.
 
-Every step takes the position of what it reads and gives the position after it. Trouble is a negative result: minus one
-minus the position of what is wrong (`failed`, `trouble_at`), which is the end of the buffer when the text is cut off.
-Buffers are padded with zero bytes, which begin nothing in JSON, so that one byte may be read at the end.
+Each takes the position of an element and returns the position after it. A failure is negative: -1 minus the position of
+the error (`failed`, `trouble_at`), which is the end of the buffer for truncated text. Buffers are padded with zero
+bytes, which begin no JSON element, so that a byte at the end can be read unchecked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OPEN_BRACE: Final = 0x7B
 CLOSE_BRACE: Final = 0x7D
 
 MAX_NESTING: Final = 1000
-"""Values nested deeper than this are refused; MongoDB allows 100 levels."""
+"""Values nested deeper than this are damage; MongoDB allows 100 levels."""
 
 _ONES: Final = np.uint64(0x0101010101010101)
 _HIGHS: Final = np.uint64(0x8080808080808080)
@@ -47,13 +47,13 @@ _THREE_BYTES: Final = np.uint32(0xFFFFFF)
 
 @helper
 def failed(at: Int) -> Int:
-    """The result that reports trouble at position `at`."""
+    """The failure at position `at`."""
     return -1 - at
 
 
 @helper
 def skip_space(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
-    """The position of the next byte that is no white space; with `one_line`, a newline counts as such."""
+    """The position of the next byte that is not white space; with `one_line`, a newline is not white space."""
     while at < end:
         c = data[at]
         if c > SPACE or not (c == SPACE or c == TAB or c == RETURN or (c == NEWLINE and not one_line)):
@@ -64,7 +64,7 @@ def skip_space(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
 
 @helper
 def end_of_string(data: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
-    """For the first byte inside a string: (position after the closing quotation mark, whether it has escapes)."""
+    """For a string with its content at `at`: (position after the closing quotation mark, whether it has escapes)."""
     escaped = False
     while at < end:
         word = load_u64(data, at)
@@ -135,9 +135,9 @@ def _code_unit(data: Bytes, at: Int) -> Int:
 
 @outlined
 def unescape(data: Bytes, at: Int, end: Int, scratch: Bytes, out: Int) -> Int:
-    """Write the string from `at` to `end` (inside the quotation marks, valid) to `scratch` as UTF-8; its end there.
+    """Decode the content of a valid string from `at` to `end` into `scratch` as UTF-8; returns the end in `scratch`.
 
-    The result is never longer than the source. A lone surrogate comes out as three bytes that are not UTF-8.
+    The result is never longer than the source. A lone surrogate becomes three bytes that are not UTF-8.
     """
     while at < end:
         c = np.int64(data[at])
@@ -252,7 +252,7 @@ def end_of_scalar(data: Bytes, at: Int, end: Int) -> Int:
 
 @helper
 def after_colon(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
-    """The position of the value after the colon that must come next."""
+    """The position of the value after the required colon."""
     at = skip_space(data, at, end, one_line)
     if at >= end or data[at] != COLON:
         return failed(at)
@@ -269,7 +269,7 @@ def _after_name(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
 
 @outlined
 def end_of_value(data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes) -> Int:
-    """The position after any value; `nesting` is room for `MAX_NESTING` open brackets."""
+    """The position after any value; `nesting` is scratch for `MAX_NESTING` open brackets."""
     depth = 0
     while True:
         if at >= end:

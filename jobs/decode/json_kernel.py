@@ -1,7 +1,7 @@
-"""The compiled decoder of JSON documents, with MongoDB Extended JSON v2 (relaxed and canonical) and the dates of v1.
+"""The compiled decoder of JSON documents: MongoDB Extended JSON v2 (relaxed and canonical), and the dates of v1.
 
-It checks the grammar of all it passes (RFC 8259, and the words NaN, Infinity and -Infinity that some exporters write),
-so that damage is never taken for data. Of a name that occurs twice in one object the last one counts.
+It validates the grammar of the whole text (RFC 8259, and NaN, Infinity and -Infinity, which some exporters write), so
+damage is never read as data. If a name occurs twice in an object, the last one counts.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def decode_json(
     merchants: MerchantState,
     outputs: Outputs,
 ) -> tuple[Int, Int]:
-    """Judge the documents from `start` to `end`: (status, where it stopped, or what is damaged).
+    """Classify the documents from `start` to `end`: (status, position where it stopped or of the damage).
 
-    :param one_line: every document stands on a line of its own; else documents are separated by white space and
-        commas, whose places have been checked.
-    :param words: room for the two words of an ObjectId.
+    :param one_line: one document per line; else documents are separated by white space and commas, which have been
+        validated.
+    :param words: scratch for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
-    :param outputs: out, what became of them.
+    :param outputs: out, their results.
     """
     at = start
     while True:
@@ -97,10 +97,10 @@ def decode_json(
 
 @kernel
 def end_of_json_documents(data: Bytes, start: Int, end: Int, array: Bool, state: Int64s) -> Int:
-    """Step over whole documents that are not one a line: where the last whole one ends, or a failure.
+    """Step over whole documents that are not one per line: the end of the last whole one, or a failure.
 
-    :param array: the documents are the elements of one array, whose opening bracket has been passed.
-    :param state: in and out, what may come next: `BEFORE_FIRST`, `AFTER_DOCUMENT`, `AFTER_COMMA` or `CLOSED`.
+    :param array: the documents are elements of an array; `at` is after its opening bracket.
+    :param state: in and out, the parser state: `BEFORE_FIRST`, `AFTER_DOCUMENT`, `AFTER_COMMA` or `CLOSED`.
     """
     at = start
     whole = start
@@ -129,7 +129,7 @@ def end_of_json_documents(data: Bytes, start: Int, end: Int, array: Bool, state:
 
 @helper
 def _end_of_braces(data: Bytes, at: Int, end: Int) -> Int:
-    """The position after the bracket that closes the one at `at`; of the grammar only strings are looked at."""
+    """The position after the bracket that closes the one at `at`; checks no grammar but that of strings."""
     depth = 0
     while at < end:
         c = data[at]

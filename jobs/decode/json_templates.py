@@ -1,8 +1,8 @@
-"""Templates of JSON documents: what documents of one collection have in common, and where their values stand.
+"""Templates of JSON documents: the structure that documents of a collection share, and the positions of their values.
 
-A template is the text of a document that has been walked, cut at its variable values: the content of strings, and bare
-numbers. A text that equals the pieces between them, with a string or number in each gap, has the same structure, byte
-for byte; the walk would check the same grammar and find the same values in it, so that they can be taken at once.
+A template is the text of a walked document, cut at its variable values: the content of strings, and bare numbers. A
+text that equals the pieces between them, with a string or number in each gap, has the same structure, so its values are
+known without a walk.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _NEXT: Final = 2
 
 
 class JsonTemplates(NamedTuple):
-    """Structures seen before, one a row.
+    """Recorded structures, one per row.
 
     Piece i of a template is ``length[i]`` bytes of ``text`` from ``start[i]``; a gap follows each but the last of its
-    ``pieces`` (0: no template). ``is_string`` and ``slot`` tell of each gap whether a string or a number fills it, and
-    for which slot, if any. ``reader`` is that of each slot (`jobs.decode.json_values`). ``tally`` counts hits and
-    misses: while most documents miss, learning does not pay and is left alone.
+    ``pieces`` (0: no template). ``is_string`` says whether a string or a number fills a gap, ``slot`` for which slot,
+    if any. ``reader`` is that of each slot (`jobs.decode.json_values`). ``counts`` has hits and misses: while most
+    documents miss, no templates are learned.
     """
 
     pieces: Int64s
@@ -45,7 +45,7 @@ class JsonTemplates(NamedTuple):
 
 
 def new_json_templates(slot_count: int) -> JsonTemplates:
-    """No templates yet, for `slot_count` slots."""
+    """Empty templates for `slot_count` slots."""
     return JsonTemplates(
         np.zeros(_TEMPLATES, np.int64),
         np.zeros((_TEMPLATES, _GAPS + 1), np.int64),
@@ -72,7 +72,7 @@ def _same(data: Bytes, at: Int, text: Bytes, start: Int, length: Int) -> Bool:
 
 @helper
 def _match(data: Bytes, at: Int, end: Int, t: Int, templates: JsonTemplates, found: Found) -> Int:
-    """Find the values of the document at `at` by template `t`; the position after it, or -1 when it does not fit."""
+    """Find the values of the document at `at` by template `t`; the position after it, or -1 if it does not match."""
     text = templates.text[t]
     last = templates.pieces[t] - 1
     for piece in range(last + 1):
@@ -113,7 +113,7 @@ def _match(data: Bytes, at: Int, end: Int, t: Int, templates: JsonTemplates, fou
 
 @helper
 def match_template(data: Bytes, at: Int, end: Int, templates: JsonTemplates, found: Found) -> Int:
-    """Find the values of the document at `at` by any template; the position after it, or -1 when none fits."""
+    """Find the values of the document at `at` by any template; the position after it, or -1 if none matches."""
     for t in range(_TEMPLATES):
         if templates.pieces[t] != 0:
             after = _match(data, at, end, t, templates, found)
@@ -125,7 +125,7 @@ def match_template(data: Bytes, at: Int, end: Int, templates: JsonTemplates, fou
 
 @helper
 def _add_piece(data: Bytes, start: Int, end: Int, t: Int, piece: Int, used: Int, templates: JsonTemplates) -> Int:
-    """Add the text from `start` to `end` as a piece; how much of the template's text is used, or a failure."""
+    """Add the text from `start` to `end` as a piece; the used length of the template's text, or a failure."""
     length = end - start
     if used + length > _TEXT_BYTES:
         return failed(start)
@@ -147,7 +147,7 @@ def _slot_at(found: Found, at: Int) -> Int:
 
 @helper
 def _share_a_value(found: Found) -> Bool:
-    """Whether one text is the value of two slots, as of ``a`` and ``a.$oid``; a gap can be only for one."""
+    """Whether one text is the value of two slots, as for ``a`` and ``a.$oid``; a gap fills one slot only."""
     for slot in range(found.reader.size):
         if found.reader[slot] != READ_NOTHING and found.reader[slot] <= LAST_OF_TEXT:
             for other in range(slot):
@@ -159,9 +159,9 @@ def _share_a_value(found: Found) -> Bool:
 
 @helper
 def _next_gap(data: Bytes, at: Int, end: Int) -> tuple[Int, Int, Bool]:
-    """The next variable value of a valid document: (its first byte, the byte after it, whether it is a string).
+    """The next variable value of a valid document: (its start, its end, whether it is a string).
 
-    The first is the end when there is none, or a failure when a string has escapes, which no template can hold.
+    The start is the end of the document if there is none, or a failure if a string has escapes: templates have none.
     """
     while at < end:
         c = data[at]
@@ -183,7 +183,7 @@ def _next_gap(data: Bytes, at: Int, end: Int) -> tuple[Int, Int, Bool]:
 
 @outlined
 def learn_template(data: Bytes, start: Int, end: Int, templates: JsonTemplates, found: Found) -> None:
-    """Make a template of the document from `start` to `end`, which has been walked, if one can be made."""
+    """Record a template of the walked document from `start` to `end`, if possible."""
     templates.counts[_MISSES] += 1
     if templates.counts[_MISSES] > 2 * templates.counts[_HITS] + 64:
         return

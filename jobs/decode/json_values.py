@@ -1,8 +1,8 @@
-"""The values of MongoDB Extended JSON: found where they stand, then read into slots.
+"""The values of MongoDB Extended JSON: located, then read into slots.
 
 Source: https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/ (v2, and the ``$date`` forms of v1).
 
-Finding a value settles which *reader* its text needs; reading needs no more than that and the text's position.
+Locating a value determines its *reader*; reading needs only that and the position of the text.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ READ_WRAPPED_DOUBLE: Final = 8
 READ_WRAPPED_DECIMAL: Final = 9
 READ_WRAPPED_INT32: Final = 10
 LAST_OF_TEXT: Final = 10
-"""The readers up to this one look at a text without escapes; those after it need none, but for the first."""
+"""Readers up to this one need the text, without escapes. Later ones, except `READ_ESCAPED`, need no text."""
 READ_ESCAPED: Final = 11
 READ_NULL: Final = 12
 READ_TRUE: Final = 13
@@ -60,13 +60,13 @@ READ_UNREADABLE: Final = 16
 READ_NAN: Final = 17
 READ_INFINITY: Final = 18
 WITH_ESCAPES: Final = 0x40
-"""Added to the reader of a wrapper's text that has escapes. No template holds such a text."""
+"""Flag on the reader of a wrapper's text with escapes. Templates have no such text."""
 
 _LONGEST_ESCAPED_NAME: Final = 6 * len('$numberDecimal"')
 
 
 class Found(NamedTuple):
-    """Where the value of each slot stands: its reader, and the position and length of its text."""
+    """For each slot the reader of its value, and the position and length of its text."""
 
     reader: Bytes
     at: Int64s
@@ -74,7 +74,7 @@ class Found(NamedTuple):
 
 
 def new_found(slot_count: int) -> Found:
-    """Nothing found yet, for `slot_count` slots."""
+    """An empty `Found` for `slot_count` slots."""
     return Found(np.zeros(slot_count, np.uint8), np.zeros(slot_count, np.int64), np.zeros(slot_count, np.int64))
 
 
@@ -100,7 +100,7 @@ def _put(found: Found, slot: Int, reader: Int, at: Int, end: Int) -> None:
 
 @helper
 def _plain_wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
-    """As `_wrapper`, for a name without escapes."""
+    """`_wrapper` for a name without escapes."""
     word = load_u64(data, name)
     if word & _OID_MASK == _OID_NAME:
         return READ_OBJECT_ID, name + 5
@@ -122,7 +122,7 @@ def _plain_wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
 
 @helper
 def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int]:
-    """The reader that the name at `name` (after its quotation mark) asks for, and the position after the name."""
+    """The reader for the wrapper's name at `name` (after the quotation mark), and the position after the name."""
     reader, after = _plain_wrapper(data, name)
     if reader == READ_NOTHING:
         after, escaped = end_of_string(data, name, end)
@@ -130,14 +130,14 @@ def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int
             last = unescape(data, name, after - 1, scratch, np.int64(0))
             scratch[last] = QUOTE
             reader, used = _plain_wrapper(scratch, np.int64(0))
-            if used != last + 1:  # a name that holds a quotation mark of its own
+            if used != last + 1:  # the name contains a quotation mark
                 reader = READ_NOTHING
     return reader, after
 
 
 @helper
 def _find_text(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, found: Found) -> Int:
-    """Find the text of a wrapper, in quotation marks or (numbers) bare; the position after it."""
+    """Locate the text of a wrapper, a string or a bare number; the position after it."""
     if data[at] == QUOTE:
         after, escaped = end_of_string(data, at + 1, end)
         if after < 0:
@@ -162,9 +162,9 @@ def _close(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
 def _find_extended(
     data: Bytes, at: Int, end: Int, one_line: Bool, slot: Int, found: Found, scratch: Bytes
 ) -> tuple[Int, Bool]:
-    """Find the value of the wrapper at `at`: (the position after it or a failure, whether it began as one).
+    """Locate the value of the wrapper at `at`: (the position after it or a failure, whether it begins as a wrapper).
 
-    A failure is no damage yet: the object may be well-formed and only be no such value.
+    A failure need not be damage: the object may be well-formed, but not a wrapper.
     """
     at = skip_space(data, at + 1, end, one_line)
     if at >= end or data[at] != QUOTE:
@@ -197,7 +197,7 @@ def _find_extended(
 def find_value(
     data: Bytes, at: Int, end: Int, one_line: Bool, nesting: Bytes, slot: Int, found: Found, scratch: Bytes
 ) -> Int:
-    """Find the value at `at` for `slot`; the position after it, or a failure."""
+    """Locate the value at `at` for `slot`; the position after it, or a failure."""
     if at >= end:
         return failed(end)
     c = data[at]
@@ -254,7 +254,7 @@ def set_double(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
 
 @helper
 def set_integer(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
-    """Read digits, with a sign or without, into `slot`."""
+    """Read digits with an optional sign into `slot`."""
     number, reason = integer_of_text(data, at, end)
     slots.number[slot] = number
     slots.extra[slot] = reason
@@ -284,7 +284,7 @@ def _set_wrapped_integer(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots
 
 @outlined
 def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots) -> None:
-    """Read what relaxed exports of sound collections seldom or never hold."""
+    """Read values that are rare in relaxed exports."""
     if reader == READ_WRAPPED_INTEGER:
         _set_wrapped_integer(data, at, end, slot, slots)
     elif reader == READ_WRAPPED_INT32:
@@ -325,7 +325,7 @@ def _read_object_id(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots, wor
 
 @outlined
 def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots, words: Uint64s) -> None:
-    """Read the text of a wrapper whose escapes have been undone."""
+    """Read the unescaped text of a wrapper."""
     if reader == READ_OBJECT_ID:
         _read_object_id(scratch, at, end, slot, slots, words)
     elif reader == READ_DATE:
@@ -339,9 +339,9 @@ def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, s
 
 @helper
 def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: Uint64s, minute: Int64s) -> Bool:
-    """Read everything that was found into the slots; False when `scratch` has no room for the escaped strings.
+    """Read all located values into the slots; False if `scratch` is too small for the unescaped strings.
 
-    :param words: room for the two words of an ObjectId.
+    :param words: scratch for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
     """
     used = np.int64(0)

@@ -1,4 +1,4 @@
-"""The walk over one JSON document: finds the wanted values by their names, and checks the grammar of all the rest."""
+"""The walk over one JSON document: locates the wanted values by name, and validates the grammar of all others."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from jobs.decode.plan import MAX_DEPTH, NO_NODE, NO_SLOT, Plan, find_edge
 
 
 class WalkBuffers(NamedTuple):
-    """Arrays for the walk over one document: open brackets, and the nodes above the one whose names are looked for."""
+    """Stacks for the walk over one document: open brackets, and the ancestors of the current node."""
 
     nesting: Bytes
     stack_node: Int64s
 
 
 def new_walk_buffers() -> WalkBuffers:
-    """New arrays for a walk."""
+    """Empty buffers for a walk."""
     return WalkBuffers(np.zeros(MAX_NESTING, np.uint8), np.zeros(MAX_DEPTH + 1, np.int64))
 
 
@@ -45,7 +45,7 @@ def _forget(found: Found, below: Int) -> None:
 
 @helper
 def _find_name(data: Bytes, at: Int, end: Int, node: Int, plan: Plan, scratch: Bytes) -> tuple[Int, Int, Bool]:
-    """For the name that begins at `at`: (its edge or -1, the position after it, whether `scratch` had room)."""
+    """For the name at `at`: (its edge or -1, the position after it, whether `scratch` was large enough)."""
     edge = find_edge(data, at + 1, end, node, plan)
     if edge >= 0:
         return edge, at + 1 + plan.name_length[edge], True
@@ -55,7 +55,7 @@ def _find_name(data: Bytes, at: Int, end: Int, node: Int, plan: Plan, scratch: B
             return -1, after, False
         last = unescape(data, at + 1, after - 1, scratch, np.int64(0))
         scratch[last] = QUOTE
-        # A name that holds a quotation mark of its own ends early here, and must not pass for a shorter one.
+        # A name that contains a quotation mark ends early here, and must not match a shorter one.
         for i in range(last):
             if scratch[i] == QUOTE:
                 return -1, after, True
@@ -67,7 +67,7 @@ def _find_name(data: Bytes, at: Int, end: Int, node: Int, plan: Plan, scratch: B
 def walk_json(
     data: Bytes, at: Int, end: Int, one_line: Bool, plan: Plan, buffers: WalkBuffers, scratch: Bytes, found: Found
 ) -> tuple[Int, Bool]:
-    """Find the wanted values of the document at `at`: (the position after it or a failure, `scratch` had room)."""
+    """Locate the wanted values of the document at `at`: (position after it or failure, `scratch` was large enough)."""
     for i in range(found.reader.size):
         found.reader[i] = READ_NOTHING
     depth = 0

@@ -1,4 +1,4 @@
-"""Where compiled kernels are looked for: also in a folder that cannot be written."""
+"""Locates the cache of compiled kernels, also in a read-only folder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numba.core.caching import UserProvidedCacheLocator
 
 
 class KernelCache(UserProvidedCacheLocator):
-    """The folder of ``numba.config.CACHE_DIR``, even where nothing can be added to it.
+    """The folder ``numba.config.CACHE_DIR``, even if it is read-only.
 
-    Numba's own locator passes over a folder in which it cannot make a file. In a container with a read-only file system
-    it would find no other, although everything was compiled when the image was built.
+    Numba's own locator skips a folder without write permission. In a container with a read-only file system it would
+    find none, although everything was compiled when the image was built.
     """
 
     def ensure_cache_path(self) -> None:
-        """Make the folder where it is missing.
+        """Create the folder if it is missing.
 
-        :raises OSError: it is missing and cannot be made.
+        :raises OSError: it is missing and cannot be created.
         """
         try:
             super().ensure_cache_path()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""Merchants as small numbers: a table that gives every distinct merchant a code, and the texts of all codes for Arrow.
+"""Dictionary encoding of merchants: a code for each distinct merchant, and the texts of all codes for Arrow.
 
-The text of a merchant is 24 hex digits for an ObjectId, the string itself, the decimal digits of an integer. The table
-keeps 42 and "42" apart, so that a run can say that it saw both; they become one merchant when texts are merged.
+The text of a merchant is the 24 hex digits of an ObjectId, the string itself, or the decimal digits of an integer. The
+table distinguishes 42 from "42", so that a run can report that it saw both; merging by text makes them one merchant.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ NOT_TEXT: Final = -2
 """The bytes are not UTF-8."""
 
 MAX_TEXT_BYTES: Final = 2**31 - 1
-"""Arrow counts the bytes of a string column in 32 bits."""
+"""Arrow's string offsets have 32 bits."""
 
 _LONGEST_NUMERAL: Final = 20
 _EMPTY: Final = -1
 
 
 class MerchantState(NamedTuple):
-    """The table as arrays, the form in which kernels take it.
+    """The table as arrays for the kernels.
 
-    ``buckets`` (codes, -1 empty; a power of two, twice as many as codes fit) is searched linearly from the hash;
+    ``buckets`` (codes; -1: empty; its size is a power of two, twice the capacity) is a hash table with linear probing.
     ``kind``, ``first``, ``second`` hold the key by code: the words of an ObjectId, the integer, or the hash and length
-    of a string, whose bytes stand in ``text`` from ``offsets[code]`` to ``offsets[code + 1]``. ``size[0]`` is the
-    number of codes, ``size[1]`` the length of the last text that capacity was checked for.
+    of a string, whose bytes are in ``text`` from ``offsets[code]`` to ``offsets[code + 1]``. ``size[0]`` is the number
+    of codes, ``size[1]`` the length of the last text whose capacity was checked.
     """
 
     buckets: Int32s
@@ -132,7 +132,7 @@ def _append(
 def _find(
     state: MerchantState, hash_: np.uint64, kind: Int, first: np.uint64, second: np.uint64
 ) -> tuple[Int, np.uint64]:
-    """The code of a key of fixed size, or -1, and the bucket where the search ended."""
+    """(The code of a key of fixed size or -1, the bucket where the search ended)."""
     mask = np.uint64(state.buckets.size - 1)
     bucket = hash_ & mask
     while True:
@@ -240,9 +240,9 @@ def _rehash(state: MerchantState) -> None:
 
 
 class MerchantTable:
-    """All merchants that one worker has met; belongs to one thread.
+    """The merchants that one worker has seen; belongs to one thread.
 
-    Codes are 0, 1, 2, … in the order of first sight and never change, so that batches of one worker share them.
+    Codes are 0, 1, 2, … in the order of first occurrence and never change, so that batches of a worker share them.
     """
 
     def __init__(self) -> None:
@@ -261,11 +261,11 @@ class MerchantTable:
         return int(self.state.size[0])
 
     def grow(self) -> None:
-        """Make room for the merchant that did not fit: for twice the number, for twice the text, or for both.
+        """Double the capacity for codes, for text, or for both, so that the merchant that did not fit has space.
 
-        Arrays handed out by `texts` before stay valid: they keep the old memory.
+        Arrays that `texts` returned before stay valid: they reference the previous memory.
 
-        :raises ServiceError: the texts of all merchants together would pass `MAX_TEXT_BYTES`.
+        :raises ServiceError: the texts of all merchants together would exceed `MAX_TEXT_BYTES`.
         """
         size = len(self)
         used = int(self.state.offsets[size])
@@ -296,11 +296,11 @@ class MerchantTable:
             _rehash(self.state)
 
     def texts(self) -> pa.StringArray:
-        """The text of every code so far, without copying."""
+        """The text of each code so far, zero-copy."""
         size = len(self)
         offsets = pa.py_buffer(self.state.offsets[: size + 1])
         return pa.StringArray.from_buffers(size, offsets, pa.py_buffer(self.state.text))
 
     def kinds(self) -> Bytes:
-        """The kind of every code so far: `KIND_OBJECT_ID`, `KIND_INTEGER` or `KIND_STRING`."""
+        """The kind of each code so far: `KIND_OBJECT_ID`, `KIND_INTEGER` or `KIND_STRING`."""
         return self.state.kind[: len(self)]

@@ -1,6 +1,6 @@
-"""Numbers and instants from their textual and binary forms, exactly: nothing is rounded, nothing wraps.
+"""Exact integers and instants from text and binary forms: no rounding, no overflow.
 
-The reasons of `jobs.decode.reasons` say why a value is no 64-bit integer; 0 means that it is one.
+A reason of `jobs.decode.reasons` says why a value is no 64-bit integer; 0 means that it is one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jobs.decode.reasons import FRACTION, INFINITY, NAN, TOO_LARGE, UNREADABLE_V
 
 INT64_MAX: Final = 2**63 - 1
 EXACT_DOUBLE: Final = 2**53
-"""Doubles above this size skip integers, so that they no longer tell which one was meant."""
+"""Larger doubles cannot represent every integer, so the intended one is unknown."""
 
 _ZERO: Final = 0x30
 _MINUS: Final = 0x2D
@@ -28,7 +28,7 @@ _MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], 
 
 @helper
 def integer_of_double(value: float) -> tuple[Int, Int]:
-    """The integer that a double holds: (integer, 0), or (0, reason)."""
+    """The integer value of a double: (integer, 0), or (0, reason)."""
     if value != value:
         return 0, NAN
     if value == np.inf or value == -np.inf:
@@ -60,12 +60,12 @@ def times_power_of_ten(magnitude: np.uint64, power: Int, negative: Bool) -> tupl
 
 @outlined
 def integer_of_decimal128(low: np.uint64, high: np.uint64, places: Int, cut: Bool) -> tuple[Int, Int]:
-    """The integer that an IEEE 754 decimal128 (binary integer significand) holds: (integer, 0), or (0, reason).
+    """The integer value of an IEEE 754 decimal128 (binary integer significand): (integer, 0), or (0, reason).
 
-    Significands of more than 34 digits are not canonical and count as unreadable.
+    Significands of more than 34 digits are not canonical and are unreadable.
 
-    :param places: what is read is ``10**places`` times as much.
-    :param cut: digits after the point are cut off, towards minus infinity; else they are a fraction.
+    :param places: the result is ``10**places`` times the value.
+    :param cut: round down (towards minus infinity); otherwise a fraction is rejected.
     """
     negative = (high >> np.uint64(63)) == np.uint64(1)
     top = (high >> np.uint64(58)) & np.uint64(0x1F)
@@ -104,7 +104,7 @@ def integer_of_decimal128(low: np.uint64, high: np.uint64, places: Int, cut: Boo
 
 @helper
 def _is_word(text: Bytes, start: Int, end: Int, word: Bytes) -> Bool:
-    """Whether the text is `word` (lower case), whatever its own case."""
+    """Whether the text is `word` (lower case), ignoring case."""
     if end - start != word.size:
         return False
     for i in range(word.size):
@@ -120,7 +120,7 @@ _INFINITY_WORD: Final = np.frombuffer(b"infinity", np.uint8)
 
 @helper
 def _short_integer(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
-    """The common case, up to 18 digits with or without a minus: (integer, whether the text is that)."""
+    """The common case, up to 18 digits with an optional minus: (integer, whether the text has this form)."""
     negative = start < end and text[start] == _MINUS
     at = start + 1 if negative else start
     if at == end or end - at > 18:
@@ -137,7 +137,7 @@ def _short_integer(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
 
 @helper
 def integer_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
-    """The integer that a numeral such as ``-12``, ``1.50E+2`` or ``NaN`` holds: (integer, 0), or (0, reason)."""
+    """The integer value of a numeral such as ``-12``, ``1.50E+2`` or ``NaN``: (integer, 0), or (0, reason)."""
     number, short = _short_integer(text, start, end)
     if short:
         return number, 0
@@ -152,15 +152,15 @@ def _integer_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
 
 @helper
 def integer_of_decimal(magnitude: np.uint64, power: Int, negative: Bool, reason: Int) -> tuple[Int, Int]:
-    """The integer that ``magnitude * 10**power`` is: (integer, 0), or (0, reason).
+    """The integer value of ``magnitude * 10**power``: (integer, 0), or (0, reason).
 
-    :param reason: 0, why the text that was read is no number, or `TOO_LARGE`: the digits do not fit `magnitude`.
+    :param reason: of the parsed text: 0, the reason why it is no number, or `TOO_LARGE` if `magnitude` overflowed.
     """
     if reason != 0 and reason != TOO_LARGE:
         return 0, reason
     if magnitude == np.uint64(0):
         return 0, 0
-    # The magnitude ends in a digit other than 0, so that a negative power always leaves a fraction.
+    # The last digit of the magnitude is not 0, so a negative power always leaves a fraction.
     if power < 0:
         return 0, FRACTION
     if reason != 0:
@@ -170,9 +170,9 @@ def integer_of_decimal(magnitude: np.uint64, power: Int, negative: Bool, reason:
 
 @helper
 def decimal_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, Int, Bool, Int]:
-    """Any numeral, or a word for what is no number, as `integer_of_decimal` takes it.
+    """Parse a numeral, NaN or Infinity: (magnitude, power, negative, reason), for `integer_of_decimal`.
 
-    A numeral has digits, a sign or none, a point or none, and an exponent or none.
+    A numeral has digits, and optionally a sign, a point and an exponent.
     """
     zero = np.uint64(0)
     at = start
@@ -185,7 +185,7 @@ def decimal_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, In
     if _is_word(text, at, end, _INF_WORD) or _is_word(text, at, end, _INFINITY_WORD):
         return zero, 0, negative, INFINITY
     magnitude = np.uint64(0)
-    held_zeros = 0  # zeros since the last other digit: multiplied in only when another digit follows
+    held_zeros = 0  # trailing zeros so far: multiplied in only if another digit follows
     digits = 0
     scale: Int = 0
     overflow: Bool = False
@@ -238,7 +238,7 @@ def decimal_of_numeral(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, In
 
 @helper
 def two_digits(text: Bytes, at: Int) -> Int:
-    """The number that two ASCII digits are, or -1."""
+    """The number of two ASCII digits, or -1."""
     tens = np.int64(text[at]) - _ZERO
     ones = np.int64(text[at + 1]) - _ZERO
     if tens < 0 or tens > 9 or ones < 0 or ones > 9:
@@ -254,7 +254,7 @@ def _days_before_year(year: Int) -> Int:
 
 @helper
 def days_from_civil(year: Int, month: Int, day: Int) -> Int:
-    """Days since 1970-01-01 of a Gregorian date of the years 0 to 9999, or `NO_DATE`."""
+    """Days since 1970-01-01 of a Gregorian date in the years 0 to 9999, or `NO_DATE`."""
     if month < 1 or month > 12 or day < 1:
         return NO_DATE
     leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
@@ -271,8 +271,8 @@ def days_from_civil(year: Int, month: Int, day: Int) -> Int:
 def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
     """The instant of a text such as ``2022-03-23T06:59:59.286Z`` (ISO 8601): (ms since 1970 UTC, whether valid).
 
-    A space may stand for the T, and the seconds may be left out, as by mongoimport; the zone is Z or an offset
-    (``+03:30``, ``+0330``, ``+03``) and must be there; digits below the millisecond are cut off, towards the past.
+    As in mongoimport, a space may replace the T, and seconds are optional. The zone is required: Z or an offset
+    (``+03:30``, ``+0330``, ``+03``). Digits below the millisecond are truncated, towards the past.
     """
     local, at = local_time_of_text(text, start, end)
     if at < 0:
@@ -283,7 +283,7 @@ def instant_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
 
 @helper
 def local_time_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
-    """The date and time of day of such a text: (ms since 1970 as if it were UTC, where the zone stands or -1)."""
+    """The local time of such text: (ms since 1970 as if it were UTC, position of the zone or -1)."""
     if end - start < 16 or text[start + 4] != _MINUS or text[start + 7] != _MINUS:
         return 0, -1
     separator = text[start + 10]
@@ -321,9 +321,9 @@ def local_time_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
 
 @helper
 def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> tuple[Int, Bool]:
-    """As `instant_of_text`, quicker where one text after another names the same minute in UTC, as in a log.
+    """`instant_of_text`, faster if successive texts are in the same minute of UTC, as in a log.
 
-    :param last: in and out, the 16 bytes of the last minute as two integers, and its instant; zeros at first.
+    :param last: in and out, the 16 bytes of the last minute as two integers, and its instant; initially zeros.
     """
     length = end - start
     if (length != 20 and length != 24) or text[end - 1] != 0x5A or text[start + 16] != 0x3A:
@@ -352,7 +352,7 @@ def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> 
 
 @helper
 def offset_of_text(text: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
-    """The offset from UTC that the text from `at` to `end` is: (minutes, whether it is one)."""
+    """The UTC offset of the text from `at` to `end`: (minutes, whether it is valid)."""
     if at >= end:
         return 0, False
     mark = text[at]
@@ -378,13 +378,13 @@ def _hex_values() -> Int64s:
     return values
 
 
-# A table and not comparisons: the digits of an id are random, and a branch on each would be mispredicted half the time.
+# A table, as the digits of an id are random: comparisons would be mispredicted half the time.
 _HEX: Final = _hex_values()
 
 
 @helper
 def object_id_of_hex(text: Bytes, start: Int, end: Int, out: Uint64s) -> Bool:
-    """Read 24 hex digits into ``out[0]`` (first 8 bytes, little-endian) and ``out[1]`` (last 4); whether they are."""
+    """Read 24 hex digits into ``out[0]`` (first 8 bytes, little-endian) and ``out[1]`` (last 4); False if invalid."""
     if end - start != 24:
         return False
     first = np.uint64(0)

@@ -1,4 +1,4 @@
-"""What the compiled decoders leave behind: the arrays of one batch, and why a decoder stopped."""
+"""Outputs of the compiled decoders: the arrays of one batch, and the status with which a decoder stopped."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ LEADING: Final = 5
 class Outputs(NamedTuple):
     """The arrays that a decoder fills for one batch.
 
-    ``codes``, ``amounts`` and ``instants`` are those of the counted documents; ``rejects`` has a row (verdict, start,
-    end) for each reject. ``tally`` is added to: `READ`, `COUNTED`, `REJECTED`, `FILTERED`,
-    `OUT_OF_RANGE`; the second and third say how many rows of the other arrays are filled. `LEADING` is the number of
-    rejects before the first document that is none.
+    ``codes``, ``amounts`` and ``instants`` are those of the counted documents; ``rejects`` has a row (result, start,
+    end) for each reject. ``counts`` has the counters `READ`, `COUNTED`, `REJECTED`, `FILTERED` and `OUT_OF_RANGE`;
+    `COUNTED` and `REJECTED` are the numbers of filled rows of the other arrays. `LEADING` is the number of rejects
+    before the first document that is not rejected.
     """
 
     codes: Int32s
@@ -41,7 +41,7 @@ class Outputs(NamedTuple):
 
 
 def new_outputs(rows: int, rejects: int) -> Outputs:
-    """Arrays for so many counted documents and rejects."""
+    """Arrays with capacity for so many counted documents and rejects."""
     return Outputs(
         np.empty(rows, np.int32),
         np.empty(rows, np.int64),
@@ -52,16 +52,16 @@ def new_outputs(rows: int, rejects: int) -> Outputs:
 
 
 def whole_outputs(codes: Int32s, amounts: Int64s, instants: Int64s) -> Outputs:
-    """What a decoder leaves of documents that all count."""
+    """The outputs for documents that are all counted."""
     count = len(codes)
-    # Arrays that cannot be written are of another type, for which what takes them would be compiled again.
+    # Read-only arrays have another Numba type, for which the kernels would be compiled again.
     amounts, instants = np.require(amounts, requirements="W"), np.require(instants, requirements="W")
     return Outputs(codes, amounts, instants, np.empty((0, 3), np.int64), np.array([count, count, 0, 0, 0, 0]))
 
 
 @helper
 def what_is_full(outputs: Outputs) -> Int:
-    """`ROWS_FULL` or `REJECTS_FULL` where no further document fits, else `DONE`."""
+    """`ROWS_FULL` or `REJECTS_FULL` if no further document fits, else `DONE`."""
     if outputs.counts[COUNTED] == outputs.codes.size:
         return ROWS_FULL
     if outputs.counts[REJECTED] == outputs.rejects.shape[0]:
@@ -71,9 +71,9 @@ def what_is_full(outputs: Outputs) -> Int:
 
 @helper
 def record(outcome: Int, code: Int, amount: Int, instant: Int, start: Int, end: Int, outputs: Outputs) -> Bool:
-    """Record what `jobs.decode.classify.classify` said of the document from `start` to `end`.
+    """Record the result of `jobs.decode.classify.classify` for the document from `start` to `end`.
 
-    False, with nothing recorded, where the merchant table must grow before the document can be judged.
+    False, with nothing recorded, if the merchant table must grow before the document can be classified.
     """
     if outcome == why.NO_CAPACITY:
         return False

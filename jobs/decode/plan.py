@@ -1,7 +1,7 @@
-"""Which fields are wanted, as arrays that the compiled walkers search.
+"""The wanted fields as arrays that the compiled walks search.
 
 Field paths form a tree: ``card.pan`` and ``card.tags`` share the node ``card``. An *edge* leads from a node by a field
-name; it ends in a slot (the value is wanted), in another node (something inside is wanted), or both. A path goes into
+name; it ends in a slot (the value is wanted), in another node (a nested field is wanted), or both. Paths lead into
 embedded documents, not into arrays.
 """
 
@@ -26,12 +26,12 @@ _MAX_SLOTS: Final = 62
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What is read of a raw transaction.
+    """The fields of a raw transaction that are read.
 
-    :param merchant: field path of the merchant; dots lead into embedded documents. Likewise `amount` and `time`.
+    :param merchant: field path of the merchant, with dots for embedded documents. Likewise `amount` and `time`.
     :param where: equality filters as (field path, value) pairs. A value matches the string of that text, the integer
         (of any numeric type) of those digits, the ObjectId of those hex digits, ``true``, ``false`` and ``null``.
-    :param formats: how amounts and times may be written.
+    :param formats: accepted forms of amounts and times.
     """
 
     merchant: str = "merchantId"
@@ -41,18 +41,18 @@ class Fields:
     formats: Formats = field(default_factory=Formats)
 
     def paths(self) -> tuple[str, ...]:
-        """Every distinct path, in the order of slots: time, merchant, amount, then those of filters."""
+        """The distinct paths in the order of slots: time, merchant, amount, filters."""
         return tuple(dict.fromkeys((self.time, self.merchant, self.amount, *(path for path, _ in self.where))))
 
     @property
     def times_are_dates(self) -> bool:
-        """Whether every time is a date, so that a server can search by it."""
+        """Whether every time is a date, so that a server can query by it."""
         return self.formats.time_format is None
 
     def wrong(self, path: str, names: Iterable[str]) -> WrongField:
-        """What an error says of `path`, which is not what its role needs.
+        """The error message for a column or field `path` that does not fit its role.
 
-        :param names: the fields that are there.
+        :param names: the fields that exist.
         """
         roles = {self.time: "time", self.merchant: "merchant", self.amount: "amount"}
         return WrongField(roles.get(path, "filter"), path, tuple(names))
@@ -62,9 +62,9 @@ class Plan(NamedTuple):
     """The tree of wanted paths. The edges of a node are those from ``node_edges[node]`` to ``node_edges[node + 1]``.
 
     ``head`` and ``head_mask`` hold the first 8 bytes of an edge's name including its terminator (NUL in BSON, a
-    quotation mark in JSON), so that one masked comparison of a word settles short names; whole names stand in ``names``
-    from ``name_start[edge]``, ``name_length[edge]`` bytes with the terminator. ``below`` is the set of slots at or
-    under an edge, one bit a slot.
+    quotation mark in JSON), so that one masked comparison of a word matches short names. Whole names are in ``names``
+    from ``name_start[edge]``, ``name_length[edge]`` bytes with the terminator. ``below`` is a bit set of the slots at
+    or under an edge.
     """
 
     node_edges: Int64s
@@ -112,10 +112,10 @@ def _tree(paths: tuple[str, ...]) -> _Node:
 
 
 def plan_paths(paths: tuple[str, ...], terminator: bytes) -> Plan:
-    """The plan for `paths`; slot i holds the value at ``paths[i]``.
+    """The plan for `paths`; slot i is for ``paths[i]``.
 
     :param terminator: the byte that ends a field name in the format: NUL for BSON, a quotation mark for JSON.
-    :raises UsageError: a path is not one, or there are too many.
+    :raises UsageError: a path is invalid, or there are too many.
     """
     if len(paths) > _MAX_SLOTS:
         raise UsageError(f"{len(paths)} different fields are wanted, more than {_MAX_SLOTS}", "Use fewer filters.")
@@ -160,7 +160,7 @@ def plan_paths(paths: tuple[str, ...], terminator: bytes) -> Plan:
 
 @helper
 def find_edge(data: Bytes, name: Int, stop: Int, node: Int, plan: Plan) -> Int:
-    """The edge of `node` whose name stands at `name`, or -1."""
+    """The edge of `node` for the name at `name`, or -1."""
     word = load_u64(data, name)
     for edge in range(plan.node_edges[node], plan.node_edges[node + 1]):
         if (word ^ plan.head[edge]) & plan.head_mask[edge] == np.uint64(0):

@@ -1,6 +1,6 @@
-"""Why a document is rejected: the numbers that the compiled judge gives, and their names.
+"""The results of classification, and the names of the reasons for a reject.
 
-A verdict is one integer: `COUNTED`, `FILTERED`, `OUT_OF_RANGE`, or ``field * 32 + reason`` for a reject.
+A result is an integer: `COUNTED`, `FILTERED`, `OUT_OF_RANGE`, or ``field * 32 + reason`` for a reject.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ COUNTED: Final = 0
 FILTERED: Final = 1
 OUT_OF_RANGE: Final = 2
 NO_CAPACITY: Final = 3
-"""The merchant table must grow before this document can be judged; not a verdict on the document."""
+"""The merchant table must grow before this document can be classified; not a result."""
 
 FIELD_DOCUMENT: Final = 1
 FIELD_TIME: Final = 2
@@ -65,6 +65,6 @@ OUTCOME_BASE: Final = 32
 
 
 def describe(outcome: int) -> tuple[str, str]:
-    """The names of the field and the reason of a rejecting `outcome`, such as ("amount", "fraction")."""
+    """The names of the field and the reason of a reject's `outcome`, such as ("amount", "fraction")."""
     field, reason = divmod(outcome, OUTCOME_BASE)
     return FIELD_NAMES[field], REASON_NAMES[reason]

@@ -1,7 +1,7 @@
-"""What a document's wanted fields hold, in a form that no longer depends on the format it was read from.
+"""The values of a document's wanted fields, independent of the source format.
 
-A *slot* is the value of one wanted field path of the current document. Walkers (BSON, JSON, CSV) fill the slots, the
-judge reads them.
+A *slot* is the value of one wanted field path of the current document. The decoders fill the slots;
+`jobs.decode.classify` reads them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ MISSING: Final = 0
 INTEGER: Final = 1
 """``number`` is the value."""
 DOUBLE: Final = 2
-"""``number`` is the value where ``extra`` is 0, else ``extra`` is the reason why it is no integer.
+"""``number`` is the value if ``extra`` is 0, else ``extra`` is the reason why it is no integer.
 
-Of a fraction, what was read stands in the chunk at ``start``, or, where that is negative, at -1 - ``start`` in the
-scratch buffer: a double where ``length`` is `BITS_64`, a decimal128 where it is `BITS_128`, else ``length`` bytes of
-text."""
+The source of a fraction is in the chunk at ``start`` or, if that is negative, in the scratch buffer at -1 - ``start``:
+a double if ``length`` is `BITS_64`, a decimal128 if it is `BITS_128`, else ``length`` bytes of text."""
 DECIMAL: Final = 3
 """As DOUBLE."""
 STRING: Final = 4
-"""UTF-8 bytes at ``start``, ``length`` of them, in the chunk."""
+"""``length`` bytes of UTF-8 at ``start`` in the chunk."""
 UNESCAPED: Final = 5
-"""UTF-8 bytes at ``start``, ``length`` of them, in the scratch buffer."""
+"""``length`` bytes of UTF-8 at ``start`` in the scratch buffer."""
 OBJECT_ID: Final = 6
 """``number`` holds the first 8 bytes, ``extra`` the last 4, both little-endian."""
 BOOLEAN: Final = 7
@@ -38,7 +37,7 @@ DATE: Final = 9
 OTHER: Final = 10
 """A value of any other type."""
 UNREADABLE: Final = 11
-"""A value of a fitting type that says nothing sensible, such as month 13 or a non-canonical decimal."""
+"""An invalid value of a valid type, such as month 13 or a non-canonical decimal."""
 FAILED: Final = 12
 """A value that could not be converted; ``extra`` is the reason."""
 
@@ -47,7 +46,7 @@ BITS_128: Final = -16
 
 
 class Slots(NamedTuple):
-    """The slots of one document; every array has one element a wanted field path."""
+    """The slots of one document; each array has one element per wanted field path."""
 
     kind: Bytes
     number: Int64s
@@ -69,7 +68,7 @@ def new_slots(count: int) -> Slots:
 
 @helper
 def reason_by_kind(kind: Int) -> Int:
-    """Why a value of this kind is no time, merchant or amount."""
+    """The reason why a value of this kind is no time, merchant or amount."""
     if kind == MISSING:
         return why.MISSING_VALUE
     if kind == NULL:
