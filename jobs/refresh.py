@@ -217,7 +217,7 @@ def _another_source(collection: LiveCollection, runs: Sequence[Run]) -> tuple[st
 
 def _left_unread(collection: LiveCollection, fields: Fields, plan: Plan, named_ms: tuple[int, int]) -> tuple[str, ...]:
     """A warning when there are documents that belong to no day, and so are found by no plan."""
-    count = collection.count_without_day(fields, plan.times, named_ms)
+    count = collection.count_undated(fields, plan.times, named_ms)
     if not count:
         return ()
     return (

@@ -117,8 +117,8 @@ def _in_int64(rows: pl.DataFrame) -> pl.DataFrame:
     beyond = rows.filter(~pl.col("amount").is_between(pl.lit(INT64_MIN, pl.Int128), pl.lit(INT64_MAX, pl.Int128)))
     for row in beyond.head(1).iter_rows(named=True):
         raise TotalTooLarge(
-            f"the {row['mode']} total of {_label_of(row)} in {row['key']} is {row['amount']}, which does not fit a signed "
-            "64-bit integer",
+            f"the {row['mode']} total of {_label_of(row)} in {row['key']} is {row['amount']}, which does not fit a "
+            "signed 64-bit integer",
             "Nothing was published. Check the amounts of that period, or store them in a larger unit.",
         )
     return rows.with_columns(pl.col("amount").cast(pl.Int64))

@@ -27,7 +27,7 @@ from jobs.sources.file_partition import Form
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import open_recognised
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.stored import Once, Stored
+from jobs.sources.stored import SinglePass, Stored
 from jobs.sources.streams import ByteStream
 from jobs.sources.url import is_live
 
@@ -259,7 +259,7 @@ def _parquet_rows(stored: Stored, stream: ByteStream) -> Iterator[Document]:
     from jobs.sources.parquet_file import ParquetTable
 
     # What cannot be read anywhere is copied, as its index is at its end.
-    is_copied = stream.compressed or isinstance(stored, Once)
+    is_copied = stream.compressed or isinstance(stored, SinglePass)
     with ParquetTable(stored, stream if is_copied else None) as table:
         try:
             for batch in table.parquet.iter_batches(batch_size=1000):

@@ -2,9 +2,9 @@
 
 The format (mongo-tools, ``common/archive``): a magic number; a *prelude* of BSON documents, the first about the
 archive, then one for each collection; the terminator (an int32 of -1). Then *segments*: a header document that names a
-collection, its documents, the terminator. A header with ``EOF: true`` marks the end of its collection and holds the
-CRC-64/XZ of all its documents, as a signed integer; no documents follow it. The prelude names a time series collection
-as users do; its segments and end marker bear the name of the collection in which the server keeps its buckets.
+collection, its documents, the terminator. A header with ``EOF: true`` marks the end of its collection and has the
+CRC-64/XZ of all its documents, as a signed integer; no documents follow it. For a time series collection, the prelude
+has the name that users see, but its segments and end marker have the name of its buckets collection.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _BUCKETS: Final = "system.buckets."
 
 @dataclass(slots=True)
 class _Collection:
-    """What is known of a collection of the archive while it is read.
+    """The state of a collection while the archive is read.
 
-    :param has_documents: whether the archive should have documents of it, or an end marker at least.
-    :param about: what the prelude says of it.
+    :param has_documents: whether the archive must have documents of it, or at least an end marker.
+    :param about: its document in the prelude.
     """
 
     has_documents: bool
@@ -48,11 +48,11 @@ class _Collection:
 
 
 class ArchiveChunks:
-    """Chunks of the one collection of an archive that holds transactions; all others are read past and verified.
+    """Chunks of one collection of an archive; other collections are skipped, but their checksums are verified.
 
-    :param collection: the collection wanted, or None for ``transaction`` or ``transactions``.
-    :raises SourceDamaged: the archive's beginning is broken.
-    :raises SourceError: it does not hold the collection, and lists what it holds; or not its documents, as of a view.
+    :param collection: its name, or None for ``transaction`` or ``transactions``.
+    :raises SourceDamaged: the beginning of the archive is damaged.
+    :raises SourceError: the archive lacks the collection (lists the others) or its documents (a view).
     """
 
     def __init__(self, stream: Stream, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -118,8 +118,7 @@ class ArchiveChunks:
         if known.ended:
             self._damaged(f"{namespace} goes on after its end marker", 0)
         if not header.get("EOF"):
-            # Also of a view, with mongodump --viewsAsCollections: its type stays what it is, but no collection is named
-            # that it shows.
+            # With mongodump --viewsAsCollections also for a view: it has the type of a view, but no `viewOn`.
             known.has_documents = True
             self._current = namespace
             return True
@@ -131,7 +130,7 @@ class ArchiveChunks:
         return True
 
     def _named(self) -> list[Namespace]:
-        """The collections that users know: the buckets of a time series are the server's own."""
+        """The collections without the server's own buckets of time series."""
         return [name for name in self._collections if not name.collection.startswith(_BUCKETS)]
 
     def _refuse(self) -> NoReturn:
@@ -140,7 +139,7 @@ class ArchiveChunks:
         refuse_without_documents(self._stream.name, self.namespace, str(about.get("type")), _view_on(about), others)
 
     def _step_over_documents(self, current: Namespace) -> int:
-        """Move past the whole documents at hand, adding them to the checksum: how many bytes, 0 at the end."""
+        """Move past the whole documents in the window and update the checksum; their bytes, or 0 at the end."""
         if self._at_terminator():
             self._current = None
             return 0
@@ -164,7 +163,7 @@ class ArchiveChunks:
             self._damaged(f"the archive is cut short: there is no end marker of {', '.join(open_)}", 0)
 
     def _available(self, wanted: int) -> int:
-        """Read on until `wanted` bytes are at hand, or all that are left; how many there are."""
+        """Read until the window has `wanted` bytes, or all up to the end; returns how many it has."""
         if self._end - self._start < wanted:
             window = self._window
             left = self._end - self._start
@@ -185,7 +184,7 @@ class ArchiveChunks:
         return taken
 
     def _at_terminator(self) -> bool:
-        """Whether the terminator comes next; if so, moves past it."""
+        """Whether the terminator is next; if so, moves past it."""
         if self._available(4) >= 4 and self._window.data[self._start : self._start + 4].tobytes() != _TERMINATOR:
             return False
         self._take(4, "a terminator")
@@ -215,18 +214,18 @@ class ArchiveChunks:
         return Namespace(database, collection)
 
     def _damaged(self, reason: str, distance: int, *, ahead: bool = False) -> NoReturn:
-        """Raise about what lies `distance` bytes before the position (or `ahead` of it)."""
+        """Raise `SourceDamaged` for `distance` bytes before (with `ahead`, after) the position."""
         position = self._position + self._start + (distance if ahead else -distance)
         raise SourceDamaged(self._stream.name, position, reason)
 
 
 def signed(checksum: int) -> int:
-    """An unsigned checksum of 64 bits as the signed integer of the same bits, the form in which archives hold it."""
+    """An unsigned 64-bit checksum as a signed integer, as in archives."""
     return checksum - (checksum >> 63 << 64)
 
 
 def _view_on(about: Mapping[str, Any]) -> str | None:
-    """The collection that a view shows, where the prelude says so."""
+    """The collection of a view, if the prelude names it."""
     with suppress(KeyError, TypeError, ValueError):
         return str(json.loads(about["metadata"])["options"]["viewOn"])
     return None

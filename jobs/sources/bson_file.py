@@ -12,16 +12,16 @@ from jobs.decode.jit import PADDING, Bytes, Int64s
 from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Stream, WholeDocuments
 
 _CHAIN: Final = 8
-"""So many plausible documents one after another are taken for documents of the file."""
+"""This many consecutive candidates are taken for real documents."""
 _SHORT_CHAIN: Final = 2
-"""The same where documents are so large that `_FAR_BYTES` do not hold more."""
+"""The same if documents are so large that `_FAR_BYTES` have no more."""
 _FAR_BYTES: Final = 256 * 1024
 _ELEMENT_TYPES: Final = np.isin(np.arange(256), [*range(0x01, 0x14), 0x7F, 0xFF])
 """Whether a byte is the type of an element (bsonspec.org, version 1.1)."""
 
 
 def describe_trouble(data: Bytes, at: int, trouble: int) -> str:
-    """In words, what `end_of_documents` found wrong with the document at `at`."""
+    """The error of `end_of_documents` for the document at `at`, in words."""
     length = int.from_bytes(data[at : at + 4].tobytes(), "little", signed=True)
     if trouble == IMPOSSIBLE_LENGTH:
         return f"the document that begins here says it has {length} bytes; 5 to {MAX_DOCUMENT_BYTES} are possible"
@@ -57,16 +57,16 @@ class BsonChunks(WholeDocuments):
         return int(at) if at > begin else 0
 
     def _first_border(self, content: bytes, at_end: bool) -> int | None:
-        """See `WholeDocuments._first_border`: a guess, as BSON has no mark that says where a document begins."""
+        """See `WholeDocuments._first_border`: a guess, as BSON has no separator."""
         data = np.frombuffer(content + bytes(PADDING), np.uint8)
         enough = _CHAIN if len(content) < _FAR_BYTES else _SHORT_CHAIN
         starts, ends = _plausible_documents(data, len(content))
-        # Where the document that may begin at each place ends; -1, also the last entry: none is whole there.
+        # For each position the end of the candidate document there, or -1 (also the last entry).
         following = np.full(len(content) + 2, -1)
         following[starts] = ends
         if at_end:
             following[len(content)] = len(content)
-        # From all of them at once, and no further than needed: content can be made in which each has a long chain.
+        # All chains at once, each no longer than needed: crafted content could have a long chain at every position.
         at = starts
         for _ in range(enough):
             at = following[at]
@@ -75,9 +75,9 @@ class BsonChunks(WholeDocuments):
 
 
 def _plausible_documents(data: Bytes, used: int) -> tuple[Int64s, Int64s]:
-    """What may be whole documents in the first `used` bytes of `data`, by length, first element and terminator.
+    """Candidates for whole documents in the first `used` bytes of `data`, by length, first element and terminator.
 
-    :returns: where each begins, and where it ends.
+    :returns: their starts and their ends.
     """
     starts = np.arange(max(0, used - 4))
     words = np.lib.stride_tricks.sliding_window_view(data, 4)[: starts.size]

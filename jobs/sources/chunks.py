@@ -1,4 +1,4 @@
-"""Chunk readers: they cut what a partition holds into chunks of whole documents for the decoders, one after another."""
+"""Chunk readers: cut the content of a partition into chunks of whole documents for the decoders."""
 
 from __future__ import annotations
 
@@ -11,91 +11,91 @@ from jobs.decode.batch import Chunk
 from jobs.decode.jit import PADDING, Bytes
 
 CHUNK_BYTES: Final = 2 * 1024 * 1024
-"""How much is read at a time unless a document needs more."""
+"""Bytes per read, unless a document is larger."""
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024 + 16 * 1024
-"""The largest BSON document that MongoDB stores, with what it allows for internal use."""
+"""The largest BSON document of MongoDB, including its allowance for internal use."""
 MAX_TEXT_BYTES: Final = 64 * 1024 * 1024
-"""The longest JSON document or row of a CSV file that is read: four times the BSON it can stand for."""
+"""The longest JSON document or CSV row: four times the largest BSON document."""
 _STEP_BYTES: Final = 4096
-"""How much is read at first beyond the end of a range, where its last document goes on."""
+"""Bytes of the first read beyond the end of a range, to complete its last document."""
 
 _GUESS_BYTES: Final = 512 * 1024
-"""How far the beginning of a document is looked for; beyond that the range before says where it is."""
+"""How far the beginning of a document is searched; beyond that it is the end of the previous range."""
 
 
 class Buffer:
-    """Memory for one chunk at a time, with `PADDING` bytes more; belongs to one worker and grows on demand."""
+    """Reusable memory for one chunk, plus `PADDING` bytes; belongs to one worker and grows on demand."""
 
     def __init__(self, capacity: int) -> None:
         self.data: Bytes = np.zeros(capacity + PADDING, np.uint8)
 
     @property
     def capacity(self) -> int:
-        """How many bytes of content it can hold."""
+        """Bytes of content that fit."""
         return self.data.size - PADDING
 
     @property
     def view(self) -> memoryview:
-        """The memory as bytes that can be read into."""
+        """The memory as a writable buffer."""
         return self.data.data
 
     def grow(self, capacity: int, used: int) -> None:
-        """Make room for `capacity` bytes of content, keeping the first `used`."""
+        """Grow to at least `capacity` bytes of content; the first `used` bytes are preserved."""
         if capacity > self.capacity:
             larger = np.zeros(capacity + PADDING, np.uint8)
             larger[:used] = self.data[:used]
             self.data = larger
 
     def put(self, content: bytes) -> int:
-        """Place `content` at the beginning; its length."""
+        """Write `content` to the beginning; returns its length."""
         self.grow(len(content), 0)
         self.view[: len(content)] = content
         return len(content)
 
 
 class Stream(Protocol):
-    """What chunk readers need of `jobs.sources.streams.ByteStream`."""
+    """The part of `jobs.sources.streams.ByteStream` that chunk readers use."""
 
     name: str
     position: int
-    """The position in the uncompressed source of the next byte."""
+    """The position of the next byte in the uncompressed source."""
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill `buffer` as far as the content goes; 0 at the end."""
+        """Fill `buffer` with up to its size of bytes; 0 at the end."""
 
 
 class ChunkReader(Protocol):
-    """Hands out the chunks of one partition in order; not safe to call from two threads at once."""
+    """Returns the chunks of one partition in order; not thread-safe."""
 
     first: int | None
-    """Where the first document begins, in the unit of `jobs.sources.partition.Partition.start`; None while that is not
-    known, and where no document begins in the partition."""
+    """The beginning of the first document, in the unit of `jobs.sources.partition.Partition.start`; None if not yet
+    known, or if no document begins in the partition."""
     last: int | None
-    """Where the last document that was handed out ends."""
+    """The end of the last returned document."""
 
     def next(self, buffer: Buffer) -> Any | None:
-        """The next chunk, which may lie in `buffer` until it is used for another; None after the last.
+        """The next chunk, perhaps in `buffer` and then valid until its next use; None after the last.
 
-        :raises SourceDamaged: the content breaks the format's rules.
-        :raises SourceError: it cannot be read.
+        :raises SourceDamaged: the content is invalid.
+        :raises SourceError: reading failed.
         """
 
     def close(self) -> None:
-        """Release what only this reader holds; its stream is closed by others."""
+        """Release the reader's own resources; does not close its stream."""
 
 
 class WholeDocuments:
-    """A chunk reader over a stream of documents that are cut at document borders; formats say where those are.
+    """A chunk reader that cuts a stream at document borders, which subclasses find.
 
-    :param stream: where bytes come from; a document begins at its position unless `guess`.
-    :param chunk_bytes: how much to read at a time.
-    :param max_document: the most bytes that one document may have.
-    :param stop: only documents that begin before this position are read; None: all.
-    :param guess: the stream begins somewhere in a document: find where the next one begins.
+    :param stream: the bytes; unless `guess`, a document begins at its position.
+    :param chunk_bytes: bytes per read.
+    :param max_document: maximal size of a document in bytes.
+    :param stop: read only documents that begin before this position; None: all.
+    :param guess: the stream may begin within a document: find the beginning of the next one.
     """
 
     _unit = "document"
-    """What messages call a document."""
+    """The word for a document in messages."""
 
     def __init__(
         self, stream: Stream, chunk_bytes: int, max_document: int, stop: int | None = None, *, guess: bool = False
@@ -144,14 +144,14 @@ class WholeDocuments:
 
     @property
     def carried(self) -> bytes:
-        """What was read after the last document that was handed out."""
+        """The bytes that were read after the last returned document."""
         return self._carried
 
     def close(self) -> None:
         """See `ChunkReader.close`."""
 
     def _fill(self, buffer: Buffer, used: int, wanted: int) -> tuple[int, bool]:
-        """Read until `wanted` bytes are in `buffer`: (how many there are, whether the stream has ended)."""
+        """Read until `buffer` has `wanted` bytes: (how many it has, whether the stream ended)."""
         buffer.grow(wanted, used)
         count = self._stream.readinto(buffer.view[used:wanted])
         at_end = used + count < wanted
@@ -160,7 +160,7 @@ class WholeDocuments:
         return used, at_end
 
     def _complete(self, buffer: Buffer, begin: int, used: int) -> tuple[int, int, bool]:
-        """Read on until the document at `begin`, the last of the range, is whole: (its end, bytes read, at the end)."""
+        """Read until the last document of the range, at `begin`, is whole: (its end, bytes in `buffer`, at the end)."""
         step, at_end = _STEP_BYTES, False
         while not (end := self._end_of_first(buffer.data, begin, used)):
             if at_end:
@@ -171,7 +171,7 @@ class WholeDocuments:
         return end, used, at_end
 
     def _find_first(self) -> None:
-        """Guess where the first document after the stream's position begins, and move there."""
+        """Guess the beginning of the first document after the stream's position, and move there."""
         content, position = b"", self._position
         wanted = _STEP_BYTES
         while True:
@@ -198,25 +198,25 @@ class WholeDocuments:
             raise SourceDamaged(self._stream.name, position, reason)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
-        """Where the last whole document in the first `used` bytes ends.
+        """The end of the last whole document in the first `used` bytes.
 
-        At the end of the stream everything must be whole.
+        At the end of the stream, every document must be whole.
 
-        :raises SourceDamaged: a border cannot be where the content says, or the last document is cut short.
+        :raises SourceDamaged: a document is invalid, or the last one is truncated.
         """
         raise NotImplementedError
 
     def _end_of_first(self, data: Bytes, begin: int, used: int) -> int:
-        """Where the document that begins at `begin` ends, or 0 where it is not whole in the first `used` bytes.
+        """The end of the document at `begin`, or 0 if it is not whole in the first `used` bytes.
 
-        :raises SourceDamaged: as `_last_border`.
+        :raises SourceDamaged: see `_last_border`.
         """
         raise NotImplementedError
 
     def _first_border(self, content: bytes, at_end: bool) -> int | None:
-        """Where in `content`, the first byte of which may be anywhere in a document, probably a document begins.
+        """The probable beginning of a document in `content`, whose first byte may be within a document.
 
         :param at_end: whether the stream ends with `content`.
-        :returns: None where that takes more content.
+        :returns: None if more content is needed.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Which collection of a dump holds the transactions."""
+"""Chooses the collection of transactions in a dump or database."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ TIME_SERIES: Final = "timeseries"
 def refuse_without_documents(
     source: str, chosen: Namespace, kind: str, view_on: str | None, others: Iterable[str]
 ) -> NoReturn:
-    """Refuse a collection of a dump that has no documents of it, or not as they are.
+    """Raise for a collection whose documents are not in the dump (a view), or in another form (a time series).
 
     :param kind: its ``type`` in the dump: `VIEW` or `TIME_SERIES`.
-    :param view_on: the collection that a view shows, where the dump says so.
-    :param others: the collections whose documents the dump has.
+    :param view_on: the collection of a view, if the dump names it.
+    :param others: the collections with documents in the dump.
     :raises SourceError: always.
     """
     if kind == TIME_SERIES:
@@ -51,10 +51,10 @@ def refuse_without_documents(
 
 
 def choose(source: str, available: list[Namespace], wanted: str | None) -> Namespace:
-    """The collection of `source` to read.
+    """Choose the collection of `source` to read.
 
-    :param wanted: a collection's name, with or without its database (``shop.payments``), or None for the defaults.
-    :raises SourceError: there is none, or more than one; the message lists what is there.
+    :param wanted: its name, with or without its database (``shop.payments``), or None for the default names.
+    :raises SourceError: none matches, or more than one; lists them.
     """
     if wanted is None:
         found = [name for name in available if name.collection in DEFAULT_COLLECTIONS]

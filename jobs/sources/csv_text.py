@@ -1,9 +1,9 @@
 """CSV as ``mongoexport --type=csv`` writes it: a header line, ``ObjectId(…)``, ISO 8601 instants.
 
-Fields may have another delimiter, and amounts a decimal comma.
+The delimiter may differ, and amounts may have a decimal comma.
 
-CSV has lost the types: a merchant 42 and a merchant "42" look the same, an empty cell and a missing field too, and
-nested values are text. Arrow splits rows into fields and guesses no type; `jobs.decode.columns` says how text is read.
+CSV has no types: merchants 42 and "42" look the same, as do an empty cell and a missing field, and nested values are
+text. Arrow only splits rows into text fields; `jobs.decode.columns` parses the text.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _RETURN: Final = 0x0D
 
 
 def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
-    """String slots for text columns, and the one buffer that all of them point into. A null is a missing value."""
+    """String slots for text columns, and the buffer that they point into. A null is a missing value."""
     parts: list[bytes] = []
     slots = []
     base = 0
@@ -74,8 +74,8 @@ def text_slots(columns: list[pa.StringArray]) -> tuple[list[Slots], Bytes]:
 class CsvChunks(WholeDocuments):
     """Chunks of whole rows of a CSV file, or of a range of its bytes.
 
-    :param guess: the byte before the range is the first of the stream; a row is taken to begin after a newline, which
-        is wrong for one between quotation marks.
+    :param guess: the stream begins one byte before the range; assume that a row begins after the next newline, which is
+        wrong inside quotation marks.
     :param delimiter: the character between two fields.
     """
 
@@ -97,7 +97,7 @@ class CsvChunks(WholeDocuments):
         plain_end = end_of_plain_rows(data, 0, used)
         if plain_end >= 0 and (plain_end == used or not at_end):
             return int(plain_end)
-        # A carriage return may be half of a line's end.
+        # The carriage return may be the first half of a CRLF.
         known = used if at_end or not used or data[used - 1] != _RETURN else used - 1
         end, _, quoted = end_of_rows(data, 0, known, EVERY_ROW, self._delimiter)
         if at_end and end < used:
@@ -115,13 +115,13 @@ class CsvChunks(WholeDocuments):
 
 
 def _end_of_first(data: Bytes, begin: int, used: int, delimiter: int, at_end: bool) -> int:
-    """Where the first row ends, or 0 where that is not known yet: a carriage return may be half of a line's end."""
+    """The end of the first row, or 0 if not known yet: a last carriage return may be the first half of a CRLF."""
     end, rows, _ = end_of_rows(data, begin, used, 1, delimiter)
     return int(end) if rows and (at_end or end < used or data[end - 1] != _RETURN) else 0
 
 
 class _FirstRow(CsvChunks):
-    """The first row of a CSV file, by that of some delimiters by which it is longest: fields may hold newlines."""
+    """The first row of a CSV file, by the delimiter that makes it longest: quoted fields may contain newlines."""
 
     def __init__(self, stream: Stream, delimiters: Sequence[str]) -> None:
         super().__init__(stream, _HEADER_BYTES, delimiter=delimiters[0])
@@ -134,7 +134,7 @@ class _FirstRow(CsvChunks):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the first row of a CSV file says.
+    """The header of a CSV file.
 
     :param names: the names of the columns.
     :param delimiter: the character between two fields.
@@ -145,13 +145,13 @@ class Header:
 
 
 def read_header(stream: ByteStream, fields: Fields) -> Header:
-    """Read the header, after which `stream` then is.
+    """Read the header and leave `stream` after it.
 
-    Where no delimiter is named it is the one by which the header has the wanted columns.
+    Without a named delimiter it is the one with which the header has the wanted columns.
 
-    :param fields: what is wanted; each must be a column.
-    :raises SourceError: a wanted column is missing; lists those that are there.
-    :raises SourceDamaged: the first rows are broken.
+    :param fields: the wanted fields; each must be a column.
+    :raises SourceError: a wanted column is missing; lists the columns.
+    :raises SourceDamaged: the first rows are damaged.
     """
     named = fields.formats.csv_delimiter
     delimiters = DELIMITERS if named is None else (named,)
@@ -178,9 +178,9 @@ def read_header(stream: ByteStream, fields: Fields) -> Header:
 
 
 def _header(name: str, content: bytes, delimiter: str) -> tuple[tuple[str, ...], int]:
-    """The names of the columns by that delimiter, and where the header ends; none where it does not end in `content`.
+    """The column names by that delimiter and the end of the header; no names if it does not end in `content`.
 
-    :raises SourceDamaged: it is broken.
+    :raises SourceDamaged: it is damaged.
     """
     data = np.frombuffer(content + bytes(PADDING), np.uint8)
     end, rows, _ = end_of_rows(data, 0, len(content), 1, ord(delimiter))
@@ -200,7 +200,7 @@ def _parsing(delimiter: str) -> pacsv.ParseOptions:
 class _PlainDecoder(CompiledDecoder[Chunk]):
     """Decodes chunks of plain rows; see `jobs.decode.csv_kernel`.
 
-    :param merchants: the table of the decoder that uses this one.
+    :param merchants: the table of the decoder that calls this one.
     """
 
     def __init__(self, fields: Fields, window: Window, names: Sequence[str], merchants: MerchantTable) -> None:
@@ -297,7 +297,7 @@ class CsvDecoder(TableDecoder):
 
 
 def _with_points(amounts: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Amounts with a decimal comma as ones with a point; what had a point is no amount then."""
+    """Replace the decimal comma of amounts by a point; an amount with a point becomes invalid."""
     unreadable = pc.replace_substring(amounts.cast(pa.large_binary()), b".", b"\x01")
     return pc.replace_substring(unreadable, b",", b".")
 
@@ -313,7 +313,7 @@ class _Rows:
         self._parsing = _parsing(delimiter)
 
     def columns(self, wanted: Sequence[int]) -> list[pa.Array]:
-        """The columns of those numbers, all of them text, unchanged.
+        """The columns with these indexes as unchanged text.
 
         :raises SourceDamaged: a row has more or fewer fields than the header.
         """
@@ -321,8 +321,8 @@ class _Rows:
         if not rows.strip(b"\r\n"):
             return [pa.array([], pa.large_string()) for _ in wanted]
         if rows.startswith(_UTF8_MARK):
-            rows = _UTF8_MARK + rows  # Arrow takes one away, which here belongs to a value
-        # Columns go by number: Arrow would give those of one name the type of only one of them.
+            rows = _UTF8_MARK + rows  # Arrow strips a byte order mark, which here is part of a value
+        # Columns by number: of columns with the same name Arrow would apply the type to only one.
         numbers = [str(number) for number in range(len(self._names))]
         chosen = [str(number) for number in wanted]
         try:
@@ -338,7 +338,7 @@ class _Rows:
                 ),
             )
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            # Arrow can hand such rows to a function, but fails to where they are not UTF-8.
+            # Arrow's callback for invalid rows fails if they are not UTF-8.
             if wrong := _WRONG_ROW.search(str(error)):
                 number, expected, found = map(int, wrong.groups())
                 raise WrongRow(self._name, self._position, number, expected, found) from None

@@ -1,4 +1,4 @@
-"""A folder that ``mongodump`` wrote: a `.bson` (or `.bson.gz`) file a collection, in a folder a database."""
+"""Folders written by ``mongodump``: a folder per database with a `.bson` (or `.bson.gz`) file per collection."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ P = TypeVar("P")
 class DumpedFile(Generic[P]):
     """A file of a dump's folder.
 
-    :param database: the name of the folder that it is in, which is that of the database.
-    :param name: its own name.
-    :param is_on_top: whether it is in the dump's folder itself, and not in one of a database.
-    :param read: gives its content, as far as it can be read.
-    :param place: where it is.
+    :param database: the name of its folder.
+    :param name: the name of the file.
+    :param is_on_top: whether it is directly in the dump's folder instead of a database's folder.
+    :param read: returns its content.
+    :param place: its path or object.
     """
 
     database: str
@@ -39,7 +39,7 @@ class DumpedFile(Generic[P]):
 
     @property
     def stem(self) -> str | None:
-        """The name without its ending, where it is that of a collection's documents."""
+        """The name without extension, if it is a file of documents."""
         for ending in sorted(_ENDINGS, key=len, reverse=True):
             if self.name.endswith(ending):
                 return self.name.removesuffix(ending)
@@ -47,7 +47,7 @@ class DumpedFile(Generic[P]):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What mongodump wrote into it about a collection; empty where that cannot be read."""
+        """The content of a metadata file of mongodump; empty if it is unreadable."""
         try:
             content = self.read()
             found = json.loads(gzip.decompress(content) if self.name.endswith(".gz") else content)
@@ -57,19 +57,18 @@ class DumpedFile(Generic[P]):
 
 
 def collection_file(folder: Path, collection: str | None) -> Path:
-    """The file of `folder`, or of the database folders in it, that holds the transactions; see `chosen_file`."""
+    """The file of transactions in `folder` or in its database folders; see `chosen_file`."""
     paths = [path for path in sorted([*folder.glob("*"), *folder.glob("*/*")]) if path.is_file()]
     files = [DumpedFile(_database(path), path.name, path.parent == folder, path.read_bytes, path) for path in paths]
     return chosen_file(str(folder), files, collection).place
 
 
 def chosen_file(folder: str, files: Sequence[DumpedFile[P]], collection: str | None) -> DumpedFile[P]:
-    """That of `files` which holds the transactions.
+    """Choose the file of transactions.
 
-    :param folder: what messages call the dump.
-    :param collection: the collection wanted, or None for ``transaction`` or ``transactions``.
-    :raises SourceError: there is none, or more than one, and the message lists the collections that are there; or it
-        is a view or a time series, whose documents are not.
+    :param folder: the name of the dump in messages.
+    :param collection: its collection, or None for ``transaction`` or ``transactions``.
+    :raises SourceError: none matches, or more than one (lists the collections); or it is a view or a time series.
     """
     metadata_files = {(one.database, one.name): one for one in files if one.name.endswith(_METADATA_ENDINGS)}
     documents: dict[Namespace, DumpedFile[P]] = {}
@@ -78,7 +77,7 @@ def chosen_file(folder: str, files: Sequence[DumpedFile[P]], collection: str | N
         if stem is None or (one.is_on_top and stem in _NO_COLLECTIONS):
             continue
         sidecars = (metadata_files.get((one.database, stem + ending)) for ending in _METADATA_ENDINGS)
-        # Long names are cut in the names of files.
+        # mongodump truncates long collection names in file names.
         named = (about.metadata.get("collectionName") for about in sidecars if about is not None)
         name = next((name for name in named if isinstance(name, str)), unquote(stem))
         documents[Namespace(one.database, name)] = one
@@ -89,7 +88,7 @@ def chosen_file(folder: str, files: Sequence[DumpedFile[P]], collection: str | N
             without_documents[Namespace(about.database, metadata["collectionName"])] = metadata
     chosen = choose(folder, list(documents.keys() | without_documents.keys()), collection)
     metadata = without_documents.get(chosen, {})
-    # A view has a file with mongodump --viewsAsCollections; the file of a time series has buckets.
+    # Views have a file only with mongodump --viewsAsCollections; the file of a time series has buckets.
     if chosen not in documents or metadata.get("type") == TIME_SERIES:
         options = metadata.get("options")
         view_on = options.get("viewOn") if isinstance(options, dict) else None

@@ -1,4 +1,4 @@
-"""Partitions of files: byte ranges, row groups, or a file as a whole."""
+"""Partitions of files: byte ranges, row groups, or the whole file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from jobs.sources.stored import Stored
 from jobs.sources.streams import ByteStream
 
 PARTITION_BYTES: Final = 64 * 1024 * 1024
-"""The largest range of a file that is one partition."""
+"""The largest byte range of one partition."""
 _SMALLEST_BYTES: Final = 8 * 1024 * 1024
 _PARTITIONS: Final = 8
-"""So many partitions has a file whose ranges need not be larger or smaller."""
+"""Number of partitions of a file, within the limits of a range's size."""
 
 
 class Form(StrEnum):
-    """What a file was recognised as, in the words that users see."""
+    """The formats of files, with the words that users see."""
 
     BSON = "BSON"
     ARCHIVE = "mongodump archive"
@@ -40,17 +40,17 @@ class Form(StrEnum):
 
 _TEXT_LINES: Final = frozenset({Form.JSON_LINES, Form.CSV})
 RANGES: Final = frozenset({Form.BSON, Form.JSON_LINES, Form.CSV})
-"""The forms that can be cut into ranges of bytes."""
+"""The formats that can be split into byte ranges."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilePartition(Partition):
-    """A part of a file; see `Partition`.
+    """A partition of a file; see `Partition`.
 
-    :param start: in bytes of the uncompressed content; of Parquet, the number of a row group.
-    :param columns: the columns of a CSV file, whose header comes before `start`.
-    :param delimiter: the character between the fields of a CSV file.
-    :param first_row: of Parquet, the number in the file of the first row.
+    :param start: byte in the uncompressed content; for Parquet, the number of a row group.
+    :param columns: for CSV, the columns of the header, which is before `start`.
+    :param delimiter: for CSV, the field delimiter.
+    :param first_row: for Parquet, the number of the first row in the file.
     """
 
     stored: Stored
@@ -83,7 +83,7 @@ class FilePartition(Partition):
         """See `Partition.open`."""
         if self.form is Form.PARQUET:
             return self._open_parquet(reading)
-        # One byte earlier, so that a line which begins just there is found.
+        # One byte earlier, so that a line that begins at `start` is found.
         before = 1 if self.guessed and self.form in _TEXT_LINES else 0
         stream = self.stored.stream(self.compressed, 0 if self.compressed else self.start - before, self.end)
         began = 0 if self.compressed else stream.consumed_bytes
@@ -96,7 +96,7 @@ class FilePartition(Partition):
         return Opened(chunks, decoder, lambda: stream.consumed_bytes - began, stream.close)
 
     def _open_parquet(self, reading: Reading) -> Opened:
-        # Imported when it is met, as that takes a while.
+        # Imported on demand, as that is slow.
         from jobs.sources.parquet_file import ParquetChunks, ParquetDecoder, ParquetTable, RowGroups
 
         stream = self.stored.stream(self.compressed) if self.is_copied else None
@@ -119,7 +119,7 @@ class FilePartition(Partition):
 
     @property
     def is_copied(self) -> bool:
-        """Whether its content must be copied before it can be read anywhere."""
+        """Whether its content must be copied for random access."""
         return self.compressed or self.stored.size is None
 
     def beginning_at(self, start: int) -> Self:
@@ -144,7 +144,7 @@ class FilePartition(Partition):
 
 
 def ranges_of(whole: FilePartition) -> tuple[FilePartition, ...]:
-    """A file that is one partition from its `start` to its end, as ranges of bytes that can be counted side by side."""
+    """Split a partition that is a whole file into byte ranges that can be counted in parallel."""
     size = whole.stored.size
     if size is None or whole.compressed or whole.form not in RANGES:
         return (whole,)

@@ -1,4 +1,4 @@
-"""JSON as ``mongoexport`` writes it: a document a line, or an array (also pretty), relaxed or canonical."""
+"""JSON as ``mongoexport`` writes it: one document per line, or an array (also ``--pretty``), relaxed or canonical."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _TAIL_BYTES = 4096
 
 
 class JsonLineChunks(WholeDocuments):
-    """Chunks of whole lines; the last one needs no newline.
+    """Chunks of whole lines; the last line needs no newline.
 
-    :param guess: the byte before the range is the first of the stream; after a newline a document begins for certain.
+    :param guess: the stream begins one byte before the range; a document certainly begins after a newline.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class JsonLineChunks(WholeDocuments):
 
 
 class JsonStreamChunks(WholeDocuments):
-    """Chunks of documents that spread over lines: the elements of one array, or one document after another.
+    """Chunks of documents over several lines: the elements of an array, or concatenated documents.
 
-    :param array: the first character is the bracket that opens the array.
+    :param array: the first character is the opening bracket of the array.
     """
 
     def __init__(self, stream: Stream, *, array: bool, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -56,7 +56,7 @@ class JsonStreamChunks(WholeDocuments):
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         if not self._opened:
-            # The bracket becomes white space, so that chunks hold nothing but documents, commas and space.
+            # Overwrite the bracket with white space, so that chunks have only documents, commas and white space.
             bracket = data[:used].tobytes().find(b"[")
             if bracket < 0 and not at_end:
                 return 0

@@ -1,14 +1,14 @@
-"""Parquet tables. Types are those of the columns; a column whose type can hold no such value is refused at once.
+"""Parquet tables. A column of an unsuitable type is an error at once.
 
-A null counts as null, and what would be inside a null as missing. A timestamp without a zone is UTC, as BSON dates are;
-what is below the millisecond is cut off towards the past. A fixed-size binary of 12 bytes is an ObjectId, and an amount
-of 16 bytes a BSON decimal, as PyMongoArrow writes them. Decimals and other forms of times may be text and numbers too,
-where options say so. A dotted path leads into structs, not into lists and maps.
+A null is null, and fields inside a null struct are missing. A timestamp without a zone is UTC, like BSON dates; digits
+below the millisecond are truncated towards the past. A fixed-size binary of 12 bytes is an ObjectId, and an amount of
+16 bytes a BSON decimal128, as PyMongoArrow writes them. With the options for formats, amounts may be text and decimals,
+and times text and numbers. A dotted path leads into structs, not into lists and maps.
 
-No value is converted before it is classified, unless nothing can be lost: the old INT96 timestamps, which Arrow would
-read as nanoseconds and let wrap, are read as milliseconds.
+Values are converted before classification only without loss: INT96 timestamps, which Arrow would read as nanoseconds
+and overflow, are read as milliseconds.
 
-Rows that all count are added as whole columns; where one of a batch may not count, each is classified on its own.
+If all rows of a batch are counted, they are added as whole columns; otherwise each row is classified.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ from jobs.sources.streams import ByteStream
 
 _ROWS: Final = 65_536
 _PARTITIONS: Final = 8
-"""So many partitions has a file whose row groups allow it."""
+"""Number of partitions of a file, if it has enough row groups."""
 _SMALLEST_BYTES: Final = 1024 * 1024
 _COPY_BYTES: Final = 1024 * 1024
 _MILLISECOND: Final = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
 _AMOUNTS: Final = (kinds.INTEGER, kinds.DOUBLE, kinds.DECIMAL)
 _EXTENSION_NAME: Final = b"ARROW:extension:name"
 _BSON_EXTENSIONS: Final = ("pymongoarrow.objectid", "pymongoarrow.decimal128")
-"""The extension types whose storage is the value as BSON has it. The storage of another may mean anything."""
+"""Extension types whose storage has the same encoding as in BSON. The storage of others is opaque."""
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -80,7 +80,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 class _Accepted(NamedTuple):
-    """The types of columns that a role takes, and what messages call them."""
+    """The column types of a role, and their name in messages."""
 
     takes: Callable[[pa.DataType], bool]
     words: str
@@ -115,9 +115,9 @@ def _accepted(role: str, formats: Formats) -> _Accepted:
 class _Column:
     """A wanted column.
 
-    :param values: without string view and known extension types, and unless said otherwise dictionary encoding.
-    :param missing: the rows that have no such field, as what holds it is null.
-    :param extension: the name of an extension type that is not known, or None.
+    :param values: without string views, known extension types and, unless noted, dictionary encoding.
+    :param missing: the rows whose parent struct is null, so that they lack the field.
+    :param extension: the name of an unknown extension type, or None.
     """
 
     values: pa.Array
@@ -126,7 +126,7 @@ class _Column:
 
 
 def _find(batch: pa.RecordBatch, path: str) -> _Column | None:
-    """The column of that name, or the field of a struct that the dots lead to."""
+    """The column of that name, or the struct field of a dotted path."""
     found = _find_encoded(batch, path)
     if found is None or not pa.types.is_dictionary(found.values.type):
         return found
@@ -134,7 +134,7 @@ def _find(batch: pa.RecordBatch, path: str) -> _Column | None:
 
 
 def _find_encoded(batch: pa.RecordBatch, path: str) -> _Column | None:
-    """As `_find`, but dictionary encoding stays."""
+    """`_find` that preserves dictionary encoding."""
     names = [path] if batch.schema.names.count(path) == 1 else path.split(".")
     if batch.schema.names.count(names[0]) != 1:
         return None
@@ -149,7 +149,7 @@ def _find_encoded(batch: pa.RecordBatch, path: str) -> _Column | None:
 
 
 def _plain(field: pa.Field, values: pa.Array, missing: npt.NDArray[np.bool_]) -> _Column:
-    # An extension type that no imported package has registered is only visible in the metadata.
+    # An unregistered extension type is only visible in the metadata.
     extension = (field.metadata or {}).get(_EXTENSION_NAME, b"").decode(errors="replace") or None
     if isinstance(values.type, pa.BaseExtensionType):
         extension, values = values.type.extension_name, values.storage
@@ -189,7 +189,7 @@ def _doubles(column: pa.Array, slots: Slots) -> None:
 
 
 def _milliseconds(column: pa.Array) -> Int64s:
-    """The instants of a timestamp column, any for nulls; seconds that no calendar names may come out as others."""
+    """The instants of a timestamp column; arbitrary for nulls and for seconds outside of every calendar."""
     factor, divisor = _MILLISECOND[column.type.unit]
     numbers = column.view(pa.int64())
     stored: Int64s = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy()
@@ -205,7 +205,7 @@ def _instants(column: pa.Array, slots: Slots) -> None:
 
 
 def _raw(column: pa.Array) -> Bytes:
-    """The bytes of a column of fixed-size binary, those of nulls all 0: an array of shape (rows, size)."""
+    """The bytes of a fixed-size binary column, with zeros for nulls: an array of shape (rows, size)."""
     size = column.type.byte_width
     return np.frombuffer(b"".join(column.fill_null(bytes(size)).to_pylist()), np.uint8).reshape(-1, size)
 
@@ -223,13 +223,13 @@ def _booleans(column: pa.Array, slots: Slots) -> None:
 
 
 def _nothing(column: pa.Array, slots: Slots) -> None:
-    """A column of nulls needs no more than what is done with the nulls of every column."""
+    """For a column of nulls: `_set_nulls` does everything."""
 
 
 def _slots_of(column: _Column, converts: bool = False) -> Slots | None:
-    """The slots of a column that needs no text, or None for a string or decimal column.
+    """The slots of a column, or None for a string or decimal column, which needs text.
 
-    :param converts: fractions count, for which doubles too are read from their shortest text.
+    :param converts: fractions are converted, so doubles need their shortest text too.
     """
     values = column.values
     if converts and pa.types.is_floating(values.type):
@@ -257,11 +257,11 @@ def _set_nulls(column: _Column, slots: Slots) -> None:
 
 
 class RowGroups(NamedTuple):
-    """Some row groups of a file that stand next to one another.
+    """Consecutive row groups of a file.
 
-    :param first: the number of the first, from 0; `end` is that after the last.
+    :param first: the index of the first; `end` is one after the last.
     :param first_row: the number of their first row in the file, from 1.
-    :param size: about how many bytes are stored of them.
+    :param size: approximate stored bytes.
     """
 
     first: int
@@ -271,11 +271,11 @@ class RowGroups(NamedTuple):
 
 
 class ParquetTable:
-    """A Parquet file that is open; a context manager.
+    """An open Parquet file; a context manager.
 
-    :param stream: its content, or None where `stored` has a file that can be read anywhere.
-    :param encoded: the path of a column whose texts are read with dictionary encoding, as they are mostly stored.
-    :raises SourceDamaged: this is no whole Parquet file.
+    :param stream: its content; None to open the local file of `stored`.
+    :param encoded: the path of a column that is read as a dictionary.
+    :raises SourceDamaged: this is not a complete Parquet file.
     """
 
     def __init__(self, stored: Stored, stream: ByteStream | None, encoded: str | None = None) -> None:
@@ -284,11 +284,11 @@ class ParquetTable:
         self._file: Any = _copied(stream) if stream is not None else stored.open()
         if stream is None and stored.path is not None:
             self._file.close()
-            self._file = pa.OSFile(str(stored.path))  # Arrow reads it without Python
+            self._file = pa.OSFile(str(stored.path))  # Arrow reads it without the GIL
         try:
             try:
                 self.parquet = self._parquet([] if encoded is None else [encoded])
-            except KeyError:  # no column of values has this path: `require` says what is there
+            except KeyError:  # no such leaf column: `require` lists the columns
                 self.parquet = self._parquet([])
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()
@@ -302,7 +302,7 @@ class ParquetTable:
 
     def _parquet(self, encoded: list[str]) -> pq.ParquetFile:
         return pq.ParquetFile(
-            # Of a remote object whole columns are asked for at a time.
+            # Request whole columns of a remote object at a time.
             self._file,
             buffer_size=_COPY_BYTES,
             pre_buffer=self._is_remote,
@@ -312,18 +312,18 @@ class ParquetTable:
 
     @property
     def position(self) -> int:
-        """Where the file was read last."""
+        """The position of the last read."""
         return int(self._file.tell())
 
     def close(self) -> None:
-        """Close the file, or remove the temporary one."""
+        """Close the file, and remove a temporary copy."""
         self.parquet.close()
         self._file.close()
 
     def require(self, fields: Fields) -> None:
-        """Raise unless each of `fields` is a column of a fitting type.
+        """Raise unless each of `fields` is a column of a suitable type.
 
-        :raises SourceError: a wanted column is missing or of another type; names the columns that are there.
+        :raises SourceError: a wanted column is missing or of another type; lists the columns.
         """
         roles = dict.fromkeys(fields.paths(), "filter")
         roles |= {fields.time: "time", fields.merchant: "merchant", fields.amount: "amount"}
@@ -348,7 +348,7 @@ class ParquetTable:
                 )
 
     def row_groups(self, size: int) -> list[RowGroups]:
-        """All row groups, as many of them together as it takes for an eighth of the file, or about `size` bytes."""
+        """All row groups, combined to at least an eighth of the file or about `size` bytes."""
         metadata = self.parquet.metadata
         groups = list(map(metadata.row_group, range(metadata.num_row_groups)))
         sizes = [sum(group.column(i).total_compressed_size for i in range(group.num_columns)) for group in groups]
@@ -366,11 +366,11 @@ class ParquetTable:
 
 @dataclass(frozen=True, slots=True)
 class ParquetRows:
-    """Some rows of a Parquet file.
+    """Consecutive rows of a Parquet file.
 
-    :param batch: their wanted columns.
-    :param first_row: the number of the first in the file, from 1.
-    :param document: gives a row of these (from 0) as a document, with all its columns.
+    :param batch: the wanted columns.
+    :param first_row: the number of the first row in the file, from 1.
+    :param document: returns a row of these (from 0) as a document with all columns.
     """
 
     source: str
@@ -380,10 +380,10 @@ class ParquetRows:
 
 
 class ParquetChunks:
-    """Chunks of the rows of some row groups.
+    """Chunks of the rows of `RowGroups`.
 
-    :param table: closed with this.
-    :param fields: only these columns are read, and the whole rows of rejects.
+    :param table: closed by `close`.
+    :param fields: the columns to read; rejects are read whole.
     """
 
     def __init__(self, table: ParquetTable, fields: Fields, groups: RowGroups) -> None:
@@ -412,21 +412,21 @@ class ParquetChunks:
         return ParquetRows(self._table.name, batch, first_row, lambda row: self._document(first_row + row))
 
     def _document(self, row: int) -> Any:
-        """The row of that number; of later ones at each call, as the columns are read side by side."""
+        """The row of that number; numbers must ascend from call to call, as rows are read forward."""
         if self._whole is None:
             self._whole = _WholeRows(self._read(None), self._groups.first_row)
         return self._guarded(partial(self._whole.document, row))
 
     def _guarded(self, read: Callable[[], Any]) -> Any:
         try:
-            with self._lock:  # documents of rejects are read while the next chunk is
+            with self._lock:  # rejects are read in parallel with the next chunk
                 return read()
         except (pa.ArrowException, OSError) as error:
             reason = f"row {self._row} and on: {error}"
             raise SourceDamaged(self._table.name, self._table.position, reason) from None
 
     def consumed(self) -> int:
-        """About how many stored bytes have been read."""
+        """Approximate stored bytes read so far."""
         rows = max(1, self._rows)
         return int(self._groups.size * (self._row - self._groups.first_row) // rows)
 
@@ -436,9 +436,9 @@ class ParquetChunks:
 
 
 class _WholeRows:
-    """Rows with all their columns, read forward.
+    """A forward-only reader of rows with all columns.
 
-    :param first_row: the number of the first row that is at hand or still comes.
+    :param first_row: the number of the first row that can be read.
     """
 
     def __init__(self, batches: Iterator[pa.RecordBatch], first_row: int) -> None:
@@ -486,10 +486,9 @@ class ParquetDecoder(TableDecoder):
         yield from super().batches(TableChunk(chunk.source, complete, text, chunk.first_row, chunk.document))
 
     def _whole_batch(self, batch: pa.RecordBatch) -> Batch | None:
-        """All rows as one batch, or None where one of them may not count.
+        """All rows as one batch, or None if a row might not be counted.
 
-        A column is looked at as a whole: every instant between the first and the last that counts, every amount whole,
-        and no null anywhere.
+        Columns are checked as a whole: all instants are in range, all amounts are integers, and there are no nulls.
         """
         if self._fields.where or self._converts or not batch.num_rows:
             return None
@@ -513,12 +512,12 @@ class ParquetDecoder(TableDecoder):
 
 
 def _is_complete(column: _Column | None) -> TypeGuard[_Column]:
-    """Whether every row of a column has a value."""
+    """Whether no row of a column is null or missing."""
     return column is not None and not column.values.null_count and not column.missing.any()
 
 
 def _whole_amounts(column: _Column) -> Int64s | None:
-    """The amounts of a column without nulls, or None where one may be no amount."""
+    """The amounts of a column without nulls; None if one might be invalid."""
     values = column.values
     if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type):
         whole: Int64s = values.cast(pa.int64()).to_numpy()
@@ -533,12 +532,12 @@ def _whole_amounts(column: _Column) -> Int64s | None:
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    """Text and the bytes of BSON decimals as they are, other numbers as they are written."""
+    """Text and the bytes of BSON decimals unchanged; other numbers as text."""
     return values if _is_decimal128(values.type) else values.cast(pa.large_string())
 
 
 def _copied(stream: ByteStream) -> IO[bytes]:
-    """The content in a temporary file, which can be read anywhere, as Parquet begins at its end."""
+    """A temporary copy with random access, as Parquet's footer is at the end."""
     file = tempfile.TemporaryFile(prefix="parquet-")  # noqa: SIM115 - the table closes it
     block = memoryview(bytearray(_COPY_BYTES))
     while count := stream.readinto(block):

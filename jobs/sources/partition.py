@@ -1,4 +1,4 @@
-"""Partitions: the parts of a source that can be counted each on its own; and sources, which list them."""
+"""Partitions, the independently countable parts of a source; and sources, which list them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from jobs.sources.chunks import CHUNK_BYTES, ChunkReader
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How sources are read; picklable.
+    """Options for reading sources; picklable.
 
-    :param fields: what is read of a document.
-    :param window: the instants that are counted.
-    :param collection: the collection wanted of a dump or server that holds several, or None for the default names.
-    :param chunk_bytes: how much is read at a time unless a document needs more.
+    :param fields: the fields to read.
+    :param window: the instants to count.
+    :param collection: the collection of a dump or server, or None for the default names.
+    :param chunk_bytes: bytes per read, unless a document is larger.
     """
 
     fields: Fields
@@ -32,12 +32,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A partition that is being read.
+    """An open partition.
 
-    :param chunks: what it holds, in order.
-    :param decoder: makes a decoder for its chunks, one a thread.
-    :param consumed: how many stored bytes have been read of it so far.
-    :param close: releases what it holds open.
+    :param chunks: its content, in order.
+    :param decoder: creates a decoder for its chunks, one per thread.
+    :param consumed: returns the stored bytes read so far.
+    :param close: releases its resources.
     """
 
     chunks: ChunkReader
@@ -47,17 +47,17 @@ class Opened:
 
 
 class Partition(ABC):
-    """A part of a source; immutable and, unless the source can be read only once, picklable.
+    """A part of a source; immutable and, except for streams, picklable.
 
-    :ivar name: what messages call its source, without a password.
-    :ivar size: about how many stored bytes it has, or None when that is not known.
-    :ivar start: where it begins, in bytes of the uncompressed source or another unit of its format. The documents that
-        begin from `start` on and before `end` belong to it.
-    :ivar end: where it ends; None: where the source does.
-    :ivar guessed: whether `start` may lie within a document, so that the first border after it is guessed.
-    :ivar counts_rows: whether positions of rejects are rows that are counted from each chunk's beginning.
-    :ivar counts_positions: whether positions of rejects are counted from the partition's beginning, as what comes
-        before it is not known to it; `PartitionResult.length` says how many positions it has.
+    :ivar name: its source in messages, without a password.
+    :ivar size: approximate stored bytes, or None if unknown.
+    :ivar start: its beginning, in bytes of the uncompressed source or another unit of the format. It has the documents
+        that begin in ``[start, end)``.
+    :ivar end: its end; None: the end of the source.
+    :ivar guessed: whether `start` may be inside a document, so that the next border is guessed.
+    :ivar counts_rows: whether positions of rejects are row numbers within a chunk.
+    :ivar counts_positions: whether positions of rejects are relative to the partition, as the number of positions
+        before it is unknown to it; `PartitionResult.length` is its number of positions.
     """
 
     name: str
@@ -70,31 +70,31 @@ class Partition(ABC):
 
     @abstractmethod
     def open(self, reading: Reading, stop: threading.Event) -> Opened:
-        """Open it; its reading ends early, without an error, when `stop` is set.
+        """Open it. Reading ends early, without an error, when `stop` is set.
 
-        :raises SourceError: it cannot be read, or is no longer what was listed.
-        :raises SourceDamaged: its beginning is broken.
+        :raises SourceError: it cannot be read, or its source has changed.
+        :raises SourceDamaged: its beginning is damaged.
         """
 
     @abstractmethod
     def beginning_at(self, start: int) -> Self:
-        """The part of it from `start` on, where a document begins."""
+        """The same partition with another `start`, at which a document begins."""
 
     def identity(self) -> tuple[object, ...] | None:
-        """What tells it from every other partition and from the same one of changed content, as plain values.
+        """A unique identity of the partition and its content, as plain values.
 
-        None: it is unknown, so that it has no checkpoint.
+        None: unknown, so that it has no checkpoint.
         """
         return None
 
     def source_version(self) -> tuple[object, ...]:
-        """What tells its source from others, first where it is, then by its content: the beginning of `identity`."""
+        """The identity of its source: the location, then the version of the content. A prefix of `identity`."""
         return (self.name,)
 
     def require_unchanged(self) -> None:  # noqa: B027 - not every source can change
-        """Raise where its source has changed while it was read.
+        """Raise if the source has changed while it was read.
 
-        :raises SourceError: it has.
+        :raises SourceError: it has changed.
         """
 
 
@@ -107,16 +107,16 @@ def _nothing() -> None: ...
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source, recognised.
+    """A source of a detected format.
 
-    :param name: what messages call it.
-    :param form: what it was recognised as, such as ``mongodump archive, gzip``.
-    :param partitions: its parts, in order; together they hold each of its documents once.
-    :param readers: how many of them are worth reading at a time, whatever the number of threads.
-    :param expected_bytes: about how many stored bytes it has in all, given (bytes, documents) read so far; or None.
-    :param finish: called with the number of documents when all were read; what its user should know. It raises
-        `core.errors.SourceError` where documents are missing.
-    :param close: releases what it holds open.
+    :param name: its name in messages.
+    :param form: the detected format, such as ``mongodump archive, gzip``.
+    :param partitions: its parts, in order; disjoint, and together all documents.
+    :param readers: maximal number of partitions read at a time, regardless of the number of threads.
+    :param expected_bytes: estimates the total stored bytes from (bytes, documents) read so far; or None.
+    :param finish: called with the number of documents after all were read; returns warnings. Raises
+        `core.errors.SourceError` if documents are missing.
+    :param close: releases its resources.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Detects the format of a source by its content; the name only chooses the file of a folder."""
+"""Detects the format of a source by its content; names matter only for choosing the file of a folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.url import is_glob, is_remote
-from jobs.sources.stored import Once, Stored, stored_at
+from jobs.sources.stored import SinglePass, Stored, stored_at
 from jobs.sources.streams import STANDARD_INPUT, ByteStream
 from jobs.sources.url import is_live
 
@@ -37,7 +37,7 @@ _BYTE_ORDER_MARKS: Final = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
-"""Byte order marks; the longer ones first, as one of them begins like a shorter one."""
+"""Byte order marks, longer ones first: the one of UTF-32-LE begins like that of UTF-16-LE."""
 _CODE_UNITS: Final = {"<u4": "UTF-32LE", ">u4": "UTF-32BE", "<u2": "UTF-16LE", ">u2": "UTF-16BE"}
 _CHARACTERS_CHECKED: Final = 8
 _FORMATS: Final = "BSON, mongodump archive, mongoexport JSON or CSV, Parquet; each plain or gzipped"
@@ -51,21 +51,22 @@ def open_source(
     window: Window | None = None,
     remote: RemoteOptions | None = None,
 ) -> Source:
-    """Recognise a file, a mongodump folder, standard input (``-``), one of these at a URL, or a live collection.
+    """Open a file, a mongodump folder, standard input (``-``), a URL, or a live collection, and detect its format.
 
-    Its partitions are listed, and not read.
+    Lists its partitions without reading them.
 
-    :param collection: the collection wanted of a dump or server that holds several, or None for the default names.
-    :param live: how a live collection is read.
-    :param window: of a live collection, read only what it counts and what it rejects for its time; None: all of it.
-    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
-    :raises UsageError: a URL is not valid.
+    :param collection: the collection of a dump or server, or None for the default names.
+    :param live: options for a live collection.
+    :param window: read only documents of a live collection in the requested range, and those that are rejected for
+        their time; None: all.
+    :param remote: options for ``s3://``, ``gs://`` and ``https://``.
+    :raises UsageError: a URL is invalid.
     :raises SourceError: it cannot be read, or lacks the collection or a column.
-    :raises UnknownFormat: the content is nothing that is read.
-    :raises SourceDamaged: its beginning is broken already.
+    :raises UnknownFormat: the content has no supported format.
+    :raises SourceDamaged: its beginning is damaged.
     """
     if is_live(argument):
-        # Like the formats below, imported when it is met.
+        # Like the formats below, imported on demand.
         from jobs.sources.live.collection import open_live
 
         return open_live(argument, fields, collection, live, window)
@@ -73,36 +74,36 @@ def open_source(
     try:
         return _source(stored, stream, form, fields, collection)
     finally:
-        if not isinstance(stored, Once):
+        if not isinstance(stored, SinglePass):
             stream.close()
 
 
 def open_recognised(
     argument: str, collection: str | None, remote: RemoteOptions | None = None, delimiter: str | None = None
 ) -> tuple[Stored, ByteStream, Form]:
-    """Open a file, the file of a mongodump folder, standard input, or one of these at a URL, and recognise it.
+    """Open a file, the file of a mongodump folder, standard input, or a URL, and detect its format.
 
-    :param delimiter: what separates the fields of CSV, where that is known.
-    :returns: where its bytes are, the bytes without a UTF-8 mark, and their form.
+    :param delimiter: the field delimiter of CSV, if known.
+    :returns: the stored content, a stream after any UTF-8 byte order mark, and the format.
     :raises SourceError: it cannot be read, is empty, or lacks the collection.
-    :raises UnknownFormat: the content is nothing that is read.
-    :raises SourceDamaged: its beginning is broken already.
+    :raises UnknownFormat: the content has no supported format.
+    :raises SourceDamaged: its beginning is damaged.
     """
     stored, inside_dump = _stored(argument, collection, remote or RemoteOptions())
     stream = stored.stream()
     try:
         return stored, stream, _form_at(stream, inside_dump, delimiter)
     except BaseException:
-        if not isinstance(stored, Once):
+        if not isinstance(stored, SinglePass):
             stream.close()
         raise
 
 
 def expanded(arguments: Sequence[str], remote: RemoteOptions) -> tuple[str, ...]:
-    """`arguments` with each remote URL that has wildcards replaced by those of the objects that it stands for.
+    """`arguments` with the wildcards of remote URLs expanded.
 
-    :raises UsageError: such a URL cannot be read.
-    :raises SourceError: there are none; the storage does not answer, or refuses.
+    :raises UsageError: such a URL is not supported.
+    :raises SourceError: no object matches; the storage does not answer, or refuses.
     """
     found: list[str] = []
     for argument in arguments:
@@ -116,7 +117,7 @@ def expanded(arguments: Sequence[str], remote: RemoteOptions) -> tuple[str, ...]
 
 
 def _stored(argument: str, collection: str | None, remote: RemoteOptions) -> tuple[Stored, bool]:
-    """Where the bytes of `argument` are, and whether they are those of a dump's folder."""
+    """The stored content of `argument`, and whether it is a dump's folder."""
     if is_remote(argument):
         from jobs.sources.remote.stored import stored_object
 
@@ -126,7 +127,7 @@ def _stored(argument: str, collection: str | None, remote: RemoteOptions) -> tup
 
 
 def _form_at(stream: ByteStream, inside_dump: bool, delimiter: str | None) -> Form:
-    """What `stream` is, moved past a UTF-8 mark."""
+    """The format of `stream`, which is moved past a UTF-8 byte order mark."""
     head = stream.peek()
     if not head and not (inside_dump and stream.compressed):
         raise SourceError(f"{stream.name} is empty (0 bytes)", "Export the data again.")
@@ -145,7 +146,7 @@ def _source(stored: Stored, stream: ByteStream, form: Form, fields: Fields, coll
         header = read_header(stream, fields)
         columns, delimiter = header.names, header.delimiter
     elif form is Form.ARCHIVE and stored.size is not None:
-        ArchiveChunks(stream, collection)  # raises where the collection is not there
+        ArchiveChunks(stream, collection)  # raises if the collection is missing
     start = 0 if form in (Form.ARCHIVE, Form.PARQUET) else stream.position
     whole = FilePartition(stored, form, stored.size, stream.compressed, start, columns=columns, delimiter=delimiter)
     partitions = _row_groups(whole, fields) if form is Form.PARQUET and not whole.is_copied else ranges_of(whole)
@@ -158,7 +159,7 @@ def _source(stored: Stored, stream: ByteStream, form: Form, fields: Fields, coll
 
 
 def _form_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None) -> Form:
-    """What begins with `head`."""
+    """The format of content that begins with `head`."""
     if head.startswith(MAGIC):
         return Form.ARCHIVE
     if head.startswith(_PARQUET_MAGIC):
@@ -194,9 +195,9 @@ def _row_groups(whole: FilePartition, fields: Fields) -> tuple[FilePartition, ..
 
 
 def _utf_16_or_32(head: bytes) -> str | None:
-    """UTF-16 or UTF-32 where `head` begins with a byte order mark, or like JSON or CSV in one of them.
+    """The name of the encoding if `head` is UTF-16 or UTF-32, by a byte order mark or as JSON or CSV.
 
-    No BSON document looks like that: its length would have to be followed by elements without names.
+    No BSON document begins like that: its elements would have no names.
     """
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
@@ -221,15 +222,15 @@ def _looks_like_csv(head: bytes, delimiter: str | None = None) -> bool:
     if b"\0" in first_line or b"," in first_line:
         return b"\0" not in first_line
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(first_line)  # whose last character may be cut off
+        text = codecs.getincrementaldecoder("utf-8")().decode(first_line)  # whose last character may be truncated
     except UnicodeDecodeError:
         return False
     return any(one in text for one in (*DELIMITERS, *(delimiter or "")))
 
 
 def _is_one_line(head: bytes) -> bool:
-    """Whether the first document stands on one line, as far as can be seen."""
-    # An array that cannot be written is of another type, for which the kernel would be compiled again.
+    """Whether the first document is on one line, as far as `head` shows."""
+    # A read-only array has another Numba type, for which the kernel would be compiled again.
     data = np.frombuffer(bytearray(head + bytes(PADDING)), np.uint8)
     end = int(end_of_json_documents(data, 0, len(head), False, np.array([BEFORE_FIRST], np.int64)))
     first = head.lstrip()

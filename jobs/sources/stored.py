@@ -1,4 +1,4 @@
-"""Where the bytes of a source are stored, and how they are opened: the seam behind which a file, a URL or a pipe is."""
+"""The stored content of a source and how to open it: the interface of files, URLs and pipes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _STANDARD_INPUT_NAME = "standard input"
 
 
 class Stored(ABC):
-    """Bytes that any process can open anywhere, as often as wanted; picklable.
+    """Stored content that any process can open repeatedly at any position; picklable.
 
-    :ivar name: what messages call it, without a password; that of another one may be the same.
-    :ivar key: what differs from that of everything else that is stored; without secrets.
-    :ivar size: how many bytes are stored, or None when that is not known.
-    :ivar version: another text whenever the content is another, such as an ETag, or empty when that is not known; with
-        `key` and `size` it shows whether the content is still the same.
+    :ivar name: its name in messages, without a password; not unique.
+    :ivar key: a unique key, without secrets.
+    :ivar size: stored bytes, or None if unknown.
+    :ivar version: text that changes with the content, such as an ETag; empty if unknown. With `key` and `size` it
+        identifies the content.
     """
 
     name: str
@@ -32,42 +32,41 @@ class Stored(ABC):
 
     @abstractmethod
     def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:
-        """The bytes from `start` on, unbuffered, to be read forward.
+        """The stored bytes from `start` on, unbuffered and forward-only.
 
-        :param end: where reading will stop, or a little later; None: at the end.
-        :raises SourceError: they cannot be read, or are no longer those of `version`.
+        :param end: approximate end of reading; None: the end of the content.
+        :raises SourceError: it cannot be read, or its version has changed.
         """
 
     @property
     def path(self) -> Path | None:
-        """The file of this host that has them, or None."""
+        """The path of a local file, or None."""
         return None
 
     def stream(self, compressed: bool | None = None, start: int = 0, end: int | None = None) -> ByteStream:
         """The uncompressed bytes from `start` on; see `open`.
 
-        :param compressed: whether they are gzip; None: see by what they begin with. What is compressed is opened at 0.
+        :param compressed: whether the content is gzip; None: detect. Compressed content is opened at 0.
         """
         return ByteStream(self.name, self.open(start, end), self.size, start, compressed)
 
-    def require_unchanged(self) -> None:  # noqa: B027 - not everything can change
-        """Raise where the content has changed since it was listed.
+    def require_unchanged(self) -> None:  # noqa: B027 - optional
+        """Raise if the content has changed since it was listed.
 
-        :raises SourceError: it has, so that what was read may be a mix.
+        :raises SourceError: it has changed, so that the bytes read may be of two versions.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile(Stored):
-    """A regular file of this host.
+    """A regular local file.
 
-    Pickled for another process, which may be in another folder, it keeps where it is. On another host it does not
-    compare `changed_ns` and `inode`, which a copy of the file does not share.
+    Pickling makes the path absolute and drops `changed_ns` and `inode`, which differ for a copy on another host.
 
-    :param modified_ns: when its content was last written, which anybody can set; as of `os.stat_result`.
-    :param changed_ns: when anything of it was last changed, which nobody can set; None: it is not compared.
-    :param inode: not compared while it is read, as some file systems number their files again.
-    :param place: its whole path, where `name` begins at the folder of another process.
+    :param modified_ns: ``st_mtime_ns``, which users can set.
+    :param changed_ns: ``st_ctime_ns``, which users cannot set; None: not compared.
+    :param inode: not compared while the file is read, as some file systems renumber their files.
+    :param place: its absolute path, if `name` is relative to the folder of another process.
     """
 
     name: str
@@ -125,10 +124,10 @@ class StoredFile(Stored):
             )
 
 
-class Once(Stored):
-    """What can be read only once, forward: standard input, a named pipe, an answer of a server that names no version.
+class SinglePass(Stored):
+    """Content that can be read only once: standard input, a named pipe, a response without a version.
 
-    It stays with this process.
+    It cannot be pickled.
     """
 
     def __init__(self, name: str, opened: IO[bytes]) -> None:
@@ -144,32 +143,32 @@ class Once(Stored):
         )
 
     def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:
-        """Not possible: what was read to recognise the content cannot be read again."""
+        """Not possible: the bytes read for format detection cannot be read again."""
         raise AssertionError(f"{self.name} has one stream only")
 
     def stream(self, compressed: bool | None = None, start: int = 0, end: int | None = None) -> ByteStream:
-        """The one stream that there is, wherever its reading has come to."""
+        """The only stream, at its current position."""
         return self._stream
 
 
 def stored_at(argument: str) -> Stored:
     """The file at the path `argument`, or standard input for ``-``.
 
-    :raises SourceError: the file does not exist or may not be read.
+    :raises SourceError: the file does not exist or is not readable.
     """
     if argument == STANDARD_INPUT:
         try:
-            # Not through sys.stdin: that waits until a whole buffer is full, and Python cannot end while it does.
-            return Once(_STANDARD_INPUT_NAME, open(0, "rb", buffering=0, closefd=False))
+            # Not through sys.stdin, which blocks until its buffer is full, and then Python cannot exit.
+            return SinglePass(_STANDARD_INPUT_NAME, open(0, "rb", buffering=0, closefd=False))
         except OSError as error:
             _fail(_STANDARD_INPUT_NAME, error)
     try:
-        opened = Path(argument).open("rb", buffering=0)  # noqa: SIM115 - closed here or by its reader
+        opened = Path(argument).open("rb", buffering=0)  # noqa: SIM115 - closed below or by the reader
     except OSError as error:
         _fail(argument, error)
     status = os.fstat(opened.fileno())
     if not stat.S_ISREG(status.st_mode):
-        return Once(argument, opened)
+        return SinglePass(argument, opened)
     opened.close()
     return StoredFile(argument, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 

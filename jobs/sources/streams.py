@@ -1,4 +1,4 @@
-"""Bytes from files, standard input and gzip, with a look-ahead, and damage reported as such."""
+"""Byte streams from files, standard input and gzip, with `peek`; damage becomes `SourceDamaged`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 
 class ByteStream(io.RawIOBase):
-    """The uncompressed bytes of one file or of standard input, read forward once.
+    """The uncompressed bytes of a file or of standard input, forward-only.
 
-    :param name: what messages call it.
-    :param opened: the bytes as they are stored.
-    :param stored_bytes: how many bytes are stored, or None when that is not known.
-    :param position: where `opened` begins in the source.
-    :param compressed: whether it is gzip; None: see by what it begins with.
+    :param name: its name in messages.
+    :param opened: the stored bytes.
+    :param stored_bytes: their number, or None if unknown.
+    :param position: the position of `opened` in the source.
+    :param compressed: whether the content is gzip; None: detect.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ByteStream(io.RawIOBase):
 
     @property
     def consumed_bytes(self) -> int:
-        """How many stored (compressed) bytes have been read so far."""
+        """Stored (compressed) bytes read so far."""
         return self._counted.count
 
     def peek(self) -> bytes:
@@ -65,7 +65,7 @@ class ByteStream(io.RawIOBase):
         return self._guarded(lambda: self._content.peek(_HEAD_BYTES))
 
     def push_back(self, content: bytes) -> None:
-        """Let `content`, which was read last, be what is read next."""
+        """Push back `content`, which was read last, to be read next."""
         self._pushed_back = content + self._pushed_back
         self.position -= len(content)
 
@@ -74,7 +74,7 @@ class ByteStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
-        """Fill `buffer` as far as the content goes; 0 at the end.
+        """Fill `buffer` with up to its size of bytes; 0 at the end.
 
         :raises SourceDamaged: the compressed data is corrupt or cut short.
         """
@@ -103,7 +103,7 @@ class ByteStream(io.RawIOBase):
             raise SourceError(f"{self.name} cannot be read: {error.strerror or error}") from None
 
     def close(self) -> None:
-        """Close the file; standard input is left open."""
+        """Close the file; standard input remains open."""
         if not self.closed:
             self._content.close()
             self._stored.close()
@@ -111,7 +111,7 @@ class ByteStream(io.RawIOBase):
 
 
 class _Counted(io.RawIOBase):
-    """Counts the bytes that are read through it."""
+    """A raw stream that counts the bytes read."""
 
     def __init__(self, opened: IO[bytes]) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class _Counted(io.RawIOBase):
             more = self._opened.readinto(buffer[count:]) or 0  # type: ignore[attr-defined]
             count += more
             self.count += more
-            # A format is detected by its beginning, of which a pipe may at first hand out a byte.
+            # Fill the buffer for format detection: the first read of a pipe may return one byte.
             if not more or self.count >= _HEAD_BYTES or count == len(buffer):
                 return count
 

@@ -8,17 +8,17 @@ from typing import Final
 from core.mongo_urls import without_password
 from jobs.sources.remote.url import is_remote, redacted_remote
 
-# Also what is misspelt after the scheme, so that it is never taken for a file's name and shown, password and all.
+# Also misspelt URLs, so that they are not taken for file names and printed with their password.
 _SCHEME: Final = re.compile(r"mongodb(\+srv)?:", re.IGNORECASE)
 
 
 def is_live(argument: str) -> bool:
-    """Whether `argument` is the URL of a MongoDB server, even a misspelt one, and no file."""
+    """Whether `argument` is a URL of a MongoDB server, even a misspelt one, and not a file."""
     return _SCHEME.match(argument) is not None
 
 
 def redacted(argument: str) -> str:
-    """`argument` without user, password and options where it is a URL; a file as it is.
+    """A URL without user, password and options; a file name unchanged.
 
     >>> redacted("mongodb://reader:s3cret@db.example/shop?tls=true")
     'mongodb://db.example/shop'

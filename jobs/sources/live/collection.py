@@ -1,4 +1,4 @@
-"""One collection of a server: what is asked of it before and while it is read."""
+"""One collection of a MongoDB server: its metadata, its counts, and its documents as a source."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from jobs.sources.collections import Namespace, choose
 from jobs.sources.live import partitions
 from jobs.sources.live.connecting import AS_STORED, ERRORS, Document, connect
 from jobs.sources.live.counting import check_count
-from jobs.sources.live.cursors import batch_of, persistently, projection_of
+from jobs.sources.live.cursors import batch_of, projection_of, with_retries
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partition import LivePartition, Server, share, unshare
 from jobs.sources.live.times import TimeRange, joined, split
-from jobs.sources.live.without_day import where_condition, without_day
+from jobs.sources.live.undated import undated_query, where_condition
 from jobs.sources.partition import Source
 from jobs.sources.url import redacted
 
 T = TypeVar("T")
 
-_RECENT_MS: Final = 300_000  # clocks of those who insert may be behind
+_RECENT_MS: Final = 300_000  # the clocks of writers may be slow
 _INDEXES_NOT_SHOWN: Final = (13, 166)
 """Unauthorized, CommandNotSupportedOnView."""
 _FIRST_BATCH: Final = 100
-"""How many of the oldest documents are asked for at first, of which the oldest usually counts."""
+"""Size of the first query for the oldest documents; the oldest is usually counted."""
 
 
 class LiveCollection:
-    """A collection that can be read, whole or between instants, as often as wanted; a context manager.
+    """A connected collection, which can be read repeatedly, whole or by time range; a context manager.
 
-    :param server: where `client` is connected to.
-    :param client: closed with this.
-    :param place: what messages call the database, without a password.
+    :param server: the server of `client`.
+    :param client: closed by `close`.
+    :param place: the database in messages, without a password.
     """
 
     def __init__(self, server: Server, client: MongoClient[Document], place: str, namespace: Namespace) -> None:
@@ -70,40 +70,40 @@ class LiveCollection:
         self.close()
 
     def close(self) -> None:
-        """Close all connections; closing again does nothing."""
+        """Close all connections; idempotent."""
         unshare(self._server, self._client)
         self._client.close()
 
     def source(
         self, fields: Fields, times: Sequence[TimeRange] | None = None, named_ms: tuple[int, int] | None = None
     ) -> Source:
-        """What the collection holds while it is read.
+        """The documents of the collection as a source.
 
-        Each document is read once that is there all the time; one that is inserted or deleted meanwhile is read once or
-        not at all. Without an index on the time field every document is looked at, whatever `times` are.
+        A document that exists during the whole reading is read exactly once; one that is inserted or deleted meanwhile
+        is read at most once. Without an index on the time field the server scans the whole collection for any `times`.
 
-        :param times: read only documents whose time is a date in one of these ranges; no range, no document.
-        :param named_ms: beside `times`, read the documents too whose time is no date of those instants.
-        :returns: its partitions can be read as long as the connection is open; closing it does nothing.
+        :param times: read only documents whose time is a date in one of these ranges; None: all.
+        :param named_ms: with `times`, also read documents whose time is not a date in this range of the calendar.
+        :returns: readable while the connection is open; closing the source does not close the connection.
         :raises SourceError: the server does not answer, or refuses.
         """
-        first = self._ask(lambda: self._collection.find_one({}, {"_id": 1}))
+        first = self._request(lambda: self._collection.find_one({}, {"_id": 1}))
         if first is not None and "_id" not in first:
             raise SourceError(f"the documents of {self.name} have no _id", "Let the view keep that of its documents.")
         ranges = None if times is None else joined(times)
         began_ms = time.time_ns() // 1_000_000
-        before = self._ask(self._estimate)
-        parts = self._ask(partial(self._parts, fields.time, ranges, before))
+        before = self._request(self._estimate)
+        parts = self._request(partial(self._parts, fields.time, ranges, before))
         if ranges is not None and named_ms is not None:
-            rest = self._without_day(fields.time, named_ms, ranges)
+            rest = self._undated_query(fields.time, named_ms, ranges)
             parts.append(partitions.Part(partitions.Order.NONE, rest=rest))
 
         def finish(read: int) -> tuple[str, ...]:
             if ranges is not None:
                 return ()
-            after = self._ask(self._estimate)
-            count = partial(self._ask, partial(self._collection.count_documents, {}))
-            recent = partial(self._ask, partial(self._count_recent, fields.time, began_ms - _RECENT_MS))
+            after = self._request(self._estimate)
+            count = partial(self._request, partial(self._collection.count_documents, {}))
+            recent = partial(self._request, partial(self._count_recent, fields.time, began_ms - _RECENT_MS))
             return tuple(filter(None, [check_count(self.name, read, before, after, count, recent)]))
 
         def expected_bytes(received: int, documents: int) -> int | None:
@@ -119,7 +119,7 @@ class LiveCollection:
         )
 
     def first_documents(self, wanted: int) -> bytes:
-        """The first `wanted` documents in the order of the server, whole, one after another.
+        """The first `wanted` documents in the server's order, as concatenated BSON.
 
         :raises SourceError: the server does not answer, or refuses.
         """
@@ -128,31 +128,30 @@ class LiveCollection:
             with self._collection.find_raw_batches({}, limit=wanted) as cursor:
                 return b"".join(cast("Iterator[bytes]", cursor))
 
-        return self._ask(read)
+        return self._request(read)
 
     def documents(self, paths: Sequence[str]) -> list[Document]:
-        """All documents, with what is at `paths` and their ``_id``; for collections that fit into memory.
+        """All documents, with ``_id`` and the fields `paths`; for collections that fit into memory.
 
         :raises SourceError: the server does not answer, or refuses.
         """
-        return self._ask(lambda: list(self._collection.find({}, projection_of(paths))))
+        return self._request(lambda: list(self._collection.find({}, projection_of(paths))))
 
     def oldest_counted_ms(self, fields: Fields, window: Window) -> int | None:
-        """The time of the oldest document that counts, in milliseconds since 1970 UTC; None when none does.
+        """The time of the oldest counted document, in milliseconds since 1970 UTC; None if there is none.
 
-        With an index on the time field the server looks at few documents more than those that `fields` filter out and
-        that are rejected, else at all of them.
+        With an index on the time field the server reads the oldest documents up to the first that is counted, else all.
 
-        :param window: which times can be named and are wanted.
+        :param window: see `jobs.decode.classify.Window`.
         :raises SourceError: the server does not answer, or refuses.
-        :raises SourceDamaged: what it sent are no documents.
+        :raises SourceDamaged: its answer is no valid BSON.
         """
         times = {fields.time: TimeRange(window.wanted_first_ms, window.wanted_end_ms).condition()}
         query = {"$and": [times, where_condition(fields.where)]}
         decoder = BsonDecoder(fields, window)
         skipped, wanted = 0, _FIRST_BATCH
         while True:
-            raw = self._ask(partial(self._oldest_documents, query, fields, skipped, wanted))
+            raw = self._request(partial(self._oldest_documents, query, fields, skipped, wanted))
             if not raw:
                 return None
             found = batch_of(self.name, raw)
@@ -162,26 +161,26 @@ class LiveCollection:
             skipped, wanted = skipped + found.count, min(10 * wanted, self._options.batch_documents)
 
     def _oldest_documents(self, query: Document, fields: Fields, skipped: int, wanted: int) -> bytes:
-        """The `wanted` oldest documents after the `skipped` oldest. A limit lets a server sort without an index."""
+        """The `wanted` oldest documents after the `skipped` oldest. With a limit a server can sort without an index."""
         with self._collection.find_raw_batches(
             query, projection_of(fields.paths()), sort=[(fields.time, 1)], skip=skipped, limit=wanted
         ) as cursor:
             return b"".join(cast("Iterator[bytes]", cursor))
 
-    def count_without_day(self, fields: Fields, times: Sequence[TimeRange], named_ms: tuple[int, int]) -> int:
-        """How many documents that the filters let through have no date of `named_ms`, and are not found by `times`.
+    def count_undated(self, fields: Fields, times: Sequence[TimeRange], named_ms: tuple[int, int]) -> int:
+        """Count the documents that pass the filters, but have no date in `named_ms` and do not match `times`.
 
         :raises SourceError: the server does not answer, or refuses.
         """
-        query = {"$and": [self._without_day(fields.time, named_ms, joined(times)), where_condition(fields.where)]}
-        return self._ask(partial(self._collection.count_documents, query))
+        query = {"$and": [self._undated_query(fields.time, named_ms, joined(times)), where_condition(fields.where)]}
+        return self._request(partial(self._collection.count_documents, query))
 
     def time_index_exists(self, path: str) -> bool | None:
-        """Whether an index finds every document by the time at `path`; None where the server does not show indexes.
+        """Whether an index covers the time field `path` of all documents; None if the server does not list indexes.
 
         :raises SourceError: the server does not answer, or refuses.
         """
-        indexes = self._ask(self._indexes)
+        indexes = self._request(self._indexes)
         if indexes is None:
             return None
         return any(
@@ -192,16 +191,16 @@ class LiveCollection:
         )
 
     def create_index_command(self, path: str) -> str:
-        """What somebody types into the shell of MongoDB to make that index."""
+        """The mongosh command that creates this index."""
         database, collection = json.dumps(self._namespace.database), json.dumps(self._namespace.collection)
         key = json.dumps({path: 1})
         return f"db.getSiblingDB({database}).getCollection({collection}).createIndex({key})"
 
     def changed_since(self, updated_field: str, time_field: str, since_ms: int) -> Iterator[list[int]]:
-        """The times of documents that were changed: those whose `updated_field` is a date from `since_ms` on.
+        """The times of the documents whose `updated_field` is a date from `since_ms` on.
 
-        :returns: instants in milliseconds, distinct in each list, of which some occur again in a later one. A broken
-            cursor starts again. Documents whose time is no date are left out.
+        :returns: lists of distinct instants in milliseconds; later lists may repeat some, as a broken cursor starts
+            again. Documents whose time is not a date are skipped.
         :raises SourceError: the server does not answer, or refuses.
         """
         query = {updated_field: TimeRange(since_ms).condition()}
@@ -215,19 +214,19 @@ class LiveCollection:
             raise ERRORS.failed(self.name, error) from None
 
     def _parts(self, time_field: str, ranges: list[TimeRange] | None, documents: int) -> list[partitions.Part]:
-        """What the cursors read, one part after another."""
+        """The parts, one per cursor run."""
         wanted = self._options.cursors if documents >= self._options.split_from else 1
         if ranges is not None and self.time_index_exists(time_field):
             return partitions.time_parts(time_field, split(ranges, wanted, self._latest_ms(time_field)))
         found = partitions.id_parts(self._collection, wanted)
         return found if ranges is None else partitions.within_times(found, time_field, ranges)
 
-    def _without_day(self, time_field: str, named_ms: tuple[int, int], ranges: Sequence[TimeRange]) -> Document:
-        names_all_types = self._ask(partial(partitions.knows_every_type, self._collection))
-        return without_day(time_field, named_ms, ranges, names_all_types=names_all_types)
+    def _undated_query(self, time_field: str, named_ms: tuple[int, int], ranges: Sequence[TimeRange]) -> Document:
+        names_all_types = self._request(partial(partitions.knows_every_type, self._collection))
+        return undated_query(time_field, named_ms, ranges, names_all_types=names_all_types)
 
     def _indexes(self) -> list[Mapping[str, Any]] | None:
-        """The indexes; None for a view, which has none of its own, and for a user who may not list them."""
+        """The indexes; None for a view, or if the user may not list them."""
         try:
             return list(self._collection.list_indexes())
         except OperationFailure as error:
@@ -236,8 +235,8 @@ class LiveCollection:
             raise
 
     def _estimate(self) -> int:
-        """About how many documents there are: what the server believes to have, without counting them."""
-        # Without the read concern of the others: that of a statistic is fixed.
+        """The server's estimate of the number of documents, from its metadata."""
+        # $collStats allows only the read concern "local".
         statistics = self._collection.with_options(read_concern=ReadConcern("local"))
         try:
             return sum(shard["count"] for shard in statistics.aggregate([{"$collStats": {"count": {}}}]))
@@ -245,7 +244,7 @@ class LiveCollection:
             return self._collection.estimated_document_count()
 
     def _count_recent(self, time_field: str, since_ms: int) -> int:
-        """How many documents were made since, by their ``_id`` or by their time."""
+        """The number of documents created since `since_ms`, by their ``_id`` or their time."""
         since = datetime.fromtimestamp(since_ms / 1000, UTC)
         recent: list[Document] = [{"_id": {"$gte": ObjectId.from_datetime(since)}}, {time_field: {"$gte": since}}]
         return self._collection.count_documents({"$or": recent})
@@ -257,15 +256,15 @@ class LiveCollection:
         value = _value_at(found, time_field.split("."))
         return int(value) if isinstance(value, DatetimeMS) else None
 
-    def _ask(self, question: Callable[[], T]) -> T:
-        return persistently(question, self.name, self._options)
+    def _request(self, call: Callable[[], T]) -> T:
+        return with_retries(call, self.name, self._options)
 
 
 def open_collection(url: str, collection: str | None, options: LiveOptions | None = None) -> LiveCollection:
-    """Connect to the server at `url` and find the collection there.
+    """Connect to the server at `url` and choose the collection.
 
-    :param collection: its name, with or without the database's, or None for the default names.
-    :raises UsageError: the URL is not valid, or names no database.
+    :param collection: its name, with or without its database, or None for the default names.
+    :raises UsageError: the URL is invalid, or names no database.
     :raises SourceError: the server does not answer, or refuses, or has no such collection.
     """
     options = options or LiveOptions()
@@ -273,7 +272,7 @@ def open_collection(url: str, collection: str | None, options: LiveOptions | Non
     place = redacted(url)
     try:
         try:
-            # Also for users who may read some collections only.
+            # Works for users who may read only some collections.
             names = client[database].list_collection_names(authorizedCollections=True)
         except PyMongoError as error:
             raise ERRORS.failed(place, error) from None
@@ -291,10 +290,10 @@ def open_live(
     options: LiveOptions | None = None,
     window: Window | None = None,
 ) -> Source:
-    """A collection as a source with a connection of its own.
+    """A collection as a source, which owns its connection.
 
-    :param window: read only what it counts and what it rejects for its time; None: the whole collection.
-    :raises UsageError: the URL is not valid, or names no database.
+    :param window: read only documents of the requested range, and those that are rejected for their time; None: all.
+    :raises UsageError: the URL is invalid, or names no database.
     :raises SourceError: see `open_collection`.
     """
     live = open_collection(url, collection, options)

@@ -18,7 +18,7 @@ from jobs.sources.url import redacted
 AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="surrogateescape"
 )
-"""How values are read, whatever they hold: dates outside of Python's years too, and text that is no UTF-8."""
+"""Decodes all values, also dates outside of Python's range and text that is not UTF-8."""
 _OF_URL_FIRST: Final = {
     "serverselectiontimeoutms": "timeout_s",
     "connecttimeoutms": "timeout_s",
@@ -32,12 +32,13 @@ ERRORS: Final = MongoErrors(
 
 
 def connect(url: str, options: LiveOptions) -> tuple[MongoClient[Document], str]:
-    """A client for the server at `url`, and the name of the database that it names. Nothing is asked of it yet.
+    """A client for the server at `url`, and the name of the URL's database. Sends no query.
 
-    Reads are of what a majority has unless the URL has a ``readConcernLevel``: what is counted is not rolled back.
+    Reads use the read concern "majority", so that counted documents are not rolled back, unless the URL has a
+    ``readConcernLevel``.
 
-    :raises UsageError: the URL is not valid, or names no database.
-    :raises SourceError: the servers of a ``mongodb+srv://`` URL cannot be looked up.
+    :raises UsageError: the URL is invalid, or names no database.
+    :raises SourceError: the DNS lookup of a ``mongodb+srv://`` URL failed.
     """
     given = {name.lower() for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
     chosen: Document = {

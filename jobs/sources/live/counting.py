@@ -1,4 +1,4 @@
-"""Whether as many documents were read as the collection has: a second look at what the parts should cover."""
+"""Compares the number of documents read with the collection's count, to detect parts that do not cover it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from core.errors import SourceError
 def check_count(
     name: str, read: int, before: int, after: int, count_now: Callable[[], int], count_recent: Callable[[], int]
 ) -> str | None:
-    """Compare what was read with the collection's count; a sentence of warning, or None.
+    """Compare the number of documents read with the collection's count; returns a warning or None.
 
-    While a collection is written to, the two may differ: what is inserted may come too late to be read, and what is
-    deleted may have been read before. But all that was there all the time must have been read.
+    Concurrent writes may make the two differ: inserted documents may come too late to be read, and deleted ones may
+    have been read before. But every document that existed throughout must have been read.
 
-    :param before: documents before reading as the server estimates it; `after` likewise. Estimates lag on some servers
-        and are off after an unclean stop: only both, equal to what was read, stand for a count.
-    :param count_now: counts them one by one.
-    :param count_recent: how many were inserted lately.
+    :param before: the server's estimate before reading; `after` likewise. Estimates lag on some servers and are wrong
+        after an unclean shutdown, so they replace a count only if both equal `read`.
+    :param count_now: counts the documents exactly.
+    :param count_recent: counts the documents that were inserted recently.
     :raises SourceError: documents are missing.
     """
     if read == before == after:

@@ -1,4 +1,4 @@
-"""Reading one part of a collection to its end, over as many cursors as break on the way."""
+"""Reads one part of a collection to its end, resuming with a new cursor when one breaks."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Whole documents of a part that nobody has had before.
+    """Whole documents of a part, none of which was in an earlier batch.
 
-    :param data: the documents, one after another, and `jobs.decode.jit.PADDING` bytes more.
-    :param size: how many bytes they have; `count` how many they are.
-    :param last: where the last one begins.
+    :param data: the concatenated documents, and `jobs.decode.jit.PADDING` bytes more.
+    :param size: bytes of the documents; `count` is their number.
+    :param last: the position of the last document.
     """
 
     data: Bytes
@@ -44,7 +44,7 @@ class Batch:
 
 
 def projection_of(fields: Iterable[str]) -> dict[str, int]:
-    """What a query asks for so that it gets `fields` and ``_id``. A field asked for whole brings what is inside it.
+    """The projection for `fields` and ``_id``. A whole field includes its nested fields.
 
     >>> projection_of(["pay.amount", "pay", "at", "_id.merchant"])
     {'_id': 1, 'at': 1, 'pay': 1}
@@ -64,7 +64,7 @@ def batches_of(
     """The documents of `part`; ends early when `stop` is set.
 
     :raises SourceError: the server refuses, or does not answer for longer than `options` allow.
-    :raises SourceDamaged: what it sent are no documents.
+    :raises SourceDamaged: its answer is no valid BSON.
     """
     progress = progress_of(part, fields.time)
     projection = projection_of(fields.paths())
@@ -94,26 +94,26 @@ def batches_of(
         raise ERRORS.failed(name, error, f"after {documents} documents of a part") from None
 
 
-def persistently(ask: Callable[[], T], name: str, options: LiveOptions) -> T:
-    """What `ask` returns, asked again while the server fails in passing.
+def with_retries(call: Callable[[], T], name: str, options: LiveOptions) -> T:
+    """The result of `call`, with retries of transient failures.
 
-    :raises SourceError: it refuses, or keeps failing.
+    :raises SourceError: the server refuses, or keeps failing.
     """
     try:
-        return retry(ask, is_transient, options.backoff)
+        return retry(call, is_transient, options.backoff)
     except PyMongoError as error:
         raise ERRORS.failed(name, error) from None
 
 
 def batch_of(name: str, raw: bytes) -> Batch:
-    """The documents that a server sent, at least one.
+    """Validate the documents in an answer of the server, at least one.
 
-    :raises SourceDamaged: they are none.
+    :raises SourceDamaged: the answer is no valid BSON.
     """
     size = len(raw)
     data: Bytes = np.zeros(size + PADDING, np.uint8)
     data[:size] = np.frombuffer(raw, np.uint8)
-    # One byte less than all: the walk then stops where the last document begins.
+    # One byte less, so that the walk stops at the last document.
     last, count, trouble = end_of_documents(data, 0, size - 1, MAX_DOCUMENT_BYTES)
     end, _, trouble_at_end = end_of_documents(data, last, size, MAX_DOCUMENT_BYTES)
     if trouble or trouble_at_end:

@@ -1,4 +1,4 @@
-"""The order of `_id` over all types: what comes after one, in words that a query understands."""
+"""Queries for all documents after an `_id`, in MongoDB's order of all BSON types."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _IN_ORDER: Final = (
     (("javascriptWithScope",), b"\x0f"),
     (("maxKey",), b"\x7f"),
 )
-"""Aliases and type bytes of what compares with one another, lowest first."""
+"""Aliases and type bytes of the types that are comparable with each other, in sort order."""
 _NOT_IN_FERRETDB: Final = frozenset({"minKey", "undefined", "symbol", "dbPointer", "javascript", "javascriptWithScope"})
-"""Types that it can neither hold nor name."""
+"""Types that FerretDB does not support."""
 _ID: Final = b"_id\0"
 _FIXED_SIZES: Final = {
     0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0,
@@ -43,16 +43,16 @@ _REGEX: Final = 0x0B
 
 
 def is_nan(value: Any) -> bool:
-    """Whether no comparison holds for `value`, although it is a number and comes before all others."""
+    """Whether `value` is NaN: it sorts before all other numbers, but no comparison with it holds."""
     return (isinstance(value, float) and math.isnan(value)) or (
         isinstance(value, Decimal128) and value.to_decimal().is_nan()
     )
 
 
 def id_of(raw: bytes) -> bytes:
-    """The ``_id`` of a document as the server sent it: the byte of its type, and its value.
+    """The raw ``_id`` of a BSON document: its type byte and its value.
 
-    :raises SourceError: the document does not begin with its ``_id``, as those of every server do.
+    :raises SourceError: the document does not begin with its ``_id``, which is the first field on every server.
     """
     if raw[5:9] != _ID:
         raise SourceError(
@@ -69,34 +69,34 @@ def id_of(raw: bytes) -> bytes:
 
 
 def after(last: bytes, *, names_all_types: bool) -> Document:
-    """The condition for all documents whose ``_id`` comes after `last`.
+    """The query for all documents whose ``_id`` sorts after `last`.
 
-    :param last: as `id_of` gives it.
+    :param last: a result of `id_of`.
     :param names_all_types: whether the server knows every type by name.
     """
     place = next((i for i, (_, codes) in enumerate(_IN_ORDER) if last[0] in codes), len(_IN_ORDER))
     same_type = after_same_type(last)
     if names_all_types:
-        # A list and not a negation, which no index serves.
+        # A list instead of a negation, which cannot use an index.
         return {"$or": [same_type, {"_id": {"$type": [name for names, _ in _IN_ORDER[place + 1 :] for name in names]}}]}
     up_to = [name for names, _ in _IN_ORDER[: place + 1] for name in names if name not in _NOT_IN_FERRETDB]
     return {"$or": [same_type, {"_id": {"$not": {"$type": up_to}}}]}
 
 
 def after_same_type(last: bytes) -> Document:
-    """The condition for every ``_id`` of the same type that comes after `last`.
+    """The query for every ``_id`` of the same type that sorts after `last`.
 
-    The value is sent back byte for byte: text in it may be no UTF-8.
+    The value is sent unchanged as bytes: its text may not be UTF-8.
     """
     greater = _document_of(b"$gt", last)
-    # NaN comes before all other numbers, but no comparison with it holds.
+    # NaN sorts before all other numbers, but no comparison with it holds.
     return {
         "_id": {"$gte": float("-inf")} if is_nan(bson.decode(greater, AS_STORED)["$gt"]) else RawBSONDocument(greater)
     }
 
 
 def can_be_sent(value: Any) -> bool:
-    """Whether `value`, decoded as `AS_STORED`, is the same when it is sent back: text in it is UTF-8."""
+    """Whether `value`, decoded with `AS_STORED`, can be encoded again without loss: its text is UTF-8."""
     try:
         bson.encode({"_id": value}, codec_options=AS_STORED)
     except UnicodeEncodeError:
@@ -105,6 +105,6 @@ def can_be_sent(value: Any) -> bool:
 
 
 def _document_of(name: bytes, element: bytes) -> bytes:
-    """A document of one entry `name`, whose type and value are `element`."""
+    """A BSON document with one field `name`, of the type and value `element`."""
     content = element[:1] + name + b"\0" + element[1:] + b"\0"
     return (len(content) + 4).to_bytes(4, "little") + content

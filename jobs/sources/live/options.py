@@ -1,4 +1,4 @@
-"""How a live collection is read."""
+"""Options for reading a live collection."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from core.retrying import Backoff
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """How much is asked of the server at once, and for how long an answer is waited for.
+    """Concurrency, batch size, time-outs and retries.
 
-    Time-outs, read preference and read concern in the URL take precedence over those here.
+    Time-outs, read preference and read concern in the URL take precedence.
 
-    :param cursors: how many parts of the collection are read at the same time.
-    :param batch_documents: documents in one answer of the server, which never has more than 16 MiB or so.
-    :param timeout_s: seconds to wait for a server that can be reached.
-    :param answer_timeout_s: seconds to wait for one answer; one that has to search or sort may take minutes.
-    :param retries: how many failures in a row, without a new document in between, a cursor is given.
-    :param backoff_s: seconds before the first of these; see `core.retrying.Backoff`, also for `backoff_max_s`.
-    :param split_from: documents from which on several cursors are worth the search for where they begin.
+    :param cursors: cursors that read at the same time.
+    :param batch_documents: documents per answer of the server; an answer is limited to about 16 MiB.
+    :param timeout_s: seconds until the server is connected.
+    :param answer_timeout_s: seconds for one answer; a scan or sort may take minutes.
+    :param retries: consecutive failures of a cursor, without a new document in between, that are retried.
+    :param backoff_s: seconds before the first retry; see `core.retrying.Backoff`, also for `backoff_max_s`.
+    :param split_from: smallest number of documents that is split between several cursors.
     """
 
     cursors: int = 4
@@ -33,5 +33,5 @@ class LiveOptions:
 
     @property
     def backoff(self) -> Backoff:
-        """How failures in passing are retried."""
+        """The retry policy for transient failures."""
         return Backoff(self.retries, self.backoff_s, self.backoff_max_s)

@@ -1,4 +1,4 @@
-"""Partitions of a live collection: each is read by a cursor of its own."""
+"""Partitions of a live collection, each read by its own cursor."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from jobs.sources.partition import Opened, Partition, Reading
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How a server is reached; picklable.
+    """The address of a server and the options of its connection; picklable.
 
-    :param url: with its password.
+    :param url: including its password.
     """
 
     url: str
@@ -38,25 +38,25 @@ class Server:
 
 
 _CLIENTS: Final[WeakValueDictionary[Server, MongoClient[Document]]] = WeakValueDictionary()
-"""The clients of this process that are open, so that partitions share one."""
+"""The open clients of this process, shared by partitions."""
 
 
 def share(server: Server, client: MongoClient[Document]) -> None:
-    """Let partitions that are read in this process use `client` as long as that is there; it is closed by others."""
+    """Let partitions in this process use `client` while it exists; the caller closes it."""
     _CLIENTS[server] = client
 
 
 def unshare(server: Server, client: MongoClient[Document]) -> None:
-    """Let partitions use `client` no longer, as it will be closed."""
+    """Stop partitions from using `client` before it is closed."""
     if _CLIENTS.get(server) is client:
         del _CLIENTS[server]
 
 
 @dataclass(frozen=True, slots=True)
 class LivePartition(Partition):
-    """The documents that one cursor reads; see `jobs.sources.partition.Partition`.
+    """The documents of one cursor; see `jobs.sources.partition.Partition`.
 
-    Its positions count the bytes received before them: they tell rejects apart, but nothing can be found there.
+    Positions are the number of bytes received before a document: they identify rejects, but cannot be seeked to.
     """
 
     server: Server
@@ -87,12 +87,12 @@ class LivePartition(Partition):
         return Opened(chunks, partial(BsonDecoder, reading.fields, reading.window), lambda: chunks.received, close)
 
     def beginning_at(self, start: int) -> Self:
-        """See `jobs.sources.partition.Partition.beginning_at`; its beginning is always known."""
+        """See `jobs.sources.partition.Partition.beginning_at`; the beginning is never guessed."""
         raise AssertionError(f"a cursor of {self.name} cannot begin at byte {start}")
 
 
 class LiveChunks:
-    """Hands out the batches of a cursor; see `jobs.sources.chunks.ChunkReader`."""
+    """The batches of a cursor as chunks; see `jobs.sources.chunks.ChunkReader`."""
 
     def __init__(self, name: str, batches: Generator[Batch]) -> None:
         self.first: int | None = 0
@@ -102,7 +102,7 @@ class LiveChunks:
         self._batches = batches
 
     def next(self, buffer: Buffer) -> Chunk | None:
-        """The next chunk, which has memory of its own; see `jobs.sources.chunks.ChunkReader.next`."""
+        """The next chunk, which does not use the buffer; see `jobs.sources.chunks.ChunkReader.next`."""
         batch = next(self._batches, None)
         if batch is None:
             return None

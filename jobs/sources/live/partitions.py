@@ -1,8 +1,8 @@
-"""How a collection is cut into parts that cursors read side by side: all documents, each in one part.
+"""Splits a collection into disjoint parts that cover all documents, for cursors that read in parallel.
 
-Comparisons hold only between values of one *class* of BSON types: ``{_id: {$gt: 0}}`` leaves out every string. So each
-class of `_id` that occurs is cut into ranges, whose ends are open: what is inserted meanwhile at either end, or
-between, belongs to one of them. One more part holds every other type, whether it occurs or not.
+MongoDB compares only values of the same *class* of BSON types: ``{_id: {$gt: 0}}`` does not match strings. So each
+class of `_id` that occurs is split into ranges without gaps or outer bounds, so that a concurrent insert belongs to one
+of them. A further part has all other types, whether they occur or not.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from jobs.sources.live.times import TimeRange
 
 _SAMPLES_A_PART: Final = 50
 _PARTS_A_CURSOR: Final = 4
-"""More parts than cursors, where they cost nothing, so that no cursor is left alone at the end."""
+"""More parts than cursors, so that no cursor reads alone at the end."""
 _NOT_KNOWN: Final = frozenset({2, 40324, 238, 59})
 """BadValue, Unrecognized pipeline stage name, NotImplemented, CommandNotFound."""
 
 
 class Order(StrEnum):
-    """What the documents of a part are sorted by, and so how its reading is resumed."""
+    """The sort order of a part, which determines how reading is resumed."""
 
     ID = "_id"
     TIME = "time"
@@ -39,12 +39,12 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some documents of a collection.
+    """A part of a collection.
 
-    :param id_condition: what they fulfil in ``_id``; empty: any.
-    :param rest: what else they fulfil.
-    :param order: what they are sorted by.
-    :param names_all_types: whether their server knows every type by name, as MongoDB does; FerretDB does not.
+    :param id_condition: the query on ``_id``; empty: any.
+    :param rest: the query on other fields.
+    :param order: the sort order.
+    :param names_all_types: whether the server knows every type alias, as MongoDB does; FerretDB does not.
     """
 
     order: Order
@@ -61,12 +61,12 @@ _CLASSES: Final[dict[str, tuple[str, ...]]] = {
     "objectId": ("objectId",),
     "date": ("date",),
 }
-"""Classes of types that compare with one another, by their aliases for ``$type``; those that are worth cutting up."""
+"""Classes of comparable types that are split, with their aliases for ``$type``."""
 _OTHERS: Final = (
     "bool", "dbPointer", "javascript", "javascriptWithScope", "maxKey", "minKey", "null", "regex", "timestamp",
     "undefined",
 )  # fmt: skip
-"""All types there are but arrays, which no `_id` can be."""
+"""All other types except arrays, which `_id` cannot be."""
 _CLASS_OF: Final[dict[type, str]] = {
     bool: "",
     int: "number",
@@ -89,9 +89,9 @@ def _class_of(value: Any) -> str:
 
 
 def id_parts(collection: Collection[Document], cursors: int) -> list[Part]:
-    """The whole collection in parts of about the same size, enough for so many cursors.
+    """Split the whole collection into parts of similar size, enough for that many cursors.
 
-    For one cursor it stays whole, in the order of ``_id`` over all types.
+    For one cursor it is one part, sorted by ``_id`` over all types.
 
     :raises PyMongoError: the server does not answer, or refuses.
     """
@@ -105,7 +105,7 @@ def id_parts(collection: Collection[Document], cursors: int) -> list[Part]:
         types = list(_CLASSES[name] if knows_all_types else _CLASSES[name][:1])
         found += [Part(Order.ID, condition) for condition in _ranges(types, borders[name])]
     if knows_all_types:
-        # A list of all others and not a negation, which no index serves.
+        # A list of all other types instead of a negation, which cannot use an index.
         others = [alias for name, aliases in _CLASSES.items() if name not in classes for alias in aliases]
         rest: Document = {"$type": [*others, *_OTHERS]}
     else:
@@ -114,7 +114,7 @@ def id_parts(collection: Collection[Document], cursors: int) -> list[Part]:
 
 
 def within_times(parts: Iterable[Part], time_field: str, ranges: list[TimeRange]) -> list[Part]:
-    """Of each of `parts` the documents whose time lies in one of `ranges`."""
+    """Restrict `parts` to documents whose time is in one of `ranges`."""
     conditions = [{time_field: one.condition()} for one in ranges]
     return [replace(part, rest={"$or": conditions}) for part in parts] if conditions else []
 
@@ -122,7 +122,7 @@ def within_times(parts: Iterable[Part], time_field: str, ranges: list[TimeRange]
 def time_parts(time_field: str, ranges: Iterable[TimeRange]) -> list[Part]:
     """A part for each of `ranges`, sorted by time; for collections with an index on the field.
 
-    `_id` plays no role, but a document whose time is changed while it is read may be read twice or not at all.
+    A document whose time is changed meanwhile may be read twice or not at all.
     """
     return [Part(Order.TIME, rest={time_field: one.condition()}) for one in ranges]
 
@@ -130,7 +130,7 @@ def time_parts(time_field: str, ranges: Iterable[TimeRange]) -> list[Part]:
 def _ranges(types: list[str], borders: list[Any]) -> list[Document]:
     if not borders:
         return [{"$type": types}]
-    # What is not at or above the first border, and not what is below it: NaN is neither.
+    # `not >=` instead of `<`, which would not match NaN.
     first = {"$type": types, "$not": {"$gte": borders[0]}}
     middle = [{"$gte": low, "$lt": high} for low, high in pairwise(borders)]
     return [first, *middle, {"$gte": borders[-1]}]
@@ -148,7 +148,7 @@ def knows_every_type(collection: Collection[Document]) -> bool:
 
 
 def _classes_that_occur(collection: Collection[Document]) -> list[str]:
-    """Which classes are worth a part of their own. That none is forgotten does not depend on it."""
+    """The classes that get their own parts. The result affects only speed: other types are in the last part."""
     ends = [collection.find_one({}, {"_id": 1}, sort=[("_id", way)]) for way in (1, -1)]
     found = {_class_of(end["_id"]) for end in ends if end is not None}
     if len(found) > 1:
@@ -161,13 +161,13 @@ def _has_type(collection: Collection[Document], alias: str) -> bool:
 
 
 def _borders(collection: Collection[Document], classes: list[str], cursors: int) -> dict[str, list[Any]]:
-    """For each class where its ranges meet, ascending as the server sorts; fewer, or none, where that is not found."""
+    """The borders between the ranges of each class, in the server's sort order; perhaps fewer than wanted, or none."""
     none: dict[str, list[Any]] = {name: [] for name in classes}
     if not classes:
         return none
     parts = cursors * _PARTS_A_CURSOR
     try:
-        # Sorted by the server: only it knows how it compares strings.
+        # Sorted by the server, as only it knows its collation.
         pipeline: list[Document] = [
             {"$sample": {"size": parts * _SAMPLES_A_PART}},
             {"$project": {"_id": 1}},
@@ -184,7 +184,7 @@ def _borders(collection: Collection[Document], classes: list[str], cursors: int)
 
 
 def _quantiles(values: list[Any], parts: int, of: int) -> list[Any]:
-    """Borders among `values`, which are sorted; `parts` ranges are made of all `of` values of every class."""
+    """Borders from sorted `values`, so that all `of` values of all classes make `parts` ranges."""
     wanted = max(1, round(parts * len(values) / of)) if of else 1
     chosen = [values[i * len(values) // wanted] for i in range(1, wanted)]
     distinct = [one for i, one in enumerate(chosen) if i == 0 or one != chosen[i - 1]]
@@ -192,7 +192,7 @@ def _quantiles(values: list[Any], parts: int, of: int) -> list[Any]:
 
 
 def _borders_by_skipping(collection: Collection[Document], name: str, parts: int) -> list[Any]:
-    """Borders found by stepping over documents, each from the one before, so that they ascend whatever is deleted."""
+    """Borders by skipping documents, each from the previous one, so that they ascend despite concurrent deletes."""
     condition: Document = {"$type": _CLASSES[name][0]}
     step = max(1, collection.count_documents({"_id": condition}) // parts)
     borders: list[Any] = []

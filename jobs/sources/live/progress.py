@@ -1,4 +1,4 @@
-"""How far the reading of a part has come, and how it goes on after a cursor broke: nothing twice, nothing left out."""
+"""The progress of reading a part, from which a new cursor resumes without duplicates or gaps."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from jobs.sources.live.id_order import after, after_same_type, id_of
 from jobs.sources.live.partitions import Order, Part
 
 _MAX_UNDECIDED_BYTES: Final = 32 * 1024 * 1024
-"""How much is held of documents that do not differ in what they are sorted by."""
+"""Limit of the stored documents that have the same sort key."""
 
 
 class Progress(Protocol):
-    """How far one part has been read."""
+    """The progress of one part."""
 
     sort: list[tuple[str, int]] | None
 
     def query(self) -> Document:
-        """What finds the documents still to be read, and perhaps some that were.
+        """The query for all unread documents, which may also match some that were read.
 
-        :raises SourceError: too many documents would have to be distinguished from those that were read.
+        :raises SourceError: too many read documents match, so that they cannot be told apart in memory.
         """
 
     def unread(self, raw: bytes) -> bytes:
-        """Of the documents in `raw`, an answer to the `query`, those that have not been read."""
+        """The unread documents in `raw`, an answer to the `query`."""
 
     def read(self, raw: bytes, last: int) -> None:
-        """Note that the documents in `raw`, of which the last begins at `last`, have been read."""
+        """Record that the documents in `raw` were read; the last one begins at `last`."""
 
 
 def progress_of(part: Part, time_field: str) -> Progress:
-    """The progress of a part of which nothing has been read."""
+    """The progress of an unread part."""
     return _ById(part) if part.order is Order.ID else _ByTime(part, time_field)
 
 
 class _ById:
-    """A part sorted by ``_id``: goes on after the last one."""
+    """A part sorted by ``_id``: resumes after the last one."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -66,9 +66,9 @@ class _ById:
 
 
 class _ByTime:
-    """A part sorted by time or by nothing: goes on at the last time, and leaves out what was read of that.
+    """A part sorted by time, or unsorted: resumes at the last time and skips its documents that were read.
 
-    Of a part sorted by nothing all is left out that was read, and too much of that cannot be distinguished.
+    In an unsorted part every document that was read is skipped, which is impossible for too many.
     """
 
     def __init__(self, part: Part, time_field: str) -> None:
@@ -120,14 +120,14 @@ class _ByTime:
     def _is_found_again(self, document: bytes) -> bool:
         if self._time_ms is None:
             return True
-        # One whose time is unknown, as inside an array, may be found at any time.
+        # A document without a known time, as inside an array, may match at any time.
         time_ms = self._time_of(document)
         return time_ms is None or time_ms >= self._time_ms
 
     def _time_of(self, document: bytes) -> int | None:
         try:
             value: Any = bson.decode(document, AS_STORED)
-        except InvalidBSON:  # broken inside: it is rejected where it is decoded
+        except InvalidBSON:  # invalid inside: the decoder rejects it
             return None
         for name in self._path:
             value = value.get(name) if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""Spans of time that a reading is restricted to."""
+"""Time ranges that a query is restricted to."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from bson.datetime_ms import DatetimeMS
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """The instants from `start_ms` on and before `end_ms`, milliseconds since 1970 UTC; None: without end."""
+    """A half-open range of instants, milliseconds since 1970 UTC; None: without end."""
 
     start_ms: int
     end_ms: int | None = None
 
     def condition(self) -> dict[str, Any]:
-        """What a query asks of the field. Such comparisons hold for dates only, of no other BSON type."""
-        # An array of dates is no time, but would be found, and perhaps in two ranges.
+        """The query on the field. Its comparisons match only dates, no other BSON type."""
+        # An array of dates is not a time, but would match, perhaps in two ranges.
         return {**self.bounds(), "$not": {"$type": "array"}}
 
     def bounds(self) -> dict[str, Any]:
-        """The comparisons of `condition`; an array fulfils them when elements of it do."""
+        """The comparisons of `condition`, which match an array if its elements do."""
         before = {} if self.end_ms is None else {"$lt": DatetimeMS(self.end_ms)}
         return {"$gte": DatetimeMS(self.start_ms), **before}
 
 
 def joined(ranges: Iterable[TimeRange]) -> list[TimeRange]:
-    """The same instants as ranges that do not overlap, in order; so nothing is read twice.
+    """The union of `ranges` as disjoint ranges in order, so that nothing is read twice.
 
     >>> joined([TimeRange(5, 9), TimeRange(0, 3), TimeRange(2, 4), TimeRange(9, None), TimeRange(7, 7)])
     [TimeRange(start_ms=0, end_ms=4), TimeRange(start_ms=5, end_ms=None)]
@@ -47,9 +47,9 @@ def joined(ranges: Iterable[TimeRange]) -> list[TimeRange]:
 
 
 def split(ranges: list[TimeRange], parts: int, latest_ms: int | None) -> list[TimeRange]:
-    """The same instants in at least `parts` ranges where that is possible, of about equal length.
+    """Split `ranges` into at least `parts` ranges of similar length, if possible.
 
-    :param latest_ms: where a range without end is taken to end, for the lengths only; None: it is left whole.
+    :param latest_ms: assumed end of a range without end, to calculate lengths; None: it is not split.
     """
     each = -(-parts // len(ranges)) if ranges else 0
     found = []

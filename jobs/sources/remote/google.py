@@ -20,16 +20,16 @@ from jobs.sources.remote.storage import Answered, CutOff, RemoteObject
 _FOLDERS: Final = 2
 _NOT_THE_SAME: Final = frozenset({404, 412, 416})
 
-# It logs failures together with what was asked for; they are errors of ours.
+# It logs failures with the request; we raise them as errors.
 logging.getLogger("gcsfs").addHandler(logging.NullHandler())
 logging.getLogger("gcsfs").propagate = False
 
 
 class GoogleStorage:
-    """Objects of Google Cloud Storage, read with the credentials that Google's libraries find.
+    """Objects of Google Cloud Storage, with application default credentials.
 
-    ``GOOGLE_APPLICATION_CREDENTIALS`` names the file of a key, ``FSSPEC_GS_TOKEN=anon`` reads public buckets, and
-    ``STORAGE_EMULATOR_HOST`` names another server of the protocol.
+    ``GOOGLE_APPLICATION_CREDENTIALS`` is the path of a key file, ``FSSPEC_GS_TOKEN=anon`` reads public buckets, and
+    ``STORAGE_EMULATOR_HOST`` is the address of a compatible server.
     """
 
     def __init__(self, options: RemoteOptions) -> None:
@@ -80,7 +80,7 @@ class GoogleStorage:
         scheme = url.partition("://")[0]
         with suppress(FileNotFoundError):
             try:
-                # Their names end with their generation, which is looked up again when they are opened.
+                # The names end with the generation, which `describe` looks up again.
                 found: list[str] = await listing
             except HttpError as error:
                 raise Answered(int(error.code or 0)) from None
@@ -90,7 +90,7 @@ class GoogleStorage:
     @asynccontextmanager
     async def _content(self, found: RemoteObject, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         path = found.url.partition("#")[0]
-        # With gzip accepted the server sends what it stores, as it is.
+        # Accept gzip, so that the server sends the stored bytes without transcoding.
         wanted = {"Accept-Encoding": "gzip", **headers}
         try:
             async with self._answer(self._fs.url(path, generation=found.version), {}, wanted) as answer:

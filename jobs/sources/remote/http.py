@@ -25,9 +25,9 @@ _FOLDERS: Final = 2
 
 
 class HttpStorage:
-    """Files of HTTP servers, in ranges where the server has them; folders are read from the links of their pages.
+    """Files of HTTP servers, read by range requests if supported; folders are the links of their index pages.
 
-    Credentials are those of the URL or of ``~/.netrc``; proxies are those of the environment.
+    Credentials are from the URL or ``~/.netrc``, proxies from the environment.
     """
 
     def __init__(self, options: RemoteOptions) -> None:
@@ -37,7 +37,7 @@ class HttpStorage:
                 "timeout": aiohttp.ClientTimeout(
                     total=None, sock_connect=options.timeout_s, sock_read=options.timeout_s
                 ),
-                # What is stored counts: gzip is undone when it is met, and ranges are of stored bytes.
+                # No content encoding: sizes and ranges are of stored bytes.
                 "auto_decompress": False,
                 "headers": {"Accept-Encoding": "identity"},
                 "trust_env": True,
@@ -46,7 +46,7 @@ class HttpStorage:
         )
 
     async def describe(self, url: str) -> RemoteObject:
-        """See `Storage.describe`. A GET, since a URL may be signed for that method only."""
+        """See `Storage.describe`. A GET, as a URL may be signed for this method only."""
         async with self._answer(url, 0, 1) as answer:
             if answer.status == 206 and (found := _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))):
                 size: int | None = int(found[3])
@@ -57,7 +57,7 @@ class HttpStorage:
             else:
                 raise Answered(answer.status)
             version = _version(answer, size)
-            if not version:  # what is read may be another one, so nothing is known of it
+            if not version:  # later responses may be of another version
                 return RemoteObject(url, None, "", _modified_ms(answer), has_ranges=False)
             return RemoteObject(url, size, version, _modified_ms(answer), answer.status != 200)
 
@@ -105,10 +105,10 @@ class HttpStorage:
     async def _answer(
         self, url: str, start: int | None = None, end: int | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to a GET of the bytes from `start` up to `end`, or of all; its body is still to be read."""
+        """The response to a GET of ``[start, end)`` or of all bytes, with an unread body."""
         session: aiohttp.ClientSession = await self._fs.set_session()
         headers = {} if start is None or end is None else {"Range": f"bytes={start}-{end - 1}"}
-        # A signed URL holds as it is written; one with spaces or letters that are not ASCII is still to be encoded.
+        # A signed URL must not be changed; one with spaces or non-ASCII letters must be percent-encoded.
         address = yarl.URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
         async with session.get(address, headers=headers) as answer:
             if answer.url.scheme == "http" and not is_loopback(answer.url.host):
@@ -124,7 +124,7 @@ class HttpStorage:
 
 
 def _version(answer: aiohttp.ClientResponse, size: int | None) -> str:
-    """What tells this version of a file from others; empty where the server does not say."""
+    """The version of a file; empty if the server sends none."""
     if etag := answer.headers.get("ETag"):
         return f"ETag {etag}"
     modified = answer.headers.get("Last-Modified")
@@ -139,7 +139,7 @@ def _modified_ms(answer: aiohttp.ClientResponse) -> int | None:
 
 @contextmanager
 def _statuses() -> Iterator[None]:
-    """Let the statuses that fsspec raises be raised as `Answered`."""
+    """Convert fsspec's errors for a status to `Answered`."""
     try:
         yield
     except aiohttp.ClientResponseError as error:

@@ -1,6 +1,6 @@
-"""Remote objects as the rest of the program reads them: found, listed, and opened like files.
+"""Finds, lists and opens remote objects like files.
 
-Requests run on fsspec's event loop, in a thread of its own, as many at a time as are worth it; what calls them waits.
+Requests run concurrently on fsspec's event loop, in its own thread; callers block.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from jobs.sources.remote.storage import (
 from jobs.sources.remote.url import require_readable, scheme_of
 
 RANGE_BYTES: Final = 4 * 1024 * 1024
-"""How much one request asks for, at most."""
+"""The largest range of one request."""
 _FIRST_BYTES: Final = 256 * 1024
-"""How much the first request asks for: many objects are only recognised."""
+"""The range of the first request: often only the format is detected."""
 _AHEAD: Final = 4
-"""How many ranges are asked for at a time."""
+"""Number of ranges requested at a time."""
 
 T = TypeVar("T")
 
 
 class Remote:
-    """Where remote objects are found; the connections of one process, one of these for each kind of storage.
+    """The connections of one process to remote storages, one per kind.
 
-    :param options: how long failures are waited for.
+    :param options: time-outs and retries.
     """
 
     def __init__(self, options: RemoteOptions) -> None:
@@ -52,10 +52,10 @@ class Remote:
         self._making = threading.Lock()
 
     def describe(self, url: str) -> RemoteObject | None:
-        """The object of that URL, or None where there is none, but perhaps a folder.
+        """The object at that URL, or None if there is none, but perhaps a folder.
 
-        :raises UsageError: it is no URL that can be read.
-        :raises SourceError: the storage does not answer, or refuses, or the packages for it are not installed.
+        :raises UsageError: the URL is not supported.
+        :raises SourceError: the storage does not answer, or refuses, or its packages are not installed.
         """
         storage = self._storage(url)
 
@@ -72,7 +72,7 @@ class Remote:
         return self._wait(url, storage, describe)
 
     def below(self, url: str) -> Sequence[str]:
-        """The URLs of the objects in a folder and in its folders, sorted; empty where there is no such folder.
+        """The URLs of all objects in a folder, recursively and sorted; empty if the folder does not exist.
 
         :raises SourceError: see `describe`.
         """
@@ -80,7 +80,7 @@ class Remote:
         return self._wait(url, storage, lambda: storage.below(url))
 
     def matching(self, url: str) -> Sequence[str]:
-        """The URLs of the objects that a URL with wildcards stands for, sorted.
+        """The URLs of the objects that match a URL with wildcards, sorted.
 
         :raises SourceError: see `describe`.
         """
@@ -88,9 +88,9 @@ class Remote:
         return self._wait(url, storage, lambda: storage.matching(url))
 
     def open(self, found: RemoteObject, start: int = 0, end: int | None = None) -> io.RawIOBase:
-        """The stored bytes of `found` from `start` on, as a file: seekable where ranges of it can be asked for.
+        """The stored bytes of `found` from `start` on as a file, which is seekable if the server supports ranges.
 
-        :param end: up to there it reads ahead; what is read after it is only asked for then.
+        :param end: the limit of reading ahead; later bytes are requested when they are read.
         """
         storage = self._storage(found.url)
         if found.has_ranges and found.size is not None:
@@ -98,7 +98,7 @@ class Remote:
         return StreamReader(self, storage, found, start)
 
     def submit(self, url: str, storage: Storage, call: Callable[[], Awaitable[T]]) -> Future[T]:
-        """Begin `call`, with retries; what it raises is a `SourceError`."""
+        """Start `call` with retries; its failure becomes a `SourceError`."""
 
         async def persistent() -> T:
             try:
@@ -121,7 +121,7 @@ class Remote:
 
 
 class RangeReader(io.RawIOBase):
-    """An object that is read in ranges: some ahead of what is read in order, and exactly what is read after a jump."""
+    """An object that is read by ranges: sequential reads request several ranges ahead, random ones only their own."""
 
     def __init__(
         self, remote: Remote, storage: Storage, found: RemoteObject, size: int, start: int, end: int | None
@@ -135,33 +135,33 @@ class RangeReader(io.RawIOBase):
         self._position = start
         self._block = b""
         self._block_start = 0
-        self._asked: deque[Future[bytes]] = deque()
-        self._asked_until = 0
+        self._requests: deque[Future[bytes]] = deque()
+        self._requested_until = 0
         self._in_order = 0
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Always True."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be read anywhere: always."""
+        """Always True."""
         return True
 
     def tell(self) -> int:
-        """Where the next byte is read."""
+        """The position of the next byte."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position, from which nothing is read yet."""
+        """Set the position; requests nothing."""
         begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, begin + offset)
         return self._position
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
-        """Fill `buffer` as far as the object goes.
+        """Fill `buffer` with up to its size of bytes; 0 at the end.
 
-        :raises SourceChanged: the object is not the one that was found.
-        :raises SourceError: the storage fails for longer than is waited for.
+        :raises SourceChanged: the object's version has changed.
+        :raises SourceError: the storage still fails after the retries.
         """
         view = memoryview(buffer).cast("B")
         filled = 0
@@ -177,37 +177,37 @@ class RangeReader(io.RawIOBase):
         return filled
 
     def close(self) -> None:
-        """Give up what was asked for and has not been read."""
-        self._forget()
+        """Cancel pending requests."""
+        self._cancel_requests()
         super().close()
 
     def _take_block(self, wanted: int) -> None:
-        """Have the range at hand that begins at the position."""
+        """Load the range that begins at the position, and request ranges ahead."""
         if self._block and self._position == self._block_start + len(self._block):
             self._in_order += 1
         else:
-            self._forget()
+            self._cancel_requests()
             self._in_order = 0
-            self._asked_until = self._position
+            self._requested_until = self._position
         ahead = max(_FIRST_BYTES, min(self._in_order, _AHEAD) * RANGE_BYTES)
-        self._ask_until(self._position + max(wanted, min(ahead, self._ahead_until - self._position)))
-        self._block, self._block_start = self._asked.popleft().result(), self._position
+        self._request_until(self._position + max(wanted, min(ahead, self._ahead_until - self._position)))
+        self._block, self._block_start = self._requests.popleft().result(), self._position
 
-    def _ask_until(self, end: int) -> None:
+    def _request_until(self, end: int) -> None:
         end = min(end, self._size)
-        while (start := self._asked_until) < end:
-            self._asked_until = min(start + RANGE_BYTES, end)
-            read = partial(self._storage.read, self._found, start, self._asked_until)
-            self._asked.append(self._remote.submit(self._found.url, self._storage, read))
+        while (start := self._requested_until) < end:
+            self._requested_until = min(start + RANGE_BYTES, end)
+            read = partial(self._storage.read, self._found, start, self._requested_until)
+            self._requests.append(self._remote.submit(self._found.url, self._storage, read))
 
-    def _forget(self) -> None:
-        while self._asked:
-            self._asked.pop().cancel()
+    def _cancel_requests(self) -> None:
+        while self._requests:
+            self._requests.pop().cancel()
         self._block = b""
 
 
 class StreamReader(io.RawIOBase):
-    """An object of which no ranges can be asked for: one answer, begun again where it breaks."""
+    """An object without range support: one response, requested again if it breaks off."""
 
     def __init__(self, remote: Remote, storage: Storage, found: RemoteObject, start: int) -> None:
         super().__init__()
@@ -220,14 +220,14 @@ class StreamReader(io.RawIOBase):
         self._pieces: AsyncGenerator[bytes] | None = None
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]
         """Put some bytes into `buffer`; 0 at the end.
 
-        :raises SourceChanged: the object is not the one that was found.
-        :raises SourceError: the server fails for longer than is waited for, or one cannot go on where it broke off.
+        :raises SourceChanged: the object's version has changed.
+        :raises SourceError: the server still fails after the retries, or reading cannot resume.
         """
         view = memoryview(buffer).cast("B")
         if not self._piece:
@@ -238,7 +238,7 @@ class StreamReader(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Give up the answer; without waiting, as this may be called on the event loop, by the collector of garbage."""
+        """Cancel the response without waiting, as the garbage collector may call this on the event loop."""
         if not self.closed:
             asyncio.run_coroutine_threadsafe(self._break_off(), self._storage.loop)
         super().close()
@@ -275,7 +275,7 @@ class StreamReader(io.RawIOBase):
 
 
 def remote(options: RemoteOptions) -> Remote:
-    """That of this process; a process that was forked off has connections of its own."""
+    """The `Remote` of this process; a forked process gets its own connections."""
     return _remote(options, os.getpid())
 
 

@@ -1,4 +1,4 @@
-"""How remote objects are read."""
+"""Options for reading remote objects."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from core.retrying import Backoff
 
 @dataclass(frozen=True, slots=True)
 class RemoteOptions:
-    """How long an object storage is waited for.
+    """Time-outs and retries of object storages.
 
-    :param timeout_s: seconds until it is connected, and until the next bytes arrive.
-    :param backoff: how failures in passing are retried.
+    :param timeout_s: seconds until the connection, and until the next bytes.
+    :param backoff: the retry policy for transient failures.
     """
 
     timeout_s: float = 30.0

@@ -1,4 +1,4 @@
-"""Objects of S3 and of what speaks its protocol."""
+"""Objects of S3 and of compatible servers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NOT_THE_SAME: Final = frozenset({404, 412, 416})
 
 
 class S3Storage:
-    """Objects of S3, read with the credentials that botocore finds: environment, ``~/.aws``, roles of machines.
+    """Objects of S3, with botocore's credentials: environment, ``~/.aws``, instance roles.
 
-    ``AWS_ENDPOINT_URL`` names another server of the protocol; ``FSSPEC_S3_ANON=true`` reads public buckets.
+    ``AWS_ENDPOINT_URL`` is the address of a compatible server; ``FSSPEC_S3_ANON=true`` reads public buckets.
     """
 
     def __init__(self, options: RemoteOptions) -> None:
@@ -32,7 +32,7 @@ class S3Storage:
             config_kwargs={
                 "connect_timeout": options.timeout_s,
                 "read_timeout": options.timeout_s,
-                "retries": {"total_max_attempts": 1},  # one place retries, and that is not here
+                "retries": {"total_max_attempts": 1},  # `Remote` retries
                 "max_pool_connections": _CONNECTIONS,
             },
             use_listings_cache=False,
@@ -87,7 +87,7 @@ class S3Storage:
             raise
         with _botocore_errors():
             async with answer["Body"] as body:
-                # Servers that ignore If-Match exist.
+                # Some servers ignore If-Match.
                 if answer["ETag"] != found.version:
                     raise found.changed(f"its ETag was {found.version} and is {answer['ETag']}")
                 yield body
@@ -104,7 +104,7 @@ def _urls(url: str, paths: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _botocore_errors() -> Iterator[None]:
-    """Let what botocore raises, and s3fs makes errors of the operating system, be raised as `Storage` says."""
+    """Convert botocore's errors, which s3fs wraps in OSError, to those of `Storage`."""
     try:
         yield
     except (BotoCoreError, ClientError, OSError) as error:

@@ -1,6 +1,6 @@
-"""What each kind of object storage does, and which error each of its failures becomes.
+"""The interface of object storages, and the mapping of their failures to errors.
 
-A storage is asynchronous, as fsspec's are: its coroutines run on fsspec's event loop (`jobs.sources.remote.objects`).
+A storage is asynchronous: its coroutines run on fsspec's event loop (`jobs.sources.remote.objects`).
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, require_readable, scheme_of
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""The statuses of HTTP after which the same request may succeed; 503 is also SlowDown of S3."""
+"""HTTP statuses that are retried; 503 is also SlowDown of S3."""
 _TRANSIENT_CODES: Final = frozenset(
     {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "InternalError"}
 )
 _CONNECTION_ERRORS: Final = frozenset(
     {"ClientConnectionError", "ClientPayloadError", "ConnectionError", "HTTPClientError", "TransportError"}
 )
-"""Of aiohttp, botocore and google-auth, which need not be installed; their own subclasses are meant too."""
+"""Names of exceptions of aiohttp, botocore and google-auth, which need not be installed; subclasses match too."""
 _DENIED: Final = frozenset({401, 403})
 MISSING: Final = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteObject:
-    """An object as it was found; it is read as this version or not at all.
+    """An object at one version; reading another version fails.
 
-    :param url: with the secrets it has; not in the representation, which logs and pages may show.
-    :param size: in bytes, or None where the server does not say, or names no version.
-    :param version: the ETag or generation, or else when it was modified and its size; empty where there is neither.
-    :param modified_ms: when it was last written, or None.
-    :param has_ranges: whether parts of it can be asked for.
+    :param url: including secrets; not in the representation, which may be logged.
+    :param size: in bytes, or None if the server sends no size or no version.
+    :param version: the ETag or generation, else modification time and size; empty if there is neither.
+    :param modified_ms: modification time, or None.
+    :param has_ranges: whether the server supports range requests for it.
     """
 
     url: str = field(repr=False)
@@ -49,11 +49,11 @@ class RemoteObject:
 
     @property
     def name(self) -> str:
-        """What messages call it; without secrets."""
+        """Its name in messages, without secrets."""
         return redacted_remote(self.url)
 
     def changed(self, now: str) -> SourceChanged:
-        """The error for another version, which is described by `now`."""
+        """The error for a changed version, described by `now`."""
         return SourceChanged(
             f"{self.name} changed while it was read: {now}",
             "Nothing was published. Run the same command again once nobody writes to it any more.",
@@ -61,10 +61,10 @@ class RemoteObject:
 
 
 class Answered(Exception):
-    """A server answered with a status that is no success.
+    """A server answered with an error status.
 
-    :param status: of HTTP.
-    :param code: what the storage calls it, such as ``SlowDown``; or empty.
+    :param status: the HTTP status.
+    :param code: the storage's error code, such as ``SlowDown``; or empty.
     """
 
     def __init__(self, status: int, code: str = "") -> None:
@@ -74,44 +74,44 @@ class Answered(Exception):
 
 
 class CutOff(Exception):
-    """Fewer bytes came than were announced."""
+    """A response had fewer bytes than announced."""
 
     def __init__(self, received: int, announced: int) -> None:
         super().__init__(f"the answer was cut off: {received} of {announced} bytes came")
 
 
 class Unauthenticated(Exception):
-    """No credentials were found; the text names where they are looked for."""
+    """No credentials were found; the text names the places that were searched."""
 
 
 class Storage(Protocol):
-    """One kind of object storage. All raise `Answered`, `CutOff`, and what their library raises of connections."""
+    """One kind of object storage. All methods raise `Answered`, `CutOff`, and connection errors of the library."""
 
     loop: asyncio.AbstractEventLoop
 
     async def describe(self, url: str) -> RemoteObject:
-        """The object of that URL.
+        """The object at that URL.
 
         :raises FileNotFoundError: there is none.
         """
 
     async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
-        """The bytes from `start` up to `end`, which is after them.
+        """The bytes ``[start, end)``.
 
-        :raises SourceChanged: it is not the same object any more.
+        :raises SourceChanged: the object's version has changed.
         """
 
     def stream(self, found: RemoteObject) -> AsyncGenerator[bytes]:
-        """All bytes, in pieces, of one answer.
+        """All bytes of one response, in pieces.
 
-        :raises SourceChanged: it is not the same object any more.
+        :raises SourceChanged: the object's version has changed.
         """
 
     async def below(self, url: str) -> Sequence[str]:
-        """The URLs of the objects in a folder and in its folders; empty where there is no such folder."""
+        """The URLs of all objects in a folder, recursively; empty if the folder does not exist."""
 
     async def matching(self, url: str) -> Sequence[str]:
-        """The URLs of the objects that a URL with wildcards stands for."""
+        """The URLs of the objects that match a URL with wildcards."""
 
 
 _KINDS: Final = (
@@ -122,9 +122,9 @@ _KINDS: Final = (
 
 
 def new_storage(url: str, options: RemoteOptions) -> Storage:
-    """What reads objects like `url`.
+    """The storage for `url`.
 
-    :raises UsageError: nothing does.
+    :raises UsageError: its scheme is not supported.
     :raises SourceError: the packages for it are not installed.
     """
     require_readable(url)
@@ -142,12 +142,12 @@ def new_storage(url: str, options: RemoteOptions) -> Storage:
     return storage
 
 
-def file_system_at(url: str, asked: str) -> tuple[Any, str]:
-    """What writes to `url`, through fsspec and with the credentials of the environment, and the path there.
+def file_system_at(url: str, option: str) -> tuple[Any, str]:
+    """The fsspec file system to write to `url`, with credentials of the environment, and the path there.
 
-    :param asked: what messages say needs it.
+    :param option: the option that needs it, for messages.
     :raises UsageError: the packages for it are not installed.
-    :raises ValueError: nothing writes to such a URL.
+    :raises ValueError: the scheme is not supported for writing.
     """
     try:
         from fsspec.core import url_to_fs
@@ -155,14 +155,14 @@ def file_system_at(url: str, asked: str) -> tuple[Any, str]:
         files, path = url_to_fs(url)
     except ImportError:
         raise UsageError(
-            f"{asked} needs packages that are not installed",
+            f"{option} needs packages that are not installed",
             "Install them with: pip install -r requirements-cluster.txt",
         ) from None
     return files, str(path)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed after a while."""
+    """Whether a retry of the request may succeed."""
     if isinstance(error, Answered):
         return error.status in _TRANSIENT or error.code in _TRANSIENT_CODES
     if any(_is_lasting(cause) for cause in _causes(error)):
@@ -173,7 +173,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _is_lasting(cause: BaseException) -> bool:
-    """Whether `cause` of a failed connection will be there at the next try, too: no such host, or not to be trusted."""
+    """Whether `cause` of a failed connection is permanent: an unknown host or an invalid certificate."""
     unknown_host = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
     return unknown_host or isinstance(cause, ssl.SSLCertVerificationError)
 
@@ -185,7 +185,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def source_error(url: str, error: Exception, options: RemoteOptions) -> SourceError:
-    """`error` as a user understands it; to be raised ``from None``, as the text of `error` may quote the URL."""
+    """`error` as a `SourceError` for users. Raise it ``from None``, as `error` may contain the URL's secrets."""
     name = redacted_remote(url)
     if isinstance(error, SourceError):
         return error

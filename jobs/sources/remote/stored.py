@@ -1,4 +1,4 @@
-"""Remote objects as the sources of a run name them: one, one of a dump's folder, or all that wildcards stand for."""
+"""Remote objects as sources: a single object, one in a dump's folder, or all that match wildcards."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from jobs.sources.remote.objects import remote
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import RemoteObject
 from jobs.sources.remote.url import redacted_remote, remote_key, scheme_of
-from jobs.sources.stored import Once, Stored
+from jobs.sources.stored import SinglePass, Stored
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject(Stored):
-    """A remote object of one version, which the server names; see `Stored`. Its representation has no secrets.
+    """A remote object with a version; see `Stored`. Its representation has no secrets.
 
     :param found: the object.
-    :param options: how it is read.
+    :param options: time-outs and retries.
     """
 
     found: RemoteObject
@@ -39,7 +39,7 @@ class StoredObject(Stored):
 
     @property
     def size(self) -> int | None:  # type: ignore[override]
-        """See `Stored`; None where it can only be read as a whole."""
+        """See `Stored`; None if it can only be read as a whole."""
         return self.found.size if self.found.has_ranges else None
 
     @property
@@ -62,22 +62,22 @@ class StoredObject(Stored):
 
 
 def stored_object(url: str, collection: str | None, options: RemoteOptions) -> tuple[Stored, bool]:
-    """The object of that URL, or that of a dump's folder which holds the transactions; and whether it is such a folder.
+    """The object at that URL, or the transactions in a dump's folder; and whether it is such a folder.
 
-    One of which the server names no version is read only once: two answers could be of two versions.
+    An object without a version is read only once, as two responses could be of two versions.
 
-    :raises UsageError: the URL cannot be read.
-    :raises SourceError: there is no such object, or not the collection; the storage does not answer, or refuses.
+    :raises UsageError: the URL is not supported.
+    :raises SourceError: the object or the collection is missing; the storage does not answer, or refuses.
     """
     found, inside_dump = _find(url, collection, options)
     if found.version:
         return StoredObject(found, options), inside_dump
     opened: Any = remote(options).open(found)
-    return Once(found.name, opened), inside_dump
+    return SinglePass(found.name, opened), inside_dump
 
 
 def modified_ms(url: str, collection: str | None, options: RemoteOptions) -> int | None:
-    """When the object of `stored_object` was last written, or None where the server does not say.
+    """The modification time of the object of `stored_object`, or None if unknown.
 
     :raises UsageError: see `stored_object`.
     :raises SourceError: see `stored_object`.
@@ -102,9 +102,9 @@ def _find(url: str, collection: str | None, options: RemoteOptions) -> tuple[Rem
 
 
 def matching(url: str, options: RemoteOptions) -> Sequence[str]:
-    """The URLs of the objects that one with wildcards stands for, at least one.
+    """The URLs of the objects that match a URL with wildcards, at least one.
 
-    :raises SourceError: there are none; the storage does not answer, or refuses.
+    :raises SourceError: none matches; the storage does not answer, or refuses.
     """
     found = remote(options).matching(url)
     if not found:

@@ -1,4 +1,4 @@
-"""URLs of remote objects: distinguished from files, checked, and shown without their secrets."""
+"""URLs of remote objects: detects, validates and redacts them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ S3: Final = frozenset({"s3", "s3a"})
 GOOGLE: Final = frozenset({"gs", "gcs"})
 HTTP: Final = frozenset({"http", "https"})
 
-# Also with slashes missing, so that a misspelt URL is never taken for a file's name and shown, secrets and all.
+# Also without slashes, so that a misspelt URL is not taken for a file name and printed with its secrets.
 _REMOTE: Final = re.compile(r"(?P<scheme>s3a?|gs|gcs|https?|(?!mongodb)[a-z][a-z0-9+.-]*(?=://)):", re.IGNORECASE)
 _HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", re.ASCII)
 _SIGNATURE: Final = re.compile(
     r"(x-(amz|goog)-[a-z0-9-]+|signature|expires|awsaccesskeyid|googleaccessid|key-pair-id)(=|$)", re.IGNORECASE
 )
-"""The parameters by which AWS and Google sign the URL of an object."""
+"""The query parameters of URLs signed by AWS and Google."""
 _FORMS: Final = dict.fromkeys(HTTP, "https://host/path") | {scheme: f"{scheme}://bucket/key" for scheme in S3 | GOOGLE}
 
 
 def is_remote(argument: str) -> bool:
-    """Whether `argument` is the URL of a remote object, even a misspelt one, and neither a file nor a live collection.
+    """Whether `argument` is a URL of a remote object, even a misspelt one, and not of a file or live collection.
 
     >>> [is_remote(one) for one in ("s3://dumps/shop.bson", "shop.bson", "mongodb://db.example/shop")]
     [True, False, False]
@@ -41,7 +41,7 @@ def scheme_of(url: str) -> str:
 
 
 def is_glob(url: str) -> bool:
-    """Whether `url` stands for several objects. In those of HTTP only ``*`` does that: a ``?`` begins a query.
+    """Whether `url` has wildcards. In HTTP URLs only ``*`` is one, as ``?`` begins a query.
 
     >>> [is_glob(one) for one in ("s3://dumps/part-?.bson", "https://files.example/one.bson?signature=1")]
     [True, False]
@@ -67,13 +67,13 @@ def redacted_remote(url: str) -> str:
         rest, _, _ = rest.partition("#")
         rest, question, _ = rest.partition("?")
     else:
-        # Wildcards stay; no key is written with an equals sign after a question mark, but options are.
+        # Keep wildcards: `?` with a later `=` begins a query, otherwise it is a wildcard.
         question = ""
         if "=" in rest.partition("?")[2]:
             rest, question, _ = rest.partition("?")
     place, slash, path = rest.partition("/")
     _, at, host = place.rpartition("@")
-    # What is written like a port may be the beginning of a password that has a slash.
+    # What looks like a port may be the beginning of a password with a slash.
     hidden = "@" in path or (at and scheme not in HTTP) or (scheme in HTTP and not _HOST.fullmatch(host))
     if hidden:
         host, path = "…", path.rpartition("/")[2].rpartition("@")[2]
@@ -81,10 +81,9 @@ def redacted_remote(url: str) -> str:
 
 
 def remote_key(url: str) -> str:
-    """What is the same for two URLs of one object and differs for those of different ones; without secrets.
+    """A key that is equal for two URLs of the same object and different otherwise; without secrets.
 
-    It is a digest of the URL, but for the password and the parameters of a signature, which change while the object
-    stays the same.
+    It is a digest of the URL without the password and the parameters of a signature, which may change.
 
     >>> remote_key("https://files.example/a?X-Amz-Signature=1&shop=2") == remote_key("https://files.example/a?shop=2")
     True
@@ -101,10 +100,9 @@ def remote_key(url: str) -> str:
 
 
 def require_readable(url: str) -> None:
-    """Raise unless `url` can be read as far as it tells by itself.
+    """Raise unless the form of `url` is valid.
 
-    :raises UsageError: its scheme is unknown, it is not encrypted, it names nothing, or it holds what does not belong
-        into it.
+    :raises UsageError: it has an unsupported or unencrypted scheme, no host or bucket, or contains credentials.
     """
     scheme, shown = scheme_of(url), redacted_remote(url)
     if scheme not in S3 | GOOGLE | HTTP:
@@ -134,7 +132,7 @@ def require_readable(url: str) -> None:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether `host` is this machine by its name."""
+    """Whether `host` is a loopback name or address."""
     if host == "localhost":
         return True
     with suppress(ValueError):

@@ -21,7 +21,7 @@ from jobs.sources.partition import Reading, Source
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import RemoteObject
 from jobs.sources.remote.stored import StoredObject
-from jobs.sources.stored import Once
+from jobs.sources.stored import SinglePass
 
 SECRET = "s1gnature"
 PLAN = Plan(Reading(Fields(), Window(0, 1, 0, 1)), LocalDays("Asia/Tehran"), Limits(0))
@@ -41,7 +41,7 @@ def test_schedulers_and_processes_of_this_host_are_clusters(argument: str) -> No
 
 
 def test_standard_input_stays_with_this_process() -> None:
-    stored = Once("standard input", io.BytesIO(b""))
+    stored = SinglePass("standard input", io.BytesIO(b""))
     merger = Merger([Source("standard input", "BSON", (FilePartition(stored, Form.BSON, None),))], lambda _: None)
     with pytest.raises(UsageError, match="standard input can be read by this process only"):
         _require_picklable(merger)

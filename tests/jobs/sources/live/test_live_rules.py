@@ -16,7 +16,7 @@ from jobs.sources.live.counting import check_count
 from jobs.sources.live.cursors import projection_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
-from jobs.sources.live.without_day import without_day
+from jobs.sources.live.undated import undated_query
 from jobs.sources.url import is_live, redacted
 
 INSTANTS = st.integers(-50, 50)
@@ -153,7 +153,7 @@ def test_one_deleted_for_one_inserted_is_warned_of_and_fails_nothing() -> None:
 def test_each_type_is_a_date_or_an_array_or_looked_for_as_neither() -> None:
     """The query for servers that know every type by name, which FerretDB does not."""
     types = {name for names, _ in id_order._IN_ORDER for name in names}
-    found = without_day("at", (0, 1), [TimeRange(5, 9)], names_all_types=True)
+    found = undated_query("at", (0, 1), [TimeRange(5, 9)], names_all_types=True)
     missing, other_types, *_ = found["$or"]
     assert missing == {"at": None}
     assert {*other_types["at"]["$type"], "date"} == types

@@ -1,4 +1,4 @@
-"""Documents that belong to no day: a rebuild or check of some days rejects them, a refresh counts them."""
+"""Documents without a valid date: a rebuild or check of some days rejects them, a refresh counts them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_DAY: list[Any] = [
 ]  # fmt: skip
 
 
-def without_day(**more: Any) -> list[Document]:
+def undated_documents(**more: Any) -> list[Document]:
     """A document for each of `NO_DAY`, and one without a time."""
     base = {"merchantId": "a", "amount": 1, "where": {"time": INSIDE}} | more
     return [{"_id": f"no day {i}"} | base | {"createdAt": one} for i, one in enumerate(NO_DAY)] + [
@@ -82,7 +82,7 @@ def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_
 ) -> None:
     collection = filled.shop.collection
     collection.update_many({}, {"$set": {"status": "paid"}})
-    collection.insert_many([*without_day(status="paid"), {"_id": "open", "status": "open", "createdAt": "x"}])
+    collection.insert_many([*undated_documents(status="paid"), {"_id": "open", "status": "open", "createdAt": "x"}])
     fields = Fields(where=where)
     export = write_bson(tmp_path / "export.bson", list(collection.with_options(AS_STORED).find()))
     filled.rebuild(sources=(export,), fields=fields, truncate=True, max_reject_ratio=1)
@@ -93,7 +93,7 @@ def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_
         runs.append(filled.rebuild(sources=sources, fields=fields, max_reject_ratio=1, **SOME_DAYS).run)
     of_export, of_server = runs
     assert of_server.rejects_by_reason == of_export.rejects_by_reason
-    assert of_server.counts.rejected == len(without_day()) + (not where)
+    assert of_server.counts.rejected == len(undated_documents()) + (not where)
     assert of_server.counts.counted == of_export.counts.counted == 20
     assert (of_server.counts.out_of_range, of_export.counts.out_of_range) == (0, 60)
     checked = filled.verify(fields=fields, max_reject_ratio=1, **SOME_DAYS)
@@ -102,7 +102,7 @@ def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_
 
 
 def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_was_read(filled: JobRunner) -> None:
-    filled.shop.collection.insert_many(without_day()[:4])
+    filled.shop.collection.insert_many(undated_documents()[:4])
     days: dict[str, Any] = {"first_key": "1402/12/10", "last_key": "1402/12/10"}
     assert filled.rebuild(max_reject_ratio=0.05, **days).run.counts.rejected == 4
     assert filled.verify(max_reject_ratio=0.05, **days).counts.rejected == 4
@@ -113,11 +113,11 @@ def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_wa
 
 def test_a_refresh_counts_what_it_will_never_read(filled: JobRunner) -> None:
     quiet = filled.refresh().run.warnings
-    filled.shop.collection.insert_many(without_day())
+    filled.shop.collection.insert_many(undated_documents())
     run = filled.refresh(max_reject_ratio=1).run
     (output,) = [one for one in run.warnings if one not in quiet]
     # The date far ahead is read, as a refresh reads on without end; by an index the array of one date is not found.
-    never_read = len(without_day()) - (2 if "MONGO_URL" in os.environ else 1)
+    never_read = len(undated_documents()) - (2 if "MONGO_URL" in os.environ else 1)
     assert output == (
         f"{never_read} documents of {filled.shop.place}.transaction were not read: in createdAt they have "
         "no date that the calendar names. verify and rebuild reject them"
@@ -134,8 +134,8 @@ def test_what_the_filters_leave_out_is_not_counted(runner: JobRunner, value: str
     statuses: list[Document] = [{"status": stored}, {"status": "other"}, {"status": 8}, {"status": False}, {}]
     runner.shop.collection.insert_many([{"createdAt": "x"} | one for one in statuses])
     with open_collection(runner.shop.url, None) as live:
-        assert live.count_without_day(Fields(where=(("status", value),)), [TimeRange(0)], (0, 1)) == 1
-        assert live.count_without_day(Fields(), [TimeRange(0)], (0, 1)) == len(statuses)
+        assert live.count_undated(Fields(where=(("status", value),)), [TimeRange(0)], (0, 1)) == 1
+        assert live.count_undated(Fields(), [TimeRange(0)], (0, 1)) == len(statuses)
 
 
 @pytest.mark.parametrize("code", [13, 166])

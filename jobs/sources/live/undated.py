@@ -1,4 +1,4 @@
-"""Documents that belong to no day: queries for days do not find them, so they are looked for by type and by bounds."""
+"""Queries for documents without a valid date, which queries by day do not match."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _NO_DATES: Final = (
     "bool", "binData", "dbPointer", "javascript", "javascriptWithScope", "maxKey", "minKey", "null", "number", "object",
     "objectId", "regex", "string", "symbol", "timestamp", "undefined",
 )  # fmt: skip
-"""All types there are but dates, and arrays, which have no place of their own in an index."""
+"""All types except dates, and arrays, which are not indexed themselves."""
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
-def without_day(
+def undated_query(
     time_field: str, named_ms: tuple[int, int], ranges: Sequence[TimeRange], *, names_all_types: bool
 ) -> Document:
-    """A query for the documents whose time is no date that the calendar names.
+    """A query for the documents whose time is not a date in the calendar.
 
-    An index on the field serves each of its conditions. An array that holds nothing but dates is found for certain by
-    those in `ranges` only: of an array an index has the elements.
+    Each condition can use an index on the field. An array of dates is matched for certain only if a date is in
+    `ranges`, as an index has the elements of an array.
 
-    :param named_ms: the first instant that the calendar names, and the first that it names no longer.
-    :param ranges: what else is read; nothing is found that is found there.
-    :param names_all_types: whether the server knows every type by name, as MongoDB does; FerretDB does not.
+    :param named_ms: the half-open range of the calendar.
+    :param ranges: ranges that are read anyway; their documents are excluded.
+    :param names_all_types: whether the server knows every type alias, as MongoDB does; FerretDB does not.
     """
     if names_all_types:
-        # A list of all others and not a negation, for which the whole index would be read. Missing is null.
+        # A list of types instead of a negation, which would scan the whole index. A missing field matches null.
         found: list[Document] = [{time_field: None}, {time_field: {"$type": list(_NO_DATES)}}, {time_field: []}]
     else:
         found = [{time_field: {"$not": {"$type": "date"}}}, {time_field: {"$type": "array"}}]
@@ -43,12 +43,12 @@ def without_day(
 
 
 def where_condition(where: Iterable[tuple[str, str]]) -> Document:
-    """The filters `where` of `jobs.decode.plan.Fields` as a query; it finds values inside arrays, too."""
-    conditions = [{path: {"$in": _meanings(value), "$exists": True}} for path, value in where]
+    """The filters `where` of `jobs.decode.plan.Fields` as a query; it also matches values inside arrays."""
+    conditions = [{path: {"$in": _values_of(value), "$exists": True}} for path, value in where]
     return {"$and": conditions} if conditions else {}
 
 
-def _meanings(value: str) -> list[Any]:
+def _values_of(value: str) -> list[Any]:
     literals: dict[str, list[Any]] = {"true": [True], "false": [False], "null": [None]}
     found = [value, *literals.get(value, [])]
     if _INTEGER.fullmatch(value) and -(2**63) <= int(value) < 2**63:
