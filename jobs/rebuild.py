@@ -16,7 +16,7 @@ from core.stores.freshness import RUNS_READ, complete_until_ms
 from core.stores.runs import Run
 from core.stores.summaries import DayRange, Fingerprint, Publication
 from jobs.job import Job, SourcesRequest, Watcher
-from jobs.partitions.checkpoint import Checkpoint, place_at
+from jobs.partitions.checkpoint import Checkpoint, folder_at
 from jobs.partitions.counting import Counted
 from jobs.partitions.daily_sums import all_sums
 from jobs.publish.derived import Derived
@@ -109,9 +109,9 @@ class Rebuild(Job):
         _require_distinct(request)
         fingerprint = self._fingerprint(request)
         self._require_allowed(request, fingerprint)
-        checkpoint = None if request.checkpoint is None else Checkpoint(place_at(request.checkpoint), str(fingerprint))
+        checkpoint = None if request.checkpoint is None else Checkpoint(folder_at(request.checkpoint), str(fingerprint))
         draft = self._draft_of_days(request, request.sources, fingerprint, days)
-        resumable = nullcontext() if checkpoint is None else checkpoint.named_when_interrupted()
+        resumable = nullcontext() if checkpoint is None else checkpoint.resume_hint()
         with resumable, RunKeeper(self._stores.runs, draft, self._clock) as keeper:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.

@@ -1,1 +1,1 @@
-"""Partitions of sources: counted here or on a cluster, merged, kept in checkpoints, and added up by day."""
+"""Partitions of sources: counted locally or on a cluster, merged, stored in checkpoints, and summed by day."""

@@ -1,8 +1,8 @@
-"""Checkpoints: the results of finished partitions, kept in a folder until what was counted is published.
+"""Checkpoints: the results of finished partitions, stored in a folder until the run has published.
 
-A run that was killed goes on with those that are there. Each is named for what it depends on: the program, the plan,
-the source as it was when it was listed, and the range. It is no pickle: somebody who can write to the folder can
-falsify numbers, but cannot run a program.
+After a kill, the next run reuses the stored results. The name of a result is a digest of everything that it depends on:
+the program, the plan, the version of the source, and the range. Results are not pickled: write access to the folder
+allows to falsify numbers, but not to execute code.
 """
 
 from __future__ import annotations
@@ -45,66 +45,66 @@ _LOCAL_SCHEMES: Final = frozenset({"file", "local"})
 _PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo")
 
 
-class Place(Protocol):
-    """Where results are kept, each under a name."""
+class CheckpointFolder(Protocol):
+    """A folder of named results."""
 
     shown: str
-    """What messages call it."""
+    """Its name in messages."""
 
     def names(self) -> list[str]:
-        """The names of all that is there; none where the place itself is not there yet.
+        """All names; empty if the folder does not exist yet.
 
-        :raises OSError: it cannot be read.
+        :raises OSError: the folder cannot be read.
         """
 
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """What is kept as `name`, as a seekable file.
+        """The result `name`, as a seekable file.
 
-        :raises OSError: there is nothing, or it cannot be read.
+        :raises OSError: it does not exist, or cannot be read.
         """
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """Keep `content`, a seekable file at its beginning, as `name`. Threads may do so at a time.
+        """Store `content`, a seekable file at its beginning, as `name`; thread-safe.
 
         :raises OSError: it cannot be written.
         """
 
     def remove(self, name: str) -> None:
-        """Remove what is kept as `name`, if there is something, and with the last the place itself.
+        """Remove the result `name`, if it exists, and with the last result the folder.
 
         :raises OSError: it cannot be removed.
         """
 
 
 class LocalFolder:
-    """A folder of this host, made when it is needed, which only its owner may read: rejects are kept whole."""
+    """A local folder, created on demand with mode 0700, as rejects have whole documents."""
 
     def __init__(self, path: Path) -> None:
         self.shown = str(path)
         self._path = path.absolute()
 
     def names(self) -> list[str]:
-        """See `Place.names`."""
+        """See `CheckpointFolder.names`."""
         try:
             return sorted(one.name for one in self._path.iterdir())
         except FileNotFoundError:
             return []
 
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """See `Place.open`."""
+        """See `CheckpointFolder.open`."""
         return (self._path / name).open("rb")
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """See `Place.write`; all of it is there, or nothing."""
+        """See `CheckpointFolder.write`; atomic."""
         try:
             self._write(name, content)
-        except FileNotFoundError:  # another run with this folder has just begun or ended, and tidied it
+        except FileNotFoundError:  # another run has just removed the folder
             content.seek(0)
             self._write(name, content)
 
     def _write(self, name: str, content: IO[bytes]) -> None:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Of mode 0600; what a killed run leaves of it is removed with the rest.
+        # Mode 0600; `begin` removes the file if this run is killed.
         descriptor, temporary = tempfile.mkstemp(dir=self._path, prefix=f"{name}.", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -118,14 +118,14 @@ class LocalFolder:
             raise
 
     def remove(self, name: str) -> None:
-        """See `Place.remove`."""
+        """See `CheckpointFolder.remove`."""
         (self._path / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # others use it, or it holds something else
+        with contextlib.suppress(OSError):  # not empty
             self._path.rmdir()
 
 
 class RemoteFolder:
-    """A folder at a URL such as ``s3://bucket/folder``, through fsspec, with the credentials of the environment."""
+    """A folder at a URL such as ``s3://bucket/folder``, by fsspec with credentials of the environment."""
 
     def __init__(self, url: str, shown: str) -> None:
         from jobs.sources.remote.storage import file_system_at
@@ -134,7 +134,7 @@ class RemoteFolder:
         self._files, self._path = file_system_at(url, f"--checkpoint {shown}")
 
     def names(self) -> list[str]:
-        """See `Place.names`."""
+        """See `CheckpointFolder.names`."""
         with _os_errors():
             self._files.invalidate_cache()
             try:
@@ -145,26 +145,26 @@ class RemoteFolder:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """See `Place.open`."""
+        """See `CheckpointFolder.open`."""
         with _os_errors(), self._files.open(f"{self._path}/{name}", "rb") as file:
             yield file
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """See `Place.write`. What a failure leaves is not taken later, for its digest."""
-        # In no transaction of fsspec, of which a storage has only one at a time.
+        """See `CheckpointFolder.write`. The digest detects a partial write."""
+        # Without fsspec's transactions: a file system has only one at a time.
         with _os_errors(), self._files.open(f"{self._path}/{name}", "wb") as file:
             while block := content.read(_BLOCK_BYTES):
                 file.write(block)
 
     def remove(self, name: str) -> None:
-        """See `Place.remove`."""
+        """See `CheckpointFolder.remove`."""
         with _os_errors(), contextlib.suppress(FileNotFoundError):
             self._files.rm_file(f"{self._path}/{name}")
 
 
 @contextlib.contextmanager
 def _os_errors() -> Iterator[None]:
-    """What a library for some storage raises of its own, as the errors of files."""
+    """Convert the own exceptions of storage libraries to OSError."""
     try:
         yield
     except (OSError, ServiceError):
@@ -173,10 +173,10 @@ def _os_errors() -> Iterator[None]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-def place_at(argument: str) -> Place:
+def folder_at(argument: str) -> CheckpointFolder:
     """The folder or URL `argument`.
 
-    :raises UsageError: it cannot be used.
+    :raises UsageError: it is not supported.
     """
     if "://" not in argument:
         return LocalFolder(Path(argument))
@@ -197,48 +197,48 @@ def place_at(argument: str) -> Place:
 class Checkpoint:
     """The results of finished partitions of one plan.
 
-    :param fingerprint: of what else the numbers depend on, as plain text.
+    :param fingerprint: other parameters that the numbers depend on, as plain text.
     """
 
-    def __init__(self, place: Place, fingerprint: str) -> None:
-        self._place = place
+    def __init__(self, folder: CheckpointFolder, fingerprint: str) -> None:
+        self._folder = folder
         self._fingerprint = fingerprint
         self._stored_names: set[str] = set()
         self.reused = 0
-        """How many results were taken from it."""
+        """Number of results that were loaded."""
 
     @contextlib.contextmanager
-    def named_when_interrupted(self) -> Iterator[None]:
-        """Inside, an `Interrupted` says that the next run goes on from here, if it does."""
+    def resume_hint(self) -> Iterator[None]:
+        """Add to the hint of an `Interrupted` that the next run resumes, if results are stored."""
         try:
             yield
         except Interrupted as error:
             if self._stored_names:
-                error.hint = f"Run the same command again; it goes on with the results in {self._place.shown}."
+                error.hint = f"Run the same command again; it goes on with the results in {self._folder.shown}."
             raise
 
     @contextlib.contextmanager
-    def mark(self) -> Iterator[tuple[Place, str]]:
-        """The place, and the name of something that is there until the end of the block.
+    def mark(self) -> Iterator[tuple[CheckpointFolder, str]]:
+        """Write a marker that exists until the end of the block: (the folder, its name).
 
         :raises ServiceError: the folder cannot be written.
         """
         name = f"mark-{secrets.token_hex(8)}"
-        with _errors_of(self._place):
-            self._place.write(name, io.BytesIO(b"mark"))
+        with _errors_of(self._folder):
+            self._folder.write(name, io.BytesIO(b"mark"))
         try:
-            yield self._place, name
+            yield self._folder, name
         finally:
-            with _errors_of(self._place):
-                self._place.remove(name)
+            with _errors_of(self._folder):
+                self._folder.remove(name)
 
     def begin(self, partitions: Sequence[Partition], plan: Plan) -> tuple[str, ...]:
-        """See what is there, and throw away what is of sources that have changed since; what a user should know.
+        """List the stored results and remove those of changed sources; returns warnings.
 
         :raises ServiceError: the folder cannot be read or written.
         """
-        with _errors_of(self._place):
-            names = self._place.names()
+        with _errors_of(self._folder):
+            names = self._folder.names()
             identified = [one for one in partitions if one.identity() is not None]
             current: dict[str, set[str]] = {}
             for one in identified:
@@ -251,7 +251,7 @@ class Checkpoint:
                 if name.endswith(_ENDING) and name.rpartition("-")[0] in current[source]:
                     self._stored_names.add(name)
                     continue
-                self._place.remove(name)
+                self._folder.remove(name)
                 thrown_away[source] = thrown_away.get(source, 0) + name.endswith(_ENDING)
         named = {_source_digest(one): one.name for one in identified}
         return tuple(
@@ -262,44 +262,44 @@ class Checkpoint:
         )
 
     def load(self, partition: Partition, plan: Plan) -> PartitionResult | None:
-        """The result of `partition`, or None where there is none that can be used."""
+        """The stored result of `partition`, or None."""
         entry = self.entry(partition, plan)
         result = None if entry is None else entry.load(plan)
         self.reused += result is not None
         return result
 
-    def keep(self, partition: Partition, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> None:
-        """Keep a result, where the same partition would always give it.
+    def store(self, partition: Partition, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> None:
+        """Store a result, if it is reproducible.
 
-        :param takes_rejects: whether rejects were of use while it was counted.
+        :param takes_rejects: whether rejects were collected.
         :raises ServiceError: it cannot be written.
         """
         entry = self.entry(partition, plan)
-        if entry is not None and entry.keep(plan, result, takes_rejects=takes_rejects):
+        if entry is not None and entry.store(plan, result, takes_rejects=takes_rejects):
             self._stored_names.add(entry.name)
 
     def entry(self, partition: Partition, plan: Plan) -> Entry | None:
-        """Where the result of `partition` is or goes; None: it cannot be kept."""
+        """The entry for the result of `partition`; None if the partition has no identity."""
         if partition.identity() is None:
             return None
         name = self._name(partition, plan)
-        return Entry(self._place, name, name in self._stored_names)
+        return Entry(self._folder, name, name in self._stored_names)
 
     def record(self, entry: Entry, *, reused: bool) -> None:
-        """Know of a result that another process has kept, or has taken from here if `reused`."""
+        """Record a result that another process has stored, or with `reused` has loaded."""
         self.reused += reused
         self._stored_names.add(entry.name)
 
     def remove(self) -> None:
-        """Remove all that this run has kept or could use.
+        """Remove all results that this run has stored or could use.
 
-        :raises ServiceError: that failed.
+        :raises ServiceError: removal failed.
         """
-        with _errors_of(self._place):
+        with _errors_of(self._folder):
             of_this_run = {name.rpartition("-")[0] for name in self._stored_names}
-            for name in self._place.names():
+            for name in self._folder.names():
                 if name.rpartition("-")[0] in of_this_run:
-                    self._place.remove(name)
+                    self._folder.remove(name)
 
     def _name(self, partition: Partition, plan: Plan) -> str:
         reading = plan.reading
@@ -311,27 +311,27 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where the result of one partition is or goes; picklable.
+    """The file of one partition's result; picklable.
 
-    :param is_there: whether there is one.
+    :param exists: whether a result is stored.
     """
 
-    place: Place
+    folder: CheckpointFolder
     name: str
-    is_there: bool
+    exists: bool
 
     def load(self, plan: Plan) -> PartitionResult | None:
-        """The result, or None where there is none that can be used."""
-        if not self.is_there:
+        """The result, or None if it does not exist or is damaged."""
+        if not self.exists:
             return None
         try:
-            with self.place.open(self.name) as file:
+            with self.folder.open(self.name) as file:
                 return _result(file, plan)
         except (OSError, ValueError, KeyError, struct.error, pl.exceptions.PolarsError):
-            return None  # cut short or of another hand: it is counted again
+            return None  # truncated or foreign: count the partition again
 
-    def keep(self, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> bool:
-        """Keep a result, where the same partition would always give it; whether it was kept.
+    def store(self, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> bool:
+        """Store a result, if it is reproducible; returns whether it was stored.
 
         :raises ServiceError: it cannot be written.
         """
@@ -339,26 +339,29 @@ class Entry:
             return False
         if (result.counts.rejected and not takes_rejects) or plan.stops_after(result.leading):
             return False
-        with _errors_of(self.place), tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_folder(plan)) as content:
+        with (
+            _errors_of(self.folder),
+            tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_temporary_folder(plan)) as content,
+        ):
             _write(result, content)
             content.seek(0)
-            self.place.write(self.name, content)
+            self.folder.write(self.name, content)
         return True
 
 
 @contextlib.contextmanager
-def _errors_of(place: Place) -> Iterator[None]:
+def _errors_of(folder: CheckpointFolder) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ServiceError(
-            f"the checkpoint {place.shown} cannot be used: {error.strerror or error}",
+            f"the checkpoint {folder.shown} cannot be used: {error.strerror or error}",
             "Nothing was published. Check the folder, its permissions and its space, or run without --checkpoint.",
         ) from None
 
 
-def _folder(plan: Plan) -> str | None:
-    """Where the quarantine file is or will be: of the places for files of some size the one that is known."""
+def _temporary_folder(plan: Plan) -> str | None:
+    """The folder of the quarantine file, which is known to have space for large files."""
     quarantine = plan.rejects.quarantine
     return str(quarantine.parent) if quarantine is not None and quarantine.parent.is_dir() else None
 
@@ -373,7 +376,7 @@ def _digest(*values: object) -> str:
 
 @cache
 def program_digest() -> str:
-    """What tells this version of the program, and of the packages that count, from every other."""
+    """A digest of the versions of the program and of the packages that affect results."""
     digest = hashlib.sha256()
     for package in ("core", "jobs"):
         for source in sorted((_ROOT / package).rglob("*.py")):
@@ -385,7 +388,7 @@ def program_digest() -> str:
 
 
 def _write(result: PartitionResult, file: IO[bytes]) -> None:
-    """Write `result`: the lengths of four parts, the parts, and the SHA-256 of it all."""
+    """Write `result`: the lengths of four parts, the parts, and the SHA-256 of everything."""
     about = {
         "first": result.first,
         "last": result.last,
@@ -415,9 +418,9 @@ def _write(result: PartitionResult, file: IO[bytes]) -> None:
 
 
 def _result(file: IO[bytes], plan: Plan) -> PartitionResult:
-    """What `_write` wrote; its rejects are copied in blocks, as there may be much of them.
+    """Read the output of `_write`; rejects are copied in blocks, as they may be large.
 
-    :raises ValueError: it is something else, or not all of it.
+    :raises ValueError: the content is foreign or truncated.
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)

@@ -1,8 +1,8 @@
-"""``python -m jobs.partitions.cluster_node N``: a Dask cluster of N processes on this host while its input is open.
+"""``python -m jobs.partitions.cluster_node N``: a local Dask cluster of N processes, until the end of standard input.
 
-It prints a line of JSON: the address of its scheduler, and what a client needs to connect to it, without which other
-users of this host cannot. A process of its own, and its own session: a Ctrl-C in the terminal reaches the command
-alone, which then ends this.
+It prints a line of JSON: the address of its scheduler, and the TLS key that a client needs, so that other users of this
+host cannot connect. It runs in its own session: Ctrl-C in the terminal reaches only the command, which then ends this
+process.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def main(workers: int) -> None:
     from distributed import LocalCluster
     from distributed.security import Security
 
-    # A worker that hangs is given up, and its partitions are counted by others.
-    # Nobody sees what its profiler samples a hundred times a second: there are no pages.
+    # A worker that hangs is removed, and other workers count its partitions.
+    # No dashboard shows the samples of the profiler.
     settings = {"scheduler.worker-ttl": "60s", "admin.tick.limit": "60s", "worker.profile.enabled": False}
     dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
     security = Security.temporary()  # type: ignore[no-untyped-call]

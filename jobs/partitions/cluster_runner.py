@@ -1,8 +1,8 @@
-"""Counting partitions on the workers of a Dask cluster.
+"""Counts partitions on the workers of a Dask cluster.
 
-Only the counts and rejects of a partition go to the client. The daily sums of some partitions are added up by a worker
-and then divided by a hash of the merchant; workers add up one part each. In the end the totals are divided by ranges of
-merchants, and stay with the workers: the client receives one range at a time while it publishes.
+Only the counts and rejects of a partition are sent to the client. Daily sums stay on the workers: one worker sums some
+partitions and splits the result by a hash of the merchant, and each bucket is summed by one worker. At the end the
+totals are split by ranges of merchants, and the client fetches one range at a time while it publishes.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ from core.errors import ServiceError, UsageError
 from jobs.partitions.checkpoint import Checkpoint
 from jobs.partitions.cluster_work import (
     SAME,
-    Answer,
-    Proof,
-    Work,
-    added_up,
-    applied,
-    between,
+    ExpectedCounts,
+    WorkerResult,
+    WorkerTask,
+    apply,
     bucket_of,
+    concat_sorted,
     count,
-    facts,
-    merged,
+    environment,
+    merge_results,
     mixed_types,
-    ordered,
     require_same,
-    samples,
-    together,
-    unseen,
+    rows_between,
+    sample_merchants,
+    sorted_sums,
+    sum_frames,
+    visibility_error,
     without_frames,
 )
 from jobs.partitions.count_partition import CountingState, PartitionResult, Plan
 from jobs.partitions.daily_sums import PART_ROWS, ranges_of
-from jobs.partitions.merging import Merger, Proven, Task
+from jobs.partitions.merging import ConfirmedResult, Merger, Task
 from jobs.runs.rejects import Limits
 
 _LOCAL: Final = re.compile(r"local:([1-9]\d{0,3})")
@@ -63,21 +63,21 @@ _TICK_S: Final = 0.1
 _STATUS_S: Final = 1.0
 _END_S: Final = 10
 _AHEAD: Final = 4
-"""How many partitions are handed out for each thread of the workers beyond the first that is not merged."""
+"""Partitions per worker thread that may be submitted beyond the first unmerged one."""
 _REDUCED_TOGETHER: Final = 16
-"""So many partitions are added up at a time, before their sums are divided."""
+"""Partitions that are summed together before the sums are split."""
 _SLOW_TIMES: Final = 3
 _SLOW_S: Final = 10.0
 _SAMPLES: Final = 4
-"""So many merchants of each range are looked at, of all buckets, to find the borders of ranges."""
+"""Merchants sampled per range over all buckets, to find the borders of ranges."""
 
 T = TypeVar("T")
 
 
 def require_cluster(argument: str) -> None:
-    """Raise unless `argument` names a cluster.
+    """Raise unless `argument` is a valid value of ``--cluster``.
 
-    :raises UsageError: it does not.
+    :raises UsageError: it is not.
     """
     if not _LOCAL.fullmatch(argument) and not _ADDRESS.fullmatch(argument):
         raise UsageError(
@@ -88,9 +88,9 @@ def require_cluster(argument: str) -> None:
 
 @dataclass(slots=True)
 class ClusterStatus:
-    """How the cluster does.
+    """The progress of a cluster.
 
-    :param slow: the partition that takes much longer than others, or None.
+    :param slow: a partition that takes much longer than others, or None.
     """
 
     workers: int = 0
@@ -104,10 +104,10 @@ class ClusterStatus:
 
 
 class Cluster:
-    """A cluster that one run uses.
+    """A cluster as one run uses it.
 
-    :param client: of `distributed`.
-    :param shown: what messages call it.
+    :param client: a `distributed.Client`.
+    :param shown: its name in messages.
     """
 
     def __init__(self, client: Any, shown: str) -> None:
@@ -117,17 +117,17 @@ class Cluster:
         self._keys = itertools.count()
         self._run = f"{time.time_ns():x}"
         self._counted: dict[int, tuple[PartitionResult, Any]] = {}
-        self._proven: list[tuple[Proof, Any]] = []
+        self._confirmed: list[tuple[ExpectedCounts, Any]] = []
         self._sums: dict[int, Any] = {}
         self._buckets = 1
         self._threads = 1
 
-    def take(self, proven: Proven) -> None:
-        """What a `Merger` has taken counts."""
-        result, future = self._counted.pop(proven.task.number)
-        if result is proven.result:  # else nothing begins in the partition: what was counted of it was a wrong guess
-            self._proven.append((Proof(proven.task.partition.name, result.counts), future))
-        if len(self._proven) >= _REDUCED_TOGETHER:
+    def take(self, confirmed: ConfirmedResult) -> None:
+        """Record a result that the `Merger` has confirmed."""
+        result, future = self._counted.pop(confirmed.task.number)
+        if result is confirmed.result:  # else no document begins in the partition: the first guess was wrong
+            self._confirmed.append((ExpectedCounts(confirmed.task.partition.name, result.counts), future))
+        if len(self._confirmed) >= _REDUCED_TOGETHER:
             self._reduce()
 
     def count(
@@ -138,15 +138,15 @@ class Cluster:
         tick: Callable[[], None],
         checkpoint: Checkpoint | None = None,
     ) -> ClusterSums:
-        """Count all partitions of `merger`; the sums stay with the workers.
+        """Count all partitions of `merger`; the sums stay on the workers.
 
-        :param tick: called on the calling thread some times a second; what it raises ends the counting.
-        :param checkpoint: takes the results of partitions, and gives those that it has; the workers write and read it.
-        :raises ServiceError: the earliest that is wrong with a source; the cluster is lost, of another version, or does
-            not share the checkpoint.
+        :param tick: called several times a second on the calling thread; its exceptions end the counting.
+        :param checkpoint: stores results and provides stored ones; the workers read and write it.
+        :raises ServiceError: the first error of a source; the cluster is lost, has another version, or does not share
+            the checkpoint.
         """
         _require_picklable(merger)
-        expected = facts()
+        expected = environment()
         self._require_same(expected)
         if checkpoint is not None:
             self._require_shared(checkpoint)
@@ -173,7 +173,7 @@ class Cluster:
             with contextlib.suppress(queue.Empty):
                 light = ended.get(timeout=_TICK_S)
                 task, counted, _ = begun.pop(light.key)
-                answer: Answer = self._result_of(light, task)
+                answer: WorkerResult = self._result_of(light, task)
                 if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
                     checkpoint.record(entry, reused=answer.reused)
                 self._counted[task.number] = answer.result, counted
@@ -187,52 +187,52 @@ class Cluster:
         return self._sums_by_range(tick)
 
     def _sums_by_range(self, tick: Callable[[], None]) -> ClusterSums:
-        """Divide the sums by ranges of merchants, which are published one after another, instead of by hashes."""
+        """Split the sums by ranges of merchants, which are published in order, instead of by hashes."""
         by_hash = list(self._sums.values())
         self._sums = {}
         mixed = [self.submit("mixed", mixed_types, one) for one in by_hash]
-        buckets = [self.submit("ordered", ordered, one) for one in by_hash]
+        buckets = [self.submit("sort", sorted_sums, one) for one in by_hash]
         step = max(1, PART_ROWS // (_SAMPLES * max(1, len(buckets))))
-        sampled = [self.submit("samples", samples, one, step) for one in buckets]
+        sampled = [self.submit("sample", sample_merchants, one, step) for one in buckets]
         found = [self.wait_for(one, tick) for one in sampled]
         wanted = max(1, math.ceil(sum(rows for rows, _ in found) / PART_ROWS))
         ranges = ranges_of([merchant for _, merchants in found for merchant in merchants], wanted)
         parts = [
-            self.submit("range", together, *(self.submit("slice", between, one, *bounds) for one in buckets))
+            self.submit("range", concat_sorted, *(self.submit("slice", rows_between, one, *bounds) for one in buckets))
             for bounds in ranges
             if buckets
         ]
         return ClusterSums(self, parts, sorted(one for some in mixed for one in self.wait_for(some, tick)))
 
     def submit(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Let a worker call `function`; the future of what it returns.
+        """Submit a call of `function`; returns the future of its result.
 
         :raises ServiceError: the cluster is lost.
         """
         self._require_connected()
-        # Dask takes what comes before the first number for the kind of the task, and learns how long each kind takes.
+        # The prefix is Dask's task group, for which it measures durations.
         key = f"{kind}-{self._run}-{next(self._keys)}"
         return self._client.submit(function, *arguments, key=key, pure=False)
 
     def _reduce(self) -> None:
-        """Let the workers add what is proven to their sums."""
-        if not self._proven:
+        """Submit the summing of the confirmed results."""
+        if not self._confirmed:
             return
-        proofs, results = zip(*self._proven, strict=True)
-        self._proven = []
-        # First added up, then divided: results that follow one another have most merchants in common.
-        some = self.submit("merged", merged, proofs, *results)
+        expected, results = zip(*self._confirmed, strict=True)
+        self._confirmed = []
+        # Sum before splitting: consecutive results have most merchants in common.
+        some = self.submit("merge", merge_results, expected, *results)
         for bucket in range(self._buckets):
             before = (self._sums[bucket],) if bucket in self._sums else ()
             part = self.submit("part", bucket_of, some, bucket, self._buckets)
-            self._sums[bucket] = self.submit("sum", added_up, *before, part)
+            self._sums[bucket] = self.submit("sum", sum_frames, *before, part)
 
     def wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
-        """What a future gives, as soon as it is there.
+        """Wait for the result of a future.
 
-        :raises ServiceError: the cluster is lost; or what the function raised.
+        :raises ServiceError: the cluster is lost; or the function's own error.
         """
-        # No time limit for `result`: Dask would cancel the transfer, and later ones that share it would fail.
+        # No time-out for `result`: Dask would cancel the transfer, and later ones that share it would fail.
         ended = threading.Event()
         future.add_done_callback(lambda _: ended.set())
         while not ended.wait(_TICK_S):
@@ -254,20 +254,20 @@ class Cluster:
                 f"the workers that counted {what} died, {error.allowed_failures + 1} in a row",
                 "Nothing was published. Give the workers more memory, or read this source without --cluster.",
             ) from None
-        except (CommClosedError, FutureCancelledError):  # also where the client has connected again since
+        except (CommClosedError, FutureCancelledError):  # also if the client has reconnected since
             raise self._scheduler_is_gone() from None
         except Exception:
             self._require_connected()
             raise
 
     def _require_same(self, expected: dict[str, str]) -> None:
-        """Raise unless all workers that answer are of this version."""
-        found: dict[str, Any] = self._client.run(facts, on_error="return")
+        """Raise unless all workers that answer have the same environment."""
+        found: dict[str, Any] = self._client.run(environment, on_error="return")
         self._buckets = max(1, len(found))
         self._count_threads()
         for address, there in found.items():
             if isinstance(there, OSError):
-                continue  # it was lost, which others make good
+                continue  # the worker is lost, and others do its work
             if isinstance(there, ServiceError):
                 raise ServiceError(f"worker {address} cannot run the program: {there.sentence}", there.hint)
             if isinstance(there, BaseException):
@@ -275,16 +275,16 @@ class Cluster:
             require_same(f"worker {address}", expected, there)
 
     def _require_shared(self, checkpoint: Checkpoint) -> None:
-        """Raise unless the workers see what this host writes to the checkpoint.
+        """Raise unless all workers see this host's writes to the checkpoint.
 
         :raises ServiceError: one does not.
         """
-        with checkpoint.mark() as (place, name):
-            found: dict[str, Any] = self._client.run(unseen, place, name, on_error="return")
+        with checkpoint.mark() as (folder, name):
+            found: dict[str, Any] = self._client.run(visibility_error, folder, name, on_error="return")
         for address, reason in found.items():
             if reason is not None and not isinstance(reason, OSError):
                 raise ServiceError(
-                    f"worker {address} does not see what is in the checkpoint {place.shown}: {reason}",
+                    f"worker {address} does not see what is in the checkpoint {folder.shown}: {reason}",
                     "Name a folder that all hosts share, by its whole path, or a URL such as s3://…",
                 )
 
@@ -294,7 +294,7 @@ class Cluster:
     def _update_status(self, begun: dict[str, tuple[Task, Any, Any]], pace: _Pace) -> None:
         self._require_connected()
         try:
-            self._count_threads()  # of workers that came later, too
+            self._count_threads()  # includes workers that joined later
             processing = {str(key) for keys in self._client.processing().values() for key in keys}
             self.status.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
         except OSError:
@@ -315,10 +315,10 @@ class Cluster:
 
 
 class ClusterSums:
-    """`jobs.partitions.daily_sums.DailySums` that the workers hold, as long as the cluster is there.
+    """`jobs.partitions.daily_sums.DailySums` on the workers, valid while the cluster is connected.
 
-    :param parts: futures of its frames.
-    :param mixed_types: the merchants that were met in several types; ascending.
+    :param parts: futures of the frames.
+    :param mixed_types: merchants seen with several types, ascending.
     """
 
     def __init__(self, cluster: Cluster, parts: Sequence[Any], mixed_types: list[str]) -> None:
@@ -328,7 +328,7 @@ class ClusterSums:
 
     def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
         """See `jobs.partitions.daily_sums.DailySums.map`."""
-        futures = [self._cluster.submit("map", applied, function, part) for part in self._parts]
+        futures = [self._cluster.submit("map", apply, function, part) for part in self._parts]
         return [self._cluster.wait_for(future, _nothing) for future in futures]
 
     def parts(self) -> Iterator[pl.DataFrame]:
@@ -341,25 +341,27 @@ class ClusterSums:
 def _nothing() -> None: ...
 
 
-def _work(task: Task, plan: Plan, takes_rejects: bool, expected: dict[str, str], checkpoint: Checkpoint | None) -> Work:
-    # Named here: other hosts see other times of change of a file.
+def _work(
+    task: Task, plan: Plan, takes_rejects: bool, expected: dict[str, str], checkpoint: Checkpoint | None
+) -> WorkerTask:
+    # Name the entry on this host, as a file's times differ on other hosts.
     entry = None if checkpoint is None else checkpoint.entry(task.partition, plan)
     if task.number:
         plan = replace(plan, early_stop_after=None)
     if not takes_rejects:
         plan = replace(plan, rejects=Limits(0))
-    return Work(task.partition, plan, expected, entry)
+    return WorkerTask(task.partition, plan, expected, entry)
 
 
 class _Pace:
-    """How long partitions take."""
+    """Measures the durations of partitions."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
         self._took: deque[float] = deque(maxlen=1000)
 
     def slowest(self, at_work: set[str]) -> str | None:
-        """The key of one that takes much longer than others did."""
+        """The key of a task that takes much longer than others did, or None."""
         now = time.monotonic()
         for key in self._since.keys() - at_work:
             self._took.append(now - self._since.pop(key))
@@ -379,9 +381,9 @@ def _shown(task: Task) -> str:
 
 
 def _require_picklable(merger: Merger) -> None:
-    """Raise where a source is at hand in this process only.
+    """Raise if a source is available only in this process.
 
-    :raises UsageError: it is.
+    :raises UsageError: it is, such as standard input.
     """
     seen: set[int] = set()
     for task in merger.tasks:
@@ -392,10 +394,10 @@ def _require_picklable(merger: Merger) -> None:
 
 @contextmanager
 def cluster_at(argument: str) -> Iterator[Cluster]:
-    """The cluster that ``--cluster`` names; one of this host is begun, and ended after the block.
+    """The cluster of ``--cluster``. A local one is started, and stopped after the block.
 
-    :raises UsageError: it names none.
-    :raises ServiceError: it cannot be reached, or has no workers.
+    :raises UsageError: `argument` is invalid.
+    :raises ServiceError: it is unreachable, or has no workers.
     """
     require_cluster(argument)
     try:
@@ -405,7 +407,7 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
             f"--cluster needs a package that is not installed: {error.name}",
             "Install it: pip install -r requirements-cluster.txt",
         ) from None
-    # It logs tracebacks of lost connections, which are errors of ours.
+    # It logs tracebacks of lost connections, which we raise as errors.
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -433,15 +435,15 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
                 ) from None
             yield Cluster(client, argument)
         finally:
-            # What was handed out is forgotten with the client that wants it.
+            # The scheduler drops all tasks with their client.
             with contextlib.suppress(Exception):
                 client.close(timeout=_END_S)  # type: ignore[no-untyped-call]
 
 
 def _require_tls_settings(argument: str) -> None:
-    """Raise where Dask has no certificate; its client would fail and then wait a minute.
+    """Raise if Dask has no certificate; its client would fail and then wait a minute.
 
-    :raises ServiceError: it has none, or it cannot be read.
+    :raises ServiceError: the certificate is missing or unreadable.
     """
     import dask
     from distributed.security import Security
@@ -463,9 +465,9 @@ def _require_tls_settings(argument: str) -> None:
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[str]:
-    """The address of a cluster of so many processes of this host, which ends with the block.
+    """Start a cluster of `workers` local processes until the end of the block; yields its address.
 
-    Only clients of this process can connect to it: a pipe hands over the key, which is one of Dask's settings then.
+    Only clients in this process can connect: it receives the TLS key by a pipe, and sets it in Dask's configuration.
 
     :raises ServiceError: it could not be started.
     """

@@ -1,7 +1,7 @@
-"""What the workers of a cluster do: functions of values that can be pickled, whose results stay with the workers.
+"""The tasks of a cluster's workers: functions of picklable values, whose results stay on the workers.
 
-Dask logs and shows the representation of what it is given, and the errors of tasks with their tracebacks. So nothing of
-a source is in either: URLs may hold a password.
+Dask logs and shows the representation of arguments, and errors with tracebacks. So neither contains anything of a
+source, as URLs may contain a password.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from core.settings import read_settings
 from core.stores.runs import Counts
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.aggregate.summaries import mixed_type_merchants
-from jobs.partitions.checkpoint import Entry, Place, program_digest
+from jobs.partitions.checkpoint import CheckpointFolder, Entry, program_digest
 from jobs.partitions.count_partition import (
     KIND_SCHEMA,
     PartitionResult,
@@ -41,7 +41,7 @@ from jobs.sources.url import redacted
 
 _PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo", "distributed")
 _SETTINGS: Final = ("time_zone", "calendar")
-"""Settings that decide what is counted. The plan has them; a worker that has others belongs to something else."""
+"""Settings that affect results. The plan has them; a worker with other values was set up for another service."""
 SAME: Final = (
     "Install the same version of the program and its packages on every worker, and set the same variables there."
 )
@@ -51,10 +51,10 @@ Frames = tuple[pl.DataFrame, pl.DataFrame]
 T = TypeVar("T")
 
 
-def facts() -> dict[str, str]:
-    """What must be the same where partitions are counted, in words for users.
+def environment() -> dict[str, str]:
+    """The versions and settings that must be equal on client and workers, in words for users.
 
-    :raises SettingsError: a setting of this process has no value that is allowed.
+    :raises SettingsError: a setting of this process is invalid.
     """
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     python = ".".join(platform.python_version_tuple()[:2])
@@ -66,60 +66,60 @@ def facts() -> dict[str, str]:
         **versions,
         "rules of time zones": rules_source(),
         **{name.upper(): str(getattr(settings, name)) for name in _SETTINGS},
-        # Which servers are meant by s3:// and gs://.
+        # The servers of s3:// and gs://.
         "AWS_ENDPOINT_URL": redacted(os.environ.get("AWS_ENDPOINT_URL", "not set")),
         "AWS_ENDPOINT_URL_S3": redacted(os.environ.get("AWS_ENDPOINT_URL_S3", "not set")),
         "STORAGE_EMULATOR_HOST": redacted(os.environ.get("STORAGE_EMULATOR_HOST", "not set")),
     }
 
 
-def differing(here: dict[str, str], there: dict[str, str]) -> str:
-    """How `there` differs from `here`; empty where it does not."""
+def differences_between(here: dict[str, str], there: dict[str, str]) -> str:
+    """The differences of `there` from `here` in words; empty if there are none."""
     return ", ".join(
         f"{name} {there.get(name)} and not {value}" for name, value in here.items() if there.get(name) != value
     )
 
 
 def require_same(who: str, here: dict[str, str], there: dict[str, str]) -> None:
-    """Raise unless `who` has the facts `there` that are those of `here`.
+    """Raise unless the environment `there` of `who` equals `here`.
 
-    :raises ServiceError: names what differs.
+    :raises ServiceError: names the differences.
     """
-    if differences := differing(here, there):
+    if differences := differences_between(here, there):
         raise ServiceError(f"{who} has {differences}", SAME)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkerTask:
     """A partition to count.
 
-    :param facts: those of the client.
-    :param entry: where a checkpoint has its result, or takes it; None: there is no checkpoint.
+    :param environment: that of the client.
+    :param entry: its entry in the checkpoint; None without a checkpoint.
     """
 
     partition: Partition = field(repr=False)
     plan: Plan = field(repr=False)
-    facts: dict[str, str] = field(repr=False)
+    environment: dict[str, str] = field(repr=False)
     entry: Entry | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WorkerResult:
     """The result of a partition.
 
-    :param reused: whether it was in the checkpoint.
+    :param reused: whether it was loaded from the checkpoint.
     """
 
     result: PartitionResult = field(repr=False)
     reused: bool = False
 
 
-def count(work: Work) -> Answer:
-    """Count a partition; also on a worker that has come later, or has been begun again.
+def count(work: WorkerTask) -> WorkerResult:
+    """Count a partition. Also checks the environment, as workers may join or restart later.
 
-    :raises ServiceError: this worker is another than it must be; or the program failed.
+    :raises ServiceError: this worker's environment differs, or the program failed.
     """
-    _require_same_here(tuple(work.facts.items()))
+    _require_same_here(tuple(work.environment.items()))
     with _warming:
         _warm()
     try:
@@ -127,7 +127,7 @@ def count(work: Work) -> Answer:
     except ServiceError:
         raise
     except Exception as error:
-        # Its message may hold a URL with a password, and Dask would show it.
+        # Its message may contain a URL with a password, and Dask would show it.
         where = traceback.extract_tb(error.__traceback__)[-1]
         raise ServiceError(
             f"a worker failed to count {work.partition.name}: unexpected {type(error).__name__} "
@@ -136,20 +136,20 @@ def count(work: Work) -> Answer:
         ) from None
 
 
-def _counted(work: Work) -> Answer:
+def _counted(work: WorkerTask) -> WorkerResult:
     if work.entry is None:
-        return Answer(count_partition(work.partition, work.plan))
+        return WorkerResult(count_partition(work.partition, work.plan))
     result = work.entry.load(work.plan)
     if result is not None:
-        return Answer(result, reused=True)
+        return WorkerResult(result, reused=True)
     result = count_partition(work.partition, work.plan)
-    work.entry.keep(work.plan, result, takes_rejects=work.plan.rejects.size > 0)
-    return Answer(result)
+    work.entry.store(work.plan, result, takes_rejects=work.plan.rejects.size > 0)
+    return WorkerResult(result)
 
 
 @cache
 def _require_same_here(expected: tuple[tuple[str, str], ...]) -> None:
-    require_same("a worker", dict(expected), facts())
+    require_same("a worker", dict(expected), environment())
 
 
 _warming: Final = threading.Lock()
@@ -157,41 +157,42 @@ _warming: Final = threading.Lock()
 
 @cache
 def _warm() -> None:
-    """Compile the kernels, once in a worker."""
+    """Compile the kernels, once per worker."""
     from jobs.warm import warm
 
     warm()
 
 
-def without_frames(answer: Answer) -> Answer:
-    """The part of an answer that the client receives."""
+def without_frames(answer: WorkerResult) -> WorkerResult:
+    """The part of a result that the client fetches."""
     light = replace(answer.result, daily=PARTIAL_SCHEMA.to_frame(), kinds=KIND_SCHEMA.to_frame())
     return replace(answer, result=light)
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """What was merged of a partition.
+class ExpectedCounts:
+    """The counts of a confirmed result.
 
-    :param name: of its source, without a password.
+    :param name: of the source, without a password.
     """
 
     name: str
     counts: Counts
 
 
-def merged(proofs: Sequence[Proof], *answers: Answer) -> Frames:
-    """The sum of results.
+def merge_results(expected: Sequence[ExpectedCounts], *answers: WorkerResult) -> Frames:
+    """Sum results.
 
-    :param proofs: what was merged of each; it is another where it was counted again, as its worker was lost.
-    :raises ServiceError: one is no longer that result.
+    :param expected: the confirmed counts of each. A result differs if it was counted again after the loss of its
+        worker, and the source had changed.
+    :raises ServiceError: a result differs.
     """
-    for proof, answer in zip(proofs, answers, strict=True):
+    for one, answer in zip(expected, answers, strict=True):
         if answer.result.failure is not None:
             raise answer.result.failure
-        if answer.result.counts != proof.counts:
+        if answer.result.counts != one.counts:
             raise SourceError(
-                f"{proof.name} changed while it was read: a part that was read again, as its worker was lost, differs",
+                f"{one.name} changed while it was read: a part that was read again, as its worker was lost, differs",
                 "Nothing was published. Run the same command again, or read this source without --cluster.",
             )
     results = [answer.result for answer in answers]
@@ -199,17 +200,17 @@ def merged(proofs: Sequence[Proof], *answers: Answer) -> Frames:
 
 
 def bucket_of(frames: Frames, bucket: int, buckets: int) -> Frames:
-    """The part of `frames` of the merchants of one hash."""
+    """The rows of `frames` whose merchants hash to `bucket`."""
     daily, kinds = (frame.filter(pl.col("merchant_id").cast(pl.String).hash(0) % buckets == bucket) for frame in frames)
     return daily, kinds
 
 
-def added_up(*frames: Frames) -> Frames:
-    """The sum of frames of one bucket."""
+def sum_frames(*frames: Frames) -> Frames:
+    """Sum frames of one bucket."""
     return merge_daily([daily for daily, _ in frames]), merge_kinds([kinds for _, kinds in frames])
 
 
-def ordered(frames: Frames) -> pl.DataFrame:
+def sorted_sums(frames: Frames) -> pl.DataFrame:
     """The sums of one bucket, `in_order`."""
     return in_order(frames[0])
 
@@ -219,20 +220,20 @@ def mixed_types(frames: Frames) -> list[str]:
     return mixed_type_merchants([frames[1]])
 
 
-def samples(frame: pl.DataFrame, rows: int) -> tuple[int, list[str]]:
-    """How many rows an ordered bucket has, and the merchant of every so manieth."""
+def sample_merchants(frame: pl.DataFrame, rows: int) -> tuple[int, list[str]]:
+    """The number of rows of a sorted bucket, and the merchant of every `rows`-th row."""
     return len(frame), borders(frame, rows)
 
 
-def between(frame: pl.DataFrame, first: str | None, end: str | None) -> pl.DataFrame:
-    """The rows of an ordered bucket whose merchants come from `first` on and before `end`; None: no bound."""
+def rows_between(frame: pl.DataFrame, first: str | None, end: str | None) -> pl.DataFrame:
+    """The rows of a sorted bucket with merchants in ``[first, end)``; None: no bound."""
     begins = 0 if first is None else _place_of(frame, first)
     ends = len(frame) if end is None else _place_of(frame, end)
     return frame.slice(begins, ends - begins)
 
 
 def _place_of(frame: pl.DataFrame, merchant_id: str) -> int:
-    """The first row whose merchant does not come before `merchant_id`."""
+    """The first row whose merchant is not below `merchant_id`."""
     merchants, low, high = frame["merchant_id"], 0, len(frame)
     while low < high:
         middle = (low + high) // 2
@@ -243,19 +244,19 @@ def _place_of(frame: pl.DataFrame, merchant_id: str) -> int:
     return low
 
 
-def together(*frames: pl.DataFrame) -> pl.DataFrame:
-    """A range of merchants of all buckets, `in_order`."""
+def concat_sorted(*frames: pl.DataFrame) -> pl.DataFrame:
+    """Concatenate a range of merchants of all buckets, `in_order`."""
     return in_order(pl.concat(frames))
 
 
-def applied(function: Callable[[pl.DataFrame], T], frame: pl.DataFrame) -> T:
-    """What `function` makes of `frame`."""
+def apply(function: Callable[[pl.DataFrame], T], frame: pl.DataFrame) -> T:
+    """Call `function` with `frame`."""
     return function(frame)
 
 
-def unseen(place: Place, name: str) -> str | None:
-    """Why this worker does not see what the client wrote to `place`; None: it does."""
+def visibility_error(folder: CheckpointFolder, name: str) -> str | None:
+    """Why this worker does not see the client's marker in `folder`; None if it does."""
     try:
-        return None if name in place.names() else "it is not there"
-    except OSError as error:  # not raised: `OSError` is what Dask gives for a worker that was lost
+        return None if name in folder.names() else "it is not there"
+    except OSError as error:  # not raised: Dask returns `OSError` for a lost worker
         return error.strerror or str(error)

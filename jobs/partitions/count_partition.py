@@ -1,4 +1,4 @@
-"""Counting one partition: a pure function of the partition and a plan, here or in any other process."""
+"""Counts one partition: a pure function of the partition and a plan, for any process."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from jobs.sources.chunks import Buffer
 from jobs.sources.partition import Opened, Partition, Reading
 
 KIND_SCHEMA: Final = pl.Schema([("merchant_id", pl.String()), ("kind", pl.UInt8())])
-"""Every merchant met, whether counted or not, once for each kind (of `jobs.decode.merchants`) that it was met in."""
+"""Every merchant seen, counted or not, once for each of its kinds (of `jobs.decode.merchants`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How partitions are counted; picklable.
+    """Parameters of counting partitions; picklable.
 
-    :param local_days: the time zone whose days transactions belong to.
-    :param rejects: how many rejects are kept.
-    :param early_stop_after: when the first so many documents of a partition are all rejected for one reason, the rest
-        of it is not read; None: all of it is. Only the first partition of a run is counted with this.
+    :param local_days: the local days of the time zone of summaries.
+    :param rejects: limits of collected rejects.
+    :param early_stop_after: stop if this many documents at the beginning are all rejected for one reason; None: never.
+        Only the first partition of a run has this.
     """
 
     reading: Reading
@@ -40,21 +40,21 @@ class Plan:
     early_stop_after: int | None = None
 
     def stops_after(self, leading: LeadingRejects) -> bool:
-        """Whether the rest of a partition that begins with `leading` is not read."""
+        """Whether to stop reading a partition that begins with `leading`."""
         return self.early_stop_after is not None and leading.count >= self.early_stop_after
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionResult:
-    """What one partition holds.
+    """The result of one partition.
 
-    :param first: where its first document begins; None: no document begins in it, as far as could be seen.
-    :param last: where its last document ends, or the next one begins.
-    :param length: how many positions it has, where those of its rejects begin with 0 (`Partition.counts_positions`).
-    :param daily: a frame of `jobs.aggregate.partial.PARTIAL_SCHEMA`, in which no merchant and day occurs twice.
+    :param first: the beginning of its first document; None if no document begins in it.
+    :param last: the end of its last document, or the beginning of the next one.
+    :param length: number of positions, if those of its rejects begin with 0 (`Partition.counts_positions`).
+    :param daily: a frame of `jobs.aggregate.partial.PARTIAL_SCHEMA`, unique by merchant and day.
     :param kinds: a frame of `KIND_SCHEMA`.
-    :param rejects: the first of its rejects, in order.
-    :param failure: what is wrong with it from where the rest says nothing; None: nothing is.
+    :param rejects: its first rejects, in order.
+    :param failure: the error at which counting stopped, or None.
     """
 
     first: int | None
@@ -70,12 +70,12 @@ class PartitionResult:
 
 
 class CountingState:
-    """How far the counting of partitions has come, and how it is ended early; shared by threads.
+    """Progress and early end of counting partitions; shared by threads.
 
-    It changes nothing about the results that are used.
+    It does not affect results that are used.
 
-    :ivar stop: set: end soon; what comes then says nothing.
-    :ivar takes_rejects: whether rejects are still of use.
+    :ivar stop: set to end soon; later results are discarded.
+    :ivar takes_rejects: whether rejects are still collected.
     """
 
     def __init__(self) -> None:
@@ -86,25 +86,25 @@ class CountingState:
         self._documents = 0
 
     def read(self, stored_bytes: int, documents: int) -> None:
-        """Some more has been read."""
+        """Add bytes and documents to the progress."""
         with self._lock:
             self._stored_bytes += stored_bytes
             self._documents += documents
 
     @property
     def so_far(self) -> tuple[int, int]:
-        """How many stored bytes and documents have been read."""
+        """Stored bytes and documents read so far."""
         with self._lock:
             return self._stored_bytes, self._documents
 
 
 def count_partition(partition: Partition, plan: Plan, state: CountingState | None = None) -> PartitionResult:
-    """Count `partition`: whatever can be said about it without the partitions before and after it.
+    """Count `partition` without knowledge of the partitions before and after it.
 
-    It has no side effects. Errors of the source are part of the result: they count only once it is certain that a
-    document begins where the partition took one to begin.
+    It has no side effects. Errors of the source are part of the result, as they are real only if the guess of the first
+    document is confirmed.
 
-    :raises Exception: the program itself failed, as for want of memory.
+    :raises Exception: a failure of the program, such as MemoryError.
     """
     count = PartitionCount(partition, plan, state or CountingState())
     count.work(Buffer(0))
@@ -112,9 +112,9 @@ def count_partition(partition: Partition, plan: Plan, state: CountingState | Non
 
 
 def merge_daily(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Frames of `PARTIAL_SCHEMA` as one, in which no merchant and day occurs twice; associative.
+    """Sum frames of `PARTIAL_SCHEMA` to one, unique by merchant and day; associative.
 
-    :param frames: none of them has a merchant and day twice.
+    :param frames: each unique by merchant and day.
     """
     if len(frames) == 1:
         return frames[0]
@@ -122,13 +122,13 @@ def merge_daily(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def merge_kinds(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Frames of `KIND_SCHEMA` as one; associative."""
+    """Merge frames of `KIND_SCHEMA`; associative."""
     return pl.concat(frames).unique() if frames else KIND_SCHEMA.to_frame()
 
 
 @dataclass(slots=True)
 class _Decoded:
-    """What one chunk gave."""
+    """The result of one chunk."""
 
     counts: Counts = field(default_factory=Counts)
     rejects: list[Reject] = field(default_factory=list)
@@ -137,9 +137,9 @@ class _Decoded:
 
 
 class PartitionCount:
-    """The counting of one partition, which any number of threads can share.
+    """The counting of one partition by any number of threads.
 
-    The decoders release the GIL. One thread at a time takes the next chunk; each holds one, which bounds memory.
+    The decoders release the GIL. Threads read chunks in turn; each has at most one, which bounds memory.
     """
 
     def __init__(self, partition: Partition, plan: Plan, state: CountingState) -> None:
@@ -165,13 +165,13 @@ class PartitionCount:
 
     @property
     def is_open(self) -> bool:
-        """Whether another thread would find chunks to decode, as far as can be seen."""
+        """Whether there may be more chunks for another thread."""
         return not self._ended
 
     def work(self, buffer: Buffer) -> bool:
-        """Decode chunks until there are no more; True for the one thread after which the `result` is complete.
+        """Decode chunks until there are no more; True for the last thread, after which the `result` is complete.
 
-        :param buffer: the thread's memory for chunks.
+        :param buffer: the thread's chunk memory.
         """
         with self._delivering:
             if self._ended:
@@ -226,7 +226,7 @@ class PartitionCount:
 
     def _decode(self, chunk: Any, decoder: Decoder, partial: Partial) -> _Decoded:
         decoded = _Decoded()
-        # What is delivered later comes later in the source, so that it is not wanted either.
+        # Chunks that are delivered later are later in the source, so they are not wanted either.
         keep_rejects = self._state.takes_rejects
         for batch in decoder.batches(chunk):
             partial.add(batch)
@@ -238,7 +238,7 @@ class PartitionCount:
         return decoded
 
     def _deliver(self, number: int, decoded: _Decoded) -> None:
-        """Add what chunk `number` gave as soon as all chunks before it have been added."""
+        """Add the result of chunk `number` after those of all previous chunks."""
         self._state.read(self._newly_consumed(), decoded.counts.read)
         with self._delivering:
             self._finished[number] = decoded
@@ -254,7 +254,7 @@ class PartitionCount:
             self._ended = self._ended or self._plan.stops_after(self._leading)
 
     def _newly_consumed(self) -> int:
-        """How many stored bytes have been read since this was last asked."""
+        """Stored bytes read since the last call."""
         with self._reading:
             consumed = 0 if self._opened is None else self._opened.consumed()
             newly, self._consumed = consumed - self._consumed, consumed
@@ -267,14 +267,14 @@ class PartitionCount:
                 self._failure = (number, error)
 
     def _daily_sums(self) -> pl.DataFrame:
-        # One thread alone gives a merchant twice where it has several kinds, such as 42 and "42", or where a `Partial`
-        # began a second table.
+        # Even a single thread has duplicates: merchants of several kinds, such as 42 and "42", or a second table of
+        # `Partial`.
         one_kind = all(kinds["kind"].n_unique() <= 1 for kinds in self._kinds)
         is_unique = len(self._daily) == 1 and one_kind and self._counts.counted <= MAX_ROWS
         return merge_daily(self._daily) if is_unique or not self._daily else merge(self._daily)
 
     def result(self) -> PartitionResult:
-        """What was counted.
+        """The result of the partition.
 
         :raises Exception: see `count_partition`.
         """

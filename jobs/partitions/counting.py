@@ -1,4 +1,4 @@
-"""Counting: sources are read to their end, rejects set aside, and what was counted is checked and added up by day."""
+"""Counts sources: reads them to the end, writes rejects to the quarantine, checks the counts, and sums by day."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jobs.partitions.checkpoint import Checkpoint
 from jobs.partitions.count_partition import CountingState, Plan
 from jobs.partitions.daily_sums import DailySums, LocalSums, day_totals
 from jobs.partitions.local_runner import in_background, run_locally
-from jobs.partitions.merging import Merged, Merger, Proven
+from jobs.partitions.merging import ConfirmedResult, Merged, Merger
 from jobs.runs.quarantine import QUARANTINE_BYTES, Quarantine, where_rejects_are
 from jobs.runs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
 
 _NAMED_MERCHANTS: Final = 5
 _A_FEW: Final = 10
-"""So many rejects are a few, however little was read."""
+"""This many rejects are few, however little was read."""
 _LEADING_REJECTS: Final = 100_000
-"""After so many rejects for one reason at the beginning, reading stops: most likely a field has another name."""
+"""After this many rejects for one reason at the beginning, reading stops: probably a field has another name."""
 _OF_FORMATS: Final = frozenset(
     {"amount: fraction", "amount: text", "time: text", "time: unreadable", "time: no offset"}
 )
-"""Rejects of values that options may let count."""
+"""Reasons of rejects that format options may avoid."""
 _MOST_REJECTED: Final = 0.5
-"""A run that allows this share of rejects does not stop early: its user expects most documents to be rejected."""
+"""A run that allows this share of rejects does not stop early: the user expects many rejects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was read of some sources; as a context manager it ends what holds the daily sums.
+    """The result of counting sources; a context manager that releases the daily sums.
 
-    :param daily: the sums by merchant and day; on a cluster they stay with its workers.
-    :param days: their totals by day, as `jobs.partitions.daily_sums.day_totals` gives them.
-    :param forms: the form of each source, such as ``mongodump archive, gzip``.
-    :param quarantine: the file that holds the first `rejects_kept` of the rejects, or None.
-    :param warnings: what is worth telling of documents that were counted all the same.
-    :param wrong_field: what most likely is to blame where nothing was counted, or None.
+    :param daily: the sums by merchant and day; those of a cluster stay on its workers.
+    :param days: their totals by day, see `jobs.partitions.daily_sums.day_totals`.
+    :param forms: the format of each source, such as ``mongodump archive, gzip``.
+    :param quarantine: the file with the first `rejects_kept` rejects, or None.
+    :param warnings: warnings about counted documents.
+    :param wrong_field: the likely cause if nothing was counted, or None.
     """
 
     daily: DailySums
@@ -79,7 +79,7 @@ class Counted:
         self.resources.__exit__(kind, error, trace)
 
     def collected(self) -> Self:
-        """The same with its daily sums in this process, all at once."""
+        """The same with all daily sums in this process."""
         with self:
             return replace(self, daily=LocalSums(list(self.daily.parts())), resources=ExitStack())
 
@@ -91,7 +91,7 @@ class Counted:
     def require_some(self, hint: str) -> None:
         """Raise unless a document was counted.
 
-        :raises NothingCounted: says what became of those that were read.
+        :raises NothingCounted: names the number of rejected, filtered and out-of-range documents.
         """
         counts = self.counts
         if counts.counted:
@@ -105,13 +105,13 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the reading has come.
+    """The progress of reading.
 
-    :param name: the first source that has not been read to its end.
-    :param done_bytes: how many stored bytes have been read of all sources.
-    :param documents: how many documents have been read.
-    :param total_bytes: how many stored bytes there are in all, or None where that is not known.
-    :param cluster: how the cluster does that counts, or empty.
+    :param name: the first source that is not finished.
+    :param done_bytes: stored bytes read of all sources.
+    :param documents: documents read.
+    :param total_bytes: stored bytes of all sources, or None if unknown.
+    :param cluster: the status of the cluster, or empty.
     """
 
     name: str
@@ -123,9 +123,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What sources gave.
+    """The sums of all sources.
 
-    :param mixed_types: the merchants that were met in several types, such as 42 and "42"; ascending.
+    :param mixed_types: merchants seen with several types, such as 42 and "42"; ascending.
     """
 
     daily: DailySums
@@ -135,23 +135,23 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """How documents are counted, whatever they come from.
+    """Counts documents of any source.
 
-    :param fields: what is read of a document.
-    :param window: the instants that are counted.
-    :param max_reject_ratio: the share of documents that may be rejected, 0 to 1: of those read, or of `basis` where
-        that is more, up to ten and a tenth of those read.
+    :param fields: the fields to read.
+    :param window: the instants to count.
+    :param max_reject_ratio: the share of documents that may be rejected, 0 to 1: of those read, or if larger, of
+        `basis`, limited to the larger of ten and a tenth of those read.
     :param threads: decoding threads.
-    :param progress: called some times a second while a source is read; what it raises ends the reading.
-    :param record: takes what the ledger keeps of it, as fields of `core.stores.runs.Run`, also when the reading fails.
-    :param max_quarantine_bytes: how large the file of rejects may get.
-    :param basis: how many transactions are published already, where only the latest of them are read; else 0.
-    :param reads_some_days: whether a live collection gives only some days. It then gives the documents that have no day
-        at any time, perhaps all of them first: many rejects at the beginning do not stop such a run.
-    :param collection: the collection wanted of a dump, or None for the default names.
-    :param chunk_bytes: how much of a file is read at a time.
-    :param checkpoint: where the results of finished partitions are kept, or None.
-    :param cluster: the Dask cluster whose workers count, or None for the threads of this process.
+    :param progress: called several times a second while a source is read; its exceptions end the reading.
+    :param record: receives fields of `core.stores.runs.Run` for the run ledger, also if reading fails.
+    :param max_quarantine_bytes: size limit of the quarantine file.
+    :param basis: number of published transactions, if only the latest ones are read; else 0.
+    :param reads_some_days: whether only some days of a live collection are read. Documents without a valid date may
+        then all come first, so that many rejects at the beginning do not stop the run.
+    :param collection: the collection of a dump, or None for the default names.
+    :param chunk_bytes: bytes per read of a file.
+    :param checkpoint: stores the results of finished partitions, or None.
+    :param cluster: the Dask cluster that counts, or None for threads of this process.
     """
 
     fields: Fields
@@ -172,10 +172,10 @@ class Counting:
     def count(
         self, sources: Iterable[Callable[[], Source]], quarantine_path: Path, earlier_quarantine: Path | None = None
     ) -> Counted:
-        """Read `sources`, each listed by a call; and check what was counted.
+        """Open and read `sources`, and check the counts.
 
-        :param quarantine_path: the file for rejects, made with the first of them.
-        :param earlier_quarantine: another such file, which is kept in its place when it holds the same rejects.
+        :param quarantine_path: the file for rejects, created with the first reject.
+        :param earlier_quarantine: the previous quarantine file, which is used instead if it has the same rejects.
         :raises SourceError: a source cannot be read, or is damaged.
         :raises TooManyRejects: more than `max_reject_ratio` allows; or the first 100,000 documents of the first source
             were all rejected for one reason, after which no more are read unless that ratio is 0.5 or more or
@@ -201,7 +201,7 @@ class Counting:
             merged.counts.require_conservation()
             self._require_few_rejects(merged, quarantine)
             days = day_totals(read.daily)
-            _require_all_added_up(days, merged.counts)
+            _require_all_in_sums(days, merged.counts)
             return Counted(
                 read.daily,
                 days,
@@ -216,9 +216,9 @@ class Counting:
             )
 
     def oldest_day(self, sources: Iterable[Callable[[], Source]]) -> int | None:
-        """The day of the oldest document of `sources` that counts, in the window or not; None when none does.
+        """The day of the oldest valid document of `sources`, also outside of the window; None if there is none.
 
-        It reads them to their end. Rejects are not kept.
+        Reads them to the end, without collecting rejects.
 
         :raises SourceError: a source cannot be read, or is damaged.
         """
@@ -238,7 +238,7 @@ class Counting:
     ) -> _Read:
         """Read `sources`.
 
-        :param stack: ends the cluster that holds the sums.
+        :param stack: closes the cluster with the sums.
         """
         listed: list[Source] = []
         try:
@@ -247,7 +247,7 @@ class Counting:
             _require_distinct(listed)
             cluster = None
             if self.cluster is not None:
-                # Imported when it is asked for.
+                # Imported on demand.
                 from jobs.partitions.cluster_runner import cluster_at
 
                 cluster = stack.enter_context(cluster_at(self.cluster))
@@ -268,17 +268,17 @@ class Counting:
         state = CountingState()
         documents = [0] * len(sources)
 
-        def take(proven: Proven) -> None:
-            number, result = proven.task.source, proven.result
+        def take(confirmed: ConfirmedResult) -> None:
+            number, result = confirmed.task.source, confirmed.result
             documents[number] += result.counts.read
             leading = merged.leading
             merged.add(result)
             if cluster is not None:
-                cluster.take(proven)
+                cluster.take(confirmed)
             if number:
                 merged.leading = leading  # of the first source only
             if quarantine is not None:
-                quarantine.write(result.rejects, proven.positions_before)
+                quarantine.write(result.rejects, confirmed.positions_before)
                 state.takes_rejects = quarantine.takes_more
                 self._require_some_accepted(sources[0], merged, quarantine)
 
@@ -337,8 +337,7 @@ class Counting:
     def _require_few_rejects(self, merged: Merged, quarantine: Quarantine) -> None:
         counts = merged.counts
         of_those_read = self.max_reject_ratio * counts.read
-        # What is published excuses a few, but not a window in which a tenth is wrong: that is no bad document, it is a
-        # source that has changed.
+        # Published transactions excuse a few rejects, but not a tenth of those read: then the source has changed.
         excused = min(self.max_reject_ratio * self.basis, max(_A_FEW, counts.read / 10))
         allowed = max(of_those_read, excused)
         if counts.rejected > allowed:
@@ -357,7 +356,7 @@ class Counting:
     def _wrong_field(
         self, counts: Counts, rejects_by_reason: Mapping[str, int], names: tuple[str, ...]
     ) -> WrongField | None:
-        """The field for which most documents were rejected, or of the filters, where no document is counted."""
+        """The field with most rejects, or the field of a filter, if no document was counted."""
         if not counts.read or not (counts.filtered or counts.rejected):
             return None
         most = max(rejects_by_reason, key=lambda reason: rejects_by_reason[reason], default="")
@@ -371,7 +370,7 @@ class Counting:
 
 
 def _require_distinct(sources: Sequence[Source]) -> None:
-    """Raise when two sources are one remote object; files are compared before they are opened.
+    """Raise if two sources are the same remote object; files are compared before they are opened.
 
     :raises UsageError: they are.
     """
@@ -387,10 +386,10 @@ def _require_distinct(sources: Sequence[Source]) -> None:
 def fingerprint_of(
     fields: Fields, calendar: Calendar, local_days: LocalDays, currency: str, published: Publication | None
 ) -> Fingerprint:
-    """What summaries mean that are counted by these.
+    """The fingerprint of summaries that are counted with these parameters.
 
-    :param currency: the unit of amounts; empty: that of what is `published`, also where that is not known; IRR for a
-        new store.
+    :param currency: the unit of amounts; empty: that of the `published` summaries, even if unknown, or IRR for a new
+        store.
     """
     formats = fields.formats
     text_zone = formats.text_zone or ""
@@ -418,15 +417,15 @@ def _expected_bytes(sources: Sequence[Source], state: CountingState) -> int | No
     return sum(known) if len(known) == len(expected) else None
 
 
-def _require_all_added_up(days: pl.DataFrame, counts: Counts) -> None:
-    """Raise unless the daily sums hold all transactions.
+def _require_all_in_sums(days: pl.DataFrame, counts: Counts) -> None:
+    """Raise unless the daily sums have all counted transactions.
 
-    :raises ConservationBroken: they do not.
+    :raises ConservationBroken: the totals differ.
     """
-    added_up = int(days["count"].sum())
-    if added_up != counts.counted:
+    total = int(days["count"].sum())
+    if total != counts.counted:
         raise ConservationBroken(
-            f"{counts.counted} documents were counted, but the daily summaries have {added_up}",
+            f"{counts.counted} documents were counted, but the daily summaries have {total}",
             "Nothing was published. This is a defect of the program: please report it with the command used.",
         )
 

@@ -1,4 +1,4 @@
-"""Daily sums: what was counted by merchant and day, in frames that are small enough to be held one at a time."""
+"""Daily sums: totals by merchant and day, in frames small enough to process one at a time."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.partitions.count_partition import merge_daily
 
 PART_ROWS: Final = 524_288
-"""About so many rows at most has a frame, unless a single merchant has more."""
+"""Approximate maximal rows of a frame, unless a single merchant has more."""
 _FOLD_ROWS: Final = 262_144
-"""So many rows of partial sums at least are collected before they are merged."""
+"""Minimal rows of partial sums that are collected before merging."""
 
 T = TypeVar("T")
 
 
 class DailySums(Protocol):
-    """Sums by merchant and day, here or on other hosts.
+    """Sums by merchant and day, local or on a cluster.
 
-    They are frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`, no pair twice. All rows of a merchant are in one frame,
-    and the merchants of a frame come after those of the frame before, by their text.
+    They are frames of `jobs.aggregate.partial.PARTIAL_SCHEMA`, unique by merchant and day. Each frame has a range of
+    merchants, in ascending order of their text.
     """
 
     def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
-        """What `function` makes of each frame, whose rows may be in any order, called where the frame is.
+        """The results of `function` for each frame, called in the process of the frame; rows are unordered.
 
-        :param function: picklable; what it returns is small.
+        :param function: picklable, with a small result.
         """
 
     def parts(self) -> Iterator[pl.DataFrame]:
-        """The frames one after another, each `in_order`; as often as it is called."""
+        """The frames, each `in_order`; can be called repeatedly."""
 
 
 class LocalSums:
@@ -42,7 +42,7 @@ class LocalSums:
     def __init__(self, frames: Sequence[pl.DataFrame]) -> None:
         self._frames = list(frames)
         self._ordered = 0
-        """So many of the first frames are ordered: when they are asked for, as not every caller does."""
+        """Number of leading frames that are sorted: they are sorted on first use, as not every caller needs it."""
 
     def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
         """See `DailySums.map`."""
@@ -58,12 +58,12 @@ class LocalSums:
 
 
 def all_sums(daily: DailySums) -> pl.DataFrame:
-    """All of `daily` as one frame, whose ``merchant_id`` is String."""
+    """All of `daily` as one frame with a String ``merchant_id``."""
     return pl.concat([PARTIAL_SCHEMA.to_frame(), *daily.parts()]).with_columns(pl.col("merchant_id").cast(pl.String))
 
 
 def day_totals(daily: DailySums) -> pl.DataFrame:
-    """The totals of all merchants together: ``day``, ``amount`` (Int128) and ``count``, ascending by day."""
+    """The totals over all merchants: ``day``, ``amount`` (Int128) and ``count``, ascending by day."""
     found = pl.concat([_by_day(PARTIAL_SCHEMA.to_frame()), *daily.map(_by_day)])
     return found.group_by("day").agg(pl.col("amount").sum(), pl.col("count").sum()).sort("day")
 
@@ -73,27 +73,27 @@ def _by_day(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def in_order(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` by the text of the merchant, then day."""
+    """`frame` sorted by the text of the merchant, then day."""
     return frame.sort("merchant_id", "day")
 
 
 class SumsByRange:
-    """Adds up partial sums, divided into ranges of merchants, so that merging takes memory for one range at a time.
+    """Sums partial sums by ranges of merchants, so that merging needs memory for one range at a time.
 
-    A range that gets large is divided in two, where half of its rows are of merchants before the border.
+    A large range is split at the merchant of its middle row.
     """
 
     def __init__(self) -> None:
         self._ranges: list[list[pl.DataFrame]] = [[]]
         self._begins = [""]
-        """The text from which on merchants belong to each range."""
+        """The lower bounds of the ranges."""
 
     def add(self, frame: pl.DataFrame) -> None:
         """Add partial sums.
 
-        :param frame: of `jobs.aggregate.partial.PARTIAL_SCHEMA`, no merchant and day twice.
+        :param frame: of `jobs.aggregate.partial.PARTIAL_SCHEMA`, unique by merchant and day.
         """
-        # From the last to the first: where one is divided, those before it keep their places.
+        # From the last to the first, as a split changes only later indexes.
         for place, part in sorted(self._divided(frame).items(), reverse=True):
             frames = self._ranges[place]
             frames.append(part)
@@ -102,7 +102,7 @@ class SumsByRange:
                 self._divide(place)
 
     def sums(self) -> LocalSums:
-        """What was added; nothing can be added any more."""
+        """The sums; call `add` no more afterwards."""
         merged: list[pl.DataFrame] = []
         while self._ranges:
             frames = self._ranges.pop(0)
@@ -111,7 +111,7 @@ class SumsByRange:
         return LocalSums(merged)
 
     def _divided(self, frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
-        """The rows of `frame` by the number of their range."""
+        """The rows of `frame` by the index of their range."""
         if len(self._ranges) == 1:
             return {0: frame}
         merchants = frame.select(pl.col("merchant_id").unique())
@@ -139,20 +139,20 @@ def _comes_before(merchant_id: str) -> pl.Expr:
 
 
 def _is_worth_merging(frames: list[pl.DataFrame]) -> bool:
-    """Seldom, so that the work does not grow with the number of partitions; often, so that memory does not."""
+    """Whether the unmerged rows are half as many as the merged ones: bounds the work of merging and the memory."""
     return sum(map(len, frames[1:])) > max(_FOLD_ROWS, len(frames[0]) // 2)
 
 
 def borders(frame: pl.DataFrame, rows: int) -> list[str]:
-    """The merchant of every `rows`-th row of an ordered frame."""
+    """The merchant of every `rows`-th row of a sorted frame."""
     return frame["merchant_id"].gather_every(rows, rows // 2).cast(pl.String).to_list()
 
 
 def ranges_of(samples: Sequence[str], wanted: int) -> list[tuple[str | None, str | None]]:
-    """Ranges of merchants, from one (inclusive) to another (exclusive), that hold about as many rows each.
+    """Half-open ranges of merchants with similar numbers of rows.
 
-    :param samples: merchants of rows that lie equally far apart.
-    :param wanted: how many ranges.
+    :param samples: merchants of equidistant rows.
+    :param wanted: the number of ranges.
     """
     ordered = sorted(samples)
     inner = sorted({ordered[len(ordered) * number // wanted] for number in range(1, wanted)}) if ordered else []

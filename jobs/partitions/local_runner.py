@@ -1,4 +1,4 @@
-"""Counting partitions on the threads of this process."""
+"""Counts partitions on threads of this process."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from jobs.sources.chunks import Buffer
 _TICK_S: Final = 0.1
 _STOP_S: Final = 1.0
 _AHEAD: Final = 8
-"""How many partitions are begun for each thread beyond the first that is not merged."""
+"""Partitions per thread that may be started beyond the first unmerged one."""
 _AHEAD_ROWS: Final = 2_097_152
-"""No partition is begun while results of so many rows wait for the first that is not merged, which bounds memory."""
+"""No partition is started while unmerged results have this many rows, which bounds memory."""
 
 T = TypeVar("T")
 
 
 def in_background(call: Callable[[], T]) -> T:
-    """What `call` returns or raises, called on another thread.
+    """Run `call` on another thread; returns or raises its result.
 
-    A signal is thus heard at once also while `call` waits for a pipe that says nothing.
+    The main thread thus handles signals at once even while `call` waits for an idle pipe.
     """
     outcome: Future[T] = Future()
 
@@ -57,10 +57,10 @@ def run_locally(
 ) -> None:
     """Count all partitions of `merger`.
 
-    :param threads: how many partitions are counted at a time; threads that find no more help those that are at work.
-    :param tick: called on the calling thread some times a second; what it raises ends the counting.
-    :param checkpoint: takes the results of partitions, and gives those that it has.
-    :raises ServiceError: the earliest that is wrong with a source.
+    :param threads: partitions counted at a time; threads without a partition help with those in progress.
+    :param tick: called several times a second on the calling thread; its exceptions end the counting.
+    :param checkpoint: stores results and provides stored ones.
+    :raises ServiceError: the first error of a source.
     """
     if merger.is_complete:
         return
@@ -83,7 +83,7 @@ class _LocalRun:
         self._changed = threading.Condition()
         self._ended = False
         self._results: queue.SimpleQueue[tuple[Task, PartitionResult] | BaseException] = queue.SimpleQueue()
-        # Daemon threads: one that waits for a silent pipe must not hold up the end of the program.
+        # Daemon threads, so that a thread that waits for an idle pipe does not block the exit.
         self._threads = [threading.Thread(target=self._work, name=f"count-{i}", daemon=True) for i in range(threads)]
 
     def run(self, tick: Callable[[], None]) -> None:
@@ -134,7 +134,7 @@ class _LocalRun:
             self._results.put(error)
 
     def _begin(self, task: Task) -> PartitionCount | None:
-        """The counting of a partition, or None where the checkpoint has its result."""
+        """Start counting a partition; None if the checkpoint has its result."""
         plan = self._plan_of(task)
         result = None if self._checkpoint is None else self._checkpoint.load(task.partition, plan)
         if result is not None:
@@ -152,7 +152,7 @@ class _LocalRun:
         result = count.result()
         if self._checkpoint is not None and not self._state.stop.is_set():
             takes_rejects = self._state.takes_rejects
-            self._checkpoint.keep(task.partition, self._plan_of(task), result, takes_rejects=takes_rejects)
+            self._checkpoint.store(task.partition, self._plan_of(task), result, takes_rejects=takes_rejects)
         self._hand_on(task, result)
 
     def _hand_on(self, task: Task, result: PartitionResult) -> None:
@@ -164,7 +164,7 @@ class _LocalRun:
         return self._plan if task.number == 0 else replace(self._plan, early_stop_after=None)
 
     def _find_work(self) -> tuple[Task, PartitionCount | None] | None:
-        """A task to begin, or one to help with and its counting; None when all is done."""
+        """A new task, or a task in progress with its counting; None if all are done."""
         with self._changed:
             while not self._ended:
                 if self._waiting and self._may_begin(self._waiting[0].number):
@@ -177,5 +177,5 @@ class _LocalRun:
 
     def _may_begin(self, number: int) -> bool:
         if number == self._next:
-            return True  # the others wait for it
+            return True  # other tasks wait for it
         return number < self._next + self._ahead and sum(self._waiting_rows.values()) < _AHEAD_ROWS

@@ -1,7 +1,7 @@
-"""Merging: the results of partitions, in whatever order they come, become those of their sources.
+"""Merges the results of partitions, which arrive in any order, to those of their sources.
 
-A range of a file may have been counted from a place where no document begins. So a result is taken only when it is
-proven: it begins exactly where the range before it ended. Else that range is to be counted again, from there.
+A range of a file may have been counted from a wrong guess of the first document. So a result is used only when it is
+confirmed: it begins exactly at the end of the previous range. Otherwise the range is counted again from there.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from jobs.partitions.daily_sums import LocalSums, SumsByRange
 from jobs.sources.partition import Partition, Source
 
 _FOLD_ROWS: Final = 262_144
-"""So many kinds of merchants at least are collected before they are merged."""
+"""Minimal rows of merchant kinds that are collected before merging."""
 
 
 @dataclass(slots=True)
 class Merged:
-    """What was counted, over all proven partitions.
+    """The sum of all confirmed results.
 
-    :param leading: how the documents of the first source begin.
+    :param leading: the leading rejects of the first source.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -44,12 +44,12 @@ class Merged:
         self.leading = self.leading.then(result.leading)
         self._daily.add(result.daily)
         self._kinds.append(result.kinds)
-        # Seldom, so that the work does not grow with the number of partitions; often, so that memory does not.
+        # Merge when the unmerged rows exceed the merged ones, which bounds both the work and the memory.
         if sum(map(len, self._kinds[1:])) > max(_FOLD_ROWS, len(self._kinds[0])):
             self._kinds = [merge_kinds(self._kinds)]
 
     def daily(self) -> LocalSums:
-        """The daily sums; no result can be added any more."""
+        """The daily sums; call `add` no more afterwards."""
         return self._daily.sums()
 
     def kinds(self) -> pl.DataFrame:
@@ -59,9 +59,9 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A partition to be counted.
+    """A partition to count.
 
-    :param number: its place in the order of the sources.
+    :param number: its index over all sources.
     """
 
     number: int
@@ -70,10 +70,10 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
-    """A result that counts.
+class ConfirmedResult:
+    """A result whose beginning is confirmed.
 
-    :param positions_before: what is to be added to the positions of its rejects.
+    :param positions_before: the offset of the positions of its rejects.
     """
 
     task: Task
@@ -82,29 +82,29 @@ class Proven:
 
 
 class Merger:
-    """Takes results in any order and hands them on in the order of the sources, each when it is proven.
+    """Receives results in any order, confirms them, and passes them on in the order of the sources.
 
-    :param take: called with each proven result; what it raises ends the merging.
+    :param take: called with each confirmed result; its exceptions end the merging.
     """
 
-    def __init__(self, sources: Sequence[Source], take: Callable[[Proven], None]) -> None:
+    def __init__(self, sources: Sequence[Source], take: Callable[[ConfirmedResult], None]) -> None:
         self._sources = sources
         self._take = take
         listed = [(number, partition) for number, one in enumerate(sources) for partition in one.partitions]
         self.tasks: Final = tuple(Task(place, source, partition) for place, (source, partition) in enumerate(listed))
         self._waiting: dict[int, tuple[Task, PartitionResult]] = {}
         self.next = 0
-        """The number of the first task without a proven result."""
+        """The index of the first task without a confirmed result."""
         self._border: int | None = None
         self._positions = 0
 
     @property
     def is_complete(self) -> bool:
-        """Whether every partition has a proven result."""
+        """Whether every partition has a confirmed result."""
         return self.next == len(self.tasks)
 
     def add(self, task: Task, result: PartitionResult) -> Task | None:
-        """Add the result of `task`; what is to be counted again now, if anything.
+        """Add the result of `task`; returns a task to count again, or None.
 
         :raises ServiceError: the source is damaged, or cannot be read.
         """
@@ -122,7 +122,7 @@ class Merger:
         return None
 
     def _from_border(self, task: Task, result: PartitionResult) -> Task | None:
-        """The task of counting a partition from where the one before ended, or None where nothing begins in it."""
+        """The task to count a partition from the end of the previous one; None if no document begins in it."""
         result.rejects.close()
         border, partition = self._border, task.partition
         assert border is not None, "a partition that is guessed follows another of its source"
@@ -133,7 +133,7 @@ class Merger:
     def _accept(self, task: Task, result: PartitionResult) -> None:
         before = self._positions if task.partition.counts_positions else 0
         try:
-            self._take(Proven(task, result, before))
+            self._take(ConfirmedResult(task, result, before))
         finally:
             result.rejects.close()
         if result.failure is not None:

@@ -1,1 +1,1 @@
-"""Publishing: what a run replaces of what is published, what it may remove, and the moment of publication."""
+"""Publishing: replacing the published days, and protecting them from losing transactions."""

@@ -1,4 +1,4 @@
-"""All summaries that follow from daily sums: made mode by mode and some merchants at a time, and checked meanwhile."""
+"""Derives the summaries of all modes from daily sums, by mode and ranges of merchants, and checks their totals."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from jobs.partitions.daily_sums import DailySums, in_order
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The summaries of `daily`, of which one frame is held at a time.
+    """The summaries of `daily`, one frame in memory at a time.
 
-    :param periods: those of its days, see `core.calendar.period_table`.
-    :param overall: the summaries of all merchants together.
-    :param rows: how many summaries there are, of all modes, of single merchants and of all together.
-    :param total_amount: of all days, which may exceed int64; likewise `total_count`.
+    :param periods: the periods of its days, see `core.calendar.period_table`.
+    :param overall: the overall summaries.
+    :param rows: number of summaries of all modes, per merchant and overall.
+    :param total_amount: over all days, may exceed int64; likewise `total_count`.
     """
 
     daily: DailySums
@@ -43,8 +43,8 @@ class Derived:
     def of(cls, daily: DailySums, days: pl.DataFrame, calendar: Calendar, local_days: LocalDays) -> Self:
         """The summaries of `daily`.
 
-        :param days: its totals, as `jobs.partitions.daily_sums.day_totals` gives them.
-        :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
+        :param days: its totals by day, see `jobs.partitions.daily_sums.day_totals`.
+        :raises TotalTooLarge: a total overflows int64; names the merchant and the period.
         """
         periods = periods_of(days, calendar, local_days)
         overall = {mode: summarise_overall(mode, days, periods) for mode in sorted(Mode)}
@@ -71,7 +71,7 @@ class Derived:
     def frames(self) -> Iterator[pl.DataFrame]:
         """The summaries, as `core.stores.frames.Frames`.
 
-        :raises ConservationBroken: those of a mode do not add up to the daily sums, for each merchant and period.
+        :raises ConservationBroken: the totals of a mode differ from the daily sums.
         """
         for mode, overall in self.overall.items():
             before = overall
@@ -86,9 +86,9 @@ class Derived:
 
 
 def _count_rows(frame: pl.DataFrame, periods: pl.DataFrame) -> int:
-    """How many summaries of single merchants follow from `frame`.
+    """The number of summaries per merchant that `frame` has.
 
-    :raises TotalTooLarge: a total of it does not fit int64.
+    :raises TotalTooLarge: a total overflows int64.
     """
     if int(frame["amount"].abs().sum()) > INT64_MAX:
         for mode in sorted(Mode):
@@ -103,7 +103,7 @@ def _count_rows(frame: pl.DataFrame, periods: pl.DataFrame) -> int:
 
 
 def _by_period(summaries: pl.DataFrame) -> pl.DataFrame:
-    """The sums of each period, of whatever merchants."""
+    """The sums of each period over all merchants."""
     return _added_up(summaries.select("key", pl.col("amount").cast(pl.Int128), "count"))
 
 
@@ -112,9 +112,9 @@ def _added_up(sums: pl.DataFrame) -> pl.DataFrame:
 
 
 def _require_overall(mode: Mode, overall: pl.DataFrame, sums: pl.DataFrame) -> None:
-    """Raise unless the summaries of all merchants together are what those of each add up to.
+    """Raise unless the overall summaries equal the sums over merchants.
 
-    :raises ConservationBroken: they are not; names a period.
+    :raises ConservationBroken: names a period.
     """
     found = sums.join(_by_period(overall), on="key", how="full", suffix="_overall", coalesce=True)
     wrong = found.filter(

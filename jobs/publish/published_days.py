@@ -1,4 +1,4 @@
-"""What a store holds of the days that are to be replaced, and of the weeks and months that these are in."""
+"""Reads the stored summaries of the days to replace, and of their weeks and months."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from core.stores.summaries import KeyRange, SummaryStore
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The days that are replaced, as ranges of days and of keys; none of these overlap or meet.
+    """The days to replace, as maximal ranges of days and of keys.
 
-    :param days: in ascending order.
-    :param replaced: for each mode, the periods that hold such days, ascending.
+    :param days: ascending.
+    :param replaced: for each mode, the periods with such days, ascending.
     :param around: all days of these periods, ascending.
     """
 
@@ -29,7 +29,7 @@ class Scope:
 
     @classmethod
     def of(cls, calendar: Calendar, days: Iterable[Days]) -> Self:
-        """The scope of `days`, in any order; days that `calendar` does not name are left out."""
+        """The scope of `days`, in any order; days outside of `calendar` are skipped."""
         named = united((max(first, calendar.first_day), min(last, calendar.last_day)) for first, last in days)
         whole = {mode: united(_whole(calendar, mode, *one) for one in named) for mode in Mode}
         around = united(one for mode in Mode for one in whole[mode])
@@ -40,22 +40,22 @@ class Scope:
         )
 
     def replaces(self, day: int) -> bool:
-        """Whether `day` is one of those that are replaced."""
+        """Whether `day` is to be replaced."""
         return any(first <= day <= last for first, last in self.days)
 
     def holds(self, mode: Mode, key: str) -> bool:
-        """Whether the period of `key` is one of those that hold a day that is replaced."""
+        """Whether the period of `key` has a day to replace."""
         return any(first <= key <= last for _, first, last in self.replaced[mode])
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDays:
-    """What a store really holds, whatever it announced.
+    """The actual content of a store, which may differ from its publication record.
 
-    :param count: how many summaries of all modes.
-    :param overall: the amount and count of each day, of all merchants together.
-    :param rows: for each mode, all summaries of the periods that hold days to be replaced; of mode daily, also those
-        of the other days of these weeks and months. Frames of `core.stores.summaries.SUMMARY_COLUMNS`.
+    :param count: number of summaries of all modes.
+    :param overall: the overall amount and count of each day.
+    :param rows: for each mode, all summaries of the periods with days to replace; for daily also of the other days of
+        these weeks and months. Frames of `core.stores.summaries.SUMMARY_COLUMNS`.
     """
 
     count: int
@@ -64,7 +64,7 @@ class StoredDays:
 
     @classmethod
     def read(cls, summaries: SummaryStore, scope: Scope) -> Self:
-        """Read what `scope` asks for, by several calls: something may be published between them.
+        """Read the summaries of `scope` by several calls; a concurrent publication may change the store in between.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -78,12 +78,12 @@ class StoredDays:
         )
 
     def keys(self, mode: Mode) -> set[str]:
-        """The keys of the summaries of `mode` that were read, whatever these are."""
+        """All keys of the stored summaries of `mode`, also invalid ones."""
         return set(self.rows[mode]["key"])
 
 
 def _whole(calendar: Calendar, mode: Mode, first_day: int, last_day: int) -> Days:
-    """The days of all periods of `mode` that hold one of these days."""
+    """All days of the periods of `mode` that have one of these days."""
     return calendar.period_of(mode, first_day).first_day, calendar.period_of(mode, last_day).last_day
 
 

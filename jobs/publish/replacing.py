@@ -1,4 +1,4 @@
-"""Replacing days: what changes in a store when some of its days are recomputed, their weeks and months included."""
+"""Computes the changes of a store when some days are recomputed, including their weeks and months."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SUMS: Final = ("merchant_id", "day", "amount", "count")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What `SummaryStore.amend` is to do, and what the store holds afterwards.
+    """The arguments of `SummaryStore.amend`, and the totals of the store afterwards.
 
-    :param periods: the periods that come out otherwise than they are stored, of any merchant; ascending.
-    :param ranges: the same as ranges.
-    :param rows: all summaries of these periods, a frame of `core.stores.summaries.SUMMARY_COLUMNS`.
-    :param replaced: likewise as they are stored.
-    :param protected: the days that keep their published totals although the source has fewer of their transactions.
-    :param lost: the days that have fewer transactions afterwards; ascending.
+    :param periods: the periods whose summaries differ from the stored ones, of any merchant; ascending.
+    :param ranges: the same periods as ranges.
+    :param rows: all new summaries of these periods, a frame of `core.stores.summaries.SUMMARY_COLUMNS`.
+    :param replaced: the stored summaries of these periods.
+    :param protected: days that retain their published totals although the source has fewer of their transactions.
+    :param lost: days with fewer transactions afterwards; ascending.
     :param total_rows: summaries of all modes in the store afterwards; likewise `total_amount` and `total_count`.
     :param first_day_key: the earliest day with transactions afterwards, or None; likewise `last_day_key`.
     """
@@ -52,18 +52,18 @@ class Change:
 
     @property
     def days_changed(self) -> int:
-        """How many days come out otherwise."""
+        """Number of changed days."""
         return len(self.periods[Mode.DAILY])
 
     def __bool__(self) -> bool:
-        """Whether anything is changed."""
+        """Whether anything changes."""
         return bool(self.ranges)
 
     def publication(self, before: Publication | None, run_id: int, fingerprint: Fingerprint, at_ms: int) -> Publication:
         """The publication of this change.
 
-        :param before: what was published when the change was found.
-        :param at_ms: when it is published, milliseconds since 1970 UTC.
+        :param before: the publication from which the change was computed.
+        :param at_ms: time of publication, milliseconds since 1970 UTC.
         """
         return Publication(
             generation=1 if before is None else before.generation + 1,
@@ -87,25 +87,23 @@ def replace_days(
     days: Sequence[Days],
     protection: Protection = unprotected,
 ) -> Change:
-    """What changes when the store gets other daily sums for some days; their weeks and months are derived again.
+    """Compute the change that gives some days new daily sums, and derives their weeks and months again.
 
-    Only the weeks and months that hold one of these days are read, not the rest of the store. They are compared with
-    what is stored whole, so that a week that does not equal its days comes out right again, too, and so does a period
-    that something else wrote or removed. What the store holds afterwards follows from what it really held, not from
-    what was announced.
+    Reads only the weeks and months with one of these days. Compares whole periods with the stored summaries, so it also
+    repairs weeks that differ from their days, and periods that something else wrote or removed. The totals afterwards
+    are computed from the actual content of the store, not from its publication record.
 
-    :param before: what is published. Must have been read before this is called: another publication that is made
-        meanwhile is then noticed, here or by `SummaryStore.amend`.
-    :param daily: the new sums, a frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row a
+    :param before: the current publication, read before this call, so that a concurrent publication is detected here or
+        by `SummaryStore.amend`.
+    :param daily: the new sums, a frame of ``merchant_id``, ``day``, ``amount`` (Int128) and ``count``, one row per
         merchant and day. A day without rows has no transactions any more.
-    :param days: the days that are replaced, in any order.
-    :param protection: which of these stay as they are stored all the same. Their weeks and months are derived with
-        what is stored of them.
+    :param days: the days to replace, in any order.
+    :param protection: decides which of them retain their stored sums; their weeks and months include these.
     :raises WouldShrink: `protection` refuses the change.
-    :raises ValueError: `daily` has a day that is not one of `days`, or that `calendar` does not name.
-    :raises TotalTooLarge: a total does not fit int64; names the merchant and the period.
-    :raises ConservationBroken: the weeks and months that were derived do not add up to their days.
-    :raises PublicationLost: `before` is not current any more; call it again with what is.
+    :raises ValueError: `daily` has a day that is not in `days`, or outside of `calendar`.
+    :raises TotalTooLarge: a total overflows int64; names the merchant and the period.
+    :raises ConservationBroken: the totals of derived weeks and months differ from their days.
+    :raises PublicationLost: `before` is not current any more; call again with the current one.
     :raises StoreUnavailable: the store does not answer.
     """
     if not all(_is_within(day, days) for day in daily["day"].unique()):
@@ -150,9 +148,9 @@ def replace_days(
 def _derive(
     calendar: Calendar, local_days: LocalDays, scope: Scope, stored_days: pl.DataFrame, daily: pl.DataFrame
 ) -> pl.DataFrame:
-    """All summaries of the periods that hold a day that is replaced, as they come out.
+    """All new summaries of the periods with a day to replace.
 
-    :param stored_days: the daily summaries of these periods as they are stored.
+    :param stored_days: the stored daily summaries of these periods.
     """
     sums = pl.concat([daily, _sums_of(stored_days, calendar, lambda day: not scope.replaces(day))])
     days = sums["day"].unique().sort().to_list()
@@ -167,25 +165,25 @@ def _derive(
 
 
 def _sums_of(stored_days: pl.DataFrame, calendar: Calendar, is_wanted: Callable[[int], bool]) -> pl.DataFrame:
-    """The stored sums of single merchants of some days, as they go into `summarise`."""
+    """The stored sums per merchant of some days, in the columns of `summarise`."""
     merchants = _with_days(stored_days.filter(pl.col("merchant_id").is_not_null()), calendar, is_wanted)
     return merchants.with_columns(pl.col("amount").cast(pl.Int128)).select(_SUMS)
 
 
 def _stored_counts(stored_days: pl.DataFrame, calendar: Calendar, scope: Scope) -> DayCounts:
-    """The transactions of each day that is replaced, as stored: overall or of its merchants, whichever are more."""
+    """The stored transactions of each day to replace: the overall count, or the sum over merchants if larger."""
     dated = _with_days(stored_days, calendar, scope.replaces)
     of_each = dated.group_by("day", pl.col("merchant_id").is_null()).agg(pl.col("count").sum())
     return dict(of_each.group_by("day").agg(pl.col("count").max()).iter_rows())
 
 
 def day_counts(daily: pl.DataFrame) -> DayCounts:
-    """The transactions of each day of `daily`, a frame as `replace_days` takes it."""
+    """The number of transactions of each day of `daily`, see `replace_days`."""
     return dict(daily.group_by("day").agg(pl.col("count").sum()).iter_rows())
 
 
 def _with_days(stored_days: pl.DataFrame, calendar: Calendar, is_wanted: Callable[[int], bool]) -> pl.DataFrame:
-    """Those of `stored_days` whose key is that of a wanted day, with a column ``day``."""
+    """The rows of `stored_days` of the wanted days, with a column ``day``."""
     days = days_of(stored_days["key"].unique().to_list(), calendar)
     wanted = {key: day for key, day in days.items() if is_wanted(day)}
     table = pl.DataFrame({"key": wanted.keys(), "day": wanted.values()}, schema={"key": pl.String, "day": pl.Int64})
@@ -193,10 +191,10 @@ def _with_days(stored_days: pl.DataFrame, calendar: Calendar, is_wanted: Callabl
 
 
 def days_of(keys: Collection[str], calendar: Calendar) -> dict[str, int]:
-    """The day of each of `keys` that is the key of a day."""
+    """The day of each valid key."""
     found: dict[str, int] = {}
     for key in keys:
-        with suppress(ValueError):  # something else wrote it
+        with suppress(ValueError):  # written by something else
             period = calendar.parse(Mode.DAILY, key)
             if period.key == key:
                 found[key] = period.first_day
@@ -204,7 +202,7 @@ def days_of(keys: Collection[str], calendar: Calendar) -> dict[str, int]:
 
 
 def _ranges(chosen: Collection[str], known: Collection[str], read: Sequence[KeyRange]) -> Iterator[KeyRange]:
-    """The periods of `chosen` as few ranges, in which there are no others of `known`, nor any that were not read."""
+    """The periods `chosen` as few ranges, which contain no others of `known` and no unread periods."""
     for mode, first_key, last_key in read:
         keys = sorted(key for key in known if first_key <= key <= last_key)
         for is_chosen, run in groupby(keys, set(chosen).__contains__):

@@ -1,4 +1,4 @@
-"""What a run may remove of what is published: no documents is not proof of no transactions."""
+"""Protects published transactions from removal: missing documents do not prove that there were no transactions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from core.errors import WouldShrink
 _NAMED_DAYS: Final = 10
 
 DayCounts = Mapping[int, int]
-"""Day since 1970-01-01 -> number of its transactions; a day without transactions may be missing."""
+"""Number of transactions by day since 1970-01-01; days without transactions may be missing."""
 
 
 class DayLoss(NamedTuple):
-    """A day of which fewer transactions are counted than are published."""
+    """A day with fewer counted than published transactions."""
 
     day: int
     published: int
@@ -24,24 +24,24 @@ class DayLoss(NamedTuple):
 
     @property
     def lost(self) -> int:
-        """How many fewer."""
+        """The difference."""
         return self.published - self.counted
 
 
 Protection = Callable[[DayCounts, DayCounts], Sequence[DayLoss]]
-"""Gets what is published and what was counted of the days that are replaced; gives those that stay as they are.
+"""From the published and the counted numbers of the days to replace, returns the days that must not be replaced.
 
-It raises `WouldShrink` where nothing may be published at all.
+Raises `WouldShrink` if nothing may be published.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LossLimits:
-    """How many of their published transactions days may lose in one refresh or repair.
+    """Limits of the published transactions that days may lose in one refresh or repair.
 
-    They lose too many when they lose more than `ratio` of them and more than `count`.
+    They lose too many if they lose more than `ratio` of them and more than `count`.
 
-    :param allow_shrink: whether days may lose any number.
+    :param allow_shrink: no limits.
     """
 
     ratio: float = 0.1
@@ -49,31 +49,32 @@ class LossLimits:
     allow_shrink: bool = False
 
     def are_exceeded_by(self, lost: int, published: int) -> bool:
-        """Whether `lost` are too many of `published` transactions."""
+        """Whether `lost` of `published` transactions are too many."""
         return not self.allow_shrink and lost > self.count and lost > self.ratio * published
 
 
 def unprotected(_: DayCounts, __: DayCounts) -> Sequence[DayLoss]:
-    """Let all days be replaced."""
+    """A `Protection` that protects nothing."""
     return ()
 
 
 def losses(published: DayCounts, counted: DayCounts) -> list[DayLoss]:
-    """The days of which fewer transactions are counted than are published, ascending."""
+    """The days with fewer counted than published transactions, ascending."""
     found = (DayLoss(day, count, counted.get(day, 0)) for day, count in sorted(published.items()))
     return [loss for loss in found if loss.lost > 0]
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Protects days whose documents may have been purged, and stops a run that loses those of later days.
+    """Protects days whose documents may have been purged, and stops a run if later days lose too many transactions.
 
-    The limits apply to each later day, to all later days together, and to those together of which nothing is left. One
-    old document makes all published days later ones: the sums protect a history of days with few transactions as well.
+    Days before the oldest document of the source are protected. The limits apply to each later day, to the sum of all
+    later days, and to the sum of those that lose everything. The sums are needed because one old document makes all
+    days later ones, also a history of days with few transactions.
 
-    :param oldest_day: gives the day of the oldest document that counts, of the whole source and not only of the days
-        that are replaced; None when none counts. Called only when some day has fewer transactions than before.
-    :param limits: what later days may lose.
+    :param oldest_day: returns the day of the oldest counted document of the whole source; None if there is none. Called
+        only if a day has fewer transactions than before.
+    :param limits: limits of later days.
     """
 
     calendar: Calendar
@@ -81,9 +82,9 @@ class Retention:
     limits: LossLimits
 
     def __call__(self, published: DayCounts, counted: DayCounts) -> Sequence[DayLoss]:
-        """The days that stay as they are published; see `Protection`.
+        """The days that retain their published totals; see `Protection`.
 
-        :raises WouldShrink: days after the oldest document's lose too many transactions; names them.
+        :raises WouldShrink: days after the oldest document lose too many transactions; names them.
         """
         lower = losses(published, counted)
         oldest_day = self.oldest_day() if lower else None
@@ -95,7 +96,7 @@ class Retention:
         return protected
 
     def warnings(self, protected: Sequence[DayLoss], lost: Sequence[DayLoss] = ()) -> tuple[str, ...]:
-        """A warning about days that stay as they are published, and one about days that lose transactions, if any."""
+        """Warnings about protected days, and about days that lose transactions."""
         warnings = []
         if protected:
             published, counted = sum(loss.published for loss in protected), sum(loss.counted for loss in protected)
@@ -111,7 +112,7 @@ class Retention:
         return tuple(warnings)
 
     def _require_few(self, later: Sequence[DayLoss], published: int, oldest_day: int) -> None:
-        """Raise when `later` lose too many of the `published` transactions of all days after `oldest_day`."""
+        """Raise if the days `later` lose too many of the `published` transactions of all days after `oldest_day`."""
         of_one_day = [loss for loss in later if self.limits.are_exceeded_by(loss.lost, loss.published)]
         emptied = [loss for loss in later if not loss.counted]
         limits = f"more than {self.limits.ratio:.6g} of their published transactions and more than {self.limits.count}"
@@ -145,14 +146,14 @@ class Retention:
 
 
 def in_total(counts: DayCounts) -> DayCounts:
-    """The same transactions as if they were of one day: to compare those that may be of other days than before."""
+    """The total as if of one day, to compare counts whose days may have moved."""
     return {0: sum(counts.values())}
 
 
 def keep_half(published: DayCounts, counted: DayCounts) -> Sequence[DayLoss]:
-    """Let all days be replaced, unless that would remove more than half of what is published of them.
+    """A `Protection` that protects nothing, but refuses to remove more than half of the published transactions.
 
-    :raises WouldShrink: it would; says how many.
+    :raises WouldShrink: names the numbers.
     """
     removed = sum(loss.lost for loss in losses(published, counted))
     total = sum(published.values())

@@ -1,4 +1,4 @@
-"""Sources counted as the jobs count them: partitions side by side, merged when they are proven."""
+"""Sources counted as the jobs count them: partitions side by side, merged when they are confirmed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.decode.plan import Fields
 from jobs.partitions.count_partition import CountingState, Plan, count_partition
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import run_locally
-from jobs.partitions.merging import Merged, Merger, Proven
+from jobs.partitions.merging import ConfirmedResult, Merged, Merger
 from jobs.runs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.partition import Partition, Reading, Source
@@ -57,10 +57,10 @@ class CountedSources:
         """The daily sums."""
         return {(merchant, day): (amount, count) for merchant, day, amount, count in self.daily.iter_rows()}
 
-    def take(self, proven: Proven) -> None:
+    def take(self, confirmed: ConfirmedResult) -> None:
         """Add a result."""
-        self.merged.add(proven.result)
-        self.rejects += [loads(line.after(proven.positions_before)) for line in proven.result.rejects]
+        self.merged.add(confirmed.result)
+        self.rejects += [loads(line.after(confirmed.positions_before)) for line in confirmed.result.rejects]
 
 
 def plan_of(fields: Fields | None = None, chunk_bytes: int = CHUNK_BYTES, **options: Any) -> Plan:

@@ -27,7 +27,7 @@ from core.stores import open_stores
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions import checkpoint as checkpoints
-from jobs.partitions.checkpoint import Checkpoint, LocalFolder, place_at
+from jobs.partitions.checkpoint import Checkpoint, LocalFolder, folder_at
 from jobs.partitions.count_partition import PartitionResult, Plan
 from jobs.rebuild import Request
 from jobs.runs.rejects import Limits, Rejects
@@ -302,7 +302,7 @@ class Meeting(io.BytesIO):
 
 
 def test_partitions_that_are_finished_at_a_time_are_all_kept_at_a_url() -> None:
-    place = place_at("memory://bucket/at-a-time")
+    place = folder_at("memory://bucket/at-a-time")
     names = [f"{number}.partition" for number in range(4)]
     others = threading.Barrier(len(names))
     with ThreadPoolExecutor(len(names)) as threads:
@@ -336,13 +336,13 @@ def test_a_result_is_stored_though_another_run_tidies_the_folder(tmp_path: Path)
 
 
 def test_a_folder_that_is_named_by_a_url_is_read_only_by_its_owner(tmp_path: Path) -> None:
-    place = place_at(f"file://{tmp_path}/kept%20results")
+    place = folder_at(f"file://{tmp_path}/kept%20results")
     place.write("1.partition", io.BytesIO(b"a result"))
     folder = tmp_path / "kept results"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "1.partition").stat().st_mode) == 0o600
     with pytest.raises(UsageError, match="names no folder of this host"):
-        place_at("file://other.example/kept")
+        folder_at("file://other.example/kept")
 
 
 def test_many_rejects_are_taken_without_having_them_in_memory(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_many_rejects_are_taken_without_having_them_in_memory(tmp_path: Path) ->
     rejects = Rejects.of(plan.rejects, (bytes(1024 * 1024) for _ in range(megabytes)), ("_id",))
     result = PartitionResult(0, 1, rejects=rejects)
     checkpoint = Checkpoint(LocalFolder(tmp_path / "kept"), "")
-    checkpoint.keep(partition, plan, result, takes_rejects=True)
+    checkpoint.store(partition, plan, result, takes_rejects=True)
     tracemalloc.start()
     try:
         found = checkpoint.load(partition, plan)

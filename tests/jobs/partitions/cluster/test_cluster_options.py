@@ -12,7 +12,7 @@ from core.errors import UsageError
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.cluster_runner import _Pace, _require_picklable, require_cluster
-from jobs.partitions.cluster_work import Work, differing, facts
+from jobs.partitions.cluster_work import WorkerTask, differences_between, environment
 from jobs.partitions.count_partition import Plan
 from jobs.partitions.merging import Merger
 from jobs.runs.rejects import Limits
@@ -50,14 +50,14 @@ def test_standard_input_stays_with_this_process() -> None:
 def test_what_dask_may_show_of_the_work_has_no_secret() -> None:
     found = RemoteObject(f"https://files.example/shop.bson?X-Amz-Signature={SECRET}", 1, "ETag")
     partition = FilePartition(StoredObject(found, RemoteOptions()), Form.BSON, 1)
-    assert SECRET not in repr((Work(partition, PLAN, facts()), partition))
+    assert SECRET not in repr((WorkerTask(partition, PLAN, environment()), partition))
 
 
 def test_every_difference_of_versions_is_named() -> None:
-    here = facts()
-    assert differing(here, here) == ""
+    here = environment()
+    assert differences_between(here, here) == ""
     there = here | {"numba": "0.1", "rules of time zones": "tzdata 1970a"}
-    named = differing(here, there)
+    named = differences_between(here, there)
     assert f"numba 0.1 and not {here['numba']}" in named
     assert "rules of time zones tzdata 1970a and not" in named
 

@@ -22,10 +22,10 @@ from effort import THOROUGH
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
 from jobs.partitions.cluster_runner import Cluster, ClusterSums, cluster_at, local_cluster
-from jobs.partitions.cluster_work import Answer, Proof, added_up, bucket_of, merged
+from jobs.partitions.cluster_work import ExpectedCounts, WorkerResult, bucket_of, merge_results, sum_frames
 from jobs.partitions.count_partition import CountingState, PartitionResult, count_partition
 from jobs.partitions.daily_sums import all_sums, in_order
-from jobs.partitions.merging import Merger, Proven
+from jobs.partitions.merging import ConfirmedResult, Merger
 from jobs.sources.partition import Opened, Partition, Reading, Source
 from jobs.sources.recognise import open_source
 
@@ -47,10 +47,10 @@ def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSourc
     """What the cluster counts of `source`, the results that reached this client, and the sums."""
     cluster, found, results = Cluster(client, "here"), CountedSources(), list[PartitionResult]()
 
-    def take(proven: Proven) -> None:
-        cluster.take(proven)
-        found.take(proven)
-        results.append(proven.result)
+    def take(confirmed: ConfirmedResult) -> None:
+        cluster.take(confirmed)
+        found.take(confirmed)
+        results.append(confirmed.result)
 
     sums = cluster.count(Merger([source], take), plan_of(), state, lambda: None)
     return found, results, sums
@@ -155,10 +155,10 @@ def counted(tmp_path: Path) -> PartitionResult:
 
 def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
     result = counted(tmp_path)
-    frames = merged([Proof("x", result.counts)], Answer(result))
+    frames = merge_results([ExpectedCounts("x", result.counts)], WorkerResult(result))
     parts = [bucket_of(frames, number, 3) for number in range(3)]
     assert min(len(daily) for daily, _ in parts) > 0
-    daily, kinds = added_up(*parts)
+    daily, kinds = sum_frames(*parts)
     texts = pl.col("merchant_id").cast(pl.String)
     assert sorted(daily.with_columns(texts).rows()) == sorted(result.daily.with_columns(texts).rows())
     assert sorted(kinds.rows()) == sorted(result.kinds.rows())
@@ -166,7 +166,7 @@ def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
 
 def test_a_part_that_was_counted_again_of_other_documents_is_an_error_of_the_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
-        merged([Proof("shop.orders", Counts())], Answer(counted(tmp_path)))
+        merge_results([ExpectedCounts("shop.orders", Counts())], WorkerResult(counted(tmp_path)))
     assert "Run the same command again" in caught.value.hint
 
 

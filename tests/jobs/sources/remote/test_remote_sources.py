@@ -17,7 +17,7 @@ from core.calendar.days import LocalDays
 from core.errors import SourceChanged, SourceError, UsageError
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
-from jobs.partitions.checkpoint import Checkpoint, LocalFolder, place_at
+from jobs.partitions.checkpoint import Checkpoint, LocalFolder, folder_at
 from jobs.partitions.counting import Counted, Counting
 from jobs.partitions.daily_sums import all_sums
 from jobs.sources import file_partition
@@ -128,7 +128,7 @@ def test_results_of_partitions_may_be_stored_in_a_bucket(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{moto[0]}:{moto[1]}")
     source = SHOP / "transaction.bson"
-    place = place_at(f"{s3.base}/kept")
+    place = folder_at(f"{s3.base}/kept")
     first, second = Checkpoint(place, ""), Checkpoint(place, "")
     found = figures(counted([source], tmp_path / "first", first))
     kept = place.names()
