@@ -1,7 +1,7 @@
-"""Exporting the summaries of a mode as one file or as a folder of Parquet files, with a data dictionary.
+"""Exports the summaries of a mode as a file or as a folder of Parquet files, with a data dictionary.
 
-What is written is of one publication. It appears under its name when it is whole: until then it has another one. For a
-bucket it is written to a temporary folder first, and the dictionary goes last.
+An export is of one publication. It is written under a temporary name and renamed when complete. For a bucket it is
+written to a temporary folder first, and the dictionary is uploaded last.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _YEAR_DIGITS: Final = 4
 _INSTANT: Final = pa.timestamp("ms", "UTC")
 _DICTIONARY_ENDING: Final = ".dictionary.json"
 _DICTIONARY_INSIDE: Final = "_dictionary.json"
-"""The beginning of its name tells other programs that it is no part of the data."""
+"""Other programs skip files whose name begins with an underscore."""
 
 
 class Format(StrEnum):
-    """What a file is written as."""
+    """File formats."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -70,20 +70,20 @@ COLUMNS: Final = (
     ExportColumn("period_start", _INSTANT, "", "the first instant of the period, UTC"),
     ExportColumn("period_end", _INSTANT, "", "the first instant after the period, UTC"),
 )
-"""One row is the summary of a merchant and period; periods without transactions have none."""
+"""One row per merchant and period with transactions."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is exported, and where to.
+    """The parameters of an export.
 
-    :param out: a file, or a folder when `partitioned`, of this host or of a bucket; ``-`` for standard output.
-    :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
+    :param out: path or bucket URL of a file, or with `partitioned` of a folder; ``-`` for standard output.
+    :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`.
     :param partitioned: whether to write a folder of Parquet files, ``mode=…/year=…``.
-    :param overall: whether the summaries of all merchants together are written too.
-    :param raw: whether cells of CSV are written that a spreadsheet would take for formulas.
-    :param replace: whether what is at `out` may be replaced.
-    :param currency: the unit of the amounts where the store does not know it; or empty.
+    :param overall: whether to include the overall summaries.
+    :param raw: whether to write CSV cells unescaped that a spreadsheet would interpret as formulas.
+    :param replace: whether an existing `out` may be replaced.
+    :param currency: the unit of amounts if the store does not have it; or empty.
     """
 
     out: str
@@ -100,11 +100,11 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written.
+    """The result of an export.
 
     :param rows: number of summaries.
-    :param dictionary: the data dictionary, as its file has it.
-    :param dictionary_path: that file; None on standard output.
+    :param dictionary: the content of the data dictionary.
+    :param dictionary_path: its file; None on standard output.
     """
 
     rows: int
@@ -113,12 +113,12 @@ class Exported:
 
 
 def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[int], None]) -> Exported:
-    """Write what `request` asks for.
+    """Write an export.
 
     :param progress: called with the number of summaries written so far.
-    :raises UsageError: the request contradicts itself.
-    :raises StoreBusy: others published again and again before all was read.
-    :raises ServiceError: nothing is published, there is something at the place, or it cannot be written.
+    :raises UsageError: parameters contradict each other.
+    :raises StoreBusy: other runs kept publishing while the store was read.
+    :raises ServiceError: nothing is published, `out` exists, or it cannot be written.
     """
     require_possible(request)
     if request.out == STANDARD_OUTPUT:
@@ -152,7 +152,7 @@ def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[
 
 
 def _uploaded(summaries: SummaryStore, request: ExportRequest, progress: Callable[[int], None]) -> Exported:
-    """Export to a bucket, with the credentials of the environment."""
+    """Export to a bucket, with credentials of the environment."""
     from jobs.sources.remote.storage import file_system_at
 
     files, path = file_system_at(request.out.rstrip("/"), request.out)
@@ -166,12 +166,12 @@ def _uploaded(summaries: SummaryStore, request: ExportRequest, progress: Callabl
             written = {f"{path}/{file.relative_to(staged)}": file for file in staged.rglob("*") if file.is_file()}
             for name, file in (written or {path: staged}).items():
                 files.put_file(str(file), name)
-        for name in taken - written.keys() - {path, sidecar}:  # of an export that is replaced
+        for name in taken - written.keys() - {path, sidecar}:  # of the replaced export
             files.rm_file(name)
         files.pipe_file(sidecar, _text_of(dictionary).encode())
     except ServiceError:
         raise
-    except Exception as error:  # each library for buckets has errors of its own
+    except Exception as error:  # each storage library has its own exceptions
         raise ServiceError(
             f"{request.out} cannot be written ({type(error).__name__})",
             "Check the bucket, the credentials in the environment, and the room for temporary files.",
@@ -192,9 +192,9 @@ def _text_of(dictionary: Mapping[str, Any]) -> str:
 
 
 def require_possible(request: ExportRequest) -> None:
-    """Refuse what cannot be written.
+    """Raise if the parameters contradict each other.
 
-    :raises UsageError: says why.
+    :raises UsageError: names the contradiction.
     """
     if is_remote(request.out):
         if scheme_of(request.out) not in S3 | GOOGLE:
@@ -222,7 +222,7 @@ def _require_free(out: Path, request: ExportRequest) -> None:
 def _staged(
     summaries: SummaryStore, request: ExportRequest, staged: Path, progress: Callable[[int], None]
 ) -> tuple[int, dict[str, Any]]:
-    """Write to `staged`, again while others publish too fast."""
+    """Write to `staged`; starts again if another run publishes meanwhile."""
     for attempt in range(1, _ATTEMPTS + 1):
         _remove(staged)
         try:
@@ -240,7 +240,7 @@ def _staged(
 def _written(
     summaries: SummaryStore, request: ExportRequest, out: IO[bytes] | Path, progress: Callable[[int], None]
 ) -> tuple[int, dict[str, Any]]:
-    """Write all of one publication to `out`: how many summaries, and the data dictionary."""
+    """Write one publication to `out`; returns the number of summaries and the data dictionary."""
     with summaries.scan(request.mode, request.first_key, request.last_key, overall=request.overall) as scan:
         if scan is None:
             raise ServiceError("nothing is published yet", "Run rebuild first.")
@@ -266,7 +266,7 @@ def _written(
 
 
 def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
-    """What the numbers of an export mean, for people and programs."""
+    """The data dictionary of an export, for people and programs."""
     publication = scan.publication
     fingerprint = publication.fingerprint
     currency = fingerprint.unit(request.currency)
@@ -305,7 +305,7 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
 
 
 def schema_of(dictionary: Mapping[str, Any]) -> pa.Schema:
-    """The schema of an export, whose metadata has the data dictionary: of each column, and as a whole."""
+    """The schema of an export, with the data dictionary in the metadata of columns and table."""
     about = {column["name"]: column for column in dictionary["columns"]}
     fields = [
         pa.field(
@@ -328,7 +328,7 @@ def _write_parquet(out: IO[bytes], schema: pa.Schema, batches: Iterator[pa.Recor
 
 
 def _write_arrow(out: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    # A file can be mapped into memory; what goes through a pipe has no end to look for its index at.
+    # Arrow's file format has its index at the end, so a pipe gets the stream format.
     open_writer = pa.ipc.new_stream if out is sys.stdout.buffer else pa.ipc.new_file
     with open_writer(out, schema) as writer:
         for batch in batches:
@@ -341,7 +341,7 @@ def _write_csv(out: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBat
     out.write((",".join(schema.names) + "\n").encode())
     for batch in batches:
         text = pl.DataFrame(batch).write_csv(include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
-        out.write(text.encode())  # not by Polars, which makes another error of a pipe that is closed
+        out.write(text.encode())  # not by Polars, which raises another error for a closed pipe
 
 
 _WRITERS: Final[Mapping[Format, Callable[[IO[bytes], pa.Schema, Iterator[pa.RecordBatch]], None]]] = {

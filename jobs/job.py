@@ -1,7 +1,7 @@
-"""What the jobs that read transactions share: what they are asked, and the steps of a run.
+"""The base of the jobs that read transactions: common parameters and the steps of a run.
 
-Each job finds out which days it reads and may replace. Here are the row of the ledger that a run begins with, how
-sources are counted, and how what has changed is published.
+A subclass determines the days to read and to replace. The base creates the run's row in the ledger, counts sources, and
+publishes changes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
 from jobs.partitions.local_runner import in_background
 from jobs.publish.replacing import Change
 from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
-from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import QUARANTINE_BYTES
 from jobs.runs.requested_days import RequestedDays
 from jobs.runs.source_age import Reading, as_of_ms
@@ -37,15 +37,15 @@ from jobs.sources.url import redacted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRequest:
-    """What every job is asked that reads transactions.
+    """Parameters of all jobs that read transactions.
 
-    :param fields: what is read of a document.
+    :param fields: the fields to read.
     :param collection: the collection of a dump or server, or None for the default names.
     :param max_reject_ratio: the share of documents read that may be rejected, 0 to 1.
-    :param max_quarantine_bytes: how large the file of rejects may get.
+    :param max_quarantine_bytes: size limit of the quarantine file.
     :param threads: decoding threads.
-    :param live: how live collections are read.
-    :param command: what the ledger calls the run.
+    :param live: options for live collections.
+    :param command: the command in the ledger.
     :param currency: the unit of amounts; empty: that of the store.
     """
 
@@ -61,11 +61,10 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcesRequest(ReadRequest):
-    """What a job is asked that reads several sources, of some days.
+    """Parameters of jobs that read several sources, perhaps only some days.
 
-    :param remote: how objects at ``s3://``, ``gs://`` and ``https://`` are read.
-    :param cluster: the Dask cluster whose workers count, ``tcp://HOST:PORT`` or ``local:N``; None: threads of this
-        process.
+    :param remote: options for ``s3://``, ``gs://`` and ``https://``.
+    :param cluster: the Dask cluster that counts, ``tcp://HOST:PORT`` or ``local:N``; None: threads of this process.
     """
 
     remote: RemoteOptions = field(default_factory=RemoteOptions)
@@ -73,23 +72,23 @@ class SourcesRequest(ReadRequest):
 
 
 class Watcher:
-    """What a caller hears while a job runs; this one is silent."""
+    """Receives the progress of a job; this base class ignores it."""
 
     def reading(self, progress: Progress) -> None:
-        """Sources are being read; called some times a second. What it raises stops the run."""
+        """Called several times a second while sources are read; its exceptions stop the run."""
 
     def publishing(self, written: int, total: int) -> None:
-        """So many of all summaries have been written; called now and then while everything is replaced."""
+        """Called now and then while everything is replaced, with the number of written summaries."""
 
     def phase(self, name: str) -> None:
-        """The run goes over to ``checking``, ``publishing`` or ``published``. What it raises before that stops it."""
+        """Called at ``checking``, ``publishing`` and ``published``; exceptions in the first two stop the run."""
 
 
 class Job:
-    """A job over some stores.
+    """The base class of jobs.
 
-    :param stores: where summaries and the ledger are.
-    :param quarantine_dir: folder for the files of rejects.
+    :param stores: the stores of summaries and of the ledger.
+    :param quarantine_dir: folder of quarantine files.
     :param clock: milliseconds since 1970 UTC.
     """
 
@@ -112,9 +111,9 @@ class Job:
         return fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, published)
 
     def _published(self, fingerprint: Fingerprint) -> Publication | None:
-        """What is published.
+        """The current publication.
 
-        :raises FingerprintMismatch: it has summaries that were counted with another fingerprint.
+        :raises FingerprintMismatch: its summaries have another fingerprint.
         """
         published = self._stores.summaries.published()
         if published is not None and published.rows:
@@ -122,7 +121,7 @@ class Job:
         return published
 
     def _draft(self, request: ReadRequest, sources: Sequence[str], fingerprint: Fingerprint, **more: Any) -> Run:
-        """The row of the ledger to begin with; `more` of its fields."""
+        """The initial row of the ledger; `more` are further fields."""
         now = self._clock()
         return Run(
             id=0,
@@ -154,9 +153,9 @@ class Job:
         reads_some_days: bool,
         **more: Any,
     ) -> Counting:
-        """How the documents of `window` are counted; `more` of its fields.
+        """The `Counting` of documents in `window`; `more` are further fields.
 
-        :param published: what counts as read, too, where few documents are.
+        :param published: the basis of the reject ratio, if its transactions are more than the documents read.
         """
         return Counting(
             request.fields,
@@ -175,14 +174,14 @@ class Job:
     def _open(
         self, request: SourcesRequest, sources: Sequence[str], window: Window | None
     ) -> Iterator[Callable[[], Source]]:
-        """Calls that list each of `sources`; of live collections only the documents of `window`; None: all."""
+        """A call for each of `sources` that opens it; live collections are restricted to `window`."""
         for one in in_background(partial(expanded, sources, request.remote)):
             yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
 
     def _reading(
         self, sources: Sequence[str], days: RequestedDays, counted: Counted, run: Run, *, says_first: bool = False
     ) -> Reading:
-        """What `run` has read."""
+        """The `Reading` of `run`."""
         return Reading(
             sources,
             run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
@@ -194,7 +193,7 @@ class Job:
 
     def _publish_change(
         self,
-        keeper: RunKeeper,
+        recorder: RunRecorder,
         before: Publication | None,
         change: Change,
         warnings: tuple[str, ...],
@@ -202,22 +201,22 @@ class Job:
         complete_days: tuple[DayRange, ...],
         watcher: Watcher,
     ) -> Publication:
-        """Publish what has changed, if anything; what is published then."""
+        """Publish the change, if there is any; returns the current publication."""
         summaries = self._stores.summaries
-        keeper.update(
+        recorder.update(
             phase="publishing",
-            warnings=(*self._adoption_warnings(keeper.run, before), *warnings),
+            warnings=(*self._adoption_warnings(recorder.run, before), *warnings),
             days_changed=change.days_changed,
             days_kept=len(change.protected),
             complete_days=complete_days,
         )
-        if before is not None and not change and before.fingerprint == keeper.run.fingerprint:
-            self._require_current(before, keeper.run)
-            keeper.unchanged(before.generation)
+        if before is not None and not change and before.fingerprint == recorder.run.fingerprint:
+            self._require_current(before, recorder.run)
+            recorder.unchanged(before.generation)
             watcher.phase("published")
             return before
         publication = replace(
-            change.publication(before, keeper.run.id, keeper.run.fingerprint, self._clock()),
+            change.publication(before, recorder.run.id, recorder.run.fingerprint, self._clock()),
             complete_until_ms=complete_until_ms,
             complete_days=complete_days,
         )
@@ -225,15 +224,15 @@ class Job:
             publish = partial(summaries.publish, publication, change.rows)
         else:
             publish = partial(summaries.amend, publication, change.rows, change.ranges)
-        self._publish_unless_interrupted(keeper, publication, publish, watcher)
+        self._publish_unless_interrupted(recorder, publication, publish, watcher)
         return publication
 
     def _publish_unless_interrupted(
-        self, keeper: RunKeeper, publication: Publication, publish: Callable[[], None], watcher: Watcher
+        self, recorder: RunRecorder, publication: Publication, publish: Callable[[], None], watcher: Watcher
     ) -> None:
-        """Publish, whatever signals come.
+        """Publish; a signal after the moment of publication is ignored.
 
-        :param publish: makes `publication`.
+        :param publish: publishes `publication`.
         :raises Interrupted: nothing was published.
         """
         watcher.phase("publishing")
@@ -241,10 +240,10 @@ class Job:
             publish()
             watcher.phase("published")
         except Interrupted:
-            # The signal may have come when the publication was made already; the store knows.
+            # The signal may have arrived after the publication: check the store.
             if self._stores.summaries.published() != publication:
                 raise
-        keeper.published(publication.generation)
+        recorder.published(publication.generation)
 
     def _adoption_warnings(self, run: Run, before: Publication | None) -> tuple[str, ...]:
         return adoption_warnings(run.fingerprint, before, self._stores.summaries, self._local_days)

@@ -1,4 +1,4 @@
-"""Importing the names of merchants: rows of a source, checked one by one, become the names of the store."""
+"""Imports names of merchants: validates the rows of a source and writes them to the store."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _INT64: Final = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class NameFields:
-    """Where a row has what.
+    """The field paths of a row.
 
-    :param merchant: path of the id of the merchant; likewise `name` and `language`.
-    :param one_language: the language of all names, which then need no field for it; or None.
+    :param merchant: path of the merchant's id; likewise `name` and `language`.
+    :param one_language: the language of all names, instead of a field; or None.
     """
 
     merchant: str = "id"
@@ -50,12 +50,12 @@ class NameFields:
     one_language: Locale | None = None
 
     def paths(self) -> tuple[str, ...]:
-        """The paths that are read."""
+        """All paths."""
         return (self.merchant, self.name, *((self.language,) if self.one_language is None else ()))
 
 
 class WrongRow(NamedTuple):
-    """A row that gives no name: where it is in the source, such as ``line 7``, and why."""
+    """An invalid row: its place in the source, such as ``line 7``, and the reason."""
 
     place: str
     reason: str
@@ -63,10 +63,10 @@ class WrongRow(NamedTuple):
 
 @dataclass(slots=True)
 class NameRows:
-    """What a source holds.
+    """The rows of a source.
 
-    :param source: what messages call it, without a password.
-    :param rows: how many rows there are.
+    :param source: its name in messages, without a password.
+    :param rows: number of rows.
     """
 
     source: str
@@ -75,9 +75,9 @@ class NameRows:
     wrong: list[WrongRow] = field(default_factory=list)
 
     def require_right(self) -> None:
-        """Raise unless every row gives a name.
+        """Raise unless every row is valid.
 
-        :raises TooManyRejects: some do not.
+        :raises TooManyRejects: some are invalid.
         :raises SourceError: there are no rows.
         """
         if self.wrong:
@@ -93,7 +93,7 @@ class NameRows:
 
 
 class Changes(NamedTuple):
-    """How many names an import adds, changes, leaves as they are and removes."""
+    """The numbers of names that an import adds, changes, does not change, and removes."""
 
     added: int
     changed: int
@@ -102,7 +102,7 @@ class Changes(NamedTuple):
 
     @classmethod
     def between(cls, before: Names, after: Names) -> Changes:
-        """What leads from the names `before` to those `after`."""
+        """The changes from the names `before` to those `after`."""
         old, new = (
             {(one, language): name for one, texts in names.items() for language, name in texts.items()}
             for names in (before, after)
@@ -116,13 +116,13 @@ def read_names(
     argument: str, collection: str | None, fields: NameFields, live: LiveOptions, remote: RemoteOptions,
     delimiter: str | None,
 ) -> NameRows:  # fmt: skip
-    """The names that a source holds: any form that `rebuild` reads, with a row or document for each name.
+    """Read the names of a source in any format of `rebuild`, with a row or document for each name.
 
-    :param collection: of a dump or a server; None: `DEFAULT_COLLECTION`.
-    :param delimiter: what separates the fields of CSV, where that is known.
-    :raises UsageError: the URL of a server is not valid.
+    :param collection: of a dump or server; None: `DEFAULT_COLLECTION`.
+    :param delimiter: the field delimiter of CSV, if known.
+    :raises UsageError: the URL of a server is invalid.
     :raises SourceError: it cannot be read, or lacks the collection or a column.
-    :raises SourceDamaged: it is broken, so that its rows cannot be told apart.
+    :raises SourceDamaged: it is damaged, so that its rows cannot be separated.
     """
     collection = collection or DEFAULT_COLLECTION
     if is_live(argument):
@@ -186,7 +186,7 @@ def _json_lines(stream: ByteStream) -> Iterator[tuple[str, Document | str]]:
 
 
 def _checked(source: str, rows: Iterable[tuple[str, Document | str]], fields: NameFields, is_flat: bool) -> NameRows:
-    """The names of `rows`, which are a place and a document, or what is wrong there."""
+    """The names of `rows`, pairs of a place and a document; or a `WrongRow` for an invalid one."""
     found = NameRows(source)
     first_places: dict[tuple[str, Locale], str] = {}
     for place, row in rows:
@@ -208,11 +208,11 @@ def _checked(source: str, rows: Iterable[tuple[str, Document | str]], fields: Na
 
 
 def _merchant_id(value: Any, path: str) -> str:
-    """The id as summaries have it: 24 hexadecimal digits of an ObjectId, text as it is, the digits of an integer."""
+    """The id as in summaries: the 24 hexadecimal digits of an ObjectId, the text, or the digits of an integer."""
     if isinstance(value, ObjectId):
         return str(value)
     if type(value) is not bool and isinstance(value, int):
-        number = int(value)  # of a subclass, such as Int64, a range would try one number after the other
+        number = int(value)  # `range` would compare a subclass, such as Int64, with every number
         if number not in _INT64:
             raise ValueError(f"{path} is an integer beyond 64 bits, which is no id of a merchant")
         return str(number)
@@ -249,7 +249,7 @@ def _shown(value: Any) -> str:
 
 
 def updated(before: Names, names: Names) -> Names:
-    """The names `before` with `names`, which replace those of the same merchant and language."""
+    """The names `before` updated with `names`, which replace those of the same merchant and language."""
     return {one: {**before.get(one, {}), **names.get(one, {})} for one in (*before, *names)}
 
 

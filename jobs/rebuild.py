@@ -1,4 +1,4 @@
-"""The main job: sources -> decode -> aggregate -> check -> publish."""
+"""The rebuild job: sources -> decode -> aggregate -> check -> publish."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from jobs.partitions.counting import Counted
 from jobs.partitions.daily_sums import all_sums
 from jobs.publish.derived import Derived
 from jobs.publish.replacing import day_counts, days_of, replace_days
-from jobs.publish.shrinking import DayCounts, in_total, keep_half, unprotected
+from jobs.publish.shrinking import DayCounts, as_one_day, protect_nothing, require_half
 from jobs.runs.fingerprint import require_same_fingerprint
-from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import quarantine_path
 from jobs.runs.requested_days import RequestedDays
 from jobs.runs.source_age import complete_days_after, complete_until_after, file_status
@@ -38,18 +38,16 @@ _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_f
 
 @dataclass(frozen=True, slots=True)
 class Request(SourcesRequest):
-    """What a rebuild is asked to do.
+    """The parameters of a rebuild.
 
-    :param sources: files, mongodump folders, URLs of these or of live collections, or ``-`` for standard input; they
-        add up. A remote URL may have wildcards.
-    :param truncate: the store shall hold exactly what the sources hold.
-    :param first_key: replace only the days from this daily key on; `last_key` up to that one, inclusive.
-    :param allow_empty: whether to go on although no document counts.
-    :param allow_shrink: whether to go on although more than half of the published transactions that are replaced would
-        be removed.
-    :param checkpoint: the folder or URL for the results of finished partitions, so that a run that was killed can go
-        on; None: nothing is kept.
-    :param keep_checkpoint: whether they stay there when the run has published.
+    :param sources: files, mongodump folders, URLs of these or of live collections, or ``-`` for standard input; summed.
+        A remote URL may have wildcards.
+    :param truncate: replace the whole content of the store.
+    :param first_key: replace only days from this daily key on; `last_key` up to that one, inclusive.
+    :param allow_empty: whether to continue if no document is counted.
+    :param allow_shrink: whether to continue if more than half of the replaced transactions would be removed.
+    :param checkpoint: the folder or URL for results of finished partitions, to resume a killed run; or None.
+    :param keep_checkpoint: whether to retain the checkpoint after publishing.
     """
 
     sources: tuple[str, ...]
@@ -66,15 +64,15 @@ class Request(SourcesRequest):
 
     @property
     def is_partial(self) -> bool:
-        """Whether only some days are replaced."""
+        """Whether to replace only some days."""
         return self.first_key is not None or self.last_key is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rebuild did.
+    """The result of a rebuild.
 
-    :param partitions_reused: how many partitions were not read, as the checkpoint had their results.
+    :param partitions_reused: number of partitions whose results were in the checkpoint.
     """
 
     run: Run
@@ -83,8 +81,8 @@ class Outcome:
     partitions_reused: int = 0
 
 
-class _Known(TypedDict):
-    """What a publication says of how far its sources were read."""
+class _Completeness(TypedDict):
+    """The fields of a publication about completeness."""
 
     complete_until_ms: int | None
     complete_days: tuple[DayRange, ...]
@@ -94,12 +92,12 @@ class Rebuild(Job):
     """Rebuilds summaries from sources."""
 
     def run(self, request: Request, watcher: Watcher) -> Outcome:
-        """Do what `request` says; publishes everything or nothing.
+        """Rebuild; publishes everything or nothing.
 
-        :raises UsageError: the store is not empty and the request says neither how much to replace; a key is wrong; a
-            source is named twice.
-        :raises NothingCounted: no document counts, and the request does not allow that.
-        :raises WouldShrink: more than half of what is replaced would be removed, and the request does not allow that.
+        :raises UsageError: the store is not empty and the request has neither `truncate` nor days; a key is invalid; a
+            source is given twice.
+        :raises NothingCounted: no document was counted, without `allow_empty`.
+        :raises WouldShrink: more than half of the replaced transactions would be removed, without `allow_shrink`.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
         if request.truncate and request.is_partial:
@@ -112,18 +110,18 @@ class Rebuild(Job):
         checkpoint = None if request.checkpoint is None else Checkpoint(folder_at(request.checkpoint), str(fingerprint))
         draft = self._draft_of_days(request, request.sources, fingerprint, days)
         resumable = nullcontext() if checkpoint is None else checkpoint.resume_hint()
-        with resumable, RunKeeper(self._stores.runs, draft, self._clock) as keeper:
+        with resumable, RunRecorder(self._stores.runs, draft, self._clock) as recorder:
             # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
             # what is published now is taken, and this run fails at the fence instead of publishing over it.
             before = self._require_allowed(request, fingerprint)
-            with self._count(request, days, before, keeper, watcher, checkpoint) as counted:
-                publication = self._publish(request, days, before, counted, keeper, watcher)
+            with self._count(request, days, before, recorder, watcher, checkpoint) as counted:
+                publication = self._publish(request, days, before, counted, recorder, watcher)
             if checkpoint is not None and not request.keep_checkpoint:
-                _remove(checkpoint, keeper)
-        return Outcome(keeper.run, publication, counted.forms, 0 if checkpoint is None else checkpoint.reused)
+                _remove(checkpoint, recorder)
+        return Outcome(recorder.run, publication, counted.forms, 0 if checkpoint is None else checkpoint.reused)
 
     def _require_allowed(self, request: Request, fingerprint: Fingerprint) -> Publication | None:
-        """What is published, which `request` may replace."""
+        """The current publication, if `request` may replace it."""
         published = self._stores.summaries.published()
         if published is None or published.rows == 0 or request.truncate:
             return published
@@ -140,7 +138,7 @@ class Rebuild(Job):
         request: Request,
         days: RequestedDays,
         before: Publication | None,
-        keeper: RunKeeper,
+        recorder: RunRecorder,
         watcher: Watcher,
         checkpoint: Checkpoint | None,
     ) -> Counted:
@@ -150,8 +148,8 @@ class Rebuild(Job):
         counting = self._counting(
             request,
             days.window,
-            keeper.while_current(watcher.reading),
-            keeper.update,
+            recorder.while_current(watcher.reading),
+            recorder.update,
             published=before if reads_some else None,
             reads_some_days=reads_some,
             collection=request.collection,
@@ -160,7 +158,7 @@ class Rebuild(Job):
             cluster=request.cluster,
         )
         sources = self._open(request, request.sources, days.window if searches else None)
-        return counting.count(sources, quarantine_path(self._quarantine_dir, keeper.run))
+        return counting.count(sources, quarantine_path(self._quarantine_dir, recorder.run))
 
     def _publish(
         self,
@@ -168,40 +166,40 @@ class Rebuild(Job):
         days: RequestedDays,
         before: Publication | None,
         counted: Counted,
-        keeper: RunKeeper,
+        recorder: RunRecorder,
         watcher: Watcher,
     ) -> Publication:
-        """Check what was counted, and publish it."""
+        """Check the counts and publish."""
         watcher.phase("checking")
         if not request.allow_empty:
             counted.require_some(
                 "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
                 "were no transactions, say so with --allow-empty."
             )
-        known = self._known(request, days, before, counted, keeper)
+        known = self._completeness(request, days, before, counted, recorder)
         if request.is_partial:
             replaced = (days.first, days.last)
-            publication, publish = self._some_days(request, keeper, before, counted, replaced, known)
+            publication, publish = self._some_days(request, recorder, before, counted, replaced, known)
         else:
-            publication, publish = self._everything(request, keeper, before, counted, known, watcher.publishing)
+            publication, publish = self._everything(request, recorder, before, counted, known, watcher.publishing)
         amended = before if request.is_partial else None
-        adopted = self._adoption_warnings(keeper.run, amended)
-        keeper.update(
+        adopted = self._adoption_warnings(recorder.run, amended)
+        recorder.update(
             phase="publishing", warnings=(*adopted, *counted.warnings), complete_days=publication.complete_days
         )
-        self._publish_unless_interrupted(keeper, publication, publish, watcher)
+        self._publish_unless_interrupted(recorder, publication, publish, watcher)
         return publication
 
-    def _known(
-        self, request: Request, days: RequestedDays, before: Publication | None, counted: Counted, keeper: RunKeeper
-    ) -> _Known:
-        """How far the sources were read of what this publishes."""
+    def _completeness(
+        self, request: Request, days: RequestedDays, before: Publication | None, counted: Counted, recorder: RunRecorder
+    ) -> _Completeness:
+        """The completeness of the new publication."""
         known_ms = None if before is None else complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
         says_first = days.first_key is not None
-        reading = self._reading(request.sources, days, counted, keeper.run, says_first=says_first)
+        reading = self._reading(request.sources, days, counted, recorder.run, says_first=says_first)
         complete_days = CompleteDays()
         if request.is_partial:
-            # What is replaced may lack what was there.
+            # The replaced days may lack transactions that were published.
             complete_days = CompleteDays.published(before, self._stores.runs).without([(days.first, days.last)])
         complete_days = complete_days_after(complete_days, reading, self._calendar, self._local_days)
         return {
@@ -212,42 +210,44 @@ class Rebuild(Job):
     def _some_days(
         self,
         request: Request,
-        keeper: RunKeeper,
+        recorder: RunRecorder,
         before: Publication | None,
         counted: Counted,
         days: tuple[int, int],
-        known: _Known,
+        known: _Completeness,
     ) -> tuple[Publication, Callable[[], None]]:
-        """The publication that replaces `days` (first and last, inclusive), and what makes it."""
+        """The publication that replaces `days` (first and last, inclusive), and the call that publishes it."""
         summaries = self._stores.summaries
-        protection = unprotected if request.allow_shrink else keep_half
+        protection = protect_nothing if request.allow_shrink else require_half
         daily = all_sums(counted.daily)
         change = replace_days(summaries, before, self._calendar, self._local_days, daily, [days], protection)
-        keeper.update(days_changed=change.days_changed)
-        publication = replace(change.publication(before, keeper.run.id, keeper.run.fingerprint, self._clock()), **known)
+        recorder.update(days_changed=change.days_changed)
+        publication = replace(
+            change.publication(before, recorder.run.id, recorder.run.fingerprint, self._clock()), **known
+        )
         return publication, partial(summaries.amend, publication, change.rows, change.ranges)
 
     def _everything(
         self,
         request: Request,
-        keeper: RunKeeper,
+        recorder: RunRecorder,
         before: Publication | None,
         counted: Counted,
-        known: _Known,
+        known: _Completeness,
         progress: Callable[[int, int], None],
     ) -> tuple[Publication, Callable[[], None]]:
-        """The publication that replaces everything, and what makes it."""
+        """The publication that replaces everything, and the call that publishes it."""
         derived = Derived.of(counted.daily, counted.days, self._calendar, self._local_days)
         if before is not None and not request.allow_shrink:
             published, found = self._published_counts(before), day_counts(counted.days)
-            if _DECIDES_DAYS.intersection(before.fingerprint.differing(keeper.run.fingerprint)):
-                published, found = in_total(published), in_total(found)
-            keep_half(published, found)
+            if _DECIDES_DAYS.intersection(before.fingerprint.differing(recorder.run.fingerprint)):
+                published, found = as_one_day(published), as_one_day(found)
+            require_half(published, found)
         publication = Publication(
             generation=1 if before is None else before.generation + 1,
-            run_id=keeper.run.id,
+            run_id=recorder.run.id,
             published_at_ms=self._clock(),
-            fingerprint=keeper.run.fingerprint,
+            fingerprint=recorder.run.fingerprint,
             rows=derived.rows,
             first_day_key=derived.first_day_key,
             last_day_key=derived.last_day_key,
@@ -263,18 +263,18 @@ class Rebuild(Job):
         )
 
     def _published_counts(self, before: Publication) -> DayCounts:
-        """How many transactions of each day are published, in whatever calendar."""
+        """The number of published transactions by day, in the publication's calendar."""
         counts = dict(self._stores.summaries.series(Mode.DAILY, "count", None))
         days = days_of(counts, calendar_named(before.fingerprint.calendar))
         return {day: counts[key] for key, day in days.items()}
 
 
-def _remove(checkpoint: Checkpoint, keeper: RunKeeper) -> None:
+def _remove(checkpoint: Checkpoint, recorder: RunRecorder) -> None:
     """Remove what was kept, as it is published; that it cannot be removed is worth no more than a warning."""
     try:
         checkpoint.remove()
     except ServiceError as error:
-        keeper.update(warnings=(*keeper.run.warnings, f"{error.sentence}, so that it stays"))
+        recorder.update(warnings=(*recorder.run.warnings, f"{error.sentence}, so that it stays"))
 
 
 def _require_cluster(request: Request) -> None:
@@ -286,7 +286,7 @@ def _require_cluster(request: Request) -> None:
 
 
 def _require_distinct(request: Request) -> None:
-    """Raise when two sources are one file, whatever they are called."""
+    """Raise if two sources are the same file."""
     seen: set[object] = set()
     for argument in request.sources:
         try:

@@ -1,4 +1,4 @@
-"""Refresh: the days of a live collection that may have changed since the last run are recomputed, whole."""
+"""Refresh: recomputes the days of a live collection that may have changed since the last run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_background
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import LossLimits, Retention
-from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import last_quarantine, quarantine_path
 from jobs.runs.refresh_plan import Plan, Planner
 from jobs.sources.live.collection import LiveCollection, open_collection
@@ -32,15 +32,15 @@ _ALL_READ: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest(ReadRequest):
-    """What a refresh is asked to do.
+    """The parameters of a refresh.
 
-    The fields must be as before; the transactions published count as documents read where they are more.
+    Fields must not change. The reject ratio is of the published transactions, if they are more than the documents read.
 
     :param url: ``mongodb://…/database`` of the collection.
-    :param updated_field: path of the date at which a document was last changed, or None when documents have none.
-    :param look_back_days: for how many local days before the last reading documents may still come late, be changed or
-        be deleted.
-    :param loss_limits: what days after that of the oldest document may lose.
+    :param updated_field: path of the modification date of documents, or None.
+    :param look_back_days: number of local days before the last reading that are recomputed, as documents may be late,
+        changed or deleted.
+    :param loss_limits: limits for days after that of the oldest document.
     """
 
     url: str
@@ -52,10 +52,10 @@ class RefreshRequest(ReadRequest):
 
 @dataclass(frozen=True, slots=True)
 class RefreshOutcome:
-    """What a refresh did.
+    """The result of a refresh.
 
-    :param publication: what is published now.
-    :param plan: the days that were counted, or None for all.
+    :param publication: the current publication.
+    :param plan: the counted days, or None for all.
     """
 
     run: Run
@@ -67,12 +67,13 @@ class Refresh(Job):
     """Refreshes summaries from a live collection."""
 
     def run(self, request: RefreshRequest, watcher: Watcher) -> RefreshOutcome:
-        """Bring the summaries up to date, in one publication; none when nothing has changed.
+        """Update the summaries in one publication, or none if nothing has changed.
 
-        A day whose documents may have been purged stays as it is published, with a warning: `jobs.publish.shrinking`.
+        A day whose documents may have been purged retains its published totals, with a warning:
+        `jobs.publish.shrinking`.
 
         :raises FingerprintMismatch: the store was built with another time zone, calendar, field or filter.
-        :raises NothingCounted: something is published, and no document of the collection counts.
+        :raises NothingCounted: there are published transactions, but no document of the collection is counted.
         :raises WouldShrink: days would lose too many transactions.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
@@ -80,40 +81,40 @@ class Refresh(Job):
         self._published(fingerprint)
         draft = self._draft(request, (request.url,), fingerprint, incremental=True)
         draft = replace(draft, as_of_ms=draft.started_at_ms)
-        with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
+        with RunRecorder(self._stores.runs, draft, self._clock) as recorder:
             # Read when no other run can publish any more unless it takes over; the fence decides between those two.
             before = self._published(fingerprint)
             with in_background(partial(open_collection, request.url, request.collection, request.live)) as collection:
-                plan = self._plan(request, collection, before, keeper)
-                counted = self._count(request, collection, before, plan, keeper, watcher)
+                plan = self._plan(request, collection, before, recorder)
+                counted = self._count(request, collection, before, plan, recorder, watcher)
                 watcher.phase("checking")
                 retention = self._retention(request, collection, before, counted, plan)
                 change = self._change(before, counted, plan, retention)
-                complete_days = self._complete_days(before, plan, change, retention.oldest_day(), keeper.run)
-            warnings = (*keeper.run.warnings, *counted.warnings, *retention.warnings(change.protected, change.lost))
+                complete_days = self._complete_days(before, plan, change, retention.oldest_day(), recorder.run)
+            warnings = (*recorder.run.warnings, *counted.warnings, *retention.warnings(change.protected, change.lost))
             publication = self._publish_change(
-                keeper, before, change, warnings, keeper.run.as_of_ms, complete_days, watcher
+                recorder, before, change, warnings, recorder.run.as_of_ms, complete_days, watcher
             )
-        return RefreshOutcome(keeper.run, publication, plan)
+        return RefreshOutcome(recorder.run, publication, plan)
 
     def _plan(
-        self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, keeper: RunKeeper
+        self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, recorder: RunRecorder
     ) -> Plan | None:
-        """What to read, noted in the ledger; None for everything."""
+        """Plan the days to read and record them in the ledger; None for all days."""
         planner = Planner(self._calendar, self._local_days, request.look_back_days)
-        earlier = [run for run in self._stores.runs.recent(RUNS_READ) if run.id != keeper.run.id]
-        begin_day = None if before is None else planner.begin_day(before, earlier, keeper.run.started_at_ms)
-        warnings = _another_source(collection, earlier)
+        earlier = [run for run in self._stores.runs.recent(RUNS_READ) if run.id != recorder.run.id]
+        begin_day = None if before is None else planner.begin_day(before, earlier, recorder.run.started_at_ms)
+        warnings = _other_source_warning(collection, earlier)
         if begin_day is not None and not request.fields.times_are_dates:
             begin_day = None
             warnings = (*warnings, _ALL_READ)
         if begin_day is None:
-            keeper.update(sources=(collection.name,), warnings=warnings)
+            recorder.update(sources=(collection.name,), warnings=warnings)
             return None
-        keeper.update(
+        recorder.update(
             sources=(collection.name,),
             first_day_key=self._calendar.period_of(Mode.DAILY, begin_day).key,
-            warnings=(*warnings, *in_background(partial(_missing_indexes, collection, request))),
+            warnings=(*warnings, *in_background(partial(_index_warnings, collection, request))),
         )
         if request.updated_field is None:
             plan = planner.plan(begin_day)
@@ -122,8 +123,8 @@ class Refresh(Job):
             changed = collection.changed_since(request.updated_field, request.fields.time, since_ms)
             plan = in_background(partial(planner.plan, begin_day, changed))
         named_ms = self._local_days.named_range_ms(self._calendar)
-        unread = in_background(partial(_left_unread, collection, request.fields, plan, named_ms))
-        keeper.update(warnings=(*keeper.run.warnings, *unread))
+        unread = in_background(partial(_undated_warning, collection, request.fields, plan, named_ms))
+        recorder.update(warnings=(*recorder.run.warnings, *unread))
         return plan
 
     def _count(
@@ -132,23 +133,23 @@ class Refresh(Job):
         collection: LiveCollection,
         before: Publication | None,
         plan: Plan | None,
-        keeper: RunKeeper,
+        recorder: RunRecorder,
         watcher: Watcher,
     ) -> Counted:
         counting = self._counting(
             request,
             self._ever(),
-            keeper.while_current(watcher.reading),
-            keeper.update,
+            recorder.while_current(watcher.reading),
+            recorder.update,
             published=before,
             reads_some_days=plan is not None,
         )
         open_source = partial(collection.source, request.fields, None if plan is None else plan.times)
         earlier = last_quarantine(self._quarantine_dir, self._stores.runs.recent(RUNS_READ))
-        return counting.count([open_source], quarantine_path(self._quarantine_dir, keeper.run), earlier)
+        return counting.count([open_source], quarantine_path(self._quarantine_dir, recorder.run), earlier)
 
     def _ever(self) -> Window:
-        """All instants that the calendar names."""
+        """All instants of the calendar."""
         named = self._local_days.named_range_ms(self._calendar)
         return Window(*named, *named)
 
@@ -160,12 +161,12 @@ class Refresh(Job):
         counted: Counted,
         plan: Plan | None,
     ) -> Retention:
-        """What protects published days whose documents may have been purged.
+        """The protection of published days whose documents may have been purged.
 
-        :raises NothingCounted: something is published, and no document of the whole collection counts.
+        :raises NothingCounted: there are published transactions, but no document of the whole collection is counted.
         """
 
-        # Asked after the days were read: what was purged meanwhile is then older than the oldest document.
+        # Queried after the days were read, so that documents purged meanwhile are older than the oldest one.
         @cache
         def oldest_day() -> int | None:
             if plan is None and not request.fields.times_are_dates:
@@ -198,7 +199,7 @@ class Refresh(Job):
     def _complete_days(
         self, before: Publication | None, plan: Plan | None, change: Change, oldest_day: int | None, run: Run
     ) -> tuple[DayRange, ...]:
-        """The days that are complete in what this publishes or finds unchanged."""
+        """The complete days of the new or unchanged publication."""
         lost = ((loss.day, loss.day) for loss in change.lost)
         known = CompleteDays.published(before, self._stores.runs).without(lost)
         first_day = known.held_from(oldest_day)
@@ -209,14 +210,16 @@ class Refresh(Job):
         return known.keys(self._calendar)
 
 
-def _another_source(collection: LiveCollection, runs: Sequence[Run]) -> tuple[str, ...]:
-    """A warning when the refresh before read something else: a test's database would replace the days of a shop's."""
+def _other_source_warning(collection: LiveCollection, runs: Sequence[Run]) -> tuple[str, ...]:
+    """A warning if the previous refresh read another collection, perhaps a test database."""
     before = next((run.sources[0] for run in runs if run.incremental and run.succeeded), collection.name)
     return () if before == collection.name else (f"the refresh before this one read {before}: is it the same data?",)
 
 
-def _left_unread(collection: LiveCollection, fields: Fields, plan: Plan, named_ms: tuple[int, int]) -> tuple[str, ...]:
-    """A warning when there are documents that belong to no day, and so are found by no plan."""
+def _undated_warning(
+    collection: LiveCollection, fields: Fields, plan: Plan, named_ms: tuple[int, int]
+) -> tuple[str, ...]:
+    """A warning if there are documents without a valid date, which no plan reads."""
     count = collection.count_undated(fields, plan.times, named_ms)
     if not count:
         return ()
@@ -226,8 +229,8 @@ def _left_unread(collection: LiveCollection, fields: Fields, plan: Plan, named_m
     )
 
 
-def _missing_indexes(collection: LiveCollection, request: RefreshRequest) -> tuple[str, ...]:
-    """A warning for each field that days are searched by and that no index serves, or perhaps none."""
+def _index_warnings(collection: LiveCollection, request: RefreshRequest) -> tuple[str, ...]:
+    """Warnings about missing or unknown indexes on the fields that are queried by day."""
     warnings = []
     for path in (request.fields.time, request.updated_field):
         exists = path is None or collection.time_index_exists(path)

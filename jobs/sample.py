@@ -1,7 +1,7 @@
-"""A made-up export of one Jalali year (1403), in the formats of MongoDB's own tools.
+"""Writes a sample export of one Jalali year (1403), in the formats of MongoDB's tools.
 
-The transactions have the shape of a real payment collection: documents of 77 bytes in the order in which they were
-made, a few large merchants and many small ones, more business by day than by night and little on Fridays.
+The transactions resemble a real payment collection: documents of 77 bytes in order of creation, few large and many
+small merchants, more transactions by day than by night, and few on Fridays.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _TEMPLATE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What to make up: how many transactions, of how many merchants, from which seed."""
+    """The numbers of transactions and merchants, and the seed."""
 
     transactions: int
     merchants: int = 200
@@ -55,16 +55,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: the format's name and the file's size in bytes."""
+    """The written file: name of the format and size in bytes."""
 
     form: str
     size: int
 
 
 def write_sample(out: Path, sample: Sample, *, replace: bool = False) -> Written:
-    """Write `sample` to `out`: `.bson`, `.jsonl` (relaxed), else a mongodump archive; gzipped where the name ends so.
+    """Write `sample` to `out`: `.bson`, `.jsonl` (relaxed), else a mongodump archive; with gzip for `.gz`.
 
-    The file appears under its name only when it is whole. The same sample gives the same bytes.
+    The file is written atomically. The same sample gives the same bytes.
 
     :raises UsageError: the file exists and `replace` is False.
     :raises ServiceError: it cannot be written.
@@ -82,7 +82,7 @@ def write_sample(out: Path, sample: Sample, *, replace: bool = False) -> Written
         with contextlib.ExitStack() as files:
             file: Any = files.enter_context(unfinished.open("wb"))
             if compressed:
-                # No name and no time in the gzip header: the same sample shall give the same bytes.
+                # No name or time in the header: reproducible bytes.
                 file = files.enter_context(igzip.IGzipFile("", "wb", _GZIP_LEVEL, file, mtime=0))  # type: ignore[no-untyped-call]
             write(file, sample)
         unfinished.replace(out)
@@ -96,7 +96,7 @@ def write_sample(out: Path, sample: Sample, *, replace: bool = False) -> Written
 
 
 def _instants(sample: Sample, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    """When each transaction was made, ascending."""
+    """The instants of transactions, ascending."""
     weekdays = (np.arange(_YEAR_DAYS) - _FIRST_SATURDAY) % 7
     weights = np.outer(_WEEKDAYS[weekdays] * np.linspace(0.8, 1.2, _YEAR_DAYS), _HOURS).ravel()
     per_hour = random.multinomial(sample.transactions, weights / weights.sum())

@@ -1,4 +1,4 @@
-"""The task by which beat has summaries refreshed."""
+"""The Celery task that beat schedules to refresh summaries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from core.settings import read_settings
 from jobs.runs.supervision import end_refreshes, refresh_once
 
 _TO_END_S: Final = 120.0
-"""What Celery allows beyond the time limit of the refresh, which has been ended by then."""
+"""Celery's time limit is this much longer than that of the refresh, which has ended by then."""
 
 
 def _task(name: str, time_limit_s: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a task that is gone from the queue as soon as it begins.
+    """Register a function as a task that is acknowledged before it runs.
 
-    It takes longer than others may, and would else be given to a second worker. When its worker dies, beat's next one
-    catches up.
+    It may take longer than the visibility timeout, and would then be redelivered to a second worker. If its worker
+    dies, the next scheduled task catches up.
     """
     made: Callable[[Callable[..., None]], Callable[..., None]] = app.task(
         name=name,
@@ -36,7 +36,7 @@ def _task(name: str, time_limit_s: float) -> Callable[[Callable[..., None]], Cal
 
 @_task(REFRESH, read_settings().refresh_time_limit_s + _TO_END_S)
 def refresh_task() -> None:
-    """Refresh the summaries of ``SOURCE_URL``; whatever comes of it is in the log and in the ledger."""
+    """Refresh the summaries from ``SOURCE_URL``; the result is in the log and in the ledger."""
     settings = read_settings()
     ended = refresh_once(shlex.split(settings.refresh_options), settings.refresh_time_limit_s)
     log_fields(ended.as_event())
@@ -46,5 +46,5 @@ def _end_refreshes(**_: Any) -> None:
     end_refreshes()
 
 
-# A worker that is stopped waits for its tasks, and a refresh may take longer than anybody gives it.
+# A worker waits for its tasks at shutdown, and a refresh may take longer than the grace period.
 signals.worker_shutting_down.connect(_end_refreshes)

@@ -1,4 +1,4 @@
-"""Verify: periods are recounted from the source and compared with what is published."""
+"""Verify: recounts periods from the source and compares them with the published summaries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_background
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import DayLoss, LossLimits, Retention
-from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import quarantine_path
 from jobs.runs.requested_days import RequestedDays, is_clean_cut
 from jobs.runs.source_age import Reading, complete_days_after, complete_until_after
@@ -33,26 +33,25 @@ from jobs.sources.streams import STANDARD_INPUT
 from jobs.sources.url import is_live
 
 _COMPARISONS: Final = 5
-"""How often what was recounted is compared, while one publication after another comes in between."""
+"""Attempts to compare, if other runs keep publishing in between."""
 
 _TORN: Final = (ConservationBroken, KeyError, PublicationLost)
-"""How reads that saw two publications fail: what they give does not fit together."""
+"""Errors of reads that saw two publications, whose content is inconsistent."""
 
 DRIFT_COLUMNS: Final = ("mode", "key", "merchant_id", "amount", "recounted_amount", "count", "recounted_count")
-"""The columns of a table of drift; what is published before what was recounted, 0 where there is no such summary."""
+"""The columns of drift: published before recounted values; 0 if there is no such summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyRequest(SourcesRequest):
-    """What a verification is asked to do. The fields must be as before.
+    """The parameters of a verification. Fields must not change.
 
-    :param sources: as for a rebuild; together they must hold all transactions of the days that are compared.
+    :param sources: as for a rebuild; together they must have all transactions of the compared days.
     :param first_key: compare only the days from this daily key on; `last_key` up to that one, inclusive. Without
-        `last_key` a live collection is compared up to the day before those that the next refresh recomputes: what
-        comes there is its business.
-    :param look_back_days: that of the refreshes.
-    :param repair: whether to replace the periods that drifted.
-    :param loss_limits: what days after that of the oldest document may lose by that.
+        `last_key` a live collection is compared up to the day before those that the next refresh recomputes.
+        :param look_back_days: see `jobs.refresh.RefreshRequest`.
+        :param repair: whether to replace periods with drift.
+        :param loss_limits: limits of a repair for days after that of the oldest document.
     """
 
     sources: tuple[str, ...]
@@ -66,15 +65,16 @@ class VerifyRequest(SourcesRequest):
 
 @dataclass(frozen=True, slots=True)
 class VerifyOutcome:
-    """What a verification found.
+    """The result of a verification.
 
-    :param drift: what differs, a frame of `DRIFT_COLUMNS`, ordered by mode, key, merchant (overall first).
-    :param protected: the days that are no drift although fewer transactions of them were counted than are published, as
-        their documents may have been purged; and their keys.
-    :param first_key: the first day that was compared, or None for no bound; likewise `last_key`.
-    :param left_to_refresh: whether `last_key` is where the look-back of the next refresh begins, and was not asked for.
-    :param compared: the publication that was compared with.
-    :param repaired_by: the run that replaced what had drifted, or None.
+    :param drift: the differences, a frame of `DRIFT_COLUMNS`, ordered by mode, key, merchant (overall first).
+    :param protected: days with fewer counted than published transactions that are not drift, as their documents may
+        have been purged; and their keys.
+    :param first_key: the first compared day, or None for no bound; likewise `last_key`.
+    :param left_to_refresh: whether `last_key` was not requested, but is the day before the look-back of the next
+        refresh.
+    :param compared: the publication of the comparison.
+    :param repaired_by: the run that repaired the drift, or None.
     """
 
     drift: pl.DataFrame
@@ -95,15 +95,15 @@ class Verify(Job):
     """Compares summaries with their source."""
 
     def run(self, request: VerifyRequest, watcher: Watcher) -> VerifyOutcome:
-        """Recount, compare, and repair where that is asked for; without repair nothing is written to the store.
+        """Recount, compare, and repair if requested; without repair nothing is written to the store.
 
-        Refreshes may go on meanwhile, unless it repairs: then it is a run like any other. A day whose documents may
-        have been purged is neither drift nor repaired: see `jobs.publish.shrinking`.
+        Without repair, refreshes may run at the same time; with repair it is an exclusive run like any other. A day
+        whose documents may have been purged is not drift: see `jobs.publish.shrinking`.
 
         :raises FingerprintMismatch: the store was built with another time zone, calendar, field or filter.
-        :raises NothingCounted: something is published, and no document of the sources counts.
-        :raises WouldShrink: days would lose too many transactions by the repair.
-        :raises UsageError: standard input would have to be read again, as some day has fewer transactions than before.
+        :raises NothingCounted: there are published transactions, but no document of the sources is counted.
+        :raises WouldShrink: the repair would remove too many transactions.
+        :raises UsageError: a day has fewer transactions than before, but standard input cannot be read again.
         :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
         """
         fingerprint = self._fingerprint(request)
@@ -112,7 +112,7 @@ class Verify(Job):
         draft = self._draft_of_days(request, request.sources, fingerprint, days)
         if request.repair:
             return self._repair(request, draft, days, watcher)
-        counted = self._count(request, days, published, draft, _unnoted, watcher.reading)
+        counted = self._count(request, days, published, draft, _discard, watcher.reading)
         watcher.phase("checking")
         any_loss = replace(request, loss_limits=LossLimits(allow_shrink=True))
         retention = self._retention(any_loss, days, counted, published, watcher)
@@ -127,20 +127,20 @@ class Verify(Job):
         return self._outcome(request, days, counted, before, change, None)
 
     def _repair(self, request: VerifyRequest, draft: Run, days: RequestedDays, watcher: Watcher) -> VerifyOutcome:
-        """Compare as a run of the ledger, which publishes what was recounted."""
-        with RunKeeper(self._stores.runs, draft, self._clock) as keeper:
-            # Read before anything is counted: should another run take over and publish, this one fails at the fence.
+        """Compare in a run of the ledger, which publishes the recount."""
+        with RunRecorder(self._stores.runs, draft, self._clock) as recorder:
+            # Read before counting: if another run takes over and publishes, publishing fails.
             before = self._current(draft.fingerprint)
-            progress = keeper.while_current(watcher.reading)
-            counted = self._count(request, days, before, keeper.run, keeper.update, progress)
+            progress = recorder.while_current(watcher.reading)
+            counted = self._count(request, days, before, recorder.run, recorder.update, progress)
             watcher.phase("checking")
             retention = self._retention(request, days, counted, before, watcher)
             try:
                 change = self._change(counted, days, before, retention)
             except _TORN:
-                self._require_current(before, keeper.run)
+                self._require_current(before, recorder.run)
                 raise
-            reading = self._reading(request.sources, days, counted, keeper.run)
+            reading = self._reading(request.sources, days, counted, recorder.run)
             all_live = all(map(is_live, request.sources))
             complete_days = complete_days_after(
                 CompleteDays.published(before, self._stores.runs).without((loss.day, loss.day) for loss in change.lost),
@@ -151,9 +151,9 @@ class Verify(Job):
             ).keys(self._calendar)
             warnings = (*counted.warnings, *retention.warnings(change.protected, change.lost))
             complete_until = self._complete_until_ms(reading, before)
-            self._publish_change(keeper, before, change, warnings, complete_until, complete_days, watcher)
-            counted = replace(counted, warnings=keeper.run.warnings)
-        return self._outcome(request, days, counted, before, change, keeper.run)
+            self._publish_change(recorder, before, change, warnings, complete_until, complete_days, watcher)
+            counted = replace(counted, warnings=recorder.run.warnings)
+        return self._outcome(request, days, counted, before, change, recorder.run)
 
     def _current(self, fingerprint: Fingerprint) -> Publication:
         if (published := self._published(fingerprint)) is None:
@@ -195,7 +195,7 @@ class Verify(Job):
         return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run)).collected()
 
     def _sources(self, request: VerifyRequest, days: RequestedDays) -> Iterator[Callable[[], Source]]:
-        # Without a first day it reads all of a live collection: then it also sees whether any document is missing.
+        # Without a first day, read a live collection whole, which also detects missing documents.
         return self._open(request, request.sources, days.window if _searches(request, days) else None)
 
     def _counting_of(
@@ -221,10 +221,10 @@ class Verify(Job):
     def _retention(
         self, request: VerifyRequest, days: RequestedDays, counted: Counted, before: Publication, watcher: Watcher
     ) -> Retention:
-        """What protects published days whose documents may have been purged.
+        """The protection of published days whose documents may have been purged.
 
-        :raises NothingCounted: something is published, and no document of the whole sources counts.
-        :raises UsageError: that cannot be known, as standard input cannot be read again.
+        :raises NothingCounted: there are published transactions, but no document of the whole sources is counted.
+        :raises UsageError: the oldest document is unknown, as standard input cannot be read again.
         """
 
         @cache
@@ -235,10 +235,10 @@ class Verify(Job):
             if files:
                 found.append(counted.oldest_day)
             if files and counted.counts.out_of_range:
-                # Some are older or later than the days that are compared: read once more to know whether they count.
+                # Some documents are outside of the compared days: read again to find the oldest valid one.
                 _require_readable_again(files)
                 again = self._sources(replace(request, sources=tuple(files)), days)
-                found.append(self._counting_of(request, days, before, _unnoted, watcher.reading).oldest_day(again))
+                found.append(self._counting_of(request, days, before, _discard, watcher.reading).oldest_day(again))
             return min((day for day in found if day is not None), default=None)
 
         if before.total_count and not counted.counts.counted and oldest_day() is None:
@@ -256,7 +256,7 @@ class Verify(Job):
     def _compare(
         self, counted: Counted, days: RequestedDays, fingerprint: Fingerprint, retention: Retention
     ) -> tuple[Publication, Change]:
-        """What is published, and how it would have to change to equal what was counted."""
+        """The current publication, and the change that would make it equal to the recount."""
         for _ in range(_COMPARISONS):
             before = self._current(fingerprint)
             try:
@@ -273,14 +273,14 @@ class Verify(Job):
         )
 
     def _change(self, counted: Counted, days: RequestedDays, before: Publication, retention: Retention) -> Change:
-        """How what is published would have to change to equal what was counted."""
+        """The change that would make the publication equal to the recount."""
         daily, replaced = all_sums(counted.daily), [(days.first, days.last)]
         return replace_days(
             self._stores.summaries, before, self._calendar, self._local_days, daily, replaced, retention
         )
 
     def _complete_until_ms(self, reading: Reading, before: Publication) -> int | None:
-        """The instant before which no transaction is missing once the recount is published."""
+        """The instant before which no transaction is missing after a repair."""
         known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
         return complete_until_after(known_ms, reading, self._calendar, self._local_days)
 
@@ -310,7 +310,7 @@ class Verify(Job):
 
 
 def _drift(change: Change) -> pl.DataFrame:
-    """The summaries that differ. Sums are equal where only the bounds of the period do, as after new time zone data."""
+    """The differing summaries. If only the bounds of a period differ, as after new time zone data, sums are equal."""
     which, sums = ["mode", "key", "merchant_id"], ["amount", "count"]
     differing = pl.concat([change.replaced, change.rows]).unique(keep="none").select(which).unique()
     published = change.replaced.select(*which, *sums)
@@ -334,9 +334,9 @@ def _require_readable_again(files: Sequence[str]) -> None:
 
 
 def _searches(request: VerifyRequest, days: RequestedDays) -> bool:
-    """Whether of live collections only the days wanted are read."""
+    """Whether only the requested days of live collections are read."""
     return days.first_key is not None and request.fields.times_are_dates
 
 
-def _unnoted(**_: object) -> None:
-    """Take what the ledger would keep of a run; there is none."""
+def _discard(**_: object) -> None:
+    """Ignore the fields of a ledger row, as there is no run."""

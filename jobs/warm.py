@@ -1,7 +1,7 @@
-"""Compiles every kernel beforehand, as for an image that is read-only when it runs.
+"""Compiles all kernels in advance, for example for a read-only image.
 
-A kernel is compiled when it is first called, once for the types that it is called with; hence a small made-up export is
-read in every form there is, with more merchants and days than the first tables have room for.
+A kernel is compiled at the first call with given argument types. So a small sample is read in every format, with more
+merchants and days than the initial capacity of tables.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
 
 
 def warm() -> list[str]:
-    """Compile what is not compiled yet; the forms of sources that were read for it."""
+    """Compile all kernels; returns the formats that were read for it."""
     with TemporaryDirectory() as folder:
         forms = [_read(path, Fields()) for path in _exports(Path(folder))]
         _read(Path(folder) / _COLUMNS, _WITH_DECIMALS)
@@ -39,7 +39,7 @@ def warm() -> list[str]:
 
 
 def _exports(folder: Path) -> Iterator[Path]:
-    """The same transactions in every form; each is written when the one before has been read."""
+    """The same transactions in each format; lazy, so that each is written after the previous one has been read."""
     for name in ("sample.archive", "sample.bson", "sample.jsonl"):
         write_sample(folder / name, _SAMPLE)
         yield folder / name
@@ -52,12 +52,12 @@ def _exports(folder: Path) -> Iterator[Path]:
         for document in map(json.loads, lines)
     ]
     names = (Fields().merchant, Fields().amount, Fields().time)
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):  # rows without quotation marks are decoded in another way
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):  # rows without quotation marks use another kernel
         table = folder / f"sample-{quoting}.csv"
         with table.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n", quoting=quoting).writerows([names, *rows])
         yield table
-    for has_null in (False, True):  # so are whole columns that all count
+    for has_null in (False, True):  # so do columns without rejects
         columns = folder / f"sample-{has_null}.parquet"
         _write_parquet(columns, names, rows, has_null)
         yield columns

@@ -25,7 +25,7 @@ from jobs.decode.formats import Formats, delimiter_named, format_words
 from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
 from jobs.publish.shrinking import LossLimits
-from jobs.runs.quarantine import where_rejects_are
+from jobs.runs.quarantine import describe_quarantine
 from jobs.runs.signals import ignore_signals
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
@@ -197,6 +197,6 @@ def print_counts(
     for reason, count in sorted(rejects_by_reason.items()):
         typer.echo(f"  {count:,} rejected: {reason}")
     if counts.rejected:
-        typer.echo(f"{where_rejects_are(quarantine, rejects_kept, counts.rejected)}.")
+        typer.echo(f"{describe_quarantine(quarantine, rejects_kept, counts.rejected)}.")
     for warning in warnings:
         print_message(f"{warning}.", "warning")

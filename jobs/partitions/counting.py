@@ -26,7 +26,7 @@ from jobs.partitions.count_partition import CountingState, Plan
 from jobs.partitions.daily_sums import DailySums, LocalSums, day_totals
 from jobs.partitions.local_runner import in_background, run_locally
 from jobs.partitions.merging import ConfirmedResult, Merged, Merger
-from jobs.runs.quarantine import QUARANTINE_BYTES, Quarantine, where_rejects_are
+from jobs.runs.quarantine import QUARANTINE_BYTES, Quarantine, describe_quarantine
 from jobs.runs.rejects import Limits
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.partition import Reading, Source
@@ -190,7 +190,7 @@ class Counting:
             finally:
                 quarantine.close()
                 if earlier_quarantine is not None:
-                    quarantine.keep_earlier(earlier_quarantine)
+                    quarantine.reuse_earlier(earlier_quarantine)
                 self.record(
                     counts=merged.counts,
                     rejects_by_reason=dict(merged.rejects_by_reason),
@@ -330,7 +330,7 @@ class Counting:
             + leading.reason
             + ("" if path is None else f" (--{role}-field {path})"),
             f"Nothing was published, and the rest was not read. {todo} "
-            f"{where_rejects_are(quarantine.path, quarantine.stored, merged.counts.rejected)}.",
+            f"{describe_quarantine(quarantine.path, quarantine.stored, merged.counts.rejected)}.",
             None if path is None else self.fields.wrong(path, quarantine.first_names),
         )
 
@@ -343,7 +343,7 @@ class Counting:
         if counts.rejected > allowed:
             by_reason = sorted(merged.rejects_by_reason.items())
             reasons = ", ".join(f"{count} {reason}" for reason, count in by_reason)
-            where = where_rejects_are(quarantine.path, quarantine.stored, counts.rejected)
+            where = describe_quarantine(quarantine.path, quarantine.stored, counts.rejected)
             raise TooManyRejects(
                 f"{counts.rejected} of {counts.read} documents were rejected ({reasons}), and "
                 f"--max-reject-ratio {self.max_reject_ratio:g} allows {int(allowed)}"

@@ -19,7 +19,7 @@ from core.stores.frames import within
 from core.stores.summaries import Fingerprint, KeyRange, Publication, SummaryStore
 from jobs.aggregate.summaries import require_same_totals, summarise
 from jobs.publish.published_days import Scope, StoredDays
-from jobs.publish.shrinking import DayCounts, DayLoss, Protection, losses, unprotected
+from jobs.publish.shrinking import DayCounts, DayLoss, Protection, losses, protect_nothing
 
 _SUMS: Final = ("merchant_id", "day", "amount", "count")
 
@@ -85,7 +85,7 @@ def replace_days(
     local_days: LocalDays,
     daily: pl.DataFrame,
     days: Sequence[Days],
-    protection: Protection = unprotected,
+    protection: Protection = protect_nothing,
 ) -> Change:
     """Compute the change that gives some days new daily sums, and derives their weeks and months again.
 

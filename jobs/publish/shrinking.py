@@ -53,7 +53,7 @@ class LossLimits:
         return not self.allow_shrink and lost > self.count and lost > self.ratio * published
 
 
-def unprotected(_: DayCounts, __: DayCounts) -> Sequence[DayLoss]:
+def protect_nothing(_: DayCounts, __: DayCounts) -> Sequence[DayLoss]:
     """A `Protection` that protects nothing."""
     return ()
 
@@ -103,8 +103,8 @@ class Retention:
             warnings.append(
                 f"{len(protected)} day(s) from {self._key(protected[0].day)} to {self._key(protected[-1].day)} "
                 f"keep their {published} published transactions, although the source has {counted} of "
-                "them now: these days are not after that "
-                "of the oldest document, so the others may have been purged"
+                "them now: these days are not after that of the oldest document, so older documents may have been "
+                "purged"
             )
         if lost:
             removed = sum(loss.lost for loss in lost)
@@ -128,9 +128,8 @@ class Retention:
             return
         raise WouldShrink(
             problem,
-            "Nothing was published. The oldest document that counts is of "
-            f"{self._key(oldest_day)}, so later days were not purged with the days before it. If the documents are "
-            "gone for good, publish what is left with --allow-shrink.",
+            f"Nothing was published. The oldest valid document is of {self._key(oldest_day)}, so no purge by age "
+            "explains missing documents of later days. If they were deleted on purpose, publish with --allow-shrink.",
         )
 
     def _lose_too_many(self, found: Sequence[DayLoss], published: int) -> bool:
@@ -145,12 +144,12 @@ class Retention:
         return self.calendar.period_of(Mode.DAILY, day).key
 
 
-def in_total(counts: DayCounts) -> DayCounts:
+def as_one_day(counts: DayCounts) -> DayCounts:
     """The total as if of one day, to compare counts whose days may have moved."""
     return {0: sum(counts.values())}
 
 
-def keep_half(published: DayCounts, counted: DayCounts) -> Sequence[DayLoss]:
+def require_half(published: DayCounts, counted: DayCounts) -> Sequence[DayLoss]:
     """A `Protection` that protects nothing, but refuses to remove more than half of the published transactions.
 
     :raises WouldShrink: names the numbers.

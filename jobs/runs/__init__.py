@@ -1,1 +1,1 @@
-"""A run: its row in the ledger, its heartbeat, rejects and quarantine, fingerprint, signals, and its days."""
+"""The parts of a run: ledger row, heartbeat, rejects, quarantine, fingerprint, signals, and requested days."""

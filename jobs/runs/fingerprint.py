@@ -1,4 +1,4 @@
-"""Work on a part of a store needs the fingerprint that the rest was counted with: what is refused, what is adopted."""
+"""Compares the fingerprint of a run with that of the store: raises, or warns of an adopted rules version."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def require_same_fingerprint(
 ) -> None:
     """Raise unless totals counted with `fingerprint` may be merged with those of `published`.
 
-    Where only the rules of the time zone differ the error says which published day they move first. Finding that day
-    reads the daily summaries, a month at a time.
+    If only the time zone rules differ, the error names the first published day whose bounds they change. This reads the
+    daily summaries, a month at a time.
 
-    :raises FingerprintMismatch: names what differs, and what to do.
+    :raises FingerprintMismatch: names the differences, and what to do.
     """
     try:
         fingerprint.require_same(published.fingerprint)
@@ -36,8 +36,8 @@ def adoption_warnings(
 ) -> tuple[str, ...]:
     """The warnings for a run with `fingerprint` that replaces a part of `before`.
 
-    Where `before` did not record its rules, the store takes those of the run. The publication that follows has them,
-    also when nothing else changes, so a store has this warning once.
+    If `before` has no rules, the store adopts those of the run. The next publication has them, even if nothing else
+    changes, so the warning occurs once per store.
     """
     if before is None or not before.rows or before.fingerprint.zone_rules is not None:
         return ()
@@ -55,7 +55,7 @@ def _what_moves(published: Publication, summaries: SummaryStore, local_days: Loc
 
 
 def _first_moved_day(published: Publication, summaries: SummaryStore, local_days: LocalDays) -> str | None:
-    """The key of the first published day that by the present rules begins or ends at another instant, or None."""
+    """The key of the first published day whose bounds differ by the current rules, or None."""
     calendar = calendar_named(published.fingerprint.calendar)
     if published.first_day_key is None or published.last_day_key is None:
         return None

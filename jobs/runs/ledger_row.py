@@ -1,6 +1,6 @@
-"""Keeps the ledger's row of the run under way: its heartbeat, its phase, its outcome; and logs them.
+"""Writes a run's row in the ledger (heartbeat, phase, result), and logs it.
 
-With ``COMMAND_LOG=json`` the log is lines of JSON on standard error, for what schedules jobs::
+With ``COMMAND_LOG=json`` the log is lines of JSON on standard error, for schedulers::
 
     {"time":"…","level":"info","event":"run-began","run_id":7,"command":"refresh mongodb://db/shop",…}
     {"time":"…","level":"info","event":"run-phase","run_id":7,"phase":"checking"}
@@ -27,13 +27,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class RunKeeper:
-    """As a context manager, begins a run, writes its row until it ends, and records how.
+class RunRecorder:
+    """A context manager that begins a run, updates its row, and records its result.
 
-    No row stays open that its process could have closed, at whatever instant a signal becomes an `Interrupted`.
+    The row is closed even if a signal raises `Interrupted` at any point.
 
-    :param ledger: where the row is; must be safe to use from a second thread.
-    :param draft: the run to begin, as `RunLedger.begin` takes it.
+    :param ledger: must be thread-safe.
+    :param draft: the run for `RunLedger.begin`.
     :param clock: milliseconds since 1970 UTC.
     """
 
@@ -59,7 +59,7 @@ class RunKeeper:
             raise
 
     def abandon(self, error: BaseException) -> None:
-        """Close the row that may have been inserted although `error` came before the run could begin."""
+        """Close the row that may have been inserted before `error` interrupted the beginning of the run."""
         if isinstance(error, RunHeld):
             return
         with contextlib.suppress(ServiceError):
@@ -83,13 +83,13 @@ class RunKeeper:
             try:
                 self._end(self._success, None)
             except ServiceError as failure:
-                # Published it is all the same, and the next run finds that out and closes the row.
+                # It is published; the next run detects that and closes the row.
                 warning = f"the ledger could not be written after the publication: {failure.sentence}"
                 self.run = replace(self.run, warnings=(*self.run.warnings, warning))
             return
         sentence = error.sentence if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
         status = RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED
-        # The first error is the one to tell about, also where the ledger cannot be written any more.
+        # Report the first error, also if the ledger cannot be written.
         with contextlib.suppress(ServiceError):
             self._end(status, sentence)
 
@@ -106,7 +106,7 @@ class RunKeeper:
             _log_run("run-phase", phase=self.run.phase)
 
     def while_current(self, call: Callable[P, T]) -> Callable[P, T]:
-        """`call`, which raises `RunTakenOver` instead once a heartbeat has found that another run closed this one."""
+        """Wrap `call` to raise `RunTakenOver` after a heartbeat has detected that another run closed this one."""
 
         def called(*args: P.args, **kwargs: P.kwargs) -> T:
             if self._taken_over is not None:
@@ -116,12 +116,12 @@ class RunKeeper:
         return called
 
     def published(self, generation: int) -> None:
-        """Note what was published; written down when the run ends."""
+        """Set the published generation; written at the end of the run."""
         with self._lock:
             self.run = replace(self.run, generation=generation)
 
     def unchanged(self, generation: int) -> None:
-        """Note that `generation` is right as it is; written down when the run ends."""
+        """Set that `generation` needs no change; written at the end of the run."""
         self._success = RunStatus.UNCHANGED
         self.published(generation)
 
@@ -135,9 +135,9 @@ class RunKeeper:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_S):
-            # A missed heartbeat does no harm: the fence of the publication decides.
+            # A missed heartbeat is harmless: publishing checks that the run is still open.
             with contextlib.suppress(ServiceError), self._lock:
-                if self._ended.is_set():  # it may have ended while the lock was waited for
+                if self._ended.is_set():  # ended while waiting for the lock
                     return
                 self.run = replace(self.run, heartbeat_at_ms=self._clock())
                 try:
@@ -148,14 +148,14 @@ class RunKeeper:
 
 
 def _log_run(event: str, level: str = "info", **fields: object) -> None:
-    """Write a line about the run under way, with ``COMMAND_LOG=json``; people read what commands print."""
+    """Log an event of the current run with ``COMMAND_LOG=json``; otherwise commands print text for people."""
     if is_log_json():
-        with contextlib.suppress(OSError, ValueError):  # whoever reads the log may have gone: no run fails for that
+        with contextlib.suppress(OSError, ValueError):  # a closed pipe of the log does not fail the run
             log_event(event, level, **fields)
 
 
 def _log_ended(run: Run) -> None:
-    """Write how `run` has ended: ``error`` where it failed, ``warning`` where it rejected documents or warns."""
+    """Log the result of `run`: level ``error`` if it failed, ``warning`` if it has rejects or warnings."""
     level = "error" if not run.succeeded else "warning" if run.degraded or run.warnings else "info"
     took_ms = (run.ended_at_ms or run.heartbeat_at_ms) - run.started_at_ms
     _log_run(

@@ -1,10 +1,9 @@
-"""The quarantine file: every rejected document, whole, one line each of MongoDB canonical Extended JSON.
+"""The quarantine file: the rejected documents, whole, as lines of MongoDB canonical Extended JSON.
 
 `bson.json_util.loads` reads a line back. Its fields: ``source``, ``position`` (``{"byte": n}`` or ``{"row": n}``),
-``_id`` (null where there is none), ``field``, ``reason``, ``document`` (a `bson.Binary` of the raw bytes where decoding
-them, or reading the line back, would lose anything). Rejected documents may hold what customers entrusted to the
-company, so only the owner may read the file. It is limited in size: it holds the first rejects, in the order of the
-sources, up to the first that does not fit.
+``_id`` (null if there is none), ``field``, ``reason``, ``document`` (a `bson.Binary` of the raw bytes if decoding, or
+parsing the line, would lose anything). Rejected documents may have personal data, so only the owner may read the file.
+Its size is limited: it has the first rejects, in the order of the sources, up to the first that does not fit.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from core.stores.runs import Run, RunStatus
 from jobs.runs.rejects import Rejects, unwritable
 
 QUARANTINE_NAME: Final = re.compile(r"(run-\d{6,}|verify)-\d{8}T\d{6}Z-\d+\.jsonl")
-"""The names that `quarantine_path` gives; files of other names in the folder are somebody else's."""
+"""The file names of `quarantine_path`; other files in the folder are foreign."""
 
 
 QUARANTINE_BYTES: Final = 1024 * 2**20
-"""How large a file of rejects may get unless another limit is set."""
+"""The default size limit."""
 
 
 def quarantine_path(folder: Path, run: Run) -> Path:
-    """The file for the rejects of `run`, or of a verification that is no run of the ledger and has the number 0.
+    """The path of the quarantine file of `run`; a verification, which is not in the ledger, has the number 0.
 
-    Stores that share the folder number alike; the process tells them apart.
+    Several stores may share the folder and have equal run numbers; the name also has the process.
     """
     which = f"run-{run.id:06d}" if run.id else "verify"
     started = datetime.fromtimestamp(run.started_at_ms / 1000, UTC)
@@ -41,7 +40,7 @@ def quarantine_path(folder: Path, run: Run) -> Path:
 
 
 def last_quarantine(folder: Path, runs: Iterable[Run]) -> Path | None:
-    """The file for the rejects of the latest of `runs` that has any and wrote it to its end.
+    """The quarantine file of the latest of `runs` with rejects, if complete.
 
     :param runs: newest first.
     """
@@ -52,10 +51,10 @@ def last_quarantine(folder: Path, runs: Iterable[Run]) -> Path | None:
 
 
 class Quarantine:
-    """Writes the rejects of one run; makes the file with the first of them.
+    """Writes the rejects of one run; creates the file with the first reject.
 
     :param path: the file; it must not exist yet.
-    :param max_bytes: how large it may get.
+    :param max_bytes: its size limit.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -71,18 +70,18 @@ class Quarantine:
 
     @property
     def path(self) -> Path | None:
-        """The file, or None while there was nothing to write."""
+        """The file, or None without rejects."""
         return self._path if self.stored else None
 
     @property
     def takes_more(self) -> bool:
-        """Whether no reject was left out yet."""
+        """Whether all rejects so far were written."""
         return not self._full
 
     def write(self, rejects: Rejects, positions_before: int = 0) -> None:
-        """Append `rejects`, as far as the limit allows.
+        """Append `rejects`, up to the limit.
 
-        :param positions_before: is added to their positions.
+        :param positions_before: the offset of their positions.
         :raises ServiceError: the file cannot be written.
         """
         for reject in rejects:
@@ -111,9 +110,9 @@ class Quarantine:
         return os.fdopen(descriptor, "wb")
 
     def close(self) -> None:
-        """Bring the file to disk.
+        """Sync and close the file.
 
-        :raises ServiceError: that failed.
+        :raises ServiceError: writing failed.
         """
         if self._file is None:
             return
@@ -125,26 +124,26 @@ class Quarantine:
         except OSError as error:
             raise unwritable(self._path, error) from None
 
-    def keep_earlier(self, earlier: Path) -> None:
-        """Drop this file when `earlier` holds the same rejects; that is the file then, as if it had been written now.
+    def reuse_earlier(self, earlier: Path) -> None:
+        """If the file `earlier` has the same rejects, remove this file and use `earlier` with a new modification time.
 
-        Positions do not count, nor does the order: other documents of a live collection come and go. Where either
-        file cannot be read, both stay. Call it when this one is closed.
+        Positions and order are ignored, as other documents of a live collection change. If either file cannot be read,
+        both remain. Call it after `close`.
         """
         if self.path is None or earlier == self._path:
             return
         with suppress(OSError, ValueError):
             if _same_rejects(earlier, self._path):
-                os.utime(earlier)  # first: what is pruned meanwhile, or belongs to another user, is not to be relied on
+                os.utime(earlier)  # first, as it fails for a file that was pruned meanwhile or belongs to another user
                 self._path.unlink()
                 self._path = earlier
 
 
-def where_rejects_are(path: object | None, stored: int | None, rejected: int) -> str:
-    """In words, how many of the rejects of a run are in its quarantine file.
+def describe_quarantine(path: object | None, stored: int | None, rejected: int) -> str:
+    """A sentence on how many of a run's rejects are in its quarantine file.
 
-    :param path: the file, or None where there is none.
-    :param stored: how many rejects it holds, or None where that was not recorded: all of them.
+    :param path: the file, or None.
+    :param stored: number of rejects in it; None: not recorded, so all.
     """
     if path is None:
         return f"None of the {rejected:,} rejects was kept, as --max-quarantine-mb leaves no room"
@@ -158,10 +157,10 @@ def _same_rejects(first: Path, second: Path) -> bool:
 
 
 def _fingerprint(path: Path) -> tuple[int, int]:
-    """How many lines a quarantine file has, and the sum of their digests: the same whatever their order.
+    """The number of lines of a quarantine file, and the sum of their digests, which does not depend on their order.
 
     :raises OSError: it cannot be read.
-    :raises ValueError: it is no such file.
+    :raises ValueError: it is not a quarantine file.
     """
     lines = total = 0
     with path.open(encoding="utf-8", errors="surrogatepass") as file:

@@ -1,4 +1,4 @@
-"""Which days a refresh recomputes: those that may have changed since the sources were last read."""
+"""Plans the days of a refresh: those that may have changed since the last reading."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from jobs.runs.requested_days import is_clean_cut
 from jobs.sources.live.times import TimeRange
 
 _STEP_BACK_MS: Final = 300_000
-"""By how much a clock may be put back without anybody taking it for wrong."""
+"""Tolerance for a clock that was put back."""
 
 _MOST_INTERVALS: Final = 100
-"""In how many stretches days are asked for at most: each is a condition of the query."""
+"""Each interval is a condition of the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Stretches of local days, ascending and apart, of which the last reaches to the end of the calendar.
+    """Disjoint intervals of local days, ascending; the last one ends with the calendar.
 
-    :param days: first and last day of each, both inclusive, days since 1970-01-01.
-    :param times: the same stretches in time; the last has no end.
+    :param days: (first, last) day of each, both inclusive, days since 1970-01-01.
+    :param times: the same intervals as instants; the last has no end.
     """
 
     days: tuple[tuple[int, int], ...]
@@ -37,21 +37,21 @@ class Plan:
 
     @property
     def begin_day(self) -> int:
-        """The day from which on all days are recomputed."""
+        """The first day of the last interval, from which on all days are recomputed."""
         return self.days[-1][0]
 
     @property
     def older_days(self) -> int:
-        """How many days before `begin_day` are recomputed as well."""
+        """Number of recomputed days before `begin_day`."""
         return sum(last - first + 1 for first, last in self.days[:-1])
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans what to read of a live collection.
+    """Plans the reading of a live collection.
 
-    :param look_back_days: for how many local days before the last reading documents may still come late, be changed or
-        be deleted.
+    :param look_back_days: number of local days before the last reading that are recomputed, as documents may be late,
+        changed or deleted.
     """
 
     calendar: Calendar
@@ -59,10 +59,10 @@ class Planner:
     look_back_days: int
 
     def begin_day(self, publication: Publication, runs: Sequence[Run], now_ms: int) -> int | None:
-        """The day from which on all days are to be recomputed; None when all there are, since nothing tells which.
+        """The day from which on all days are recomputed; None for all, if the last reading is unknown.
 
-        :param runs: the latest of the ledger, newest first.
-        :param now_ms: milliseconds since 1970 UTC. What is known of later than that does not count: a clock was wrong.
+        :param runs: the latest runs of the ledger, newest first.
+        :param now_ms: milliseconds since 1970 UTC. A later reading is ignored, as a clock was wrong.
         """
         known_ms = complete_until_ms(publication, runs)
         if publication.rows == 0 or known_ms is None or known_ms > now_ms + _STEP_BACK_MS:
@@ -71,9 +71,9 @@ class Planner:
         return self._cut_at_or_before(min(max(begin_day, self.calendar.first_day), self.calendar.last_day))
 
     def plan(self, begin_day: int, changed_ms: Iterable[Iterable[int]] = ()) -> Plan:
-        """What to read: everything from `begin_day` on, and the older days of some instants.
+        """The plan for everything from `begin_day` on, and the older days of `changed_ms`.
 
-        :param changed_ms: instants of documents that were changed; those that the calendar does not name count nowhere.
+        :param changed_ms: instants of changed documents; those outside of the calendar are ignored.
         """
         named_first_ms, _ = self.local_days.named_range_ms(self.calendar)
         begin_ms = self.local_days.start_ms(begin_day)
@@ -93,7 +93,7 @@ class Planner:
         )
 
     def _intervals(self, days: Sequence[int], end_day: int) -> list[tuple[int, int]]:
-        """`days` in stretches before `end_day`, those nearest to one another joined until there are not too many."""
+        """`days` as at most `_MOST_INTERVALS` intervals before `end_day`; the nearest ones are joined."""
         intervals: list[tuple[int, int]] = []
         gaps = sorted((later - earlier for earlier, later in pairwise(days)), reverse=True)
         joined_up_to = max([1, *gaps[_MOST_INTERVALS - 1 : _MOST_INTERVALS]])
@@ -106,7 +106,7 @@ class Planner:
         return [(first, min(last, end_day - 1)) for first, last in clean]
 
     def _cut_at_or_before(self, day: int, step: int = -1) -> int:
-        """`day`, or the nearest before it (after it for a `step` of 1) that is a clean cut."""
+        """`day`, or the nearest day before it (after it for a `step` of 1) that is a clean cut."""
         while not is_clean_cut(self.local_days, day):
             day += step
         return day

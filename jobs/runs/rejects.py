@@ -1,4 +1,4 @@
-"""The rejects of a partition, as lines for the quarantine file; the first of them, up to a size."""
+"""Collects the first rejects of a partition, up to a size, as lines of the quarantine file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from core.errors import ServiceError
 from jobs.decode.batch import Reject
 
 _MAX_LEVELS: Final = 100
-"""How deep MongoDB lets documents be nested."""
+"""MongoDB's limit of nesting."""
 _NAMES: Final = 20
 _MEMORY_BYTES: Final = 1024 * 1024
-"""How much of the rejects of one partition is kept in memory; more goes to a temporary file."""
+"""Rejects of a partition beyond this size are in a temporary file."""
 
 
 class RejectLine(NamedTuple):
-    """One reject as it is kept.
+    """One encoded reject.
 
-    :param head: the line of the quarantine file up to its position; `tail` is what follows that.
+    :param head: the line up to its position; `tail` is the rest.
     :param position: see `jobs.decode.batch.Reject`.
     """
 
@@ -35,18 +35,18 @@ class RejectLine(NamedTuple):
     tail: bytes
 
     def after(self, positions: int) -> bytes:
-        """The whole line, where `positions` come before the partition."""
+        """The whole line, with the offset `positions` of the partition."""
         number = dumps(self.position + positions, json_options=CANONICAL_JSON_OPTIONS)
         return self.head + number.encode("ascii") + self.tail
 
 
 def line_of(reject: Reject, document: Any) -> RejectLine:
-    """What is kept of `reject`, whose document is `document`."""
+    """The line of `reject` with its `document`."""
     document_id = document.get("_id") if isinstance(document, dict) else None
-    if not _comes_back(document):
+    if not _survives_round_trip(document):
         document = Binary(encode(document))
     rest = {
-        "_id": document_id if _comes_back(document_id) else None,
+        "_id": document_id if _survives_round_trip(document_id) else None,
         "field": reject.field,
         "reason": reject.reason,
         "document": document,
@@ -63,19 +63,19 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _comes_back(value: Any, levels: int = _MAX_LEVELS) -> bool:
-    """Whether `bson.json_util` writes `value` and reads it back as it is.
+def _survives_round_trip(value: Any, levels: int = _MAX_LEVELS) -> bool:
+    """Whether `bson.json_util` encodes and decodes `value` without loss.
 
-    It takes names that begin with a dollar sign for types of Extended JSON, refuses dates that Python cannot hold, and
-    goes into documents by recursion.
+    It interprets names that begin with a dollar sign as types of Extended JSON, fails for dates outside of Python's
+    range, and recurses into documents.
     """
     if levels == 0:
         return False
     if isinstance(value, dict):
         named = not any(name.startswith("$") for name in value)
-        return named and all(_comes_back(inner, levels - 1) for inner in value.values())
+        return named and all(_survives_round_trip(inner, levels - 1) for inner in value.values())
     if isinstance(value, list):
-        return all(_comes_back(inner, levels - 1) for inner in value)
+        return all(_survives_round_trip(inner, levels - 1) for inner in value)
     if isinstance(value, DatetimeMS):
         try:
             value.as_datetime()
@@ -86,10 +86,10 @@ def _comes_back(value: Any, levels: int = _MAX_LEVELS) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is kept of the rejects of a partition.
+    """Limits of the collected rejects of a partition.
 
-    :param size: so many bytes at least, if there are so many; what is beyond is only counted.
-    :param quarantine: the file that they are for, next to which temporary files go; None: the system's place for those.
+    :param size: at least this many bytes are collected; further rejects are only counted.
+    :param quarantine: the quarantine file, in whose folder temporary files are created; None: the system's folder.
     """
 
     size: int
@@ -105,7 +105,7 @@ def unwritable(path: Path, error: OSError) -> ServiceError:
 
 
 class Rejects:
-    """Keeps the first rejects of one partition in their order. Pickled it carries them along.
+    """The first rejects of one partition, in order; picklable with its content.
 
     :ivar first_names: the names of the first fields of the first document.
     """
@@ -119,9 +119,9 @@ class Rejects:
         self.first_names: tuple[str, ...] = ()
 
     def add(self, rejects: list[Reject], positions_before: int = 0) -> None:
-        """Keep `rejects`, as far as the limit allows.
+        """Add `rejects`, up to the limit.
 
-        :param positions_before: is added to their positions.
+        :param positions_before: the offset of their positions.
         :raises ServiceError: a temporary file cannot be written.
         """
         for reject in rejects:
@@ -153,11 +153,11 @@ class Rejects:
 
     @property
     def size(self) -> int:
-        """How many bytes `blocks` have."""
+        """Total bytes of `blocks`."""
         return self._written
 
     def blocks(self) -> Iterator[bytes]:
-        """All that is kept, in blocks of bytes; `of` reads them."""
+        """The content as blocks of bytes, for `of`."""
         if self._file is not None:
             self._file.seek(0)
             while block := self._file.read(_MEMORY_BYTES):
@@ -165,7 +165,7 @@ class Rejects:
 
     @classmethod
     def of(cls, limits: Limits, blocks: Iterable[bytes], first_names: tuple[str, ...] = ()) -> Self:
-        """The rejects of which `blocks` were kept."""
+        """Restore rejects from `blocks`."""
         rejects = cls(limits)
         rejects.first_names = first_names
         for block in blocks:
@@ -182,7 +182,7 @@ class Rejects:
         self._written += len(content)
 
     def close(self) -> None:
-        """Forget them."""
+        """Release memory and temporary file."""
         if self._file is not None:
             self._file.close()
             self._file = None

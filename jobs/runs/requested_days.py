@@ -1,4 +1,4 @@
-"""The days that ``--from`` and ``--to`` ask for, as days, keys and instants."""
+"""The days of ``--from`` and ``--to``, as days, keys and instants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RequestedDays:
     """Days from `first` to `last`, both inclusive, days since 1970-01-01.
 
     :param window: the same as instants.
-    :param first_key: key of `first`, or None where no first day was asked for; likewise `last_key`.
+    :param first_key: key of `first`, or None without ``--from``; likewise `last_key`.
     """
 
     first: int
@@ -30,9 +30,9 @@ class RequestedDays:
     def of(cls, first_key: str | None, last_key: str | None, calendar: Calendar, local_days: LocalDays) -> Self:
         """The days from one key to another; None for no bound.
 
-        A Gregorian date such as 2024-06-24 names a day of every calendar: it is what ``date +%F`` gives to a schedule.
+        A Gregorian date such as 2024-06-24 is valid for every calendar, for ``date +%F`` in schedules.
 
-        :raises UsageError: a key is none of a day, the first is after the last, or the days are no span of time.
+        :raises UsageError: a key is not of a day, the first is after the last, or the days are not a range of time.
         """
         first, last = calendar.first_day, calendar.last_day
         try:
@@ -61,9 +61,9 @@ class RequestedDays:
 
 
 def is_clean_cut(local_days: LocalDays, day: int) -> bool:
-    """Whether all instants of earlier days come before those of `day` and later ones.
+    """Whether all instants of earlier days precede those of `day` and later ones.
 
-    Where clocks went back across midnight, a day comes again after the next has begun.
+    If clocks went back across midnight, a day continues after the next has begun.
     """
     start_ms = local_days.start_ms(day)
     table = local_days.table(start_ms - DAY_MS, start_ms + DAY_MS)

@@ -1,4 +1,4 @@
-"""Signals of the command line: the first becomes an error, so that a run ends tidily."""
+"""Converts the first signal to an exception, so that a run ends properly."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from types import FrameType
 from typing import Final
 
 from core.errors import Interrupted
-from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.ledger_row import RunRecorder
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_CLOSING: Final = (RunKeeper.__exit__.__code__, RunKeeper.abandon.__code__)
-"""Where the ledger's row of a run is closed: it has ended, so a signal changes nothing any more."""
+_CLOSING: Final = (RunRecorder.__exit__.__code__, RunRecorder.abandon.__code__)
+"""The code that closes a run's row in the ledger: the run has ended, so signals are ignored."""
 
 
 @contextmanager
 def signals_as_errors() -> Iterator[None]:
-    """Inside, the first SIGINT, SIGTERM or SIGHUP raises `Interrupted`; further ones change nothing.
+    """Inside, the first SIGINT, SIGTERM or SIGHUP raises `Interrupted`; further ones are ignored.
 
-    What was ignored before stays so, as SIGHUP is of what ``nohup`` starts.
+    Ignored signals remain ignored, such as SIGHUP under ``nohup``.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        # By the frame, because what an error leads to begins before a line of it could switch signals off.
+        # Check the stack, as the code that closes the run could not disable signals before its first line.
         if any(caller.f_code in _CLOSING for caller, _ in walk_stack(frame)):
             return
         ignore_signals()
-        # Objects that a signal left half made complain when they are thrown away, each with a traceback.
+        # Suppress tracebacks from the destructors of objects whose construction the signal interrupted.
         sys.unraisablehook = lambda unraisable: None
         raise Interrupted(number, signal.Signals(number).name)
 
@@ -41,12 +41,12 @@ def signals_as_errors() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            # Where signals change nothing by now, it stays so: the program is about to end, with its own exit code.
+            # Keep ignoring signals after the first one: the program is about to end with its own exit code.
             signal.signal(number, handler if signal.getsignal(number) is interrupt else signal.SIG_IGN)
 
 
 def ignore_signals() -> None:
-    """From here on signals change nothing: what is under way is short and must end."""
+    """Ignore signals from here on: the rest is short and must complete."""
     for number in _SIGNALS:
-        # Not SIG_IGN: Python prints a traceback when a signal that has just arrived finds that instead of a handler.
+        # Not SIG_IGN: Python would print a traceback for a pending signal without a handler.
         signal.signal(number, lambda number, frame: None)

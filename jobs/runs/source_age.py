@@ -1,4 +1,4 @@
-"""How old sources are, and up to which instant what is published is complete after a run has read them."""
+"""The age of sources, and the completeness of a publication after reading them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _USUAL: Final = RemoteOptions()
 
 
 def as_of_ms(sources: Sequence[str], collection: str | None, now_ms: int, remote: RemoteOptions = _USUAL) -> int | None:
-    """What happened before this instant is in `sources`, as far as they tell; None where one does not.
+    """The instant of the content of `sources`; None if unknown for one of them.
 
-    Of a file or remote object that is when it was last written, of a live collection `now_ms`. Of several the oldest
-    counts: each may hold a part of every day.
+    For a file or remote object its modification time, for a live collection `now_ms`. The minimum of several sources,
+    as each may have a part of every day.
     """
     instants = [_written_at_ms(source, collection, now_ms, remote) for source in sources]
     known = [instant for instant in instants if instant is not None]
@@ -35,10 +35,10 @@ def as_of_ms(sources: Sequence[str], collection: str | None, now_ms: int, remote
 
 
 def file_status(source: str, collection: str | None) -> os.stat_result:
-    """That of the file which is read of a file or dump folder.
+    """The status of a file, or of the file that is read of a dump folder.
 
-    :raises OSError: there is none.
-    :raises ServiceError: the folder has no such collection.
+    :raises OSError: the file does not exist.
+    :raises ServiceError: the folder does not have the collection.
     """
     path = Path(source)
     return (collection_file(path, collection) if path.is_dir() else path).stat()
@@ -61,15 +61,15 @@ def _written_at_ms(source: str, collection: str | None, now_ms: int, remote: Rem
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a run read.
+    """The sources and days that a run has read.
 
     :param sources: files, folders, URLs of live collections, or ``-``.
-    :param as_of_ms: see `as_of_ms`; where that is None, when the run began.
-    :param first_day: the first day that was replaced.
-    :param last_day: the last one, or None for all there are.
-    :param days: what was counted, with a column ``day``.
-    :param oldest_day: the first day that the sources have transactions of; None: the first one of `days`.
-    :param says_first: whether the user says that the sources have all days from `first_day` on.
+    :param as_of_ms: see `as_of_ms`; the start of the run if that is None.
+    :param first_day: the first replaced day.
+    :param last_day: the last replaced day, or None without limit.
+    :param days: the counted totals, with a column ``day``.
+    :param oldest_day: the first day with transactions in the sources; None: the first one of `days`.
+    :param says_first: whether the user asserts that the sources have all days from `first_day` on.
     """
 
     sources: Sequence[str]
@@ -84,11 +84,11 @@ class Reading:
 def complete_until_after(
     before_ms: int | None, reading: Reading, calendar: Calendar, local_days: LocalDays
 ) -> int | None:
-    """The instant before which all transactions are in what is published, once it holds `reading`.
+    """The instant before which the publication has all transactions, after publishing `reading`; None: unknown.
 
-    What was known before stays known, but for what the reading replaced with something older; None: nothing is known.
+    The previous value remains valid, unless the reading replaced days with older content.
 
-    :param before_ms: that instant of what was published before, or None.
+    :param before_ms: this instant of the previous publication, or None.
     """
     read_until_ms = _read_until_ms(reading, local_days)
     if reading.last_day is not None:
@@ -110,10 +110,10 @@ def complete_until_after(
 def complete_days_after(
     before: CompleteDays, reading: Reading, calendar: Calendar, local_days: LocalDays, protected: Iterable[int] = ()
 ) -> CompleteDays:
-    """The days that are complete in what is published, once it holds `reading`.
+    """The complete days of the publication, after publishing `reading`.
 
-    :param before: those of what was published before, without the days that have lost transactions.
-    :param protected: the days that stay as they are published.
+    :param before: those of the previous publication, without days that lost transactions.
+    :param protected: days that retain their published totals.
     """
     last_day = calendar.last_day if reading.last_day is None else reading.last_day
     oldest_day = reading.days["day"].min() if reading.oldest_day is None else reading.oldest_day
@@ -126,19 +126,19 @@ def complete_days_after(
 
 
 def _open_day(reading: Reading, local_days: LocalDays) -> int | None:
-    """The first day that was not over, or of which the sources may lack some; None: of which nothing is known."""
+    """The first day that the sources may not have completely; None: unknown."""
     read_until_ms = _read_until_ms(reading, local_days)
     open_day = None if read_until_ms is None else local_days.day_of(read_until_ms)
-    # With a last day the user says that an export has all of it.
+    # By giving a last day the user asserts that the export has all of it.
     if open_day is not None and open_day == reading.last_day:
         open_day = min(open_day + 1, local_days.day_of(reading.as_of_ms))
     return open_day
 
 
 def _read_until_ms(reading: Reading, local_days: LocalDays) -> int | None:
-    """Up to when the sources hold everything, if they hold anything.
+    """The instant up to which the sources are complete, or None.
 
-    An export may be older than the date of its file, so it is taken to end with the last day it has transactions of.
+    An export may be older than its file, so it is assumed to end with its last day with transactions.
     """
     if all(map(is_live, reading.sources)):
         return reading.as_of_ms

@@ -1,7 +1,7 @@
-"""A refresh as a process of its own, which is ended when it takes too long.
+"""Runs a refresh in a subprocess with a time limit.
 
-A task of Celery must not count by itself: Redis hands a task that outlives the visibility timeout to a second worker,
-and Polars must not run in a process that was forked off one with threads.
+A Celery task must not count in its own process: Redis redelivers a task that outlives the visibility timeout to a
+second worker, and Polars must not run in a process that was forked from one with threads.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from core.errors import UsageError
 
 _REFRESH: Final = (sys.executable, "-m", "jobs", "refresh")
 _TIDY_S: Final = 30.0
-"""How long a process may take to end after ``SIGTERM``."""
+"""Grace period after ``SIGTERM``."""
 _LONGEST_ERROR: Final = 2000
 _CHECK: Final = "Check REFRESH_OPTIONS: they must be options of python -m jobs refresh."
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a refresh ended.
+    """The result of a refresh process.
 
-    :param code: its exit code; the negative number of the signal that ended it.
-    :param report: the object that it printed, or an empty one.
-    :param error: the end of what it said on standard error.
-    :param timed_out: whether it was ended because it took too long.
+    :param code: its exit code, or the negative number of the signal that ended it.
+    :param report: its JSON output, or an empty object.
+    :param error: the end of its standard error.
+    :param timed_out: whether it was stopped for exceeding the time limit.
     """
 
     code: int
@@ -42,13 +42,13 @@ class Ended:
     timed_out: bool
 
     def as_event(self) -> dict[str, object]:
-        """The fields of a log line: what happened, in which run, and why it failed."""
+        """The fields of a log line: event, run, and error."""
         problem = self.report.get("error", {})
         run = self.report.get("run", {})
         if self.code == 0 and not run:
             reason = "it ended without a refresh, as after --help"
             return {"event": "refresh-failed", "level": "error", "exit_code": 0, "error": reason, "hint": _CHECK}
-        if self.code == 0:  # also when it was stopped just after it had published
+        if self.code == 0:  # also if it was stopped just after publishing
             seconds = (run["ended_at_ms"] - run["started_at_ms"]) / 1000
             facts = {name: run[name] for name in ("status", "generation", "days_changed", "warnings")}
             return {"event": "refreshed", "level": "info", "run_id": run["id"], **facts, "seconds": seconds}
@@ -65,11 +65,12 @@ class Ended:
 
 
 def refresh_once(options: Sequence[str], time_limit_s: float) -> Ended:
-    """Run ``python -m jobs refresh`` with `options` in this environment, for `time_limit_s` at most.
+    """Run ``python -m jobs refresh`` with `options` in this environment, for at most `time_limit_s`.
 
-    It then gets ``SIGTERM``, which publishes nothing, and is killed if it does not end.
+    After that it receives ``SIGTERM``, upon which it publishes nothing, and is killed if it does not end.
     """
-    command = [*_REFRESH, "--json", *options]  # first: after an option without its value it would be that value
+    # --json first: after an option that lacks its value, it would be taken for the value.
+    command = [*_REFRESH, "--json", *options]
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -91,7 +92,7 @@ def refresh_once(options: Sequence[str], time_limit_s: float) -> Ended:
 
 
 def end_refreshes() -> None:
-    """Tell the refreshes that this process or those it has started wait for to end; they then publish nothing."""
+    """Stop the refreshes that this process or its child processes wait for; they publish nothing."""
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             if child.cmdline()[1:4] == list(_REFRESH[1:]):

@@ -35,7 +35,7 @@ class Survivor:
 
     @property
     def function(self) -> str:
-        """Where it is, such as ``jobs.runs.ledger_row:RunKeeper.update``."""
+        """Where it is, such as ``jobs.runs.ledger_row:RunRecorder.update``."""
         function, of_class = orig_function_and_class_names_from_key(self.name)
         return f"{get_module_from_key(self.name)}:{'' if of_class is None else of_class + '.'}{function}"
 

@@ -16,7 +16,7 @@ from core.errors import WouldShrink, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.summaries import KeyRange
 from jobs.publish.replacing import replace_days
-from jobs.publish.shrinking import DayCounts, DayLoss, LossLimits, Retention, in_total, keep_half, losses
+from jobs.publish.shrinking import DayCounts, DayLoss, LossLimits, Retention, as_one_day, losses, require_half
 
 OLDEST = day("1403/01/10")
 
@@ -77,7 +77,7 @@ def test_one_later_day_that_loses_too_many_stops_everything_and_is_named() -> No
         "1 day(s) would lose more than 0.1 of their published transactions and more than 20: "
         "1403/01/12 (500 published, 77 counted)"
     )
-    assert "The oldest document that counts is of 1403/01/10" in refusal.value.hint
+    assert "The oldest valid document is of 1403/01/10" in refusal.value.hint
     assert "--allow-shrink" in refusal.value.hint
 
 
@@ -137,7 +137,7 @@ def test_the_warning_names_the_days_and_their_counts() -> None:
     (warning,) = retention().warnings([DayLoss(OLDEST - 1, 30, 0), DayLoss(OLDEST, 10, 4)])
     assert warning == (
         "2 day(s) from 1403/01/09 to 1403/01/10 keep their 40 published transactions, although the source has 4 of "
-        "them now: these days are not after that of the oldest document, so the others may have been purged"
+        "them now: these days are not after that of the oldest document, so older documents may have been purged"
     )
 
 
@@ -156,22 +156,22 @@ def test_what_days_lose_is_a_warning_of_its_own() -> None:
 def test_half_of_what_is_replaced_may_be_removed_and_no_more(counted: Mapping[int, int], removed: int | None) -> None:
     published = {1: 10, 2: 10}
     if removed is None:
-        assert keep_half(published, counted) == ()
+        assert require_half(published, counted) == ()
         return
     with pytest.raises(WouldShrink, match=f"^{removed} of the 20 published transactions") as refusal:
-        keep_half(published, counted)
+        require_half(published, counted)
     assert exit_code_of(refusal.value) == 5
 
 
-def test_in_total_more_on_other_days_makes_up_for_less() -> None:
-    published = in_total({1: 10, 2: 10})
-    assert keep_half(published, in_total({3: 4, 4: 6})) == ()
+def test_the_total_counts_when_transactions_move_to_other_days() -> None:
+    published = as_one_day({1: 10, 2: 10})
+    assert require_half(published, as_one_day({3: 4, 4: 6})) == ()
     with pytest.raises(WouldShrink, match=r"^11 of the 20 published transactions"):
-        keep_half(published, in_total({3: 9}))
+        require_half(published, as_one_day({3: 9}))
 
 
 def test_where_nothing_is_published_nothing_can_be_removed() -> None:
-    assert keep_half({}, {}) == ()
+    assert require_half({}, {}) == ()
 
 
 # What is kept, in a store.

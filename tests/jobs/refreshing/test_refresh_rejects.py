@@ -172,7 +172,7 @@ def written(path: Path, rejects: Sequence[tuple[int, str]]) -> Quarantine:
 def test_only_order_and_positions_may_differ(tmp_path: Path, earlier: list[tuple[int, str]], is_kept: bool) -> None:
     written(tmp_path / "earlier", earlier)
     later = written(tmp_path / "later", [(0, "\ud800x"), (1, "y"), (2, "y")])
-    later.keep_earlier(tmp_path / "earlier")
+    later.reuse_earlier(tmp_path / "earlier")
     assert later.path == tmp_path / ("earlier" if is_kept else "later")
     assert (tmp_path / "later").exists() is not is_kept
 
@@ -181,7 +181,7 @@ def test_only_order_and_positions_may_differ(tmp_path: Path, earlier: list[tuple
 def test_a_file_that_holds_no_rejects_is_not_reused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "earlier").write_bytes(content)
     later = written(tmp_path / "later", [(0, "x")])
-    later.keep_earlier(tmp_path / "earlier")
+    later.reuse_earlier(tmp_path / "earlier")
     assert later.path == tmp_path / "later"
     assert (tmp_path / "later").exists()
 

@@ -202,7 +202,7 @@ def test_a_later_day_that_loses_too_much_stops_the_run_until_that_is_allowed(run
     with pytest.raises(WouldShrink, match=r": 1403/01/02 \(40 published, 15 counted\)$") as refusal:
         runner.refresh()
     assert exit_code_of(refusal.value) == 5
-    assert "The oldest document that counts is of 1402/11/24" in refusal.value.hint
+    assert "The oldest valid document is of 1402/11/24" in refusal.value.hint
     assert runner.stores.summaries.published() == before
     run = runner.stores.runs.recent(1)[0]
     assert (run.status, run.error, run.generation) == (RunStatus.FAILED, refusal.value.sentence, None)

@@ -1,4 +1,4 @@
-"""The keeper of the ledger's row of a run."""
+"""The recorder of a run, which writes its row in the ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.stores.runs import HEARTBEAT_LIMIT_S, Run, RunStatus
 from core.stores.summaries import Fingerprint
 from jobs.job import Watcher
 from jobs.rebuild import Request
-from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.ledger_row import RunRecorder
 
 FINGERPRINT = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
 BEGAN_MS = 1_719_230_400_000
@@ -33,10 +33,10 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def keeper(stores: Stores) -> RunKeeper:
-    """The keeper of a new run; every look at its clock is a millisecond later."""
+def new_recorder(stores: Stores) -> RunRecorder:
+    """The recorder of a new run; each call of its clock is a millisecond later."""
     draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), BEGAN_MS, BEGAN_MS, ("x",), FINGERPRINT)
-    return RunKeeper(stores.runs, draft, itertools.count(BEGAN_MS + 1).__next__)
+    return RunRecorder(stores.runs, draft, itertools.count(BEGAN_MS + 1).__next__)
 
 
 def latest(stores: Stores) -> Run:
@@ -45,19 +45,19 @@ def latest(stores: Stores) -> Run:
 
 
 def test_a_run_that_ends_well_is_recorded_as_published(stores: Stores) -> None:
-    with keeper(stores) as kept:
-        kept.update(phase="publishing", warnings=("w",))
-        assert latest(stores) == kept.run
+    with new_recorder(stores) as recorder:
+        recorder.update(phase="publishing", warnings=("w",))
+        assert latest(stores) == recorder.run
     run = latest(stores)
-    assert run == kept.run
+    assert run == recorder.run
     assert (run.status, run.phase, run.warnings, run.error) == (RunStatus.PUBLISHED, "done", ("w",), None)
     assert run.ended_at_ms == run.heartbeat_at_ms == BEGAN_MS + 2
 
 
 def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: Stores) -> None:
     def fail() -> None:
-        with keeper(stores) as kept:
-            kept.update(phase="checking")
+        with new_recorder(stores) as recorder:
+            recorder.update(phase="checking")
             raise SourceError("x cannot be read", "Look at it.")
 
     with pytest.raises(SourceError):
@@ -67,13 +67,13 @@ def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: St
 
 
 def test_a_defect_is_recorded_with_its_type(stores: Stores) -> None:
-    with pytest.raises(ZeroDivisionError), keeper(stores):
+    with pytest.raises(ZeroDivisionError), new_recorder(stores):
         raise ZeroDivisionError("that was not expected")
     assert latest(stores).error == "ZeroDivisionError: that was not expected"
 
 
 def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
-    with pytest.raises(Interrupted), keeper(stores):
+    with pytest.raises(Interrupted), new_recorder(stores):
         raise Interrupted(15, "SIGTERM")
     run = latest(stores)
     assert (run.status, run.error) == (RunStatus.INTERRUPTED, "stopped by SIGTERM, nothing was published")
@@ -81,7 +81,7 @@ def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
 
 def test_the_heartbeat_is_renewed_while_the_run_is_busy(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs.runs.ledger_row, "HEARTBEAT_S", 0.01)
-    with keeper(stores):
+    with new_recorder(stores):
         deadline = time.monotonic() + 60
         while latest(stores).heartbeat_at_ms < BEGAN_MS + 3 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -128,7 +128,7 @@ def test_a_heartbeat_that_fails_does_no_harm(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(jobs.runs.ledger_row, "HEARTBEAT_S", 0.01)
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     with open_stores(url, timeout_s=0.02) as stores:
-        with keeper(stores) as kept:
+        with new_recorder(stores) as recorder:
             with sqlite3.connect(tmp_path / "summaries.db") as other:
                 other.execute("BEGIN IMMEDIATE")  # nobody else can write meanwhile
                 time.sleep(0.2)
@@ -139,19 +139,19 @@ def test_a_heartbeat_that_fails_does_no_harm(tmp_path: Path, monkeypatch: pytest
             while latest(stores).heartbeat_at_ms <= before and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert latest(stores).heartbeat_at_ms > before
-        assert latest(stores) == kept.run
+        assert latest(stores) == recorder.run
 
 
 def _fail_over_a_spoilt_store(stores: Stores, path: Path) -> None:
-    with keeper(stores):
+    with new_recorder(stores):
         _spoil(path)
         raise SourceError("this came first")
 
 
 @pytest.mark.parametrize("status", [RunStatus.PUBLISHED, RunStatus.UNCHANGED])
 def test_the_generation_of_a_run_is_written_when_it_ends(stores: Stores, status: RunStatus) -> None:
-    with keeper(stores) as kept:
-        (kept.published if status is RunStatus.PUBLISHED else kept.unchanged)(7)
+    with new_recorder(stores) as recorder:
+        (recorder.published if status is RunStatus.PUBLISHED else recorder.unchanged)(7)
         assert latest(stores).generation is None
     assert (latest(stores).status, latest(stores).generation) == (status, 7)
 
@@ -159,12 +159,12 @@ def test_the_generation_of_a_run_is_written_when_it_ends(stores: Stores, status:
 def test_a_ledger_that_is_lost_after_the_publication_is_a_warning_and_no_failure(tmp_path: Path) -> None:
     path = tmp_path / "summaries.db"
     with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
-        with keeper(stores) as kept:
-            kept.update(warnings=("w",))
-            kept.published(7)
+        with new_recorder(stores) as recorder:
+            recorder.update(warnings=("w",))
+            recorder.published(7)
             _spoil(path)
-        first, second = kept.run.warnings
-        assert (kept.run.generation, first) == (7, "w")
+        first, second = recorder.run.warnings
+        assert (recorder.run.generation, first) == (7, "w")
         assert second.startswith("the ledger could not be written after the publication: the store at ")
 
 

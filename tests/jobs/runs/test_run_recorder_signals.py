@@ -15,7 +15,7 @@ from core.errors import Interrupted, SourceError
 from core.stores import Stores, current_holder, open_stores, wall_clock_ms
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Fingerprint
-from jobs.runs.ledger_row import RunKeeper
+from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.signals import signals_as_errors
 
 ROOT = Path(__file__).parents[3]
@@ -74,8 +74,8 @@ def run_once(stores: Stores, send_at: int, number: signal.Signals, failure: Exce
     steps = Steps(send_at, number)
     with put_back(), suppress(Interrupted, SourceError), signals_as_errors():
         sys.setprofile(steps)
-        with RunKeeper(stores.runs, draft, wall_clock_ms) as keeper:
-            keeper.update(phase="checking")
+        with RunRecorder(stores.runs, draft, wall_clock_ms) as recorder:
+            recorder.update(phase="checking")
             if failure is not None:
                 raise failure
     return steps.taken
