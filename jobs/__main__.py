@@ -13,7 +13,7 @@ import signal
 import time
 
 if __name__ == "__main__":
-    # Until a verb deals with it, Ctrl-C ends the program by itself: no traceback out of the middle of an import.
+    # Until a verb handles signals, Ctrl-C ends the program without a traceback from the middle of an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()  # until everything is imported: see `importing`
 
@@ -42,7 +42,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain text: brackets stay, logs hold no boxes, and help need not load Rich
+    rich_markup_mode=None,  # plain text: brackets remain, logs have no boxes, and help does not load Rich
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 merchants = typer.Typer(
@@ -55,7 +55,7 @@ app.add_typer(merchants, name="merchants")
 
 
 class ModeOption(StrEnum):
-    """The modes, named here so that help does not import the calendar."""
+    """The modes, repeated here so that help does not import the calendar."""
 
     DAILY = "daily"
     WEEKLY = "weekly"
@@ -63,14 +63,14 @@ class ModeOption(StrEnum):
 
 
 class MeasureOption(StrEnum):
-    """What a summary shows."""
+    """The measures of a series."""
 
     AMOUNT = "amount"
     COUNT = "count"
 
 
 class FormatOption(StrEnum):
-    """How ``summary`` and ``query`` print."""
+    """Output formats of ``summary`` and ``query``."""
 
     TABLE = "table"
     JSON = "json"
@@ -86,7 +86,7 @@ class LanguageOption(StrEnum):
 
 
 class ExportFormatOption(StrEnum):
-    """What ``export`` writes."""
+    """File formats of ``export``."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -217,13 +217,13 @@ def _reading(
 
 
 Reading = dict[str, Any]
-"""What was typed for the options of `_reading`, by name."""
+"""The values of the options of `_reading`, by name."""
 
 
 def reads(max_reject_ratio: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `_reading`, before ``--store``; it gets what was typed as its first argument.
+    """Add the options of `_reading` to a command, before ``--store``; it receives their values as its first argument.
 
-    :param max_reject_ratio: its default.
+    :param max_reject_ratio: the default of this option.
     """
     shared = signature(_reading, eval_str=True).parameters
     ratio = shared["max_reject_ratio"].replace(default=max_reject_ratio)

@@ -1,4 +1,4 @@
-"""What nothing needs any more: old files of rejects, and old rows of the ledger and of the list of publications."""
+"""Finds and removes old quarantine files, and old rows of the ledger and of publications."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from core.stores import Stores
 from core.stores.freshness import RUNS_READ
 from jobs.runs.quarantine import QUARANTINE_NAME
 
-_BATCH: Final = 500  # removed in one transaction: others write in between
+_BATCH: Final = 500  # rows per transaction, so that others can write in between
 
 
 @dataclass(frozen=True, slots=True)
 class Prunable:
-    """What may go: runs by number, publications by generation, files with their sizes in bytes."""
+    """What can be removed: runs by number, publications by generation, files with their sizes in bytes."""
 
     runs: tuple[int, ...]
     publications: tuple[int, ...]
@@ -27,17 +27,17 @@ class Prunable:
 
     @property
     def size(self) -> int:
-        """Bytes that the files have together."""
+        """Total bytes of the files."""
         return sum(size for _, size in self.files)
 
 
 def find_prunable(stores: Stores, quarantine: Path, before_ms: int) -> Prunable:
-    """What ended, was published or was last written before `before_ms`, milliseconds since 1970 UTC.
+    """Find what ended, was published or was last written before `before_ms`, milliseconds since 1970 UTC.
 
-    Left out are the latest runs and publications, which refreshes, announcements and `/api/status` look at, and the run
-    that published what is published, with its rejects.
+    Excludes the latest runs and publications, which refreshes, announcements and `/api/status` read, and the run of the
+    current publication, with its rejects.
 
-    :param quarantine: the folder of the files. All of them count, also those of other stores that share it.
+    :param quarantine: the folder of the files; includes the files of other stores that share it.
     :raises StoreUnavailable: the store does not answer.
     :raises ServiceError: the folder cannot be read.
     """

@@ -33,7 +33,7 @@ from jobs.sources.streams import STANDARD_INPUT
 from jobs.sources.url import is_live, redacted
 
 _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_field"})
-"""The parts of a fingerprint that decide of which day a transaction is."""
+"""The parts of a fingerprint that determine the day of a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ class Rebuild(Job):
         draft = self._draft_of_days(request, request.sources, fingerprint, days)
         resumable = nullcontext() if checkpoint is None else checkpoint.resume_hint()
         with resumable, RunRecorder(self._stores.runs, draft, self._clock) as recorder:
-            # Again, now that no other run can publish unless it takes over. If one does, the generation that follows
-            # what is published now is taken, and this run fails at the fence instead of publishing over it.
+            # Check again, now that no other run can publish without taking over. If one does, the next generation is
+            # taken, so that publishing fails instead of overwriting it.
             before = self._require_allowed(request, fingerprint)
             with self._count(request, days, before, recorder, watcher, checkpoint) as counted:
                 publication = self._publish(request, days, before, counted, recorder, watcher)
@@ -142,7 +142,7 @@ class Rebuild(Job):
         watcher: Watcher,
         checkpoint: Checkpoint | None,
     ) -> Counted:
-        # Of some days a server gives only these, and all that have no day: they must not be too many of the few.
+        # For some days a server returns only their documents, but all undated ones, whose share may be large.
         searches = request.is_partial and request.fields.times_are_dates
         reads_some = searches and any(map(is_live, request.sources))
         counting = self._counting(
@@ -270,11 +270,11 @@ class Rebuild(Job):
 
 
 def _remove(checkpoint: Checkpoint, recorder: RunRecorder) -> None:
-    """Remove what was kept, as it is published; that it cannot be removed is worth no more than a warning."""
+    """Remove the checkpoint after publishing; a failure is only a warning."""
     try:
         checkpoint.remove()
     except ServiceError as error:
-        recorder.update(warnings=(*recorder.run.warnings, f"{error.sentence}, so that it stays"))
+        recorder.update(warnings=(*recorder.run.warnings, f"{error.sentence}, so it was not removed"))
 
 
 def _require_cluster(request: Request) -> None:

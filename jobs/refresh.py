@@ -82,7 +82,7 @@ class Refresh(Job):
         draft = self._draft(request, (request.url,), fingerprint, incremental=True)
         draft = replace(draft, as_of_ms=draft.started_at_ms)
         with RunRecorder(self._stores.runs, draft, self._clock) as recorder:
-            # Read when no other run can publish any more unless it takes over; the fence decides between those two.
+            # Read now that no other run can publish without taking over, in which case publishing fails.
             before = self._published(fingerprint)
             with in_background(partial(open_collection, request.url, request.collection, request.live)) as collection:
                 plan = self._plan(request, collection, before, recorder)

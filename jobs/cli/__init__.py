@@ -1,1 +1,1 @@
-"""One module a verb of the command line: options in, a job run, words or JSON out."""
+"""A module per verb of the command line: parses options, runs a job, prints text or JSON."""

@@ -1,4 +1,4 @@
-"""What a user who named a wrong field most likely meant."""
+"""Suggests fields when a job fails because of a wrong field."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _NAMED: Final = 3
 
 @contextmanager
 def advised(reading: ReadingOptions, settings: Settings) -> Iterator[None]:
-    """Run a job inside: where a wrong field ends it, the error also names fields that would do.
+    """Inside, a failure because of a wrong field gets a hint with suitable fields.
 
-    :param reading: what the job reads; its first source is read again for that, but for standard input.
+    :param reading: the options of the job. Its first source is read again, except for standard input.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def _option(wrong: WrongField) -> str:
 
 
 def _found(wrong: WrongField, argument: str, reading: ReadingOptions, settings: Settings) -> list[list[str]] | None:
-    """The options that would do, each with its value; None where the source cannot be read again."""
+    """The suitable options with their values; None if the source cannot be read again."""
     from jobs.cli.inspect import context_of
     from jobs.inspection.candidates import candidates, filter_candidates, is_likely
     from jobs.inspection.fields import fields_of

@@ -1,4 +1,4 @@
-"""How the ledger is shown to machines."""
+"""The ledger, condition and publication as JSON."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from core.stores.summaries import Publication
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
-    """A run of the ledger for machines; instants in milliseconds since 1970 UTC."""
-    return _with_meaning(asdict(run)) | {
+    """A run of the ledger as JSON; instants in milliseconds since 1970 UTC."""
+    return _with_fingerprint(asdict(run)) | {
         "status": str(run.status),
         "degraded": run.degraded,
         "rejects_not_kept": run.rejects_not_kept,
@@ -23,7 +23,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
 
 
 def condition_as_json(condition: Condition, now_ms: int) -> dict[str, Any]:
-    """The condition of the summaries for machines."""
+    """The condition of the summaries as JSON."""
     freshness, refreshes = condition.freshness, condition.refreshes
     return {
         "state": condition.state,
@@ -42,16 +42,16 @@ def condition_as_json(condition: Condition, now_ms: int) -> dict[str, Any]:
 
 
 def amount_words(publication: Publication) -> str:
-    """The sum of all amounts for people, in major units."""
+    """The total amount as text, in major units."""
     fingerprint = publication.fingerprint
     return f"{grouped(publication.total_amount, fingerprint.amount_scale)} {fingerprint.unit('')}"
 
 
 def publication_as_json(publication: Publication | None) -> dict[str, Any] | None:
-    """A publication for machines."""
-    return None if publication is None else _with_meaning(asdict(publication))
+    """A publication as JSON."""
+    return None if publication is None else _with_fingerprint(asdict(publication))
 
 
-def _with_meaning(fields: dict[str, Any]) -> dict[str, Any]:
-    """`fields` with the fingerprint under its name in JSON, ``meaning``."""
+def _with_fingerprint(fields: dict[str, Any]) -> dict[str, Any]:
+    """`fields` with the fingerprint under its JSON name, ``meaning``."""
     return {"meaning" if name == "fingerprint" else name: value for name, value in fields.items()}

@@ -21,7 +21,7 @@ from jobs.runs.signals import signals_as_errors
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of ``export`` as they were typed."""
+    """The options of ``export``, unparsed."""
 
     out: str
     mode: str
@@ -37,7 +37,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Export, and say what was written."""
+    """Export, and print what was written."""
     with edge(options.as_json), signals_as_errors():
         form = _format(options)
         if options.as_json and options.out == STANDARD_OUTPUT:
@@ -66,9 +66,9 @@ def run(options: Options) -> None:
 
 
 def _format(options: Options) -> Format:
-    """The format wanted: the one named, or that of the file's ending.
+    """The format of the option or of the file's extension.
 
-    :raises UsageError: neither says which.
+    :raises UsageError: neither names one.
     """
     if options.form is not None:
         return Format(options.form)

@@ -1,4 +1,4 @@
-"""``inspect``: what a source holds, and the command that makes summaries of it."""
+"""``inspect``: shows the fields of a source, and the command that builds summaries from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NEEDED: Final = {
 
 
 def run(source: str | None, collection: str | None, documents: int, csv_delimiter: str | None, as_json: bool) -> None:
-    """Print what the first `documents` of the source hold."""
+    """Print the fields of the first `documents` of the source."""
     with edge(as_json), signals_as_errors():
         settings = command_settings()
         [argument] = sources_or_setting((source,) if source else (), settings)
@@ -51,7 +51,7 @@ def run(source: str | None, collection: str | None, documents: int, csv_delimite
 
 
 def context_of(settings: Settings, formats: FormatOptions) -> Context:
-    """How values are read, and what may be proposed."""
+    """The settings that affect reading and proposals."""
     named_ms = LocalDays(settings.time_zone).named_range_ms(calendar_named(settings.calendar))
     return Context(named_ms, settings.time_zone, formats.formats(settings))
 
@@ -165,7 +165,7 @@ def _roles_table(roles: Mapping[str, Candidate | None], documents: int) -> str:
 
 
 def _nearest(role: str, report: Report, context: Context) -> str:
-    """In words, what is wrong with the fields whose names speak for the role."""
+    """A sentence on why the fields with names typical of the role are unsuitable."""
     documents = len(report.sample.documents)
     found = []
     for field in report.fields:

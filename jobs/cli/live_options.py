@@ -1,4 +1,4 @@
-"""How live collections and remote objects are read: the settings, and what a command line says instead."""
+"""Options for live collections and remote objects, from settings and command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs.sources.remote.options import RemoteOptions
 def live_options(settings: Settings, cursors: int | None = None, batch_size: int | None = None) -> LiveOptions:
     """The options for live collections.
 
-    :param cursors: instead of the setting's; likewise `batch_size`.
+    :param cursors: overrides the setting; likewise `batch_size`.
     """
     return LiveOptions(
         cursors=cursors or settings.source_cursors,
@@ -29,9 +29,9 @@ def remote_options(settings: Settings) -> RemoteOptions:
 
 
 def sources_or_setting(sources: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
-    """`sources`, or where there are none the one of ``SOURCE_URL``.
+    """`sources`, or if empty, ``SOURCE_URL``.
 
-    :raises UsageError: that is not set either.
+    :raises UsageError: it is not set.
     """
     if sources:
         return sources

@@ -1,4 +1,4 @@
-"""``merchants``: names of merchants are imported, listed and removed."""
+"""``merchants``: imports, lists and removes names of merchants."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def import_names(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Import the names of `source`, or with `dry_run` only say what would change."""
+    """Import the names of `source`, or with `dry_run` only print the changes."""
     with edge(as_json), signals_as_errors():
         settings, stores = settings_and_store(store_url, create=not dry_run)
         with stores:
@@ -69,7 +69,7 @@ def import_names(
 
 
 def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool) -> None:
-    """List names, or the merchants that have none."""
+    """List names, or the merchants without a name."""
     with edge(as_json), signals_as_errors():
         _, stores = settings_and_store(store_url, create=False)
         with stores:
@@ -113,7 +113,7 @@ def remove(
 
 
 def _published_ids(stores: Stores) -> frozenset[str] | None:
-    """The ids of the merchants that have summaries; None where nothing is published."""
+    """The ids of the merchants with summaries; None if nothing is published."""
     if stores.summaries.published() is None:
         return None
     return frozenset(one.merchant_id for one in stores.summaries.merchants())

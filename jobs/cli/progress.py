@@ -1,4 +1,4 @@
-"""What a person sees while a rebuild runs."""
+"""The progress bar of a rebuild."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BAR_WIDTH: Final = 8
 
 
 class Silent(Watcher):
-    """Shows nothing; as a context manager like `Bar`.
+    """Shows nothing; the same interface as `Bar`.
 
-    :param on_published: called as soon as the publication is made.
+    :param on_published: called after publishing.
     """
 
     def __init__(self, on_published: Callable[[], None]) -> None:
@@ -32,7 +32,7 @@ class Silent(Watcher):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to take down."""
+        """Do nothing."""
 
     def phase(self, name: str) -> None:
         """See `Watcher.phase`."""
@@ -42,7 +42,7 @@ class Silent(Watcher):
 
 @contextmanager
 def counter(task: str, unit: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """What is called with how many are done, which a person sees on standard error if `shown`."""
+    """A callback for a number of finished items, which it prints to standard error if `shown`."""
     if not shown:
         yield lambda _: None
         return
@@ -67,14 +67,14 @@ class Bar(Silent):
         from rich.text import Text
 
         class Done(DownloadColumn):
-            """How much is done of how much: bytes while sources are read, then summaries."""
+            """The (done, total) amounts: bytes while sources are read, then summaries."""
 
             def render(self, task: Task) -> Text:
                 if not task.fields["summaries"]:
                     return super().render(task)
                 return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} summaries")
 
-        # What is left of the line is the name's, which is cut.
+        # The name gets the rest of the line, and is truncated.
         name = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
         self._progress = Progress(
             name,
@@ -119,7 +119,7 @@ class Bar(Silent):
     def phase(self, name: str) -> None:
         """See `Watcher.phase`."""
         super().phase(name)
-        self._progress.refresh()  # or the end of a quick phase is never seen
+        self._progress.refresh()  # else the end of a quick phase is never shown
         self._progress.remove_task(self._task)
         self._task = self._add_task(name)
 

@@ -1,4 +1,4 @@
-"""``query``: the named queries of ``sql/analysis``, on a terminal or for machines."""
+"""``query``: runs the named queries of ``sql/analysis``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(
     raw: bool,
     store_url: str | None,
 ) -> None:
-    """Print what a query answers as a table, JSON or CSV; or say which queries there are, or all about one."""
+    """Print the result of a query as a table, JSON or CSV; or list the queries, or describe one."""
     with edge(form in ("json", "jsonl")), signals_as_errors():
         if raw and form != "csv":
             raise UsageError("--raw is for CSV only", "Tables are for people; JSON always has the values as they are.")
@@ -61,9 +61,9 @@ def run(
 
 
 def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
-    """The values that ``--name value`` and ``--name=value`` give, by name.
+    """The values of ``--name value`` and ``--name=value``, by name.
 
-    :raises UsageError: what stands there is something else, or gives a parameter twice.
+    :raises UsageError: an argument has another form, or a parameter is given twice.
     """
     known = ", ".join(f"--{_option(p.name)}" for p in query.parameters) or "no parameters"
     hint = f"Write --name value; {query.name} has {known}."
@@ -107,7 +107,7 @@ def _option(name: str) -> str:
 
 
 class _Column(NamedTuple):
-    """The heading of a column, and how many decimal places its amounts have."""
+    """The heading of a column, and the decimal places of its amounts."""
 
     heading: str
     scale: int = 0
@@ -126,7 +126,7 @@ def _table(answer: pl.DataFrame, columns: Sequence[_Column]) -> str:
 
 
 def _shown(value: Any, scale: int) -> str:
-    """A value for people: thousands apart, amounts in major units, fractions rounded."""
+    """A value for people: with thousands separators, amounts in major units, fractions rounded."""
     match value:
         case None:
             return "-"

@@ -1,4 +1,4 @@
-"""The options of every verb that reads transactions, and how it tells what it read."""
+"""The common options and output of the verbs that read transactions."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ JobT = TypeVar("JobT")
 def job_of(
     kind: Callable[[Stores, Calendar, LocalDays, Path, Callable[[], int]], JobT], stores: Stores, settings: Settings
 ) -> JobT:
-    """The job of a verb, with what all of them are given."""
+    """Create the job of a verb with the common arguments."""
     calendar, local_days = calendar_named(settings.calendar), LocalDays(settings.time_zone)
     return kind(stores, calendar, local_days, settings.quarantine_dir, wall_clock_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
-    """How amounts and times are written, as it was typed; None: as the settings say."""
+    """The options for formats of amounts and times, unparsed; None: the setting."""
 
     amount_scale: int | None = None
     amount_text: bool | None = None
@@ -53,9 +53,9 @@ class FormatOptions:
     csv_decimal_comma: bool | None = None
 
     def formats(self, settings: Settings) -> Formats:
-        """What is accepted besides whole numbers and dates.
+        """The accepted formats.
 
-        :raises UsageError: options or settings cannot be, or contradict one another.
+        :raises UsageError: options or settings are invalid, or contradict each other.
         """
         scale = self.amount_scale
         delimiter = settings.csv_delimiter if self.csv_delimiter is None else self.csv_delimiter
@@ -75,7 +75,7 @@ class FormatOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions(FormatOptions):
-    """What is read and how, as it was typed."""
+    """The options for reading, unparsed."""
 
     sources: tuple[str, ...]
     collection: str | None
@@ -90,9 +90,9 @@ class ReadingOptions(FormatOptions):
     max_quarantine_mb: int | None
 
     def fields(self, settings: Settings) -> Fields:
-        """What is read of a document.
+        """The fields to read.
 
-        :raises UsageError: an option is no path or condition, or contradicts another.
+        :raises UsageError: an option is no valid path or condition, or contradicts another.
         """
         where: dict[str, str] = {}
         for condition in self.where or ():
@@ -106,13 +106,13 @@ class ReadingOptions(FormatOptions):
         fields = Fields(self.merchant_field, self.amount_field, self.time_field, tuple(where.items()), formats)
         if len({fields.merchant, fields.amount, fields.time}) < 3:
             raise UsageError("merchant, amount and time must be three different fields", "Change one of the options.")
-        plan_paths(fields.paths(), b"\0")  # refuses what is no path before a run begins
+        plan_paths(fields.paths(), b"\0")  # raises for invalid paths before a run begins
         return fields
 
     def completed(self, settings: Settings) -> Self:
-        """The same with the sources and threads of `settings` where none were named.
+        """The same with sources and threads of `settings` as defaults.
 
-        Wildcards, such as a shell leaves in what is quoted or comes from a setting, stand for the files they match.
+        Expands wildcards, which a shell leaves in quotes and settings.
 
         :raises UsageError: there is no source.
         :raises SourceError: no file matches.
@@ -123,18 +123,18 @@ class ReadingOptions(FormatOptions):
         return replace(self, sources=sources, threads=threads)
 
     def live(self, settings: Settings) -> LiveOptions:
-        """How live collections are read."""
+        """The options for live collections."""
         return live_options(settings, self.cursors, self.batch_size)
 
     def max_quarantine_bytes(self, settings: Settings) -> int:
-        """How large the file of rejects may get."""
+        """The size limit of the quarantine file."""
         return (settings.max_quarantine_mb if self.max_quarantine_mb is None else self.max_quarantine_mb) * 2**20
 
     def words(self, formats: Formats, *between: str, usual_reject_ratio: float) -> list[str]:
-        """What the ledger calls this: all that decides what is counted. URLs may hold a password.
+        """The command for the ledger: all options that affect the counts. URLs may contain a password.
 
-        :param formats: how amounts and times are written.
-        :param between: options of the verb, which stand after the sources.
+        :param formats: formats of amounts and times.
+        :param between: the verb's own options, after the sources.
         """
         words = [*map(redacted, self.sources), *between]
         given = {
@@ -159,25 +159,25 @@ class ReadingOptions(FormatOptions):
 def _files_of(source: str) -> list[str]:
     if "://" in source or not any(wildcard in source for wildcard in "*?[") or os.path.lexists(source):
         return [source]
-    found = sorted(glob.glob(source))  # noqa: PTH207 - as a path, absolute or not, with what it holds
+    found = sorted(glob.glob(source))  # noqa: PTH207 - the pattern may be absolute
     if not found:
         raise SourceError(f"no file matches {source}", "Check the pattern and the folder.")
     return found
 
 
 def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:
-    """What a day may lose in a refresh or repair."""
+    """The limits of a refresh or repair."""
     return LossLimits(settings.refresh_max_loss_ratio, settings.refresh_max_loss_count, allow_shrink)
 
 
 def watcher(as_json: bool) -> Silent:
-    """Shows progress where a person looks on."""
+    """A progress bar if standard error is a terminal."""
     watching = not as_json and sys.stderr.isatty()
     return Bar(ignore_signals) if watching else Silent(ignore_signals)
 
 
 def print_compiling() -> None:
-    """Say why nothing seems to happen, the first time."""
+    """Print at the first run why nothing seems to happen."""
     if not is_compiled():
         print_message("Compiling the decoders, which happens once and takes half a minute or so.")
 
@@ -189,7 +189,7 @@ def print_counts(
     rejects_kept: int | None,
     warnings: tuple[str, ...],
 ) -> None:
-    """Print what became of the documents."""
+    """Print the numbers of counted, rejected and skipped documents."""
     typer.echo(
         f"Counted {counts.counted:,}, rejected {counts.rejected:,}, filtered out {counts.filtered:,}, "
         f"out of range {counts.out_of_range:,}."

@@ -20,7 +20,7 @@ from jobs.runs.signals import signals_as_errors
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of ``rebuild`` as they were typed."""
+    """The options of ``rebuild``, unparsed."""
 
     reading: ReadingOptions
     truncate: bool
@@ -36,7 +36,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Rebuild, and say what was done."""
+    """Rebuild, and print the result."""
     began = time.monotonic()
     with edge(options.as_json, after_defect="status shows what is published."), signals_as_errors():
         settings = command_settings()

@@ -1,4 +1,4 @@
-"""``refresh``: the summaries of a live collection, brought up to date."""
+"""``refresh``: updates the summaries of a live collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REJECT_RATIO = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of ``refresh`` as they were typed."""
+    """The options of ``refresh``, unparsed."""
 
     reading: ReadingOptions
     updated_field: str | None
@@ -34,7 +34,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Refresh, and say what was done."""
+    """Refresh, and print the result."""
     began = time.monotonic()
     with edge(options.as_json, after_defect="status shows what is published."), signals_as_errors():
         settings = command_settings()

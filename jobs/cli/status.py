@@ -1,4 +1,4 @@
-"""``status``: what is published, and the ledger of runs."""
+"""``status``: shows the publication and the ledger of runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jobs.runs.signals import signals_as_errors
 
 
 def run(number: int | None, limit: int, store_url: str | None, as_json: bool) -> None:
-    """Show the store's state, or all about one run."""
+    """Print the store's state, or the details of one run."""
     with edge(as_json), signals_as_errors():
         settings, stores = settings_and_store(store_url, create=False)
         now_ms = wall_clock_ms()
@@ -53,7 +53,7 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
 
 
 def _print_state(condition: Condition, now_ms: int) -> None:
-    """Print what is published, and what is wrong with it."""
+    """Print the publication and its problems."""
     freshness = condition.freshness
     if freshness is None:
         typer.echo("Nothing is published yet.")
@@ -73,7 +73,7 @@ def _print_state(condition: Condition, now_ms: int) -> None:
         typer.echo(f"  sources    read up to {_instant(freshness.as_of_ms)}, {duration(freshness.age_s(now_ms))} ago")
     if condition.refreshes is not None:
         typer.echo(f"  refreshes  {_refreshes(condition.refreshes, now_ms)}")
-    for sentence in _ailments(condition, now_ms):
+    for sentence in _problems(condition, now_ms):
         typer.secho(f"  degraded   {sentence}", fg="yellow")
     last = None if freshness is None else freshness.confirmed_by
     for warning in () if last is None else last.warnings:
@@ -86,8 +86,8 @@ def _refreshes(refreshes: Refreshes, now_ms: int) -> str:
     return f"every {duration(refreshes.every_s)}, the next due {_instant(refreshes.due_ms)}, {due}"
 
 
-def _ailments(condition: Condition, now_ms: int) -> Iterator[str]:
-    """A sentence for each cause by which the state is degraded; failures also where nothing is published."""
+def _problems(condition: Condition, now_ms: int) -> Iterator[str]:
+    """A sentence for each cause of a degraded state; failures also if nothing is published."""
     freshness, refreshes = condition.freshness, condition.refreshes
     if "rejects" in condition.degraded_by and freshness is not None and freshness.confirmed_by is not None:
         run = freshness.confirmed_by
@@ -101,7 +101,7 @@ def _ailments(condition: Condition, now_ms: int) -> Iterator[str]:
 
 
 def _print_runs(runs: Sequence[Run]) -> None:
-    """Print a table of runs; errors below their rows."""
+    """Print a table of runs, with errors below their rows."""
     typer.echo("")
     rows = [
         (
@@ -131,7 +131,7 @@ def _speed(run: Run) -> str:
 
 
 def _formats(fingerprint: Fingerprint) -> list[str]:
-    """What was counted besides whole numbers and dates, in words."""
+    """The accepted formats besides integers and dates, in words."""
     places = f"amounts with {fingerprint.amount_scale} decimal place(s)" if fingerprint.amount_scale else ""
     zone = f" in {fingerprint.text_zone}" if fingerprint.text_zone else ""
     return list(

@@ -1,4 +1,4 @@
-"""``summary``: what the API would answer, on a terminal."""
+"""``summary``: prints a series like the API's."""
 
 from __future__ import annotations
 

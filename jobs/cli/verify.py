@@ -1,4 +1,4 @@
-"""``verify``: what is published, compared with a recount of the source."""
+"""``verify``: compares the published summaries with a recount of the source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEADINGS: Final = ("mode", "period", "merchant", "published amount", "recounted
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of ``verify`` as they were typed."""
+    """The options of ``verify``, unparsed."""
 
     reading: ReadingOptions
     first: str | None
@@ -45,7 +45,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Compare, say what drifted, and end with the exit code for drift unless it was repaired."""
+    """Compare, print the drift, and exit with the code for drift unless it was repaired."""
     began = time.monotonic()
     with edge(options.as_json, after_defect="status shows what is published.") as result, signals_as_errors():
         settings = command_settings()

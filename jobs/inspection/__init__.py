@@ -1,1 +1,1 @@
-"""What a source holds: its first documents, their fields, and which of them can be merchant, amount or time."""
+"""Inspects a source: its first documents, their fields, and the candidates for merchant, amount and time."""

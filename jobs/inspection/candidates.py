@@ -1,7 +1,6 @@
-"""Which fields can be the merchant, the amount, the time or a filter.
+"""Ranks the fields that can be the merchant, the amount, the time or a filter.
 
-A field is a candidate for a role when a run could count most of its values. Of several, names that are usual for the
-role come first.
+A field is a candidate for a role if a run could count most of its values. Typical names of the role rank first.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from jobs.inspection.values import reason_against
 
 ROLES: Final = ("merchant", "amount", "time")
 _LEAST_SHARE: Final = 0.5
-"""Of the documents that have a field: what can be counted of it."""
+"""Minimal share of a field's values that can be counted."""
 _LEAST_PRESENT: Final = 0.1
 _FEW_VALUES: Final = 12
 _LONGEST_FILTER: Final = 32
@@ -58,10 +57,10 @@ _COUNTED_STATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A field in a role.
+    """A field as a candidate for a role.
 
-    :param counted: in how many documents a run could count it; `rejected` how many it would reject, by reason.
-    :param options: what else to type so that its values are read so, such as ``--amount-scale 2``.
+    :param counted: number of documents that a run would count; `rejected` those that it would reject, by reason.
+    :param options: the format options that it needs, such as ``--amount-scale 2``.
     """
 
     path: str
@@ -72,10 +71,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class FilterCandidate:
-    """A field with few different values, of which a run may count one only.
+    """A field with few distinct values, one of which may be the filter of a run.
 
-    :param values: the number of documents by value, as it is written in ``--where``, the most frequent first.
-    :param proposed: the value that most likely means that money was paid; None where no name says so.
+    :param values: number of documents by value (as in ``--where``), the most frequent first.
+    :param proposed: the value that probably means a successful payment; None if no name suggests it.
     """
 
     path: str
@@ -84,12 +83,12 @@ class FilterCandidate:
 
 
 def formats_of(role: str, path: str, values: Sequence[Any], context: Context) -> Formats:
-    """How the values of the field `path` are read in that role; as usual where its name does not speak for the role."""
+    """The formats for the field `path` in that role; the default ones if its name is not typical of the role."""
     return best_formats(role, values, context) if name_score(role, path) > 0 else context.formats
 
 
 def role_of(path: str, role: str, found: Sequence[FieldFound], documents: int, context: Context) -> Candidate:
-    """What a run would make of the field `path` in that role, of so many documents."""
+    """Evaluate the field `path` in that role for so many documents."""
     values = next((field.values for field in found if field.path == path and field.is_reachable), [])
     formats = formats_of(role, path, values, context)
     reasons = Counter(reason_against(role, value, context.named_ms, formats) for value in values)
@@ -103,9 +102,9 @@ def role_of(path: str, role: str, found: Sequence[FieldFound], documents: int, c
 def candidates(
     role: str, found: Sequence[FieldFound], documents: int, context: Context, like: str = ""
 ) -> list[Candidate]:
-    """The fields that can have that role, the likeliest first.
+    """The candidates for that role, the likeliest first.
 
-    :param like: the name that was looked for: names that resemble it come first among equals.
+    :param like: the missing name; similar names rank first among equals.
     """
     likeliest: list[tuple[tuple[float, ...], Candidate]] = []
     for field in found:
@@ -125,7 +124,7 @@ def candidates(
 
 
 def chosen(role: str, found: Sequence[FieldFound], documents: int, context: Context) -> Candidate | None:
-    """The field that a run should take: the default where most of it can be counted, else the likeliest."""
+    """The proposed field: the default if most of its values can be counted, else the likeliest."""
     usual = role_of(getattr(Fields(), role), role, found, documents, context)
     if usual.counted >= _LEAST_SHARE * documents and documents and not usual.options:
         return usual
@@ -137,9 +136,9 @@ def chosen(role: str, found: Sequence[FieldFound], documents: int, context: Cont
 
 
 def is_likely(role: str, candidate: Candidate, found: Sequence[FieldFound]) -> bool:
-    """Whether the name speaks for it, or, of a merchant, that its values occur again and again.
+    """Whether its name is typical of the role, or its values repeat like those of merchants.
 
-    An instant says enough by its type.
+    For the time its type suffices.
     """
     if role == "time" or name_score(role, candidate.path) > 0:
         return candidate.path != "_id"
@@ -149,21 +148,21 @@ def is_likely(role: str, candidate: Candidate, found: Sequence[FieldFound]) -> b
 
 
 def name_score(role: str, path: str) -> int:
-    """How much the names of a path speak for a role."""
+    """A score of how typical the names of a path are of a role."""
     words = [word.lower() for word in _WORD.findall(path)]
     points = [_WORDS[role].get(word, 0) for word in words]
     return max(points, default=0) if min(points, default=0) >= 0 else min(points)
 
 
 def _repetition(field: FieldFound) -> float:
-    """1 where values occur again and again, as those of a merchant do; 0 where nearly all differ, as of ids."""
+    """1 if values repeat, like merchants; 0 if nearly all differ, like document ids."""
     distinct = len({str(value) for value in field.values})
     few_ids = isinstance(field.values[0], ObjectId) and distinct < len(field.values)
     return 1.0 if few_ids or distinct <= len(field.values) / 2 else 0.0 if field.path != "_id" else -2.0
 
 
 def filter_candidates(found: Sequence[FieldFound], documents: int) -> list[FilterCandidate]:
-    """The fields that may tell paid from failed transactions, the likeliest first."""
+    """The fields that may distinguish paid from failed transactions, the likeliest first."""
     likeliest: list[tuple[tuple[int, int], FilterCandidate]] = []
     for field in found:
         written = [_in_where(value) for value in field.values]
@@ -183,7 +182,7 @@ def filter_candidates(found: Sequence[FieldFound], documents: int) -> list[Filte
 
 
 def _in_where(value: object) -> str | None:
-    """How ``--where`` writes `value`; None where it has no such values."""
+    """The text of `value` in ``--where``; None if it cannot be written there."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

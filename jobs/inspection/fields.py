@@ -20,19 +20,18 @@ _URL: Final = re.compile(r"(\w[\w+.-]*:)?//[^\s\"'<>]+")
 _AUTHORITY: Final = re.compile(r"(?P<scheme>(?:\w[\w+.-]*:)?//)(?:[^/?#]*@)?(?P<host>[^/?#@]*)(?P<rest>.*)", re.DOTALL)
 _QUERY: Final = re.compile(r"(/[^\s?]*)\?\S+")
 _NAME: Final = re.compile(r"[^\x00-\x1f\"\\]+")
-"""The names that can be looked for in every format; see `jobs.decode.plan.plan_paths`."""
+"""Names that are valid in paths for every format; see `jobs.decode.plan.plan_paths`."""
 _LONGEST_EXAMPLE: Final = 40
 _EXAMPLES: Final = 3
 
 
 @dataclass(slots=True)
 class FieldFound:
-    """A field of some documents.
+    """A field of the documents.
 
-    :param path: as it is written in options.
-    :param values: its value in every document that has it.
-    :param is_reachable: whether options can name it: a name that holds a dot or a quotation mark itself cannot be
-        written in one.
+    :param path: as in options.
+    :param values: its values in all documents that have it.
+    :param is_reachable: whether options can name it: names with a dot or a quotation mark cannot be written in a path.
     """
 
     path: str
@@ -41,11 +40,11 @@ class FieldFound:
 
     @property
     def types(self) -> Counter[str]:
-        """How many of the values are of each type."""
+        """The number of values of each type."""
         return Counter(map(type_name, self.values))
 
     def examples(self) -> tuple[str, ...]:
-        """A few different values, as text for people."""
+        """A few distinct values, as text for people."""
         found: dict[str, None] = {}
         for value in self.values:
             found.setdefault(example(value))
@@ -55,9 +54,9 @@ class FieldFound:
 
 
 def fields_of(documents: Iterable[Document], is_flat: bool) -> list[FieldFound]:
-    """The fields of `documents`, also those inside of embedded documents, in the order in which they are met.
+    """The fields of `documents`, including those of embedded documents, in order of occurrence.
 
-    :param is_flat: whether names with dots are names of columns.
+    :param is_flat: whether names with dots are column names.
     """
     found: dict[tuple[str, ...], FieldFound] = {}
     for document in documents:
@@ -82,7 +81,7 @@ MISSING: Final = object()
 
 
 def value_at(document: Document, path: str, is_flat: bool) -> Any:
-    """What `document` has at `path`; `MISSING` where it has no such field."""
+    """The value of `document` at `path`, or `MISSING`."""
     value: Any = document
     for name in [path] if is_flat else path.split("."):
         if not isinstance(value, dict) or name not in value:
@@ -92,7 +91,7 @@ def value_at(document: Document, path: str, is_flat: bool) -> Any:
 
 
 def example(value: Any) -> str:
-    """`value` as one short line of text; of URLs in it only the host is shown, as the rest may be secret.
+    """`value` as a short line of text; URLs are reduced to their host, as the rest may be secret.
 
     >>> example("see https://user:pw@shop.example/pay?token=5f3")
     'see https://shop.example/…'
@@ -124,7 +123,7 @@ def _instant(value: DatetimeMS | datetime) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """`text` in which every URL has its scheme and host only.
+    """`text` with every URL reduced to scheme and host.
 
     >>> without_secrets("mongodb://reader:s3cret@db.example/shop")
     'mongodb://db.example/…'
@@ -136,7 +135,7 @@ def _shortened(url: str) -> str:
     parts = _AUTHORITY.fullmatch(url)
     if parts is None or ":" in parts["rest"].partition("/")[0]:
         return url.partition("//")[0] + "//…"
-    # An @ after the host may end a password that holds a slash: then that is no host.
+    # An @ after the host may end a password with a slash: then it is not a host.
     if "@" in parts["rest"]:
         return parts["scheme"] + "…"
     return parts["scheme"] + parts["host"] + ("/…" if parts["rest"].strip("/") else parts["rest"])

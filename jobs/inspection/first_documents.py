@@ -1,6 +1,6 @@
-"""The first documents of any source that is read, as Python values.
+"""Reads the first documents of any source as Python values.
 
-They are read without compiled code, which takes half a minute to compile on the first run; only an archive needs some.
+Without compiled code, except for archives, as compiling takes half a minute at the first run.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
 _BLOCK_BYTES: Final = 256 * 1024
 _SMALLEST_DOCUMENT: Final = 5
 _BETWEEN: Final = re.compile(r"[ \t\r\n,\[\]]*")
-"""What may be outside of documents: an array's brackets and commas, and white space."""
+"""Characters between documents: brackets and commas of an array, and white space."""
 _MOST_DIGITS: Final = 4000
 
 
 class Cell(str):
-    """A cell of a CSV file, which has lost its type."""
+    """A cell of a CSV file, which has no type."""
 
     __slots__ = ()
 
@@ -56,13 +56,13 @@ class Cell(str):
 class Sample:
     """The first documents of a source.
 
-    :param name: what messages call the source, without a password.
-    :param form: what it was recognised as.
-    :param documents: its first documents. Dates are `bson.DatetimeMS` or `datetime`, the cells of a CSV file `Cell`;
-        empty cells are left out.
-    :param has_more: whether the source has more documents than these.
-    :param is_flat: whether names with dots are names of columns, and lead nowhere.
-    :param damage: why reading stopped before as many documents as were wanted, or None.
+    :param name: the source in messages, without a password.
+    :param form: the detected format.
+    :param documents: its first documents. Dates are `bson.DatetimeMS` or `datetime`, the cells of a CSV file `Cell`
+        without empty ones.
+    :param has_more: whether the source has more documents.
+    :param is_flat: whether names with dots are column names instead of paths.
+    :param damage: the error that stopped reading early, or None.
     """
 
     name: str
@@ -81,13 +81,13 @@ def read_first(
     remote: RemoteOptions | None = None,
     delimiter: str | None = None,
 ) -> Sample:
-    """The first `wanted` documents of anything that a run reads.
+    """Read the first `wanted` documents of any source.
 
     :param collection: the collection of a dump or server, or None for the default names.
-    :param delimiter: what separates the fields of CSV; None: what gives the header the most names.
-    :raises UsageError: the URL of a server is not valid.
+    :param delimiter: the field delimiter of CSV; None: the one with which the header has the most names.
+    :raises UsageError: the URL of a server is invalid.
     :raises SourceError: it cannot be read, is empty, or lacks the collection.
-    :raises SourceDamaged: it is broken before its first document ends.
+    :raises SourceDamaged: it is damaged before the end of its first document.
     """
     if is_live(argument):
         from jobs.sources.live.collection import open_collection
@@ -120,10 +120,10 @@ def _taken(name: str, form: str, documents: Iterator[Document], wanted: int, is_
 def documents_in(
     stored: Stored, stream: ByteStream, form: Form, collection: str | None, delimiter: str | None = None
 ) -> Iterator[Document]:
-    """All documents of what `jobs.sources.recognise.open_recognised` gives, as in `Sample`.
+    """All documents of a result of `jobs.sources.recognise.open_recognised`, as in `Sample`.
 
     :raises SourceError: it cannot be read, or lacks the collection.
-    :raises SourceDamaged: it is broken there.
+    :raises SourceDamaged: it is damaged.
     """
     match form:
         case Form.ARCHIVE:
@@ -148,7 +148,7 @@ def _archive_documents(stream: ByteStream, collection: str | None) -> Iterator[D
 
 
 def _bson_documents(name: str, content: io.BufferedReader | io.BytesIO) -> Iterator[Document]:
-    """BSON documents one after another; one whose inside is broken is an empty document."""
+    """Concatenated BSON documents; one with invalid content becomes an empty document."""
     position = 0
     while head := content.read(4):
         length = int.from_bytes(head, "little", signed=True)
@@ -195,12 +195,12 @@ def _json_documents(stream: ByteStream) -> Iterator[Document]:
 
 
 def _integer(digits: str) -> int:
-    """An integer; of too many digits for Python just one that is too large for everything else."""
+    """An integer; for more digits than Python parses, one that is out of range for all fields."""
     return int(digits) if len(digits) < _MOST_DIGITS else 1 << 64
 
 
 def _whole_characters(raw: bytes) -> int:
-    """How many of these bytes are whole characters of UTF-8, as far as their end decides."""
+    """The number of bytes without an incomplete UTF-8 character at the end."""
     for back in range(1, min(4, len(raw)) + 1):
         if raw[-back] & 0xC0 != 0x80:
             return len(raw) - back if raw[-back] >= 0xC0 else len(raw)
@@ -208,7 +208,7 @@ def _whole_characters(raw: bytes) -> int:
 
 
 def json_document(text: str, document: Any) -> Document:
-    """The document that `text` is in Extended JSON, else `document` as it is; empty where that is no document."""
+    """The document of the Extended JSON `text`, else `document` unchanged; empty if that is not a document."""
     from bson.json_util import JSONOptions, loads
 
     options = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
@@ -219,9 +219,9 @@ def json_document(text: str, document: Any) -> Document:
 
 @contextmanager
 def csv_rows(stream: ByteStream, delimiter: str | None) -> Iterator[_csv.Reader]:
-    """The rows of CSV, of which the first has the names of the columns; what is no CSV raises `csv.Error`.
+    """The rows of CSV, the first of which has the column names; raises `csv.Error` for invalid CSV.
 
-    :param delimiter: what separates the fields; None: what gives the header the most names.
+    :param delimiter: the field delimiter; None: the one with which the header has the most names.
     """
     if delimiter is None:
         header = stream.peek().split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
@@ -248,7 +248,7 @@ def _csv_documents(stream: ByteStream, delimiter: str | None) -> Iterator[Docume
 
 
 def csv_document(names: Sequence[str], row: Sequence[str]) -> Document:
-    """The cells of a row by column, without those that are empty or whose column is there twice."""
+    """The cells of a row by column, without empty cells and duplicate columns."""
     return {name: Cell(cell) for name, cell in zip(names, row, strict=True) if cell and names.count(name) == 1}
 
 
@@ -258,7 +258,7 @@ def _parquet_rows(stored: Stored, stream: ByteStream) -> Iterator[Document]:
     from jobs.decode.documents import row_document
     from jobs.sources.parquet_file import ParquetTable
 
-    # What cannot be read anywhere is copied, as its index is at its end.
+    # Without random access it is copied, as its footer is at the end.
     is_copied = stream.compressed or isinstance(stored, SinglePass)
     with ParquetTable(stored, stream if is_copied else None) as table:
         try:
@@ -276,7 +276,7 @@ def _is_unique(batch: Any, name: str) -> bool:
 
 
 def _as_bson(kind: Any, value: Any) -> Any:
-    """`value` of a column of that type as the BSON value it stands for; see `jobs.sources.parquet_file`."""
+    """The BSON equivalent of a `value` of that column type; see `jobs.sources.parquet_file`."""
     import pyarrow as pa
 
     if isinstance(value, bytes) and pa.types.is_fixed_size_binary(kind):
@@ -293,9 +293,9 @@ def _as_bson(kind: Any, value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class OtherType:
-    """A value of a type that BSON does not have.
+    """A value of a type without BSON equivalent.
 
-    :param kind: what the type is called, such as ``date32[day]``.
+    :param kind: the name of the type, such as ``date32[day]``.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Which options make the most of a field's values: scale, text, and the forms of times."""
+"""Finds the format options with which most values of a field are counted: scale, text, and forms of times."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _PATTERNS: Final = (
     "%Y%m%d%H%M%S",
 )
 _LIKELY_MS: Final = (631_152_000_000, 4_102_444_800_000)
-"""1990 to 2100: as seconds and as milliseconds no number is of these years."""
+"""1990 to 2100: no number is in these years both as seconds and as milliseconds."""
 _ALMOST: Final = 0.99
-"""Of the values that any scale would count: doubles that hold the errors of sums are no reason for more places."""
+"""Share of the values that any scale would count: doubles with rounding errors of sums do not need more places."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What decides how values are read, and what may be proposed.
+    """Settings that affect reading and proposals.
 
-    :param named_ms: the first instant that the calendar can name, and the first that it no longer can.
-    :param time_zone: that of days, which is proposed for text without an offset.
-    :param formats: those that the settings name already.
+    :param named_ms: the half-open range of the calendar.
+    :param time_zone: the zone of days, which is proposed for text without an offset.
+    :param formats: the formats of the settings.
     """
 
     named_ms: tuple[int, int]
@@ -49,7 +49,7 @@ class Context:
 
 
 def best_formats(role: str, values: Sequence[Any], context: Context) -> Formats:
-    """The formats that count the most of `values` in that role; those of `context` where none counts more."""
+    """The formats that count the most of `values` in that role; those of `context` if none counts more."""
     best, most = context.formats, _counted(role, values, context.formats, context.named_ms)
     if most == len(values):
         return best
@@ -62,7 +62,7 @@ def best_formats(role: str, values: Sequence[Any], context: Context) -> Formats:
 
 
 def added_words(formats: Formats, better: Formats) -> list[str]:
-    """The options that make `better` of `formats`."""
+    """The options that change `formats` to `better`."""
     return [] if better == formats else format_words(better)
 
 
@@ -92,7 +92,7 @@ def _proposals(role: str, values: Sequence[Any], context: Context) -> Iterator[F
 
 
 def _scale(values: Sequence[Any], formats: Formats, context: Context) -> int:
-    """The fewest decimal places that count nearly all that any number of places would."""
+    """The smallest scale that counts nearly as many values as any other."""
     counted = [
         _counted("amount", values, replace(formats, amount_scale=scale), context.named_ms)
         for scale in range(MAX_SCALE + 1)
@@ -102,6 +102,6 @@ def _scale(values: Sequence[Any], formats: Formats, context: Context) -> int:
 
 
 def _places(value: Any) -> int:
-    """How many decimal places a text or Decimal128 is written with, also where they are 0."""
+    """The decimal places of a text or Decimal128, including trailing zeros."""
     fraction = _FRACTION.search(str(value)) if isinstance(value, str | Decimal128) else None
     return len(fraction[1]) if fraction else 0

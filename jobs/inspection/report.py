@@ -1,4 +1,4 @@
-"""What inspecting a source finds: its fields, what a run would take of them, and the command for it."""
+"""The report of an inspection: fields, candidates for roles, and the command to build summaries."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ URL_VARIABLE: Final = "SOURCE_URL"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a source holds.
+    """The result of an inspection.
 
-    :param roles: for merchant, amount and time the field that a run should take, or None.
-    :param others: for each of these the other fields that it could take, the likeliest first.
-    :param filters: fields that may tell paid from failed transactions.
-    :param rejected: how many of the documents a run would reject; None while a field is lacking.
+    :param roles: for merchant, amount and time the proposed field, or None.
+    :param others: for each of these the other candidates, the likeliest first.
+    :param filters: fields that may distinguish paid from failed transactions.
+    :param rejected: number of documents that a run would reject; None if a role has no field.
     """
 
     sample: Sample
@@ -45,9 +45,9 @@ class Report:
     rejected: int | None
 
     def command(self, argument: str, collection: str | None) -> list[str] | None:
-        """What rebuilds summaries of it, as the arguments of a program; None where a field is lacking.
+        """The arguments of the ``rebuild`` command; None if a role has no field.
 
-        :param argument: the source. A URL that may hold a password becomes ``$SOURCE_URL``.
+        :param argument: the source. A URL that may contain a password becomes ``$SOURCE_URL``.
         """
         options: list[str] = []
         for role in ROLES:
@@ -62,23 +62,23 @@ class Report:
 
 
 def shown_source(argument: str) -> str:
-    """`argument` as a command may show it: a URL with anything secret in it becomes ``$SOURCE_URL``."""
+    """`argument` for a printed command: a URL with a secret becomes ``$SOURCE_URL``."""
     holds_more = "://" in argument and ("@" in argument or "?" in argument)
     is_secret = redacted(argument) != argument or (holds_more and without_secrets(argument) != argument)
     return f"${URL_VARIABLE}" if is_secret else argument
 
 
 def quoted(command: Sequence[str]) -> str:
-    """`command` as it is typed into a shell."""
+    """`command` quoted for a shell."""
     return " ".join(f'"{word}"' if word == f"${URL_VARIABLE}" else shlex.quote(word) for word in command)
 
 
 def inspect(sample: Sample, context: Context) -> Report:
-    """What the documents of `sample` hold."""
+    """Inspect the documents of `sample`."""
     found = fields_of(sample.documents, sample.is_flat)
     documents = len(sample.documents)
     roles: dict[str, Candidate | None] = {}
-    for role in ("time", "amount", "merchant"):  # a field whose type says more is given away first
+    for role in ("time", "amount", "merchant"):  # assign roles with more specific types first
         taken = {one.path for one in roles.values() if one is not None}
         roles[role] = chosen(role, [field for field in found if field.path not in taken], documents, context)
     taken = {"_id", *(one.path for one in roles.values() if one is not None)}

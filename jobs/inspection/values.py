@@ -1,4 +1,4 @@
-"""What a value is, and what a run would make of it: the rules of `jobs.decode.classify`, for Python values.
+"""The rules of `jobs.decode.classify` for Python values.
 
 A test compares the two on every kind of source.
 """
@@ -40,7 +40,7 @@ _EXACT_DOUBLE: Final = 2**53
 _MOST_DIGITS: Final = 4000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 OBJECT_ID: Final = re.compile(r"ObjectId\(([0-9a-fA-F]{24})\)")
-"""As mongoexport writes one into a cell of CSV; the group has its digits."""
+"""The form of mongoexport's CSV; the group has the digits."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LOCAL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?")
@@ -52,7 +52,7 @@ _HOURS: Final = {ord("H"), ord("I")}
 _LONGEST_EPOCH: Final = 19
 _MOST_PLACES: Final = 30
 OTHER: Final = 0
-"""No reason by itself: the type says what is wrong."""
+"""Not a reason itself: the type is the reason."""
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 )
@@ -73,7 +73,7 @@ _NAMES: Final[Mapping[type, str]] = {
 
 
 def type_name(value: Any) -> str:
-    """What the type of `value` is called; of a cell of a CSV file, what its text looks like."""
+    """The name of the type of `value`; for a CSV cell, the type that its text resembles."""
     if isinstance(value, OtherType):
         return value.kind
     if isinstance(value, Cell):
@@ -114,7 +114,7 @@ def _time(value: Any, named_ms: tuple[int, int], formats: Formats) -> int:
 
 
 def _instant_of_text(text: str, formats: Formats) -> Decimal | datetime | int:
-    """The instant that `text` names, as milliseconds or as a date; or the reason why it names none."""
+    """The instant of `text`, as milliseconds or as a date; or the reason why it is invalid."""
     form = formats.time_format or ISO
     if not text:
         return EMPTY
@@ -173,7 +173,7 @@ def _amount(value: Any, _: tuple[int, int], formats: Formats) -> int:
 
 
 def _number(value: Any, formats: Formats) -> Decimal | int:
-    """The number that `value` is, or the reason why it is none; `OTHER` where its type says so."""
+    """The number of `value`, or the reason why it is invalid; `OTHER` for another type."""
     if isinstance(value, Cell):
         return _number_of_cell(value, formats)
     if isinstance(value, str):
@@ -228,12 +228,12 @@ _RULES: Final[Mapping[str, Callable[[Any, tuple[int, int], Formats], int]]] = {
 }
 
 
-def reason_against(role: str, value: Any, named_ms: tuple[int, int], formats: Formats = Formats()) -> str | None:  # noqa: B008 - it cannot be changed
-    """Why a run would reject a document for this value; None when it would not.
+def reason_against(role: str, value: Any, named_ms: tuple[int, int], formats: Formats = Formats()) -> str | None:  # noqa: B008 - immutable
+    """The reason why a run would reject a document for this value, or None.
 
     :param role: ``time``, ``merchant`` or ``amount``.
-    :param named_ms: the first instant that the calendar can name, and the first that it no longer can.
-    :param formats: how amounts and times may be written.
+    :param named_ms: the half-open range of the calendar.
+    :param formats: the accepted formats of amounts and times.
     """
     reason = _RULES[role](value, named_ms, formats)
     return REASON_NAMES[reason] if reason else None
