@@ -1,3 +1,3 @@
-"""What the jobs, the API and the notifier share: calendar, settings, errors and stores."""
+"""Shared by the jobs, the API and the notifier: calendar, settings, errors and stores."""
 
 __version__ = "0.1.0"

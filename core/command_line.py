@@ -1,9 +1,9 @@
-"""What all command lines share: errors become a sentence, a hint and an exit code; the stores are opened.
+"""Shared by all command lines: converts errors to a sentence, a hint and an exit code, and opens the stores.
 
-With ``--json`` standard output has JSON objects, one per line, and nothing else; an error is one of them. Only what
-``--help`` and ``--version`` print is text.
+With ``--json`` standard output has only JSON objects, one per line, including errors. Only ``--help`` and ``--version``
+print text.
 
-With ``COMMAND_LOG=json`` standard error has lines of JSON instead of sentences, once the settings are read.
+With ``COMMAND_LOG=json`` standard error has lines of JSON instead of sentences, after the settings are read.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ Json = Annotated[
 
 
 class Program(TyperGroup):
-    """The commands of a program. Wrong usage is an error like others: with ``--json`` also an object."""
+    """The commands of a program. Usage errors are reported like others: with ``--json`` also as an object."""
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> NoReturn:
-        """Run the command that `args` name, or those of the process.
+        """Run the command of `args`, by default the process's arguments.
 
         :raises SystemExit: always, with the exit code.
         """
@@ -74,21 +74,21 @@ class Program(TyperGroup):
             sys.exit(error.exit_code)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # ours is the context that it gets
-        """Run the command; commands have an edge of their own, and this one is for what fails before, as an import."""
+        """Run the command inside an `edge`, for failures before the command's own, such as in an import."""
         with edge(ctx.obj):
             return super().invoke(ctx)
 
 
 def wants_json(words: Sequence[str]) -> bool:
-    """Whether the arguments `words` have the option ``--json``."""
+    """Whether `words` contain the option ``--json``."""
     return "--json" in words[: words.index("--") if "--" in words else None]
 
 
 @dataclass(slots=True)
 class CommandResult:
-    """What a command has found out before it tells it.
+    """The result of a command before it is printed.
 
-    :param exit_code: what it ends with although nobody may hear the rest; None while that is open.
+    :param exit_code: the exit code even if printing fails; None if not yet known.
     """
 
     exit_code: int | None = None
@@ -96,10 +96,10 @@ class CommandResult:
 
 @contextmanager
 def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandResult]:
-    """Run a command inside: an error is printed once, and ends the program with its exit code.
+    """Inside, an error is printed once, and ends the program with its exit code.
 
-    :param as_json: print it to standard output too, as JSON.
-    :param after_defect: a sentence to add after a defect of the program.
+    :param as_json: also print it to standard output, as JSON.
+    :param after_defect: a sentence to add to a defect of the program.
     """
     result = CommandResult()
     try:
@@ -107,7 +107,7 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandRe
     except ServiceError as error:
         _fail(error, as_json)
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does; nobody reads any more.
+        # The pipe of standard output was closed, as by `| head`.
         _give_up_output()
         raise typer.Exit(1 if result.exit_code is None else result.exit_code) from None
     except OSError as error:
@@ -124,16 +124,16 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandRe
     except KeyboardInterrupt:
         _fail(ServiceError("stopped by SIGINT", "Run the same command again."), as_json, 128 + signal.SIGINT)
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of Polars, which is no Exception
+        if type(error).__name__ != "PanicException":  # Polars' PanicException is not an Exception
             raise
         _fail(_defect(error, after_defect), as_json)
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import what a verb needs inside: the last imports of a program that began with ``gc.disable()``.
+    """Inside, import the modules of a verb: the last imports of a program that began with ``gc.disable()``.
 
-    Imports make many objects and hardly any garbage. Only afterwards is garbage looked for, and never among these.
+    Imports create many objects and little garbage. Afterwards garbage collection is enabled, with these objects frozen.
     """
     yield
     if not gc.isenabled():
@@ -142,7 +142,7 @@ def importing() -> Iterator[None]:
 
 
 def fail_of_memory(limit: Limit) -> None:
-    """End the program whose process was ended for a lack of memory."""
+    """End the program after its child process ran out of memory."""
     with suppress(typer.Exit):
         _fail(_stopped_by(limit, None), wants_json(sys.argv[1:]))
     sys.exit(1)
@@ -154,7 +154,7 @@ def _stopped_by(limit: Limit, file: str | bytes | None) -> ServiceError:
 
 
 def _defect(error: BaseException, after_defect: str) -> ServiceError:
-    """The error for `error`, which nothing has foreseen: a limit of the system, or a defect of the program."""
+    """Convert an unexpected `error`: a limit of the system, or a defect of the program."""
     if (limit := limit_of(error)) is not None:
         return _stopped_by(limit, getattr(error, "filename", None))
     where = traceback.extract_tb(error.__traceback__)[-1]
@@ -164,13 +164,13 @@ def _defect(error: BaseException, after_defect: str) -> ServiceError:
 
 
 def _is_of_output(error: OSError) -> bool:
-    """Whether `error` comes from writing to standard output, which all commands do by `typer.echo`."""
+    """Whether `error` is from writing to standard output, which all commands do by `typer.echo`."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return any(frame.f_code is typer.echo.__code__ and not frame.f_locals["err"] for frame in frames)
 
 
 def _give_up_output() -> None:
-    """Throw away what is still to be flushed, at which Python would fail once more."""
+    """Discard unflushed output, as Python would fail again when it flushes it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -193,13 +193,13 @@ def _print_problem(kind: str, sentence: str, hint: str, exit_code: int) -> None:
     try:
         print_json({"error": {"type": kind, "message": sentence, "hint": hint, "exit_code": exit_code}})
     except OSError:
-        _give_up_output()  # it was printed to standard error
+        _give_up_output()  # already printed to standard error
 
 
 def print_message(sentence: str, level: str = "info") -> None:
-    """Tell something on standard error.
+    """Print a message to standard error.
 
-    :param sentence: with its full stop.
+    :param sentence: including the full stop.
     :param level: ``info`` or ``warning``.
     """
     if is_log_json():
@@ -210,25 +210,25 @@ def print_message(sentence: str, level: str = "info") -> None:
 
 
 def printable(text: str) -> str:
-    """`text` with its control characters as escapes: a merchant's name could command the terminal by them."""
+    """`text` with control characters escaped, as a merchant's name could contain terminal sequences."""
     return _CONTROLS.sub(lambda control: control[0].encode("unicode_escape").decode(), text)
 
 
 def print_json(content: Any) -> None:
     """Print `content` as JSON on one line of standard output.
 
-    Names of files may be any bytes; what is no UTF-8 in them is written as JSON escapes.
+    Bytes of file names that are not UTF-8 are written as JSON escapes.
     """
     text = json.dumps(content, ensure_ascii=False)
     typer.echo(text.encode("utf-8", "backslashreplace"))
 
 
 def command_settings() -> Settings:
-    """The settings, which apply to the log from now on.
+    """Read the settings, and configure logging by them.
 
-    :raises SettingsError: a variable's value is not allowed.
+    :raises SettingsError: a variable's value is invalid.
     """
-    # Not before it is needed: help and misspelt options are answered at once.
+    # Imported on demand, so that help and usage errors are fast.
     from core.settings import read_settings
 
     settings = read_settings()
@@ -238,19 +238,19 @@ def command_settings() -> Settings:
 
 
 def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings, Stores]:
-    """The settings, which then apply to the log too, and the stores they (or `store_url`) name.
+    """Read the settings, configure logging by them, and open their store (or `store_url`).
 
-    The caller closes those.
+    The caller closes the stores.
 
-    :raises SettingsError: a variable's value is not allowed.
-    :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
+    :raises SettingsError: a variable's value is invalid.
+    :raises StoreUnavailable: the store cannot be opened, or does not exist and `create` is False.
     """
     settings = command_settings()
     return settings, store_named(settings, store_url, create=create)
 
 
 def store_named(settings: Settings, store_url: str | None, *, create: bool) -> Stores:
-    """The stores that `settings` (or `store_url`) name, which the caller closes.
+    """Open the store of `settings` (or `store_url`); the caller closes it.
 
     :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
     """

@@ -1,7 +1,7 @@
-"""Cells of CSV that spreadsheets show as the text they are.
+"""Escapes CSV cells against formula injection.
 
-A spreadsheet takes a cell for a formula that begins with one of the characters of `_FORMULA`, and a merchant may choose
-a name such as ``=HYPERLINK(…)``. An apostrophe before it keeps it text (and is seen). Numbers are left as they are.
+Spreadsheets interpret a cell that begins with a character of `_FORMULA` as a formula, and a merchant may choose a name
+such as ``=HYPERLINK(…)``. A leading apostrophe makes it text (and is visible). Numbers are not changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NUMBER: Final = r"^[+-]?[0-9]+$"
 
 
 def safe_cell(text: str) -> str:
-    """`text` with an apostrophe before it where a spreadsheet would take it for a formula.
+    """`text` with a leading apostrophe if a spreadsheet would interpret it as a formula.
 
     >>> safe_cell("=HYPERLINK(1)"), safe_cell("-5"), safe_cell("tea")
     ("'=HYPERLINK(1)", '-5', 'tea')
@@ -26,7 +26,7 @@ def safe_cell(text: str) -> str:
 
 
 def spreadsheet_safe(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with an apostrophe before every text that a spreadsheet would take for a formula."""
+    """`frame` with all text columns escaped by `safe_cell`."""
     import polars as pl
 
     texts = [pl.col(name) for name, dtype in frame.schema.items() if dtype == pl.String]

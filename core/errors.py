@@ -1,36 +1,36 @@
-"""Every error a user can meet, in one hierarchy.
+"""All errors that users see, in one hierarchy.
 
 ::
 
     ServiceError                 exit 1
-    ├── UsageError               exit 2   the call cannot mean anything
-    │   └── SettingsError                 a variable's value is not allowed
+    ├── UsageError               exit 2   wrong options
+    │   └── SettingsError                 a variable's value is invalid
     ├── SourceError              exit 1   a source cannot be read
-    │   ├── UnknownFormat                 nothing we know looks like this
-    │   ├── SourceDamaged                 cut short, wrong checksum, impossible length
+    │   ├── UnknownFormat                 no supported format
+    │   ├── SourceDamaged                 truncated, wrong checksum, impossible length
     │   │   └── WrongRow                  more or fewer fields than the header
-    │   ├── SourceChanged                 an object is another one than when reading began
-    │   └── NothingCounted                no document of it counts
+    │   ├── SourceChanged                 an object changed while it was read
+    │   └── NothingCounted                no document of it was counted
     ├── TooManyRejects           exit 3   more rejects than --max-reject-ratio allows
     ├── WouldShrink              exit 5   published transactions would be removed
-    ├── ConservationBroken       exit 1   the numbers of a run do not add up
-    ├── TotalTooLarge            exit 1   a total does not fit int64
-    ├── MaybeSent                exit 3   the gateway may have a message, and did not say so
-    ├── ClockDiffers             exit 1   this host has another time than Redis
+    ├── ConservationBroken       exit 1   the numbers of a run are inconsistent
+    ├── TotalTooLarge            exit 1   a total overflows int64
+    ├── MaybeSent                exit 3   the gateway may have accepted a message
+    ├── ClockDiffers             exit 1   this host's clock differs from that of Redis
     ├── Interrupted              exit 128 + signal number
     └── StoreError               exit 1
         ├── StoreUnavailable              unwritable, full, or down
-        │   ├── StoreBusy                 others kept writing to it
-        │   ├── StoreUnwritable           a write failed; what is stored can still be read
-        │   └── StoreMissing              nothing was built there yet
+        │   ├── StoreBusy                 other writers kept it busy
+        │   ├── StoreUnwritable           a write failed; reads may still work
+        │   └── StoreMissing              there is no store yet
         ├── StoreTooNew                   written by a newer version of this program
-        ├── RunHeld                       another run is under way
+        ├── RunHeld                       another run is in progress
         ├── RunTakenOver                  another run has closed this one
         ├── FingerprintMismatch           the store was built with another time zone, calendar, field or filter
         └── PublicationLost               another run published first
 
-Each error knows the one sentence and the hint that a user sees; the edge (command line, HTTP, task) turns it into an
-exit code, a problem document or a delivery status, once.
+Each error has the sentence and the hint that a user sees. The edge (command line, HTTP, task) converts it to an exit
+code, a problem document or a delivery status.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class WrongField:
-    """A field that is missing everywhere, or of a type that cannot be counted.
+    """A field that no document has, or of an unsuitable type.
 
     :param role: ``merchant``, ``amount``, ``time`` or ``filter``.
-    :param path: the field that was looked for.
-    :param names: the names of the fields that are there, as far as they are known.
+    :param path: the field.
+    :param names: the names of existing fields, if known.
     """
 
     role: str
@@ -54,11 +54,11 @@ class WrongField:
 
 
 class ServiceError(Exception):
-    """Base of all errors that are shown to a user.
+    """Base of all errors for users.
 
-    :param sentence: what happened, one sentence without a final full stop.
-    :param hint: what the user can do about it, or an empty string.
-    :param wrong_field: the field that is to blame, if one is; the command line then looks for the right one.
+    :param sentence: what failed, a sentence without full stop.
+    :param hint: what the user can do, or an empty string.
+    :param wrong_field: the field that caused it, or None; the command line suggests others.
     """
 
     exit_code: ClassVar[int] = 1
@@ -71,39 +71,39 @@ class ServiceError(Exception):
 
     @property
     def kind(self) -> str:
-        """The name of the error in JSON: that of the class, unless the class says otherwise."""
+        """The name of the error in JSON: the class name by default."""
         return type(self).__name__
 
 
 class UsageError(ServiceError):
-    """The call cannot mean anything: wrong options, or options that contradict one another."""
+    """Wrong options, or options that contradict each other."""
 
     exit_code = 2
 
 
 class SettingsError(UsageError):
-    """A setting's value is not allowed; the sentence names the variable, what was found and what is allowed."""
+    """A setting's value is invalid; the sentence has the variable, its value and the allowed values."""
 
 
 class ClockDiffers(ServiceError):
-    """The clock of this host differs from that of Redis: what it says would be due too early or too late for others."""
+    """The clock of this host differs from that of Redis, so other hosts would run its tasks too early or too late."""
 
 
 class SourceError(ServiceError):
-    """A source cannot be read: it is missing, lacks the collection or a column, or may not be opened."""
+    """A source cannot be read: it is missing, lacks the collection or a column, or is not readable."""
 
 
 class UnknownFormat(SourceError):
-    """The content is none of the formats the program reads."""
+    """The content has no supported format."""
 
 
 class SourceDamaged(SourceError):
-    """A source that is cut short, has a wrong checksum or a length that cannot be. Always fails the run.
+    """A source that is truncated, has a wrong checksum or an impossible length. Always fails the run.
 
     :param source: the name of the file or stream.
-    :param offset: where, in bytes from the beginning of the uncompressed content.
-    :param reason: what is wrong there.
-    :param exact: whether it is known so exactly that the sentence shows the offset; else `reason` says where it is.
+    :param offset: the position in bytes of the uncompressed content.
+    :param reason: what is wrong.
+    :param exact: whether the sentence shows the offset; else `reason` has the place.
     """
 
     def __init__(self, source: str, offset: int, reason: str, *, exact: bool = True) -> None:
@@ -121,10 +121,10 @@ class SourceDamaged(SourceError):
 
 
 class WrongRow(SourceDamaged):
-    """A row of a CSV file has another number of fields than the header.
+    """A CSV row with another number of fields than the header.
 
-    :param offset: where the rows begin that were read together with it.
-    :param row: its number, from 1, among the rows after some place.
+    :param offset: the beginning of its chunk.
+    :param row: its number from 1, relative to the chunk or partition.
     :param expected: the fields of the header; `found` those of the row.
     """
 
@@ -137,17 +137,17 @@ class WrongRow(SourceDamaged):
         return type(self), (self.source, self.offset, *self._counts)
 
     def after(self, rows: int) -> WrongRow:
-        """The same error where `rows` rows come before that place."""
+        """The same error with the row number increased by `rows`."""
         row, expected, found = self._counts
         return WrongRow(self.source, self.offset, rows + row, expected, found)
 
 
 class SourceChanged(SourceError):
-    """A remote object was written while it was read: what was read belongs to two versions."""
+    """A remote object changed while it was read, so the bytes are of two versions."""
 
 
 class NothingCounted(SourceError):
-    """No document of the sources counts, which does not prove that there were no transactions."""
+    """No document of the sources was counted, which does not prove that there were no transactions."""
 
 
 class TooManyRejects(ServiceError):
@@ -157,21 +157,21 @@ class TooManyRejects(ServiceError):
 
 
 class WouldShrink(ServiceError):
-    """A run would remove more published transactions than it may; nothing was published."""
+    """A run would remove more published transactions than allowed; nothing was published."""
 
     exit_code = 5
 
 
 class ConservationBroken(ServiceError):
-    """The numbers of a run do not add up: a defect of this program, caught before anything was published."""
+    """The numbers of a run are inconsistent: a defect of this program, detected before publishing."""
 
 
 class TotalTooLarge(ServiceError):
-    """The total of a merchant and period does not fit a signed 64-bit integer."""
+    """The total of a merchant and period overflows a signed 64-bit integer."""
 
 
 class MaybeSent(ServiceError):
-    """The gateway may have taken a message: sending it again may be once too often."""
+    """The gateway may have accepted a message, so sending it again may duplicate it."""
 
     exit_code = 3
 
@@ -190,7 +190,7 @@ class Interrupted(ServiceError):
 
 
 class StoreError(ServiceError):
-    """The store cannot do what was asked."""
+    """Base of the errors of stores."""
 
 
 class StoreUnavailable(StoreError):
@@ -198,15 +198,15 @@ class StoreUnavailable(StoreError):
 
 
 class StoreBusy(StoreUnavailable):
-    """Others kept writing to the store for as long as one waits; it is well otherwise."""
+    """Other writers kept the store busy until the time-out."""
 
 
 class StoreUnwritable(StoreUnavailable):
-    """A write failed, as on a full disk or a read-only file system; it says nothing about reading."""
+    """A write failed, as on a full disk or a read-only file system; reads may still work."""
 
 
 class StoreMissing(StoreUnavailable):
-    """There is no store yet at the place where one was looked for."""
+    """The store does not exist yet."""
 
 
 class StoreTooNew(StoreError):
@@ -214,7 +214,7 @@ class StoreTooNew(StoreError):
 
 
 class RunHeld(StoreError):
-    """Another run is under way; the sentence says which, and who holds it."""
+    """Another run is in progress; the sentence names it and its process."""
 
 
 class RunTakenOver(StoreError):
@@ -226,12 +226,12 @@ class FingerprintMismatch(StoreError):
 
     @property
     def kind(self) -> str:
-        """The name that programs know."""
+        """The name in JSON of earlier versions, which clients may depend on."""
         return "MeaningMismatch"
 
 
 class PublicationLost(StoreError):
-    """Another run published the generation that this one had prepared."""
+    """Another run published the next generation first."""
 
 
 def exit_code_of(error: ServiceError) -> int:

@@ -1,7 +1,7 @@
-"""The log of workers and commands: one JSON object a line, also what Celery and libraries have to say.
+"""The log of workers and commands: one JSON object per line, including records of Celery and libraries.
 
-What a piece of work is about (its request, notification or run) is said once, with `about`, and is then in each line
-that is written meanwhile. It goes with a message through Celery (`core.notifications.broker.queue_delivery`).
+Context fields (the id of a request, notification or run) are bound once, with `about`, and added to each line that is
+written meanwhile. Celery messages carry them along (`core.notifications.broker.queue_delivery`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _about: ContextVar[About] = ContextVar("about", default=MappingProxyType({}))
 
 @contextmanager
 def about(**fields: object) -> Iterator[None]:
-    """Let each line that is written inside, in this thread, bear `fields`, but for those that are None."""
+    """Inside, add `fields` without None values to each line that this thread or asyncio task logs."""
     token = begin_about(**fields)
     try:
         yield
@@ -33,23 +33,23 @@ def about(**fields: object) -> Iterator[None]:
 
 
 def begin_about(**fields: object) -> Token[About]:
-    """As `about`, until `end_about` is called with the answer, in the same thread."""
+    """`about` until `end_about` is called with the returned token, in the same context."""
     known = {name: value for name, value in fields.items() if value is not None}
     return _about.set({**_about.get(), **known})
 
 
 def end_about(token: Token[About]) -> None:
-    """The work of `begin_about` is over."""
+    """Restore the context fields from before `begin_about`."""
     _about.reset(token)
 
 
 def what_about() -> About:
-    """What the work under way is about."""
+    """The current context fields."""
     return _about.get()
 
 
 def log_event(event: str, level: str = "info", **fields: object) -> None:
-    """Write one line: when, how grave, what happened, and `fields`, which hold neither secrets nor whole addresses.
+    """Write one line: time, level, event, and `fields`, which must not have secrets or full addresses.
 
     :raises OSError: standard output cannot be written.
     """
@@ -57,7 +57,7 @@ def log_event(event: str, level: str = "info", **fields: object) -> None:
 
 
 def log_fields(fields: About) -> None:
-    """As `log_event`, with ``event`` and ``level`` among the fields.
+    """`log_event` with ``event`` and ``level`` in `fields`.
 
     :raises OSError: standard output cannot be written.
     """
@@ -69,9 +69,9 @@ def log_fields(fields: About) -> None:
 
 
 class JsonHandler(logging.Handler):
-    """Writes records of the standard library's logging with `log_event`, as events ``log``.
+    """A logging handler that writes records with `log_event`, as events ``log``.
 
-    :param on_stderr: whether this process logs to standard error, and not to standard output.
+    :param on_stderr: whether to log to standard error instead of standard output.
     """
 
     def __init__(self, *, on_stderr: bool = False) -> None:
@@ -79,7 +79,7 @@ class JsonHandler(logging.Handler):
         self.on_stderr = on_stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write `record`; where that fails it is lost, and the work goes on."""
+        """Write `record`; it is lost if that fails."""
         try:
             fields: dict[str, object] = {"logger": record.name, "message": record.getMessage()}
             if record.exc_info:
@@ -90,7 +90,7 @@ class JsonHandler(logging.Handler):
 
 
 def take_over_logging(loglevel: int | str, *, on_stderr: bool = False) -> None:
-    """Let all that is logged from `loglevel` on be written as lines of JSON."""
+    """Replace the root handlers by a `JsonHandler` for records from `loglevel` on."""
     root = logging.getLogger()
     root.handlers = [JsonHandler(on_stderr=on_stderr)]
     root.setLevel(loglevel)

@@ -1,4 +1,4 @@
-"""The clock, and instants as people and programs read them: RFC 3339."""
+"""The clock, and formatting of instants by RFC 3339."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Clock = Callable[[], int]
-"""Gives the present instant, milliseconds since 1970 UTC."""
+"""Returns the current instant, milliseconds since 1970 UTC."""
 
 
 def wall_clock_ms() -> int:
@@ -30,13 +30,13 @@ def iso_instant(milliseconds: int) -> str:
     return f"{_without_zone(seconds)}.{rest:03d}Z"
 
 
-@lru_cache(maxsize=64)  # lines of a log are mostly of the same second
+@lru_cache(maxsize=64)  # successive log lines are mostly of the same second
 def _without_zone(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def iso_instant_or_none(milliseconds: int | None) -> str | None:
-    """`iso_instant`, or None for what has not happened."""
+    """`iso_instant`, or None for None."""
     return None if milliseconds is None else iso_instant(milliseconds)
 
 
@@ -50,7 +50,7 @@ def to_the_second(milliseconds: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units.
+    """A duration in its two largest units.
 
     >>> duration(0.84), duration(75), duration(7_300), duration(200_000)
     ('0.8 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')

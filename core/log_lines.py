@@ -1,4 +1,4 @@
-"""Log lines: one JSON object a line, in which nothing that looks like an API key is left."""
+"""Log lines: one JSON object per line, with API keys redacted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import orjson
 from core.instants import iso_instant
 
 Sink = Callable[[bytes], object]
-"""Takes one finished line, its newline included; may be called by several threads at once."""
+"""Receives one line, including its newline; thread-safe."""
 
-# Each character of the prefix as itself or percent-encoded, any number of times over.
+# Each character of the prefix literal or percent-encoded, any number of times.
 _KEY: Final = re.compile(
     rb"(?:t|%(?:25)*[57]4)(?:s|%(?:25)*[57]3){2}(?:_|%(?:25)*5F)[A-Z0-9_%-]*", re.IGNORECASE
 )  # fmt: skip
@@ -30,26 +30,26 @@ _CLOSE_S: Final = 1.0
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether an API key, or the beginning of one, is somewhere in `text`."""
+    """Whether `text` contains an API key or the beginning of one."""
     return _KEY.search(text.encode("utf-8", "replace")) is not None
 
 
 def redacted(text: str) -> str:
-    """`text` without keys."""
+    """`text` with keys replaced."""
     return _KEY.sub(_REDACTED, text.encode("utf-8", "replace")).decode()
 
 
 def log_line(fields: Mapping[str, object]) -> bytes:
     """`fields` as one line of JSON, with its newline.
 
-    Whatever looks like an API key is replaced, in every field, so that a new field cannot bring one in. Control
-    characters and line breaks are escaped; text that is no Unicode (lone surrogates) is written as question marks.
+    What looks like an API key is replaced in every field, so that new fields cannot leak one. Control characters and
+    line breaks are escaped; lone surrogates are written as question marks.
     """
     try:
         encoded = orjson.dumps(fields)
     except orjson.JSONEncodeError:
         encoded = orjson.dumps({name: _unicode(value) for name, value in fields.items()})
-    if b"%" in encoded or b"tss" in encoded.lower():  # a quick test for text without keys, at a tenth of the cost
+    if b"%" in encoded or b"tss" in encoded.lower():  # a fast check for text without keys, ten times cheaper
         encoded = _KEY.sub(_REDACTED, encoded)
     return encoded + b"\n"
 
@@ -59,21 +59,20 @@ def _unicode(value: object) -> object:
 
 
 def traceback_of(error: BaseException | None) -> str:
-    """The end of the traceback of `error`, which tells most, without keys.
+    """The end of the traceback of `error`, which is most informative, without keys.
 
-    Redacted before it is cut, or the end of a key would be left.
+    Redacted before it is truncated, or the end of a key would remain.
     """
     return redacted("".join(traceback.format_exception(error)))[-_LONGEST_TRACEBACK:]
 
 
 class LineWriter:
-    """A sink whose lines a thread writes, several in one piece: who logs never waits.
+    """A sink whose lines a background thread writes in batches, so that logging never blocks.
 
-    A file that fails (a full disk, a reader that has gone) loses lines, and so does one whose reader is too slow, once
-    `most_bytes` wait. How many the latter lost is a line of its own as soon as there is room again.
+    Lines are lost if writing fails (full disk, closed pipe), or if the reader is slow and `most_bytes` are queued. The
+    number of lines lost to a slow reader is logged as soon as there is space again.
 
-    :param descriptor: of the file. A buffer of Python's could not be flushed at the end of the process while the thread
-        is still writing it.
+    :param descriptor: of the file, unbuffered: a Python buffer could not be flushed at exit while the thread writes it.
     """
 
     def __init__(self, descriptor: int, *, most_bytes: int = 4 * 1024 * 1024) -> None:
@@ -86,14 +85,14 @@ class LineWriter:
         self._closing = threading.Event()
 
     def __call__(self, line: bytes) -> None:
-        """Take one finished line, its newline included."""
+        """Queue one line, including its newline."""
         with self._changed:
             if self._waiting_bytes + len(line) > self._most_bytes:
                 self._lost += 1
                 return
             self._waiting.append(line)
             self._waiting_bytes += len(line)
-            if self._thread is None:  # not before: a process that forks has no thread in its children
+            if self._thread is None:  # on demand, as threads do not survive a fork
                 self._thread = threading.Thread(target=self._write_on, name="log lines", daemon=True)
                 self._thread.start()
                 atexit.register(self.close)
@@ -101,7 +100,7 @@ class LineWriter:
                 self._changed.notify()
 
     def close(self) -> None:
-        """Wait until all is written, but not long for a reader that does not read."""
+        """Wait until all lines are written, but only briefly for a blocked reader."""
         self._closing.set()
         with self._changed:
             self._changed.notify()
@@ -112,7 +111,7 @@ class LineWriter:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._lost or self._closing.is_set())
-            ending = self._closing.wait(_GATHER_S)  # lines that are logged meanwhile cost no write of their own
+            ending = self._closing.wait(_GATHER_S)  # lines that are logged meanwhile are written together
             with self._changed:
                 lines, lost = self._waiting, self._lost
                 self._waiting, self._lost = [], 0

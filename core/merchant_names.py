@@ -1,7 +1,7 @@
-"""Names of merchants: which texts are allowed, which one a reader sees, how they are searched and sorted.
+"""Names of merchants: validation, choice by language, search and sorting.
 
-A merchant may have a name in each language of `LANGUAGES`. A reader sees the one in their language, else the one in
-the other language, else only the id.
+A merchant may have a name in each language of `LANGUAGES`. A reader sees the name in their language, else in the other
+language, else only the id.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ LONGEST_NAME: Final = 200
 """Characters."""
 
 _ALLOWED_FORMATS: Final = "\u200c\u200d\u200e\u200f\u061c"
-"""Joiners, which Persian words need, and marks of direction, which end with the word; other invisible characters would
-turn the text around a name."""
+"""Joiners, which Persian words need, and directional marks, whose effect ends with the word. Other invisible characters
+would affect the text around a name."""
 
 _ALPHABET: Final = "آابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی"
 _VARIANTS: Final = {"ی": "يىئ", "ک": "ك", "ه": "ةۀ", "ا": "أإٱ", "و": "ؤ"}
@@ -36,17 +36,17 @@ _LATIN_LAST: Final = {letter: chr(0xE100 + letter) for letter in range(ord("a"),
 
 @dataclass(frozen=True, slots=True)
 class MerchantNames:
-    """The names of all merchants that have any, as they were at one time.
+    """A snapshot of the names of all merchants.
 
-    :param version: another one after each change; empty while there never was a name.
-    :param by_merchant: names by language, by the id of the merchant. No merchant is without a name.
+    :param version: changes with each update; empty before the first.
+    :param by_merchant: by merchant id the names by language, at least one each.
     """
 
     version: str
     by_merchant: Mapping[str, Mapping[Locale, str]]
 
     def name(self, merchant_id: str, locale: Locale) -> str | None:
-        """The name for readers of `locale`: in that language, else in the other; None without one.
+        """The name for readers of `locale`: in that language, else in the other; None if there is none.
 
         >>> MerchantNames("1", {"42": {"en": "Tea House"}}).name("42", "fa")
         'Tea House'
@@ -57,7 +57,7 @@ class MerchantNames:
         return names.get(locale) or next(iter(names.values()))
 
     def texts(self, merchant_id: str) -> tuple[str, ...]:
-        """The id and all names of the merchant, which a search looks through."""
+        """The id and all names of the merchant, for search."""
         return (merchant_id, *self.by_merchant.get(merchant_id, {}).values())
 
 
@@ -65,9 +65,9 @@ NO_NAMES: Final = MerchantNames("", {})
 
 
 def checked_name(text: str) -> str:
-    """`text` without the blanks around it, if it can be a name.
+    """Validate a name and strip surrounding white space.
 
-    :raises ValueError: it is empty, too long, or has characters that are not seen but change what is around them.
+    :raises ValueError: it is empty, too long, or has invisible characters that affect the text around them.
     """
     name = unicodedata.normalize("NFC", text.strip())
     if not name.strip(_ALLOWED_FORMATS):
@@ -82,7 +82,7 @@ def checked_name(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """`text` as searches compare it: without case, blanks, joiners and vowel signs, and letters and digits in one form.
+    """`text` normalized for search: without case, white space, joiners and vowel signs; letters and digits in one form.
 
     >>> folded("كافه‌هاي ۲۴") == folded("کافه های 24")
     True
@@ -91,7 +91,7 @@ def folded(text: str) -> str:
 
 
 def sort_key(name: str, locale: Locale) -> tuple[str, str]:
-    """What `name` is sorted by: digits first, then the script of `locale`; Persian letters by their alphabet.
+    """The sort key of `name`: digits first, then the script of `locale`; Persian letters in alphabetical order.
 
     >>> sorted(["یاس", "پارس", "کوروش", "بهار"], key=lambda name: sort_key(name, "fa"))
     ['بهار', 'پارس', 'کوروش', 'یاس']

@@ -1,7 +1,7 @@
-"""The folder in which the processes of one server or worker keep their metrics, from its start to its end.
+"""The folder of the metrics files that the processes of one server or worker share.
 
-prometheus_client reads ``PROMETHEUS_MULTIPROC_DIR`` when it is imported, so the folder is made before the first process
-is forked, and nothing that is imported until then imports the library.
+prometheus_client reads ``PROMETHEUS_MULTIPROC_DIR`` at import, so the folder must be created before the first fork, and
+the library must not be imported before that.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _mine: str | None = None
 
 
 def begin() -> None:
-    """Make a new, empty folder, so that the numbers of an earlier start are not added to those of this one.
+    """Create a new, empty folder, so that metrics of an earlier start are not added to those of this one.
 
-    It is made inside ``PROMETHEUS_MULTIPROC_DIR`` where that is set, else in the temporary folder of the system.
+    It is inside ``PROMETHEUS_MULTIPROC_DIR`` if that is set, else in the system's temporary folder.
     """
     global _mine
     _mine = tempfile.mkdtemp(prefix="transaction-summary-metrics-", dir=os.environ.get(_VARIABLE))
@@ -25,7 +25,7 @@ def begin() -> None:
 
 
 def process_died(pid: int) -> None:
-    """What the process was busy with is over; what it had counted stays, as counters must not go down."""
+    """Remove the live gauges of the process; its counters remain, as counters must not decrease."""
     if _mine is not None:
         from prometheus_client.multiprocess import mark_process_dead
 

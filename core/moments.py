@@ -1,4 +1,4 @@
-"""Instants as people type them on a command line."""
+"""Parses instants of the command line."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant_in(option: str, text: str) -> int:
-    """The instant `text`: a day, which begins at midnight UTC, or a time of one; milliseconds since 1970 UTC.
+    """Parse a day (midnight UTC) or a time; milliseconds since 1970 UTC.
 
     >>> instant_in("--from", "2024-06-24"), instant_in("--from", "2024-06-24T03:30+03:30")
     (1719187200000, 1719187200000)
 
-    :raises UsageError: it is none; the sentence names `option`.
+    :raises UsageError: it is invalid; the sentence names `option`.
     """
     if _INSTANT.fullmatch(text):
         try:
@@ -37,9 +37,9 @@ def instant_in(option: str, text: str) -> int:
 
 
 def instant_to_come(option: str, text: str, now_ms: int) -> int:
-    """The instant `text`, or that far from `now_ms`: ``90d``, ``12h``, ``30m``; milliseconds since 1970 UTC.
+    """Parse a future instant, or a duration from `now_ms`: ``90d``, ``12h``, ``30m``; milliseconds since 1970 UTC.
 
-    :raises UsageError: it is neither, or not later than `now_ms`; the sentence names `option`.
+    :raises UsageError: it is invalid, or not later than `now_ms`; the sentence names `option`.
     """
     if found := _SPAN.fullmatch(text):
         return now_ms + int(found[1]) * (_UNITS[found[2]] // timedelta(milliseconds=1))

@@ -1,12 +1,12 @@
-"""Amounts for people: sums are counted in minor units, and shown in major ones with all their decimals."""
+"""Formats amounts for people: sums are in minor units, and shown in major units with all decimals."""
 
 from __future__ import annotations
 
 
 def major(minor: int, scale: int) -> str:
-    """`minor` units in major ones, exactly.
+    """`minor` units as exact major units.
 
-    :param scale: how many decimal places the major unit has.
+    :param scale: decimal places of the major unit.
 
     >>> major(123450, 2), major(-5, 2), major(7, 0)
     ('1234.50', '-0.05', '7')
@@ -15,7 +15,7 @@ def major(minor: int, scale: int) -> str:
 
 
 def grouped(minor: int, scale: int) -> str:
-    """The same in groups of three digits.
+    """`major` with thousands separators.
 
     >>> grouped(123450, 2)
     '1,234.50'

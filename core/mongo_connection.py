@@ -1,4 +1,4 @@
-"""Connections to MongoDB servers, for stores and sources: what is wrong with a URL or a server, as its user sees it."""
+"""Connections to MongoDB servers, for stores and sources, and the conversion of their failures to errors for users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.mongo_urls import without_password
 Document = dict[str, Any]
 
 _LONGEST_REASON: Final = 400
-# A message quotes documents and commands in braces: `dup key: { merchant_id: "…" }`. The first name is no content.
+# Messages quote documents and commands in braces: `dup key: { merchant_id: "…" }`. The first name is not content.
 _QUOTED: Final = re.compile(r'\{\s*("?[$\w.]+"?:)?.*(?:\}|\Z)', re.DOTALL)
 
 _ACCESS_DENIED: Final = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
@@ -48,7 +48,7 @@ _TRANSIENT: Final = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed after a while."""
+    """Whether a retry of the request may succeed."""
     if isinstance(error, OperationFailure):
         return error.code in _TRANSIENT or error.has_error_label("RetryableReadError")
     return isinstance(error, ConnectionFailure)
@@ -56,12 +56,12 @@ def is_transient(error: BaseException) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MongoErrors:
-    """The errors of what uses a server.
+    """The error types and hints of one use of a server.
 
-    :param url_name: what hints call its URL.
-    :param invalid: the error where that is wrong.
-    :param unavailable: the error where the server does not answer, or refuses.
-    :param refused_hint: the hint where it refuses for another reason than the rights of its user.
+    :param url_name: the URL in hints.
+    :param invalid: the error for an invalid URL.
+    :param unavailable: the error if the server does not answer, or refuses.
+    :param refused_hint: the hint if it refuses for another reason than missing privileges.
     """
 
     url_name: str
@@ -70,10 +70,10 @@ class MongoErrors:
     refused_hint: str = ""
 
     def failed(self, name: str, error: PyMongoError, while_reading: str = "") -> ServiceError:
-        """`error` as a user understands it; to be raised ``from None``, as the text of `error` may quote documents.
+        """Convert `error` for users. Raise it ``from None``, as the text of `error` may quote documents.
 
-        :param name: what sentences call what failed; no password in it.
-        :param while_reading: how far it had come, or nothing when it had not begun.
+        :param name: the name in sentences, without a password.
+        :param while_reading: the progress at the failure, or empty before the beginning.
         """
         reason = reason_of(error)
         if isinstance(error, OperationFailure) and not is_transient(error):
@@ -86,16 +86,16 @@ class MongoErrors:
 
 
 def connect(url: str, name: str, errors: MongoErrors, **options: Any) -> tuple[MongoClient[Document], str]:
-    """A client for the server at `url`, and the name of the database that it names. Nothing is asked of it yet.
+    """A client for the server at `url`, and the name of the URL's database. Sends no query.
 
-    :param name: what a sentence calls the URL.
-    :param options: of the client; they go before those of the URL.
-    :raises ServiceError: of the kinds of `errors`: the URL is not valid, or names no database, or the servers of a
-        ``mongodb+srv://`` URL cannot be looked up.
+    :param name: the URL in sentences.
+    :param options: options of the client, which override those of the URL.
+    :raises ServiceError: of the types of `errors`: the URL is invalid, or names no database, or the DNS lookup of a
+        ``mongodb+srv://`` URL failed.
     """
     try:
         with warnings.catch_warnings():
-            # A misspelt option, such as that for TLS, must not be left out with a mere warning.
+            # A misspelt option, such as for TLS, must be an error and not a warning.
             warnings.simplefilter("error", UserWarning)
             client: MongoClient[Document] = MongoClient(url, **options)
         try:
@@ -103,7 +103,7 @@ def connect(url: str, name: str, errors: MongoErrors, **options: Any) -> tuple[M
         except ConfigurationError:
             client.close()
             raise
-    # Not even as the cause: what is wrong with a URL is often quoted from its password.
+    # Not even as the cause, as the driver's message may quote a part of the password.
     except (InvalidURI, ConfigurationError, ValueError, TypeError, UserWarning) as error:
         if url.startswith("mongodb+srv://") and error.__cause__ is not None:
             raise errors.unavailable(
@@ -118,10 +118,9 @@ def connect(url: str, name: str, errors: MongoErrors, **options: Any) -> tuple[M
 
 
 def reason_of(error: PyMongoError) -> str:
-    """What went wrong, in the server's or the driver's words, to stand in a sentence.
+    """The message of the server or the driver, for use in a sentence.
 
-    It is short and quotes no document. Of a batch it says how many writes failed, and the code and message of the
-    first.
+    It is short and quotes no document. For a batch, the number of failed writes, and the code and message of the first.
     """
     details = (error.details if isinstance(error, OperationFailure) else None) or {}
     refused = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]

@@ -1,11 +1,11 @@
-"""URLs of MongoDB servers as they may be shown. The driver is not imported."""
+"""Redacts URLs of MongoDB servers, without importing the driver."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-# Anything else, such as a password whose @ or / is not percent-encoded, is not shown at all.
+# Nothing else is shown, for example if the @ or / of a password is not percent-encoded.
 _HOST: Final = r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\]|%2[Ff][\w.%-]+)(?::\d{1,5})?"
 _SHOWN: Final = re.compile(
     rf"(?P<scheme>mongodb(?:\+srv)?://)(?:[^@/?#]*@)?(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<database>/[\w-]*)?(?:\?[^@]*)?"

@@ -19,11 +19,11 @@ _USAGE: Final = "Usage: transaction-summary PART [ARGS]...\n\n" + "".join(
 
 
 def main() -> None:
-    """Run the part that the first argument names; without one, say which there are."""
+    """Run the part named by the first argument; without arguments, list the parts."""
     part, *rest = sys.argv[1:] or ["--help"]
     if part in _PARTS:
         sys.argv[1:] = rest
-        runpy.run_module(part, run_name="__main__", alter_sys=True)  # by name: core imports none of them
+        runpy.run_module(part, run_name="__main__", alter_sys=True)  # by name, as core must not import them
     elif part in ("-h", "--help"):
         sys.stdout.write(_USAGE)
     elif part == "--version":

@@ -1,6 +1,6 @@
-"""Retries with exponential back-off and jitter: the one place of the project that repeats what has failed.
+"""Retries with exponential back-off and jitter, for the whole project.
 
-Tenacity does it; it is imported with the first call, as most commands never wait for a network.
+Uses Tenacity, which is imported at the first call, as most commands do not use a network.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How often and how slowly something is retried.
+    """A retry policy.
 
-    :param retries: how many failures in a row are followed by another try.
-    :param first_s: seconds before the first of these, doubled for each further one; up to `first_s` more are added to
-        each pause at random, so that those who failed together do not return together.
-    :param longest_s: the most seconds between two tries.
+    :param retries: number of consecutive failures that are retried.
+    :param first_s: seconds before the first retry, doubled for each further one, plus a random jitter of up to
+        `first_s`.
+    :param longest_s: maximal seconds between two attempts.
     """
 
     retries: int = 8
@@ -37,11 +37,11 @@ def retry(
     backoff: Backoff,
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
-    """What `call` returns, repeated while it fails with an error that `is_transient` accepts.
+    """The result of `call`, retried while it fails with an error that `is_transient` accepts.
 
-    :param is_transient: whether the same call may succeed after a while.
-    :param sleep: waits so many seconds, or less where the caller has to stop.
-    :raises BaseException: the last error of `call`, when it is not transient or there were too many.
+    :param is_transient: whether a retry may succeed.
+    :param sleep: waits for that many seconds, or less if the caller has to stop.
+    :raises BaseException: the last error of `call`, if it is not transient or there were too many.
 
     >>> answers = iter([0, 0, 4])
     >>> retry(lambda: 8 // next(answers), lambda error: isinstance(error, ZeroDivisionError), Backoff(first_s=0.001))
@@ -53,7 +53,7 @@ def retry(
 def attempts(
     is_transient: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object] = time.sleep
 ) -> Iterator[AttemptManager]:
-    """Contexts for a generator, which cannot be called again: what is done in one is retried in the next; see `retry`.
+    """Contexts for retries inside a generator: a failure in one is retried in the next; see `retry`.
 
     >>> for attempt in attempts(lambda error: isinstance(error, OSError), Backoff()):
     ...     with attempt:
@@ -69,9 +69,9 @@ def retry_iteration(
     backoff: Backoff,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Generator[T]:
-    """What `begin` yields, begun again where it fails with an error that `is_transient` accepts; see `retry`.
+    """The items of `begin`, called again if iteration fails with an error that `is_transient` accepts; see `retry`.
 
-    Each item ends the failures in a row, so `begin` has to go on after the last item that it has yielded.
+    Each item resets the number of consecutive failures, so `begin` must resume after the last yielded item.
     """
     items: Generator[T] | None = None
 
@@ -98,7 +98,7 @@ def retry_iteration(
 async def retry_async(
     call: Callable[[], Awaitable[T]], is_transient: Callable[[BaseException], bool], backoff: Backoff
 ) -> T:
-    """As `retry`, of a coroutine function; other coroutines go on during the pauses."""
+    """`retry` for a coroutine function."""
     from tenacity import AsyncRetrying
 
     async def attempt() -> T:

@@ -1,4 +1,4 @@
-"""What the system does not give to a process, as sentences: space, memory, file descriptors, a writable file system."""
+"""Explains failures caused by limits of the system: disk space, memory, file descriptors, read-only file systems."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _SMALLEST_FREE: Final = 65_536
-"""Bytes. With less SQLite cannot make its ``-shm`` file, of which a part has 32 KiB."""
+"""Bytes. SQLite grows its ``-shm`` file by 32 KiB."""
 
 
 class Limit(NamedTuple):
-    """Why something failed, to follow on a colon, and what to do about it."""
+    """The reason of a failure, to follow a colon, and a hint."""
 
     reason: str
     hint: str
@@ -51,24 +51,24 @@ _BY_TEXT: Final = {
     "annot allocate memory": LITTLE_MEMORY,
     "Too many open files": FEW_DESCRIPTORS,
 }
-"""What libraries say that keep the number of the error to themselves."""
+"""Message texts of libraries that do not provide the errno."""
 
 
 def limit_of(error: BaseException) -> Limit | None:
-    """The limit that `error` comes from, or None when it comes from something else."""
+    """The limit that caused `error`, or None."""
     if isinstance(error, MemoryError):
         return LITTLE_MEMORY
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         return _BY_NUMBER[error.errno]
     if (known := next((limit for text, limit in _BY_TEXT.items() if text in str(error)), None)) is not None:
         return known
-    # Libraries say in many ways that a part of them could not be loaded; a whole installation has all parts.
+    # Libraries report in various ways that a shared object could not be loaded, for lack of memory.
     unloaded = isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is None)
     return LITTLE_MEMORY if unloaded and is_memory_limited() else None
 
 
 def limit_at(folder: Path) -> Limit | None:
-    """The limit that keeps this process from writing in `folder` now, or None when there is none."""
+    """The limit that prevents this process from writing to `folder` now, or None."""
     try:
         os.close(os.open(folder, os.O_RDONLY))
         found = os.statvfs(folder)
@@ -86,20 +86,20 @@ def is_memory_limited() -> bool:
 
 
 def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None]) -> None:
-    """Call `main`; in a process of its own where the address space is limited.
+    """Call `main`, in a child process if the address space is limited.
 
-    Native code (Polars, OpenBLAS, LLVM) ends its process with ``SIGABRT`` when it gets no memory. Only another process
-    can put that into words. Signals are passed on to it, and when this process is killed, so is the other (on Linux).
+    Native code (Polars, OpenBLAS, LLVM) aborts its process (``SIGABRT``) without memory, which only another process can
+    report. Signals are forwarded to the child, and on Linux it is killed with this process.
 
-    :param when_ended: called in this process when the other was ended by a lack of memory.
-    :raises SystemExit: the other process has ended, with its exit code.
+    :param when_ended: called in this process if the child ran out of memory.
+    :raises SystemExit: the child has ended, with its exit code.
     """
     if not is_memory_limited():
         main()
         return
     passed_on = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
     parent = os.getpid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # one that comes before the handlers are there waits for them
+    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # signals are blocked until the handlers are installed
     child = os.fork()
     for number in passed_on if child else ():
         signal.signal(number, lambda number, _: os.kill(child, number))
@@ -115,8 +115,8 @@ def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None])
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when `parent`, which forked it, ends in whatever way."""
+    """Have the kernel kill this process when its parent `parent` ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it has ended before that
+        if os.getppid() != parent:  # it has already ended
             os.kill(os.getpid(), signal.SIGKILL)

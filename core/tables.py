@@ -1,4 +1,4 @@
-"""Tables of text for terminals."""
+"""Text tables for terminals."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from rich.cells import cell_len
 
 
 def aligned(rows: Iterable[Sequence[str]], to_the_right: Collection[int] = ()) -> str:
-    """`rows` as lines whose columns are two blanks apart; characters may be two cells wide, or none.
+    """Format `rows` with columns separated by two spaces; handles characters of two or zero cells.
 
     >>> print(aligned([("period", "count"), ("1403/04", "12")], {1}), end="")
     period   count
     1403/04     12
 
-    :param rows: the headings may be the first; all rows have equally many cells.
-    :param to_the_right: the columns, from 0, whose cells end, instead of begin, one below the other.
+    :param rows: may begin with the headings; all have the same number of cells.
+    :param to_the_right: the indexes of right-aligned columns.
     """
     lines = list(rows)
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]

@@ -1,7 +1,7 @@
-"""Tenants: each key acts for one, which owns everything that is created with the key.
+"""Tenants: each API key belongs to one, which owns everything that is created with the key.
 
-Nothing that a key of one tenant does may read, change, cancel, redirect, count or reveal what was made for or by
-another. The operator is the tenant of keys with neither a tenant's name nor merchants, and sees all.
+A key of one tenant must not read, change, cancel, redirect, count or reveal anything of another. The operator is the
+tenant of keys with neither a tenant's name nor merchants, and sees everything.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import re
 from typing import Final
 
 OPERATOR: Final = "operator"
-"""The tenant of the operator, and of whatever has no other owner."""
+"""The tenant of the operator, and of everything without another owner."""
 
 _NAME: Final = re.compile(r"[\w.-]{1,64}")
 NAME_RULE: Final = "1 to 64 letters, digits, '.', '_' and '-'"
-"""What the name of a tenant may have, in words."""
+"""The rule for tenant names, in words."""
 
 
 def is_tenant_name(text: str) -> bool:
-    """Whether keys can be given the tenant `text`.
+    """Whether `text` is a valid tenant name for keys.
 
-    The operator's is none, nor are those of keys that are limited to merchants, which have a colon.
+    The operator's is not, nor are those of keys limited to merchants, which have a colon.
     """
     return _NAME.fullmatch(text) is not None and text != OPERATOR

@@ -1,15 +1,15 @@
-"""The values that a query is asked with, checked and turned into the one-row table ``parameters``.
+"""Validates the parameters of a query and makes the one-row table ``parameters``.
 
-Values reach SQL as cells of this table and never as text of the statement.
+Values reach SQL as cells of this table, never as text of the statement.
 
 ================= ===========================================================================
 kind              values
 ================= ===========================================================================
-``day``           key of a day; ``first`` and ``last`` are those of the published days
-``month``         key of a month; ``first`` and ``last`` are those that have these days
+``day``           key of a day; ``first`` and ``last`` are the first and last published day
+``month``         key of a month; ``first`` and ``last`` are those of these days
 ``period``        key of a day, a week or a month; ``first`` and ``last`` as for a month
-``merchant``      a merchant that is published; by default null, all merchants together
-``integer>=N``    a whole number up to 2^31 - 1
+``merchant``      a published merchant; by default null, all merchants together
+``integer>=N``    an integer up to 2^31 - 1
 ``number>=N``     a finite number
 ``a|b``           one of these words
 ================= ===========================================================================
@@ -31,7 +31,7 @@ from core.calendar.periods import Calendar, Mode
 from core.errors import UsageError
 
 Value = str | int | float
-"""What a caller may give; text is understood as on the command line."""
+"""The types of values; text is parsed as on the command line."""
 
 _MODES: Final[Mapping[str, Sequence[Mode]]] = {
     "day": (Mode.DAILY,),
@@ -45,7 +45,7 @@ _NUMBER: Final = re.compile(r"(integer|number)>=(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What is published, as far as defaults need it: the first and the last day by key, None when there is none."""
+    """The keys of the first and last published day, for defaults; None if there is none."""
 
     calendar: Calendar
     first_day_key: str | None
@@ -53,13 +53,13 @@ class Published:
 
 
 def bind(query: Query, given: Mapping[str, Value], published: Published) -> pl.DataFrame:
-    """The table ``parameters`` for `query`: one row, a column a parameter.
+    """The table ``parameters`` for `query`: one row, one column per parameter.
 
-    Keys, merchants and words are String, integers Int64, numbers Float64. ``first`` and ``last`` are null where no day
-    is published.
+    Keys, merchants and words are String, integers Int64, numbers Float64. ``first`` and ``last`` are null if no day is
+    published.
 
-    :param given: values by name; a hyphen in a name is as good as an underscore.
-    :raises UsageError: the query has no such parameter, or may not be asked with such a value.
+    :param given: values by name; hyphens in names are equivalent to underscores.
+    :raises UsageError: the query has no such parameter, or the value is invalid.
     """
     values = {name.replace("-", "_"): value for name, value in given.items()}
     known = [parameter.name for parameter in query.parameters]
@@ -80,9 +80,9 @@ def _column(parameter: Parameter, values: Mapping[str, Value], published: Publis
 
 
 def _checked(parameter: Parameter, text: str, published: Published) -> Value | None:
-    """What `text` means.
+    """Parse `text`.
 
-    :raises UsageError: it is not of the parameter's kind.
+    :raises UsageError: it is invalid for the parameter's kind.
     """
     if modes := _MODES.get(parameter.kind):
         if text in _ENDS:

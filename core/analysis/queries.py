@@ -1,4 +1,4 @@
-"""The named queries: the files of ``sql/analysis``, and what their headers say of them.
+"""The named queries: the files of ``sql/analysis`` and their headers.
 
 A file begins with a header, which is YAML in a comment. It has the fields of `Query`, those of its ``parameters``,
 ``reads`` and ``columns`` included; a query without parameters has ``parameters: []``::
@@ -30,7 +30,7 @@ from core.errors import ServiceError, UsageError
 FOLDER: Final = Path(__file__).parents[2] / "sql" / "analysis"
 
 TABLES: Final = (*Mode, *(f"{mode}_series" for mode in Mode))
-"""The tables that a header may name; see `core.analysis.tables`."""
+"""The tables that a header may list; see `core.analysis.tables`."""
 
 _HEADER: Final = re.compile(r"/\*\n(.*?)\*/", re.DOTALL)
 _STRICT: Final = ConfigDict(extra="forbid")
@@ -38,11 +38,11 @@ _STRICT: Final = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Parameter:
-    """What a query can be asked with.
+    """A parameter of a query.
 
-    :param kind: which values are allowed, such as ``day`` or ``integer>=1``.
-    :param default: the value when none is given, as text.
-    :param about: what it means.
+    :param kind: the allowed values, such as ``day`` or ``integer>=1``.
+    :param default: the default value, as text.
+    :param about: its description.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Column:
-    """A column of the answer: its Polars type, and its meaning with its unit."""
+    """A column of the result: its Polars type, and its description with its unit."""
 
     name: str
     kind: str
@@ -73,9 +73,9 @@ class Column:
 class Query:
     """A named query.
 
-    :param about: its purpose and what there is to know, paragraphs apart by an empty line.
+    :param about: its description, in paragraphs separated by an empty line.
     :param sql: the whole file, in the dialect of Polars.
-    :param file: where it is, for messages.
+    :param file: its path, for messages.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Query:
 
     @property
     def purpose(self) -> str:
-        """The first sentence of what it is about."""
+        """The first sentence of the description."""
         return self.about.partition("\n")[0]
 
 
@@ -108,19 +108,19 @@ _QUERY: Final = TypeAdapter(Query)
 def all_queries(folder: Path | None = None) -> tuple[Query, ...]:
     """Every named query, by name.
 
-    :param folder: a folder with more queries, of which one goes before a query of the same name that is there anyway.
-    :raises UsageError: there is no such folder.
-    :raises ServiceError: the header of a file is not of the form that this module describes.
+    :param folder: a folder with more queries, which override queries of the same name.
+    :raises UsageError: the folder does not exist.
+    :raises ServiceError: the header of a file is invalid.
     """
     return tuple(map(_read_file, _paths(folder).values()))
 
 
 def query_named(name: str, folder: Path | None = None) -> Query:
-    """The query `name`; a hyphen is as good as an underscore.
+    """The query `name`; hyphens are equivalent to underscores.
 
-    :param folder: as for `all_queries`.
-    :raises UsageError: there is none, and the hint names those there are; or no such folder.
-    :raises ServiceError: the header of its file is not of the form that this module describes.
+    :param folder: see `all_queries`.
+    :raises UsageError: the query does not exist, and the hint lists all; or the folder does not exist.
+    :raises ServiceError: the header of its file is invalid.
     """
     paths = _paths(folder)
     path = paths.get(name) or paths.get(name.replace("-", "_"))
@@ -150,15 +150,15 @@ def _read_file(path: Path) -> Query:
 
 
 def parse(name: str, sql: str, file: str = "") -> Query:
-    """The query `name` whose file holds `sql`.
+    """Parse the query `name` from the content `sql` of its file.
 
-    :raises ValueError: its header is not of the form that this module describes.
+    :raises ValueError: its header is invalid.
     """
     if (header := _HEADER.match(sql)) is None:
         raise ValueError("it does not begin with a comment /* … */")
     try:
-        # The base loader takes every value as the text it is, also `to: 1` and `default: no`.
-        loaded = yaml.load(header[1], yaml.BaseLoader)  # it makes nothing but text, lists and mappings
+        # The base loader reads every scalar as text, also `to: 1` and `default: no`.
+        loaded = yaml.load(header[1], yaml.BaseLoader)  # it constructs only text, lists and mappings
         fields = loaded if isinstance(loaded, dict) else {}
         return _QUERY.validate_python({**fields, "name": name, "sql": sql, "file": file})
     except yaml.YAMLError as error:

@@ -1,4 +1,4 @@
-"""Running a named query over the published state of a store."""
+"""Runs a named query over the current publication of a store."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def run_query(
     folder: Path | None = None,
     names: MerchantNames = NO_NAMES,
 ) -> pl.DataFrame:
-    """What the query `name` answers; all it reads is of one published state.
+    """The result of the query `name`, which reads one publication.
 
-    :param parameters: values by name; those left out have their defaults.
-    :param folder: a folder with more queries than those of ``sql/analysis``.
-    :param names: of merchants, such as ``stores.merchant_names.read()``.
-    :returns: the columns that the query's header states.
-    :raises UsageError: there is no such query or parameter, or not with such a value.
-    :raises ServiceError: nothing is published yet, or not of the merchant in question; or its file is not right.
-    :raises StoreBusy: every time the tables had been read, something else was published.
+    :param parameters: values by name; others have their defaults.
+    :param folder: a folder with queries in addition to ``sql/analysis``.
+    :param names: names of merchants, such as ``stores.merchant_names.read()``.
+    :returns: the columns of the query's header.
+    :raises UsageError: the query or parameter does not exist, or a value is invalid.
+    :raises ServiceError: nothing is published yet, or not of the merchant; or the query's file is invalid.
+    :raises StoreBusy: in all attempts, another run published while the tables were read.
     :raises StoreUnavailable: the store does not answer.
     """
     query = query_named(name, folder)

@@ -4,17 +4,17 @@
     summaries of every merchant (`core.stores.summaries.SUMMARY_COLUMNS` without ``mode``); ``merchant_id`` is null for
     all merchants together.
 ``daily_series``, ``weekly_series``, ``monthly_series``
-    ``key``, ``amount``, ``count`` of the merchant that the parameter ``merchant_id`` names, or of all together: a small
-    part of the above, and quickly read.
-``days``
+    ``key``, ``amount``, ``count`` of the merchant of the parameter ``merchant_id``, or of all together: a small part of
+    the above, and fast to read.
+    ``days``
     every day from the first published one to the last, also those without transactions; see `days_table`.
-``merchant_names``
-    ``merchant_id``, and the name for readers of each language, ``fa`` and ``en``: one in the other language where there
-    is none. Merchants without a name are not there.
+    ``merchant_names``
+    ``merchant_id``, ``fa`` and ``en``: the name in each language, else the one in the other language. Merchants without
+    a name have no row.
 ``parameters``
     one row, see `core.analysis.parameters`.
 
-``amount`` is Int128, so that no sum of amounts can wrap; ``count`` is Int64.
+``amount`` is Int128, so that sums cannot overflow; ``count`` is Int64.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sat
 
 
 def read_table(summaries: SummaryStore, read: Read, parameters: pl.DataFrame) -> pl.DataFrame:
-    """The table that `read` names, of what is published now.
+    """The table of `read`, from the current publication.
 
-    :raises ServiceError: nothing is published of the merchant in question.
+    :raises ServiceError: nothing is published of the merchant.
     :raises StoreUnavailable: the store does not answer.
     """
     first, last = (None if name is None else parameters[name].item() for name in (read.first, read.last))
@@ -69,7 +69,7 @@ def _series(
         raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
     amounts = summaries.series(mode, "amount", merchant_id, first_key, last_key)
     counts = dict(summaries.series(mode, "count", merchant_id, first_key, last_key))
-    # Of two published states when `counts` lacks a key; whoever reads finds that out.
+    # If `counts` lacks a key, the two are of different publications, which the caller detects.
     rows = [(key, amount, counts.get(key)) for key, amount in amounts]
     return pl.DataFrame(rows, schema=_SERIES_SCHEMA, orient="row").with_columns(_EXACT)
 
@@ -77,9 +77,9 @@ def _series(
 def days_table(published: Published) -> pl.DataFrame:
     """Every day from the first published one to the last.
 
-    :returns: ``day`` (since 1970-01-01), ``date`` (Gregorian), ``day_key``, ``week_key``, ``month_key``; ``month``,
-        which counts the months up without a gap; ``day_of_month`` from 1; ``days_in_month``; ``weekday``, from 1 in the
-        order of the calendar's week; ``weekday_name`` in English. Empty when no day is published.
+    :returns: ``day`` (since 1970-01-01), ``date`` (Gregorian), ``day_key``, ``week_key``, ``month_key``; ``month``, a
+        consecutive number; ``day_of_month`` from 1; ``days_in_month``; ``weekday``, from 1 in the order of the
+        calendar's week; ``weekday_name`` in English. Empty if no day is published.
     """
     calendar = published.calendar
     if published.first_day_key is None or published.last_day_key is None:

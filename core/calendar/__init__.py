@@ -1,7 +1,7 @@
-"""Days, weeks and months: what they are called, and when they begin in a time zone.
+"""Days, weeks and months: their names, and their bounds in a time zone.
 
-`core.calendar.days` finds the local days of a time zone and `core.calendar.period_table` makes the table of a run's
-periods; they load NumPy and Polars and are imported by name.
+`core.calendar.days` (local days of a time zone) and `core.calendar.period_table` (table of a run's periods) are not
+imported here, as they load NumPy and Polars.
 """
 
 from core.calendar.gregorian import GregorianCalendar
@@ -26,9 +26,9 @@ CALENDAR_NAMES = tuple(_CALENDARS)
 
 
 def calendar_named(name: str) -> Calendar:
-    """The calendar that the setting ``CALENDAR`` calls `name`.
+    """The calendar `name` of the setting ``CALENDAR``.
 
-    :raises ValueError: there is none; the message names those there are.
+    :raises ValueError: it does not exist; the message lists all.
 
     >>> calendar_named("gregorian").period_of(Mode.WEEKLY, 0).key
     '1970-W01'

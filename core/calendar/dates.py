@@ -1,4 +1,4 @@
-"""Periods by what people and schedules type: their keys, or Gregorian dates in every calendar."""
+"""Parses periods as typed by people and schedules: keys, or Gregorian dates in every calendar."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _EXAMPLE: Final = "2024-06-24"
 
 
 def period_named(calendar: Calendar, mode: Mode, text: str) -> Period:
-    """The period of `mode` that `text` names by its key, or by a Gregorian date that it holds.
+    """The period of `mode` with the key `text`, or with the Gregorian date `text`.
 
-    :raises ValueError: it names none; the message says what a key and a date look like.
+    :raises ValueError: it is neither; the message has an example of both.
     """
     plain = ascii_digits(text)
     if _DATE.fullmatch(plain):
-        with suppress(ValueError):  # no date, or one that the calendar does not name
+        with suppress(ValueError):  # no date, or one outside of the calendar
             return calendar.period_of(mode, day_number(date.fromisoformat(plain)))
     try:
         return calendar.parse(mode, text)

@@ -1,10 +1,10 @@
 """The local days of a time zone.
 
 An instant is an integer, milliseconds since 1970-01-01T00:00 UTC; a day is an integer, days since 1970-01-01.
-Converting an instant through `zoneinfo` costs about a microsecond. So the instants at which the local date changes, one
-a day, are found once, and any number of instants is then searched among them.
+Converting an instant with `zoneinfo` takes about a microsecond. So the instants at which the local date changes are
+computed once, and other instants are looked up among them by binary search.
 
-The local date can go back: where clocks are put back across midnight, a day ends, begins again and ends again
+The local date can go back: if clocks are put back across midnight, a day ends, begins again and ends again
 (America/St_Johns until 2011, at 00:01), and Alaska had the same Friday twice in 1867. It can skip a day: Samoa had no
 2011-12-30.
 """
@@ -36,14 +36,13 @@ _LATEST_MS = int(datetime(9995, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DayTable:
-    """The local days of a stretch of time, for instants `starts_ms[0]` <= t < `end_ms`.
+    """The local days of an interval, for instants `starts_ms[0]` <= t < `end_ms`.
 
     :param starts_ms: int64, strictly ascending: the instants at which the local date changes. The first is the
-        beginning of its day. Most are about a day apart; two more where a day comes twice, one less where one is
-        skipped.
+        beginning of its day. Most are about a day apart; a repeated day has two more, a skipped day none.
     :param days: int64, of the same length: the local day from that instant to the next. Not ascending where the local
         date goes back.
-    :param end_ms: where the last row ends, also a change of the local date.
+    :param end_ms: the end of the last row, also a change of the local date.
     """
 
     starts_ms: _Int64Array
@@ -66,7 +65,7 @@ class DayTable:
 
 
 class LocalDays:
-    """When each local day of a time zone begins. Stateless, safe to share between threads and to pickle.
+    """The local days of a time zone. Stateless, thread-safe and picklable.
 
     :param zone_name: IANA name, such as ``Asia/Tehran``.
     :raises zoneinfo.ZoneInfoNotFoundError: there is no such zone.
@@ -86,14 +85,14 @@ class LocalDays:
         return LocalDays, (self.zone_name,)
 
     def rules_digest(self, calendar: Calendar) -> str:
-        """The digest of the rules that these days follow: see `core.calendar.zones.rules_digest`."""
+        """See `core.calendar.zones.rules_digest`."""
         return rules_digest(self._zone, calendar)
 
     def table(self, first_ms: int, last_ms: int) -> DayTable:
         """The local days around the instants `first_ms` to `last_ms`, both inclusive.
 
-        It reaches 400 days further on either side, so that instants in about the order of time seldom need another.
-        Making it costs about a microsecond per day.
+        It extends 400 days further on either side, so that instants in approximate order rarely need another table.
+        Takes about a microsecond per day.
 
         :raises ValueError: an instant is before year 5 or after year 9994.
         """
@@ -110,9 +109,9 @@ class LocalDays:
         return int(self._table(instant_ms, instant_ms, _SETTLING_DAYS).days_of(np.array([instant_ms]))[0])
 
     def starts_ms(self, days: _Int64Array) -> _Int64Array:
-        """The first instant of each local day, in the shape of `days`; for a skipped day that of the next which exists.
+        """The first instant of each local day, in the shape of `days`; for a skipped day that of the next existing one.
 
-        Costs about a microsecond per day from the least to the greatest of `days`.
+        Takes about a microsecond per day from the first to the last of `days`.
 
         :raises ValueError: a day is before year 5 or after year 9994.
         """
@@ -123,22 +122,22 @@ class LocalDays:
         return table.starts_ms[np.searchsorted(latest_so_far, days)]
 
     def start_ms(self, day: int) -> int:
-        """The first instant of the local `day`; for a skipped day that of the next which exists.
+        """The first instant of the local `day`; for a skipped day that of the next existing one.
 
         :raises ValueError: `day` is before year 5 or after year 9994.
         """
         return int(self.starts_ms(np.array([day]))[0])
 
     def period_bounds_ms(self, first_day: int, last_day: int) -> tuple[int, int]:
-        """The instants at which the days `first_day` to `last_day`, both inclusive, begin and end, half-open.
+        """The bounds of the days `first_day` to `last_day`, both inclusive, as half-open instants.
 
-        Where the last day comes again after the next has begun, that repetition (a minute to an hour of it, with a
-        local date of `last_day`) lies after the end: bounds are for showing and comparing, `DayTable` decides.
+        If the last day is repeated after the next has begun, the repetition (a minute to an hour) is after the end:
+        bounds are for display and comparison; `DayTable` assigns instants to days.
         """
         return self.start_ms(first_day), self.start_ms(last_day + 1)
 
     def bounds_ms(self, periods: Sequence[Period]) -> list[tuple[int, int]]:
-        """`period_bounds_ms` of many periods; costs about a microsecond per day from the first to the last.
+        """`period_bounds_ms` of many periods; takes about a microsecond per day from the first to the last.
 
         :raises ValueError: a period is before year 5 or after year 9994.
         """
@@ -146,7 +145,7 @@ class LocalDays:
         return [(start_ms, end_ms) for start_ms, end_ms in self.starts_ms(days).tolist()]
 
     def named_range_ms(self, calendar: Calendar) -> tuple[int, int]:
-        """The instants, half-open, whose local days `calendar` names."""
+        """The half-open range of instants whose local days are in `calendar`."""
         return self.period_bounds_ms(calendar.first_day, calendar.last_day)
 
     def _table(self, first_ms: int, last_ms: int, widening_days: int) -> DayTable:
@@ -156,7 +155,7 @@ class LocalDays:
         first_s = (first_ms // DAY_MS - margin_days) * DAY_S
         last_s = (last_ms // DAY_MS + 1 + margin_days) * DAY_S
         starts_s, days = _date_changes(self._zone, first_s, last_s)
-        # The table begins with a day that was never there before, late enough in what was searched to know that.
+        # The first row is a day that does not repeat an earlier one: the search began early enough to exclude that.
         settled = int(np.searchsorted(starts_s, first_s + _SETTLING_DAYS * DAY_S))
         is_new = days[settled:] > np.maximum.accumulate(days)[settled - 1 : -1]
         begin = settled + int(np.argmax(is_new))
@@ -164,7 +163,7 @@ class LocalDays:
 
 
 def _date_changes(zone: ZoneInfo, first_s: int, last_s: int) -> tuple[_Int64Array, _Int64Array]:
-    """Where the local date changes (s), and the days from there on; the first row is only where the search begins."""
+    """The changes of the local date (s), and the days from there on; the first row is the beginning of the search."""
     starts, days = [], []
     pieces = [*offset_changes(zone, first_s, last_s), (last_s + 1, 0)]
     for (from_s, offset_s), (until_s, _) in pairwise(pieces):

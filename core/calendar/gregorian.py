@@ -13,7 +13,7 @@ from core.calendar.solar import MONDAY, SolarCalendar, day_number, gregorian_dat
 class GregorianCalendar(SolarCalendar):
     """Gregorian days ``2024-06-24``, ISO 8601 weeks ``2024-W26`` from Monday to Sunday, and months ``2024-06``.
 
-    A week bears the year of its Thursday. The years 1800 to 2299 are named.
+    A week has the year of its Thursday. The calendar has the years 1800 to 2299.
 
     >>> GregorianCalendar().parse(Mode.MONTHLY, "1970-01")
     Period(mode=<Mode.MONTHLY: 'monthly'>, key='1970-01', first_day=0, last_day=30)
@@ -30,7 +30,7 @@ class GregorianCalendar(SolarCalendar):
         Mode.MONTHLY: KeyForm("{:04}-{:02}", "([0-9]{4})-([0-9]{2})", "2024-06"),
     }
 
-    # The Persian names end in an ezafe where they can, as CLDR has them before a year.
+    # The Persian names end in an ezafe where possible, like CLDR's names before a year.
     _month_names: ClassVar = {
         "fa": (
             "ژانویهٔ",

@@ -1,4 +1,4 @@
-"""The Jalali (Solar Hijri) calendar, in which Iran keeps its books."""
+"""The Jalali (Solar Hijri) calendar, the official calendar of Iran."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from core.calendar.solar import SATURDAY, SolarCalendar, day_number, gregorian_d
 class JalaliCalendar(SolarCalendar):
     """Jalali days ``1403/04/04``, weeks ``1403/W15`` from Saturday to Friday, and months ``1403/04``.
 
-    A week bears the Jalali year of its Friday, the CLDR rule for fa_IR (first day Saturday, minimal days 1):
-    2024-03-16 to 22 is ``1403/W01``. jdatetime converts the dates; its week numbers are not used, they split the week
-    of Nowruz.
+    A week has the Jalali year of its Friday, the CLDR rule for fa_IR (first day Saturday, minimal days 1): 2024-03-16
+    to 22 is ``1403/W01``. jdatetime converts the dates; its week numbers are not used, as they split the week of
+    Nowruz.
 
-    The years 1200 to 1501 are named. There the 33-year rule of jdatetime agrees with every version of ICU; further on
-    ICU 78 knows that the equinox makes 1503 a leap year and not 1502, while jdatetime and ICU 72 say the opposite.
+    The calendar has the years 1200 to 1501. There the 33-year rule of jdatetime agrees with every version of ICU. Later
+    they differ: by the equinox 1503 is a leap year and 1502 is not (ICU 78), but jdatetime and ICU 72 say the opposite.
 
     >>> calendar = JalaliCalendar()
     >>> calendar.parse(Mode.WEEKLY, "۱۴۰۳/W۰۱")
@@ -69,7 +69,7 @@ class JalaliCalendar(SolarCalendar):
         ),
     }
 
-    # jdatetime is imported where it is used, so that who reckons in the Gregorian calendar does not load it.
+    # jdatetime is imported on demand, as the Gregorian calendar does not need it.
 
     def date_of(self, day: int) -> tuple[int, int, int]:
         """The Jalali year, month (1 to 12) and day of the month (from 1) of `day` (days since 1970-01-01)."""

@@ -1,4 +1,4 @@
-"""How the keys of a calendar are written and read."""
+"""Formats and parses the keys of a calendar."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyForm:
-    """How the keys of one mode are written.
+    """The format of the keys of one mode.
 
-    :param template: `str.format` template that takes the numbers of a key: its year, and month and day, week or month.
-    :param pattern: a regular expression with one group of ASCII digits for each of these numbers.
-    :param example: a key of this form, shown to users.
+    :param template: `str.format` template for the numbers of a key: its year, and month and day, week or month.
+    :param pattern: a regular expression with one group of ASCII digits for each number.
+    :param example: an example for users.
     """
 
     template: str
@@ -20,10 +20,10 @@ class KeyForm:
     example: str
 
     def write(self, *numbers: int) -> str:
-        """The key made of `numbers`."""
+        """The key of `numbers`."""
         return self.template.format(*numbers)
 
     def read(self, key: str) -> tuple[int, ...] | None:
-        """The numbers in `key`, or None when it is not of this form."""
+        """The numbers of `key`, or None if it has another form."""
         found = re.fullmatch(self.pattern, key)
         return tuple(map(int, found.groups())) if found else None

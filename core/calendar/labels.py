@@ -1,4 +1,4 @@
-"""What people call a period: the names of months, and the order of words."""
+"""Labels of periods for people, by locale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.calendar.periods import Locale, Mode
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
-    """How the periods of one locale are worded, with `str.format` templates of what the numbers of a key become."""
+    """`str.format` templates for the labels of one locale, by mode."""
 
     templates: Mapping[Mode, str]
     digits: Callable[[str], str]
@@ -27,10 +27,10 @@ _WORDINGS: Final[Mapping[Locale, _Wording]] = {
 
 
 def label(mode: Mode, numbers: tuple[int, ...], months: tuple[str, ...], locale: Locale) -> str:
-    """The label of the period of `mode` whose key holds `numbers`.
+    """The label of the period of `mode` with the key `numbers`.
 
     :param numbers: its year; then its month and day, its week, or its month.
-    :param months: the names of the twelve months in `locale`, as they stand before a year.
+    :param months: the names of the twelve months in `locale`, in the form before a year.
 
     >>> label(Mode.WEEKLY, (1403, 15), (), "en")
     '1403 week 15'

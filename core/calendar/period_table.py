@@ -1,4 +1,4 @@
-"""The periods of a run's days as one table, to which sums per day are joined."""
+"""The periods of a run's days as a table, which is joined to sums per day."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _INSTANT = pl.Datetime("ms", "UTC")
 
 
 def period_table(calendar: Calendar, local_days: LocalDays, days: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """The day, week and month that each of `days` belongs to, with the instants at which these begin and end.
+    """The day, week and month of each of `days`, with their bounds.
 
     :param days: int64, the distinct days since 1970-01-01, ascending.
     :returns: a row per day, in the order of `days`: ``day`` (Int64) and, for each mode, ``<mode>_key`` (String),
         ``<mode>_start`` and ``<mode>_end`` (Datetime, ms, UTC, half-open), so ``daily_key``, ``daily_start``, ….
-    :raises ValueError: `calendar` does not name one of `days`.
+    :raises ValueError: one of `days` is outside of `calendar`.
     """
     columns = [_columns_of(mode, calendar, local_days, days) for mode in Mode]
     return pl.concat([pl.DataFrame({"day": pl.Series(days, dtype=pl.Int64)}), *columns], how="horizontal")
@@ -42,9 +42,9 @@ def _columns_of(mode: Mode, calendar: Calendar, local_days: LocalDays, days: npt
 
 
 def distinct_periods(mode: Mode, calendar: Calendar, days: Sequence[int]) -> tuple[list[Period], list[int]]:
-    """The periods of `mode` that ascending `days` belong to, each once, and for each day which of them is its.
+    """The distinct periods of `mode` for ascending `days`, and for each day the index of its period.
 
-    :raises ValueError: `calendar` does not name one of `days`.
+    :raises ValueError: one of `days` is outside of `calendar`.
     """
     periods: list[Period] = []
     row_of_day: list[int] = []

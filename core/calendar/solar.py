@@ -1,8 +1,8 @@
-"""What the calendars of years, twelve months and days have in common: keys, weeks and the search for a key's period.
+"""The base of calendars with years of twelve months: keys, weeks and the lookup of a key's period.
 
-Weeks are whole and follow the rule of Unicode CLDR (UTS 35, "Week Data"), which has two parameters: the weekday that a
-week begins on and the *minimal days*, how many days of a week must lie in a year for the week to bear that year.
-With minimal days 1 a week bears the year of its last day, with 4 (ISO 8601) that of its fourth.
+Weeks are whole and follow the rule of Unicode CLDR (UTS 35, "Week Data"), which has two parameters: the first weekday,
+and the *minimal days* of a week that must be in a year for the week to have that year. With minimal days 1 a week has
+the year of its last day, with 4 (ISO 8601) that of its fourth.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def day_number(gregorian: date) -> int:
 
 
 class SolarCalendar(ABC):
-    """A calendar whose years have twelve months; a subclass gives the conversion, the week rule and the keys.
+    """A calendar of years with twelve months; a subclass defines the conversion, the week rule and the keys.
 
-    Days from `first_day` to `last_day` are named. The weeks and months of these days are whole, so that the first and
-    the last week may reach up to six days beyond.
+    It has the days from `first_day` to `last_day`. Their weeks and months are whole, so the first and the last week may
+    extend up to six days beyond.
     """
 
     name: str
@@ -61,7 +61,7 @@ class SolarCalendar(ABC):
         """
 
     def period_of(self, mode: Mode, day: int) -> Period:
-        """The period of `mode` that `day` belongs to.
+        """The period of `mode` that contains `day`.
 
         :raises ValueError: `day` is before `first_day` or after `last_day`.
         """
@@ -75,7 +75,7 @@ class SolarCalendar(ABC):
                 return next(self._months(day, day))
 
     def periods(self, mode: Mode, first_day: int, last_day: int) -> list[Period]:
-        """Every period of `mode` that holds a day from `first_day` to `last_day`, both inclusive, ascending.
+        """The periods of `mode` with a day from `first_day` to `last_day`, both inclusive, ascending.
 
         Dates are converted once a month, or once a year for weeks: a year of days takes about a millisecond.
 
@@ -94,7 +94,7 @@ class SolarCalendar(ABC):
                 return list(self._months(first_day, last_day))
 
     def label(self, period: Period, locale: Locale) -> str:
-        """What people call `period`, one of this calendar, such as ``۴ تیر ۱۴۰۳`` or ``1403 week 15``.
+        """The label of `period` for people, such as ``۴ تیر ۱۴۰۳`` or ``1403 week 15``.
 
         :raises ValueError: `period` is not one of this calendar.
         """
@@ -104,16 +104,16 @@ class SolarCalendar(ABC):
         return label(period.mode, numbers, self._month_names[locale], locale)
 
     def parse(self, mode: Mode, key: str) -> Period:
-        """The period of `mode` whose key is `key`. Persian (۰-۹) and Arabic (٠-٩) digits are understood.
+        """The period of `mode` with the key `key`, which may have Persian (۰-۹) and Arabic (٠-٩) digits.
 
-        :raises ValueError: `key` names no period of `mode`; the message says what a key looks like.
+        :raises ValueError: `key` is invalid for `mode`; the message has an example.
         """
         text = ascii_digits(key)
         if numbers := self._forms[mode].read(text):
             with suppress(ValueError):
                 day = self._day_named(mode, numbers)
-                # A week at the edge begins or ends outside the range; any of its days within names it. What lies
-                # wholly outside comes back under another key, and so does week 53 of a year that has 52.
+                # A week at the edge extends beyond the calendar, so look it up by a day inside. A key that is wholly
+                # outside, or week 53 of a year with 52, results in another key.
                 period = self.period_of(mode, min(max(day, self.first_day), self.last_day))
                 if period.key == text:
                     return period
@@ -152,7 +152,7 @@ class SolarCalendar(ABC):
             yield self._period(Mode.MONTHLY, first_of_month, following - 1, year, month)
 
     def _month_bounds(self, first_day: int, last_day: int) -> Iterator[tuple[int, int, int, int]]:
-        """The months that hold a day of the range: year, month, its first day, and the first day of the following."""
+        """The months with a day of the range: (year, month, its first day, the first day of the next)."""
         year, month, _ = self.date_of(first_day)
         first_of_month = self.day_of(year, month, 1)
         while first_of_month <= last_day:
@@ -176,11 +176,11 @@ class SolarCalendar(ABC):
 
     @property
     def _deciding(self) -> int:
-        """Which day of a week, counted from 0, decides the year that the week bears."""
+        """The index of the day that determines the year of a week."""
         return 7 - self._minimal_days
 
     def _week_start(self, day: int) -> int:
-        weekday = (day + 3) % 7  # 1970-01-01 was a Thursday, which is 3 when Monday is 0.
+        weekday = (day + 3) % 7  # 1970-01-01 was a Thursday, weekday 3 (Monday is 0).
         return day - (weekday - self._week_begins) % 7
 
     def _range_of(self, mode: Mode) -> str:

@@ -1,8 +1,8 @@
-"""Time zones: where their rules come from, when their offsets change, and a digest of that.
+"""Time zones: the source of their rules, the changes of their offsets, and a digest of these.
 
-The rules are those of the package ``tzdata``, which is pinned, whatever the system has: so the same transaction belongs
-to the same day on every host, and an upgrade of the system moves no day. Python by itself would prefer the system's.
-``PYTHONTZPATH``, Python's own variable, overrides this: its folders come first, and the package where they lack a zone.
+The rules are those of the pinned package ``tzdata``, not of the system, which Python would prefer. So a transaction is
+of the same day on every host, and an upgrade of the system changes no day. Python's ``PYTHONTZPATH`` overrides this:
+its folders come first, then the package for zones that they lack.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from core.calendar import Calendar, calendar_named
 _DAY_S: Final = 86_400
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
-_MARGIN_DAYS: Final = 3  # no local day begins or ends further from that of UTC
+_MARGIN_DAYS: Final = 3  # no UTC offset is larger
 _NAME: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 
 
 @cache
 def zone_named(name: str) -> ZoneInfo:
-    """The time zone of that name; the same object each time, so that a process never mixes two editions of the rules.
+    """The time zone of that name, cached so that a process never mixes two versions of the rules.
 
     :param name: IANA name, such as ``Asia/Tehran``.
-    :raises ZoneInfoNotFoundError: there is no such zone.
-    :raises ValueError: it cannot be a name.
+    :raises ZoneInfoNotFoundError: the zone does not exist.
+    :raises ValueError: the name is invalid.
     """
     if "PYTHONTZPATH" in os.environ:
         return ZoneInfo(name)
@@ -56,19 +56,18 @@ def is_zone(name: str) -> bool:
 
 
 def rules_source() -> str:
-    """Where `zone_named` finds rules, for people: ``tzdata 2026.6``, or the folders of ``PYTHONTZPATH``."""
+    """The source of rules, for people: ``tzdata 2026.6``, or the folders of ``PYTHONTZPATH``."""
     if path := os.environ.get("PYTHONTZPATH"):
         return f"PYTHONTZPATH={path}"
-    from importlib.metadata import version  # takes a while to load, and most commands do not need it
+    from importlib.metadata import version  # slow to load, and most commands do not need it
 
     return f"tzdata {version('tzdata')}"
 
 
 def rules_digest(zone: ZoneInfo, calendar: Calendar) -> str:
-    """A digest of when the offset of `zone` changes, and to what, over all days that `calendar` names.
+    """A digest of the offset changes of `zone` over all days of `calendar`.
 
-    It is made of what the rules do, not of how a file says it: editions that give every instant the same offset have
-    the same digest. Takes some 50 ms, once in a process.
+    Versions of the rules with the same offsets have the same digest. Takes about 50 ms, once per process.
 
     :returns: SHA-256, 64 hexadecimal digits.
 
@@ -88,9 +87,9 @@ def _digest(zone: ZoneInfo, first_s: int, last_s: int) -> str:
 
 @cache
 def rules_digest_here(zone_name: str, calendar_name: str, other_zone_name: str = "") -> str | None:
-    """`rules_digest` by the rules that this process has; None when it knows no such zone.
+    """`rules_digest` by this process's rules; None if the zone does not exist.
 
-    :param other_zone_name: another zone whose rules matter, which may be the same; empty: there is none.
+    :param other_zone_name: a second zone, which may be the same; empty: none.
     """
     try:
         calendar = calendar_named(calendar_name)
@@ -104,17 +103,17 @@ def rules_digest_here(zone_name: str, calendar_name: str, other_zone_name: str =
 
 
 def offset_changes(zone: ZoneInfo, first_s: int, last_s: int) -> list[tuple[int, int]]:
-    """The offset from UTC (s) at `first_s` and after each change until `last_s`, as pairs of instant (s) and offset.
+    """The UTC offset (s) at `first_s` and after each change until `last_s`, as pairs of instant (s) and offset.
 
-    `zoneinfo` does not tell when its offsets change, so it is asked once a day and the second is found by bisection.
-    A change that is taken back within 24 hours is missed; in the IANA data (2025b) no two are closer than three days.
+    `zoneinfo` does not list its changes, so the offset is sampled once a day and the second is found by bisection. Two
+    changes within 24 hours that cancel out are missed; in the IANA data (2025b) no two are closer than three days.
 
     :param first_s: seconds since 1970 UTC, a multiple of a day.
     """
     epoch = datetime(1970, 1, 1, tzinfo=zone)
 
     def offset_of(utc: datetime) -> timedelta:
-        return zone.fromutc(utc) - utc  # both count as local times: `fromutc` takes UTC that only bears the zone
+        return zone.fromutc(utc) - utc  # `fromutc` expects UTC with the zone attached
 
     def offset_at(second: int) -> int:
         return offset_of(epoch + timedelta(seconds=second)) // _SECOND

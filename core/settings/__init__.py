@@ -1,6 +1,6 @@
 """Every environment variable of the program: its name, unit, default and meaning, in one class.
 
-Only entry points (``__main__``, ``get_app``, the Celery app) read it; everything else is handed what it needs.
+Only entry points (``__main__``, ``get_app``, the Celery app) read it; other code receives values as arguments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _USER_AND_PASSWORD: Final = re.compile(r"//[^/\s]*@")
 
 
 class Settings(RefreshSettings, NotifierSettings, ApiSettings, SourceSettings, SharedSettings):
-    """The settings of all processes. Environment variables bear the field's name in capitals."""
+    """The settings of all processes. An environment variable has the field's name in capitals."""
 
     model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -33,7 +33,7 @@ class Settings(RefreshSettings, NotifierSettings, ApiSettings, SourceSettings, S
 def read_settings() -> Settings:
     """The settings from the environment.
 
-    :raises SettingsError: a variable's value is not allowed; names each such variable, what was found, what is allowed.
+    :raises SettingsError: variables are invalid; names each with its value and the allowed values.
     """
     try:
         return Settings()
@@ -48,7 +48,7 @@ def read_settings() -> Settings:
 
 
 def _allowed(problem: ErrorDetails) -> str:
-    """What is allowed instead: of a number its whole range, where pydantic names the one bound that was broken."""
+    """The allowed values; for a number the whole range, as pydantic names only the violated bound."""
     field = Settings.model_fields[str(problem["loc"][0])]
     if field.annotation in (int, float) and problem["type"] != "value_error":
         return f"it must be {'a whole number' if field.annotation is int else 'a number'}, {range_words(field)}"
@@ -56,7 +56,7 @@ def _allowed(problem: ErrorDetails) -> str:
 
 
 def _shown(name: str, value: object) -> str:
-    """The `value` of setting `name` without the password of a URL; of a secret only how its URL begins."""
+    """The `value` of setting `name` without the password of a URL; for a secret only the scheme of its URL."""
     if isinstance(Settings.model_fields[name].default, SecretStr) and value:
         scheme = _SCHEME.match(str(value))
         return repr(f"{scheme[0] if scheme else ''}***")

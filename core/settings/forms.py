@@ -1,4 +1,4 @@
-"""What a variable that is text may be: words for people, and a pattern where that can tell."""
+"""Validation of text variables by a pattern, with a description for messages."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pydantic_core import CoreSchema, core_schema
 class Form:
     """An annotation of a field: ``Annotated[str, Form("redis://host:6379/0", r"redis://.+")]``.
 
-    :param words: what is allowed, to follow upon "it must be".
-    :param pattern: a regular expression for the whole of it; None where something else judges it.
+    :param words: the allowed form, to follow "it must be".
+    :param pattern: a regular expression for the whole value; None if it is validated elsewhere.
     """
 
     words: str
     pattern: str | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The schema of the field, with this check before its own."""
+        """The schema of the field, preceded by this check."""
         return core_schema.no_info_before_validator_function(self._checked, handler(source))
 
     def _checked(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a variable that is a number may be, in words."""
+"""The allowed range of number variables, in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 
 def range_words(field: FieldInfo) -> str:
-    """The range of `field`, such as "1 to 256" or "more than 0, up to 60"; empty where it has none."""
+    """The range of `field`, such as "1 to 256" or "more than 0, up to 60"; empty without a range."""
     bounds: dict[type, Any] = {type(one): one for one in field.metadata}
     least, above = bounds.get(annotated_types.Ge), bounds.get(annotated_types.Gt)
     most = bounds.get(annotated_types.Le)

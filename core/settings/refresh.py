@@ -14,7 +14,7 @@ _NO_REFRESH: Final = ("-h", "--help", "--version")
 
 
 class RefreshSettings(BaseSettings):
-    """The look-back and the limits of refreshes, and how often beat starts one."""
+    """The look-back, limits and interval of refreshes."""
 
     refresh_look_back_days: int = Field(
         default=3,

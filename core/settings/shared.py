@@ -1,4 +1,4 @@
-"""The settings that every part of the program reads."""
+"""The settings of all parts of the program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.settings.forms import Form
 
 
 class SharedSettings(BaseSettings):
-    """The store, and how transactions are counted."""
+    """The store, calendar, time zone and logging."""
 
     store_url: Annotated[
         str, Form("sqlite:///relative.db, sqlite:////absolute.db or mongodb://user:password@host:27017/database")

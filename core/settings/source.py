@@ -12,7 +12,7 @@ from core.settings.forms import Form
 
 
 class SourceSettings(BaseSettings):
-    """Where the raw transactions are, and how they are read there."""
+    """The collection of raw transactions, and options for reading it."""
 
     source_url: Annotated[SecretStr, Form("mongodb://host/database; or empty", r"(mongodb(\+srv)?://.+)?")] = Field(
         default=SecretStr(""),
