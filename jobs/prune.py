@@ -68,7 +68,7 @@ def remove(stores: Stores, prunable: Prunable) -> None:
         except OSError as error:
             raise _unusable(path, error) from None
     for generations in _batches(prunable.publications):
-        stores.summaries.forget(generations)
+        stores.summaries.remove_publications(generations)
     for run_ids in _batches(prunable.runs):
         stores.runs.remove(run_ids)
 

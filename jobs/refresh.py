@@ -202,7 +202,7 @@ class Refresh(Job):
         """The complete days of the new or unchanged publication."""
         lost = ((loss.day, loss.day) for loss in change.lost)
         known = CompleteDays.published(before, self._stores.runs).without(lost)
-        first_day = known.held_from(oldest_day)
+        first_day = known.whole_from(oldest_day)
         if first_day is not None:
             read = [(max(first, first_day), last) for first, last in self._days_read(plan)]
             open_day = self._local_days.day_of(run.started_at_ms)

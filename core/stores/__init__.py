@@ -1,4 +1,4 @@
-"""Where summaries, names, the run ledger, API keys, sessions and notifications are kept: one call opens either backend.
+"""Opens the stores of summaries, names, runs, API keys, sessions and notifications on either backend.
 
 ::
 
@@ -30,11 +30,10 @@ __all__ = ["Clock", "Stores", "current_holder", "open_stores", "wall_clock_ms"]
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores behind one ``STORE_URL``, as a context manager that closes them.
+    """The stores of one ``STORE_URL``; a context manager that closes them.
 
-    Threads may share an instance; processes may not, so open after forking. On SQLite the stores have a connection
-    each: a heartbeat to `runs` from another thread does not wait for a publication under way in `summaries`, except
-    for the moments in which a batch is written.
+    Thread-safe, but not fork-safe: open after forking. On SQLite each store has its own connection, so a heartbeat in
+    `runs` from another thread waits only for single batches of a publication in `summaries`.
     """
 
     summaries: SummaryStore
@@ -47,7 +46,7 @@ class Stores:
     subscriptions: SubscriptionStore
     merchant_names: MerchantNameStore
     close: Callable[[], None]
-    """Releases all connections; the stores are of no use afterwards."""
+    """Closes all connections; the stores cannot be used afterwards."""
 
     def __enter__(self) -> Self:
         return self
@@ -62,11 +61,11 @@ def open_stores(store_url: str, *, timeout_s: float, clock: Clock = wall_clock_m
     :param store_url: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``mongodb://host/database`` or
         ``mongodb+srv://host/database``.
     :param timeout_s: seconds to wait for a server that does not answer, or for another writer.
-    :param clock: judges the age of heartbeats.
-    :param create: whether to make what is not there yet; False suits readers, who then create nothing.
-    :raises SettingsError: `store_url` is none of these.
-    :raises StoreUnavailable: the store cannot be opened, or is not there and `create` is False.
-    :raises StoreTooNew: a newer version of this program wrote it; nothing was changed.
+    :param clock: determines the age of heartbeats.
+    :param create: whether to create a missing store; False for readers.
+    :raises SettingsError: `store_url` is invalid.
+    :raises StoreUnavailable: the store cannot be opened, or does not exist and `create` is False.
+    :raises StoreTooNew: written by a newer version of this program; nothing was changed.
     """
     scheme, separator, path = store_url.partition(":///")
     if scheme == "sqlite" and separator and path not in ("", ":memory:"):
@@ -81,7 +80,7 @@ def open_stores(store_url: str, *, timeout_s: float, clock: Clock = wall_clock_m
 
 
 def _unknown_url(store_url: str) -> SettingsError:
-    # Only the scheme is shown: the rest may hold a password.
+    # Show only the scheme, as the rest may contain a password.
     scheme = re.match(r"[a-z][a-z0-9+.-]*:/{0,3}", store_url, re.IGNORECASE)
     found = f"begins with {scheme[0]!r}" if scheme else "is not a URL"
     return SettingsError(

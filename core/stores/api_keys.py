@@ -12,7 +12,7 @@ from core.tenants import OPERATOR
 
 
 class Scope(StrEnum):
-    """What a key may be allowed beside the summaries of single merchants."""
+    """Permissions of a key besides the summaries of single merchants."""
 
     SUMMARIES = "summaries"
     NOTIFICATIONS = "notifications"
@@ -20,22 +20,22 @@ class Scope(StrEnum):
 
 
 TENANT_SCOPES: Final = frozenset({Scope.NOTIFICATIONS})
-"""What keys of tenants may be allowed: the others concern all merchants, or the whole service."""
+"""The scopes allowed for keys of tenants; other scopes concern all merchants or the whole service."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key, without its secret, which nobody keeps.
+    """An API key without its secret, which is not stored.
 
-    :param id: the part of the token by which the key is found.
-    :param name: what people call it.
+    :param id: the part of the token that identifies the key.
+    :param name: its name for people.
     :param digest: SHA-256 of the whole token, 32 bytes; not shown by `repr`.
-    :param scopes: what it allows; `Scope.SUMMARIES` means those of all merchants.
-    :param merchants: the merchants whose summaries it allows.
-    :param created_at_ms: when it was made, milliseconds since 1970 UTC.
-    :param revoked_at_ms: since when it is of no use, or None while it is.
-    :param tenant_name: the name of its tenant, or None where it was given none: see `tenant`.
-    :param expires_at_ms: from when on it is not valid, likewise, or None: it never expires.
+    :param scopes: its permissions; `Scope.SUMMARIES` allows all merchants.
+    :param merchants: the merchants whose summaries it may read.
+    :param created_at_ms: time of creation, milliseconds since 1970 UTC; likewise the others.
+    :param revoked_at_ms: time of revocation, or None.
+    :param tenant_name: the given name of its tenant, or None: see `tenant`.
+    :param expires_at_ms: time of expiry, or None: never.
     """
 
     id: str
@@ -49,80 +49,80 @@ class ApiKey:
     expires_at_ms: int | None = None
 
     def has_expired(self, now_ms: int) -> bool:
-        """Whether it is no longer valid at `now_ms`, revoked or not."""
+        """Whether it has expired at `now_ms`, revoked or not."""
         return self.expires_at_ms is not None and self.expires_at_ms <= now_ms
 
     def is_valid(self, now_ms: int) -> bool:
-        """Whether it is of use at `now_ms`: neither revoked nor expired."""
+        """Whether it is neither revoked nor expired at `now_ms`."""
         return self.revoked_at_ms is None and not self.has_expired(now_ms)
 
     @property
     def tenant(self) -> str:
-        """Whose key it is: the named tenant, or that of all keys of the same merchants, or `core.tenants.OPERATOR`."""
+        """The tenant: the named one, or that of all keys with the same merchants, or `core.tenants.OPERATOR`."""
         if self.tenant_name is not None:
             return self.tenant_name
         return f"merchants:{derived_id(*sorted(self.merchants))}" if self.merchants else OPERATOR
 
     @property
     def allowed_scopes(self) -> frozenset[Scope]:
-        """Those of `scopes` that it may use: earlier versions gave keys of single merchants any."""
+        """The effective `scopes`: earlier versions allowed any scope for keys of single merchants."""
         return self.scopes if self.tenant == OPERATOR else self.scopes & TENANT_SCOPES
 
 
 class ApiKeyStore(Protocol):
-    """Where API keys are kept, for ever. Threads may share an instance, and take turns; processes may not."""
+    """Stores API keys, without ever deleting one. Thread-safe (calls take turns), but not fork-safe."""
 
     def add(self, key: ApiKey) -> None:
-        """Keep `key`; durable when it returns.
+        """Store `key`; durable when it returns.
 
-        :raises ValueError: there is a key of that id; it stays as it is.
+        :raises ValueError: the id exists; nothing was changed.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def get(self, key_id: str) -> ApiKey | None:
-        """The key of that id, also one that is revoked or has expired, or None.
+        """The key with that id, also if revoked or expired, or None.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def all(self) -> list[ApiKey]:
-        """Every key, also those that are revoked or have expired, by the instant of creation, then by id.
+        """All keys, including revoked and expired ones, ordered by creation, then id.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def revoke(self, key_id: str, at_ms: int) -> ApiKey:
-        """Make the key of no use from `at_ms` (milliseconds since 1970 UTC) on; durable when it returns.
+        """Revoke the key at `at_ms` (milliseconds since 1970 UTC); durable when it returns.
 
-        :returns: the key as it is now: one that was revoked before keeps the instant of that.
-        :raises LookupError: there is no such key.
+        :returns: the revoked key; an earlier revocation is not changed.
+        :raises LookupError: the key does not exist.
         :raises StoreUnavailable: the store could not be written.
         """
 
 
 class KeyUseStore(Protocol):
-    """When each API key was last used. Threads may share an instance, and take turns; processes may not.
+    """Stores the last use of each API key. Thread-safe (calls take turns), but not fork-safe.
 
-    It is separate from the keys, which are looked up while a use waits to be written, and whose revocation nothing may
-    undo. A power cut may take the latest uses away.
+    It is separate from the keys, so that a pending write does not block lookups and cannot undo a revocation. A power
+    cut may lose the latest uses.
     """
 
     def record(self, last_used_ms: Mapping[str, int]) -> None:
-        """Remember that keys were used, unless a later use is known.
+        """Record the last use of keys, unless a later use is recorded.
 
-        :param last_used_ms: instants by the id of the key, milliseconds since 1970 UTC.
+        :param last_used_ms: instants by key id, milliseconds since 1970 UTC.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def all(self) -> dict[str, int]:
-        """When each key was last used, by its id; those that never were are absent.
+        """The last use of each key, by id, without unused keys.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
 
 def all_tenants(keys: ApiKeyStore) -> frozenset[str]:
-    """The tenants that have a key, also a revoked one, and the operator.
+    """The tenants with a key, also if revoked, and the operator.
 
     :raises StoreUnavailable: the store does not answer.
     """

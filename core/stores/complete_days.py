@@ -1,18 +1,17 @@
-"""Which days are complete: they were over when they were last read, and were read whole.
+"""Complete days: days that were over when they were last read, and were read whole.
 
-A period is complete when all its days are. The rule, which `docs/summaries.md` tells to users:
+A period is complete if all its days are. The rules (for users: `docs/summaries.md`):
 
-- Sources tell which days they hold whole (`jobs.runs.source_age`). These begin after the first day that they have
-  transactions of, which may be cut; or where the user says with ``--from``. A live collection holds them up to when the
-  run began, an export up to the beginning of the last day that it has transactions of, but not beyond the date of its
-  file.
-- A run that replaces days makes those complete that the sources hold whole, and the later ones of them incomplete.
-- What comes before stays what it was, and so does a day that stays as it is published because its documents may have
-  been purged. A day that has lost transactions is not complete, unless the sources hold it whole.
-- All other days stay what they were. What no run has read is never complete.
+- Each source has a range of whole days (`jobs.runs.source_age`). It begins after the first day with transactions, which
+  may be partial, or with ``--from``. It ends for a live collection with the start of the run, and for an export before
+  the last day with transactions, but not after the modification time of its file.
+- A run that replaces days makes those complete that are whole in the sources, and later ones incomplete.
+- Earlier days do not change, nor do protected days, whose documents may have been purged. A day that lost transactions
+  is incomplete, unless it is whole in the sources.
+- All other days do not change. A day that no run has read is never complete.
 
-A publication and the run that made it keep the result, and so does a run that found a publication unchanged: the later
-of them counts.
+The result is stored in a publication and its run, and in each run that found the publication unchanged; the latest of
+them is valid.
 """
 
 from __future__ import annotations
@@ -30,23 +29,23 @@ from core.stores.runs import RunLedger
 from core.stores.summaries import DayRange, Publication
 
 Days = tuple[int, int]
-"""A range of days since 1970-01-01, both ends inclusive."""
+"""(first, last) day since 1970-01-01, both inclusive."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompleteDays:
-    """The complete days of what is published.
+    """The complete days of a publication.
 
-    :param ranges: ascending; they neither overlap nor meet.
+    :param ranges: ascending, disjoint and not adjacent.
     """
 
     ranges: tuple[Days, ...] = ()
 
     @classmethod
     def of(cls, publication: Publication, found_later: tuple[DayRange, ...] | None) -> Self:
-        """Those of `publication`.
+        """The complete days of `publication`.
 
-        :param found_later: what the latest run that found it unchanged knew, see `found_later`.
+        :param found_later: the result of `found_later`.
         """
         calendar = calendar_named(publication.fingerprint.calendar)
         keys = publication.complete_days if found_later is None else found_later
@@ -54,7 +53,7 @@ class CompleteDays:
             return cls(tuple((_day(calendar, one.first_key), _day(calendar, one.last_key)) for one in keys))
         if publication.complete_until_ms is None or publication.first_day_key is None:
             return cls()
-        # An earlier version has kept no more than that instant, before which everything was read that there was.
+        # Earlier versions stored only this instant, before which everything was read.
         until = datetime.fromtimestamp(
             publication.complete_until_ms / 1000, zone_named(publication.fingerprint.time_zone)
         )
@@ -63,7 +62,7 @@ class CompleteDays:
 
     @classmethod
     def published(cls, publication: Publication | None, runs: RunLedger) -> Self:
-        """Those of `publication`, as far as `runs` know; none where nothing is published.
+        """The complete days of `publication` by the ledger `runs`; empty if nothing is published.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -75,12 +74,11 @@ class CompleteDays:
         return place >= 0 and last_day <= self.ranges[place][1]
 
     def after_reading(self, replaced: Sequence[Days], open_day: int | None, protected: Iterable[int] = ()) -> Self:
-        """Those after a run.
+        """The complete days after a run.
 
-        :param replaced: the days that the run has read and replaced.
-        :param open_day: the first day that was not over, or of which the sources may lack some; None: of which nothing
-            is known.
-        :param protected: those of `replaced` that stay as they are published.
+        :param replaced: the days that the run read and replaced.
+        :param open_day: the first day that the sources may not have completely; None: unknown.
+        :param protected: days of `replaced` that retained their published totals.
         """
         unread = united((day, day) for day in protected)
         replaced = [day for one in replaced for day in _without([one], unread)]
@@ -88,20 +86,20 @@ class CompleteDays:
         return type(self)(united([*_without(self.ranges, replaced), *read]))
 
     def without(self, days: Iterable[Days]) -> Self:
-        """The others."""
+        """The complete days except `days`."""
         return type(self)(tuple(_without(self.ranges, days)))
 
-    def held_from(self, oldest_day: int | None) -> int | None:
-        """From which day on a source has all days that has transactions since `oldest_day`; None: from none.
+    def whole_from(self, oldest_day: int | None) -> int | None:
+        """The first day that is whole in a source whose oldest transactions are of `oldest_day`; None: no day.
 
-        That day itself may be cut, unless it was complete before.
+        `oldest_day` itself may be partial, unless it was complete before.
         """
         if oldest_day is None:
             return None
         return oldest_day if self.include(oldest_day, oldest_day) else oldest_day + 1
 
     def keys(self, calendar: Calendar) -> tuple[DayRange, ...]:
-        """The same as the keys of `calendar`, as stores keep them."""
+        """The ranges as keys of `calendar`, for stores."""
         return tuple(
             DayRange(calendar.period_of(Mode.DAILY, first).key, calendar.period_of(Mode.DAILY, last).key)
             for first, last in self.ranges
@@ -109,7 +107,7 @@ class CompleteDays:
 
 
 def found_later(publication: Publication, runs: RunLedger) -> tuple[DayRange, ...] | None:
-    """The complete days that the latest run knew which found `publication` unchanged; None without such a run.
+    """The complete days recorded by the latest run that found `publication` unchanged; None without such a run.
 
     :raises StoreUnavailable: the store does not answer.
     """
@@ -118,7 +116,7 @@ def found_later(publication: Publication, runs: RunLedger) -> tuple[DayRange, ..
 
 
 def united(ranges: Iterable[Days]) -> tuple[Days, ...]:
-    """The same days, ascending, as ranges that neither overlap nor meet."""
+    """The union of the ranges, ascending, disjoint and not adjacent."""
     found: list[Days] = []
     for first, last in sorted(one for one in ranges if one[0] <= one[1]):
         if found and first <= found[-1][1] + 1:

@@ -1,6 +1,6 @@
-"""Whether the summaries are as they should be: failed runs, missed refreshes, old sources, rejects.
+"""The condition of the summaries: failed runs, missed refreshes, old sources, rejects.
 
-The command ``status``, ``/api/status``, ``/readyz`` and the metrics all ask here, so that they agree.
+Shared by the command ``status``, ``/api/status``, ``/readyz`` and the metrics, so that they agree.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Publication
 
 Cause = Literal["rejects", "failures", "missed_refreshes", "age"]
-"""Why a state is degraded: the last success rejected documents; runs have failed since; `MISSED_LIMIT` refreshes of a
-live collection were missed; its sources are older than ``API_MAX_AGE_S``."""
+"""Causes of a degraded state: the last success rejected documents; runs have failed since; `MISSED_LIMIT` refreshes of
+a live collection were missed; the sources are older than ``API_MAX_AGE_S``."""
 
 CAUSES: Final[tuple[Cause, ...]] = ("rejects", "failures", "missed_refreshes", "age")
 
 MISSED_LIMIT: Final = 3
-"""A live collection is stale when so many refreshes of it were missed."""
+"""A live collection is stale after this many missed refreshes."""
 
 _MOST_INTERVALS: Final = 10
 _LEAST_INTERVALS: Final = 3
 _TOLERANCE: Final = 0.25
 _SHORTEST_S: Final = 30.0
-"""Refreshes that follow one another more quickly are by hand: no scheduler but beat, whose interval is a setting, has
-intervals of less than a minute."""
+"""Refreshes with shorter intervals are manual: except for beat, whose interval is a setting, schedulers have intervals
+of at least a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Which settings decide what is degraded.
+    """The settings that define a degraded state.
 
     :param max_age_s: ``API_MAX_AGE_S``; 0 for no limit.
-    :param refresh_every_s: ``REFRESH_EVERY_S``; 0 where beat starts no refreshes.
+    :param refresh_every_s: ``REFRESH_EVERY_S``; 0 if beat starts no refreshes.
     """
 
     max_age_s: float = 0.0
@@ -49,9 +49,9 @@ class Limits:
 class Refreshes:
     """The schedule of the refreshes of a live collection.
 
-    :param every_s: seconds from one to the next.
-    :param begun_ms: when the latest began, whatever became of it; milliseconds since 1970 UTC, as all instants.
-    :param read_ms: when the latest began that succeeded: up to then the collection was read.
+    :param every_s: interval in seconds.
+    :param begun_ms: start of the latest refresh, also if failed; milliseconds since 1970 UTC, like all instants.
+    :param read_ms: start of the latest successful refresh, up to which the collection was read.
     """
 
     every_s: float
@@ -60,11 +60,11 @@ class Refreshes:
 
     @property
     def due_ms(self) -> int:
-        """When the next is due."""
+        """The time of the next refresh."""
         return self.begun_ms + round(self.every_s * 1000)
 
     def missed(self, now_ms: int) -> int:
-        """How many should have read the collection since it was last read."""
+        """Number of due refreshes since the last successful one."""
         return max(0, int((now_ms - self.read_ms) / 1000 // self.every_s))
 
 
@@ -72,12 +72,12 @@ class Refreshes:
 class Condition:
     """The condition of the summaries at one instant.
 
-    :param freshness: what is published, or None when nothing is.
+    :param freshness: the freshness of the publication, or None if nothing is published.
     :param runs: the latest runs, newest first.
-    :param failures: those of them that failed since the last success, newest first; also one whose process has given
-        no sign of life for too long, as `RunStatus.DIED`.
-    :param refreshes: their schedule; None where none are expected, or where their interval is not known yet.
-    :param degraded_by: in the order of `CAUSES`; empty when nothing is published.
+    :param failures: the runs that failed since the last success, newest first, including one without heartbeats, as
+        `RunStatus.DIED`.
+    :param refreshes: the schedule; None if no refreshes are expected, or their interval is not known yet.
+    :param degraded_by: in the order of `CAUSES`; empty if nothing is published.
     """
 
     freshness: Freshness | None
@@ -108,14 +108,14 @@ class Condition:
 
     @property
     def state(self) -> Literal["ok", "degraded", "empty"]:
-        """The condition in a word."""
+        """The condition as one word."""
         return "empty" if self.freshness is None else "degraded" if self.degraded_by else "ok"
 
 
 def failures_of(runs: Sequence[Run], publication: Publication | None, now_ms: int) -> tuple[Run, ...]:
-    """The runs that failed since the last success, newest first: an old failure is over after a success.
+    """The runs that failed since the last success, newest first.
 
-    :param runs: the latest of the ledger, newest first.
+    :param runs: the latest runs of the ledger, newest first.
     """
     failed = []
     for run in runs:
@@ -129,24 +129,24 @@ def failures_of(runs: Sequence[Run], publication: Publication | None, now_ms: in
 
 
 def refreshes_of(runs: Sequence[Run], setting_s: float = 0.0) -> Refreshes | None:
-    """The schedule of refreshes: by the setting, else by the intervals at which the ledger has them.
+    """The schedule of refreshes, from the setting or else from the intervals in the ledger.
 
-    None are expected once everything was replaced by an export, unless the setting says that they go on.
+    Without the setting, no refreshes are expected after an export has replaced everything.
 
-    :param runs: the latest of the ledger, newest first.
-    :param setting_s: ``REFRESH_EVERY_S``; 0 where beat starts none.
+    :param runs: the latest runs of the ledger, newest first.
+    :param setting_s: ``REFRESH_EVERY_S``; 0 if beat starts none.
     """
     basis = next((run for run in runs if run.succeeded and (run.incremental or run.replaced_everything)), None)
     if basis is None or not (basis.incremental or basis.is_of_live_sources or setting_s):
         return None
     begun = [run.started_at_ms for run in runs if run.incremental]
-    # One that takes longer than the interval is followed by the next when it has ended.
+    # A refresh that takes longer than the interval delays the next one.
     every_s = max(setting_s, basis.duration_s or 0.0) if setting_s else _usual_interval_s(begun)
     return None if every_s is None else Refreshes(every_s, max([*begun[:1], basis.started_at_ms]), basis.started_at_ms)
 
 
 def _usual_interval_s(begun: Sequence[int]) -> float | None:
-    """The usual seconds between two of the instants `begun`, latest first; None where they follow no schedule."""
+    """The usual interval in seconds between the instants `begun`, latest first; None if irregular."""
     intervals = [(later - earlier) / 1000 for later, earlier in pairwise(begun[: _MOST_INTERVALS + 1])]
     if len(intervals) < _LEAST_INTERVALS:
         return None

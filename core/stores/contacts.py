@@ -1,4 +1,4 @@
-"""The interface of the store of contacts: where the user of a tenant is reached, per channel."""
+"""The interface of the store of contacts: the addresses of a tenant's users by channel."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from core.tenants import OPERATOR
 
 
 class ContactStore(Protocol):
-    """Where contacts are kept. Threads may share an instance, and take turns; processes may not.
+    """Stores contacts. Thread-safe (calls take turns), but not fork-safe.
 
-    Each tenant has users of its own: two of one id have nothing in common.
+    Each tenant has its own users: equal ids of two tenants are different users.
     """
 
     def replace(self, user_id: str, addresses: Mapping[str, str], *, tenant: str = OPERATOR) -> None:
-        """Let the user be reached at `addresses`, by channel, and nowhere else; durable when it returns.
+        """Replace all addresses of the user by `addresses`, by channel; durable when it returns.
 
         :raises StoreUnavailable: the store could not be written.
         """
 
     def change(self, user_id: str, changes: Mapping[str, str | None], *, tenant: str = OPERATOR) -> dict[str, str]:
-        """Let the user be reached at the addresses of `changes`, by channel, and over those of None no more.
+        """Set the user's addresses of `changes`, by channel; None removes one.
 
-        All other channels stay as they are, also where they are changed at the same moment. Durable when it returns.
+        Other channels do not change, and concurrent changes of them are preserved. Durable when it returns.
 
-        :returns: the addresses of the user by channel then.
+        :returns: the new addresses of the user by channel.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def move(self, user_id: str, channel: str, previous: str, new: str, *, tenant: str = OPERATOR) -> bool:
-        """Let the user be reached over `channel` at `new`, if it is at `previous` now; whether it was.
+        """Change the user's address of `channel` from `previous` to `new`; False if it is not `previous`.
 
         Durable when it returns.
 
@@ -38,23 +38,23 @@ class ContactStore(Protocol):
         """
 
     def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
-        """The addresses of the user by channel; empty when nothing is known of them.
+        """The addresses of the user by channel; empty for an unknown user.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
-        """The addresses of users of the tenant, by user id in the order of code points, and by channel.
+        """The addresses of the tenant's users, by user id in the order of code points, and by channel.
 
-        Users without any address are left out.
+        Users without addresses are not included.
 
-        :param after: the last user of the page before.
-        :param limit: at most so many users.
+        :param after: the last user of the previous page.
+        :param limit: maximal number of users.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def tenants_of(self, user_id: str) -> frozenset[str]:
-        """The tenants of which a user of that id can be reached over any channel.
+        """The tenants with a user of that id who has an address.
 
         :raises StoreUnavailable: the store does not answer.
         """

@@ -1,4 +1,4 @@
-"""Frames of summaries as plain tuples and back, for backends that store instants as milliseconds since 1970 UTC."""
+"""Converts frames of summaries to tuples and back, for backends that store instants as milliseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -22,41 +22,38 @@ SummaryTuple = tuple[str, str, str | None, int, int, int, int]
 
 
 Frames = Iterable[pl.DataFrame]
-"""Frames of `SUMMARY_COLUMNS` that are ordered by mode, merchant and key, each after the one before.
+"""Frames of `SUMMARY_COLUMNS`, together strictly ascending by mode, merchant and key.
 
-That is the order of every backend's index, which thus grows at its end.
+This is the order of the index of each backend, which thus grows at its end.
 """
 
 
 def ordered(rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` by mode, merchant and key."""
+    """`rows` sorted by mode, merchant and key."""
     return rows if _is_ascending(rows) else rows.sort(_ORDER)
 
 
 def to_columns(frames: Frames, size: int) -> Iterator[list[list[Any]]]:
-    """The columns of batches of at most `size` summaries of `frames`."""
+    """The columns of `frames`, in batches of at most `size` summaries."""
     for frame in frames:
         for batch in frame.select(SUMMARY_COLUMNS).iter_slices(size):
             yield [column.to_list() for column in batch.with_columns(pl.col(_INSTANTS).dt.epoch("ms"))]
 
 
 def follows(last: pl.DataFrame, frame: pl.DataFrame) -> bool:
-    """Whether each summary of `frame` comes after the one before it, and the first after `last`, which has one or none.
-
-    By mode, merchant and key.
-    """
+    """Whether `frame` is strictly ascending by mode, merchant and key, and follows `last`, which has one or no row."""
     return _is_ascending(pl.concat([last, frame.head(1)])) and _is_ascending(frame)
 
 
 def are_distinct(rows: pl.DataFrame) -> bool:
-    """Whether `rows` hold each mode, key and merchant once."""
+    """Whether `rows` are unique by mode, key and merchant."""
     return _is_ascending(rows) or not rows.select(_IDENTITY).is_duplicated().any()
 
 
 def _is_ascending(rows: pl.DataFrame) -> bool:
-    """Whether each of `rows` comes after the one before, by mode, merchant and key.
+    """Whether `rows` are strictly ascending by mode, merchant and key.
 
-    They do as they are made: sorting them, or finding out that they are distinct, would take more memory than they do.
+    They are created in this order; sorting or testing for uniqueness would need more memory than the rows.
     """
     for first in range(0, rows.height, _COMPARED_ROWS):
         some = rows.slice(first, _COMPARED_ROWS + 1).select(_ORDER)
@@ -71,19 +68,19 @@ def _is_ascending(rows: pl.DataFrame) -> bool:
 
 
 def to_batches(rows: pl.DataFrame, size: int) -> Iterator[Iterator[SummaryTuple]]:
-    """The same summaries as tuples."""
+    """The summaries as tuples, in batches."""
     return (zip(*columns, strict=True) for columns in to_columns([ordered(rows)], size))
 
 
 def from_batches(batches: Iterable[Sequence[SummaryTuple]]) -> pl.DataFrame:
-    """The frame of `SUMMARY_COLUMNS` that holds all `batches`."""
+    """A frame of `SUMMARY_COLUMNS` with all `batches`."""
     frames = [pl.DataFrame(batch, schema=_SCHEMA, orient="row") for batch in batches]
     plain = pl.concat(frames or [pl.DataFrame(schema=_SCHEMA)])
     return plain.with_columns(pl.col(_INSTANTS).cast(pl.Datetime("ms", "UTC")))
 
 
 def within(ranges: Iterable[KeyRange]) -> pl.Expr:
-    """A condition: the summary is of a period of one of `ranges`."""
+    """The expression for summaries with a period in one of `ranges`."""
     conditions = [
         (pl.col("mode") == mode.value) & pl.col("key").is_between(pl.lit(first_key), pl.lit(last_key))
         for mode, first_key, last_key in ranges
@@ -93,9 +90,9 @@ def within(ranges: Iterable[KeyRange]) -> pl.Expr:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What makes one frame of summaries into another: frames of `SUMMARY_COLUMNS`.
+    """The difference of two frames of summaries, as frames of `SUMMARY_COLUMNS`.
 
-    :param removed: summaries that vanish, as they were; `changed` ones keep period and merchant, `added` ones are new.
+    :param removed: the old values of removed summaries; `changed` and `added` have new values.
     """
 
     removed: pl.DataFrame
@@ -104,7 +101,7 @@ class Difference:
 
     @classmethod
     def between(cls, stored: pl.DataFrame, wanted: pl.DataFrame) -> Difference:
-        """What makes `stored` into `wanted`."""
+        """The difference from `stored` to `wanted`."""
         new = wanted.join(stored, on=SUMMARY_COLUMNS, how="anti", nulls_equal=True)
         return cls(
             removed=stored.join(wanted, on=_IDENTITY, how="anti", nulls_equal=True),
@@ -114,5 +111,5 @@ class Difference:
 
     @property
     def height(self) -> int:
-        """How many summaries are concerned."""
+        """Number of different summaries."""
         return self.removed.height + self.changed.height + self.added.height

@@ -1,4 +1,4 @@
-"""How what is published stands: which run last found it right, and up to which instant its sources were known."""
+"""The freshness of the publication: the run that last confirmed it, and the instant up to which sources were read."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from core.stores.runs import Run, RunStatus
 from core.stores.summaries import Fingerprint, Publication
 
 RUNS_READ: Final = 100
-"""How many of the latest runs are asked; where all of these failed the publication itself tells."""
+"""Number of latest runs to read; if all of them failed, the publication's own fields are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """What the ledger says of a publication.
+    """The freshness of a publication by the ledger.
 
-    :param publisher: the run that made it, or None when the ledger does not know it.
-    :param confirmed_by: the latest run that published it or found it unchanged; the publisher where none is known.
-    :param as_of_ms: before that instant (milliseconds since 1970 UTC) no transaction is missing in it, as far as runs
-        have looked. That is not when it was published: a run may find that nothing has changed, and one over an export
-        is as old as that. Where nobody knows, the time of the publication.
+    :param publisher: the run that published it, or None if the ledger does not have it.
+    :param confirmed_by: the latest run that published it or found it unchanged; the publisher if unknown.
+    :param as_of_ms: instant (milliseconds since 1970 UTC) before which no transaction is missing, by what runs have
+        read. It is later than the publication if a run found no changes, and earlier for an old export. The time of
+        publication if unknown.
     :param recent: the latest runs, newest first.
     """
 
@@ -35,7 +35,7 @@ class Freshness:
 
     @classmethod
     def read(cls, stores: Stores) -> Self | None:
-        """How what is published now stands, or None when nothing is.
+        """The freshness of the current publication, or None if nothing is published.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -57,14 +57,14 @@ class Freshness:
         )
 
     def age_s(self, now_ms: int) -> float:
-        """Seconds from `as_of_ms` to `now_ms`; 0 for a clock that is behind."""
+        """Seconds from `as_of_ms` to `now_ms`; at least 0."""
         return max(0, now_ms - self.as_of_ms) / 1000
 
 
 def complete_until_ms(publication: Publication, runs: Sequence[Run]) -> int | None:
-    """The instant before which no transaction is missing in `publication`, as far as is known; None: not at all.
+    """The instant before which no transaction is missing in `publication`; None if unknown.
 
-    :param runs: the latest of the ledger, newest first. The newest that found `publication` unchanged has looked later.
+    :param runs: the latest runs of the ledger, newest first. The newest that found `publication` unchanged decides.
     """
     for run in runs:
         if run.status is RunStatus.UNCHANGED and run.incremental and confirms(run, publication):
@@ -73,17 +73,17 @@ def complete_until_ms(publication: Publication, runs: Sequence[Run]) -> int | No
 
 
 def confirms(run: Run, publication: Publication) -> bool:
-    """Whether `run` published `publication`, or has found it right."""
-    # The ledger may not say yet that a run has published; the publication does. A run that found an earlier one right
-    # knew nothing of this, which a run may have made that was thought dead.
+    """Whether `run` published `publication`, or found it unchanged."""
+    # By the publication, as the publisher's row in the ledger may not have its generation yet. A run that found another
+    # generation unchanged does not confirm this one.
     found_right = run.status is RunStatus.UNCHANGED and run.generation == publication.generation
     return run.id == publication.run_id or found_right
 
 
 def zone_rules_agree(fingerprint: Fingerprint) -> bool | None:
-    """Whether this host has the rules of the time zone that a store was counted with; None: the store does not know.
+    """Whether this host has the same time zone rules as the store; None if the store did not record them.
 
-    Takes some 50 ms the first time.
+    Takes about 50 ms the first time.
     """
     if fingerprint.zone_rules is None:
         return None

@@ -1,4 +1,4 @@
-"""What every backend asks of a publication, and the names under which generations are prepared."""
+"""Checks of a publication for all backends, and the names of tables or collections of generations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from core.stores.summaries import KeyRange, Publication
 
 SUMMARIES: Final = "summary_transaction"
-"""The table or view by which everyone finds the published summaries."""
+"""The table or view of the published summaries."""
 
 BY_MERCHANT: Final = "summary_by_merchant"
-"""The view for outsiders of the same without the summaries of all merchants together."""
+"""The view for external readers without the overall summaries."""
 
 TAKEN_OVER: Final = "a later run has taken over"
-"""Why a run that was closed cannot publish any more."""
+"""The reason why a closed run cannot publish."""
 
 _DEFECT: Final = "Nothing was published. This is a defect of the program: please report it with the command used."
 _MEDDLING: Final = (
@@ -33,9 +33,9 @@ _GENERATION_NAME: Final = re.compile(rf"{SUMMARIES}_(\d{{6,}})_run_(\d{{6,}})")
 
 
 def generation_name(generation: int, run_id: int) -> str:
-    """The table or collection that run `run_id` fills for `generation`.
+    """The table or collection of run `run_id` for `generation`.
 
-    It bears both numbers, so that two runs which prepare the same generation never write into one another's rows.
+    It has both numbers, so that two runs that prepare the same generation never write to the same table.
 
     >>> generation_name(42, 7)
     'summary_transaction_000042_run_000007'
@@ -44,7 +44,7 @@ def generation_name(generation: int, run_id: int) -> str:
 
 
 def parse_generation_name(name: str) -> tuple[int, int] | None:
-    """The (generation, run id) that `generation_name` made `name` from, or None when it did not.
+    """The (generation, run id) of a name of `generation_name`, or None for another name.
 
     >>> parse_generation_name("summary_transaction_000042_run_000007")
     (42, 7)
@@ -54,10 +54,10 @@ def parse_generation_name(name: str) -> tuple[int, int] | None:
 
 
 def publishable(publication: Publication, rows: pl.DataFrame | Frames) -> Iterator[pl.DataFrame]:
-    """`rows` in the order of `core.stores.frames.Frames`, checked while they are taken.
+    """`rows` in the order of `core.stores.frames.Frames`, validated during iteration.
 
-    :raises ConservationBroken: they hold a mode, key and merchant twice; or, once all are taken, are not as many as
-        `publication` says.
+    :raises ConservationBroken: they are not unique by mode, key and merchant; or, at the end, their number differs from
+        ``publication.rows``.
     """
     import polars as pl
 
@@ -80,9 +80,9 @@ def publishable(publication: Publication, rows: pl.DataFrame | Frames) -> Iterat
 
 
 def require_amendable(rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
-    """Raise unless `rows` hold each mode, key and merchant once, and only periods of `ranges`.
+    """Raise unless `rows` are unique by mode, key and merchant, and only of periods in `ranges`.
 
-    :raises ConservationBroken: they do not; nothing was written.
+    :raises ConservationBroken: they are not; nothing was written.
     :raises ValueError: two of `ranges` overlap.
     """
     from core.stores.frames import within
@@ -96,9 +96,9 @@ def require_amendable(rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
 
 
 def require_amended(publication: Publication, rows: int) -> None:
-    """Raise unless the `rows` of the whole store after an amendment are as many as `publication` says.
+    """Raise unless the number of `rows` of the store after an amendment equals ``publication.rows``.
 
-    :raises ConservationBroken: they are not.
+    :raises ConservationBroken: it differs.
     """
     if rows != publication.rows:
         raise ConservationBroken(
@@ -107,10 +107,10 @@ def require_amended(publication: Publication, rows: int) -> None:
 
 
 def require_untouched(missed: int) -> None:
-    """Raise unless all summaries that were to be changed or removed were still as they had been read.
+    """Raise if summaries to change or remove differ from those that were read.
 
-    :param missed: how many were not.
-    :raises ConservationBroken: there are some.
+    :param missed: the number of differing ones.
+    :raises ConservationBroken: it is not 0.
     """
     if missed:
         raise ConservationBroken(f"{missed} summaries were changed by another program meanwhile", _MEDDLING)
@@ -125,7 +125,7 @@ def _require_distinct(rows: pl.DataFrame) -> None:
 
 
 def require_next(publication: Publication, current_generation: int) -> None:
-    """Raise unless `publication` comes right after the generation `current_generation` (0: nothing was published yet).
+    """Raise unless `publication` directly follows the generation `current_generation` (0: nothing is published).
 
     :raises PublicationLost: it does not.
     """
@@ -134,7 +134,7 @@ def require_next(publication: Publication, current_generation: int) -> None:
 
 
 def publication_lost(publication: Publication, reason: str) -> PublicationLost:
-    """The error of a run whose generation cannot be published any more."""
+    """The error of a run whose generation another run has published."""
     return PublicationLost(
         f"run {publication.run_id} prepared generation {publication.generation}, but {reason}",
         "Nothing of this run was published. Run the same command again; it starts from what is published now.",

@@ -1,6 +1,6 @@
-"""The interface of the store of merchant names: a whole set of names that the next one replaces.
+"""The interface of the store of merchant names, which are always replaced as a whole.
 
-They belong to no publication: runs neither read nor change them, and `rebuild --truncate` keeps them.
+They are independent of publications: runs neither read nor change them, also not `rebuild --truncate`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class MerchantNameStore(Protocol):
-    """Where the names of merchants are kept. Threads may share an instance, and take turns; processes may not."""
+    """Stores the names of merchants. Thread-safe (calls take turns), but not fork-safe."""
 
     def version(self) -> str:
-        """The version that `read` would give; costs little, however many names there are.
+        """The version that `read` would return; cheap for any number of names.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -30,19 +30,19 @@ class MerchantNameStore(Protocol):
         """
 
     def replace(self, names: Mapping[str, Mapping[Locale, str]], *, after: str, now_ms: int) -> bool:
-        """Replace all names, atomically, if their version still is `after`; whether it was.
+        """Replace all names atomically if their version is still `after`; False if it is not.
 
-        Readers see the names from before or these, and never a mix. Durable when it returns True.
+        Readers see either the previous names or these. Durable when it returns True.
 
-        :param names: by language, by the id of the merchant; each name is one that `checked_name` gives.
+        :param names: by merchant id the names by language, validated by `checked_name`.
         :param now_ms: milliseconds since 1970 UTC; part of the next version.
-        :raises StoreUnavailable: the store could not be written; the names from before are still there. Only when the
-            connection to a server broke at the very moment of replacing is it not known.
+        :raises StoreUnavailable: the store could not be written, and the names are unchanged. If the connection broke
+            at the moment of replacing, the result is unknown.
         """
 
 
 def next_version(version: str, now_ms: int) -> str:
-    """The version after `version`: the next number, and the instant, since a restored store counts the same numbers.
+    """The version after `version`: the next number and the instant, as a restored store would repeat the number.
 
     >>> next_version("", 0xABC), next_version("9.abc", 0xDEF)
     ('1.abc', '10.def')
@@ -51,5 +51,5 @@ def next_version(version: str, now_ms: int) -> str:
 
 
 def number_of(version: str) -> int:
-    """How many changes led to `version`."""
+    """The number of `version`."""
     return int(version.partition(".")[0] or 0)

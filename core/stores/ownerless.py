@@ -10,11 +10,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ownerless:
-    """Counts of records that no known API key has made.
+    """Numbers of records that were not created by a known API key.
 
-    :param contacts: users that can be reached.
-    :param subscriptions: also ended ones.
-    :param notifications: those of subscriptions, of programs on the host and of people who signed in.
+    :param contacts: users with an address.
+    :param subscriptions: including ended ones.
+    :param notifications: of subscriptions, of programs on the host, and of people who signed in.
     """
 
     contacts: int
@@ -22,7 +22,7 @@ class Ownerless:
     notifications: int
 
     def report(self, place: str) -> None:
-        """Log how much of the store at `place` has become the operator's."""
+        """Log how many records of the store at `place` were assigned to the operator."""
         if self.contacts or self.subscriptions or self.notifications:
             _log.warning(
                 "the store at %s now has tenants: contacts of %d users, %d subscriptions and %d notifications have no "

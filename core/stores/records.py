@@ -1,7 +1,7 @@
-"""Publications, runs, API keys and sessions as flat records, the form that every backend stores.
+"""Converts publications, runs, API keys and sessions to flat records, which all backends store.
 
-A record holds text, integers, None, and lists of texts or of flat records; instants are integers whose name ends in
-``_ms``. A backend stores lists and instants in its own way and returns an equal record.
+A record has text, integers, None, and lists of texts or of flat records; names of instants (integers) end in ``_ms``. A
+backend may store lists and instants in its own form, but returns an equal record.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def storable(text: str) -> str:
-    """`text` with what UTF-8 cannot hold spelled out: a file's name may be any bytes."""
+    """`text` with escapes for what UTF-8 cannot encode, as file names may be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def plain(value: Any) -> Any:
-    """`value` as a record holds it: sequences as lists, sets sorted, bytes in hexadecimal."""
+    """`value` in the types of a record: sequences as lists, sets sorted, bytes in hexadecimal."""
     if value is None or type(value) is int:
         return value
     if isinstance(value, str):  # of an enum, too
@@ -46,13 +46,13 @@ _PLAIN: Final[Mapping[type, Callable[[Any], Any]]] = {
 
 
 class Mapper(Generic[T]):
-    """Turns objects of a dataclass into records and back.
+    """Converts objects of a dataclass to records and back.
 
-    A field that a record lacks, as those of earlier versions may, has its default.
+    A field that is missing in a record, as of earlier versions, has its default.
 
-    :param read: what makes the value of a field from its entry, where that is not the value itself, nor None.
-    :param write: what makes the entry of a field, where that is not `plain`.
-    :param named: the names of entries that are not those of the fields.
+    :param read: by field, converts its entry (if not None) to the value.
+    :param write: by field, converts its value to the entry; default: `plain`.
+    :param named: by field, a different name of its entry.
     :param spread: the mappers of fields whose own fields are entries of the record.
     """
 
@@ -77,7 +77,7 @@ class Mapper(Generic[T]):
         return record
 
     def from_record(self, record: Record) -> T:
-        """What `to_record` made `record` from; entries without a field are ignored."""
+        """The inverse of `to_record`; ignores entries without a field."""
         values = {name: mapper.from_record(record) for name, mapper in self._spread.items()}
         for name, entry, _, read in self._fields:
             if entry in record:

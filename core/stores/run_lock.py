@@ -1,4 +1,4 @@
-"""One run at a time: which process holds the run under way, and whether that process is still alive."""
+"""Mutual exclusion of runs: the process that holds the current run, and whether it is alive."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from core.instants import Clock
 from core.stores.runs import HEARTBEAT_LIMIT_S, Holder, Run, RunStatus
 
 AHEAD_WATCHED_S: Final = 45.0
-"""How long a heartbeat with a future time is watched for a change; a live run writes one every 15 s."""
+"""Seconds to watch a heartbeat in the future for a change; a live run writes one every 15 s."""
 
 
 def current_holder() -> Holder:
-    """The holder that stands for this process."""
+    """The `Holder` of this process."""
     return Holder(
         host=socket.gethostname(),
         process_id=os.getpid(),
@@ -30,16 +30,21 @@ def current_holder() -> Holder:
     )
 
 
-def silent_ahead(recent: Callable[[int], Sequence[Run]], clock: Clock) -> Run | None:
-    """The latest run when its heartbeat is far in the future and does not change while this waits, else None.
+def stalled_future_run(recent: Callable[[int], Sequence[Run]], clock: Clock) -> Run | None:
+    """Wait for a change of a heartbeat that is far in the future; returns the latest run if there is none, else None.
 
-    Either the clock of this host is behind, or that of the run was ahead. A run whose process lives writes a heartbeat
-    meanwhile, whatever its clock says. Without such a heartbeat this does not wait.
+    Either the clock of this host is slow, or that of the run was fast. The process of a live run writes a heartbeat
+    meanwhile, regardless of its clock. Does not wait for other heartbeats.
 
     :param recent: see `core.stores.runs.RunLedger.recent`.
     """
     run = next(iter(recent(1)), None)
-    if run is None or run.status is not RunStatus.RUNNING or not _is_ahead(run, clock()) or _known_dead(run.holder):
+    if (
+        run is None
+        or run.status is not RunStatus.RUNNING
+        or not _is_ahead(run, clock())
+        or _is_certainly_dead(run.holder)
+    ):
         return None
     end_s = time.monotonic() + AHEAD_WATCHED_S
     while time.monotonic() < end_s:
@@ -49,15 +54,15 @@ def silent_ahead(recent: Callable[[int], Sequence[Run]], clock: Clock) -> Run | 
     return run
 
 
-def require_free(run: Run, now_ms: int, silent: Run | None) -> None:
-    """Raise unless the run after `run` may begin.
+def require_free(run: Run, now_ms: int, stalled: Run | None) -> None:
+    """Raise unless a run after `run` may begin.
 
-    It may when `run` has ended, its process is known to be dead, or its heartbeat is older than `HEARTBEAT_LIMIT_S`.
+    It may if `run` has ended, its process is known to be dead, or its heartbeat is older than `HEARTBEAT_LIMIT_S`.
 
-    :param silent: the run that `silent_ahead` found; that one is free as well.
-    :raises RunHeld: says which run is under way, where, and since when.
+    :param stalled: the result of `stalled_future_run`, which counts as dead.
+    :raises RunHeld: names the run, its process and start.
     """
-    if run.status is not RunStatus.RUNNING or run == silent or _known_dead(run.holder):
+    if run.status is not RunStatus.RUNNING or run == stalled or _is_certainly_dead(run.holder):
         return
     heartbeat_age_s = (now_ms - run.heartbeat_at_ms) / 1000
     if heartbeat_age_s > HEARTBEAT_LIMIT_S:
@@ -76,12 +81,12 @@ def require_free(run: Run, now_ms: int, silent: Run | None) -> None:
 
 
 def _is_ahead(run: Run, now_ms: int) -> bool:
-    """Whether the heartbeat of `run` is further in the future than clocks differ that are set right."""
+    """Whether the heartbeat of `run` is further in the future than synchronized clocks differ."""
     return run.heartbeat_at_ms - now_ms > HEARTBEAT_LIMIT_S * 1000
 
 
-def _known_dead(holder: Holder) -> bool:
-    """Whether this process can tell that the holder's is gone: only of those of its own PID namespace can it."""
+def _is_certainly_dead(holder: Holder) -> bool:
+    """Whether the process of `holder` is certainly gone, which is known only within the same PID namespace."""
     place = _place()
     if place is None or holder.identity is None:
         return False
@@ -93,22 +98,22 @@ def _known_dead(holder: Holder) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it is there, and another user's
+        pass  # it exists, but is another user's
     found = _state_and_start(holder.process_id)
     return found is not None and (found[0] in "ZX" or found[1] != started)
 
 
 def _identity() -> str | None:
-    """What tells this process from every other of every host; None where the system does not tell."""
+    """The unique identity of this process over all hosts; None if the system does not provide it."""
     place, found = _place(), _state_and_start(os.getpid())
     return None if place is None or found is None else f"{place} {found[1]}"
 
 
 def _place() -> str | None:
-    """The boot of the kernel and the PID namespace in it: where the number of a process means this process.
+    """The boot id of the kernel and the PID namespace, within which a process id is unique.
 
-    The name of a host does not tell that: two containers may bear one name, and then know nothing of one another.
-    None where there is no Linux ``/proc``, or only that of another PID namespace.
+    A host name is not sufficient, as two containers may have the same one. None without Linux's ``/proc``, or if it is
+    of another PID namespace.
     """
     try:
         if str(Path("/proc/self").readlink()) != str(os.getpid()):
@@ -120,15 +125,15 @@ def _place() -> str | None:
 
 
 def _state_and_start(process_id: int) -> tuple[str, str] | None:
-    """The state of a process, and its start in clock ticks since boot, which setting the clock does not change.
+    """The state of a process, and its start in clock ticks since boot, which do not depend on the clock.
 
-    None where it has just ended, or ``/proc`` hides the processes of other users.
+    None if it has just ended, or ``/proc`` hides the processes of other users.
     """
     try:
         status = Path(f"/proc/{process_id}/stat").read_text("utf-8", "replace")
     except OSError:
         return None
-    fields = status.rpartition(")")[2].split()  # the name before may hold anything
+    fields = status.rpartition(")")[2].split()  # the preceding name may contain any characters
     return fields[0], fields[19]
 
 

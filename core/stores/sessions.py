@@ -1,4 +1,4 @@
-"""The interface of the store of sessions: people who signed in to the dashboard, and the links with which they do."""
+"""The interface of the store of sessions of the dashboard and of sign-in links."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of a browser, or the right to begin one.
+    """A session of a browser, or a sign-in link.
 
-    :param id: by which it is found.
-    :param digest: SHA-256 of the whole token, 32 bytes; the token itself is stored nowhere. Not shown by `repr`.
-    :param created_at_ms: when it was made, milliseconds since 1970 UTC; likewise the others.
-    :param expires_at_ms: from when on it is of no use.
-    :param ended_at_ms: when the person signed out, or None.
+    :param id: its id.
+    :param digest: SHA-256 of the whole token, 32 bytes; the token is not stored. Not shown by `repr`.
+    :param created_at_ms: time of creation, milliseconds since 1970 UTC; likewise the others.
+    :param expires_at_ms: time of expiry.
+    :param ended_at_ms: time of sign-out, or None.
     """
 
     id: str
@@ -24,40 +24,40 @@ class Session:
     ended_at_ms: int | None = None
 
     def is_valid(self, now_ms: int) -> bool:
-        """Whether it can be used at `now_ms`, milliseconds since 1970 UTC."""
+        """Whether it is valid at `now_ms`, milliseconds since 1970 UTC."""
         return self.ended_at_ms is None and now_ms < self.expires_at_ms
 
 
 class SessionStore(Protocol):
-    """Where sessions and links are kept. Threads may share an instance; processes may not."""
+    """Stores sessions and sign-in links. Thread-safe, but not fork-safe."""
 
     def add(self, session: Session) -> bool:
-        """Keep `session`; durable when it returns.
+        """Store `session`; durable when it returns.
 
-        :returns: False where there is one of that id, which stays as it is: of two that add the same id, one does.
+        :returns: False if the id exists; nothing is changed then. Atomic.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def get(self, session_id: str) -> Session | None:
-        """The session of that id, also one that is over, or None.
+        """The session with that id, also if ended or expired, or None.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def valid_ids(self, now_ms: int) -> frozenset[str]:
-        """The ids of all sessions and links that can be used at `now_ms`, milliseconds since 1970 UTC.
+        """The ids of all sessions and links that are valid at `now_ms`, milliseconds since 1970 UTC.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def end(self, session_id: str, at_ms: int) -> None:
-        """Make the session of no use from now on; nothing where there is none. Durable when it returns.
+        """End the session, if it exists. Durable when it returns.
 
         :raises StoreUnavailable: the store could not be written.
         """
 
     def end_all(self, at_ms: int) -> int:
-        """Make all sessions and links of no use from now on; returns how many that were. Durable when it returns.
+        """End all sessions and links; returns their number. Durable when it returns.
 
         :raises StoreUnavailable: the store could not be written.
         """

@@ -1,4 +1,4 @@
-"""The interface of the store of subscriptions: which users are notified of which summaries."""
+"""The interface of the store of subscriptions of users to summaries."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.tenants import OPERATOR
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One subscription, which never changes but for its end.
+    """A subscription; immutable except for its end.
 
     :param id: 26 letters and digits, see `core.notifications.model.new_id`.
-    :param merchant_id: whose summaries, or None: of all merchants together.
-    :param modes: the lengths of periods, in the order daily, weekly, monthly.
-    :param created_at_ms: periods that ended before are not announced; milliseconds since 1970 UTC.
-    :param ended_at_ms: since when nothing is announced any more, likewise, or None while it is active.
-    :param tenant: whose it is: only they and the operator may see or end it, and their contacts of the user count.
+    :param merchant_id: the merchant of the summaries, or None for the overall ones.
+    :param modes: in the order daily, weekly, monthly.
+    :param created_at_ms: earlier periods are not announced; milliseconds since 1970 UTC.
+    :param ended_at_ms: the end, likewise, or None while it is active.
+    :param tenant: the owner: only they and the operator may see or end it, and the user's contacts are of this tenant.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Subscription:
     tenant: str = OPERATOR
 
     def is_equivalent_to(self, other: Subscription) -> bool:
-        """Whether it tells the same user of the same as `other` in the same way: both together tell no more."""
+        """Whether it is a duplicate of `other`: the same notifications to the same user."""
         return all(
             (
                 self.tenant == other.tenant,
@@ -47,17 +47,17 @@ class Subscription:
 
 
 class SubscriptionStore(Protocol):
-    """Where subscriptions are kept. Threads may share an instance, and take turns; processes may not."""
+    """Stores subscriptions. Thread-safe (calls take turns), but not fork-safe."""
 
     def add(self, subscription: Subscription) -> Subscription:
-        """Keep `subscription`; durable when it returns. Where one of that id is kept already it stays.
+        """Store `subscription` unless its id exists; durable when it returns.
 
-        :returns: what is kept under the id now.
+        :returns: the stored subscription with the id.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """The subscription of that id, also an ended one, or None.
+        """The subscription with that id, also if ended, or None.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -72,27 +72,27 @@ class SubscriptionStore(Protocol):
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
-        """Subscriptions by the instant of creation, then by id.
+        """Subscriptions ordered by creation, then id.
 
-        :param tenant: only those of this tenant.
-        :param merchants: only those to summaries of one of these merchants.
-        :param user_id: only those of this user.
-        :param active: only those that have not ended.
-        :param after: ``created_at_ms`` and id of the last one of the page before.
-        :param limit: at most so many, one or more; None for all.
+        :param tenant: only of this tenant.
+        :param merchants: only of these merchants.
+        :param user_id: only of this user.
+        :param active: only active ones.
+        :param after: ``created_at_ms`` and id of the last one of the previous page.
+        :param limit: maximal number, at least 1; None for all.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
-        """Let the subscription end at `at_ms`; durable when it returns.
+        """End the subscription at `at_ms`; durable when it returns.
 
-        :returns: it as it is now: one that ended before keeps the instant of that.
-        :raises LookupError: there is no such subscription.
+        :returns: the ended subscription; an earlier end is not changed.
+        :raises LookupError: the subscription does not exist.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def remove_ended(self, before_ms: int) -> int:
-        """Remove the subscriptions that ended before `before_ms`; how many those were.
+        """Remove the subscriptions that ended before `before_ms`; returns their number.
 
         :raises StoreUnavailable: the store could not be written.
         """

@@ -1,6 +1,6 @@
-"""The interface of the summary store: what is published, and how the next state replaces it.
+"""The interface of the summary store: reading the current publication, and publishing the next one.
 
-Readers see exactly one published state, the one before a publication or the one after it, on every backend.
+On every backend readers see exactly one publication, the previous or the new one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from core.stores.frames import Frames, SummaryTuple
 
 Measure = Literal["amount", "count"]
-"""What a series shows: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
+"""The value of a series: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
 
 DEFAULT_CURRENCY: Final = "IRR"
-"""The unit of amounts where neither a setting nor the store names one."""
+"""The unit of amounts if neither a setting nor the store has one."""
 
 SUMMARY_COLUMNS: Final = ("mode", "key", "merchant_id", "amount", "count", "period_start", "period_end")
 """The columns of a frame of summaries, in this order.
@@ -35,23 +35,23 @@ are Int64; ``period_start`` and ``period_end`` are Datetime("ms", "UTC"), half-o
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The settings that a store's totals were built with; totals of two fingerprints never mix.
+    """The settings that determine the totals of a store; totals of different fingerprints are never mixed.
 
-    A part that is None is unknown, as in a store of a version that did not record it. It agrees with every value.
+    None is unknown, as in a store of an earlier version, and matches every value.
 
     :param time_zone: IANA name, such as ``Asia/Tehran``.
     :param calendar: ``jalali`` or ``gregorian``.
     :param merchant_field: path of the merchant in a raw document; likewise `amount_field` and `time_field`.
     :param where: equality filters as (field path, value) pairs, sorted.
-    :param zone_rules: digest of the rules of the time zone, see `core.calendar.zones.rules_digest`, and of those of
-        `text_zone` where that is another.
-    :param zone_rules_source: where these rules came from, such as ``tzdata 2026.6``; for people, never compared.
+    :param zone_rules: digest of the rules of the time zone, see `core.calendar.zones.rules_digest`, and of `text_zone`
+        if that is different.
+    :param zone_rules_source: source of these rules, such as ``tzdata 2026.6``; for people, never compared.
     :param currency: code of the unit of amounts, such as ``IRR``.
-    :param amount_scale: how many decimal places amounts have; sums are in units of the last place.
-    :param amount_text: whether text was an amount too.
-    :param time_format: what text and numbers were times, as ``--time-format`` says it; empty: none.
-    :param text_zone: IANA name of the time zone of text without an offset; empty: such text was rejected.
-    :param csv_decimal_comma: whether amounts in CSV had a decimal comma.
+    :param amount_scale: decimal places of amounts; sums are in units of the last place.
+    :param amount_text: whether text is accepted as an amount.
+    :param time_format: see ``--time-format``; empty: none.
+    :param text_zone: IANA name of the time zone of text without an offset; empty: such text is rejected.
+    :param csv_decimal_comma: whether amounts in CSV have a decimal comma.
     """
 
     time_zone: str
@@ -70,9 +70,9 @@ class Fingerprint:
     csv_decimal_comma: bool = False
 
     def differing(self, other: Fingerprint) -> list[str]:
-        """The names of the parts in which `other` is known to differ.
+        """The names of the parts that are known to differ from `other`.
 
-        The rules are not among them where a zone or the calendar differ: they are those of others then.
+        Without the rules if the zone or the calendar differ, as they are not comparable then.
         """
         parts = (
             (part.name, getattr(self, part.name), getattr(other, part.name)) for part in fields(self) if part.compare
@@ -83,9 +83,9 @@ class Fingerprint:
         return names
 
     def require_same(self, other: Fingerprint) -> None:
-        """Refuse to mix: raise unless `other` (what the store holds) means the same as this one.
+        """Raise unless `other` (of the store) matches this fingerprint.
 
-        :raises FingerprintMismatch: names every part that differs.
+        :raises FingerprintMismatch: names all differing parts.
         """
         names = self.differing(other)
         if names:
@@ -107,18 +107,18 @@ class Fingerprint:
         return f"{name} is {other.part_words(name)} in the store and {self.part_words(name)} now"
 
     def part_words(self, name: str) -> str:
-        """The part `name` in words, as options write it."""
+        """The part `name` in words, in the form of options."""
         value = getattr(self, name)
         if isinstance(value, tuple):
             return " and ".join(f"{path}={text}" for path, text in value) or "nothing"
         return repr(value)
 
     def unit(self, setting: str) -> str:
-        """The currency, or where it is not known that of the `setting`, which may be empty."""
+        """The currency, or if unknown the `setting`, which may be empty."""
         return self.currency or setting or DEFAULT_CURRENCY
 
     def zones_words(self) -> str:
-        """The time zones whose rules matter."""
+        """The relevant time zones, in words."""
         return " and ".join(dict.fromkeys(filter(None, (self.time_zone, self.text_zone))))
 
     def rules_words(self) -> str:
@@ -127,7 +127,7 @@ class Fingerprint:
 
 
 class DayRange(NamedTuple):
-    """The days whose keys lie from `first_key` to `last_key`, both inclusive."""
+    """The days with keys from `first_key` to `last_key`, both inclusive."""
 
     first_key: str
     last_key: str
@@ -135,22 +135,21 @@ class DayRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One published state of the summaries.
+    """A publication of summaries.
 
     :param generation: 1, 2, 3, …; the highest is the current one.
     :param run_id: the run that published it.
-    :param published_at_ms: when, milliseconds since 1970 UTC.
-    :param fingerprint: calendar, time zone, fields and filters that its totals were built with.
+    :param published_at_ms: time of publication, milliseconds since 1970 UTC.
+    :param fingerprint: calendar, time zone, fields and filters of its totals.
     :param rows: number of summaries of all modes.
-    :param first_day_key: key of the earliest daily summary, or None when there are no summaries.
+    :param first_day_key: key of the earliest daily summary, or None without summaries.
     :param last_day_key: key of the latest daily summary, or None.
     :param total_amount: sum of all amounts; may exceed int64.
     :param total_count: number of transactions counted.
-    :param complete_until_ms: before that instant (milliseconds since 1970 UTC) no transaction is missing, as far as the
-        sources told; None where nobody knows.
-    :param complete_days: the days that were over when they were last read, and read whole: ascending ranges that
-        neither overlap nor meet; None where an earlier version published, which did not keep them. See
-        `core.stores.complete_days`.
+    :param complete_until_ms: instant (milliseconds since 1970 UTC) before which no transaction is missing, by the
+        sources; None if unknown.
+    :param complete_days: ranges of days that were over when they were last read, and read whole: ascending, disjoint
+        and not adjacent; None for publications of earlier versions. See `core.stores.complete_days`.
     """
 
     generation: int
@@ -186,11 +185,11 @@ class MerchantTotals(NamedTuple):
 
     merchant_id: str
     amount: int
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    count: int  # type: ignore[assignment]  # hides tuple.count, which is not used
 
 
 class KeyRange(NamedTuple):
-    """The periods of `mode` whose keys lie from `first_key` to `last_key`, both inclusive."""
+    """The periods of `mode` with keys from `first_key` to `last_key`, both inclusive."""
 
     mode: Mode
     first_key: str
@@ -198,16 +197,16 @@ class KeyRange(NamedTuple):
 
 
 def no_progress(_: int) -> None:
-    """Tell nobody how many rows have been written."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """All summaries of a mode, as one publication has them.
+    """All summaries of a mode of one publication.
 
-    :param publication: the one whose summaries these are.
-    :param batches: the summaries, in the order of `SUMMARY_COLUMNS`, by merchant and key; those of all merchants
-        together come first. Instants are milliseconds since 1970 UTC. Each batch has at most `SCAN_ROWS`.
+    :param publication: the publication.
+    :param batches: the summaries as tuples of `SUMMARY_COLUMNS`, ordered by merchant and key, the overall ones first.
+        Instants are milliseconds since 1970 UTC. Each batch has at most `SCAN_ROWS`.
     """
 
     publication: Publication
@@ -218,51 +217,50 @@ SCAN_ROWS: Final = 50_000
 
 
 class SummaryStore(Protocol):
-    """Where summaries are kept. Threads may share an instance, and take turns; processes may not.
+    """Stores summaries. Thread-safe (calls take turns), but not fork-safe.
 
-    Each call sees one published state. Two calls may see two: compare `published` before and after where that matters.
+    Each call sees one publication. Compare `published` before and after several calls to detect a change in between.
     """
 
     def published(self) -> Publication | None:
-        """The current publication, or None when nothing was published yet.
+        """The current publication, or None if nothing is published yet.
 
-        :raises StoreUnavailable: the store does not answer; or, on SQLite, its file was removed or replaced since it
-            was opened: then close the stores and open them again.
+        :raises StoreUnavailable: the store does not answer; or on SQLite, its file was removed or replaced since it was
+            opened: then close the stores and open them again.
         """
 
     def is_current(self, publication: Publication) -> bool:
-        """Whether `published` would give `publication`; costs less.
+        """Whether `published` would return `publication`; cheaper.
 
-        :raises StoreUnavailable: as `published`.
+        :raises StoreUnavailable: see `published`.
         """
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode`, of single merchants and of all together, of the current publication.
+        """The summaries of `mode` of the current publication, per merchant and overall.
 
-        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`. Little is read
-            for a narrow range, however large the store.
-        :returns: a frame of `SUMMARY_COLUMNS` in no promised order; empty when nothing was published yet.
+        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`. Only this range is read.
+        :returns: an unordered frame of `SUMMARY_COLUMNS`; empty if nothing is published.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def scan(
         self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
     ) -> AbstractContextManager[Scan | None]:
-        """The summaries of `mode`, read bit by bit in bounded memory, all of one publication; None without one.
+        """The summaries of `mode` of one publication, in batches of bounded memory; None if nothing is published.
 
-        On SQLite others may publish meanwhile as often as they like. On MongoDB what is scanned is there until
-        the publication after the next: leaving the context raises when that came too early.
+        On SQLite the scan is not affected by concurrent publications. On MongoDB the data exists until the publication
+        after the next; if that came too early, leaving the context raises.
 
-        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
-        :param overall: whether the summaries of all merchants together are among them.
-        :raises StoreBusy: what was scanned may have been dropped before it was read.
+        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`.
+        :param overall: whether to include the overall summaries.
+        :raises StoreBusy: the data may have been dropped before it was read.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def count(self) -> int:
-        """How many summaries of all modes the current publication has, counted and not as it announced.
+        """The actual number of summaries of all modes of the current publication.
 
-        They are as many as announced unless something else wrote to the store. It costs far less than reading them.
+        It equals ``Publication.rows`` unless something else wrote to the store. Far cheaper than reading them.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -270,34 +268,34 @@ class SummaryStore(Protocol):
     def publish(
         self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
-        """Replace everything that is published with `rows`, atomically.
+        """Publish `rows` instead of all current summaries, atomically.
 
         :param publication: its `generation` must be one more than the current one (1 for the first).
-        :param rows: a frame of `SUMMARY_COLUMNS` with ``publication.rows`` rows: all modes, single merchants and the
-            overall rows. Or frames that are ordered (`core.stores.frames.Frames`), of which one is held at a time;
-            what making them raises leaves the state before published.
-        :param progress: called now and then with how many of the rows have been written.
+        :param rows: a frame of `SUMMARY_COLUMNS` with ``publication.rows`` rows: all modes, per merchant and overall.
+            Or ordered frames (`core.stores.frames.Frames`), with one in memory at a time; if creating them raises,
+            nothing is published.
+        :param progress: called now and then with the number of written rows.
         :raises PublicationLost: another run published that generation first; nothing of this one is visible.
-        :raises ConservationBroken: `rows` are not as many as announced, hold a mode, key and merchant twice, or are
-            frames that are not ordered.
-        :raises StoreUnavailable: the store could not be written; the state before is still published. Only when the
-            connection to a server broke at the very moment of publishing, the sentence says that it is not known.
+        :raises ConservationBroken: the number of `rows` differs from ``publication.rows``, they are not unique by mode,
+            key and merchant, or frames are not ordered.
+        :raises StoreUnavailable: the store could not be written, and the previous publication is current. If the
+            connection broke at the moment of publishing, the result is unknown, and the sentence says so.
         """
 
     def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
-        """Replace the periods of `ranges`, and leave all others as they are published, atomically.
+        """Publish `rows` instead of the current summaries of `ranges`, atomically; other periods do not change.
 
-        What it costs follows the size of `rows` and of what they replace, not that of the store.
+        The cost depends on the number of `rows` and of replaced summaries, not on the size of the store.
 
-        :param publication: as for `publish`; its ``rows`` and totals are those of the whole store after
-            the amendment, as it is and not as the publication before announced it: see `count`.
-        :param rows: a frame of `SUMMARY_COLUMNS`: all summaries of the periods of `ranges`, of single merchants and
-            overall. A period without rows is gone afterwards.
-        :param ranges: none of them overlapping; none at all publishes what is published once more.
+        :param publication: see `publish`; its ``rows`` and totals are the actual ones of the whole store after the
+            amendment: see `count`.
+        :param rows: a frame of `SUMMARY_COLUMNS`: all summaries of the periods of `ranges`, per merchant and overall. A
+            period without rows is removed.
+        :param ranges: disjoint; if empty, the same summaries are published again.
         :raises PublicationLost: another run published that generation first; nothing of this one is visible.
-        :raises ConservationBroken: the store would hold another number of rows than announced; `rows` hold a mode, key
-            and merchant twice, or a period of none of `ranges`.
-        :raises StoreUnavailable: as for `publish`.
+        :raises ConservationBroken: the store would have another number of rows than ``publication.rows``; `rows` are
+            not unique by mode, key and merchant, or of a period outside of `ranges`.
+        :raises StoreUnavailable: see `publish`.
         """
 
     def series(
@@ -308,10 +306,10 @@ class SummaryStore(Protocol):
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
-        """One merchant's values (None: all merchants together), ascending by key.
+        """The values of one merchant (None: overall), ascending by key.
 
-        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
-        :returns: only periods that hold transactions; empty when there are none or nothing was published yet.
+        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`.
+        :returns: only periods with transactions.
         :raises StoreUnavailable: the store does not answer.
         """
 
@@ -326,15 +324,15 @@ class SummaryStore(Protocol):
         after: tuple[str, str] | None = None,
         limit: int,
     ) -> list[MerchantPoint]:
-        """The values of several merchants, each with its own, ascending by merchant (by code points) and then by key.
+        """The values of several merchants, ascending by merchant (by code points), then key.
 
-        Little is read for a narrow range of keys and a small `limit`, however large the store.
+        Reads only the range of keys, up to `limit`.
 
-        :param merchants: whose, ascending; None for every merchant. All merchants together are never among them.
-        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`.
-        :param after: only what comes after this merchant and key.
-        :param limit: at most so many values, the first ones.
-        :returns: only periods that hold transactions.
+        :param merchants: ascending; None for every merchant. Overall values are never included.
+        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`.
+        :param after: only values after this merchant and key.
+        :param limit: maximal number of values.
+        :returns: only periods with transactions.
         :raises StoreUnavailable: the store does not answer.
         """
 
@@ -352,7 +350,7 @@ class SummaryStore(Protocol):
         """
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the current publication holds summaries of `merchant_id`.
+        """Whether the current publication has summaries of `merchant_id`.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -360,28 +358,27 @@ class SummaryStore(Protocol):
     def merchants(
         self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
-        """What each merchant's summaries of `mode` add up to, ascending by merchant (by code points).
+        """The totals of each merchant's summaries of `mode`, ascending by merchant (by code points).
 
-        :param first_key: the earliest key wanted, inclusive; None for no bound. Likewise `last_key`. Little is read
-            for a narrow range, however large the store.
-        :returns: only merchants with a summary in that range; empty when nothing was published yet.
+        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`. Only this range is read.
+        :returns: only merchants with a summary in that range.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def publications_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The generations, ascending, below generation `below` that were published before `before_ms`.
+        """The generations below `below` that were published before `before_ms`, ascending.
 
         :param before_ms: milliseconds since 1970 UTC.
         """
 
-    def forget(self, generations: Sequence[int]) -> int:
-        """Remove these from the list of what was published, but neither the current one nor the one before it.
+    def remove_publications(self, generations: Sequence[int]) -> int:
+        """Remove these publications from the list, except the current and the previous one.
 
-        What is published stays as it is: of older generations only that list knows.
+        Does not affect summaries, as older generations exist only in this list.
 
-        :returns: how many were removed.
+        :returns: the number of removed publications.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def close(self) -> None:
-        """Release connections; the instance is of no use afterwards."""
+        """Close all connections; the instance cannot be used afterwards."""

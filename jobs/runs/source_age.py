@@ -117,7 +117,7 @@ def complete_days_after(
     """
     last_day = calendar.last_day if reading.last_day is None else reading.last_day
     oldest_day = reading.days["day"].min() if reading.oldest_day is None else reading.oldest_day
-    first_day = reading.first_day if reading.says_first else before.held_from(oldest_day)  # type: ignore[arg-type]
+    first_day = reading.first_day if reading.says_first else before.whole_from(oldest_day)  # type: ignore[arg-type]
     if first_day is None:
         return before
     return before.after_reading(

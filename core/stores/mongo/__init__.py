@@ -1,4 +1,4 @@
-"""The MongoDB backend, for servers that speak its protocol. It needs no transactions and no views."""
+"""The MongoDB backend, for MongoDB and compatible servers. It requires neither transactions nor views."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from core.stores.mongo.summaries import MongoSummaryStore
 
 
 def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:
-    """The stores of the database that `url` names, over one client.
+    """Open the stores of the database of `url`, over one client.
 
-    :raises SettingsError: `url` is not valid, or names no database.
-    :raises StoreUnavailable: the server does not answer, or holds no store and `create` is False.
-    :raises StoreTooNew: a newer version of this program wrote it; nothing was changed.
+    :raises SettingsError: `url` is invalid, or names no database.
+    :raises StoreUnavailable: the server does not answer, or has no store and `create` is False.
+    :raises StoreTooNew: written by a newer version of this program; nothing was changed.
     """
     database = Database(url, timeout_s=timeout_s)
     try:

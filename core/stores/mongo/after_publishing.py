@@ -1,4 +1,4 @@
-"""The steps after publishing: point the view at the current publication, and drop collections that are not read."""
+"""The steps after publishing: point the views to the current publication, and drop unused collections."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_VIEWS: Final = (59, 115, 238)  # CommandNotFound, CommandNotSupported, NotIm
 
 
 def move_view(db: Database[Document]) -> None:
-    """Let the views for outsiders show what is published, where the server has views."""
+    """Point the views for external readers to the current publication, if the server supports views."""
     try:
         while (document := current_publication(db)) is not None:
             _show(db, layer_queries(layers_of(document)))
@@ -35,12 +35,12 @@ def move_view(db: Database[Document]) -> None:
 
 
 def show_by_merchant(db: Database[Document]) -> None:
-    """Make the view without the summaries of all merchants together, over that of all, where the server has views."""
+    """Create the view without the overall summaries, over the other view, if the server supports views."""
     try:
         if not db.list_collection_names(filter={"name": BY_MERCHANT}):
             db.command("create", BY_MERCHANT, viewOn=SUMMARIES, pipeline=[{"$match": {"merchant_id": {"$ne": None}}}])
     except OperationFailure as error:
-        if error.code not in (*_NO_VIEWS, _NAMESPACE_EXISTS):  # another made it meanwhile
+        if error.code not in (*_NO_VIEWS, _NAMESPACE_EXISTS):  # created concurrently
             _log.warning("the view %s could not be made: %s", BY_MERCHANT, reason_of(error))
 
 
@@ -48,32 +48,31 @@ def _show(db: Database[Document], shown: Sequence[LayerQuery]) -> None:
     *newer, oldest = shown
     pipeline: list[Document] = [{"$match": oldest.query}] if oldest.query else []
     pipeline += [{"$unionWith": {"coll": part.collection, "pipeline": [{"$match": part.query}]}} for part in newer]
-    # Looked up, and not tried: a server refuses collMod without the right to it also where there is no view yet.
+    # Check first: without the privilege a server refuses collMod even if the view does not exist.
     commands = ["collMod", "create"] if db.list_collection_names(filter={"name": SUMMARIES}) else ["create", "collMod"]
     try:
         db.command(commands[0], SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
     except OperationFailure as error:
-        if error.code not in (_NAMESPACE_NOT_FOUND, _NAMESPACE_EXISTS):  # another made or dropped it meanwhile
+        if error.code not in (_NAMESPACE_NOT_FOUND, _NAMESPACE_EXISTS):  # created or dropped concurrently
             raise
         db.command(commands[1], SUMMARIES, viewOn=oldest.collection, pipeline=pipeline)
 
 
 def clear(db: Database[Document]) -> None:
-    """Drop the collections that nobody reads any more."""
+    """Drop unused collections."""
     newest = newest_two(db)
     for name in droppable(newest, list(db.list_collections())):
         db.drop_collection(name)
 
 
 def droppable(newest: Sequence[Document], listed: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The collections of generations up to the current one, but for those that are still read.
+    """The unused collections of generations up to the current one.
 
-    Readers of the current publication or the one before find them complete, and so do readers of the view: one
-    that could not be moved would else show a part of what it did, and nothing would tell. A collection of a later
-    generation stays, whoever made it: its run may be about to publish it.
+    Excludes those of the current and the previous publication, and those of the view, which may not have been moved.
+    Collections of later generations are excluded as well, as a run may be about to publish them.
 
-    :param newest: the current publication and the one before, as `newest_two` gives them.
-    :param listed: the collections and views as the server's ``listCollections`` describes them.
+    :param newest: the result of `newest_two`.
+    :param listed: the result of the server's ``listCollections``.
     """
     read = collections_of(newest).union(*(_named_by_view(one) for one in listed if one["name"] == SUMMARIES))
     generations = [(one["name"], parse_generation_name(one["name"])) for one in listed]

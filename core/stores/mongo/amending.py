@@ -1,7 +1,7 @@
-"""Amending on MongoDB: the periods that change go into a new layer over those of the publication before.
+"""Amending on MongoDB: the changed periods become a new layer over those of the previous publication.
 
-A new layer takes in what still counts of every older one that is not more than twice its size. So each layer has more
-than twice the summaries of the next newer one: there are few of them, and a summary is not copied often.
+A new layer absorbs the visible summaries of older layers up to twice its size. So each layer has more than twice the
+summaries of the next newer one: there are few layers, and a summary is rarely copied.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _BATCH_ROWS: Final = 10_000
 
 
 def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
-    """Replace the periods of `ranges`, and leave all others as they are published, atomically.
+    """Publish `rows` instead of the current summaries of `ranges`, atomically; other periods do not change.
 
     :raises PublicationLost: another run published that generation first.
-    :raises ConservationBroken: the store would hold another number of rows than announced.
-    :raises StoreUnavailable: as for `publish`.
-    :raises PyMongoError: the server does not answer or refuses; the state before is still published.
+    :raises ConservationBroken: the store would have another number of rows than ``publication.rows``.
+    :raises StoreUnavailable: see `publish`.
+    :raises PyMongoError: the server does not answer or refuses; the previous publication is current.
     """
     from core.stores.frames import ordered
 
@@ -64,7 +64,7 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
 
 
 def _split(layers: Sequence[Layer], rows: int, ranges: Sequence[KeyRange]) -> tuple[Sequence[Layer], Sequence[Layer]]:
-    """The layers that a new one of so many `rows` takes in, and those that it leaves."""
+    """(The layers that a new one with `rows` rows absorbs, the remaining layers)."""
     taken = 0
     while taken < len(layers) and layers[taken].rows <= 2 * rows:
         rows += layers[taken].rows
@@ -79,17 +79,17 @@ def _ranges(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> tuple[KeyRang
 
 
 def _live(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> list[LayerQuery]:
-    """Where the summaries of `taken` are that still count when `ranges` are replaced."""
+    """Queries for the summaries of `taken` that remain visible when `ranges` are replaced."""
     return layer_queries([Layer("", 0, tuple(ranges)), *taken])[1:]
 
 
 def _count_outside(db: Database[Document], layers: Sequence[Layer], ranges: Sequence[KeyRange]) -> int:
-    """How many summaries there are of other periods than those of `ranges`."""
+    """The number of summaries of periods outside of `ranges`."""
     return sum(count_rows(db, shown) for shown in counted_layers(layers, ranges))
 
 
 def _copy(db: Database[Document], source: str, query: Document, target: str) -> int:
-    """Copy the summaries that `query` finds; how many these are."""
+    """Copy the summaries of `query`; returns their number."""
     copied = 0
     with db[source].find(query, {"_id": False}, batch_size=_BATCH_ROWS) as found:
         while batch := list(islice(found, _BATCH_ROWS)):

@@ -1,4 +1,4 @@
-"""The stores of API keys on MongoDB: the collections ``api_keys`` and ``api_key_uses``, by the id of the key."""
+"""The stores of API keys on MongoDB: the collections ``api_keys`` and ``api_key_uses``, by key id."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ class MongoApiKeyStore:
         self._database = database
 
     def add(self, key: ApiKey) -> None:
-        """Keep `key`; durable when it returns."""
+        """Store `key`; durable when it returns."""
         document = to_document(key_to_record(key), "id")
         with self._database.writing() as db:
             if not insert_once(db["api_keys"], document):
                 raise ValueError(f"there is a key {key.id} already")
 
     def get(self, key_id: str) -> ApiKey | None:
-        """The key of that id, also a revoked one, or None."""
+        """The key with that id, also if revoked, or None."""
         with self._database.answering() as db:
             document = db["api_keys"].find_one({"_id": key_id})
         return None if document is None else _from_document(document)
 
     def all(self) -> list[ApiKey]:
-        """Every key, also the revoked ones, by the instant of creation, then by id."""
+        """All keys, including revoked ones, ordered by creation, then id."""
         with self._database.answering() as db:
             documents = list(db["api_keys"].find().sort([("created_at", ASCENDING), ("_id", ASCENDING)]))
         return [_from_document(document) for document in documents]
 
     def revoke(self, key_id: str, at_ms: int) -> ApiKey:
-        """Make the key of no use from `at_ms` on; durable when it returns.
+        """Revoke the key at `at_ms`; durable when it returns.
 
-        Where updates are not atomic, of two that revoke it at the same moment either may set the instant: nothing ever
-        takes a revocation back.
+        If updates are not atomic, either of two concurrent revocations may set the instant; none undoes the other.
         """
         with self._database.writing() as db:
             db["api_keys"].update_one({"_id": key_id, "revoked_at": None}, {"$set": {"revoked_at": DatetimeMS(at_ms)}})
@@ -56,14 +55,14 @@ class MongoApiKeyStore:
 class MongoKeyUseStore:
     """`core.stores.api_keys.KeyUseStore` over `database`.
 
-    It is a collection of its own: where updates are not atomic, one of the key could undo its revocation.
+    A separate collection: if updates are not atomic, an update of the key could undo its revocation.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, last_used_ms: Mapping[str, int]) -> None:
-        """Remember that keys were used, unless a later use is known."""
+        """Record the last use of keys, unless a later use is recorded."""
         updates = [
             UpdateOne({"_id": key_id}, {"$max": {"last_used_at": DatetimeMS(at_ms)}}, upsert=True)
             for key_id, at_ms in last_used_ms.items()
@@ -73,7 +72,7 @@ class MongoKeyUseStore:
                 db["api_key_uses"].bulk_write(updates, ordered=False)
 
     def all(self) -> dict[str, int]:
-        """When each key was last used, by its id."""
+        """The last use of each key, by id."""
         with self._database.answering() as db:
             return {document["_id"]: int(document["last_used_at"]) for document in db["api_key_uses"].find()}
 

@@ -1,11 +1,10 @@
-"""The store of contacts on MongoDB: the collection ``contacts``, whose ``_id`` is the user and its tenant.
+"""The store of contacts on MongoDB: the collection ``contacts``, whose ``_id`` is the user and the tenant.
 
-Of the operator's users, and so of those of versions without tenants, it is the user alone, as a string.
+For users of the operator, and so of versions without tenants, it is only the user, as a string.
 
-Where updates are not atomic, as with FerretDB, one writes back the whole document that it has read, and would undo a
-replacement of that moment. So a move or another change updates nothing: it inserts the contacts that come next, whose
-``_id`` is the edition of those before, which is there once. Each replacement is a new edition, which no earlier change
-follows.
+Without atomic updates, as with FerretDB, an update writes back the whole document and could undo a concurrent
+replacement. So a change does not update: it inserts the next document, whose ``_id`` is the edition of its predecessor,
+so that only one change can follow. Each replacement is a new edition, which no earlier change follows.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class MongoContactStore:
         self._database = database
 
     def replace(self, user_id: str, addresses: Mapping[str, str], *, tenant: str = OPERATOR) -> None:
-        """Let the user be reached at `addresses`, by channel, and nowhere else; durable when it returns."""
+        """Replace all addresses of the user by `addresses`, by channel; durable when it returns."""
         owner = {"tenant": storable(tenant), "user_id": storable(user_id)}
         reached = {channel: storable(address) for channel, address in addresses.items()}
         with self._database.writing() as db:
@@ -42,13 +41,13 @@ class MongoContactStore:
                     replacement = {**owner, **_edition(reached)}
                     before = contacts.find_one_and_replace({"_id": _id_of(user_id, tenant)}, replacement, upsert=True)
                     break
-                except DuplicateKeyError:  # another inserted the user at this moment, and is replaced now
+                except DuplicateKeyError:  # inserted concurrently: replace it
                     continue
-            while before is not None:  # the changes that followed
+            while before is not None:  # the successors of the replaced document
                 before = contacts.find_one_and_delete({"_id": _next_id(before)})
 
     def change(self, user_id: str, changes: Mapping[str, str | None], *, tenant: str = OPERATOR) -> dict[str, str]:
-        """Let the user be reached at the addresses of `changes`, by channel, and over those of None no more."""
+        """Set the user's addresses of `changes`, by channel; None removes one."""
         first_id, owner = _id_of(user_id, tenant), {"tenant": storable(tenant), "user_id": storable(user_id)}
         with self._database.writing() as db:
             while True:
@@ -56,14 +55,14 @@ class MongoContactStore:
                 before = {} if current is None else _addresses(current)
                 merged = {**before, **changes}
                 reached = {channel: storable(address) for channel, address in merged.items() if address is not None}
-                if reached == before:  # most often so, where a script gives all of them each night
+                if reached == before:  # the usual case of a nightly script that sets all contacts
                     return reached
                 following = {"_id": first_id, **owner} if current is None else {"_id": _next_id(current)}
                 if insert_once(db["contacts"], {**following, **_edition(reached)}):
-                    return reached  # else another has changed an address at this moment
+                    return reached  # else changed concurrently
 
     def move(self, user_id: str, channel: str, previous: str, new: str, *, tenant: str = OPERATOR) -> bool:
-        """Let the user be reached over `channel` at `new`, if it is at `previous` now; whether it was."""
+        """Change the user's address of `channel` from `previous` to `new`; False if it is not `previous`."""
         with self._database.writing() as db:
             while (current := _current(db["contacts"], _id_of(user_id, tenant))) is not None:
                 addresses = _addresses(current)
@@ -71,20 +70,20 @@ class MongoContactStore:
                     return False
                 following = _edition({**addresses, channel: storable(new)})
                 if insert_once(db["contacts"], {"_id": _next_id(current), **following}):
-                    return True  # else another has changed an address at this moment
+                    return True  # else changed concurrently
         return False
 
     def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
-        """The addresses of the user by channel; empty when nothing is known of them."""
+        """The addresses of the user by channel; empty for an unknown user."""
         with self._database.answering() as db:
             current = _current(db["contacts"], _id_of(user_id, tenant))
         return {} if current is None else _addresses(current)
 
     def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
-        """The addresses of users of the tenant, by user id in the order of code points, and by channel."""
+        """The addresses of the tenant's users, by user id in the order of code points, and by channel."""
         found: dict[str, dict[str, str]] = {}
         last = storable(after or "")
-        # Only the first contacts of a user have these fields; of the operator's, earlier versions wrote only the `_id`.
+        # Only the first document of a user has these fields; for the operator, earlier versions wrote just `_id`.
         field, owned = ("_id", {}) if tenant == OPERATOR else ("user_id", {"tenant": storable(tenant)})
         with self._database.answering() as db:
             contacts = db["contacts"]
@@ -100,17 +99,17 @@ class MongoContactStore:
         return found
 
     def tenants_of(self, user_id: str) -> frozenset[str]:
-        """The tenants of which a user of that id can be reached over any channel."""
+        """The tenants with a user of that id who has an address."""
         with self._database.answering() as db:
             contacts = db["contacts"]
             first = {document["tenant"]: document for document in contacts.find({"user_id": storable(user_id)})}
             if (earlier := contacts.find_one({"_id": storable(user_id)})) is not None:
-                first[OPERATOR] = earlier  # which documents of earlier versions do not say
+                first[OPERATOR] = earlier  # missing in documents of earlier versions
             return frozenset(tenant for tenant, document in first.items() if _newest(contacts, document)["addresses"])
 
 
 def _id_of(user_id: str, tenant: str) -> str | dict[str, str]:
-    """The ``_id`` of a user's contacts: of tenants no string, since the operator's users may be called anything."""
+    """The ``_id`` of a user's contacts; not a string for tenants, as the operator's user ids are any strings."""
     if tenant == OPERATOR:
         return storable(user_id)
     return {"tenant": storable(tenant), "user_id": storable(user_id)}
@@ -126,7 +125,7 @@ def _addresses(document: Document) -> dict[str, str]:
 
 
 def _current(contacts: Collection[Document], first_id: str | dict[str, str]) -> Document | None:
-    """The newest contacts of a user, after all changes; None where there are none.
+    """The newest document of a user's contacts, after all changes, or None.
 
     :param first_id: see `_id_of`.
     """
@@ -135,14 +134,14 @@ def _current(contacts: Collection[Document], first_id: str | dict[str, str]) -> 
 
 
 def _newest(contacts: Collection[Document], document: Document) -> Document:
-    """The contacts that `document` has become after all changes that follow."""
+    """The last successor of `document`."""
     while (following := contacts.find_one({"_id": _next_id(document)})) is not None:
         document = following
     return document
 
 
 def _all_newest(contacts: Collection[Document], documents: Mapping[str, Document]) -> dict[str, Document]:
-    """`_newest` of each, in a query for each change in a row."""
+    """`_newest` of each document, with one query per generation of changes."""
     newest = dict(documents)
     while True:
         following = {_next_id(document): user_id for user_id, document in newest.items()}
@@ -153,9 +152,9 @@ def _all_newest(contacts: Collection[Document], documents: Mapping[str, Document
 
 
 def _next_id(document: Document) -> ObjectId:
-    """The ``_id`` of the contacts that a change makes of `document`; those of users are no ObjectIds."""
+    """The ``_id`` of the successor of `document`: an ObjectId or digest, unlike those of users."""
     edition = document.get("edition")
     if isinstance(edition, ObjectId):
         return edition
-    # Earlier versions write none: then what they wrote tells one edition from another.
+    # Earlier versions wrote no edition: use the content instead.
     return ObjectId(hashlib.blake2b(to_bson(document), digest_size=12).digest())

@@ -1,4 +1,4 @@
-"""One database of a MongoDB server: what its reads and writes guarantee, and every failure as a user understands it."""
+"""A database of a MongoDB server: read and write guarantees, and conversion of failures to errors for users."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ERRORS: Final = MongoErrors("STORE_URL", SettingsError, StoreUnavailable)
 
 
 class Database:
-    """The database that a ``mongodb://`` URL names. Threads may share it; processes may not.
+    """The database of a ``mongodb://`` URL. Thread-safe, but not fork-safe.
 
-    What is read was written by a majority, and what is written is on the disks of one. Reads go to the primary: a
-    secondary may know a publication before it has all of its summaries.
+    Read and write concern are "majority", with journaling. Reads go to the primary, as a secondary may have a
+    publication before all of its summaries.
 
     :param timeout_s: seconds to wait for a server, a connection, an answer, or a majority.
-    :raises SettingsError: the URL is not valid, or names no database.
-    :raises StoreUnavailable: the servers of a ``mongodb+srv://`` URL cannot be looked up.
+    :raises SettingsError: the URL is invalid, or names no database.
+    :raises StoreUnavailable: the DNS lookup of a ``mongodb+srv://`` URL failed.
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
@@ -47,22 +47,22 @@ class Database:
 
     @contextmanager
     def answering(self) -> Iterator[PyMongoDatabase[Document]]:
-        """The database, for as long as it answers.
+        """The database; converts failures inside.
 
-        :raises StoreUnavailable: it does not, or it refuses.
+        :raises StoreUnavailable: the server does not answer, or refuses.
         """
         try:
             yield self._database
         except PyMongoError as error:
-            # Not as the cause: its own text, which a traceback shows, quotes the documents of a batch.
+            # Not as the cause, as its text, which a traceback shows, quotes documents of a batch.
             raise self._failed(error) from None
 
     @contextmanager
     def writing(self) -> Iterator[PyMongoDatabase[Document]]:
-        """As `answering`, for what writes: of a server that refuses that, reading may well go on.
+        """`answering` for writes; if the server refuses them, reads may still work.
 
-        :raises StoreUnwritable: it refuses, as on a full disk.
-        :raises StoreUnavailable: it does not answer.
+        :raises StoreUnwritable: the server refuses, as on a full disk.
+        :raises StoreUnavailable: the server does not answer.
         """
         try:
             yield self._database
@@ -73,7 +73,7 @@ class Database:
             raise self._failed(error) from None
 
     def close(self) -> None:
-        """Close all connections; closing again does nothing."""
+        """Close all connections; idempotent."""
         self._client.close()
 
     def _failed(self, error: PyMongoError) -> ServiceError:

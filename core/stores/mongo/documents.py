@@ -1,4 +1,4 @@
-"""Records as MongoDB documents: the number is the ``_id``, integers are int64, instants are dates without ``_ms``."""
+"""Records as MongoDB documents: the id is the ``_id``, integers are int64, instants are dates without ``_ms``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def to_document(record: Record, number: str) -> Document:
 
 
 def from_document(document: Document, number: str) -> Record:
-    """The record that `to_document` made `document` from."""
+    """The inverse of `to_document`."""
     record: Record = {}
     for name, value in document.items():
         if name in _INSTANTS:
@@ -57,7 +57,7 @@ def from_document(document: Document, number: str) -> Record:
 
 
 def _with_integers(kind: type[int], value: Any) -> Any:
-    """`value` with all integers in it made `kind`: the driver would write small ones as int32."""
+    """`value` with all integers converted to `kind`, as the driver would write small ones as int32."""
     if isinstance(value, list):
         return [_with_integers(kind, item) for item in value]
     if isinstance(value, dict):

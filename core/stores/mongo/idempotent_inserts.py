@@ -1,7 +1,7 @@
-"""Idempotent inserts: a duplicate key is no error when the stored document is the one that this call inserts.
+"""Idempotent inserts: a duplicate key is no error if the stored document is the inserted one.
 
-A driver that waits for an answer in vain sends its write again. MongoDB knows the repetition by its transaction number;
-other servers of the protocol apply it a second time, and answer that the documents are there already.
+A driver that receives no answer retries its write. MongoDB recognizes the retry by its transaction number; other
+servers apply it twice, and then report a duplicate key.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _DUPLICATE_KEY: Final = 11000
 
 
 def insert_once(collection: Collection[Document], document: Document) -> bool:
-    """Insert `document`; whether this call did, and not an earlier one that took the ``_id``.
+    """Insert `document`; False if the ``_id`` is already used by another insert.
 
-    The entry ``claim`` that it gets tells it from an equal one of somebody else.
+    A random field ``claim`` distinguishes it from an equal document of another process.
 
     :raises PyMongoError: the server does not answer, or refuses for another reason.
     """
@@ -34,9 +34,9 @@ def insert_once(collection: Collection[Document], document: Document) -> bool:
 
 
 def insert_batch(collection: Collection[Document], documents: list[Document]) -> None:
-    """Insert `documents`, in any order; they get the ``_id`` that they lack.
+    """Insert `documents`, in any order; adds a missing ``_id``.
 
-    :raises PyMongoError: the server does not answer or refuses, or has another document in the place of one of these.
+    :raises PyMongoError: the server does not answer or refuses, or has a different document with one of these ids.
     """
     try:
         collection.insert_many(documents, ordered=False)
@@ -50,8 +50,8 @@ def insert_batch(collection: Collection[Document], documents: list[Document]) ->
 
 
 def _are_stored(collection: Collection[Document], documents: list[Document]) -> bool:
-    """Whether each of `documents` is in the collection, as it is."""
-    # Not only what a majority has: a document that is in the way is there, however far it has been copied.
+    """Whether the collection has all `documents` unchanged."""
+    # With read concern "local": the existing document may not be replicated yet.
     found = collection.with_options(read_concern=ReadConcern("local")).find(
         {"_id": {"$in": [document["_id"] for document in documents]}}
     )

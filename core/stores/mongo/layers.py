@@ -1,7 +1,7 @@
-"""The layers of a publication: a publication that amends the one before stores only what it replaces.
+"""The layers of a publication: one that amends the previous publication stores only the replaced periods.
 
-Newest first: a summary counts unless a newer layer has replaced its period. The oldest layer has all periods, so what
-was published as a whole is one layer.
+Newest first: a summary is visible unless a newer layer has replaced its period. The oldest layer has all periods, so a
+whole publication is one layer.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from core.stores.records import Record
 from core.stores.summaries import KeyRange
 
 MOST_RANGES: Final = 300
-"""A layer that would have more is made one of everything instead: every query leaves out the ranges of newer layers."""
+"""Limit of ranges of a layer, beyond which a layer of everything is written: queries exclude ranges of newer layers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Some summaries of a publication.
+    """A layer of a publication.
 
-    :param collection: where they are.
-    :param rows: how many these are, also those that newer layers have replaced.
-    :param ranges: the periods that it has, ascending and not overlapping; None for all.
+    :param collection: its collection.
+    :param rows: its number of summaries, including replaced ones.
+    :param ranges: its periods, ascending and disjoint; None for all.
     """
 
     collection: str
@@ -35,7 +35,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LayerQuery:
-    """What to look for in one collection: the summaries that `query` finds."""
+    """A query of one collection for summaries."""
 
     collection: str
     query: Document
@@ -51,7 +51,7 @@ def layers_of(publication: Document) -> tuple[Layer, ...]:
 
 
 def layers_to_record(layers: Sequence[Layer]) -> Record:
-    """What the document of a publication says of its `layers`."""
+    """The `layers` in the form of the document of a publication."""
     if len(layers) == 1:
         return {"collection": layers[0].collection}
     return {
@@ -69,7 +69,7 @@ def layers_to_record(layers: Sequence[Layer]) -> Record:
 
 
 def layer_queries(layers: Iterable[Layer]) -> list[LayerQuery]:
-    """Where all summaries of a publication are."""
+    """Queries for all summaries of a publication."""
     found: list[LayerQuery] = []
     hidden: list[KeyRange] = []
     for layer in layers:
@@ -81,7 +81,7 @@ def layer_queries(layers: Iterable[Layer]) -> list[LayerQuery]:
 def layer_queries_of_mode(
     layers: Iterable[Layer], mode: Mode, first_key: str | None = None, last_key: str | None = None
 ) -> list[LayerQuery]:
-    """Where the summaries of `mode` from `first_key` to `last_key` (inclusive, None for no bound) are."""
+    """Queries for the summaries of `mode` from `first_key` to `last_key` (inclusive, None for no bound)."""
     found: list[LayerQuery] = []
     hidden: list[KeyRange] = []
     bounds = {"$gte": first_key, "$lte": last_key}
@@ -98,18 +98,18 @@ def layer_queries_of_mode(
 
 
 def inside(ranges: Iterable[KeyRange]) -> Document:
-    """A query for the summaries of `ranges`, which are not none."""
+    """A query for the summaries of `ranges` (at least one)."""
     return {"$or": [_query(one) for one in ranges]}
 
 
 def outside(ranges: Iterable[KeyRange]) -> Document:
-    """A query for the summaries of none of `ranges`."""
+    """A query for the summaries outside of `ranges`."""
     found = [_query(one) for one in ranges]
     return {"$nor": found} if found else {}
 
 
 def united(ranges: Iterable[KeyRange]) -> tuple[KeyRange, ...]:
-    """The periods of `ranges`, ascending, as ranges that do not overlap."""
+    """The union of `ranges`, ascending and disjoint."""
     found: list[KeyRange] = []
     for one in sorted(ranges):
         if found and found[-1].mode == one.mode and one.first_key <= found[-1].last_key:

@@ -1,8 +1,8 @@
 """The store of merchant names on MongoDB: the collections ``merchant_names`` and ``merchant_names_versions``.
 
-All names are written as documents of a new edition, which nobody reads yet. One insert of the next number into
-``merchant_names_versions`` makes that edition current: of two that replace the same names one fails. Then the names of
-earlier editions are removed, so that between replacements the collection holds the current names alone.
+All names are written as documents of a new edition. Then an insert of the next number into ``merchant_names_versions``
+makes this edition current; of two concurrent replacements one fails. Finally the names of earlier editions are removed,
+so that between replacements the collection has only the current names.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MongoMerchantNameStore:
         self._database = database
 
     def version(self) -> str:
-        """The version that `read` would give."""
+        """The version that `read` would return."""
         with self._database.answering() as db:
             return _version_in(_newest(db))
 
@@ -49,12 +49,12 @@ class MongoMerchantNameStore:
                 by_merchant: dict[str, dict[Locale, str]] = {}
                 for found in db[NAMES].find({"edition": newest["edition"]}):
                     by_merchant.setdefault(found["merchant_id"], {})[found["language"]] = found["name"]
-                if sum(map(len, by_merchant.values())) == newest["names"]:  # else they are being removed
+                if sum(map(len, by_merchant.values())) == newest["names"]:  # else they are being removed: read again
                     return MerchantNames(_version_in(newest), by_merchant)
         raise StoreBusy("the names of merchants are replaced faster than they can be read", "Try again.")
 
     def replace(self, names: Mapping[str, Mapping[Locale, str]], *, after: str, now_ms: int) -> bool:
-        """Replace all names, atomically, if their version still is `after`; whether it was."""
+        """Replace all names atomically if their version is still `after`; False if it is not."""
         version, edition = next_version(after, now_ms), ObjectId()
         number = number_of(version)
         documents = [
@@ -71,7 +71,7 @@ class MongoMerchantNameStore:
             if not insert_once(db[_VERSIONS], {**newest, "at": DatetimeMS(now_ms)}):
                 db[NAMES].delete_many({"edition": edition})
                 return False
-            # Of higher numbers are those that somebody else is writing now.
+            # Higher numbers are being written by another process.
             db[NAMES].delete_many({"number": {"$lte": number}, "edition": {"$ne": edition}})
             db[_VERSIONS].delete_many({"_id": {"$lt": number}})
         return True

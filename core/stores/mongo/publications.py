@@ -1,4 +1,4 @@
-"""The list ``summary_publications``: what is published, and which collections that and the one before are made of."""
+"""The collection ``summary_publications``: the current and the previous publication, and their collections."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PUBLICATIONS: Final = "summary_publications"
 
 
 def current_publication(db: Database[Document]) -> Document | None:
-    """The document of the current publication, or None when nothing was published yet."""
+    """The document of the current publication, or None if nothing is published yet."""
     return db[PUBLICATIONS].find_one(sort=[("_id", DESCENDING)])
 
 
 def newest_two(db: Database[Document]) -> list[Document]:
-    """The documents of the current publication and of the one before, as far as there are such."""
+    """The documents of the current and the previous publication, if they exist."""
     return list(db[PUBLICATIONS].find().sort("_id", DESCENDING).limit(2))
 
 
 def collections_of(newest: Iterable[Document]) -> set[str]:
-    """The collections that the publications `newest` are made of."""
+    """The collections of the publications `newest`."""
     return {layer.collection for document in newest for layer in layers_of(document)}

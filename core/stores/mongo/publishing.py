@@ -1,7 +1,8 @@
-"""Publishing on MongoDB: fill a collection of one's own, then insert one document, which is the fence and the swap.
+"""Publishing on MongoDB: fill a new collection, then publish it by inserting one document.
 
-The publication with the highest ``_id`` is the current one. The collections of the one before it stay until the next
-publication, so that readers can finish. Nothing here needs a transaction or an atomic update.
+The publication with the highest ``_id`` is current; the unique ``_id`` is also the fence against concurrent runs. The
+collections of the previous publication remain until the next one, so that readers can finish. No transaction or atomic
+update is needed.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ def publish(
     rows: pl.DataFrame | Frames,
     progress: Callable[[int], None] = no_progress,
 ) -> None:
-    """Replace everything that is published with `rows`, atomically.
+    """Publish `rows` instead of all current summaries, atomically.
 
     :raises PublicationLost: another run published that generation first.
     :raises ConservationBroken: see `core.stores.summaries.SummaryStore.publish`.
-    :raises StoreUnavailable: the connection broke at the moment of publishing, and what became of it is not known.
-    :raises PyMongoError: the server does not answer or refuses; the state before is still published.
+    :raises StoreUnavailable: the connection broke at the moment of publishing, so the result is unknown.
+    :raises PyMongoError: the server does not answer or refuses; the previous publication is current.
     """
     before = current_publication(db)
     require_next(publication, before["_id"] if before else 0)
@@ -74,10 +75,10 @@ def publish(
 
 
 def fill(db: Database[Document], name: str, frames: Frames, progress: Callable[[int], None] = no_progress) -> None:
-    """Make the collection `name`, and fill it with `frames`."""
+    """Create the collection `name`, and fill it with `frames`."""
     from core.stores.frames import to_columns
 
-    # Before the rows, so that no single call takes as long as indexing all of them would.
+    # Before the rows, as indexing all of them in one call could exceed the time-out.
     for index in SUMMARY_INDEXES:
         db[name].create_indexes([index])
     written = 0
@@ -90,9 +91,9 @@ def fill(db: Database[Document], name: str, frames: Frames, progress: Callable[[
 def announce(
     db: Database[Document], publication: Publication, layers: Sequence[Layer], made: str | None = None
 ) -> None:
-    """The moment of publication: the document that names the `layers` is inserted, unless its number is taken.
+    """Publish: insert the document with the `layers`, unless its generation exists.
 
-    :param made: the collection that was filled for it.
+    :param made: the new collection.
     """
     if _is_closed(db, publication.run_id):
         if made is not None:
@@ -100,22 +101,22 @@ def announce(
         raise publication_lost(publication, TAKEN_OVER)
     document = to_document({**publication_to_record(publication), **layers_to_record(layers)}, "generation")
     try:
-        to_its_end(lambda: db[PUBLICATIONS].insert_one(document))
+        uninterrupted(lambda: db[PUBLICATIONS].insert_one(document))
     except DuplicateKeyError:
         winner = db[PUBLICATIONS].find_one({"_id": publication.generation}) or {}
-        # A driver that lost the answer and retried finds its own document.
+        # A retry of the driver after a lost answer finds its own document.
         if winner.get("run_id") != publication.run_id:
             if made is not None:
                 drop(db, made)
             raise publication_lost(publication, f"run {winner.get('run_id')} published it first") from None
     except PyMongoError as error:
-        # What was made stays: the document may have arrived, and then it is published.
+        # Do not drop the collection: the document may have arrived, and then it is published.
         raise StoreUnavailable(
             f"the connection broke while run {publication.run_id} published generation {publication.generation}, and "
             f"whether it did is not known: {reason_of(error)}",
             "See with: python -m jobs status. If the generation is not published, run the same command again.",
         ) from None
-    # It is published: what fails from here on is done by the next publication.
+    # It is published: the next publication makes up for failures from here on.
     with suppress(PyMongoError):
         move_view(db)
         show_by_merchant(db)
@@ -123,18 +124,18 @@ def announce(
 
 
 def _is_closed(db: Database[Document], run_id: int) -> bool:
-    """Whether another run has taken over run `run_id`, also when that published nothing."""
+    """Whether another run has taken over run `run_id`, even without publishing."""
     closed = {"$or": [{"_id": {"$gt": run_id}}, {"_id": run_id, "ended_at": {"$ne": None}}]}
     return db["summary_runs"].find_one(closed, {"_id": True}) is not None
 
 
-def to_its_end(call: Callable[[], T]) -> T:
-    """Make `call` on another thread and wait until it has ended, whatever is raised here meanwhile; its result.
+def uninterrupted(call: Callable[[], T]) -> T:
+    """Run `call` on another thread and wait for its result, despite exceptions raised here meanwhile.
 
-    A signal that is raised as an exception would else break the connection and leave open what the server does.
+    Otherwise a signal's exception would break the connection and leave the result on the server unknown.
     """
     outcome: Future[T] = Future()
-    wanted = threading.Event()  # what is raised before it is set leaves the call unmade
+    wanted = threading.Event()  # an exception before it is set prevents the call
 
     def work() -> None:
         wanted.wait()
@@ -146,7 +147,7 @@ def to_its_end(call: Callable[[], T]) -> T:
     threading.Thread(target=work, name="announcing", daemon=True).start()
     raised: BaseException | None = None
     while True:
-        try:  # around every call of this loop: a signal is raised where one returns
+        try:  # around every call of this loop, as a signal's exception may be raised after any of them
             wanted.set()
             wait([outcome])
             break
@@ -173,7 +174,7 @@ def _documents(
     ends_ms: list[int],
 ) -> list[Document]:
     """The documents of some summaries, whose columns are in the order of `SUMMARY_COLUMNS`."""
-    instants = {ms: DatetimeMS(ms) for ms in {*starts_ms, *ends_ms}}  # there are far fewer periods than summaries
+    instants = {ms: DatetimeMS(ms) for ms in {*starts_ms, *ends_ms}}  # far fewer periods than summaries
     return [
         {
             "mode": mode,

@@ -1,6 +1,6 @@
-"""Exact counts of summaries: each layer without the rows that newer layers have replaced.
+"""Exact counts of summaries: each layer without the replaced rows.
 
-The server's own number of documents is no count: after an unclean stop, and always on some servers, it lags.
+The server's document count is not exact: it lags after an unclean shutdown, and always on some servers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _EVERY_SUMMARY: Final[Document] = {"mode": {"$gte": ""}}
 
 @dataclass(frozen=True, slots=True)
 class CountedLayer:
-    """The part of a layer that counts.
+    """The visible part of a layer.
 
-    :param collection: where its summaries are.
-    :param hidden: the periods that do not count.
+    :param collection: its collection.
+    :param hidden: the replaced periods.
     """
 
     collection: str
@@ -32,7 +32,7 @@ class CountedLayer:
 
 
 def counted_layers(layers: Iterable[Layer], hidden: Sequence[KeyRange] = ()) -> list[CountedLayer]:
-    """What counts of each of `layers`, newest first, when the periods `hidden` do not."""
+    """The visible part of each of `layers`, newest first, if the periods `hidden` are replaced."""
     found: list[CountedLayer] = []
     for layer in layers:
         found.append(CountedLayer(layer.collection, tuple(hidden)))
@@ -41,7 +41,7 @@ def counted_layers(layers: Iterable[Layer], hidden: Sequence[KeyRange] = ()) -> 
 
 
 def count_rows(db: Database[Document], shown: CountedLayer) -> int:
-    """How many summaries count: all, less those of the periods that do not."""
+    """The number of visible summaries: all minus those of replaced periods."""
     collection = db[shown.collection]
     there = collection.count_documents(_EVERY_SUMMARY)
     return there - (collection.count_documents(inside(shown.hidden)) if shown.hidden else 0)

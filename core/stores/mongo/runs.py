@@ -1,4 +1,4 @@
-"""The run ledger on MongoDB: the collection ``summary_runs``, whose ``_id`` is the number of the run."""
+"""The run ledger on MongoDB: the collection ``summary_runs``, whose ``_id`` is the run id."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from core.instants import Clock
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
 from core.stores.mongo.idempotent_inserts import insert_once
-from core.stores.mongo.publishing import to_its_end
+from core.stores.mongo.publishing import uninterrupted
 from core.stores.records import run_from_record, run_to_record
-from core.stores.run_lock import require_free, silent_ahead
+from core.stores.run_lock import require_free, stalled_future_run
 from core.stores.runs import Run, RunStatus, taken_over
 from core.stores.summaries import Publication
 
@@ -32,15 +32,15 @@ class MongoRunLedger:
         self._clock = clock
 
     def begin(self, draft: Run) -> Run:
-        """Insert `draft` as the next run, when no other is under way."""
-        silent = silent_ahead(self.recent, self._clock)
+        """Insert `draft` as the next run, if no other run is in progress."""
+        stalled = stalled_future_run(self.recent, self._clock)
         before = next(iter(self.recent(1)), None)
         if before is not None:
-            require_free(before, self._clock(), silent)
+            require_free(before, self._clock(), stalled)
             self._close_open()
         run = replace(draft, id=1 if before is None else before.id + 1)
         with self._database.answering() as db:
-            if to_its_end(lambda: insert_once(db["summary_runs"], _to_document(run))):
+            if uninterrupted(lambda: insert_once(db["summary_runs"], _to_document(run))):
                 return run
         winner = self.get(run.id)
         if winner is not None:
@@ -53,26 +53,26 @@ class MongoRunLedger:
         expected = {name: document[name] for name in ("_id", *_HOLDER)} | {"ended_at": None}
         with self._database.answering() as db:
             runs, latest = db["summary_runs"], _successor(db, run.id) is None
-            # To its end: one that a signal cut off could else arrive after the one that closes the row. Where updates
-            # are not atomic it may replace what another has closed at this moment: see `_settled`.
-            if latest and to_its_end(lambda: runs.replace_one(expected, document)).matched_count:
+            # Wait for the end: a write interrupted by a signal could arrive after the one that closes the row. If
+            # updates are not atomic it may overwrite a row that another run has just closed: see `_settled`.
+            if latest and uninterrupted(lambda: runs.replace_one(expected, document)).matched_count:
                 return
             stored = runs.find_one({"_id": run.id})
         if stored is None:
             raise LookupError(f"the ledger has no run {run.id}")
         if latest and _from_document(stored) == _from_document(document):
-            return  # the driver has sent it twice, because the first answer was lost
+            return  # a retry of the driver after a lost answer
         raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
-        """The run of that number, or None."""
+        """The run with that id, or None."""
         with self._database.answering() as db:
             document = db["summary_runs"].find_one({"_id": run_id})
             return None if document is None else _settled(db, document)
 
     def recent(self, limit: int) -> list[Run]:
-        """At most `limit` runs, the latest first."""
-        if limit <= 0:  # which MongoDB takes for no limit
+        """The latest `limit` runs, newest first."""
+        if limit <= 0:  # 0 means no limit in MongoDB
             return []
         with self._database.answering() as db:
             documents = list(db["summary_runs"].find().sort("_id", DESCENDING).limit(limit))
@@ -90,20 +90,20 @@ class MongoRunLedger:
             return None if found is None else _from_document(found)
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The numbers, ascending, of runs below number `below` that ended before `before_ms`."""
+        """The ids below `below` of runs that ended before `before_ms`, ascending."""
         query = {"_id": {"$lt": below}, "ended_at": {"$lt": DatetimeMS(before_ms)}}
         with self._database.answering() as db:
             return [found["_id"] for found in db["summary_runs"].find(query, {"_id": True}).sort("_id", ASCENDING)]
 
     def remove(self, run_ids: Sequence[int]) -> int:
-        """Remove those of these runs that have ended, but never the latest."""
+        """Remove ended runs, but never the latest."""
         latest = max((run.id for run in self.recent(1)), default=0)
         query = {"_id": {"$in": [run_id for run_id in run_ids if run_id < latest]}, "ended_at": {"$ne": None}}
         with self._database.answering() as db:
             return db["summary_runs"].delete_many(query).deleted_count
 
     def _close_open(self) -> None:
-        """Close the runs whose process is gone. Others may do so too at this moment: they write the same."""
+        """Close the runs whose process is gone; concurrent calls write the same."""
         with self._database.answering() as db:
             runs = db["summary_runs"]
             for document in list(runs.find({"ended_at": None})):
@@ -113,10 +113,10 @@ class MongoRunLedger:
 
 
 def _settled(db: PyMongoDatabase[Document], document: Document) -> Run:
-    """The run of `document`. One that a later run follows has ended, whatever its document says.
+    """The run of `document`. If a later run exists, it has ended, regardless of its document.
 
-    The document of the later run is what closed it, and its number can exist once. Where conditional updates are not
-    atomic (FerretDB), a paused process could else reopen its own.
+    The existence of the later run closes it. Without this, if conditional updates are not atomic (FerretDB), a
+    paused process could reopen its own run.
     """
     run = _from_document(document)
     if run.status is not RunStatus.RUNNING or (successor := _successor(db, run.id)) is None:
@@ -129,7 +129,7 @@ def _successor(db: PyMongoDatabase[Document], run_id: int) -> Document | None:
 
 
 def _generation_of(db: PyMongoDatabase[Document], run_id: int) -> int | None:
-    """The generation that run `run_id` published, or None."""
+    """The generation published by run `run_id`, or None."""
     found = db["summary_publications"].find({"run_id": run_id}, {"_id": True})
     return max((publication["_id"] for publication in found), default=None)
 

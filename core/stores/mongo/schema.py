@@ -1,4 +1,4 @@
-"""The schema version of a MongoDB store, which is one document of ``summary_meta``, and the indexes of collections."""
+"""The schema version of a MongoDB store (a document of ``summary_meta``), and the indexes of collections."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from core.stores.mongo.tenants import assign_tenants
 from core.stores.opening_errors import no_store, too_new
 
 SCHEMA_VERSION: Final = 14
-"""Since 4 publications and runs record the rules of the time zone, since 5 runs how many days they kept, since 6 logs
-may be ``retrying`` or ``printed``, since 7 runs record how many rejects they kept, since 8 what tells their process
-from every other, and since 9 all that is about notifications has a tenant: a program that knows an earlier version
-would lose or misread these, or show them to others. Since 10 there is the view of the summaries by merchant. Since 11
-publications and runs record which days are complete. Since 12 keys may expire and announcements keep their figures: an
-earlier program would let expired keys in. Since 13 publications and runs record currency, scale and the forms of
-amounts and times, which earlier programs would mix. Since 14 merchants have names."""
+"""Earlier programs would lose or misread what a version adds, so they refuse the store.
+
+4: publications and runs have the rules of the time zone; 5: runs have the number of protected days; 6: logs may be
+``retrying`` or ``printed``; 7: runs have the number of stored rejects; 8: runs have the identity of their process;
+9: everything about notifications has a tenant; 10: the view of summaries by merchant; 11: publications and runs have
+complete days; 12: keys may expire, and announcements have their figures; 13: publications and runs have currency, scale
+and the formats of amounts and times; 14: names of merchants.
+"""
 
 _TENANTS_SINCE: Final = 9
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
@@ -39,21 +40,21 @@ _INDEXES: Final = (
     IndexModel([("tenant", ASCENDING), ("status", ASCENDING), *_NEWEST]),
     IndexModel([("standing", ASCENDING)]),
 )
-"""Of ``notifications``: what is due, the pages of lists, and the counts."""
+"""Indexes of ``notifications``: for due ones, pages of lists, and counts."""
 
 SUMMARY_INDEXES: Final = (
     IndexModel([("mode", ASCENDING), ("merchant_id", ASCENDING), ("key", ASCENDING)], unique=True),
     IndexModel([("mode", ASCENDING), ("key", ASCENDING)]),
 )
-"""Of every collection of summaries: one merchant's periods, and all merchants' summaries of some periods."""
+"""Indexes of collections of summaries: for the periods of a merchant, and for all summaries of some periods."""
 
 
 def prepare(database: Database, *, create: bool) -> None:
-    """Bring `database` to the newest schema.
+    """Migrate `database` to the newest schema.
 
-    :param create: whether to make one when there is none.
-    :raises StoreTooNew: its schema is newer than this program; nothing was changed.
-    :raises StoreUnavailable: the server does not answer, or holds no store and `create` is False.
+    :param create: whether to create a missing store.
+    :raises StoreTooNew: its schema is of a newer version of this program; nothing was changed.
+    :raises StoreUnavailable: the server does not answer, or has no store and `create` is False.
     """
     with database.answering() as db:
         found = db["summary_meta"].find_one({"_id": "schema"})
@@ -61,7 +62,7 @@ def prepare(database: Database, *, create: bool) -> None:
             if not create:
                 raise no_store(database.place)
             _index(db)
-            with suppress(DuplicateKeyError):  # another process made it meanwhile
+            with suppress(DuplicateKeyError):  # created concurrently
                 db["summary_meta"].insert_one({"_id": "schema", "version": SCHEMA_VERSION})
         elif found["version"] > SCHEMA_VERSION:
             raise too_new(database.place, found["version"], SCHEMA_VERSION)
@@ -69,7 +70,7 @@ def prepare(database: Database, *, create: bool) -> None:
             _index(db)
             _rename_failed_logs(db)
             if found["version"] < _TENANTS_SINCE:
-                assign_tenants(db).report(database.place)  # before the version: a kill in between repeats both
+                assign_tenants(db).report(database.place)  # before the version: a kill repeats both
             show_by_merchant(db)
             db["summary_meta"].update_one(
                 {"_id": "schema", "version": found["version"]}, {"$set": {"version": SCHEMA_VERSION}}
@@ -77,7 +78,7 @@ def prepare(database: Database, *, create: bool) -> None:
 
 
 def _index(db: PyMongoDatabase[Document]) -> None:
-    for index in _INDEXES:  # one at a time: FerretDB fails when several of a call are there already
+    for index in _INDEXES:  # one at a time, as FerretDB fails if several indexes of one call exist
         db["notifications"].create_indexes([index])
     for name in ("contacts", "subscriptions"):
         db[name].create_index([("user_id", ASCENDING)])
@@ -85,9 +86,9 @@ def _index(db: PyMongoDatabase[Document]) -> None:
 
 
 def _rename_failed_logs(db: PyMongoDatabase[Document]) -> None:
-    """Since version 6 a log that will be tried again is ``retrying``, in the copies too.
+    """Since version 6 a log that will be retried has the status ``retrying``, also in the copies.
 
-    The copies are written again from the events, one notification at a time: what was killed midway is done again.
+    The copies are rewritten from the events, one notification at a time, so it can be repeated after a kill.
     """
     open_ones = db["notifications"].find({"status": NotificationStatus.PENDING.value}, {"logs.status": True})
     for document in open_ones:

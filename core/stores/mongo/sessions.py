@@ -1,4 +1,4 @@
-"""The store of sessions on MongoDB: the collection ``api_sessions``, whose ``_id`` is the id of the session."""
+"""The store of sessions on MongoDB: the collection ``api_sessions``, whose ``_id`` is the session id."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class MongoSessionStore:
         self._database = database
 
     def add(self, session: Session) -> bool:
-        """Keep `session`; whether there was none of that id."""
+        """Store `session`; False if the id exists."""
         with self._database.writing() as db:
             return insert_once(db["api_sessions"], to_document(session_to_record(session), "id"))
 
     def get(self, session_id: str) -> Session | None:
-        """The session of that id, also one that is over, or None."""
+        """The session with that id, also if ended or expired, or None."""
         with self._database.answering() as db:
             document = db["api_sessions"].find_one({"_id": session_id})
         return None if document is None else session_from_record(from_document(document, "id"))
 
     def valid_ids(self, now_ms: int) -> frozenset[str]:
-        """The ids of all sessions that can be used now."""
+        """The ids of all valid sessions."""
         with self._database.answering() as db:
             found = db["api_sessions"].find(
                 {"ended_at": None, "expires_at": {"$gt": DatetimeMS(now_ms)}}, {"_id": True}
@@ -37,14 +37,14 @@ class MongoSessionStore:
             return frozenset(document["_id"] for document in found)
 
     def end(self, session_id: str, at_ms: int) -> None:
-        """Make the session of no use from now on; nothing where there is none."""
+        """End the session, if it exists."""
         with self._database.writing() as db:
             db["api_sessions"].update_one(
                 {"_id": session_id, "ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}}
             )
 
     def end_all(self, at_ms: int) -> int:
-        """Make all sessions of no use from now on; returns how many that were."""
+        """End all sessions; returns their number."""
         with self._database.writing() as db:
             ended = db["api_sessions"].update_many({"ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}})
         return ended.modified_count

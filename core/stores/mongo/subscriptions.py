@@ -1,4 +1,4 @@
-"""The store of subscriptions on MongoDB: the collection ``subscriptions``, whose ``_id`` is the id of each."""
+"""The store of subscriptions on MongoDB: the collection ``subscriptions``, whose ``_id`` is the subscription id."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class MongoSubscriptionStore:
         self._database = database
 
     def add(self, subscription: Subscription) -> Subscription:
-        """Keep `subscription`, unless one of its id is kept already; durable when it returns."""
+        """Store `subscription` unless its id exists; durable when it returns."""
         document = to_document(subscription_to_record(subscription), "id")
         with self._database.writing() as db, suppress(DuplicateKeyError):
             db["subscriptions"].insert_one(document)
         return self._present(subscription.id)
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """The subscription of that id, also an ended one, or None."""
+        """The subscription with that id, also if ended, or None."""
         with self._database.answering() as db:
             document = db["subscriptions"].find_one({"_id": subscription_id})
         return None if document is None else _from_document(document)
@@ -45,7 +45,7 @@ class MongoSubscriptionStore:
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
-        """Subscriptions by the instant of creation, then by id."""
+        """Subscriptions ordered by creation, then id."""
         query: Document = {} if user_id is None else {"user_id": storable(user_id)}
         if tenant is not None:
             query["tenant"] = storable(tenant)
@@ -63,10 +63,9 @@ class MongoSubscriptionStore:
         return [_from_document(document) for document in documents]
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
-        """Let the subscription end at `at_ms`; durable when it returns.
+        """End the subscription at `at_ms`; durable when it returns.
 
-        Where updates are not atomic, of two that end it at the same moment either may set the instant: nothing ever
-        takes an end back.
+        If updates are not atomic, either of two concurrent ends may set the instant; none undoes the other.
         """
         with self._database.writing() as db:
             db["subscriptions"].update_one(
@@ -75,7 +74,7 @@ class MongoSubscriptionStore:
         return self._present(subscription_id)
 
     def remove_ended(self, before_ms: int) -> int:
-        """Remove the subscriptions that ended before `before_ms`; how many those were."""
+        """Remove the subscriptions that ended before `before_ms`; returns their number."""
         with self._database.writing() as db:
             return db["subscriptions"].delete_many({"ended_at": {"$lt": DatetimeMS(before_ms)}}).deleted_count
 

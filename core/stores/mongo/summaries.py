@@ -1,4 +1,4 @@
-"""The summary store on MongoDB: collections of the generations, and the list ``summary_publications``."""
+"""The summary store on MongoDB: collections of generations, and the collection ``summary_publications``."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MongoSummaryStore:
         self._database = database
 
     def published(self) -> Publication | None:
-        """The current publication, or None when nothing was published yet."""
+        """The current publication, or None if nothing is published yet."""
         with self._database.answering() as db:
             document = current_publication(db)
         return None if document is None else publication_from_record(from_document(document, "generation"))
@@ -71,7 +71,7 @@ class MongoSummaryStore:
         return self.published() == publication
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode`, of single merchants and of all together, of the current publication."""
+        """The summaries of `mode` of the current publication, per merchant and overall."""
         import polars as pl
 
         from core.stores.frames import from_batches
@@ -86,7 +86,7 @@ class MongoSummaryStore:
     def scan(
         self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
     ) -> Iterator[Scan | None]:
-        """The summaries of `mode`, read bit by bit in bounded memory, all of one publication; None without one."""
+        """The summaries of `mode` of one publication, in batches of bounded memory; None if nothing is published."""
         with self._database.answering() as db:
             document = current_publication(db)
             if document is None:
@@ -102,7 +102,7 @@ class MongoSummaryStore:
             try:
                 publication = publication_from_record(from_document(document, "generation"))
                 yield Scan(publication, _batches(merge(*cursors, key=_by_merchant), SCAN_ROWS))
-            except OperationFailure as error:  # as of a cursor whose collection was dropped
+            except OperationFailure as error:  # such as of a cursor whose collection was dropped
                 failure = error
             if not {part.collection for part in places} <= collections_of(newest_two(db)):
                 raise self._busy()
@@ -117,7 +117,7 @@ class MongoSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
-        """One merchant's values (None: all merchants together), ascending by key."""
+        """The values of one merchant (None: overall), ascending by key."""
         wanted = {"_id": False, "key": True, measure: True}
 
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> list[SeriesPoint]:
@@ -138,7 +138,7 @@ class MongoSummaryStore:
         after: tuple[str, str] | None = None,
         limit: int,
     ) -> list[MerchantPoint]:
-        """The values of several merchants, each with its own, ascending by merchant and then by key."""
+        """The values of several merchants, ascending by merchant, then key."""
         after_merchant, after_key = after or ("", "")
         whose: Document = {"$ne": None} if after is None else {"$gte": after_merchant}
         if merchants is not None:
@@ -163,13 +163,13 @@ class MongoSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> bytes:
-        """What `series` gives, as JSON."""
+        """`series` as JSON."""
         points = self.series(mode, measure, merchant_id, first_key, last_key)
         body = orjson.dumps([{"key": key, "value": value} for key, value in points])
-        return bytes(memoryview(body))  # a copy: what orjson gives holds on to a buffer that is kilobytes larger
+        return bytes(memoryview(body))  # a copy, as orjson's result references a buffer that is kilobytes larger
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the current publication holds summaries of `merchant_id`."""
+        """Whether the current publication has summaries of `merchant_id`."""
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}
 
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> bool:
@@ -180,10 +180,10 @@ class MongoSummaryStore:
     def merchants(
         self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
-        """What each merchant's summaries of `mode` add up to, ascending by merchant."""
+        """The totals of each merchant's summaries of `mode`, ascending by merchant."""
         wanted = {"_id": False, "merchant_id": True, "amount": True, "count": True}
 
-        # Added up here: beyond int64 the server's $sum goes on in floating point.
+        # Summed here, as the server's $sum continues in floating point beyond int64.
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> tuple[Counter[str], Counter[str]]:
             amounts: Counter[str] = Counter()
             counts: Counter[str] = Counter()
@@ -203,57 +203,57 @@ class MongoSummaryStore:
         ]
 
     def count(self) -> int:
-        """How many summaries of all modes the current publication has, counted and not as it announced."""
+        """The actual number of summaries of all modes of the current publication."""
         return sum(self._read(counted_layers, count_rows))
 
     def publish(
         self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
-        """Replace everything that is published with `rows`, atomically."""
+        """Publish `rows` instead of all current summaries, atomically."""
         with self._database.answering() as db:
             publish(db, publication, rows, progress)
 
     def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
-        """Replace the periods of `ranges`, and leave all others as they are published, atomically."""
+        """Publish `rows` instead of the current summaries of `ranges`, atomically; other periods do not change."""
         require_amendable(rows, ranges)
         with self._database.answering() as db:
             amend(db, publication, rows, ranges)
 
     def publications_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The generations, ascending, below generation `below` that were published before `before_ms`."""
+        """The generations below `below` that were published before `before_ms`, ascending."""
         query = {"_id": {"$lt": below}, "published_at": {"$lt": DatetimeMS(before_ms)}}
         with self._database.answering() as db:
             found = db["summary_publications"].find(query, {"_id": True}).sort("_id", ASCENDING)
             return [document["_id"] for document in found]
 
-    def forget(self, generations: Sequence[int]) -> int:
-        """Remove these from the list of what was published, but neither the current one nor the one before it."""
+    def remove_publications(self, generations: Sequence[int]) -> int:
+        """Remove these publications from the list, except the current and the previous one."""
         with self._database.answering() as db:
             latest = current_publication(db)
             removable = [one for one in generations if latest is not None and one < latest["_id"] - 1]
             return db["summary_publications"].delete_many({"_id": {"$in": removable}}).deleted_count
 
     def close(self) -> None:
-        """Close all connections, also those of the run ledger over the same database."""
+        """Close all connections, including those of the run ledger over the same database."""
         self._database.close()
 
     def _read(
         self, places_of: Callable[[Sequence[Layer]], Sequence[P]], fetch: Callable[[PyMongoDatabase[Document], P], T]
     ) -> list[T]:
-        """What `fetch` finds in each place of the current publication; none when nothing was published yet.
+        """The results of `fetch` for each query of the current publication; none if nothing is published.
 
-        A collection may be dropped while it is read, and then looks empty or breaks the cursor. But that happens only
-        when neither of the two newest publications has it any more, so a reader that sees it has read all of it.
-        The newest layers come first, which soon are replaced and are small; the large ones last.
+        A collection may be dropped while it is read, and then looks empty or breaks the cursor. But it is dropped only
+        if neither of the two newest publications has it, so a reader that finds it there has read all of it. Newest
+        layers are read first, as they are small and soon replaced.
 
-        :raises StoreBusy: others published too often.
+        :raises StoreBusy: other runs published too often.
         """
         with self._database.answering() as db:
             for attempt in range(_ATTEMPTS):
                 document = current_publication(db)
                 if document is None:
                     return []
-                # Once is enough as a rule. Where publications come fast, each place is looked after by itself.
+                # One attempt is usually enough. If publications are frequent, each query is retried separately.
                 found = _fetched(db, places_of(layers_of(document)), fetch, one_by_one=attempt > 0)
                 if found is not None:
                     return found
@@ -273,7 +273,7 @@ def _fetched(
     *,
     one_by_one: bool,
 ) -> list[T] | None:
-    """What `fetch` finds in each of `places`, or None when a collection may have been dropped meanwhile."""
+    """The results of `fetch` for `places`; None if a collection may have been dropped meanwhile."""
     found: list[T] = []
     unsure: set[str] = set()
     for place in places:

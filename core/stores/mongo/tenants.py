@@ -1,4 +1,4 @@
-"""The migration to tenants: what a version without them has stored gets the tenant that it belongs to."""
+"""The migration to tenants: assigns a tenant to the records of earlier versions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _WITHOUT: Final[Document] = {"tenant": None}
 
 
 def assign_tenants(db: PyMongoDatabase[Document]) -> Ownerless:
-    """Give each notification to the tenant of the key that it came with; all else is the operator's.
+    """Assign each notification to the tenant of its API key, and everything else to the operator.
 
-    Contacts stay as they are: theirs is the form of the operator's users. What is ownerless is counted before anything
-    is changed, so that a migration that goes on after a kill reports all of it.
+    Contacts do not change, as they have the form of the operator's users. Records without an owner are counted before
+    any change, so that a migration that resumes after a kill reports all of them.
     """
     keys = [key_from_record(from_document(document, "id")) for document in db["api_keys"].find()]
     ownerless = _counted(db, keys)

@@ -1,4 +1,4 @@
-"""The embedded backend: one SQLite file in WAL mode, nothing to start."""
+"""The embedded backend: an SQLite file in WAL mode."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from core.stores.sqlite.summaries import SqliteSummaryStore
 
 
 def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:
-    """The stores of the file at `path`, each on a connection of its own.
+    """Open the stores of the file at `path`, each on its own connection.
 
-    :raises StoreUnavailable: it cannot be opened, or is not there and `create` is False.
-    :raises StoreTooNew: a newer version of this program wrote it; nothing was changed.
+    :raises StoreUnavailable: it cannot be opened, or does not exist and `create` is False.
+    :raises StoreTooNew: written by a newer version of this program; nothing was changed.
     """
     with ExitStack() as opened:
 

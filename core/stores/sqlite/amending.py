@@ -1,4 +1,4 @@
-"""Amending on SQLite: the summaries that differ are changed in place, by the one short transaction that publishes."""
+"""Amending on SQLite: changes the differing summaries in place, in the short transaction that publishes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from core.stores.frames import Difference
 
 MOST_IN_PLACE: Final = 200_000
-"""Summaries changed in one transaction. At some 5 µs each, other writers wait for a second or so, well below the
-time-out of the API; what changes more is published as a whole, in batches."""
+"""Maximal number of summaries changed in one transaction. At about 5 µs each, other writers wait for about a second,
+well below the time-out of the API. Larger changes are published as a whole, in batches."""
 
 _THIS_ONE: Final = "mode = ? AND merchant_id IS ? AND key = ?"
 _REMOVE: Final = f"DELETE FROM {SUMMARIES} WHERE {_THIS_ONE}"
@@ -49,12 +49,12 @@ def amend(
     require_amendable(rows, ranges)
     with database.connection() as connection:
         require_next(publication, current_generation(connection))
-    # Whatever is read from here on is still so in the transaction below, or its fence fails.
+    # If anything read from here on changes before the transaction below, the generation check in it fails.
     stored = pl.concat([from_batches([]), *(read(*replaced) for replaced in ranges)])
     difference = Difference.between(stored, rows)
     if difference.height <= MOST_IN_PLACE:
         _apply(database, publication, difference)
-        with suppress(StoreUnavailable):  # it is published: the next one clears what others left behind
+        with suppress(StoreUnavailable):  # it is published; the next publication clears leftovers
             clear(database, publication.run_id)
     else:
         others = [read(mode, None, None).filter(~within(ranges)) for mode in Mode]
@@ -64,7 +64,7 @@ def amend(
 
 
 def _apply(database: Database, publication: Publication, difference: Difference) -> None:
-    # Made before the transaction, which is to be short.
+    # Before the transaction, to make it short.
     removals = [(mode, merchant_id, key) for mode, key, merchant_id, *_ in _tuples(difference.removed)]
     changes = [(*values, mode, merchant_id, key) for mode, key, merchant_id, *values in _tuples(difference.changed)]
     additions = _tuples(difference.added)

@@ -17,26 +17,26 @@ class SqliteApiKeyStore:
         self._database = database
 
     def add(self, key: ApiKey) -> None:
-        """Keep `key`; durable when it returns."""
+        """Store `key`; durable when it returns."""
         with self._database.transaction() as connection:
             if connection.execute("SELECT 1 FROM api_keys WHERE id = ?", (key.id,)).fetchone():
                 raise ValueError(f"there is a key {key.id} already")
             insert(connection, "api_keys", key_to_record(key))
 
     def get(self, key_id: str) -> ApiKey | None:
-        """The key of that id, also a revoked one, or None."""
+        """The key with that id, also if revoked, or None."""
         with self._database.connection() as connection:
             row = connection.execute("SELECT * FROM api_keys WHERE id = ?", (key_id,)).fetchone()
         return None if row is None else key_from_record(from_row(row))
 
     def all(self) -> list[ApiKey]:
-        """Every key, also the revoked ones, by the instant of creation, then by id."""
+        """All keys, including revoked ones, ordered by creation, then id."""
         with self._database.connection() as connection:
             rows = connection.execute("SELECT * FROM api_keys ORDER BY created_at_ms, id").fetchall()
         return [key_from_record(from_row(row)) for row in rows]
 
     def revoke(self, key_id: str, at_ms: int) -> ApiKey:
-        """Make the key of no use from `at_ms` on; durable when it returns."""
+        """Revoke the key at `at_ms`; durable when it returns."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE api_keys SET revoked_at_ms = ? WHERE id = ? AND revoked_at_ms IS NULL", (at_ms, key_id)
@@ -48,13 +48,13 @@ class SqliteApiKeyStore:
 
 
 class SqliteKeyUseStore:
-    """`core.stores.api_keys.KeyUseStore` over `database`, which should be no other store's: it may wait for writers."""
+    """`core.stores.api_keys.KeyUseStore` over its own `database`, as it may wait for writers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, last_used_ms: Mapping[str, int]) -> None:
-        """Remember that keys were used, unless a later use is known."""
+        """Record the last use of keys, unless a later use is recorded."""
         with self._database.transaction(durable=False) as connection:
             connection.executemany(
                 "INSERT INTO api_key_uses VALUES (?, ?) ON CONFLICT DO UPDATE "
@@ -63,6 +63,6 @@ class SqliteKeyUseStore:
             )
 
     def all(self) -> dict[str, int]:
-        """When each key was last used, by its id."""
+        """The last use of each key, by id."""
         with self._database.connection() as connection:
             return dict(connection.execute("SELECT key_id, last_used_at_ms FROM api_key_uses").fetchall())

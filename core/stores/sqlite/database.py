@@ -1,4 +1,4 @@
-"""One connection to an SQLite file: transactions, and every failure as an error that a user understands."""
+"""A connection to an SQLite file: transactions, and conversion of failures to errors for users."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.errors import StoreBusy, StoreUnavailable, StoreUnwritable
 from core.stores.opening_errors import no_store
 from core.system_limits import DISK_FULL, limit_at
 
-BREATH_S: Final = 0.01
-"""How long a long write pauses now and then, so that others can write."""
+WRITE_PAUSE_S: Final = 0.01
+"""Pause between batches of a long write, so that others can write."""
 
 _POLL_S: Final = 0.002
-_CHECKPOINT_TIMEOUT_MS: Final = 200  # how long closing waits for readers in the middle of a statement
+_CHECKPOINT_TIMEOUT_MS: Final = 200  # seconds that closing waits for running statements
 
 _OF_THE_SYSTEM: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
-"""Primary result codes for which the system has the reason: SQLite says no more of a full disk than an I/O error."""
+"""Primary result codes whose reason is an errno of the system, such as an I/O error for a full disk."""
 
 _MOVED: Final = (
     "its file was removed or replaced while it was open",
@@ -45,15 +45,15 @@ _REASONS: Final = {
     sqlite3.SQLITE_NOTADB: ("it is not an SQLite database", "Move that file away, or change STORE_URL."),
     sqlite3.SQLITE_CORRUPT: ("it is damaged ({error})", "Move the file away and build the summaries again."),
 }
-"""What a primary result code means to a user: (reason, hint)."""
+"""The (reason, hint) of primary result codes."""
 
 
 class Database:
-    """One connection to the file at `path`. Threads may share it: their transactions take turns.
+    """A connection to the file at `path`. Thread-safe: transactions take turns.
 
     :param timeout_s: seconds to wait for another writer.
-    :param create: whether to make the file when there is none.
-    :raises StoreUnavailable: it cannot be opened, or is not there and `create` is False.
+    :param create: whether to create a missing file.
+    :raises StoreUnavailable: it cannot be opened, or does not exist and `create` is False.
     """
 
     def __init__(self, path: Path, *, timeout_s: float, create: bool) -> None:
@@ -62,8 +62,8 @@ class Database:
         self._lock = threading.RLock()
         if not create and not path.exists():
             raise no_store(str(path))
-        self._file = path.absolute()  # whatever the working directory becomes
-        found = _identity(self._file)  # first: a file that is replaced while it is opened must be noticed later
+        self._file = path.absolute()  # independent of later changes of the working directory
+        found = _identity(self._file)  # before opening, so that a file that is replaced meanwhile is detected later
         with self._explained():
             self._connection = sqlite3.connect(
                 f"{self._file.as_uri()}?mode={'rwc' if create else 'rw'}",
@@ -75,8 +75,8 @@ class Database:
         self._identity = found or _identity(self._file)
         self._connection.row_factory = sqlite3.Row
         try:
-            # A power cut must not take back a publication that a reader has seen: WAL with less would allow that.
-            # Views of analysts must keep their text when a table is renamed, and not follow the retired one.
+            # A power cut must not undo a publication that a reader has seen, which WAL with a lower level would allow.
+            # Legacy renames, so that the views of analysts keep their text and do not follow the retired table.
             for pragma in ("synchronous = FULL", "legacy_alter_table = ON"):
                 with self._explained():
                     self._connection.execute(f"PRAGMA {pragma}")
@@ -85,16 +85,16 @@ class Database:
             raise
 
     def require_in_place(self) -> None:
-        """Raise unless the path still leads to the file that was opened; costs one ``stat``.
+        """Raise unless the path is still the opened file; needs one ``stat``.
 
-        :raises StoreUnavailable: the file was removed or replaced, and what is read here is no longer what is there.
+        :raises StoreUnavailable: the file was removed or replaced, so that this connection reads old content.
         """
         if self._identity is None or _identity(self._file) != self._identity:
             raise self._refused(*_MOVED)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for single statements: each is a transaction of its own, so a SELECT is one snapshot.
+        """The connection for single statements: each is its own transaction, so a SELECT is one snapshot.
 
         :raises StoreUnavailable: SQLite failed.
         """
@@ -103,10 +103,10 @@ class Database:
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """The connection inside a transaction that writes: committed at the end, rolled back on any exception.
+        """The connection in a write transaction: committed at the end, rolled back on any exception.
 
-        :param durable: whether it survives a power cut as soon as it is committed. One that need not survives from the
-            next durable transaction on, of whatever connection; a power cut before takes back all of it.
+        :param durable: whether the commit survives a power cut. If not, it is durable with the next durable transaction
+            of any connection, and a power cut before that undoes all of it.
         :raises StoreUnwritable: SQLite failed; nothing was written.
         :raises StoreUnavailable: the file was removed or replaced; nothing was written.
         """
@@ -115,8 +115,8 @@ class Database:
             try:
                 if not durable:
                     connection.execute("PRAGMA synchronous = NORMAL")
-                self._begin(connection)  # inside: a signal may be raised as soon as it returns
-                self.require_in_place()  # SQLite would go on writing to a file that nobody can open any more
+                self._begin(connection)  # inside the try, as a signal's exception may be raised as soon as it returns
+                self.require_in_place()  # SQLite would continue to write to an unlinked file
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -128,10 +128,10 @@ class Database:
                     connection.execute("PRAGMA synchronous = FULL")
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Begin to write, as soon as others let it.
+        """Begin a write transaction, waiting for other writers.
 
-        Polled here: SQLite itself looks ever more seldom, up to ten times a second, and so a waiting writer would miss
-        the moments between the batches of a publication.
+        Polls more often than SQLite, which backs off to ten times a second, so that a waiting writer would miss the
+        pauses between the batches of a publication.
         """
         deadline = time.monotonic() + self.timeout_s
         connection.execute("PRAGMA busy_timeout = 0")
@@ -148,14 +148,13 @@ class Database:
             connection.execute(f"PRAGMA busy_timeout = {round(self.timeout_s * 1000)}")
 
     def close(self) -> None:
-        """Close the connection; closing again does nothing.
+        """Close the connection; idempotent.
 
-        One that wrote moves what it can from the write-ahead log to the file: SQLite itself would leave that to the
-        last connection, and a service may have the file open for months. Then the file alone, without the log, is
-        whole: it can be copied, or replaced by another.
+        After writes it checkpoints the write-ahead log, which SQLite would leave to the last connection: a service may
+        have the file open for months. Then the file is complete without the log, and can be copied or replaced.
         """
         with self._lock:
-            with suppress(sqlite3.Error):  # closed, or moved away, or not writable any more: what was written is safe
+            with suppress(sqlite3.Error):  # closed, moved or read-only: the data is safe in the log
                 if self._connection.total_changes:
                     self._connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_TIMEOUT_MS}")
                     self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -169,7 +168,7 @@ class Database:
             raise self._unavailable(error, kind) from error
 
     def _unavailable(self, error: sqlite3.Error, kind: type[StoreUnavailable]) -> StoreUnavailable:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest refines the primary code
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the other bits refine the primary code
         limit = limit_at(self._file.parent) if code in _OF_THE_SYSTEM else None
         if limit is not None:
             reason, hint = limit
@@ -192,7 +191,7 @@ class Database:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells the file at `path` from every other: device and inode; None when there is none."""
+    """The identity of the file at `path`: device and inode; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:

@@ -27,7 +27,7 @@ class SqliteMerchantNameStore:
         self._database = database
 
     def version(self) -> str:
-        """The version that `read` would give."""
+        """The version that `read` would return."""
         with self._database.connection() as connection:
             return _version(connection)
 
@@ -42,7 +42,7 @@ class SqliteMerchantNameStore:
         return MerchantNames(version, by_merchant)
 
     def replace(self, names: Mapping[str, Mapping[Locale, str]], *, after: str, now_ms: int) -> bool:
-        """Replace all names, atomically, if their version still is `after`; whether it was."""
+        """Replace all names atomically if their version is still `after`; False if it is not."""
         rows = [(storable(one), language, name) for one, texts in names.items() for language, name in texts.items()]
         with self._database.transaction() as connection:
             if _version(connection) != after:

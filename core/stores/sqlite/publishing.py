@@ -1,4 +1,4 @@
-"""Publishing on SQLite: fill a table of one's own in batches, then swap it in by one short transaction, the fence."""
+"""Publishing on SQLite: fill a new table in batches, then swap it in by one short transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.stores.generations import (
     require_next,
 )
 from core.stores.records import publication_to_record
-from core.stores.sqlite.database import BREATH_S, Database
+from core.stores.sqlite.database import WRITE_PAUSE_S, Database
 from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import create_generation
 from core.stores.summaries import Publication, no_progress
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from core.stores.frames import Frames
 
 _BATCH_ROWS: Final = 48_000
-"""Written or deleted in one transaction, in some tenths of a second: other writers hardly wait, commits cost little."""
+"""Rows written or deleted per transaction, in some tenths of a second, so that other writers hardly wait."""
 
 _STATEMENT_ROWS: Final = 16
-"""Inserted by one statement: beginning a statement takes as long as inserting a row or two."""
+"""Rows per INSERT statement: starting a statement takes as long as inserting a row or two."""
 
 _CURRENT: Final = "SELECT * FROM summary_publications ORDER BY generation DESC LIMIT 1"
 
 
 def current_publication(connection: sqlite3.Connection) -> Any:
-    """The row of the current publication, or None when nothing was published yet."""
+    """The row of the current publication, or None if nothing is published yet."""
     return connection.execute(_CURRENT).fetchone()
 
 
 def current_generation(connection: sqlite3.Connection) -> int:
-    """Its number, or 0 when nothing was published yet."""
+    """The generation of the current publication, or 0."""
     return int(connection.execute("SELECT coalesce(max(generation), 0) FROM summary_publications").fetchone()[0])
 
 
@@ -54,7 +54,7 @@ def publish(
     rows: pl.DataFrame | Frames,
     progress: Callable[[int], None] = no_progress,
 ) -> None:
-    """Replace everything that is published with `rows`, atomically; see `core.stores.summaries.SummaryStore`."""
+    """Publish `rows` instead of all current summaries, atomically; see `core.stores.summaries.SummaryStore`."""
     with database.connection() as connection:
         require_next(publication, current_generation(connection))
     clear(database, publication.run_id)
@@ -63,7 +63,7 @@ def publish(
         fill(database, publication, table, publishable(publication, rows), progress)
         swap(database, publication, table)
     except BaseException:
-        with suppress(StoreUnavailable):  # the next run clears what stays
+        with suppress(StoreUnavailable):  # the next run clears leftovers
             _drop(database, table)
         raise
     with suppress(StoreUnavailable):  # it is published: likewise
@@ -77,7 +77,7 @@ def fill(
     frames: Frames,
     progress: Callable[[int], None] = no_progress,
 ) -> None:
-    """Make `table`, and fill it with `frames`."""
+    """Create `table`, and fill it with `frames`."""
     from core.stores.frames import to_columns
 
     with database.transaction(durable=False) as connection:
@@ -89,13 +89,13 @@ def fill(
             _insert_columns(connection, table, columns)
         written += len(columns[0])
         progress(written)
-        time.sleep(BREATH_S)
+        time.sleep(WRITE_PAUSE_S)
 
 
 def _insert_columns(connection: sqlite3.Connection, table: str, columns: Sequence[list[Any]]) -> None:
     height, row = len(columns[0]), f"({', '.join('?' for _ in columns)})"
     whole = height - height % _STATEMENT_ROWS
-    # The first statement gets the first rows, and so on: its values are every sixteenth of the columns'.
+    # Statement s inserts consecutive rows, from s * _STATEMENT_ROWS on.
     by_statement = zip(
         *(column[i:whole:_STATEMENT_ROWS] for i in range(_STATEMENT_ROWS) for column in columns), strict=True
     )
@@ -106,7 +106,7 @@ def _insert_columns(connection: sqlite3.Connection, table: str, columns: Sequenc
 
 
 def swap(database: Database, publication: Publication, table: str) -> None:
-    """The moment of publication: one short transaction, which the fence and the count of rows guard."""
+    """Publish in one short transaction, after checking the generation and the number of rows."""
     with database.transaction() as connection:
         before = current_publication(connection)
         require_next(publication, before["generation"] if before else 0)
@@ -122,9 +122,9 @@ def swap(database: Database, publication: Publication, table: str) -> None:
 
 
 def clear(database: Database, run_id: int) -> None:
-    """Drop the tables that can never be published: of earlier generations, and of runs up to `run_id`.
+    """Drop the tables that cannot be published any more: of earlier generations, and of runs up to `run_id`.
 
-    Those runs have ended or were taken over. One that comes back finds its table gone and fails.
+    These runs have ended or were taken over. A paused one that continues finds its table missing and fails.
     """
     with database.connection() as connection:
         generation = current_generation(connection)
@@ -136,7 +136,7 @@ def clear(database: Database, run_id: int) -> None:
 
 
 def require_open(connection: sqlite3.Connection, publication: Publication) -> None:
-    """Raise if the run of `publication` was closed: another run took it over, also when that published nothing.
+    """Raise if another run has taken over the run of `publication`, even without publishing.
 
     :raises PublicationLost: it was.
     """
@@ -146,7 +146,7 @@ def require_open(connection: sqlite3.Connection, publication: Publication) -> No
 
 
 def _drop(database: Database, table: str) -> None:
-    """Drop `table`, most of its rows first, in batches: others may write in between."""
+    """Drop `table`, after deleting most rows in batches, so that others can write in between."""
     while True:
         with database.transaction(durable=False) as connection:
             if not _exists(connection, table):
@@ -157,7 +157,7 @@ def _drop(database: Database, table: str) -> None:
             if not connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
                 connection.execute(f"DROP TABLE {table}")
                 return
-        time.sleep(BREATH_S)
+        time.sleep(WRITE_PAUSE_S)
 
 
 def _exists(connection: sqlite3.Connection, table: str) -> bool:

@@ -1,4 +1,4 @@
-"""Records as rows of an SQLite table whose columns bear the names of the record's entries; lists are JSON text."""
+"""Records as rows of an SQLite table with a column per entry; lists are JSON text."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def insert(connection: sqlite3.Connection, table: str, record: Record) -> None:
 
 
 def update(connection: sqlite3.Connection, table: str, record: Record, where: str = "TRUE") -> bool:
-    """Replace the row of `table` that has the ``id`` of `record`, if `where` holds of it; whether there was one.
+    """Replace the row of `table` with the ``id`` of `record`, if `where` is true for it; False if there is none.
 
-    :param where: a condition, which may name the entries of `record` as parameters.
+    :param where: a condition, which may use the entries of `record` as parameters.
     """
     assignments = ", ".join(f"{name} = :{name}" for name in record)
     statement = f"UPDATE {table} SET {assignments} WHERE id = :id AND {where}"
@@ -41,7 +41,7 @@ def update(connection: sqlite3.Connection, table: str, record: Record, where: st
 
 
 def from_row(row: sqlite3.Row) -> Record:
-    """The record that `row` was made from."""
+    """The record of `row`."""
     record = dict(row)
     for name in _LISTS:
         if record.get(name) is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from core.instants import Clock
 from core.stores.records import run_from_record, run_to_record
-from core.stores.run_lock import require_free, silent_ahead
+from core.stores.run_lock import require_free, stalled_future_run
 from core.stores.runs import Run, taken_over
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert, update
@@ -38,15 +38,15 @@ class SqliteRunLedger:
         self._clock = clock
 
     def begin(self, draft: Run) -> Run:
-        """Insert `draft` as the next run, when no other is under way."""
-        silent = silent_ahead(self.recent, self._clock)
+        """Insert `draft` as the next run, if no other run is in progress."""
+        stalled = stalled_future_run(self.recent, self._clock)
         with self._database.transaction() as connection:
             before = connection.execute("SELECT * FROM summary_runs ORDER BY id DESC LIMIT 1").fetchone()
             if before is None:
                 run = replace(draft, id=1)
             else:
                 predecessor = run_from_record(from_row(before))
-                require_free(predecessor, self._clock(), silent)
+                require_free(predecessor, self._clock(), stalled)
                 self._close_open(connection)
                 run = replace(draft, id=predecessor.id + 1)
             insert(connection, "summary_runs", run_to_record(run))
@@ -62,13 +62,13 @@ class SqliteRunLedger:
         raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
-        """The run of that number, or None."""
+        """The run with that id, or None."""
         with self._database.connection() as connection:
             row = connection.execute("SELECT * FROM summary_runs WHERE id = ?", (run_id,)).fetchone()
         return None if row is None else run_from_record(from_row(row))
 
     def recent(self, limit: int) -> list[Run]:
-        """At most `limit` runs, the latest first."""
+        """The latest `limit` runs, newest first."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT * FROM summary_runs ORDER BY id DESC LIMIT ?", (max(limit, 0),)
@@ -82,7 +82,7 @@ class SqliteRunLedger:
         return None if row is None else run_from_record(from_row(row))
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The numbers, ascending, of runs below number `below` that ended before `before_ms`."""
+        """The ids below `below` of runs that ended before `before_ms`, ascending."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT id FROM summary_runs WHERE id < ? AND ended_at_ms < ? ORDER BY id", (below, before_ms)
@@ -90,12 +90,12 @@ class SqliteRunLedger:
         return [row["id"] for row in rows]
 
     def remove(self, run_ids: Sequence[int]) -> int:
-        """Remove those of these runs that have ended, but never the latest."""
+        """Remove ended runs, but never the latest."""
         with self._database.transaction() as connection:
             return connection.executemany(_REMOVE, [(run_id,) for run_id in run_ids]).rowcount if run_ids else 0
 
     def _close_open(self, connection: sqlite3.Connection) -> None:
-        """Close the runs whose process is gone; earlier versions may have left several."""
+        """Close the runs whose process is gone; after earlier versions there may be several."""
         for row in connection.execute(f"SELECT * FROM summary_runs WHERE {_OPEN}").fetchall():
             run = run_from_record(from_row(row))
             published = connection.execute(

@@ -1,4 +1,4 @@
-"""The schema of an SQLite store: the numbered files of ``sql/schema``, applied in order, each once.
+"""The schema of an SQLite store: applies the numbered files of ``sql/schema`` in order, each once.
 
 ``PRAGMA user_version`` is the number of the last file that was applied.
 """
@@ -29,7 +29,7 @@ _OWNERLESS: Final = (
 
 
 def _assign_tenants(connection: sqlite3.Connection) -> Ownerless:
-    """Give each notification to the tenant of its API key, which SQL cannot derive; all else is the operator's."""
+    """Assign each notification to the tenant of its API key, which SQL cannot derive; all else to the operator."""
     for row in connection.execute("SELECT * FROM api_keys").fetchall():
         key = key_from_record(from_row(row))
         if key.tenant != OPERATOR:
@@ -38,16 +38,16 @@ def _assign_tenants(connection: sqlite3.Connection) -> Ownerless:
 
 
 _AFTER: Final[Mapping[str, Callable[[sqlite3.Connection], Ownerless]]] = {"0011_tenants.sql": _assign_tenants}
-"""What is done after a script in the same transaction, and reported."""
+"""Python steps after a script, in the same transaction, which return a report."""
 
 
 def prepare(database: Database, *, create: bool, schema: Path = SCHEMA) -> None:
-    """Bring `database` to the newest schema, and the file to WAL mode.
+    """Migrate `database` to the newest schema, and the file to WAL mode.
 
-    :param create: whether to make the tables when there are none yet.
+    :param create: whether to create the tables of a new store.
     :param schema: the folder of ``0001_….sql``, ``0002_….sql``, … and ``generation.sql``.
-    :raises StoreTooNew: its schema is newer than this program; nothing was changed.
-    :raises StoreUnavailable: it cannot be written, or holds no store and `create` is False.
+    :raises StoreTooNew: its schema is of a newer version of this program; nothing was changed.
+    :raises StoreUnavailable: it cannot be written, or has no store and `create` is False.
     """
     scripts = sorted(schema.glob("[0-9]*.sql"))
     assert [int(script.name[:4]) for script in scripts] == [*range(1, len(scripts) + 1)], "a number is twice or missing"
@@ -63,19 +63,19 @@ def prepare(database: Database, *, create: bool, schema: Path = SCHEMA) -> None:
 
 
 def create_generation(connection: sqlite3.Connection, table: str, schema: Path = SCHEMA) -> None:
-    """Make an empty table of summaries named `table`, with its indexes, inside the transaction under way."""
+    """Create an empty table of summaries named `table`, with its indexes, in the current transaction."""
     _execute(connection, (schema / "generation.sql").read_text("utf-8").replace("{table}", table))
 
 
 def _migrate(database: Database, scripts: list[Path], schema: Path) -> None:
     with database.transaction() as connection:
-        version = _version(connection)  # another process may have been faster
+        version = _version(connection)  # migrated concurrently
         if version > len(scripts):
             raise too_new(str(database.path), version, len(scripts))
         for script in scripts[version:]:
             _execute(connection, script.read_text("utf-8"))
             if (step := _AFTER.get(script.name)) is not None:
-                step(connection).report(str(database.path))  # before the commit: a kill in between repeats both
+                step(connection).report(str(database.path))  # before the commit, so that both are repeated after a kill
         if version == 0:
             create_generation(connection, SUMMARIES, schema)
         connection.execute(f"PRAGMA user_version = {len(scripts)}")
@@ -86,7 +86,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """Switch to WAL, waiting for others: SQLite does not apply the busy timeout to this one statement."""
+    """Switch to WAL mode, waiting for other connections: SQLite ignores the busy timeout for this statement."""
     deadline = time.monotonic() + timeout_s
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
@@ -99,7 +99,7 @@ def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
 
 
 def _execute(connection: sqlite3.Connection, script: str) -> None:
-    """Run the statements of `script` inside the transaction under way, which ``executescript`` would end."""
+    """Run the statements of `script` in the current transaction, which ``executescript`` would commit."""
     for statement in _statements(script):
         connection.execute(statement)
 

@@ -15,7 +15,7 @@ class SqliteSessionStore:
         self._database = database
 
     def add(self, session: Session) -> bool:
-        """Keep `session`; whether there was none of that id."""
+        """Store `session`; False if the id exists."""
         with self._database.transaction() as connection:
             if connection.execute("SELECT 1 FROM api_sessions WHERE id = ?", (session.id,)).fetchone():
                 return False
@@ -23,13 +23,13 @@ class SqliteSessionStore:
         return True
 
     def get(self, session_id: str) -> Session | None:
-        """The session of that id, also one that is over, or None."""
+        """The session with that id, also if ended or expired, or None."""
         with self._database.connection() as connection:
             row = connection.execute("SELECT * FROM api_sessions WHERE id = ?", (session_id,)).fetchone()
         return None if row is None else session_from_record(from_row(row))
 
     def valid_ids(self, now_ms: int) -> frozenset[str]:
-        """The ids of all sessions that can be used now."""
+        """The ids of all valid sessions."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT id FROM api_sessions WHERE ended_at_ms IS NULL AND expires_at_ms > ?", (now_ms,)
@@ -37,11 +37,11 @@ class SqliteSessionStore:
             return frozenset(row["id"] for row in rows)
 
     def end(self, session_id: str, at_ms: int) -> None:
-        """Make the session of no use from now on; nothing where there is none."""
+        """End the session, if it exists."""
         self._write("UPDATE api_sessions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL", (at_ms, session_id))
 
     def end_all(self, at_ms: int) -> int:
-        """Make all sessions of no use from now on; returns how many that were."""
+        """End all sessions; returns their number."""
         return self._write("UPDATE api_sessions SET ended_at_ms = ? WHERE ended_at_ms IS NULL", (at_ms,))
 
     def prune(self, before_ms: int) -> None:

@@ -19,7 +19,7 @@ class SqliteSubscriptionStore:
         self._database = database
 
     def add(self, subscription: Subscription) -> Subscription:
-        """Keep `subscription`, unless one of its id is kept already; durable when it returns."""
+        """Store `subscription` unless its id exists; durable when it returns."""
         record = subscription_to_record(subscription)
         with self._database.transaction() as connection:
             found = self.get(subscription.id)
@@ -28,7 +28,7 @@ class SqliteSubscriptionStore:
         return found or subscription_from_record(record)
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """The subscription of that id, also an ended one, or None."""
+        """The subscription with that id, also if ended, or None."""
         with self._database.connection() as connection:
             row = connection.execute("SELECT * FROM subscriptions WHERE id = ?", (subscription_id,)).fetchone()
         return None if row is None else subscription_from_record(from_row(row))
@@ -43,7 +43,7 @@ class SqliteSubscriptionStore:
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
-        """Subscriptions by the instant of creation, then by id."""
+        """Subscriptions ordered by creation, then id."""
         parts: list[tuple[str, tuple[int | str, ...]]] = [("NOT ? OR ended_at_ms IS NULL", (active,))]
         if tenant is not None:
             parts.append(("tenant = ?", (storable(tenant),)))
@@ -62,7 +62,7 @@ class SqliteSubscriptionStore:
         return [subscription_from_record(from_row(row)) for row in rows]
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
-        """Let the subscription end at `at_ms`; durable when it returns."""
+        """End the subscription at `at_ms`; durable when it returns."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE subscriptions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL",
@@ -74,6 +74,6 @@ class SqliteSubscriptionStore:
         return subscription
 
     def remove_ended(self, before_ms: int) -> int:
-        """Remove the subscriptions that ended before `before_ms`; how many those were."""
+        """Remove the subscriptions that ended before `before_ms`; returns their number."""
         with self._database.transaction() as connection:
             return connection.execute("DELETE FROM subscriptions WHERE ended_at_ms < ?", (before_ms,)).rowcount

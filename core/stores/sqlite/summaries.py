@@ -1,4 +1,4 @@
-"""The summary store on SQLite: the table ``summary_transaction`` and the list ``summary_publications``."""
+"""The summary store on SQLite: the tables ``summary_transaction`` and ``summary_publications``."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _SERIES: Final = {
     "WHERE mode = ? AND merchant_id IS ? AND key BETWEEN ? AND ? ORDER BY key"
     for measure in get_args(Measure)
 }
-# SQLite writes the JSON in one step, without Python's global lock, which threads that fetch row by row take from one
-# another at each row. The order is that of the subquery: SQLite does not merge an ordered one into an aggregate.
+# SQLite builds the JSON in one step without the GIL, for which threads that fetch rows would contend at each row. The
+# order is that of the subquery: SQLite does not flatten an ordered subquery into an aggregate.
 _SERIES_JSON: Final = {
     measure: f"SELECT CAST(json_group_array(json_object('key', key, 'value', {measure})) AS BLOB) FROM ({series})"
     for measure, series in _SERIES.items()
 }
-# From merchant to merchant, for the index leads to the keys of one: replacing some days must not read all. The
-# last merchant is null, whose rows are the overall ones.
+# Iterates over merchants, as the index is by merchant and key: reading some days must not scan everything. The last
+# merchant is null, for the overall rows.
 _ROWS: Final = f"""
     WITH RECURSIVE merchant (id) AS (
         SELECT min(merchant_id) FROM {SUMMARIES} WHERE mode = ?1
@@ -64,7 +64,7 @@ _SCAN: Final = (
     f"SELECT {', '.join(SUMMARY_COLUMNS)} FROM {SUMMARIES} WHERE mode = ? AND key BETWEEN ? AND ? {{merchants}} "
     "ORDER BY merchant_id, key"
 )
-# Likewise from merchant to merchant, from ?4 on, without the overall rows.
+# Likewise iterates over merchants, from ?4 on, without the overall rows.
 _EACH_MERCHANT: Final = f"""
     WITH RECURSIVE merchant (id) AS (
         SELECT min(merchant_id) FROM {SUMMARIES} WHERE mode = ?1 AND merchant_id >= ?4
@@ -74,8 +74,8 @@ _EACH_MERCHANT: Final = f"""
     )
 """
 _NAMED: Final = "WITH merchant (id) AS (VALUES {places})"
-# The order is that of the loops: a CROSS JOIN goes through the merchants one by one, and the index of each has its keys
-# in order. An ORDER BY would sort all that there is before the first is given.
+# The order is that of the loops: a CROSS JOIN iterates over the merchants, and the index over the keys of each. An
+# ORDER BY would sort everything before the first row.
 _MERCHANT_SERIES: Final = f"""
     SELECT merchant.id, summary.key, summary.{{measure}}
     FROM merchant CROSS JOIN {SUMMARIES} AS summary
@@ -83,7 +83,7 @@ _MERCHANT_SERIES: Final = f"""
         AND (merchant.id > ?4 OR summary.key > ?5)
     LIMIT ?6
 """
-# sum() fails beyond int64, so the upper and the lower 32 bits are summed apart; >> keeps the sign.
+# sum() fails beyond int64, so the upper and the lower 32 bits are summed separately; >> preserves the sign.
 _MERCHANTS: Final = f"""{_EACH_MERCHANT}
     SELECT merchant.id, sum(amount >> 32), sum(amount & 0xFFFFFFFF), sum(count >> 32), sum(count & 0xFFFFFFFF)
     FROM merchant CROSS JOIN {SUMMARIES} AS summary
@@ -110,13 +110,13 @@ class SqliteSummaryStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Some builds of SQLite overwrite what is removed with zeros, which takes several times as long as removing a
-        # generation does. A user who can read the file can read its summaries anyway.
+        # Some builds of SQLite overwrite deleted content with zeros, which makes removing a generation several times as
+        # slow. Whoever can read the file can read its summaries anyway.
         with database.connection() as connection:
             connection.execute("PRAGMA secure_delete = OFF")
 
     def published(self) -> Publication | None:
-        """The current publication, or None when nothing was published yet."""
+        """The current publication, or None if nothing is published yet."""
         self._database.require_in_place()
         with self._database.connection() as connection:
             row = current_publication(connection)
@@ -131,7 +131,7 @@ class SqliteSummaryStore:
         return row is not None and tuple(row) == identity
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode`, of single merchants and of all together, of the current publication."""
+        """The summaries of `mode` of the current publication, per merchant and overall."""
         from core.stores.frames import from_batches
 
         with self._database.connection() as connection:
@@ -143,9 +143,9 @@ class SqliteSummaryStore:
     def scan(
         self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
     ) -> Iterator[Scan | None]:
-        """The summaries of `mode`, read bit by bit in bounded memory, all of one publication; None without one."""
+        """The summaries of `mode` of one publication, in batches of bounded memory; None if nothing is published."""
         self._database.require_in_place()
-        # A connection of its own: one transaction sees one state, and holds up nobody.
+        # Its own connection, as its transaction sees one state and must not block others.
         own = Database(self._database.path, timeout_s=self._database.timeout_s, create=False)
         with closing(own), own.connection() as connection:
             connection.execute("BEGIN")
@@ -167,7 +167,7 @@ class SqliteSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
-        """One merchant's values (None: all merchants together), ascending by key."""
+        """The values of one merchant (None: overall), ascending by key."""
         with self._database.connection() as connection:
             cursor = connection.cursor()
             cursor.row_factory = None
@@ -185,7 +185,7 @@ class SqliteSummaryStore:
         after: tuple[str, str] | None = None,
         limit: int,
     ) -> list[MerchantPoint]:
-        """The values of several merchants, each with its own, ascending by merchant and then by key."""
+        """The values of several merchants, ascending by merchant, then key."""
         after_merchant, after_key = after or ("", "")
         wanted = None if merchants is None else [one for one in merchants if one >= after_merchant]
         if wanted == []:
@@ -209,20 +209,20 @@ class SqliteSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> bytes:
-        """What `series` gives, as JSON."""
+        """`series` as JSON."""
         with self._database.connection() as connection:
             found = connection.execute(_SERIES_JSON[measure], (mode, merchant_id, *_bounds(first_key, last_key)))
             return bytes(found.fetchone()[0])
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the current publication holds summaries of `merchant_id`."""
+        """Whether the current publication has summaries of `merchant_id`."""
         with self._database.connection() as connection:
             return connection.execute(_HAS_MERCHANT, (*Mode, merchant_id)).fetchone() is not None
 
     def merchants(
         self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
-        """What each merchant's summaries of `mode` add up to, ascending by merchant."""
+        """The totals of each merchant's summaries of `mode`, ascending by merchant."""
         with self._database.connection() as connection:
             rows = connection.execute(_MERCHANTS, (mode, *_bounds(first_key, last_key), "")).fetchall()
         return [
@@ -231,27 +231,27 @@ class SqliteSummaryStore:
         ]
 
     def count(self) -> int:
-        """How many summaries of all modes there are, counted and not as announced."""
+        """The actual number of summaries of all modes."""
         with self._database.connection() as connection:
             return int(connection.execute(_COUNT).fetchone()[0])
 
     def publish(
         self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
-        """Replace everything that is published with `rows`, atomically."""
+        """Publish `rows` instead of all current summaries, atomically."""
         publish(self._database, publication, rows, progress)
 
     def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
-        """Replace the periods of `ranges`, and leave all others as they are published, atomically."""
+        """Publish `rows` instead of the current summaries of `ranges`, atomically; other periods do not change."""
         amend(self._database, self.rows, publication, rows, ranges)
 
     def publications_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The generations, ascending, below generation `below` that were published before `before_ms`."""
+        """The generations below `below` that were published before `before_ms`, ascending."""
         with self._database.connection() as connection:
             return [row["generation"] for row in connection.execute(_BEFORE, (below, before_ms))]
 
-    def forget(self, generations: Sequence[int]) -> int:
-        """Remove these from the list of what was published, but neither the current one nor the one before it."""
+    def remove_publications(self, generations: Sequence[int]) -> int:
+        """Remove these publications from the list, except the current and the previous one."""
         with self._database.transaction() as connection:
             return connection.executemany(_FORGET, [(one,) for one in generations]).rowcount if generations else 0
 

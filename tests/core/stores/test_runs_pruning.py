@@ -59,17 +59,17 @@ def test_the_list_of_publications_forgets_all_but_the_last_two(stores: Stores) -
     assert stores.summaries.publications_before(NOW_MS + 4, below=100) == [1, 2, 3]
     assert stores.summaries.publications_before(NOW_MS + 4, below=3) == [1, 2]
 
-    assert stores.summaries.forget([1, 2, 3, 4]) == 2
+    assert stores.summaries.remove_publications([1, 2, 3, 4]) == 2
 
     assert stores.summaries.publications_before(NOW_MS + 99, below=100) == [3, 4]
     assert stores.summaries.rows(Mode.DAILY).equals(before)
     rows = uniform(5, merchants=1, days=1)
     stores.summaries.publish(publication(5, rows), rows)
-    assert stores.summaries.forget([]) == 0
+    assert stores.summaries.remove_publications([]) == 0
 
 
 def test_an_empty_store_has_nothing_to_prune(stores: Stores) -> None:
     assert stores.runs.ended_before(NOW_MS, below=100) == []
     assert stores.runs.remove([1]) == 0
     assert stores.summaries.publications_before(NOW_MS, below=100) == []
-    assert stores.summaries.forget([1]) == 0
+    assert stores.summaries.remove_publications([1]) == 0
