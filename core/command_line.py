@@ -114,7 +114,7 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandRe
         if not _is_of_output(error):
             _fail(_defect(error, after_defect), as_json)
         _give_up_output()
-        hint = "The command has done its work; only its answer is lost. Make room, or write it somewhere else."
+        hint = "The command succeeded, but its output is lost. Free some space, or write to another place."
         lost = ServiceError(f"standard output cannot be written: {error.strerror or error}", hint)
         _fail(lost, False, result.exit_code)
     except (TyperException, typer.Exit):
@@ -149,7 +149,7 @@ def fail_of_memory(limit: Limit) -> None:
 
 
 def _stopped_by(limit: Limit, file: str | bytes | None) -> ServiceError:
-    what = "the command could not go on" if file is None else f"{os.fsdecode(file)} cannot be used"
+    what = "the command failed" if file is None else f"{os.fsdecode(file)} cannot be used"
     return ServiceError(f"{what}: {limit.reason}", limit.hint)
 
 

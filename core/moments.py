@@ -46,7 +46,9 @@ def instant_to_come(option: str, text: str, now_ms: int) -> int:
     try:
         instant_ms = instant_in(option, text)
     except UsageError as error:
-        raise UsageError(error.sentence, f"{error.hint} Or how far from now: 90d, 12h, 30m.") from None
+        raise UsageError(error.sentence, f"{error.hint} Or a duration from now: 90d, 12h, 30m.") from None
     if instant_ms <= now_ms:
-        raise UsageError(f"{option} {text!r} is in the past", "Give an instant to come, or how far from now: 90d, 12h.")
+        raise UsageError(
+            f"{option} {text!r} is in the past", "Give a future instant, or a duration from now: 90d, 12h."
+        )
     return instant_ms

@@ -146,7 +146,7 @@ def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[
             _remove(staged)
     except OSError as error:
         raise ServiceError(
-            f"{out} cannot be written: {error.strerror or error}", "Make room, or write to another place."
+            f"{out} cannot be written: {error.strerror or error}", "Free some space, or write to another place."
         ) from None
     return Exported(rows, dictionary, str(sidecar))
 
@@ -174,7 +174,7 @@ def _uploaded(summaries: SummaryStore, request: ExportRequest, progress: Callabl
     except Exception as error:  # each storage library has its own exceptions
         raise ServiceError(
             f"{request.out} cannot be written ({type(error).__name__})",
-            "Check the bucket, the credentials in the environment, and the room for temporary files.",
+            "Check the bucket, the credentials in the environment, and the space for temporary files.",
         ) from None
     return Exported(rows, dictionary, f"{scheme_of(request.out)}://{sidecar}")
 

@@ -88,7 +88,7 @@ def write_sample(out: Path, sample: Sample, *, replace: bool = False) -> Written
         unfinished.replace(out)
     except OSError as error:
         raise ServiceError(
-            f"{out} cannot be written: {error.strerror or error}", "Choose another place, or make room."
+            f"{out} cannot be written: {error.strerror or error}", "Choose another place, or free some space."
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)

@@ -66,16 +66,16 @@ def publishable(publication: Publication, rows: pl.DataFrame | Frames) -> Iterat
     if isinstance(rows, pl.DataFrame):
         _require_distinct(rows)
         rows = [ordered(rows)]
-    handed_over, last = 0, None
+    found, last = 0, None
     for frame in rows:
         if not follows(frame.clear() if last is None else last, frame):
-            raise ConservationBroken("summaries were handed over in another order than that of the store", _DEFECT)
-        handed_over += frame.height
+            raise ConservationBroken("the summaries are not in the order of the store", _DEFECT)
+        found += frame.height
         last = frame.tail(1) if frame.height else last
         yield frame
-    if handed_over != publication.rows:
+    if found != publication.rows:
         raise ConservationBroken(
-            f"{publication.rows} summaries were to be published, but {handed_over} were handed over", _DEFECT
+            f"{publication.rows} summaries were announced for publication, but there are {found}", _DEFECT
         )
 
 
@@ -102,7 +102,7 @@ def require_amended(publication: Publication, rows: int) -> None:
     """
     if rows != publication.rows:
         raise ConservationBroken(
-            f"the store was to hold {publication.rows} summaries, but would hold {rows}", _MEDDLING
+            f"the store should have {publication.rows} summaries, but would have {rows}", _MEDDLING
         )
 
 
@@ -121,7 +121,7 @@ def _require_distinct(rows: pl.DataFrame) -> None:
 
     if not are_distinct(rows):
         distinct = rows.select("mode", "key", "merchant_id").n_unique()
-        raise ConservationBroken(f"{rows.height - distinct} summaries have the period and merchant of another", _DEFECT)
+        raise ConservationBroken(f"{rows.height - distinct} summaries are duplicates of a period and merchant", _DEFECT)
 
 
 def require_next(publication: Publication, current_generation: int) -> None:

@@ -75,7 +75,7 @@ def require_free(run: Run, now_ms: int, stalled: Run | None) -> None:
     raise RunHeld(
         f"run {run.id} ({run.command}) is under way in process {run.holder.process_id} on {run.holder.host} "
         f"since {_text(run.started_at_ms)}; {heartbeat}",
-        f"Wait until it ends. It is taken over when its process has died on this host (of containers: in this "
+        f"Wait until it ends. It is taken over when its process has died on this host (for containers: in this "
         f"one), or when its heartbeat is older than {HEARTBEAT_LIMIT_S:.0f} s.",
     )
 

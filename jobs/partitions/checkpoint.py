@@ -214,7 +214,7 @@ class Checkpoint:
             yield
         except Interrupted as error:
             if self._stored_names:
-                error.hint = f"Run the same command again; it goes on with the results in {self._folder.shown}."
+                error.hint = f"Run the same command again; it resumes with the results in {self._folder.shown}."
             raise
 
     @contextlib.contextmanager
@@ -243,7 +243,7 @@ class Checkpoint:
             current: dict[str, set[str]] = {}
             for one in identified:
                 current.setdefault(_source_digest(one), set()).add(self._name(one, plan).rpartition("-")[0])
-            thrown_away: dict[str, int] = {}
+            discarded: dict[str, int] = {}
             for name in names:
                 source, _, _ = name.partition("-")
                 if source not in current or name.split(".")[0].count("-") != 2:
@@ -252,12 +252,12 @@ class Checkpoint:
                     self._stored_names.add(name)
                     continue
                 self._folder.remove(name)
-                thrown_away[source] = thrown_away.get(source, 0) + name.endswith(_ENDING)
+                discarded[source] = discarded.get(source, 0) + name.endswith(_ENDING)
         named = {_source_digest(one): one.name for one in identified}
         return tuple(
-            f"{count} result(s) of {named[source]} in the checkpoint were thrown away: it has changed since, or was "
-            "counted by another version of the program or with other options"
-            for source, count in thrown_away.items()
+            f"{count} result(s) of {named[source]} in the checkpoint were discarded: the source has changed since, or "
+            "was counted by another version of the program or with other options"
+            for source, count in discarded.items()
             if count
         )
 

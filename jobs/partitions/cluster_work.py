@@ -192,7 +192,7 @@ def merge_results(expected: Sequence[ExpectedCounts], *answers: WorkerResult) ->
             raise answer.result.failure
         if answer.result.counts != one.counts:
             raise SourceError(
-                f"{one.name} changed while it was read: a part that was read again, as its worker was lost, differs",
+                f"{one.name} changed while it was read: a part that was read again after its worker was lost differs",
                 "Nothing was published. Run the same command again, or read this source without --cluster.",
             )
     results = [answer.result for answer in answers]

@@ -123,7 +123,7 @@ def _require_overall(mode: Mode, overall: pl.DataFrame, sums: pl.DataFrame) -> N
     for row in wrong.sort("key").head(1).iter_rows(named=True):
         raise ConservationBroken(
             f"the {mode} summaries of {row['key']} of all merchants add up to {row['amount'] or 0} in "
-            f"{row['count'] or 0} transactions, but that of all together is {row['amount_overall'] or 0} in "
+            f"{row['count'] or 0} transactions, but the overall summary has {row['amount_overall'] or 0} in "
             f"{row['count_overall'] or 0}",
             "Nothing was published. This is a defect of the program: please report it with the command used.",
         )

@@ -146,7 +146,7 @@ def describe_quarantine(path: object | None, stored: int | None, rejected: int) 
     :param stored: number of rejects in it; None: not recorded, so all.
     """
     if path is None:
-        return f"None of the {rejected:,} rejects was kept, as --max-quarantine-mb leaves no room"
+        return f"None of the {rejected:,} rejects was written, as --max-quarantine-mb is too small"
     if stored is None or stored == rejected:
         return f"The rejects are in {path}"
     return f"The first {stored:,} of the rejects are in {path}, the other {rejected - stored:,} were only counted"

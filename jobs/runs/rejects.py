@@ -100,7 +100,7 @@ def unwritable(path: Path, error: OSError) -> ServiceError:
     """The error of a quarantine file that cannot be written."""
     return ServiceError(
         f"the quarantine file {path} cannot be written: {error.strerror or error}",
-        "Nothing was published. Make room, or set QUARANTINE_DIR to a folder that can be written.",
+        "Nothing was published. Free some space, or set QUARANTINE_DIR to a folder that can be written.",
     )
 
 

@@ -26,7 +26,7 @@ def describe_trouble(data: Bytes, at: int, trouble: int) -> str:
     if trouble == IMPOSSIBLE_LENGTH:
         return f"the document that begins here says it has {length} bytes; 5 to {MAX_DOCUMENT_BYTES} are possible"
     if trouble == NO_TERMINATOR:
-        return f"the document that begins here says it has {length} bytes, but there is no end after so many"
+        return f"the document that begins here says it has {length} bytes, but does not end there"
     raise AssertionError(f"end_of_documents knows no trouble {trouble}")
 
 

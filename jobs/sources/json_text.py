@@ -64,7 +64,7 @@ class JsonStreamChunks(WholeDocuments):
             self._opened = True
         end = int(end_of_json_documents(data, 0, used, self._array, self._state))
         if end < 0:
-            self._damaged(-1 - end, "here something else than the next document or the end of the array is written")
+            self._damaged(-1 - end, "expected the next document or the end of the array")
         if at_end and end < used and data[end:used].tobytes().strip():
             self._damaged(used, "the file ends in the middle of a JSON document")
         if at_end and self._array and self._state[0] != CLOSED:

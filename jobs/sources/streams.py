@@ -97,7 +97,7 @@ class ByteStream(io.RawIOBase):
             return read()
         except _CORRUPT as error:
             found = "is cut short" if isinstance(error, EOFError) else f"is corrupt ({error})"
-            reason = f"the gzip data {found}, as far as {self.consumed_bytes} compressed bytes show"
+            reason = f"the gzip data {found}, at compressed byte {self.consumed_bytes} or before"
             raise SourceDamaged(self.name, self.position, reason) from None
         except OSError as error:
             raise SourceError(f"{self.name} cannot be read: {error.strerror or error}") from None

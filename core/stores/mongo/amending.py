@@ -55,7 +55,7 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
         copied = sum(_copy(db, part.collection, part.query, name) for part in _live(taken, ranges))
         stored = db[name].count_documents({})
         if stored != rows.height + copied or (not left and stored != publication.rows):
-            raise publication_lost(publication, f"its collection holds {stored} rows, which are not those it should")
+            raise publication_lost(publication, f"its collection has {stored} other rows than were written")
     except BaseException:
         drop(db, name)
         raise

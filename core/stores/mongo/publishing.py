@@ -113,7 +113,7 @@ def announce(
         # Do not drop the collection: the document may have arrived, and then it is published.
         raise StoreUnavailable(
             f"the connection broke while run {publication.run_id} published generation {publication.generation}, and "
-            f"whether it did is not known: {reason_of(error)}",
+            f"whether it is published is unknown: {reason_of(error)}",
             "See with: python -m jobs status. If the generation is not published, run the same command again.",
         ) from None
     # It is published: the next publication makes up for failures from here on.

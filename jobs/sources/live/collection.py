@@ -89,7 +89,7 @@ class LiveCollection:
         """
         first = self._request(lambda: self._collection.find_one({}, {"_id": 1}))
         if first is not None and "_id" not in first:
-            raise SourceError(f"the documents of {self.name} have no _id", "Let the view keep that of its documents.")
+            raise SourceError(f"the documents of {self.name} have no _id", "Include _id in the view.")
         ranges = None if times is None else joined(times)
         began_ms = time.time_ns() // 1_000_000
         before = self._request(self._estimate)

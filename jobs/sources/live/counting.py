@@ -25,19 +25,19 @@ def check_count(
         return None
     counted = count_now()
     found = (
-        f"{read} documents of {name} were read, which had about {before} before and {after} after, and {counted} when "
-        "counted"
+        f"{read} documents of {name} were read; the server estimated {before} before and {after} after, and "
+        f"counted {counted}"
     )
     if read >= counted:
         too_many = before == after < read and read > counted
-        return f"{found}: some were read that are not there any more" if too_many else None
+        return f"{found}: some of those read do not exist any more" if too_many else None
     recent = count_recent()
     if read >= before and counted - read <= recent:
         return None
     if after <= before and not recent:
         raise SourceError(
-            f"{found}: some documents were not found",
+            f"{found}: some documents were not read",
             "Nothing was published. If documents were deleted and others inserted meanwhile, run it again; if it "
             "happens again, please report it with the types of _id that the collection has.",
         )
-    return f"{found}: some were deleted and others inserted meanwhile, or not found"
+    return f"{found}: some were deleted and others inserted meanwhile, or not read"

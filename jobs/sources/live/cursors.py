@@ -119,5 +119,5 @@ def batch_of(name: str, raw: bytes) -> Batch:
     if trouble or trouble_at_end:
         raise SourceDamaged(name, int(end), describe_trouble(data, int(end), int(trouble or trouble_at_end)))
     if end != size:
-        raise SourceError(f"{name} sent {size - int(end)} bytes of a document that has no end", "Try again.")
+        raise SourceError(f"{name} sent a truncated document of {size - int(end)} bytes", "Try again.")
     return Batch(data, size, int(count) + 1, int(last))

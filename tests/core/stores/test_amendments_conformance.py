@@ -167,7 +167,7 @@ def test_rows_of_other_periods_are_refused(stores: Stores) -> None:
 def test_a_second_row_of_an_amended_period_is_refused(stores: Stores) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     rows = frame([row("weekly", "1403/W13", None, amount) for amount in (1, 2)])
-    with pytest.raises(ConservationBroken, match="1 summaries have the period and merchant of another"):
+    with pytest.raises(ConservationBroken, match="1 summaries are duplicates of a period and merchant"):
         stores.summaries.amend(publication(2, BASE), rows, WEEK)
     require_holds(stores.summaries, BASE, 1)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import ROOT
 
-TOO_LITTLE = "Error: the command could not go on: there is too little memory.\n"
+TOO_LITTLE = "Error: the command failed: there is too little memory.\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 

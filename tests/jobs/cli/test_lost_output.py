@@ -72,7 +72,7 @@ def test_output_to_a_full_disk_fails_with_a_sentence(
     with full() as descriptor:
         said = call(jobs, descriptor, "verify", source, *form)
     said.require_failure(code, "standard output cannot be written: No space left on device")
-    assert "only its answer is lost" in said.err
+    assert "its output is lost" in said.err
 
 
 def test_unbuffered_output_fails_with_the_same_sentence(

@@ -93,7 +93,7 @@ def test_a_trial_of_an_import_changes_nothing(jobs: CommandLine) -> None:
 
 def test_whose_names_to_remove_must_be_said(jobs: CommandLine) -> None:
     for arguments in ((), ("42", "--all")):
-        jobs("merchants", "remove", *arguments).require_failure(2, "whose names to remove is not clear")
+        jobs("merchants", "remove", *arguments).require_failure(2, "either merchants or --all must be given")
 
 
 def test_every_store_holds_what_is_imported(jobs: CommandLine, store_url: str) -> None:

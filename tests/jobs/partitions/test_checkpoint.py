@@ -97,7 +97,7 @@ def test_the_second_run_reads_nothing_again_and_gives_the_same(
 
 
 @pytest.mark.parametrize(
-    ("keeps", "hint"), [(True, "it goes on with the results in {folder}."), (False, "it starts from the beginning.")]
+    ("keeps", "hint"), [(True, "it resumes with the results in {folder}."), (False, "it starts from the beginning.")]
 )
 def test_a_user_who_stops_a_run_hears_whether_the_next_one_goes_on(
     workshop: Workshop, request_: Request, keeps: bool, hint: str
@@ -130,7 +130,9 @@ def test_results_of_a_changed_source_are_thrown_away_and_the_user_hears_of_it(
     assert outcome.partitions_reused == 2
     assert published_rows(workshop.stores) == summaries_of([*PARTS[0], *PARTS[5], *PARTS[2]])
     (warning,) = outcome.run.warnings
-    assert warning.startswith(f"1 result(s) of {tmp_path}/1.bson in the checkpoint were thrown away: it has changed")
+    assert warning.startswith(
+        f"1 result(s) of {tmp_path}/1.bson in the checkpoint were discarded: the source has changed"
+    )
     assert len(results(tmp_path / "kept")) == 3
 
 

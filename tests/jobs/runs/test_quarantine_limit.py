@@ -157,7 +157,7 @@ def test_the_limit_is_an_option_and_a_setting_and_is_reported(tmp_path: Path) ->
     jobs = CommandLine(tmp_path, MAX_QUARANTINE_MB="0")
     write(tmp_path / "x.bson", numbered(0, 3), numbered(3, 8, amount="x" * 300_000))
     none = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1")
-    assert "None of the 5 rejects was kept, as --max-quarantine-mb leaves no room.\n" in none.out
+    assert "None of the 5 rejects was written, as --max-quarantine-mb is too small.\n" in none.out
     some = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1", "--max-quarantine-mb", "1")
     assert "The first 3 of the rejects are in quarantine/run-000002-" in some.out
     assert ", the other 2 were only counted.\n" in some.out

@@ -83,7 +83,7 @@ def test_two_collections_of_one_name_need_their_databases() -> None:
         (prelude([MINE]) + bson.encode({"db": "shop"}), "names no collection"),
         (prelude([MINE]) + header(MINE, EOF=False)[:-9], "cut short in a segment's header"),
         (prelude([MINE]) + header(MINE, EOF=False), "cut short in a terminator"),
-        (prelude([MINE]) + header(MINE, EOF=False) + b"\x09\0\0\0abcde", "no end after so many"),
+        (prelude([MINE]) + header(MINE, EOF=False) + b"\x09\0\0\0abcde", "but does not end there"),
         (prelude([MINE]) + header(MINE, EOF=False) + b"\x03\0\0\0", "says it has 3 bytes"),
         (prelude([MINE]) + b"\x09\0\0\0abcd\0", "a segment's header is no valid BSON"),
         (MAGIC + b"\0\0\0\0", "says it has 0 bytes"),
