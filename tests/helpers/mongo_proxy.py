@@ -1,4 +1,4 @@
-"""A way to a server of the MongoDB protocol that answers some commands itself, or loses what the server answers."""
+"""A proxy for a MongoDB server that answers some commands itself, or loses answers of the server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Rule:
 
 
 class MongoProxy:
-    """Listens on loopback and passes all on to the server at `url`, but for the rules of a test; a context manager.
+    """A proxy on loopback for the server at `url`, with the rules of a test; a context manager.
 
     :param as_mongos: whether the server shall pass for a mongos, so that drivers repeat writes.
     """
@@ -67,18 +67,18 @@ class MongoProxy:
             _cut(one)
 
     def refuse(self, command: str, code: int, message: str = "refused by the test") -> None:
-        """Let `command` fail with `code`; the server does not get it."""
+        """Let `command` fail with `code`, without forwarding it."""
         self.answer(command, {"ok": 0.0, "code": code, "errmsg": message})
 
     def answer(self, command: str, document: Document, of: str = "") -> None:
-        """Answer `command` with `document`; the server does not get it.
+        """Answer `command` with `document`, without forwarding it.
 
         :param of: how the collection's name begins; likewise below.
         """
         self._rules.insert(0, _Rule(command, document, 10**6, of))
 
     def lose_answer(self, command: str, of: str = "", *, breaks: bool = True) -> None:
-        """Let the server do the next `command`, and the client get no answer.
+        """Forward the next `command`, but lose its answer.
 
         :param breaks: the connection breaks; else the client waits until its time-out.
         """

@@ -1,4 +1,4 @@
-"""Damage to bytes, as bad disks, bad networks and bad people do it."""
+"""Random damage to bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 
 def changed(content: bytes, chance: random.Random) -> bytes:
-    """`content` with a few bytes replaced, taken out, doubled or cut off."""
+    """`content` with a few bytes replaced, removed, duplicated or truncated."""
     raw = bytearray(content)
     for _ in range(chance.randrange(1, 4)):
         at = chance.randrange(len(raw)) if raw else 0

@@ -1,4 +1,4 @@
-"""The command line as processes of their own: started, watched, signalled, and what they said."""
+"""Runs the command line in subprocesses: starts, signals and waits for them, and reads their output."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a process ended with.
+    """The exit code and output of a process.
 
     :param code: its exit code; the negative number of the signal that killed it.
     """
@@ -66,7 +66,7 @@ class Said:
         return [json.loads(line) for line in self.out.splitlines()]
 
     def require_failure(self, code: int, sentence: str = "") -> str:
-        """What it said on standard error: the exit code, one sentence that has `sentence` in it, and a hint."""
+        """Require the exit code, and on standard error a sentence that contains `sentence`, and a hint."""
         assert self.code == code, self
         assert sentence in self.err
         assert "Traceback" not in self.err

@@ -1,4 +1,4 @@
-"""Sources counted as the jobs count them: partitions side by side, merged when they are confirmed."""
+"""Counts sources like the jobs: partitions in parallel, merged when they are confirmed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Totals = dict[tuple[str, int], tuple[int, int]]
 
 @dataclass
 class CountedSources:
-    """What sources gave.
+    """The counts, sums and rejects of sources.
 
     :param rejects: the lines of the quarantine file.
     """
@@ -47,7 +47,7 @@ class CountedSources:
 
     @property
     def daily(self) -> pl.DataFrame:
-        """The daily sums; nothing can be taken any more."""
+        """The daily sums; call `take` no more afterwards."""
         if self._daily is None:
             self._daily = all_sums(self.merged.daily())
         return self._daily
@@ -64,7 +64,7 @@ class CountedSources:
 
 
 def plan_of(fields: Fields | None = None, chunk_bytes: int = CHUNK_BYTES, **options: Any) -> Plan:
-    """A plan that counts every instant and keeps all rejects."""
+    """A plan that counts every instant and collects all rejects."""
     return Plan(Reading(fields or Fields(), EVER, chunk_bytes=chunk_bytes, **options), DAYS, Limits(2**30))
 
 

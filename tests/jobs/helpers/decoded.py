@@ -1,4 +1,4 @@
-"""Sources read to their end through the real feeds and decoders, as plain Python values."""
+"""Reads sources with the real chunk readers and decoders, as plain Python values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVER: Final = Window(-(2**62), 2**62, -(2**62), 2**62)
 
 @dataclass
 class Decoded:
-    """What a source gave: rows of (merchant, amount, instant), counts, and rejects in the order of the source."""
+    """The result of a source: rows of (merchant, amount, instant), counts, and rejects in the order of the source."""
 
     rows: list[tuple[str, int, int]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
@@ -42,7 +42,7 @@ class Decoded:
 
 
 def drain(chunks: ChunkReader, decoder: Decoder, *, counts_rows: bool = False) -> Decoded:
-    """All that `chunks` hold; see `jobs.sources.partition.Partition.counts_rows`."""
+    """Decode all `chunks`; see `jobs.sources.partition.Partition.counts_rows`."""
     decoded = Decoded()
     buffer = Buffer(0)
     while (chunk := chunks.next(buffer)) is not None:
@@ -74,7 +74,7 @@ def _batches(decoder: Decoder, chunk: Any, before: int) -> Iterator[Batch]:
 def read_partition(
     partition: Partition, fields: Fields, window: Window = EVER, collection: str | None = None, chunk_bytes: int = 2**21
 ) -> Decoded:
-    """All that `partition` holds."""
+    """Decode `partition`."""
     opened = partition.open(Reading(fields, window, collection, chunk_bytes), threading.Event())
     try:
         return drain(opened.chunks, opened.decoder(), counts_rows=partition.counts_rows)
@@ -84,7 +84,7 @@ def read_partition(
 
 
 def read_source(source: Source, fields: Fields, **options: Any) -> Decoded:
-    """All that the partitions of `source` hold, one after another; none may be guessed."""
+    """Decode the partitions of `source` in order; none may be guessed."""
     found = Decoded()
     for partition in source.partitions:
         decoded = read_partition(partition, fields, **options)
@@ -139,7 +139,7 @@ def read_as_file(content: bytes, fields: Fields | None = None, **options: Any) -
 
 
 def attempted(read: Callable[[], Decoded]) -> tuple[Decoded | None, str]:
-    """What `read` gives, or None and the sentence of the error that a user sees; any other exception is passed on."""
+    """The result of `read`, or None and the sentence of a `ServiceError`; other exceptions are raised."""
     try:
         return read(), ""
     except ServiceError as error:

@@ -1,4 +1,4 @@
-"""Live collections for tests: filled, read, and behind a network that breaks."""
+"""Live collections for tests, and a proxy whose connections break."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EAGER = LiveOptions(
 
 
 def transaction(number: int, **changes: Any) -> Document:
-    """A document without ``_id`` that can be told by its amount and its time, one a second."""
+    """A document without ``_id``, identified by its amount and its time, one per second."""
     return {"merchantId": number % 7, "amount": number, "createdAt": DatetimeMS(START_MS + 1000 * number)} | changes
 
 
@@ -52,7 +52,7 @@ def fill(url: str, documents: Iterable[Document], name: str = "transaction") -> 
 def read(
     live: LiveCollection, fields: Fields | None = None, times: Sequence[TimeRange] | None = None
 ) -> tuple[Decoded, tuple[str, ...]]:
-    """All that the collection gives, and the warnings."""
+    """Read the collection: the result and the warnings."""
     fields = fields or Fields()
     source = live.source(fields, times)
     try:
@@ -68,7 +68,7 @@ def read_at(
     times: Sequence[TimeRange] | None = None,
     options: LiveOptions = EAGER,
 ) -> Decoded:
-    """All that the collection at `url` gives, without a warning."""
+    """Read the collection at `url`; requires no warnings."""
     with open_collection(url, None, options) as live:
         decoded, warnings = read(live, fields, times)
     assert warnings == ()
@@ -76,7 +76,7 @@ def read_at(
 
 
 def amounts(decoded: Decoded) -> list[int]:
-    """The amounts of what was counted, ascending: which documents there are, and whether any is there twice."""
+    """The amounts of counted documents, ascending, to detect missing and duplicate ones."""
     return sorted(amount for _, amount, _ in decoded.rows)
 
 
@@ -86,7 +86,7 @@ def instant(*parts: int) -> datetime:
 
 
 class BreakingNetwork:
-    """A way to a server on which each connection breaks once it has carried so many bytes of answers.
+    """A proxy for a server whose connections break after so many bytes of answers.
 
     :param url: the server's.
     :param after_bytes: how many; connections that carry less, such as those that only watch the server, stay whole.

@@ -1,4 +1,4 @@
-"""A collection that is written to, and the jobs that keep its summaries right, with a clock of the test's own."""
+"""A collection with concurrent writes, and the jobs that update its summaries, with a clock of the test."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def clock_changes(zone: str, first_year: int, last_year: int) -> Iterator[dateti
 
 
 class Shop:
-    """The collection ``transaction`` of a database, and what its summaries must be; a context manager.
+    """The collection ``transaction`` of a database, and its expected summaries; a context manager.
 
     :param url: of the database; `place` is how messages show it.
     """
@@ -94,12 +94,12 @@ class Shop:
         return [Transaction(one["merchantId"], one["amount"], one["createdAt"]) for one in self.collection.find()]
 
     def summaries(self, zone: str = "Asia/Tehran") -> Rows:
-        """What must be published of what it holds now."""
+        """The expected summaries of its current documents."""
         return summaries_of(self.transactions(), zone)
 
 
 class JobRunner:
-    """Runs the jobs over a shop, at the time that the test says.
+    """Runs the jobs over a shop, at the time of the test.
 
     :param folder: gets the quarantine files.
     :param now: what the jobs take for the time, until it is set anew.
@@ -194,7 +194,7 @@ def drift_of(outcome: VerifyOutcome) -> dict[tuple[str, str, str | None], tuple[
 
 
 def difference(published: Rows, recounted: Rows) -> dict[tuple[str, str, str | None], tuple[int, int, int, int]]:
-    """What `drift_of` must give of two states."""
+    """The expected result of `drift_of` for two states."""
     found = {}
     for key in published.keys() | recounted.keys():
         (amount, count), (recounted_amount, recounted_count) = published.get(key, (0, 0)), recounted.get(key, (0, 0))

@@ -1,4 +1,4 @@
-"""Something else that writes into the summaries of a store, without asking it."""
+"""Writes directly to the summaries of a store, as another program might."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a transaction, said plainly: Python integers, `Decimal`, and a BSON walk that takes no shortcuts."""
+"""A reference implementation of classification: Python integers, `Decimal`, and a simple BSON walk."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ STRINGS = {0x02, 0x0D, 0x0E}
 
 
 class Malformed(Exception):
-    """The inside of a document breaks the rules of BSON."""
+    """The content of a document is invalid BSON."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a field holds: `kind` as in the table of accepted values, `content` as Python has it."""
+    """The value of a field: `kind` as in the table of accepted values, `content` in Python."""
 
     kind: str
     content: Any = None
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def outcome_of_bson(raw: bytes, fields: Fields, window: Window) -> Outcome:
-    """What becomes of the document that `raw` encodes, whose outer length is right."""
+    """The outcome of the document `raw`, whose outer length is valid."""
     try:
         values = {path: _look_up(raw, path.split(".")) for path in fields.paths()}
     except Malformed:
@@ -55,7 +55,7 @@ def outcome_of_bson(raw: bytes, fields: Fields, window: Window) -> Outcome:
 
 
 def outcome(values: dict[str, Value], fields: Fields, window: Window) -> Outcome:
-    """What becomes of a document that holds `values` at the wanted paths."""
+    """The outcome of a document with `values` at the wanted paths."""
     if not all(_equals(values[path], wanted) for path, wanted in fields.where):
         return Outcome("filtered")
     time, merchant, amount = values[fields.time], values[fields.merchant], values[fields.amount]
@@ -90,7 +90,7 @@ def _merchant(value: Value) -> tuple[str, str]:
 
 
 def integer(value: Value) -> tuple[int, str]:
-    """The exact 64-bit integer that an amount is, or why it is none."""
+    """The exact 64-bit integer of an amount, or the reason why it is invalid."""
     if value.kind == "integer":
         return value.content, ""
     if value.kind == "double":
@@ -101,7 +101,7 @@ def integer(value: Value) -> tuple[int, str]:
 
 
 def integer_of_double(number: float) -> tuple[int, str]:
-    """The exact integer that a double is, or why it is none."""
+    """The exact integer of a double, or the reason why it is invalid."""
     if math.isnan(number):
         return 0, "NaN"
     if math.isinf(number):
@@ -112,7 +112,7 @@ def integer_of_double(number: float) -> tuple[int, str]:
 
 
 def integer_of_decimal(number: Decimal | None) -> tuple[int, str]:
-    """The exact 64-bit integer that a decimal is, or why it is none; None stands for one that is not canonical."""
+    """The exact 64-bit integer of a decimal (None: not canonical), or the reason why it is invalid."""
     if number is None:
         return 0, "unreadable"
     if number.is_nan():

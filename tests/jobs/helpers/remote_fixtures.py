@@ -1,4 +1,4 @@
-"""Moto's S3 server and HTTP servers on loopback; the one of S3 is reached through a server that can have troubles."""
+"""Moto's S3 server and HTTP servers on loopback; S3 is behind a server that can inject failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def moto() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="session")
 def server_of_s3(moto: tuple[str, int]) -> Iterator[WebServer]:
-    """A server in front of moto's, at the same place for all tests: connections to it are kept."""
+    """A server in front of moto's, at the same address for all tests, as connections to it are reused."""
     with web_server() as server:
         server.origin = moto
         yield server

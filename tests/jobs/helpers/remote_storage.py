@@ -1,4 +1,4 @@
-"""Where tests put remote objects, and how patient they are."""
+"""Remote storages for tests, and their retry options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIGNED = "AWS4-HMAC-SHA256 Credential=key/20240101/us-east-1/s3/aws4_request, S
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where a test puts its objects, and the server in front of them.
+    """A storage for the objects of a test, and the server in front of it.
 
     :param base: what their URLs begin with, secrets included.
     :param shown: what messages say instead.

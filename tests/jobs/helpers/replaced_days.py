@@ -1,4 +1,4 @@
-"""Replacing days of a store by sums, and what a rebuild of everything would have made of them."""
+"""Replaces days of a store by sums, and compares the result with a rebuild of everything."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ NOWRUZ = day("1402/12/27")
 
 
 def frame(sums: Sums) -> pl.DataFrame:
-    """The sums as `replace_days` takes them."""
+    """The sums in the schema of `replace_days`."""
     rows = [(merchant, day, amount, count) for (merchant, day), (amount, count) in sums.items()]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def find(stores: Stores, sums: Sums, *days: tuple[int, int]) -> Change:
-    """What changes when `days` get `sums`."""
+    """The change that replaces `days` by `sums`."""
     return replace_days(stores.summaries, stores.summaries.published(), CALENDAR, TEHRAN, frame(sums), days)
 
 
@@ -55,7 +55,7 @@ def publish(stores: Stores, sums: Sums, *days: tuple[int, int]) -> Change:
 
 
 def require_holds(stores: Stores, sums: Sums) -> None:
-    """The store holds what a rebuild of everything makes of `sums`."""
+    """Require that the store equals a rebuild of everything from `sums`."""
     expected = summarise(frame(sums), CALENDAR, TEHRAN)
     total_amount, total_count = require_conservation(expected, frame(sums))
     found = pl.concat([stores.summaries.rows(mode) for mode in Mode])

@@ -1,4 +1,4 @@
-"""Summaries added up in plain Python, with jdatetime and zoneinfo."""
+"""A reference implementation of summaries in plain Python, with jdatetime and zoneinfo."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def day_number(day: date) -> int:
 
 
 def jalali_keys(day: date) -> dict[str, str]:
-    """The keys of the periods that a day belongs to; a week runs from Saturday and bears the year of its Friday."""
+    """The keys of the periods of a day; a week begins on Saturday and has the year of its Friday."""
     of_day = jdatetime.date.fromgregorian(date=day)
     saturday = day - timedelta(days=(day.weekday() - 5) % 7)
     friday = jdatetime.date.fromgregorian(date=saturday + timedelta(days=6))

@@ -1,4 +1,4 @@
-"""Transactions for the tests of the job as a whole, and what their summaries must be, in plain Python."""
+"""Transactions for tests of whole jobs, and their expected summaries in plain Python."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Transaction(NamedTuple):
 def spread(
     merchants: Sequence[Any], days: int, first: date = date(2024, 3, 16), amount: int = 1000
 ) -> list[Transaction]:
-    """One transaction for each merchant and day, at noon UTC, each of another amount."""
+    """One transaction per merchant and day, at noon UTC, with different amounts."""
     noon = datetime(first.year, first.month, first.day, 12, tzinfo=UTC)
     return [
         Transaction(merchant, amount + 7 * day + number, noon + timedelta(days=day))
@@ -57,7 +57,7 @@ def bson_of(transactions: Iterable[Transaction | Mapping[str, Any]]) -> bytes:
 
 
 def summaries_of(transactions: Iterable[Transaction], zone: str = "Asia/Tehran", calendar: str = "jalali") -> Rows:
-    """What must be published of `transactions`, reckoned one by one in plain Python."""
+    """The expected summaries of `transactions`, calculated in plain Python."""
     keys_of = {"jalali": _jalali_keys, "gregorian": _gregorian_keys}[calendar]
     rows: dict[tuple[str, str, str | None], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for one in transactions:

@@ -1,4 +1,4 @@
-"""Runs the command line again and again, each time in a process of its own that has everything imported already.
+"""Runs the command line repeatedly, each time in a forked process with all modules imported.
 
 ``warm_server.py FD`` takes connections from the listening socket FD, one of each process of the tests, and ends a while
 after the last is closed. A request is the JSON of `command_line.Request` with four file descriptors: standard input,

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that serves files, or passes on to another server, and has troubles when it shall."""
+"""An HTTP server on loopback that serves files, or forwards to another server, and can inject failures."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def as_it_is(answer: Answer) -> Answer:
 
 @dataclass(slots=True)
 class WebServer:
-    """What is served and how; may be changed at any time.
+    """The served content and injected failures; may be changed at any time.
 
     :param files: by path, such as ``/dump/a.bson``, or by path and query; a path that ends with a slash is a page of
         links.
@@ -78,7 +78,7 @@ class WebServer:
         return f"http://127.0.0.1:{self.port}"
 
     def forget(self) -> None:
-        """Have no troubles, and forget what was asked."""
+        """Remove all injected failures, and clear the recorded requests."""
         self.troubles.clear()
         self.asked.clear()
         self.released.set()
@@ -90,7 +90,7 @@ class WebServer:
         return answer
 
     def changing(self, path: str, content: bytes) -> Trouble:
-        """Let `path` have another content from the answer on that has this trouble."""
+        """A failure that changes the content of `path` from this answer on."""
 
         def change(_: Answer) -> Answer:
             self.files[path] = content
