@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final
 
+import falcon.asgi
 from cachetools.func import ttl_cache
 
 from api.auth.api_keys import KeyRing
@@ -17,7 +18,6 @@ from api.auth.sessions import SessionRing
 from api.dashboard.resource import DashboardResource
 from api.http.request import ClientAddresses, Request
 from api.http.request_body import BodyLimit
-from api.middleware.cors import CrossOrigin
 from api.middleware.error_handlers import add_error_handlers
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog
@@ -56,6 +56,7 @@ _CONDITION_WAIT_S: Final = 0.5
 _LOOKUP_THREADS: Final = 2
 _BYTES_IN_KB: Final = 1024
 _BYTES_IN_MB: Final = 1024 * 1024
+_EXPOSED_HEADERS: Final = ("Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Request-Id")
 
 
 def create_app(
@@ -110,7 +111,7 @@ def create_app(
         _Lifespan(current, rate_limit, poll=poll and settings.api_freshness_s > 0),
     ]
     if origins := settings.allowed_origins:
-        middleware.insert(1, CrossOrigin(origins))
+        middleware.insert(1, _CrossOrigin(origins))
     app = App(middleware=middleware, request_type=Request)
     app.response_cache = ResponseCache(current, keys, rate_limit, request_log)
     app.resp_options.xml_error_serialization = False
@@ -203,6 +204,20 @@ def _degradation(
         return known
 
     return is_degraded
+
+
+class _CrossOrigin(falcon.CORSMiddleware):  # type: ignore[type-arg]  # its parameters are of private types
+    """Falcon's CORS, and ``Vary: Origin``, so that no cache gives the response of one origin to another."""
+
+    def __init__(self, origins: Iterable[str]) -> None:
+        super().__init__(allow_origins=origins, expose_headers=_EXPOSED_HEADERS)
+
+    async def process_response_async(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        """Add the headers of CORS."""
+        self.process_response(req, resp, resource, req_succeeded)
+        resp.append_header("Vary", "Origin")
 
 
 class _Lifespan:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +14,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from stack.procfile import for_terminal
 from stack.redis_server import configuration, find_redis_server
 from stack.supervisor import Program
 
 HOST: Final = "127.0.0.1"
 NAMES: Final = ["redis", "web", "worker", "beat"]
 _ANSWER_S: Final = 1.0
+_PROCFILE: Final = Path(__file__).parents[1] / "Procfile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +88,30 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
         configuration(queue, places.broker, password),
     )
     others = (
-        Program("web", for_terminal("web"), ours, lambda: _is_healthy(places.api)),
+        Program("web", _for_terminal("web"), ours, lambda: _is_healthy(places.api)),
         Program(
             "worker",
-            for_terminal("worker"),
+            _for_terminal("worker"),
             {**ours, "NOTIFY_PULSE_FILE": str(places.heartbeat_file)},
             places.heartbeat_file.exists,
         ),
-        Program("beat", for_terminal("beat"), ours),
+        Program("beat", _for_terminal("beat"), ours),
     )
     return (server,), others
+
+
+def commands() -> dict[str, list[str]]:
+    """The command of each program of the `Procfile`, split into words, by the program's name."""
+    lines = (line.partition(": ") for line in _PROCFILE.read_text("utf-8").splitlines() if not line.startswith("#"))
+    return {name: shlex.split(command) for name, _, command in lines}
+
+
+def _for_terminal(name: str) -> list[str]:
+    """The command of a program with this Python, for a person who watches: Celery without its banner and progress."""
+    program, *words = commands()[name]
+    if program == "celery":
+        return [sys.executable, "-m", program, "--quiet", *words, "-l", "warning"]
+    return [sys.executable, "-m", program, *words]
 
 
 def _answers(port: int, password: str) -> bool:

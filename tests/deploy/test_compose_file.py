@@ -12,7 +12,7 @@ from containers import seconds
 from pydantic import SecretStr
 
 from core.settings import Settings
-from stack.procfile import commands
+from stack.programs import commands
 
 OURS = ("web", "celery", "beat", "jobs")
 OF_THE_IMAGE = {"API_BIND", "QUARANTINE_DIR"}

@@ -13,7 +13,7 @@ import yaml
 from compose_config import ROOT, build, services
 from containers import seconds
 
-from stack.procfile import commands
+from stack.programs import commands
 
 FOLDER = ROOT / "kubernetes"
 SERVICES = {"web": "web", "worker": "celery", "beat": "beat", "jobs": "jobs"}

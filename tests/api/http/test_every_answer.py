@@ -12,7 +12,7 @@ from api_client import MERCHANTS, SUMMARY, Api, add_key, document, problem
 from falcon.testing import create_asgi_req
 from sales import published_in
 
-from api.http.security_headers import PAGE_HEADERS
+from api.middleware.request_log import SECURITY_HEADERS
 from api.problems import ParameterError, Problem, ProblemKind, answer
 
 QUERY = "mode=daily&type=amount"
@@ -55,7 +55,7 @@ def test_every_answer_has_the_security_headers_and_a_request_id(
 ) -> None:
     given = api.ask(path, **rest)
     assert given.status_code == status
-    for name, value in PAGE_HEADERS.items():
+    for name, value in SECURITY_HEADERS.items():
         assert given.headers[name] == value
     assert given.headers["x-request-id"]
     if status >= 400:
@@ -63,7 +63,7 @@ def test_every_answer_has_the_security_headers_and_a_request_id(
 
 
 def test_the_policy_lets_nothing_in() -> None:
-    policy = PAGE_HEADERS["Content-Security-Policy"]
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; ")
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
@@ -76,7 +76,7 @@ def test_an_odd_method_is_no_failure_of_the_server(api: Api, method: str) -> Non
     given = api.unchecked(SUMMARY, method)
     assert given.status_code in (400, 405)
     document(given)
-    for name, value in PAGE_HEADERS.items():
+    for name, value in SECURITY_HEADERS.items():
         assert given.headers[name] == value
 
 
