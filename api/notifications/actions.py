@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from api.auth.principal import Principal
 from api.http.request_body import bad_parameters
-from api.notifications.tenants import tenant_to_list
+from api.notifications.tenants import visible_to
 from api.problems import ParameterError, Problem, ProblemKind
 from api.store_access import StoreAccess
 from core.notifications.actions import (
     RetryResult,
-    RetrySelection,
     cancel,
     retry,
     retry_all,
@@ -21,7 +19,7 @@ from core.notifications.actions import (
 )
 from core.notifications.events import LogStatus
 from core.stores import Clock, Stores
-from core.stores.notifications import StoredNotification
+from core.stores.notifications import LogFilter, NotificationFilter, StoredNotification
 
 
 class Logs:
@@ -76,22 +74,23 @@ class Logs:
 
     def retry_all(
         self,
-        wanted: RetrySelection,
+        wanted: NotificationFilter,
+        logs: LogFilter,
         tenant: str | None,
         caller: Principal,
         *,
         limit: int,
         after: tuple[int, str] | None,
     ) -> RetryResult:
-        """Let all logs that are `wanted` be sent again, of those that `caller` may touch and read.
+        """Send again all `logs` of the notifications that `wanted` selects and `caller` may see.
 
-        :param tenant: whose, where the operator asks for one.
+        :param tenant: whose notifications, if the operator names a tenant.
         :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
         """
 
         def retry(stores: Stores) -> RetryResult:
-            of_tenant = replace(wanted, tenant=tenant_to_list(stores, caller, tenant))
-            return retry_all(stores.notifications, of_tenant, self._clock, limit=limit, after=after)
+            narrowed = visible_to(stores, caller, tenant, wanted)
+            return retry_all(stores.notifications, narrowed, logs, self._clock, limit=limit, after=after)
 
         return self._access.call(retry)
 

@@ -12,7 +12,7 @@ from api.auth.principal import Principal
 from api.http.pagination import place_in
 from api.http.query_parameters import KEY_PATTERN, Findings, WholeNumber, fields_of, range_in, required
 from api.notifications.pages import PageParameters, next_page, page_in
-from api.notifications.tenants import OfTenant, tenant_to_list
+from api.notifications.tenants import OfTenant, visible_to
 from api.notifications.views import listed_view
 from api.openapi.bodies import NotificationCount, NotificationCounts, Notifications
 from api.store_access import StoreAccess
@@ -23,7 +23,7 @@ from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus, status_of
 from core.notifications.values import CHANNEL_PATTERN
 from core.stores import Stores
-from core.stores.notifications import Listed, LogFilter, StateCount
+from core.stores.notifications import Listed, LogFilter, NotificationFilter, StateCount
 
 PATH: Final = "/api/notifications"
 COUNTED: Final = 100_000
@@ -121,18 +121,17 @@ def page(access: StoreAccess, caller: Principal, query_string: str, days: Days) 
     parameters, after = page_in(NotificationsParameters, fields, findings, place_in)
     limit = parameters.limit
 
+    wanted = NotificationFilter(
+        user_id=parameters.user_id,
+        status=parameters.status,
+        logs=parameters.logs,
+        from_ms=from_ms,
+        before_ms=before_ms,
+    )
+
     def visible(stores: Stores) -> list[Listed]:
-        return stores.notifications.listed(
-            tenant=tenant_to_list(stores, caller, parameters.tenant),
-            merchants=caller.readable_merchants,
-            user_id=parameters.user_id,
-            status=parameters.status,
-            logs=parameters.logs,
-            from_ms=from_ms,
-            before_ms=before_ms,
-            after=after,
-            limit=limit + 1,
-        )
+        narrowed = visible_to(stores, caller, parameters.tenant, wanted)
+        return stores.notifications.listed(narrowed, after=after, limit=limit + 1)
 
     found = access.call(visible)
     cursor = following = None
@@ -154,15 +153,10 @@ def counts(access: StoreAccess, caller: Principal, query_string: str, days: Days
     from_ms, before_ms = days.interval_ms(fields, findings)
     parameters = required(NarrowingParameters, fields, findings)
 
+    wanted = NotificationFilter(user_id=parameters.user_id, from_ms=from_ms, before_ms=before_ms)
+
     def visible(stores: Stores) -> list[StateCount]:
-        return stores.notifications.state_counts(
-            tenant=tenant_to_list(stores, caller, parameters.tenant),
-            merchants=caller.readable_merchants,
-            user_id=parameters.user_id,
-            from_ms=from_ms,
-            before_ms=before_ms,
-            limit=COUNTED,
-        )
+        return stores.notifications.state_counts(visible_to(stores, caller, parameters.tenant, wanted), limit=COUNTED)
 
     found = access.call(visible)
     return NotificationCounts(

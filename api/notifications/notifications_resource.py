@@ -23,14 +23,13 @@ from api.notifications.views import details_view, notification_view
 from api.openapi.bodies import RetriedNotifications
 from api.problems import ParameterError, Problem
 from api.store_access import StoreAccess
-from core.notifications.actions import RetrySelection
 from core.notifications.events import LogStatus
 from core.notifications.idempotency import QUEUED_AFTER_MS, request_digest
 from core.notifications.model import Notification, new_id
 from core.notifications.texts import too_long
 from core.stores import Clock
 from core.stores.api_keys import Scope
-from core.stores.notifications import LogFilter, StoredNotification
+from core.stores.notifications import LogFilter, NotificationFilter, StoredNotification
 
 
 class NotificationsResource:
@@ -179,9 +178,8 @@ class RetryAllResource:
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string, OfTenant)
         payload = checked_payload(read_object(req), RetryAll, None)
-        wanted = RetrySelection(
-            LogFilter(frozenset(map(LogStatus, payload.statuses)), frozenset(payload.channels or ())),
-            merchants=caller.readable_merchants,
+        logs = LogFilter(frozenset(map(LogStatus, payload.statuses)), frozenset(payload.channels or ()))
+        wanted = NotificationFilter(
             user_id=payload.user_id,
             from_ms=None if payload.created_from is None else instant_ms(payload.created_from),
             before_ms=None if payload.created_before is None else instant_ms(payload.created_before),
@@ -192,7 +190,7 @@ class RetryAllResource:
         if payload.cursor is not None:
             after = place_in(payload.cursor, query, findings)
             findings.raise_if_any()
-        retried = self._logs.retry_all(wanted, asked, caller, limit=payload.limit, after=after)
+        retried = self._logs.retry_all(wanted, logs, asked, caller, limit=payload.limit, after=after)
         for notification_id in retried.channels:
             self._queue(notification_id)
         send_document(

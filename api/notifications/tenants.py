@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
@@ -16,6 +17,7 @@ from core.notifications.users import AmbiguousUser
 from core.stores import Stores
 from core.stores.api_keys import all_tenants
 from core.stores.contacts import ContactStore
+from core.stores.notifications import NotificationFilter
 from core.stores.subscriptions import SubscriptionStore
 from core.tenants import OPERATOR
 
@@ -72,6 +74,15 @@ def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str 
     if asked is not None and asked not in all_tenants(stores.keys):
         raise bad_parameters([ParameterError(_NAME, "is no tenant: python -m api keys list shows those of all keys")])
     return asked
+
+
+def visible_to(stores: Stores, caller: Principal, asked: str | None, wanted: NotificationFilter) -> NotificationFilter:
+    """`wanted`, narrowed to the notifications that `caller` may see of the tenant that it has asked for.
+
+    :raises Problem: see `tenant_to_list`.
+    :raises StoreUnavailable: the store does not answer.
+    """
+    return replace(wanted, tenant=tenant_to_list(stores, caller, asked), merchants=caller.readable_merchants)
 
 
 def tenant_to_read(stores: Stores, caller: Principal, asked: str | None, user_id: str) -> str:

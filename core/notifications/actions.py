@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from core.instants import Clock
 from core.notifications.events import RETRIABLE, Event, EventKind, LogStatus, is_possible
 from core.notifications.model import Notification
-from core.stores.notifications import LogFilter, NotificationStore, StoredNotification
+from core.stores.notifications import LogFilter, NotificationFilter, NotificationStore, StoredNotification
 
 _PAGE: Final = 100  # read at once
 
@@ -41,25 +41,6 @@ def retry(
     return [channel for channel in channels if _happens(store, stored, channel, EventKind.RETRY, clock, statuses)]
 
 
-@dataclass(frozen=True, slots=True)
-class RetrySelection:
-    """Selects the messages to be sent again.
-
-    :param logs: those with such a log; only that is sent again.
-    :param tenant: only those of this tenant; None for all.
-    :param merchants: of announcements only those of summaries of one of these merchants; None for all.
-    :param user_id: only those to this user.
-    :param from_ms: only those made at that instant or later; before `before_ms` likewise.
-    """
-
-    logs: LogFilter
-    tenant: str | None = None
-    merchants: Collection[str] | None = None
-    user_id: str | None = None
-    from_ms: int | None = None
-    before_ms: int | None = None
-
-
 @dataclass(slots=True)
 class RetryResult:
     """The result of `retry_all`.
@@ -80,28 +61,26 @@ class RetryResult:
 
 
 def retry_all(
-    store: NotificationStore, wanted: RetrySelection, clock: Clock, *, limit: int, after: tuple[int, str] | None = None
+    store: NotificationStore,
+    wanted: NotificationFilter,
+    logs: LogFilter,
+    clock: Clock,
+    *,
+    limit: int,
+    after: tuple[int, str] | None = None,
 ) -> RetryResult:
-    """Send again all logs that `wanted` selects, those of the newest notifications first.
+    """Send again all `logs` of the notifications that `wanted` selects, the newest notifications first.
 
+    :param wanted: its `logs` are replaced by `logs`.
     :param limit: at most so many notifications are examined.
     :param after: where an earlier call has stopped: its `RetryResult.after`.
     :raises StoreUnavailable: the store could not be written, or that is not known: some may be sent again already.
     """
-    found = RetryResult(after=after)
+    wanted, found = replace(wanted, logs=logs), RetryResult(after=after)
     while limit > 0:
-        page = store.listed(
-            tenant=wanted.tenant,
-            merchants=wanted.merchants,
-            user_id=wanted.user_id,
-            logs=wanted.logs,
-            from_ms=wanted.from_ms,
-            before_ms=wanted.before_ms,
-            after=found.after,
-            limit=min(limit, _PAGE),
-        )
+        page = store.listed(wanted, after=found.after, limit=min(limit, _PAGE))
         for listed in page:
-            _retry_listed(store, listed.notification, wanted.logs, clock, found)
+            _retry_listed(store, listed.notification, logs, clock, found)
         if len(page) < min(limit, _PAGE):
             found.after = None
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from core.notifications.events import Event, LogState, LogStatus, initial
 from core.notifications.model import Notification, NotificationStatus, status_of
@@ -50,6 +50,31 @@ class LogFilter:
 
     statuses: frozenset[LogStatus]
     channels: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationFilter:
+    """Selects notifications; without a value, a field selects all.
+
+    :param tenant: those of this tenant.
+    :param merchants: of announcements those of summaries of one of these merchants.
+    :param user_id: those to this user.
+    :param status: those with this status, by the copy: see `Listed`.
+    :param logs: those with such a log, by its copy.
+    :param from_ms: those created at that instant or later; before `before_ms` likewise.
+    """
+
+    tenant: str | None = None
+    merchants: Collection[str] | None = None
+    user_id: str | None = None
+    status: NotificationStatus | None = None
+    logs: LogFilter | None = None
+    from_ms: int | None = None
+    before_ms: int | None = None
+
+
+ALL: Final = NotificationFilter()
+"""Selects every notification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +156,10 @@ class NotificationStore(Protocol):
         """
 
     def listed(
-        self,
-        *,
-        tenant: str | None = None,
-        merchants: Collection[str] | None = None,
-        user_id: str | None = None,
-        status: NotificationStatus | None = None,
-        logs: LogFilter | None = None,
-        from_ms: int | None = None,
-        before_ms: int | None = None,
-        after: tuple[int, str] | None = None,
-        limit: int,
+        self, wanted: NotificationFilter = ALL, *, after: tuple[int, str] | None = None, limit: int
     ) -> list[Listed]:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending.
 
-        :param tenant: only those of this tenant.
-        :param merchants: of announcements only those of summaries of one of these merchants; None for all.
-        :param status: only those whose copy says so.
-        :param logs: only those with such a log, by its copy.
-        :param from_ms: only those made at that instant or later; before `before_ms` likewise.
         :param after: ``created_at_ms`` and id of the last one of the page before.
         :param limit: at most so many.
         :raises StoreUnavailable: the store does not answer.
@@ -183,19 +193,8 @@ class NotificationStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
-    def state_counts(
-        self,
-        *,
-        tenant: str | None = None,
-        merchants: Collection[str] | None = None,
-        user_id: str | None = None,
-        from_ms: int | None = None,
-        before_ms: int | None = None,
-        limit: int,
-    ) -> list[StateCount]:
+    def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
         """How many notifications there are of each combination of logs and their statuses, by `StateCount.logs`.
-
-        The parameters narrow as those of `listed`.
 
         :param limit: at most so many notifications are counted, the newest: counting takes as long as there are many.
         :raises StoreUnavailable: the store does not answer.

@@ -13,7 +13,6 @@ from core.errors import ServiceError, UsageError
 from core.moments import instant_in
 from core.notifications.actions import (
     RetryResult,
-    RetrySelection,
     retry,
     retry_all,
     statuses_in_words,
@@ -22,7 +21,7 @@ from core.notifications.actions import (
 from core.notifications.events import RETRIABLE, LogStatus
 from core.notifications.values import is_channel_name
 from core.stores import Stores, wall_clock_ms
-from core.stores.notifications import LogFilter, StoredNotification
+from core.stores.notifications import LogFilter, NotificationFilter, StoredNotification
 from notifier.commands.arguments import require_tenant
 from notifier.commands.status import required
 
@@ -78,7 +77,8 @@ def run(
                 found = _by_id(stores, notification_ids, channels)
             else:
                 require_tenant(stores, every.tenant)
-                found = retry_all(stores.notifications, wanted, wall_clock_ms, limit=every.limit)
+                logs = LogFilter(frozenset(map(LogStatus, every.statuses)), frozenset(channels))
+                found = retry_all(stores.notifications, wanted, logs, wall_clock_ms, limit=every.limit)
         if as_json:
             retried = [{"id": one, "channels": again} for one, again in found.channels.items()]
             counts = {"notifications": len(found.channels), "messages": found.messages, "expired": found.expired}
@@ -98,7 +98,7 @@ def _print_message(found: RetryResult) -> None:
         print_message("There may be more: run the same command again, or give a higher --limit.", "warning")
 
 
-def _wanted(every: Filter, channels: Sequence[str]) -> RetrySelection:
+def _wanted(every: Filter, channels: Sequence[str]) -> NotificationFilter:
     if strange := [channel for channel in channels if not is_channel_name(channel)]:
         raise UsageError(
             f"{strange[0][:64]!r} cannot be the name of a channel", "Name a channel of NOTIFY_SENDERS, such as sms."
@@ -108,8 +108,7 @@ def _wanted(every: Filter, channels: Sequence[str]) -> RetrySelection:
     if isinstance(since, str):
         from_ms = instant_in("--from", since)
     before_ms = None if every.until is None else instant_in("--to", every.until)
-    logs = LogFilter(frozenset(map(LogStatus, every.statuses)), frozenset(channels))
-    return RetrySelection(logs, every.tenant, from_ms=from_ms, before_ms=before_ms)
+    return NotificationFilter(every.tenant, from_ms=from_ms, before_ms=before_ms)
 
 
 def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> RetryResult:

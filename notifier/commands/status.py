@@ -14,7 +14,7 @@ from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
-from core.stores.notifications import Log, StoredNotification
+from core.stores.notifications import Log, NotificationFilter, StoredNotification
 from core.tables import aligned
 from notifier.circuit_breaker import BreakerStatesUnavailable
 from notifier.commands.queue import Queue
@@ -58,7 +58,7 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
     now_ms = wall_clock_ms()
     counts = {(found.channel, found.status): found.count for found in stores.notifications.counts()}
     oldest_due_ms = stores.notifications.oldest_due_ms(now_ms)
-    failed = stores.notifications.listed(status=NotificationStatus.FAILED, limit=limit)
+    failed = stores.notifications.listed(NotificationFilter(status=NotificationStatus.FAILED), limit=limit)
     stored = [stores.notifications.get(listed.notification.id) for listed in failed]
     return {
         "channels": [

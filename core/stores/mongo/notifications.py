@@ -8,7 +8,7 @@ they agree: so they are right in the end even where updates are not atomic and o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Final
 
@@ -44,10 +44,12 @@ from core.stores.notification_records import (
     state_count,
 )
 from core.stores.notifications import (
+    ALL,
     ChannelCounts,
     Listed,
     Log,
     LogFilter,
+    NotificationFilter,
     StateCount,
     StoredNotification,
     is_finished,
@@ -134,27 +136,12 @@ class MongoNotificationStore:
                 db[_NOTIFICATIONS].bulk_write(postponed, ordered=False)
 
     def listed(
-        self,
-        *,
-        tenant: str | None = None,
-        merchants: Collection[str] | None = None,
-        user_id: str | None = None,
-        status: NotificationStatus | None = None,
-        logs: LogFilter | None = None,
-        from_ms: int | None = None,
-        before_ms: int | None = None,
-        after: tuple[int, str] | None = None,
-        limit: int,
+        self, wanted: NotificationFilter = ALL, *, after: tuple[int, str] | None = None, limit: int
     ) -> list[Listed]:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
         if limit <= 0:
             return []
-        query = _narrowed(tenant, merchants, user_id, from_ms, before_ms)
-        if logs is not None:
-            query["standing"] = {"$regex": _status_pattern(logs)}
-            query["status"] = {"$in": sorted(statuses_with(logs.statuses))}
-        if status is not None:
-            query["status"] = status.value
+        query = _query(wanted)
         if after is not None:
             last = DatetimeMS(after[0])
             query.setdefault("created_at", {})["$lte"] = last
@@ -212,21 +199,12 @@ class MongoNotificationStore:
                     counted[channel, status] = counted.get((channel, status), 0) + int(found["count"])
         return [ChannelCounts(channel, status, count) for (channel, status), count in sorted(counted.items())]
 
-    def state_counts(
-        self,
-        *,
-        tenant: str | None = None,
-        merchants: Collection[str] | None = None,
-        user_id: str | None = None,
-        from_ms: int | None = None,
-        before_ms: int | None = None,
-        limit: int,
-    ) -> list[StateCount]:
+    def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
         """How many notifications there are of each combination of logs and their statuses."""
         if limit <= 0:
             return []
         pipeline: list[Document] = [
-            {"$match": _narrowed(tenant, merchants, user_id, from_ms, before_ms)},
+            {"$match": _query(wanted)},
             {"$sort": dict(_NEWEST)},
             {"$limit": limit},
             {"$group": {"_id": "$standing", "count": {"$sum": 1}}},
@@ -248,26 +226,25 @@ class MongoNotificationStore:
         return None if found is None else int(found["due_at"])
 
 
-def _narrowed(
-    tenant: str | None,
-    merchants: Collection[str] | None,
-    user_id: str | None,
-    from_ms: int | None,
-    before_ms: int | None,
-) -> Document:
-    """The query of notifications, see `core.stores.notifications.NotificationStore.listed`."""
+def _query(wanted: NotificationFilter) -> Document:
+    """The notifications that `wanted` selects."""
     query: Document = {}
-    if tenant is not None:
-        query["tenant"] = storable(tenant)
-    if merchants is not None:
-        readable = [storable(merchant_id) for merchant_id in merchants]
+    if wanted.tenant is not None:
+        query["tenant"] = storable(wanted.tenant)
+    if wanted.merchants is not None:
+        readable = [storable(merchant_id) for merchant_id in wanted.merchants]
         query["$and"] = [{"$or": [{"announces": 0}, {"merchant_id": {"$in": readable}}]}]
-    if user_id is not None:
-        query["user_id"] = storable(user_id)
-    if from_ms is not None:
-        query["created_at"] = {"$gte": DatetimeMS(from_ms)}
-    if before_ms is not None:
-        query.setdefault("created_at", {})["$lt"] = DatetimeMS(before_ms)
+    if wanted.user_id is not None:
+        query["user_id"] = storable(wanted.user_id)
+    if wanted.logs is not None:
+        query["standing"] = {"$regex": _status_pattern(wanted.logs)}
+        query["status"] = {"$in": sorted(statuses_with(wanted.logs.statuses))}
+    if wanted.status is not None:
+        query["status"] = wanted.status.value
+    if wanted.from_ms is not None:
+        query["created_at"] = {"$gte": DatetimeMS(wanted.from_ms)}
+    if wanted.before_ms is not None:
+        query.setdefault("created_at", {})["$lt"] = DatetimeMS(wanted.before_ms)
     return query
 
 

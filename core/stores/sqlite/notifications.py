@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
@@ -22,10 +22,11 @@ from core.stores.notification_records import (
     state_to_record,
 )
 from core.stores.notifications import (
+    ALL,
     ChannelCounts,
     Listed,
     Log,
-    LogFilter,
+    NotificationFilter,
     StateCount,
     StoredNotification,
     new_notification,
@@ -132,21 +133,10 @@ class SqliteNotificationStore:
                 )
 
     def listed(
-        self,
-        *,
-        tenant: str | None = None,
-        merchants: Collection[str] | None = None,
-        user_id: str | None = None,
-        status: NotificationStatus | None = None,
-        logs: LogFilter | None = None,
-        from_ms: int | None = None,
-        before_ms: int | None = None,
-        after: tuple[int, str] | None = None,
-        limit: int,
+        self, wanted: NotificationFilter = ALL, *, after: tuple[int, str] | None = None, limit: int
     ) -> list[Listed]:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
-        conditions, values = _conditions(tenant, merchants, user_id, status, after, logs, from_ms, before_ms)
-        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        where, values = _where(wanted, after)
         query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         with self._database.connection() as connection:
             rows = connection.execute(query, (*values, max(limit, 0))).fetchall()
@@ -191,19 +181,9 @@ class SqliteNotificationStore:
             ).fetchall()
         return [ChannelCounts(channel, LogStatus(status), count) for channel, status, count in rows]
 
-    def state_counts(
-        self,
-        *,
-        tenant: str | None = None,
-        merchants: Collection[str] | None = None,
-        user_id: str | None = None,
-        from_ms: int | None = None,
-        before_ms: int | None = None,
-        limit: int,
-    ) -> list[StateCount]:
+    def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
         """How many notifications there are of each combination of logs and their statuses."""
-        conditions, values = _conditions(tenant, merchants, user_id, from_ms=from_ms, before_ms=before_ms)
-        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        where, values = _where(wanted)
         newest = f"SELECT id FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         query = f"SELECT ({_LOGS}) AS logs, count(*) FROM ({newest}) AS counted GROUP BY logs ORDER BY logs"
         with self._database.connection() as connection:
@@ -249,38 +229,31 @@ def _later(due_at_ms: int | None, queue_at_ms: int | None) -> int:
     return max(due_at_ms or 0, queue_at_ms or 0)
 
 
-def _conditions(
-    tenant: str | None,
-    merchants: Collection[str] | None,
-    user_id: str | None,
-    status: NotificationStatus | None = None,
-    after: tuple[int, str] | None = None,
-    logs: LogFilter | None = None,
-    from_ms: int | None = None,
-    before_ms: int | None = None,
-) -> tuple[list[str], list[int | str]]:
+def _where(wanted: NotificationFilter, after: tuple[int, str] | None = None) -> tuple[str, list[int | str]]:
+    """The WHERE clause of `wanted`, for rows after `after` in the order of lists, and its values."""
     parts: list[tuple[str, Sequence[int | str]]] = []
-    if tenant is not None:
-        parts.append(("tenant = ?", (storable(tenant),)))
-    if merchants is not None:
-        readable = json.dumps([storable(merchant_id) for merchant_id in merchants])
+    if wanted.tenant is not None:
+        parts.append(("tenant = ?", (storable(wanted.tenant),)))
+    if wanted.merchants is not None:
+        readable = json.dumps([storable(merchant_id) for merchant_id in wanted.merchants])
         parts.append(("(announces = 0 OR merchant_id IN (SELECT value FROM json_each(?)))", (readable,)))
-    if user_id is not None:
-        parts.append(("user_id = ?", (storable(user_id),)))
-    if status is not None:
+    if wanted.user_id is not None:
+        parts.append(("user_id = ?", (storable(wanted.user_id),)))
+    if wanted.status is not None:
         # The unary plus hides the indexes of statuses: a user has few notifications, a status has many.
-        parts.append(("status = ?" if user_id is None else "+status = ?", (status.value,)))
-    if logs is not None:
+        parts.append(("status = ?" if wanted.user_id is None else "+status = ?", (wanted.status.value,)))
+    if (logs := wanted.logs) is not None:
         statuses, channels = json.dumps(sorted(logs.statuses)), json.dumps(sorted(logs.channels))
         # First by the index of statuses: most notifications have been sent.
         parts.append(
             ("status IN (SELECT value FROM json_each(?))", (json.dumps(sorted(statuses_with(logs.statuses))),))
         )
         parts.append((_WITH_LOG, (statuses, not logs.channels, channels)))
-    if from_ms is not None:
-        parts.append(("created_at_ms >= ?", (from_ms,)))
-    if before_ms is not None:
-        parts.append(("created_at_ms < ?", (before_ms,)))
+    if wanted.from_ms is not None:
+        parts.append(("created_at_ms >= ?", (wanted.from_ms,)))
+    if wanted.before_ms is not None:
+        parts.append(("created_at_ms < ?", (wanted.before_ms,)))
     if after is not None:
         parts.append(("(created_at_ms, id) < (?, ?)", after))
-    return [condition for condition, _ in parts], [value for _, values in parts for value in values]
+    clause = f"WHERE {' AND '.join(condition for condition, _ in parts)} " if parts else ""
+    return clause, [value for _, values in parts for value in values]

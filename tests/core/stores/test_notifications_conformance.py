@@ -14,7 +14,15 @@ from core.calendar.periods import Mode
 from core.notifications.events import Event, EventKind, LogStatus, NotPossible, initial
 from core.notifications.model import AnnouncedTotals, Notification, NotificationStatus
 from core.stores import Stores, open_stores
-from core.stores.notifications import ChannelCounts, Listed, Log, LogFilter, NotificationStore, StoredNotification
+from core.stores.notifications import (
+    ChannelCounts,
+    Listed,
+    Log,
+    LogFilter,
+    NotificationFilter,
+    NotificationStore,
+    StoredNotification,
+)
 
 A, S, F, D, U, C, R = (
     EventKind.ATTEMPT,
@@ -89,7 +97,9 @@ def test_text_that_utf_8_cannot_hold_is_spelled_out(store: NotificationStore) ->
     added = store.add(broken, NOW_MS)
     assert (added.notification.user_id, added.notification.body) == ("u\\ud800", "\\udcff")
     assert store.get(broken.id) == added
-    assert [found.notification for found in store.listed(user_id="u\ud800", limit=1)] == [added.notification]
+    assert [found.notification for found in store.listed(NotificationFilter(user_id="u\ud800"), limit=1)] == [
+        added.notification
+    ]
     failed = Event(1, A, NOW_MS, NOW_MS, error="\ud800", reference="\ud801", worker="\ud802", sender="\ud803")
     state = store.append(broken, "sms", added.log("sms").state, failed)
     assert stored_in(store, broken).log("sms").state == state
@@ -170,7 +180,7 @@ def test_the_status_in_lists_follows_the_logs(store: NotificationStore) -> None:
     for channel, kind, status in steps:
         happen(store, one, kind, channel=channel)
         assert status_in_list(store, one) is stored_in(store, one).status is status
-        assert [found.notification for found in store.listed(status=status, limit=2)] == [one]
+        assert [found.notification for found in store.listed(NotificationFilter(status=status), limit=2)] == [one]
     other = store.add(notification(2), NOW_MS).notification
     happen(store, other, C)
     assert status_in_list(store, other) is NotificationStatus.CANCELLED
@@ -286,9 +296,10 @@ def test_pages_hold_each_notification_once_also_when_others_come_in_between(stor
     expected.sort(key=lambda one: (one.created_at_ms, one.id), reverse=True)
 
     def pages(user_id: str | None, status: NotificationStatus | None) -> list[Notification]:
+        wanted = NotificationFilter(user_id=user_id, status=status)
         seen: list[Notification] = []
         after: tuple[int, str] | None = None
-        while page := store.listed(user_id=user_id, status=status, after=after, limit=2):
+        while page := store.listed(wanted, after=after, limit=2):
             assert all(status in (None, found.status) for found in page)
             seen += [found.notification for found in page]
             after = (seen[-1].created_at_ms, seen[-1].id)
@@ -304,7 +315,7 @@ def test_pages_hold_each_notification_once_also_when_others_come_in_between(stor
         one for one in expected if one.user_id == "u0" and one.id not in sent
     ]
     assert store.listed(limit=0) == []
-    assert store.listed(user_id="nobody", limit=5) == []
+    assert store.listed(NotificationFilter(user_id="nobody"), limit=5) == []
 
 
 def test_logs_are_counted_by_channel_and_status(store: NotificationStore) -> None:
@@ -335,7 +346,7 @@ def test_the_newest_notifications_are_counted_by_the_states_of_their_logs(store:
     sms = {status: ("sms", status) for status in LogStatus}
 
     def counts(limit: int = 100, **asked: Any) -> dict[tuple[tuple[str, LogStatus], ...], int]:
-        found = store.state_counts(**asked, limit=limit)
+        found = store.state_counts(NotificationFilter(**asked), limit=limit)
         assert [one.logs for one in found] == sorted(one.logs for one in found)
         return {one.logs: one.count for one in found}
 
@@ -408,10 +419,10 @@ def test_pages_are_of_one_tenant_and_of_announcements_of_some_merchants_only(sto
             and (readable is None or not one.announces or one.merchant_id in readable)
             and user_id in (None, one.user_id)
         ]
-        asked: dict[str, Any] = {"tenant": tenant, "merchants": readable, "user_id": user_id}
+        wanted = NotificationFilter(tenant, readable, user_id, NotificationStatus.PENDING)
         found: list[Notification] = []
         after = None
-        while page := store.listed(**asked, status=NotificationStatus.PENDING, after=after, limit=2):
+        while page := store.listed(wanted, after=after, limit=2):
             found += [listed.notification for listed in page]
             after = (found[-1].created_at_ms, found[-1].id)
         assert found == expected
@@ -427,8 +438,9 @@ def test_lists_are_of_notifications_with_a_log_of_some_status_and_channel_made_i
         happen(store, made[number], A, outcome, channel=channel)
     happen(store, made[3], R, channel="sms")
 
-    def numbers(*statuses: LogStatus, channels: tuple[str, ...] = (), **asked: Any) -> list[int]:
-        page = store.listed(logs=LogFilter(frozenset(statuses), frozenset(channels)), limit=10, **asked)
+    def numbers(*statuses: LogStatus, channels: tuple[str, ...] = (), after: Any = None, **asked: Any) -> list[int]:
+        logs = LogFilter(frozenset(statuses), frozenset(channels))
+        page = store.listed(NotificationFilter(logs=logs, **asked), after=after, limit=10)
         return [made.index(found.notification) for found in page]
 
     assert numbers(LogStatus.DEAD) == [1, 0]
@@ -439,5 +451,5 @@ def test_lists_are_of_notifications_with_a_log_of_some_status_and_channel_made_i
     assert numbers(LogStatus.DEAD, LogStatus.UNKNOWN, from_ms=NOW_MS + 1, before_ms=NOW_MS + 2) == [1]
     assert numbers(LogStatus.DEAD, after=(made[1].created_at_ms, made[1].id), from_ms=NOW_MS) == [0]
     assert numbers(LogStatus.DEAD, after=(made[1].created_at_ms, made[1].id), from_ms=NOW_MS + 1) == []
-    whole = store.listed(from_ms=NOW_MS + 3, limit=10)
+    whole = store.listed(NotificationFilter(from_ms=NOW_MS + 3), limit=10)
     assert [found.notification for found in whole] == [made[4], made[3]]

@@ -16,8 +16,8 @@ from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
 from core.stores.generations import SUMMARIES
 from core.stores.notification_records import event_to_record, notification_to_record, state_to_record
-from core.stores.notifications import ChannelCounts, LogFilter
-from core.stores.sqlite.notifications import _DUE, _EVENTS, _OLDEST_DUE, _conditions
+from core.stores.notifications import ChannelCounts, LogFilter, NotificationFilter
+from core.stores.sqlite.notifications import _DUE, _EVENTS, _OLDEST_DUE, _where
 from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import SCHEMA
 
@@ -72,8 +72,8 @@ def test_the_events_of_a_notification_are_found_by_their_key_without_sorting(sto
 def test_a_page_is_found_by_index_without_sorting_and_without_rows_of_other_tenants(
     stores: Stores, path: Path, tenant: str | None, user_id: str | None, status: NotificationStatus | None, index: str
 ) -> None:
-    conditions, values = _conditions(tenant, None, user_id, status, (NOW_MS, "n1"))
-    query = f"SELECT * FROM notifications WHERE {' AND '.join(conditions)} ORDER BY created_at_ms DESC, id DESC LIMIT 9"
+    where, values = _where(NotificationFilter(tenant, None, user_id, status), (NOW_MS, "n1"))
+    query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT 9"
     (step,) = plan(path, query, *values)
     assert f"USING INDEX {index} (" in step
     assert "(created_at_ms,id)<(?,?)" in step
@@ -81,15 +81,15 @@ def test_a_page_is_found_by_index_without_sorting_and_without_rows_of_other_tena
 
 
 def test_a_page_of_users_of_one_id_in_all_tenants_is_found_by_index(stores: Stores, path: Path) -> None:
-    conditions, values = _conditions(None, None, "u1", None, (NOW_MS, "n1"))
-    query = f"SELECT * FROM notifications WHERE {' AND '.join(conditions)} ORDER BY created_at_ms DESC, id DESC LIMIT 9"
+    where, values = _where(NotificationFilter(user_id="u1"), (NOW_MS, "n1"))
+    query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT 9"
     assert "USING INDEX notifications_of_user (user_id=?" in plan(path, query, *values)[0]
 
 
 def test_what_was_given_up_is_found_without_reading_all_that_was_sent(stores: Stores, path: Path) -> None:
     dead = LogFilter(frozenset({LogStatus.DEAD}))
-    conditions, values = _conditions(None, None, None, None, None, dead, NOW_MS, NOW_MS + 1)
-    query = f"SELECT * FROM notifications WHERE {' AND '.join(conditions)} ORDER BY created_at_ms DESC, id DESC LIMIT 9"
+    where, values = _where(NotificationFilter(logs=dead, from_ms=NOW_MS, before_ms=NOW_MS + 1))
+    query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT 9"
     first, *others = plan(path, query, *values)
     assert "USING INDEX notifications_of_status (status=? AND created_at_ms>? AND created_at_ms<?)" in first
     assert any("log USING PRIMARY KEY (notification_id=?" in step for step in others)
@@ -174,7 +174,8 @@ def test_a_store_in_which_what_is_tried_again_was_called_failed_is_migrated_whol
         happen(opened.notifications, tried, A, P)
         assert opened.notifications.due_count(FAR_MS) == 0
         assert [
-            found.notification for found in opened.notifications.listed(status=NotificationStatus.PRINTED, limit=9)
+            found.notification
+            for found in opened.notifications.listed(NotificationFilter(status=NotificationStatus.PRINTED), limit=9)
         ] == [tried]
         assert ChannelCounts("sms", LogStatus.PRINTED, 1) in opened.notifications.counts()
     after = execute(path, "SELECT channel, kind, at_ms, until_ms FROM notification_events ORDER BY 1, 3, 2")

@@ -19,6 +19,7 @@ from gateway_channels import KAVENEGAR, Gateways, gateways, short_messages
 from core.notifications.broker import queue_delivery
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
+from core.stores.notifications import NotificationFilter
 
 _NOTIFICATIONS = 1000
 _KILLED_WITHIN = 300 if THOROUGH else 30
@@ -83,7 +84,9 @@ def test_each_notification_is_sent_once_however_often_it_is_queued(running: Plan
     assert Counter(one.form["message"] for one in short_messages(there.kavenegar)) == Counter(texts.values())
     assert len(there.kavenegar.requests) == _NOTIFICATIONS
     assert {(log.state.status, log.state.attempts) for log in logs} == {(LogStatus.SUCCESS, 1)}
-    listed = running.stores.notifications.listed(status=NotificationStatus.SENT, limit=_NOTIFICATIONS + 1)
+    listed = running.stores.notifications.listed(
+        NotificationFilter(status=NotificationStatus.SENT), limit=_NOTIFICATIONS + 1
+    )
     assert {one.notification.id for one in listed} == set(texts)
     assert not meeting.broken  # so many sent at the same moment
     assert len({log.events[0].worker for log in logs}) >= _TOGETHER

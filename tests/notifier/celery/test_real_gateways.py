@@ -26,7 +26,7 @@ from core.notifications.broker import DELIVERIES, queue_delivery
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import Notification, NotificationStatus, new_id
 from core.stores import wall_clock_ms
-from core.stores.notifications import Log
+from core.stores.notifications import Log, NotificationFilter
 
 _CHANNELS = ("sms", "email", "telegram", "webhook")
 # Long enough for a busy machine to begin four messages within a time-out of one.
@@ -172,7 +172,11 @@ def _settled(running: Plant, notification_id: str) -> Log:
 def _settle_all(running: Plant) -> None:
     """Wait until nothing is under way that was begun before."""
     stores = running.stores.notifications
-    wait_until(lambda: not stores.listed(status=NotificationStatus.PENDING, limit=1), _TIMEOUT_S, running.logs)
+    wait_until(
+        lambda: not stores.listed(NotificationFilter(status=NotificationStatus.PENDING), limit=1),
+        _TIMEOUT_S,
+        running.logs,
+    )
 
 
 def _kinds(log: Log) -> list[EventKind]:
