@@ -22,7 +22,7 @@ from api.middleware.error_handlers import add_error_handlers
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog
 from api.middleware.response_cache import App, ResponseCache
-from api.notifications.actions import Logs
+from api.notifications.actions import NotificationActions
 from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts, UsersResource
 from api.notifications.listing import Days
 from api.notifications.notifications_resource import (
@@ -164,16 +164,16 @@ def create_app(
 def _notification_resources(
     access: StoreAccess, settings: Settings, queue: Callable[[str], None], clock: Clock
 ) -> dict[str, object]:
-    logs = Logs(access, clock)
+    actions = NotificationActions(access, clock)
     channels = frozenset(settings.senders)
     days = Days(calendar_named(settings.calendar), LocalDays(settings.time_zone))
     return {
         "/api/notifications": NotificationsResource(access, settings.senders, queue, clock, days),
         "/api/notifications/counts": CountsResource(access, days),
-        "/api/notifications/{notification_id}": NotificationResource(logs),
-        "/api/notifications/retry": RetryAllResource(logs, queue),
-        "/api/notifications/{notification_id}/retry": RetryResource(logs, queue),
-        "/api/notifications/{notification_id}/cancel": CancelResource(logs),
+        "/api/notifications/{notification_id}": NotificationResource(actions),
+        "/api/notifications/retry": RetryAllResource(actions, queue),
+        "/api/notifications/{notification_id}/retry": RetryResource(actions, queue),
+        "/api/notifications/{notification_id}/cancel": CancelResource(actions),
         f"/api/users/{{user_id:{CONVERTER}}}": ContactsResource(access, channels),
         "/api/contacts": UsersResource(access),
         "/api/subscriptions": SubscriptionsResource(access, settings.senders, clock),

@@ -223,7 +223,7 @@ def details_of(problem: Problem, request_id: str | None, status: int | None = No
     return details.model_copy(update={"errors": list(problem.errors)}) if problem.errors else details
 
 
-def answer(problem: Problem, req: falcon.Request, resp: falcon.Response) -> None:
+def send_problem(problem: Problem, req: falcon.Request, resp: falcon.Response) -> None:
     """Make `resp` the problem document of `problem`; whatever it held before is gone."""
     known = problem.kind.value
     resp.status = known.status

@@ -179,13 +179,13 @@ class _PausedGateways:
             until_s = now_s + min(state.pause_s, self._rule.probe_s)
             return replace(state, until_s=until_s, probed=True), (0.0, True)
 
-        if self._states.knows(*_scopes(gateway)):
-            for scope in _scopes(gateway):
-                wait_s, is_probe = self._states.change(scope, step)
+        if self._states.knows(*_levels(gateway)):
+            for level in _levels(gateway):
+                wait_s, is_probe = self._states.change(level, step)
                 if wait_s > 0:
                     return wait_s
                 if is_probe:
-                    self._probing.add(scope)
+                    self._probing.add(level)
         return 0.0
 
     def release(self, gateway: Gateway) -> None:
@@ -194,9 +194,9 @@ class _PausedGateways:
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, None]:
             return (replace(state, probed=False, until_s=now_s) if state and state.probed else state), None
 
-        for scope in self._probing.intersection(_scopes(gateway)):
-            self._probing.discard(scope)
-            self._states.change(scope, step)
+        for level in self._probing.intersection(_levels(gateway)):
+            self._probing.discard(level)
+            self._states.change(level, step)
 
     def failed(self, gateway: Gateway, reason: str, named_s: float | None, share: float = 1.0) -> tuple[float, bool]:
         """For how many seconds `gateway` is paused now, and whether it was not before.
@@ -244,9 +244,9 @@ class _PausedGateways:
             return (GatewayState(receivers=receivers) if receivers else None), paused
 
         resumed = False
-        if self._states.knows(*_scopes(gateway)):
-            for scope in _scopes(gateway):
-                resumed |= self._states.change(scope, step)
+        if self._states.knows(*_levels(gateway)):
+            for level in _levels(gateway):
+                resumed |= self._states.change(level, step)
         return resumed
 
     def failing_s(self, gateway: Gateway) -> float:
@@ -360,20 +360,20 @@ class CircuitBreaker:
             self._observer.resumed(gateway.whole)
 
     def _refused(self, gateway: Gateway, failure: Refused) -> None:
-        scope = gateway if failure.receiver_only else gateway.whole
+        level = gateway if failure.receiver_only else gateway.whole
         reason, named_s = failure.reason.encode("utf-8", "backslashreplace").decode(), failure.retry_after_s
         for pauses in self._refusing:
             with suppress(BreakerStatesUnavailable):
-                pause_s, begun = pauses.failed(scope, reason, named_s)
-                if scope.receiver and pauses.is_second(scope, pause_s):
-                    scope = gateway.whole
-                    pause_s, begun = pauses.failed(scope, reason, named_s)
+                pause_s, begun = pauses.failed(level, reason, named_s)
+                if level.receiver and pauses.is_second(level, pause_s):
+                    level = gateway.whole
+                    pause_s, begun = pauses.failed(level, reason, named_s)
                 if begun:
-                    self._observer.paused(scope, pause_s, refused=True)
+                    self._observer.paused(level, pause_s, refused=True)
                 return
 
 
-def _scopes(gateway: Gateway) -> tuple[Gateway, ...]:
+def _levels(gateway: Gateway) -> tuple[Gateway, ...]:
     """All that may be paused for a message to `gateway`."""
     return (gateway.whole, gateway) if gateway.receiver else (gateway,)
 

@@ -10,7 +10,7 @@ from api.auth.principal import LOCAL, Principal
 from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.openapi.bodies import Key, Me, PublishedDays
-from api.summaries.cache import Published
+from api.summaries.cache import Snapshot
 from api.summaries.current_publication import CurrentPublication
 from core.calendar import Mode
 from core.calendar.solar import gregorian_date
@@ -40,8 +40,8 @@ class MeResource:
         """The caller's scopes, and what is published."""
         refuse_parameters(req.query_string)
         caller: Principal = req.context.principal
-        published = await self._current.published()
-        fingerprint = published.publication.fingerprint if published else None
+        snapshot = await self._current.snapshot()
+        fingerprint = snapshot.publication.fingerprint if snapshot else None
         send_document(
             resp,
             Me(
@@ -56,21 +56,21 @@ class MeResource:
                 currency=fingerprint.unit(self._currency) if fingerprint else self._currency or DEFAULT_CURRENCY,
                 scale=fingerprint.amount_scale if fingerprint else 0,
                 channels=self._channels,
-                published=None if published is None else _published_days(published),
+                published=None if snapshot is None else _published_days(snapshot),
             ),
         )
 
     on_head = on_get
 
 
-def _published_days(published: Published) -> PublishedDays:
-    publication, calendar = published.publication, published.calendar
+def _published_days(snapshot: Snapshot) -> PublishedDays:
+    publication, calendar = snapshot.publication, snapshot.calendar
     first, last = (
         None if key is None else calendar.parse(Mode.DAILY, key)
         for key in (publication.first_day_key, publication.last_day_key)
     )
     return PublishedDays(
-        version=published.version,
+        version=snapshot.version,
         published_at=iso_instant(publication.published_at_ms),
         first_day_key=first and first.key,
         last_day_key=last and last.key,

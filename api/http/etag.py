@@ -40,7 +40,7 @@ class Preference(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Answer:
+class CacheableResponse:
     """A body, ready to be sent.
 
     :param etag: strong, with its quotes; two encodings of a body have two.
@@ -65,7 +65,7 @@ class Answer:
         """What keeping it costs, in bytes."""
         return len(self.body) + self.query_bytes + _OVERHEAD_BYTES
 
-    def encoded(self, preference: Preference) -> Answer:
+    def encoded(self, preference: Preference) -> CacheableResponse:
         """This answer, which must not be encoded yet, as the client prefers it; a short one stays as it is."""
         encoding = preference.encoding
         if encoding == "identity" or (len(self.body) < _LEAST_BYTES and not preference.only_encoded):

@@ -10,7 +10,7 @@ from typing import Final
 import falcon.asgi
 from cachetools import LRUCache
 
-from api.http.etag import BY_CALLER, REVALIDATED, Answer, Preference, etag_of, preference_in
+from api.http.etag import BY_CALLER, REVALIDATED, CacheableResponse, Preference, etag_of, preference_in
 from api.threads import SingleFlight
 
 _MOST: Final = 256
@@ -38,8 +38,8 @@ class StaticPages:
         self._cache_control = cache_control
         self._vary = vary
         self._plain = lru_cache(_MOST)(self._made)
-        self._encoded: LRUCache[tuple[str, Preference], Answer] = LRUCache(_MOST)
-        self._making: SingleFlight[Answer] = SingleFlight()
+        self._encoded: LRUCache[tuple[str, Preference], CacheableResponse] = LRUCache(_MOST)
+        self._making: SingleFlight[CacheableResponse] = SingleFlight()
 
     async def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
         """Answer `req` with the page of `name`, or with 304."""
@@ -49,9 +49,9 @@ class StaticPages:
             self._encoded[wanted] = page
         page.send(req, resp)
 
-    def _made(self, name: str) -> Answer:
+    def _made(self, name: str) -> CacheableResponse:
         body = self._make(name)
-        return Answer(
+        return CacheableResponse(
             body,
             self._content_type(name),
             etag_of("page", name, body),
@@ -59,5 +59,5 @@ class StaticPages:
             vary=self._vary,
         )
 
-    def _as_preferred(self, name: str, preference: Preference) -> Answer:
+    def _as_preferred(self, name: str, preference: Preference) -> CacheableResponse:
         return self._plain(name).encoded(preference)

@@ -9,7 +9,7 @@ import falcon.asgi
 from api.http.request import Request
 from api.middleware.request_log import RequestLog
 from api.openapi.problem_pages import not_found_page
-from api.problems import Problem, ProblemKind, answer
+from api.problems import Problem, ProblemKind, send_problem
 from core.errors import StoreError, StoreMissing
 
 _OF_STATUS = {
@@ -31,7 +31,7 @@ def add_error_handlers(
     """
 
     async def on_problem(req: Request, resp: falcon.asgi.Response, ex: Problem, params: dict[str, Any]) -> None:
-        answer(ex, req, resp)
+        send_problem(ex, req, resp)
         if ex.kind is ProblemKind.NOT_FOUND and _is_of_a_page(req):
             resp.content_type = falcon.MEDIA_HTML
             resp.data = not_found_page()
@@ -42,7 +42,7 @@ def add_error_handlers(
         # Where the store is, and what ails it, is for the operator: the log and /readyz tell.
         detail = "Nothing was built yet." if missing else "The store does not answer at the moment."
         log.log_exception(req, ex)
-        answer(Problem(kind, detail, retry_after_s=retry_after_s), req, resp)
+        send_problem(Problem(kind, detail, retry_after_s=retry_after_s), req, resp)
 
     async def on_http_error(
         req: Request, resp: falcon.asgi.Response, ex: falcon.HTTPError, params: dict[str, Any]
@@ -58,7 +58,7 @@ def add_error_handlers(
 
     async def on_defect(req: Request, resp: falcon.asgi.Response, ex: Exception, params: dict[str, Any]) -> None:
         log.log_exception(req, ex)
-        answer(Problem(ProblemKind.INTERNAL_ERROR, "An unexpected error occurred."), req, resp)
+        send_problem(Problem(ProblemKind.INTERNAL_ERROR, "An unexpected error occurred."), req, resp)
 
     app.add_error_handler(Exception, on_defect)
     app.add_error_handler(falcon.HTTPError, on_http_error)

@@ -17,12 +17,12 @@ import falcon.asgi
 
 from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
-from api.http.etag import Answer
+from api.http.etag import CacheableResponse
 from api.http.request import Request
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog, new_request_id
 from api.problems import Problem
-from api.summaries.cache import Published
+from api.summaries.cache import Snapshot
 from api.summaries.current_publication import CurrentPublication
 from core.errors import StoreError
 from core.stores.api_keys import ApiKey
@@ -63,7 +63,7 @@ class ResponseCache:
         self._keys = keys
         self._rate_limit = rate_limit
         self._log = log
-        self._published: Published | None = None
+        self._snapshot: Snapshot | None = None
         self._recorded: dict[Received, _Recorded] = {}
 
     async def answer(self, request: Received, send: Send) -> bool:
@@ -88,7 +88,7 @@ class ResponseCache:
 
     def record(self, request: Received, context: Any, start: dict[str, Any]) -> None:
         """Remember how `request` was answered, where that may be repeated."""
-        published, cache_key = context.cache_entry
+        snapshot, cache_key = context.cache_entry
         caller: Principal | None = context.principal
         key = None
         if caller is None or caller.session_id is not None or start["status"] not in (200, 304):
@@ -98,9 +98,9 @@ class ResponseCache:
             return
         if caller is not LOCAL and ((key := self._keys.fresh(caller.key_id or "")) is None):
             return
-        if published is not self._published:
+        if snapshot is not self._snapshot:
             self._recorded.clear()
-            self._published = published
+            self._snapshot = snapshot
         if len(self._recorded) >= _MOST:
             del self._recorded[next(iter(self._recorded))]
         headers = [(name, value) for name, value in start["headers"] if name != _REQUEST_ID]
@@ -108,18 +108,16 @@ class ResponseCache:
             cache_key, caller, key, context.client_address, start["status"], headers, context.line
         )
 
-    def _body_of(self, recorded: _Recorded) -> Answer | None:
+    def _body_of(self, recorded: _Recorded) -> CacheableResponse | None:
         """What `recorded` was answered with, if it would be now."""
         with suppress(StoreError):
-            published = self._current.confirmed()
-            if published is None or (
-                recorded.key is not None and self._keys.fresh(recorded.key.id) is not recorded.key
-            ):
+            snapshot = self._current.confirmed()
+            if snapshot is None or (recorded.key is not None and self._keys.fresh(recorded.key.id) is not recorded.key):
                 return None
-            if published is self._published:
-                return published.answer(recorded.cache_key)
+            if snapshot is self._snapshot:
+                return snapshot.cached(recorded.cache_key)
             self._recorded.clear()  # the previous state, and all that was made from it, is of no use any more
-            self._published = None
+            self._snapshot = None
         return None
 
 

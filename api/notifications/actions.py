@@ -22,7 +22,7 @@ from core.stores import Clock, Stores
 from core.stores.notifications import LogFilter, NotificationFilter, StoredNotification
 
 
-class Logs:
+class NotificationActions:
     """The notifications in the stores behind `access`, and what is asked of them.
 
     :param clock: milliseconds since 1970 UTC.

@@ -13,7 +13,7 @@ from api.http.json_response import send_document
 from api.http.pagination import cursor_of, place_in
 from api.http.query_parameters import Findings, refuse_parameters
 from api.http.request_body import Nothing, bad_parameters, checked_payload, read_object
-from api.notifications.actions import Logs
+from api.notifications.actions import NotificationActions
 from api.notifications.field_types import Rules, instant_ms
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.listing import PATH, Days, counts, page
@@ -126,16 +126,16 @@ class CountsResource:
 class NotificationResource:
     """One notification."""
 
-    def __init__(self, logs: Logs) -> None:
-        self._logs = logs
+    def __init__(self, actions: NotificationActions) -> None:
+        self._actions = actions
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """The notification with its logs, their history, and where the user is reached."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
-        stored = self._logs.stored(notification_id, caller)
-        send_document(resp, details_view(stored, self._logs.addresses(stored)))
+        stored = self._actions.stored(notification_id, caller)
+        send_document(resp, details_view(stored, self._actions.addresses(stored)))
 
     on_head = on_get
 
@@ -146,8 +146,8 @@ class RetryResource:
     :param queue: receives the id of a notification that is due; must return at once.
     """
 
-    def __init__(self, logs: Logs, queue: Callable[[str], None]) -> None:
-        self._logs = logs
+    def __init__(self, actions: NotificationActions, queue: Callable[[str], None]) -> None:
+        self._actions = actions
         self._queue = queue
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
@@ -157,7 +157,7 @@ class RetryResource:
         refuse_parameters(req.query_string)
         # Which channels it has, and not which the senders of this process know, is what matters.
         chosen = checked_payload(read_object(req, needed=False), Retry, None).channels
-        stored = self._logs.retry(notification_id, chosen, caller)
+        stored = self._actions.retry(notification_id, chosen, caller)
         self._queue(notification_id)
         send_document(resp, notification_view(stored))
 
@@ -168,8 +168,8 @@ class RetryAllResource:
     :param queue: receives the id of a notification that is due; must return at once.
     """
 
-    def __init__(self, logs: Logs, queue: Callable[[str], None]) -> None:
-        self._logs = logs
+    def __init__(self, actions: NotificationActions, queue: Callable[[str], None]) -> None:
+        self._actions = actions
         self._queue = queue
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -190,7 +190,7 @@ class RetryAllResource:
         if payload.cursor is not None:
             after = place_in(payload.cursor, query, findings)
             findings.raise_if_any()
-        retried = self._logs.retry_all(wanted, logs, asked, caller, limit=payload.limit, after=after)
+        retried = self._actions.retry_all(wanted, logs, asked, caller, limit=payload.limit, after=after)
         for notification_id in retried.channels:
             self._queue(notification_id)
         send_document(
@@ -207,8 +207,8 @@ class RetryAllResource:
 class CancelResource:
     """Not sending what was not sent yet."""
 
-    def __init__(self, logs: Logs) -> None:
-        self._logs = logs
+    def __init__(self, actions: NotificationActions) -> None:
+        self._actions = actions
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """Cancel every open log; an attempt under way is finished, and not repeated."""
@@ -216,7 +216,7 @@ class CancelResource:
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         checked_payload(read_object(req, needed=False), Nothing, None)
-        send_document(resp, notification_view(self._logs.cancel(notification_id, caller)))
+        send_document(resp, notification_view(self._actions.cancel(notification_id, caller)))
 
 
 def _notification(

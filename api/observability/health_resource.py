@@ -45,16 +45,16 @@ class ReadyResource:
         """200 when summaries can be served, also old ones, which are still better than none; else 503."""
         caller: Principal | None = req.context.principal
         may_know = caller is not None and Scope.OPERATE in caller.scopes
-        published, degraded = None, False
+        snapshot, degraded = None, False
         try:
-            published = await self._current.published()
-            degraded = published is not None and await self._is_degraded()
+            snapshot = await self._current.snapshot()
+            degraded = snapshot is not None and await self._is_degraded()
             kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
         except StoreError as error:
             kind, detail = ProblemKind.STORE_UNAVAILABLE, f"{error.sentence}."
-        if published is None:
+        if snapshot is None:
             raise Problem(kind, detail if may_know else "Not ready.", retry_after_s=self._current.freshness_s)
-        version = {"version": published.version} if may_know else {}
+        version = {"version": snapshot.version} if may_know else {}
         send_document(resp, Ready(status="degraded" if degraded else "ready", **version))
 
     on_head = on_get

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, cast
 
 from cachetools import LRUCache
 
-from api.http.etag import Answer
+from api.http.etag import CacheableResponse
 from core.calendar import Calendar, calendar_named
 from core.merchant_names import NO_NAMES, MerchantNames
 from core.stores import Stores
@@ -18,7 +18,7 @@ from core.stores.summaries import DayRange, Publication
 
 T = TypeVar("T")
 
-Maker = Callable[[Stores, "Published"], Answer]
+Maker = Callable[[Stores, "Snapshot"], CacheableResponse]
 """Makes an answer, encoded as it is kept, from the stores while a published state is current."""
 
 _CACHED_QUERIES: Final = 4096
@@ -65,15 +65,15 @@ def version_of(publication: Publication) -> str:
 
 
 @dataclass(slots=True)
-class _CachedAnswer:
+class _Cached:
     """An answer that is kept, and what makes it from another published state."""
 
-    answer: Answer
+    answer: CacheableResponse
     make: Maker
     hits: int = 0
 
 
-class Published:
+class Snapshot:
     """A state of what is published, and three caches that end with it: the next one begins with empty ones.
 
     Queries and answers are kept on the event loop, tables in any thread.
@@ -92,7 +92,7 @@ class Published:
         self._cached_bytes = 0
         # Dictionaries whose first entry is the one that was not asked for the longest.
         self._queries: dict[Hashable, Any] = {}
-        self._answers: dict[Hashable, _CachedAnswer] = {}
+        self._answers: dict[Hashable, _Cached] = {}
         self._lock = threading.Lock()
         self._tables: LRUCache[Hashable, Any] = LRUCache(_CACHED_TABLES)
 
@@ -138,7 +138,7 @@ class Published:
 
         return self.table(("names",), read)
 
-    def answer(self, query: Hashable) -> Answer | None:
+    def cached(self, query: Hashable) -> CacheableResponse | None:
         """The encoded answer that was kept for `query`, if it still is."""
         cached = self._answers.pop(query, None)
         if cached is None:
@@ -147,14 +147,14 @@ class Published:
         cached.hits += 1
         return cached.answer
 
-    def keep(self, query: Hashable, answer: Answer, make: Maker) -> None:
+    def keep(self, query: Hashable, answer: CacheableResponse, make: Maker) -> None:
         """Keep `answer` for `query`, unless it alone is larger than all that may be kept.
 
         :param make: makes the same answer from another published state.
         """
         if answer.size > self._cache_bytes or query in self._answers:
             return
-        self._answers[query] = _CachedAnswer(answer, make)
+        self._answers[query] = _Cached(answer, make)
         self._cached_bytes += answer.size
         while self._cached_bytes > self._cache_bytes:
             self._cached_bytes -= self._answers.pop(next(iter(self._answers))).answer.size

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from api.problems import Problem
 from api.store_access import StoreAccess
-from api.summaries.cache import Maker, NamesChanged, Published, State
+from api.summaries.cache import Maker, NamesChanged, Snapshot, State
 from api.threads import ThreadPool, forget_failure
 from core.errors import StoreError
 from core.stores import Stores
@@ -64,13 +64,13 @@ class CurrentPublication:
         self._cache_bytes = cache_bytes
         self._monotonic = monotonic
         self._spawn = spawn
-        self._published: Published | None = None
-        self._successor: Published | None = None
+        self._snapshot: Snapshot | None = None
+        self._successor: Snapshot | None = None
         self._confirmed_at = self._ask_at = self._asked_at = self._succeed_by = float("-inf")
         self._pending: asyncio.Task[None] | None = None
         self._begun = self._done = 0
 
-    def confirmed(self) -> Published | None:
+    def confirmed(self) -> Snapshot | None:
         """What is published, if that need not be asked for yet.
 
         :raises StoreError: the store did not answer a moment ago.
@@ -78,9 +78,9 @@ class CurrentPublication:
         self._access.refuse_while_down()
         now = self._monotonic()
         self._succeed_in_time(now)
-        return self._published if now < self._ask_at else None
+        return self._snapshot if now < self._ask_at else None
 
-    async def published(self) -> Published | None:
+    async def snapshot(self) -> Snapshot | None:
         """What is published as of at most `freshness_s` ago, or None when nothing is.
 
         :raises StoreError: the store does not answer.
@@ -89,15 +89,15 @@ class CurrentPublication:
         now = self._monotonic()
         self._succeed_in_time(now)
         if now < self._ask_at:
-            return self._published
+            return self._snapshot
         if self._pending is None:
             self._ask()
         valid_until = self._confirmed_at + self.freshness_s
         if now >= valid_until and self._asked_at >= valid_until:
             await self._wait_for(self._begun if now < self._asked_at + self.freshness_s else self._begun + 1)
-        return self._published
+        return self._snapshot
 
-    async def read_again(self) -> Published | None:
+    async def read_again(self) -> Snapshot | None:
         """What is published now.
 
         :raises StoreError: the store does not answer.
@@ -105,10 +105,10 @@ class CurrentPublication:
         await self._wait_for(self._begun + 1)  # what was asked before says nothing about now
         if self._successor is not None:
             self._make_current(self._successor)
-        return self._published
+        return self._snapshot
 
-    async def read(self, published: Published, read: Callable[[Stores, Published], T]) -> T | None:
-        """What `read` finds while `published` is current, or None when something else is by the end of it.
+    async def read(self, snapshot: Snapshot, read: Callable[[Stores, Snapshot], T]) -> T | None:
+        """What `read` finds while `snapshot` is current, or None when something else is by the end of it.
 
         :raises StoreError: the store does not answer.
         :raises Problem: overloaded.
@@ -116,10 +116,10 @@ class CurrentPublication:
 
         def read_and_check(stores: Stores) -> T | None:
             try:
-                found = read(stores, published)
+                found = read(stores, snapshot)
             except NamesChanged:
                 return None
-            return found if stores.summaries.is_current(published.publication) else None
+            return found if stores.summaries.is_current(snapshot.publication) else None
 
         return await self._reading.run(self._access.call, read_and_check)
 
@@ -148,7 +148,7 @@ class CurrentPublication:
             state = await self._pool.run(self._access.call, State.read)
             if self._successor is not None and self._successor.state == state:
                 self._make_current(self._successor)  # it had its time, whatever became of the making
-            elif self._published is None or self._published.state != state:
+            elif self._snapshot is None or self._snapshot.state != state:
                 work = self._succeed(state)
             self._confirmed_at, self._ask_at = asked_at, self._monotonic() + self.freshness_s / 2
         finally:
@@ -157,8 +157,8 @@ class CurrentPublication:
             await self._spawn(work)
 
     def _succeed(self, state: State | None) -> Work | None:
-        current, now, until = self._published, self._monotonic(), self._confirmed_at + self.freshness_s
-        following = None if state is None else Published(state, self._cache_bytes)
+        current, now, until = self._snapshot, self._monotonic(), self._confirmed_at + self.freshness_s
+        following = None if state is None else Snapshot(state, self._cache_bytes)
         favourites = current.favourites() if current is not None and following is not None else []
         if following is None or not favourites:
             self._make_current(following)
@@ -170,34 +170,34 @@ class CurrentPublication:
             self._successor, self._succeed_by = following, until
         return self._make(following, favourites, until)
 
-    async def _make(self, state: Published, favourites: list[tuple[Hashable, Maker]], until: float) -> None:
-        """Make the `favourites` from `state`, as far as time allows, and make it current."""
+    async def _make(self, snapshot: Snapshot, favourites: list[tuple[Hashable, Maker]], until: float) -> None:
+        """Make the `favourites` from `snapshot`, as far as time allows, and make it current."""
         try:
             with suppress(StoreError, Problem):  # which requests report
                 for query, make in favourites:
-                    if self._monotonic() >= until or not await self._make_one(state, query, make):
+                    if self._monotonic() >= until or not await self._make_one(snapshot, query, make):
                         break
                     await asyncio.sleep(_PAUSE_S)
         finally:
-            if self._successor is state:  # else somebody needed it before, or a newer is there
-                self._make_current(state)
+            if self._successor is snapshot:  # else somebody needed it before, or a newer is there
+                self._make_current(snapshot)
 
-    async def _make_one(self, state: Published, query: Hashable, make: Maker) -> bool:
-        """Whether `state` is still the one published."""
-        if state.has(query):
+    async def _make_one(self, snapshot: Snapshot, query: Hashable, make: Maker) -> bool:
+        """Whether `snapshot` is still the one published."""
+        if snapshot.has(query):
             return True
         try:
-            answer = await self.read(state, make)
+            answer = await self.read(snapshot, make)
         except Problem:
             return True  # such as a merchant that is no longer there
         if answer is None:
             return False
-        state.keep(query, answer, make)
+        snapshot.keep(query, answer, make)
         return True
 
     def _succeed_in_time(self, now: float) -> None:
         if self._successor is not None and now >= self._succeed_by:
             self._make_current(self._successor)
 
-    def _make_current(self, state: Published | None) -> None:
-        self._published, self._successor = state, None
+    def _make_current(self, snapshot: Snapshot | None) -> None:
+        self._snapshot, self._successor = snapshot, None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.http.query_parameters import Findings, quoted
 from api.problems import Problem, ProblemKind
-from api.summaries.cache import Published
+from api.summaries.cache import Snapshot
 from core.stores import Stores
 from core.stores.summaries import MerchantPoint
 
@@ -24,7 +24,7 @@ KeyBounds = tuple[str | None, str | None]
 
 def points_of_merchants(
     stores: Stores,
-    published: Published,
+    snapshot: Snapshot,
     query: SeriesQuery,
     ranges: Sequence[KeyBounds],
     keys: Sequence[str] | None,
@@ -39,7 +39,7 @@ def points_of_merchants(
     if keys is None:
         points = _stored(stores, query, ranges, most)
     else:
-        points = _filled(stores, published, query, ranges, keys, most)
+        points = _filled(stores, snapshot, query, ranges, keys, most)
     if query.grouped == "named" and query.after is None:
         _require_known(stores, query, {point.merchant_id for point in points if point.value})
     if query.limit is None and len(points) == most:
@@ -62,7 +62,7 @@ def _stored(stores: Stores, query: SeriesQuery, ranges: Sequence[KeyBounds], mos
 
 def _filled(
     stores: Stores,
-    published: Published,
+    snapshot: Snapshot,
     query: SeriesQuery,
     ranges: Sequence[KeyBounds],
     keys: Sequence[str],
@@ -72,7 +72,7 @@ def _filled(
         return []
     merchants = query.merchants
     if query.grouped == "visible":
-        every = published.table(("merchants",), lambda: [one.merchant_id for one in stores.summaries.merchants()])
+        every = snapshot.table(("merchants",), lambda: [one.merchant_id for one in stores.summaries.merchants()])
         merchants = tuple(every) if merchants is None else tuple(sorted(set(every).intersection(merchants)))
     merchants = merchants or ()
     after = query.after or ("", "")

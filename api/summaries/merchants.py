@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import falcon.asgi
 from pydantic import Field
 
-from api.http.etag import CSV, Answer, csv_bytes, etag_of
+from api.http.etag import CSV, CacheableResponse, csv_bytes, etag_of
 from api.http.pagination import NOT_GIVEN, cursor_after, position_in
 from api.http.query_parameters import (
     BOM_WITHOUT_CSV,
@@ -28,7 +28,7 @@ from api.http.query_parameters import (
 )
 from api.openapi import bodies
 from api.openapi.bodies import Merchant, Merchants
-from api.summaries.cache import Published
+from api.summaries.cache import Snapshot
 from api.summaries.reader import Reader
 from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
@@ -191,16 +191,16 @@ def read_query(
     return query
 
 
-def answer_merchants(stores: Stores, published: Published, query: MerchantsQuery) -> Answer:
+def answer_merchants(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) -> CacheableResponse:
     """The answer to `query`, unencoded.
 
     :raises NamesChanged: the names of merchants are others by now.
     """
-    names = published.names(stores)
-    merchants = _matching(published, names, _sorted_totals(stores, published, names, query), query)
+    names = snapshot.names(stores)
+    merchants = _matching(snapshot, names, _sorted_totals(stores, snapshot, names, query), query)
     page = merchants[query.skip : query.skip + query.limit]
     following = query.skip + len(page)
-    cursor = cursor_after(str(following), published.version, _identity(query)) if following < len(merchants) else None
+    cursor = cursor_after(str(following), snapshot.version, _identity(query)) if following < len(merchants) else None
     link = cursor and f'<{_address(query, cursor)}>; rel="next"'
     number: Callable[[int], int | str] = str if query.as_text else int
     shown = [None if query.locale is None else names.name(found.merchant_id, query.locale) for found in page]
@@ -224,12 +224,12 @@ def answer_merchants(stores: Stores, published: Published, query: MerchantsQuery
                 merchant["name"] = name
         body = Merchants(merchants=described, total=len(merchants), next_cursor=cursor).json_bytes()
         content_type, filename = falcon.MEDIA_JSON, None
-    etag = etag_of(published.version, _identity(query), body)
-    return Answer(body, content_type, etag, link=link, filename=filename)
+    etag = etag_of(snapshot.version, _identity(query), body)
+    return CacheableResponse(body, content_type, etag, link=link, filename=filename)
 
 
 def _matching(
-    published: Published, names: MerchantNames, merchants: list[MerchantTotals], query: MerchantsQuery
+    snapshot: Snapshot, names: MerchantNames, merchants: list[MerchantTotals], query: MerchantsQuery
 ) -> list[MerchantTotals]:
     """Those of `merchants` that the caller may know of and looks for."""
     if query.visible is not None or query.merchants is not None:
@@ -242,7 +242,7 @@ def _matching(
     if not query.search:
         return merchants
     text = folded(query.search)
-    searched: dict[str, str] = published.table(("searched",), dict)
+    searched: dict[str, str] = snapshot.table(("searched",), dict)
 
     def has_text(merchant_id: str) -> bool:
         if query.search in merchant_id.casefold():
@@ -255,17 +255,17 @@ def _matching(
 
 
 def _sorted_totals(
-    stores: Stores, published: Published, names: MerchantNames, query: MerchantsQuery
+    stores: Stores, snapshot: Snapshot, names: MerchantNames, query: MerchantsQuery
 ) -> list[MerchantTotals]:
     days = (query.first and query.first.first_day, query.last and query.last.last_day)
-    totals = published.table(("totals", *days), lambda: _totals(stores, published.calendar, query))
+    totals = snapshot.table(("totals", *days), lambda: _totals(stores, snapshot.calendar, query))
     if query.order == "merchant_id":  # which is how the store gives them
         return totals
     if query.order == "name":
         locale = query.locale or "fa"
-        return published.table(("named", *days, locale), lambda: _by_name(totals, names, locale))
+        return snapshot.table(("named", *days, locale), lambda: _by_name(totals, names, locale))
     rank = _RANKS[query.order]
-    return published.table(("ranked", *days, query.order), lambda: sorted(totals, key=rank, reverse=True))
+    return snapshot.table(("ranked", *days, query.order), lambda: sorted(totals, key=rank, reverse=True))
 
 
 def _by_name(totals: list[MerchantTotals], names: MerchantNames, locale: Locale) -> list[MerchantTotals]:

@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 
 import falcon.asgi
 
-from api.http.etag import Answer, preference_in
+from api.http.etag import CacheableResponse, preference_in
 from api.problems import Problem, ProblemKind
-from api.summaries.cache import Published
+from api.summaries.cache import Snapshot
 from api.summaries.current_publication import CurrentPublication
 from api.threads import SingleFlight
 from core.calendar import Calendar
@@ -33,7 +33,7 @@ class Reader:
     def __init__(self, current: CurrentPublication, calendar: Calendar) -> None:
         self._current = current
         self._calendar = calendar
-        self._making: SingleFlight[Answer | None] = SingleFlight()
+        self._making: SingleFlight[CacheableResponse | None] = SingleFlight()
 
     async def respond(
         self,
@@ -43,7 +43,7 @@ class Reader:
         question: tuple[Hashable, ...],
         parse: Callable[[Calendar, str | None], QueryT],
         allow: Callable[[QueryT], None],
-        answer: Callable[[Stores, Published, QueryT], Answer],
+        answer: Callable[[Stores, Snapshot, QueryT], CacheableResponse],
     ) -> None:
         """Answer `req`; when something is published meanwhile, all over again with that.
 
@@ -54,26 +54,26 @@ class Reader:
         :raises Problem: nothing is built yet; and whatever the three raise.
         :raises StoreUnavailable: the store does not answer, or is published to faster than it can be read.
         """
-        published = await self._current.published()
+        snapshot = await self._current.snapshot()
         for _ in range(_MOST_READS):
-            if published is None:
+            if snapshot is None:
                 raise self._nothing_yet(parse, allow)
             try:
-                query = published.query(question, partial(parse, published.calendar, published.version))
+                query = snapshot.query(question, partial(parse, snapshot.calendar, snapshot.version))
             except Problem as problem:
                 # Another process may have given this cursor, and know of a publication that this one has yet to see.
                 if (
                     problem.kind is not ProblemKind.STALE_CURSOR
-                    or (latest := await self._current.read_again()) is published
+                    or (latest := await self._current.read_again()) is snapshot
                 ):
                     raise
-                published = latest
+                snapshot = latest
                 continue
             allow(query)
-            if found := await self._cached_or_made(req, published, query, answer):
+            if found := await self._cached_or_made(req, snapshot, query, answer):
                 found.send(req, resp)
                 return
-            published = await self._current.read_again()
+            snapshot = await self._current.read_again()
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
 
     def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
@@ -88,25 +88,25 @@ class Reader:
     async def _cached_or_made(
         self,
         req: falcon.asgi.Request,
-        published: Published,
+        snapshot: Snapshot,
         query: QueryT,
-        answer: Callable[[Stores, Published, QueryT], Answer],
-    ) -> Answer | None:
-        """The answer to `query` in the encoding that `req` prefers, or None when `published` is no longer current."""
+        answer: Callable[[Stores, Snapshot, QueryT], CacheableResponse],
+    ) -> CacheableResponse | None:
+        """The answer to `query` in the encoding that `req` prefers, or None when `snapshot` is no longer current."""
         preference = preference_in(req.get_header("Accept-Encoding"))
-        if cached := published.answer((query, preference)):
+        if cached := snapshot.cached((query, preference)):
             req.context.cache = "hit"
-            req.context.cache_entry = published, (query, preference)
+            req.context.cache_entry = snapshot, (query, preference)
             return cached
 
-        def make(stores: Stores, published: Published) -> Answer:
-            return answer(stores, published, query).encoded(preference)
+        def make(stores: Stores, snapshot: Snapshot) -> CacheableResponse:
+            return answer(stores, snapshot, query).encoded(preference)
 
-        async def make_and_keep() -> Answer | None:
-            made = await self._current.read(published, make)
+        async def make_and_keep() -> CacheableResponse | None:
+            made = await self._current.read(snapshot, make)
             if made is not None:
-                published.keep((query, preference), made, make)
+                snapshot.keep((query, preference), made, make)
             return made
 
         req.context.cache = "miss"
-        return await self._making.run((published.version, query, preference), make_and_keep)
+        return await self._making.run((snapshot.version, query, preference), make_and_keep)

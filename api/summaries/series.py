@@ -14,7 +14,7 @@ import orjson
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.etag import CSV, Answer, csv_bytes, etag_of
+from api.http.etag import CSV, CacheableResponse, csv_bytes, etag_of
 from api.http.pagination import NOT_GIVEN, cursor_after, position_in
 from api.http.query_parameters import (
     BOM_WITHOUT_CSV,
@@ -29,7 +29,7 @@ from api.http.query_parameters import (
 )
 from api.openapi import bodies
 from api.problems import Problem, ProblemKind
-from api.summaries.cache import Published
+from api.summaries.cache import Snapshot
 from api.summaries.merchant_points import MOST_POINTS, KeyBounds, points_of_merchants
 from api.summaries.reader import Reader
 from core.calendar import Calendar, Mode, Period
@@ -250,7 +250,7 @@ def read_query(
     return query
 
 
-def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> Answer:
+def answer_series(stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> CacheableResponse:
     """The answer to `query`, unencoded.
 
     :raises Problem: there is no such merchant; a filled range of more than a century of days; or more points of several
@@ -258,19 +258,19 @@ def answer_series(stores: Stores, published: Published, query: SeriesQuery) -> A
     """
     if query.is_plain:
         body = _plain_json(stores, query)
-        return Answer(body, "application/json", etag_of(published.version, query, body))
-    points = _points(stores, published, query)
+        return CacheableResponse(body, "application/json", etag_of(snapshot.version, query, body))
+    points = _points(stores, snapshot, query)
     link = None
     if query.limit is not None and len(points) > query.limit:
         points = points[: query.limit]
-        link = f'<{_address(query, published, points[-1])}>; rel="next"'
-    columns = _columns(stores, published, query, points)
+        link = f'<{_address(query, snapshot, points[-1])}>; rel="next"'
+    columns = _columns(stores, snapshot, query, points)
     content_type, write = _FORMATS[query.format]
     body = (BOM_UTF8 if query.bom else b"") + write(list(columns), list(zip(*columns.values(), strict=True)))
     filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
     query_bytes = 0 if query.grouped is None else sum(map(getsizeof, query.merchants or ()))
-    etag = etag_of(published.version, query, body)
-    return Answer(body, content_type, etag, link=link, filename=filename, query_bytes=query_bytes)
+    etag = etag_of(snapshot.version, query, body)
+    return CacheableResponse(body, content_type, etag, link=link, filename=filename, query_bytes=query_bytes)
 
 
 def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:
@@ -282,12 +282,12 @@ def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:
     return body
 
 
-def _points(stores: Stores, published: Published, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
+def _points(stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
     """The points from where the page begins; those of several merchants are at most one more than it may have."""
-    keys = _keys_to_fill(published, query) if query.filled else None
-    ranges = _complete_ranges(published, query) if query.only_complete else [_keys_of(query.first, query.last)]
+    keys = _keys_to_fill(snapshot, query) if query.filled else None
+    ranges = _complete_ranges(snapshot, query) if query.only_complete else [_keys_of(query.first, query.last)]
     if query.grouped is not None:
-        return points_of_merchants(stores, published, query, ranges, keys)
+        return points_of_merchants(stores, snapshot, query, ranges, keys)
     merchant_id = None if query.merchants is None else query.merchants[0]
     points: list[SeriesPoint] = []
     for bounds in ranges:
@@ -312,9 +312,9 @@ def _require_merchant(stores: Stores, merchant_id: str | None) -> None:
         raise Problem(ProblemKind.UNKNOWN_MERCHANT, "There is no merchant of this merchant_id.")
 
 
-def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
+def _keys_to_fill(snapshot: Snapshot, query: SeriesQuery) -> list[str]:
     """The keys of the periods from the first to the last that is asked for, or else published."""
-    calendar, publication = published.calendar, published.publication
+    calendar, publication = snapshot.calendar, snapshot.publication
     first = query.first or _day(calendar, publication.first_day_key)
     last = query.last or _day(calendar, publication.last_day_key)
     if first is None or last is None:
@@ -325,19 +325,19 @@ def _keys_to_fill(published: Published, query: SeriesQuery) -> list[str]:
         findings = Findings()
         findings.add("fill", f"fills at most {_MOST_FILLED:,} days; narrow from and to")
         findings.raise_if_any()
-    is_complete = published.complete_days.include
+    is_complete = snapshot.complete_days.include
 
     def keys() -> list[str]:
         periods = calendar.periods(query.mode, first_day, last_day)
         return [one.key for one in periods if not query.only_complete or is_complete(one.first_day, one.last_day)]
 
-    return published.table(("keys", query.mode, first_day, last_day, query.only_complete), keys)
+    return snapshot.table(("keys", query.mode, first_day, last_day, query.only_complete), keys)
 
 
-def _complete_ranges(published: Published, query: SeriesQuery) -> list[KeyBounds]:
+def _complete_ranges(snapshot: Snapshot, query: SeriesQuery) -> list[KeyBounds]:
     """The complete periods within the bounds of `query`, ascending."""
-    calendar, found = published.calendar, []
-    for first_day, last_day in published.complete_days.ranges:
+    calendar, found = snapshot.calendar, []
+    for first_day, last_day in snapshot.complete_days.ranges:
         begin_day = first_day if query.first is None else max(first_day, query.first.first_day)
         end_day = last_day if query.last is None else min(last_day, query.last.last_day)
         first, last = (calendar.period_of(query.mode, day) for day in (begin_day, end_day))
@@ -351,17 +351,17 @@ def _complete_ranges(published: Published, query: SeriesQuery) -> list[KeyBounds
 
 
 def _columns(
-    stores: Stores, published: Published, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
+    stores: Stores, snapshot: Snapshot, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
 ) -> dict[str, list[Any]]:
     """What the answer has of each of `points`, by the names of its fields."""
-    calendar = published.calendar
+    calendar = snapshot.calendar
     columns: dict[str, list[Any]] = {}
     if query.grouped is not None:
         columns["merchant_id"] = [point[0] for point in points]
         if query.format == "csv":
             columns["merchant_id"] = [safe_cell(merchant_id) for merchant_id in columns["merchant_id"]]
     columns["key"] = keys = [point.key for point in points]
-    scale = published.publication.fingerprint.amount_scale
+    scale = snapshot.publication.fingerprint.amount_scale
     if query.in_major:
         columns["value"] = [major(point.value, scale) for point in points]
     else:
@@ -375,31 +375,31 @@ def _columns(
     if query.with_periods:
         from core.calendar.days import LocalDays  # loads NumPy
 
-        bounds = LocalDays(published.publication.fingerprint.time_zone).bounds_ms(list(periods.values()))
+        bounds = LocalDays(snapshot.publication.fingerprint.time_zone).bounds_ms(list(periods.values()))
         instants = {
             key: (iso_instant(start), iso_instant(end)) for key, (start, end) in zip(periods, bounds, strict=True)
         }
         words: tuple[Any, Any] = ("false", "true") if query.format == "csv" else (False, True)
         complete = {
-            key: words[published.complete_days.include(period.first_day, period.last_day)]
+            key: words[snapshot.complete_days.include(period.first_day, period.last_day)]
             for key, period in periods.items()
         }
         columns["start"] = [instants[key][0] for key in keys]
         columns["end"] = [instants[key][1] for key in keys]
         columns["complete"] = [complete[key] for key in keys]
     if query.grouped is not None and query.locale is not None:
-        columns["merchant_name"] = _names(stores, published, query, points)
+        columns["merchant_name"] = _names(stores, snapshot, query, points)
     return columns
 
 
 def _names(
-    stores: Stores, published: Published, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
+    stores: Stores, snapshot: Snapshot, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
 ) -> list[str | None]:
     """The name of the merchant of each of `points`, for readers of the query's locale.
 
     :raises NamesChanged: the names of merchants are others by now.
     """
-    names, locale = published.names(stores), query.locale or "fa"
+    names, locale = snapshot.names(stores), query.locale or "fa"
     by_id = {merchant_id: names.name(merchant_id, locale) for merchant_id in {str(point[0]) for point in points}}
     if query.format == "csv":
         by_id = {merchant_id: safe_cell(name or "") for merchant_id, name in by_id.items()}
@@ -410,7 +410,7 @@ def _day(calendar: Calendar, key: str | None) -> Period | None:
     return None if key is None else calendar.parse(Mode.DAILY, key)
 
 
-def _address(query: SeriesQuery, published: Published, last: SeriesPoint | MerchantPoint) -> str:
+def _address(query: SeriesQuery, snapshot: Snapshot, last: SeriesPoint | MerchantPoint) -> str:
     """The path and query of the page that begins after `last`."""
     position = last.key if query.grouped is None else f"{last.key} {last[0]}"
     parameters = {
@@ -429,7 +429,7 @@ def _address(query: SeriesQuery, published: Published, last: SeriesPoint | Merch
         "format": query.format if query.format != "json" else None,
         "bom": "1" if query.bom else None,
         "unit": "major" if query.in_major else None,
-        "cursor": cursor_after(position, published.version, replace(query, after=None)),
+        "cursor": cursor_after(position, snapshot.version, replace(query, after=None)),
     }
     given = {name: value for name, value in parameters.items() if value is not None}
     return f"{PATH}?{urlencode(given, doseq=True)}"

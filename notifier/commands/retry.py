@@ -23,7 +23,7 @@ from core.notifications.values import is_channel_name
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import LogFilter, NotificationFilter, StoredNotification
 from notifier.commands.arguments import require_tenant
-from notifier.commands.status import required
+from notifier.commands.status import require_notification
 
 _HOUR_MS: Final = 3_600_000
 
@@ -113,7 +113,7 @@ def _wanted(every: Filter, channels: Sequence[str]) -> NotificationFilter:
 
 def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> RetryResult:
     """All or none: errors are reported before anything is sent again."""
-    found = [required(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
+    found = [require_notification(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
     for stored in found:
         _require_possible(stored, channels)
     retried = RetryResult()

@@ -28,7 +28,7 @@ def run(notification_id: str | None, limit: int, store_url: str | None, as_json:
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
             if notification_id is not None:
-                shown = notification_view(required(stores, notification_id))
+                shown = notification_view(require_notification(stores, notification_id))
             else:
                 queue, workers = _queue(Queue(settings))
                 shown = _overview(stores, _senders(settings.senders, workers), limit)
@@ -41,7 +41,7 @@ def run(notification_id: str | None, limit: int, store_url: str | None, as_json:
             _print_notification(shown)
 
 
-def required(stores: Stores, notification_id: str) -> StoredNotification:
+def require_notification(stores: Stores, notification_id: str) -> StoredNotification:
     """The notification of that id.
 
     :raises ServiceError: there is none.

@@ -31,7 +31,7 @@ _SENT: Final = "http11.send_request_body.complete"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GatewayResponse:
     """What a server answered.
 
     :param headers: by name in lower case; of a repeated one, the last.
@@ -71,7 +71,9 @@ class HttpGateway:
         """When a request that begins now must be over."""
         return Deadline.after(self._timeout_s)
 
-    def post(self, url: str, content: bytes, headers: Mapping[str, str], deadline: Deadline | None = None) -> Answer:
+    def post(
+        self, url: str, content: bytes, headers: Mapping[str, str], deadline: Deadline | None = None
+    ) -> GatewayResponse:
         """What `url` answers to `content`.
 
         :param deadline: of several requests together; by default this one has its own.
@@ -127,7 +129,7 @@ def _system_tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _read(response: httpcore.Response) -> Answer:
+def _read(response: httpcore.Response) -> GatewayResponse:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
     body = bytearray()
     # When it is lost on the way, the status is known all the same, and says most.
@@ -136,7 +138,7 @@ def _read(response: httpcore.Response) -> Answer:
             body += chunk
             if len(body) > _MAX_BODY_BYTES:
                 break
-    return Answer(response.status, headers, bytes(body[:_MAX_BODY_BYTES]))
+    return GatewayResponse(response.status, headers, bytes(body[:_MAX_BODY_BYTES]))
 
 
 def _words(error: Exception) -> str:

@@ -21,7 +21,7 @@ from notifier.senders.base import (
     TemporaryFailure,
     Unreachable,
 )
-from notifier.senders.http import Answer, HttpGateway
+from notifier.senders.http import GatewayResponse, HttpGateway
 from notifier.senders.kavenegar_statuses import GIVEN_UP, OK, UNKNOWN_ID, failure_of, failure_without_status
 from notifier.senders.required_settings import base_url, require
 from notifier.senders.responses import json_object
@@ -75,10 +75,10 @@ class KavenegarSender:
             "localid": str(message.number_id),
             **({"sender": self._line} if self._line else {}),
         }
-        answer = self._call("send", form)
-        status, entry = _returned(answer)
+        response = self._call("send", form)
+        status, entry = _returned(response)
         if status is None:
-            raise failure_without_status(answer)
+            raise failure_without_status(response)
         if status != OK:
             raise failure_of(status)
         return _receipt(entry, sms_parts(text).parts)
@@ -86,12 +86,12 @@ class KavenegarSender:
     def find(self, message: Message) -> Receipt | None:
         """See `notifier.senders.base.Sender`. The gateway finds messages that it got within the last 12 hours."""
         try:
-            answer = self._call("statuslocalmessageid", {"localid": str(message.number_id)})
+            response = self._call("statuslocalmessageid", {"localid": str(message.number_id)})
         except Ambiguous as lost:
             raise Unreachable(lost.reason) from None
-        status, entry = _returned(answer)
+        status, entry = _returned(response)
         if status is None:
-            raise TemporaryFailure(f"Kavenegar: answer {answer.status} that is not its own")
+            raise TemporaryFailure(f"Kavenegar: answer {response.status} that is not its own")
         if status != OK:
             failure = failure_of(status)
             raise failure if isinstance(failure, Refused) else TemporaryFailure(failure.reason)
@@ -106,7 +106,7 @@ class KavenegarSender:
         """See `notifier.senders.base.Sender`."""
         self._http.close()
 
-    def _call(self, method: str, form: Mapping[str, str]) -> Answer:
+    def _call(self, method: str, form: Mapping[str, str]) -> GatewayResponse:
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8", "accept": "application/json"}
         return self._http.post(f"{self._methods}/{method}.json", urlencode(form).encode("ascii"), headers)
 
@@ -116,9 +116,9 @@ def _receptor(number: str) -> str:
     return f"0{number[3:]}" if number.startswith("+98") else f"00{number[1:]}"
 
 
-def _returned(answer: Answer) -> tuple[int | None, Mapping[str, Any]]:
+def _returned(response: GatewayResponse) -> tuple[int | None, Mapping[str, Any]]:
     """``return.status``, which alone says whether it worked; None when it is not there. And the first entry."""
-    found = json_object(answer) or {}
+    found = json_object(response) or {}
     head, entries = found.get("return"), found.get("entries")
     status = head.get("status") if isinstance(head, dict) else None
     if isinstance(entries, list):

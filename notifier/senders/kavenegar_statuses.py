@@ -14,7 +14,7 @@ from notifier.senders.base import (
     UnclearAnswer,
     operator_must_mend,
 )
-from notifier.senders.http import Answer
+from notifier.senders.http import GatewayResponse
 from notifier.senders.responses import refusal_of
 
 OK: Final = 200
@@ -74,11 +74,11 @@ def failure_of(status: int) -> DeliveryFailure:
     return TemporaryFailure(f"Kavenegar {status}: {words}")
 
 
-def failure_without_status(answer: Answer) -> DeliveryFailure:
+def failure_without_status(response: GatewayResponse) -> DeliveryFailure:
     """What an answer means that is not Kavenegar's own, or not whole: by its HTTP status alone."""
-    status = answer.status
+    status = response.status
     words = f"Kavenegar: answer {status} without its own status"
-    if (refusal := refusal_of(answer, words, datetime.now(UTC))) is not None:
+    if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
         return refusal
     if status in _MESSAGE or (status in _OPERATOR and status < 500):
         return failure_of(status)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from notifier.senders.base import Refused, TemporaryFailure
-from notifier.senders.http import Answer
+from notifier.senders.http import GatewayResponse
 
 MAX_RETRY_AFTER_S: Final = 86_400.0
 """What a gateway may ask for at most: none can put a message off for ever."""
@@ -22,21 +22,21 @@ _MAX_QUOTED: Final = 200
 _UNSHOWN: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-def json_object(answer: Answer) -> Mapping[str, Any] | None:
-    """The object of JSON that `answer` is, or None: it is no such thing, as when a part of it was lost."""
+def json_object(response: GatewayResponse) -> Mapping[str, Any] | None:
+    """The object of JSON that `response` is, or None: it is no such thing, as when a part of it was lost."""
     try:
-        found = orjson.loads(answer.body)
+        found = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
 
 
-def retry_after_s(answer: Answer, now: datetime) -> float | None:
+def retry_after_s(response: GatewayResponse, now: datetime) -> float | None:
     """Seconds that the header ``Retry-After`` asks for, as a number or a date (RFC 9110, 10.2.3); None without one.
 
     :param now: with its time zone.
     """
-    text = answer.headers.get("retry-after", "").strip()
+    text = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,12}", text):
         return at_most(float(text))
     try:
@@ -48,15 +48,15 @@ def retry_after_s(answer: Answer, now: datetime) -> float | None:
     return at_most((moment - now).total_seconds())
 
 
-def refusal_of(answer: Answer, words: str, now: datetime) -> TemporaryFailure | None:
+def refusal_of(response: GatewayResponse, words: str, now: datetime) -> TemporaryFailure | None:
     """What an answer means whose HTTP status says that nothing was taken, and that it may be later; None for others.
 
     A rate limit (429) concerns whatever is sent next, and so does 503 where it says for how long.
     """
-    if answer.status not in _LATER:
+    if response.status not in _LATER:
         return None
-    named_s = retry_after_s(answer, now)
-    concerns_all = answer.status == 429 or (answer.status == 503 and named_s is not None)
+    named_s = retry_after_s(response, now)
+    concerns_all = response.status == 429 or (response.status == 503 and named_s is not None)
     return (Refused if concerns_all else TemporaryFailure)(words, named_s)
 
 

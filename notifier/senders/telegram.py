@@ -24,7 +24,7 @@ from notifier.senders.base import (
     operator_must_mend,
 )
 from notifier.senders.dialling import Deadline
-from notifier.senders.http import Answer, HttpGateway
+from notifier.senders.http import GatewayResponse, HttpGateway
 from notifier.senders.required_settings import base_url, require
 from notifier.senders.responses import at_most, json_object, quoted, refusal_of, retry_after_s
 
@@ -66,17 +66,17 @@ class TelegramSender:
             raise NotSent(reason)
         text = chat_text(message.title, message.body)
         address, deadline = message.checked_address(), self._http.deadline()
-        answer, found = self._asked(address, text, deadline)
+        response, found = self._asked(address, text, deadline)
         moved_to = _moved_to(found)
         if moved_to is not None:  # it was refused for certain, so it may go to where the chat is now; but no further
-            answer, found = self._asked(moved_to, text, deadline)
+            response, found = self._asked(moved_to, text, deadline)
         if found is not None and found.get("ok") is True:
             result = found.get("result")
             number = result.get("message_id") if isinstance(result, dict) else None
             return Receipt(str(number) if isinstance(number, int) else None, moved_to=moved_to)
         if found is not None and found.get("ok") is False:
-            raise self._refusal(answer, found, message)
-        raise _stranger(answer)
+            raise self._refusal(response, found, message)
+        raise _stranger(response)
 
     def find(self, message: Message) -> Receipt | None:
         """The API cannot be asked."""
@@ -86,15 +86,15 @@ class TelegramSender:
         """See `notifier.senders.base.Sender`."""
         self._http.close()
 
-    def _asked(self, chat: str, text: str, deadline: Deadline) -> tuple[Answer, Mapping[str, Any] | None]:
+    def _asked(self, chat: str, text: str, deadline: Deadline) -> tuple[GatewayResponse, Mapping[str, Any] | None]:
         """What the API answers to `text` for `chat`; and the object that this is, if any."""
         body = orjson.dumps({"chat_id": chat if chat.startswith("@") else int(chat), "text": text})
-        answer = self._http.post(self._method, body, {"content-type": "application/json"}, deadline)
-        return answer, json_object(answer)
+        response = self._http.post(self._method, body, {"content-type": "application/json"}, deadline)
+        return response, json_object(response)
 
-    def _refusal(self, answer: Answer, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
+    def _refusal(self, response: GatewayResponse, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
         """What an answer of the API itself means that is no success."""
-        code = found.get("error_code", answer.status)
+        code = found.get("error_code", response.status)
         said = quoted(
             str(found.get("description", "")),
             {self._token: "[token]", message.address: message.masked_address},
@@ -106,7 +106,7 @@ class TelegramSender:
             case 401 | 404:  # a token that is wrong, or does not even look like one
                 return operator_must_mend(f"{words}; is TELEGRAM_BOT_TOKEN right?")
             case 420 | 429:
-                return Refused(words, asked_s or retry_after_s(answer, datetime.now(UTC)), receiver_only=True)
+                return Refused(words, asked_s or retry_after_s(response, datetime.now(UTC)), receiver_only=True)
             case int() if 400 <= code < 500 and code not in (408, 409):
                 return PermanentFailure(words)
             case int() if code >= 500 and code != 503 and asked_s is None:
@@ -125,12 +125,12 @@ def _moved_to(found: Mapping[str, Any] | None) -> str | None:
         return None
 
 
-def _stranger(answer: Answer) -> DeliveryFailure:
+def _stranger(response: GatewayResponse) -> DeliveryFailure:
     """What an answer means that is not the API's own, or not whole: by its HTTP status alone."""
-    words = f"Telegram: answer {answer.status} that is not the API's own"
-    if (refusal := refusal_of(answer, words, datetime.now(UTC))) is not None:
+    words = f"Telegram: answer {response.status} that is not the API's own"
+    if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
         return refusal
-    if 300 <= answer.status < 500:
+    if 300 <= response.status < 500:
         return operator_must_mend(f"{words}; is TELEGRAM_URL right?")
     # A proxy before the API that lost it on the way (502, 504) does not know whether the message was taken.
     return UnclearAnswer(words)

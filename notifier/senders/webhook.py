@@ -92,17 +92,17 @@ class WebhookSender:
             "idempotency-key": message.id,
             "x-signature": signature(self._secret, int(now_s), content),
         }
-        answer = self._http.post(url, content, headers)
-        status = answer.status
+        response = self._http.post(url, content, headers)
+        status = response.status
         if 200 <= status < 300:
             return Receipt()
         if 300 <= status < 400:
             raise PermanentFailure(f"webhook: answer {status}, and redirects are not followed")
         words, now = f"webhook: answer {status}", datetime.fromtimestamp(now_s, UTC)
-        if (refusal := refusal_of(answer, words, now)) is not None:
+        if (refusal := refusal_of(response, words, now)) is not None:
             raise refusal
         if status >= 500:
-            raise TemporaryFailure(words, retry_after_s(answer, now))
+            raise TemporaryFailure(words, retry_after_s(response, now))
         raise PermanentFailure(words)
 
     def find(self, message: Message) -> Receipt | None:

@@ -13,7 +13,7 @@ from falcon.testing import create_asgi_req
 from sales import published_in
 
 from api.middleware.request_log import SECURITY_HEADERS
-from api.problems import ParameterError, Problem, ProblemKind, answer
+from api.problems import ParameterError, Problem, ProblemKind, send_problem
 
 QUERY = "mode=daily&type=amount"
 
@@ -149,6 +149,6 @@ def test_what_a_response_had_before_is_gone(tmp_path: Path) -> None:
 
 def test_a_problem_can_be_answered_where_no_request_was_named() -> None:
     response, request = falcon.asgi.Response(), create_asgi_req()
-    answer(Problem(ProblemKind.NOT_FOUND, "No."), request, response)
+    send_problem(Problem(ProblemKind.NOT_FOUND, "No."), request, response)
     assert response.data is not None
     assert b'"request_id":null' in response.data

@@ -122,7 +122,7 @@ class TestDown:
             now = float(second)
             for _ in range(5):
                 with pytest.raises(StoreUnavailable, match="folder"):
-                    on_the_loop(current.published())
+                    on_the_loop(current.snapshot())
             assert tried == second + 1
 
     def test_a_failure_while_reading_is_one_too(self, url: str, path: Path) -> None:
@@ -196,11 +196,11 @@ class TestManyAtOnce:
         access = StoreAccess(opening, pause_s=1, monotonic=lambda: now)
         current = current_publication_of(access, lambda: now)
         with pytest.raises(StoreUnavailable):
-            on_the_loop(current.published())
+            on_the_loop(current.snapshot())
         publish(url)
         now = 5.0
         with ThreadPoolExecutor(1) as other:
-            first = other.submit(lambda: on_the_loop(current.published()))
+            first = other.submit(lambda: on_the_loop(current.snapshot()))
             assert hanging.wait(60)
             with pytest.raises(StoreUnavailable):
                 access.call(lambda stores: stores.keys.all())
@@ -224,7 +224,7 @@ class TestManyAtOnce:
 
         def first(_: int) -> object:
             together.wait(60)
-            return on_the_loop(current.published())
+            return on_the_loop(current.snapshot())
 
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(first, range(4), timeout=60))
@@ -244,7 +244,7 @@ class TestManyAtOnce:
 
         with pytest.raises(StoreUnavailable):
             access.call(read_from_stores_that_are_closed_meanwhile)
-        assert on_the_loop(current.published()) is not None
+        assert on_the_loop(current.snapshot()) is not None
         access.close()
 
 

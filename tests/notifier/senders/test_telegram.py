@@ -32,7 +32,7 @@ from notifier.senders.base import (
     UnclearAnswer,
 )
 from notifier.senders.dialling import Deadline
-from notifier.senders.http import Answer, HttpGateway
+from notifier.senders.http import GatewayResponse, HttpGateway
 from notifier.senders.telegram import TelegramSender
 
 TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
@@ -142,7 +142,7 @@ def test_both_requests_together_take_no_longer_than_one_may() -> None:
     class Watched(HttpGateway):
         def post(
             self, url: str, content: bytes, headers: Mapping[str, str], deadline: Deadline | None = None
-        ) -> Answer:
+        ) -> GatewayResponse:
             deadlines.append(deadline)
             return super().post(url, content, headers, deadline)
 
