@@ -206,6 +206,12 @@ class Problem(Exception):
         self.headers = headers or {}
 
 
+def bad_parameters(errors: Sequence[ParameterError]) -> Problem:
+    """The problem of a request of which `errors`, one or more, are wrong."""
+    names = ", ".join(dict.fromkeys(error.parameter for error in errors))
+    return Problem(ProblemKind.BAD_PARAMETER, f"Wrong: {names}.", errors=errors)
+
+
 def details_of(problem: Problem, request_id: str | None, status: int | None = None) -> ProblemDetails:
     """The body of the response to a request that failed with `problem`.
 

@@ -9,16 +9,23 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Hashable
-from typing import Final
+from collections.abc import Hashable, Mapping
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import orjson
+from pydantic import Field
 
-from api.http.query_parameters import Findings
+from api.http.query_parameters import Findings, WholeNumber
 from api.problems import Problem, ProblemKind
 
 NOT_GIVEN: Final = "is not one that a page before gave"
 """What is wrong with a cursor that this API never made."""
+
+PageLimit = Annotated[WholeNumber, Field(ge=1, le=1000, description="The number of entries in a page.")]
+PageCursor = Annotated[
+    str | None, Field(min_length=1, description="The start of a page: `next_cursor` of the page before.")
+]
 
 _DIGEST_BYTES: Final = 6
 
@@ -54,6 +61,12 @@ def position_in(cursor: str, version: str, query: Hashable, findings: Findings) 
             "Summaries were published, or names of merchants changed, since the page before was read.",
         )
     return position
+
+
+def page_address(path: str, parameters: Mapping[str, Any]) -> str:
+    """The address of a page: `path` with those `parameters` that are not None; a sequence repeats its name."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return f"{path}?{urlencode(given, doseq=True)}"
 
 
 def _digest(query: Hashable) -> str:

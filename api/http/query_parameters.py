@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api.problems import ParameterError, Problem, ProblemKind
+from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from core.calendar import Calendar, Mode, Period
 from core.calendar.dates import period_named
 
@@ -51,23 +51,22 @@ class Findings:
     """What was found wrong with the parameters of a request."""
 
     def __init__(self) -> None:
-        self._errors: list[ParameterError] = []
+        self.errors: list[ParameterError] = []
 
     def add(self, parameter: str, detail: str) -> None:
         """Note that `parameter` is wrong."""
-        self._errors.append(ParameterError(parameter, detail))
+        self.errors.append(ParameterError(parameter, detail))
 
     def __contains__(self, parameter: str) -> bool:
-        return any(error.parameter == parameter for error in self._errors)
+        return any(error.parameter == parameter for error in self.errors)
 
     def raise_if_any(self) -> None:
         """Raise when something was found.
 
         :raises Problem: bad parameter, with all that was found.
         """
-        if self._errors:
-            names = ", ".join(dict.fromkeys(error.parameter for error in self._errors))
-            raise Problem(ProblemKind.BAD_PARAMETER, f"Wrong: {names}.", errors=self._errors)
+        if self.errors:
+            raise bad_parameters(self.errors)
 
 
 def fields_of(query_string: str, findings: Findings, lists: Collection[str] = ()) -> dict[str, Any]:
@@ -132,26 +131,18 @@ def range_in(
     return first, last
 
 
-def checked(model: type[ParametersT], fields: Mapping[str, Any], findings: Findings) -> ParametersT | None:
-    """`fields` as a `model`, or None when they are none and `findings` say why."""
+def validated(model: type[ParametersT], fields: Mapping[str, Any], findings: Findings) -> ParametersT:
+    """`fields` as a `model`; what is in `findings` already does not stop it.
+
+    :raises Problem: bad parameter: `fields` are not a `model`; with all `findings`.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:
         for detail in error.errors():
             name = str(detail["loc"][0]) if detail["loc"] else ""
             findings.add(quoted(name, ""), _in_words(detail, model))
-        return None
-
-
-def required(model: type[ParametersT], fields: Mapping[str, Any], findings: Findings) -> ParametersT:
-    """`fields` as a `model`.
-
-    :raises Problem: bad parameter, with all that is wrong.
-    """
-    parameters = checked(model, fields, findings)
-    findings.raise_if_any()
-    assert parameters is not None  # because what is not checked has findings
-    return parameters
+    raise bad_parameters(findings.errors)
 
 
 def refuse_parameters(query_string: str) -> None:
@@ -160,7 +151,7 @@ def refuse_parameters(query_string: str) -> None:
     :raises Problem: bad parameter, with all that are there; or the query string cannot be read.
     """
     findings = Findings()
-    checked(NoParameters, fields_of(query_string, findings), findings)
+    validated(NoParameters, fields_of(query_string, findings), findings)
     findings.raise_if_any()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any, Final, NoReturn, TypeVar
 
 import falcon
@@ -12,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from api.http.request import has_json_type
-from api.problems import ParameterError, Problem, ProblemKind
+from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from core.notifications.values import in_words
 
-_MOST_ERRORS: Final = 50  # a body of nothing but errors shall not be answered with a larger one
+MOST_ERRORS: Final = 50
+"""So many errors of a body are reported at most: the response to a body of nothing but errors shall not be larger."""
 _LONGEST_NAME: Final = 60
 
 
@@ -110,13 +110,6 @@ def checked_payload(document: dict[str, Any], model: type[PayloadT], rules: obje
     raise bad_parameters(errors)
 
 
-def bad_parameters(errors: Iterable[ParameterError]) -> Problem:
-    """The problem of a request of which `errors`, one or more, are wrong."""
-    listed = list(errors)[:_MOST_ERRORS]
-    names = ", ".join(dict.fromkeys(error.parameter for error in listed))
-    return Problem(ProblemKind.BAD_PARAMETER, f"Wrong: {names}.", errors=listed)
-
-
 class _Twice(ValueError):
     """A member is there twice."""
 
@@ -145,7 +138,7 @@ def errors_of(error: ValidationError) -> list[ParameterError]:
         for detail, place in zip(details, places, strict=True)
         if detail["type"] != "too_short" or not any(place == other[: len(place)] != other for other in places)
     ]
-    return [ParameterError(_where(detail), in_words(detail)) for detail in details[:_MOST_ERRORS]]
+    return [ParameterError(_where(detail), in_words(detail)) for detail in details[:MOST_ERRORS]]
 
 
 def _where(error: ErrorDetails) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.auth.principal import Principal
-from api.http.request_body import bad_parameters
 from api.notifications.tenants import visible_to
-from api.problems import ParameterError, Problem, ProblemKind
+from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from api.store_access import StoreAccess
 from core.notifications.actions import (
     RetryResult,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import falcon
 from falcon.routing import BaseConverter
@@ -11,15 +11,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from api.auth.principal import Principal
 from api.http.json_response import send_document
-from api.http.pagination import NO_VERSION, cursor_after, position_in
-from api.http.query_parameters import Findings, WholeNumber, fields_of
-from api.http.request_body import bad_parameters, errors_of, read_object
+from api.http.pagination import NO_VERSION, PageCursor, PageLimit, cursor_after, position_in
+from api.http.query_parameters import Findings, fields_of
+from api.http.request_body import MOST_ERRORS, errors_of, read_object
 from api.notifications.field_types import unknown_channel
-from api.notifications.pages import PageParameters, address_of, page_in
+from api.notifications.pages import PageParameters, cut, page_in
 from api.notifications.payloads import Contacts
 from api.notifications.tenants import read_tenant, tenant_to_list, tenant_to_read, tenant_to_write
 from api.openapi.bodies import UserContacts, UsersContacts
-from api.problems import ParameterError
+from api.problems import ParameterError, bad_parameters
 from api.store_access import StoreAccess
 from core.notifications.addresses import BadAddress, normalised
 from core.notifications.values import UserId, in_words
@@ -43,12 +43,8 @@ class UsersParameters(PageParameters):
         description="The tenant of the users (for keys of the operator). Default: that of the key.",
         examples=[OPERATOR],
     )
-    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
-        default=100, description="The number of users in a page."
-    )
-    cursor: str | None = Field(
-        default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
-    )
+    limit: PageLimit = 100
+    cursor: PageCursor = None
 
     def query(self) -> Hashable:
         """See `PageParameters.query`."""
@@ -119,19 +115,19 @@ class UsersResource:
         findings = Findings()
         fields = fields_of(req.query_string, findings)
         parameters, after = page_in(UsersParameters, fields, findings, _last_user_in)
-        limit = parameters.limit
 
         def read(stores: Stores) -> tuple[str, dict[str, dict[str, str]]]:
             tenant = tenant_to_list(stores, caller, parameters.tenant) or OPERATOR
-            return tenant, stores.contacts.listed(tenant=tenant, after=after, limit=limit + 1)
+            return tenant, stores.contacts.listed(tenant=tenant, after=after, limit=parameters.limit + 1)
 
         tenant, found = self._access.call(read)
         users = [UserContacts(tenant=tenant, user_id=user_id, contacts=one) for user_id, one in found.items()]
-        cursor = None
-        if len(users) > limit:
-            cursor = cursor_after(users[limit - 1].user_id, NO_VERSION, parameters.query())
-            resp.append_link(address_of(PATH, parameters, cursor), "next")
-        send_document(resp, UsersContacts(users=users[:limit], next_cursor=cursor))
+        users, cursor, following = cut(
+            PATH, parameters, users, lambda user, query: cursor_after(user.user_id, NO_VERSION, query)
+        )
+        if following is not None:
+            resp.append_link(following, "next")
+        send_document(resp, UsersContacts(users=users, next_cursor=cursor))
 
     on_head = on_get
 
@@ -187,7 +183,7 @@ def _addresses_in(document: dict[str, Any], channels: frozenset[str]) -> dict[st
         except BadAddress as error:
             errors.append(ParameterError(f"contacts.{channel[:_LONGEST_NAME]}", f"is not allowed: {error}"))
     if errors:
-        raise bad_parameters(errors)
+        raise bad_parameters(errors[:MOST_ERRORS])
     return addresses
 
 

@@ -10,8 +10,7 @@ from typing import Final
 import falcon
 
 from api.auth.principal import Principal
-from api.http.request_body import bad_parameters
-from api.problems import ParameterError, Problem, ProblemKind
+from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from core.notifications.idempotency import id_of_request
 from core.notifications.model import derived_id
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.pagination import place_in
-from api.http.query_parameters import KEY_PATTERN, Findings, WholeNumber, fields_of, range_in, required
-from api.notifications.pages import PageParameters, next_page, page_in
+from api.http.pagination import PageCursor, PageLimit, cursor_of, place_in
+from api.http.query_parameters import KEY_PATTERN, Findings, fields_of, range_in, validated
+from api.notifications.pages import PageParameters, cut, page_in
 from api.notifications.tenants import OfTenant, visible_to
 from api.notifications.views import listed_view
 from api.openapi.bodies import NotificationCount, NotificationCounts, Notifications
@@ -66,12 +66,8 @@ class NotificationsParameters(PageParameters, NarrowingParameters):
         description="Only notifications with a log of one of these statuses, repeated for several; with `channel`, a "
         "log of that channel.",
     )
-    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
-        default=100, description="The number of notifications in a page."
-    )
-    cursor: str | None = Field(
-        default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
-    )
+    limit: PageLimit = 100
+    cursor: PageCursor = None
 
     def query(self) -> Hashable:
         """See `PageParameters.query`."""
@@ -119,7 +115,6 @@ def page(access: StoreAccess, caller: Principal, query_string: str, days: Days) 
     fields = fields_of(query_string, findings, _LISTS)
     from_ms, before_ms = days.interval_ms(fields, findings)
     parameters, after = page_in(NotificationsParameters, fields, findings, place_in)
-    limit = parameters.limit
 
     wanted = NotificationFilter(
         user_id=parameters.user_id,
@@ -131,15 +126,13 @@ def page(access: StoreAccess, caller: Principal, query_string: str, days: Days) 
 
     def visible(stores: Stores) -> list[Listed]:
         narrowed = visible_to(stores, caller, parameters.tenant, wanted)
-        return stores.notifications.listed(narrowed, after=after, limit=limit + 1)
+        return stores.notifications.listed(narrowed, after=after, limit=parameters.limit + 1)
 
-    found = access.call(visible)
-    cursor = following = None
-    if len(found) > limit:
-        last = found[limit - 1].notification
-        cursor, following = next_page(PATH, parameters, (last.created_at_ms, last.id))
-    document = Notifications(notifications=[listed_view(listed) for listed in found[:limit]], next_cursor=cursor)
-    return document, following
+    def cursor_after(last: Listed, query: Hashable) -> str:
+        return cursor_of((last.notification.created_at_ms, last.notification.id), query)
+
+    found, cursor, following = cut(PATH, parameters, access.call(visible), cursor_after)
+    return Notifications(notifications=list(map(listed_view, found)), next_cursor=cursor), following
 
 
 def counts(access: StoreAccess, caller: Principal, query_string: str, days: Days) -> NotificationCounts:
@@ -151,7 +144,8 @@ def counts(access: StoreAccess, caller: Principal, query_string: str, days: Days
     findings = Findings()
     fields = fields_of(query_string, findings)
     from_ms, before_ms = days.interval_ms(fields, findings)
-    parameters = required(NarrowingParameters, fields, findings)
+    parameters = validated(NarrowingParameters, fields, findings)
+    findings.raise_if_any()
 
     wanted = NotificationFilter(user_id=parameters.user_id, from_ms=from_ms, before_ms=before_ms)
 

@@ -12,7 +12,7 @@ from api.auth.principal import Principal
 from api.http.json_response import send_document
 from api.http.pagination import cursor_of, place_in
 from api.http.query_parameters import Findings, refuse_parameters
-from api.http.request_body import Nothing, bad_parameters, checked_payload, read_object
+from api.http.request_body import Nothing, checked_payload, read_object
 from api.notifications.actions import NotificationActions
 from api.notifications.field_types import Rules, instant_ms
 from api.notifications.idempotency import conflict, known_id
@@ -21,7 +21,7 @@ from api.notifications.payloads import NewNotification, Retry, RetryAll
 from api.notifications.tenants import OfTenant, read_tenant, tenant_to_write
 from api.notifications.views import details_view, notification_view
 from api.openapi.bodies import RetriedNotifications
-from api.problems import ParameterError, Problem
+from api.problems import ParameterError, Problem, bad_parameters
 from api.store_access import StoreAccess
 from core.notifications.events import LogStatus
 from core.notifications.idempotency import QUEUED_AFTER_MS, request_digest

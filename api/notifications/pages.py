@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from falcon import to_query_str
-
-from api.http.pagination import Place, cursor_of, place_in
-from api.http.query_parameters import Findings, checked, fields_of
+from api.http.pagination import Place, page_address, place_in
+from api.http.query_parameters import Findings, fields_of, validated
 from api.notifications.tenants import OfTenant
 
 
@@ -26,6 +24,7 @@ class PageParameters(OfTenant):
 
 ParametersT = TypeVar("ParametersT", bound=PageParameters)
 PositionT = TypeVar("PositionT")
+EntryT = TypeVar("EntryT")
 
 
 def read_page(model: type[ParametersT], query_string: str) -> tuple[ParametersT, Place | None]:
@@ -48,22 +47,24 @@ def page_in(
     :param position_of: reads a cursor of a query, as `place_in` does.
     :raises Problem: bad parameter, with all that is wrong.
     """
-    parameters = checked(model, fields, findings)
-    after = None
-    if parameters is not None and parameters.cursor is not None:
+    parameters, after = validated(model, fields, findings), None
+    if parameters.cursor is not None:
         after = position_of(parameters.cursor, parameters.query(), findings)
     findings.raise_if_any()
-    assert parameters is not None  # because what is not checked has findings
     return parameters, after
 
 
-def next_page(path: str, parameters: PageParameters, last: Place) -> tuple[str, str]:
-    """The cursor of the page after `last`, and its address."""
-    cursor = cursor_of(last, parameters.query())
-    return cursor, address_of(path, parameters, cursor)
+def cut(
+    path: str, parameters: PageParameters, found: Sequence[EntryT], cursor_after: Callable[[EntryT, Hashable], str]
+) -> tuple[Sequence[EntryT], str | None, str | None]:
+    """The entries of a page, and the cursor and the address of the next page; None and None after the last page.
 
-
-def address_of(path: str, parameters: PageParameters, cursor: str) -> str:
-    """The address of the page that begins at `cursor`."""
-    given = parameters.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return path + to_query_str(given | {"cursor": cursor}, comma_delimited_lists=False)
+    :param found: the entries from where the page begins; one more than its limit, if there are more.
+    :param cursor_after: the cursor of the page of a query that begins after an entry.
+    """
+    limit = parameters.limit
+    if len(found) <= limit:
+        return found, None, None
+    cursor = cursor_after(found[limit - 1], parameters.query())
+    given = parameters.model_dump(mode="json", by_alias=True) | {"cursor": cursor}
+    return found[:limit], cursor, page_address(path, given)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Annotated, Final
+from typing import Final
 
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.pagination import Place
-from api.http.query_parameters import WholeNumber
-from api.notifications.pages import PageParameters, next_page
+from api.http.pagination import PageCursor, PageLimit, Place, cursor_of
+from api.notifications.pages import PageParameters, cut
 from api.notifications.tenants import tenant_to_list
 from api.notifications.views import subscription_view
 from api.openapi.bodies import Subscriptions
@@ -25,12 +24,8 @@ class SubscriptionsParameters(PageParameters):
     """The parameters of ``GET /api/subscriptions``."""
 
     user_id: str | None = Field(default=None, min_length=1, description="Only subscriptions of this user.")
-    limit: Annotated[WholeNumber, Field(ge=1, le=1000)] = Field(
-        default=100, description="The number of subscriptions in a page."
-    )
-    cursor: str | None = Field(
-        default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
-    )
+    limit: PageLimit = 100
+    cursor: PageCursor = None
 
     def query(self) -> Hashable:
         """See `PageParameters.query`."""
@@ -47,7 +42,6 @@ def page(
     :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
     :raises StoreUnavailable: the store does not answer.
     """
-    limit = parameters.limit
 
     def visible(stores: Stores) -> list[Subscription]:
         return stores.subscriptions.all(
@@ -56,15 +50,11 @@ def page(
             user_id=parameters.user_id,
             active=True,
             after=after,
-            limit=limit + 1,
+            limit=parameters.limit + 1,
         )
 
-    found = access.call(visible)
-    cursor = following = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        cursor, following = next_page(PATH, parameters, (last.created_at_ms, last.id))
-    document = Subscriptions(
-        subscriptions=[subscription_view(subscription) for subscription in found[:limit]], next_cursor=cursor
-    )
-    return document, following
+    def cursor_after(last: Subscription, query: Hashable) -> str:
+        return cursor_of((last.created_at_ms, last.id), query)
+
+    found, cursor, following = cut(PATH, parameters, access.call(visible), cursor_after)
+    return Subscriptions(subscriptions=list(map(subscription_view, found)), next_cursor=cursor), following

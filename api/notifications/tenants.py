@@ -9,9 +9,8 @@ from typing import Final
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.query_parameters import Findings, Parameters, fields_of, required
-from api.http.request_body import bad_parameters
-from api.problems import ParameterError, Problem, ProblemKind
+from api.http.query_parameters import Findings, Parameters, fields_of, validated
+from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from core.notifications import users
 from core.notifications.users import AmbiguousUser
 from core.stores import Stores
@@ -57,7 +56,9 @@ def read_tenant(query_string: str, model: type[OfUser] | type[OfTenant] = OfUser
     :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
     """
     findings = Findings()
-    return required(model, fields_of(query_string, findings), findings).tenant
+    tenant = validated(model, fields_of(query_string, findings), findings).tenant
+    findings.raise_if_any()
+    return tenant
 
 
 def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from html import escape
+from pathlib import Path
+from string import Template
 from typing import Final
 
 import falcon.asgi
@@ -11,6 +13,8 @@ import falcon.asgi
 from api.http.static_pages import StaticPages
 from api.problems import Problem, ProblemKind
 
+_FRAME: Final = Path(__file__).parent / "page" / "frame.html"
+_HEAD: Final = '  <meta name="color-scheme" content="light dark">'
 _KINDS: Final = {kind.value.slug: kind for kind in ProblemKind}
 
 
@@ -34,11 +38,11 @@ class ProblemsResource:
 def not_found_page() -> bytes:
     """What a browser shows of an address where there is nothing, in both languages."""
     known = ProblemKind.NOT_FOUND.value
-    main = f"""\
+    content = f"""\
     <h1>{known.title}</h1>
     <p>Is the address spelt right? All pages are above.</p>
     <p lang="fa" dir="rtl">در این نشانی چیزی نیست. آیا درست نوشته شده است؟ همهٔ صفحه‌ها در بالاست.</p>"""
-    return _framed(known.title, main)
+    return _problem_page(known.title, content)
 
 
 def _page(slug: str) -> bytes:
@@ -49,45 +53,25 @@ def _page(slug: str) -> bytes:
     known = kind.value
     example = json.dumps(problem_examples()[kind].answer, ensure_ascii=False, indent=2)
     title, advice = escape(known.title), escape(known.advice)
-    main = f"""\
+    content = f"""\
     <h1>{title}</h1>
     <p>HTTP status {known.status}, type <code>{known.uri}</code></p>
     <h2>What to do</h2>
     <p>{advice}</p>
     <h2>Example</h2>
     <pre tabindex="0"><code>{escape(example)}</code></pre>"""
-    return _framed(title, main)
+    return _problem_page(title, content)
 
 
-def _framed(title: str, main: str) -> bytes:
-    """A page with the head of all pages; `title` and `main` are HTML."""
-    return f"""\
-<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>{title}</title>
-  <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/assets/base.css">
-  <link rel="stylesheet" href="/assets/docs/docs.css">
-</head>
-<body>
-  <header class="top">
-    <div class="brand">
-      <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 20V11M10 20V4M16 20v-7M22 20H2"/></svg>
-      <p class="name">Transaction summaries</p>
-    </div>
-    <nav class="pages" aria-label="Pages">
-      <a href="/">Summaries</a>
-      <a href="/notifications">Notifications</a>
-      <a href="/docs">API</a>
-    </nav>
-  </header>
-  <main class="problem">
-{main}
-  </main>
-</body>
-</html>
-""".encode()
+def framed(title: str, head: str, main: str, *, root: str = "", link: str = "") -> bytes:
+    """A page about the API, with the header of all pages; all parameters are HTML.
+
+    :param head: what comes before the last stylesheet.
+    :param root: attributes of the root element, each after a blank; `link` those of the link to ``/docs``.
+    """
+    frame = Template(_FRAME.read_text("utf-8"))
+    return frame.substitute(title=title, head=head, main=main, root=root, link=link).encode()
+
+
+def _problem_page(title: str, content: str) -> bytes:
+    return framed(title, _HEAD, f'  <main class="problem">\n{content}\n  </main>')

@@ -9,12 +9,21 @@ import falcon.asgi
 
 from api.auth.principal import LOCAL
 from api.http.static_pages import StaticPages
+from api.openapi.problem_pages import framed
 from api.problems import Problem, ProblemKind
 
 _OPEN: Final = "open"
 _CLOSED: Final = "closed"
 _FOLDER: Final = Path(__file__).parent / "page"
 _PAGE: Final = "docs.html"
+_HEAD: Final = """\
+  <link rel="stylesheet" href="/assets/docs/swagger-ui.css">
+  <script defer src="/assets/docs/swagger-ui-bundle.js"></script>
+  <script defer src="/assets/docs/docs.js"></script>"""
+_MAIN: Final = """\
+  <p><a href="/openapi.json">openapi.json</a></p>
+  <main id="docs"></main>
+  <noscript><p>This page needs JavaScript. Without it, read <a href="/openapi.json">openapi.json</a>.</p></noscript>"""
 _TYPES: Final = {
     "docs.html": "text/html; charset=utf-8",
     "docs.css": "text/css; charset=utf-8",
@@ -73,5 +82,9 @@ class DocsResource:
 def _read(name: str) -> bytes:
     from swagger_ui_bundle import swagger_ui_path
 
+    if name == _PAGE:
+        return framed(
+            "Transaction summaries: API", _HEAD, _MAIN, root=' data-theme="light"', link=' aria-current="page"'
+        )
     own = _FOLDER / name
     return (own if own.exists() else Path(swagger_ui_path) / name).read_bytes()

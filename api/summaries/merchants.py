@@ -8,23 +8,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlencode
 
 import falcon.asgi
 from pydantic import Field
 
 from api.http.etag import CSV, CacheableResponse, csv_bytes, etag_of
-from api.http.pagination import NOT_GIVEN, cursor_after, position_in
+from api.http.pagination import NOT_GIVEN, PageCursor, PageLimit, cursor_after, page_address, position_in
 from api.http.query_parameters import (
     BOM_WITHOUT_CSV,
     KEY_PATTERN,
     Findings,
     Parameters,
-    WholeNumber,
-    checked,
     fields_of,
     mode_in,
     range_in,
+    validated,
 )
 from api.openapi import bodies
 from api.openapi.bodies import Merchant, Merchants
@@ -88,10 +86,8 @@ class MerchantsParameters(Parameters):
         default=None,
         description="`string` gives totals as text of digits, for JavaScript, whose numbers are exact up to 2^53 only.",
     )
-    limit: WholeNumber = Field(default=100, ge=1, le=1000, description="The number of merchants in a page.")
-    cursor: str | None = Field(
-        default=None, min_length=1, description="The start of a page: `next_cursor` of the page before."
-    )
+    limit: PageLimit = 100
+    cursor: PageCursor = None
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
     bom: Literal["1"] | None = Field(
         default=None,
@@ -159,12 +155,8 @@ def read_query(
     """
     findings = Findings()
     fields = fields_of(query_string, findings, lists=("merchant_id",))
-    parameters = checked(MerchantsParameters, fields, findings)
-    mode = mode_in(fields, Mode.MONTHLY)
-    first, last = range_in(fields, calendar, mode, findings)
-    if parameters is None:
-        findings.raise_if_any()
-        raise AssertionError("what is not checked has findings")
+    first, last = range_in(fields, calendar, mode_in(fields, Mode.MONTHLY), findings)
+    parameters = validated(MerchantsParameters, fields, findings)
     query = MerchantsQuery(
         search=(parameters.search or "").casefold(),
         merchants=None if parameters.merchant_id is None else frozenset(parameters.merchant_id),
@@ -356,4 +348,4 @@ def _address(query: MerchantsQuery, cursor: str) -> str:
         "bom": "1" if query.bom else None,
         "cursor": cursor,
     }
-    return f"{PATH}?{urlencode({name: value for name, value in parameters.items() if value is not None}, doseq=True)}"
+    return page_address(PATH, parameters)

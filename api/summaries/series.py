@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from sys import getsizeof
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlencode
 
 import falcon.asgi
 import orjson
@@ -15,17 +14,17 @@ from pydantic import Field
 
 from api.auth.principal import Principal
 from api.http.etag import CSV, CacheableResponse, csv_bytes, etag_of
-from api.http.pagination import NOT_GIVEN, cursor_after, position_in
+from api.http.pagination import NOT_GIVEN, cursor_after, page_address, position_in
 from api.http.query_parameters import (
     BOM_WITHOUT_CSV,
     KEY_PATTERN,
     Findings,
     Parameters,
     WholeNumber,
-    checked,
     fields_of,
     mode_in,
     range_in,
+    validated,
 )
 from api.openapi import bodies
 from api.problems import Problem, ProblemKind
@@ -211,12 +210,8 @@ def read_query(
     """
     findings = Findings()
     fields = fields_of(query_string, findings, lists=("merchant_id",))
-    parameters = checked(SummaryParameters, fields, findings)
-    mode = mode_in(fields)
-    first, last = range_in(fields, calendar, mode, findings)
-    if parameters is None:
-        findings.raise_if_any()
-        raise AssertionError("what is not checked has findings")
+    first, last = range_in(fields, calendar, mode_in(fields), findings)
+    parameters = validated(SummaryParameters, fields, findings)
     merchants = parameters.merchant_id
     grouped: Grouped | None = None
     if parameters.group is not None or (merchants is not None and len(merchants) > 1):
@@ -431,8 +426,7 @@ def _address(query: SeriesQuery, snapshot: Snapshot, last: SeriesPoint | Merchan
         "unit": "major" if query.in_major else None,
         "cursor": cursor_after(position, snapshot.version, replace(query, after=None)),
     }
-    given = {name: value for name, value in parameters.items() if value is not None}
-    return f"{PATH}?{urlencode(given, doseq=True)}"
+    return page_address(PATH, parameters)
 
 
 def _place_in(cursor: str, version: str, query: SeriesQuery, findings: Findings) -> tuple[str, str] | None:
