@@ -31,10 +31,10 @@ def retry(
     clock: Clock,
     statuses: Collection[LogStatus] = RETRIABLE,
 ) -> list[str]:
-    """Send again those of `channels` whose logs have one of `statuses`, whether or not others are open.
+    """Send again those of `channels` whose logs have one of `statuses`, also while others are open.
 
-    :returns: the channels over which it is sent again; none of a notification that has expired, which would not be.
-    :raises StoreUnavailable: the store could not be written, or that is not known.
+    :returns: the channels over which it is sent again; none if the notification has expired.
+    :raises StoreUnavailable: the store was not written, or may have been.
     """
     if stored.notification.has_expired(clock()):
         return []
@@ -45,9 +45,9 @@ def retry(
 class RetryResult:
     """The result of `retry_all`.
 
-    :param channels: over which each notification is sent again, by its id.
-    :param expired: how many notifications were left out, as they would not be sent any more.
-    :param after: ``created_at_ms`` and id of the last that was examined, where there may be more; else None.
+    :param channels: the channels over which each notification is sent again, by its id.
+    :param expired: the number of notifications that were left out because they have expired.
+    :param after: ``created_at_ms`` and id of the last examined notification if there may be more; else None.
     """
 
     channels: dict[str, list[str]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class RetryResult:
 
     @property
     def messages(self) -> int:
-        """How many messages are sent again: one for each channel of a notification."""
+        """The number of messages that are sent again: one for each channel of a notification."""
         return sum(map(len, self.channels.values()))
 
 
@@ -72,9 +72,9 @@ def retry_all(
     """Send again all `logs` of the notifications that `wanted` selects, the newest notifications first.
 
     :param wanted: its `logs` are replaced by `logs`.
-    :param limit: at most so many notifications are examined.
-    :param after: where an earlier call has stopped: its `RetryResult.after`.
-    :raises StoreUnavailable: the store could not be written, or that is not known: some may be sent again already.
+    :param limit: the largest number of notifications to examine.
+    :param after: where an earlier call stopped: its `RetryResult.after`.
+    :raises StoreUnavailable: the store was not written, or may have been; some may be sent again already.
     """
     wanted, found = replace(wanted, logs=logs), RetryResult(after=after)
     while limit > 0:
@@ -104,7 +104,7 @@ def cancel(store: NotificationStore, stored: StoredNotification, clock: Clock) -
     """Cancel all open logs; an attempt under way is completed.
 
     :returns: the channels that were open.
-    :raises StoreUnavailable: the store could not be written, or that is not known.
+    :raises StoreUnavailable: the store was not written, or may have been.
     """
     channels = stored.notification.channels
     return [channel for channel in channels if _happens(store, stored, channel, EventKind.CANCEL, clock, LogStatus)]
@@ -118,13 +118,13 @@ def _happens(
     clock: Clock,
     statuses: Collection[LogStatus] | type[LogStatus],
 ) -> bool:
-    """Whether `kind` could happen to the log of `channel`, and has."""
+    """Append an event of `kind` to the log of `channel`, if possible; whether that was done."""
     state = stored.log(channel).state
     while state.status in statuses and is_possible(state, kind):
         if store.append(stored.notification, channel, state, Event(state.number + 1, kind, clock())) is not None:
             return True
         found = store.get(stored.notification.id)
-        if found is None:  # removed meanwhile
+        if found is None:  # removed in the meantime
             return False
         state = found.log(channel).state
     return False

@@ -1,4 +1,4 @@
-"""Addresses: what a user gives for each channel, in the one form in which it is kept, and masked for people to read."""
+"""The addresses of users for each channel: normalised for the store and the senders, and masked for people."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 DEFAULT_REGION: Final = "IR"
-"""Country of phone numbers that are given without one."""
+"""The country of phone numbers without a country code."""
 
 _MAX_LENGTH: Final = 2048
-# Digits of any script, and what people put between them.
+# Digits of any script, and separators.
 _NUMBER_FORM: Final = re.compile(r"[+\uff0b]?[\d\s().\-\u2010-\u2015]+")
 # Editors of right-to-left text leave these around numbers.
 _DIRECTION_MARKS: Final = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TAKES_SMS: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _CHAT_NAME: Final = re.compile(r"@[A-Za-z][A-Za-z0-9_]{4,31}")
 _CHAT_ID: Final = re.compile(r"-?[1-9][0-9]{0,15}")
-_MAX_CHAT_ID: Final = 2**52  # the Bot API's own promise
+_MAX_CHAT_ID: Final = 2**52  # as the Bot API documents
 
 
 class BadAddress(ValueError):
-    """An address that cannot be one; its text says why, without a final full stop, and does not repeat it."""
+    """An invalid address; the text says why, without a final full stop and without the address."""
 
 
 def normalised(channel: str, address: str) -> str:
-    """`address` as it is kept and handed to the sender of `channel`.
+    """`address` in the form for the store and the sender of `channel`.
 
     ``sms``: E.164, such as ``+989123456789``. ``email``: its domain in ASCII and lower case. ``telegram``: the number
-    of a chat, or ``@name``. ``webhook``: a URL in ASCII. Channels that a plug-in brings take any text.
+    of a chat, or ``@name``. ``webhook``: a URL in ASCII. Channels of a plug-in accept any text.
 
-    :raises BadAddress: it cannot be an address of that channel.
+    :raises BadAddress: it is not an address of that channel.
     """
     text = address.strip()
     if not text:
@@ -51,7 +51,7 @@ def normalised(channel: str, address: str) -> str:
 
 
 def masked(channel: str, address: str) -> str:
-    """`address` so that its owner knows it and nobody else: ``+98912***4567``, ``a***@example.com``."""
+    """`address` so that only its owner recognises it: ``+98912***4567``, ``a***@example.com``."""
     match channel:
         case "sms":
             return f"{address[: max(0, min(6, len(address) - 7))]}***{address[-4:] if len(address) >= 8 else ''}"
@@ -84,7 +84,7 @@ def _phone_number(text: str) -> str:
 
 def _email_address(text: str) -> str:
     try:
-        # Whether the domain takes mail is the mail server's to say: no name is looked up while a request waits.
+        # The mail server checks whether the domain accepts mail: no name is resolved while a request waits.
         found = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=False)
     except email_validator.EmailNotValidError as error:
         raise BadAddress(str(error).rstrip(".").replace(text, "it")) from None

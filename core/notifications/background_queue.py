@@ -1,4 +1,4 @@
-"""Queueing in a background thread: a request never waits for the broker, and the sweep queues what is lost here."""
+"""Queueing in a background thread: no request waits for the broker. The sweep queues what is dropped here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 from typing import Final
 
 QUEUE_LIMIT: Final = 10_000
-"""Most messages that the broker's queue shall hold; the rest stays in the store, where it is safe."""
+"""The largest number of messages in the broker's queue; further ones stay in the store, where they are safe."""
 
 _MOST_WAITING: Final = 10_000
 _PAUSE_S: Final = 1.0
@@ -20,15 +20,14 @@ _PREPARE_AFTER_S: Final = 2.0
 
 
 class BackgroundQueue:
-    """Hands ids to `send`, one after the other, in a thread of its own.
+    """Passes ids to `send`, one at a time, in its own thread.
 
-    Nothing depends on it but how soon a message goes out: while the broker fails or has no room, what is offered is
-    dropped.
+    It only makes messages go out sooner: while the broker fails or has no capacity, ids are dropped.
 
-    :param send: gives an id to the broker; raises when that does not take it. It knows what the request was about
+    :param send: queues an id at the broker, or raises; runs in the context of the request
         (`core.event_log.what_about`).
-    :param capacity: how many more the broker shall take, asked once a second at most; raises when it does not answer.
-    :param prepare: what takes a while before the first can be sent, and can be done before there is one.
+    :param capacity: how many more ids the broker may take, called at most once a second; raises if it does not answer.
+    :param prepare: slow preparation for the first `send`.
     """
 
     def __init__(
@@ -48,9 +47,9 @@ class BackgroundQueue:
         self._renew()
 
     def start(self) -> None:
-        """Prepare in a moment, or when the first is offered; best called by the process that will offer them.
+        """Start the thread, which prepares after a moment or at the first id.
 
-        One that was forked later has none of its threads, and begins anew when the first is offered.
+        Call it in the process that offers ids: a process that is forked later starts its own thread at the first id.
         """
         with self._starting:
             if self._process != os.getpid():
@@ -59,20 +58,20 @@ class BackgroundQueue:
                 self._process = os.getpid()
 
     def _renew(self) -> None:
-        """Nobody waits yet: whoever did so in the process that this one was forked from is not here."""
+        """Start with an empty queue: ids that wait in the parent process are not of this one."""
         self._waiting: queue.Queue[tuple[Context, str]] = queue.Queue(_MOST_WAITING)
         self._offered = threading.Event()
 
     def offer(self, notification_id: str) -> None:
-        """Queue the notification soon, or never; returns at once."""
+        """Queue the notification soon, or drop it; returns at once."""
         self.start()
         self._offered.set()
         with suppress(queue.Full):
             self._waiting.put_nowait((copy_context(), notification_id))
 
     def _run(self) -> None:
-        self._offered.wait(_PREPARE_AFTER_S)  # the first requests of a process that has just started come first
-        with suppress(Exception):  # it will be tried again by whatever needs it
+        self._offered.wait(_PREPARE_AFTER_S)  # the first requests of a new process come first
+        with suppress(Exception):  # what needs it prepares again
             self._prepare()
         while True:
             context, notification_id = self._waiting.get()
@@ -81,11 +80,11 @@ class BackgroundQueue:
             try:
                 if self._has_capacity():
                     context.run(self._send, notification_id)
-            except Exception:  # whatever a broker's driver raises: the sweep will queue it
+            except Exception:  # any error of the broker's driver: the sweep queues the message later
                 self._broken_until = time.monotonic() + _PAUSE_S
 
     def _has_capacity(self) -> bool:
-        """Whether the broker shall take one more, as far as is known without asking it each time."""
+        """Whether the broker may take one more, by the capacity that was read last."""
         if time.monotonic() >= self._capacity_until:
             self._capacity = self._ask_capacity()
             self._capacity_until = time.monotonic() + _PAUSE_S

@@ -1,9 +1,8 @@
 """The events of one log, which is the delivery of one notification over one channel.
 
-Events are numbered 1, 2, 3, … and each is inserted under an id that can exist once: ``<log id>:<number>``. The process
-that inserts number n decides what happened after n-1; a later one reads the events again. Nothing is ever updated, so
-this is correct on servers whose updates are not atomic, and after a crash at any instant. The state of a log is folded
-from its events::
+Events are numbered 1, 2, 3, …, and each is inserted with a unique id: ``<log id>:<number>``. If two processes insert
+number n, the second fails and reads the events again. Nothing is ever updated, so this is correct on servers whose
+updates are not atomic, and after a crash at any instant. The state of a log is folded from its events::
 
     (none) -> pending ── attempt ──> sending ── success ──> success
                                        │ ├───── printed ──> printed ── retry ──> pending
@@ -12,13 +11,13 @@ from its events::
                                        └─ failed, maybe ──> retrying ─ attempt ─> sending
     pending, retrying ── dead ──> dead;  pending, retrying ── cancel ──> cancelled
     sending ── cancel ──> sending, and no further attempt after this one: failed, maybe ──> cancelled
-    unknown ── success ──> success, when the gateway says so later; unknown ── dead ──> dead, when it says otherwise
+    unknown ── success ──> success; unknown ── dead ──> dead: as the gateway reports later
 
-After a ``maybe`` the gateway may have the message: until it succeeds or somebody retries, what would end as ``dead``,
+After a ``maybe`` the gateway may have the message: until a success or a retry, what would end as ``dead``,
 ``cancelled`` or ``printed`` ends as ``unknown``.
 
-The number of an attempt, counted by `LogState.attempts`, tells a worker that looks again whether the log still waits
-for the outcome of its own.
+`LogState.attempts` is the number of the last attempt: a worker that reads a log again compares it with the number of
+its own.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from typing import Final
 
 
 class LogStatus(StrEnum):
-    """How a log stands. `PENDING`, `SENDING` and `RETRYING` are open; the others are final unless somebody retries.
+    """The status of a log. `PENDING`, `SENDING` and `RETRYING` are open; the others are final until a retry.
 
-    `PRINTED` is what was only logged, by the sender ``print``, and given to no gateway. `RETRYING` was ``failed`` in
-    earlier versions, which is still read.
+    `PRINTED`: the sender ``print`` only logged the message. `RETRYING` was ``failed`` in earlier versions, which is
+    still read.
 
     >>> LogStatus("failed")
     <LogStatus.RETRYING: 'retrying'>
@@ -54,9 +53,9 @@ class LogStatus(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What can happen to a log.
+    """The kinds of events of a log.
 
-    `MAYBE` is a failure after which the gateway may have the message all the same, and would recognise a repetition.
+    `MAYBE` is a failure after which the gateway may have the message, and would recognise a repetition.
     `PRINTED` ends an attempt that only logged the message.
     """
 
@@ -73,18 +72,17 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a log.
+    """An event of a log.
 
     :param number: 1 for the first event of the log.
-    :param at_ms: when, milliseconds since 1970 UTC.
+    :param at_ms: milliseconds since 1970 UTC.
     :param until_ms: of an attempt: when its lease ends, and its worker may no longer send; of `FAILED` and
         `MAYBE`: when the next attempt is due; of the other kinds None.
-    :param error: what went wrong, in words, without secrets; or None.
-    :param reference: what the gateway calls the message, or None.
-    :param worker: the process that made the attempt, such as ``host:1234``; or None.
-    :param sender: of an attempt, what it was sent with, as ``NOTIFY_SENDERS`` calls it; or None, as of attempts that
-        an earlier version made.
-    :raises ValueError: `until_ms` is missing, or is given where it means nothing.
+    :param error: what failed, without secrets; or None.
+    :param reference: the gateway's id of the message, or None.
+    :param worker: the process of the attempt, such as ``host:1234``; or None.
+    :param sender: the sender of the attempt, as in ``NOTIFY_SENDERS``; or None, as in attempts of earlier versions.
+    :raises ValueError: `until_ms` is missing, or the kind has none.
     """
 
     number: int
@@ -103,19 +101,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """How a log stands after its first `number` events.
+    """The state of a log after its first `number` events.
 
-    :param attempts: how many were ever begun.
-    :param attempts_since_retry: how many since somebody last asked for it to be sent again.
-    :param last_attempt_at_ms: when the last one began.
-    :param error_message: of the last event that had one; None once it succeeded, was printed, or somebody retried.
-    :param due_at_ms: when the next attempt is due, or the lease of the one under way ends; None when it is not open.
-    :param reference: what the gateway calls the message of the last attempt, as far as it said so.
-    :param maybe_sent: whether the gateway may have the message of an earlier attempt, since the last retry.
-    :param editions: how often somebody had it sent again after it was dead.
+    :param attempts: the number of attempts that were begun.
+    :param attempts_since_retry: the number since the last retry, which an operator or client requests.
+    :param last_attempt_at_ms: when the last attempt began.
+    :param error_message: of the last event that had one; None after a success, a printed message or a retry.
+    :param due_at_ms: when the next attempt is due, or the lease of the one under way ends; None if it is not open.
+    :param reference: the gateway's id of the message of the last attempt, if known.
+    :param maybe_sent: whether the gateway may have the message of an attempt since the last retry.
+    :param editions: the number of retries after it was dead.
     :param cancelling: whether it was cancelled during the attempt under way.
-    :param finished_at_ms: since when it is not open any more; None while it is.
-    :param opened_at_ms: when it was made, or somebody last asked for it to be sent again.
+    :param finished_at_ms: when it was finished; None while it is open.
+    :param opened_at_ms: when it was created or last retried.
     """
 
     status: LogStatus
@@ -134,16 +132,16 @@ class LogState:
 
     @property
     def is_open(self) -> bool:
-        """Whether something is still to be done."""
+        """Whether the delivery is not finished."""
         return self.status in OPEN
 
 
 class NotPossible(Exception):
-    """The event is not possible in this state of the log: the caller reads it again, or gets an error."""
+    """The event is not possible in this state of the log: read it again, or report an error."""
 
 
 OPEN: Final = frozenset({LogStatus.PENDING, LogStatus.SENDING, LogStatus.RETRYING})
-"""The statuses of logs for which something is still to be done."""
+"""The statuses of logs whose delivery is not finished."""
 
 _TIMED: Final = frozenset({EventKind.ATTEMPT, EventKind.FAILED, EventKind.MAYBE})
 _SETTLES: Final = frozenset({EventKind.SUCCESS, EventKind.RETRY})
@@ -182,14 +180,14 @@ RETRIABLE: Final = frozenset(status for status, kinds in _POSSIBLE.items() if Ev
 
 
 def initial(created_at_ms: int) -> LogState:
-    """A log to which nothing has happened yet; it is due at once."""
+    """The state of a log without events; it is due at once."""
     return LogState(LogStatus.PENDING, 0, 0, 0, None, None, created_at_ms, opened_at_ms=created_at_ms)
 
 
 def after(state: LogState, event: Event) -> LogState:
-    """The state that follows `state` when `event` happens.
+    """The state after `state` and `event`.
 
-    :raises NotPossible: it cannot: its number is not the next, or a log that stands so does not take such an event.
+    :raises NotPossible: its number is not the next one, or its kind is not possible in `state`.
     """
     if event.number != state.number + 1 or not is_possible(state, event.kind):
         raise NotPossible(f"event {event.number}, {event.kind}, cannot follow event {state.number}: {state.status}")
@@ -237,14 +235,14 @@ def after(state: LogState, event: Event) -> LogState:
 
 
 def is_possible(state: LogState, kind: EventKind) -> bool:
-    """Whether an event of `kind` can happen to a log that stands as `state`. It is cancelled once per attempt."""
+    """Whether a log in `state` can get an event of `kind`. An attempt can be cancelled once."""
     return kind in _POSSIBLE[state.status] and not (kind is EventKind.CANCEL and state.cancelling)
 
 
 def fold(created_at_ms: int, events: Iterable[Event]) -> LogState:
-    """How a log stands to which `events` have happened, in the order of their numbers.
+    """The state of a log after `events`, which are in the order of their numbers.
 
-    :raises NotPossible: they cannot have happened so.
+    :raises NotPossible: they do not follow each other.
     """
     state = initial(created_at_ms)
     for event in events:

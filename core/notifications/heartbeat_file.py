@@ -1,6 +1,6 @@
 """The heartbeat file: a worker and beat touch ``NOTIFY_PULSE_FILE`` while they work; a health check reads its age.
 
-The usual question, ``celery inspect ping``, loads all of Celery each time it is asked: more than an idle worker does.
+The usual check, ``celery inspect ping``, imports Celery each time, which is more work than an idle worker does.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from celery.beat import Scheduler
 
 
 def touch_heartbeat_file(app: Celery) -> None:
-    """Touch the file that the settings of `app` name, if any. A disk that fails stops nothing: the file grows old."""
+    """Touch the file that the settings of `app` name, if any. Errors are ignored: the file then grows old."""
     if file := app.conf.notify_pulse_file:
         with suppress(OSError):
             Path(file).touch()
 
 
 class HeartbeatScheduler(Scheduler):  # type: ignore[misc]
-    """Beat's scheduler without a schedule file; it touches the heartbeat file when the broker has taken a task."""
+    """Beat's scheduler without a schedule file; it touches the heartbeat file after each task that it queued."""
 
     def apply_async(self, *arguments: Any, **options: Any) -> Any:
         """Queue a task."""

@@ -1,4 +1,4 @@
-"""Idempotency keys: a message is made once per key, however often the API or the command line is called with it."""
+"""Idempotency keys: the API and the command line create a message once for each key."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from core.calendar.periods import Locale
 from core.notifications.model import derived_id, digest_of
 
 QUEUED_AFTER_MS: Final = 10_000
-"""Until then it is trusted that a new message was queued; after it the sweep sees to it."""
+"""The sweep queues a new message only after this time: until then it is assumed to be in the queue."""
 
 
 def id_of_request(what: str, tenant: str, idempotency_key: str) -> str:
-    """The id of what is made with a key of the tenant's choice.
+    """The id of what a tenant creates with an idempotency key.
 
-    :param what: is made; one key can make one of each. Keys of different tenants never meet.
+    :param what: the kind of thing; one key can create one of each kind. Keys of different tenants are independent.
     """
     return derived_id("idempotency of a tenant", what, tenant, idempotency_key)
 
@@ -23,5 +23,5 @@ def id_of_request(what: str, tenant: str, idempotency_key: str) -> str:
 def request_digest(
     user_id: str, title: str, body: str, locale: Locale, expires_at_ms: int | None, channels: Sequence[str]
 ) -> str:
-    """What distinguishes a request for a message from another with the same key, however it was written."""
+    """The digest of the content of a request for a message, to detect another request with the same key."""
     return digest_of(user_id, title, body, locale, str(expires_at_ms), *channels)

@@ -1,4 +1,4 @@
-"""Notifications: what shall be delivered to whom, over which channels."""
+"""Notifications: messages to users over one or more channels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from core.notifications.events import OPEN, LogStatus
 from core.tenants import OPERATOR
 
 RETENTION_DAYS: Final = 15
-"""For so many days after its end whatever came with an Idempotency-Key is kept at least, and the key with it."""
+"""The least number of days for which an Idempotency-Key, and what it created, is stored after the end of the latter."""
 
 BUILT_IN_CHANNELS: Final = frozenset({"sms", "email", "telegram", "webhook"})
-"""The channels for which the program brings senders, and knows the form of addresses."""
+"""The channels for which the program has senders and validates addresses."""
 
-_ID_BYTES: Final = 16  # which are 26 characters of base32
+_ID_BYTES: Final = 16  # 26 characters of base32
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedTotals:
-    """The figures of one period, as they were when they were announced.
+    """The totals of one period at the time of the announcement.
 
     :param key: the period, such as ``1403/04/04``; it is the half-open interval from `start_ms` to `end_ms`,
         milliseconds since 1970 UTC.
-    :param amount: the sum of amounts, in the unit of which 10 to the power of `scale` are one `currency`.
+    :param amount: the sum of amounts, in units of `currency` divided by 10 to the power of `scale`.
     :param count: the number of transactions.
     """
 
@@ -48,15 +48,15 @@ class Notification:
     """A message to a user. It never changes once it is stored; its logs have the status of its delivery.
 
     :param id: 26 letters and digits, see `new_id` and `derived_id`.
-    :param channels: over which it goes, one or more, each once, in the order of the request.
-    :param locale: the language it is written in.
-    :param created_at_ms: milliseconds since 1970 UTC, likewise `expires_at_ms`: from then on it is not sent any more.
-    :param sender_key_id: the API key it came with, or None: a program on this host, or a subscription.
-    :param request_digest: tells the request that made it from another under the same id, see `digest_of`.
-    :param announces: whether it has figures of summaries: only keys that may read those may see or change it.
-    :param merchant_id: whose summaries it announces, or None: of all merchants together.
-    :param announced: the figures, or None: it announces none, or was made by a version that did not keep them.
-    :param tenant: whose it is: only they and the operator may see or change it, and their contacts of the user count.
+    :param channels: one or more, each once, in the order of the request.
+    :param locale: the language of the text.
+    :param created_at_ms: milliseconds since 1970 UTC, as `expires_at_ms`: from then on it is not sent.
+    :param sender_key_id: the API key of the request, or None: created by a program on this host or for a subscription.
+    :param request_digest: distinguishes the request from another with the same id, see `digest_of`.
+    :param announces: whether it has totals of summaries: only keys that may read those may see or change it.
+    :param merchant_id: the merchant whose summaries it announces, or None: all merchants together.
+    :param announced: the totals, or None: it announces none, or an earlier version created it without them.
+    :param tenant: its owner: only the tenant and the operator may see or change it. The address is the tenant's.
     """
 
     id: str
@@ -75,16 +75,16 @@ class Notification:
     announced: AnnouncedTotals | None = None
 
     def has_expired(self, now_ms: int) -> bool:
-        """Whether it is not sent any more at `now_ms`."""
+        """Whether it has expired at `now_ms`, and is not sent."""
         return self.expires_at_ms is not None and self.expires_at_ms <= now_ms
 
     def log_id(self, channel: str) -> str:
-        """The id of the log of `channel`: the same for ever, so that a gateway recognises a repetition by it."""
+        """The id of the log of `channel`: it never changes, so that a gateway recognises a repetition."""
         return f"{self.id}:{channel}"
 
 
 class NotificationStatus(StrEnum):
-    """How a notification stands as a whole: see `status_of`."""
+    """The status of a notification as a whole: see `status_of`."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -94,7 +94,7 @@ class NotificationStatus(StrEnum):
 
 
 def status_of(logs: Collection[LogStatus]) -> NotificationStatus:
-    """How the notification stands whose logs, one or more, stand so.
+    """The status of a notification from those of its logs, one or more.
 
     `SENT` only when all succeeded; `PRINTED` when all succeeded or were printed, and one was only printed; `CANCELLED`
     when all were cancelled; `FAILED` when none is open and it is none of these.
@@ -112,7 +112,7 @@ def status_of(logs: Collection[LogStatus]) -> NotificationStatus:
 
 
 def statuses_with(logs: Collection[LogStatus]) -> frozenset[NotificationStatus]:
-    """How notifications may stand that have a log that stands as one of `logs`: see `status_of`."""
+    """The statuses that notifications with a log of one of these statuses can have: see `status_of`."""
     return frozenset({NotificationStatus.PENDING}).union(*(_WITH_LOG[status] for status in logs))
 
 
@@ -126,26 +126,26 @@ _WITH_LOG: Final[Mapping[LogStatus, tuple[NotificationStatus, ...]]] = {
     LogStatus.UNKNOWN: (NotificationStatus.FAILED,),
     LogStatus.CANCELLED: (NotificationStatus.CANCELLED, NotificationStatus.FAILED),
 }
-"""How a notification may stand of which no log is open, and one stands so."""
+"""The statuses that a notification can have if none of its logs is open, by the status of one of them."""
 
 
 def new_id() -> str:
-    """An id that nothing has had before."""
+    """A new unique id."""
     return _text_of(secrets.token_bytes(_ID_BYTES))
 
 
 def derived_id(*parts: str) -> str:
-    """The id of whatever `parts` name: the same each time, so that it can be made only once."""
+    """The id derived from `parts`: always the same, so that the thing can be created only once."""
     return _text_of(_digest(parts, _ID_BYTES))
 
 
 def digest_of(*parts: str) -> str:
-    """What tells `parts` from any others, such as a request from another under the same id: 64 hexadecimal digits."""
+    """The digest of `parts`, such as the fields of a request: 64 hexadecimal digits."""
     return _digest(parts, 32).hex()
 
 
 def _digest(parts: Iterable[str], size: int) -> bytes:
-    # Each part with its length: else the same text, cut in another place, would have the same digest.
+    # With their lengths, or the same text split in another place would have the same digest.
     framed = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=size).digest()
 

@@ -1,4 +1,4 @@
-"""Warnings that a valid message or subscription may reach nobody, for the API and the command line."""
+"""Warnings of the API and the command line that a valid message or subscription may not be delivered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WarningCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReachWarning:
-    """Why nobody may be reached, as things are now.
+    """Why a message may not be delivered with the present settings and data.
 
     :param detail: a sentence, with its full stop.
     """
@@ -34,14 +34,14 @@ class ReachWarning:
 
 
 def subscribable_channels(senders: Mapping[str, str]) -> frozenset[str]:
-    """The channels that a subscription may name: it lasts, and one of the program's own may be set up later."""
+    """The channels that a subscription may name: also built-in ones that may be set up later."""
     return BUILT_IN_CHANNELS | senders.keys()
 
 
 def subscription_warnings(stores: Stores, subscription: Subscription, senders: Mapping[str, str]) -> list[ReachWarning]:
-    """Why nobody may be notified by `subscription`.
+    """The warnings about `subscription`.
 
-    :param senders: what sends over each channel, by its name in ``NOTIFY_SENDERS``.
+    :param senders: the name of the sender of each channel, as in ``NOTIFY_SENDERS``.
     :raises StoreUnavailable: the store does not answer.
     """
     merchant_id, warnings = subscription.merchant_id, []
@@ -55,10 +55,10 @@ def subscription_warnings(stores: Stores, subscription: Subscription, senders: M
 def message_warnings(
     user_id: str, channels: Sequence[str], senders: Mapping[str, str], addresses: Collection[str]
 ) -> list[ReachWarning]:
-    """Why a message over `channels` may not reach the user.
+    """The warnings about a message to the user over `channels`.
 
-    :param senders: what sends over each channel, by its name in ``NOTIFY_SENDERS``.
-    :param addresses: the channels for which the user has one.
+    :param senders: the name of the sender of each channel, as in ``NOTIFY_SENDERS``.
+    :param addresses: the channels for which the user has an address.
     """
     warnings = [
         ReachWarning(WarningCode.CHANNEL_NOT_SET_UP, _not_set_up(channel, senders))

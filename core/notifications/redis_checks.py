@@ -1,4 +1,4 @@
-"""What workers and beat ask of Redis before they begin: that it takes their password, and has the same time."""
+"""The checks of Redis when workers and beat start: it accepts the password, and its clock agrees with this host's."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from core.errors import ClockDiffers, ServiceError, SettingsError
 _MEASURED_FOR_S: Final = 60.0
 
 AskTime = Callable[[], tuple[int, int]]
-"""What Redis answers to ``TIME``: seconds since 1970 UTC, and the microseconds of the second."""
+"""Sends ``TIME`` to Redis: seconds since 1970 UTC, and the microseconds of the second."""
 
 
 class ClockCheck:
     """Compares the clock of this host with that of Redis.
 
-    Redis is asked once a minute: between that, a clock that was set shows against the monotonic one.
+    The clock of Redis is read once a minute; in between the monotonic clock shows if the clock of this host was set.
 
-    :param limit_s: how many seconds they may differ.
+    :param limit_s: the largest difference in seconds.
     :param wall_s: seconds since 1970 UTC, by this host.
     :param monotonic_s: seconds, never going back.
     """
@@ -44,9 +44,9 @@ class ClockCheck:
         self._uncertain_s = 0.0
 
     def require(self) -> None:
-        """Do nothing, as long as the clocks agree, or as is not known.
+        """Check that the clocks agree, if that is known.
 
-        :raises ClockDiffers: they do not.
+        :raises ClockDiffers: they differ.
         """
         difference_s = self._difference_s()
         if abs(difference_s) <= self._limit_s:
@@ -59,10 +59,10 @@ class ClockCheck:
         )
 
     def _difference_s(self) -> float:
-        """How far the clock of this host is ahead, at least; 0 where that is not known."""
+        """The least number of seconds that the clock of this host is ahead; 0 if that is not known."""
         if self._monotonic_s() - self._measured_at_s < _MEASURED_FOR_S and self._known_s() == 0:
             return 0.0
-        with suppress(Exception):  # Redis is away, or is none: what was known last is as good as ever
+        with suppress(Exception):  # Redis does not answer, or the broker is another: use the last measurement
             began_s = self._monotonic_s()
             seconds, microseconds = self._ask()
             self._measured_at_s = self._monotonic_s()
@@ -76,7 +76,7 @@ class ClockCheck:
 
 
 def time_of(connection: Any) -> AskTime:
-    """Asks the Redis of `connection`, which is kombu's."""
+    """Reads the clock of the Redis of `connection`, which is kombu's."""
 
     def ask() -> tuple[int, int]:
         answer: tuple[int, int] = connection.default_channel.client.time()
@@ -86,17 +86,17 @@ def time_of(connection: Any) -> AskTime:
 
 
 def check_at_start(app: Celery) -> None:
-    """Compare what `app` was set up with with what Redis says; one that is away is left to be waited for.
+    """Check the Redis databases of `app`; one that does not answer is not an error: Celery waits for it.
 
     :raises SettingsError: Redis refuses the password.
-    :raises ClockDiffers: it has another time.
+    :raises ClockDiffers: its clock differs.
     """
     urls = {"CELERY_BROKER_URL": app.conf.broker_url, "CELERY_RESULT_BACKEND": app.conf.result_backend}
     for variable, url in urls.items():
         try:
             with app.connection_for_write(url) as connection:
                 ClockCheck(time_of(connection), app.conf.notify_clock_limit_s).require()
-                connection.default_channel  # noqa: B018 - which connects
+                connection.default_channel  # noqa: B018 - connects
         except ServiceError:
             raise
         except Exception as error:

@@ -1,8 +1,8 @@
-"""What keeps a worker running while Redis refuses to be written, and when a child dies as soon as it is born.
+"""Keeps a worker running while Redis refuses writes, and when a child process dies while it starts.
 
-Redis answers, and refuses, after a failover (READONLY, UNBLOCKED), on a full disk (MISCONF), or without memory (OOM).
-To Celery such an answer is a defect that ends the worker. With ``broker_channel_error_retry`` it is a lost connection;
-the consumer here is connected again only when Redis can be written, with longer and longer pauses until then.
+Redis refuses writes after a failover (READONLY, UNBLOCKED), on a full disk (MISCONF), or without memory (OOM). By
+default such an error ends a Celery worker. With ``broker_channel_error_retry`` it counts as a lost connection; the
+consumer here reconnects only when Redis can be written, with growing pauses until then.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ _FIRST_PAUSE_S, _LONGER_BY_S, _LONGEST_PAUSE_S = 1.0, 2.0, 15.0
 
 
 class ResilientConsumer(Consumer):  # type: ignore[misc]
-    """Celery's consumer of messages, for which a Redis that cannot be written, or has another time, is lost."""
+    """Celery's consumer, which treats a Redis that refuses writes, or whose clock differs, as a lost connection."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # What ends a connection when an acknowledgement fails with it, too: those errors that are called the
-        # connection's are only logged then, the message counts as one that is being worked at, and after some of
-        # them no more are taken.
+        # These errors must also end the connection when an acknowledgement fails with them. Celery only logs connection
+        # errors there: the message would count as still running, and after a few of them no more would be consumed.
         self.channel_errors: tuple[type[Exception], ...] = (
             *self.conninfo.connection_errors,
             *self.conninfo.channel_errors,
@@ -42,7 +41,7 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         self.connection_errors: tuple[type[Exception], ...] = ()
 
     def ensure_connected(self, conn: Any) -> Any:
-        """`conn`, once it is connected; raises what ends the worker when it is asked to stop meanwhile."""
+        """`conn`, once it is connected; raises what ends the worker if it is stopped in the meantime."""
         connected = super().ensure_connected(conn)
         client = connected.default_channel.client
         clock = self._clock = ClockCheck(time_of(connected), self.app.conf.notify_clock_limit_s)
@@ -63,9 +62,9 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         return connected
 
     def update_strategies(self) -> None:
-        """Make what takes messages. An acknowledgement over a connection that is closed by now is only logged.
+        """Set how messages are handled. A failed acknowledgement over a closed connection is only logged.
 
-        kombu raises an `AttributeError` then. Redis gives the message to a worker again, which finds it done.
+        kombu raises an `AttributeError` then. Redis redelivers the message, and the worker finds it done.
         """
         self.connection_errors = (AttributeError,)
         try:
@@ -74,17 +73,17 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
             self.connection_errors = ()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Give up the lost connection.
+        """Close the lost connection.
 
-        Celery closes it twice. Where the first time fails at one channel, the second has no connection any more for the
-        messages of another that are not acknowledged, and that `AttributeError` would end the worker. Redis gives those
-        messages to a worker again after the lease.
+        Celery closes it twice. If the first time fails at one channel, the second has no connection for unacknowledged
+        messages of another channel, and that `AttributeError` would end the worker. Redis redelivers those messages
+        after the lease.
         """
         with suppress(AttributeError):
             super().on_connection_error_after_connected(exc)
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Look at the clock, too, while messages are taken."""
+        """Also check the clock while messages are consumed."""
         super().register_with_event_loop(hub)
         hub.call_repeatedly(_CLOCK_EVERY_S, self._check_clock)
 
@@ -92,14 +91,14 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         try:
             self._clock.require()
         except ClockDiffers as error:
-            raise ConnectionError(error.sentence) from error  # the error after which the connection is made again
+            raise ConnectionError(error.sentence) from error  # Celery reconnects after it
 
 
 class ResilientPool(TaskPool):  # type: ignore[misc]
-    """Celery's pool of processes. A child that is gone before the worker is ready is replaced, as any later one is."""
+    """Celery's pool of processes, which also replaces a child that dies before the worker is ready."""
 
     def did_start_ok(self) -> bool:
-        """Whether the worker may go on: Celery asks whether no child has died, and ends where one has."""
+        """Whether the worker may continue: by default it ends if a child has died."""
         return True
 
 

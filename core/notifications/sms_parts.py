@@ -1,4 +1,4 @@
-"""How many short messages a text is sent, and paid for, as: 3GPP TS 23.038 and 23.040."""
+"""The number of short messages into which a text is split, each of which is paid for: 3GPP TS 23.038 and 23.040."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UCS2_SINGLE, _UCS2_JOINED = 70, 67
 
 @dataclass(frozen=True, slots=True)
 class SmsParts:
-    """How a text is sent.
+    """The encoding and size of a text as short messages.
 
     :param units: septets of the GSM alphabet, or 16-bit units of UCS-2.
     :param parts: short messages; 0 for an empty text.
@@ -29,7 +29,7 @@ class SmsParts:
 
 
 def sms_parts(text: str) -> SmsParts:
-    """How `text` is sent: in the GSM alphabet where that has all its characters, else in UCS-2, as Persian is.
+    """`text` as short messages: in the GSM alphabet if that has all its characters, else in UCS-2, such as Persian.
 
     >>> sms_parts("x" * 160).parts, sms_parts("x" * 161).parts, sms_parts("سلام " * 14).parts, sms_parts("€" * 81).parts
     (1, 2, 1, 2)
@@ -45,7 +45,7 @@ def _parts(widths: Iterable[int], single: int, joined: int) -> int:
     total = parts = capacity = 0
     for width in widths:
         total += width
-        if capacity < width:  # a character is never cut in two
+        if capacity < width:  # a character is never split
             parts, capacity = parts + 1, joined
         capacity -= width
     return min(parts, 1) if total <= single else parts

@@ -1,4 +1,4 @@
-"""Subscribing a user to summaries: idempotent, also when several clients ask at the same moment."""
+"""Subscribing a user to summaries: idempotent, also when several clients do it at once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from core.stores.subscriptions import Subscription, SubscriptionStore
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """The subscription that tells the user what was asked for.
+    """The result of `subscribe`.
 
+    :param subscription: the active subscription, or the one with the id that the caller chose.
     :param there_was: whether it existed before.
     """
 
@@ -19,31 +20,32 @@ class Subscribed:
     there_was: bool
 
 
-def subscribe(store: SubscriptionStore, asked: Subscription, *, named: bool = False) -> Subscribed:
-    """Keep `asked`, unless an active one tells the user the same: a second one would change nothing.
+def subscribe(store: SubscriptionStore, wanted: Subscription, *, named: bool = False) -> Subscribed:
+    """Store `wanted`, unless an equivalent subscription is active.
 
-    Of several that ask at the same moment one makes it: its id is derived from what it says, and from how many like it
-    have ended.
+    If several callers do this at once, one subscription is stored: its id is derived from its content and from the
+    number of equivalent ones that have ended.
 
-    :param asked: its id counts only where it is `named`.
-    :param named: whether the caller chose the id. What is kept under it already is given back, whatever it says, also
-        when it has ended.
+    :param wanted: its id is used only with `named`.
+    :param named: whether the caller chose the id. A subscription that is stored under it already is returned, with
+        whatever content, and also if it has ended.
     :raises StoreUnavailable: the store could not be read or written.
     """
-    if named and (stored := store.get(asked.id)) is not None:
+    if named and (stored := store.get(wanted.id)) is not None:
         return Subscribed(stored, there_was=False)
-    alike = [found for found in store.all(tenant=asked.tenant, user_id=asked.user_id) if found.is_equivalent_to(asked)]
-    if active := [found for found in alike if found.ended_at_ms is None]:
+    of_user = store.all(tenant=wanted.tenant, user_id=wanted.user_id)
+    equivalent = [found for found in of_user if found.is_equivalent_to(wanted)]
+    if active := [found for found in equivalent if found.ended_at_ms is None]:
         return Subscribed(active[0], there_was=True)
     if named:
-        return Subscribed(store.add(asked), there_was=False)
-    turn = len(alike)
-    while (stored := store.add(wanted := replace(asked, id=_id_of(asked, turn)))).ended_at_ms is not None:
-        turn += 1  # of those that ended some may have been removed since
-    return Subscribed(stored, there_was=stored != wanted)
+        return Subscribed(store.add(wanted), there_was=False)
+    turn = len(equivalent)
+    while (stored := store.add(new := replace(wanted, id=_id_of(wanted, turn)))).ended_at_ms is not None:
+        turn += 1  # some of those that ended may have been removed
+    return Subscribed(stored, there_was=stored != new)
 
 
-def _id_of(asked: Subscription, turn: int) -> str:
-    whose = ("all",) if asked.merchant_id is None else ("merchant", asked.merchant_id)
-    said = (asked.user_id, ",".join(sorted(asked.modes)), ",".join(sorted(asked.channels)), asked.locale, *whose)
-    return derived_id("subscribing", asked.tenant, str(turn), *said)
+def _id_of(wanted: Subscription, turn: int) -> str:
+    whose = ("all",) if wanted.merchant_id is None else ("merchant", wanted.merchant_id)
+    modes, channels = (",".join(sorted(names)) for names in (wanted.modes, wanted.channels))
+    return derived_id("subscribing", wanted.tenant, str(turn), wanted.user_id, modes, channels, wanted.locale, *whose)

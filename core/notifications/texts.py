@@ -1,6 +1,6 @@
-"""The text that each sender makes of a title and a body, and how long its gateway lets it be.
+"""The text that each sender makes from a title and a body, and the longest text that its gateway accepts.
 
-Here, and not with the senders: a request for a message that could never be sent is refused at once.
+It is here, and not with the senders, so that the API refuses a message that could never be sent.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Final
 from core.notifications.sms_parts import sms_parts
 
 _MOST_PARTS: Final = 10
-_MOST_SMS_CHARACTERS: Final = 900  # the limit of Kavenegar itself
+_MOST_SMS_CHARACTERS: Final = 900  # Kavenegar's own limit
 _MOST_CHAT_UNITS: Final = 4096
 
 
 def sms_text(title: str, body: str) -> str:
-    """The text of a short message: the title, and the body on the next line."""
+    """The text of a short message: the title, then the body on the next line."""
     return f"{title}\n{body}".strip()
 
 
 def chat_text(title: str, body: str) -> str:
-    """The text of a chat message: the title, and the body below an empty line."""
+    """The text of a chat message: the title, an empty line, the body."""
     return f"{title}\n\n{body}".strip()
 
 
 def too_long(sender: str, title: str, body: str) -> str | None:
-    """Why the gateway behind `sender` would never take this text, without a final full stop; None when it would.
+    """Why the gateway of `sender` would refuse this text as too long, without a final full stop; None if it would not.
 
-    :param sender: its name in ``NOTIFY_SENDERS``. Of one that is not known here nothing is said.
+    :param sender: its name in ``NOTIFY_SENDERS``; other senders have no limit here.
     """
     check = _LIMITS.get(sender)
     return None if check is None else check(title, body)

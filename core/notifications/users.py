@@ -1,4 +1,4 @@
-"""Users of one id in several tenants, who have nothing in common: whom the operator means."""
+"""Which tenant's user the operator means: tenants choose user ids independently of each other."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from core.tenants import OPERATOR
 
 
 class AmbiguousUser(Exception):
-    """The operator has to say of which tenant the user is.
+    """The operator has to name the tenant of the user.
 
-    :param tenants: those that have a user of that id, in order.
+    :param tenants: those that have a user with this id, in order.
     """
 
     def __init__(self, tenants: list[str]) -> None:
@@ -19,9 +19,9 @@ class AmbiguousUser(Exception):
 
 
 def tenant_to_read(contacts: ContactStore, subscriptions: SubscriptionStore, user_id: str) -> str:
-    """The one tenant that has a user of that id; the operator where none has.
+    """The only tenant that has a user with this id; the operator if no tenant has.
 
-    :raises AmbiguousUser: several have.
+    :raises AmbiguousUser: several tenants have.
     :raises StoreUnavailable: the store does not answer.
     """
     tenants = _tenants_of(contacts, subscriptions, user_id)
@@ -31,9 +31,9 @@ def tenant_to_read(contacts: ContactStore, subscriptions: SubscriptionStore, use
 
 
 def tenant_to_write(contacts: ContactStore, subscriptions: SubscriptionStore, user_id: str) -> str:
-    """The operator, unless a tenant has a user of that id.
+    """The operator, unless a tenant has a user with this id.
 
-    Never another tenant: it chose the id, and could lead there what is meant for a user of the operator's.
+    It is never a tenant: tenants choose ids, and so one could receive what is meant for a user of the operator.
 
     :raises AmbiguousUser: a tenant has.
     :raises StoreUnavailable: the store does not answer.

@@ -1,4 +1,4 @@
-"""Values that the API and the command line take for messages, each with what it refuses: one rule for both."""
+"""The values of messages that the API and the command line accept, with their validation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _not_blank(text: str) -> str:
 
 
 def _readable(text: str) -> str:
-    # Frameworks put it for bytes of a path that are not UTF-8, and so several paths would be one user.
+    # Frameworks replace bytes of a path that are not UTF-8 by it, so that several paths would name one user.
     if _UNREADABLE in text:
         raise ValueError("is not UTF-8")
     return text
@@ -79,15 +79,15 @@ MerchantId = Annotated[
 
 
 def is_channel_name(text: str) -> bool:
-    """Whether a channel can be called so, also one that the settings do not have any more.
+    """Whether `text` can be the name of a channel, also of one that the settings no longer have.
 
-    Stores search for these names by patterns, which must stay short.
+    Stores search for these names with patterns, which must stay short.
     """
     return re.fullmatch(CHANNEL_PATTERN.strip("^$"), text) is not None
 
 
 def in_words(error: ErrorDetails) -> str:
-    """What pydantic found wrong with a value, in words that follow its name."""
+    """An error of pydantic, in words that follow the name of the value."""
     words = _WORDS.get(error["type"])
     return words(error.get("ctx", {})) if words else error["msg"].removeprefix("Value error, ")
 
@@ -110,4 +110,4 @@ _WORDS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "literal_error": lambda context: f"is not one of {context['expected']}",
     "enum": lambda context: f"is not one of {context['expected']}",
 }
-"""The words for pydantic's types of errors; for all others it has its own."""
+"""The words for types of errors; others have pydantic's own."""

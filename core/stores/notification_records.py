@@ -38,12 +38,12 @@ subscription_to_record, subscription_from_record = _SUBSCRIPTION.to_record, _SUB
 
 
 def state_to_record(state: LogState) -> Record:
-    """What a copy shows of `state`."""
+    """The fields of `state` that a copy has."""
     record = _STATE.to_record(state)
     return {name: record[name] for name in _COPIED}
 
 
 def state_count(logs: str, count: int) -> StateCount:
-    """What a group of notifications has in common, from text such as ``email:dead,sms:success``."""
+    """The count of notifications with the same logs, which are text such as ``email:dead,sms:success``."""
     pairs = (log.split(":") for log in logs.split(","))
     return StateCount(tuple(sorted((channel, LogStatus(status)) for channel, status in pairs)), count)

@@ -1,4 +1,4 @@
-"""The interface of the store of notifications and of what happened to them."""
+"""The interface of the store of notifications and their events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.notifications.model import Notification, NotificationStatus, status_of
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The delivery of a notification over one channel: all its events, and how it stands after them."""
+    """The delivery of a notification over one channel: its events, and its state after them."""
 
     channel: str
     events: tuple[Event, ...]
@@ -32,13 +32,13 @@ class StoredNotification:
 
     @property
     def status(self) -> NotificationStatus:
-        """How the notification stands as a whole."""
+        """The status of the notification as a whole."""
         return status_of([log.state.status for log in self.logs])
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A notification in a list: `status` is a copy, which may be a moment behind its logs."""
+    """A notification in a list: `status` is a copy, which may be a moment older than its logs."""
 
     notification: Notification
     status: NotificationStatus
@@ -46,7 +46,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Logs of one of `statuses`, over one of `channels` or, where there are none, any channel."""
+    """Selects logs with one of `statuses`, of one of `channels`; without channels, of any channel."""
 
     statuses: frozenset[LogStatus]
     channels: frozenset[str] = frozenset()
@@ -79,7 +79,7 @@ ALL: Final = NotificationFilter()
 
 @dataclass(frozen=True, slots=True)
 class ChannelCounts:
-    """How many logs of a channel stand so, by the copies: see `Listed`."""
+    """The number of logs of a channel that have a status, by the copies: see `Listed`."""
 
     channel: str
     status: LogStatus
@@ -88,7 +88,7 @@ class ChannelCounts:
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """How many notifications have logs with these statuses, by the copies: see `Listed`.
+    """The number of notifications whose logs have these statuses, by the copies: see `Listed`.
 
     :param logs: channel and status of each log, by channel.
     """
@@ -98,59 +98,58 @@ class StateCount:
 
 
 class NotificationStore(Protocol):
-    """Where notifications are kept. Threads may share an instance, and take turns; processes may not.
+    """Stores notifications. Threads may share an instance, and wait for each other; processes may not share one.
 
-    Beside the events, which alone decide, every log has a *copy* of its state, by which lists are made and due logs
-    found. It may be written after the event: a crash in between leaves one that is behind, never one that is ahead.
-    `due` gives a log whose copy is behind when that copy was due, which is never later than its lease ended if it is
-    being sent, and at once if somebody retried it; the worker that receives it reads the log and calls `repair_copies`.
+    The events of a log decide its state. Each log also has a *copy* of its state, for lists and for finding due logs.
+    The copy may be written after the event: a crash in between leaves it older than the events, never newer. `due`
+    returns a log with an old copy when the copy was due: at the latest when the lease of an attempt under way ends, and
+    at once after a retry. The worker that receives it reads the log and calls `repair_copies`.
     """
 
     def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
-        """Keep `notification` with a pending log for each channel; all of it is durable when this returns, or nothing.
+        """Store `notification` with a pending log for each channel, durably and as a whole.
 
-        Where one of that id is kept already it stays as it is, however many add it at the same moment.
+        A notification that is stored under that id already does not change, also when several processes add it at once.
 
-        :param queue_at_ms: from when `due` gives its logs, milliseconds since 1970 UTC.
-        :returns: what is kept under the id now: compare its ``request_digest`` to tell whether it is this one.
-        :raises StoreUnavailable: the store could not be written; ask again, with the same id.
+        :param queue_at_ms: from when `due` returns its logs, milliseconds since 1970 UTC.
+        :returns: what is stored under the id now: compare its ``request_digest`` to see whether it is this one.
+        :raises StoreUnavailable: the store could not be written; try again with the same id.
         """
 
     def get(self, notification_id: str) -> StoredNotification | None:
-        """The notification and its logs, folded from their events; None when there is none of that id.
+        """The notification and its logs, folded from their events; None if there is no such notification.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
-        """Let `event` happen to the log of `channel`, which stood as `state` when the caller last looked.
+        """Append `event`, durably, to the log of `channel`, whose state was `state` when the caller read it.
 
-        :returns: how it stands then; or None when another event has happened since: look again. Durable when it
-            returns.
+        :returns: the new state; or None if another event was appended since: read the log again.
         :raises NotPossible: `event` cannot follow `state`.
-        :raises StoreUnavailable: the store could not be written, or it is not known whether it was: look again.
+        :raises StoreUnavailable: the store was not written, or may have been: read the log again.
         """
 
     def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
-        """Bring the copies of ``kept.notification``, which was just read, to what its events say.
+        """Update the copies of ``stored.notification``, which was just read, from its events.
 
-        A log to which something has happened since `stored` was read is given when it is due.
+        A log that has got an event since `stored` was read is returned by `due` when it is due.
 
-        :param queue_at_ms: `due` gives its open logs when they are due, but none before this.
+        :param queue_at_ms: `due` returns its open logs when they are due, but not before this.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def due(self, now_ms: int, limit: int) -> list[str]:
-        """The ids of notifications with a log to be queued by `now_ms`, the longest waiting first, each once.
+        """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first, each once.
 
-        :param limit: at most so many.
+        :param limit: the largest number of ids.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
-        """Give none of those logs of these notifications that `due` gives by `now_ms` again before `until_ms`.
+        """Postpone the logs of these notifications that `due` returns at `now_ms` until `until_ms`.
 
-        One to which something happens meanwhile is given when it is due.
+        A log that gets an event in the meantime is returned when it is due.
 
         :raises StoreUnavailable: the store could not be written.
         """
@@ -160,63 +159,61 @@ class NotificationStore(Protocol):
     ) -> list[Listed]:
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending.
 
-        :param after: ``created_at_ms`` and id of the last one of the page before.
-        :param limit: at most so many.
+        :param after: ``created_at_ms`` and id of the last notification of the page before.
+        :param limit: the largest number of notifications.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def finished(
         self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
     ) -> list[Notification]:
-        """Notifications of which nothing has been left to do since before `before_ms`, the oldest first.
+        """Notifications that were created, and all of whose logs were finished, before `before_ms`; the oldest first.
 
-        They were made before that, no log of theirs is open, and each was finished before that.
-
-        :param unknown: whether also those with a log that is ``unknown``, for which somebody may still have to care.
-        :param after: ``created_at_ms`` and id of the last one of the page before.
-        :param limit: at most so many.
+        :param unknown: whether to include those with a log that is ``unknown``, which may still need attention.
+        :param after: ``created_at_ms`` and id of the last notification of the page before.
+        :param limit: the largest number of notifications.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
         """Remove those of the notifications that are still `finished`, with their logs and events.
 
-        From then on another may be added under the same id. A crash leaves each removed, or as it was.
+        Their ids can be used again. A crash leaves each notification removed or unchanged.
 
-        :returns: how many were removed.
+        :returns: the number of removed notifications.
         :raises StoreUnavailable: the store could not be written.
         """
 
     def counts(self) -> list[ChannelCounts]:
-        """How many logs there are of each channel and status that any has, by channel and status.
+        """The number of logs of each channel and status, without zeros, ordered by channel and status.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
-        """How many notifications there are of each combination of logs and their statuses, by `StateCount.logs`.
+        """The number of notifications with each combination of logs and statuses, ordered by `StateCount.logs`.
 
-        :param limit: at most so many notifications are counted, the newest: counting takes as long as there are many.
+        :param limit: only so many are counted, the newest: the time to count grows with the number.
         :raises StoreUnavailable: the store does not answer.
         """
 
     def due_count(self, now_ms: int) -> int:
-        """How many notifications have an open log that has been due by `now_ms`, whether or not it was postponed.
+        """The number of notifications with an open log that is due at `now_ms`, also if it was postponed.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
     def oldest_due_ms(self, now_ms: int) -> int | None:
-        """Since when the open log has been due that has been longest of all by `now_ms`; None when none is.
+        """When the open log became due that has been due the longest at `now_ms`; None if no log is due.
 
-        Counted from when the log was due, not from when it was queued or postponed.
+        Queueing or postponing the log does not change this.
 
         :raises StoreUnavailable: the store does not answer.
         """
 
 
 def is_finished(stored: StoredNotification, before_ms: int, *, unknown: bool) -> bool:
-    """Whether nothing has been left to do of `stored` since before `before_ms`: see `NotificationStore.finished`."""
+    """Whether `stored` was finished before `before_ms`: see `NotificationStore.finished`."""
     return stored.notification.created_at_ms < before_ms and all(
         log.state.finished_at_ms is not None
         and log.state.finished_at_ms < before_ms
@@ -226,6 +223,6 @@ def is_finished(stored: StoredNotification, before_ms: int, *, unknown: bool) ->
 
 
 def new_notification(notification: Notification) -> StoredNotification:
-    """`notification` as it is kept when nothing has happened to it yet."""
+    """`notification` as it is stored before its first event."""
     state = initial(notification.created_at_ms)
     return StoredNotification(notification, tuple(Log(channel, (), state) for channel in notification.channels))

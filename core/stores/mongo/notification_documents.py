@@ -1,4 +1,4 @@
-"""Notifications as MongoDB documents, each with copies of its logs, by which it is listed and found when it is due."""
+"""Notifications as MongoDB documents, each with copies of its logs, for lists and for finding due logs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from core.stores.notifications import Log, StoredNotification
 
 @dataclass(frozen=True, slots=True)
 class Queueing:
-    """From when a log is to be given by ``due``, so long as nothing happens to it.
+    """From when ``due`` returns a log, as long as it gets no event.
 
     :param number: the number of its last event.
-    :param not_before_ms: not before this, milliseconds since 1970 UTC; None for never, when it is not open.
+    :param not_before_ms: not before this, milliseconds since 1970 UTC; None for never, if it is not open.
     """
 
     number: int
@@ -37,28 +37,28 @@ class Queueing:
 
 
 KEEP: Final[Mapping[str, Queueing]] = {}
-"""Leave each log queued as it is, unless something has happened to it: then it is given when it is due."""
+"""Leave each log queued as it is; one that has got an event is returned when it is due."""
 
 
 def new_document(stored: StoredNotification, queue_at_ms: int) -> Document:
-    """The document of a notification that is not kept yet."""
+    """The document of a notification that is not stored yet."""
     queued = {log.channel: Queueing(log.state.number, queue_at_ms) for log in stored.logs}
     document = to_document(notification_to_record(stored.notification), "id")
     return {**document, **copies(stored, {"logs": []}, queued), "revision": Int64(0)}
 
 
 def notification_of(document: Document) -> Notification:
-    """The notification that `document` is of; its copies are not needed for it."""
+    """The notification in `document`; the copies are not needed."""
     return notification_from_record(from_document(document, "id"))
 
 
 def copied_events(document: Document) -> dict[str, list[Event]]:
-    """The events of each log, in the order of the channels, as far as the copies know them."""
+    """The events of each log that the copies have, in the order of the channels."""
     return {log["channel"]: [event_of(event) for event in log["events"]] for log in document["logs"]}
 
 
 def copied_event_ids(document: Document) -> list[str]:
-    """The ids of the events that the copies know."""
+    """The ids of the events that the copies have."""
     notification = notification_of(document)
     return [
         event_id(notification.log_id(channel), event.number)
@@ -68,7 +68,7 @@ def copied_event_ids(document: Document) -> list[str]:
 
 
 def copied(document: Document) -> StoredNotification:
-    """The notification and its logs as far as the copies know them."""
+    """The notification and its logs as the copies have them."""
     notification = notification_of(document)
     return StoredNotification(
         notification,
@@ -80,10 +80,10 @@ def copied(document: Document) -> StoredNotification:
 
 
 def event_document(notification: Notification, channel: str, event: Event) -> Document:
-    """The document whose insertion lets `event` happen to the log of `channel`.
+    """The document whose insertion appends `event` to the log of `channel`.
 
-    Its claim tells it from an equal one of somebody else, and ``of_at`` from one of a notification of the same id that
-    was removed.
+    Its claim distinguishes it from an equal event of another process, and ``of_at`` from an event of a removed
+    notification with the same id.
     """
     record = {"id": event_id(notification.log_id(channel), event.number), **event_to_record(event)}
     return {
@@ -94,25 +94,25 @@ def event_document(notification: Notification, channel: str, event: Event) -> Do
 
 
 def made_of(event: Document, default_ms: int) -> int:
-    """When the notification was made that `event` happened to; events of before that was kept do not tell."""
+    """When the notification of `event` was created; `default_ms` for events of earlier versions, which do not say."""
     return int(event.get("of_at", default_ms))
 
 
 def event_id(log_id: str, number: int) -> str:
-    """The id of an event, which exists once."""
+    """The id of an event, which is unique."""
     return f"{log_id}:{number}"
 
 
 def event_of(document: Document) -> Event:
-    """The event that `document` holds."""
+    """The event in `document`."""
     return event_from_record(from_document(document, "id"))
 
 
 def copies(stored: StoredNotification, document: Document, queueing: Mapping[str, Queueing]) -> Document:
-    """The part of the document of `stored` that shows how its logs stand.
+    """The copies of `stored`: the part of its document that has the states of its logs.
 
-    :param document: what it is now.
-    :param queueing: from when its logs are given, by channel; see `KEEP` for the others.
+    :param document: the document as it is now.
+    :param queueing: from when ``due`` returns its logs, by channel; see `KEEP` for the others.
     """
     known = {log["channel"]: log for log in document["logs"]}
     logs = [_log_document(log, known.get(log.channel), queueing.get(log.channel)) for log in stored.logs]
@@ -125,7 +125,7 @@ def copies(stored: StoredNotification, document: Document, queueing: Mapping[str
 
 
 def with_queue(logs: list[Document]) -> Document:
-    """`logs` as part of a document, with the instant from when the first of them is given."""
+    """`logs` as part of a document, with the instant from when ``due`` returns the first of them."""
     return {"logs": logs, "queue_at": _earliest([log["queue_at"] for log in logs])}
 
 

@@ -1,8 +1,8 @@
 """The store of notifications on MongoDB: the collections ``notifications`` and ``notification_events``.
 
-A notification is one document, so it is there as a whole or not at all; its copies of the logs are in it too. An event
-is one document under an id that exists once. The copies are written after it, and then compared with the events until
-they agree: so they are right in the end even where updates are not atomic and one is lost to another.
+A notification is one document, so it is stored as a whole; the document also has the copies of the logs. An event is
+one document with a unique id. The copies are written after the event, and then compared with the events until they
+agree: so they become correct even where updates are not atomic and one overwrites another.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _EVENTS: Final = "notification_events"
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _ENDED: Final = [status.value for status in NotificationStatus if status is not NotificationStatus.PENDING]
 _MOST_ROUNDS: Final = (
-    100  # of writing copies, each lost to another writer: then they stay behind until they are repaired
+    100  # of writing copies that another writer overwrites: after that they stay old until they are repaired
 )
 
 
@@ -73,7 +73,7 @@ class MongoNotificationStore:
         self._database = database
 
     def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
-        """Keep `notification` with a pending log for each channel, unless one of its id is kept already."""
+        """Store `notification` with a pending log for each channel, unless its id is stored already."""
         stored = new_notification(notification_from_record(notification_to_record(notification)))
         while True:
             with self._database.writing() as db, suppress(DuplicateKeyError):
@@ -83,33 +83,33 @@ class MongoNotificationStore:
                 return found
 
     def get(self, notification_id: str) -> StoredNotification | None:
-        """The notification and its logs, folded from their events; None when there is none of that id."""
+        """The notification and its logs, folded from their events; None if there is no such notification."""
         with self._database.answering() as db:
             document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
             return None if document is None else _stored(db, document)
 
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
-        """Let `event` happen to the log of `channel`, unless another has since it stood as `state`."""
+        """Append `event` to the log of `channel`, unless another event was appended after `state`."""
         event = event_from_record(event_to_record(event))
         then = after(state, event)
         with self._database.writing() as db:
-            # First: a log whose copy is not open nobody would look at when this process dies after the event.
+            # First, because a log whose copy is not open is not found if this process dies after the event.
             if not state.is_open and not settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)}):
                 return None
             document = event_document(notification, channel, event)
             if not _insert(db, document):
                 return None
             is_there = True
-            with suppress(PyMongoError):  # it has happened: a copy that is behind is repaired when it is due
+            with suppress(PyMongoError):  # the event is stored: an old copy is repaired when it is due
                 is_there = settle(db, notification.id, KEEP)
             if not is_there:
-                # A log that is not open may be removed at any moment. From here on it cannot: its copies are others.
+                # A finished log can be removed at any moment, as happened here: remove its new event as well.
                 db[_EVENTS].delete_one({"_id": document["_id"], "claim": document["claim"]})
                 return None
         return then
 
     def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
-        """See that the copies are right, and that logs are given when they are due, but not before `queue_at_ms`."""
+        """Update the copies, and let `due` return the logs when they are due, but not before `queue_at_ms`."""
         states = {log.channel: log.state for log in stored.logs}
         queueing = {
             channel: Queueing(state.number, queue_at_ms if state.is_open else None) for channel, state in states.items()
@@ -118,8 +118,8 @@ class MongoNotificationStore:
             settle(db, stored.notification.id, queueing)
 
     def due(self, now_ms: int, limit: int) -> list[str]:
-        """The ids of notifications with a log to be queued by `now_ms`, the longest waiting first."""
-        if limit <= 0:  # which MongoDB takes for no limit
+        """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first."""
+        if limit <= 0:  # MongoDB reads 0 as no limit
             return []
         query = {"queue_at": {"$lte": DatetimeMS(now_ms)}}
         order = [("queue_at", ASCENDING), ("_id", ASCENDING)]
@@ -127,7 +127,7 @@ class MongoNotificationStore:
             return [found["_id"] for found in db[_NOTIFICATIONS].find(query, {"_id": True}).sort(order).limit(limit)]
 
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
-        """Give none of those logs of these notifications that `due` gives by `now_ms` again before `until_ms`."""
+        """Postpone the logs of these notifications that `due` returns at `now_ms` until `until_ms`."""
         query = {"_id": {"$in": list(notification_ids)}, "queue_at": {"$lte": DatetimeMS(now_ms)}}
         with self._database.writing() as db:
             found = db[_NOTIFICATIONS].find(query, {"logs": True, "revision": True})
@@ -153,8 +153,8 @@ class MongoNotificationStore:
     def finished(
         self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
     ) -> list[Notification]:
-        """Notifications of which nothing has been left to do since before `before_ms`, the oldest first."""
-        # By the copies: one that is behind is open by them, or waits for a retry, of which `remove` will know.
+        """Notifications that were created, and all of whose logs were finished, before `before_ms`."""
+        # By the copies: an old one shows its log as open, or shows it as finished before a retry, which `remove` finds.
         query: Document = {"status": {"$in": _ENDED}, "created_at": {"$lt": DatetimeMS(before_ms)}}
         if after is not None:
             created_at = DatetimeMS(after[0])
@@ -171,7 +171,7 @@ class MongoNotificationStore:
     def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
         """Remove those of the notifications that are still `finished`, with their events.
 
-        The events go first: all of them are in the copies, so that a crash in between takes nothing away.
+        The events are removed first: the copies have all of them, so a crash in between loses nothing.
         """
         removed = 0
         with self._database.writing() as db:
@@ -186,9 +186,9 @@ class MongoNotificationStore:
         return removed
 
     def counts(self) -> list[ChannelCounts]:
-        """How many logs there are of each channel and status that any has."""
+        """The number of logs of each channel and status."""
         counted: dict[tuple[str, LogStatus], int] = {}
-        # The condition holds for all: with it the index has all that is needed.
+        # The condition is true of all documents: with it the query reads nothing but the index.
         pipeline: list[Document] = [
             {"$match": {"standing": {"$gt": ""}}},
             {"$group": {"_id": "$standing", "count": {"$sum": 1}}},
@@ -200,7 +200,7 @@ class MongoNotificationStore:
         return [ChannelCounts(channel, status, count) for (channel, status), count in sorted(counted.items())]
 
     def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
-        """How many notifications there are of each combination of logs and their statuses."""
+        """The number of notifications with each combination of logs and statuses."""
         if limit <= 0:
             return []
         pipeline: list[Document] = [
@@ -214,12 +214,12 @@ class MongoNotificationStore:
         return [state_count(logs, count) for logs, count in sorted(found.items())]
 
     def due_count(self, now_ms: int) -> int:
-        """How many notifications have an open log that has been due by `now_ms`."""
+        """The number of notifications with an open log that is due at `now_ms`."""
         with self._database.answering() as db:
             return db[_NOTIFICATIONS].count_documents({"due_at": {"$lte": DatetimeMS(now_ms)}})
 
     def oldest_due_ms(self, now_ms: int) -> int | None:
-        """Since when the open log has been due that has been longest of all by `now_ms`."""
+        """When the open log became due that has been due the longest at `now_ms`."""
         query = {"due_at": {"$lte": DatetimeMS(now_ms)}}
         with self._database.answering() as db:
             found = db[_NOTIFICATIONS].find_one(query, {"due_at": True}, sort=[("due_at", ASCENDING)])
@@ -255,7 +255,7 @@ def _status_pattern(logs: LogFilter) -> str:
 
 
 def _stored(db: PyMongoDatabase[Document], document: Document) -> StoredNotification:
-    """What `document` is of, with the events that its copies know and those that came after."""
+    """The notification of `document`, with the events in its copies and those that came after."""
     notification = notification_of(document)
     logs: list[Log] = []
     for channel, events in copied_events(document).items():
@@ -269,7 +269,7 @@ def _stored(db: PyMongoDatabase[Document], document: Document) -> StoredNotifica
 
 
 def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
-    """Insert `event`; whether it was the first under its id. One that an earlier notification has left gives way."""
+    """Insert `event`; whether it was the first with its id. An event left by a removed notification is replaced."""
     while True:
         try:
             db[_EVENTS].insert_one(event)
@@ -279,7 +279,7 @@ def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
         if found is None:
             continue
         if found["claim"] == event["claim"]:
-            return True  # a driver that lost the answer and retried finds its own event
+            return True  # the driver lost the response, retried, and found its own event
         of_at_ms = made_of(event, 0)
         if made_of(found, of_at_ms) >= of_at_ms:
             return False
@@ -287,7 +287,7 @@ def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
 
 
 def settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> bool:
-    """Write the copies until they agree with the events, also after somebody else has overwritten them.
+    """Write the copies until they agree with the events, also if another process overwrites them.
 
     :returns: whether there is such a notification.
     """
@@ -303,7 +303,7 @@ def settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mappin
 
 
 def _update(document: Document, wanted: Document) -> UpdateOne:
-    """Set `wanted` unless another has written since `document` was read."""
+    """Set `wanted`, unless the document was written since `document` was read."""
     revision = document["revision"]
     return UpdateOne(
         {"_id": document["_id"], "revision": revision}, {"$set": {**wanted, "revision": Int64(revision + 1)}}

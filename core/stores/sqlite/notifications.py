@@ -1,6 +1,6 @@
 """The store of notifications on SQLite: the tables ``notifications``, ``notification_events``, ``notification_logs``.
 
-Whatever happens is one transaction, in which the copies are written too: here they are never behind.
+Every change is one transaction, which also writes the copies: here they are never old.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class SqliteNotificationStore:
         self._database = database
 
     def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
-        """Keep `notification` with a pending log for each channel, unless one of its id is kept already."""
+        """Store `notification` with a pending log for each channel, unless its id is stored already."""
         record = notification_to_record(notification)
         stored = new_notification(notification_from_record(record))
         with self._database.transaction() as connection:
@@ -82,12 +82,12 @@ class SqliteNotificationStore:
         return stored
 
     def get(self, notification_id: str) -> StoredNotification | None:
-        """The notification and its logs, folded from their events; None when there is none of that id."""
+        """The notification and its logs, folded from their events; None if there is no such notification."""
         with self._database.connection() as connection:
             return _get(connection, notification_id)
 
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
-        """Let `event` happen to the log of `channel`, unless another has since it stood as `state`."""
+        """Append `event` to the log of `channel`, unless another event was appended after `state`."""
         record = event_to_record(event)
         then = after(state, event_from_record(record))
         log = {"notification_id": notification.id, "channel": channel}
@@ -100,7 +100,7 @@ class SqliteNotificationStore:
         return then
 
     def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
-        """See that the logs of ``kept.notification`` are given when they are due, but not before `queue_at_ms`."""
+        """Let `due` return the logs of ``stored.notification`` when they are due, but not before `queue_at_ms`."""
         logs = [
             (_later(log.state.due_at_ms, queue_at_ms), stored.notification.id, log.channel, log.state.number)
             for log in stored.logs
@@ -115,16 +115,16 @@ class SqliteNotificationStore:
                 )
 
     def due(self, now_ms: int, limit: int) -> list[str]:
-        """The ids of notifications with a log to be queued by `now_ms`, the longest waiting first."""
+        """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first."""
         found: dict[str, None] = {}
-        # Several logs of a notification may be due, so the rows that are needed are as many as turn out.
+        # Several logs of a notification may be due, so the number of rows to read is not known before.
         with self._database.connection() as connection, closing(connection.execute(_DUE, (now_ms,))) as rows:
             while len(found) < limit and (row := rows.fetchone()) is not None:
                 found[row["notification_id"]] = None
         return list(found)
 
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
-        """Give none of those logs of these notifications that `due` gives by `now_ms` again before `until_ms`."""
+        """Postpone the logs of these notifications that `due` returns at `now_ms` until `until_ms`."""
         if notification_ids:
             with self._database.transaction() as connection:
                 connection.executemany(
@@ -145,7 +145,7 @@ class SqliteNotificationStore:
     def finished(
         self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
     ) -> list[Notification]:
-        """Notifications of which nothing has been left to do since before `before_ms`, the oldest first."""
+        """Notifications that were created, and all of whose logs were finished, before `before_ms`."""
         created_at_ms, last_id = after or (-(2**62), "")
         with self._database.connection() as connection:
             rows = connection.execute(
@@ -174,7 +174,7 @@ class SqliteNotificationStore:
         return removed
 
     def counts(self) -> list[ChannelCounts]:
-        """How many logs there are of each channel and status that any has."""
+        """The number of logs of each channel and status."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT channel, status, count FROM notification_counts WHERE count > 0 ORDER BY channel, status"
@@ -182,7 +182,7 @@ class SqliteNotificationStore:
         return [ChannelCounts(channel, LogStatus(status), count) for channel, status, count in rows]
 
     def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
-        """How many notifications there are of each combination of logs and their statuses."""
+        """The number of notifications with each combination of logs and statuses."""
         where, values = _where(wanted)
         newest = f"SELECT id FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         query = f"SELECT ({_LOGS}) AS logs, count(*) FROM ({newest}) AS counted GROUP BY logs ORDER BY logs"
@@ -191,12 +191,12 @@ class SqliteNotificationStore:
         return [state_count(logs, count) for logs, count in rows]
 
     def due_count(self, now_ms: int) -> int:
-        """How many notifications have an open log that has been due by `now_ms`."""
+        """The number of notifications with an open log that is due at `now_ms`."""
         with self._database.connection() as connection:
             return int(connection.execute(_DUE_COUNT, (now_ms,)).fetchone()[0])
 
     def oldest_due_ms(self, now_ms: int) -> int | None:
-        """Since when the open log has been due that has been longest of all by `now_ms`."""
+        """When the open log became due that has been due the longest at `now_ms`."""
         with self._database.connection() as connection:
             oldest: int | None = connection.execute(_OLDEST_DUE, (now_ms,)).fetchone()[0]
         return oldest
@@ -244,7 +244,7 @@ def _where(wanted: NotificationFilter, after: tuple[int, str] | None = None) -> 
         parts.append(("status = ?" if wanted.user_id is None else "+status = ?", (wanted.status.value,)))
     if (logs := wanted.logs) is not None:
         statuses, channels = json.dumps(sorted(logs.statuses)), json.dumps(sorted(logs.channels))
-        # First by the index of statuses: most notifications have been sent.
+        # The index of statuses narrows first: most notifications have been sent.
         parts.append(
             ("status IN (SELECT value FROM json_each(?))", (json.dumps(sorted(statuses_with(logs.statuses))),))
         )
