@@ -1,1 +1,1 @@
-"""The Celery side of notifications: it delivers what was kept, each message once, and tells how that went."""
+"""The Celery side of notifications: it delivers stored messages once each, and records the outcome."""

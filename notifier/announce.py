@@ -25,10 +25,10 @@ _MEASURES: Final[tuple[Measure, ...]] = ("amount", "count")
 
 @dataclass(frozen=True, slots=True)
 class _Announcement:
-    """One period, to be announced over one channel to one user.
+    """The announcement of one period over one channel to one user.
 
-    :param subscriptions: those that ask for it, one or more, the oldest first.
-    :param former: those that asked for it and have ended.
+    :param subscriptions: the active subscriptions to it, one or more, the oldest first.
+    :param former: the ended subscriptions to it.
     """
 
     channel: str
@@ -39,7 +39,7 @@ class _Announcement:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What is announced of one period: the text, and the figures in it."""
+    """The text of an announcement, and the totals in it."""
 
     title: str
     body: str
@@ -47,19 +47,17 @@ class _Written:
 
 
 class Announcer:
-    """Makes one notification for each user, merchant, period and channel, exactly once however often it runs.
+    """Creates one notification for each tenant, user, merchant, period and channel, exactly once.
 
-    Users of one id in two tenants are two. The id of a notification is derived from these, so it can be made only once,
-    whichever subscriptions ask for it, and also by two processes at the same moment; what is published later for the
-    same period changes nothing. It is in the language of the oldest subscription. It is not queued here: that is what
-    the sweep is for, which never fills the queue with the messages of all subscribers at once.
+    The id of a notification is derived from these, so that it is created once for any number of subscriptions, runs and
+    processes, and does not change when the period is published again. Its language is that of the oldest subscription.
+    It is queued by the sweep, which does not fill the queue with the messages of all subscribers at once.
 
-    :param settling_s: how long after the end of a period a run must have begun at the earliest that has read it.
-    :param not_after_s: a period that ended longer ago is not announced: a rebuild of years sends nothing, nor do
-        gateways that work again after days.
-    :param currency: the unit of amounts where the store does not know it; or empty.
+    :param settling_s: the least time from the end of a period to the instant of the sources that a run read for it.
+    :param not_after_s: a period that ended longer ago is not announced: so a rebuild of years sends nothing.
+    :param currency: the unit of amounts if the store does not know it; or empty.
     :param clock: milliseconds since 1970 UTC.
-    :param at_most: how many notifications one run makes; the next goes on.
+    :param at_most: the largest number of notifications that one run creates; the next run continues.
     """
 
     def __init__(
@@ -84,7 +82,7 @@ class Announcer:
         self._currency = currency
         self._clock = clock
         self._at_most = at_most
-        self._made: set[str] = set()  # spares asking the store for each of them every minute
+        self._made: set[str] = set()  # saves a query for each of them every minute
 
     @classmethod
     def from_settings(cls, settings: Settings, stores: Stores, clock: Clock) -> Self:
@@ -101,11 +99,11 @@ class Announcer:
         )
 
     def run(self) -> int:
-        """Announce what is to be announced now; how many notifications were made, 0 when there is nothing left.
+        """Create the notifications that are due now; returns their number, 0 if nothing is left.
 
-        It stops when something else is published meanwhile: the next run announces what is due then.
+        It stops if other summaries are published in the meantime; the next run continues.
 
-        :raises StoreUnavailable: the store does not answer; what was made is made, the rest comes with the next run.
+        :raises StoreUnavailable: the store does not answer; the next run creates the rest.
         """
         publication = self._summaries.published()
         if publication is None:
@@ -126,7 +124,7 @@ class Announcer:
             if not self._is_made(notification_id, announcement):
                 written = self._written(announcement, publication)
                 if self._summaries.published() != publication:
-                    break  # nobody knows which of the two the totals are of
+                    break  # the totals may be of either publication
                 if written is None or not any(map(self._is_current, announcement.subscriptions)):
                     continue
                 made += self._make(notification_id, announcement, written)
@@ -136,7 +134,7 @@ class Announcer:
         return made
 
     def _wanted(self, finished: list[FinishedPeriod]) -> dict[str, _Announcement]:
-        """What is to be announced to whom, by the id of the notification; most of it has been made before."""
+        """The announcements, by the id of the notification; most notifications exist already."""
         wanted: dict[str, _Announcement] = {}
         for subscription in self._subscriptions.all() if finished else ():
             is_current = subscription.ended_at_ms is None
@@ -149,18 +147,18 @@ class Announcer:
         return {found_id: found for found_id, found in wanted.items() if found.subscriptions}
 
     def _is_made(self, notification_id: str, announcement: _Announcement) -> bool:
-        """Whether it was made before, also by an earlier version, and for subscriptions that have ended since."""
-        asked = (*announcement.subscriptions, *announcement.former)
-        earlier = (one_id for one in asked for one_id in _earlier_ids(one, announcement.ended))
+        """Whether the notification exists, also of an earlier version, or for a subscription that has ended."""
+        subscriptions = (*announcement.subscriptions, *announcement.former)
+        earlier = (one_id for one in subscriptions for one_id in _earlier_ids(one, announcement.ended))
         return any(self._notifications.get(one_id) is not None for one_id in (notification_id, *earlier))
 
     def _is_current(self, subscription: Subscription) -> bool:
-        """Whether it has not ended meanwhile: announcing to thousands takes a while."""
+        """Whether it has not ended since it was read: announcing to thousands takes a while."""
         found = self._subscriptions.get(subscription.id)
         return found is not None and found.ended_at_ms is None
 
     def _make(self, notification_id: str, announcement: _Announcement, written: _Written) -> bool:
-        """Keep the notification, from when on it is due; whether it was this process that made it."""
+        """Store the notification, which is then due; whether this process created it."""
         subscription, now_ms = announcement.subscriptions[0], self._clock()
         notification = Notification(
             id=notification_id,
@@ -179,7 +177,7 @@ class Announcer:
         return self._notifications.add(notification, queue_at_ms=now_ms).notification == notification
 
     def _written(self, announcement: _Announcement, publication: Publication) -> _Written | None:
-        """The text and figures: zero when nothing happened in the period; None for a merchant nobody knows."""
+        """The text and totals, which are zero for a period without transactions; None for an unknown merchant."""
         subscription, ended = announcement.subscriptions[0], announcement.ended
         period = ended.period
         merchant_id = subscription.merchant_id
@@ -206,16 +204,17 @@ class Announcer:
 
 
 def _id_of(subscription: Subscription, ended: FinishedPeriod, channel: str) -> str:
-    asked = subscription.user_id, channel, ended.period.mode, ended.period.key, *_whose(subscription)
-    if subscription.tenant == OPERATOR:  # as versions without tenants, which have made some already
-        return derived_id("announced", *asked)
-    return derived_id("announced to a tenant", subscription.tenant, *asked)
+    parts = subscription.user_id, channel, ended.period.mode, ended.period.key, *_whose(subscription)
+    if subscription.tenant == OPERATOR:  # as in versions without tenants
+        return derived_id("announced", *parts)
+    return derived_id("announced to a tenant", subscription.tenant, *parts)
 
 
 def _earlier_ids(subscription: Subscription, ended: FinishedPeriod) -> tuple[str, ...]:
-    """The ids under which earlier versions of this program have announced it over the channels of `subscription`.
+    """The ids of its notifications over the channels of `subscription` in earlier versions.
 
-    The first went by subscriptions, the second by what they ask for. What they made is the operator's.
+    The first version had one for each subscription, the second one for equivalent subscriptions. Both belong to the
+    operator.
     """
     if subscription.tenant != OPERATOR:
         return ()

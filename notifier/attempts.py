@@ -34,7 +34,7 @@ _NOT_SENT: Final = "the worker was delayed for too long before it could send; no
 class Attempts:
     """Makes attempts and looks up their status; records nothing.
 
-    :param breaker: receives how gateways answer.
+    :param breaker: receives the results of gateways.
     :param clock: milliseconds since 1970 UTC.
     :param chance: gives numbers from 0 to 1.
     """
@@ -48,9 +48,9 @@ class Attempts:
         self._chance = chance
 
     def make(self, state: LogState, sender: Sender, message: Message) -> Outcome | None:
-        """Send `message`, of a log that was claimed and has the state `state`.
+        """Send `message`, of a claimed log in `state`.
 
-        :returns: the outcome; None when it is not known yet: `look_up_status` finds it once the lease has run out.
+        :returns: the outcome; None if it is not known yet: `look_up_status` finds it when the lease has ended.
         """
         if self._clock() > (state.last_attempt_at_ms or 0) + self._retry_policy.begin_within_ms:
             return self._again(state, message.gateway, _NOT_SENT)
@@ -63,7 +63,7 @@ class Attempts:
             return Outcome(EventKind.DEAD, failure.reason)
         except Ambiguous as failure:
             reason = failure.reason
-        except Exception as failure:  # a sender's defect, or the soft time limit: nobody knows how far it came
+        except Exception as failure:  # a sender's defect, or the soft time limit: the message may have been sent
             reason = _broken_off(failure)
         if sender.deduplicates:
             return self._repeated(state, message.gateway, reason)
@@ -75,13 +75,13 @@ class Attempts:
             return Outcome(EventKind.DEAD, failure.reason)
         except Exception:
             return None
-        # One that does not know it yet may still be at it.
+        # A gateway that does not have the message yet may still be processing it.
         return None if receipt is None else _success(receipt)
 
     def look_up_status(self, state: LogState, sender: Sender | None, message: Message) -> Outcome | None:
-        """The status lookup: the outcome of an attempt whose worker recorded none, and whose lease has run out.
+        """The status lookup: the outcome of an attempt whose worker recorded none, and whose lease has ended.
 
-        :returns: None when the gateway does not say, or is paused, and is to be asked again.
+        :returns: None if the gateway does not say, or is paused: look it up again later.
         """
         if sender is not None and sender.deduplicates:
             return self._repeated(state, message.gateway, _LEFT_OFF)
@@ -112,22 +112,22 @@ class Attempts:
         return receipt
 
     def used_up(self, state: LogState) -> bool:
-        """Whether there were as many attempts as there may be."""
+        """Whether the largest number of attempts was made."""
         return state.attempts_since_retry >= self._retry_policy.max_attempts
 
     def out_of_patience(self, state: LogState, gateway: Gateway) -> str | None:
-        """Why a log is given up whose gateway has been silent for as long as its attempts could have taken; or None."""
+        """Why a log is given up: its gateway did not answer for as long as all attempts could take; or None."""
         silent_s = self._breaker.silent_s(gateway)
         if min(silent_s, (self._clock() - state.opened_at_ms) / 1000) < self._retry_policy.patience_s:
             return None
         return f"given up: the gateway has not answered for {silent_s // _HOUR_S:.0f} h"
 
     def _given_up(self, state: LogState, gateway: Gateway, reason: str) -> str | None:
-        """Why there is no further attempt after one that ended for `reason`; None where there is."""
+        """Why there is no further attempt after one that failed for `reason`; None if there is."""
         return given_up(state, reason) if self.used_up(state) else self.out_of_patience(state, gateway)
 
     def _repeated(self, state: LogState, gateway: Gateway, reason: str) -> Outcome:
-        """Of an attempt that the gateway may have taken, and would recognise if it were repeated."""
+        """The outcome of an attempt that may have been sent, and whose repetition the gateway would recognise."""
         if (end := self._given_up(state, gateway, reason)) is not None:
             return Outcome(EventKind.UNKNOWN, end)
         return Outcome(EventKind.MAYBE, reason, self._again_at_ms(state))
@@ -142,7 +142,7 @@ class Attempts:
 
 
 def given_up(state: LogState, reason: str) -> str:
-    """Why a log is given up whose attempts are used up."""
+    """The error of a log that is given up after its last attempt."""
     attempts = state.attempts_since_retry
     return f"given up after {attempts} {'attempt' if attempts == 1 else 'attempts'}: {reason}"
 
@@ -153,7 +153,7 @@ def _success(receipt: Receipt) -> Outcome:
 
 
 def _broken_off(failure: Exception) -> str:
-    """What broke and where; not its text, which may hold an address or a key."""
+    """The type and place of `failure`, without its text, which may have an address or a key."""
     frames = traceback.extract_tb(failure.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"the sender broke off with {type(failure).__name__}{where}"

@@ -2,9 +2,9 @@
 
 Both cases follow the same steps with different numbers (`PauseRule`). After a number of failures in a row the gateway
 is paused: longer each time up to a bound, or for as long as the gateway says. After the pause one message at a time is
-sent as a probe; a success ends the failure. Each process counts gateways that do not answer for itself: its own host
-may be cut off. A gateway that refuses messages refuses those of all workers, so workers share these pauses
-(`notifier.gateway_pauses`).
+sent as a probe; a success ends the failure. Each process has its own counts of gateways that do not answer, because
+only its own host may be offline. A gateway that refuses messages refuses those of all workers, so workers share these
+pauses (`notifier.gateway_pauses`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cachetools import LRUCache
 
 from notifier.senders.base import Ambiguous, DeliveryFailure, Gateway, NotSent, Refused, UnclearAnswer, Unreachable
 
-_MOST_GATEWAYS: Final = 1_000  # every receiver of webhooks is one
+_MOST_GATEWAYS: Final = 1_000  # each receiver of webhooks is a gateway
 _SHORTEST_S, _SHORTEST_NAMED_S = 0.001, 1.0
 _MOST_DOUBLINGS: Final = 16
 
@@ -61,16 +61,16 @@ def silence(send_timeout_s: float) -> PauseRule:
 
 @dataclass(frozen=True, slots=True)
 class GatewayState:
-    """The state of a gateway whose last send failed; instants are seconds of the clock of where the state is stored.
+    """The state of a gateway whose last send failed; instants are seconds by the clock of the store of states.
 
     :param failures: number of failures in a row.
     :param failing_since_s: when the first of them ended; None when there are none.
-    :param pauses: number of pauses in a row, without those whose length the gateway named itself.
+    :param pauses: number of pauses in a row, without those whose length the gateway specified.
     :param pause_s: length of the last pause.
     :param until_s: when that ends; None when the gateway is not paused.
     :param probed: whether a probe was sent whose result is not known yet.
     :param reason: why it was paused.
-    :param receivers: receivers that it has refused separately, and until when.
+    :param receivers: receivers that it has refused individually, and until when.
     """
 
     failures: int = 0
@@ -87,12 +87,12 @@ class GatewayState:
         return self.until_s is not None and now_s < self.until_s
 
     def overtakes(self, now_s: float) -> bool:
-        """Whether a result that arrives now is of a message that was sent before the pause began."""
+        """Whether a result at this instant is of a message that was sent before the pause."""
         return self.is_paused(now_s) and not self.probed
 
 
 Step = Callable[[GatewayState | None, float], tuple[GatewayState | None, T]]
-"""A change of the state of a gateway at an instant: gives the new state and a result for the caller."""
+"""A change of the state of a gateway at an instant: returns the new state and a result for the caller."""
 
 
 class BreakerStatesUnavailable(Exception):
@@ -148,7 +148,7 @@ class CircuitBreakerObserver(Protocol):
     def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
         """`gateway` is paused for so many seconds, for the first time or again.
 
-        :param refused: whether it refused what it was given; else it did not answer.
+        :param refused: whether it refused messages; else it did not answer.
         """
 
     def resumed(self, gateway: Gateway) -> None:
@@ -164,9 +164,9 @@ class _PausedGateways:
         self._probing: set[Gateway] = set()
 
     def wait_s(self, gateway: Gateway, *, probes: bool = True) -> float:
-        """Seconds until one may send; where one may as a probe, nobody else may from now on.
+        """Seconds until the caller may send; 0 after a pause makes it the probe, for which the others wait.
 
-        :param probes: whether the caller would be the probe after a pause.
+        :param probes: whether the caller can be the probe after a pause.
         """
 
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, tuple[float, bool]]:
@@ -189,7 +189,7 @@ class _PausedGateways:
         return 0.0
 
     def release(self, gateway: Gateway) -> None:
-        """Let the next one probe, where nothing was heard of the probe of this process."""
+        """Let the next caller probe, if the probe of this process has no result."""
 
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, None]:
             return (replace(state, probed=False, until_s=now_s) if state and state.probed else state), None
@@ -199,10 +199,10 @@ class _PausedGateways:
             self._states.change(level, step)
 
     def failed(self, gateway: Gateway, reason: str, named_s: float | None, share: float = 1.0) -> tuple[float, bool]:
-        """For how many seconds `gateway` is paused now, and whether it was not before.
+        """Count a failure; returns for how many seconds `gateway` is paused, and whether the pause is new.
 
-        :param named_s: for how long it says itself.
-        :param share: how much of a pause is kept to whose length it does not name.
+        :param named_s: the length of the pause that the gateway specified.
+        :param share: the part of the length to use if the gateway specified none.
         """
 
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState, tuple[float, bool]]:
@@ -222,7 +222,7 @@ class _PausedGateways:
         return self._states.change(gateway, step)
 
     def is_second(self, gateway: Gateway, pause_s: float) -> bool:
-        """Whether a receiver is refused alone already, now that the one of `gateway` is for so many seconds."""
+        """Record that the receiver of `gateway` is refused for so many seconds; whether another one is too."""
 
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState, bool]:
             state = state or GatewayState()
@@ -232,14 +232,14 @@ class _PausedGateways:
         return self._states.change(gateway.whole, step)
 
     def answered(self, gateway: Gateway, *, success: bool) -> bool:
-        """Whether `gateway` was paused, and is used again now that it has answered."""
+        """Count an answer; returns whether it ends a pause of `gateway`."""
 
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, bool]:
             if state is None or (state.overtakes(now_s) and not self._rule.any_answer_ends):
                 return state, False
             paused, receivers = state.until_s is not None, _refused(state, now_s)
             if not success and (paused or not self._rule.any_answer_ends):
-                # It may refuse this one before it looks at what it refuses to all: the next pause is longer anyway.
+                # It may have refused this message before it checked what concerns all: the next pause is longer anyway.
                 return GatewayState(self._rule.after - 1, pauses=state.pauses, receivers=receivers), paused
             return (GatewayState(receivers=receivers) if receivers else None), paused
 
@@ -250,7 +250,7 @@ class _PausedGateways:
         return resumed
 
     def failing_s(self, gateway: Gateway) -> float:
-        """For how many seconds every send has failed."""
+        """The number of seconds for which every send has failed."""
 
         def step(state: GatewayState | None, now_s: float) -> tuple[GatewayState | None, float]:
             since_s = None if state is None else state.failing_since_s
@@ -260,16 +260,17 @@ class _PausedGateways:
 
 
 class CircuitBreaker:
-    """Knows which gateways are paused, and for how long.
+    """The gateways that are paused, and for how long.
 
     Maintained libraries (pybreaker, purgatory, circuitbreaker) have one fixed pause, and raise an exception; the caller
     needs the time of the next try instead.
 
-    :param send_timeout_s: how long a send may take: pauses of a gateway that is silent are from 3 to 30 times that.
+    :param send_timeout_s: how long a send may take: a gateway that does not answer is paused 3 to 30 times as long.
     :param observer: receives the changes.
-    :param chance: gives numbers from 0 to 1, so that processes do not probe together.
+    :param chance: returns numbers from 0 to 1, so that processes do not probe together.
     :param now_s: seconds, never going back.
-    :param shared: where all workers keep the gateways that refuse; while it is away, or None, each keeps its own.
+    :param shared: the states of gateways that refuse, for all workers; while it is unavailable, or None, each process
+        has its own.
     """
 
     def __init__(
@@ -289,49 +290,49 @@ class CircuitBreaker:
         self._all = [self._silent, *self._refusing]
 
     def wait_s(self, gateway: Gateway) -> float:
-        """0 when a message may go to `gateway` now; else the seconds until one may.
+        """0 if a message may be sent to `gateway` now; else the seconds until one may.
 
-        After a pause the one who asks may probe it, and the others wait: as long as they have waited, up to a bound, in
-        case nothing is heard of the probe. A caller that then sends nothing calls `release`.
+        After a pause one caller may send a probe, and the others wait for as long as they have waited, up to a bound,
+        in case the probe has no result. A caller that then sends nothing calls `release`.
         """
         return self._wait_s(gateway, self._all)
 
     def lookup_wait_s(self, gateway: Gateway) -> float:
-        """As `wait_s`, for a status lookup: that is no probe of whether messages are refused."""
+        """As `wait_s`, for a status lookup, which does not probe whether messages are refused."""
         return self._wait_s(gateway, [self._silent]) or self._wait_s(gateway, self._refusing, probes=False)
 
     def release(self, gateway: Gateway) -> None:
-        """The caller that might have sent to `gateway` is done: without a result of its probe, the next one may."""
+        """The caller that could send to `gateway` has finished: without a result of its probe, the next may probe."""
         for pauses in self._all:
             with suppress(BreakerStatesUnavailable):
                 pauses.release(gateway)
 
     def silent_s(self, gateway: Gateway) -> float:
-        """For how many seconds no send of this process to `gateway` was answered."""
+        """The number of seconds for which no send of this process to `gateway` was answered."""
         return self._silent.failing_s(gateway.whole)
 
     def answered(self, gateway: Gateway) -> None:
-        """A message has gone to `gateway`."""
+        """`gateway` has accepted a message."""
         self._heard(gateway, self._all, success=True)
 
     def failed(self, gateway: Gateway, failure: Exception) -> None:
-        """A message has not gone to `gateway`, or nobody knows."""
+        """`gateway` has not accepted a message, or it is not known."""
         if isinstance(failure, NotSent):
-            return  # it says nothing about the gateway, which never received a request
+            return  # the gateway received no request
         if not self._refused_or_silent(gateway, failure):
             self._heard(gateway, self._all, success=False)
 
     def lookup_answered(self, gateway: Gateway) -> None:
-        """`gateway` has answered a status lookup: it is there, which says nothing of whether it takes messages."""
+        """`gateway` has answered a status lookup, which does not show whether it accepts messages."""
         self._heard(gateway, [self._silent], success=True)
 
     def lookup_failed(self, gateway: Gateway, failure: Exception) -> None:
-        """`gateway` has answered a status lookup with no status, or not at all."""
+        """`gateway` has answered a status lookup without a status, or not at all."""
         if not self._refused_or_silent(gateway, failure):
             self.lookup_answered(gateway)
 
     def _refused_or_silent(self, gateway: Gateway, failure: Exception) -> bool:
-        """Whether `failure` counts towards a pause; then it is counted."""
+        """Count `failure` if it is one that leads to a pause; whether it is."""
         if _is_silence(failure):
             pause_s, begun = self._silent.failed(gateway.whole, "no answer", None, 0.5 + self._chance() / 2)
             if begun:
@@ -374,7 +375,7 @@ class CircuitBreaker:
 
 
 def _levels(gateway: Gateway) -> tuple[Gateway, ...]:
-    """All that may be paused for a message to `gateway`."""
+    """The gateways of which each can be paused for a message to `gateway`: the whole, and its receiver."""
     return (gateway.whole, gateway) if gateway.receiver else (gateway,)
 
 
@@ -383,7 +384,7 @@ def _refused(state: GatewayState, now_s: float) -> dict[str, float]:
 
 
 def _is_silence(failure: Exception) -> bool:
-    """Whether the gateway gave no answer, as far as is known: a sender's defect may have kept it from being heard."""
+    """Whether the gateway did not answer, also as the result of a sender's defect."""
     if isinstance(failure, DeliveryFailure):
         return isinstance(failure, Unreachable | Ambiguous) and not isinstance(failure, UnclearAnswer)
     return True

@@ -1,8 +1,8 @@
-"""Delivering one notification: what is due of it is sent, once, and what came of it is recorded.
+"""Delivery of one notification: due messages are sent once, and their outcomes recorded.
 
-The worker that appends the attempt has claimed it (`core.notifications.events`). If it dies then, it leaves an
-attempt without outcome; once its lease has run out, the next worker repeats it where the gateway recognises that,
-asks the gateway where that is possible, and else the log is ``unknown``: it is never sent again by itself.
+A worker claims a log when it appends an attempt (`core.notifications.events`). If it then dies, the attempt has no
+outcome. When its lease has ended, the next worker repeats the attempt if the gateway recognises repetitions, or else
+looks up the status if the gateway has one. Otherwise the log is ``unknown``, and is not sent again without a retry.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from notifier.senders.base import Message, Sender
 
 _NOT_COUNTED: Final = NoRedeliveryCount()
 _SET_ASIDE_MS: Final = 86_400_000
-_LEAST_DELIVERIES: Final = 3  # a machine may end a process for its own reasons
+_LEAST_DELIVERIES: Final = 3  # a process may be killed for other reasons
 _NEVER_ENDS: Final = "given up: each attempt to deliver it crashed or failed unexpectedly"
 
 
 class Throttle(Protocol):
-    """How much may be sent over a channel by all workers together."""
+    """The rate limit of each channel, for all workers together."""
 
     def wait_s(self, channel: str) -> float:
-        """0 when one may be sent now, and is counted; else the seconds until one may."""
+        """0 if a message may be sent now, which is then counted; else the seconds until one may."""
 
 
 class Delivery:
     """Delivers notifications of `store` over `senders`, by channel.
 
-    :param breaker: remembers the gateways that do not answer, or refuse whatever they are given.
-    :param sender_names: what ``NOTIFY_SENDERS`` calls the senders, by channel: kept with each attempt.
-    :param worker: names this process in attempts, such as ``host:1234``.
+    :param breaker: pauses gateways that do not answer, or refuse every message.
+    :param sender_names: the names of the senders in ``NOTIFY_SENDERS``, by channel: stored with each attempt.
+    :param worker: the name of this process in attempts, such as ``host:1234``.
     :param clock: milliseconds since 1970 UTC.
-    :param chance: gives numbers from 0 to 1.
+    :param chance: returns numbers from 0 to 1.
     :param sleep: waits for so many seconds, while the store fails.
     """
 
@@ -76,16 +76,16 @@ class Delivery:
         self._chance = chance
 
     def deliver(self, notification_id: str, redeliveries: RedeliveryCounter = _NOT_COUNTED) -> None:
-        """Send what is due of the notification, each channel on its own.
+        """Send the due messages of the notification, each channel separately.
 
-        :param redeliveries: counts deliveries that crashed. A log with as many as there may be attempts (at least
-            three) is given up; a notification that cannot even be read is set aside for a day.
-        :raises StoreUnavailable: the store does not answer; what is still due stays due.
+        :param redeliveries: counts deliveries that crashed. A log with as many crashes as the most attempts allowed
+            (at least three) is given up; a notification that cannot even be read is postponed for a day.
+        :raises StoreUnavailable: the store does not answer; the messages remain due.
         """
         most_deliveries = max(self._retry_policy.max_attempts, _LEAST_DELIVERIES)
         with guarded(redeliveries, notification_id) as times:
             if times > most_deliveries:
-                # Whenever it is due before that: the sweep that queued it has put it off already.
+                # All that is due before then: the sweep that queued it has postponed it already.
                 until_ms = self._clock() + _SET_ASIDE_MS
                 self._store.postpone([notification_id], until_ms, until_ms)
                 return
@@ -114,20 +114,20 @@ class Delivery:
             raise failure
 
     def _due(self, notification_id: str) -> tuple[StoredNotification, list[Log], int] | None:
-        """The notification, which of its logs are due, and the instant at which they are; None when it is gone."""
+        """The notification, those of its logs that are due, and now; None if it was removed."""
         stored = self._store.get(notification_id)
         if stored is None:
             return None
         now_ms = self._clock()
         due = [log for log in stored.logs if log.state.due_at_ms is not None and log.state.due_at_ms <= now_ms]
         if not due:
-            self._store.repair_copies(stored)  # or the sweep, which goes by the copies, would queue it again and again
+            self._store.repair_copies(stored)  # or the sweep, which reads the copies, would queue it again and again
         return stored, due, now_ms
 
     def _deliver_over(self, log: OpenLog, begin_by_ms: int) -> int | None:
-        """Send, or look up the status; when to try again, where no recorded event says so.
+        """Send, or look up the status; returns when to try again, unless a recorded event has that.
 
-        :param begin_by_ms: nothing is begun later: the task would be ended before it were over.
+        :param begin_by_ms: the latest instant to begin, so that it ends before the time limit of the task.
         """
         now_ms = self._clock()
         if now_ms > begin_by_ms:
@@ -141,7 +141,7 @@ class Delivery:
             self._breaker.release(message.gateway)
 
     def _send(self, log: OpenLog, message: Message, now_ms: int) -> int | None:
-        """Send it, unless something stands against that; as `_deliver_over`."""
+        """Send it, if possible; returns the same as `_deliver_over`."""
         sender = self._senders.get(log.channel)
         if sender is None:
             self._recorder.end(log, f"nothing is set up to send over {log.channel}")
@@ -149,7 +149,7 @@ class Delivery:
         if (hindrance := self._hindrance(log, sender, message, now_ms)) is not None:
             self._recorder.end(log, hindrance)
             return None
-        # The breaker first: what it holds back shall not count against the rate.
+        # The breaker first: a message that it postpones must not count against the rate.
         if (wait_s := self._breaker.wait_s(message.gateway)) > 0:
             if (reason := self._attempts.out_of_patience(log.state, message.gateway)) is not None:
                 self._recorder.end(log, reason)
@@ -167,12 +167,12 @@ class Delivery:
         return None
 
     def _move(self, log: OpenLog, previous: str, new: str) -> None:
-        """Let the user be reached at `new` from now on, where they have given nothing else meanwhile."""
+        """Change the address of the user to `new`, unless it was changed in the meantime."""
         notification = log.notification
         self._contacts.move(notification.user_id, log.channel, previous, new, tenant=notification.tenant)
 
     def _postponed(self, log: OpenLog, wait_s: float, now_ms: int) -> int:
-        """When to try again a log that may not be sent for so many seconds: at the latest when it expires."""
+        """When to try again a log that may not be sent for `wait_s` seconds: at the latest when it expires."""
         waited_ms = now_ms - (log.state.due_at_ms or now_ms)
         again_at_ms = now_ms + self._retry_policy.postponed_ms(wait_s, waited_ms, self._chance())
         return min(again_at_ms, log.notification.expires_at_ms or again_at_ms)
@@ -185,7 +185,7 @@ class Delivery:
             self._recorder.end(log, _NEVER_ENDS)
 
     def _hindrance(self, log: OpenLog, sender: Sender, message: Message, now_ms: int) -> str | None:
-        """Why it can never be sent, or None."""
+        """Why it can never be sent; or None."""
         if log.notification.has_expired(now_ms):
             tried = log.state.attempts_since_retry
             return f"it expired; {log.state.error_message}" if tried else "it expired before it was sent"
@@ -196,7 +196,7 @@ class Delivery:
         return None
 
     def _settle(self, log: OpenLog, message: Message, now_ms: int) -> int | None:
-        """Record the outcome of an attempt whose lease has run out; when to look again, if it is not known yet."""
+        """Record the outcome of an attempt whose lease has ended; returns when to try again if it is not known yet."""
         sender = self._senders.get(log.channel)
         outcome = self._attempts.look_up_status(log.state, sender, message)
         if outcome is None:
@@ -205,7 +205,7 @@ class Delivery:
         return None
 
     def _postpone(self, notification_id: str, postponed: Mapping[str, int]) -> None:
-        """Have the notification queued when the first of its logs is due."""
+        """Queue the notification when the first of its logs is due."""
         stored = self._store.get(notification_id)
         if stored is None:
             return

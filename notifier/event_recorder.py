@@ -1,4 +1,4 @@
-"""Appends events to the log of a message, also while the store fails or another worker is faster."""
+"""Appends events to the log of a message, with retries while the store fails or another worker appends too."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class OpenLog:
 class Outcome:
     """The outcome of an attempt: see `core.notifications.events.Event`.
 
-    :param parts: how many short messages it was paid for as, or None; see `notifier.senders.base.Receipt`.
-    :param moved_to: where the receiver is reached from now on, or None; likewise.
+    :param parts: the number of short messages that were paid for, or None; see `notifier.senders.base.Receipt`.
+    :param moved_to: the new address of the receiver, or None; see there.
     """
 
     kind: EventKind
@@ -49,14 +49,14 @@ class DeliveryObserver(Protocol):
         """`event` was appended to `log`, whose state already includes it.
 
         :param attempted: whether the event is the outcome of an attempt.
-        :param parts: how many short messages it was paid for as, where that is known.
+        :param parts: the number of short messages that were paid for, if known.
         """
 
 
 class Recorder:
     """Appends events to logs.
 
-    :param worker: names this process in attempts, such as ``host:1234``.
+    :param worker: the name of this process in attempts, such as ``host:1234``.
     :param clock: milliseconds since 1970 UTC.
     :param sleep: waits for so many seconds.
     """
@@ -77,10 +77,10 @@ class Recorder:
         self._sleep = sleep
 
     def claim(self, log: OpenLog, lease_ms: int, sender: str | None) -> OpenLog | None:
-        """Begin an attempt; None when another worker was faster.
+        """Begin an attempt; None if another worker was faster.
 
-        :param sender: what it is sent with, as ``NOTIFY_SENDERS`` calls it.
-        :raises StoreUnavailable: it could not be written, or that is not known.
+        :param sender: the name of the sender in ``NOTIFY_SENDERS``.
+        :raises StoreUnavailable: it was not written, or may have been.
         """
         now_ms = self._clock()
         event = Event(
@@ -92,13 +92,13 @@ class Recorder:
             found = self._found(log)
             if found is None or event not in found[1] or found[0].state.status is not LogStatus.SENDING:
                 raise
-            state = found[0].state  # the answer was lost, the claim was not
+            state = found[0].state  # the claim was written, and only the response was lost
         return None if state is None else self._observed(replace(log, state=state), event)
 
     def end(self, log: OpenLog, error: str) -> None:
         """Give up a log without an attempt under way, unless another worker was faster.
 
-        :raises StoreUnavailable: it could not be written, or that is not known.
+        :raises StoreUnavailable: it was not written, or may have been.
         """
         event = Event(log.state.number + 1, EventKind.DEAD, self._clock(), error=error[:_LONGEST_ERROR])
         state = self._store.append(log.notification, log.channel, log.state, event)
@@ -106,20 +106,20 @@ class Recorder:
             self._observed(replace(log, state=state), event)
 
     def outcome(self, log: OpenLog, outcome: Outcome) -> None:
-        """Record the outcome of the attempt under way, also when the log was cancelled meanwhile.
+        """Record the outcome of the attempt under way, also if the log was cancelled in the meantime.
 
-        While the store fails, recording is retried until the lease of the attempt ends: after that, other workers take
-        the attempt for crashed. A task that has to end before then tries once more, and ends. Where another worker has
-        recorded an outcome already, that one stays, unless it is ``unknown``.
+        While the store fails, recording is retried until the lease of the attempt ends: after that, the attempt counts
+        as crashed. A task that has to end before then tries once more. An outcome that another worker has recorded
+        already remains, unless it is ``unknown``.
 
-        :raises StoreUnavailable: it could not be written until the lease ended.
+        :raises StoreUnavailable: it could not be written before the lease ended.
         """
         tried: list[Event] = []
         try:
             self._until_recorded(log, outcome, tried)
         except ServiceError:
             raise
-        except Exception:  # the soft time limit: what is known now, nobody could find out later
+        except Exception:  # the soft time limit: no other process knows this outcome
             with suppress(ServiceError):
                 self._recorded(log, outcome, tried)
             raise
@@ -138,9 +138,9 @@ class Recorder:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _recorded(self, log: OpenLog, outcome: Outcome, tried: list[Event]) -> bool:
-        """Try once; whether nothing is left to be done.
+        """Try once; whether recording is finished.
 
-        :param tried: what was tried to be written so far, and may have been; the next event is added.
+        :param tried: the events that may have been written so far; the next event is added.
         """
         if tried:
             found = self._found(log)
@@ -148,9 +148,7 @@ class Recorder:
                 return True
             now, events = found
             if written := [event for event in tried if event in events]:
-                self._observed(
-                    now, written[0], attempted=True, parts=outcome.parts
-                )  # written, though it did not seem so
+                self._observed(now, written[0], attempted=True, parts=outcome.parts)  # written, in spite of the error
                 return True
             if now.state.attempts != log.state.attempts:
                 return True

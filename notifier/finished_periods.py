@@ -1,4 +1,4 @@
-"""Which periods can be announced: they ended a short time ago, and their transactions were read after the end."""
+"""The periods that can be announced: those that ended recently, and whose transactions were read after their end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FinishedPeriod:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The days that a run has read, both inclusive, and the instant its sources are of; milliseconds since 1970 UTC."""
+    """The days that a run has read, both inclusive, and the instant of its sources, milliseconds since 1970 UTC."""
 
     first_day: int
     last_day: int
@@ -37,10 +37,10 @@ def finished_periods(
 ) -> list[FinishedPeriod]:
     """The periods of `publication` to announce at `now_ms`, the daily ones first, each mode ascending.
 
-    A period counts as read when the sources of a run that read its last day are of `settling_ms` after its end or
-    later: its totals then include what came in late, and a part of a day is never announced as the whole.
+    A run must have read the last day of a period from sources of `settling_ms` after its end or later: so the totals
+    include late transactions, and a part of a day is never announced as the whole.
 
-    :param runs: the latest of the ledger. Where the publishing run is not among them, its publication is used instead.
+    :param runs: the latest of the ledger. If the publishing run is not among them, the publication is used instead.
     :param not_after_ms: a period that ended longer ago is not announced.
     """
     if publication.first_day_key is None or publication.last_day_key is None:
@@ -49,10 +49,10 @@ def finished_periods(
     first_day, last_day = (
         calendar.parse(Mode.DAILY, key).first_day for key in (publication.first_day_key, publication.last_day_key)
     )
-    # The bounds by the clock only keep the list short, also where a till is years ahead.
+    # The bounds by the clock only shorten the list, also if the clock of a till is years ahead.
     first_day = max(first_day, (now_ms - not_after_ms) // DAY_MS - 2)
     last_day = min(last_day, now_ms // DAY_MS + 1)
-    # One that ends later has nothing of its last day published: nobody knows whether that was read.
+    # Nothing of the last day of a later period is published, so it is not known whether that day was read.
     periods = [
         period
         for mode in Mode
@@ -70,16 +70,16 @@ def finished_periods(
 
 
 def _readings(publication: Publication, runs: Sequence[Run], calendar: Calendar) -> Iterator[_Reading]:
-    """What was read of what is published."""
+    """The readings of the published days."""
     if all(run.id != publication.run_id for run in runs):
         until_ms = publication.complete_until_ms
         as_of_ms = publication.published_at_ms if until_ms is None else until_ms
         yield _Reading(calendar.first_day, calendar.last_day, as_of_ms)
     for run in runs:
-        # The ledger may not say yet that a run has published; the publication does.
+        # The publication may be newer than the ledger row of its run.
         published = run.generation is not None or run.id == publication.run_id
         if run.status is RunStatus.UNCHANGED and not confirms(run, publication):
-            continue  # what it confirmed is not the current publication any more
+            continue  # it confirmed an earlier publication
         if published and not run.fingerprint.differing(publication.fingerprint):
             first, last = (
                 None if key is None else calendar.parse(Mode.DAILY, key).first_day
@@ -93,7 +93,7 @@ def _readings(publication: Publication, runs: Sequence[Run], calendar: Calendar)
 
 
 def _read_at_ms(period: Period, readings: Sequence[_Reading]) -> int:
-    """Of when the last day of `period` was last read; before all time when it never was."""
+    """The instant of the latest sources from which the last day of `period` was read; minus infinity without any."""
     return max(
         (read.as_of_ms for read in readings if read.first_day <= period.last_day <= read.last_day),
         default=-(2**62),

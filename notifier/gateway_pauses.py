@@ -1,6 +1,6 @@
 """The circuit breaker's shared state in Redis: a gateway that refuses every message is paused for all workers.
 
-Instants are those of Redis: the clocks of workers do not matter.
+Instants are by the clock of Redis: the clocks of workers do not matter.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _FIELDS: Final = frozenset(known.name for known in dataclass_fields(GatewayState
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A gateway that is paused, or was a short time ago and has taken nothing since.
+    """A gateway that is paused, or was paused recently and has accepted no message since.
 
-    :param gateway: with a receiver where only messages to it wait.
-    :param left_s: for how many seconds more; 0 when the pause is over.
-    :param probed: whether one message was sent as a probe, whose result is not there yet.
+    :param gateway: with a receiver if only messages to it wait.
+    :param left_s: the remaining seconds; 0 if the pause is over.
+    :param probed: whether a probe was sent whose result is not known yet.
     :param refused_s: seconds from the first refusal in a row until now, or until the end of a pause that is over.
     """
 
@@ -51,9 +51,9 @@ class Pause:
 class RedisBreakerStates:
     """`notifier.circuit_breaker.BreakerStates` in a Redis database.
 
-    While Redis does not answer it is not asked again for some seconds.
+    After an error, Redis is not used for some seconds.
 
-    :param url: ``redis://…`` or ``rediss://…``; with any other there is no such place.
+    :param url: ``redis://…`` or ``rediss://…``; with any other URL the states are unavailable.
     """
 
     def __init__(self, url: str) -> None:
@@ -71,14 +71,14 @@ class RedisBreakerStates:
         return self._ask(lambda client: _change(client, gateway, step))
 
     def paused(self) -> list[Pause]:
-        """The gateways that are paused, or were within the longest pause (15 minutes) and took nothing since, by name.
+        """The gateways that are paused, or were in the last 15 minutes and have accepted nothing since, by name.
 
-        :raises BreakerStatesUnavailable: Redis does not answer, or there is no such place.
+        :raises BreakerStatesUnavailable: Redis does not answer, or is not used.
         """
         return self._ask(_paused)
 
     def time(self) -> tuple[int, int]:
-        """The time that Redis has: seconds since 1970 UTC, and the microseconds of the second.
+        """The time of Redis: seconds since 1970 UTC, and the microseconds of the second.
 
         :raises BreakerStatesUnavailable: see `paused`.
         """
@@ -86,7 +86,7 @@ class RedisBreakerStates:
         return answer
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         if self._client is not None:
             self._client.close()
 
@@ -120,7 +120,7 @@ def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
                         pipe.set(name, json.dumps({**asdict(gateway), **asdict(after)}), px=lifetime_ms)
                     pipe.execute()
                 return result
-            except WatchError:  # another worker was faster: once more, from what it left
+            except WatchError:  # another worker was faster: repeat with the state that it wrote
                 continue
 
 
@@ -131,7 +131,7 @@ def _paused(client: Redis) -> list[Pause]:
     pauses = []
     for fields in found:
         state = _state(fields)
-        # One that has been over for longer was followed by no message that could have ended it.
+        # A pause that ended earlier is left out: no message since has shown whether the gateway accepts any.
         if state.until_s is not None and state.is_paused(now_s - REFUSAL.longest_s):
             probed = state.probed and state.is_paused(now_s)
             left_s = 0.0 if state.probed else max(state.until_s - now_s, 0.0)
@@ -147,7 +147,7 @@ def _name(gateway: Gateway) -> str:
 
 
 def _state(fields: dict[str, Any]) -> GatewayState:
-    # Another version of this program may keep more, or less.
+    # Another version of this program may have other fields.
     return GatewayState(**{name: fields[name] for name in _FIELDS & fields.keys()})
 
 

@@ -1,7 +1,7 @@
-"""What Prometheus scrapes of a worker: what became of messages, how long that took, and what is still to be done.
+"""The metrics of a worker for Prometheus: outcomes of messages, their latency, and the backlog.
 
 With ``NOTIFY_METRICS_PORT`` every process of the worker writes its numbers to files (`core.metric_files`), which
-the worker's first process adds up when it is asked. What is to be done is set by the process that swept last.
+the main process adds up at each scrape. The process of the last sweep sets the backlog.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _READ_AGAIN_S: Final = 5.0
 
 
 class Metrics:
-    """The numbers of one process.
+    """The metrics of one process.
 
-    :param channels: those that messages go over.
+    :param channels: the channels of the settings.
     """
 
     def __init__(self, channels: Iterable[str], registry: CollectorRegistry | None = None) -> None:
@@ -116,7 +116,7 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
-        # All at 0: of a series that began with its first event, Prometheus would see no increase.
+        # All start at 0: Prometheus would see no increase in a series that begins with its first event.
         for channel in self._channels:
             for by_channel in (self._sending, self._delivering, self._parts):
                 by_channel.labels(channel)
@@ -126,7 +126,7 @@ class Metrics:
                 self._events.labels(channel, kind.value)
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
-        """Count `event`, after which `log` stands as its state says; see `notifier.event_recorder.DeliveryObserver`."""
+        """Count `event`; see `notifier.event_recorder.DeliveryObserver`."""
         self._events.labels(log.channel, event.kind.value).inc()
         began_at_ms = log.state.last_attempt_at_ms
         if attempted and began_at_ms is not None:
@@ -147,7 +147,7 @@ class Metrics:
         paused: Callable[[], Sequence[Pause]],
         now_ms: int,
     ) -> None:
-        """Set the gauges of the backlog; at most every few seconds, as other processes do it too.
+        """Set the gauges of the backlog, at most every few seconds: other processes do it too.
 
         :param paused: the gateways that are paused for all workers.
         :raises StoreUnavailable: the store does not answer.
@@ -180,9 +180,9 @@ class Metrics:
 
 
 def serve(host: str, port: int) -> None:
-    """Serve the numbers of all processes of this worker on `port` of the address `host`, in a thread.
+    """Serve the metrics of all processes of this worker on `host` and `port`, in a thread.
 
-    :raises OSError: the port is taken, or `host` is no address of this machine.
+    :raises OSError: the port is in use, or `host` is no address of this machine.
     """
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Logs and metrics of deliveries: each event is a log line and counts in what Prometheus scrapes."""
+"""Logs and metrics of deliveries: each event is logged and counted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WorkerObserver:
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
         """Count and log it."""
         self._metrics.happened(log, event, attempted=attempted, parts=parts)
-        with suppress(OSError, ValueError):  # the reader of the log may have gone: nothing is sent again for that
+        with suppress(OSError, ValueError):  # a broken log pipe must not cause a message to be sent again
             log_event(
                 event.kind,
                 level="info" if event.error is None else "warning",

@@ -1,4 +1,4 @@
-"""The rate limit of each channel, counted in Redis: all workers together keep to it."""
+"""The rate limit of each channel, counted in Redis for all workers together."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class SharedThrottle:
     """`notifier.delivery.Throttle` over a Redis database.
 
     :param rates: by channel, such as ``10/second``; a channel without one is not limited.
-    :param storage_url: ``redis://…`` or ``memory://``, which counts in this process only; not looked at without rates.
-    :raises SettingsError: nothing can be counted in such a storage.
+    :param storage_url: ``redis://…`` or ``memory://``, which counts in this process only; not used without rates.
+    :raises SettingsError: `storage_url` is not supported.
     """
 
     def __init__(self, rates: Mapping[str, str], storage_url: str) -> None:
@@ -30,9 +30,9 @@ class SharedThrottle:
         self._limiter = _limiter(storage_url) if rates else None
 
     def wait_s(self, channel: str) -> float:
-        """0 when one may be sent now, and is counted; else the seconds until one may.
+        """0 if a message may be sent now, which is then counted; else the seconds until one may.
 
-        While Redis does not answer nothing is sent over a limited channel: the limit is somebody's money.
+        While Redis does not answer, nothing is sent over a limited channel: the limit may protect a budget.
         """
         rate = self._rates.get(channel)
         if rate is None or self._limiter is None:
@@ -58,5 +58,5 @@ def _limiter(storage_url: str) -> FixedWindowRateLimiter:
             "redis://127.0.0.1:6379/1",
             "Change the environment variable, or unset NOTIFY_RATE_LIMITS.",
         ) from None
-    # Not the sliding window: what a gateway sells is so many a second, and the fixed one costs one command.
+    # Not a sliding window: gateways allow a number of messages per second, and a fixed window takes one command.
     return FixedWindowRateLimiter(storage)

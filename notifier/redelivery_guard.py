@@ -1,10 +1,10 @@
 """The guard against poison messages: it counts deliveries that began and did not end.
 
-A message whose process died comes back to the queue at once, or the sweep queues it again. Without a guard, one that
-crashes every process would do so for ever. A recorded attempt shows what was sent, or may have been. This guard is for
-what crashes before an attempt is recorded, or during a status lookup. A delivery that fails with an unexpected
-exception counts like a crash: it would be repeated for ever too. Counts are in the Redis of the broker, except for
-messages that are delivered for the first time: most never come back, and so cost nothing.
+A message whose process died is redelivered at once, or the sweep queues it again. Without a guard, a message that
+crashes every process would do so for ever. A recorded attempt shows that a message may have been sent. This guard is
+for crashes before an attempt is recorded, or during a status lookup. A delivery that fails with an unexpected exception
+counts as a crash, because it would be repeated for ever too. Counts are in the Redis of the broker; a first delivery is
+not counted, so that most messages cost nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RedeliveryCounter(Protocol):
     """Counts deliveries that began and did not end."""
 
     def begun(self, what: str) -> int:
-        """Count a delivery of `what`; how many did not end before, plus this one. 0 where nothing is counted."""
+        """Count a delivery of `what`; returns how many did not end before, plus this one. 0 if nothing is counted."""
 
     def ended(self, what: str) -> None:
         """Forget the count of `what`: its delivery has ended."""
@@ -38,10 +38,10 @@ class RedeliveryCounter(Protocol):
 
 @contextmanager
 def guarded(redeliveries: RedeliveryCounter, what: str) -> Iterator[int]:
-    """Deliver `what` in the block; gives how many deliveries did not end before, plus this one.
+    """Deliver `what` in the block; yields how many deliveries did not end before, plus this one.
 
-    The delivery has ended when the block ends well, or with an error that is not the fault of `what`, such as a store
-    that does not answer. After any other error it stays counted.
+    The delivery has ended when the block succeeds, or fails for another reason than `what`, such as a store that does
+    not answer. After any other error it remains counted.
     """
     begun = redeliveries.begun(what)
     try:
@@ -53,7 +53,7 @@ def guarded(redeliveries: RedeliveryCounter, what: str) -> Iterator[int]:
 
 
 class NoRedeliveryCount:
-    """For a message that is delivered for the first time: counts nothing."""
+    """For the first delivery of a message: counts nothing."""
 
     def begun(self, what: str) -> int:
         """Not counted."""
@@ -64,11 +64,11 @@ class NoRedeliveryCount:
 
 
 class RedisRedeliveryCounter:
-    """For a message that came back or was swept: counts in the Redis of the broker, for a day.
+    """For a message that was redelivered or swept: counts in the Redis of the broker, for a day.
 
-    A second process may have another message about the same notification at this moment. So an earlier delivery is
-    taken for crashed only if it was of this very message, which one process has at a time, or if it began longer ago
-    than a task may take.
+    Another process may have another message about the same notification at this moment. So an earlier delivery counts
+    as crashed only if it was of this message, which one process has at a time, or if it began longer ago than a task
+    may take.
 
     :param message_id: the id of the Celery message, which it keeps when it is redelivered.
     :param clock: milliseconds since 1970 UTC.

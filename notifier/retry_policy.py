@@ -17,9 +17,9 @@ _LEAST_PATIENCE_S: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a delivery is attempted, and how long to wait between attempts.
+    """The number of attempts of a delivery, and the waits between them.
 
-    :param lease_s: how long an attempt may take; afterwards other workers may look up its status.
+    :param lease_s: how long an attempt may take; after that, other workers may look up its status.
     :param backoff_s: wait before the second attempt; doubled for each further one, up to `backoff_max_s`.
     """
 
@@ -45,23 +45,23 @@ class RetryPolicy:
 
     @property
     def begin_within_ms(self) -> int:
-        """How soon after its claim a send must begin, so that it is over before the lease is."""
+        """How soon after the claim a send must begin, so that it ends before the lease."""
         return round(self.lease_s * _BEGIN_SHARE * _MS)
 
     @property
     def patience_s(self) -> float:
-        """How long a message waits, untried, for a gateway that does not answer: as long as its attempts could take.
+        """How long a message waits for a gateway that does not answer: as long as its attempts could take.
 
-        But at least an hour, however few attempts there may be: a short outage costs nothing that was not tried.
+        It is at least an hour, however few attempts are allowed, so that no message is given up in a short outage.
         """
         pauses_s = sum(self._pause_s(attempts) for attempts in range(1, self.max_attempts))
         return max(pauses_s, _LEAST_PATIENCE_S)
 
     def wait_ms(self, attempts: int, retry_after_s: float | None, chance: float) -> int:
-        """Milliseconds until the next attempt, when there were `attempts` so far.
+        """Milliseconds until the next attempt, after `attempts` attempts.
 
-        :param retry_after_s: what the gateway asks for, which is kept to when it is more, up to a day.
-        :param chance: from 0 to 1, so that what failed together is not tried again together.
+        :param retry_after_s: the wait that the gateway asks for, which is respected if it is longer, up to a day.
+        :param chance: from 0 to 1: jitter, so that messages that failed together are not retried together.
         """
         wait_s = self._pause_s(attempts) * (0.5 + chance / 2)
         if retry_after_s is not None:
@@ -69,13 +69,13 @@ class RetryPolicy:
         return round(wait_s * _MS)
 
     def postponed_ms(self, wait_s: float, waited_ms: int, chance: float) -> int:
-        """Milliseconds until the next try of a message that the rate limit or the circuit breaker has held back.
+        """Milliseconds until the next try of a message that the rate limit or the circuit breaker postponed.
 
-        The longer it has waited, the less often it is tried: else workers would try a backlog of thousands each
-        second, instead of sending what may be sent.
+        The longer it has waited, the less often it is tried: else workers would try a backlog of thousands every
+        second, instead of sending.
 
-        :param wait_s: how long until any may be sent.
-        :param waited_ms: how long this one has been due.
+        :param wait_s: the time until any message may be sent.
+        :param waited_ms: how long this message has been due.
         """
         spread_s = min(max(waited_ms, 0) / _MS * _SPREAD_SHARE, _LONGEST_SPREAD_S)
         return round((wait_s + spread_s * chance) * _MS)

@@ -1,4 +1,4 @@
-"""What the tasks of one process work with, made when the first task needs it: connections must not cross a fork."""
+"""The services of one worker process, created by its first task: connections must not cross a fork."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from notifier.sweep import Sweep
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The work of the notifier, over one opening of the stores."""
+    """The services of the notifier, which share the opened stores."""
 
     stores: Stores
     senders: Mapping[str, Sender]
@@ -39,9 +39,9 @@ class Services:
     clock: ClockCheck
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close all connections."""
         for sender in self.senders.values():
-            with suppress(Exception):  # a plug-in's: whatever it raises, the others are closed
+            with suppress(Exception):  # an error of a plug-in must not prevent closing the others
                 sender.close()
         self.pauses.close()
         self.stores.close()
@@ -53,11 +53,11 @@ def make_services(
     queue_capacity: Callable[[], int],
     clock: Clock = wall_clock_ms,
 ) -> Services:
-    """The services that `settings` describe.
+    """The services as in `settings`.
 
-    :param queue: queues a notification for delivery; raises `OperationalError` when the broker does not take it.
-    :param queue_capacity: how many more messages the queue may take.
-    :raises SettingsError: a variable that a sender needs is missing or cannot be.
+    :param queue: queues a notification for delivery; raises `OperationalError` if the broker does not accept it.
+    :param queue_capacity: how many more messages the queue may hold.
+    :raises SettingsError: a variable of a sender is missing or invalid.
     :raises StoreUnavailable: the store does not answer.
     """
     senders = senders_from(settings)

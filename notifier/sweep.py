@@ -12,11 +12,11 @@ _BATCH: Final = 500
 
 
 class Sweep:
-    """Queues what is due.
+    """Queues due notifications.
 
-    :param queue: queues a notification; raises when the broker does not take it.
-    :param queue_capacity: how many more messages the queue may take, so that a backlog does not fill Redis.
-    :param again_after_s: what was queued and did not happen is queued again after that.
+    :param queue: queues a notification; raises if the broker does not accept it.
+    :param queue_capacity: how many more messages the queue may hold, so that a backlog does not fill Redis.
+    :param again_after_s: a notification that is still due after this time is queued again.
     :param clock: milliseconds since 1970 UTC.
     """
 
@@ -36,7 +36,7 @@ class Sweep:
         self._clock = clock
 
     def run(self) -> int:
-        """Queue what is due now, the longest waiting first; how many notifications were queued.
+        """Queue the notifications that are due, the longest waiting first; returns their number.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -49,7 +49,7 @@ class Sweep:
                 break
             for notification_id in batch:
                 self._queue(notification_id)
-            # After, not before: what a crash in between queues twice is sent once all the same.
+            # After queueing: a crash in between queues a notification twice, and it is still sent once.
             self._store.postpone(batch, now_ms, now_ms + self._again_after_ms)
             queued += len(batch)
             capacity -= len(batch)

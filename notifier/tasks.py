@@ -1,4 +1,4 @@
-"""The tasks that the workers run, and what a worker does when it starts and ends."""
+"""The tasks of the workers, and the start and end of a worker."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _made: list[Services] = []
 
 
 def _task(name: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a task: Celery's own decorator, which has no types."""
+    """Celery's decorator for tasks, with types."""
     made: Callable[[Callable[..., None]], Callable[..., None]] = app.task(name=name, **options)
     return made
 
 
 @_task(SEND, bind=True)
 def send_notification_task(task: Any, notification_id: str, swept: bool = False) -> None:
-    """Send what is due of the notification, each channel on its own.
+    """Send the due messages of the notification, each channel separately.
 
     :param swept: see `core.notifications.broker.queue_delivery`.
     """
@@ -56,7 +56,7 @@ def send_notification_task(task: Any, notification_id: str, swept: bool = False)
 
 @_task(SWEEP)
 def sweep_task() -> None:
-    """Queue whatever is due."""
+    """Queue the notifications that are due."""
     with _services(SWEEP) as services:
         services.clock.require()
         queued = services.sweep.run()
@@ -67,7 +67,7 @@ def sweep_task() -> None:
 
 @_task(ANNOUNCE)
 def announce_task() -> None:
-    """Tell subscribers of the periods that have ended."""
+    """Announce the periods that have ended to subscribers."""
     with _services(ANNOUNCE) as services:
         services.clock.require()
         made = services.announcer.run()
@@ -77,14 +77,14 @@ def announce_task() -> None:
 
 @inspect_command(name=COMMAND, args=[("salt", str)])  # type: ignore[untyped-decorator]
 def _sender_settings(state: Any, salt: str) -> dict[str, Any]:
-    """What `notifier.worker_settings.ask` asks each worker."""
+    """The response of this worker to `notifier.worker_settings.ask`."""
     return answer(state.app, read_settings(), salt)
 
 
 @contextmanager
 def _services(task: str) -> Iterator[Services]:
-    """The services of this process; what they fail with is logged, and left to the next sweep."""
-    # Not before the worker has begun: the library that counts looks for the folder of its files when it is imported.
+    """The services of this process; errors are logged, and the next sweep tries again."""
+    # Imported after the start: prometheus_client looks for the folder of its files when it is imported.
     from notifier.services import make_services
 
     try:
@@ -94,10 +94,10 @@ def _services(task: str) -> Iterator[Services]:
         yield _made[0]
     except ServiceError as error:
         if isinstance(error, StoreUnavailable) and not isinstance(error, (StoreBusy, StoreUnwritable)):
-            _close()  # a store that was replaced is reopened
+            _close()  # the next task opens the store again: it may have been replaced
         log_event("task-failed", "error", task=task, error=error.sentence, hint=error.hint)
     except OperationalError as error:
-        # Not its text, which may hold the URL, and so a password.
+        # Without its text, which may have the URL and so a password.
         name = type(error.__cause__ or error).__name__
         log_event("task-failed", "error", task=task, error=f"the broker does not answer ({name})")
 
@@ -115,7 +115,7 @@ def _take_over_logging(loglevel: int | str, **_: Any) -> None:
 
 
 def _begin(**_: Any) -> None:
-    """End a worker at once, with a sentence, whose senders or limits cannot be; else let its processes count as one."""
+    """Check senders, rate limits and Redis, and end the worker with a message if one is wrong; start its metrics."""
     try:
         settings = read_settings()
         for sender in senders_from(settings).values():
@@ -130,11 +130,11 @@ def _begin(**_: Any) -> None:
         log_event("print-senders", "warning", channels=", ".join(printing), reason=reason)
     if settings.notify_metrics_port:
         metric_files.begin()
-    importlib.import_module("notifier.services")  # once, and not by each process when its first message waits
+    importlib.import_module("notifier.services")  # once, and not in each process at its first message
 
 
 def _begin_beat(**_: Any) -> None:
-    """End beat at once, with a sentence, where Redis refuses its password or has another time."""
+    """Check Redis, and end beat with a message if its password or clock is wrong."""
     try:
         check_at_start(app)
     except ServiceError as error:
@@ -144,11 +144,11 @@ def _begin_beat(**_: Any) -> None:
 def _serve_metrics(**_: Any) -> None:
     settings = read_settings()
     if port := settings.notify_metrics_port:
-        from notifier.metrics import serve  # now that there is a folder for them
+        from notifier.metrics import serve  # after metric_files.begin has made the folder
 
         try:
             serve(settings.notify_metrics_host, port)
-        except OSError as error:  # messages matter more
+        except OSError as error:  # messages are sent all the same
             log_event("metrics-not-served", "error", port=port, error=error.strerror)
 
 

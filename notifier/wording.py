@@ -1,4 +1,4 @@
-"""What subscribers receive: title and body of a notification about one period, in the language they chose."""
+"""The title and body of an announcement of one period, in the language of the subscription."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PERSIAN_MARKS: Final = str.maketrans({",": "\u066c", ".": "\u066b", "-": "\u200
 _PERSIAN_CURRENCIES: Final[Mapping[str, str]] = {"IRR": "ریال", "IRT": "تومان"}
 _LONGEST_NAME: Final = 100
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
-# Line breaks and the like, which a title cannot have; characters that would turn the text behind them around.
+# Line breaks and the like, which a title cannot have; characters that would change the direction of further text.
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
@@ -25,11 +25,11 @@ _PERSIAN_TEXT: Final = frozenset({"R", "AL", "NSM", "WS", "BN"})
 
 @dataclass(frozen=True, slots=True)
 class PeriodTotals:
-    """What one period came to.
+    """The totals of one period.
 
-    :param merchant_id: whose, or None: of all merchants together.
-    :param label: what people call the period, in the language of the message.
-    :param amount: in the unit `currency`, or where `scale` is not 0 in units of so many decimal places.
+    :param merchant_id: the merchant, or None: all merchants together.
+    :param label: the name of the period in the language of the message.
+    :param amount: in units of `currency` divided by 10 to the power of `scale`.
     """
 
     mode: Mode
@@ -84,7 +84,7 @@ _TEMPLATES: Final[Mapping[Locale, _Template]] = {
 
 
 def write(totals: PeriodTotals, locale: Locale) -> tuple[str, str]:
-    """The title and the body that tell of `totals`, a line each.
+    """The title and the body about `totals`, a line each.
 
     >>> write(PeriodTotals(Mode.DAILY, "m1", "4 Tir 1403", 1234567, 12, "IRR"), "en")
     ('Daily summary for merchant m1', '4 Tir 1403: 1,234,567 IRR in 12 transactions.')
@@ -103,10 +103,10 @@ def write(totals: PeriodTotals, locale: Locale) -> tuple[str, str]:
 
 
 def shown(name: str, locale: Locale) -> str:
-    """`name`, which may be any text of any length, as it can stand in a line of `locale`.
+    """`name`, any text of any length, in the form for a line of text in `locale`.
 
-    What is not of the direction of that line is set apart by invisible marks (UAX #9): else ``12-ab`` in a line of
-    Persian would be read as ``ab-12``. Where none are needed there are none: they would make an SMS twice as dear.
+    A name of the other direction is isolated by invisible marks (UAX #9): without them, ``12-ab`` in a line of Persian
+    would be shown as ``ab-12``. They are left out if not needed, because they would double the price of an SMS.
     """
     printable = "".join(" " if unicodedata.category(character) in _UNPRINTABLE else character for character in name)
     plain = "".join(character for character in printable if unicodedata.bidirectional(character) not in _DIRECTING)
@@ -122,7 +122,7 @@ def shown(name: str, locale: Locale) -> str:
 def separated(number: int, locale: Locale, scale: int = 0) -> str:
     """`number` in groups of three digits, in the digits of `locale`.
 
-    :param scale: how many of its digits are decimals.
+    :param scale: the number of decimals among its digits.
 
     >>> separated(-1234567, "fa")
     '\u200e−۱٬۲۳۴٬۵۶۷'

@@ -1,7 +1,7 @@
-"""Whether the workers send with the settings of this process, which may have another environment.
+"""Compares the settings of the workers with those of this process, which may have another environment.
 
-A command asks all workers that take messages, over Redis, and each answers with the names of its senders and a digest
-of each setting that they use. No value leaves a process, and each question has a salt of its own.
+A command sends a request to all workers of the queue, over Redis; each responds with the names of its senders and a
+digest of each of their settings. No value leaves a process, and each request has its own salt.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _SCRYPT: Final = {"n": 2**12, "r": 8, "p": 1, "dklen": 16}  # some 10 ms: a secr
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a worker has answered.
+    """The settings of a worker.
 
     :param worker: its name, such as ``celery@host``.
-    :param senders: what sends over each of its channels, as its ``NOTIFY_SENDERS`` says.
-    :param differing: the variables of senders that are others than here, in the order of the settings.
+    :param senders: the sender of each of its channels, as in its ``NOTIFY_SENDERS``.
+    :param differing: the variables of senders that differ from this process, in the order of the settings.
     """
 
     worker: str
@@ -42,20 +42,20 @@ class WorkerSettings:
 
 
 def answer(app: Celery, settings: Settings, salt: str) -> dict[str, Any]:
-    """What a worker answers; nothing when it takes no messages."""
+    """The response of a worker; empty if it does not consume deliveries."""
     if DELIVERIES not in app.amqp.queues.consume_from:
         return {}
     return {"senders": settings.senders, "digests": _digests(settings, salt)}
 
 
 def ask(app: Celery, settings: Settings) -> list[WorkerSettings]:
-    """The answers of the workers that take messages, by name; those that do not answer within seconds are left out.
+    """The settings of the workers that consume deliveries, by name; without those that do not respond within seconds.
 
-    :raises Exception: whatever the broker's driver raises when it does not answer.
+    :raises Exception: any error of the broker's driver.
     """
     salt = secrets.token_hex(16)
     with app.connection_or_acquire() as connection:
-        # The queues bound to the exchange: those of the workers there are, and perhaps of some that were killed.
+        # The number of queues bound to the exchange: one of each worker, and perhaps of workers that were killed.
         asked = len(connection.default_channel.get_table(app.control.mailbox.exchange.name))
         if not asked:
             return []

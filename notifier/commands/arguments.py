@@ -1,4 +1,4 @@
-"""What several commands take, checked: users and their tenants, channels, and texts by the rules of the API."""
+"""Validates arguments of several commands by the rules of the API: users and their tenants, channels, texts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from core.stores.subscriptions import SubscriptionStore
 
 
 def text(name: str, kind: Any, given: str) -> str:
-    """`given` as it is stored.
+    """`given` in the form for the store.
 
     :param kind: one of `core.notifications.values`.
-    :raises UsageError: it is not allowed; the sentence names `name`.
+    :raises UsageError: it is not valid; the sentence names `name`.
     """
     try:
         return str(TypeAdapter(kind).validate_python(given))
@@ -36,13 +36,13 @@ def text(name: str, kind: Any, given: str) -> str:
 def user_id(given: str) -> str:
     """The id of a user.
 
-    :raises UsageError: it can be none's.
+    :raises UsageError: it is not valid.
     """
     return text("USER", UserId, given)
 
 
 def require_channels(channels: Sequence[str], known: Collection[str], settings: Settings) -> None:
-    """Raise unless `channels` are among those that are `known`, each once.
+    """Check that `channels` are `known`, each once.
 
     :raises UsageError: names those that are not.
     """
@@ -55,7 +55,7 @@ def require_channels(channels: Sequence[str], known: Collection[str], settings: 
 
 
 def tenant_to_read(stores: Stores, user: str, asked: str | None) -> str:
-    """The tenant whose user is to be shown.
+    """The tenant of a user to show.
 
     :raises UsageError: there is no tenant of that name, or several have such a user.
     """
@@ -63,15 +63,15 @@ def tenant_to_read(stores: Stores, user: str, asked: str | None) -> str:
 
 
 def tenant_to_write(stores: Stores, user: str, asked: str | None) -> str:
-    """The tenant whose user is to be changed, or receives something.
+    """The tenant of a user to change, or to send to.
 
-    :raises UsageError: there is no tenant of that name, or none is named though one has such a user.
+    :raises UsageError: there is no tenant of that name, or a tenant has such a user and none is named.
     """
     return _tenant_of(stores, user, asked, users.tenant_to_write)
 
 
 def require_tenant(stores: Stores, name: str | None) -> None:
-    """Raise unless there is such a tenant, or none is named.
+    """Check that there is a tenant of that name, if any is given.
 
     :raises UsageError: there is none.
     """
@@ -80,13 +80,13 @@ def require_tenant(stores: Stores, name: str | None) -> None:
 
 
 def warn(warnings: Sequence[ReachWarning]) -> None:
-    """Tell why nobody may be reached."""
+    """Print the warnings."""
     for warning in warnings:
         print_message(warning.detail, "warning")
 
 
 def warnings_view(warnings: Sequence[ReachWarning]) -> list[dict[str, str]]:
-    """The warnings for machines, as the API has them."""
+    """The warnings as JSON, as in the API."""
     return [{"code": warning.code.value, "detail": warning.detail} for warning in warnings]
 
 

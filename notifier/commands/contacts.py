@@ -1,4 +1,4 @@
-"""``contacts``: where a user is reached."""
+"""``contacts``: the addresses of a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from notifier.commands.arguments import user_id as checked_user_id
 
 
 def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str | None, as_json: bool) -> None:
-    """Let the user be reached at `addresses`, each ``CHANNEL=ADDRESS``; over other channels nothing changes."""
+    """Set `addresses` of the user, each ``CHANNEL=ADDRESS``; those of other channels do not change."""
     with edge(as_json):
         user = checked_user_id(user)
         pairs = [_pair(given) for given in addresses]
@@ -31,7 +31,7 @@ def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str 
 
 
 def show(user: str, tenant: str | None, store_url: str | None, as_json: bool) -> None:
-    """Show where the user is reached."""
+    """Show the addresses of the user."""
     with edge(as_json):
         user = checked_user_id(user)
         _, stores = settings_and_store(store_url, create=False)
@@ -42,7 +42,7 @@ def show(user: str, tenant: str | None, store_url: str | None, as_json: bool) ->
 
 
 def remove(user: str, channels: Sequence[str], tenant: str | None, store_url: str | None, as_json: bool) -> None:
-    """Let the user be reached over none of `channels` any more, or over none at all where these are empty."""
+    """Remove the addresses of the user for `channels`, or all addresses if that is empty."""
     with edge(as_json):
         user = checked_user_id(user)
         _, stores = settings_and_store(store_url, create=False)

@@ -1,4 +1,4 @@
-"""``announce`` and ``sweep``: what beat has done now and then, done now."""
+"""``announce`` and ``sweep``: the scheduled tasks of beat, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifier.sweep import Sweep
 
 
 def announce(store_url: str | None, as_json: bool) -> None:
-    """Make the notifications of periods that have ended."""
+    """Create the notifications of periods that have ended."""
     with edge(as_json):
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
@@ -26,7 +26,7 @@ def announce(store_url: str | None, as_json: bool) -> None:
 
 
 def sweep(store_url: str | None, as_json: bool) -> None:
-    """Queue whatever is due."""
+    """Queue the notifications that are due."""
     with edge(as_json):
         settings, stores = settings_and_store(store_url, create=False)
         queue = Queue(settings)

@@ -1,4 +1,4 @@
-"""``prune``: notifications and subscriptions that are over are removed."""
+"""``prune``: removes finished notifications and ended subscriptions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.notifications import NotificationStore
 
-_BATCH: Final = 500  # removed in one transaction: others write in between
+_BATCH: Final = 500  # removed in one transaction, so that others can write in between
 _DAY_S: Final = 86_400
 
 
 def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | None, as_json: bool) -> None:
-    """Remove what came to its end so many days ago.
+    """Remove notifications and subscriptions that ended at least so many days ago.
 
-    :param unknown: also notifications of which nobody knows whether they arrived.
-    :param dry_run: only say how many that would be.
+    :param unknown: also notifications with an unknown outcome.
+    :param dry_run: only count them.
     """
     with edge(as_json):
         settings, stores = settings_and_store(store_url, create=False)
@@ -48,10 +48,9 @@ def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | Non
 
 
 def least_days(settings: Settings) -> int:
-    """How many days are kept at least, so that nothing is made twice: see `core.notifications.model.derived_id`.
+    """The least number of days to keep, so that nothing is created twice: see `core.notifications.model.derived_id`.
 
-    NOTIFY_NOT_AFTER_S here may be another than that of beat's workers, which count: the floor is a day more than it is
-    in any installation that makes sense.
+    It is a day more than NOTIFY_NOT_AFTER_S, which may be longer in the workers than in this process.
     """
     return max(RETENTION_DAYS, math.ceil(settings.notify_not_after_s / _DAY_S) + 1)
 

@@ -1,4 +1,4 @@
-"""The queue as the command line sees it: an error in one sentence if it does not answer."""
+"""The queue for commands, with one error if it does not answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.worker_settings import WorkerSettings, ask
 
 
 class Queue:
-    """The queue that `settings` name; connects when it is first asked."""
+    """The queue of `settings`; connects at the first call."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -21,13 +21,13 @@ class Queue:
     def put(self, notification_id: str) -> None:
         """Queue a notification that is due.
 
-        :raises ServiceError: the broker does not take it.
+        :raises ServiceError: the broker does not accept it.
         """
         with _explained():
             queue_delivery(self._celery, notification_id, swept=True)
 
     def length(self) -> int:
-        """How many notifications wait in it.
+        """The number of notifications in the queue.
 
         :raises ServiceError: the broker does not answer.
         """
@@ -35,7 +35,7 @@ class Queue:
             return queue_length(self._celery)
 
     def workers(self) -> list[WorkerSettings]:
-        """The workers that take messages, and whether they send with the settings of this process.
+        """The workers that consume deliveries, with the settings that differ from this process.
 
         :raises ServiceError: the broker does not answer.
         """
@@ -47,7 +47,7 @@ class Queue:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # whatever a broker's driver raises; its text may hold the URL, and so a password
+    except Exception as error:  # any error of the driver; without its text, which may have the URL and so a password
         raise ServiceError(
             f"the queue does not answer ({type(error).__name__})",
             "Start Redis, or correct CELERY_BROKER_URL. Nothing is lost: messages wait in the store.",

@@ -1,4 +1,4 @@
-"""``retry``: what is dead, unknown or printed is sent again."""
+"""``retry``: sends messages again that are dead, unknown or printed."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _HOUR_MS: Final = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All messages of some kind, instead of those of some notifications.
+    """Selects messages, instead of naming notifications.
 
     :param statuses: of their logs.
-    :param since: the first instant at which their notifications may have been made, see `core.moments.instant_in`, or
-        how many hours ago; None for any.
-    :param until: the instant before which; None for any.
-    :param limit: at most so many notifications are examined.
+    :param since: the earliest creation of their notifications, see `core.moments.instant_in`, or a number of hours ago;
+        None for any.
+    :param until: before this instant; None for any.
+    :param limit: the largest number of notifications to examine.
     """
 
     statuses: frozenset[str]
@@ -54,11 +54,11 @@ def run(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Let messages be sent again.
+    """Send messages again.
 
     :param channels: only over these; empty for all.
-    :param every: instead of those of `notification_ids`.
-    :param narrowing: the options that were given and narrow `every`.
+    :param every: selects messages, instead of `notification_ids`.
+    :param narrowing: the given options that are allowed with `every` only.
     """
     with edge(as_json):
         if narrowing and every is None:
@@ -112,7 +112,7 @@ def _wanted(every: Filter, channels: Sequence[str]) -> NotificationFilter:
 
 
 def _by_id(stores: Stores, notification_ids: Sequence[str], channels: Sequence[str]) -> RetryResult:
-    """All or none: errors are reported before anything is sent again."""
+    """All or none: errors are raised before any message is sent again."""
     found = [require_notification(stores, notification_id) for notification_id in dict.fromkeys(notification_ids)]
     for stored in found:
         _require_possible(stored, channels)

@@ -40,8 +40,8 @@ def run(
 ) -> None:
     """Store a message, and queue it.
 
-    :param expires: after which instant it is not sent any more, see `core.moments.instant_to_come`.
-    :param idempotency_key: with one of these the same message is made once.
+    :param expires: the expiry, see `core.moments.instant_to_come`.
+    :param idempotency_key: the message is created once for each key.
     """
     with edge(as_json):
         user, title, body = user_id(user), text("--title", Title, title), text("--body", Message, body)
@@ -84,7 +84,7 @@ def run(
 
 
 def _fixed(expires: str | None, expires_at_ms: int | None) -> int | None:
-    """The expiry as part of the digest, without a span from now: that is another instant each time."""
+    """The expiry for the digest; None if it is relative to now, which is another instant each time."""
     return None if expires is None or expires[-1] in "dhm" else expires_at_ms
 
 
@@ -98,7 +98,7 @@ def _require_fitting(channels: Sequence[str], title: str, body: str, settings: S
 
 
 def _queue(settings: Settings, notification_id: str) -> bool:
-    """Queue it, so that a worker sends it at once; whether that could be done."""
+    """Queue it, so that a worker sends it at once; whether the queue accepted it."""
     try:
         Queue(settings).put(notification_id)
     except ServiceError as error:

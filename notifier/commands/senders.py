@@ -1,4 +1,4 @@
-"""``senders test``: one message, now, and what came of it."""
+"""``senders test``: sends one message now, and prints the outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GIVEN_UP: Final = "The same would fail again: a worker would give it up."
 
 
 def run(channel: str, address: str, body: str | None, locale: Locale, as_json: bool) -> None:
-    """Send a test message over `channel`, after telling what is sent where."""
+    """Print a test message, and send it over `channel`."""
     with edge(as_json):
         settings = read_settings()
         sender = _sender(channel, settings)
@@ -48,7 +48,7 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
         for sentence in differences(workers):
             _print_message(f"{sentence[0].upper()}{sentence[1:]}.")
         try:
-            # The print sender writes where only the outcome belongs.
+            # The print sender writes to standard output, which is for the outcome.
             with redirect_stdout(sys.stderr):
                 receipt = _sent(sender, message)
         finally:
@@ -66,7 +66,7 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
 
 
 def _sender(channel: str, settings: Settings) -> Sender:
-    """The sender of that channel alone: what is wrong with others does not matter here."""
+    """The sender of that channel, without checking the others."""
     name = settings.senders.get(channel)
     if name is None:
         raise UsageError(f"there is no channel {channel}", f"NOTIFY_SENDERS has {', '.join(settings.senders)}.")
@@ -74,7 +74,7 @@ def _sender(channel: str, settings: Settings) -> Sender:
 
 
 def _workers(settings: Settings) -> list[WorkerSettings]:
-    """Those that have answered: none where the queue does not, which a sender does without."""
+    """The workers that answer; none if the queue does not, because a sender does not need it."""
     try:
         return Queue(settings).workers()
     except ServiceError:
@@ -91,9 +91,9 @@ def _normalised(channel: str, address: str) -> str:
 
 
 def _sent(sender: Sender, message: Message) -> Receipt:
-    """The receipt of the gateway, which is asked once where it did not say.
+    """The receipt of the gateway, from one status lookup if the send was ambiguous.
 
-    :raises ServiceError: nothing was sent.
+    :raises ServiceError: not sent.
     :raises MaybeSent: it may have been sent.
     """
     try:
@@ -106,13 +106,13 @@ def _sent(sender: Sender, message: Message) -> Receipt:
         raise ServiceError(f"not sent: {failure.reason}", _GIVEN_UP) from None
     except Ambiguous as failure:
         reason = failure.reason
-    except Exception as error:  # a sender's defect; its text may hold a secret
+    except Exception as error:  # a sender's defect; its text may have a secret
         reason = f"the sender broke off with {type(error).__name__}"
     try:
         receipt = sender.find(message)
     except PermanentFailure as failure:
         raise ServiceError(f"not sent: {failure.reason}", _GIVEN_UP) from None
-    except Exception:  # it cannot be asked, or does not answer
+    except Exception:  # there is no status lookup, or no answer
         receipt = None
     if receipt is None:
         raise MaybeSent(f"it may have been sent: {reason}", "Look whether it arrived before you send it again.")

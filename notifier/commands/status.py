@@ -1,4 +1,4 @@
-"""``status``: how messages stand, and all about one notification."""
+"""``status``: the messages by status, or one notification with its history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from notifier.worker_settings import WorkerSettings, differences
 
 
 def run(notification_id: str | None, limit: int, store_url: str | None, as_json: bool) -> None:
-    """Show how everything stands, or all about one notification."""
+    """Show an overview, or one notification with its history."""
     with edge(as_json):
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
@@ -84,7 +84,7 @@ def _queue(queue: Queue) -> tuple[dict[str, Any], list[WorkerSettings]]:
 
 
 def _senders(here: Mapping[str, str], workers: Sequence[WorkerSettings]) -> dict[str, str]:
-    """What sends over each channel by the settings of the workers; by those of this process where none has answered."""
+    """The sender of each channel in the settings of the workers; if none answers, in those of this process."""
     found: dict[str, dict[str, None]] = {}
     for senders in [worker.senders for worker in workers] or [here]:
         for channel, name in senders.items():
@@ -93,14 +93,14 @@ def _senders(here: Mapping[str, str], workers: Sequence[WorkerSettings]) -> dict
 
 
 def workers_view(workers: Sequence[WorkerSettings]) -> list[dict[str, Any]]:
-    """The workers that have answered, for machines."""
+    """The workers that have answered, as JSON."""
     return [
         {"name": found.worker, "senders": found.senders, "differing_settings": found.differing} for found in workers
     ]
 
 
 def _paused(settings: Settings) -> list[dict[str, Any]] | None:
-    """The gateways that are paused for all workers; None where that is not known."""
+    """The gateways that are paused for all workers; None if that is not known."""
     states = RedisBreakerStates(settings.celery_result_backend.get_secret_value())
     try:
         return [

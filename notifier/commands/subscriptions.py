@@ -40,7 +40,7 @@ def add(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Subscribe a user; the same subscription is made once."""
+    """Subscribe a user, unless an equivalent subscription is active."""
     with edge(as_json):
         if (merchant_id is None) != all_merchants:
             raise UsageError(

@@ -1,18 +1,18 @@
-"""What a sender is: the interface of every gateway, ours or a plug-in's, and how a send can end.
+"""The interface of senders, built-in or of a plug-in, and the ways in which a send can fail.
 
 ::
 
     DeliveryFailure
-    ├── TemporaryFailure     nothing was sent; the same may succeed later
-    │   ├── Unreachable      likewise, and the gateway did not even answer
-    │   └── Refused          likewise, and the gateway takes no other message either for a while
-    ├── PermanentFailure     nothing was sent, and the same would fail again
-    │   └── NotSent          likewise, and the gateway received no request
-    └── Ambiguous            the gateway may have taken it, and did not say so
-        └── UnclearAnswer    likewise, though it did answer
-    NotAskable               the gateway cannot say what became of a message
+    ├── TemporaryFailure     not sent; the same message may succeed later
+    │   ├── Unreachable      not sent: the gateway did not answer
+    │   └── Refused          not sent: the gateway accepts no other message either for a while
+    ├── PermanentFailure     not sent; the same message would fail again
+    │   └── NotSent          not sent: the gateway received no request
+    └── Ambiguous            may have been sent: the gateway did not confirm it
+        └── UnclearAnswer    may have been sent: the gateway's answer leaves it open
+    NotAskable               the gateway has no status lookup for the message
 
-Reasons are kept with the message and shown to people: they hold neither secrets nor whole addresses.
+Reasons are stored with the message and shown to people, without secrets or whole addresses.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ from core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Whom messages are handed to.
+    """What messages are sent to.
 
-    :param host: of a channel whose addresses are URLs, the server that the URL names, for each is a gateway of its own;
-        else empty.
-    :param receiver: a digest of the address, where this is about messages to it alone; else empty.
+    :param host: the host of the URL, in a channel whose addresses are URLs: each host is a gateway; else empty.
+    :param receiver: a digest of the address, to distinguish the messages to one receiver; else empty.
     """
 
     channel: str
@@ -44,7 +43,7 @@ class Gateway:
 
     @property
     def whole(self) -> Gateway:
-        """The gateway, for whomever its messages are."""
+        """The gateway without the receiver."""
         return Gateway(self.channel, self.host)
 
     def __str__(self) -> str:
@@ -53,16 +52,16 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One notification for one channel.
+    """A notification over one channel.
 
     :param id: the id of its log, ``<notification id>:<channel>``: the same at each attempt.
-    :param address: where to, as `core.notifications.addresses.normalised` gives it; empty for a sender that needs none.
+    :param address: as returned by `core.notifications.addresses.normalised`; empty for a sender that needs none.
     :param created_at_ms: milliseconds since 1970 UTC.
-    :param attempted_at_ms: when the last attempt was begun, likewise; None before the first.
-    :param edition: how often somebody had it sent again after it was dead: to a gateway that knows messages by
-        `number_id`, each edition is another one.
-    :param announced: the figures that it announces, for receivers that are programs; None for other messages.
-    :param merchant_id: whose figures these are, or None: of all merchants together.
+    :param attempted_at_ms: when the last attempt began, milliseconds since 1970 UTC; None before the first.
+    :param edition: the number of retries after it was dead: for a gateway that identifies messages by `number_id`, each
+        edition is a new message.
+    :param announced: the totals of an announcement, for receivers that are programs; None in other messages.
+    :param merchant_id: the merchant of the totals, or None: all merchants together.
     """
 
     id: str
@@ -78,31 +77,31 @@ class Message:
 
     @property
     def channel(self) -> str:
-        """The channel it goes over."""
+        """The channel of the message."""
         return self.id.rpartition(":")[2]
 
     @property
     def gateway(self) -> Gateway:
-        """Whom it is handed to, and for whom."""
+        """The gateway of the message, with the receiver."""
         receiver = hashlib.blake2b(self.address.encode(), digest_size=8).hexdigest() if self.address else ""
         return Gateway(self.channel, _host_in(self.address), receiver)
 
     @property
     def number_id(self) -> int:
-        """A number from 1 to 2^63-1 for `id` and `edition`, for gateways that know messages by numbers only."""
+        """A number from 1 to 2^63-1 for `id` and `edition`, for gateways that identify messages by numbers."""
         name = f"{self.id}#{self.edition}" if self.edition else self.id
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         return (int.from_bytes(digest, "big") >> 1) or 1
 
     @property
     def masked_address(self) -> str:
-        """The address as it may be shown."""
+        """The address in the form for people."""
         return masked(self.channel, self.address) if self.address else ""
 
     def checked_address(self) -> str:
-        """The address, validated again just before it is used: another program may have written it to the store.
+        """The address, validated before it is used: another program may have written it to the store.
 
-        :raises NotSent: it cannot be one.
+        :raises NotSent: it is not valid.
         """
         try:
             return normalised(self.channel, self.address)
@@ -111,18 +110,18 @@ class Message:
 
     @property
     def created_at(self) -> datetime:
-        """When it was made, in UTC."""
+        """When the notification was created, in UTC."""
         return datetime.fromtimestamp(self.created_at_ms / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The gateway has taken the message.
+    """The gateway has accepted the message.
 
-    :param reference: what the gateway calls it, or None.
-    :param parts: how many short messages it was paid for as, or None.
-    :param moved_to: where the receiver is reached from now on, where the gateway says that the address has changed.
-    :param printed: whether there is no gateway, and the message was only logged.
+    :param reference: the gateway's id of the message, or None.
+    :param parts: the number of short messages that were paid for, or None.
+    :param moved_to: the new address of the receiver, if the gateway says that it has changed.
+    :param printed: whether the message was only logged, without any gateway.
     """
 
     reference: str | None = None
@@ -132,9 +131,9 @@ class Receipt:
 
 
 class DeliveryFailure(Exception):
-    """A send that did not end in a receipt.
+    """A send without a receipt.
 
-    :param reason: what went wrong, without a final full stop, without secrets or whole addresses.
+    :param reason: what failed, without a final full stop, secrets or whole addresses.
     """
 
     def __init__(self, reason: str) -> None:
@@ -143,7 +142,7 @@ class DeliveryFailure(Exception):
 
 
 class TemporaryFailure(DeliveryFailure):
-    """Nothing was sent; the same may succeed later.
+    """Not sent; the same message may succeed later.
 
     :param retry_after_s: seconds after which the gateway wants the next request, or None.
     """
@@ -154,14 +153,14 @@ class TemporaryFailure(DeliveryFailure):
 
 
 class Unreachable(TemporaryFailure):
-    """Nothing was sent: there was no connection, or no answer in time. What comes next would fare no better."""
+    """Not sent: there was no connection, or no answer in time. The next message would fail too."""
 
 
 class Refused(TemporaryFailure):
-    """Nothing was sent, and the gateway takes no other message either for a while: a rate, a login, an account.
+    """Not sent; the gateway accepts no other message either for a while: a rate limit, a login, an account.
 
-    :param retry_after_s: for how long, where the gateway says so; or None.
-    :param receiver_only: whether that may be so for this receiver alone.
+    :param retry_after_s: for how long, if the gateway says so; or None.
+    :param receiver_only: whether it may refuse messages to this receiver only.
     """
 
     def __init__(self, reason: str, retry_after_s: float | None = None, *, receiver_only: bool = False) -> None:
@@ -170,23 +169,23 @@ class Refused(TemporaryFailure):
 
 
 class PermanentFailure(DeliveryFailure):
-    """Nothing was sent, and sending the same again would fail again."""
+    """Not sent; the same message would fail again."""
 
 
 class NotSent(PermanentFailure):
-    """Nothing was sent, and the gateway received no request: this side found the message or its address unusable."""
+    """Not sent, without a request to the gateway: the message or its address is not valid."""
 
 
 class Ambiguous(DeliveryFailure):
-    """The gateway may have taken the message: the connection, or the time, ended before it said so."""
+    """May have been sent: the connection was lost, or the time was over, before the gateway confirmed it."""
 
 
 class UnclearAnswer(Ambiguous):
-    """The gateway may have taken the message: it answered, but with what leaves that open, such as HTTP 502."""
+    """May have been sent: the gateway's answer leaves it open, such as HTTP 502."""
 
 
 class NotAskable(Exception):
-    """The gateway cannot say what became of a message."""
+    """The gateway has no status lookup, or not for this message."""
 
 
 def _host_in(address: str) -> str:
@@ -194,55 +193,54 @@ def _host_in(address: str) -> str:
         return ""
     try:
         return urlsplit(address).hostname or ""
-    except ValueError:  # no URL after all
+    except ValueError:  # not a URL
         return ""
 
 
-def operator_must_mend(reason: str) -> Refused:
-    """A refusal that lies in the settings or the account: not the message's fault, and not gone within seconds."""
+def operator_must_fix(reason: str) -> Refused:
+    """A refusal because of the settings or the account, which the operator has to fix."""
     return Refused(f"{reason} (for the operator to fix)")
 
 
 class Sender(Protocol):
-    """Sends messages over one channel. Made once a process; tasks of the process take turns.
+    """Sends messages over one channel. Each process has one instance, which its tasks use one after the other.
 
-    A plug-in is any class of this shape, named in ``NOTIFY_SENDERS`` by its dotted path.
+    A plug-in is any class with this interface, named in ``NOTIFY_SENDERS`` by its dotted path.
     """
 
     channels: ClassVar[frozenset[str]]
-    """The channels it can send over; empty for any."""
+    """The channels that it supports; empty for any."""
 
     needs_address: ClassVar[bool]
-    """Whether a message without an address cannot be sent."""
+    """Whether it needs the address of the user."""
 
     deduplicates: ClassVar[bool]
-    """Whether sending a message of the same id again is recognised at the other end, and does nothing there."""
+    """Whether the receiver recognises a repeated message by its id, and ignores it."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """A sender as `settings` describe it; connects to nothing.
+        """The sender as in `settings`; does not connect.
 
-        :raises SettingsError: a variable that it needs is missing or cannot be; the sentence names it.
+        :raises SettingsError: a variable that it needs is missing or invalid; the sentence names it.
         """
 
     def send(self, message: Message) -> Receipt:
-        """Hand `message` to the gateway, in at most ``NOTIFY_SEND_TIMEOUT_S`` seconds.
+        """Send `message` to the gateway, in at most ``NOTIFY_SEND_TIMEOUT_S`` seconds.
 
-        :raises TemporaryFailure: it was not sent, and may be later; `Unreachable` where the gateway did not
-            answer: it is paused when it happens again; `Refused` where the gateway would refuse any other message
-            too: it is paused for all workers.
-        :raises PermanentFailure: it was not sent, and never will be; `NotSent` where that was found without a request
-            to the gateway, of which it therefore says nothing.
-        :raises Ambiguous: it may have been sent; `UnclearAnswer` where the gateway answered all the same.
+        :raises TemporaryFailure: it was not sent, and is tried again. `Unreachable`: the gateway did not answer, and is
+            paused after several of these. `Refused`: the gateway would refuse any other message too, and is paused for
+            all workers.
+        :raises PermanentFailure: it was not sent, and never will be. `NotSent`: without a request to the gateway.
+        :raises Ambiguous: it may have been sent. `UnclearAnswer`: the gateway answered all the same.
         """
 
     def find(self, message: Message) -> Receipt | None:
-        """What the gateway says became of `message`: its receipt, or None when it never took it.
+        """Look up the status of `message`: its receipt, or None if the gateway does not have it.
 
-        :raises NotAskable: it cannot be asked, or can no longer.
-        :raises TemporaryFailure: it does not answer.
-        :raises PermanentFailure: it took the message, and has since given it up.
+        :raises NotAskable: the gateway has no status lookup, or no longer for this message.
+        :raises TemporaryFailure: the gateway does not answer.
+        :raises PermanentFailure: the gateway accepted the message, and then failed to deliver it.
         """
 
     def close(self) -> None:
-        """Give back connections; a sender that is used again makes new ones."""
+        """Close the connections; a sender that is used again opens new ones."""

@@ -1,4 +1,4 @@
-"""Looking up and choosing the addresses that are connected to, within a time that covers everything."""
+"""Resolves hosts, checks their addresses and connects, all before one deadline."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _NEVER: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "168.63.129.16/32")))
-"""No hosts of the public internet, though `ipaddress` may say so: protocol assignments, 6to4 relays, documentation, and
-the address at which virtual machines of Azure reach the host they run on."""
+"""Not public, although `ipaddress` may say so: protocol assignments, 6to4 relays, documentation, and the address at
+which virtual machines of Azure reach their host."""
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 
 
@@ -26,7 +26,7 @@ class AddressRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """An instant by which something as a whole is over, whatever its single steps may take."""
+    """The instant at which all steps of an operation must have ended."""
 
     at_s: float = field(repr=False)
 
@@ -49,8 +49,8 @@ class Deadline:
 def is_public(address: IpAddress) -> bool:
     """Whether `address` is one host of the public internet.
 
-    An IPv4 address that an IPv6 one carries (mapped, NAT64, 6to4) is validated itself: a gateway or this machine may
-    deliver to it.
+    An IPv4 address in an IPv6 address (mapped, NAT64, 6to4) is checked itself: a gateway or this machine may connect to
+    it.
     """
     if isinstance(address, ipaddress.IPv6Address):
         carried = address.ipv4_mapped or address.sixtofour
@@ -66,23 +66,23 @@ def is_public(address: IpAddress) -> bool:
 
 
 def anywhere(_: IpAddress) -> bool:
-    """Lets every address be connected to."""
+    """Allows every address."""
     return True
 
 
 def resolved(host: str, port: int, deadline: Deadline, may_connect: Callable[[IpAddress], bool]) -> list[str]:
     """The addresses of `host`, in the order in which to try them: at least one.
 
-    They are to be connected to as they are: a second look-up may give others, which were never validated.
+    Connect to these, and not to `host`: a second lookup may return other addresses, which were not checked.
 
-    :raises AddressRefused: one of them may not be connected to.
+    :raises AddressRefused: one of them is not allowed.
     :raises OSError: `host` has none, or the resolver did not answer in time (`TimeoutError`).
     """
     found: list[str] = []
     for text in _looked_up(host, port, deadline):
         if text not in found:
             found.append(text)
-    # One bad address refuses the name: an attacker who can add it to the answers can also let the others fail.
+    # One bad address refuses the host: an attacker who can add it can also make the others fail.
     if not all(may_connect(ipaddress.ip_address(text)) for text in found):
         raise AddressRefused
     return found
@@ -100,7 +100,7 @@ def _looked_up(host: str, port: int, deadline: Deadline) -> list[str]:
         except UnicodeError:  # a label that is empty or too long
             answers.put(socket.gaierror(socket.EAI_NONAME, "no such host name"))
 
-    # The resolver knows no time-out of ours; a thread of its own may be left behind to finish.
+    # getaddrinfo has no timeout, so it runs in its own thread, which may end later.
     threading.Thread(target=look_up, name="resolver", daemon=True).start()
     try:
         answer = answers.get(timeout=deadline.left_s())
@@ -112,14 +112,14 @@ def _looked_up(host: str, port: int, deadline: Deadline) -> list[str]:
 
 
 def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """A socket connected to `host`, at the first of its addresses that takes the connection.
+    """A socket connected to the first address of `host` that accepts the connection.
 
-    :raises OSError: none does, in time.
+    :raises OSError: none does in time.
     """
     addresses = resolved(host, port, deadline, anywhere)
     for number, address in enumerate(addresses, 1):
         try:
-            # What is left is shared out, so that a silent address leaves time for the next.
+            # The remaining time is shared, so that an address that does not answer leaves time for the next.
             return socket.create_connection((address, port), deadline.left_s() / (len(addresses) - number + 1))
         except OSError:
             if number == len(addresses):

@@ -1,9 +1,9 @@
-"""HTTP as senders need it: one request, one deadline, and an exact answer to whether it may have arrived.
+"""HTTP for senders: one request, one deadline, and an exact result whether the request may have arrived.
 
-This is httpcore, which httpx is built upon, and not httpx itself. An httpx client logs every URL, and those of
-Kavenegar and Telegram hold the key; it keeps cookies, which receivers of webhooks could set for one another. Proxies,
-``.netrc`` and the like of the environment are not read: a proxy would connect to addresses that were not validated.
-Redirects are never followed.
+This uses httpcore, the base of httpx, and not httpx itself. An httpx client logs every URL, and those of Kavenegar and
+Telegram have the key in them; it also stores cookies, which receivers of webhooks could set for each other. Proxies and
+``.netrc`` of the environment are not used: a proxy would connect to addresses that were not checked. Redirects are
+never followed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from notifier.senders.dialling import AddressRefused, Deadline, IpAddress, anywh
 from notifier.senders.network import GuardedNetwork
 
 _MAX_BODY_BYTES: Final = 65_536
-# Shorter than servers keep an idle connection, so that a request rarely meets one that is being closed: whether such a
-# request arrived is unknown.
+# Shorter than the idle timeout of servers: it is not known whether a request arrived on a connection that was being
+# closed.
 _IDLE_S: Final = 4.0
 _HEADERS: Final = (("user-agent", "transaction-summary-service"), ("accept-encoding", "identity"))
 _SENT: Final = "http11.send_request_body.complete"
@@ -32,10 +32,10 @@ _SENT: Final = "http11.send_request_body.complete"
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """What a server answered.
+    """The response of a gateway.
 
-    :param headers: by name in lower case; of a repeated one, the last.
-    :param body: its first 64 KiB; less when the connection was lost within it.
+    :param headers: by name in lower case; the last of a repeated one.
+    :param body: its first 64 KiB; less if the connection was lost.
     """
 
     status: int
@@ -44,12 +44,12 @@ class GatewayResponse:
 
 
 class HttpGateway:
-    """Requests to one gateway, over connections that are kept for the next one. Processes do not share them.
+    """Requests to one gateway, over a pool of connections of this process.
 
-    :param name: what failures call it, such as ``Kavenegar``.
-    :param timeout_s: seconds that a request may take altogether: name look-up, connection, TLS, answer.
-    :param may_connect: judges the addresses that are connected to.
-    :param tls: whose certificates are trusted; those of the system by default.
+    :param name: the name in failures, such as ``Kavenegar``.
+    :param timeout_s: the timeout of a whole request: DNS, connection, TLS, response.
+    :param may_connect: whether connecting to an address is allowed.
+    :param tls: the trusted certificates; by default those of the system.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class HttpGateway:
         self._process = 0
 
     def deadline(self) -> Deadline:
-        """When a request that begins now must be over."""
+        """The deadline of a request that begins now."""
         return Deadline.after(self._timeout_s)
 
     def post(
         self, url: str, content: bytes, headers: Mapping[str, str], deadline: Deadline | None = None
     ) -> GatewayResponse:
-        """What `url` answers to `content`.
+        """Post `content` to `url`.
 
-        :param deadline: of several requests together; by default this one has its own.
-        :raises Unreachable: the request has not arrived, at least not whole.
-        :raises NotSent: the host may not be connected to.
-        :raises Ambiguous: the request was sent whole, and no answer came.
+        :param deadline: of several requests together; by default each request has its own.
+        :raises Unreachable: the request was not sent, or not completely.
+        :raises NotSent: connecting to the host is not allowed.
+        :raises Ambiguous: the request was sent completely, and there was no response.
         """
         sent = False
 
@@ -125,14 +125,14 @@ class HttpGateway:
 
 @functools.cache
 def _system_tls() -> ssl.SSLContext:
-    # Reading the system's certificates takes longer than a request.
+    # Reading the certificates of the system takes longer than a request.
     return ssl.create_default_context()
 
 
 def _read(response: httpcore.Response) -> GatewayResponse:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
     body = bytearray()
-    # When it is lost on the way, the status is known all the same, and says most.
+    # If the connection is lost here, the status is still known.
     with contextlib.suppress(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
         for chunk in response.iter_stream():
             body += chunk
@@ -142,7 +142,7 @@ def _read(response: httpcore.Response) -> GatewayResponse:
 
 
 def _words(error: Exception) -> str:
-    cause = error.args[0] if error.args else None  # httpcore hands on what it has caught
+    cause = error.args[0] if error.args else None  # the error that httpcore has caught
     match error:
         case httpcore.ConnectError() if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message})"

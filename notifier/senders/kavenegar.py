@@ -26,17 +26,17 @@ from notifier.senders.kavenegar_statuses import GIVEN_UP, OK, UNKNOWN_ID, failur
 from notifier.senders.required_settings import base_url, require
 from notifier.senders.responses import json_object
 
-_REMEMBERED_MS: Final = 12 * 3_600_000  # how far back the gateway finds a message by our number
+_REMEMBERED_MS: Final = 12 * 3_600_000  # for how long the gateway finds a message by our number
 
 
 class KavenegarSender:
-    """Sends by ``sms/send``. Our number of the message goes along as ``localid``.
+    """Sends by ``sms/send``, with our number of the message as ``localid``.
 
-    The gateway answers a repeated ``localid`` with the message that it has, and sends nothing. For how long it
-    remembers is not documented, so that is only the second safeguard: after an ambiguous send it is asked (`find`).
+    The gateway answers a repeated ``localid`` with the message that it has, and sends nothing. It is not documented for
+    how long, so this is only the second safeguard: the first is the status lookup after an ambiguous send (`find`).
 
     :param url: base address, without the key.
-    :param line: number that messages are sent from; empty for the account's own.
+    :param line: the number from which messages are sent; empty for the default of the account.
     :param clock_ms: milliseconds since 1970 UTC.
     """
 
@@ -84,7 +84,7 @@ class KavenegarSender:
         return _receipt(entry, sms_parts(text).parts)
 
     def find(self, message: Message) -> Receipt | None:
-        """See `notifier.senders.base.Sender`. The gateway finds messages that it got within the last 12 hours."""
+        """See `notifier.senders.base.Sender`. The gateway finds messages of the last 12 hours."""
         try:
             response = self._call("statuslocalmessageid", {"localid": str(message.number_id)})
         except Ambiguous as lost:
@@ -112,12 +112,12 @@ class KavenegarSender:
 
 
 def _receptor(number: str) -> str:
-    """An E.164 number as the gateway documents it: as dialled in Iran."""
+    """An E.164 number in the form that the gateway documents: as dialled in Iran."""
     return f"0{number[3:]}" if number.startswith("+98") else f"00{number[1:]}"
 
 
 def _returned(response: GatewayResponse) -> tuple[int | None, Mapping[str, Any]]:
-    """``return.status``, which alone says whether it worked; None when it is not there. And the first entry."""
+    """``return.status``, which says whether the call succeeded, or None without it; and the first entry."""
     found = json_object(response) or {}
     head, entries = found.get("return"), found.get("entries")
     status = head.get("status") if isinstance(head, dict) else None

@@ -1,4 +1,4 @@
-"""What Kavenegar's documented status codes mean for a message: https://kavenegar.com/rest.html."""
+"""Kavenegar's documented status codes, as failures of a message: https://kavenegar.com/rest.html."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from notifier.senders.base import (
     Refused,
     TemporaryFailure,
     UnclearAnswer,
-    operator_must_mend,
+    operator_must_fix,
 )
 from notifier.senders.http import GatewayResponse
 from notifier.senders.responses import refusal_of
 
 OK: Final = 200
 UNKNOWN_ID: Final = 100
-"""Status of a message that the gateway does not have."""
+"""The status of a message that the gateway does not have."""
 
 GIVEN_UP: Final[Mapping[object, str]] = {
     6: "the operator's network refused it",
@@ -27,7 +27,7 @@ GIVEN_UP: Final[Mapping[object, str]] = {
     13: "it was cancelled",
     14: "the receiver has blocked messages from this line",
 }
-"""Statuses of a message that the gateway took and does not deliver."""
+"""The statuses of a message that the gateway accepted and does not deliver."""
 
 _MESSAGE: Final[Mapping[int, str]] = {
     400: "parameters are missing",
@@ -59,15 +59,15 @@ _EVERYBODY: Final[Mapping[int, str]] = {
     429: "this machine's address is limited",
     451: "too many calls in too short a time",
 }
-"""Refusals of whatever is sent next, which end by themselves."""
+"""Temporary refusals of all messages."""
 
 
 def failure_of(status: int) -> DeliveryFailure:
-    """What a ``return.status`` other than 200 means: nothing was sent, and who or what has to change."""
+    """The failure of a ``return.status`` other than 200: nothing was sent."""
     if status in _MESSAGE:
         return PermanentFailure(f"Kavenegar {status}: {_MESSAGE[status]}")
     if status in _OPERATOR:
-        return operator_must_mend(f"Kavenegar {status}: {_OPERATOR[status]}")
+        return operator_must_fix(f"Kavenegar {status}: {_OPERATOR[status]}")
     if status in _EVERYBODY:
         return Refused(f"Kavenegar {status}: {_EVERYBODY[status]}")
     words = "the operation failed" if status == _FAILED else "a status that is not documented"
@@ -75,7 +75,7 @@ def failure_of(status: int) -> DeliveryFailure:
 
 
 def failure_without_status(response: GatewayResponse) -> DeliveryFailure:
-    """What an answer means that is not Kavenegar's own, or not whole: by its HTTP status alone."""
+    """The failure of a response that is not Kavenegar's own, or incomplete: by its HTTP status."""
     status = response.status
     words = f"Kavenegar: answer {status} without its own status"
     if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
@@ -83,6 +83,6 @@ def failure_without_status(response: GatewayResponse) -> DeliveryFailure:
     if status in _MESSAGE or (status in _OPERATOR and status < 500):
         return failure_of(status)
     if 300 <= status < 500:
-        return operator_must_mend(f"{words}; is KAVENEGAR_URL right?")
-    # A proxy before the gateway that lost it on the way (502, 504) does not know whether the message was taken.
+        return operator_must_fix(f"{words}; is KAVENEGAR_URL right?")
+    # A proxy before the gateway (502, 504) does not know whether the message was accepted.
     return UnclearAnswer(words)

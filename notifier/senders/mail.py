@@ -1,4 +1,4 @@
-"""A message as mail: RFC 5322 with MIME, Persian text intact."""
+"""A message as e-mail: RFC 5322 with MIME, for Persian text too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from notifier.senders.base import Message
 
 @dataclass(frozen=True, slots=True)
 class MailFrom:
-    """Who mail is from.
+    """The sender of mail.
 
     :param name: shown to readers; may be empty.
     :param address: in ASCII.
@@ -33,9 +33,9 @@ class MailFrom:
 
     @classmethod
     def parsed(cls, variable: str, text: str) -> Self:
-        """Of ``Summaries <no-reply@shop.example>`` or ``no-reply@shop.example``.
+        """From ``Summaries <no-reply@shop.example>`` or ``no-reply@shop.example``.
 
-        :raises SettingsError: it is no such thing; names `variable`.
+        :raises SettingsError: it is no address; names `variable`.
         """
         found = getaddresses([text])
         if len(found) != 1 or not text.isprintable():
@@ -48,12 +48,12 @@ class MailFrom:
 
 
 def message_id(message: Message, mail_from: MailFrom) -> str:
-    """The header ``Message-ID``: the same at each attempt, so that readers and logs show a repetition as one."""
+    """The header ``Message-ID``: the same at each attempt, so that mail programs and logs show a repetition as one."""
     return f"<{message.id.replace(':', '.')}@{mail_from.domain}>"
 
 
 def mail_of(message: Message, mail_from: MailFrom, to: str) -> bytes:
-    """`message` with its headers, lines ending in CRLF and in ASCII only: every server takes it.
+    """`message` with its headers, in ASCII with CRLF at the end of lines, which every server accepts.
 
     :param to: a normalised address.
     """
@@ -63,9 +63,9 @@ def mail_of(message: Message, mail_from: MailFrom, to: str) -> bytes:
     mail["Subject"] = _one_line(message.title)
     mail["Date"] = message.created_at
     mail["Message-ID"] = message_id(message, mail_from)
-    mail["Auto-Submitted"] = "auto-generated"  # keeps absence notices from answering
+    mail["Auto-Submitted"] = "auto-generated"  # prevents automatic replies
     mail.set_content(message.body, charset="utf-8", cte="base64")
-    mail["Content-Language"] = message.locale  # last, for setting the content removes all Content- headers
+    mail["Content-Language"] = message.locale  # last, because set_content removes all Content- headers
     return mail.as_bytes()
 
 

@@ -1,4 +1,4 @@
-"""The network below httpcore: each request has one deadline, and only allowed addresses are connected to."""
+"""The network backend of httpcore: one deadline for each request, and connections to allowed addresses only."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from notifier.senders.dialling import Deadline, IpAddress, resolved
 
 
 class GuardedNetwork(httpcore.NetworkBackend):
-    """Connects to exactly the addresses that were validated; a host's name still names it to TLS and in ``Host``.
+    """Connects to the addresses that were checked; TLS and ``Host`` still have the name of the host.
 
-    httpcore's own time-outs are for single reads and writes, so that a peer that sends a byte a second holds a worker
-    for ever. Here every step gets what is left of the deadline that `until` sets for the thread.
+    The timeouts of httpcore are for single reads and writes, so a peer that sends one byte per second would block a
+    worker for ever. Here every step has the time left before the deadline that `until` sets for the thread.
 
-    :param may_connect: judges an address before anything is sent to it.
+    :param may_connect: whether connecting to an address is allowed.
     """
 
     def __init__(self, may_connect: Callable[[IpAddress], bool]) -> None:
@@ -29,7 +29,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
     @contextlib.contextmanager
     def until(self, deadline: Deadline) -> Iterator[None]:
-        """Let everything that this thread does on the network be over by `deadline`."""
+        """Set the deadline for all that this thread does on the network in the block."""
         self._thread.deadline = deadline
         try:
             yield
@@ -51,7 +51,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """See `httpcore.NetworkBackend.connect_tcp`.
 
-        :raises AddressRefused: the host may not be connected to.
+        :raises AddressRefused: connecting to the host is not allowed.
         """
         deadline = self.deadline()
         try:
@@ -79,7 +79,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A connection whose every step takes no longer than is left of the deadline."""
+    """A connection of which each step ends before the deadline."""
 
     def __init__(
         self, stream: httpcore.NetworkStream, left_s: Callable[[type[httpcore.TimeoutException]], float]
@@ -92,7 +92,7 @@ class _TimedStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if not buffer:
-            # The end of a request whose every byte has gone: a deadline that passed meanwhile must not deny that.
+            # The end of a request that was sent completely: the deadline must not make it look unsent.
             return
         self._stream.write(buffer, self._left_s(httpcore.WriteTimeout))
 

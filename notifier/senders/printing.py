@@ -1,4 +1,4 @@
-"""The sender that sends nothing: it logs what would be sent, and is the default of every channel."""
+"""The sender ``print``: it logs messages instead of sending them, and is the default of every channel."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PrintSender:
         return Receipt(printed=True)
 
     def find(self, message: Message) -> Receipt | None:
-        """A log cannot be asked."""
+        """There is no status lookup."""
         raise NotAskable
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which sender each channel has: built in by name, or a plug-in by the dotted path of its class."""
+"""The sender of each channel: built-in, by its name, or a plug-in, by the dotted path of its class."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
         "webhook": "notifier.senders.webhook.WebhookSender",
     }
 )
-"""The class behind each name. A class is loaded only where a channel has it."""
+"""The class of each name. A class is imported only if a channel uses it."""
 
 _SHAPE: Final = ("channels", "needs_address", "deduplicates", "from_settings", "send", "find", "close")
 
 
 def senders_from(settings: Settings) -> dict[str, Sender]:
-    """The sender of each channel of ``NOTIFY_SENDERS``; nothing is connected to yet.
+    """The sender of each channel of ``NOTIFY_SENDERS``; they do not connect yet.
 
-    :raises SettingsError: names every variable that is missing or cannot be, of all channels at once.
+    :raises SettingsError: names every variable of all channels that is missing or invalid.
     """
     senders: dict[str, Sender] = {}
     problems: list[str] = []
@@ -54,7 +54,7 @@ def _class_of(channel: str, name: str) -> type[Sender]:
         raise SettingsError(f"NOTIFY_SENDERS has {channel}={name}, and no sender is called {name}")
     try:
         found: Any = getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # a plug-in's module may raise anything while it is loaded
+    except Exception as error:  # the module of a plug-in may raise any error
         raise SettingsError(
             f"NOTIFY_SENDERS has {channel}={name}, which cannot be loaded: {type(error).__name__}: {error}"
         ) from error

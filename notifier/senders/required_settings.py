@@ -15,7 +15,7 @@ _HINT: Final = "Set the environment variable, or choose another sender in NOTIFY
 
 
 def require(settings: Settings, sender: str, *names: str) -> None:
-    """Check that `sender` has every variable that it cannot do without.
+    """Check that the variables that `sender` needs are set.
 
     :raises SettingsError: names all of them that are empty.
     """
@@ -28,7 +28,7 @@ def require(settings: Settings, sender: str, *names: str) -> None:
 def base_url(variable: str, url: str) -> str:
     """`url` without a slash at its end: https, or http to this machine.
 
-    :raises SettingsError: it is neither; the sentence names `variable`, and does not repeat a URL with a password.
+    :raises SettingsError: it is neither; the sentence names `variable`, and has no URL with a password.
     """
     try:
         parts = urlsplit(url)
@@ -43,7 +43,7 @@ def base_url(variable: str, url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine, by its name or address; no name is looked up."""
+    """Whether `host` is this machine, by its name or address; without DNS."""
     if host.lower() == "localhost":
         return True
     try:

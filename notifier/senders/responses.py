@@ -15,7 +15,7 @@ from notifier.senders.base import Refused, TemporaryFailure
 from notifier.senders.http import GatewayResponse
 
 MAX_RETRY_AFTER_S: Final = 86_400.0
-"""What a gateway may ask for at most: none can put a message off for ever."""
+"""The longest wait that a gateway can ask for."""
 
 _LATER: Final = (408, 425, 429, 503)
 _MAX_QUOTED: Final = 200
@@ -23,7 +23,7 @@ _UNSHOWN: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def json_object(response: GatewayResponse) -> Mapping[str, Any] | None:
-    """The object of JSON that `response` is, or None: it is no such thing, as when a part of it was lost."""
+    """The JSON object in `response`; or None if it is another thing, or incomplete."""
     try:
         found = orjson.loads(response.body)
     except orjson.JSONDecodeError:
@@ -49,9 +49,9 @@ def retry_after_s(response: GatewayResponse, now: datetime) -> float | None:
 
 
 def refusal_of(response: GatewayResponse, words: str, now: datetime) -> TemporaryFailure | None:
-    """What an answer means whose HTTP status says that nothing was taken, and that it may be later; None for others.
+    """The failure of a response whose HTTP status says that the message was not accepted, and may be later; else None.
 
-    A rate limit (429) concerns whatever is sent next, and so does 503 where it says for how long.
+    A rate limit (429) concerns all messages, and so does 503 if it says for how long.
     """
     if response.status not in _LATER:
         return None
@@ -61,14 +61,14 @@ def refusal_of(response: GatewayResponse, words: str, now: datetime) -> Temporar
 
 
 def at_most(seconds: object) -> float | None:
-    """A number of seconds from a gateway, between 0 and what is allowed; None for what is no number."""
+    """A number of seconds from a gateway, limited to `MAX_RETRY_AFTER_S`; None if it is no number."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
         return None
     return float(min(max(seconds, 0), MAX_RETRY_AFTER_S))
 
 
 def quoted(text: str, hidden: Mapping[str, str]) -> str:
-    """What a gateway said, as it may be kept and shown: on one line, not long, and with each of `hidden` replaced."""
+    """Text of a gateway, in the form for the store and for people: one short line, with each of `hidden` replaced."""
     for secret, shown in hidden.items():
         if secret:
             text = shown.join(re.split(re.escape(secret), text, flags=re.IGNORECASE))

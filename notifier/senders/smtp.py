@@ -11,17 +11,17 @@ from notifier.senders.base import Message, NotAskable, Receipt
 from notifier.senders.dialling import Deadline
 from notifier.senders.mail import MailFrom, mail_of, message_id
 from notifier.senders.required_settings import is_loopback, require
-from notifier.senders.smtp_session import Security, SmtpTalk
+from notifier.senders.smtp_session import Security, SmtpSession
 
 
 class SmtpSender:
-    """Hands each mail to one server, over a connection of its own.
+    """Sends mail to one server, with a new connection for each.
 
-    Servers do not recognise a repeated ``Message-ID``, and cannot be asked for one; so a connection that is lost
-    between the end of the mail and the answer leaves it unknown.
+    Servers do not recognise a repeated ``Message-ID``, and have no status lookup; so if the connection is lost between
+    the end of the mail and the reply, the outcome is unknown.
 
-    :param user: empty for a server that wants none.
-    :param tls: whose certificates are trusted; those of the system by default.
+    :param user: empty for a server without login.
+    :param tls: the trusted certificates; by default those of the system.
     """
 
     channels: ClassVar = frozenset({"email"})
@@ -67,24 +67,24 @@ class SmtpSender:
         )
 
     def send(self, message: Message) -> Receipt:
-        """See `notifier.senders.base.Sender`. The reference is the ``Message-ID``, by which mail logs are searched."""
+        """See `notifier.senders.base.Sender`. The reference is the ``Message-ID``, which mail logs have."""
         to = message.checked_address()
         mail = mail_of(message, self._mail_from, to)
         self._tls = self._tls or ssl.create_default_context()
-        talk = SmtpTalk(
+        session = SmtpSession(
             *self._place,
             helo=self._mail_from.domain,
             tls=self._tls,
             deadline=Deadline.after(self._timeout_s),
             hidden={self._password: "[password]", to: message.masked_address},
         )
-        with talk:
-            talk.introduce(self._user, self._password)
-            talk.hand_over(self._mail_from.address, to, mail)
+        with session:
+            session.introduce(self._user, self._password)
+            session.hand_over(self._mail_from.address, to, mail)
         return Receipt(message_id(message, self._mail_from))
 
     def find(self, message: Message) -> Receipt | None:
-        """A mail server cannot be asked."""
+        """A mail server has no status lookup."""
         raise NotAskable
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""smtplib's client, made exact about time and about replies that were cut off."""
+"""smtplib's client with a deadline, and without accepting incomplete replies."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _REPLY: Final = re.compile(rb"(?P<code>[2-5][0-9][0-9])(?P<more>[ -]?)(?P<text>[
 
 
 class TimedSmtp(smtplib.SMTP):
-    """smtplib's client whose whole conversation is over by a deadline.
+    """smtplib's client with one deadline for the whole session.
 
-    Its own time-out is for single reads, so that a server that says a byte a second goes on for ever: when the time is
-    over, the connection is cut.
+    smtplib's timeout is for single reads, so a server that sends one byte per second would block it for ever: at the
+    deadline, the connection is closed.
     """
 
     def __init__(self, host: str, port: int, helo: str, tls: ssl.SSLContext | None, deadline: Deadline) -> None:
@@ -49,14 +49,14 @@ class TimedSmtp(smtplib.SMTP):
         return sock
 
     def hurry(self) -> None:
-        """Let the next step take no longer than is left."""
+        """Limit the next step to the remaining time."""
         if self.sock is not None:
             self.sock.settimeout(self._deadline.left_s())
 
     def getreply(self) -> tuple[int, bytes]:
-        """The next reply, whole: smtplib's own also takes for one what a lost connection has left of a line.
+        """The next complete reply: smtplib's own method also accepts the part of a line before a lost connection.
 
-        :raises SMTPServerDisconnected: the connection is lost, or what came is no reply.
+        :raises SMTPServerDisconnected: the connection is lost, or this is no reply.
         """
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("the connection was lost")
@@ -75,14 +75,14 @@ class TimedSmtp(smtplib.SMTP):
         raise smtplib.SMTPServerDisconnected("no whole reply")
 
     def write(self, content: bytes) -> None:
-        """Send `content` whole."""
+        """Send all of `content`."""
         self.hurry()
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("the connection was lost")
         self.sock.sendall(content)
 
     def has_spoken(self) -> bool:
-        """Whether the server has said something that was not read yet, or has hung up."""
+        """Whether there is an unread reply, or the server has closed the connection."""
         if self.sock is None:
             return True
         poll = select.poll()
@@ -90,7 +90,7 @@ class TimedSmtp(smtplib.SMTP):
         return bool(poll.poll(0)) or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0)
 
     def quit_soon(self) -> None:
-        """Say goodbye, without waiting long for the answer."""
+        """Send QUIT, without waiting long for the reply."""
         if self.sock is not None:
             self.sock.settimeout(_QUIT_S)
             self.docmd("QUIT")
@@ -104,4 +104,4 @@ class TimedSmtp(smtplib.SMTP):
         sock = self.sock
         if sock is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # SSLSocket's own would also unwrap it, from here
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # SSLSocket.shutdown would also unwrap it

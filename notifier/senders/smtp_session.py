@@ -17,7 +17,7 @@ from notifier.senders.base import (
     TemporaryFailure,
     UnclearAnswer,
     Unreachable,
-    operator_must_mend,
+    operator_must_fix,
 )
 from notifier.senders.dialling import Deadline
 from notifier.senders.responses import quoted
@@ -29,12 +29,12 @@ _LINE_DOT: Final = re.compile(rb"^\.", re.MULTILINE)
 _NO_TLS: Final = "SMTP: the server offers no STARTTLS, and nothing is sent unprotected; see SMTP_SECURITY"
 
 
-class SmtpTalk:
-    """Opens the conversation when entered; ends it, whatever happened, when left.
+class SmtpSession:
+    """An SMTP session, opened and closed as a context manager.
 
-    :param helo: the name that this side gives.
-    :param tls: whose certificates are trusted.
-    :param hidden: what is replaced, and by what, where the server's words are passed on.
+    :param helo: the name of this client.
+    :param tls: the trusted certificates.
+    :param hidden: texts that are replaced in quotes of the server, and their replacements.
     """
 
     def __init__(
@@ -74,23 +74,23 @@ class SmtpTalk:
         self._smtp.close()
 
     def introduce(self, user: str, password: str) -> None:
-        """Greet, protect the connection and log in, as far as each is wanted.
+        """Send EHLO, start TLS and log in, as the settings require.
 
-        :raises DeliveryFailure: the server, or this side, does not agree.
+        :raises DeliveryFailure: the server, or this client, refuses.
         """
         self._expect("EHLO", lambda: self._smtp.ehlo(), 250)
         if self._security == "starttls":
             if not self._smtp.has_extn("starttls"):
-                raise operator_must_mend(_NO_TLS)
+                raise operator_must_fix(_NO_TLS)
             self._expect("STARTTLS", lambda: self._smtp.starttls(context=self._tls), 220)
             self._expect("EHLO", lambda: self._smtp.ehlo(), 250)
         if user:
             self._expect("AUTH", lambda: self._smtp.login(user, password), 235)
 
     def hand_over(self, sender: str, to: str, mail: bytes) -> None:
-        """Let the server take `mail`; it has taken it when this returns.
+        """Send `mail`; when this returns, the server has accepted it.
 
-        :raises DeliveryFailure: it has not; or, as `Ambiguous`, nobody knows.
+        :raises DeliveryFailure: it was not accepted; or, as `Ambiguous`, it may have been.
         """
         size = [f"SIZE={len(mail)}"] if self._smtp.has_extn("size") else []
         self._expect("MAIL", lambda: self._smtp.mail(sender, size), 250)
@@ -98,7 +98,7 @@ class SmtpTalk:
         self._expect("DATA", lambda: self._smtp.docmd("DATA"), 354)
         self._send(_LINE_DOT.sub(b"..", mail))
         if self._smtp.has_spoken():
-            # It says something before the end of the mail, or has hung up: without the end it cannot have taken it.
+            # The server replies before the end of the mail, or has closed the connection: it cannot have accepted it.
             self._expect("mail", self._smtp.getreply)
         self._send(b".\r\n")
         try:
@@ -124,23 +124,23 @@ class SmtpTalk:
             code, error_text = error.smtp_code, error.smtp_error
             text = error_text if isinstance(error_text, bytes) else error_text.encode()
         except smtplib.SMTPNotSupportedError as error:
-            raise operator_must_mend(f"SMTP: {stage}: {error}") from None
+            raise operator_must_fix(f"SMTP: {stage}: {error}") from None
         except OSError as error:
             raise Unreachable(f"SMTP: {self._lost(error)}, at {stage}") from None
         if code not in wanted:
             raise self._refusal(stage, code, text)
 
     def _refusal(self, stage: str, code: int, text: bytes | str) -> DeliveryFailure:
-        # What is said to a login may repeat it, in base64: so only the code is passed on.
+        # The reply to a login may repeat it in base64, so only the code is shown.
         words = f"SMTP: {stage} answered {code if stage == 'AUTH' else self._quoted(code, text)}"
         if 500 <= code < 600:
             if stage in ("DATA", "mail") or (stage, code) == ("MAIL", 552):
                 return PermanentFailure(words)
-            if stage == "RCPT" and code not in (530, 535):  # those want this side to log in
+            if stage == "RCPT" and code not in (530, 535):  # which require a login
                 return PermanentFailure(words)
-            return operator_must_mend(words)
-        # 421: the server closes to all. 454: it wants a login or TLS, or has a rate limit (Amazon SES says so after the
-        # mail); at RCPT it may be about that receiver. Before MAIL nothing that is refused is the message's fault.
+            return operator_must_fix(words)
+        # 421: the server is shutting down. 454: it requires a login or TLS, or has a rate limit (Amazon SES replies so
+        # after the mail); at RCPT it may concern that receiver only. A refusal before MAIL is not about the message.
         concerns_all = code == 421 or (code == 454 and stage != "RCPT") or stage in _BEFORE_ANY_MESSAGE
         return (Refused if concerns_all else TemporaryFailure)(words)
 

@@ -21,7 +21,7 @@ from notifier.senders.base import (
     Refused,
     TemporaryFailure,
     UnclearAnswer,
-    operator_must_mend,
+    operator_must_fix,
 )
 from notifier.senders.dialling import Deadline
 from notifier.senders.http import GatewayResponse, HttpGateway
@@ -30,9 +30,9 @@ from notifier.senders.responses import at_most, json_object, quoted, refusal_of,
 
 
 class TelegramSender:
-    """Sends by ``sendMessage``, as plain text: a title with a ``<`` or ``*`` in it is shown as it is.
+    """Sends by ``sendMessage``, as plain text: a title with ``<`` or ``*`` is shown unchanged.
 
-    The API has no id of ours for a message, and cannot be asked for one, so an ambiguous send stays unknown.
+    The API does not accept an id from us and has no status lookup, so an ambiguous send remains unknown.
 
     :param url: base address, without the token.
     """
@@ -58,9 +58,9 @@ class TelegramSender:
         )
 
     def send(self, message: Message) -> Receipt:
-        """See `notifier.senders.base.Sender`. A text that is too long fails for good: two halves can half fail.
+        """See `notifier.senders.base.Sender`. A text that is too long fails: of two halves, one could fail alone.
 
-        To a group that has become another chat it is sent there, once.
+        A message to a group that has become another chat is sent to that chat, once.
         """
         if reason := too_long("telegram", message.title, message.body):
             raise NotSent(reason)
@@ -68,7 +68,7 @@ class TelegramSender:
         address, deadline = message.checked_address(), self._http.deadline()
         response, found = self._asked(address, text, deadline)
         moved_to = _moved_to(found)
-        if moved_to is not None:  # it was refused for certain, so it may go to where the chat is now; but no further
+        if moved_to is not None:  # it was not sent, so it may be sent to the new chat; but not to a third one
             response, found = self._asked(moved_to, text, deadline)
         if found is not None and found.get("ok") is True:
             result = found.get("result")
@@ -79,7 +79,7 @@ class TelegramSender:
         raise _stranger(response)
 
     def find(self, message: Message) -> Receipt | None:
-        """The API cannot be asked."""
+        """The API has no status lookup."""
         raise NotAskable
 
     def close(self) -> None:
@@ -87,13 +87,13 @@ class TelegramSender:
         self._http.close()
 
     def _asked(self, chat: str, text: str, deadline: Deadline) -> tuple[GatewayResponse, Mapping[str, Any] | None]:
-        """What the API answers to `text` for `chat`; and the object that this is, if any."""
+        """The response of the API to `text` for `chat`, and its JSON object, if any."""
         body = orjson.dumps({"chat_id": chat if chat.startswith("@") else int(chat), "text": text})
         response = self._http.post(self._method, body, {"content-type": "application/json"}, deadline)
         return response, json_object(response)
 
     def _refusal(self, response: GatewayResponse, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
-        """What an answer of the API itself means that is no success."""
+        """The failure of an error response of the API."""
         code = found.get("error_code", response.status)
         said = quoted(
             str(found.get("description", "")),
@@ -103,20 +103,20 @@ class TelegramSender:
         parameters = found.get("parameters")
         asked_s = at_most(parameters.get("retry_after")) if isinstance(parameters, dict) else None
         match code:
-            case 401 | 404:  # a token that is wrong, or does not even look like one
-                return operator_must_mend(f"{words}; is TELEGRAM_BOT_TOKEN right?")
+            case 401 | 404:  # a wrong token, or text that cannot be a token
+                return operator_must_fix(f"{words}; is TELEGRAM_BOT_TOKEN right?")
             case 420 | 429:
                 return Refused(words, asked_s or retry_after_s(response, datetime.now(UTC)), receiver_only=True)
             case int() if 400 <= code < 500 and code not in (408, 409):
                 return PermanentFailure(words)
             case int() if code >= 500 and code != 503 and asked_s is None:
-                # Such answers have also come for messages that went out.
+                # The API has also sent such responses for messages that were delivered.
                 return UnclearAnswer(words)
         return TemporaryFailure(words, asked_s)
 
 
 def _moved_to(found: Mapping[str, Any] | None) -> str | None:
-    """The chat that a group has become (``migrate_to_chat_id``), which a refusal tells of; None without one."""
+    """The chat that a group has become, from ``migrate_to_chat_id`` of an error; None without one."""
     parameters = None if found is None or found.get("ok") is not False else found.get("parameters")
     chat = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
     try:
@@ -126,11 +126,11 @@ def _moved_to(found: Mapping[str, Any] | None) -> str | None:
 
 
 def _stranger(response: GatewayResponse) -> DeliveryFailure:
-    """What an answer means that is not the API's own, or not whole: by its HTTP status alone."""
+    """The failure of a response that is not the API's own, or incomplete: by its HTTP status."""
     words = f"Telegram: answer {response.status} that is not the API's own"
     if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
         return refusal
     if 300 <= response.status < 500:
-        return operator_must_mend(f"{words}; is TELEGRAM_URL right?")
-    # A proxy before the API that lost it on the way (502, 504) does not know whether the message was taken.
+        return operator_must_fix(f"{words}; is TELEGRAM_URL right?")
+    # A proxy before the API (502, 504) does not know whether the message was accepted.
     return UnclearAnswer(words)

@@ -1,4 +1,4 @@
-"""Messages to any HTTP server: signed, and never to one inside the operator's network."""
+"""Signed messages to HTTP servers on the public internet."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _PORTS_OF_SCHEMES: Final = {"http": 80, "https": 443}
 class WebhookSender:
     """Posts the message as JSON to the URL that is the user's address, signed.
 
-    ``version`` is `VERSION`; members may be added to one, and are never removed or changed. ``announcement`` has the
-    figures of an announced period, and is null in all other messages: see docs/notifications.md.
+    ``version`` is `VERSION`; a version may get new members, and none is removed or changed. ``announcement`` has the
+    totals of an announced period, and is null in all other messages: see docs/notifications.md.
 
-    ``Idempotency-Key`` is the id of the message, the same at each attempt: the receiver has to remember it and answer
-    a repetition with 2xx, for an attempt whose answer was lost is made again. ``X-Signature: t=<seconds>,v1=<hex>`` is
-    the HMAC-SHA256 of ``<seconds>.<body>``; receivers compare it, and refuse times that are long past.
+    ``Idempotency-Key`` is the id of the message, the same at each attempt: the receiver has to remember it and respond
+    to a repetition with 2xx, because an attempt whose response was lost is repeated. ``X-Signature:
+    t=<seconds>,v1=<hex>`` is the HMAC-SHA256 of ``<seconds>.<body>``; receivers verify it, and refuse old times.
 
-    :param secret: of the signature; the same for all receivers, each of which could forge what goes to the others.
-    :param ports: those that a URL may name; None for any.
+    :param secret: of the signature; the same for all receivers, so each could forge messages to the others.
+    :param ports: the ports that a URL may have; None for any.
     :param clock_s: seconds since 1970 UTC.
     """
 
@@ -71,7 +71,7 @@ class WebhookSender:
         )
 
     def send(self, message: Message) -> Receipt:
-        """See `notifier.senders.base.Sender`. Any 2xx is a receipt, and what else the answer says is not read."""
+        """See `notifier.senders.base.Sender`. Any 2xx is a receipt; the body of the response is not read."""
         url = message.checked_address()
         port = _port_of(url)
         if self._ports is not None and port not in self._ports:
@@ -106,7 +106,7 @@ class WebhookSender:
         raise PermanentFailure(words)
 
     def find(self, message: Message) -> Receipt | None:
-        """A receiver cannot be asked; it is sent the same again."""
+        """A receiver has no status lookup; the message is sent again."""
         raise NotAskable
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ def _announcement(message: Message, totals: AnnouncedTotals) -> dict[str, str | 
 
 
 def _port_of(url: str) -> int:
-    """The port that `url`, of ``http`` or ``https``, leads to."""
+    """The port of `url`, which is ``http`` or ``https``."""
     parts = urlsplit(url)
     return parts.port or _PORTS_OF_SCHEMES[parts.scheme]
 

@@ -34,7 +34,7 @@ from notifier.senders.base import (
 from notifier.senders.dialling import Deadline
 from notifier.senders.mail import MailFrom, mail_of
 from notifier.senders.smtp import SmtpSender
-from notifier.senders.smtp_session import Security, SmtpTalk
+from notifier.senders.smtp_session import Security, SmtpSession
 
 FROM = MailFrom("فروشگاه", "no-reply@shop.example")
 MESSAGE_ID = "<abcdefghijklmnopqrstuvwxyz.email@shop.example>"
@@ -122,7 +122,7 @@ def test_any_text_becomes_a_mail_with_that_text(title: str, body: str) -> None:
 def test_a_line_that_is_a_dot_does_not_end_the_mail() -> None:
     mail = b"Subject: x\r\n\r\n.\r\nMAIL FROM:<x@y.example>\r\n..\r\n.end\r\n"
     talk = {"helo": "shop.example", "tls": trusting_tls(), "deadline": Deadline.after(10.0), "hidden": {}}
-    with mail_server() as server, SmtpTalk("127.0.0.1", server.port, "none", **talk) as talking:  # type: ignore[arg-type]
+    with mail_server() as server, SmtpSession("127.0.0.1", server.port, "none", **talk) as talking:  # type: ignore[arg-type]
         talking.introduce("", "")
         talking.hand_over("a@shop.example", "b@shop.example", mail)
     assert server.mails[0].content == mail
