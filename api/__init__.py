@@ -1,4 +1,4 @@
-"""The HTTP side: summaries over a Falcon ASGI application, and the dashboard. It never reads raw transactions."""
+"""The HTTP API, a Falcon ASGI application, and the dashboard. It never reads raw transactions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def get_app() -> App:
-    """The application that the environment describes, for ``gunicorn 'api:get_app()'``.
+    """The application with the settings of the environment, for ``gunicorn 'api:get_app()'``.
 
-    :raises SettingsError: a variable's value is not allowed.
+    :raises SettingsError: the value of a variable is not allowed.
     """
     from api.app import create_app
     from core.notifications.background_queue import BackgroundQueue
@@ -31,14 +31,14 @@ def get_app() -> App:
 
 
 def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], int], Callable[[], Celery]]:
-    """Queues a notification of the given id, tells the room of the queue, and loads what both need.
+    """Three functions: queue a notification, read the free capacity of the queue, and import what both need.
 
-    The first two raise what the broker's driver raises.
+    The first two raise errors of the broker's driver.
     """
 
     @cache
     def celery() -> Celery:
-        from core.notifications.broker import make_celery  # takes a third of a second, and no request waits for it
+        from core.notifications.broker import make_celery  # takes a third of a second, in the background
 
         return make_celery(settings)
 

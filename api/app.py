@@ -1,4 +1,4 @@
-"""The Falcon application: what serves what, and in which order a request passes through."""
+"""The Falcon application: its routes, and the order of its middleware."""
 
 from __future__ import annotations
 
@@ -73,22 +73,21 @@ def create_app(
 ) -> App:
     """The API over the stores that `open_stores` opens, which is called when the first request needs them.
 
-    :param settings: those with names that begin with ``api_``, what keys and amounts mean, and the channels.
-    :param open_stores: opens the stores; called again after they failed.
-    :param log: takes the lines of the request log; standard output without it.
-    :param queue: receives the id of a notification that is due, and must return at once; nothing depends on it but how
-        soon the notification goes out.
+    :param settings: those whose names begin with ``api_``, and those of the calendar, amounts and channels.
+    :param open_stores: opens the stores; called again after a failure.
+    :param log: receives the lines of the request log; by default standard output.
+    :param queue: receives the id of a due notification, and must return at once; it only makes it go out sooner.
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
-    :param spawn: runs work beside the requests.
-    :param poll: whether the store is asked what is published also while there are no requests.
-    :raises SettingsError: ``API_RATE_LIMIT_STORAGE`` is no storage.
+    :param spawn: runs work in the background.
+    :param poll: whether to read the current publication also while there are no requests.
+    :raises SettingsError: ``API_RATE_LIMIT_STORAGE`` is not supported.
     """
     metrics = metrics or Metrics()
     addresses = ClientAddresses(settings.trusted_proxies)
     request_log = RequestLog(metrics, addresses, sink=log, clock=clock)
     access = StoreAccess(open_stores, pause_s=settings.api_freshness_s, monotonic=monotonic)
-    # Separate threads, so that requests that wait for a slow store do not hold up what every request needs.
+    # Separate threads, so that requests that wait for a slow store do not block the lookups of every request.
     threads = ThreadPool("requests", settings.api_threads, settings.api_queue)
     lookups = ThreadPool("lookups", _LOOKUP_THREADS, settings.api_queue)
     current = CurrentPublication(
@@ -184,9 +183,9 @@ def _notification_resources(
 def _degradation(
     condition: Callable[[], Condition], pool: ThreadPool, freshness_s: float, monotonic: Callable[[], float]
 ) -> Callable[[], Awaitable[bool]]:
-    """Tells whether something is wrong with what is published, with one thread for all who ask.
+    """Whether the summaries are degraded, with one thread for all requests.
 
-    While the store takes its time, that is what was last known: checks of health do not wait long.
+    While the store is slow, the last known value is returned: health checks must not wait long.
     """
     pending = SingleFlight[bool]()
     known = False

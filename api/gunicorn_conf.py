@@ -1,6 +1,6 @@
-"""How gunicorn serves the API: ``gunicorn -c api/gunicorn_conf.py 'api:get_app()'`` from the folder above this one.
+"""The configuration of gunicorn: ``gunicorn -c api/gunicorn_conf.py 'api:get_app()'`` from the folder above this one.
 
-Everything that differs between installations is an environment variable, see `core.settings`.
+Settings that differ between installations are environment variables, see `core.settings`.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ bind = [_address.bind]
 workers = _settings.api_workers
 worker_class = Worker
 Protocol.timeout_s = _settings.api_request_timeout_s
-# Of each worker; beyond that a new client takes the place of the one that was waited for longest.
+# Of each worker; a further client replaces the one that has been idle the longest.
 worker_connections = max(16, min(1000, _files - _OTHER_FILES)) if _files != resource.RLIM_INFINITY else 1000
 backlog = 1024
 keepalive = 30
-timeout = 30  # for a worker that is stuck; no client can make it so
+timeout = 30  # for a worker that hangs, which no client can cause
 graceful_timeout = math.ceil(_settings.api_request_timeout_s) + 5
 control_socket_disable = True
-preload_app = False  # each worker opens the store, and its files of metrics, for itself
+preload_app = False  # each worker opens its own store and files of metrics
 worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None  # heartbeats must not wait for a disk
 proc_name = "transaction-summary-api"
 accesslog = None  # api.middleware.request_log writes it
@@ -57,7 +57,7 @@ logger_class = ServerLog
 
 
 def when_ready(server: Any) -> None:
-    """Tell what will be served, and begin."""
+    """Log the startup report, and begin."""
     try:
         report = startup_report(_settings)
     except ServiceError as error:
@@ -68,27 +68,27 @@ def when_ready(server: Any) -> None:
 
 
 def begin(server: Any) -> None:
-    """Prepare the master for its workers, of which none has been made yet."""
-    server.handle_int = server.handle_term  # Ctrl-C lets requests in flight finish; pressed again, it does not
+    """Prepare the master before its first worker."""
+    server.handle_int = server.handle_term  # Ctrl-C lets requests in flight finish; a second one does not
     metric_files.begin()
 
 
 def address_of(server: Any) -> Address:
-    """Where `server` listens, with the port that it was given for 0."""
+    """The address on which `server` listens, with the port chosen for 0."""
     name = server.LISTENERS[0].getsockname()
     return Address(name[0], name[1]) if isinstance(name, tuple) else _address
 
 
 def on_reload(server: Any) -> None:
-    """New workers are about to be started, and the previous ones stopped."""
+    """Before new workers are started, and the previous ones stopped."""
     HANDOVER.begin(server.worker_age + 1, server.cfg.workers)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """A worker has ended, in whichever way."""
+    """After the end of a worker."""
     metric_files.process_died(worker.pid)
 
 
 def on_exit(server: Any) -> None:
-    """The master ends."""
+    """At the end of the master."""
     metric_files.end()

@@ -1,7 +1,7 @@
-"""Every failure that an HTTP client can meet, as problem documents (RFC 9457), in one table.
+"""Every error of the API as a problem document (RFC 9457), in one table.
 
-A client tells problems apart by ``type``, which never changes; ``title`` says the same in words and ``detail`` what is
-the case this time. Each type is also the address of a page that explains it.
+A client distinguishes problems by ``type``, which never changes; ``title`` is the type in words, and ``detail`` is
+about the single request. Each type is also the address of a page that explains it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ TYPE_PREFIX: Final = "/problems/"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of problem.
+    """A type of problems.
 
     :param slug: the last part of its ``type``.
-    :param advice: what a client does about it.
+    :param advice: what the client can do.
     """
 
     slug: str
@@ -42,7 +42,7 @@ class ProblemType:
 
 
 class ProblemKind(Enum):
-    """All problems that the API answers with."""
+    """All types of problems of the API."""
 
     BAD_PARAMETER = ProblemType(
         "bad-parameter",
@@ -181,10 +181,10 @@ class ProblemDetails(Body):
 
 
 class Problem(Exception):
-    """A failure as the client sees it; raise it anywhere below a resource.
+    """An error for the client; raise it anywhere below a resource.
 
-    :param detail: what is the case, a sentence with its full stop.
-    :param errors: for `ProblemKind.BAD_PARAMETER`, all that is wrong.
+    :param detail: a sentence with its full stop.
+    :param errors: for `ProblemKind.BAD_PARAMETER`, all errors.
     :param retry_after_s: when to try again, rounded up to whole seconds in the header.
     :param headers: further headers of the response.
     """
@@ -207,15 +207,15 @@ class Problem(Exception):
 
 
 def bad_parameters(errors: Sequence[ParameterError]) -> Problem:
-    """The problem of a request of which `errors`, one or more, are wrong."""
+    """The problem of a request with `errors`, one or more."""
     names = ", ".join(dict.fromkeys(error.parameter for error in errors))
     return Problem(ProblemKind.BAD_PARAMETER, f"Wrong: {names}.", errors=errors)
 
 
 def details_of(problem: Problem, request_id: str | None, status: int | None = None) -> ProblemDetails:
-    """The body of the response to a request that failed with `problem`.
+    """The body of the response for `problem`.
 
-    :param status: that of the response, where it is not that of the kind of problem.
+    :param status: of the response, if it is not that of the type of problem.
     """
     known = problem.kind.value
     details = ProblemDetails(
@@ -230,7 +230,7 @@ def details_of(problem: Problem, request_id: str | None, status: int | None = No
 
 
 def send_problem(problem: Problem, req: falcon.Request, resp: falcon.Response) -> None:
-    """Make `resp` the problem document of `problem`; whatever it held before is gone."""
+    """Replace `resp` by the problem document of `problem`."""
     known = problem.kind.value
     resp.status = known.status
     resp.text, resp.stream = None, None
@@ -247,7 +247,7 @@ def send_problem(problem: Problem, req: falcon.Request, resp: falcon.Response) -
 
 
 def refusal(status: int, detail: str) -> bytes:
-    """A whole response, after which the connection is closed, for what never becomes a request of the application."""
+    """A raw response, after which the connection is closed, to what is not a valid HTTP request."""
     body = details_of(Problem(ProblemKind.BAD_REQUEST, detail), None, status).json_bytes()
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nContent-Type: {CONTENT_TYPE}\r\n"

@@ -1,4 +1,4 @@
-"""The stores as a process that serves requests holds them: opened when needed, and again after a failure."""
+"""The stores of a process that serves requests: opened when needed, and again after a failure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class StoreAccess:
-    """Stores that fail at most once per `pause_s`. Threads share it.
+    """The stores, with a pause of `pause_s` after each failure. Threads share it.
 
-    After a failure everything fails at once for `pause_s`, and then one caller tries again while the others still
-    fail at once: a store that hangs never holds up more than the requests that met it first.
+    After a failure all calls fail at once for `pause_s`; then one caller tries again while the others still fail at
+    once. So a store that hangs blocks only the requests that were running.
 
     :param open_stores: opens them; called again after a failure.
     :param monotonic: seconds, never going back.
@@ -34,26 +34,26 @@ class StoreAccess:
         self._dropping = threading.Lock()
 
     def call(self, use: Callable[[Stores], T]) -> T:
-        """What `use` makes of the stores.
+        """The result of `use` with the stores.
 
-        :raises StoreError: they do not answer, or did not a moment ago.
+        :raises StoreError: they do not answer, or failed less than `pause_s` ago.
         """
         self.refuse_while_down()
         stores = self._opened()
         try:
             return use(stores)
         except (StoreBusy, StoreUnwritable):
-            raise  # what keeps one from writing says nothing about those who read
+            raise  # a failed write does not mean that reads fail
         except StoreUnavailable as error:
-            if self._stores is stores:  # else they were closed under this caller, and their successor may be well
+            if self._stores is stores:  # else another caller has closed them, and the new ones may work
                 self._record(error)
                 self._drop(stores)
             raise
 
     def refuse_while_down(self) -> None:
-        """Raise what they failed with, if that was a moment ago.
+        """Raise the last error, if it was less than `pause_s` ago.
 
-        :raises StoreError: they did not answer.
+        :raises StoreError: the stores did not answer.
         """
         if self._failure is not None and self._monotonic() < self._retry_at:
             raise self._last_failure()
@@ -66,7 +66,7 @@ class StoreAccess:
     def _opened(self) -> Stores:
         if (stores := self._stores) is not None:
             return stores
-        # Who comes while another tries again after a failure need not wait for what will hardly be a success.
+        # While another caller tries again after a failure, do not wait for it: it will probably fail.
         if not self._opening.acquire(blocking=self._failure is None):
             raise self._last_failure()
         try:
@@ -86,7 +86,7 @@ class StoreAccess:
         self._retry_at = self._monotonic() + self._pause_s
 
     def _drop(self, stores: Stores) -> None:
-        with self._dropping:  # of several callers that it failed, one closes it, and none closes its successor
+        with self._dropping:  # one of several failed callers closes the stores, and none closes the new ones
             if self._stores is not stores:
                 return
             self._stores = None
@@ -97,4 +97,4 @@ class StoreAccess:
         error = self._failure
         if error is None:
             return StoreUnavailable("the store does not answer")
-        return type(error)(error.sentence, error.hint)  # each raise has a traceback of its own
+        return type(error)(error.sentence, error.hint)  # a new object, so that each raise has its own traceback

@@ -1,4 +1,4 @@
-"""What blocks, away from the event loop: bounded thread pools, and one computation for all that wait for it."""
+"""Bounded thread pools for blocking calls, and single flight: one computation for all requests that wait for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ThreadPool:
         self._free = threading.BoundedSemaphore(threads + queued)
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
-        """What ``call(*arguments)`` gives, in a thread, in the context of the caller.
+        """The result of ``call(*arguments)``, run in a thread with the context of the caller.
 
         :raises Problem: overloaded: the queue is full.
         """
@@ -41,22 +41,22 @@ class ThreadPool:
         except BaseException:
             self._free.release()
             raise
-        done.add_done_callback(lambda _: self._free.release())  # also when nobody waits any more
+        done.add_done_callback(lambda _: self._free.release())  # also if the caller was cancelled
         return await asyncio.wrap_future(done)
 
 
 class SingleFlight(Generic[T]):
-    """Computes what several ask for at the same time once, for all of them."""
+    """Runs one computation for all concurrent callers with the same key."""
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[T]] = {}
 
     async def run(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `compute` gives, or the call for the same `key` that is under way; raises what that raises."""
+        """The result of `compute`, or of the running computation for `key`; raises what that raises."""
         return await asyncio.shield(self.begin(key, compute))
 
     def begin(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """The call for `key` that is under way, or a new one of `compute`."""
+        """The running computation for `key`, or a new one of `compute`."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(compute())
@@ -66,7 +66,7 @@ class SingleFlight(Generic[T]):
 
 
 def forget_failure(task: asyncio.Task[Any]) -> None:
-    """Let asyncio not complain of a failure that nobody waits for any more."""
+    """Prevent asyncio's warning about an exception that was never retrieved."""
     if not task.cancelled():
         task.exception()
 
@@ -74,11 +74,10 @@ def forget_failure(task: asyncio.Task[Any]) -> None:
 class Blocking:
     """`resource`, whose responders are ordinary functions, for an ASGI application: they run in the threads of `pool`.
 
-    The body of a request is read before, into ``req.context.body``. Middleware may refuse a request before that: the
-    client is asked for the body only then, see `api.server.protocol`, whose reading also tells a body in chunks that
-    breaks off from a whole one.
+    The body of a request is read first, into ``req.context.body``. Middleware can refuse a request before the client
+    sends the body, see `api.server.protocol`, which also detects that a chunked body is incomplete.
 
-    :param max_body_bytes: of the largest body.
+    :param max_body_bytes: the largest body.
     """
 
     def __init__(self, resource: object, pool: ThreadPool, max_body_bytes: int) -> None:

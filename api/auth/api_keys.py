@@ -1,7 +1,7 @@
-"""Tokens: what a client sends, and what of it is stored.
+"""API keys: the tokens that clients send, and their lookup.
 
-A token is ``tss_<id>_<secret>``. The id finds the stored key; of the token only the SHA-256 is kept. The secret has 256
-random bits, so that a plain hash is enough: there is nothing to guess.
+A token is ``tss_<id>_<secret>``. The stored key is found by the id, and has only the SHA-256 of the token. The secret
+has 256 random bits, so a plain hash is enough.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TOKEN: Final = re.compile(r"tss_([a-z2-7]{10})_[A-Za-z0-9_-]{43}")
 
 
 def new_token() -> tuple[str, str]:
-    """A new key's id and its token, which is shown once and kept nowhere."""
+    """The id and token of a new key. The token is shown once, and not stored."""
     key_id = base64.b32encode(secrets.token_bytes(_ID_BYTES)).decode("ascii").lower()[:_ID_LENGTH]
     return key_id, token_of(key_id)
 
@@ -48,7 +48,7 @@ def token_of(key_id: str) -> str:
 
 
 def id_in(token: str) -> str | None:
-    """The id of the key that `token` claims to be, or None when it is no token at all."""
+    """The id of the key in `token`, or None if it does not have the form of a token."""
     found = _TOKEN.fullmatch(token)
     return found[1] if found else None
 
@@ -61,7 +61,7 @@ def digest_of(token: str) -> bytes:
 class KeyRing:
     """Looks up keys in the store behind `access`.
 
-    :param freshness_s: how long an answer of the store is believed.
+    :param freshness_s: for how long a key is cached.
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
     """
@@ -86,12 +86,12 @@ class KeyRing:
         )
 
     def fresh(self, key_id: str) -> ApiKey | None:
-        """The valid key of `key_id`, the same object each time, if it was read a moment ago."""
+        """The valid key of `key_id`, always the same object, if it was read recently."""
         key = self._keys.fresh(key_id)
         return key if key is not None and key.is_valid(self._clock()) else None
 
     async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
-        """The caller that `token` stands for, or None when no valid key has it.
+        """The caller with `token`, or None if it belongs to no valid key.
 
         :param may_guess: see `Lookups.get`.
         :raises Problem: bad key: it has expired.
@@ -108,9 +108,9 @@ class KeyRing:
 
 
 class _KeyUses:
-    """Writes when keys were used: each key every few minutes at most, in a thread of its own.
+    """Records when keys were used: each key at most every few minutes, in a separate thread.
 
-    Responses from the cache are not noted: a key that they are for is also looked up once or twice a second.
+    Responses from the cache are not recorded: their keys are also looked up once or twice a second.
 
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
@@ -119,13 +119,13 @@ class _KeyUses:
     def __init__(self, access: StoreAccess, clock: Clock, monotonic: Callable[[], float]) -> None:
         self._access = access
         self._clock = clock
-        self._pool = ThreadPool("key uses", 1, 1)  # not that of lookups: a write may wait for other writers
+        self._pool = ThreadPool("key uses", 1, 1)  # separate from lookups: a write may wait for other writers
         self._recorded: TTLCache[str, None] = TTLCache(_MOST_RECORDED, _RECORDED_FOR_S, timer=monotonic)
         self._waiting: dict[str, int] = {}
         self._writing: SingleFlight[None] = SingleFlight()
 
     def record(self, key_id: str) -> None:
-        """Write soon that the key is used now, unless that was done a moment ago."""
+        """Record in the background that the key is used now, unless that was done recently."""
         if key_id not in self._recorded:
             self._recorded[key_id] = None
             self._waiting[key_id] = self._clock()
@@ -134,7 +134,7 @@ class _KeyUses:
     async def _write(self) -> None:
         while self._waiting:
             uses, self._waiting = self._waiting, {}
-            with suppress(StoreError, Problem):  # then it is noted the next time
+            with suppress(StoreError, Problem):  # the next use is recorded
                 await self._pool.run(self._access.call, partial(_write_uses, uses))
 
 

@@ -1,10 +1,10 @@
 """Middleware that authenticates a request before anything else is done for it.
 
 A request needs a key, or the session cookie of a person who signed in. With ``API_ACCESS=open-loopback`` direct
-requests from the server's own host need neither. A web page that a browser on this host has open does not make such
-requests, though they come from here: the name under which the server was called must be a loopback one (which a rebound
-DNS name is not), nothing may have been forwarded, and writes must be JSON (which a page of another origin cannot send
-without asking), or have no body and no header that browsers send with each write.
+requests from the server's own host need neither. Web pages in a browser on this host cannot use that: the header Host
+must have a loopback name (which a rebound DNS name is not), the request must not have been forwarded, and a write must
+be JSON (which a page of another origin cannot send without a preflight), or have no body and no header that browsers
+send with every write.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FORWARDED: Final = frozenset(
     }
 )
 _FORWARDED_PREFIX: Final = "x-forwarded"
-"""What proxies add, in the names of ASGI; by any of them a request is known to come from elsewhere."""
+"""The headers that proxies add, by their names in ASGI; a request with one of them is not direct."""
 
 _HOST: Final = re.compile(r"(?:(localhost)|([0-9.]+)|\[([0-9a-f:.]+)\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _MOST_COOKIES: Final = 4
@@ -61,10 +61,10 @@ _FILES: Final = "/assets/"
 
 
 class Guard:
-    """Sets ``req.context.principal``: the caller, or None where the request has no credentials.
+    """Sets ``req.context.principal``: the caller, or None if the request has no credentials.
 
-    A resource with the attribute ``public = True`` (pages, which hold no data) needs none; all others do. Requests are
-    counted by key, by session, or by address, except those for the health of the service and the files of pages.
+    A resource with the attribute ``public = True`` (pages, which have no data) needs none; all others do. Requests are
+    counted by key, by session, or by address, except health checks and the files of pages.
 
     :param open_loopback: whether direct requests from this host are served without a key.
     """
@@ -79,7 +79,7 @@ class Guard:
         """Authenticate the caller and count the request.
 
         :raises Problem: credentials that are not valid, a write that another site may have caused, too many requests.
-        :raises StoreUnavailable: the store does not answer, so that it is not known who is asking.
+        :raises StoreUnavailable: the store does not answer, so the caller is not known.
         """
         context = req.context
         context.no_store = None
@@ -96,10 +96,10 @@ class Guard:
         await self._rate_limit.count(None if principal is None else principal.counted_as, address)
 
     async def process_resource(self, req: Request, resp: falcon.asgi.Response, resource: Any, params: Any) -> None:
-        """Raise when the resource needs a key and there is none.
+        """Check that there is a key, if the resource needs one.
 
         :raises Problem: no key.
-        :raises StoreMissing: there is no store, and hence nothing but pages.
+        :raises StoreMissing: there is no store, so only pages can be served.
         """
         if getattr(resource, "public", False) or req.method == "OPTIONS":  # a preflight has no key
             return
@@ -124,15 +124,15 @@ class Guard:
                     require_same_origin(req)
                 return person
         except StoreMissing as missing:
-            # No store, no keys. But one may be put there at any moment, with keys: nothing is read from it for a caller
-            # who was not authenticated.
+            # Without a store there are no keys. A store with keys may be created at any moment, so a caller who was not
+            # authenticated must not read it.
             req.context.no_store = missing
             return None
         return self._local(req) if self._open_loopback else None
 
     async def _signed_in(self, req: Request, may_guess: Callable[[], Awaitable[bool]]) -> Principal | None:
-        """The person whose session a cookie names. One that is over is no failure: browsers send it with pages, too."""
-        if req.path == _READINESS:  # not counted, so that no store is read for cookies that are made up
+        """The person of the session in a cookie. An ended one is not an error: browsers send it with pages too."""
+        if req.path == _READINESS:  # not counted by the rate limit, so invented cookies must not cause reads
             return None
         tokens = req.get_cookie_values(SESSION_COOKIE) or ()
         for token in tokens[:_MOST_COOKIES]:
@@ -149,20 +149,20 @@ class Guard:
 
 
 def _is_plain(req: Request) -> bool:
-    """Whether `req` has no body, and no browser sends it: that names a page's origin with each write, or ``null``."""
+    """Whether `req` has no body and is not of a browser, which sends an origin with every write."""
     return not req.content_length and all(req.get_header(name) is None for name in _OF_BODIES_AND_PAGES)
 
 
 @lru_cache(maxsize=1024)
 def _were_forwarded(names: tuple[str, ...]) -> bool:
-    """Whether a request with header fields of these names was passed on."""
-    dashed = {name.replace("_", "-") for name in names}  # some proxies, as WSGI, take one for the other
+    """Whether a request with headers of these names was forwarded by a proxy."""
+    dashed = {name.replace("_", "-") for name in names}  # some proxies treat both characters as equal, as WSGI does
     return not _FORWARDED.isdisjoint(dashed) or _FORWARDED_PREFIX in " ".join(dashed)
 
 
 @lru_cache(maxsize=256)
 def _is_direct_loopback(address: str, host: str) -> bool:
-    """Whether the peer at `address` is on this host, and the header Host names this host from within."""
+    """Whether the peer at `address` is on this host, and the header Host has a loopback name."""
     named = _HOST.fullmatch(host)
     return _is_loopback(address) and named is not None and (bool(named[1]) or _is_loopback(named[2] or named[3]))
 

@@ -1,4 +1,4 @@
-"""Rows of the store, looked up by id and believed for a moment."""
+"""Rows of the store by id, cached for a short time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_IDS: Final = 4096
 
 
 async def anyone_may_guess() -> bool:
-    """No limit to the ids that a client may try."""
+    """No limit on the number of ids that a client may try."""
     return True
 
 
@@ -33,13 +33,12 @@ class _Row(Generic[T]):
 
 
 class Lookups(Generic[T]):
-    """What `read` finds by id, read again after `freshness_s`, so that what is revoked takes effect.
+    """Rows by id, cached for `freshness_s`, so that a revocation takes effect after that.
 
-    A row is read again after half of that time while it is still used, and a slow store delays nobody whose row was
-    asked for in time.
+    A row in use is read again after half of that time, in the background, so that a slow store delays no request.
 
-    :param read: gives the row of an id, or None; raises `StoreError`, as does `read_ids`. Both run in `pool`.
-    :param read_ids: gives the ids of all rows.
+    :param read: returns the row of an id, or None; raises `StoreError`, as does `read_ids`. Both run in `pool`.
+    :param read_ids: returns the ids of all rows.
     :param monotonic: seconds, never going back.
     """
 
@@ -63,11 +62,11 @@ class Lookups(Generic[T]):
         self._reading_ids: SingleFlight[frozenset[str]] = SingleFlight()
         self._ids: TTLCache[None, frozenset[str]] = TTLCache(1, freshness_s, timer=monotonic)
         self._rows: LRUCache[str, _Row[T]] = LRUCache(_MOST_IDS)
-        # Separate, so that made-up ids do not push out real ones.
+        # Separate, so that invented ids do not evict real ones.
         self._unknown: TTLCache[str, None] = TTLCache(_MOST_IDS, freshness_s, timer=monotonic)
 
     def fresh(self, row_id: str) -> T | None:
-        """The row of `row_id`, the same object each time, if it was read a moment ago."""
+        """The row of `row_id`, always the same object, if it was read recently."""
         with self._lock:
             known = self._rows.get(row_id)
         return known.row if known and self._monotonic() < known.read_at + self._freshness_s / 2 else None
@@ -75,15 +74,15 @@ class Lookups(Generic[T]):
     async def get(self, row_id: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> T | None:
         """The row of `row_id`, or None.
 
-        :param may_guess: whether the client may still try ids. Where it may not, the ids of all rows, read once a
-            freshness, tell made-up ids from real ones, however many it tries.
+        :param may_guess: whether the client may still try ids. If not, an id is looked up in the set of all ids, which
+            is cached: so the store is not read for each invented id.
         :raises StoreUnavailable: the store does not answer.
         """
         now = self._monotonic()
         with self._lock:
             known = self._rows.get(row_id)
             if known is None:
-                with suppress(KeyError):  # not `in` and then `[]`, between which it may expire
+                with suppress(KeyError):  # it may expire between `in` and `[]`
                     return self._unknown[row_id]
         if known is None:
             if not await may_guess() and row_id not in await self._all_ids():
@@ -100,7 +99,7 @@ class Lookups(Generic[T]):
         return await self._reading.run(row_id, lambda: self._read_again(row_id))
 
     def forget(self, row_id: str) -> None:
-        """Read the row of `row_id` again when it is next looked up; in any thread."""
+        """Remove the row of `row_id` from the cache; in any thread."""
         with self._lock:
             self._forgotten += 1
             self._rows.pop(row_id, None)
@@ -111,7 +110,7 @@ class Lookups(Generic[T]):
         forgotten, began = self._forgotten, self._monotonic()
         try:
             row = await self._pool.run(self._read, row_id)
-        except Problem:  # overloaded: the store was not asked, and what is still valid can be used
+        except Problem:  # overloaded: the store was not read, and a row that is still fresh can be used
             with self._lock:
                 if known := self._rows.get(row_id):
                     known.asked_at = known.read_at
@@ -122,7 +121,7 @@ class Lookups(Generic[T]):
             raise
         with self._lock:
             if forgotten != self._forgotten:
-                return row  # which may be of before
+                return row  # it may be older than the call of `forget`
             if row is None:
                 self._rows.pop(row_id, None)
                 self._unknown[row_id] = None

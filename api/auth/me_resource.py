@@ -1,4 +1,4 @@
-"""``GET /api/me``: who is asking, and what a program must know to ask on."""
+"""``GET /api/me``: the caller, and what a program needs to know for its requests."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from core.stores.summaries import DEFAULT_CURRENCY
 
 
 class MeResource:
-    """The caller, calendar and currency of keys and amounts, and the days that are published.
+    """The caller, the calendar of keys, the currency of amounts, and the published days.
 
-    :param current: what is published.
-    :param calendar: of the settings, which holds while nothing is published; likewise `time_zone`.
-    :param currency: the unit of amounts where nothing is published, or the store does not know it; or empty.
-    :param channels: over which something can be sent.
+    :param current: the current snapshot.
+    :param calendar: of the settings, used while nothing is published; likewise `time_zone`.
+    :param currency: the unit of amounts if nothing is published, or the store does not know it; or empty.
+    :param channels: the channels of the settings.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class MeResource:
         self._channels = sorted(channels)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """The caller's scopes, and what is published."""
+        """The scopes of the caller, and the published summaries."""
         refuse_parameters(req.query_string)
         caller: Principal = req.context.principal
         snapshot = await self._current.snapshot()

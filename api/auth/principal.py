@@ -15,10 +15,10 @@ class Principal:
     """The caller.
 
     :param key_id: the id of the key, or None for a person who signed in and for a program on this host.
-    :param name: what the operator called the key.
-    :param scopes: what the key allows beside `merchants`.
+    :param name: the name of the key.
+    :param scopes: what the key allows in addition to `merchants`.
     :param merchants: the merchants whose summaries it may read even without the scope ``summaries``.
-    :param tenant: for whom it acts: of notifications, contacts and subscriptions it may touch no others.
+    :param tenant: the owner of the notifications, contacts and subscriptions that it may read and write.
     :param session_id: of a person who signed in.
     """
 
@@ -31,11 +31,11 @@ class Principal:
 
     @property
     def is_operator(self) -> bool:
-        """Whether it acts for the operator, and may touch what belongs to any tenant."""
+        """Whether it belongs to the operator, who may read and write what belongs to any tenant."""
         return self.tenant == OPERATOR
 
     def may_touch(self, tenant: str) -> bool:
-        """Whether it may know of, and change, what belongs to `tenant`."""
+        """Whether it may read and write what belongs to `tenant`."""
         return self.is_operator or tenant == self.tenant
 
     @property
@@ -45,11 +45,11 @@ class Principal:
 
     @property
     def counted_as(self) -> str | None:
-        """By what its requests are counted, or None: by address."""
+        """The name by which its requests are counted; or None: by address."""
         return self.key_id if self.session_id is None else f"session {self.session_id}"
 
     def require_scope(self, scope: Scope) -> None:
-        """Raise unless this caller has `scope`.
+        """Check that this caller has `scope`.
 
         :raises Problem: out of scope; names the scope.
         """
@@ -61,7 +61,7 @@ class Principal:
         return Scope.SUMMARIES in self.scopes or merchant_id in self.merchants
 
     def require_merchant(self, merchant_id: str | None) -> None:
-        """Raise unless this caller may read the summaries of `merchant_id` (None: of all merchants together).
+        """Check that this caller may read the summaries of `merchant_id` (None: of all merchants together).
 
         :raises Problem: out of scope, whether or not there is such a merchant.
         """
@@ -71,7 +71,7 @@ class Principal:
         raise Problem(ProblemKind.OUT_OF_SCOPE, f"The key does not allow the summaries of {what}.")
 
     def visible_merchants(self) -> frozenset[str] | None:
-        """The only merchants this caller may know of, or None for all.
+        """The merchants that this caller may see, or None for all.
 
         :raises Problem: out of scope: the key allows no merchant's summaries.
         """
@@ -85,5 +85,5 @@ LOCAL: Final = Principal(key_id=None, name=None, scopes=frozenset(Scope), mercha
 
 
 def principal_of(key: ApiKey) -> Principal:
-    """The caller that `key` stands for."""
+    """The caller with `key`."""
     return Principal(key.id, key.name, key.allowed_scopes, key.merchants, key.tenant)

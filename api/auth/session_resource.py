@@ -22,9 +22,9 @@ class SignIn(Payload):
 
 
 class SessionResource:
-    """The session of a person, whom a link of ``python -m api sign-in`` lets in.
+    """The session of a person who signs in with a link of ``python -m api sign-in``.
 
-    :param addresses: tells whether the client called over TLS, so that its cookie goes over TLS only.
+    :param addresses: detects whether the client used TLS, so that its cookie is for TLS only.
     """
 
     public = True
@@ -36,7 +36,7 @@ class SessionResource:
     def on_post(self, req: Request, resp: falcon.Response) -> None:
         """Begin a session, and set its cookie.
 
-        :raises Problem: the request came from another site; the link is not valid.
+        :raises Problem: the request is of another site; the link is not valid.
         """
         refuse_parameters(req.query_string)
         require_same_origin(req)

@@ -1,8 +1,8 @@
 """Sessions of people who signed in with a link, instead of a key, for the pages of the dashboard.
 
-A link holds a token of one use, which ``python -m api sign-in`` makes. The session that it begins has the id of the
-link, so that the store takes the first of two that use it. The cookie is ``HttpOnly`` and ``SameSite=Strict``, and a
-write with it must come from a page of this server.
+A link has a token for one use, which ``python -m api sign-in`` creates. The session has the id of the link, so that the
+store accepts only the first of two uses. The cookie is ``HttpOnly`` and ``SameSite=Strict``, and a write with it must
+come from a page of this server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from core.stores.api_keys import Scope
 from core.stores.sessions import Session, SessionStore
 from core.tenants import OPERATOR
 
-SESSION_COOKIE: Final = "tss_session"  # cookies ignore ports: other programs of the host have theirs
+SESSION_COOKIE: Final = "tss_session"  # unique, because cookies are shared by all ports of a host
 LINK_LIFETIME_S: Final = 600
 SESSION_LIFETIME_S: Final = 12 * 3600
 
@@ -37,7 +37,7 @@ _OF_LINK: Final = "link:"
 class Begun:
     """A session that has begun.
 
-    :param token: what the cookie holds.
+    :param token: the value of the cookie.
     :param expires_at_ms: milliseconds since 1970 UTC.
     """
 
@@ -46,7 +46,7 @@ class Begun:
 
 
 def new_link_token(sessions: SessionStore, now_ms: int) -> str:
-    """The token of a new link, which is valid for `LINK_LIFETIME_S`; what has expired is removed.
+    """The token of a new link, which is valid for `LINK_LIFETIME_S`; expired links and sessions are removed.
 
     :raises StoreUnavailable: the store could not be written.
     """
@@ -59,8 +59,8 @@ def new_link_token(sessions: SessionStore, now_ms: int) -> str:
 class SessionRing:
     """Begins, finds and ends the sessions of the store behind `access`.
 
-    :param freshness_s: how long an answer of the store is believed: a sign-out takes effect in this process at once,
-        and in the others after that.
+    :param freshness_s: for how long a session is cached: a sign-out takes effect in this process at once, and in others
+        after that.
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
     """
@@ -85,7 +85,7 @@ class SessionRing:
         )
 
     def begin(self, link_token: str) -> Begun | None:
-        """A new session for the person who has the link, or None: it was used, is too old, or never was. It blocks.
+        """A new session for the link; or None if it was used, has expired, or does not exist. Blocks.
 
         :raises StoreError: the store does not answer, or could not be written.
         """
@@ -101,7 +101,7 @@ class SessionRing:
         return Begun(token, session.expires_at_ms)
 
     async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
-        """The person whose cookie holds `token`, or None: no session that is valid has it.
+        """The person with `token` as cookie, or None if it belongs to no valid session.
 
         :param may_guess: see `Lookups.get`.
         :raises StoreUnavailable: the store does not answer.
@@ -113,7 +113,7 @@ class SessionRing:
         return Principal(None, "signed in", frozenset(Scope), frozenset(), OPERATOR, session.id)
 
     def end(self, session_id: str) -> None:
-        """End a session. It blocks.
+        """End a session. Blocks.
 
         :raises StoreError: the store could not be written.
         """
@@ -125,11 +125,11 @@ class SessionRing:
 
 
 def require_same_origin(req: falcon.Request) -> None:
-    """Raise unless a page of this server sent the request: a cookie comes along with what other sites cause, too.
+    """Check that a page of this server sent the request: browsers may add the cookie to requests of other sites.
 
-    Browsers tell in ``Sec-Fetch-Site``, which a page cannot set, or, without TLS, in ``Origin`` alone.
+    Browsers send ``Sec-Fetch-Site``, which a page cannot set, or, without TLS, ``Origin`` only.
 
-    :raises Problem: it came from elsewhere, or that cannot be known.
+    :raises Problem: it came from another site, or that is not known.
     """
     site = req.get_header("Sec-Fetch-Site")
     if site == "same-origin":

@@ -1,4 +1,4 @@
-"""``keys``: who may ask for what."""
+"""``keys``: manages API keys."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def add(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Make a key and print its token, which nothing shows again.
+    """Create a key and print its token, which is not shown again.
 
-    :param expires: when it is no longer valid, see `core.moments.instant_to_come`; None for never.
+    :param expires: its expiry, see `core.moments.instant_to_come`; None for never.
     """
     with edge(as_json):
         _require_name(name)
@@ -72,7 +72,7 @@ def add(
 
 
 def show(store_url: str | None, as_json: bool) -> None:
-    """List all keys, also the revoked ones."""
+    """List all keys, also revoked ones."""
     with edge(as_json):
         with _opened(store_url) as (_, stores):
             keys, last_used_ms = stores.keys.all(), stores.key_uses.all()
@@ -92,7 +92,7 @@ def show(store_url: str | None, as_json: bool) -> None:
 
 
 def revoke(key: str, store_url: str | None, as_json: bool) -> None:
-    """Make a key of no use, for ever.
+    """Revoke a key permanently.
 
     :param key: its id, or the whole token.
     """
@@ -135,7 +135,7 @@ def _require_name(name: str) -> None:
 
 
 def _tenant_name(given: str | None) -> str | None:
-    """The name in the one form in which it is stored: what looks the same shall be the same tenant."""
+    """The normalised name: names that look the same must be the same tenant."""
     name = None if given is None else unicodedata.normalize("NFC", given)
     if name is not None and not is_tenant_name(name):
         raise UsageError(

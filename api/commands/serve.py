@@ -23,7 +23,7 @@ from core.stores import open_stores
 def run(host: str | None, port: int | None, store_url: str | None) -> None:
     """Serve until SIGINT or SIGTERM, and end with 0."""
     with edge():
-        # The options are variables to gunicorn's configuration and to the workers, as everything else is.
+        # gunicorn's configuration and the workers read the options as variables, like all settings.
         if store_url is not None:
             os.environ["STORE_URL"] = store_url
         address = parse_address(read_settings().api_bind)
@@ -42,7 +42,7 @@ def _changed(address: Address, host: str | None, port: int | None) -> Address:
 
 
 def _require_free(address: Address) -> None:
-    """Raise what would otherwise be a page of gunicorn's log.
+    """Check that the server can listen on `address`: gunicorn's own error is a page of log lines.
 
     :raises ServiceError: the server cannot listen on `address`.
     """
@@ -52,7 +52,7 @@ def _require_free(address: Address) -> None:
     try:
         socket.create_server((address.host, address.port), family=family).close()
     except OSError as error:
-        reason = (error.strerror or "it is not possible").partition(" (")[0].lower()  # what follows repeats the address
+        reason = (error.strerror or "it is not possible").partition(" (")[0].lower()  # without the address after it
         raise ServiceError(
             f"the server cannot listen on {address.bind}: {reason}",
             "Choose another port with --port, or another address with --host (or API_BIND).",
@@ -60,7 +60,7 @@ def _require_free(address: Address) -> None:
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with `api.gunicorn_conf`, whose own messages are left out unless something is wrong."""
+    """gunicorn with `api.gunicorn_conf`, without its messages below warnings."""
 
     def __init__(self, report: StartupReport) -> None:
         self._report = report

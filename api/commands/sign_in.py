@@ -1,4 +1,4 @@
-"""``sign-in`` and ``sign-out``: a link that signs a person in to the dashboard, and the end of all sessions."""
+"""``sign-in`` and ``sign-out``: print a link that signs in to the dashboard, and end all sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BASE_URL: Final = re.compile(r"https?://[^\s/?#@]+/?")
 def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
     """Print a link that works once.
 
-    :param base_url: where browsers find the server; by default where it listens.
+    :param base_url: the address of the server for browsers; by default the one on which it listens.
     """
     with edge(as_json):
         if base_url is not None and not _BASE_URL.fullmatch(base_url):
@@ -41,7 +41,7 @@ def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
 
 
 def end_all(store_url: str | None, as_json: bool) -> None:
-    """End all sessions, and let no link that was printed begin another."""
+    """End all sessions, and invalidate all unused links."""
     with edge(as_json):
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
@@ -55,5 +55,5 @@ def end_all(store_url: str | None, as_json: bool) -> None:
 
 
 def new_link(stores: Stores, base_url: str) -> str:
-    """A link to the server at `base_url`. The token follows a ``#``: browsers send that to no server."""
+    """A link to the server at `base_url`, with the token after a ``#``, which browsers do not send to the server."""
     return f"{base_url.rstrip('/')}/sign-in#{new_link_token(stores.sessions, wall_clock_ms())}"

@@ -1,4 +1,4 @@
-"""Answers as they go over the wire: a body in one encoding, its headers and its strong ETag."""
+"""Responses with a strong ETag, in the content encoding that the client prefers."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ import falcon.asgi
 Encoding = Literal["identity", "gzip", "br"]
 
 _PREFERRED: Final[tuple[Encoding, ...]] = ("br", "gzip", "identity")
-_LEAST_BYTES: Final = 512  # what fits in one packet anyway gains nothing
+_LEAST_BYTES: Final = 512  # a body that fits in one packet gains nothing from compression
 _GZIP_LEVEL: Final = 6
 _BROTLI_QUALITY: Final = 5
-_OVERHEAD_BYTES: Final = 2048  # of the objects that hold an answer and its query, as measured
+_OVERHEAD_BYTES: Final = 2048  # measured: the objects of a response and its query
 
 
 REVALIDATED: Final = "private, no-cache"
-"""The header Cache-Control of what a client may keep, but must ask about each time."""
+"""The header Cache-Control of responses that a client may cache, but must revalidate each time."""
 BY_CALLER: Final = "Accept-Encoding, Authorization"
-"""The header Vary of what is not the same for each caller."""
+"""The header Vary of responses that depend on the caller."""
 
 
 class Preference(NamedTuple):
-    """How a client wants bodies.
+    """The encoding of bodies that a client prefers.
 
-    :param only_encoded: whether it refuses them unencoded, however short they are.
+    :param only_encoded: whether it refuses unencoded bodies, also short ones.
     """
 
     encoding: Encoding
@@ -41,13 +41,13 @@ class Preference(NamedTuple):
 
 @dataclass(frozen=True)
 class CacheableResponse:
-    """A body, ready to be sent.
+    """A body in one encoding, with its headers.
 
-    :param etag: strong, with its quotes; two encodings of a body have two.
-    :param link: the value of the header Link, or None when there is no next page.
-    :param filename: what a browser shall call the body when it saves it, or None.
+    :param etag: strong, with its quotes; different for each encoding.
+    :param link: the value of the header Link, or None if there is no next page.
+    :param filename: the name of the file when a browser saves it, or None.
     :param vary: the request headers that it depends on.
-    :param query_bytes: how large the query is that it is kept for, where that is larger than most.
+    :param query_bytes: the size of the query as the key of the cache, if it is larger than most.
     """
 
     body: bytes
@@ -62,11 +62,11 @@ class CacheableResponse:
 
     @property
     def size(self) -> int:
-        """What keeping it costs, in bytes."""
+        """Its size in the cache, in bytes."""
         return len(self.body) + self.query_bytes + _OVERHEAD_BYTES
 
     def encoded(self, preference: Preference) -> CacheableResponse:
-        """This answer, which must not be encoded yet, as the client prefers it; a short one stays as it is."""
+        """This unencoded response in the encoding that the client prefers; short bodies are not encoded."""
         encoding = preference.encoding
         if encoding == "identity" or (len(self.body) < _LEAST_BYTES and not preference.only_encoded):
             return self
@@ -78,7 +78,7 @@ class CacheableResponse:
         return replace(self, body=body, encoding=encoding, etag=f'{self.etag[:-1]}-{encoding}"')
 
     def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Make it the response to `req`: 304 without the body when the client has it already."""
+        """Make it the response to `req`: 304 without the body if the client has it already."""
         resp.append_header("Vary", self.vary)
         if _matches(req.get_header("If-None-Match"), self.etag):
             resp.set_headers(self.headers[: self._UNCHANGED if self.link is None else self._UNCHANGED + 1])
@@ -89,11 +89,11 @@ class CacheableResponse:
         resp.data = self.body
 
     _UNCHANGED: ClassVar[int] = 2
-    """How many of `headers` every answer has, also one that says that nothing has changed."""
+    """The number of `headers` that a 304 also has."""
 
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
-        """Those of the response that are of the body."""
+        """The headers of the response that depend on the body."""
         optional = (
             ("Link", self.link),
             ("Content-Encoding", self.encoding if self.encoding != "identity" else None),
@@ -121,30 +121,30 @@ def csv_bytes(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def etag_of(version: str, query: Hashable, body: bytes) -> str:
-    """The strong ETag of `body`, unencoded, with which `query` is answered in the published state `version`.
+    """The strong ETag of `body`, unencoded, the response to `query` for the published `version`.
 
-    The body is part of it so that another release of this program, which may write the same numbers differently, has
-    ETags of its own.
+    It depends on the body, so that another release of this program, which may format numbers differently, has other
+    ETags.
 
-    :param query: its `repr` must tell it from any other query.
+    :param query: its `repr` must be unique.
     """
-    digest = hashlib.sha256(repr(query).encode())  # which processors have instructions for
+    digest = hashlib.sha256(repr(query).encode())  # processors have instructions for SHA-256
     digest.update(body)
     return f'"{version}-{digest.hexdigest()[:16]}"'
 
 
 @lru_cache(maxsize=256)
 def preference_in(accept_encoding: str | None) -> Preference:
-    """The best of the encodings that the header Accept-Encoding accepts; equal ones in the order br, gzip, identity.
+    """The encoding that the header Accept-Encoding prefers; of equal ones the first of br, gzip, identity.
 
-    Where it accepts none that we have, unencoded is better than nothing (RFC 9110, 12.5.3).
+    If it accepts none of these, bodies are not encoded (RFC 9110, 12.5.3).
 
     >>> preference_in("gzip, deflate, br;q=0.5")
     Preference(encoding='gzip', only_encoded=False)
     """
     weights = _weights(accept_encoding or "")
     others = weights.get("*", 0.0)
-    # Whatever is not named nor covered by a star is not acceptable, but for identity, which is the last resort.
+    # An encoding that is neither named nor matched by a star is not acceptable, except identity as the last resort.
     by_encoding = {encoding: weights.get(encoding, others) for encoding in _PREFERRED}
     by_encoding["identity"] = max(by_encoding["identity"], 1e-6)
     best = max(_PREFERRED, key=by_encoding.__getitem__)
@@ -170,7 +170,7 @@ def _weight(text: str) -> float:
 
 
 def _matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether the header If-None-Match names `etag`; weakly, as RFC 9110 (13.1.2) has it."""
+    """Whether the header If-None-Match has `etag`, by weak comparison (RFC 9110, 13.1.2)."""
     if if_none_match is None:
         return False
     named = [part.strip().removeprefix("W/") for part in if_none_match.split(",")]

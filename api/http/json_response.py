@@ -1,4 +1,4 @@
-"""Answers that change from one moment to the next, and so are never kept."""
+"""JSON responses that are never cached."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from api.openapi.bodies import Body
 
 
 def send_document(resp: falcon.Response, document: Body, *, created_at: str | None = None) -> None:
-    """Let `document` be the answer.
+    """Send `document`.
 
-    :param created_at: the path of what the request has made.
+    :param created_at: the path of what the request has created, for 201 and the header Location.
     """
     if created_at is not None:
         resp.status = falcon.HTTP_201

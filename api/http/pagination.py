@@ -1,6 +1,6 @@
-"""Pagination by cursors, which name where the next page begins, in which published state, and of which query.
+"""Pagination by cursors. A cursor has the position of the next page, the published version, and a digest of the query.
 
-Pages of notifications and subscriptions belong to no publication: none of their cursors expires.
+Pages of notifications and subscriptions belong to no publication: their cursors do not expire.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from api.http.query_parameters import Findings, WholeNumber
 from api.problems import Problem, ProblemKind
 
 NOT_GIVEN: Final = "is not one that a page before gave"
-"""What is wrong with a cursor that this API never made."""
+"""The error of a cursor that this API did not make."""
 
 PageLimit = Annotated[WholeNumber, Field(ge=1, le=1000, description="The number of entries in a page.")]
 PageCursor = Annotated[
@@ -33,18 +33,18 @@ _DIGEST_BYTES: Final = 6
 def cursor_after(position: str, version: str, query: Hashable) -> str:
     """The cursor of the page that begins after `position`.
 
-    :param position: what the page before ended with.
-    :param version: the published state that it was read from.
-    :param query: the query without its cursor; its `repr` tells it from others.
+    :param position: the position of the last entry of the page before.
+    :param version: the published version of that page.
+    :param query: the query without its cursor; its `repr` must be unique.
     """
     content = orjson.dumps([version, position, _digest(query)])
     return base64.urlsafe_b64encode(content).decode("ascii").rstrip("=")
 
 
 def position_in(cursor: str, version: str, query: Hashable, findings: Findings) -> str | None:
-    """The position that `cursor_after` made `cursor` from; None when it is none of this query, as `findings` then say.
+    """The position in `cursor`; None, with an error in `findings`, if it is not a cursor of `query`.
 
-    :raises Problem: stale cursor: the published state of the page before is no longer current.
+    :raises Problem: stale cursor: the published version of the page before is no longer current.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
@@ -74,10 +74,10 @@ def _digest(query: Hashable) -> str:
 
 
 Place = tuple[int, str]
-"""``created_at_ms`` and id of the last one of the page before."""
+"""``created_at_ms`` and id of the last entry of the page before."""
 
 NO_VERSION: Final = ""
-"""What the cursors have of pages that belong to no publication."""
+"""The version in cursors of pages that belong to no publication."""
 _POSITION: Final = re.compile(r"([0-9]{1,15})-([a-z2-7]{26})")
 
 
@@ -88,9 +88,9 @@ def cursor_of(place: Place, query: Hashable) -> str:
 
 
 def place_in(cursor: str, query: Hashable, findings: Findings) -> Place | None:
-    """The place that `cursor_of` made `cursor` from; None when it is none of `query`, as `findings` then say.
+    """The place in `cursor`; None, with an error in `findings`, if it is not a cursor of `query`.
 
-    :raises Problem: stale cursor: it is one of the summaries.
+    :raises Problem: stale cursor: it is a cursor of summaries.
     """
     position = position_in(cursor, NO_VERSION, query, findings)
     if position is None:

@@ -1,4 +1,4 @@
-"""Query strings into checked models; an error lists everything that is wrong, in plain words."""
+"""Validates query strings; one response lists all errors."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _LONGEST_QUOTE: Final = 60
 _DIGIT: Final = "[0-9۰-۹٠-٩]"
 
 KEY_PATTERN: Final = f"^{_DIGIT}{{4}}([/-]{_DIGIT}{{2}}([/-]{_DIGIT}{{2}})?|[/-]W{_DIGIT}{{2}})$"
-"""What dates, and keys of all modes and calendars, look like, for the description of the API; calendars know better."""
+"""The pattern of dates, and of keys of all modes and calendars, for OpenAPI; calendars validate them exactly."""
 BOM_WITHOUT_CSV: Final = "is of CSV only; add format=csv"
 
 
 class Parameters(BaseModel):
-    """The parameters of a request; a subclass names them. Others are errors."""
+    """The parameters of a request, declared by a subclass. Unknown ones are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, str_max_length=2048)
 
 
 def _plain_digits(value: object) -> object:
-    # pydantic would also take 1.0, 1_0, +1 and blanks around.
+    # pydantic would also accept 1.0, 1_0, +1 and blanks around the digits.
     if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
         raise PydanticCustomError("int_parsing", "it is not a whole number")
     return value
 
 
 WholeNumber = Annotated[int, BeforeValidator(_plain_digits)]
-"""An integer written in ASCII digits."""
+"""An integer in ASCII digits."""
 
 ParametersT = TypeVar("ParametersT", bound=Parameters)
 
@@ -48,32 +48,32 @@ class NoParameters(Parameters):
 
 
 class Findings:
-    """What was found wrong with the parameters of a request."""
+    """The errors in the parameters of a request."""
 
     def __init__(self) -> None:
         self.errors: list[ParameterError] = []
 
     def add(self, parameter: str, detail: str) -> None:
-        """Note that `parameter` is wrong."""
+        """Add an error of `parameter`."""
         self.errors.append(ParameterError(parameter, detail))
 
     def __contains__(self, parameter: str) -> bool:
         return any(error.parameter == parameter for error in self.errors)
 
     def raise_if_any(self) -> None:
-        """Raise when something was found.
+        """Raise if there are errors.
 
-        :raises Problem: bad parameter, with all that was found.
+        :raises Problem: bad parameter, with all errors.
         """
         if self.errors:
             raise bad_parameters(self.errors)
 
 
 def fields_of(query_string: str, findings: Findings, lists: Collection[str] = ()) -> dict[str, Any]:
-    """The fields of a query string, decoded: texts; repeated ones are findings.
+    """The fields of a query string, decoded; a repeated field is an error in `findings`.
 
-    :param lists: the names of fields that may be repeated: they are lists of texts, in which only equals are findings.
-    :raises Problem: it is not UTF-8, or has very many fields.
+    :param lists: the fields that may be repeated: they are lists, in which only a repeated value is an error.
+    :raises Problem: the query string is not UTF-8, or has too many fields.
     """
     try:
         pairs = parse_qsl(
@@ -99,7 +99,7 @@ def fields_of(query_string: str, findings: Findings, lists: Collection[str] = ()
 
 
 def mode_in(fields: Mapping[str, Any], default: Mode | None = None) -> Mode | None:
-    """The mode in `fields`, when it is one, so that keys are checked also where another parameter is wrong."""
+    """The mode in `fields`, if valid, so that keys are validated also if another parameter is wrong."""
     mode = fields.get("mode", default)
     return Mode(mode) if mode in list(Mode) else None
 
@@ -107,9 +107,9 @@ def mode_in(fields: Mapping[str, Any], default: Mode | None = None) -> Mode | No
 def period_in(
     name: str, fields: Mapping[str, Any], calendar: Calendar, mode: Mode | None, findings: Findings
 ) -> Period | None:
-    """The period of `mode` that the field `name` names by its key, or by a Gregorian date that it holds.
+    """The period of `mode` in the field `name`, by its key or by a Gregorian date in it.
 
-    None when there is no such field, no mode, or when it names none, as `findings` then say.
+    None without the field or a mode; also None, with an error in `findings`, if it is not a key or date.
     """
     text = fields.get(name)
     if text is None or mode is None:
@@ -124,7 +124,7 @@ def period_in(
 def range_in(
     fields: Mapping[str, Any], calendar: Calendar, mode: Mode | None, findings: Findings
 ) -> tuple[Period | None, Period | None]:
-    """The periods that ``from`` and ``to`` name, see `period_in`; also finds where the last is before the first."""
+    """The periods in ``from`` and ``to``, see `period_in`; it is an error if the last is before the first."""
     first, last = (period_in(name, fields, calendar, mode, findings) for name in ("from", "to"))
     if first is not None and last is not None and first.first_day > last.first_day:
         findings.add("to", f"{last.key} is before {first.key}, which is from")
@@ -132,9 +132,9 @@ def range_in(
 
 
 def validated(model: type[ParametersT], fields: Mapping[str, Any], findings: Findings) -> ParametersT:
-    """`fields` as a `model`; what is in `findings` already does not stop it.
+    """`fields` as a `model`; other errors may be in `findings` already.
 
-    :raises Problem: bad parameter: `fields` are not a `model`; with all `findings`.
+    :raises Problem: bad parameter: `fields` are not valid; with all errors in `findings`.
     """
     try:
         return model.model_validate(fields)
@@ -146,9 +146,9 @@ def validated(model: type[ParametersT], fields: Mapping[str, Any], findings: Fin
 
 
 def refuse_parameters(query_string: str) -> None:
-    """Raise when there are parameters where none are known.
+    """Check that there are no parameters.
 
-    :raises Problem: bad parameter, with all that are there; or the query string cannot be read.
+    :raises Problem: bad parameter, with all parameters; or the query string is not valid.
     """
     findings = Findings()
     validated(NoParameters, fields_of(query_string, findings), findings)
@@ -156,13 +156,13 @@ def refuse_parameters(query_string: str) -> None:
 
 
 def quoted(text: str, mark: str = "'") -> str:
-    """`text` in quotation marks, cut to a length that fits a sentence."""
+    """`text` in quotation marks, truncated for an error message."""
     shown = text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"
     return f"{mark}{shown}{mark}"
 
 
 def names_of(model: type[Parameters]) -> list[str]:
-    """The names of the parameters of `model`, as a client writes them."""
+    """The names of the parameters of `model` in query strings."""
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -201,4 +201,4 @@ _WORDS: Final[dict[str, Callable[[ErrorDetails, type[Parameters]], str]]] = {
     "string_too_short": lambda error, model: "is empty",
     "string_too_long": lambda error, model: f"is longer than {_context(error)['max_length']} characters",
 }
-"""Words for pydantic's types of error; all others have those of `pydantic_core`."""
+"""The messages for pydantic's types of errors; others have pydantic's own."""

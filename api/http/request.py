@@ -1,4 +1,4 @@
-"""A request, as far as Falcon's own does not do, and the client that trusted proxies name for it."""
+"""Falcon's request with a few additions, and the address of the client as named by trusted proxies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5
 
 
 class Request(falcon.asgi.Request):
-    """A request whose query may hold bytes that should have been encoded: people type Persian into curl as it is.
+    """A request whose query string may have bytes that are not percent-encoded, such as Persian text in curl.
 
-    ``peer`` is the address of the peer, or an empty text where it has none (a Unix socket); Falcon would take such a
-    peer for this host.
+    ``peer`` is the address of the peer, or an empty string if it has none (a Unix socket), which Falcon would treat as
+    this host.
     """
 
     def __init__(self, scope: dict[str, Any], *arguments: Any, **options: Any) -> None:
@@ -34,12 +34,12 @@ class Request(falcon.asgi.Request):
 
 
 def has_json_type(req: falcon.Request) -> bool:
-    """Whether the body of `req` is said to be JSON."""
+    """Whether the Content-Type of `req` is JSON."""
     return (req.content_type or "").partition(";")[0].strip().lower() == falcon.MEDIA_JSON
 
 
 class ClientAddresses:
-    """Reads ``X-Forwarded-For``, ``Forwarded`` and ``X-Forwarded-Proto``, but only from proxies that are trusted.
+    """Reads ``X-Forwarded-For``, ``Forwarded`` and ``X-Forwarded-Proto`` of trusted proxies only.
 
     :param trusted: addresses, networks (``10.0.0.0/8``), and `UNIX_PEERS` for the peers of a Unix socket.
     """
@@ -51,10 +51,10 @@ class ClientAddresses:
         self._is_trusted = lru_cache(maxsize=4096)(self._in_networks)
 
     def of(self, req: Request) -> str:
-        """The address of the client; an empty text where it has none (a Unix socket).
+        """The address of the client; an empty string if it has none (a Unix socket).
 
-        It is the rightmost address of the chain that is no trusted proxy. A proxy appends to one of the two headers and
-        may pass the other on as the client made it up: where they disagree, the peer counts.
+        It is the rightmost address of the chain that is no trusted proxy. A proxy appends to one of the headers, and
+        may pass on the other as the client sent it: if they disagree, it is the address of the peer.
         """
         peer = unmapped(req.peer)
         if not self._is_trusted(peer):
@@ -68,7 +68,7 @@ class ClientAddresses:
         return clients.pop() if len(clients) == 1 else peer
 
     def is_https(self, req: Request) -> bool:
-        """Whether the client called over TLS: this server, or, as it says, the trusted proxy nearest to it."""
+        """Whether the client used TLS, to this server or, by its headers, to a trusted proxy."""
         if req.scope["scheme"] == "https":
             return True
         if not self._is_trusted(unmapped(req.peer)):
@@ -96,7 +96,7 @@ class ClientAddresses:
 
 @lru_cache(maxsize=4096)
 def unmapped(address: str) -> str:
-    """`address`, of an IPv4 address inside an IPv6 one that: so a socket that serves both families shows its peers."""
+    """`address`; the IPv4 address of an IPv4-mapped IPv6 address, as sockets of both families have."""
     with suppress(ValueError):
         if mapped := ipaddress.IPv6Address(address).ipv4_mapped:
             return str(mapped)
@@ -104,11 +104,11 @@ def unmapped(address: str) -> str:
 
 
 def _addresses(chain: Iterable[str]) -> Iterator[str]:
-    """The hops of `chain` without ports, as far as they are addresses."""
+    """The hops of `chain` without ports, up to the first that is no address."""
     for hop in chain:
         found = _WITH_PORT.fullmatch(hop)
         text = (found[1] or found[2]) if found else hop
         try:
             yield unmapped(str(ipaddress.ip_address(text)))
         except ValueError:
-            return  # `unknown` or a made-up name: nothing further to the left can be believed
+            return  # `unknown` or an invented name: nothing further to the left can be trusted

@@ -1,4 +1,4 @@
-"""Bodies of requests: their largest size; from JSON into checked models, with everything that is wrong said at once."""
+"""Bodies of requests: their size limit, and the validation of JSON; one response lists all errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_NAME: Final = 60
 
 
 class Payload(BaseModel):
-    """A body; a subclass names its members. Others are errors, and nothing is converted."""
+    """A body, with the members that a subclass declares. Unknown members are errors, and no value is converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,9 +33,9 @@ PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
 class BodyLimit:
-    """Middleware that refuses a body that is too large before reading any of it.
+    """Middleware that refuses a body that is too large before reading it.
 
-    The length of a body in chunks is not announced: `read_body` counts it.
+    A chunked body has no Content-Length: `read_body` counts its bytes.
 
     :param max_bytes: the largest body.
     """
@@ -44,7 +44,7 @@ class BodyLimit:
         self._max_bytes = max_bytes
 
     async def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Look at the announced length.
+        """Check the Content-Length.
 
         :raises Problem: the body is too large.
         """
@@ -55,7 +55,7 @@ class BodyLimit:
 async def read_body(req: falcon.asgi.Request, max_bytes: int) -> bytes:
     """The whole body of `req`.
 
-    :raises Problem: it is too large, or ends early.
+    :raises Problem: it is too large, or incomplete.
     """
     if req.method in ("GET", "HEAD"):
         return b""
@@ -76,9 +76,8 @@ def _too_large(max_bytes: int) -> Problem:
 def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
     """The JSON object that is the body of `req`, which `read_body` has read.
 
-    :param needed: whether there must be one; otherwise no body is an empty object.
-    :raises Problem: unsupported media type; or the body is not a JSON object as RFC 8259 recommends them, in UTF-8
-        and with each member once.
+    :param needed: whether a body is required; otherwise no body counts as an empty object.
+    :raises Problem: unsupported media type; or the body is not a JSON object in UTF-8 with unique members (RFC 8259).
     """
     raw = req.context.body
     if not raw and not needed:
@@ -86,7 +85,7 @@ def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
     if not has_json_type(req):
         raise Problem(ProblemKind.UNSUPPORTED_MEDIA_TYPE, f"The body must be {falcon.MEDIA_JSON}.")
     try:
-        # Not orjson: of members of one name it takes the last, and does not tell.
+        # Not orjson, which silently uses the last of several members of one name.
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_members_once, parse_constant=_no_number)
     except _Twice as twice:
         raise Problem(ProblemKind.BAD_REQUEST, f"The body has the member {twice.args[0]!r} twice.") from None
@@ -100,8 +99,8 @@ def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
 def checked_payload(document: dict[str, Any], model: type[PayloadT], rules: object) -> PayloadT:
     """`document` as a `model`.
 
-    :param rules: what it must agree with beside its form; None to look at the form only.
-    :raises Problem: bad parameter, with all that is wrong.
+    :param rules: the context of the validation; None to validate the form only.
+    :raises Problem: bad parameter, with all errors.
     """
     try:
         return model.model_validate(document, context=rules)
@@ -111,7 +110,7 @@ def checked_payload(document: dict[str, Any], model: type[PayloadT], rules: obje
 
 
 class _Twice(ValueError):
-    """A member is there twice."""
+    """A member is repeated."""
 
 
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -129,10 +128,10 @@ def _no_number(name: str) -> NoReturn:
 
 
 def errors_of(error: ValidationError) -> list[ParameterError]:
-    """Everything that `error` says of a body."""
+    """The errors of a body."""
     details = error.errors(include_url=False, include_input=False)
     places = [detail["loc"] for detail in details]
-    # A list of which every item is wrong is called too short as well.
+    # pydantic also reports a list with invalid items only as too short.
     details = [
         detail
         for detail, place in zip(details, places, strict=True)

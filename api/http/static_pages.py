@@ -1,4 +1,4 @@
-"""Bodies that never change while a process lives, made when first asked for."""
+"""Pages that do not change while a process runs, made at the first request."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MOST: Final = 256
 
 
 class StaticPages:
-    """Pages by name, each in every encoding that was asked for.
+    """Pages by name, cached in every requested encoding.
 
-    :param content_type: that of the page of a name.
-    :param make: the body of the page of a name; called once for each, in a thread, but in none of those that ask the
-        store, which may be slow.
-    :param cache_control: the header Cache-Control of all of them; likewise `vary`.
+    :param content_type: returns the content type of a page.
+    :param make: returns the body of a page; called once for each, in a separate thread from those that wait for the
+        store.
+    :param cache_control: the header Cache-Control of all pages; likewise `vary`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class StaticPages:
         self._making: SingleFlight[CacheableResponse] = SingleFlight()
 
     async def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
-        """Answer `req` with the page of `name`, or with 304."""
+        """Send the page `name`, or 304."""
         wanted = name, preference_in(req.get_header("Accept-Encoding"))
         if (page := self._encoded.get(wanted)) is None:
             page = await self._making.run(wanted, lambda: asyncio.to_thread(self._as_preferred, *wanted))

@@ -1,4 +1,4 @@
-"""The edge of HTTP: whatever is raised becomes a problem document, once."""
+"""The error handlers: every exception becomes a problem document."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _OF_STATUS = {
     413: ProblemKind.BODY_TOO_LARGE,
     415: ProblemKind.UNSUPPORTED_MEDIA_TYPE,
 }
-"""The kinds of what Falcon itself raises; any other status of the client's making is a bad request."""
+"""The problems for Falcon's own errors; any other client error is a bad request."""
 
 
 def add_error_handlers(
     app: falcon.asgi.App[Request, falcon.asgi.Response], log: RequestLog, *, retry_after_s: float
 ) -> None:
-    """Make `app` answer every failure with a problem document.
+    """Make `app` answer every error with a problem document.
 
     :param log: logs unexpected errors; the client gets only the id of the request.
-    :param retry_after_s: when a client whom the store failed may ask again.
+    :param retry_after_s: when a client may try again after an error of the store.
     """
 
     async def on_problem(req: Request, resp: falcon.asgi.Response, ex: Problem, params: dict[str, Any]) -> None:
@@ -39,7 +39,7 @@ def add_error_handlers(
     async def on_store_error(req: Request, resp: falcon.asgi.Response, ex: StoreError, params: dict[str, Any]) -> None:
         missing = isinstance(ex, StoreMissing)
         kind = ProblemKind.NOT_BUILT_YET if missing else ProblemKind.STORE_UNAVAILABLE
-        # Where the store is, and what ails it, is for the operator: the log and /readyz tell.
+        # The address and error of the store are for the operator, in the log and /readyz.
         detail = "Nothing was built yet." if missing else "The store does not answer at the moment."
         log.log_exception(req, ex)
         send_problem(Problem(kind, detail, retry_after_s=retry_after_s), req, resp)
@@ -48,7 +48,7 @@ def add_error_handlers(
         req: Request, resp: falcon.asgi.Response, ex: falcon.HTTPError, params: dict[str, Any]
     ) -> None:
         if not hasattr(req.context, "request_id"):
-            await log.process_request(req, resp)  # there are methods that Falcon refuses before any middleware
+            await log.process_request(req, resp)  # Falcon refuses some methods before any middleware
         kind = _OF_STATUS.get(ex.status_code, ProblemKind.BAD_REQUEST)
         if ex.status_code >= 500:
             await on_defect(req, resp, ex, params)
@@ -67,5 +67,5 @@ def add_error_handlers(
 
 
 def _is_of_a_page(req: Request) -> bool:
-    """Whether a browser asks for a page: no address of the API, and HTML before all else."""
+    """Whether a browser requests a page: not an address of the API, and HTML is its first choice."""
     return not req.path.startswith("/api/") and req.accept.lstrip().startswith("text/html")

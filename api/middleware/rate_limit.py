@@ -1,4 +1,4 @@
-"""Rate limits: how many requests a key, a session or an address may send, counted in this process or in Redis."""
+"""The rate limit of requests of a key, a session or an address, counted in this process or in Redis."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from core.errors import SettingsError
 _log = logging.getLogger(__name__)
 
 _STORAGE_TIMEOUT_S: Final = 0.5
-_STORAGE_PAUSE_S: Final = 5.0  # a storage that hangs must not cost each request its time-out
+_STORAGE_PAUSE_S: Final = 5.0  # so that not every request waits for a storage that hangs
 _MOST_CALLERS: Final = 100_000  # some 20 MB
-_IPV6_NETWORK_BITS: Final = 64  # what one customer gets, and may choose addresses of at will
+_IPV6_NETWORK_BITS: Final = 64  # one customer has such a network, with any number of addresses
 
 
 class RateLimit:
     """Counts requests in windows of fixed length.
 
-    While the storage does not answer requests are served uncounted: that is better than not at all.
+    While the storage does not answer, requests are served without being counted.
 
     :param rate: such as ``6000/minute``.
     :param storage_url: ``memory://`` counts in this process, ``redis://…`` in all processes together.
     :param monotonic: seconds, never going back.
-    :raises SettingsError: there is no such storage.
+    :raises SettingsError: `storage_url` is not supported.
     """
 
     def __init__(self, rate: str, storage_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -49,13 +49,13 @@ class RateLimit:
         self._uncounted_until = float("-inf")
 
     async def close(self) -> None:
-        """Close the connections to the storage; the next request opens others."""
+        """Close the connections to the storage; the next request opens new ones."""
         if isinstance(self._limiter.storage, RedisStorage):
             bridge: Any = self._limiter.storage.bridge
             await bridge.get_connection().aclose()
 
     async def count(self, counted_as: str | None, address: str) -> None:
-        """Count a request of a caller who has a name for that (see `Principal.counted_as`), or else of `address`.
+        """Count a request by the name of the caller (see `Principal.counted_as`), or else by `address`.
 
         :raises Problem: too many requests.
         """
@@ -72,14 +72,14 @@ class RateLimit:
         await self._count("key", key_id)
 
     async def count_address(self, address: str) -> None:
-        """Count a request without a valid key; all addresses of an IPv6 network are one.
+        """Count a request without a valid key; all addresses of an IPv6 network are counted together.
 
         :raises Problem: too many requests.
         """
         await self._count("address", _network_of(address))
 
     async def is_used_up(self, address: str) -> bool:
-        """Whether the next request without a valid key from `address` would be one too many."""
+        """Whether the next request without a valid key from `address` would exceed the limit."""
         if self._monotonic() < self._uncounted_until:
             return False
         try:
@@ -94,7 +94,7 @@ class RateLimit:
         if self._monotonic() < self._uncounted_until:
             return
         try:
-            # What the limiter's `hit` does, without composing the name of the window at every request.
+            # As the limiter's `hit`, without building the key of the window at every request.
             if await self._limiter.storage.incr(self._window_of(kind, caller), self._window_s) <= self._rate.amount:
                 return
             stats = await self._limiter.get_window_stats(self._rate, kind, caller)
@@ -135,8 +135,8 @@ def _storage(storage_url: str, monotonic: Callable[[], float]) -> Any:
     }
     try:
         return storage_from_string(f"async+{storage_url}", **options)
-    except Exception as error:  # limits and the drivers behind it have an exception each for what is wrong with a URL
-        # Only the scheme is shown: the rest may hold a password.
+    except Exception as error:  # limits and its drivers raise different exceptions for a wrong URL
+        # Only the scheme is shown: the rest may have a password.
         raise SettingsError(
             f"API_RATE_LIMIT_STORAGE begins with {storage_url.partition('://')[0]!r}: "
             "it must be memory:// or redis://host:6379/2",
@@ -145,30 +145,30 @@ def _storage(storage_url: str, monotonic: Callable[[], float]) -> Any:
 
 
 class ProcessStorage(Storage):
-    """Windows of fixed length, one a caller, in memory; those that are over, or more than fit, are forgotten.
+    """Windows of fixed length in memory, one for each caller; ended ones are removed.
 
     :param monotonic: seconds, never going back.
-    :param most_callers: of more callers at once, those whose windows began first are forgotten.
+    :param most_callers: the largest number of windows; the oldest are removed first.
     """
 
-    STORAGE_SCHEME = None  # no URL leads here
+    STORAGE_SCHEME = None  # not created from a URL
 
     def __init__(self, monotonic: Callable[[], float], most_callers: int = _MOST_CALLERS) -> None:
         super().__init__()
         self._monotonic = monotonic
         self._most_callers = most_callers
-        # Count and end of the window; all windows are of one length, so they lie in the order in which they end.
+        # Count and end of each window. All have the same length, so they are in the order of their ends.
         self._windows: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What it may raise beside errors of the program: nothing, but the library wants a type."""
+        """The exceptions that it may raise: none, but the library needs a type."""
         return OSError
 
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Add `amount` to the window of `key`, which lasts `expiry` seconds from its first request.
 
-        :returns: how many there are now.
+        :returns: the new count.
         """
         now = self._monotonic()
         count, end = self._windows.get(key, (0, 0.0))
@@ -180,31 +180,31 @@ class ProcessStorage(Storage):
         return count + amount
 
     async def get(self, key: str) -> int:
-        """How many there are in the window of `key`."""
+        """The count of the window of `key`."""
         count, end = self._windows.get(key, (0, 0.0))
         return count if end > self._monotonic() else 0
 
     async def get_expiry(self, key: str) -> float:
-        """When the window of `key` ends, in seconds since 1970; now when there is none."""
+        """The end of the window of `key`, in seconds since 1970; now without a window."""
         _, end = self._windows.get(key, (0, 0.0))
         return time.time() + max(0.0, end - self._monotonic())
 
     async def check(self) -> bool:
-        """It always works."""
+        """Always available."""
         return True
 
     async def reset(self) -> int:
-        """Forget all; returns how many there were."""
+        """Remove all windows; returns their number."""
         forgotten = len(self._windows)
         self._windows.clear()
         return forgotten
 
     async def clear(self, key: str) -> None:
-        """Forget `key`."""
+        """Remove the window of `key`."""
         self._windows.pop(key, None)
 
     def _forget(self, now: float) -> None:
-        """Make room for one more."""
+        """Remove ended windows, and the oldest if there are too many."""
         windows = self._windows
         while windows:
             oldest = next(iter(windows))

@@ -1,4 +1,4 @@
-"""Falcon middleware that names every request and, when it is answered, logs and counts it."""
+"""Middleware that gives every request an id and the security headers, and logs and counts it when it is answered."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ _HEADERS: Final = list(SECURITY_HEADERS.items())
 
 
 class RequestLog:
-    """The outermost middleware: its place is the first of the application's list.
+    """The outermost middleware, the first in the list of the application.
 
-    It sets ``req.context.request_id`` and the header ``X-Request-Id``, and writes one line of JSON a request::
+    It sets ``req.context.request_id`` and the header ``X-Request-Id``, and writes one line of JSON for each request::
 
         {"time":"2026-11-23T22:50:41.007Z","level":"info","event":"request","request_id":"5f0c…","method":"GET",
          "path":"/api/merchants","route":"/api/merchants","query":"limit=5","status":200,"duration_ms":0.412,
          "bytes":311,"key_id":"b7k…","remote":"127.0.0.1","cache":"hit","user_agent":"curl/8.14"}
 
-    It reads, where others have set them, ``req.context.principal.key_id`` and ``req.context.cache`` (``hit``, ``miss``
-    or ``not-modified``). No key is ever logged: the header ``Authorization`` is not looked at, and what looks like one
-    elsewhere is replaced. What the request has queued takes its id along (`core.event_log.about`).
+    It reads ``req.context.principal.key_id`` and ``req.context.cache`` (``hit``, ``miss`` or ``not-modified``), if set.
+    No key is ever logged: the header ``Authorization`` is not read, and what looks like a key elsewhere is replaced.
+    Messages that the request queues have its id (`core.event_log.about`).
 
-    :param metrics: records every request.
-    :param addresses: finds out where requests come from; the address is kept as ``req.context.client_address``.
-    :param sink: takes the lines; standard output by default.
+    :param metrics: counts every request.
+    :param addresses: finds the address of the client, which is stored as ``req.context.client_address``.
+    :param sink: receives the lines; by default standard output.
     :param clock: milliseconds since 1970 UTC, for ``time``.
     :param monotonic_ns: nanoseconds, for ``duration_ms``.
     """
@@ -82,7 +82,7 @@ class RequestLog:
         self._monotonic_ns = monotonic_ns
 
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
-        """Name the request and start its time."""
+        """Set the id and the security headers, and start the time."""
         context = req.context
         context.started_ns = self._monotonic_ns()
         context.request_id = request_id = _named_by_client(req) or new_request_id()
@@ -97,10 +97,10 @@ class RequestLog:
     async def process_response(
         self, req: Request, resp: falcon.asgi.Response, resource: object, succeeded: bool
     ) -> None:
-        """Count and log the request, now that its answer is known."""
+        """Count and log the answered request."""
         context = req.context
         end_about(context.about)
-        size = await _body_bytes(req, resp)  # renders the body, which is part of the time
+        size = await _body_bytes(req, resp)  # renders the body, which is part of the duration
         duration_ns = self._monotonic_ns() - context.started_ns
         status, route, cache = resp.status_code, req.uri_template, context.cache
         self._metrics.request_ended(route or UNMATCHED, req.method, status, duration_ns / 1e9, cache)
@@ -124,7 +124,7 @@ class RequestLog:
         self._sink(log_line(context.line))
 
     def repeat(self, line: dict[str, Any], request_id: str, started_ns: int) -> None:
-        """Count and log a request that was answered as the one of `line` was."""
+        """Count and log a request that got the same response as the one of `line`."""
         duration_ns = self._monotonic_ns() - started_ns
         self._metrics.request_began()
         self._metrics.request_ended(line["route"], line["method"], line["status"], duration_ns / 1e9, line["cache"])
@@ -149,8 +149,8 @@ class RequestLog:
                     "route": req.uri_template,
                     "key_id": _key_id(req),
                     "error": type(ex).__name__,
-                    # The end of a traceback is what tells most.
-                    # Redacted before it is cut, or the end of a key would be left.
+                    # The end of a traceback matters most. It is redacted before it is truncated, or the end of a key
+                    # would remain.
                     "traceback": traceback_of(ex),
                 }
             )
@@ -158,7 +158,7 @@ class RequestLog:
 
 
 def new_request_id() -> str:
-    """Of a request whose client gave it none."""
+    """A new request id, for a request without one."""
     return f"{random.getrandbits(64):016x}"
 
 
@@ -172,7 +172,7 @@ def _key_id(req: falcon.Request) -> str | None:
 
 
 async def _body_bytes(req: Request, resp: falcon.asgi.Response) -> int:
-    """Bytes of the body, encoded as it is sent."""
+    """The size of the encoded body in bytes."""
     if req.method == "HEAD" or resp.status_code in _BODILESS:
         return 0
     return len(resp.data if resp.data is not None else await resp.render_body() or b"")

@@ -1,8 +1,8 @@
-"""Requests that equal an earlier one, to the last header: answered from the cache, without the framework.
+"""The response cache: requests that equal an earlier one, including all headers, are answered without Falcon.
 
-Most requests of a warm API are such. The first goes all the way through Falcon, and what it was answered with is noted,
-except for the body, which stays in the cache of the published state. An equal one is answered likewise as long as all
-still holds that the first depended on: the published state, the key as it was read, and the rate limit.
+Most requests to a warm API are such. The first passes through Falcon, and its response is recorded without the body,
+which is in the cache of the snapshot. An equal request gets the same response as long as everything that it depends on
+is unchanged: the snapshot, the cached key, and the rate limit.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Received = tuple[str, bytes, str, tuple[tuple[bytes, bytes], ...]]
 """Path, query, address of the peer, and headers of a request."""
 
 _MOST: Final = 1024
-_LARGEST_BYTES: Final = 2048  # of a request that is noted: path, query and headers
+_LARGEST_BYTES: Final = 2048  # of a request that is recorded: path, query and headers
 _REQUEST_ID: Final = b"x-request-id"
 
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """An answer without its body.
+    """A response without its body.
 
-    :param cache_key: the name of the body in the cache of the published state.
-    :param key: of the caller, or None where `caller` is a program on this host.
+    :param cache_key: the key of the body in the cache of the snapshot.
+    :param key: the API key of the caller, or None if `caller` is a program on this host.
     :param headers: all but the id of the request.
     :param line: of the request log.
     """
@@ -56,7 +56,7 @@ class _Recorded:
 
 
 class ResponseCache:
-    """What was answered before, all of it from one published state."""
+    """Recorded responses, all from one snapshot."""
 
     def __init__(self, current: CurrentPublication, keys: KeyRing, rate_limit: RateLimit, log: RequestLog) -> None:
         self._current = current
@@ -67,7 +67,7 @@ class ResponseCache:
         self._recorded: dict[Received, _Recorded] = {}
 
     async def answer(self, request: Received, send: Send) -> bool:
-        """Whether `request` equals an earlier one and was answered as that."""
+        """Answer `request` if it equals an earlier one; whether that was done."""
         recorded = self._recorded.get(request)
         if recorded is None:
             return False
@@ -87,7 +87,7 @@ class ResponseCache:
         return True
 
     def record(self, request: Received, context: Any, start: dict[str, Any]) -> None:
-        """Remember how `request` was answered, where that may be repeated."""
+        """Record the response to `request`, if it can be repeated."""
         snapshot, cache_key = context.cache_entry
         caller: Principal | None = context.principal
         key = None
@@ -109,20 +109,20 @@ class ResponseCache:
         )
 
     def _body_of(self, recorded: _Recorded) -> CacheableResponse | None:
-        """What `recorded` was answered with, if it would be now."""
+        """The body of `recorded`, if the response would be the same now."""
         with suppress(StoreError):
             snapshot = self._current.confirmed()
             if snapshot is None or (recorded.key is not None and self._keys.fresh(recorded.key.id) is not recorded.key):
                 return None
             if snapshot is self._snapshot:
                 return snapshot.cached(recorded.cache_key)
-            self._recorded.clear()  # the previous state, and all that was made from it, is of no use any more
+            self._recorded.clear()  # the recorded responses are from an earlier snapshot
             self._snapshot = None
         return None
 
 
 class App(falcon.asgi.App[Request, falcon.asgi.Response]):
-    """The application, which answers what it can with `response_cache`, once that is set."""
+    """The application, with `response_cache` before it, once that is set."""
 
     response_cache: ResponseCache | None = None
 

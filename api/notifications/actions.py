@@ -1,4 +1,4 @@
-"""What clients may let happen to the logs of a notification: a retry, and a cancellation."""
+"""Retry and cancel of notifications for API callers, with their permissions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.stores.notifications import LogFilter, NotificationFilter, StoredNotif
 
 
 class NotificationActions:
-    """The notifications in the stores behind `access`, and what is asked of them.
+    """Looks up, retries and cancels notifications in the stores behind `access`.
 
     :param clock: milliseconds since 1970 UTC.
     """
@@ -32,9 +32,9 @@ class NotificationActions:
         self._clock = clock
 
     def stored(self, notification_id: str, caller: Principal) -> StoredNotification:
-        """The notification of that id.
+        """The notification with that id.
 
-        :raises Problem: there is none that `caller` may know of; or it announces summaries that `caller` may not read.
+        :raises Problem: there is none that `caller` may see; or it announces summaries that `caller` may not read.
         """
         stored = self._access.call(lambda stores: stores.notifications.get(notification_id))
         if stored is None or not caller.may_touch(stored.notification.tenant):
@@ -44,12 +44,12 @@ class NotificationActions:
         return stored
 
     def addresses(self, stored: StoredNotification) -> dict[str, str]:
-        """Where the user of the notification is reached now, by channel."""
+        """The current addresses of the user of the notification, by channel."""
         one = stored.notification
         return self._access.call(lambda stores: stores.contacts.get(one.user_id, tenant=one.tenant))
 
     def retry(self, notification_id: str, channels: Sequence[str] | None, caller: Principal) -> StoredNotification:
-        """Let logs that are dead, unknown or printed be sent again.
+        """Send again the logs that are dead, unknown or printed.
 
         :param channels: only these, or None for all.
         :raises Problem: there is no such notification or channel of it; `caller` may not read it; it has expired; none
@@ -94,10 +94,9 @@ class NotificationActions:
         return self._access.call(retry)
 
     def cancel(self, notification_id: str, caller: Principal) -> StoredNotification:
-        """Let no open log be sent any more, except that an attempt under way is brought to its end.
+        """Cancel the open logs; an attempt under way is completed.
 
-        :raises Problem: there is no such notification; `caller` may not read it; all of its logs have come to another
-            end.
+        :raises Problem: there is no such notification; `caller` may not read it; all of its logs have finished already.
         """
         stored = self.stored(notification_id, caller)
         cancelled = self._access.call(lambda stores: cancel(stores.notifications, stored, self._clock))

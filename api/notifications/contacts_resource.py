@@ -1,4 +1,4 @@
-"""``/api/users/{user_id}/contacts`` and ``/api/contacts``: where a user is reached, and who can be reached."""
+"""``/api/users/{user_id}/contacts`` and ``/api/contacts``: the addresses of one user, and the users with addresses."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ContactsResource:
         self._channels = channels
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
-        """The addresses of the user, none if nothing is known of them."""
+        """The addresses of the user; none for an unknown user."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
@@ -76,9 +76,9 @@ class ContactsResource:
         send_document(resp, self._access.call(read))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
-        """Let the user be reached at these addresses, and nowhere else.
+        """Replace the addresses of the user.
 
-        The key must be allowed to read all summaries that the user receives: they go there from now on.
+        The key must be allowed to read all summaries that the user receives: they are sent to the new addresses.
         """
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
@@ -100,7 +100,7 @@ class ContactsResource:
 
 
 class UsersResource:
-    """The users of a tenant that can be reached.
+    """The users of a tenant who have addresses.
 
     :param access: the stores.
     """
@@ -135,27 +135,27 @@ class UsersResource:
 class UserIdAndContacts(BaseConverter):
     """The rest of a path, which is a user id and ``/contacts``.
 
-    The server decodes a path before it is split, so that a slash in the id, though it was sent as ``%2F``, is one of
-    the path: but only the last segment is not of the id.
+    The server decodes a path before it is split, so a slash in the id that was sent as ``%2F`` is a slash of the path:
+    all segments but the last belong to the id.
     """
 
     CONSUME_MULTIPLE_SEGMENTS = True
 
     def convert(self, value: Iterable[str]) -> str | None:
-        """The user id; None when the path is no such one."""
+        """The user id; None if the path does not end with ``contacts``."""
         *segments, last = value
         return "/".join(segments) or None if last == "contacts" else None
 
 
 def _last_user_in(cursor: str, query: Hashable, findings: Findings) -> str | None:
-    """The last user of the page before; None when `cursor` is none of `query`, as `findings` then say."""
+    """The last user of the page before; None, with an error in `findings`, if `cursor` is not of `query`."""
     return position_in(cursor, NO_VERSION, query, findings)
 
 
 def _checked_user_id(user_id: str) -> str:
-    """`user_id`, as it stands in a path.
+    """`user_id` of a path, normalised.
 
-    :raises Problem: bad parameter: there can be no such user.
+    :raises Problem: bad parameter: it is not valid.
     """
     try:
         return _USER_ID.validate_python(user_id)
@@ -165,10 +165,10 @@ def _checked_user_id(user_id: str) -> str:
 
 
 def _addresses_in(document: dict[str, Any], channels: frozenset[str]) -> dict[str, str]:
-    """The addresses of a body of the form `Contacts`, by channel, as they are kept.
+    """The normalised addresses in a body of the form `Contacts`, by channel.
 
-    :param channels: over which something can be sent.
-    :raises Problem: bad parameter, with all that is wrong.
+    :param channels: the channels of the settings.
+    :raises Problem: bad parameter, with all errors.
     """
     errors: list[ParameterError] = []
     try:

@@ -1,4 +1,4 @@
-"""Kinds of values in the bodies that clients send, each with what it refuses and how OpenAPI tells of it."""
+"""The types of values in request bodies, with their validation and their OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _QUOTED: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds when a body is looked at, as the context of its validation; without it these are not looked at.
+    """The context of the validation of a body; without it, channels and times are not compared with these.
 
-    :param channels: over which something can be sent.
+    :param channels: the channels of the settings.
     :param now_ms: milliseconds since 1970 UTC.
     """
 
@@ -33,12 +33,12 @@ class Rules:
 
 
 def instant_ms(instant: datetime) -> int:
-    """Milliseconds since 1970 UTC, cut."""
+    """Milliseconds since 1970 UTC, rounded down."""
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def unknown_channel(channel: str, known: frozenset[str]) -> str:
-    """What is said of a `channel` that is none of `known`."""
+    """The error of a `channel` that is not in `known`."""
     return f"{_shown(channel)} is not a channel here; there are {', '.join(sorted(known))}"
 
 
@@ -51,7 +51,7 @@ def _shown(channel: str) -> str:
 
 
 def _instant_text(value: object) -> object:
-    # pydantic would take numbers too, as seconds since 1970.
+    # pydantic would also accept numbers, as seconds since 1970.
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise ValueError("must be an instant with its offset from UTC, such as 2026-11-23T18:00:00Z")
     return value

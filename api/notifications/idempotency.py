@@ -1,4 +1,4 @@
-"""Requests that are sent again because their answer was lost: the header ``Idempotency-Key``."""
+"""The header ``Idempotency-Key``, for requests that are repeated because the response was lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEY: Final = re.compile(PATTERN)
 class KnownId:
     """The id that belongs to an Idempotency-Key of a tenant.
 
-    :param earlier: under which versions without tenants kept what came with it and the same API key.
+    :param earlier: the id that versions without tenants used for it and the same API key.
     """
 
     new: str
@@ -32,17 +32,17 @@ class KnownId:
     tenant: str
 
     def current(self, tenant_of: Callable[[str], str | None]) -> str:
-        """The id under which is kept what came with it, if anything has, or will be.
+        """The id of what the key has created, or will create.
 
-        :param tenant_of: whose it is that is kept under an id; None where nothing is.
+        :param tenant_of: returns the tenant of what is stored under an id; None if nothing is.
         """
         return self.earlier if tenant_of(self.earlier) == self.tenant else self.new
 
 
 def known_id(req: falcon.Request, what: str) -> KnownId | None:
-    """The id that belongs to the Idempotency-Key of `req`; None when there is none.
+    """The id that belongs to the Idempotency-Key of `req`; None without the header.
 
-    :param what: is made with it; one key can make one of each. Keys of different tenants never meet.
+    :param what: the kind of thing; one key can create one of each kind. Keys of different tenants are independent.
     :raises Problem: bad parameter: it is not 1 to 255 visible ASCII characters.
     """
     key = req.get_header(HEADER)
@@ -59,5 +59,5 @@ def known_id(req: falcon.Request, what: str) -> KnownId | None:
 
 
 def conflict() -> Problem:
-    """The problem of a request with the key of another one."""
+    """The problem of a key that was used with another body."""
     return Problem(ProblemKind.IDEMPOTENCY_CONFLICT, f"This {HEADER} came with another body before.")

@@ -1,4 +1,4 @@
-"""``GET /api/notifications`` and ``/api/notifications/counts``: a page, newest first, and how many there are."""
+"""``GET /api/notifications`` and ``/api/notifications/counts``: pages, newest first, and counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from core.stores.notifications import Listed, LogFilter, NotificationFilter, Sta
 
 PATH: Final = "/api/notifications"
 COUNTED: Final = 100_000
-"""At most so many notifications are counted."""
+"""The largest number of notifications that are counted."""
 
 _LISTS: Final = ("log_status",)
 
@@ -76,7 +76,7 @@ class NotificationsParameters(PageParameters, NarrowingParameters):
 
     @property
     def logs(self) -> LogFilter | None:
-        """Which logs a notification must have one of; None for any."""
+        """The logs of which a notification must have one; None for any."""
         if self.channel is None and not self.log_status:
             return None
         channels = () if self.channel is None else (self.channel,)
@@ -85,17 +85,17 @@ class NotificationsParameters(PageParameters, NarrowingParameters):
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """The days that ``from`` and ``to`` name.
+    """Converts the days in ``from`` and ``to`` to instants.
 
-    :param calendar: of their keys.
-    :param local_days: when they begin and end.
+    :param calendar: of the keys.
+    :param local_days: the bounds of days.
     """
 
     calendar: Calendar
     local_days: LocalDays
 
     def interval_ms(self, fields: Mapping[str, Any], findings: Findings) -> tuple[int | None, int | None]:
-        """When the first day begins and the last one ends; None where none is named, or `findings` say why."""
+        """The begin of the first day and the end of the last; None for a day that is not given, or has an error."""
         first, last = range_in(fields, self.calendar, Mode.DAILY, findings)
         return (
             None if first is None else self.local_days.start_ms(first.first_day),
@@ -104,9 +104,9 @@ class Days:
 
 
 def page(access: StoreAccess, caller: Principal, query_string: str, days: Days) -> tuple[Notifications, str | None]:
-    """The page, and where the next one is; None after the last.
+    """The page, and the address of the next one; None after the last page.
 
-    What `caller` may not see is not there for it: neither the page nor the cursor shows that there is any.
+    Neither the page nor the cursor shows whether there is anything that `caller` may not see.
 
     :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
     :raises StoreUnavailable: the store does not answer.
@@ -136,9 +136,9 @@ def page(access: StoreAccess, caller: Principal, query_string: str, days: Days) 
 
 
 def counts(access: StoreAccess, caller: Principal, query_string: str, days: Days) -> NotificationCounts:
-    """How many notifications there are of each combination of channels and statuses, of those that `caller` may see.
+    """The number of notifications that `caller` may see with each combination of channels and statuses.
 
-    :raises Problem: as of `page`.
+    :raises Problem: see `page`.
     :raises StoreUnavailable: the store does not answer.
     """
     findings = Findings()

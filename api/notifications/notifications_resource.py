@@ -1,4 +1,4 @@
-"""``/api/notifications``: asking for messages to be sent, and what became of them."""
+"""``/api/notifications``: sending messages, and their delivery."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class NotificationsResource:
     """All notifications.
 
     :param access: the stores.
-    :param senders: the channels that something can be sent over, and what sends over each.
-    :param queue: receives the id of a notification that is due; must return at once.
+    :param senders: the name of the sender of each channel.
+    :param queue: receives the id of a due notification; must return at once.
     :param clock: milliseconds since 1970 UTC.
-    :param days: those that a list is narrowed to.
+    :param days: converts the days that filter a list.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class NotificationsResource:
         send_document(resp, document)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Keep a notification; it is sent soon after."""
+        """Store a notification; it is sent soon after."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
@@ -91,7 +91,7 @@ class NotificationsResource:
         return None if stored is None else stored.notification.tenant
 
     def _repeated(self, known_id: str, document: dict[str, Any]) -> StoredNotification | None:
-        """What the same request has made before: it may be wrong only by now, such as one that has expired."""
+        """What an equal request has created before: it may be invalid only now, for example because it has expired."""
         stored = self._access.call(lambda stores: stores.notifications.get(known_id))
         if stored is None:
             return None
@@ -104,10 +104,10 @@ class NotificationsResource:
 
 
 class CountsResource:
-    """How many notifications there are.
+    """The number of notifications.
 
     :param access: the stores.
-    :param days: those that the counts are narrowed to.
+    :param days: converts the days that filter the counts.
     """
 
     def __init__(self, access: StoreAccess, days: Days) -> None:
@@ -130,7 +130,7 @@ class NotificationResource:
         self._actions = actions
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
-        """The notification with its logs, their history, and where the user is reached."""
+        """The notification with its logs, their history, and the addresses of the user."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
@@ -141,9 +141,9 @@ class NotificationResource:
 
 
 class RetryResource:
-    """Sending again what is dead, unknown or printed.
+    """Retry of logs that are dead, unknown or printed.
 
-    :param queue: receives the id of a notification that is due; must return at once.
+    :param queue: receives the id of a due notification; must return at once.
     """
 
     def __init__(self, actions: NotificationActions, queue: Callable[[str], None]) -> None:
@@ -151,11 +151,11 @@ class RetryResource:
         self._queue = queue
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
-        """Let dead, unknown and printed logs, all or those of some channels, be sent again."""
+        """Send again dead, unknown and printed logs, all or those of some channels."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
-        # Which channels it has, and not which the senders of this process know, is what matters.
+        # The channels of the notification matter, and not those of the settings.
         chosen = checked_payload(read_object(req, needed=False), Retry, None).channels
         stored = self._actions.retry(notification_id, chosen, caller)
         self._queue(notification_id)
@@ -163,9 +163,9 @@ class RetryResource:
 
 
 class RetryAllResource:
-    """Sending again all that is dead, unknown or printed, of a channel and of some days.
+    """Bulk retry of logs that are dead, unknown or printed.
 
-    :param queue: receives the id of a notification that is due; must return at once.
+    :param queue: receives the id of a due notification; must return at once.
     """
 
     def __init__(self, actions: NotificationActions, queue: Callable[[str], None]) -> None:
@@ -173,7 +173,7 @@ class RetryAllResource:
         self._queue = queue
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Let the logs that match a filter be sent again, those of the newest notifications first."""
+        """Send again the logs that match a filter, those of the newest notifications first."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string, OfTenant)
@@ -205,13 +205,13 @@ class RetryAllResource:
 
 
 class CancelResource:
-    """Not sending what was not sent yet."""
+    """Cancel of what was not sent yet."""
 
     def __init__(self, actions: NotificationActions) -> None:
         self._actions = actions
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
-        """Cancel every open log; an attempt under way is finished, and not repeated."""
+        """Cancel every open log; an attempt under way is completed, and not repeated."""
         caller: Principal = req.context.principal
         caller.require_scope(Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
@@ -238,12 +238,12 @@ def _notification(
 
 
 def _is_another(stored: Notification, asked: Notification) -> bool:
-    """Whether `stored` is not what `asked` would make."""
+    """Whether `stored` is of another request than `asked`."""
     return (stored.request_digest, stored.tenant) != (asked.request_digest, asked.tenant)
 
 
 def _digest(payload: NewNotification) -> str:
-    """Of what the payload means, so that it may be written differently."""
+    """The digest of the values in the payload, however they are written."""
     expires_at_ms = _expiry_ms(payload)
     return request_digest(payload.user_id, payload.title, payload.body, payload.locale, expires_at_ms, payload.channels)
 
@@ -253,10 +253,10 @@ def _expiry_ms(payload: NewNotification) -> int | None:
 
 
 def _require_fitting(payload: NewNotification, senders: Mapping[str, str]) -> None:
-    """Raise unless every channel of `payload` can carry its text.
+    """Check that the text of `payload` is not too long for any of its channels.
 
-    :param senders: what sends over each channel, by its name in ``NOTIFY_SENDERS``.
-    :raises Problem: bad parameter; names each channel that cannot, and its limit.
+    :param senders: the name of the sender of each channel, as in ``NOTIFY_SENDERS``.
+    :raises Problem: bad parameter; names each channel for which it is, and the limit.
     """
     reasons = {channel: too_long(senders[channel], payload.title, payload.body) for channel in payload.channels}
     if errors := [

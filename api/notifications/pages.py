@@ -1,4 +1,4 @@
-"""Pages of notifications and subscriptions: what they are asked with, and where the next one is."""
+"""Pages of notifications, subscriptions and users: their parameters, and the address of the next page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from api.notifications.tenants import OfTenant
 
 
 class PageParameters(OfTenant):
-    """The parameters of a page. Each kind declares `limit` and `cursor` in the place where its description has them."""
+    """The parameters of a page. Subclasses declare `limit` and `cursor`, so that the documentation has them last."""
 
     if TYPE_CHECKING:
         limit: int
         cursor: str | None
 
     def query(self) -> Hashable:
-        """The parameters that a cursor belongs to, without the cursor."""
+        """The parameters without the cursor, which belongs to them."""
         raise NotImplementedError
 
 
@@ -28,9 +28,9 @@ EntryT = TypeVar("EntryT")
 
 
 def read_page(model: type[ParametersT], query_string: str) -> tuple[ParametersT, Place | None]:
-    """The checked query, and after which entry the page begins.
+    """The validated query, and after which entry the page begins.
 
-    :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
+    :raises Problem: bad parameter, with all errors; or the query string is not valid.
     """
     findings = Findings()
     return page_in(model, fields_of(query_string, findings), findings, place_in)
@@ -42,10 +42,10 @@ def page_in(
     findings: Findings,
     position_of: Callable[[str, Hashable, Findings], PositionT | None],
 ) -> tuple[ParametersT, PositionT | None]:
-    """The same, of the fields of a query, of which `findings` say what is already known to be wrong.
+    """As `read_page`, from the fields of a query string, for which there may be errors in `findings` already.
 
     :param position_of: reads a cursor of a query, as `place_in` does.
-    :raises Problem: bad parameter, with all that is wrong.
+    :raises Problem: bad parameter, with all errors.
     """
     parameters, after = validated(model, fields, findings), None
     if parameters.cursor is not None:

@@ -1,4 +1,4 @@
-"""The bodies that clients send, as models that check them."""
+"""The models of request bodies, which validate them."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ class SubscriptionsParameters(PageParameters):
 def page(
     access: StoreAccess, caller: Principal, parameters: SubscriptionsParameters, after: Place | None
 ) -> tuple[Subscriptions, str | None]:
-    """The page, and where the next one is; None after the last.
+    """The page, and the address of the next one; None after the last page.
 
-    What `caller` may not see is not there for it: neither the page nor the cursor shows that there is any.
+    Neither the page nor the cursor shows whether there is anything that `caller` may not see.
 
     :raises Problem: bad parameter, or out of scope: see `tenant_to_list`.
     :raises StoreUnavailable: the store does not answer.

@@ -33,7 +33,7 @@ class SubscriptionsResource:
     """All subscriptions.
 
     :param access: the stores.
-    :param senders: the channels that something can be sent over, and what sends over each.
+    :param senders: the name of the sender of each channel.
     :param clock: milliseconds since 1970 UTC.
     """
 

@@ -1,4 +1,4 @@
-"""Which tenant a request is about: the caller's own, or for the operator the one that ``tenant=`` names."""
+"""The tenant of a request: the caller's own, or for the operator the one in the parameter ``tenant``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Choice = Callable[[ContactStore, SubscriptionStore, str], str]
 
 
 class OfTenant(Parameters):
-    """The parameter that says whose something is."""
+    """The parameter that filters by tenant."""
 
     tenant: str | None = Field(
         default=None,
@@ -38,7 +38,7 @@ class OfTenant(Parameters):
 
 
 class OfUser(Parameters):
-    """The parameter that says whose user is meant."""
+    """The parameter with the tenant of a user."""
 
     tenant: str | None = Field(
         default=None,
@@ -50,10 +50,10 @@ class OfUser(Parameters):
 
 
 def read_tenant(query_string: str, model: type[OfUser] | type[OfTenant] = OfUser) -> str | None:
-    """The tenant that a query names, if it does; it may have no other parameters.
+    """The tenant in a query string, if any; other parameters are errors.
 
-    :param model: what the tenant is named for.
-    :raises Problem: bad parameter, with all that is wrong; or the query string cannot be read.
+    :param model: the model of the parameter.
+    :raises Problem: bad parameter, with all errors; or the query string is not valid.
     """
     findings = Findings()
     tenant = validated(model, fields_of(query_string, findings), findings).tenant
@@ -62,10 +62,10 @@ def read_tenant(query_string: str, model: type[OfUser] | type[OfTenant] = OfUser
 
 
 def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str | None:
-    """The tenant whose things `caller` may see of those that it has asked for; None for those of all.
+    """The tenant to list for `caller`, who has named `asked`; None for all tenants.
 
-    :raises Problem: out of scope: it is another's, whether or not there is such a tenant; bad parameter: the operator
-        has asked for one that there is not.
+    :raises Problem: out of scope: `asked` is another tenant, whether or not it exists; bad parameter: the operator has
+        named a tenant that does not exist.
     :raises StoreUnavailable: the store does not answer.
     """
     if asked is not None and not caller.may_touch(asked):
@@ -78,7 +78,7 @@ def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str 
 
 
 def visible_to(stores: Stores, caller: Principal, asked: str | None, wanted: NotificationFilter) -> NotificationFilter:
-    """`wanted`, narrowed to the notifications that `caller` may see of the tenant that it has asked for.
+    """`wanted`, narrowed to the notifications that `caller`, who has named the tenant `asked`, may see.
 
     :raises Problem: see `tenant_to_list`.
     :raises StoreUnavailable: the store does not answer.
@@ -87,18 +87,18 @@ def visible_to(stores: Stores, caller: Principal, asked: str | None, wanted: Not
 
 
 def tenant_to_read(stores: Stores, caller: Principal, asked: str | None, user_id: str) -> str:
-    """The tenant whose user of that id is meant by a request that only reads.
+    """The tenant of the user in a request that only reads.
 
-    :raises Problem: as `tenant_to_list`; bad parameter: several tenants have such a user, and none was asked for.
+    :raises Problem: see `tenant_to_list`; bad parameter: several tenants have such a user, and none was named.
     :raises StoreUnavailable: the store does not answer.
     """
     return _tenant_of_user(stores, caller, asked, user_id, users.tenant_to_read)
 
 
 def tenant_to_write(stores: Stores, caller: Principal, asked: str | None, user_id: str) -> str:
-    """The tenant whose user of that id is meant by a request that writes, or sends something.
+    """The tenant of the user in a request that writes or sends.
 
-    :raises Problem: as `tenant_to_list`; bad parameter: a tenant has such a user, and the operator has asked for none.
+    :raises Problem: see `tenant_to_list`; bad parameter: a tenant has such a user, and the operator has named none.
     :raises StoreUnavailable: the store does not answer.
     """
     return _tenant_of_user(stores, caller, asked, user_id, users.tenant_to_write)

@@ -1,4 +1,4 @@
-"""Notifications and subscriptions as clients see them."""
+"""Converts notifications and subscriptions to response bodies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def notification_view(stored: StoredNotification) -> bodies.Notification:
 
 
 def details_view(stored: StoredNotification, addresses: Mapping[str, str]) -> bodies.NotificationDetails:
-    """A notification with its logs, and where its user is reached.
+    """A notification with its logs, and the addresses of its user.
 
     :param addresses: of the user, by channel.
     """
@@ -56,7 +56,7 @@ def subscription_view(subscription: Subscription) -> bodies.Subscription:
 def created_subscription_view(
     subscription: Subscription, warnings: Sequence[ReachWarning]
 ) -> bodies.CreatedSubscription:
-    """A subscription that was asked for, with what may keep its messages from the user."""
+    """A new subscription, with the warnings about its delivery."""
     return bodies.CreatedSubscription(
         **dict(subscription_view(subscription)),
         warnings=[bodies.SubscriptionWarning(code=warning.code, detail=warning.detail) for warning in warnings],

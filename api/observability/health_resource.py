@@ -16,7 +16,7 @@ from core.stores.api_keys import Scope
 
 
 class HealthResource:
-    """The process answers. It says nothing about the store."""
+    """Whether the process answers, without the store."""
 
     public = True
 
@@ -28,11 +28,11 @@ class HealthResource:
 
 
 class ReadyResource:
-    """The store answers, and something is published. Anyone may ask whether; why not is for the scope ``operate``.
+    """Whether the store answers and has a publication. The reason is for callers with the scope ``operate`` only.
 
-    :param current: what is published.
-    :param is_degraded: whether something is wrong with it (see `core.stores.condition`); may ask the store, and raises
-        `StoreError` when that does not answer.
+    :param current: the current snapshot.
+    :param is_degraded: whether the summaries are degraded (see `core.stores.condition`); raises `StoreError` if the
+        store does not answer.
     """
 
     public = True
@@ -42,7 +42,7 @@ class ReadyResource:
         self._is_degraded = is_degraded
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """200 when summaries can be served, also old ones, which are still better than none; else 503."""
+        """200 if summaries can be served, also old ones; else 503."""
         caller: Principal | None = req.context.principal
         may_know = caller is not None and Scope.OPERATE in caller.scopes
         snapshot, degraded = None, False

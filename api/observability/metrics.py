@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: requests, latencies, the cache, the age of what is published, and the last run.
+"""The metrics for Prometheus: requests, latencies, the cache, the age of the summaries, and the last run.
 
 Under gunicorn (``PROMETHEUS_MULTIPROC_DIR`` is set, see `core.metric_files`) every worker writes its numbers
 to files of its own, and whichever worker is scraped adds all of them up.
@@ -25,7 +25,7 @@ from api.observability.run_metrics import run_metrics
 from core.stores.condition import Condition
 
 UNMATCHED: Final = "unmatched"
-"""The route of a request that no route matches: one value, so that made-up paths make no new series."""
+"""The route of requests that match no route: one value, so that invented paths create no new series."""
 
 _PREFIX: Final = "transaction_summary"
 _BUCKETS_S: Final = (.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)  # fmt: skip
@@ -51,13 +51,13 @@ def _on_the_event_loop(flush: Callable[[], None]) -> None:
 
 
 class Metrics:
-    """The counters of one process; independent of any other instance in it, unless they share files of workers.
+    """The counters of one process; separate from any other instance, unless both write files for all workers.
 
-    :param flush_soon: calls `flush` in a moment.
+    :param flush_soon: calls `flush` after a moment.
     """
 
     def __init__(self, flush_soon: Callable[[Callable[[], None]], object] = _on_the_event_loop) -> None:
-        # The library chooses between memory and files when it is imported, by this same variable.
+        # prometheus_client uses the same variable to choose between memory and files when it is imported.
         self._workers = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         self._registry = CollectorRegistry(auto_describe=False)
         registry = None if self._workers else self._registry
@@ -83,28 +83,28 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        for result in _CACHE_RESULTS:  # so that rates are known from the first scrape on
+        for result in _CACHE_RESULTS:  # so that all series exist from the first scrape
             self._cache.labels(result)
-        # The library's counters lock, and write to a file: they are given what was counted here now and then.
+        # Counted here and added to the library's counters from time to time, because those lock and write to a file.
         self._counted: dict[tuple[str, str, int, str | None], int] = {}
-        self._latencies: dict[str, list[float]] = {}  # by route: how many in each bucket, and the sum
+        self._latencies: dict[str, list[float]] = {}  # by route: the count of each bucket, and the sum
         self._began = self._ended = 0
         self._flush_soon = flush_soon
         self._is_flushing = False
 
     def request_began(self) -> None:
-        """A request has come; `request_ended` must follow."""
+        """Count a request that begins; `request_ended` must follow."""
         self._began += 1
         if not self._is_flushing:
             self._is_flushing = True
             self._flush_soon(self.flush)
 
     def request_ended(self, route: str, method: str, status: int, duration_s: float, cache: str | None) -> None:
-        """A request was answered.
+        """Count an answered request.
 
-        :param route: template of its route, or `UNMATCHED`.
+        :param route: the template of its route, or `UNMATCHED`.
         :param status: the HTTP status.
-        :param cache: ``hit``, ``miss``, ``not-modified``, or None where no cache has a part.
+        :param cache: ``hit``, ``miss``, ``not-modified``, or None without a cache.
         """
         self._ended += 1
         counted = route, method, status, cache
@@ -119,7 +119,7 @@ class Metrics:
             self._flush_soon(self.flush)
 
     def flush(self) -> None:
-        """Let other processes know what was counted since the last time; on the event loop."""
+        """Add the counts since the last time to the library's counters; on the event loop."""
         self._is_flushing = False
         counted, self._counted = self._counted, {}
         latencies, self._latencies = self._latencies, {}
@@ -131,21 +131,21 @@ class Metrics:
                 self._cache.labels(cache).inc(count)
         for route, (*counts, sum_s) in latencies.items():
             seconds: Any = self._seconds.labels(route)
-            # What `observe` does, for many requests at once: the library has no call for that.
+            # As `observe`, for many requests at once, for which the library has no function.
             seconds._sum.inc(sum_s)
             for bucket, observed in zip(seconds._buckets, counts, strict=True):
                 if observed:
                     bucket.inc(observed)
 
     def exposition(self, accept: str, store: StoreFacts) -> tuple[bytes, str]:
-        """All metrics of all workers, with those of the store, as of the last `flush`. It blocks.
+        """The metrics of all workers, as of the last `flush`, and of the store. Blocks.
 
         :param accept: the header ``Accept`` of the scrape.
-        :returns: the body and its content type: OpenMetrics where `accept` asks for it, else Prometheus text 0.0.4.
+        :returns: the body and its content type: OpenMetrics if `accept` has it, else Prometheus text 0.0.4.
         """
         try:
             encode, content_type = choose_encoder(accept)
-        except ValueError:  # a version that is no version
+        except ValueError:  # an invalid version
             encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
         return encode(_Together(self._requests_of_all(), store)), content_type
 

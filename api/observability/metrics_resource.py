@@ -1,4 +1,4 @@
-"""``GET /metrics``: what Prometheus scrapes."""
+"""``GET /metrics``: the metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _FIRST_WAIT_S: Final = 3.0
 
 
 class MetricsResource:
-    """The metrics of all workers, with the state of the store as it is now, or was when it last answered in time.
+    """The metrics of all workers, with the state of the store, now or when it last answered in time.
 
-    :param condition: that of the summaries now; asks the store, and raises `StoreError` when that does not answer.
+    :param condition: reads the condition of the summaries; raises `StoreError` if the store does not answer.
     :param clock: milliseconds since 1970 UTC.
     """
 
@@ -34,13 +34,13 @@ class MetricsResource:
         self._known: StoreFacts | None = None
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Answer in OpenMetrics or Prometheus text, as ``Accept`` asks."""
+        """Respond with OpenMetrics or Prometheus text, as in ``Accept``."""
         req.context.principal.require_scope(Scope.OPERATE)
         pending = self._pending.begin(None, self._facts)
         await asyncio.wait([pending], timeout=_FIRST_WAIT_S if self._known is None else _WAIT_S)
         facts = self._known or StoreFacts(None)
         self._metrics.flush()
-        # Not in the threads that ask the store, which may be slow.
+        # Not in the threads for the store, which may be slow.
         resp.data, resp.content_type = await asyncio.to_thread(self._metrics.exposition, req.accept, facts)
         resp.set_header("Cache-Control", "no-store")
 

@@ -16,7 +16,7 @@ _RESULTS: Final = ("read", "counted", "rejected", "filtered", "out_of_range")
 
 
 def run_metrics(condition: Condition, now_ms: int) -> Iterable[Metric]:
-    """The condition, the latest run, the last one that has ended, and the last success; nothing of what there is not.
+    """The condition, the latest run, the last one that has ended, and the last success, as far as they exist.
 
     :param now_ms: milliseconds since 1970 UTC.
     """
@@ -64,7 +64,7 @@ def _last(run: Run) -> Iterable[Metric]:
     if run.days_changed is not None:
         yield _gauge("last_run_days_changed", "Days whose summaries the last run changed.", run.days_changed)
     kept = "Days that the last run kept as published although it counted fewer transactions of them."
-    yield _gauge("last_run_days_kept", kept, run.days_kept or 0)  # one that replaces everything keeps none
+    yield _gauge("last_run_days_kept", kept, run.days_kept or 0)  # a run that replaces all days keeps none
 
 
 def _instant(name: str, meaning: str, at_ms: int) -> Metric:

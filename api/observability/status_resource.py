@@ -1,4 +1,4 @@
-"""``GET /api/status``: what is published, how old it is, and whether its run went well."""
+"""``GET /api/status``: the publication, its age, and the result of its run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from core.stores.runs import Run, RunStatus
 class StatusResource:
     """The state of the summaries, for operators.
 
-    :param condition: reads that of the summaries.
+    :param condition: reads the condition of the summaries.
     :param clock: milliseconds since 1970 UTC.
-    :param currency: the unit of amounts where the store does not know it; or empty.
+    :param currency: the unit of amounts if the store does not know it; or empty.
     """
 
     def __init__(self, condition: Callable[[], Condition], clock: Clock, currency: str) -> None:
@@ -33,7 +33,7 @@ class StatusResource:
         self._currency = currency
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """The published state, its age, the schedule, rejects, conservation, warnings, failures, the run under way."""
+        """The publication, its age, the schedule, rejects, conservation, warnings, failures, and the current run."""
         req.context.principal.require_scope(Scope.OPERATE)
         refuse_parameters(req.query_string)
         condition = self._condition()

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made from the operations, the models of bodies and parameters, and the table of problems.
 
-SpecTree would take the paths and models, but knows neither headers of responses, nor other media types than
-application/json, nor examples, adds a 422 that this API never answers, and wraps each responder.
+SpecTree could use the paths and models, but does not support headers of responses, other media types than
+application/json, or examples; it adds a 422 that this API never sends, and wraps each responder.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _BEFORE_THE_APPLICATION: Final = {
     "414": "The request line is too long.",
     "431": "There are too many header fields, or they are too long.",
 }
-"""What the server refuses by itself, with the problem ``/problems/bad-request``."""
+"""The responses of the server before the application, with the problem ``/problems/bad-request``."""
 
 
 def describe(*, open_to_this_host: bool) -> Json:
@@ -103,7 +103,7 @@ def describe(*, open_to_this_host: bool) -> Json:
 
 
 def _problems_of(operation: Operation) -> list[ProblemKind]:
-    """Every kind of problem that `operation` may answer with, in the order of the table."""
+    """The problems of `operation`, in the order of the table."""
     kinds = {*operation.problems, *_EVERYWHERE, *(_WHERE_GUARDED if operation.guarded else ())}
     return [kind for kind in ProblemKind if kind in kinds]
 
@@ -206,7 +206,7 @@ def _problem_responses(operation: Operation) -> Json:
 
 
 def _named(examples: Sequence[Example], value: Callable[[Example], Any]) -> Json:
-    """`examples` as OpenAPI has them."""
+    """`examples` in the form of OpenAPI."""
     return {
         f"example{number}": {"summary": example.summary, "value": value(example)}
         for number, example in enumerate(examples, start=1)

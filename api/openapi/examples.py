@@ -1,4 +1,4 @@
-"""Requests with the responses they receive, out of ``examples.json``. The tests send each of them to a server."""
+"""Example requests with their responses, from ``examples.json``. The tests send each of them to a server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def operation_examples() -> dict[str, list[Example]]:
 
 @cache
 def problem_examples() -> dict[ProblemKind, Example]:
-    """One request that fails with each kind of problem; some need a server in the state that the problem is about."""
+    """One request for each type of problems; some problems depend on the state of the server."""
     found = _document()["problems"]
     return {kind: _failing(kind, **found[kind.value.slug]) for kind in ProblemKind}
 

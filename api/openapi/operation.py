@@ -1,4 +1,4 @@
-"""What an operation of the OpenAPI document is."""
+"""The operations of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON: Final = "application/json"
 
 
 class Tag(StrEnum):
-    """A group of operations; each has its description in `TAGS`."""
+    """A group of operations, described in `TAGS`."""
 
     SUMMARIES = "Summaries"
     NOTIFICATIONS = "Notifications"
@@ -37,17 +37,17 @@ TAGS: Final[dict[Tag, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a method does on a path. ``HEAD`` does the same as ``GET`` without the body, and is not described.
+    """A method of a path. ``HEAD`` is ``GET`` without the body, and has no operation.
 
-    :param result: what the body of a successful response is.
-    :param answers: the media types of that body, each with its model, or None for text.
+    :param result: the description of a successful response.
+    :param answers: the media types of its body, each with its model, or None for text.
     :param path_parameters: OpenAPI parameters in the path.
     :param header_parameters: OpenAPI parameters in the header, except that of `has_etag`.
     :param request: the model of the body of the request, or None.
     :param request_needed: whether that body is required.
-    :param problems: the problems it may answer with, in addition to those of every operation.
+    :param problems: its problems, in addition to those of every operation.
     :param scopes: a key needs one of these; None: no key is needed; (): any key.
-    :param found: what the response 200 is, where the operation may find what it would create; or None.
+    :param found: the description of the response 200, if the operation may find what it would create; or None.
     :param has_etag: whether responses have an ETag.
     :param paged: whether responses may have a header Link to the next page.
     :param guarded: whether keys and rate limits apply.

@@ -1,4 +1,4 @@
-"""Every operation that programs call, in the order of the documentation. Pages for people are none."""
+"""The operations for programs, in the order of the documentation; without the pages for people."""
 
 from __future__ import annotations
 

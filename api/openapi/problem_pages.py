@@ -1,4 +1,4 @@
-"""``GET /problems/{slug}``: the page that the ``type`` of a problem leads to."""
+"""``GET /problems/{slug}``: the page of a type of problems, whose ``type`` is its address."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ProblemsResource:
 
 
 def not_found_page() -> bytes:
-    """What a browser shows of an address where there is nothing, in both languages."""
+    """The page for an unknown address, in both languages."""
     known = ProblemKind.NOT_FOUND.value
     content = f"""\
     <h1>{known.title}</h1>
@@ -46,7 +46,7 @@ def not_found_page() -> bytes:
 
 
 def _page(slug: str) -> bytes:
-    """What the kind of problem means, what to do about it, and an example, as HTML."""
+    """The page of a type of problems, with what to do and an example."""
     from api.openapi.examples import problem_examples
 
     kind = _KINDS[slug]

@@ -35,7 +35,7 @@ _TYPES: Final = {
 
 
 class OpenApiResource:
-    """The OpenAPI document: one where the caller needs no key, another for all others."""
+    """The OpenAPI document: one for callers that need no key, another for all others."""
 
     public = True
 
@@ -43,7 +43,7 @@ class OpenApiResource:
         self._pages = StaticPages(lambda name: falcon.MEDIA_JSON, _document)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """The document that is true now."""
+        """The document for this caller."""
         await self._pages.send(req, resp, _OPEN if req.context.principal is LOCAL else _CLOSED)
 
     on_head = on_get
@@ -58,7 +58,7 @@ def _document(name: str) -> bytes:
 
 
 class DocsResource:
-    """Swagger UI, which loads `/openapi.json`. The page holds no data, and nothing comes from another server."""
+    """Swagger UI, which loads `/openapi.json`. The page has no data, and all its files are on this server."""
 
     public = True
 

@@ -13,11 +13,11 @@ from api.http.query_parameters import Parameters
 
 _REF: Final = "#/components/schemas/{model}"
 _BOUNDS: Final = {"ge": "minimum", "le": "maximum"}
-"""Pydantic does not translate bounds that stand beside a validator of ours."""
+"""Pydantic does not translate bounds next to a custom validator."""
 
 
 class _Schemas(GenerateJsonSchema):
-    """Those of pydantic without what says nothing: titles that repeat a name, and None for what is not there."""
+    """pydantic's schemas without titles that repeat a name, and without defaults that are None."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -29,14 +29,14 @@ class _Schemas(GenerateJsonSchema):
 
 
 class _ParameterSchemas(_Schemas):
-    """A parameter is there or not, and never null."""
+    """Schemas of parameters, which are never null."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
 
 def component_schemas(models: Sequence[type[BaseModel]], parameters: Sequence[type[Parameters]]) -> dict[str, Any]:
-    """The schemas of `models`, of all that they are made of, and of the choices among `parameters`, by name."""
+    """The schemas of `models` and their parts, and of enumerations in `parameters`, by name."""
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template=_REF, schema_generator=_Schemas
     )
@@ -52,7 +52,7 @@ def reference_to(model: type[BaseModel]) -> dict[str, str]:
 
 
 def query_parameters(model: type[Parameters]) -> list[dict[str, Any]]:
-    """The OpenAPI parameters that `model` checks, which refer to `component_schemas`."""
+    """The OpenAPI parameters of `model`, which refer to `component_schemas`."""
     whole = _whole(model)
     longest = model.model_config["str_max_length"]
     return [
@@ -69,7 +69,7 @@ def _parameter(name: str, schema: dict[str, Any], longest: int | None, *, requir
     schema = {_BOUNDS.get(word, word): value for word, value in schema.items()}
     description = schema.pop("description")
     if "const" in schema:
-        schema["enum"] = [schema.pop("const")]  # of which documentation makes a choice, not a text field
+        schema["enum"] = [schema.pop("const")]  # which Swagger UI shows as a choice, not as a text field
     if "items" in schema:
         limit = {} if "$ref" in schema["items"] else {"maxLength": longest}
         schema |= {"uniqueItems": True, "items": schema["items"] | limit}

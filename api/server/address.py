@@ -1,4 +1,4 @@
-"""Where to listen: the value of ``API_BIND``."""
+"""The address of the server: the value of ``API_BIND``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Address:
     """A TCP address, or the path of a Unix socket.
 
     :param host: name or address, without brackets; the whole of ``unix:/path`` for a Unix socket.
-    :param port: None for a Unix socket; 0 for whichever is free.
+    :param port: None for a Unix socket; 0 for any free port.
     """
 
     host: str
@@ -26,14 +26,14 @@ class Address:
 
     @property
     def bind(self) -> str:
-        """As gunicorn wants it."""
+        """The address in gunicorn's form."""
         if self.port is None:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Where a browser on this host finds it."""
+        """The URL for a browser on this host."""
         if self.port is None:
             return self.host
         local = Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port)
@@ -41,9 +41,9 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """The address that `text` names: ``host:port``, ``[IPv6]:port`` or ``unix:/path``.
+    """The address in `text`: ``host:port``, ``[IPv6]:port`` or ``unix:/path``.
 
-    :raises SettingsError: it names none.
+    :raises SettingsError: it is not an address.
     """
     if text.startswith(_UNIX) and len(text) > len(_UNIX):
         return Address(text, None)

@@ -1,4 +1,4 @@
-"""A process of gunicorn that serves the ASGI application with uvicorn."""
+"""gunicorn's worker, which serves the ASGI application with uvicorn."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from uvicorn_worker import UvicornWorker
 from api.server.protocol import Protocol
 from core.errors import ServiceError
 
-_HANDOVER_S: Final = 10.0  # that a process waits for its successors before it stops all the same
+_HANDOVER_S: Final = 10.0  # how long a process waits for its successors before it stops
 _SWEEP_S: Final = 0.5
-_SPARE_S: Final = 2  # before the master kills
+_SPARE_S: Final = 2  # before the master kills the worker
 _LOG: Final = logging.getLogger("uvicorn.error")
 
 
 class Handover:
-    """Memory that all processes share: on a reload, the previous workers serve until the new ones do.
+    """Shared memory of all processes: on a reload, the previous workers serve until the new ones do.
 
-    gunicorn asks the previous ones to stop as soon as it has started the new ones, which then still load. Workers are
-    known by their age: their number since the master began.
+    gunicorn stops the previous workers as soon as it has started the new ones, which are then still loading. Workers
+    are identified by their age: their number since the start of the master.
     """
 
     _HEAD: Final = struct.Struct("=II")
@@ -39,17 +39,17 @@ class Handover:
         self._memory = mmap.mmap(-1, self._HEAD.size + self._AGES)
 
     def begin(self, first_age: int, count: int) -> None:
-        """`count` workers are to be started, of which the first is of `first_age`."""
+        """`count` workers will be started, the first with `first_age`."""
         for age in range(first_age, first_age + count):
             self._memory[self._at(age)] = 0
         self._HEAD.pack_into(self._memory, 0, first_age, count)
 
     def is_serving(self, age: int) -> None:
-        """The worker of `age` serves."""
+        """The worker with `age` serves."""
         self._memory[self._at(age)] = 1
 
     def is_awaited(self, age: int) -> bool:
-        """Whether the worker of `age` has successors that do not serve yet."""
+        """Whether the worker with `age` has successors that do not serve yet."""
         first_age, count = self._HEAD.unpack_from(self._memory, 0)
         return age < first_age and not all(self._memory[self._at(first_age + number)] for number in range(count))
 
@@ -58,11 +58,11 @@ class Handover:
 
 
 HANDOVER: Final = Handover()
-"""Of this master, from which its workers are forked."""
+"""The handover of this master, whose workers inherit it."""
 
 
 class _Server(Server):
-    """uvicorn's server, which stops once its successors serve, and closes connections of clients that are too slow."""
+    """uvicorn's server, which stops when its successors serve, and closes connections of slow clients."""
 
     def __init__(self, config: Any, age: int) -> None:
         super().__init__(config)
@@ -71,7 +71,7 @@ class _Server(Server):
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
-        self._sweeping = asyncio.create_task(self._sweep())  # also while it stops
+        self._sweeping = asyncio.create_task(self._sweep())  # runs also while the server stops
         HANDOVER.is_serving(self._age)
 
     async def on_tick(self, counter: int) -> bool:
@@ -97,13 +97,13 @@ class _Server(Server):
                 assert isinstance(connection, Protocol)
                 try:
                     connection.check(loop.time())
-                except Exception:  # the others are checked all the same
+                except Exception:  # check the other connections all the same
                     _LOG.exception("A connection could not be checked")
                     connection.transport.abort()
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """Whether `record` is of something else than a request that was cancelled: uvicorn says how many it cancels."""
+    """Whether `record` is not about a cancelled request: uvicorn logs the number of those itself."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
@@ -115,30 +115,30 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "ws": "none",
         "loop": "uvloop",
         "lifespan": "on",
-        "proxy_headers": False,  # `api.http.request` knows which proxies are trusted
+        "proxy_headers": False,  # `api.http.request` reads them, of trusted proxies only
         "server_header": False,
         "timeout_notify": 1,
     }
 
     def init_signals(self) -> None:
-        """Let signals that come before the server is there, or after it, not kill: uvicorn raises them once more."""
+        """Handle signals before the start and after the end of the server, when uvicorn raises them again."""
         super().init_signals()
         signal.signal(signal.SIGTERM, self.handle_exit)
         signal.signal(signal.SIGINT, self.handle_exit)
 
     def load_wsgi(self) -> None:
-        """Make the application; where the settings do not allow it, the master stops."""
+        """Create the application; an error in the settings stops the master."""
         try:
             super().load_wsgi()
         except ServiceError as error:
             self.log.error("%s. %s", error.sentence, error.hint)
             sys.exit(Arbiter.APP_LOAD_ERROR)
-        # What exists now lives as long as the process: the garbage collector need not visit it again and again.
+        # The objects that exist now live as long as the process: exclude them from garbage collection.
         gc.collect()
         gc.freeze()
 
     async def _serve(self) -> None:
-        if not self.alive:  # asked to stop while it was loading
+        if not self.alive:  # stopped while it was loading
             return
         Protocol.most_connections = self.cfg.worker_connections
         self.config.app = self.wsgi
@@ -150,7 +150,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     async def callback_notify(self) -> None:
-        """Tell the master that the event loop turns; without a master, stop."""
+        """Notify the master that the event loop runs; without a master, stop."""
         self.notify()
         if os.getppid() != self.ppid:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with limits for clients that are slow, silent, greedy, or do not read."""
+"""uvicorn's HTTP/1.1 protocol with limits: for slow or idle clients, large heads, and clients that do not read."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from api.problems import Problem, ProblemKind, refusal
 _HEAD_BYTES: Final = 32_768
 _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
-_SENT_AHEAD: Final = 16  # requests that may wait for the one that is being answered
-_LEAST_TAKEN_BYTES: Final = 64 * 1024  # of an answer, for which a client gets its time again
-_LAST_S: Final = 1.0  # in which a new connection may still send its request when the process stops
-_LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it sees the answer
+_SENT_AHEAD: Final = 16  # pipelined requests that may wait for the current one
+_LEAST_TAKEN_BYTES: Final = 64 * 1024  # of a response; a client that reads so many gets the whole time again
+_LAST_S: Final = 1.0  # for the request of a new connection when the process stops
+_LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it receives the response
 _LINGER_BYTES: Final = 8 * 1024 * 1024
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection, which `check` closes when its client takes longer than `timeout_s` to send, or to read."""
+    """A connection, which `check` closes if its client takes longer than `timeout_s` to send or to read."""
 
     timeout_s: ClassVar[float] = 10.0
     most_connections: ClassVar[int] = 1000
     draining: ClassVar[bool] = False
-    """Whether the process is about to stop: answers then close their connections."""
+    """Whether the process is stopping: responses then close their connections."""
     _idle: ClassVar[dict[Protocol, None]] = {}
-    """Those that wait for a whole request, the longest first."""
+    """The connections that wait for a complete request, the longest waiting first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a request; beyond `most_connections` the client that was waited for longest is closed."""
+        """Wait for a request; with more than `most_connections`, close the connection that has waited the longest."""
         super().connection_made(transport)
         self._head_bytes = self._lingered_bytes = self._unsent = 0
         self._lingering, self._refusal = False, (400, "The request is not valid HTTP.")
@@ -41,12 +41,12 @@ class Protocol(HttpToolsProtocol):
             next(iter(self._idle)).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
+        """The connection was closed."""
         self._idle.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """More of a request came."""
+        """A part of a request was received."""
         if self._lingering:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > _LINGER_BYTES:
@@ -60,27 +60,27 @@ class Protocol(HttpToolsProtocol):
             self._refuse(431, "The head of the request, or what frames its body, is too large.")
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more; what it asked for is still answered."""
+        """The client sends no more; its current request is still answered."""
         if self._answering:
             self.cycle.keep_alive = False
         return self._answering
 
     def shutdown(self) -> None:
-        """Close, unless it has just been opened: its first request may be on its way."""
+        """Close, unless the connection is new and its first request may be under way."""
         if self._lingering or self.cycle:
             super().shutdown()
         else:
             self._request_by = self.loop.time() + _LAST_S
 
     def on_headers_complete(self) -> None:
-        """Refuse what is too large; begin to answer."""
+        """Refuse a request that is too large; else begin to answer."""
         self._head_bytes = 0
         if len(self.url) > _LINE_BYTES:
             self._refusal = 414, "The request line is too long."
         elif len(self.headers) > _FIELDS or sum(len(value) for _, value in self.headers) > _HEAD_BYTES:
             self._refusal = 431, "The header fields are too many or too long."
         elif len(self.pipeline) >= _SENT_AHEAD:
-            self._refusal = 400, "Too many requests were sent ahead."  # sent by closing after the other answers
+            self._refusal = 400, "Too many requests were sent ahead."  # the connection closes after the other responses
         else:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
@@ -92,12 +92,12 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, _reading_late(app) if has_body else app)
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body is here; what is counted now are sizes of chunks, or trailers."""
+        """A part of a body was received; from here, chunk sizes and trailers are counted."""
         self._head_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """All of a request is here."""
+        """A request was received completely."""
         self._head_bytes, self._request_by = 0, None
         self._idle.pop(self, None)
         super().on_message_complete()
@@ -113,16 +113,16 @@ class Protocol(HttpToolsProtocol):
             return
         if not self._answering:
             self._idle[self] = None
-        elif self.cycle.more_body:  # it was sent ahead, and only now is the client waited for
+        elif self.cycle.more_body:  # a pipelined request, whose body is waited for from now
             self._idle[self] = None
             self._request_by = self.loop.time() + self.timeout_s
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no request."""
+        """Refuse what is not a valid request."""
         self._refuse(*self._refusal)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a client that asks for HTTP/2 or a WebSocket is answered in HTTP/1.1."""
+        """No warning: a client that asks for HTTP/2 or a WebSocket gets a response in HTTP/1.1."""
 
     @property
     def _answering(self) -> bool:
@@ -133,7 +133,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
             return
         if self._answering and (self.cycle.response_started or not self.cycle.more_body):
-            self.cycle.keep_alive = False  # first comes the answer to the request before
+            self.cycle.keep_alive = False  # after the response to the request before
             self._lingering = True
             return
         if self._answering:
@@ -143,14 +143,14 @@ class Protocol(HttpToolsProtocol):
         self._linger()
 
     def _linger(self) -> None:
-        """Close, but not before the client has: what it still sends would make its side forget the answer."""
+        """Close after the client does: closing while it still sends could discard the response."""
         self._lingering, self._request_by = True, self.loop.time() + _LINGER_S
         if not self.transport.is_closing():
             self.flow.resume_reading()
             self.transport.write_eof()
 
     def check(self, now: float) -> None:
-        """Close the connection if its client is too slow."""
+        """Close the connection if the client is too slow."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent > self._unsent or unsent <= self._unsent - _LEAST_TAKEN_BYTES:
             self._unsent, self._sent_at = unsent, now
@@ -165,10 +165,9 @@ class Protocol(HttpToolsProtocol):
 
 
 def _reading_late(app: Any) -> Any:
-    """`app`, which is called before any of the body is there: what is refused by its head need not be sent.
+    """`app`, called before the body is received: a client need not send the body of a request that is refused.
 
-    A body that breaks off is a `Problem`, never a short one: `api.threads.Blocking`, which reads bodies, relies on it
-    where they have no length.
+    An incomplete body raises a `Problem`: `api.threads.Blocking`, which reads bodies, relies on this for chunked ones.
     """
 
     async def app_that_reads_late(scope: Any, receive: Any, send: Any) -> None:

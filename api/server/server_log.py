@@ -1,4 +1,4 @@
-"""What gunicorn, and any library, has to say: JSON lines like those of the request log."""
+"""The log of gunicorn and of libraries, as JSON lines like those of the request log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.log_lines import log_line, traceback_of
 
 
 class JsonLines(logging.Formatter):
-    """One line a record, like those of the request log.
+    """One line for each record, like those of the request log.
 
     ::
 
@@ -30,16 +30,16 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
-            # Redacted before it is cut, or the end of a key would be left.
+            # Redacted before it is truncated, or the end of a key would remain.
             fields["traceback"] = traceback_of(record.exc_info[1])
         return log_line(fields).decode().rstrip("\n")
 
 
 class ServerLog(Logger):  # type: ignore[misc]
-    """gunicorn's log on standard error, which takes the warnings of all libraries as well."""
+    """gunicorn's log on standard error, also with the warnings of all libraries."""
 
     def setup(self, cfg: Any) -> None:
-        """Follow the configuration."""
+        """Apply the configuration."""
         super().setup(cfg)
         self._set_handler(logging.getLogger(), cfg.errorlog, None)
         logging.captureWarnings(True)

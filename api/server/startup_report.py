@@ -1,4 +1,4 @@
-"""The startup report: where the server is, what it serves, and to whom."""
+"""The startup report: the address of the server, its store, and its access control."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.stores.summaries import Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class StartupReport:
-    """The store as it is at the start.
+    """The state of the store at the start.
 
     :param store: its URL, without user and password.
-    :param state: what is there, in a sentence without its full stop.
-    :param hint: what the operator can do about that, or an empty string.
+    :param state: a sentence without its full stop.
+    :param hint: what the operator can do, or an empty string.
     :param open_loopback: whether programs on this host are served without a key.
-    :param has_keys: whether there is a key that is neither revoked nor expired; None while the store does not answer.
+    :param has_keys: whether there is a key that is neither revoked nor expired; None if the store does not answer.
     """
 
     store: str
@@ -30,7 +30,7 @@ class StartupReport:
     has_keys: bool | None
 
     def lines(self, address: Address) -> list[str]:
-        """What to say of a server at `address`, sentence by sentence."""
+        """The report of a server at `address`, one line for each sentence."""
         store = f"The store is {self.store}: {self.state}."
         return [f"Summaries are served at {address.url}", f"{store} {self.hint}".rstrip(), self._access()]
 
@@ -49,9 +49,9 @@ class StartupReport:
 
 
 def startup_report(settings: Settings) -> StartupReport:
-    """What the store that `settings` name holds; nothing is made where nothing is.
+    """The report about the store of `settings`, which is not created if it does not exist.
 
-    :raises SettingsError: ``STORE_URL`` names no store; or ``CURRENCY`` or ``AMOUNT_SCALE`` are not those of the store.
+    :raises SettingsError: ``STORE_URL`` is invalid; or ``CURRENCY`` or ``AMOUNT_SCALE`` differ from those of the store.
     """
     has_keys: bool | None = None
     store, is_open = _without_password(settings.store_url), settings.api_access == "open-loopback"
@@ -90,4 +90,4 @@ def _without_password(store_url: str) -> str:
     if store_url.startswith("sqlite:"):
         return store_url
     parts = urlsplit(store_url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # options may hold secrets as well
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # options may have secrets as well

@@ -1,4 +1,4 @@
-"""One published state as this process knows it, and the cache of what was made from it while it is current."""
+"""A snapshot of the current publication, and the cache of responses that were made from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.stores.summaries import DayRange, Publication
 T = TypeVar("T")
 
 Maker = Callable[[Stores, "Snapshot"], CacheableResponse]
-"""Makes an answer, encoded as it is kept, from the stores while a published state is current."""
+"""Makes an encoded response from the stores and a snapshot."""
 
 _CACHED_QUERIES: Final = 4096
 _CACHED_TABLES: Final = 8
@@ -27,14 +27,14 @@ _LONGEST_CACHED_QUERY: Final = 512
 
 
 class NamesChanged(Exception):
-    """The names of merchants are no longer those of the published state that an answer is made from."""
+    """The names of merchants have changed since the snapshot."""
 
 
 class State(NamedTuple):
-    """What is published, and what may change without another publication: complete days, and names of merchants.
+    """The current publication, and what can change without a new one: complete days, and names of merchants.
 
     :param found_later: days that later runs found complete, see `core.stores.complete_days.found_later`.
-    :param names: the version of the names of merchants; empty while there never was one.
+    :param names: the version of the names of merchants; empty before the first import of names.
     """
 
     publication: Publication
@@ -43,7 +43,7 @@ class State(NamedTuple):
 
     @classmethod
     def read(cls, stores: Stores) -> Self | None:
-        """The present one, or None when nothing is published.
+        """The present state, or None if nothing is published.
 
         :raises StoreUnavailable: the store does not answer.
         """
@@ -54,19 +54,19 @@ class State(NamedTuple):
 
     @property
     def version(self) -> str:
-        """What tells it from other states in ETags and in cursors: the publication, and the names if there are any."""
+        """Its version in ETags and cursors: that of the publication, and that of the names if there are any."""
         version = version_of(self.publication)
         return f"{version}-{self.names}" if self.names else version
 
 
 def version_of(publication: Publication) -> str:
-    """The version of a publication, as people see it."""
+    """The version of a publication in ETags, cursors and responses."""
     return f"{publication.generation}-{publication.published_at_ms:x}"
 
 
 @dataclass(slots=True)
 class _Cached:
-    """An answer that is kept, and what makes it from another published state."""
+    """A cached response, and what makes it from another snapshot."""
 
     answer: CacheableResponse
     make: Maker
@@ -74,11 +74,11 @@ class _Cached:
 
 
 class Snapshot:
-    """A state of what is published, and three caches that end with it: the next one begins with empty ones.
+    """A snapshot of the current publication, with three caches that the next snapshot does not take over.
 
-    Queries and answers are kept on the event loop, tables in any thread.
+    Queries and responses are cached on the event loop, tables in any thread.
 
-    :param cache_bytes: how many bytes of encoded answers are kept; those not asked for the longest go first.
+    :param cache_bytes: the size of the cache of encoded responses; the least recently used are evicted first.
     """
 
     def __init__(self, state: State, cache_bytes: int) -> None:
@@ -90,16 +90,16 @@ class Snapshot:
         self.calendar: Final[Calendar] = calendar_named(publication.fingerprint.calendar)
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
-        # Dictionaries whose first entry is the one that was not asked for the longest.
+        # Dictionaries in the order of the last use.
         self._queries: dict[Hashable, Any] = {}
         self._answers: dict[Hashable, _Cached] = {}
         self._lock = threading.Lock()
         self._tables: LRUCache[Hashable, Any] = LRUCache(_CACHED_TABLES)
 
     def query(self, text: tuple[Hashable, ...], make: Callable[[], T]) -> T:
-        """The query that `text` stands for, from `make` where it is not known; what `make` raises is not kept.
+        """The query of `text`, made by `make` if it is not cached; errors of `make` are not cached.
 
-        Long ones are not kept either: many of them would take much memory.
+        Long queries are not cached either, to save memory.
         """
         query = self._queries.pop(text, None)
         if query is None:
@@ -112,11 +112,11 @@ class Snapshot:
         return cast("T", query)
 
     def table(self, name: Hashable, make: Callable[[], T]) -> T:
-        """Something large that many answers are made from, such as the totals of all merchants."""
+        """Large data from which many responses are made, such as the totals of all merchants."""
         with self._lock:
             if name in self._tables:
                 return cast("T", self._tables[name])
-        made = make()  # outside the lock: of two that make the same at once, the later stays
+        made = make()  # outside the lock: two threads may make the same table, and the last is cached
         with self._lock:
             self._tables[name] = made
         return made
@@ -124,7 +124,7 @@ class Snapshot:
     def names(self, stores: Stores) -> MerchantNames:
         """The names of merchants.
 
-        :raises NamesChanged: they are others by now.
+        :raises NamesChanged: they have changed since the snapshot.
         :raises StoreUnavailable: the store does not answer.
         """
         if not self.state.names:
@@ -139,7 +139,7 @@ class Snapshot:
         return self.table(("names",), read)
 
     def cached(self, query: Hashable) -> CacheableResponse | None:
-        """The encoded answer that was kept for `query`, if it still is."""
+        """The encoded response that is cached for `query`, if any."""
         cached = self._answers.pop(query, None)
         if cached is None:
             return None
@@ -148,9 +148,9 @@ class Snapshot:
         return cached.answer
 
     def keep(self, query: Hashable, answer: CacheableResponse, make: Maker) -> None:
-        """Keep `answer` for `query`, unless it alone is larger than all that may be kept.
+        """Cache `answer` for `query`, unless it is larger than the cache.
 
-        :param make: makes the same answer from another published state.
+        :param make: makes the same response from another snapshot.
         """
         if answer.size > self._cache_bytes or query in self._answers:
             return
@@ -160,11 +160,11 @@ class Snapshot:
             self._cached_bytes -= self._answers.pop(next(iter(self._answers))).answer.size
 
     def has(self, query: Hashable) -> bool:
-        """Whether an answer is kept for `query`; this does not count as asking for it."""
+        """Whether a response is cached for `query`; this does not count as a use."""
         return query in self._answers
 
     def favourites(self) -> list[tuple[Hashable, Maker]]:
-        """What was asked more than once, the most asked first: the query and what makes its answer."""
+        """The queries that were used more than once, most used first, each with what makes its response."""
         hits = [(cached.hits, query, cached.make) for query, cached in self._answers.items()]
         wanted = [entry for entry in hits if entry[0]]
         wanted.sort(key=lambda entry: entry[0], reverse=True)

@@ -1,4 +1,4 @@
-"""Which published state is current in this process, and how the next one takes its place."""
+"""The current snapshot of this process, and how the next one replaces it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.stores import Stores
 
 T = TypeVar("T")
 
-_PAUSE_S: Final = 0.001  # between two answers made beforehand, so that requests are not held up
+_PAUSE_S: Final = 0.001  # between two responses that are made in advance, so that requests are not delayed
 
 Work = Coroutine[Any, Any, None]
 
@@ -24,26 +24,26 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 async def in_background(work: Work) -> None:
-    """Begin `work`, and do not wait for it."""
+    """Start `work`, and do not wait for it."""
     task = asyncio.create_task(work)
-    _tasks.add(task)  # the event loop itself keeps no task
+    _tasks.add(task)  # the event loop has weak references to tasks only
     task.add_done_callback(_tasks.discard)
 
 
 class CurrentPublication:
-    """The published state that requests are answered from; it lives on the event loop.
+    """The snapshot from which requests are answered; it is used on the event loop only.
 
-    The store is asked again after half of `freshness_s`, while requests go on with the state that is known. A state
-    that was not confirmed for `freshness_s` is not used, unless the store was asked in time and has yet to answer: a
-    slow store delays nobody who does not need it. After a new publication the answers most asked for are made before it
-    becomes current, else every request would meet an empty cache at the same moment. A request that needs the store
-    meanwhile makes the new state current for all, and nobody goes back to the previous one.
+    The store is read again after half of `freshness_s`, while requests use the known snapshot. A snapshot that was not
+    confirmed for `freshness_s` is not used, unless the store was asked in time and has not answered yet: so a slow
+    store does not delay cached responses. After a new publication the most used responses are made before its snapshot
+    becomes current, or every request would find an empty cache at once. A request that needs the store in the meantime
+    makes the new snapshot current for all requests.
 
-    :param pool: its threads ask the store what is published; `reading` makes answers.
-    :param cache_bytes: how many bytes of answers each published state may keep; while one follows another there are
-        two of them.
+    :param pool: its threads read the state of the publication; those of `reading` make responses.
+    :param cache_bytes: the size of the cache of responses of each snapshot, of which there are two for a while after a
+        new publication.
     :param monotonic: seconds, never going back.
-    :param spawn: runs work beside the requests.
+    :param spawn: runs work in the background.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class CurrentPublication:
         self._begun = self._done = 0
 
     def confirmed(self) -> Snapshot | None:
-        """What is published, if that need not be asked for yet.
+        """The current snapshot, if it does not need to be confirmed yet; else None.
 
-        :raises StoreError: the store did not answer a moment ago.
+        :raises StoreError: the store failed recently.
         """
         self._access.refuse_while_down()
         now = self._monotonic()
@@ -81,7 +81,7 @@ class CurrentPublication:
         return self._snapshot if now < self._ask_at else None
 
     async def snapshot(self) -> Snapshot | None:
-        """What is published as of at most `freshness_s` ago, or None when nothing is.
+        """The snapshot of at most `freshness_s` ago, or None if nothing is published.
 
         :raises StoreError: the store does not answer.
         """
@@ -98,17 +98,17 @@ class CurrentPublication:
         return self._snapshot
 
     async def read_again(self) -> Snapshot | None:
-        """What is published now.
+        """The snapshot as of now, read from the store.
 
         :raises StoreError: the store does not answer.
         """
-        await self._wait_for(self._begun + 1)  # what was asked before says nothing about now
+        await self._wait_for(self._begun + 1)  # a read that began before may be outdated
         if self._successor is not None:
             self._make_current(self._successor)
         return self._snapshot
 
     async def read(self, snapshot: Snapshot, read: Callable[[Stores, Snapshot], T]) -> T | None:
-        """What `read` finds while `snapshot` is current, or None when something else is by the end of it.
+        """The result of `read`, or None if `snapshot` is no longer current after it.
 
         :raises StoreError: the store does not answer.
         :raises Problem: overloaded.
@@ -124,7 +124,7 @@ class CurrentPublication:
         return await self._reading.run(self._access.call, read_and_check)
 
     async def poll(self) -> None:
-        """Ask the store in time also while nobody asks for summaries, and never end."""
+        """Confirm the snapshot also while there are no requests; never returns."""
         while True:
             await asyncio.sleep(max(self.freshness_s / 4, 0.05))
             if self._pending is None and self._monotonic() >= self._ask_at:
@@ -147,7 +147,7 @@ class CurrentPublication:
         try:
             state = await self._pool.run(self._access.call, State.read)
             if self._successor is not None and self._successor.state == state:
-                self._make_current(self._successor)  # it had its time, whatever became of the making
+                self._make_current(self._successor)  # it has waited long enough for its responses
             elif self._snapshot is None or self._snapshot.state != state:
                 work = self._succeed(state)
             self._confirmed_at, self._ask_at = asked_at, self._monotonic() + self.freshness_s / 2
@@ -163,7 +163,7 @@ class CurrentPublication:
         if following is None or not favourites:
             self._make_current(following)
             return None
-        if now >= until or self._successor is not None:  # too late, or too fast, to wait for the making
+        if now >= until or self._successor is not None:  # no time to make responses first
             self._make_current(following)
             until = now + self.freshness_s / 2
         else:
@@ -171,7 +171,7 @@ class CurrentPublication:
         return self._make(following, favourites, until)
 
     async def _make(self, snapshot: Snapshot, favourites: list[tuple[Hashable, Maker]], until: float) -> None:
-        """Make the `favourites` from `snapshot`, as far as time allows, and make it current."""
+        """Make the `favourites` from `snapshot` until the time is over, then make it current."""
         try:
             with suppress(StoreError, Problem):  # which requests report
                 for query, make in favourites:
@@ -179,17 +179,17 @@ class CurrentPublication:
                         break
                     await asyncio.sleep(_PAUSE_S)
         finally:
-            if self._successor is snapshot:  # else somebody needed it before, or a newer is there
+            if self._successor is snapshot:  # else it is current already, or a newer one is
                 self._make_current(snapshot)
 
     async def _make_one(self, snapshot: Snapshot, query: Hashable, make: Maker) -> bool:
-        """Whether `snapshot` is still the one published."""
+        """Whether `snapshot` is still of the current publication."""
         if snapshot.has(query):
             return True
         try:
             answer = await self.read(snapshot, make)
         except Problem:
-            return True  # such as a merchant that is no longer there
+            return True  # such as a merchant that no longer exists
         if answer is None:
             return False
         snapshot.keep(query, answer, make)

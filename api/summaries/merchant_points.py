@@ -1,4 +1,4 @@
-"""The points of several merchants, each with its own: a page of them, from the store or filled with zeros."""
+"""A page of the points of several merchants, each with its own, from the store or filled with zeros."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from api.summaries.series import SeriesQuery
 
 MOST_POINTS: Final = 10_000
-"""Of one answer. More need a limit."""
+"""The most points in one response without a limit."""
 
 KeyBounds = tuple[str | None, str | None]
 """The first and the last key of a range, both inclusive; None for no bound."""
@@ -31,9 +31,9 @@ def points_of_merchants(
 ) -> list[MerchantPoint]:
     """The points from where the page of `query` begins, at most one more than it may have.
 
-    :param ranges: what is read: all of it is wanted, and nothing else.
-    :param keys: those of all periods, where the ones without transactions are filled with zeros; or None.
-    :raises Problem: there is no merchant of a name; or there are too many points for an answer without a limit.
+    :param ranges: the ranges of keys to read.
+    :param keys: those of all periods, to fill those without transactions with zeros; or None.
+    :raises Problem: there is no such merchant; or there are too many points for a response without a limit.
     """
     most = (query.limit or MOST_POINTS) + 1
     if keys is None:
@@ -56,7 +56,7 @@ def _stored(stores: Stores, query: SeriesQuery, ranges: Sequence[KeyBounds], mos
             query.mode, query.measure, query.merchants, *bounds, after=query.after, limit=most
         )
         if len(ranges) > 1:
-            found = sorted(found)[:most]  # which are among the first so many of each range
+            found = sorted(found)[:most]  # these are among the first of each range
     return found
 
 
@@ -77,7 +77,7 @@ def _filled(
     merchants = merchants or ()
     after = query.after or ("", "")
     begin = bisect_left(merchants, after[0])
-    page = merchants[begin : begin + most // len(keys) + 2]  # the first of which may have been shown
+    page = merchants[begin : begin + most // len(keys) + 2]  # the page before may have shown the first
     most_stored = len(page) * len(keys)
     values = {
         (merchant_id, key): value

@@ -97,13 +97,13 @@ class MerchantsParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class MerchantsQuery:
-    """A question that makes sense.
+    """A validated query.
 
-    :param merchants: the only ones that are wanted, or None for all.
+    :param merchants: only these, or None for all.
     :param first: the first period of the totals, or None for no bound; likewise `last`.
-    :param visible: the only merchants that the caller may know of, or None for all.
+    :param visible: the merchants that the caller may see, or None for all.
     :param as_text: whether totals are text.
-    :param skip: how many merchants the pages before have shown.
+    :param skip: the number of merchants on the pages before.
     """
 
     search: str
@@ -122,9 +122,9 @@ class MerchantsQuery:
 
 
 class MerchantsResource:
-    """The merchants that the caller may know of.
+    """The merchants that the caller may see.
 
-    :param reader: what is published.
+    :param reader: reads the current snapshot.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -148,10 +148,10 @@ class MerchantsResource:
 def read_query(
     query_string: str, visible: frozenset[str] | None, calendar: Calendar, version: str | None
 ) -> MerchantsQuery:
-    """The question in `query_string`, of a caller to whom only `visible` merchants are shown.
+    """The query in `query_string`, of a caller who may see `visible` merchants.
 
-    :param version: the published state that a cursor must be of, or None when nothing is published.
-    :raises Problem: bad parameter, with all that is wrong; or a stale cursor.
+    :param version: the version that a cursor must have, or None if nothing is published.
+    :raises Problem: bad parameter, with all errors; or a stale cursor.
     """
     findings = Findings()
     fields = fields_of(query_string, findings, lists=("merchant_id",))
@@ -184,9 +184,9 @@ def read_query(
 
 
 def answer_merchants(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) -> CacheableResponse:
-    """The answer to `query`, unencoded.
+    """The response to `query`, unencoded.
 
-    :raises NamesChanged: the names of merchants are others by now.
+    :raises NamesChanged: the names of merchants have changed since the snapshot.
     """
     names = snapshot.names(stores)
     merchants = _matching(snapshot, names, _sorted_totals(stores, snapshot, names, query), query)
@@ -201,7 +201,7 @@ def answer_merchants(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) 
             (safe_cell(found.merchant_id), found.amount, found.count) for found in page
         ]
         columns: tuple[str, ...] = MerchantTotals._fields
-        if query.locale is not None:  # last: the columns before are where they are without names
+        if query.locale is not None:  # last, so that the other columns do not move
             columns += ("name",)
             rows = [(*row, safe_cell(name or "")) for row, name in zip(rows, shown, strict=True)]
         body = (BOM_UTF8 if query.bom else b"") + csv_bytes(columns, rows)
@@ -223,7 +223,7 @@ def answer_merchants(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) 
 def _matching(
     snapshot: Snapshot, names: MerchantNames, merchants: list[MerchantTotals], query: MerchantsQuery
 ) -> list[MerchantTotals]:
-    """Those of `merchants` that the caller may know of and looks for."""
+    """Those of `merchants` that the caller may see, and that match `query`."""
     if query.visible is not None or query.merchants is not None:
         merchants = [
             one
@@ -251,7 +251,7 @@ def _sorted_totals(
 ) -> list[MerchantTotals]:
     days = (query.first and query.first.first_day, query.last and query.last.last_day)
     totals = snapshot.table(("totals", *days), lambda: _totals(stores, snapshot.calendar, query))
-    if query.order == "merchant_id":  # which is how the store gives them
+    if query.order == "merchant_id":  # as in the store
         return totals
     if query.order == "name":
         locale = query.locale or "fa"
@@ -261,7 +261,7 @@ def _sorted_totals(
 
 
 def _by_name(totals: list[MerchantTotals], names: MerchantNames, locale: Locale) -> list[MerchantTotals]:
-    """`totals`, which are by id, by name; those without one last."""
+    """`totals` ordered by name; those without a name last, by id."""
 
     def key(merchant: MerchantTotals) -> tuple[bool, str, str]:
         name = names.name(merchant.merchant_id, locale)
@@ -279,7 +279,7 @@ _RANKS: Final[dict[str, Callable[[MerchantTotals], int]]] = {
 def _totals(stores: Stores, calendar: Calendar, query: MerchantsQuery) -> list[MerchantTotals]:
     """The totals of every merchant over the days of `query`, ascending by merchant.
 
-    Whole months are read as such, so that of many years no more than two months of days are read.
+    Whole months are read from the monthly summaries, so that at most two months of days are read.
     """
     parts = [
         stores.summaries.merchants(first_key, last_key, mode)
@@ -328,7 +328,7 @@ def _ranges(
 
 
 def _identity(query: MerchantsQuery) -> tuple[Any, ...]:
-    """What tells the query from others, written the same by every process: sets have no order of their own."""
+    """The identity of the query, equal in every process: with sorted tuples instead of sets."""
     visible, merchants = (None if one is None else tuple(sorted(one)) for one in (query.visible, query.merchants))
     return replace(query, visible=None, merchants=None, skip=0), visible, merchants
 

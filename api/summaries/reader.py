@@ -1,4 +1,4 @@
-"""Answers from what is published: kept ones at once, others from the store, each from one published state."""
+"""Responses with summaries, from the cache or from the store, each from one snapshot."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NOT_BUILT_RETRY_S: Final = 30.0
 
 
 class Reader:
-    """Reads summaries for the resources. What is kept is answered on the event loop, at once.
+    """Reads summaries for the resources. Cached responses are sent from the event loop.
 
-    :param current: what is published.
+    :param current: the current snapshot.
     :param calendar: of keys while nothing is published.
     """
 
@@ -45,14 +45,15 @@ class Reader:
         allow: Callable[[QueryT], None],
         answer: Callable[[Stores, Snapshot, QueryT], CacheableResponse],
     ) -> None:
-        """Answer `req`; when something is published meanwhile, all over again with that.
+        """Answer `req`; if new summaries are published in the meantime, start again with those.
 
-        :param question: what the request asks, so that the same is parsed once only.
-        :param parse: makes the query from the request, for a calendar and the published version (None: nothing is).
-        :param allow: raises when the caller may not ask this.
-        :param answer: makes the unencoded answer from the store.
-        :raises Problem: nothing is built yet; and whatever the three raise.
-        :raises StoreUnavailable: the store does not answer, or is published to faster than it can be read.
+        :param question: identifies the request, so that equal ones are parsed only once.
+        :param parse: makes the query from the request, for a calendar and a published version (None: nothing is
+            published).
+        :param allow: raises if the caller may not send this query.
+        :param answer: makes the unencoded response from the store.
+        :raises Problem: nothing is built yet; and what the three functions raise.
+        :raises StoreUnavailable: the store does not answer, or summaries are published faster than they can be read.
         """
         snapshot = await self._current.snapshot()
         for _ in range(_MOST_READS):
@@ -61,7 +62,7 @@ class Reader:
             try:
                 query = snapshot.query(question, partial(parse, snapshot.calendar, snapshot.version))
             except Problem as problem:
-                # Another process may have given this cursor, and know of a publication that this one has yet to see.
+                # The cursor may be from another process, which knows a newer publication than this one.
                 if (
                     problem.kind is not ProblemKind.STALE_CURSOR
                     or (latest := await self._current.read_again()) is snapshot
@@ -77,7 +78,7 @@ class Reader:
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
 
     def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
-        """The answer to a request while nothing is published, unless it is invalid or not allowed."""
+        """The response while nothing is published, unless the request is invalid or not allowed."""
         try:
             allow(parse(self._calendar, None))
         except Problem as problem:
@@ -92,7 +93,7 @@ class Reader:
         query: QueryT,
         answer: Callable[[Stores, Snapshot, QueryT], CacheableResponse],
     ) -> CacheableResponse | None:
-        """The answer to `query` in the encoding that `req` prefers, or None when `snapshot` is no longer current."""
+        """The response to `query` in the preferred encoding of `req`, or None if `snapshot` is no longer current."""
         preference = preference_in(req.get_header("Accept-Encoding"))
         if cached := snapshot.cached((query, preference)):
             req.context.cache = "hit"

@@ -1,4 +1,4 @@
-"""The question ``/api/transactions/summary`` asks, and its answer."""
+"""``GET /api/transactions/summary``: its query and its response."""
 
 from __future__ import annotations
 
@@ -126,18 +126,17 @@ class SummaryParameters(Parameters):
 
 @dataclass(frozen=True, slots=True)
 class SeriesQuery:
-    """A question that makes sense, whose parameters were all checked.
+    """A validated query.
 
-    :param merchants: whose values, ascending; None for those of every merchant.
-    :param grouped: None: `merchants` are one, or None for all together. Else each has its own points: ``named``:
-        the request names them; ``visible``: they are those that the caller may read.
+    :param merchants: ascending; None for every merchant.
+    :param grouped: None: one merchant, or all together. Else each merchant has its own points: ``named``: the request
+        names them; ``visible``: they are those that the caller may read.
     :param first: the first period, or None for no bound; likewise `last`.
     :param with_periods: whether points have ``start``, ``end`` and ``complete``.
     :param only_complete: whether points of periods that are not complete are left out.
     :param as_text: whether values are text.
     :param in_major: whether amounts are text in major units.
-    :param after: the merchant (empty unless `grouped`) and key that the page before ended with; None for the first
-        page.
+    :param after: the merchant (empty unless `grouped`) and key at the end of the page before; None for the first page.
     """
 
     mode: Mode
@@ -159,7 +158,7 @@ class SeriesQuery:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the answer is one series as the store has it, whole and in JSON, as it nearly always is."""
+        """Whether the response is one whole series in JSON, unchanged from the store, as it nearly always is."""
         changed = self.grouped or self.filled or self.limit or self.locale or self.after
         is_bare = not (self.with_periods or self.only_complete or self.as_text or self.in_major)
         return self.format == "json" and is_bare and not changed
@@ -168,7 +167,7 @@ class SeriesQuery:
 class SummaryResource:
     """Daily, weekly or monthly summaries.
 
-    :param reader: what is published.
+    :param reader: reads the current snapshot.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -201,12 +200,12 @@ class SummaryResource:
 def read_query(
     query_string: str, visible: frozenset[str] | None, calendar: Calendar, version: str | None
 ) -> SeriesQuery:
-    """The question in `query_string`.
+    """The query in `query_string`.
 
-    :param visible: the only merchants whose summaries the caller may read, or None for all.
-    :param calendar: whose keys ``from`` and ``to`` are.
-    :param version: the published state that a cursor must be of, or None when nothing is published.
-    :raises Problem: bad parameter, with all that is wrong; or a stale cursor.
+    :param visible: the merchants whose summaries the caller may read, or None for all.
+    :param calendar: of the keys in ``from`` and ``to``.
+    :param version: the version that a cursor must have, or None if nothing is published.
+    :raises Problem: bad parameter, with all errors; or a stale cursor.
     """
     findings = Findings()
     fields = fields_of(query_string, findings, lists=("merchant_id",))
@@ -246,10 +245,10 @@ def read_query(
 
 
 def answer_series(stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> CacheableResponse:
-    """The answer to `query`, unencoded.
+    """The response to `query`, unencoded.
 
     :raises Problem: there is no such merchant; a filled range of more than a century of days; or more points of several
-        merchants than an answer may have.
+        merchants than a response can have.
     """
     if query.is_plain:
         body = _plain_json(stores, query)
@@ -278,7 +277,7 @@ def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:
 
 
 def _points(stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
-    """The points from where the page begins; those of several merchants are at most one more than it may have."""
+    """The points from the beginning of the page; those of several merchants are at most one more than the page."""
     keys = _keys_to_fill(snapshot, query) if query.filled else None
     ranges = _complete_ranges(snapshot, query) if query.only_complete else [_keys_of(query.first, query.last)]
     if query.grouped is not None:
@@ -308,7 +307,7 @@ def _require_merchant(stores: Stores, merchant_id: str | None) -> None:
 
 
 def _keys_to_fill(snapshot: Snapshot, query: SeriesQuery) -> list[str]:
-    """The keys of the periods from the first to the last that is asked for, or else published."""
+    """The keys of the periods from the first to the last of `query`, by default of the publication."""
     calendar, publication = snapshot.calendar, snapshot.publication
     first = query.first or _day(calendar, publication.first_day_key)
     last = query.last or _day(calendar, publication.last_day_key)
@@ -348,7 +347,7 @@ def _complete_ranges(snapshot: Snapshot, query: SeriesQuery) -> list[KeyBounds]:
 def _columns(
     stores: Stores, snapshot: Snapshot, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
 ) -> dict[str, list[Any]]:
-    """What the answer has of each of `points`, by the names of its fields."""
+    """The columns of the response, by name; one value for each of `points`."""
     calendar = snapshot.calendar
     columns: dict[str, list[Any]] = {}
     if query.grouped is not None:
@@ -390,9 +389,9 @@ def _columns(
 def _names(
     stores: Stores, snapshot: Snapshot, query: SeriesQuery, points: Sequence[SeriesPoint | MerchantPoint]
 ) -> list[str | None]:
-    """The name of the merchant of each of `points`, for readers of the query's locale.
+    """The name of the merchant of each of `points`, in the locale of the query.
 
-    :raises NamesChanged: the names of merchants are others by now.
+    :raises NamesChanged: the names of merchants have changed since the snapshot.
     """
     names, locale = snapshot.names(stores), query.locale or "fa"
     by_id = {merchant_id: names.name(merchant_id, locale) for merchant_id in {str(point[0]) for point in points}}
@@ -430,7 +429,7 @@ def _address(query: SeriesQuery, snapshot: Snapshot, last: SeriesPoint | Merchan
 
 
 def _place_in(cursor: str, version: str, query: SeriesQuery, findings: Findings) -> tuple[str, str] | None:
-    """The merchant (empty for all together) and key that the page before ended with."""
+    """The merchant (empty unless grouped) and key at the end of the page before."""
     position = position_in(cursor, version, query, findings)
     if position is None:
         return None
@@ -443,7 +442,7 @@ def _place_in(cursor: str, version: str, query: SeriesQuery, findings: Findings)
 
 def _as_json(names: list[str], rows: list[tuple[Any, ...]]) -> bytes:
     body = orjson.dumps([dict(zip(names, row, strict=True)) for row in rows])
-    return bytes(memoryview(body))  # a copy: what orjson gives holds on to a buffer that is kilobytes larger
+    return bytes(memoryview(body))  # a copy, because the buffer of orjson is kilobytes larger
 
 
 _FORMATS: Final[dict[str, tuple[str, Callable[[list[str], list[tuple[Any, ...]]], bytes]]]] = {
