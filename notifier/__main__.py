@@ -1,8 +1,8 @@
 """The command line for operators of the notifier: ``python -m notifier VERB …``.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 a test message may have been sent, and nobody knows. A failure is one sentence
-and a hint on standard error; with ``--json`` also an object on standard output. The workers themselves are started with
-``celery -A core worker`` and ``celery -A core beat``.
+Exit codes: 0 done, 1 failed, 2 usage, 3 the outcome of a test message is unknown. An error is one sentence and a
+hint on standard error; with ``--json`` also an object on standard output. The workers are started with ``celery -A core
+worker`` and ``celery -A core beat``.
 """
 
 from __future__ import annotations

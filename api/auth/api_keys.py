@@ -28,7 +28,7 @@ from core.instants import to_the_second
 from core.stores import Clock, Stores
 from core.stores.api_keys import ApiKey
 
-_ID_BYTES: Final = 7  # of which ten characters of base32 hold 50 bits: two keys hardly ever share an id
+_ID_BYTES: Final = 7  # ten characters of base32 are 50 bits of them: two keys will hardly have the same id
 _ID_LENGTH: Final = 10
 _SECRET_BYTES: Final = 32
 _RECORDED_FOR_S: Final = 300.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import falcon
+
 from api.problems import Problem, ProblemKind
 from core.stores.api_keys import ApiKey, Scope
 from core.tenants import OPERATOR
@@ -82,6 +84,16 @@ class Principal:
 
 LOCAL: Final = Principal(key_id=None, name=None, scopes=frozenset(Scope), merchants=frozenset(), tenant=OPERATOR)
 """A program on this host that needs no key (``API_ACCESS=open-loopback``): it may do everything."""
+
+
+def caller_with(req: falcon.Request, scope: Scope) -> Principal:
+    """The caller of `req`, who has `scope`.
+
+    :raises Problem: out of scope; names the scope.
+    """
+    caller: Principal = req.context.principal
+    caller.require_scope(scope)
+    return caller
 
 
 def principal_of(key: ApiKey) -> Principal:

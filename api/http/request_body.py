@@ -15,7 +15,7 @@ from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from core.notifications.values import in_words
 
 MOST_ERRORS: Final = 50
-"""So many errors of a body are reported at most: the response to a body of nothing but errors shall not be larger."""
+"""The most errors of a body in a response, so that the response to a body full of errors is not much larger."""
 _LONGEST_NAME: Final = 60
 
 

@@ -9,7 +9,7 @@ import falcon
 from falcon.routing import BaseConverter
 from pydantic import Field, TypeAdapter, ValidationError
 
-from api.auth.principal import Principal
+from api.auth.principal import caller_with
 from api.http.json_response import send_document
 from api.http.pagination import NO_VERSION, PageCursor, PageLimit, cursor_after, position_in
 from api.http.query_parameters import Findings, fields_of
@@ -64,8 +64,7 @@ class ContactsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
         """The addresses of the user; none for an unknown user."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
         user_id = _checked_user_id(user_id)
 
@@ -80,8 +79,7 @@ class ContactsResource:
 
         The key must be allowed to read all summaries that the user receives: they are sent to the new addresses.
         """
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
         user_id = _checked_user_id(user_id)
         addresses = _addresses_in(read_object(req), self._channels)
@@ -110,8 +108,7 @@ class UsersResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of users with their addresses."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         findings = Findings()
         fields = fields_of(req.query_string, findings)
         parameters, after = page_in(UsersParameters, fields, findings, _last_user_in)

@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon
 
-from api.auth.principal import Principal
+from api.auth.principal import caller_with
 from api.http.json_response import send_document
 from api.http.pagination import cursor_of, place_in
 from api.http.query_parameters import Findings, refuse_parameters
@@ -54,8 +54,7 @@ class NotificationsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of notifications, the newest first."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         document, following = page(self._access, caller, req.query_string, self._days)
         if following is not None:
             resp.append_link(following, "next")
@@ -63,8 +62,7 @@ class NotificationsResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store a notification; it is sent soon after."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
         known = known_id(req, "notification")
         document = read_object(req)
@@ -116,8 +114,7 @@ class CountsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The number of notifications of each combination of channels and statuses."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         send_document(resp, counts(self._access, caller, req.query_string, self._days))
 
     on_head = on_get
@@ -131,8 +128,7 @@ class NotificationResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """The notification with its logs, their history, and the addresses of the user."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         stored = self._actions.stored(notification_id, caller)
         send_document(resp, details_view(stored, self._actions.addresses(stored)))
@@ -152,8 +148,7 @@ class RetryResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """Send again dead, unknown and printed logs, all or those of some channels."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         # The channels of the notification matter, and not those of the settings.
         chosen = checked_payload(read_object(req, needed=False), Retry, None).channels
@@ -174,8 +169,7 @@ class RetryAllResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Send again the logs that match a filter, those of the newest notifications first."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string, OfTenant)
         payload = checked_payload(read_object(req), RetryAll, None)
         logs = LogFilter(frozenset(map(LogStatus, payload.statuses)), frozenset(payload.channels or ()))
@@ -212,8 +206,7 @@ class CancelResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """Cancel every open log; an attempt under way is completed, and not repeated."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         checked_payload(read_object(req, needed=False), Nothing, None)
         send_document(resp, notification_view(self._actions.cancel(notification_id, caller)))

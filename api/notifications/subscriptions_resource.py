@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import falcon
 
-from api.auth.principal import Principal
+from api.auth.principal import caller_with
 from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
@@ -45,8 +45,7 @@ class SubscriptionsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of subscriptions that have not ended, to summaries that the caller may read, the oldest first."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         document, following = page(self._access, caller, *read_page(SubscriptionsParameters, req.query_string))
         if following is not None:
             resp.append_link(following, "next")
@@ -54,8 +53,7 @@ class SubscriptionsResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Subscribe a user, unless an active subscription is equivalent. The key must allow reading those summaries."""
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string)
         known = known_id(req, "subscription")
         now_ms = self._clock()
@@ -113,8 +111,7 @@ class SubscriptionResource:
         send_document(resp, subscription_view(ended))
 
     def _found(self, req: falcon.Request, subscription_id: str) -> Subscription:
-        caller: Principal = req.context.principal
-        caller.require_scope(Scope.NOTIFICATIONS)
+        caller = caller_with(req, Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         found = self._access.call(lambda stores: stores.subscriptions.get(subscription_id))
         if found is None or not caller.may_touch(found.tenant):

@@ -1,4 +1,4 @@
 """The OpenAPI document, the page that tries it, and the bodies that it describes.
 
-Except for the bodies nothing here is imported before somebody asks for the document.
+The document and its examples are imported when the document is requested.
 """

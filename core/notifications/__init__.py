@@ -1,1 +1,1 @@
-"""What a notification is, and how the delivery over each of its channels stands: shared by the API and the notifier."""
+"""Notifications and their delivery logs, and the queue: shared by the API and the notifier."""

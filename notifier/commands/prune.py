@@ -31,8 +31,8 @@ def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | Non
             if older_than_days < (least := least_days(settings)):
                 raise UsageError(
                     f"what is younger than {least} days cannot be removed",
-                    "What is gone is forgotten: the same request, or an announcement within NOTIFY_NOT_AFTER_S, could "
-                    "make it once more.",
+                    "After its removal an equal request, or an announcement within NOTIFY_NOT_AFTER_S, could create it "
+                    "again.",
                 )
             before_ms = wall_clock_ms() - older_than_days * _DAY_S * 1000
             notifications = _prune_notifications(stores.notifications, before_ms, unknown, dry_run)

@@ -1,1 +1,1 @@
-"""What messages are sent with: one class a gateway, each telling apart what failed, what may have gone, what went."""
+"""The senders, one class for each gateway: a send succeeds, fails, or may have been sent."""
