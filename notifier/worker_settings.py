@@ -56,17 +56,17 @@ def ask(app: Celery, settings: Settings) -> list[WorkerSettings]:
     salt = secrets.token_hex(16)
     with app.connection_or_acquire() as connection:
         # The number of queues bound to the exchange: one of each worker, and perhaps of workers that were killed.
-        asked = len(connection.default_channel.get_table(app.control.mailbox.exchange.name))
-        if not asked:
+        workers = len(connection.default_channel.get_table(app.control.mailbox.exchange.name))
+        if not workers:
             return []
-        answers = app.control.broadcast(
-            COMMAND, arguments={"salt": salt}, connection=connection, reply=True, timeout=_ANSWER_S, limit=asked
+        responses = app.control.broadcast(
+            COMMAND, arguments={"salt": salt}, connection=connection, reply=True, timeout=_ANSWER_S, limit=workers
         )
     here = _digests(settings, salt)
-    found = {worker: said for one in answers for worker, said in one.items() if said.get("digests")}
+    found = {worker: response for one in responses for worker, response in one.items() if response.get("digests")}
     return [
-        WorkerSettings(worker, said["senders"], tuple(_differing(here, said["digests"])))
-        for worker, said in sorted(found.items())
+        WorkerSettings(worker, response["senders"], tuple(_differing(here, response["digests"])))
+        for worker, response in sorted(found.items())
     ]
 
 

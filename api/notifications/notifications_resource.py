@@ -78,7 +78,7 @@ class NotificationsResource:
         else:
             notification = _notification(repeated_id or new_id(), payload, now_ms, caller.key_id, tenant)
             stored = self._access.call(lambda stores: stores.notifications.add(notification, now_ms + QUEUED_AFTER_MS))
-            if _is_another(stored.notification, notification):
+            if _differs(stored.notification, notification):
                 raise conflict()
             if any(log.state.is_open for log in stored.logs):
                 self._queue(notification.id)
@@ -230,7 +230,7 @@ def _notification(
     )
 
 
-def _is_another(stored: Notification, asked: Notification) -> bool:
+def _differs(stored: Notification, asked: Notification) -> bool:
     """Whether `stored` is of another request than `asked`."""
     return (stored.request_digest, stored.tenant) != (asked.request_digest, asked.tenant)
 

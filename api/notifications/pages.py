@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from api.http.pagination import Place, page_address, place_in
@@ -55,8 +55,8 @@ def page_in(
 
 
 def cut(
-    path: str, parameters: PageParameters, found: Sequence[EntryT], cursor_after: Callable[[EntryT, Hashable], str]
-) -> tuple[Sequence[EntryT], str | None, str | None]:
+    path: str, parameters: PageParameters, found: list[EntryT], cursor_after: Callable[[EntryT, Hashable], str]
+) -> tuple[list[EntryT], str | None, str | None]:
     """The entries of a page, and the cursor and the address of the next page; None and None after the last page.
 
     :param found: the entries from where the page begins; one more than its limit, if there are more.

@@ -55,7 +55,7 @@ def run(
         with stores:
             _require_fitting(channels, title, body, settings)
             owner = tenant_to_write(stores, user, tenant)
-            asked = Notification(
+            wanted = Notification(
                 id=new_id() if idempotency_key is None else id_of_request("notification", owner, idempotency_key),
                 user_id=user,
                 title=title,
@@ -67,19 +67,19 @@ def run(
                 request_digest=request_digest(user, title, body, locale, _fixed(expires, expires_at_ms), channels),
                 tenant=owner,
             )
-            stored = stores.notifications.add(asked, now_ms + QUEUED_AFTER_MS)
-            if stored.notification.request_digest != asked.request_digest:
+            stored = stores.notifications.add(wanted, now_ms + QUEUED_AFTER_MS)
+            if stored.notification.request_digest != wanted.request_digest:
                 raise UsageError(
                     f"another message was made with --idempotency-key {idempotency_key}",
                     "Use a new key for a new message, and the same message with a key that was used.",
                 )
             addresses = stores.contacts.get(user, tenant=owner)
         warnings = message_warnings(user, channels, settings.senders, addresses)
-        queued = any(log.state.is_open for log in stored.logs) and _queue(settings, asked.id)
+        queued = any(log.state.is_open for log in stored.logs) and _queue(settings, wanted.id)
         if as_json:
             print_json(notification_view(stored) | {"queued": queued, "warnings": warnings_view(warnings)})
         else:
-            typer.echo(asked.id)
+            typer.echo(wanted.id)
         warn(warnings)
 
 

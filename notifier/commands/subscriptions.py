@@ -53,7 +53,7 @@ def add(
         settings, stores = settings_and_store(store_url, create=True)
         with stores:
             require_channels(channels, subscribable_channels(settings.senders), settings)
-            asked = Subscription(
+            wanted = Subscription(
                 id=new_id(),
                 merchant_id=merchant_id,
                 user_id=user_id,
@@ -63,7 +63,7 @@ def add(
                 created_at_ms=wall_clock_ms(),
                 tenant=tenant_to_write(stores, user_id, tenant),
             )
-            found = subscribe(stores.subscriptions, asked)
+            found = subscribe(stores.subscriptions, wanted)
             stored = found.subscription
             warnings = subscription_warnings(stores, stored, settings.senders)
         if as_json:

@@ -62,15 +62,15 @@ class TimedSmtp(smtplib.SMTP):
             raise smtplib.SMTPServerDisconnected("the connection was lost")
         if self.file is None:
             self.file = self.sock.makefile("rb")
-        said: list[bytes] = []
-        while len(said) < _MAX_LINES:
+        lines: list[bytes] = []
+        while len(lines) < _MAX_LINES:
             line = self.file.readline(_MAX_LINE)
             reply = _REPLY.fullmatch(line)
             if reply is None:
                 break
-            said.append(reply["text"].strip())
+            lines.append(reply["text"].strip())
             if reply["more"] != b"-":
-                return int(reply["code"]), b"\n".join(said)
+                return int(reply["code"]), b"\n".join(lines)
         self.close()
         raise smtplib.SMTPServerDisconnected("no whole reply")
 

@@ -66,17 +66,17 @@ class TelegramSender:
             raise NotSent(reason)
         text = chat_text(message.title, message.body)
         address, deadline = message.checked_address(), self._http.deadline()
-        response, found = self._asked(address, text, deadline)
+        response, found = self._post(address, text, deadline)
         moved_to = _moved_to(found)
         if moved_to is not None:  # it was not sent, so it may be sent to the new chat; but not to a third one
-            response, found = self._asked(moved_to, text, deadline)
+            response, found = self._post(moved_to, text, deadline)
         if found is not None and found.get("ok") is True:
             result = found.get("result")
             number = result.get("message_id") if isinstance(result, dict) else None
             return Receipt(str(number) if isinstance(number, int) else None, moved_to=moved_to)
         if found is not None and found.get("ok") is False:
             raise self._refusal(response, found, message)
-        raise _stranger(response)
+        raise _failure_without_error_code(response)
 
     def find(self, message: Message) -> Receipt | None:
         """The API has no status lookup."""
@@ -86,7 +86,7 @@ class TelegramSender:
         """See `notifier.senders.base.Sender`."""
         self._http.close()
 
-    def _asked(self, chat: str, text: str, deadline: Deadline) -> tuple[GatewayResponse, Mapping[str, Any] | None]:
+    def _post(self, chat: str, text: str, deadline: Deadline) -> tuple[GatewayResponse, Mapping[str, Any] | None]:
         """The response of the API to `text` for `chat`, and its JSON object, if any."""
         body = orjson.dumps({"chat_id": chat if chat.startswith("@") else int(chat), "text": text})
         response = self._http.post(self._method, body, {"content-type": "application/json"}, deadline)
@@ -95,24 +95,24 @@ class TelegramSender:
     def _refusal(self, response: GatewayResponse, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
         """The failure of an error response of the API."""
         code = found.get("error_code", response.status)
-        said = quoted(
+        description = quoted(
             str(found.get("description", "")),
             {self._token: "[token]", message.address: message.masked_address},
         )
-        words = f"Telegram {code}: {said}" if said else f"Telegram {code}"
+        words = f"Telegram {code}: {description}" if description else f"Telegram {code}"
         parameters = found.get("parameters")
-        asked_s = at_most(parameters.get("retry_after")) if isinstance(parameters, dict) else None
+        named_s = at_most(parameters.get("retry_after")) if isinstance(parameters, dict) else None
         match code:
             case 401 | 404:  # a wrong token, or text that cannot be a token
                 return operator_must_fix(f"{words}; is TELEGRAM_BOT_TOKEN right?")
             case 420 | 429:
-                return Refused(words, asked_s or retry_after_s(response, datetime.now(UTC)), receiver_only=True)
+                return Refused(words, named_s or retry_after_s(response, datetime.now(UTC)), receiver_only=True)
             case int() if 400 <= code < 500 and code not in (408, 409):
                 return PermanentFailure(words)
-            case int() if code >= 500 and code != 503 and asked_s is None:
+            case int() if code >= 500 and code != 503 and named_s is None:
                 # The API has also sent such responses for messages that were delivered.
                 return UnclearAnswer(words)
-        return TemporaryFailure(words, asked_s)
+        return TemporaryFailure(words, named_s)
 
 
 def _moved_to(found: Mapping[str, Any] | None) -> str | None:
@@ -125,7 +125,7 @@ def _moved_to(found: Mapping[str, Any] | None) -> str | None:
         return None
 
 
-def _stranger(response: GatewayResponse) -> DeliveryFailure:
+def _failure_without_error_code(response: GatewayResponse) -> DeliveryFailure:
     """The failure of a response that is not the API's own, or incomplete: by its HTTP status."""
     words = f"Telegram: answer {response.status} that is not the API's own"
     if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
