@@ -367,6 +367,8 @@ def test_the_newest_notifications_are_counted_by_the_states_of_their_logs(store:
     assert counts(merchants=[], from_ms=NOW_MS + 5) == {}
     assert counts(merchants=["m1"], from_ms=NOW_MS + 5) == {(sms[LogStatus.PENDING],): 1}
     assert counts(tenant="acme", before_ms=NOW_MS) == counts(0) == {}
+    dead = {(("email", LogStatus.DEAD), sms[LogStatus.SUCCESS]): 1}
+    assert counts(logs=LogFilter(frozenset({LogStatus.DEAD}))) == counts(status=NotificationStatus.FAILED) == dead
 
 
 def test_notifications_that_are_due_are_counted_once_each_whether_or_not_they_are_postponed(
