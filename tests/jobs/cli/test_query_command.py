@@ -97,7 +97,8 @@ def test_an_answer_without_rows_still_has_its_headings(jobs: CommandLine) -> Non
 def test_the_list_names_each_query_with_its_purpose_and_parameters(jobs: CommandLine) -> None:
     said = jobs("query", "--list")
     assert (said.code, said.err) == (0, "")
-    assert "top_merchants\n  The merchants with the highest amounts or counts of a day, week or month.\n  --period  period " in said.out
+    heading = "top_merchants\n  The merchants with the highest amounts or counts of a day, week or month.\n"
+    assert f"{heading}  --period  period " in said.out
     assert "mean_amount" not in said.out
 
 

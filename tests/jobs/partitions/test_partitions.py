@@ -38,7 +38,7 @@ from jobs.sources import bson_file, chunks
 from jobs.sources.file_partition import FilePartition, Form, ranges_of
 from jobs.sources.partition import Source
 from jobs.sources.recognise import open_source
-from jobs.sources.stored import Once, stored_at
+from jobs.sources.stored import SinglePass, stored_at
 
 SHOP = Path(__file__).parents[2] / "data" / "shop"
 PLAN = plan_of(chunk_bytes=300)
@@ -327,7 +327,7 @@ def test_what_can_be_read_only_once_stays_with_its_process(tmp_path: Path) -> No
     path = tmp_path / "x.bson"
     path.write_bytes(b"")
     with path.open("rb") as file, pytest.raises(UsageError, match="pipe can be read by this process only"):
-        pickle.dumps(FilePartition(Once("pipe", file), Form.BSON, None))
+        pickle.dumps(FilePartition(SinglePass("pipe", file), Form.BSON, None))
 
 
 def requires_each_merchant_and_day_once(result: PartitionResult) -> None:
