@@ -185,7 +185,7 @@ def test_an_amendment_that_would_leave_another_number_of_rows_than_announced_is_
     stores.summaries.publish(publication(1, BASE), BASE)
     rows = BASE.filter(within(WEEK))
     announced = replace(publication(2, BASE), rows=BASE.height + difference)
-    with pytest.raises(ConservationBroken, match=f"to hold {announced.rows} summaries, but would hold {BASE.height}"):
+    with pytest.raises(ConservationBroken, match=f"{announced.rows} summaries, but would have {BASE.height}"):
         stores.summaries.amend(announced, rows, WEEK)
     require_holds(stores.summaries, BASE, 1)
 
