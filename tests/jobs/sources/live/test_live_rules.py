@@ -141,8 +141,8 @@ def test_a_collection_that_nobody_wrote_to_must_have_been_read_whole_whatever_th
 
 def test_a_collection_that_was_written_to_and_gave_too_little_or_too_much_is_warned_of() -> None:
     assert "not read" in (check_count("db.t", 7, 9, 8, lambda: 9, lambda: 1) or "")
-    assert "not found" in (check_count("db.t", 9, 9, 12, lambda: 12, lambda: 2) or "")
-    assert "not found" in (check_count("db.t", 9, 9, 12, lambda: 12, lambda: 0) or "")
+    assert "not read" in (check_count("db.t", 9, 9, 12, lambda: 12, lambda: 2) or "")
+    assert "not read" in (check_count("db.t", 9, 9, 12, lambda: 12, lambda: 0) or "")
     assert "do not exist any more" in (check_count("db.t", 11, 9, 9, lambda: 9, lambda: 0) or "")
 
 
