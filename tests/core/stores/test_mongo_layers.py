@@ -163,7 +163,7 @@ def test_an_amendment_that_lost_leaves_nothing(stores: Stores, db: PyMongoDataba
 def test_a_collection_that_has_other_rows_is_not_published(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     db[generation_name(2, 2)].insert_one({"mode": "daily"})
-    with pytest.raises(PublicationLost, match="its collection holds 5 rows"):
+    with pytest.raises(PublicationLost, match="its collection has 5 other rows"):
         amend(stores, 2, BASE, daily(KEYS[0], KEYS[0]))
     assert stores.summaries.published() == publication(1, BASE)
     assert collections(db) == {generation_name(1, 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -220,6 +221,7 @@ def warm_server() -> socket.socket:
     """A connection to `warm_server.py`, which all processes of a run of tests share: the first starts it."""
     address = f"\0commands of {os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"  # no file, but a name of Linux
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    atexit.register(connection.close)
     with contextlib.suppress(ConnectionRefusedError):
         connection.connect(address)
         return connection
