@@ -94,9 +94,9 @@ export function oneAddress(id, verb = "") {
   return `${LIST}/${id}${verb}`;
 }
 
-/** Where the API gives the page of subscriptions. @param {State} state */
-export function subscriptionsAddress({ user, tenant, cursor }) {
-  return address("/api/subscriptions", { user_id: user, tenant, limit: PAGE_SIZE, cursor });
+/** Where the API gives the page of subscriptions, with names in `language`. @param {State} state */
+export function subscriptionsAddress({ user, tenant, cursor }, language) {
+  return address("/api/subscriptions", { user_id: user, tenant, locale: language, limit: PAGE_SIZE, cursor });
 }
 
 /** Where the API gives the page of users with contacts. @param {State} state */

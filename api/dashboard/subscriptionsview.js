@@ -1,7 +1,8 @@
 /** The page of subscriptions: who is notified of which summaries. */
 
-import { address, send } from "./api.js";
+import { ApiError, address, getDocument, send } from "./api.js";
 import { byId, h } from "./dom.js";
+import { nameAndId } from "./merchantnames.js";
 import { choiceField, tenantFields, textField, ticked, written, wrong } from "./notificationsform.js";
 import { EntriesView, getList } from "./notificationslist.js";
 import { subscriptionsAddress } from "./notificationsstate.js";
@@ -18,6 +19,8 @@ const TEXTS = {
   noMatch: "noSubscriptionsMatch",
 };
 const SUBSCRIPTIONS = "/api/subscriptions";
+const SUGGESTED = 20;
+const PAUSE_MS = 150;
 
 export class SubscriptionsView extends EntriesView {
   /** @param {import("./notificationspage.js").NotificationsPage} page */
@@ -30,7 +33,7 @@ export class SubscriptionsView extends EntriesView {
   }
 
   load(state, _days, signal) {
-    return getList(subscriptionsAddress(state), signal);
+    return getList(subscriptionsAddress(state, this.page.locale.language), signal);
   }
 
   row(one, locale) {
@@ -38,7 +41,7 @@ export class SubscriptionsView extends EntriesView {
     return h(
       "li",
       { class: "item", "data-key": one.id },
-      h("span", { class: "item-title" }, merchantOf(one, locale)),
+      h("span", { class: "item-title" }, ...merchantOf(one, locale)),
       h("span", { class: "item-user" }, `${locale.t("to_user")} `, theirs(one.user_id)),
       h("span", { class: "item-details muted" }, details(one, locale), tenantOf(one, locale)),
       h("span", { class: "item-time muted" }, instant(one.created_at, locale.ago(one.created_at), locale)),
@@ -51,8 +54,9 @@ export class SubscriptionsView extends EntriesView {
     if (me === null) return;
     const all = me.scopes.includes("summaries");
     const channels = me.channels.map((channel) => [channel, theirs(channelName(channel, locale))]);
-    const merchants = h("datalist", { id: "form-merchants" }, ...me.merchants.map((id) => h("option", { value: id })));
+    const merchants = h("datalist", { id: "form-merchants" });
     const merchant = textField("merchant_id", locale.t("merchant"), { list: "form-merchants" });
+    suggest(merchant.querySelector("input"), merchants, locale);
     const fields = [
       textField("user_id", locale.t("filterUser"), { value: state.user }),
       ...tenantFields(me, state, locale),
@@ -72,7 +76,7 @@ export class SubscriptionsView extends EntriesView {
 
   end(one) {
     const { locale, question } = this.page;
-    const about = [theirs(one.user_id), ": ", merchantOf(one, locale)];
+    const about = [theirs(one.user_id), ": ", ...merchantOf(one, locale)];
     const items = [h("li", {}, details(one, locale))];
     const act = async () => {
       await send("DELETE", `${SUBSCRIPTIONS}/${one.id}`);
@@ -80,6 +84,30 @@ export class SubscriptionsView extends EntriesView {
     };
     question.ask({ verb: "end", about, items, warning: locale.t("endNote"), act }, locale);
   }
+}
+
+/** Offer merchants that have what is typed in their id or in one of their names; the id of the chosen one is entered. */
+function suggest(input, merchants, locale) {
+  let [pause, searching] = [null, new AbortController()];
+  const search = async () => {
+    searching.abort();
+    searching = new AbortController();
+    const { signal } = searching;
+    const question = { search: input.value.trim() || null, locale: locale.language, limit: SUGGESTED };
+    try {
+      const found = await getDocument(address("/api/merchants", question), signal);
+      merchants.replaceChildren(
+        ...found.merchants.map((one) => h("option", { value: one.merchant_id }, one.name ?? "")),
+      );
+    } catch (error) {
+      if (!signal.aborted && !(error instanceof ApiError)) throw error; // any merchant may be typed
+    }
+  };
+  input.addEventListener("focus", search);
+  input.addEventListener("input", () => {
+    clearTimeout(pause);
+    pause = setTimeout(search, PAUSE_MS);
+  });
 }
 
 async function subscribe(form, locale) {
@@ -102,7 +130,10 @@ async function subscribe(form, locale) {
 const named = (modes, locale) => modes.map((mode) => [mode, locale.t(`each_${mode}`)]);
 const languages = (locale) => LANGUAGES.map((one) => [one, locale.t(`language_${one}`)]);
 
-const merchantOf = (one, locale) => (one.all_merchants ? locale.t("allMerchantsTogether") : theirs(one.merchant_id));
+const merchantOf = (one, locale) =>
+  one.all_merchants
+    ? [locale.t("allMerchantsTogether")]
+    : nameAndId({ merchant_id: one.merchant_id, name: one.merchant_name });
 const tenantOf = (one, locale) =>
   one.tenant === "operator" ? "" : ` · ${locale.t("tenant")}: ${locale.apart(one.tenant)}`;
 

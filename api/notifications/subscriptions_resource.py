@@ -15,7 +15,7 @@ from api.notifications.field_types import Rules
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.pages import read_page
 from api.notifications.payloads import NewSubscription
-from api.notifications.subscription_listing import PATH, SubscriptionsParameters, page
+from api.notifications.subscription_listing import PATH, CurrentNames, SubscriptionsParameters, page
 from api.notifications.tenants import read_tenant, tenant_to_write
 from api.notifications.views import created_subscription_view, subscription_view
 from api.problems import Problem, ProblemKind
@@ -42,11 +42,13 @@ class SubscriptionsResource:
         self._senders = senders
         self._channels = subscribable_channels(senders)
         self._clock = clock
+        self._names = CurrentNames()
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of subscriptions that have not ended, to summaries that the caller may read, the oldest first."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
-        document, following = page(self._access, caller, *read_page(SubscriptionsParameters, req.query_string))
+        query = read_page(SubscriptionsParameters, req.query_string)
+        document, following = page(self._access, caller, self._names, *query)
         if following is not None:
             resp.append_link(following, "next")
         send_document(resp, document)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from api.openapi import bodies
+from core.calendar.periods import Locale
 from core.instants import iso_instant, iso_instant_or_none
+from core.merchant_names import MerchantNames
 from core.notifications.addresses import masked
 from core.notifications.events import Event
 from core.notifications.model import Notification, NotificationStatus
@@ -51,6 +53,19 @@ def subscription_view(subscription: Subscription) -> bodies.Subscription:
         created_at=iso_instant(subscription.created_at_ms),
         ended_at=iso_instant_or_none(subscription.ended_at_ms),
     )
+
+
+def listed_subscription_view(
+    subscription: Subscription, names: MerchantNames, locale: Locale | None
+) -> bodies.ListedSubscription:
+    """A subscription in a list.
+
+    :param locale: the language of the name of its merchant; None to leave the name out.
+    """
+    merchant_id = subscription.merchant_id
+    name = None if merchant_id is None or locale is None else names.name(merchant_id, locale)
+    named = {} if locale is None else {"merchant_name": name}
+    return bodies.ListedSubscription(**dict(subscription_view(subscription)), **named)
 
 
 def created_subscription_view(

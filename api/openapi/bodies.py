@@ -502,8 +502,16 @@ class CreatedSubscription(Subscription):
     warnings: list[SubscriptionWarning] = Field(description="Why the user may receive nothing; empty if all is set up.")
 
 
+class ListedSubscription(Subscription):
+    """A subscription in a list."""
+
+    merchant_name: str | None = Field(
+        default=None, description="The name of the merchant; null without one. Only with `locale`."
+    )
+
+
 class Subscriptions(Body):
     """A page of active subscriptions."""
 
-    subscriptions: list[Subscription] = Field(description="The subscriptions of this page, oldest first.")
+    subscriptions: list[ListedSubscription] = Field(description="The subscriptions of this page, oldest first.")
     next_cursor: NextCursor

@@ -31,7 +31,9 @@ from dashboard_messages import (
 from dashboard_server import running_server
 from dashboard_tabs import People, Tab, Tabs, Theme
 from playwright.sync_api import Locator, Route, expect
+from sales import publish
 
+from core.calendar.periods import Locale
 from core.notifications.events import EventKind, LogStatus
 from core.stores import open_stores
 from core.stores.api_keys import Scope
@@ -569,6 +571,34 @@ def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subs
     dialog.get_by_role("button", name="End it").click()
     expect(tab.at("#list-none h3")).to_have_text("No subscriptions yet")
     expect(tab.at("#said-text")).to_have_text("The subscription has ended.")
+
+
+def test_a_merchant_is_found_and_shown_by_its_name_among_subscriptions(tabs: Tabs, store_file: Path) -> None:
+    names: dict[str, dict[Locale, str]] = {"shop-1": {"fa": "چای‌خانهٔ یاس", "en": "Yas Tea House"}}
+    publish(f"sqlite:///{store_file}", {one: {"1403/04/04": (5, 1)} for one in ("shop-1", "shop-2")})
+    with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
+        assert stores.merchant_names.replace(names, after=stores.merchant_names.version(), now_ms=5)
+    tab = tabs()
+    tab.page.goto(f"{tab.origin}/subscriptions")
+    loaded(tab)
+    tab.page.get_by_role("button", name="New subscription…").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("User").fill("named")
+    dialog.get_by_label("Merchant", exact=True).fill("چاي خانه")
+    expect(tab.at("#form-merchants option")).to_have_count(1)
+    expect(tab.at("#form-merchants option")).to_have_text("Yas Tea House")
+    dialog.get_by_label("Merchant", exact=True).fill(str(tab.at("#form-merchants option").get_attribute("value")))
+    dialog.get_by_label("day").check()
+    dialog.get_by_label("SMS").check()
+    dialog.get_by_role("button", name="Save").click()
+    title = tab.at("#list li").filter(has_text="named").locator(".item-title")
+    expect(title).to_have_text("Yas Tea Houseshop-1")
+    tab.page.get_by_role("button", name="فارسی").click()
+    expect(title).to_have_text("چای‌خانهٔ یاسshop-1")
+    tab.page.get_by_role("button", name="پایان… \u2068named\u2069").click()
+    expect(dialog.locator("#question-text")).to_have_text("named: چای‌خانهٔ یاسshop-1")
+    dialog.get_by_role("button", name="پایان اشتراک").click()
+    expect(title).to_have_count(0)
 
 
 def test_addresses_are_added_edited_and_removed_in_persian_on_a_phone(tabs: Tabs, store_file: Path) -> None:

@@ -43,6 +43,30 @@ def test_a_subscription_is_stored_and_found_where_it_says(store_url: str) -> Non
     assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [stored], "next_cursor": None}
 
 
+def test_a_list_has_the_name_of_each_merchant_in_the_language_asked_for_and_the_new_one_after_an_import(
+    store_url: str,
+) -> None:
+    open_stores(store_url, timeout_s=10).close()
+    api = Api(store_url)
+    for merchant_id in ("tea", "nameless", None):
+        assert send(api, SUBSCRIPTIONS, subscription(merchant_id)).status_code == 201
+
+    def names(query: str) -> dict[str | None, object]:
+        listed = api.ask(SUBSCRIPTIONS, query).json["subscriptions"]
+        return {one["merchant_id"]: one.get("merchant_name", "no field") for one in listed}
+
+    assert names("locale=fa") == {"tea": None, "nameless": None, None: None}
+    with open_stores(store_url, timeout_s=10) as stores:
+        assert stores.merchant_names.replace({"tea": {"fa": "چای‌خانه", "en": "Tea House"}}, after="", now_ms=5)
+        assert names("locale=fa") == {"tea": "چای‌خانه", "nameless": None, None: None}
+        assert names("locale=en&limit=1000")["tea"] == "Tea House"
+        assert names("") == dict.fromkeys(["tea", "nameless", None], "no field")
+        version = stores.merchant_names.version()
+        assert stores.merchant_names.replace({"tea": {"en": "Tea Room"}}, after=version, now_ms=6)
+    assert names("locale=fa")["tea"] == "Tea Room"
+    assert wrong(api.ask(SUBSCRIPTIONS, "locale=tr")).keys() == {"locale"}
+
+
 def test_of_all_merchants_it_is_when_it_says_so_and_in_persian_by_default(api: Api) -> None:
     made = _subscribe(api, all_merchants=True).json
 
