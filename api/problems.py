@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, get_args
 
 import falcon
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from api.openapi.bodies import Body, Missing
+from core.notifications.addresses import AddressFault
 
 CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/problems/"
@@ -156,12 +158,65 @@ class ProblemKind(Enum):
     )
 
 
+ErrorCode = TypeAliasType(
+    "ErrorCode",
+    Literal[
+        "missing",
+        "unknown",
+        "not-a-choice",
+        "out-of-range",
+        "repeated",
+        "line-breaks",
+        "blank",
+        "not-utf-8",
+        "unknown-tenant",
+        "ambiguous-user",
+        AddressFault,
+        "invalid",
+    ],
+)
+"""What is wrong with a parameter, for programs."""
+
+_CODES: Final[dict[str, ErrorCode]] = {
+    **{code: code for code in get_args(ErrorCode.__value__)},
+    "extra_forbidden": "unknown",
+    "literal_error": "not-a-choice",
+    "enum": "not-a-choice",
+    "greater_than_equal": "out-of-range",
+    "less_than_equal": "out-of-range",
+    "int_parsing_size": "out-of-range",
+    "string_too_short": "empty",
+    "too_short": "empty",
+    "string_too_long": "too-long",
+    "too_long": "too-long",
+    **dict.fromkeys(
+        ("string_type", "tuple_type", "dict_type", "bool_type", "int_type", "int_parsing", "int_from_float"),
+        "wrong-type",
+    ),
+}
+
+
+def error_code(error_type: str) -> ErrorCode:
+    """The code of an error that pydantic found.
+
+    :param error_type: pydantic's own, or that of a `PydanticCustomError`, which is already a code.
+    """
+    return _CODES.get(error_type, "invalid")
+
+
 @dataclass(frozen=True, slots=True)
 class ParameterError:
     """An error in one parameter or field of the request."""
 
     parameter: Annotated[str, Field(description="The name of the parameter, header or field, such as `limit`.")]
     detail: Annotated[str, Field(description="What is wrong with it, in words that follow its name.")]
+    code: Annotated[
+        ErrorCode,
+        Field(
+            description="What is wrong with it, for programs; `invalid` where only `detail` says it. More codes may be "
+            "added."
+        ),
+    ] = "invalid"
 
 
 class ProblemDetails(Body):

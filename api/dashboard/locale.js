@@ -65,6 +65,11 @@ export class Locale {
     });
   }
 
+  /** Whether there is a text of that name. */
+  has(name) {
+    return Object.hasOwn(this.messages, name);
+  }
+
   /** @param {bigint} value */
   integer(value) {
     return this.numbers.format(value);

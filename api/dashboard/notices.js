@@ -39,6 +39,12 @@ export function showNotice(error, locale, kinds = KINDS) {
   return { afterS: retryS, startOver: kind?.button === "startOver" };
 }
 
+/** Why something was not done, for a sentence: in the language of the page, or else in the words of the server. */
+export function reasonOf(error, locale) {
+  const kind = KINDS[error.slug];
+  return kind ? locale.t(`error_${kind.name}`) : locale.apart(error.message);
+}
+
 export function hideNotice() {
   byId("notice").hidden = true;
 }

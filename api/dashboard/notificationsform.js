@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { byId, h } from "./dom.js";
+import { reasonOf } from "./notices.js";
 
 export class FormDialog {
   /**
@@ -57,24 +58,30 @@ export class FormDialog {
       this.say(error.errors);
     } else {
       const name = error.status === 0 ? "failed_network" : "failed_other";
-      this.say([{ parameter: "", detail: this.locale.t(name, { reason: this.locale.apart(error.message) }) }]);
+      this.say([{ parameter: "", detail: this.locale.t(name, { reason: reasonOf(error, this.locale) }) }]);
     }
   }
 
-  /** @param {{ parameter: string, detail: string }[]} errors each goes to its field, else below all */
+  /** @param {{ parameter: string, detail: string, code?: string }[]} errors each goes to its field, else below all */
   say(errors) {
     const places = [...this.fields.querySelectorAll("[data-error]")];
     const placeOf = ({ parameter }) =>
       places.find(({ dataset }) => dataset.error.split(" ").some((name) => within(name, parameter))) ??
       byId("form-error");
     const said = new Map([...places, byId("form-error")].map((place) => [place, []]));
-    for (const error of errors) said.get(placeOf(error)).push(error.detail);
-    for (const [place, details] of said) place.textContent = details.join(" ");
+    for (const error of errors) said.get(placeOf(error)).push(this.sentence(error));
+    for (const [place, details] of said) place.textContent = [...new Set(details)].join(" ");
     for (const input of this.fields.querySelectorAll("input")) {
       const describer = document.getElementById(input.getAttribute("aria-describedby"));
       input.setAttribute("aria-invalid", String(Boolean(describer?.textContent)));
     }
     this.fields.querySelector('input[aria-invalid="true"]')?.focus();
+  }
+
+  /** What is wrong, in the language of the page; what it has no words for, in those of the server. */
+  sentence({ code, detail }) {
+    const name = `field_${code}`;
+    return this.locale.has(name) ? this.locale.t(name) : detail;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { ApiError, send } from "./api.js";
 import { byId, h } from "./dom.js";
+import { reasonOf } from "./notices.js";
 import { cancellable, retriable } from "./notificationsdetails.js";
 import { oneAddress } from "./notificationsstate.js";
 import { channelName, theirs } from "./notificationswords.js";
@@ -105,7 +106,7 @@ export class Question {
     if (again) this.onChange();
     this.yes.disabled = !again;
     const known = { 0: "failed_network", 409: "failed_notPossible" }[error.status];
-    byId("question-error").textContent = locale.t(known ?? "failed_other", { reason: locale.apart(error.message) });
+    byId("question-error").textContent = locale.t(known ?? "failed_other", { reason: reasonOf(error, locale) });
     if (!again) this.onDone("");
   }
 }

@@ -56,7 +56,7 @@ export class SubscriptionsView extends EntriesView {
     const channels = me.channels.map((channel) => [channel, theirs(channelName(channel, locale))]);
     const merchants = h("datalist", { id: "form-merchants" });
     const merchant = textField("merchant_id", locale.t("merchant"), { list: "form-merchants" });
-    suggest(merchant.querySelector("input"), merchants, locale);
+    if (me.published && (all || me.merchants.length > 0)) suggest(merchant.querySelector("input"), merchants, locale);
     const fields = [
       textField("user_id", locale.t("filterUser"), { value: state.user }),
       ...tenantFields(me, state, locale),

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
+from api.problems import ErrorCode, ParameterError, Problem, ProblemKind, bad_parameters, error_code
 from core.calendar import Calendar, Mode, Period
 from core.calendar.dates import period_named
 
@@ -53,9 +53,9 @@ class Findings:
     def __init__(self) -> None:
         self.errors: list[ParameterError] = []
 
-    def add(self, parameter: str, detail: str) -> None:
+    def add(self, parameter: str, detail: str, code: ErrorCode = "invalid") -> None:
         """Add an error of `parameter`."""
-        self.errors.append(ParameterError(parameter, detail))
+        self.errors.append(ParameterError(parameter, detail, code))
 
     def __contains__(self, parameter: str) -> bool:
         return any(error.parameter == parameter for error in self.errors)
@@ -89,11 +89,11 @@ def fields_of(query_string: str, findings: Findings, lists: Collection[str] = ()
         if name in lists:
             values = fields.setdefault(name, [])
             if value in values and name not in findings:
-                findings.add(name, f"{quoted(value)} is given more than once")
+                findings.add(name, f"{quoted(value)} is given more than once", "repeated")
             values.append(value)
             continue
         if name in fields and (shown := quoted(name, "")) not in findings:
-            findings.add(shown, "is given more than once")
+            findings.add(shown, "is given more than once", "repeated")
         fields[name] = value
     return fields
 
@@ -141,7 +141,7 @@ def validated(model: type[ParametersT], fields: Mapping[str, Any], findings: Fin
     except ValidationError as error:
         for detail in error.errors():
             name = str(detail["loc"][0]) if detail["loc"] else ""
-            findings.add(quoted(name, ""), _in_words(detail, model))
+            findings.add(quoted(name, ""), _in_words(detail, model), error_code(detail["type"]))
     raise bad_parameters(findings.errors)
 
 

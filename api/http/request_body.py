@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from api.http.request import has_json_type
-from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
+from api.problems import ParameterError, Problem, ProblemKind, bad_parameters, error_code
 from core.notifications.values import in_words
 
 MOST_ERRORS: Final = 50
@@ -137,7 +137,10 @@ def errors_of(error: ValidationError) -> list[ParameterError]:
         for detail, place in zip(details, places, strict=True)
         if detail["type"] != "too_short" or not any(place == other[: len(place)] != other for other in places)
     ]
-    return [ParameterError(_where(detail), in_words(detail)) for detail in details[:MOST_ERRORS]]
+    return [
+        ParameterError(_where(detail), in_words(detail), error_code(detail["type"]))
+        for detail in details[:MOST_ERRORS]
+    ]
 
 
 def _where(error: ErrorDetails) -> str:

@@ -60,7 +60,10 @@ class NotificationActions:
         if strange := unknown_channels(notification, channels or ()):
             there = ", ".join(notification.channels)
             raise bad_parameters(
-                [ParameterError("channels", f"{channel!r} is not one of {there}") for channel in strange]
+                [
+                    ParameterError("channels", f"{channel!r} is not one of {there}", "not-a-choice")
+                    for channel in strange
+                ]
             )
         if notification.has_expired(self._clock()):
             raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")

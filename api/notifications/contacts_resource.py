@@ -19,7 +19,7 @@ from api.notifications.pages import PageParameters, cut, page_in
 from api.notifications.payloads import Contacts
 from api.notifications.tenants import read_tenant, tenant_to_list, tenant_to_read, tenant_to_write
 from api.openapi.bodies import UserContacts, UsersContacts
-from api.problems import ParameterError, bad_parameters
+from api.problems import ParameterError, bad_parameters, error_code
 from api.store_access import StoreAccess
 from core.notifications.addresses import BadAddress, normalised
 from core.notifications.values import UserId, in_words
@@ -158,7 +158,7 @@ def _checked_user_id(user_id: str) -> str:
         return _USER_ID.validate_python(user_id)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
-    raise bad_parameters([ParameterError("user_id", in_words(detail))])
+    raise bad_parameters([ParameterError("user_id", in_words(detail), error_code(detail["type"]))])
 
 
 def _addresses_in(document: dict[str, Any], channels: frozenset[str]) -> dict[str, str]:
@@ -178,7 +178,8 @@ def _addresses_in(document: dict[str, Any], channels: frozenset[str]) -> dict[st
         try:
             addresses[channel] = _address(channel, address, channels)
         except BadAddress as error:
-            errors.append(ParameterError(f"contacts.{channel[:_LONGEST_NAME]}", f"is not allowed: {error}"))
+            place = f"contacts.{channel[:_LONGEST_NAME]}"
+            errors.append(ParameterError(place, f"is not allowed: {error}", error.code))
     if errors:
         raise bad_parameters(errors[:MOST_ERRORS])
     return addresses
@@ -186,7 +187,7 @@ def _addresses_in(document: dict[str, Any], channels: frozenset[str]) -> dict[st
 
 def _address(channel: str, address: object, channels: frozenset[str]) -> str:
     if channel not in channels:
-        raise BadAddress(unknown_channel(channel, channels))
+        raise BadAddress("unknown-channel", unknown_channel(channel, channels))
     if not isinstance(address, str):
-        raise BadAddress("it must be text, in quotes")
+        raise BadAddress("wrong-type", "it must be text, in quotes")
     return normalised(channel, address)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, LiteralString
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from core.notifications.values import CHANNEL_PATTERN, is_channel_name
 
@@ -68,7 +69,7 @@ def _to_come(instant: datetime, info: ValidationInfo) -> datetime:
 
 def _each_once(items: tuple[Any, ...]) -> tuple[Any, ...]:
     if wrong := _twice(items):
-        raise ValueError(wrong)
+        raise PydanticCustomError("repeated", "{detail}", {"detail": wrong})
     return items
 
 
@@ -79,10 +80,11 @@ def _each_once_and_known(channels: tuple[str, ...], info: ValidationInfo) -> tup
     else:
         strange = [channel for channel in dict.fromkeys(channels) if channel not in rules.channels]
         errors = [unknown_channel(channel, rules.channels) for channel in strange]
+    code: LiteralString = "unknown-channel" if errors else "repeated"
     if wrong := _twice(channels):
         errors.append(wrong)
     if errors:
-        raise ValueError("; ".join(errors))
+        raise PydanticCustomError(code, "{detail}", {"detail": "; ".join(errors)})
     return channels
 
 

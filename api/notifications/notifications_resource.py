@@ -253,6 +253,8 @@ def _require_fitting(payload: NewNotification, senders: Mapping[str, str]) -> No
     """
     reasons = {channel: too_long(senders[channel], payload.title, payload.body) for channel in payload.channels}
     if errors := [
-        ParameterError("body", f"is too long for {channel}: {why}") for channel, why in reasons.items() if why
+        ParameterError("body", f"is too long for {channel}: {why}", "too-long")
+        for channel, why in reasons.items()
+        if why
     ]:
         raise bad_parameters(errors)

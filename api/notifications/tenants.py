@@ -73,7 +73,8 @@ def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str 
     if not caller.is_operator:
         return caller.tenant
     if asked is not None and asked not in all_tenants(stores.keys):
-        raise bad_parameters([ParameterError(_NAME, "is no tenant: python -m api keys list shows those of all keys")])
+        detail = "is no tenant: python -m api keys list shows those of all keys"
+        raise bad_parameters([ParameterError(_NAME, detail, "unknown-tenant")])
     return asked
 
 
@@ -112,4 +113,5 @@ def _tenant_of_user(stores: Stores, caller: Principal, asked: str | None, user_i
     except AmbiguousUser as ambiguous:
         named = ", ".join(ambiguous.tenants[:_MOST_NAMED])
         more = f" and {len(ambiguous.tenants) - _MOST_NAMED} more" if len(ambiguous.tenants) > _MOST_NAMED else ""
-    raise bad_parameters([ParameterError(_NAME, f"is needed: a user of this id may be of the tenants {named}{more}")])
+    detail = f"is needed: a user of this id may be of the tenants {named}{more}"
+    raise bad_parameters([ParameterError(_NAME, detail, "ambiguous-user")])

@@ -6,7 +6,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import email_validator
@@ -28,8 +28,35 @@ _CHAT_ID: Final = re.compile(r"-?[1-9][0-9]{0,15}")
 _MAX_CHAT_ID: Final = 2**52  # as the Bot API documents
 
 
+AddressFault = Literal[
+    "empty",
+    "too-long",
+    "wrong-type",
+    "control-characters",
+    "unknown-channel",
+    "no-phone-number",
+    "no-such-phone-number",
+    "no-mobile-phone",
+    "no-email-address",
+    "no-chat",
+    "no-url",
+    "no-web-url",
+    "credentials-in-url",
+    "fragment-in-url",
+    "no-host",
+]
+"""Why a text cannot be an address, for programs."""
+
+
 class BadAddress(ValueError):
-    """An invalid address; the text says why, without a final full stop and without the address."""
+    """An invalid address; the text says why, without a final full stop and without the address.
+
+    :param code: the reason for programs.
+    """
+
+    def __init__(self, code: AddressFault, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 def normalised(channel: str, address: str) -> str:
@@ -42,11 +69,11 @@ def normalised(channel: str, address: str) -> str:
     """
     text = address.strip()
     if not text:
-        raise BadAddress("it is empty")
+        raise BadAddress("empty", "it is empty")
     if len(text) > _MAX_LENGTH:
-        raise BadAddress(f"it is longer than {_MAX_LENGTH} characters")
+        raise BadAddress("too-long", f"it is longer than {_MAX_LENGTH} characters")
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
-        raise BadAddress("it has line breaks or other control characters")
+        raise BadAddress("control-characters", "it has line breaks or other control characters")
     return _FORMS.get(channel, str)(text)
 
 
@@ -70,15 +97,15 @@ def masked(channel: str, address: str) -> str:
 def _phone_number(text: str) -> str:
     text = _DIRECTION_MARKS.sub("", text)
     if not _NUMBER_FORM.fullmatch(text):
-        raise BadAddress("it is no phone number")
+        raise BadAddress("no-phone-number", "it is no phone number")
     try:
         number = phonenumbers.parse(text, DEFAULT_REGION)
     except phonenumbers.NumberParseException:
-        raise BadAddress("it is no phone number") from None
+        raise BadAddress("no-phone-number", "it is no phone number") from None
     if not phonenumbers.is_valid_number(number):
-        raise BadAddress("there is no such phone number in its country")
+        raise BadAddress("no-such-phone-number", "there is no such phone number in its country")
     if phonenumbers.number_type(number) not in _TAKES_SMS:
-        raise BadAddress("it is not the number of a mobile phone")
+        raise BadAddress("no-mobile-phone", "it is not the number of a mobile phone")
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
@@ -87,7 +114,7 @@ def _email_address(text: str) -> str:
         # The mail server checks whether the domain accepts mail: no name is resolved while a request waits.
         found = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=False)
     except email_validator.EmailNotValidError as error:
-        raise BadAddress(str(error).rstrip(".").replace(text, "it")) from None
+        raise BadAddress("no-email-address", str(error).rstrip(".").replace(text, "it")) from None
     assert found.ascii_email is not None  # because SMTPUTF8 is not allowed
     return found.ascii_email
 
@@ -98,27 +125,27 @@ def _telegram_chat(text: str) -> str:
         return text
     if _CHAT_ID.fullmatch(digits) and abs(int(digits)) <= _MAX_CHAT_ID:
         return digits
-    raise BadAddress("it is neither the number of a chat nor a name such as @channel")
+    raise BadAddress("no-chat", "it is neither the number of a chat nor a name such as @channel")
 
 
 def _webhook_url(text: str) -> str:
     if any(character.isspace() for character in text):
-        raise BadAddress("it has spaces")
+        raise BadAddress("no-url", "it has spaces")
     try:
         parts = urlsplit(text)
         port, host = parts.port, parts.hostname or ""
     except ValueError:
-        raise BadAddress("it is no URL") from None
+        raise BadAddress("no-url", "it is no URL") from None
     if parts.scheme not in ("http", "https"):
-        raise BadAddress("it does not begin with https:// or http://")
+        raise BadAddress("no-web-url", "it does not begin with https:// or http://")
     if "@" in parts.netloc:
-        raise BadAddress("it has a user name or password in it")
+        raise BadAddress("credentials-in-url", "it has a user name or password in it")
     if "#" in text:
-        raise BadAddress("it has a fragment, which is never sent")
+        raise BadAddress("fragment-in-url", "it has a fragment, which is never sent")
     if "\\" in text:
-        raise BadAddress("it has a backslash")
+        raise BadAddress("no-url", "it has a backslash")
     if port == 0:
-        raise BadAddress("its port is 0")
+        raise BadAddress("no-url", "its port is 0")
     netloc = _ascii_host(host) + (f":{port}" if port is not None else "")
     path = quote(parts.path or "/", safe="/:@!$&'()*+,;=~-._%")
     return urlunsplit((parts.scheme, netloc, path, quote(parts.query, safe="/:@!$&'()*+,;=~-._%?[]"), ""))
@@ -129,11 +156,11 @@ def _ascii_host(host: str) -> str:
         try:
             return f"[{ipaddress.IPv6Address(host).compressed}]"
         except ValueError:
-            raise BadAddress("its host is no IPv6 address") from None
+            raise BadAddress("no-host", "its host is no IPv6 address") from None
     try:
         name = idna.encode(host, uts46=True, std3_rules=True).decode("ascii")
     except idna.IDNAError:
-        raise BadAddress("its host name is not one") from None
+        raise BadAddress("no-host", "its host name is not one") from None
     return name
 
 

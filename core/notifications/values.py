@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 _LINE_BREAKS: Final = "\n\t\u2028\u2029"
 _UNREADABLE: Final = "\ufffd"
@@ -22,26 +22,26 @@ _LINES_PATTERN: Final = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]+$"
 def _printable(text: str) -> str:
     text = text.replace("\r\n", "\n")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text if character not in "\n\t"):
-        raise ValueError("has control characters")
+        raise PydanticCustomError("control-characters", "has control characters")
     return text
 
 
 def _one_line(text: str) -> str:
     if any(character in _LINE_BREAKS for character in text):
-        raise ValueError("has line breaks or tabs")
+        raise PydanticCustomError("line-breaks", "has line breaks or tabs")
     return text
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
-        raise ValueError("is blank")
+        raise PydanticCustomError("blank", "is blank")
     return text
 
 
 def _readable(text: str) -> str:
     # Frameworks replace bytes of a path that are not UTF-8 by it, so that several paths would name one user.
     if _UNREADABLE in text:
-        raise ValueError("is not UTF-8")
+        raise PydanticCustomError("not-utf-8", "is not UTF-8")
     return text
 
 

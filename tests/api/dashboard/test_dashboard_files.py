@@ -6,12 +6,14 @@ import gzip
 import re
 from hashlib import sha256
 from pathlib import Path
+from typing import get_args
 
 import brotli
 import pytest
 from api_client import Api
 
 from api.dashboard.bundle import bundled
+from api.problems import ErrorCode
 
 
 @pytest.fixture
@@ -39,6 +41,13 @@ def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(
     assert sources["default-src"] == "'none'"
     assert {sources["script-src"], sources["style-src"], sources["connect-src"]} == {"'self'"}
     assert sources["frame-ancestors"] == "'none'"
+
+
+def test_the_forms_have_words_in_both_languages_for_every_error_that_their_fields_can_have(api: Api) -> None:
+    # The forms send neither other fields nor other types, each choice once, and no numbers.
+    never = {"unknown", "wrong-type", "repeated", "out-of-range", "invalid"}
+    named = re.findall(r'"?field_([a-z0-9-]+)"?:', api.ask("/assets/notificationsmessages.js").text)
+    assert sorted(named) == sorted([*set(get_args(ErrorCode.__value__)) - never] * 2)
 
 
 def loaded(api: Api, path: str) -> list[str]:

@@ -557,7 +557,7 @@ def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subs
     dialog.get_by_label("week").check()
     dialog.get_by_label("SMS").check()
     save.click()
-    expect(tab.at("#form-tenant-error")).to_contain_text("is no tenant")
+    expect(tab.at("#form-tenant-error")).to_have_text("There is no such tenant.")
     expect(tab.at("#form-user_id-error")).to_have_text("")
     dialog.get_by_label("Tenant (empty: the operator)").fill("")
     save.click()
@@ -573,12 +573,44 @@ def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subs
     expect(tab.at("#said-text")).to_have_text("The subscription has ended.")
 
 
+@pytest.mark.thorough
+def test_what_the_server_finds_wrong_is_said_in_persian_and_in_its_own_words_where_there_are_none(tabs: Tabs) -> None:
+    tab = tabs(language="fa")
+    tab.page.goto(f"{tab.origin}/subscriptions")
+    loaded(tab)
+    tab.page.get_by_role("button", name="اشتراک تازه…").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("کاربر").fill("ش" * 129)
+    dialog.get_by_label("پذیرنده", exact=True).fill("p" * 1025)
+    dialog.get_by_label("روز").check()
+    dialog.get_by_label("پیامک").check()
+    save = dialog.get_by_role("button", name="ذخیره")
+    save.click()
+    for name in ("user_id", "merchant_id"):
+        expect(tab.at(f"#form-{name}-error")).to_have_text("این بیش از اندازه بلند است.")
+    dialog.get_by_label("کاربر").fill("sara")
+    dialog.get_by_label("پذیرنده", exact=True).fill("shop-1")
+    dialog.get_by_label("مستأجر").fill("nobody")
+    save.click()
+    expect(tab.at("#form-tenant-error")).to_have_text("چنین مستأجری نیست.")
+    error = {"parameter": "modes.0", "detail": "is too new for this page", "code": "of-a-later-version"}
+    tab.page.route(
+        "**/api/subscriptions?*", lambda route: route.fulfill(status=400, json={"errors": [error], "title": "x"})
+    )
+    save.click()
+    expect(tab.at("#form-modes-error")).to_have_text("is too new for this page")
+    tab.page.unroute_all(behavior="ignoreErrors")
+    assert tab.refusals == ["400"] * 3
+
+
 def test_a_merchant_is_found_and_shown_by_its_name_among_subscriptions(tabs: Tabs, store_file: Path) -> None:
     names: dict[str, dict[Locale, str]] = {"shop-1": {"fa": "چای‌خانهٔ یاس", "en": "Yas Tea House"}}
     publish(f"sqlite:///{store_file}", {one: {"1403/04/04": (5, 1)} for one in ("shop-1", "shop-2")})
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         assert stores.merchant_names.replace(names, after=stores.merchant_names.version(), now_ms=5)
     tab = tabs()
+    while tab.page.request.get(f"{tab.origin}/api/me").json()["published"] is None:
+        tab.page.wait_for_timeout(50)  # the server knows of it within its freshness
     tab.page.goto(f"{tab.origin}/subscriptions")
     loaded(tab)
     tab.page.get_by_role("button", name="New subscription…").click()
@@ -622,6 +654,7 @@ def test_addresses_are_added_edited_and_removed_in_persian_on_a_phone(tabs: Tabs
     expect(tab.at("#form-user_id-error")).to_have_text("این کاربر نشانی دارد: آن را در فهرست ویرایش کنید.")
     dialog.get_by_label("کاربر").fill("رضا/۱")
     save.click()
+    expect(tab.at("[data-error='contacts.sms']")).to_have_text("در کشور این شماره چنین شماره‌ای نیست.")
     expect(dialog.get_by_label("پیامک")).to_have_attribute("aria-invalid", "true")
     expect(dialog.get_by_label("پیامک")).to_be_focused()
     assert (nameless(tab), too_pale(tab)) == ([], [])

@@ -254,3 +254,9 @@ def wrong(answer: testing.Result) -> dict[str, str]:
     """The wrong parameters that `answer` names, and what is wrong with each."""
     assert problem(answer) == (400, "bad-parameter")
     return {error["parameter"]: error["detail"] for error in document(answer)["errors"]}
+
+
+def error_codes(answer: testing.Result) -> dict[str, str]:
+    """The wrong parameters that `answer` names, and the code of the error of each."""
+    assert problem(answer) == (400, "bad-parameter")
+    return {error["parameter"]: error["code"] for error in document(answer)["errors"]}

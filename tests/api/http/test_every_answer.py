@@ -108,7 +108,7 @@ def test_each_kind_of_problem_is_a_well_formed_document(tmp_path: Path, kind: Pr
     told = document(given)
     assert told["type"] == f"/problems/{kind.value.slug}" == kind.value.uri
     assert (told["title"], told["hint"]) == (kind.value.title, kind.value.advice)
-    assert told["errors"] == [{"parameter": "p", "detail": "is wrong"}]
+    assert told["errors"] == [{"parameter": "p", "detail": "is wrong", "code": "invalid"}]
     assert given.headers["retry-after"] == "1"
     assert ("www-authenticate" in given.headers) == (kind.value.status == 401)
     assert not {"etag", "link", "content-encoding", "content-disposition"} & set(given.headers)

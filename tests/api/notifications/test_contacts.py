@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 import pytest
-from api_client import Api, add_key, problem, wrong
+from api_client import Api, add_key, error_codes, problem, wrong
 from sending import NOTIFICATIONS, contacts_of, made, send
 
 from core.stores import open_stores
@@ -63,6 +63,14 @@ def test_everything_that_is_wrong_is_reported_at_once_and_nothing_is_stored(api:
 
     assert set(wrong(answer)) == {"x", *(f"contacts.{channel}" for channel in contacts)}
     assert "12" not in wrong(answer)["contacts.sms"]
+    assert error_codes(answer) == {
+        "x": "unknown",
+        "contacts.sms": "no-such-phone-number",
+        "contacts.email": "no-email-address",
+        "contacts.telegram": "wrong-type",
+        "contacts.webhook": "no-web-url",
+        "contacts.fax": "unknown-channel",
+    }
     assert api.ask(_SARA).json["contacts"] == _KEPT
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from api_client import Api, add_key, document, problem, wrong
+from api_client import Api, add_key, document, error_codes, problem, wrong
 from sending import JSON, NEW, NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, made, send
 
 from core.stores.api_keys import Scope
@@ -52,6 +52,35 @@ def test_everything_that_is_wrong_is_reported_at_once(api: Api) -> None:
         "x": "is not known here",
     }
     assert _listed(api) == []
+
+
+def test_each_error_has_a_code_for_programs(api: Api) -> None:
+    body = {"title": "a\nb", "body": " \n", "channels": ["sms", "sms"], "locale": "de", "expires_at": 1, "x": 1}
+    assert error_codes(send(api, body=body)) == {
+        "user_id": "missing",
+        "title": "line-breaks",
+        "body": "blank",
+        "channels": "repeated",
+        "locale": "not-a-choice",
+        "expires_at": "invalid",
+        "x": "unknown",
+    }
+    body = {"user_id": "\u0000", "title": "a" * 201, "body": 5, "channels": ["{fax}"], "locale": "fa"}
+    assert error_codes(send(api, body=body)) == {
+        "user_id": "control-characters",
+        "title": "too-long",
+        "body": "wrong-type",
+        "channels": "unknown-channel",
+    }
+    assert error_codes(api.ask(NOTIFICATIONS, "limit=0&limits=1&user_id=a&user_id=b")) == {
+        "limit": "out-of-range",
+        "limits": "unknown",
+        "user_id": "repeated",
+    }
+    assert error_codes(send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"all_merchants": True}, "tenant=nobody")) == {
+        "tenant": "unknown-tenant"
+    }
+    assert error_codes(api.ask(contacts_of("%ef%bf%bd"))) == {"user_id": "not-utf-8"}
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,9 @@ def test_a_query_of_nonsense_is_the_client_s_mistake_or_ignored_but_never_the_se
 def test_a_parameter_where_none_is_known_is_an_error(example_api: Api) -> None:
     answer = example_api.ask("/api/me", "locale=fa")
 
-    assert answer.json["errors"] == [{"parameter": "locale", "detail": "is not known here; known are none"}]
+    assert answer.json["errors"] == [
+        {"parameter": "locale", "detail": "is not known here; known are none", "code": "unknown"}
+    ]
 
 
 def test_a_file_outside_the_folder_of_assets_is_not_there(example_api: Api) -> None:
