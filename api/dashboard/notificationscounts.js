@@ -71,7 +71,7 @@ function table(counts, state, locale) {
   const caption = h("caption", { class: "unseen" }, locale.t("countsTitle"));
   const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, locale.t("filterChannel")), ...heads));
   const whole = h("table", { class: "counts" }, caption, head, h("tbody", {}, ...rows));
-  const scroll = { class: "table-scroll", tabindex: "0", role: "region", "aria-labelledby": "counts-title" };
+  const scroll = { class: "table-scroll", tabindex: "0", role: "group", "aria-labelledby": "counts-title" };
   return h("div", scroll, whole);
 }
 

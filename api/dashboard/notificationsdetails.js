@@ -11,6 +11,8 @@ const OPEN = ["pending", "sending", "retrying"];
 export const RETRIED = ["dead", "unknown", "printed"];
 const OPERATOR = "operator";
 const NOTES = ["dead", "unknown", "printed"];
+/** A long message scrolls, also by keyboard. */
+const MESSAGE = { class: "message", dir: "auto", role: "group", tabindex: "0", "aria-labelledby": "details-title" };
 
 /** Whether something is still to be done for the log. */
 export const isOpen = (log) => OPEN.includes(log.status);
@@ -60,7 +62,7 @@ function parts(one, state, locale) {
   const { locale: lang } = one;
   return [
     h("header", {}, badge("notification", one.status, locale), title(theirs(one.title, { lang }))),
-    h("p", { class: "message", lang, dir: "auto" }, one.body),
+    h("p", { ...MESSAGE, lang }, one.body),
     actions(one, locale),
     factList(facts(one, state, locale)),
     ...one.logs.map((log) => logPart(one, log, locale)),

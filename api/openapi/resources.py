@@ -21,8 +21,10 @@ _HEAD: Final = """\
   <script defer src="/assets/docs/swagger-ui-bundle.js"></script>
   <script defer src="/assets/docs/docs.js"></script>"""
 _MAIN: Final = """\
-  <p><a href="/openapi.json">openapi.json</a></p>
-  <main id="docs"></main>
+  <main>
+    <p><a href="/openapi.json">openapi.json</a></p>
+    <div id="docs"></div>
+  </main>
   <noscript><p>This page needs JavaScript. Without it, read <a href="/openapi.json">openapi.json</a>.</p></noscript>"""
 _TYPES: Final = {
     "docs.html": "text/html; charset=utf-8",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from axe_playwright_python.sync_playwright import Axe
@@ -37,9 +38,14 @@ _TOO_PALE = """(least) => {
 }"""
 
 
-def found_by_axe(tab: Tab) -> list[str]:
-    """What axe-core finds wrong with the page as it is now: each fault with the elements that have it."""
-    violations = Axe().run(tab.page).response["violations"]
+def found_by_axe(tab: Tab, *, left_out: str | None = None, rules_left_out: Iterable[str] = ()) -> list[str]:
+    """What axe-core finds wrong with the page as it is now: each fault with the elements that have it.
+
+    :param left_out: selects what is not looked at.
+    """
+    options = {"resultTypes": ["violations"], "rules": {rule: {"enabled": False} for rule in rules_left_out}}
+    context = None if left_out is None else {"exclude": [left_out]}
+    violations = Axe().run(tab.page, context, options).response["violations"]
     return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in violations]
 
 

@@ -9,9 +9,10 @@ from typing import Literal
 
 import pytest
 from api_client import add_key, revoke
+from dashboard_legibility import found_by_axe
 from dashboard_sales import DAYS, LARGEST, total
 from dashboard_server import FRESHNESS_S, running_server
-from dashboard_tabs import Tabs
+from dashboard_tabs import Language, Tabs, Theme
 from playwright.sync_api import expect
 
 from api.auth.sessions import new_link_token
@@ -68,6 +69,22 @@ def test_a_link_that_is_over_says_so_and_another_may_follow(
     assert tab.refusals == ["403"]
     tab.page.goto(f"{tabs.origin}/sign-in#{link_token(store)}")  # of the same page, which is not loaded again
     tab.loaded()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("language", "theme", "width"), [("en", "dark", 1280), ("fa", "light", 390)])
+def test_axe_finds_nothing_wrong_with_the_dialog_that_asks_for_a_key(
+    tabs: Tabs, language: Language, theme: Theme, width: int
+) -> None:
+    tab = tabs(language=language, theme=theme, width=width)
+    for path in ("/", "/notifications"):
+        tab.page.goto(f"{tabs.origin}{path}")
+        expect(tab.at("#key")).to_be_focused()
+        assert found_by_axe(tab) == []
+        tab.at("#key").fill("wrong")
+        tab.page.keyboard.press("Enter")
+        expect(tab.at("#key-error")).not_to_be_empty()
+        assert found_by_axe(tab) == []
 
 
 def test_a_key_is_asked_for_refused_taken_and_forgotten_with_the_tab(tabs: Tabs, store: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from api_client import Api, add_key
-from dashboard_legibility import nameless, too_pale
+from dashboard_legibility import found_by_axe, nameless, too_pale
 from dashboard_messages import (
     CANCELLED,
     DEAD,
@@ -20,6 +20,7 @@ from dashboard_messages import (
     OLD,
     PRINTED,
     RETRIED,
+    STORIES,
     UNDER_WAY,
     UNKNOWN,
     Story,
@@ -29,7 +30,7 @@ from dashboard_messages import (
     tell,
 )
 from dashboard_server import running_server
-from dashboard_tabs import People, Tab, Tabs, Theme
+from dashboard_tabs import Language, People, Tab, Tabs, Theme
 from playwright.sync_api import Locator, Route, expect
 from sales import publish
 
@@ -365,6 +366,45 @@ def test_everything_has_a_name_and_no_text_is_too_pale(tabs: Tabs, theme: Theme)
     for story in (UNKNOWN, CANCELLED):
         opened(tab, story)
         assert too_pale(tab) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "theme", "width"),
+    [
+        ("fa", "light", 1280),
+        *(
+            pytest.param(*one, marks=pytest.mark.thorough)
+            for one in (("en", "dark", 1280), ("en", "light", 390), ("fa", "dark", 390))
+        ),
+    ],
+)
+def test_axe_finds_nothing_wrong_with_a_list_and_the_message_that_is_open(
+    tabs: Tabs, language: Language, theme: Theme, width: int
+) -> None:
+    tab = opened(tabs(language=language, theme=theme, width=width), UNDER_WAY)
+    if width > 640:  # else the message takes the place of the list
+        expect(tab.at("#counts table")).to_be_visible()
+    assert found_by_axe(tab) == []
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("fa", 390)])
+def test_axe_finds_nothing_wrong_with_messages_of_all_kinds_their_questions_and_the_forms(
+    tabs: Tabs, language: Language, width: int
+) -> None:
+    tab = tabs(language=language, width=width)
+    for story in STORIES:
+        assert found_by_axe(opened(tab, story)) == []
+    opened(tab, DEAD).at("#details .log button").first.click()
+    expect(tab.page.get_by_role("dialog")).to_be_visible()
+    assert found_by_axe(tab) == []
+    for path in ("subscriptions", "contacts"):
+        tab.page.goto(f"{tab.origin}/{path}")
+        loaded(tab)
+        tab.at("#add").click()
+        tab.at("#form-yes").click()
+        expect(tab.at("#form-user_id-error")).not_to_be_empty()
+        assert found_by_axe(tab) == []
 
 
 @pytest.mark.thorough

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from api_client import add_key
+from dashboard_legibility import found_by_axe
 from dashboard_sales import LARGEST, SHOP_SALES
 from dashboard_server import running_server
-from dashboard_tabs import People, Tab, Tabs
+from dashboard_tabs import People, Tab, Tabs, Theme
 from playwright.sync_api import Locator, expect
 
 from api.auth.sessions import new_link_token
@@ -19,6 +20,14 @@ from core.stores.api_keys import Scope
 pytest_plugins = ["dashboard_fixtures"]
 
 PATIENCE_MS = 60_000  # the script of Swagger UI is large, and the machine may be busy
+OF_SWAGGER_UI = {
+    "color-contrast": "its grey and coloured texts; its dark mode leaves tables of headers dark",
+    "heading-order": "it goes from the title to the groups of operations, h1 to h3",
+    "nested-interactive": "the row of an operation is a button with a link in it",
+    "scrollable-region-focusable": "its examples scroll, and browsers let the keyboard do so by themselves",
+    "select-name": "its fields have their names in the cell before, without a label",
+}
+"""The rules of axe-core that the markup of Swagger UI itself breaks, and how."""
 NOTIFICATION = '{"user_id": "sara", "title": "Order 66", "body": "It is on its way.", "channels": ["sms"]}'
 
 
@@ -86,6 +95,17 @@ def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs,
     assert all(f'{{"key":"{key}","value":{amount}}}' in body for key, (amount, _) in SHOP_SALES[LARGEST].items())
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
     assert tab.refusals == ["401"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_wrong_with_the_documentation_but_in_the_markup_of_swagger_ui(
+    tabs: Tabs, theme: Theme, width: int
+) -> None:
+    tab = tabs(theme=theme, width=width)
+    shown(tab, "Summaries/getSummary")
+    assert found_by_axe(tab, left_out="#docs") == []
+    assert found_by_axe(tab, rules_left_out=OF_SWAGGER_UI) == []
 
 
 @pytest.mark.thorough
