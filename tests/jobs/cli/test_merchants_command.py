@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from effort import THOROUGH
 from transactions import Transaction, write_bson
 
 from core.stores import open_stores
@@ -102,3 +105,38 @@ def test_every_store_holds_what_is_imported(jobs: CommandLine, store_url: str) -
     assert [(one["id"], one["language"]) for one in listed] == [
         ("42", "fa"), ("42", "en"), ("none", "fa"), ("tea", "fa"),
     ]  # fmt: skip
+
+
+def test_an_import_that_is_killed_after_any_statement_leaves_the_old_names_or_the_new_ones(
+    jobs: CommandLine, store_url: str
+) -> None:
+    """Of a whole import, at every statement, or at every few of them from a random one on."""
+    stride = 1 if THOROUGH else 5
+    states: dict[str, dict[str, dict[str, str]]] = {
+        one: {f"{one}-{number}": {"fa": f"نام {number}", "en": f"{one} {number}"} for number in range(20)} | both
+        for one, both in (("old", {"42": {"en": "Old"}}), ("new", {"42": {"fa": "نو"}}))
+    }
+    for one, names in states.items():
+        rows = [
+            f"{merchant_id},{name},{language}"
+            for merchant_id, texts in names.items()
+            for language, name in texts.items()
+        ]
+        (jobs.folder / f"{one}.csv").write_text("\n".join(["id,name,language", *rows]), "utf-8")
+    assert jobs("merchants", "import", "old.csv", "--store", store_url).code == 0
+    current, outcomes, kills = "old", set(), 0
+    with open_stores(store_url, timeout_s=10, create=False) as stores:
+        for calls in range(random.randint(1, stride), 1000, stride):
+            wanted = "new" if current == "old" else "old"
+            said = jobs("merchants", "import", f"{wanted}.csv", "--replace", "--store", store_url, signal_after=calls)
+            found = stores.merchant_names.read().by_merchant
+            if said.code == 0:
+                break
+            kills += 1
+            assert said.code == -signal.SIGKILL, said
+            assert found in (states[current], states[wanted]), f"killed after {calls} calls"
+            outcomes.add("new" if found == states[wanted] else "old")
+            current = wanted if found == states[wanted] else current
+    assert found == states[wanted], "the import that nobody killed replaced the names, whatever the others left behind"
+    assert kills > 1
+    assert outcomes >= ({"old", "new"} if THOROUGH else {"old"})
