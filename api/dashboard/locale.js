@@ -147,6 +147,11 @@ export class Locale {
     return this.written(this.dates, `${date}T00:00:00Z`);
   }
 
+  /** The month and the year of a date. @param {string} date such as 2024-06-24 */
+  monthOf(date) {
+    return this.date(date).split(" ").slice(1).join(" ");
+  }
+
   /** @param {string} instant ISO 8601 */
   time(instant) {
     return this.written(this.times, instant);

@@ -1,6 +1,7 @@
 /** The choice of a range: presets, or two keys. */
 
 import { byId, h } from "./dom.js";
+import { MonthGrid } from "./monthgrid.js";
 import { positions, readPeriod } from "./periods.js";
 import { PRESETS, rangeText, readRange } from "./state.js";
 
@@ -20,6 +21,14 @@ export class RangeChoice {
     this.from = byId("from");
     this.to = byId("to");
     this.error = byId("range-error");
+    this.calendars = [this.from, this.to].map(
+      (field) =>
+        new MonthGrid(
+          field,
+          () => this.dayIn(field),
+          (day) => this.writeDay(field, day),
+        ),
+    );
     this.select.addEventListener("change", () => this.onSelect());
     byId("controls").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -33,6 +42,7 @@ export class RangeChoice {
    */
   show({ mode, range }, keys, days, locale) {
     Object.assign(this, { mode, keys, days, locale });
+    for (const calendar of this.calendars) calendar.use(keys && days, locale);
     const number = (n) => locale.integer(BigInt(n));
     this.presets = this.kind ?? mode;
     const text = PRESET_TEXT[this.presets];
@@ -50,6 +60,19 @@ export class RangeChoice {
   write(from, to) {
     this.from.value = this.locale.digits(from);
     this.to.value = this.locale.digits(to);
+  }
+
+  /** The day that a field names: of a longer period its first or last; the latest where it names none. */
+  dayIn(field) {
+    const { key } = readPeriod(field.value, this.mode, this.keys, this.days);
+    const position = this.keys.indexOf(key);
+    if (position === -1) return this.days.keys.length - 1;
+    const { first, last } = this.days.covered(this.mode, this.keys, { first: position, last: position });
+    return field === this.from ? first : last;
+  }
+
+  writeDay(field, day) {
+    field.value = this.locale.digits(this.days.touched(this.mode, this.keys, { first: day, last: day }).from);
   }
 
   onSelect() {

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dashboard_legibility import found_by_axe
 from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, SHOP_SALES, total
 from dashboard_server import running_server
 from dashboard_tabs import Language, People, Tab, Tabs
@@ -138,6 +139,45 @@ def test_mode_figure_and_range_are_chosen_and_the_address_keeps_them(tabs: Tabs)
     expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     tab.page.go_back()
     expect(tab.at("#series-title")).to_have_text("Amount per month")
+
+
+@pytest.mark.parametrize(("language", "width"), [("fa", 1280), pytest.param("en", 390, marks=pytest.mark.thorough)])
+def test_a_day_is_chosen_from_a_calendar_by_keyboard_and_by_pointer(tabs: Tabs, language: Language, width: int) -> None:
+    tab = tabs(language=language, width=width).figures("range=last-30")
+    if width < 640:
+        tab.at("#controls-toggle").click()
+    tab.at("#range").select_option("custom")
+    persian = language == "fa"
+    digits = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹") if persian else {}
+    first, last = tab.at("#from"), tab.at("#to")
+    expect(first).to_have_value("1403/03/22".translate(digits))
+    first.press("Tab")
+    tab.page.keyboard.press("Enter")
+    calendar = tab.page.get_by_role("dialog", name="برگزیدن روز" if persian else "Choose a day")
+    expect(calendar.get_by_role("columnheader").first).to_have_text("ش" if persian else "Sat")
+    day = calendar.locator(":focus")
+    expect(day).to_have_accessible_name("۲۲ خرداد ۱۴۰۳" if persian else "22 Khordad 1403")
+    assert found_by_axe(tab) == []
+    for key in ("PageUp", "ArrowLeft" if persian else "ArrowRight", "ArrowDown", "End"):
+        tab.page.keyboard.press(key)
+    # 22 Ordibehesht, a Saturday; 23; 30; Friday 4 Khordad
+    expect(day).to_have_accessible_name("۴ خرداد ۱۴۰۳" if persian else "4 Khordad 1403")
+    tab.page.keyboard.press("Escape")
+    expect(calendar).to_be_hidden()
+    expect(first).to_have_value("1403/03/22".translate(digits))
+    tab.page.keyboard.press("Enter")
+    tab.page.keyboard.press("Home")
+    tab.page.keyboard.press("Enter")
+    expect(first).to_have_value("1403/03/19".translate(digits))
+    tab.at("#to + .calendar-open").click()
+    calendar.get_by_role("button", name="ماه پیش" if persian else "Month before").click()
+    calendar.get_by_role("button", name="۳۱ خرداد ۱۴۰۳" if persian else "31 Khordad 1403").click()
+    expect(last).to_have_value("1403/03/31".translate(digits))
+    assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    tab.at("#custom button[type=submit]").click()
+    tab.loaded()
+    expected = "۱۹ خرداد ۱۴۰۳ – ۳۱ خرداد ۱۴۰۳" if persian else "19 Khordad 1403 – 31 Khordad 1403"
+    expect(tab.at("#series-note")).to_have_text(expected)
 
 
 def test_a_range_of_ones_own_is_refused_with_a_sentence_for_each_fault_and_takes_dates_of_both_calendars(
