@@ -138,8 +138,7 @@ def errors_of(error: ValidationError) -> list[ParameterError]:
         if detail["type"] != "too_short" or not any(place == other[: len(place)] != other for other in places)
     ]
     return [
-        ParameterError(_where(detail), in_words(detail), error_code(detail["type"]))
-        for detail in details[:MOST_ERRORS]
+        ParameterError(_where(detail), in_words(detail), error_code(detail["type"])) for detail in details[:MOST_ERRORS]
     ]
 
 

@@ -63,14 +63,14 @@ def _page(slug: str) -> bytes:
     return _problem_page(title, content)
 
 
-def framed(title: str, head: str, main: str, *, root: str = "", link: str = "") -> bytes:
+def framed(title: str, head: str, main: str, *, link: str = "") -> bytes:
     """A page about the API, with the header of all pages; all parameters are HTML.
 
     :param head: what comes before the last stylesheet.
-    :param root: attributes of the root element, each after a blank; `link` those of the link to ``/docs``.
+    :param link: attributes of the link to ``/docs``, each after a blank.
     """
     frame = Template(_FRAME.read_text("utf-8"))
-    return frame.substitute(title=title, head=head, main=main, root=root, link=link).encode()
+    return frame.substitute(title=title, head=head, main=main, link=link).encode()
 
 
 def _problem_page(title: str, content: str) -> bytes:

@@ -85,8 +85,6 @@ def _read(name: str) -> bytes:
     from swagger_ui_bundle import swagger_ui_path
 
     if name == _PAGE:
-        return framed(
-            "Transaction summaries: API", _HEAD, _MAIN, root=' data-theme="light"', link=' aria-current="page"'
-        )
+        return framed("Transaction summaries: API", _HEAD, _MAIN, link=' aria-current="page"')
     own = _FOLDER / name
     return (own if own.exists() else Path(swagger_ui_path) / name).read_bytes()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Any, Final
 
@@ -310,6 +310,28 @@ def test_the_cells_of_the_calendar_are_squares_of_one_size_and_the_latest_year_i
     assert tab.page.evaluate(outside) == 0, "no part of the year is behind a bar for scrolling"
     latest = {"en": "1402", "fa": "۱۴۰۲"}[language]
     expect(tab.at(".strip-year").first).to_have_text(latest)
+
+
+@pytest.mark.parametrize(
+    ("language", "width"), list(product(LANGUAGES, (DESK, PHONE, 320))) if THOROUGH else [("en", PHONE)]
+)
+def test_no_control_is_squeezed_or_lies_over_another(tabs: Tabs, language: Language, width: int) -> None:
+    tab = tabs(language=language, width=width).figures("range=last-90")
+    boxes = tab.page.evaluate(
+        """[...document.querySelectorAll('header :is(a, button, select)')].filter((one) => one.checkVisibility())
+          .map((one) => {
+            const { left, right, top, bottom } = one.getBoundingClientRect();
+            return { name: one.id || one.textContent, left, right, top, bottom };
+          })"""
+    )
+    names = [box["name"] for box in boxes]
+    assert {"language", "compare", "series-toggle"} <= set(names)
+    for one in boxes:
+        assert one["right"] - one["left"] >= (140 if one["name"] == "compare" else 30), one
+        assert 0 <= one["left"] < one["right"] <= width, one
+    for one, other in combinations(boxes, 2):
+        apart = one["right"] <= other["left"] or other["right"] <= one["left"]
+        assert apart or one["bottom"] <= other["top"] or other["bottom"] <= one["top"], (one, other)
 
 
 @pytest.mark.thorough
