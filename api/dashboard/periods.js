@@ -8,6 +8,7 @@
 const DAY_MS = 86_400_000;
 const MONTH_LENGTH = 7; // of 1403/04 and of 2024-06
 const YEAR_LENGTH = 4;
+const JALALI = /^1[2-5]\d\d\/\d\d\/\d\d$/;
 const GREGORIAN = /^(1[6-9]\d\d|2\d\d\d)-(\d\d)-(\d\d)$/;
 
 /** Latin digits for Persian and Arabic ones; what people type around a key goes. */
@@ -37,8 +38,8 @@ export function positions(range, keys) {
 }
 
 /**
- * The key of the period of `mode` that somebody's text names: by the key itself, or by a day in the period, as a key or
- * as a Gregorian date.
+ * The key of the period of `mode` that somebody's text names: by the key itself, or by a day in the period, as a date of
+ * either calendar.
  * @param {string[]} keys of all published periods of the mode
  * @param {Days} days
  * @returns {{ key: string } | { wrong: "Missing" | "Malformed" | "Impossible" | "Outside" }}
@@ -48,9 +49,12 @@ export function readPeriod(text, mode, keys, days) {
   if (plain === "") return { wrong: "Missing" };
   if (hasForm(plain, keys[0])) return exists(plain, keys) ? { key: plain } : { wrong: "Impossible" };
   const date = GREGORIAN.exec(plain);
-  if (!date && !hasForm(plain, days.keys[0])) return { wrong: "Malformed" };
-  if (date ? !isDate(date.slice(1).map(Number)) : !exists(plain, days.keys)) return { wrong: "Impossible" };
-  const day = date ? days.numberOf(plain) : days.keys.indexOf(plain);
+  let day = null;
+  if (date) day = isDate(date.slice(1).map(Number)) ? days.numberOf(plain) : null;
+  else if (hasForm(plain, days.keys[0])) day = exists(plain, days.keys) ? days.keys.indexOf(plain) : null;
+  else if (JALALI.test(plain)) day = days.numberOfJalali(plain);
+  else return { wrong: "Malformed" };
+  if (day === null) return { wrong: "Impossible" };
   return day in days.keys ? { key: days.touched(mode, keys, { first: day, last: day }).from } : { wrong: "Outside" };
 }
 
@@ -71,6 +75,17 @@ const inside = (number, most) => number >= 1 && number <= most;
 function isDate([year, month, day]) {
   const date = new Date(Date.UTC(year, month - 1, day));
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+}
+
+/** Writes the dates of instants as keys of days are. @param {"jalali" | "gregorian"} calendar */
+export function keyWriter(calendar, timeZone) {
+  const [name, separator] = calendar === "jalali" ? ["persian", "/"] : ["gregory", "-"];
+  const numbers = { year: "numeric", month: "2-digit", day: "2-digit", timeZone };
+  const format = new Intl.DateTimeFormat(`en-u-ca-${name}-nu-latn`, numbers);
+  return (instant) => {
+    const parts = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, value]));
+    return [parts.year, parts.month, parts.day].join(separator);
+  };
 }
 
 /** The published days: their keys, their dates, and how they fall into weeks and months. */
@@ -95,6 +110,16 @@ export class Days {
   /** The number of the day with this date, which may not be published. @param {string} date such as 2024-06-24 */
   numberOf(date) {
     return (Date.parse(`${date}T00:00:00Z`) - this.start) / DAY_MS;
+  }
+
+  /** The number of the day with this Jalali date, which may not be published; null where there is no such date. */
+  numberOfJalali(key) {
+    const [year, month, day] = key.split("/").map(Number);
+    const of = keyWriter("jalali", "UTC");
+    // Six months of 31 days, then of 30; the year begins a day or two from March 20.
+    const about = Date.UTC(year + 621, 2, 20) + ((month - 1) * 31 - Math.max(0, month - 7) + day - 1) * DAY_MS;
+    const found = [-2, -1, 0, 1, 2].map((days) => about + days * DAY_MS).find((instant) => of(instant) === key);
+    return found === undefined ? null : (found - this.start) / DAY_MS;
   }
 
   /** 0 to 6, from Saturday in the Jalali calendar and from Monday in the Gregorian. */

@@ -1,6 +1,6 @@
 /** The days of the last ten years: what a range may consist of where no series says which days there are. */
 
-import { Days } from "./periods.js";
+import { Days, keyWriter } from "./periods.js";
 
 const DAY_MS = 86_400_000;
 const LENGTH = 3_653;
@@ -10,19 +10,9 @@ const LENGTH = 3_653;
  * @param {string} timeZone IANA name: there it is today
  */
 export function recentDays(calendar, timeZone) {
-  const last = Date.parse(`${writer("gregory", timeZone, "-")(new Date())}T00:00:00Z`);
+  const last = Date.parse(`${keyWriter("gregorian", timeZone)(new Date())}T00:00:00Z`);
   const first = last - (LENGTH - 1) * DAY_MS;
-  const key = calendar === "jalali" ? writer("persian", "UTC", "/") : writer("gregory", "UTC", "-");
+  const key = keyWriter(calendar, "UTC");
   const keys = Array.from({ length: LENGTH }, (_, day) => key(first + day * DAY_MS));
   return new Days(keys, new Date(first).toISOString().slice(0, 10), calendar);
-}
-
-/** Writes dates as keys are. */
-function writer(calendar, timeZone, separator) {
-  const numbers = { year: "numeric", month: "2-digit", day: "2-digit", timeZone };
-  const format = new Intl.DateTimeFormat(`en-u-ca-${calendar}-nu-latn`, numbers);
-  return (instant) => {
-    const parts = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, value]));
-    return [parts.year, parts.month, parts.day].join(separator);
-  };
 }

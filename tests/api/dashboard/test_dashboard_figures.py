@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from dashboard_server import running_server
 from dashboard_tabs import Language, People, Tab, Tabs
 from examples import FINGERPRINT
 from playwright.sync_api import expect
-from sales import publish
+from sales import JALALI, publish
 
+from core.calendar import Mode
 from core.stores.summaries import DayRange
 
 pytest_plugins = ["dashboard_fixtures"]
@@ -139,6 +141,29 @@ def test_mode_figure_and_range_are_chosen_and_the_address_keeps_them(tabs: Tabs)
     expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     tab.page.go_back()
     expect(tab.at("#series-title")).to_have_text("Amount per month")
+
+
+_READ = """async ([texts, keys, months, first]) => {
+  const { Days, readPeriod } = await import("/assets/periods.js");
+  const days = new Days(keys, first, "gregorian");
+  return texts.map((text) => [readPeriod(text, "daily", keys, days), readPeriod(text, "monthly", months, days)]);
+}"""
+
+
+def test_jalali_dates_are_taken_where_the_summaries_are_gregorian(tabs: Tabs) -> None:
+    first = date(2020, 3, 20)
+    dates = [first + timedelta(days=number) for number in range(2 * 1461)]
+    begin = JALALI.parse(Mode.DAILY, "1399/01/01").first_day
+    jalali = [JALALI.period_of(Mode.DAILY, begin + number).key for number in range(len(dates))]
+    keys = [str(one) for one in dates]
+    months = list(dict.fromkeys(key[:7] for key in keys))
+    wrong = {
+        "1403/12/31": "Impossible", "1402/12/30": "Impossible", "1403/13/01": "Impossible", "1403/00/01": "Impossible",
+        "1398/12/29": "Outside", "1500/01/01": "Outside", "1403/4/4": "Malformed", "1403/04": "Malformed",
+    }  # fmt: skip
+    found = tabs().figures().page.evaluate(_READ, [[*jalali, *wrong], keys, months, keys[0]])
+    assert found[: len(keys)] == [[{"key": key}, {"key": key[:7]}] for key in keys]
+    assert found[len(keys) :] == [[{"wrong": why}] * 2 for why in wrong.values()]
 
 
 @pytest.mark.parametrize(("language", "width"), [("fa", 1280), pytest.param("en", 390, marks=pytest.mark.thorough)])
