@@ -39,9 +39,9 @@ export function showNotice(error, locale, kinds = KINDS) {
   return { afterS: retryS, startOver: kind?.button === "startOver" };
 }
 
-/** Why something was not done, for a sentence: in the language of the page, or else in the words of the server. */
+/** Why something was not done, for a sentence: in the words of the server, which are English, or in those of the page. */
 export function reasonOf(error, locale) {
-  const kind = KINDS[error.slug];
+  const kind = locale.language === "en" ? null : KINDS[error.slug];
   return kind ? locale.t(`error_${kind.name}`) : locale.apart(error.message);
 }
 
