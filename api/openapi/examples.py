@@ -61,7 +61,7 @@ def _failing(kind: ProblemKind, request: dict[str, Any], answer: dict[str, Any])
     return Example(kind.value.title, Request(**request), _details(kind, **answer))
 
 
-def _details(kind: ProblemKind, detail: str, errors: tuple[dict[str, str], ...] = ()) -> Any:
+def _details(kind: ProblemKind, detail: str, errors: tuple[dict[str, Any], ...] = ()) -> Any:
     problem = Problem(kind, detail, errors=[ParameterError(**error) for error in errors])
     return json.loads(details_of(problem, REQUEST_ID).json_bytes())
 
