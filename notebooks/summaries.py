@@ -8,6 +8,7 @@ with app.setup:
     import sqlite3
     import sys
     from contextlib import closing
+    from decimal import Decimal
     from pathlib import Path
 
     import altair as alt
@@ -20,7 +21,7 @@ with app.setup:
     # The program is next to this folder, unless it is installed. Jupyter starts a notebook in its own folder.
     sys.path.append(str((Path(__file__).parent if "__file__" in globals() else Path.cwd()).resolve().parent))
 
-    from core.analysis import run_query
+    from core.analysis import query_named, run_query
     from core.calendar import Mode, calendar_named
     from core.money import grouped
     from core.settings import read_settings
@@ -96,6 +97,24 @@ def _(store_url):
 
 
 @app.cell
+def _(scale, stores):
+    def in_major_units(frame: pl.DataFrame, *amounts: str) -> pl.DataFrame:
+        """`frame` with the columns `amounts` in major units: sums as exact decimals, means as floats."""
+        minor_unit = Decimal(1).scaleb(-scale)
+        return frame.with_columns(
+            (cs.by_name(*amounts) & cs.integer()).cast(pl.Decimal(38, scale)) * minor_unit,
+            (cs.by_name(*amounts) & cs.float()) / 10**scale,
+        )
+
+    def ask(name: str, parameters: dict[str, object]) -> pl.DataFrame:
+        """The answer of a named query, with amounts in major units."""
+        amounts = [column.name for column in query_named(name).columns if column.is_amount]
+        return in_major_units(run_query(stores.summaries, name, parameters), *amounts)
+
+    return ask, in_major_units
+
+
+@app.cell
 def _(publication, stores):
     # Those with the largest amounts; of another, write its name into the next cell.
     _largest = sorted(stores.summaries.merchants(), key=lambda one: one.amount, reverse=True)[:MOST_MERCHANTS]
@@ -129,7 +148,8 @@ def _():
 
     From MongoDB with pymongoarrow, straight into Arrow; from SQLite with one `SELECT`. `merchant_id` is null for all
     merchants together: sum either those rows or the others. Other tools find the same in `summary_transaction` (on
-    MongoDB a view, where the server has views), and without those rows in the view `summary_by_merchant`.
+    MongoDB a view, where the server has views), and without those rows in the view `summary_by_merchant`. Amounts are
+    stored in minor units; this notebook shows them in major ones.
     """)
     return
 
@@ -158,16 +178,17 @@ def _():
 
 
 @app.cell
-def _(publication, read_mongodb, read_sqlite, store_url):
-    daily = read_mongodb(store_url) if store_url.startswith("mongodb") else read_sqlite(store_url)
-    _total = daily.filter(pl.col("merchant_id").is_null())["amount"].cast(pl.Int128).sum()
+def _(in_major_units, publication, read_mongodb, read_sqlite, store_url):
+    _stored = read_mongodb(store_url) if store_url.startswith("mongodb") else read_sqlite(store_url)
+    _total = _stored.filter(pl.col("merchant_id").is_null())["amount"].cast(pl.Int128).sum()
     assert _total == publication.total_amount, "something else was published meanwhile: run this cell again"
+    daily = in_major_units(_stored, "amount")
     mo.ui.table(daily.sort("key", "merchant_id").head(1_000), label="daily", page_size=5)
     return (daily,)
 
 
 @app.cell
-def _(calendar, currency, locale, scale):
+def _(calendar, currency, locale):
     # Axes and tooltips have Persian digits with Persian labels.
     alt.renderers.set_embed_options(format_locale=PERSIAN_NUMBERS if locale == "fa" else "en-US")
 
@@ -188,12 +209,9 @@ def _(calendar, currency, locale, scale):
         return alt.Axis(format="~s", labelExpr=expression_of_label, title=unit)
 
     def labelled(frame: pl.DataFrame, mode: Mode, column: str) -> pl.DataFrame:
-        """`frame` with what people call the periods of `column`, as ``label``; amounts in the unit that charts name."""
+        """`frame` with what people call the periods of `column`, as ``label``; decimals as floats, as charts need."""
         labels = [f"{_begin}{calendar.label(calendar.parse(mode, key), locale)}{_end}" for key in frame[column]]
-        narrow = frame.with_columns(
-            pl.col(name).cast(pl.Float64) / 10**scale for name in frame.columns if "amount" in name
-        )
-        return narrow.with_columns(pl.Series("label", labels, pl.String))
+        return frame.with_columns(cs.decimal().cast(pl.Float64), pl.Series("label", labels, pl.String))
 
     def styled(chart: alt.Chart | alt.LayerChart, title: str) -> alt.Chart:
         return chart.properties(title=title, width=540, height=240).configure(font=FONT)
@@ -210,8 +228,8 @@ def _():
 
 
 @app.cell
-def _(of_merchant, stores):
-    monthly_growth = run_query(stores.summaries, "monthly_growth", of_merchant)
+def _(ask, of_merchant):
+    monthly_growth = ask("monthly_growth", of_merchant)
     monthly_growth.with_columns(ROUNDED)
     return (monthly_growth,)
 
@@ -238,8 +256,8 @@ def _(labelled, money_axis, monthly_growth, say, styled):
 
 
 @app.cell
-def _(stores):
-    top_merchants = run_query(stores.summaries, "top_merchants", {"limit": 12})
+def _(ask):
+    top_merchants = ask("top_merchants", {"limit": 12})
     top_merchants.with_columns(ROUNDED)
     return (top_merchants,)
 
@@ -247,7 +265,7 @@ def _(stores):
 @app.cell
 def _(money_axis, say, styled, top_merchants):
     merchants_chart = styled(
-        alt.Chart(top_merchants.with_columns(pl.col("amount").cast(pl.Float64)))
+        alt.Chart(top_merchants.with_columns(cs.decimal().cast(pl.Float64)))
         .mark_bar()
         .encode(
             x=alt.X("amount:Q", axis=money_axis()),
@@ -269,8 +287,8 @@ def _():
 
 
 @app.cell
-def _(of_merchant, stores):
-    weekday_profile = run_query(stores.summaries, "weekday_profile", of_merchant)
+def _(ask, of_merchant):
+    weekday_profile = ask("weekday_profile", of_merchant)
     weekday_profile.with_columns(ROUNDED)
     return (weekday_profile,)
 
@@ -304,8 +322,8 @@ def _(money_axis, say, styled, weekday_profile):
 
 
 @app.cell
-def _(of_merchant, stores):
-    unusual_days = run_query(stores.summaries, "unusual_days", of_merchant)
+def _(ask, of_merchant):
+    unusual_days = ask("unusual_days", of_merchant)
     unusual_days.with_columns(ROUNDED)
     return (unusual_days,)
 
@@ -332,8 +350,8 @@ def _(daily, labelled, merchant_id, money_axis, say, styled, unusual_days):
 
 
 @app.cell
-def _(of_merchant, stores):
-    month_to_date = run_query(stores.summaries, "month_to_date", of_merchant)
+def _(ask, of_merchant):
+    month_to_date = ask("month_to_date", of_merchant)
     month_to_date
     return (month_to_date,)
 
@@ -372,8 +390,8 @@ def _():
 
 
 @app.cell
-def _(stores):
-    silent_merchants = run_query(stores.summaries, "silent_merchants", {"silent_days": 14})
+def _(ask):
+    silent_merchants = ask("silent_merchants", {"silent_days": 14})
     silent_merchants.with_columns(ROUNDED)
     return (silent_merchants,)
 

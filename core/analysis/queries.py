@@ -68,6 +68,11 @@ class Column:
     kind: str
     about: str
 
+    @property
+    def is_amount(self) -> bool:
+        """Whether its values are amounts in minor units."""
+        return "in CURRENCY" in self.about
+
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Query:

@@ -114,9 +114,7 @@ class _Column(NamedTuple):
 
 
 def _columns(query: Query, currency: str, scale: int) -> Sequence[_Column]:
-    return [
-        _Column(f"{c.name} {currency}", scale) if "in CURRENCY" in c.about else _Column(c.name) for c in query.columns
-    ]
+    return [_Column(f"{c.name} {currency}", scale) if c.is_amount else _Column(c.name) for c in query.columns]
 
 
 def _table(answer: pl.DataFrame, columns: Sequence[_Column]) -> str:

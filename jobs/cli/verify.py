@@ -11,7 +11,9 @@ import polars as pl
 import typer
 
 from core.command_line import command_settings, edge, print_json, printable, store_named
+from core.money import grouped
 from core.settings import Settings
+from core.stores.summaries import Fingerprint
 from core.tables import aligned
 from jobs.cli.advice import advised
 from jobs.cli.context import publication_as_json, run_as_json
@@ -24,8 +26,6 @@ from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 REJECT_RATIO: Final = 0.001
 DRIFT: Final = 4
 """The exit code of a verification that found drift and did not repair it."""
-
-_HEADINGS: Final = ("mode", "period", "merchant", "published amount", "recounted", "published count", "recounted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def run(options: Options) -> None:
         if options.as_json:
             print_json(_as_json(outcome, options.limit))
         else:
-            _print(outcome, options.limit, time.monotonic() - began)
+            _print(outcome, options.limit, settings.currency, time.monotonic() - began)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -123,7 +123,7 @@ def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
     }
 
 
-def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
+def _print(outcome: VerifyOutcome, limit: int, currency: str, seconds: float) -> None:
     days = f"{outcome.first_key or 'the first day'} to {outcome.last_key or 'the last'}"
     typer.echo(f"Recounted {outcome.counts.read:,} documents and compared the days from {days}.")
     if outcome.left_to_refresh:
@@ -134,7 +134,7 @@ def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
         but_protected = f", but for {len(outcome.protected):,} day(s) that are kept" if outcome.protected else ""
         typer.echo(f"No drift: generation {generation} equals the source{but_protected}, in {seconds:.2f} s.")
         return
-    typer.echo(_table(outcome.drift.head(limit)), nl=False)
+    typer.echo(_table(outcome.drift.head(limit), outcome.compared.fingerprint, currency), nl=False)
     if len(outcome.drift) > limit:
         typer.echo(f"… and {len(outcome.drift) - limit:,} more; see them with --limit {len(outcome.drift)}.")
     typer.echo(f"{len(outcome.drift):,} summaries of generation {generation} have drifted, found in {seconds:.2f} s.")
@@ -145,8 +145,11 @@ def _print(outcome: VerifyOutcome, limit: int, seconds: float) -> None:
         typer.echo(f"Repaired: {run.days_changed:,} day(s) changed by generation {run.generation} (run {run.id}).")
 
 
-def _table(drift: pl.DataFrame) -> str:
+def _table(drift: pl.DataFrame, fingerprint: Fingerprint, currency: str) -> str:
+    unit = fingerprint.unit(currency)
+    headings = ("mode", "period", "merchant", f"published {unit}", f"recounted {unit}", "published count", "recounted")
     modes, keys, merchants, *numbers = (column.to_list() for column in drift)
     named = ["all together" if merchant is None else printable(merchant) for merchant in merchants]
-    columns = [modes, keys, named, *([f"{number:,}" for number in column] for column in numbers)]
-    return aligned([_HEADINGS, *zip(*columns, strict=True)], range(3, len(_HEADINGS)))
+    scales = (fingerprint.amount_scale, fingerprint.amount_scale, 0, 0)
+    shown = ([grouped(number, scale) for number in column] for column, scale in zip(numbers, scales, strict=True))
+    return aligned([headings, *zip(modes, keys, named, *shown, strict=True)], range(3, len(headings)))

@@ -12,8 +12,8 @@ columns:
 - {name: day, kind: String, about: key of the day}
 - {name: day_of_month, kind: Int64, about: "day of the month, from 1"}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
-- {name: amount_to_date, kind: Int128, about: amount from the beginning of the month}
-- {name: amount_before, kind: Int128, about: amount of the previous month up to the same day; null if it has no such published day}
+- {name: amount_to_date, kind: Int128, about: "amount from the beginning of the month, in CURRENCY"}
+- {name: amount_before, kind: Int128, about: "amount of the previous month up to the same day, in CURRENCY; null if it has no such published day"}
 - {name: count, kind: Int64, about: number of its transactions}
 - {name: count_to_date, kind: Int64, about: count from the beginning of the month}
 - {name: count_before, kind: Int64, about: count of the previous month up to the same day; null if it has no such published day}

@@ -15,7 +15,7 @@ columns:
 - {name: days_published, kind: Int64, about: number of its days from the first to the last published day}
 - {name: days, kind: Int64, about: number of its days}
 - {name: amount, kind: Int128, about: "sum of amounts, in CURRENCY"}
-- {name: amount_before, kind: Int128, about: amount of the previous month}
+- {name: amount_before, kind: Int128, about: "amount of the previous month, in CURRENCY"}
 - {name: amount_growth_percent, kind: Float64, about: change of the amount; null if the previous amount is zero or less}
 - {name: count, kind: Int64, about: number of transactions}
 - {name: count_before, kind: Int64, about: count of the previous month}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -54,23 +55,39 @@ def run_python(arguments: list[str], folder: Path, **env: str) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def fill(store_url: str, folder: Path) -> None:
+def fill(store_url: str, folder: Path, **settings: str) -> None:
     """Let the main job fill a store from a sample export, as the demo does."""
-    jobs = CommandLine(folder, STORE_URL=store_url)
+    jobs = CommandLine(folder, STORE_URL=store_url, **settings)
     assert jobs("sample", "sample.bson", "--transactions", "3000", "--merchants", "5").code == 0
     assert jobs("rebuild", "sample.bson", "--truncate").code == 0
 
 
 def test_every_cell_runs_over_every_store(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(store_url, tmp_path)
+    fill(store_url, tmp_path, AMOUNT_SCALE="2")
     with ran(monkeypatch, store_url=store_url) as defined:
         daily = defined["daily"]
         overall = daily.filter(pl.col("merchant_id").is_null())
         assert (daily["merchant_id"].n_unique(), overall["count"].sum()) == (6, 3000)
         assert {name: defined[name].width > 0 for name in QUERIES} == dict.fromkeys(QUERIES, True)
         assert defined["monthly_growth"]["count"].sum() == 3000
-        for chart in CHARTS:
-            defined[chart].to_dict()  # checked against the schema of Vega-Lite
+        charts = {chart: defined[chart].to_dict() for chart in CHARTS}  # checked against the schema of Vega-Lite
+        total = Decimal(defined["publication"].total_amount).scaleb(-2)
+        assert overall["amount"].sum() == defined["monthly_growth"]["amount"].sum() == total
+        assert drawn(charts["months_chart"], "amount") == pytest.approx(float(total))
+        assert drawn(charts["days_chart"], "amount") == pytest.approx(float(total))
+        of_top = float(defined["top_merchants"]["amount"].sum())
+        assert drawn(charts["merchants_chart"], "amount") == pytest.approx(of_top)
+        profile = defined["weekday_profile"].with_columns(pl.col("amount").cast(pl.Float64))
+        assert profile.select(pl.col("mean_amount").dot("days")).item() == pytest.approx(float(total))
+        assert drawn(charts["weekdays_chart"], "mean_amount") == pytest.approx(profile["mean_amount"].sum())
+        growth = defined["monthly_growth"]["amount_growth_percent"].drop_nulls().sum()
+        assert drawn(charts["months_chart"], "amount_growth_percent") == pytest.approx(growth)
+
+
+def drawn(chart: dict[str, Any], column: str) -> float:
+    """The sum of what a chart shows of `column`."""
+    [rows] = chart["datasets"].values()
+    return sum(row[column] or 0 for row in rows)
 
 
 @pytest.fixture(scope="module")

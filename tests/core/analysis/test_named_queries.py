@@ -54,6 +54,12 @@ def test_an_answer_has_the_columns_that_the_header_states(shop: Shop, query: Any
 
 
 @pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
+def test_every_exact_sum_is_stated_to_be_an_amount(query: Any) -> None:
+    """Tables show only the columns in major units whose header has the currency."""
+    assert [column.name for column in query.columns if column.kind == "Int128" and not column.is_amount] == []
+
+
+@pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
 def test_nothing_sold_answers_nothing(shop: Shop, query: Any) -> None:
     shop.sold({})
     assert run_query(shop.stores.summaries, query.name).is_empty()

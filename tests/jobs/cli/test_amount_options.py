@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,23 @@ def test_amounts_are_counted_in_minor_units_and_shown_in_major_ones(jobs: Comman
     assert "amounts with 2 decimal place(s), amounts as text, times as %d/%m/%Y %H:%M:%S in Asia/Tehran" in status
     assert "--amount-scale 2 --amount-text --time-format '%d/%m/%Y %H:%M:%S'" in status
     assert "1,012.50" in jobs("query", "top_merchants").out
+    [headings, *_, day] = jobs("query", "month_to_date").out.splitlines()
+    assert re.split(r"\s{2,}", headings)[2:5] == ["amount USD", "amount_to_date USD", "amount_before USD"]
+    assert day.split()[2:4] == ["1,000.00", "1,019.75"]
     described = jobs("export", "x.csv", "--mode", "daily", "--json").json
     assert (described["currency"], described["scale"]) == ("USD", 2)
+
+
+def test_drift_is_shown_in_major_units(jobs: CommandLine) -> None:
+    assert jobs("rebuild", "sales.jsonl", *OPTIONS, CURRENCY="USD").code == 0
+    (jobs.folder / "sales.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in LINES[:2]))
+    said = jobs("verify", "sales.jsonl", *OPTIONS)
+    assert said.code == 4
+    lines = [re.split(r"\s{2,}", line.strip()) for line in said.out.splitlines()]
+    headings = ["mode", "period", "merchant", "published USD", "recounted USD", "published count", "recounted"]
+    assert headings in lines
+    assert ["monthly", "1403/04", "all together", "1,019.75", "19.75", "3", "2"] in lines
+    assert ["daily", "1403/04/05", "a", "1,000.00", "0.00", "1", "0"] in lines
 
 
 def test_the_options_are_a_part_of_what_the_numbers_mean(jobs: CommandLine) -> None:
