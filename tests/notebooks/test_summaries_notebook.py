@@ -17,7 +17,6 @@ import nbformat
 import polars as pl
 import pytest
 from command_line import ROOT, CommandLine
-from effort import THOROUGH
 from nbclient import NotebookClient
 
 NOTEBOOK = ROOT / "notebooks/summaries.py"
@@ -125,7 +124,6 @@ def test_the_one_for_jupyter_is_the_same(tmp_path: Path) -> None:
     assert NOTEBOOK.with_suffix(".ipynb").read_text("utf-8") == current, "make jupyter writes it"
 
 
-@pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 starts Jupyter for cells that other tests run")
 def test_jupyter_runs_every_cell(filled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STORE_URL", filled)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
