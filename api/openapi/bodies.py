@@ -124,10 +124,10 @@ class Merchant(TypedDict):
 
     merchant_id: Annotated[str, Field(description="The id of the merchant in the source of the transactions.")]
     amount: Annotated[
-        Exact | Digits,
+        Exact | Decimal,
         Field(
             description="The sum of amounts in the periods requested, in the `currency` of `/api/me` and in units of "
-            "its `scale`. Exact; may exceed 64 bits; text with `values=string`."
+            "its `scale`. Exact; may exceed 64 bits. Text with `values=string`, and with `unit=major` in major units."
         ),
     ]
     count: Annotated[

@@ -32,6 +32,7 @@ from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
 from core.csv_cells import safe_cell
 from core.merchant_names import MerchantNames, folded, sort_key
+from core.money import major
 from core.stores import Stores
 from core.stores.summaries import MerchantTotals
 
@@ -89,6 +90,11 @@ class MerchantsParameters(Parameters):
     limit: PageLimit = 100
     cursor: PageCursor = None
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
+    unit: Literal["minor", "major"] = Field(
+        default="minor",
+        description="The unit of amounts. `minor`: integers in units of the `scale` of `/api/me`. `major`: exact "
+        "decimal strings, such as `1234.50`. Counts are as without it.",
+    )
     bom: Literal["1"] | None = Field(
         default=None,
         description="Begins CSV with the UTF-8 byte order mark. Excel needs it to read Persian ids and names.",
@@ -103,6 +109,7 @@ class MerchantsQuery:
     :param first: the first period of the totals, or None for no bound; likewise `last`.
     :param visible: the merchants that the caller may see, or None for all.
     :param as_text: whether totals are text.
+    :param in_major: whether amounts are text in major units.
     :param skip: the number of merchants on the pages before.
     """
 
@@ -118,6 +125,7 @@ class MerchantsQuery:
     locale: Locale | None = None
     format: Literal["json", "csv"] = "json"
     bom: bool = False
+    in_major: bool = False
     skip: int = 0
 
 
@@ -170,6 +178,7 @@ def read_query(
         locale=parameters.locale,
         format=parameters.format,
         bom=parameters.bom is not None,
+        in_major=parameters.unit == "major",
     )
     if query.bom and query.format != "csv":
         findings.add("bom", BOM_WITHOUT_CSV)
@@ -195,10 +204,12 @@ def answer_merchants(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) 
     cursor = cursor_after(str(following), snapshot.version, _identity(query)) if following < len(merchants) else None
     link = cursor and f'<{_address(query, cursor)}>; rel="next"'
     number: Callable[[int], int | str] = str if query.as_text else int
+    scale = snapshot.publication.fingerprint.amount_scale
+    amounts = [major(found.amount, scale) if query.in_major else number(found.amount) for found in page]
     shown = [None if query.locale is None else names.name(found.merchant_id, query.locale) for found in page]
     if query.format == "csv":
         rows: list[tuple[str | int, ...]] = [
-            (safe_cell(found.merchant_id), found.amount, found.count) for found in page
+            (safe_cell(found.merchant_id), amount, found.count) for found, amount in zip(page, amounts, strict=True)
         ]
         columns: tuple[str, ...] = MerchantTotals._fields
         if query.locale is not None:  # last, so that the other columns do not move
@@ -208,8 +219,8 @@ def answer_merchants(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) 
         content_type, filename = CSV, "merchants.csv"
     else:
         described: list[Merchant] = [
-            {"merchant_id": found.merchant_id, "amount": number(found.amount), "count": number(found.count)}
-            for found in page
+            {"merchant_id": found.merchant_id, "amount": amount, "count": number(found.count)}
+            for found, amount in zip(page, amounts, strict=True)
         ]
         if query.locale is not None:
             for merchant, name in zip(described, shown, strict=True):
@@ -345,6 +356,7 @@ def _address(query: MerchantsQuery, cursor: str) -> str:
         "locale": query.locale,
         "limit": query.limit,
         "format": query.format if query.format != "json" else None,
+        "unit": "major" if query.in_major else None,
         "bom": "1" if query.bom else None,
         "cursor": cursor,
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from api_client import MERCHANTS, Api, Query, add_key, problem, wrong
-from examples import frame, publication, row
+from examples import FINGERPRINT, frame, publication, row
 from sales import EXACT, ODD_IDS, SALES, publish, published_in
 
 from core.stores import open_stores
@@ -111,6 +113,23 @@ def test_totals_come_as_text_for_javascript(api: Api) -> None:
     for merchant in whole["merchants"]:
         merchant.update(amount=str(merchant["amount"]), count=str(merchant["count"]))
     assert text == whole
+
+
+def test_amounts_in_major_units_are_exact_decimal_strings_on_every_page(store_url: str) -> None:
+    publish(store_url, fingerprint=replace(FINGERPRINT, currency="USD", amount_scale=2))
+    cents = Api(store_url)
+    minor = cents.ask(MERCHANTS).json["merchants"]
+    query = {"unit": "major", "limit": str(len(SALES) - 1)}
+    first = cents.ask(MERCHANTS, query)
+    assert "unit=major" in first.headers["link"]
+    rest = cents.ask(MERCHANTS, query | {"cursor": first.json["next_cursor"]})
+    major = first.json["merchants"] + rest.json["merchants"]
+    assert major == [one | {"amount": f"{Decimal(one['amount']).scaleb(-2):.2f}"} for one in minor]
+    lines = cents.ask(MERCHANTS, {"search": "shop-2", "unit": "major", "format": "csv"}).text.splitlines()
+    assert lines[1] == f"shop-2,{total('shop-2', 0) / 100:.2f},{total('shop-2', 1)}"
+    whole = cents.ask(MERCHANTS, {"search": "shop-2", "unit": "major", "values": "string"}).json["merchants"]
+    assert (whole[0]["amount"], whole[0]["count"]) == (lines[1].split(",")[1], str(total("shop-2", 1)))
+    assert list(wrong(cents.ask(MERCHANTS, {"unit": "cents"}))) == ["unit"]
 
 
 class TestCsv:
