@@ -87,6 +87,15 @@ def test_the_options_are_a_part_of_what_the_numbers_mean(jobs: CommandLine) -> N
     said.require_failure(1, "currency is 'USD' in the store and 'IRR' now")
 
 
+def test_the_delimiter_of_csv_may_differ_from_file_to_file(jobs: CommandLine) -> None:
+    text = "merchantId,amount,createdAt\na,5,2024-06-24T10:00:00Z\n"
+    for name, delimiter in (("one.csv", ";"), ("other.csv", "\t")):
+        (jobs.folder / name).write_text(text.replace(",", delimiter))
+    assert jobs("rebuild", "one.csv", "--csv-delimiter", ";").code == 0
+    assert jobs("verify", "other.csv", "--csv-delimiter", "tab").code == 0
+    jobs("verify", "other.csv", "--csv-delimiter", ";").require_failure(1, "has no column")
+
+
 def test_a_store_that_does_not_know_its_currency_takes_that_of_the_next_run(jobs: CommandLine, store_url: str) -> None:
     assert jobs("rebuild", "sales.jsonl", *OPTIONS).code == 0
     Meddler(store_url).forget_currency()
