@@ -1,10 +1,11 @@
-"""A client that openapi-python-client makes from the OpenAPI document is clean, and works against a served API."""
+"""Clients that are generated from the OpenAPI document, in Python and TypeScript, are clean and work with a server."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from core.stores.api_keys import Scope
 _GENERATOR: Final = "openapi-python-client==0.29.1"
 _ENVIRONMENT: Final = ROOT / ".cache" / _GENERATOR
 _PROGRAM: Final = Path(__file__).with_name("program.py")
+_TYPESCRIPT: Final = Path(__file__).with_name("typescript")
+_PACKAGES: Final = ROOT / ".cache" / "openapi-typescript"
 _TIMEOUT_S: Final = 300
 _PATIENCE_S: Final = "30"  # this is not about slow clients, and the machine may be busy
 
@@ -42,6 +45,25 @@ def python(missing: Callable[[str], NoReturn]) -> Path:
                 missing(f"{_GENERATOR} cannot be installed, which makes the client")
             (_ENVIRONMENT / "done").touch()
     return program
+
+
+@pytest.fixture(scope="module")
+def node_modules(missing: Callable[[str], NoReturn]) -> Path:
+    """openapi-typescript, openapi-fetch and the compiler in the versions of the lock file, installed once and kept."""
+    if shutil.which("npm") is None:
+        missing("npm is not installed, which gets openapi-typescript (on Debian: apt-get install npm)")
+    _PACKAGES.mkdir(parents=True, exist_ok=True)
+    wanted, done = (_TYPESCRIPT / "package-lock.json").read_bytes(), _PACKAGES / "done"
+    with (_PACKAGES / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists() or done.read_bytes() != wanted:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(_TYPESCRIPT / name, _PACKAGES)
+            install = ["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
+            if subprocess.run(install, cwd=_PACKAGES, check=False, timeout=_TIMEOUT_S).returncode != 0:
+                missing("openapi-typescript cannot be installed, which makes the types")
+            done.write_bytes(wanted)
+    return _PACKAGES / "node_modules"
 
 
 @pytest.fixture(scope="module")
@@ -106,4 +128,36 @@ def test_its_requests_are_answered_as_it_expects(client: Path, python: Path, ser
         "scopes": ["NOTIFICATIONS", "OPERATE", "SUMMARIES"],
         "filters": [],
         "health": "ok",
+    }
+
+
+def test_types_for_typescript_are_made_without_a_warning_and_a_strict_program_runs_with_them(
+    node_modules: Path, server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "openapi.json").write_bytes(server.ask("/openapi.json").body)
+    (tmp_path / "node_modules").symlink_to(node_modules)
+    for name in ("package.json", "program.ts"):
+        shutil.copy(_TYPESCRIPT / name, tmp_path)
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        return done.stdout
+
+    generate = ("openapi.json", "--default-non-nullable=false", "-o", "summaries.ts")
+    said = run("node_modules/.bin/openapi-typescript", *generate)
+    run(
+        *("node_modules/.bin/tsc", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext"),
+        *("--lib", "es2022,dom", "--outDir", ".", "program.ts"),
+    )
+    key = add_key(sqlite_url(server.folder), list(Scope))
+    received = json.loads(run("node", "program.js", f"http://127.0.0.1:{server.port}", key))
+
+    assert "warn" not in said.lower()
+    assert received == {
+        "values": {"1403/04/04": "120000", "1403/04/06": "80000"},
+        "pages": [["book-market", "corner-shop"], ["510000"]],
+        "problem": "/problems/unknown-merchant",
+        "wrong": ["mode"],
+        "created": [201, "Order 68"],
     }
