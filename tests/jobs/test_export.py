@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import fsspec
 import polars as pl
 import pytest
+from effort import THOROUGH
 from examples import publication, uniform
 from remote_storage import Storage
+from unmeasured import unmeasured
 
 from core.calendar.periods import Mode
 from core.errors import ServiceError, StoreBusy, UsageError
@@ -19,6 +24,8 @@ from core.stores import open_stores
 from jobs.export import ExportRequest, Format, export
 
 pytest_plugins = ["remote_fixtures"]
+
+_MEMORY: Final = Path(__file__).parent / "helpers" / "export_memory.py"
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
@@ -101,3 +108,29 @@ def test_an_export_to_a_bucket_replaces_files_only_with_force(
     assert sum(pl.read_parquet(io.BytesIO(files.cat_file(name))).height for name in data) == exported.rows
     assert json.loads(files.cat_file(dictionary)) == again.dictionary
     assert stale.removeprefix("s3://") not in data
+
+
+@pytest.mark.parametrize(
+    "form", ["parquet", *(pytest.param(form, marks=pytest.mark.thorough) for form in ("arrow", "csv", "folder"))]
+)
+def test_memory_does_not_grow_with_the_size_of_an_export(form: str, tmp_path: Path) -> None:
+    merchants, days = (4_000 if THOROUGH else 1_000), 200
+    rows = uniform(1, merchants, days)
+    store_url = f"sqlite:///{tmp_path / 's.db'}"
+    with open_stores(store_url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
+    keys = sorted(set(rows["key"]))
+    last_keys = [keys[0], keys[days // 2], keys[-1]]  # half of them is twice what is read at once
+
+    ended = subprocess.run(
+        [sys.executable, str(_MEMORY), store_url, form, str(tmp_path), *last_keys],
+        env=unmeasured() | {"PYTHONPATH": str(_MEMORY.parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    first, half, whole = json.loads(ended.stdout)
+    assert whole - first < 1.5 * (half - first), "KiB more than for one day"
