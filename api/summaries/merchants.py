@@ -93,7 +93,7 @@ class MerchantsParameters(Parameters):
     unit: Literal["minor", "major"] = Field(
         default="minor",
         description="The unit of amounts. `minor`: integers in units of the `scale` of `/api/me`. `major`: exact "
-        "decimal strings, such as `1234.50`. Counts are as without it.",
+        "decimal strings, such as `1234.50`. It does not change counts.",
     )
     bom: Literal["1"] | None = Field(
         default=None,
