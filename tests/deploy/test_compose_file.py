@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -44,9 +45,20 @@ def test_one_service_builds_the_image_that_the_others_use(found: dict[str, Any])
     assert {name for name in OURS if found[name].get("pull_policy") == "never"} == set(OURS) - {"web"}
 
 
-@pytest.mark.parametrize(("name", "program"), [("celery", "worker"), ("beat", "beat"), ("jobs", "jobs")])
+@pytest.mark.parametrize(
+    ("name", "program"), [("web", "web"), ("celery", "worker"), ("beat", "beat"), ("jobs", "jobs")]
+)
 def test_a_service_runs_what_the_procfile_says(found: dict[str, Any], name: str, program: str) -> None:
-    assert (found[name].get("entrypoint") or found[name]["command"]) == commands()[program]
+    service = found[name]
+    command = service.get("entrypoint") or service.get("command") or command_of_image()
+    assert command == commands()[program]
+
+
+def command_of_image() -> list[str]:
+    """What the image runs where a service names no command."""
+    [command] = re.findall(r"(?m)^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text())
+    words: list[str] = json.loads(command)
+    return words
 
 
 def test_containers_are_given_the_time_that_their_programs_take_to_end() -> None:
