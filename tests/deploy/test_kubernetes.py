@@ -18,7 +18,10 @@ from stack.programs import commands
 FOLDER = ROOT / "kubernetes"
 SERVICES = {"web": "web", "worker": "celery", "beat": "beat", "jobs": "jobs"}
 """The names of the programs here, and in the compose file."""
-IN_DOCUMENTS = re.findall(r"(?ms)^```yaml\n(.*?)^```", (ROOT / "docs" / "kubernetes.md").read_text())
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
+IN_DOCUMENTS = [
+    manifest for block in re.findall(r"(?ms)^```yaml\n(.*?)^```", PAGE) for manifest in yaml.safe_load_all(block)
+]
 VERSIONS = ("1.31", kubernetes_validate.latest_version())
 
 
@@ -59,6 +62,18 @@ def variables(program: str) -> dict[str, str]:
     return found
 
 
+def limits(container: dict[str, Any]) -> tuple[int, str | None]:
+    """The bytes of memory and the processors that a container may use."""
+    found = container["resources"]["limits"]
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", found["memory"]).groups()  # type: ignore[union-attr]
+    return int(number) * {"Mi": 2**20, "Gi": 2**30}[unit], found.get("cpu")
+
+
+def limits_in_compose(service: dict[str, Any]) -> tuple[int, str | None]:
+    found = service["deploy"]["resources"]["limits"]
+    return int(found["memory"]), str(int(found["cpus"])) if "cpus" in found else None
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("manifest", [pytest.param(one, id="-".join(key)) for key, one in ALL.items()])
 def test_a_manifest_is_valid(manifest: dict[str, Any], version: str) -> None:
@@ -66,10 +81,28 @@ def test_a_manifest_is_valid(manifest: dict[str, Any], version: str) -> None:
 
 
 def test_the_manifests_of_the_documents_are_valid() -> None:
-    found = [manifest for block in IN_DOCUMENTS for manifest in yaml.safe_load_all(block)]
-    assert [manifest["kind"] for manifest in found] == ["Service", "StatefulSet"]
-    for manifest in found:
+    assert [manifest["kind"] for manifest in IN_DOCUMENTS] == ["Service", "StatefulSet"] * 2
+    for manifest in IN_DOCUMENTS:
         kubernetes_validate.validate(manifest, VERSIONS[-1], strict=True)
+
+
+@pytest.mark.parametrize("name", ["redis", "mongodb"])
+def test_a_store_of_the_documents_runs_as_in_the_compose_file(compose: dict[str, Any], name: str) -> None:
+    service = compose[name]
+    [spec] = [one["spec"] for one in IN_DOCUMENTS if (one["kind"], one["metadata"]["name"]) == ("StatefulSet", name)]
+    [store] = spec["template"]["spec"]["containers"]
+    assert (store["image"], store.get("command")) == (service["image"], service.get("command"))
+    [secret] = re.findall(rf"secret generic {name} ((?:.*\\\n)*.*)", PAGE)
+    assert store["envFrom"] == [{"secretRef": {"name": name}}]
+    assert set(re.findall(r"--from-literal=(\w+)=", secret)) == service["environment"].keys()
+    mounted = {mount["mountPath"] for mount in store["volumeMounts"]}
+    assert mounted == {volume["target"] for volume in service["volumes"]} | {*service.get("tmpfs", [])}
+    shell, check = service["healthcheck"]["test"]
+    # The name of the service is known here only when the pod is ready.
+    assert (shell, store["readinessProbe"]["exec"]["command"][-1].replace('"$HOSTNAME"', name)) == ("CMD-SHELL", check)
+    assert limits(store) == limits_in_compose(service)
+    grace_s = spec["template"]["spec"].get("terminationGracePeriodSeconds", 30)
+    assert grace_s >= seconds(service["stop_grace_period"])
 
 
 def test_the_settings_are_those_of_the_compose_file() -> None:
@@ -98,13 +131,7 @@ def test_a_program_has_the_variables_of_its_service(compose: dict[str, Any], pro
 
 @pytest.mark.parametrize("program", SERVICES)
 def test_a_program_has_the_limits_of_its_service(compose: dict[str, Any], program: str) -> None:
-    limits, found = (
-        compose[SERVICES[program]]["deploy"]["resources"]["limits"],
-        container(program)["resources"]["limits"],
-    )
-    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", found["memory"]).groups()  # type: ignore[union-attr]
-    assert int(number) * {"Mi": 2**20, "Gi": 2**30}[unit] == int(limits["memory"])
-    assert found.get("cpu") == (str(int(limits["cpus"])) if "cpus" in limits else None)
+    assert limits(container(program)) == limits_in_compose(compose[SERVICES[program]])
 
 
 @pytest.mark.parametrize("program", SERVICES)
