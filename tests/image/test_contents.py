@@ -101,16 +101,37 @@ def test_its_user_owns_and_may_change_nothing_but_the_folders_that_are_for_it(im
     assert found == []
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_a_service_writes_to_tmp_and_its_volumes_only(host: Host, name: str) -> None:
+@pytest.mark.parametrize(("name", "user"), [*((name, "summaries") for name in OURS), ("redis", "redis")])
+def test_a_service_writes_to_its_tmpfs_and_its_volumes_only(host: Host, name: str, user: str) -> None:
     container = host[name]
     volumes = [volume for volume in container.service.get("volumes") or [] if not volume.get("read_only")]
-    allowed = {"/tmp", "/dev/shm", *(volume["target"] for volume in volumes)}
-    tried = (
-        "import os,sys; [print(f) for f, _, _ in os.walk('/') if not f.startswith('/proc') and os.access(f, os.W_OK)]"
-    )
-    assert set(container.succeed(["python", "-c", tried]).split()) == allowed
-    assert container.succeed(["id", "-u"]) == "10001\n"
+    allowed = {*container.tmpfs, "/dev/shm", *(volume["target"] for volume in volumes)}
+    tried = "find / -path /proc -prune -o -type d -writable -print 2>/dev/null || true"
+    assert set(container.succeed(["sh", "-c", tried]).split()) == allowed
+    assert container.succeed(["id", "-un"]) == f"{user}\n"
     said = container.succeed(["cat", "/proc/self/status"])
     assert set(re.findall(r"(?m)^Cap\w+:\s+(\w+)$", said)) == {"0" * 16}
     assert re.search(r"(?m)^NoNewPrivs:\s+1$", said)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_process_of_a_service_stays_as_a_zombie(host: Host, name: str) -> None:
+    orphan = """
+import os, time
+reading, writing = os.pipe()
+child = os.fork()
+if child == 0:
+    if os.fork() == 0:
+        os.write(writing, str(os.getpid()).encode())
+    os._exit(0)
+os.waitpid(child, 0)
+grandchild = os.read(reading, 9).decode()
+while os.path.exists(f"/proc/{grandchild}"):
+    time.sleep(0.01)
+print("ended")
+time.sleep(1000)
+"""
+    container = host[name]
+    container.start(["python", "-c", orphan])
+    container.wait_until(lambda: container.log.endswith("ended\n"))
+    container.end()

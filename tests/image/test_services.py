@@ -101,7 +101,7 @@ def _age_heartbeat(container: Container) -> None:
     """Make the heartbeat file of a worker or of beat as old as it is when nobody touches it for long."""
     if file := container.environment.get("NOTIFY_PULSE_FILE"):
         long_ago = time.time() - STALE_S
-        os.utime(container.temporary / Path(file).name, (long_ago, long_ago))
+        os.utime(container.tmpfs["/tmp"] / Path(file).name, (long_ago, long_ago))
 
 
 def test_mongodb_is_not_healthy_while_its_init_scripts_run(

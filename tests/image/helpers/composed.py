@@ -61,7 +61,7 @@ def composed(image: Image, folder: Path, missing: Callable[[str], NoReturn], **v
         *node_with_mongosh(MONGOSH),
         *("--ro-bind", str(FERRETDB), "/opt/bin/with_users", "--ro-bind", str(_SHIM), "/opt/without_roles.js"),
     )
-    images = {**dict.fromkeys(OURS, image), "redis": image_of_system("redis", []), "mongodb": mongodb}
+    images = {**dict.fromkeys(OURS, image), "redis": image_of_system("root", []), "mongodb": mongodb}
     images["redis"] = replace(images["redis"], working_folder="/data")
     host = Host(found, images, folder)
     try:
@@ -69,7 +69,8 @@ def composed(image: Image, folder: Path, missing: Callable[[str], NoReturn], **v
     finally:
         for container in host.containers.values():
             container.end()
-            subprocess.run(["umount", "--lazy", container.temporary], check=True)
+            for folder in container.tmpfs.values():
+                subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def run_init_scripts(mongodb: Container) -> None:

@@ -1,18 +1,18 @@
 """Services of the compose file as containers: sandboxes of bubblewrap, as no engine is needed for these.
 
-Each has the root file system, the user, the variables, the volumes and the rights that Docker would give it, and sees
-its own processes only. All share a network that leads nowhere else; their names are addresses of loopback there. Limits
-of processors and memory are not set.
+Each has the root file system, the user, the variables, the volumes, the rights and the first process that Docker would
+give it, and sees its own processes only. All share a network that leads nowhere else; their names are addresses of
+loopback there. Limits of processors and memory are not set.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pwd
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -56,11 +56,10 @@ class Image:
 def image_of_buildah(inspected: Mapping[str, Any], folder: Path) -> Image:
     """An image as ``buildah inspect`` tells of it, mounted at `folder`."""
     config = inspected["Docker"]["config"]
-    user, group = map(int, config["User"].split(":"))
     return Image(
-        ("--ro-bind", str(folder), "/"),
+        ("--bind", str(folder), "/"),
         folder,
-        (user, group),
+        _user_and_group(config["User"], folder),
         dict(variable.split("=", 1) for variable in config["Env"]),
         config["Cmd"],
         config["WorkingDir"],
@@ -75,21 +74,44 @@ def image_of_system(user: str, command: Sequence[str], *more: str) -> Image:
     """
     links = [word for name in _LINKS for word in ("--symlink", f"usr/{name}", f"/{name}")]
     files = [word for path in _SYSTEM if Path(path).exists() for word in ("--ro-bind", path, path)]
-    found = pwd.getpwnam(user)
     path = {"PATH": "/opt/bin:/usr/local/bin:/usr/bin:/bin"}
     # What it makes by itself only root may enter.
-    folders = [word for path in ("/etc", "/opt", "/opt/bin") for word in ("--dir", path)]
-    return Image((*folders, *files, *links, *more), None, (found.pw_uid, found.pw_gid), path, command)
+    folders = [word for path in ("/etc", "/opt", "/opt/bin", "/var") for word in ("--dir", path)]
+    for_all = [word for path in ("/tmp", "/var/tmp") for word in ("--perms", "1777", "--dir", path)]
+    return Image((*folders, *for_all, *files, *links, *more), None, _user_and_group(user, Path("/")), path, command)
+
+
+def _user_and_group(named: str, root: Path) -> tuple[int, int]:
+    """The numbers of a user, named as in a Dockerfile and in Compose.
+
+    :param named: ``USER`` or ``USER:GROUP``, where the group is a number.
+    :param root: the file system that has the user.
+    """
+    name, _, group = named.partition(":")
+    for known, _, user, group_of_user, *_ in (
+        line.split(":") for line in (root / "etc" / "passwd").read_text().splitlines()
+    ):
+        if name in (known, user):
+            return int(user), int(group or group_of_user)
+    return int(name), int(group or 0)
+
+
+def _mount_point(image: Image, target: str) -> list[str]:
+    """Options that make a folder to mount upon, where the image has none."""
+    if image.folder is None:
+        return [word for folder in Path(target).parents[-2::-1] for word in ("--dir", str(folder))]
+    (image.folder / target.strip("/")).mkdir(exist_ok=True)
+    return []
 
 
 @dataclass
 class Container:
-    """A service, which may run or not; its ``/tmp`` is kept meanwhile, so that health checks find what it left.
+    """A service, which may run or not; its file systems in memory are kept meanwhile: health checks read them.
 
     :param service: as Compose reads it.
-    :param folder: where its ``/tmp`` and its log are.
-    :param mounts: options of bubblewrap for its volumes.
+    :param folder: where its file systems in memory and its log are.
     :param hosts: the file of names on the network.
+    :param mounts: options of bubblewrap for its volumes.
     :param said: what the command wrote that was run last.
     """
 
@@ -97,22 +119,29 @@ class Container:
     service: Mapping[str, Any]
     image: Image
     folder: Path
-    mounts: Sequence[str]
     hosts: Path
+    mounts: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = None
     said: str = ""
     _main: int = 0
-    temporary: Path = field(init=False)
+    tmpfs: dict[str, Path] = field(default_factory=dict, init=False)
+    """Where its file systems in memory are here, by their paths in it."""
 
     def __post_init__(self) -> None:
-        self.temporary = self.folder / f"{self.name}-tmp"
-        self.temporary.mkdir()
-        options = "mode=1777"
+        allowed = "no-new-privileges:true" in (self.service.get("security_opt") or [])
+        assert allowed, f"bubblewrap lets no process gain rights, but docker-compose.yml lets those of {self.name}"
         for mount in self.service.get("tmpfs") or []:
-            path, _, own = mount.partition(":")
-            if path == "/tmp" and own:
-                options += f",{own}"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.temporary], check=True)
+            path, _, options = mount.partition(":")
+            self.tmpfs[path] = self.folder / f"{self.name}{path.replace('/', '-')}"
+            self.tmpfs[path].mkdir()
+            all_options = ",".join(["mode=1777", "noexec", "nosuid", "nodev", *filter(None, [options])])
+            subprocess.run(["mount", "-t", "tmpfs", "-o", all_options, "tmpfs", self.tmpfs[path]], check=True)
+
+    @property
+    def user(self) -> tuple[int, int]:
+        """The number of its user, and that of the user's group."""
+        named = self.service.get("user")
+        return self.image.user if named is None else _user_and_group(named, self.image.folder or Path("/"))
 
     @property
     def log(self) -> str:
@@ -135,11 +164,15 @@ class Container:
         return [*entrypoint, *command] or list(self.image.command)
 
     def start(self, command: Sequence[str] = ()) -> None:
-        """Start it, by default with its own command."""
+        """Start it, by default with its own command.
+
+        With ``init`` the first process is bubblewrap's, which like Docker's removes orphaned processes that have ended.
+        """
+        first = () if self._has_init else ("--as-pid-1",)
         told, tell = os.pipe()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._sandboxed(command or self.command(), "--info-fd", str(tell)),
+                self._sandboxed(command or self.command(), "--info-fd", str(tell), *first),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -188,8 +221,10 @@ class Container:
     def stop(self) -> int:
         """Stop it as Docker does, and fail when it would have been killed; its exit code."""
         assert self.process is not None
-        [main] = Path(f"/proc/{self._main}/task/{self._main}/children").read_text().split()
-        os.kill(int(main), signal.SIGTERM)
+        main = self._main
+        if self._has_init:
+            [main] = map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())
+        os.kill(main, signal.SIGTERM)
         grace_s = seconds(self.service.get("stop_grace_period", "10s"))
         code = self.process.wait(timeout=max(grace_s, PATIENCE_S))
         self.process = None
@@ -203,21 +238,29 @@ class Container:
             self.process.wait(timeout=PATIENCE_S)
             self.process = None
 
+    @property
+    def _has_init(self) -> bool:
+        return bool(self.service.get("init"))
+
     def _has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
 
     def _sandboxed(self, command: Sequence[str], *options: str) -> list[str]:
-        user, group = self.image.user
+        user, group = self.user
         variables = [word for name, value in self.environment.items() for word in ("--setenv", name, value)]
         none = ("--bounding-set=-all", "--inh-caps=-all") if "ALL" in (self.service.get("cap_drop") or []) else ()
         alone = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", self.name, "--die-with-parent")
         devices = ("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm")
-        read_only = ("--remount-ro", "/") if self.image.folder is None else ()
+        in_memory = [
+            word for path, folder in self.tmpfs.items()
+            for word in (*_mount_point(self.image, path), "--bind", str(folder), path)
+        ]  # fmt: skip
+        read_only = ("--remount-ro", "/") if self.service.get("read_only") else ()
         return [
             *("bwrap", *alone, "--cap-add", "ALL", *options, *self.image.root, *devices),
-            *("--bind", str(self.temporary), "/tmp", "--ro-bind", str(self.hosts), "/etc/hosts"),
+            *("--ro-bind", str(self.hosts), "/etc/hosts", *in_memory),
             *(*self.mounts, *read_only, "--clearenv", *variables, "--chdir", self.image.working_folder, "--"),
-            *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *none, "--no-new-privs", "--"),
+            *("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", *none, "--"),
             *command,
         ]
 
@@ -241,8 +284,11 @@ class Host:
         hosts.write_text("\n".join(["127.0.0.1 localhost", *names, ""]))
         for name, service in self.services.items():
             image = self.images[name]
-            mounts = [word for volume in service.get("volumes") or [] for word in self._mount(volume, image)]
-            self.containers[name] = Container(name, service, image, self.folder, mounts, hosts)
+            container = Container(name, service, image, self.folder, hosts)
+            container.mounts = [
+                word for volume in service.get("volumes") or [] for word in self._mount(volume, container)
+            ]
+            self.containers[name] = container
 
     def __getitem__(self, name: str) -> Container:
         return self.containers[name]
@@ -256,21 +302,18 @@ class Host:
                 container.start()
             container.wait_until_healthy()
 
-    def _mount(self, volume: Mapping[str, Any], image: Image) -> list[str]:
+    def _mount(self, volume: Mapping[str, Any], container: Container) -> list[str]:
         """Options for a volume; one with a name is a folder, which is at first as the image has it."""
-        source, target = Path(volume["source"]), volume["target"]
+        image, source, target = container.image, Path(volume["source"]), volume["target"]
+        mount_point = _mount_point(image, target)
         if volume["type"] == "volume":
             source = self.folder / "volumes" / volume["source"]
             if not source.exists():
                 source.mkdir(parents=True)
-                os.chown(source, *image.user)
-                source.chmod(0o700)
-        parents: list[str] = []
-        if image.folder is None:
-            parents = [word for folder in Path(target).parents[-2::-1] for word in ("--dir", str(folder))]
-        else:  # as Docker does: a folder to mount upon
-            (image.folder / target.strip("/")).mkdir(exist_ok=True)
-        return [*parents, "--ro-bind" if volume.get("read_only") else "--bind", str(source), target]
+                there = None if image.folder is None else (image.folder / target.strip("/")).stat()
+                os.chown(source, *(container.user if there is None else (there.st_uid, there.st_gid)))
+                source.chmod(0o700 if there is None else stat.S_IMODE(there.st_mode))
+        return [*mount_point, "--ro-bind" if volume.get("read_only") else "--bind", str(source), target]
 
 
 def seconds(duration: str) -> float:
