@@ -1,8 +1,9 @@
 """Writes `pins/`: for each `requirements*.txt` every package that it leads to, with its version and its hashes.
 
 A file of `pins/` includes those that its requirements include, and names only what these lack. A version that was
-pinned before stays where the requirements still allow it; ``--upgrade`` takes the newest ones. uv asks the index of its
-own settings, such as ``UV_DEFAULT_INDEX``, and not that of pip's.
+pinned before stays where the requirements still allow it; ``--upgrade`` takes the newest ones. A package has the same
+version in all files but those of `SEPARATE`. uv asks the index of its own settings, such as ``UV_DEFAULT_INDEX``, and
+not that of pip's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 PINS: Final = ROOT / "pins"
+SEPARATE: Final = ("requirements-client.txt",)
+"""Files that no other includes, whose packages need other versions than the program does."""
 _OPTIONS: Final = ("--universal", "--python-version", "3.11", "--no-annotate", "--no-header")
 
 
@@ -61,10 +64,8 @@ def _compile(names: Sequence[str], *options: str) -> str:
     return ended.stdout
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write all files, so that a package has the same version in each."""
-    names = requirements()
-    PINS.mkdir(exist_ok=True)
+def _pin(names: Sequence[str], arguments: Sequence[str]) -> None:
+    """Write these files, so that a package has the same version in each."""
     before = {pin for name in names if (PINS / name).exists() for pin in _entries((PINS / name).read_text("utf-8"))}
     with tempfile.NamedTemporaryFile("w+", suffix=".txt", encoding="utf-8") as versions:
         # uv keeps what the file that it writes has already.
@@ -85,6 +86,13 @@ def main(arguments: Sequence[str]) -> None:
                 ),
                 "utf-8",
             )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write all files."""
+    PINS.mkdir(exist_ok=True)
+    for names in ([name for name in requirements() if name not in SEPARATE], *([name] for name in SEPARATE)):
+        _pin(names, arguments)
 
 
 if __name__ == "__main__":

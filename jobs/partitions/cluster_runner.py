@@ -405,7 +405,7 @@ def cluster_at(argument: str) -> Iterator[Cluster]:
     except ModuleNotFoundError as error:
         raise ServiceError(
             f"--cluster needs a package that is not installed: {error.name}",
-            "Install it: pip install -r requirements-cluster.txt",
+            "Install it: pip install --require-hashes -r pins/requirements-cluster.txt",
         ) from None
     # It logs tracebacks of lost connections, which we raise as errors.
     for name in list(logging.root.manager.loggerDict):

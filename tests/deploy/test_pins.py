@@ -41,7 +41,7 @@ def test_what_the_requirements_name_is_pinned_in_that_version_with_hashes(name: 
 
 def test_a_package_has_the_same_version_and_hashes_wherever_it_is_pinned() -> None:
     found: dict[str, set[tuple[str, str]]] = {}
-    for name in NAMES:
+    for name in set(NAMES) - set(make_pins.SEPARATE):
         for pin, hashes in make_pins.pinned(name).items():
             found.setdefault(Requirement(pin).name, set()).add((pin.partition(" ;")[0], hashes))
     assert [name for name, pins in found.items() if len(pins) > 1] == []
@@ -54,3 +54,13 @@ def test_make_installs_nothing_without_its_hash(target: str, tmp_path: Path) -> 
     installed = [line for line in said.splitlines() if "pip install" in line]
     assert installed
     assert all("--require-hashes -r pins/" in line for line in installed)
+
+
+@pytest.mark.parametrize("file", [".ci/run", "Dockerfile", "docs/operations.md", "docs/summaries.md"])
+def test_what_installs_packages_requires_their_hashes(file: str) -> None:
+    lines = (ROOT / file).read_text().replace("\\\n", "").splitlines()
+    installed = [line for line in lines if "-m pip install" in line]
+    assert installed
+    assert [
+        line for line in installed if not re.search("--require-hashes .*pins/|--require-hashes .*/build/", line)
+    ] == []

@@ -136,7 +136,7 @@ def new_storage(url: str, options: RemoteOptions) -> Storage:
             raise
         raise SourceError(
             f"{redacted_remote(url)} cannot be read: the package {error.name} is not installed",
-            "Install it: pip install -r requirements-cluster.txt",
+            "Install it: pip install --require-hashes -r pins/requirements-cluster.txt",
         ) from None
     storage: Storage = kind(options)
     return storage
@@ -156,7 +156,7 @@ def file_system_at(url: str, option: str) -> tuple[Any, str]:
     except ImportError:
         raise UsageError(
             f"{option} needs packages that are not installed",
-            "Install them with: pip install -r requirements-cluster.txt",
+            "Install them with: pip install --require-hashes -r pins/requirements-cluster.txt",
         ) from None
     return files, str(path)
 

@@ -20,8 +20,9 @@ from serving_server import ROOT, Server, serving, sqlite_url
 from api.openapi.operations import OPERATIONS
 from core.stores.api_keys import Scope
 
-_GENERATOR: Final = "openapi-python-client==0.29.1"
-_ENVIRONMENT: Final = ROOT / ".cache" / _GENERATOR
+_PINS: Final = ROOT / "pins" / "requirements-client.txt"
+_ENVIRONMENT: Final = ROOT / ".cache" / "openapi-python-client"
+_INSTALLED: Final = _ENVIRONMENT / "pins.txt"
 _PROGRAM: Final = Path(__file__).with_name("program.py")
 _TYPESCRIPT: Final = Path(__file__).with_name("typescript")
 _PACKAGES: Final = ROOT / ".cache" / "openapi-typescript"
@@ -38,12 +39,12 @@ def python(missing: Callable[[str], NoReturn]) -> Path:
     _ENVIRONMENT.parent.mkdir(exist_ok=True)
     with (_ENVIRONMENT.parent / "openapi-python-client.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one makes it and the others wait
-        if not (_ENVIRONMENT / "done").exists():
+        if not _INSTALLED.exists() or _INSTALLED.read_bytes() != _PINS.read_bytes():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)], check=True, timeout=_TIMEOUT_S)
-            install = [str(program), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _GENERATOR]
-            if subprocess.run(install, check=False, timeout=_TIMEOUT_S).returncode != 0:
-                missing(f"{_GENERATOR} cannot be installed, which makes the client")
-            (_ENVIRONMENT / "done").touch()
+            pip = [str(program), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            if subprocess.run([*pip, "--require-hashes", "-r", str(_PINS)], check=False, timeout=_TIMEOUT_S).returncode:
+                missing(f"the packages of {_PINS.name} cannot be installed, which make the client")
+            shutil.copy(_PINS, _INSTALLED)
     return program
 
 

@@ -215,7 +215,7 @@ def test_without_its_package_a_remote_source_says_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SourceError, match=f"the package {package} is not installed") as caught:
         Remote(OPTIONS).describe(url)
-    assert caught.value.hint == "Install it: pip install -r requirements-cluster.txt"
+    assert caught.value.hint == "Install it: pip install --require-hashes -r pins/requirements-cluster.txt"
 
 
 def test_a_host_that_does_not_exist_is_not_waited_for() -> None:
