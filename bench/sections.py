@@ -23,8 +23,8 @@ _PREFACE: Final = """\
 # Beside its peers
 
 `make bench` repeats all of it, `python -m bench SECTION` one section: {sections}. First
-`pip install --require-hashes -r pins/requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists more.
-Every sample is in `results.json`.
+`pip install --require-hashes -r pins/requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists
+more. Every sample is in `results.json`.
 """
 
 

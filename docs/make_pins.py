@@ -38,6 +38,11 @@ def requirements() -> list[str]:
     return ordered
 
 
+def groups() -> list[list[str]]:
+    """The names of these files: in those of one group a package has the same version."""
+    return [[name for name in requirements() if name not in SEPARATE], *([name] for name in SEPARATE)]
+
+
 def included(file: Path) -> list[str]:
     """The names of the files that `file` includes."""
     return re.findall(r"(?m)^-r (\S+)", file.read_text("utf-8"))
@@ -91,7 +96,7 @@ def _pin(names: Sequence[str], arguments: Sequence[str]) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Write all files."""
     PINS.mkdir(exist_ok=True)
-    for names in ([name for name in requirements() if name not in SEPARATE], *([name] for name in SEPARATE)):
+    for names in groups():
         _pin(names, arguments)
 
 
