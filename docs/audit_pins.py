@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import make_pins
 
-_AUDIT: Final = "--progress-spinner off --disable-pip --require-hashes --aliases on --format json".split()
+_AUDIT: Final = ("--progress-spinner", "off", "--disable-pip", "--require-hashes", "--format", "json")
 _UNANSWERED: Final = re.compile(r"(?m)^.*(?:requests\.exceptions\.\w+|ServiceError|network may be blocking).*$")
 
 
