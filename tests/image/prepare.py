@@ -11,7 +11,9 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parents[2]
 _CACHE: Final = _ROOT / ".cache"
-_MONGOSH: Final = "mongosh@2.12.0"
+_MONGOSH: Final = _ROOT / "tests" / "image" / "mongosh"
+"""Its packages with their hashes; after a change of package.json: ``npm install --package-lock-only
+--omit-lockfile-registry-resolved --omit=optional``."""
 
 
 def main() -> str:
@@ -30,10 +32,11 @@ def main() -> str:
         (["go", "build", "-o", str(_CACHE / "ferretdb" / "with_users"), "./with_users"], _ROOT / "tests" / "ferretdb"),
         (["go", "build", "-o", str(_CACHE / "compose" / "compose"), "."], _ROOT / "tests" / "deploy" / "compose"),
     ]
-    if not (_CACHE / "mongosh" / "node_modules" / ".bin" / "mongosh").exists():
-        (_CACHE / "mongosh").mkdir(parents=True, exist_ok=True)
-        options = ["--silent", "--no-save", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts"]
-        steps.append((["npm", "install", *options, "--prefix", str(_CACHE / "mongosh"), _MONGOSH], _CACHE / "mongosh"))
+    installed = _CACHE / "mongosh" / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < (_MONGOSH / "package-lock.json").stat().st_mtime:
+        shutil.copytree(_MONGOSH, _CACHE / "mongosh", dirs_exist_ok=True)
+        options = ["--silent", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts"]
+        steps.append((["npm", "ci", *options], _CACHE / "mongosh"))
     for command, folder in steps:
         if subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode != 0:
             return f"Error: {' '.join(command[:3])} … failed."
