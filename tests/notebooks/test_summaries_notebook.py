@@ -129,7 +129,9 @@ def test_jupyter_runs_every_cell(filled: str, monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.delenv("PYTHONPATH", raising=False)
     notebook: Any = nbformat.reads(NOTEBOOK.with_suffix(".ipynb").read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
-    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(NOTEBOOK.parent)}})
+    client = NotebookClient(
+        notebook, timeout=150, startup_timeout=150, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
+    )
     client.execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert {output.output_type for output in shown} <= {"display_data", "execute_result"}
