@@ -18,7 +18,7 @@ from pydantic import Field
 from typing_extensions import TypeAliasType
 
 from api.openapi.bodies import Body, Missing
-from core.notifications.addresses import AddressFault
+from core.notifications.model import AddressFault
 
 CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/problems/"

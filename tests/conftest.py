@@ -98,6 +98,8 @@ def _repeated_on_mongodb(items: Iterable[pytest.Item]) -> set[pytest.Item]:
     files: set[Path] = set()
     repeated: set[pytest.Item] = set()
     for item in items:
+        if item.get_closest_marker("thorough"):
+            continue
         if _JOBS in item.path.parents and isinstance(item, pytest.Function) and _is_on_mongodb(item):
             if item.path in files:
                 repeated.add(item)

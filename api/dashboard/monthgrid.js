@@ -41,6 +41,7 @@ export class MonthGrid {
 
   /** @param {import("./periods.js").Days | null} days that one may choose, when known */
   use(days, locale) {
+    if (days !== this.days) this.close();
     Object.assign(this, { days, locale });
     this.button.hidden = days === null;
     this.button.setAttribute("aria-label", locale.t("chooseDay"));
@@ -71,8 +72,9 @@ export class MonthGrid {
     const [first, last] = this.month(day);
     this.day = day;
     this.title.textContent = locale.monthOf(this.date(day));
-    this.before.disabled = first === 0;
-    this.after.disabled = last === days.keys.length - 1;
+    // Not the attribute, which would take the focus away.
+    this.before.setAttribute("aria-disabled", String(first === 0));
+    this.after.setAttribute("aria-disabled", String(last === days.keys.length - 1));
     const rows = [];
     for (let begin = first - days.weekday(first); begin <= last; begin += WEEK.length) {
       rows.push(h("tr", {}, ...WEEK.map((weekday) => this.cell(begin + weekday, first, last))));
@@ -101,11 +103,12 @@ export class MonthGrid {
 
   /** Show the month before or after, if there is one. @param {-1 | 1} step */
   turn(step) {
+    const { keys } = this.days;
     const [first, last] = this.month(this.day);
     const other = step < 0 ? first - 1 : last + 1;
-    if (!(other in this.days.keys)) return;
-    const [begin, end] = this.month(other);
-    this.show(Math.min(begin + this.day - first, end));
+    if (!(other in keys)) return;
+    const same = this.days.month(other) + keys[this.day].slice(-3); // which a shorter month, or the data, may not have
+    this.show(Math.max(this.month(other)[0], keys.findLastIndex((key) => key <= same)));
   }
 
   choose(button) {
@@ -122,7 +125,7 @@ export class MonthGrid {
       this.button.focus();
       return;
     }
-    if (!this.weeks.contains(event.target)) return;
+    if (!this.weeks.contains(event.target) || event.altKey || event.ctrlKey || event.metaKey) return;
     const weekday = this.days.weekday(this.day);
     const right = this.locale.rtl ? -1 : 1;
     const steps = { ArrowRight: right, ArrowLeft: -right, ArrowDown: 7, ArrowUp: -7, Home: -weekday, End: 6 - weekday };

@@ -54,7 +54,8 @@ export class SubscriptionsView extends EntriesView {
     if (me === null) return;
     const all = me.scopes.includes("summaries");
     const channels = me.channels.map((channel) => [channel, theirs(channelName(channel, locale))]);
-    const merchants = h("datalist", { id: "form-merchants" });
+    const known = me.merchants.map((merchant) => h("option", { value: merchant })); // until a search finds more
+    const merchants = h("datalist", { id: "form-merchants" }, ...known);
     const merchant = textField("merchant_id", locale.t("merchant"), { list: "form-merchants" });
     if (me.published && (all || me.merchants.length > 0)) suggest(merchant.querySelector("input"), merchants, locale);
     const fields = [

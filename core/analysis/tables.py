@@ -6,9 +6,9 @@
 ``daily_series``, ``weekly_series``, ``monthly_series``
     ``key``, ``amount``, ``count`` of the merchant of the parameter ``merchant_id``, or of all together: a small part of
     the above, and fast to read.
-    ``days``
+``days``
     every day from the first published one to the last, also those without transactions; see `days_table`.
-    ``merchant_names``
+``merchant_names``
     ``merchant_id``, ``fa`` and ``en``: the name in each language, else the one in the other language. Merchants without
     a name have no row.
 ``parameters``

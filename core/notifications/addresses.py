@@ -6,13 +6,15 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import email_validator
 import idna
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+from core.notifications.model import AddressFault
 
 DEFAULT_REGION: Final = "IR"
 """The country of phone numbers without a country code."""
@@ -26,26 +28,6 @@ _TAKES_SMS: Final = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LIN
 _CHAT_NAME: Final = re.compile(r"@[A-Za-z][A-Za-z0-9_]{4,31}")
 _CHAT_ID: Final = re.compile(r"-?[1-9][0-9]{0,15}")
 _MAX_CHAT_ID: Final = 2**52  # as the Bot API documents
-
-
-AddressFault = Literal[
-    "empty",
-    "too-long",
-    "wrong-type",
-    "control-characters",
-    "unknown-channel",
-    "no-phone-number",
-    "no-such-phone-number",
-    "no-mobile-phone",
-    "no-email-address",
-    "no-chat",
-    "no-url",
-    "no-web-url",
-    "credentials-in-url",
-    "fragment-in-url",
-    "no-host",
-]
-"""Why a text cannot be an address, for programs."""
 
 
 class BadAddress(ValueError):

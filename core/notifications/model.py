@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from core.calendar.periods import Locale, Mode
 from core.notifications.events import OPEN, LogStatus
@@ -19,6 +19,25 @@ RETENTION_DAYS: Final = 15
 
 BUILT_IN_CHANNELS: Final = frozenset({"sms", "email", "telegram", "webhook"})
 """The channels for which the program has senders and validates addresses."""
+
+AddressFault = Literal[
+    "empty",
+    "too-long",
+    "wrong-type",
+    "control-characters",
+    "unknown-channel",
+    "no-phone-number",
+    "no-such-phone-number",
+    "no-mobile-phone",
+    "no-email-address",
+    "no-chat",
+    "no-url",
+    "no-web-url",
+    "credentials-in-url",
+    "fragment-in-url",
+    "no-host",
+]
+"""Why a text cannot be an address, for programs."""
 
 _ID_BYTES: Final = 16  # 26 characters of base32
 

@@ -100,7 +100,8 @@ def remove(
     """Remove the names of the merchants `ids`, or of all."""
     with edge(as_json), signals_as_errors():
         if every == bool(ids):
-            raise UsageError("either merchants or --all must be given", "Name the ids of merchants, or use --all.")
+            sentence = "either merchants or --all must be given, not both"
+            raise UsageError(sentence, "Name the ids of merchants, or use --all.")
         _, stores = settings_and_store(store_url, create=False)
         with stores:
             change = NameChange(None if every else frozenset(ids), language)

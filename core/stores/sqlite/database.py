@@ -18,7 +18,7 @@ WRITE_PAUSE_S: Final = 0.01
 """Pause between batches of a long write, so that others can write."""
 
 _POLL_S: Final = 0.002
-_CHECKPOINT_TIMEOUT_MS: Final = 200  # seconds that closing waits for running statements
+_CHECKPOINT_TIMEOUT_MS: Final = 200  # how long closing waits for running statements
 
 _OF_THE_SYSTEM: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 """Primary result codes whose reason is an errno of the system, such as an I/O error for a full disk."""

@@ -61,6 +61,8 @@ def composed(image: Image, folder: Path, missing: Callable[[str], NoReturn], **v
         *node_with_mongosh(MONGOSH),
         *("--ro-bind", str(FERRETDB), "/opt/bin/with_users", "--ro-bind", str(_SHIM), "/opt/without_roles.js"),
     )
+    # Debian's Node.js 18 has the global `crypto`, which the shell logs in with, only then.
+    mongodb = replace(mongodb, environment={**mongodb.environment, "NODE_OPTIONS": "--experimental-global-webcrypto"})
     images = {**dict.fromkeys(OURS, image), "redis": image_of_system("root", []), "mongodb": mongodb}
     images["redis"] = replace(images["redis"], working_folder="/data")
     host = Host(found, images, folder)

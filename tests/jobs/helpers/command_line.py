@@ -219,25 +219,36 @@ def _content(file: IO[bytes] | None) -> str:
 @functools.cache
 def warm_server() -> socket.socket:
     """A connection to `warm_server.py`, which all processes of a run of tests share: the first starts it."""
+    import time
+
     address = f"\0commands of {os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"  # no file, but a name of Linux
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     atexit.register(connection.close)
-    with contextlib.suppress(ConnectionRefusedError):
-        connection.connect(address)
-        return connection
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            connection.connect(address)
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return connection
+        with contextlib.suppress(OSError):  # another process has the name, and will listen in a moment
+            _start_warm_server(address)
+        time.sleep(0.01)
+
+
+def _start_warm_server(address: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        with contextlib.suppress(OSError):  # another process was quicker
-            listener.bind(address)
-            listener.listen()
-            listener.set_inheritable(True)
-            program = str(Path(__file__).with_name("warm_server.py"))
-            # Not by subprocess, which minds that the process outlives its object: it outlives even this process.
-            os.posix_spawn(
-                sys.executable,
-                [sys.executable, program, str(listener.fileno())],
-                _environment(),
-                file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
-                setsid=True,
-            )
-        connection.connect(address)
-    return connection
+        listener.bind(address)
+        listener.listen()
+        listener.set_inheritable(True)
+        program = str(Path(__file__).with_name("warm_server.py"))
+        # Not by subprocess, which minds that the process outlives its object: it outlives even this process.
+        os.posix_spawn(
+            sys.executable,
+            [sys.executable, program, str(listener.fileno())],
+            _environment(),
+            file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+            setsid=True,
+        )

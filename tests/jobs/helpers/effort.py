@@ -20,7 +20,7 @@ CHECKED: Final = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
 MONGODB_IF_THOROUGH: Final = pytest.mark.parametrize(
     "store_url", ["sqlite", pytest.param("mongo", marks=pytest.mark.thorough)], indirect=True
 )
-"""For walks of kills, each of which takes seconds on MongoDB: test_kills.py has the one that always runs there."""
+"""For what takes many seconds on MongoDB, as walks of kills do: that of test_kills.py always runs there."""
 
 
 def tries(compiled: int, uncompiled: int | None = None) -> settings:

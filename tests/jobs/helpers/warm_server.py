@@ -20,6 +20,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -42,7 +43,7 @@ from jobs.__main__ import app
 _STORE_CALLS = frozenset({"execute", "executemany", "sendall"})
 _COMMAND = typer.main.get_command(app)  # of which each call of `app` makes one
 _MAX_REQUEST = 65_536
-_LINGER_S = 5
+_LINGER_S = 1
 _FLUSH_FAILED = 120
 """What Python itself exits with when standard output cannot be flushed at the end."""
 
@@ -57,14 +58,14 @@ def main(listener: socket.socket) -> None:
             return
         for each in ready:
             if each is listener:
-                connections.add(listener.accept()[0])
+                connections |= _accepted(listener)
                 continue
             message, descriptors, _, _ = socket.recv_fds(each, _MAX_REQUEST, 4)
             if message:
                 open_here = [one.fileno() for one in (listener, *connections)] + [
                     report for report, _ in running.values()
                 ]
-                process_id = _start(json.loads(message), descriptors, open_here)
+                process_id = _start(message, descriptors, open_here)
                 running[process_id] = descriptors[3], each
                 continue
             each.close()
@@ -79,7 +80,19 @@ def main(listener: socket.socket) -> None:
             os.close(report)
 
 
-def _start(request: dict[str, Any], descriptors: list[int], open_here: list[int]) -> int:
+def _accepted(listener: socket.socket) -> set[socket.socket]:
+    """The next connection, unless it is of another user."""
+    connection, _ = listener.accept()
+    _, user, _ = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    if user == os.getuid():
+        return {connection}
+    connection.close()
+    return set()
+
+
+def _start(message: bytes, descriptors: list[int], open_here: list[int]) -> int:
     """Fork the process that was asked for, and report its id.
 
     :param open_here: the descriptors that it shall not have.
@@ -88,11 +101,12 @@ def _start(request: dict[str, Any], descriptors: list[int], open_here: list[int]
     if process_id == 0:
         for descriptor in open_here:
             os.close(descriptor)
-        _become(request, descriptors)
+        _become(json.loads(message), descriptors)
         _call()
     for descriptor in descriptors[:3]:
         os.close(descriptor)
-    os.write(descriptors[3], f"{process_id}\n".encode())
+    with contextlib.suppress(BrokenPipeError):  # whoever asked may be dead
+        os.write(descriptors[3], f"{process_id}\n".encode())
     return process_id
 
 
