@@ -3,7 +3,7 @@
 import { byId, h } from "./dom.js";
 import { sharePermille, span } from "./report.js";
 
-const LONG = 20; // characters, of which more do not fit a line in large type
+const LONG = 16; // characters, of which more do not fit a line in large type
 
 export function showCards(report, state, locale) {
   const { points, incomplete, total, count, averageSale, best, whole } = report;

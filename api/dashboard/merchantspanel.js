@@ -66,7 +66,10 @@ function list({ merchants, total }, type, chosen, whole, locale, onChoose) {
     const bar = h("span", { class: "bar", "aria-hidden": "true" });
     // Drawn only; the exact value stands beside it.
     bar.style.inlineSize = `${Math.max(0, (Number(one[type]) / Number(most)) * 100)}%`;
-    const name = h("span", { class: "bar-name" }, ...nameAndId(one));
+    // An id that is too long loses its end, in whichever direction the page runs.
+    const name = one.name
+      ? h("span", { class: "bar-name" }, ...nameAndId(one))
+      : h("span", { class: "bar-name", dir: "auto" }, one.merchant_id);
     const value = h("span", { class: "bar-value" }, locale.exact(one[type], type));
     const attributes = {
       type: "button",
