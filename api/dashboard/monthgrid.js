@@ -107,8 +107,10 @@ export class MonthGrid {
     const [first, last] = this.month(this.day);
     const other = step < 0 ? first - 1 : last + 1;
     if (!(other in keys)) return;
-    const same = this.days.month(other) + keys[this.day].slice(-3); // which a shorter month, or the data, may not have
-    this.show(Math.max(this.month(other)[0], keys.findLastIndex((key) => key <= same)));
+    // The same day of that month, or the last before it: a shorter month does not have it, or what is published.
+    const same = this.days.month(other) + keys[this.day].slice(-3);
+    const day = keys.findLastIndex((key) => key <= same);
+    this.show(Math.max(this.month(other)[0], day));
   }
 
   choose(button) {
