@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from html import escape
 from pathlib import Path
 from string import Template
@@ -35,6 +36,7 @@ class ProblemsResource:
     on_head = on_get
 
 
+@cache
 def not_found_page() -> bytes:
     """The page for an unknown address, in both languages."""
     known = ProblemKind.NOT_FOUND.value
