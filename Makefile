@@ -8,8 +8,9 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-# Many tests wait for processes: two more of them at a time keep the processors busy.
-PARALLEL := -n $(shell expr $(WORKERS) + 2) --dist worksteal
+# Many tests wait for processes: some more of them at a time keep the processors busy.
+WAITING := 2
+PARALLEL = -n $(shell expr $(WORKERS) + $(WAITING)) --dist worksteal
 # A test that fails, say because the machine was busy, is run once more, and listed as RERUN.
 ONCE_MORE := --reruns 1 -raR
 PROGRAM := api core jobs notifier stack
@@ -108,7 +109,7 @@ cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests of core and jobs, and repor
 
 .PHONY: others
 # A quarter of their time they wait.
-others: PARALLEL := -n $(shell expr $(WORKERS) + 3) --dist worksteal
+others: WAITING := 3
 others: $(VENV)/dev.stamp $(KERNELS) ## Run the other tests: measuring them costs a third more, and most of their time is other programs'
 	$(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) $(OTHER_TESTS) $(UNMEASURED_TESTS)
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -22,7 +22,6 @@ from core.stores.api_keys import Scope
 
 _PINS: Final = ROOT / "pins" / "requirements-client.txt"
 _ENVIRONMENT: Final = ROOT / ".cache" / "openapi-python-client"
-_INSTALLED: Final = _ENVIRONMENT / "pins.txt"
 _PROGRAM: Final = Path(__file__).with_name("program.py")
 _TYPESCRIPT: Final = Path(__file__).with_name("typescript")
 _PACKAGES: Final = ROOT / ".cache" / "openapi-typescript"
@@ -36,15 +35,9 @@ pytestmark = pytest.mark.timeout(600)  # the first time, which makes the environ
 def python(missing: Callable[[str], NoReturn]) -> Path:
     """The interpreter of an environment with the generator and what its clients need, made once and kept."""
     program = _ENVIRONMENT / "bin" / "python"
-    _ENVIRONMENT.parent.mkdir(exist_ok=True)
-    with (_ENVIRONMENT.parent / "openapi-python-client.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one makes it and the others wait
-        if not _INSTALLED.exists() or _INSTALLED.read_bytes() != _PINS.read_bytes():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)], check=True, timeout=_TIMEOUT_S)
-            pip = [str(program), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            if subprocess.run([*pip, "--require-hashes", "-r", str(_PINS)], check=False, timeout=_TIMEOUT_S).returncode:
-                missing(f"the packages of {_PINS.name} cannot be installed, which make the client")
-            shutil.copy(_PINS, _INSTALLED)
+    pip = (str(program), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
+    made = (sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)), (*pip, "-r", str(_PINS))
+    _install_once(_ENVIRONMENT, _PINS, made, missing)
     return program
 
 
@@ -53,18 +46,26 @@ def node_modules(missing: Callable[[str], NoReturn]) -> Path:
     """openapi-typescript, openapi-fetch and the compiler in the versions of the lock file, installed once and kept."""
     if shutil.which("npm") is None:
         missing("npm is not installed, which gets openapi-typescript (on Debian: apt-get install npm)")
-    _PACKAGES.mkdir(parents=True, exist_ok=True)
-    wanted, done = (_TYPESCRIPT / "package-lock.json").read_bytes(), _PACKAGES / "done"
-    with (_PACKAGES / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists() or done.read_bytes() != wanted:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(_TYPESCRIPT / name, _PACKAGES)
-            install = ["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
-            if subprocess.run(install, cwd=_PACKAGES, check=False, timeout=_TIMEOUT_S).returncode != 0:
-                missing("openapi-typescript cannot be installed, which makes the types")
-            done.write_bytes(wanted)
+    npm = ("npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", f"--prefix={_PACKAGES}")
+    copied = "cp", str(_TYPESCRIPT / "package.json"), str(_TYPESCRIPT / "package-lock.json"), str(_PACKAGES)
+    _install_once(_PACKAGES, _TYPESCRIPT / "package-lock.json", (copied, npm), missing)
     return _PACKAGES / "node_modules"
+
+
+def _install_once(
+    folder: Path, pins: Path, commands: Iterable[Sequence[str]], missing: Callable[[str], NoReturn]
+) -> None:
+    """Run `commands`, which install what `pins` names into `folder`, unless they have been run for the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "done"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one installs and the others wait
+        if done.exists() and done.read_bytes() == pins.read_bytes():
+            return
+        for command in commands:
+            if subprocess.run(command, check=False, timeout=_TIMEOUT_S).returncode != 0:
+                missing(f"what {pins.name} names cannot be installed, which makes the clients")
+        shutil.copy(pins, done)
 
 
 @pytest.fixture(scope="module")

@@ -252,11 +252,14 @@ def problem(answer: testing.Result) -> tuple[int, str]:
 
 def wrong(answer: testing.Result) -> dict[str, str]:
     """The wrong parameters that `answer` names, and what is wrong with each."""
-    assert problem(answer) == (400, "bad-parameter")
-    return {error["parameter"]: error["detail"] for error in document(answer)["errors"]}
+    return _of_errors(answer, "detail")
 
 
 def error_codes(answer: testing.Result) -> dict[str, str]:
     """The wrong parameters that `answer` names, and the code of the error of each."""
+    return _of_errors(answer, "code")
+
+
+def _of_errors(answer: testing.Result, member: str) -> dict[str, str]:
     assert problem(answer) == (400, "bad-parameter")
-    return {error["parameter"]: error["code"] for error in document(answer)["errors"]}
+    return {error["parameter"]: error[member] for error in document(answer)["errors"]}

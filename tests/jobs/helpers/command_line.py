@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -183,8 +184,6 @@ class CommandLine:
 
 def wait_until(holds: Callable[[], object], timeout_s: float = 60) -> None:
     """Wait until `holds()` is true; fail when that takes too long."""
-    import time
-
     deadline = time.monotonic() + timeout_s
     while not holds():
         if time.monotonic() > deadline:
@@ -219,8 +218,6 @@ def _content(file: IO[bytes] | None) -> str:
 @functools.cache
 def warm_server() -> socket.socket:
     """A connection to `warm_server.py`, which all processes of a run of tests share: the first starts it."""
-    import time
-
     address = f"\0commands of {os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"  # no file, but a name of Linux
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     atexit.register(connection.close)
