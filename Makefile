@@ -214,6 +214,6 @@ $(VENV)/pins.stamp: pins/requirements-pins.txt | $(BIN)/python
 	$(INSTALL)/requirements-pins.txt
 	@touch $@
 
-$(VENV)/bench.stamp: pins/requirements-bench.txt pins/requirements.txt | $(BIN)/python
+$(VENV)/bench.stamp: $(addprefix pins/requirements,-bench.txt -cluster.txt .txt) | $(BIN)/python
 	$(INSTALL)/requirements-bench.txt
 	@touch $@ $(VENV)/run.stamp
