@@ -89,11 +89,14 @@ def create_app(
     access = StoreAccess(open_stores, pause_s=settings.api_freshness_s, monotonic=monotonic)
     # Separate threads, so that requests that wait for a slow store do not block the lookups of every request.
     threads = ThreadPool("requests", settings.api_threads, settings.api_queue)
+    # The summaries of an SQLite file are read over one connection, for which several threads would only contend.
+    is_sqlite = settings.store_url.startswith("sqlite:")
+    reading = ThreadPool("summaries", 1, settings.api_queue) if is_sqlite else threads
     lookups = ThreadPool("lookups", _LOOKUP_THREADS, settings.api_queue)
     current = CurrentPublication(
         access,
         lookups,
-        threads,
+        reading,
         freshness_s=settings.api_freshness_s,
         cache_bytes=settings.api_cache_mb * _BYTES_IN_MB,
         monotonic=monotonic,

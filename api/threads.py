@@ -75,7 +75,7 @@ class Blocking:
     """`resource`, whose responders are ordinary functions, for an ASGI application: they run in the threads of `pool`.
 
     The body of a request is read first, into ``req.context.body``. Middleware can refuse a request before the client
-    sends the body, see `api.server.protocol`, which also detects that a chunked body is incomplete.
+    sends the body, see `api.middleware.response_cache.App`, which also detects that a chunked body is incomplete.
 
     :param max_body_bytes: the largest body.
     """

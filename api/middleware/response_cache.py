@@ -21,12 +21,13 @@ from api.http.etag import CacheableResponse
 from api.http.request import Request
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog, new_request_id
-from api.problems import Problem
+from api.problems import Problem, ProblemKind
 from api.summaries.cache import Snapshot
 from api.summaries.current_publication import CurrentPublication
 from core.errors import StoreError
 from core.stores.api_keys import ApiKey
 
+Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Received = tuple[str, bytes, str, tuple[tuple[bytes, bytes], ...]]
 """Path, query, address of the peer, and headers of a request."""
@@ -126,10 +127,11 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
 
     response_cache: ResponseCache | None = None
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:  # type: ignore[override]
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:  # type: ignore[override]
         """Answer a request."""
         if self.response_cache is None or scope["type"] != "http" or scope["method"] != "GET":
-            await super().__call__(scope, receive, send)
+            late = scope["type"] == "http" and scope["method"] != "HEAD"
+            await super().__call__(scope, _receiving_late(receive) if late else receive, send)
             return
         headers = tuple(map(tuple, scope["headers"]))
         peer = tuple(scope.get("client") or ("",))
@@ -148,3 +150,23 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
         await super().__call__(own, receive, send_and_record)
         if context and context[0].cache_entry and not any(name == _REQUEST_ID for name, _ in headers):
             self.response_cache.record(request, context[0], start)
+
+
+def _receiving_late(receive: Receive) -> Receive:
+    """`receive`, whose first event is an empty part of the body: a client need not send one that is refused.
+
+    An incomplete body raises a `Problem`: `api.http.request_body.read_body` relies on this for chunked ones.
+    """
+    first: dict[str, Any] | None = {"type": "http.request", "body": b"", "more_body": True}
+
+    async def receive_late() -> dict[str, Any]:
+        nonlocal first
+        if first is not None:
+            event, first = first, None
+            return event
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise Problem(ProblemKind.BAD_REQUEST, "The body of the request ended early.")
+        return event
+
+    return receive_late

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.problems import Problem, ProblemKind, refusal
+from api.problems import refusal
 
 _HEAD_BYTES: Final = 32_768
 _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
-_SENT_AHEAD: Final = 16  # pipelined requests that may wait for the current one
+_SENT_AHEAD: Final = 4  # pipelined requests that may wait for the current one
 _LEAST_TAKEN_BYTES: Final = 64 * 1024  # of a response; a client that reads so many gets the whole time again
 _LAST_S: Final = 1.0  # for the request of a new connection when the process stops
 _LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it receives the response
@@ -87,10 +87,6 @@ class Protocol(HttpToolsProtocol):
             return
         raise ValueError(self._refusal[1])
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        has_body = cycle.scope["method"] not in ("GET", "HEAD")
-        super()._start_asgi_task(cycle, _reading_late(app) if has_body else app)
-
     def on_body(self, body: bytes) -> None:
         """A part of a body was received; from here, chunk sizes and trailers are counted."""
         self._head_bytes = 0
@@ -162,27 +158,3 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._refuse(408, "The request took too long to arrive.")
-
-
-def _reading_late(app: Any) -> Any:
-    """`app`, called before the body is received: a client need not send the body of a request that is refused.
-
-    An incomplete body raises a `Problem`: `api.threads.Blocking`, which reads bodies, relies on this for chunked ones.
-    """
-
-    async def app_that_reads_late(scope: Any, receive: Any, send: Any) -> None:
-        begun = False
-
-        async def receive_late() -> Any:
-            nonlocal begun
-            if not begun:
-                begun = True
-                return {"type": "http.request", "body": b"", "more_body": True}
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise Problem(ProblemKind.BAD_REQUEST, "The body of the request ended early.")
-            return event
-
-        await app(scope, receive_late, send)
-
-    return app_that_reads_late

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
+from api.http.etag import CacheableResponse
 from api.problems import Problem
 from api.store_access import StoreAccess
 from api.summaries.cache import Maker, NamesChanged, Snapshot, State
@@ -16,7 +18,8 @@ from core.stores import Stores
 
 T = TypeVar("T")
 
-_PAUSE_S: Final = 0.001  # between two responses that are made in advance, so that requests are not delayed
+_MADE_AT_ONCE: Final = 8  # responses that are made in advance
+_PAUSE_S: Final = 0.001  # after these, so that requests are not delayed
 
 Work = Coroutine[Any, Any, None]
 
@@ -174,26 +177,20 @@ class CurrentPublication:
         """Make the `favourites` from `snapshot` until the time is over, then make it current."""
         try:
             with suppress(StoreError, Problem):  # which requests report
-                for query, make in favourites:
-                    if self._monotonic() >= until or not await self._make_one(snapshot, query, make):
+                for first in range(0, len(favourites), _MADE_AT_ONCE):
+                    if self._monotonic() >= until:
                         break
+                    some = favourites[first : first + _MADE_AT_ONCE]
+                    wanted = [(query, make) for query, make in some if not snapshot.has(query)]
+                    made = await self.read(snapshot, partial(_make_each, wanted))
+                    if made is None:
+                        break
+                    for query, answer, make in made:
+                        snapshot.keep(query, answer, make)
                     await asyncio.sleep(_PAUSE_S)
         finally:
             if self._successor is snapshot:  # else it is current already, or a newer one is
                 self._make_current(snapshot)
-
-    async def _make_one(self, snapshot: Snapshot, query: Hashable, make: Maker) -> bool:
-        """Whether `snapshot` is still of the current publication."""
-        if snapshot.has(query):
-            return True
-        try:
-            answer = await self.read(snapshot, make)
-        except Problem:
-            return True  # such as a merchant that no longer exists
-        if answer is None:
-            return False
-        snapshot.keep(query, answer, make)
-        return True
 
     def _succeed_in_time(self, now: float) -> None:
         if self._successor is not None and now >= self._succeed_by:
@@ -201,3 +198,14 @@ class CurrentPublication:
 
     def _make_current(self, snapshot: Snapshot | None) -> None:
         self._snapshot, self._successor = snapshot, None
+
+
+def _make_each(
+    wanted: list[tuple[Hashable, Maker]], stores: Stores, snapshot: Snapshot
+) -> list[tuple[Hashable, CacheableResponse, Maker]]:
+    """The responses to `wanted`, without those that are errors, such as of a merchant that no longer exists."""
+    made = []
+    for query, make in wanted:
+        with suppress(Problem):
+            made.append((query, make(stores, snapshot), make))
+    return made

@@ -24,7 +24,13 @@ class ApiSettings(BaseSettings):
         default="127.0.0.1:8000", description="Address and port of the API."
     )
     api_workers: int = Field(default=2, ge=1, le=256, description="Worker processes of the API.")
-    api_threads: int = Field(default=4, ge=1, le=256, description="Threads of each worker process that read the store.")
+    api_threads: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Threads of each worker process that use the store; summaries in SQLite are read by a thread of "
+        "their own.",
+    )
     api_queue: int = Field(
         default=256,
         ge=1,

@@ -264,7 +264,7 @@ def test_a_client_that_sends_many_requests_ahead_is_closed_after_the_answers_to_
         with suppress(ConnectionResetError):  # not all was read
             while data := client.socket.recv(65536):
                 received += data
-    assert 0 < received.count(b"HTTP/1.1 200 OK") <= 17
+    assert 0 < received.count(b"HTTP/1.1 200 OK") <= 5
 
 
 def test_a_bad_body_sent_ahead_is_not_answered_in_place_of_the_request_before(server: Server) -> None:
@@ -289,7 +289,7 @@ def test_a_client_that_says_nothing_is_closed_without_a_word(server: Server) -> 
 def test_clients_that_never_read_keep_nobody_else_waiting_and_are_closed(server: Server) -> None:
     deaf = [server.client(receive_buffer=4096) for _ in range(4)]
     for client in deaf:
-        client.send(request(LARGE) * 12)  # more than the system keeps for a connection
+        client.send(request(LARGE) * 5)  # more than the system keeps for a connection
     began = time.monotonic()
     assert server.ask("/readyz").status == 200
     assert time.monotonic() - began < AT_ONCE_S
@@ -301,8 +301,8 @@ def test_clients_that_never_read_keep_nobody_else_waiting_and_are_closed(server:
 def test_a_client_that_reads_slowly_but_steadily_gets_all_of_a_large_answer(server: Server) -> None:
     began = time.monotonic()
     with server.client(receive_buffer=4096) as client:
-        client.send(request(LARGE) * 8)
-        for _ in range(8):
+        client.send(request(LARGE) * 5)
+        for _ in range(5):
             assert len(client.answer().json) > 30_000
             time.sleep(PATIENCE_S / 4)
     assert time.monotonic() - began > PATIENCE_S

@@ -142,12 +142,13 @@ def test_the_new_publication_is_current_when_the_store_fails_while_answers_are_c
 def test_the_making_ends_when_the_time_is_up(url: str) -> None:
     later = Later()
     api = Api(url, spawn=later, moment=Moment())
-    for query in (DAILY, DAILY, DAILY, OF_ONE, OF_ONE):
+    others = [f"mode=daily&type=amount&limit={number}" for number in range(1, 9)]
+    for query in (DAILY, DAILY, DAILY, *others, *others, OF_ONE, OF_ONE):
         value(api, query)
     publish(url, 2)
     api.moment.pass_by(FRESHNESS_S * 0.6)
     value(api)
-    api.moment.step_s = FRESHNESS_S * 0.3  # so that one answer is made, and for a second there is no time
+    api.moment.step_s = FRESHNESS_S * 0.3  # so that some answers are made, and for the others there is no time
     later.run()
     api.moment.step_s = 0.0
     assert [value(api), value(api, OF_ONE)] == [2, 2]

@@ -39,7 +39,7 @@ def test_warm_answers_health_and_metrics_do_not_wait_for_it(url: str) -> None:
     assert api.ask(**WARM, key=key).status_code == 200
     assert "store_up 1.0" in api.ask("/metrics", key=key).text
     with store.asked_by(*(cold(number, key=key) for number in range(1, 9))) as answers:
-        store.wait_for(4)
+        store.wait_for(1)
         began = time.monotonic()
         for _ in range(8):  # for four times the freshness: the key and what is published are asked for in vain
             api.moment.pass_by(FRESHNESS_S / 2)
@@ -68,21 +68,29 @@ def test_what_is_published_meanwhile_is_served_once_it_answers(url: str) -> None
 
 
 def test_when_the_queue_is_full_the_next_is_refused_at_once(url: str) -> None:
-    api = Api(url, {"api_threads": 2, "api_queue": 3})
+    api = Api(url, {"api_queue": 3})
     store = SlowStore(api)
     api.ask(**WARM)
-    with store.asked_by(*(cold(number) for number in range(1, 7))) as answers:
+    with store.asked_by(*(cold(number) for number in range(1, 6))) as answers:
         done = wait(answers, timeout=WAIT_S, return_when=FIRST_COMPLETED).done
-        assert [problem(answer.result()) for answer in done] == [(503, "overloaded")]  # two are asked, three wait
+        assert [problem(answer.result()) for answer in done] == [(503, "overloaded")]  # one is asked, three wait
         began = time.monotonic()
         refused = api.ask(**cold(9))
         assert problem(refused) == (503, "overloaded")
         assert refused.headers["retry-after"] == "1"
-        assert problem(api.ask("/api/status")) == (503, "overloaded")
         assert api.ask(**WARM).status_code == 200
         assert time.monotonic() - began < AT_ONCE_S
-    assert sorted(answer.result().status_code for answer in answers) == [200] * 5 + [503]
+    assert sorted(answer.result().status_code for answer in answers) == [200] * 4 + [503]
     assert api.ask(**cold(9)).status_code == 200
+
+
+def test_the_queue_of_other_requests_is_limited_too(url: str) -> None:
+    api = Api(url, {"api_threads": 1, "api_queue": 1}, settles=False)
+    store = SlowStore(api)
+    with store.asked_by(*[{"path": "/api/status"}] * 3) as answers:
+        done = wait(answers, timeout=WAIT_S, return_when=FIRST_COMPLETED).done
+        assert [problem(answer.result()) for answer in done] == [(503, "overloaded")]
+    assert sorted(answer.result().status_code for answer in answers) == [200, 200, 503]
 
 
 def test_warm_answers_do_not_wait_for_those_who_ask_whether_it_is_ready(url: str) -> None:
