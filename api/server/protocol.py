@@ -12,7 +12,6 @@ from api.problems import refusal
 _HEAD_BYTES: Final = 32_768
 _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
-_SENT_AHEAD: Final = 4  # pipelined requests that may wait for the current one
 _LEAST_TAKEN_BYTES: Final = 64 * 1024  # of a response; a client that reads so many gets the whole time again
 _LAST_S: Final = 1.0  # for the request of a new connection when the process stops
 _LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it receives the response
@@ -73,15 +72,13 @@ class Protocol(HttpToolsProtocol):
             self._request_by = self.loop.time() + _LAST_S
 
     def on_headers_complete(self) -> None:
-        """Refuse a request that is too large; else begin to answer."""
+        """Begin to answer; refuse a request that is too large, or was sent before the response to the one before."""
         self._head_bytes = 0
         if len(self.url) > _LINE_BYTES:
             self._refusal = 414, "The request line is too long."
         elif len(self.headers) > _FIELDS or sum(len(value) for _, value in self.headers) > _HEAD_BYTES:
             self._refusal = 431, "The header fields are too many or too long."
-        elif len(self.pipeline) >= _SENT_AHEAD:
-            self._refusal = 400, "Too many requests were sent ahead."  # the connection closes after the other responses
-        else:
+        elif not self._answering:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
             return
@@ -100,18 +97,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless most of this one was not read."""
-        if not self.pipeline and self.cycle.more_body and not self.transport.is_closing():
+        if self.cycle.more_body and not self.transport.is_closing():
             self.server_state.total_requests += 1
             self._linger()
             return
         super().on_response_complete()
-        if self.transport.is_closing() or self.pipeline:
-            return
-        if not self._answering:
+        if not self.transport.is_closing():
             self._idle[self] = None
-        elif self.cycle.more_body:  # a pipelined request, whose body is waited for from now
-            self._idle[self] = None
-            self._request_by = self.loop.time() + self.timeout_s
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not a valid request."""
@@ -125,9 +117,6 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, status: int, detail: str) -> None:
-        if self.pipeline and self.cycle.more_body:  # an answer now would be taken for that to the request before
-            self.transport.abort()
-            return
         if self._answering and (self.cycle.response_started or not self.cycle.more_body):
             self.cycle.keep_alive = False  # after the response to the request before
             self._lingering = True
