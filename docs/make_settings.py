@@ -46,14 +46,14 @@ OF_LIBRARIES: Final = {
     "PROMETHEUS_MULTIPROC_DIR": (
         "the temporary folder",
         "a folder",
-        "Folder in which each start of the API creates a folder for the metrics of its workers.",
+        "Folder in which the API, at each start, creates a folder for the metrics of its workers.",
     ),
     "POLARS_MAX_THREADS": ("one for each core", "1 or more", "Threads that merge and check the sums."),
     "PYTHONPATH": ("empty", "folders", "Folders with your own senders; see docs/extending.md."),
     "PYTHONTZPATH": (
         "the pinned package `tzdata`",
         "folders",
-        "Folders of time zone rules, used instead of the package. The rules of the system are never used by default.",
+        "Folders of time zone rules, used instead of the package. The rules of the system are used only if named here.",
     ),
     "AWS_ENDPOINT_URL": (
         "the server of AWS",

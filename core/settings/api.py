@@ -28,14 +28,14 @@ class ApiSettings(BaseSettings):
         default=4,
         ge=1,
         le=256,
-        description="Threads of each worker process that use the store; summaries in SQLite are read by a thread of "
-        "their own.",
+        description="Threads of each worker process that use the store; summaries in SQLite are read by one separate "
+        "thread.",
     )
     api_queue: int = Field(
         default=256,
         ge=1,
         le=100_000,
-        description="Requests of each worker that may wait for such a thread; more get 503 at once.",
+        description="Requests of each worker that may wait for one of API_THREADS; further requests get 503 at once.",
     )
     api_store_timeout_s: float = Field(
         default=3.0,
@@ -53,8 +53,8 @@ class ApiSettings(BaseSettings):
         default=0.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds since the sources were last read after which the state is degraded; 0: no limit. Failed "
-        "runs and missed refreshes degrade it in any case.",
+        description="Maximum seconds since the sources were last read; after that, the state is degraded. 0: no limit. "
+        "Failed runs and missed refreshes always degrade the state.",
     )
     api_cache_mb: int = Field(
         default=64, ge=0, le=65_536, description="Cache of responses of each worker, in megabytes."

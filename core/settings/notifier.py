@@ -99,14 +99,13 @@ class NotifierSettings(BaseSettings):
         default=3600.0,
         ge=0,
         le=604_800,
-        description="Minimum seconds from the end of a period until the source is read, for the period to be "
-        "announced.",
+        description="A period is announced only if the source was read at least this many seconds after its end.",
     )
     notify_not_after_s: float = Field(
         default=172_800.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds after the end of a period after which it is no longer announced.",
+        description="A period is announced at most this many seconds after its end.",
     )
     smtp_host: Annotated[str, Form("a host name or address; or empty")] = Field(default="", description="Mail server.")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="Port of the mail server.")
@@ -117,7 +116,7 @@ class NotifierSettings(BaseSettings):
         default="", description="User of the mail server. Empty: no login."
     )
     smtp_password: Annotated[SecretStr, Form("ASCII; or empty")] = Field(
-        default=SecretStr(""), description="Password of that user."
+        default=SecretStr(""), description="Password of SMTP_USER."
     )
     smtp_from: Annotated[str, Form("an address, with or without a name before it; or empty")] = Field(
         default="", description="Sender address of mail, such as Summaries <no-reply@shop.example>."

@@ -19,7 +19,7 @@ class SharedSettings(BaseSettings):
         str, Form("sqlite:///relative.db, sqlite:////absolute.db or mongodb://user:password@host:27017/database")
     ] = Field(default="sqlite:///summaries.db", description="Store of summaries, runs, keys and notifications.")
     time_zone: Annotated[str, Form("an IANA time zone such as Asia/Tehran")] = Field(
-        default="Asia/Tehran", description="IANA time zone of the local days that transactions are counted in."
+        default="Asia/Tehran", description="IANA name of the time zone in which days begin and end."
     )
     calendar: Literal["jalali", "gregorian"] = Field(
         default="jalali", description="Calendar that names days, weeks and months."
@@ -27,21 +27,21 @@ class SharedSettings(BaseSettings):
     currency: Annotated[str, Form("1 to 16 letters, such as IRR; or empty", r"([^\W\d_]{1,16})?")] = Field(
         default="",
         description="ISO 4217 code of the currency of amounts, which the store records. Empty: the currency of the "
-        "store, IRR for a new store. A value that differs from the store is refused.",
+        "store, IRR for a new store. A value that differs from that of the store is refused.",
     )
     amount_scale: Annotated[str, Form("0 to 9, or empty", r"[0-9]?")] = Field(
         default="",
-        description="Decimal places of amounts, such as 2 for cents, which the store records. Amounts are counted in "
-        "units of the last place. Empty: 0 for runs, the scale of the store for servers.",
+        description="Decimal places of amounts, such as 2 for cents, which the store records. Amounts are stored in "
+        "minor units. Empty: 0 for runs, the scale of the store for servers.",
     )
     quarantine_dir: Annotated[Path, Form("the path of a folder", r".+")] = Field(
-        default=Path("quarantine"), description="Folder of the files of rejected documents."
+        default=Path("quarantine"), description="Folder of the quarantine files, which contain rejected documents."
     )
     max_quarantine_mb: int = Field(
         default=1024,
         ge=0,
         le=1_048_576,
-        description="Maximum size of the file of rejects of a run, in MiB; later rejects are only counted.",
+        description="Maximum size of the quarantine file of a run, in MiB; further rejects are only counted.",
     )
     threads: int = Field(default=0, ge=0, le=256, description="Decoding threads; 0 means one for each usable core.")
     store_timeout_s: float = Field(

@@ -27,7 +27,7 @@ class SourceSettings(BaseSettings):
         "%Y/%m/%d %H:%M:%S. Empty: only dates are times.",
     )
     time_zone_of_text: Annotated[str, Form("an IANA time zone such as Asia/Tehran; or empty")] = Field(
-        default="", description="IANA time zone of times that are text without an offset. Empty: they are rejected."
+        default="", description="IANA name of the time zone of text without an offset. Empty: such text is rejected."
     )
     csv_delimiter: Annotated[str, Form("one ASCII character, tab, or empty", r"([!-~]|tab|\\t|\t)?")] = Field(
         default="", description="Field separator of CSV, such as ; or tab. Empty: detected from the header."

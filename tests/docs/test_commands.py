@@ -211,6 +211,14 @@ def test_every_block_says_what_language_it_is_in(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_table_has_rows_of_one_width(page: str) -> None:
+    for table in re.findall(r"(?m)^\|(?:.*\n\|)*.*$", (ROOT / page).read_text()):
+        widths = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
+        assert len(widths) > 2, table
+        assert len(set(widths)) == 1, table
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_what_is_linked_to_is_there(page: str) -> None:
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\(([^)#\s]+)?(?:#[^)]*)?\)", text):
