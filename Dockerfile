@@ -1,6 +1,6 @@
-# One image for the API, the worker, beat and the jobs; the command decides. It needs no root and writes to /tmp only.
-# Some 130 MB of Debian and Python, and at most 600 MB of packages (tests/image measures them).
-# Build settings of pip, such as an index: docker build --secret id=pip,src=pip.conf, as `make image` does.
+# One image for the API, the worker, beat and the jobs, which differ by their command. It runs without root and writes
+# only to /tmp. About 130 MB of Debian and Python, and at most 600 MB of packages (tests/image measures them).
+# To pass settings of pip to the build, such as an index: docker build --secret id=pip,src=pip.conf, as `make image` does.
 FROM python:3.11-slim-bookworm AS installed
 
 # hadolint ignore=DL3008
@@ -8,7 +8,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends binutils \
     && rm -rf /var/lib/apt/lists/*
 COPY pins/requirements.txt /build/
-# Wheels only: nothing is compiled here, and nothing that has another hash than it had when it was tested.
+# Wheels only: nothing is compiled here, and all packages have the hashes with which they were tested.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=certificates \
     python -m venv /opt/venv \
     && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-compile \
@@ -29,8 +29,8 @@ COPY notifier /app/notifier
 COPY sql /app/sql
 COPY docker/healthy.py /app/docker/
 WORKDIR /app
-# Compiled for any CPU of the architecture, so that no container ever compiles. The stamps of bytecode are its source's
-# hash: times of files do not survive every registry.
+# Compile for all CPUs of the architecture, so that containers never compile. Bytecode is validated by the hash of its
+# source, because not every registry preserves file times.
 RUN python -m jobs warm \
     && python -m compileall -q -f --invalidation-mode unchecked-hash /app \
     && chmod -R a+rX /app /opt/kernels
@@ -38,8 +38,8 @@ RUN python -m jobs warm \
 
 FROM installed AS packages
 
-# Of no use in the image: what only its build needs, tests, headers, the network protocol of Arrow, and symbols for
-# debuggers, where they are large.
+# Remove what the image does not need: build tools, tests, headers, the network protocol of Arrow, and large debug
+# symbols.
 RUN /opt/venv/bin/python -m pip uninstall --yes setuptools pip \
     && find /opt/venv -depth \
         \( -name tests -o -path '*/pyarrow/include' -o -path '*/phonenumbers/geodata' \

@@ -17,8 +17,8 @@ from core.settings import Settings  # noqa: E402
 
 _FILE: Final = _ROOT / "kubernetes" / "settings.yaml"
 _HEAD: Final = """\
-# The variables of docker-compose.yml in its groups, with its values. Made by `make docs`; change values by patches of
-# Kustomize. Passwords, and addresses that hold one, are in secrets.yaml.
+# The variables of docker-compose.yml with their values. `make docs` generates this file; change values with patches of
+# Kustomize. Passwords, and URLs that contain one, are in secrets.yaml.
 """
 
 

@@ -55,9 +55,10 @@ def _():
     mo.md(r"""
     # Transaction summaries
 
-    Reads what `STORE_URL` has published, asks the named queries of `sql/analysis`, and plots. It only reads. Start it
-    with `make notebook`, or in any folder with `marimo edit PATH/notebooks/summaries.py`. `summaries.ipynb` is the same
-    for Jupyter, where you write the merchant and the language into the cells instead of choosing them.
+    Charts of the summaries in the store `STORE_URL`, with the named queries of `sql/analysis`. The notebook never
+    writes to the store. Start it with `make notebook`, or in any folder with
+    `marimo edit PATH/notebooks/summaries.py`. `summaries.ipynb` is the same notebook for Jupyter; there, set the
+    merchant and the language in the cells.
     """)
     return
 
@@ -91,7 +92,7 @@ def _(store_url):
     scale = publication.fingerprint.amount_scale
     mo.md(
         f"Published: **{publication.first_day_key} to {publication.last_day_key}**, "
-        f"{publication.total_count:,} transactions that come to {grouped(publication.total_amount, scale)} {currency}."
+        f"{publication.total_count:,} transactions, {grouped(publication.total_amount, scale)} {currency}."
     )
     return calendar, currency, publication, scale, stores
 
@@ -116,9 +117,9 @@ def _(scale, stores):
 
 @app.cell
 def _(publication, stores):
-    # Those with the largest amounts; of another, write its name into the next cell.
+    # The merchants with the largest amounts. For another merchant, set merchant_id in the next cell.
     _largest = sorted(stores.summaries.merchants(), key=lambda one: one.amount, reverse=True)[:MOST_MERCHANTS]
-    assert stores.summaries.published() == publication, "something else was published meanwhile: run all cells again"
+    assert stores.summaries.published() == publication, "there is a new publication: run all cells again"
     merchant = mo.ui.dropdown(
         {"all merchants together": None} | {one.merchant_id: one.merchant_id for one in _largest},
         value="all merchants together",
@@ -144,12 +145,13 @@ def _(merchant_id):
 @app.cell
 def _():
     mo.md(r"""
-    ## All daily summaries as one frame
+    ## All daily summaries as one DataFrame
 
-    From MongoDB with pymongoarrow, straight into Arrow; from SQLite with one `SELECT`. `merchant_id` is null for all
-    merchants together: sum either those rows or the others. Other tools find the same in `summary_transaction` (on
-    MongoDB a view, where the server has views), and without those rows in the view `summary_by_merchant`. Amounts are
-    stored in minor units; this notebook shows them in major ones.
+    The next cell reads them from MongoDB with pymongoarrow, or from SQLite with one `SELECT`. In the rows of all
+    merchants together, `merchant_id` is null: sum either these rows or the others. Other tools can read
+    `summary_transaction` (on MongoDB a view, if the server supports views), or the view `summary_by_merchant`, which
+    does not have the rows of all merchants together. Stores have amounts in minor units; this notebook shows major
+    units.
     """)
     return
 
@@ -181,7 +183,7 @@ def _():
 def _(in_major_units, publication, read_mongodb, read_sqlite, store_url):
     _stored = read_mongodb(store_url) if store_url.startswith("mongodb") else read_sqlite(store_url)
     _total = _stored.filter(pl.col("merchant_id").is_null())["amount"].cast(pl.Int128).sum()
-    assert _total == publication.total_amount, "something else was published meanwhile: run this cell again"
+    assert _total == publication.total_amount, "there is a new publication: run all cells again"
     daily = in_major_units(_stored, "amount")
     mo.ui.table(daily.sort("key", "merchant_id").head(1_000), label="daily", page_size=5)
     return (daily,)
@@ -222,7 +224,7 @@ def _(calendar, currency, locale):
 @app.cell
 def _():
     mo.md(r"""
-    ## Months, and which merchants they are made of
+    ## Months, and the top merchants of the last month
     """)
     return
 
@@ -249,7 +251,7 @@ def _(labelled, money_axis, monthly_growth, say, styled):
                 alt.Tooltip("amount_growth_percent:Q", format=".1f"),
             ],
         ),
-        say("Amount by month; pale where days are missing", "مبلغ ماهانه؛ ماه ناقص کم\u200cرنگ است"),
+        say("Amount by month; pale if days are missing", "مبلغ ماهانه؛ ماه ناقص کم\u200cرنگ است"),
     )
     months_chart
     return (months_chart,)
@@ -281,7 +283,7 @@ def _(money_axis, say, styled, top_merchants):
 @app.cell
 def _():
     mo.md(r"""
-    ## Days: the usual week, and the days that are unlike it
+    ## Days: the average week, and unusual days
     """)
     return
 
@@ -384,7 +386,7 @@ def _(labelled, money_axis, month_to_date, say, styled):
 @app.cell
 def _():
     mo.md(r"""
-    ## Merchants gone silent
+    ## Silent merchants
     """)
     return
 
@@ -399,9 +401,9 @@ def _(ask):
 @app.cell
 def _():
     mo.md(r"""
-    ## A question of one's own
+    ## Your own query
 
-    Any SQL of Polars over the frame above: how many merchants were active on each day?
+    Run any SQL of Polars on the DataFrame `daily`. This query counts the active merchants of each day:
     """)
     return
 

@@ -53,15 +53,15 @@ def _jobs() -> list[Stat | TimeSeries]:
     age = f"{_OURS}_published_age_seconds"
     return [
         _number("Age", "Since the sources were last read.", "s", f"max({age})"),
-        _number("Generation", "Number of the published state.", "none", f"max({_OURS}_published_generation)"),
-        _number("Failures in a row", "Runs since the last success.", "none", f"max({_OURS}_runs_failed_in_a_row)"),
-        _number("Rejected", "In the last run.", "none", f'max({_OURS}_last_run_documents{{result="rejected"}})'),
+        _number("Generation", "Number of the current publication.", "none", f"max({_OURS}_published_generation)"),
+        _number("Failures in a row", "Since the last success.", "none", f"max({_OURS}_runs_failed_in_a_row)"),
+        _number("Rejected", "By the last run.", "none", f'max({_OURS}_last_run_documents{{result="rejected"}})'),
         _number("Days changed", "By the last run.", "none", f"max({_OURS}_last_run_days_changed)"),
         _number("Since last success", "Of any run.", "s", f"time() - max({_OURS}_last_success_timestamp_seconds)"),
-        _lines("Age of what is published", "Since the sources were last read.", "s", {"age": f"max({age})"}),
+        _lines("Age of the summaries", "Since the sources were last read.", "s", {"age": f"max({age})"}),
         _lines(
             "Last run",
-            "How long it took; it stays until the next one ends.",
+            "Duration of the last run that has ended.",
             "s",
             {"duration": f"max({_OURS}_last_run_duration_seconds)"},
         ),
@@ -78,7 +78,7 @@ def _api() -> list[Stat | TimeSeries]:
     return [
         _lines(
             "Requests",
-            "Answers by status.",
+            "Responses by status.",
             "reqps",
             {"{{status}}": f"sum by (status) (rate({_OURS}_http_requests_total{_RATE}))"},
             share=4,
@@ -86,14 +86,14 @@ def _api() -> list[Stat | TimeSeries]:
         _lines("Latency", "All routes.", "s", _quantiles(f"{_OURS}_http_request_duration_seconds"), share=4),
         _lines(
             "Cache",
-            "What the cache did for answers.",
+            "Cache lookups by result.",
             "reqps",
             {"{{result}}": f"sum by (result) (rate({_OURS}_cache_requests_total{_RATE}))"},
             share=4,
         ),
         _lines(
-            "Under way, and the store",
-            "Requests being answered; whether the store answers (1) or not (0).",
+            "Requests in progress, store",
+            "Requests in progress; whether the store responds (1) or not (0).",
             "none",
             {"requests": f"sum({_OURS}_http_requests_in_progress)", "store": f"min({_OURS}_store_up)"},
             share=4,
@@ -105,12 +105,12 @@ def _notifications() -> list[Stat | TimeSeries]:
     return [
         _lines(
             "Outcomes",
-            "Of attempts, by channel.",
+            "Delivery events by channel and kind.",
             "ops",
             {"{{channel}} {{kind}}": f"sum by (channel, kind) (rate({_NOTIFIER}_events_total{_RATE}))"},
         ),
         _lines(
-            "From creation to success",
+            "Delivery time",
             "By channel.",
             "s",
             _quantiles(f"{_NOTIFIER}_delivery_duration_seconds", "channel"),
@@ -118,22 +118,22 @@ def _notifications() -> list[Stat | TimeSeries]:
         _lines("One attempt", "By channel.", "s", _quantiles(f"{_NOTIFIER}_attempt_duration_seconds", "channel")),
         _lines(
             "Messages by status",
-            "All that are kept, but those that have arrived.",
+            "All stored messages except delivered ones.",
             "short",
             {"{{status}}": f'sum by (status) (max by (channel, status) ({_NOTIFIER}_messages{{status!="success"}}))'},
         ),
         _lines(
             "Waiting",
-            "How long the oldest has been due; since when nobody has looked.",
+            "Age of the oldest due message; time since the last sweep.",
             "s",
             {
                 "oldest due": f"max({_NOTIFIER}_oldest_due_age_seconds)",
-                "last look": f"time() - max({_NOTIFIER}_last_look_timestamp_seconds)",
+                "last sweep": f"time() - max({_NOTIFIER}_last_look_timestamp_seconds)",
             },
         ),
         _lines(
             "Queue, and paused gateways",
-            "Notifications in the broker's queue; pauses of gateways that were silent or refused all, in five minutes.",
+            "Notifications in the queue of the broker; paused gateways, and pauses in the last five minutes.",
             "short",
             {
                 "queue": f"max({_NOTIFIER}_queue_length)",
@@ -151,7 +151,7 @@ def dashboard() -> str:
     made = (
         Dashboard("Transaction summaries")
         .uid("transaction-summary")
-        .description("What is published, the jobs, the API and the notifier of the transaction summary service.")
+        .description("Summaries, jobs, API and notifier of the transaction summary service.")
         .tags(["transaction-summary"])
         .refresh("30s")
         .time("now-6h", "now")

@@ -4,7 +4,7 @@ about: |-
 
   Days without transactions have rows too, up to `to` or the last published day.
 parameters:
-- {name: to, kind: day, default: last, about: last day; its month is shown from the first published day on}
+- {name: to, kind: day, default: last, about: last day; the published days of its month up to this day are shown}
 - {name: merchant_id, kind: merchant, default: all, about: one merchant; by default all together}
 reads:
 - {table: daily_series, last: to}
@@ -13,10 +13,10 @@ columns:
 - {name: day_of_month, kind: Int64, about: "day of the month, from 1"}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
 - {name: amount_to_date, kind: Int128, about: "amount from the beginning of the month, in CURRENCY"}
-- {name: amount_before, kind: Int128, about: "amount of the previous month up to the same day, in CURRENCY; null if it has no such published day"}
+- {name: amount_before, kind: Int128, about: "amount of the previous month up to the same day, in CURRENCY; null if that day is not published"}
 - {name: count, kind: Int64, about: number of its transactions}
 - {name: count_to_date, kind: Int64, about: count from the beginning of the month}
-- {name: count_before, kind: Int64, about: count of the previous month up to the same day; null if it has no such published day}
+- {name: count_before, kind: Int64, about: count of the previous month up to the same day; null if that day is not published}
 */
 WITH filled AS (
     SELECT
@@ -29,7 +29,7 @@ WITH filled AS (
     FROM days AS d
     LEFT JOIN daily_series AS s ON s.key = d.day_key
 ),
-asked AS (
+requested AS (
     SELECT MAX(d.day_key) AS day_key, MAX(d.month) AS month
     FROM days AS d
     CROSS JOIN parameters AS p
@@ -52,7 +52,7 @@ SELECT
     d.count_to_date,
     b.count_to_date AS count_before
 FROM summed AS d
-JOIN asked AS a ON a.month = d.month
+JOIN requested AS a ON a.month = d.month
 LEFT JOIN summed AS b ON b.month = d.month - 1 AND b.day_of_month = d.day_of_month
 WHERE d.day_key <= a.day_key
 ORDER BY day

@@ -14,7 +14,7 @@ reads:
 columns:
 - {name: merchant_id, kind: String, about: the merchant}
 - {name: last_day, kind: String, about: key of the last day with transactions}
-- {name: silent_days, kind: Int64, about: days from then to `to`}
+- {name: silent_days, kind: Int64, about: days from that day to `to`}
 - {name: usual_gap, kind: Float64, about: average days from one day with transactions to the next; null if there is only one}
 - {name: active_days, kind: Int64, about: number of days with transactions}
 - {name: amount, kind: Int128, about: "sum of its amounts, in CURRENCY"}
@@ -35,7 +35,7 @@ WITH merchants AS (
     WHERE s.merchant_id IS NOT NULL
     GROUP BY s.merchant_id
 ),
-asked AS (
+requested AS (
     SELECT MAX(d.day) AS day
     FROM days AS d
     CROSS JOIN parameters AS p
@@ -44,7 +44,7 @@ asked AS (
 dated AS (
     SELECT m.*, a.day - m.last_day AS silent
     FROM merchants AS m
-    CROSS JOIN asked AS a
+    CROSS JOIN requested AS a
 )
 SELECT
     m.merchant_id,

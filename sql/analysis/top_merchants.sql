@@ -2,11 +2,11 @@
 about: |-
   The merchants with the highest amounts or counts of a day, week or month.
 
-  Merchants with equal values have the same place. All merchants of the last place are shown.
+  Merchants with equal values share a place. All merchants in the last place are shown.
 parameters:
 - {name: period, kind: period, default: last, about: "a day, a week or a month; by default the last month"}
 - {name: by, kind: amount|count, default: amount, about: rank by amount or by count}
-- {name: limit, kind: integer>=1, default: 10, about: maximum place}
+- {name: limit, kind: integer>=1, default: 10, about: number of places to show}
 - {name: locale, kind: fa|en, default: fa, about: language of names}
 reads:
 - {table: daily, first: period, last: period}

@@ -27,8 +27,8 @@ WITH filled AS (
     FROM days AS d
     LEFT JOIN daily_series AS s ON s.key = d.day_key
 ),
--- What is averaged is the difference from the day itself: integers, so that equal values differ by exactly zero.
-judged AS (
+-- Average the differences from the day itself. They are integers, so equal values differ by exactly zero.
+measured AS (
     SELECT
         d.day_key,
         d.weekday_name,
@@ -44,7 +44,7 @@ judged AS (
 ),
 compared AS (
     SELECT *, CAST(amount AS DOUBLE) - distance AS average
-    FROM judged
+    FROM measured
 )
 SELECT
     c.day_key AS day,

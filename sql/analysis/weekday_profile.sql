@@ -2,7 +2,7 @@
 about: |-
   The average of each day of the week.
 
-  All days from the first to the last are included, also those without transactions.
+  All days from `from` to `to` are included, even if they have no transactions.
 parameters:
 - {name: from, kind: day, default: first, about: first day}
 - {name: to, kind: day, default: last, about: last day}
@@ -12,7 +12,7 @@ reads:
 columns:
 - {name: weekday, kind: Int64, about: "day of the week: 1 is Saturday in the Jalali calendar, Monday in the Gregorian"}
 - {name: weekday_name, kind: String, about: English name of the weekday}
-- {name: days, kind: Int64, about: number of these days}
+- {name: days, kind: Int64, about: number of days with this weekday}
 - {name: amount, kind: Int128, about: "sum of the amounts of these days, in CURRENCY"}
 - {name: mean_amount, kind: Float64, about: "average amount per day, in CURRENCY"}
 - {name: share_percent, kind: Float64, about: share of the amount of all days; null if that is zero or less}

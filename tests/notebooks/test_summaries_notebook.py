@@ -114,7 +114,7 @@ def test_it_is_exported_to_html_from_any_folder(filled: str, tmp_path: Path) -> 
     command = ["-m", "marimo", "-q", "export", "html", str(NOTEBOOK), "--output", "it.html", "--no-include-code"]
     run_python(command, tmp_path, STORE_URL=filled)
     html = (tmp_path / "it.html").read_text("utf-8")
-    assert "3,000 transactions that come to" in html
+    assert "3,000 transactions, " in html
     assert "Traceback" not in html
 
 
